@@ -1,0 +1,150 @@
+"""The functions between the layers, with their derivatives; all work in place and none overflows."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from shared.network.arrays import Array
+
+
+class Activation(ABC):
+    """An elementwise function f with A = f(Z); every array here is (N, width)."""
+
+    name: ClassVar[str]
+
+    needs_input: ClassVar[bool] = False
+    """Whether Z must outlive `forward`. Where f' can be had from A alone, A may take the place of Z."""
+
+    @abstractmethod
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← f(Z). A may be Z itself unless the function needs its input."""
+
+    @abstractmethod
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:
+        """Turn dA into dZ: dA ← dA · f'(Z). A is spent by it and holds nothing of use afterwards."""
+
+
+class Sigmoid(Activation):
+    """σ(z) = 1 / (1 + e⁻ᶻ), with σ' = σ (1 - σ)."""
+
+    name = "sigmoid"
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← σ(Z)."""
+        # Beyond -87, e⁻ᶻ nears float32's largest number; σ(-87) ≈ 2e-38 stands for all that lies further out.
+        np.maximum(Z, -87, out=A)
+        np.negative(A, out=A)
+        np.exp(A, out=A)
+        A += 1
+        np.reciprocal(A, out=A)
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:  # noqa: ARG002
+        """Multiply dA by A (1 - A)."""
+        dA *= A
+        np.subtract(1, A, out=A)
+        dA *= A
+
+
+class Tanh(Activation):
+    """tanh(z), with tanh' = 1 - tanh²."""
+
+    name = "tanh"
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← tanh(Z)."""
+        np.tanh(Z, out=A)
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:  # noqa: ARG002
+        """Multiply dA by 1 - A²."""
+        np.square(A, out=A)
+        np.subtract(1, A, out=A)
+        dA *= A
+
+
+class ReLU(Activation):
+    """max(z, 0), with derivative 1 for z > 0 and 0 elsewhere (Nair and Hinton 2010)."""
+
+    name = "relu"
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← max(Z, 0)."""
+        np.maximum(Z, 0, out=A)
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:  # noqa: ARG002
+        """Keep dA where A > 0, and 0 elsewhere."""
+        np.multiply(dA, A > 0, out=dA)
+
+
+class LeakyReLU(Activation):
+    """max(z, αz) with α = 0.01, so that a unit below zero still learns (Maas, Hannun and Ng 2013)."""
+
+    name = "leaky_relu"
+    needs_input = True
+    slope: ClassVar[float] = 0.01
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← max(Z, αZ)."""
+        np.multiply(Z, self.slope, out=A)
+        np.maximum(Z, A, out=A)
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:
+        """Keep dA where Z > 0, and α dA elsewhere."""
+        np.multiply(dA, self.slope, out=A)
+        np.copyto(dA, A, where=Z <= 0)
+
+
+class GELU(Activation):
+    """The Gaussian error linear unit in its tanh form, Hendrycks and Gimpel 2016, section 2.
+
+    gelu(z) = z (1 + t) / 2 with t = tanh(√(2/π) (z + 0.044715 z³))
+    gelu'(z) = (1 + t) / 2 + z (1 - t²) / 2 · √(2/π) (1 + 3 · 0.044715 z²)
+    """
+
+    name = "gelu"
+    needs_input = True
+    scale: ClassVar[float] = math.sqrt(2 / math.pi)
+    cubic: ClassVar[float] = 0.044715
+    saturation: ClassVar[float] = 20.0  # where t is ±1 in float64 too, and z³ is far from overflow
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← gelu(Z)."""
+        np.maximum(Z, -self.saturation, out=A)
+        np.minimum(A, self.saturation, out=A)
+        A *= self.scale * (1 + self.cubic * np.square(A))
+        np.tanh(A, out=A)
+        A += 1
+        A *= 0.5
+        A *= Z
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:
+        """Multiply dA by gelu'(Z)."""
+        np.maximum(Z, -self.saturation, out=A)
+        np.minimum(A, self.saturation, out=A)
+        square = np.square(A)
+        t = np.tanh(self.scale * A * (1 + self.cubic * square))
+        A *= 0.5 * (1 - np.square(t)) * self.scale * (1 + 3 * self.cubic * square)
+        A += 0.5 * (1 + t)
+        dA *= A
+
+
+class Identity(Activation):
+    """f(z) = z: a layer that stays linear."""
+
+    name = "identity"
+
+    def forward(self, Z: Array, A: Array) -> None:
+        """A ← Z."""
+        if A is not Z:
+            np.copyto(A, Z)
+
+    def backward(self, Z: Array, A: Array, dA: Array) -> None:
+        """Leave dA as it is: f' = 1."""
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation for activation in (Sigmoid(), Tanh(), ReLU(), LeakyReLU(), GELU(), Identity())
+}

@@ -1,0 +1,20 @@
+"""The array types that the network's signatures speak of."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.floating[Any]]
+"""Real numbers in the network's own precision, float32 or float64."""
+
+Images: TypeAlias = npt.NDArray[Any]
+"""(N, H, W) or (N, H·W): uint8 from 0 to 255, or floating point from 0 to 1."""
+
+Labels: TypeAlias = npt.NDArray[np.integer[Any]]
+"""(N,): the index of each image's class, from 0."""
+
+Parameters: TypeAlias = dict[str, Array]
+"""Every weight and bias under its stable name: "layer1.weights" (in, out), "layer1.biases" (out,), …"""

@@ -1,0 +1,24 @@
+"""The dense layer Y = X W + b, forward and backward, writing into arrays that the caller owns."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.network.arrays import Array
+
+
+def forward(X: Array, W: Array, b: Array, Y: Array) -> None:
+    """Y ← X W + b."""
+    np.matmul(X, W, out=Y)  # (N, in) @ (in, out)
+    Y += b
+
+
+def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
+    """Differentiate by the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
+    np.matmul(X.T, dY, out=dW)  # (in, N) @ (N, out)
+    np.add.reduce(dY, axis=0, out=db)
+
+
+def propagate(dY: Array, W: Array, dX: Array) -> None:
+    """Differentiate by the input: dX ← dY Wᵀ."""
+    np.matmul(dY, W.T, out=dX)  # (N, out) @ (out, in)

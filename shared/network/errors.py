@@ -1,0 +1,28 @@
+"""What can go wrong with a network: a configuration that cannot work, and a training that diverges."""
+
+from __future__ import annotations
+
+
+class ConfigurationError(ValueError):
+    """A setting that cannot work; `field` names it, dotted where it is nested: "optimizer.learning_rate"."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(field, reason)
+        self.field = field
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.reason}"
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss or a parameter stopped being a finite number, so nothing that follows could be trusted."""
+
+    def __init__(self, epoch: int, step: int, hint: str) -> None:
+        super().__init__(epoch, step, hint)
+        self.epoch = epoch
+        self.step = step
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"the training diverged in epoch {self.epoch}, step {self.step}: {self.hint}"

@@ -1,0 +1,101 @@
+"""The network: an architecture that makes, checks and applies parameters, and holds none itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from shared.network import inputs
+from shared.network.activations import ACTIVATIONS
+from shared.network.arrays import Array, Images, Labels, Parameters
+from shared.network.configuration import Configuration
+from shared.network.evaluation import Evaluation
+from shared.network.initializers import INITIALIZERS
+from shared.network.layout import Layout
+from shared.network.passes import Forward
+from shared.network.softmax import cross_entropy
+
+BLOCK = 1024
+"""Images that go through the network at a time, so that memory does not grow with their number."""
+
+
+class Network:
+    """Dense layers from an image's pixels, through the configured hidden layers, to softmax probabilities.
+
+    image_shape: the height and width of an image in pixels. classes: how many to tell apart, at least 2.
+    """
+
+    def __init__(self, image_shape: tuple[int, ...], classes: int, configuration: Configuration) -> None:
+        self.image_shape = tuple(int(side) for side in image_shape)
+        self.classes = int(classes)
+        self.configuration = configuration
+        if math.prod(self.image_shape) < 1:
+            raise ValueError(f"images of shape {self.image_shape} have no pixels")
+        if self.classes < 2:
+            raise ValueError(f"a network needs at least 2 classes, not {self.classes}")
+        self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
+        self.dtype = np.dtype(configuration.dtype)
+        self.activation = ACTIVATIONS[configuration.activation]
+        self.layout = Layout(self.widths, self.dtype)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the network learns."""
+        return self.layout.size
+
+    def initialize(self, rng: np.random.Generator) -> Parameters:
+        """Draw fresh parameters as the configuration's initializer says."""
+        parameters = self.layout.views(np.empty(self.layout.size, self.dtype))
+        initializer = INITIALIZERS[self.configuration.initializer]
+        for W, b in self.layers(parameters):
+            initializer(rng, W, b)
+        return parameters
+
+    def layers(self, parameters: Parameters) -> list[tuple[Array, Array]]:
+        """Give each layer's weights (in, out) and biases (out,), from the first layer to the last."""
+        return [
+            (parameters[f"layer{number}.weights"], parameters[f"layer{number}.biases"])
+            for number in range(1, len(self.widths))
+        ]
+
+    def check(self, parameters: Parameters) -> None:
+        """Raise ValueError, naming the array, unless names, shapes and precision are exactly its own."""
+        self.layout.check(parameters)
+
+    def probabilities(self, parameters: Parameters, images: Images) -> Array:
+        """Give each image's probability of every class: (N, classes), each row summing to 1.
+
+        images: uint8, or floating point from 0 to 1; (N, H, W) or (N, H·W). Raises ValueError for others.
+        """
+        rows = inputs.as_rows(images, self.image_shape)
+        P = np.empty((len(rows), self.classes), self.dtype)
+        for block, P_block in self._blocks(parameters, rows):
+            P[block] = P_block
+        return P
+
+    def evaluate(self, parameters: Parameters, images: Images, labels: Labels) -> Evaluation:
+        """Compare its answers with the labels (N,), N ≥ 1. Raises ValueError for arrays that don't fit."""
+        rows = inputs.as_rows(images, self.image_shape)
+        if not len(rows):
+            raise ValueError("there are no images to evaluate")
+        y = inputs.as_labels(labels, len(rows), self.classes)
+        loss = 0.0
+        answers = np.empty(len(rows), np.intp)
+        for block, P in self._blocks(parameters, rows):
+            loss += cross_entropy(P, y[block])
+            answers[block] = P.argmax(axis=1)
+        pairs = np.bincount(y * self.classes + answers, minlength=self.classes**2)
+        return Evaluation(len(rows), loss / len(rows), pairs.reshape(self.classes, self.classes))
+
+    def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
+        """Run the rows forward, a block at a time; a block's probabilities last until the next one."""
+        self.check(parameters)
+        forward = None
+        for start in range(0, len(rows), BLOCK):
+            block = slice(start, min(start + BLOCK, len(rows)))
+            if forward is None or len(forward.X) != block.stop - start:
+                forward = Forward(self.layers(parameters), self.activation, block.stop - start)
+            inputs.scale(rows[block], forward.X)
+            yield block, forward.run()

@@ -1,0 +1,58 @@
+"""Configurations with a name, as starting points: take one and override what should differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from shared.network import validation
+from shared.network.configuration import Configuration
+from shared.network.optimizers import SGD, Nesterov
+from shared.network.schedules import Constant, Cosine
+
+PRESETS: Mapping[str, Configuration] = MappingProxyType(
+    {
+        "fast": Configuration(
+            hidden=(128, 64),
+            activation="relu",
+            initializer="he",
+            optimizer=Nesterov(learning_rate=0.1, momentum=0.9),
+            schedule=Cosine(warmup=0.2),
+            update_order="together",
+            epochs=8,
+            batch_size=128,
+            seed=0,
+            dtype="float32",
+        ),
+        "article": Configuration(
+            hidden=(64, 32),
+            activation="sigmoid",
+            initializer="uniform",
+            optimizer=SGD(learning_rate=0.01),
+            schedule=Constant(),
+            update_order="layerwise",
+            epochs=5,
+            batch_size=1,
+            seed=0,
+            dtype="float32",
+        ),
+    }
+)
+
+
+def preset(name: str, **overrides: Any) -> Configuration:
+    """Give the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
+
+    An optimizer or schedule without a name, or of the name that the preset's has, overrides the preset's settings one
+    by one; one of another name starts from its own defaults. Raises ConfigurationError for an unknown preset, field or
+    value.
+    """
+    validation.choice("preset", name, PRESETS)
+    base = PRESETS[name].to_dict()
+    values = base | overrides
+    for part in ("optimizer", "schedule"):
+        changes = values[part]
+        if isinstance(changes, Mapping) and changes.get("name", base[part]["name"]) == base[part]["name"]:
+            values[part] = base[part] | dict(changes)
+    return Configuration.from_dict(values)

@@ -1,0 +1,111 @@
+"""How the learning rate changes during a training: a factor on the optimizer's own rate, from step to step.
+
+Every schedule can warm up: over the first share of the training the factor rises in a straight line from 0, and the
+schedule's own course takes the rest. Times are in epochs, fractions included.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from shared.network.errors import ConfigurationError
+from shared.network.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule(Settings):
+    """A course of the learning rate."""
+
+    part: ClassVar[str] = "schedule"
+
+    warmup: float = 0.0
+    """The share of the training that warms up, 0 ≤ warmup < 1."""
+
+    def __post_init__(self) -> None:
+        self._normalize("warmup", minimum=0, below=1)
+
+    def check(self, epochs: int) -> None:
+        """Refuse what does not fit into the training. Raises ConfigurationError."""
+
+    def factor(self, time: float, epochs: int) -> float:
+        """Give the factor for a step at `time`, 0 ≤ time < epochs."""
+        warmup = self.warmup * epochs
+        if time < warmup:
+            return time / warmup
+        return self.course(time - warmup, epochs - warmup)
+
+    @abstractmethod
+    def course(self, time: float, length: float) -> float:
+        """Give the factor at `time` of the `length` epochs after the warm-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Schedule):
+    """1 throughout."""
+
+    name = "constant"
+
+    def course(self, time: float, length: float) -> float:  # noqa: ARG002
+        """Stay at 1."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Schedule):
+    """decay^⌊time / every⌋: a drop after every so many epochs."""
+
+    name = "step"
+    every: float = 1.0
+    decay: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._normalize("every", above=0)
+        self._normalize("decay", above=0)
+
+    def check(self, epochs: int) -> None:
+        """Refuse a first drop that would come after the end."""
+        if self.every >= epochs * (1 - self.warmup):
+            raise ConfigurationError("schedule.every", "must be shorter than the training after its warm-up")
+
+    def course(self, time: float, length: float) -> float:  # noqa: ARG002
+        """Drop at each multiple of `every`."""
+        return math.pow(self.decay, time // self.every)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential(Schedule):
+    """decay^time: the same share of the rate is lost in every epoch."""
+
+    name = "exponential"
+    decay: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._normalize("decay", above=0)
+
+    def course(self, time: float, length: float) -> float:  # noqa: ARG002
+        """Fall by the factor `decay` per epoch."""
+        return math.pow(self.decay, time)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule):
+    """final + (1 - final) (1 + cos(π time / length)) / 2. Loshchilov and Hutter 2017, equation 5."""
+
+    name = "cosine"
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._normalize("final", minimum=0)
+
+    def course(self, time: float, length: float) -> float:
+        """Fall from 1 to `final` along half a cosine."""
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * time / length)) / 2
+
+
+SCHEDULES: dict[str, type[Schedule]] = {kind.name: kind for kind in (Constant, Step, Exponential, Cosine)}

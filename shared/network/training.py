@@ -1,0 +1,143 @@
+"""A training: an iterator of mini-batches that can be stopped after any of them, saved, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import math
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from shared.network import generator, inputs
+from shared.network.arrays import Images, Labels, Parameters
+from shared.network.epoch import Epoch
+from shared.network.errors import TrainingDiverged
+from shared.network.network import Network
+from shared.network.reports import EpochReport, Progress, history_from_array, history_to_array
+from shared.network.steps import step_for
+
+State: TypeAlias = dict[str, np.ndarray[Any, Any]]
+"""Everything that a training needs to go on: plain arrays, for `np.savez` and `np.load` without pickles."""
+
+
+class Training:
+    """Trains a network on images (N, H, W) with labels (N,), as its configuration says.
+
+    Iterate over it: each item is the Progress after one more mini-batch. Leaving the loop loses nothing, and
+    another loop goes on. The same arguments give the same bits, however often the training is stopped.
+
+    Raises ConfigurationError where the configuration does not suit the data and ValueError where the arrays
+    don't fit. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
+    """
+
+    def __init__(self, network: Network, images: Images, labels: Labels) -> None:
+        self.network = network
+        self.configuration = network.configuration
+        self.history: list[EpochReport] = []
+        rows = inputs.as_rows(images, network.image_shape)
+        if not len(rows):
+            raise ValueError("there are no images to train on")
+        self.samples = len(rows)
+        self.configuration.check(self.samples)
+        y = inputs.as_labels(labels, self.samples, network.classes)
+
+        self._rng = generator.seeded(self.configuration.seed)
+        self._step = step_for(network, network.initialize(self._rng), rows, y)
+        self._epoch = self._begin_epoch()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return len(self.history) == self.configuration.epochs
+
+    @property
+    def parameters(self) -> Parameters:
+        """A copy of the parameters as they are now."""
+        return self.network.layout.views(self._step.P.copy())
+
+    def __iter__(self) -> Training:
+        return self
+
+    def __next__(self) -> Progress:
+        """Train on one more mini-batch."""
+        if self.finished:
+            raise StopIteration
+        started = perf_counter()
+        if self._epoch.finished:
+            self._epoch = self._begin_epoch()
+        epoch = self._epoch
+        batch = epoch.next_batch()
+        # The middle of the step: a course that begins or ends at 0 still moves in its first and last step.
+        time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
+        factor = self.configuration.schedule.factor(time, self.configuration.epochs)
+        loss, correct = self._step.run(batch, factor)
+        progress = epoch.add(len(batch), loss, correct)
+        if not math.isfinite(loss):
+            raise TrainingDiverged(progress.epoch, progress.step, self._hint("the loss"))
+        epoch.seconds += perf_counter() - started
+        if epoch.finished:
+            if not np.isfinite(self._step.P).all():  # no loss has seen the last update yet
+                raise TrainingDiverged(progress.epoch, progress.step, self._hint("a parameter"))
+            self.history.append(epoch.report())
+        return progress
+
+    def state(self) -> State:
+        """Give everything that `resume` needs, as copies."""
+        parts = {
+            "parameters": self.parameters,
+            "optimizer": self._step.update.state(),
+            "epoch": self._epoch.state(),
+        }
+        return {
+            "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
+            "generator": generator.state_of(self._rng),
+            "history": history_to_array(self.history),
+        } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    @classmethod
+    def resume(cls, network: Network, images: Images, labels: Labels, state: State) -> Training:
+        """Go on from a `state` that was taken of a training with the same arguments.
+
+        Raises ValueError for a state of another network, configuration or number of images.
+        """
+        training = cls(network, images, labels)
+        _check(state, like=training.state())
+        training._restore(state)
+        return training
+
+    def _restore(self, state: State) -> None:
+        def part(prefix: str) -> State:
+            return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+        self._step.P[:] = self.network.layout.pack(part("parameters."))
+        self._step.update.restore(part("optimizer."))
+        self.history = history_from_array(state["history"])
+        epoch = part("epoch.")
+        number = len(self.history) + (int(epoch["position"]) < self.samples)
+        self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)
+        generator.set_state(self._rng, state["generator"])
+
+    def _begin_epoch(self) -> Epoch:
+        return Epoch.begin(len(self.history) + 1, self.samples, self.configuration.batch_size, self._rng)
+
+    def _hint(self, what: str) -> str:
+        rate = self.configuration.optimizer.learning_rate
+        return f"{what} is no longer a finite number; try a learning rate well below {rate:g}"
+
+
+def _check(state: State, like: State) -> None:
+    """Raise ValueError unless the state has exactly the arrays of a training with the same arguments."""
+    if state.keys() != like.keys():
+        names = ", ".join(sorted(state.keys() ^ like.keys()))
+        raise ValueError(f"the state is not one of this training: {names} missing or not expected")
+    for name, expected in like.items():
+        array = state[name]
+        length = array.shape[:1] if name == "history" else expected.shape[:1]  # a history grows
+        shape = length + expected.shape[1:]
+        if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
+            raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
+    if str(state["configuration"]) != str(like["configuration"]):
+        raise ValueError("the state's configuration is another than this training's")
+    if not 0 <= int(state["epoch.position"]) <= len(state["epoch.order"]):
+        raise ValueError("the state's epoch.position lies outside its epoch")

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+import pytest
+
+from shared.network import PRESETS, Configuration, ConfigurationError, preset
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_configuration_survives_json(name: str) -> None:
+    configuration = PRESETS[name]
+    assert Configuration.from_dict(json.loads(json.dumps(configuration.to_dict()))) == configuration
+
+
+def test_the_dict_is_explicit() -> None:
+    assert preset("article").to_dict() == {
+        "hidden": [64, 32],
+        "activation": "sigmoid",
+        "initializer": "uniform",
+        "optimizer": {"name": "sgd", "learning_rate": 0.01},
+        "schedule": {"name": "constant", "warmup": 0.0},
+        "update_order": "layerwise",
+        "epochs": 5,
+        "batch_size": 1,
+        "seed": 0,
+        "dtype": "float32",
+    }
+
+
+def test_a_configuration_is_a_value() -> None:
+    assert preset("fast", hidden=[5]) == preset("fast", hidden=(5,))
+    assert hash(preset("fast", seed=3)) == hash(preset("fast", seed=3))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preset("fast").epochs = 3  # type: ignore[misc]
+
+
+def test_no_hidden_layer_is_softmax_regression() -> None:
+    assert preset("fast", hidden=[]).hidden == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("hidden", 64),
+        ("hidden", "64"),
+        ("hidden", None),
+        ("activation", "sine"),
+        ("activation", None),
+        ("initializer", "zeros"),
+        ("optimizer", "sgd"),
+        ("schedule", 3),
+        ("update_order", "article"),
+        ("epochs", 0),
+        ("epochs", -1),
+        ("epochs", 1.5),
+        ("epochs", True),
+        ("epochs", "3"),
+        ("batch_size", 0),
+        ("batch_size", 32.0),
+        ("batch_size", False),
+        ("seed", -1),
+        ("seed", 2**63),
+        ("seed", None),
+        ("dtype", "float16"),
+        ("dtype", float),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_its_field(field: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", **{field: value})
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize("width", [0, -3, 1.0, True, "64", None])
+def test_a_layer_that_cannot_work_is_refused_by_its_place(width: Any) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", hidden=[64, width])
+    assert refusal.value.field == "hidden.1"
+
+
+@pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, True, "1"])
+def test_a_nested_value_is_refused_by_its_dotted_field(rate: Any) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", optimizer={"learning_rate": rate})
+    assert refusal.value.field == "optimizer.learning_rate"
+
+
+def test_a_schedule_that_is_longer_than_the_training_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", epochs=3, schedule={"name": "step", "every": 3})
+    assert refusal.value.field == "schedule.every"
+
+
+def test_an_unknown_field_is_refused() -> None:
+    values = preset("fast").to_dict() | {"learning_rate": 0.1}
+    with pytest.raises(ConfigurationError, match="learning_rate is no setting") as refusal:
+        Configuration.from_dict(values)
+    assert refusal.value.field == "learning_rate"
+
+
+@pytest.mark.parametrize("field", preset("fast").to_dict())
+def test_a_missing_field_is_refused(field: str) -> None:
+    values = preset("fast").to_dict()
+    del values[field]
+    with pytest.raises(ConfigurationError, match=f"{field} is missing"):
+        Configuration.from_dict(values)
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    configuration = preset("fast", batch_size=32)
+    configuration.check(samples=32)
+    with pytest.raises(ConfigurationError, match="at most the number of images, 31") as refusal:
+        configuration.check(samples=31)
+    assert refusal.value.field == "batch_size"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.network import PRESETS, ConfigurationError, preset
+from shared.network.optimizers import SGD, Adam
+from shared.network.schedules import Constant
+
+
+def test_article_is_the_articles_network() -> None:
+    article = preset("article")
+    assert article.hidden == (64, 32)
+    assert (article.activation, article.initializer) == ("sigmoid", "uniform")
+    assert article.optimizer == SGD(learning_rate=0.01)
+    assert article.schedule == Constant()
+    assert (article.epochs, article.batch_size, article.update_order) == (5, 1, "layerwise")
+
+
+def test_article_alone_takes_the_articles_order_of_updates() -> None:
+    assert [name for name in PRESETS if PRESETS[name].update_order == "layerwise"] == ["article"]
+
+
+def test_fields_can_be_overridden() -> None:
+    configuration = preset("fast", epochs=1, hidden=[7], seed=9)
+    assert (configuration.epochs, configuration.hidden, configuration.seed) == (1, (7,), 9)
+    assert configuration.activation == PRESETS["fast"].activation
+
+
+def test_settings_of_the_presets_own_optimizer_are_overridden_one_by_one() -> None:
+    base = PRESETS["fast"].optimizer
+    for override in ({"learning_rate": 0.5}, {"name": base.name, "learning_rate": 0.5}):
+        assert preset("fast", optimizer=override).optimizer.to_dict() == base.to_dict() | {"learning_rate": 0.5}
+
+
+def test_another_optimizer_starts_from_its_own_defaults() -> None:
+    assert preset("fast", optimizer={"name": "adam", "beta1": 0.5}).optimizer == Adam(beta1=0.5)
+    assert preset("fast", optimizer=Adam(beta1=0.5)).optimizer == Adam(beta1=0.5)
+
+
+def test_a_schedule_is_overridden_like_an_optimizer() -> None:
+    assert preset("fast", schedule={"warmup": 0.5}).schedule.name == PRESETS["fast"].schedule.name
+    assert preset("fast", schedule={"name": "constant"}).schedule == Constant()
+
+
+def test_overriding_changes_no_preset() -> None:
+    before = PRESETS["fast"].to_dict()
+    preset("fast", optimizer={"learning_rate": 0.5}, hidden=[3])
+    assert PRESETS["fast"].to_dict() == before
+
+
+@pytest.mark.parametrize("name", ["slow", "", "FAST"])
+def test_an_unknown_preset_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset(name)
+    assert refusal.value.field == "preset"
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", epoch=3)
+    assert refusal.value.field == "epoch"

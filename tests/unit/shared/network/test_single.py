@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.network import Network, preset
+from shared.network.activations import ACTIVATIONS
+from shared.network.single import SingleStep
+from shared.network.steps import Step
+
+PIXELS, CLASSES, SAMPLES = 30, 4, 20
+
+
+@pytest.mark.parametrize("source", ["bytes", "floats"])
+@pytest.mark.parametrize("hidden", [[], [6], [6, 5]])
+@pytest.mark.parametrize("update_order", ["together", "layerwise"])
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_it_takes_the_plain_steps_but_for_rounding(
+    activation: str, update_order: str, hidden: list[int], source: str, rng: np.random.Generator
+) -> None:
+    overrides = {"activation": activation, "update_order": update_order, "hidden": hidden, "dtype": "float64"}
+    network = Network((PIXELS,), CLASSES, preset("article", **overrides))
+    images = rng.integers(0, 256, (SAMPLES, PIXELS), dtype=np.uint8)
+    images[rng.random(images.shape) < 0.6] = 0
+    images[7] = 0  # nothing drawn at all
+    rows = images if source == "bytes" else images / 255
+    y = rng.integers(0, CLASSES, SAMPLES)
+    parameters = network.initialize(rng)
+    single, plain = (kind(network, parameters, rows, y) for kind in (SingleStep, Step))
+    for index in range(SAMPLES):
+        factor = 1 + index % 3
+        loss, right = single.run(np.array([index]), factor)
+        expected_loss, expected_right = plain.run(np.array([index]), factor)
+        assert loss == pytest.approx(expected_loss, rel=1e-11)
+        assert right == expected_right
+        np.testing.assert_allclose(single.P, plain.P, rtol=0, atol=1e-12)
+    assert single.update.state() == plain.update.state() == {"steps": SAMPLES}
+
+
+def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Generator) -> None:
+    network = Network((PIXELS,), 2, preset("article", hidden=[]))
+    parameters = network.initialize(rng)
+    parameters["layer1.biases"][:] = (1e4, -1e4)
+    for kind in (SingleStep, Step):
+        step = kind(network, parameters, np.zeros((1, PIXELS), np.uint8), np.array([1]))
+        loss, right = step.run(np.array([0]), 1.0)
+        assert loss == pytest.approx(23.02585)
+        assert right == 0
+
+
+def test_what_overflows_raises_no_warning(rng: np.random.Generator) -> None:
+    network = Network((PIXELS,), 2, preset("article", activation="relu", optimizer={"learning_rate": 1e30}))
+    step = SingleStep(network, network.initialize(rng), np.full((1, PIXELS), 255, np.uint8), np.array([1]))
+    losses = [step.run(np.array([0]), 1.0)[0] for _ in range(5)]
+    assert np.isnan(losses[-1])
