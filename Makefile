@@ -1,0 +1,67 @@
+# `make` alone lists the targets. Each sets up what it needs, in .venv and var/ below this folder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := .:client
+
+PROSE := README.md docs
+CODE := api client services shared tests worker benchmarks
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: $(VENV)/embedded ## train on real data and classify an archive, in a stack that is gone afterwards
+	@$(BIN)/python services/embedded/demo.py
+
+.PHONY: up
+up: $(VENV)/embedded ## the embedded stack on 127.0.0.1:8000 (GLASSBOX_PORT), until Ctrl-C
+	@exec $(BIN)/python services/embedded/up.py
+
+SAMPLE ?= var/digits.zip
+.PHONY: sample
+sample: $(VENV)/embedded ## write var/digits.zip, an archive of PNG images to classify
+	@$(BIN)/python services/embedded/sample.py $(SAMPLE)
+
+.PHONY: test
+test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
+	@$(BIN)/pytest
+
+.PHONY: test-docker
+test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose
+	@$(BIN)/pytest tests/docker
+
+.PHONY: lint
+lint: $(VENV)/dev ## style, types, import rules
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check --quiet $(CODE)
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
+
+.PHONY: bench
+bench: $(VENV)/dev ## the benchmarks: each prints a table and writes JSON to var/benchmarks
+	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+.PHONY: lock
+lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
+	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
+	@cd requirements && for set in api worker embedded; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
+
+.PHONY: clean
+clean: ## remove the virtual environment and the caches; var/ stays, for it holds models
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "glassbox: $(PYTHON) is too old, 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "glassbox: no virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
+	@touch $@
+
+$(VENV)/%: requirements/%.txt | $(VENV)/python
+	@echo "installing requirements/$*.txt"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,45 @@
+"""The HTTP API: Flask in, JSON out. It validates, stores, enqueues and reads; it trains nothing.
+
+`create_app` builds the collaborators and hands them to one blueprint per resource.
+"""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from api import batch_jobs, datasets, health, jobs, models, problems, training_jobs
+from api.submission import Submission
+from shared.broker import Outbox, celery_app, connect
+from shared.datasets import DatasetStore
+from shared.datasets.builtin import BuiltIn
+from shared.jobs import JobStore
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application; `settings` come from the environment unless they are given."""
+    settings = settings or Settings()
+    redis = connect(settings)
+    volume = Volume(settings.volume)
+    store = DatasetStore(volume)
+    built_in = BuiltIn(store, volume, settings)
+    registry = Registry(volume)
+    job_store = JobStore(redis, settings.lease_seconds)
+    outbox = Outbox(celery_app(settings), redis)
+    submission = Submission(job_store, outbox, volume)
+
+    app = Flask("glassbox", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.strict_slashes = False
+    problems.register(app)
+    app.register_blueprint(health.blueprint(redis, outbox, volume))
+    app.register_blueprint(datasets.blueprint(store, volume, settings))
+    app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
+    app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
+    app.register_blueprint(jobs.blueprint(job_store, volume))
+    app.register_blueprint(models.blueprint(registry))
+    return app

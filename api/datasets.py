@@ -1,0 +1,51 @@
+"""`/v1/datasets`: upload, list, show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import Field
+
+from api.pages import PageQuery, after, page
+from api.uploads import received
+from api.validation import Form, from_texts
+from api.views import dataset_view
+from shared.datasets import DatasetStore
+from shared.datasets.npz import read_npz
+from shared.names import Name
+from shared.settings import Settings
+from shared.volume import Volume
+
+
+class DatasetOptions(Form):
+    """The options of an upload."""
+
+    name: Name
+    test_fraction: float = Field(0.1, gt=0, lt=1)
+    seed: int = Field(0, ge=0)
+
+
+def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Blueprint:
+    """The data sets' routes."""
+    routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
+
+    @routes.post("")
+    def upload() -> tuple[Response, int, dict[str, str]]:
+        with received("file", volume, settings) as file:
+            options = from_texts(DatasetOptions, file.options)
+            content = read_npz(file.path, settings, options.test_fraction, options.seed)
+            manifest, created = store.add(content, options.name, "upload")
+        location = f"/v1/datasets/{manifest.id}"
+        return jsonify(dataset_view(manifest)), 201 if created else 200, {"Location": location}
+
+    @routes.get("")
+    def index() -> dict[str, Any]:
+        query = from_texts(PageQuery, request.args)
+        return page(after(store.all(), query, lambda item: item.id), query, lambda item: item.id, dataset_view)
+
+    @routes.get("/<reference>")
+    def show(reference: str) -> dict[str, Any]:
+        return dataset_view(store.get(reference))
+
+    return routes

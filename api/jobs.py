@@ -1,0 +1,105 @@
+"""`/v1/jobs`: list, show, and what a batch has found so far."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from itertools import count
+from typing import Any, Literal
+
+from flask import Blueprint, Response, request
+
+from api.pages import PageQuery, page
+from api.validation import Form, from_texts
+from api.views import job_view
+from shared.errors import Conflict
+from shared.jobs import Job, JobStore, Kind, State
+from shared.volume import Volume
+
+JSON_LINES = "application/x-ndjson"
+
+
+class JobQuery(PageQuery):
+    """Which jobs to list."""
+
+    kind: Kind | None = None
+    state: State | None = None
+    model: str | None = None
+
+
+class ResultsQuery(Form):
+    """How to write a batch's rows."""
+
+    format: Literal["jsonl", "csv"] = "jsonl"
+
+
+def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
+    """The jobs' routes."""
+    routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+    @routes.get("")
+    def index() -> dict[str, Any]:
+        query = from_texts(JobQuery, request.args)
+        found = (
+            job
+            for job in jobs.newest_first(query.state, before=query.after)
+            if query.kind in {None, job.kind} and query.model in {None, job.model}
+        )
+        return page(found, query, lambda job: job.id, job_view)
+
+    @routes.get("/<job_id>")
+    def show(job_id: str) -> dict[str, Any]:
+        return job_view(jobs.get(job_id))
+
+    @routes.get("/<job_id>/results")
+    def results(job_id: str) -> Response:
+        query = from_texts(ResultsQuery, request.args)
+        job = _batch(jobs.get(job_id))
+        shards = _shards(volume, job)
+        if query.format == "csv":
+            return Response(_as_csv(shards, job.specification["top_k"]), content_type="text/csv; charset=utf-8")
+        return Response(shards, content_type=JSON_LINES)
+
+    @routes.get("/<job_id>/errors")
+    def errors(job_id: str) -> Response:
+        return Response(_shards(volume, _batch(jobs.get(job_id)), errors=True), content_type=JSON_LINES)
+
+    return routes
+
+
+def _batch(job: Job) -> Job:
+    if job.kind is not Kind.BATCH:
+        raise Conflict(
+            "not_a_batch", f"job {job.id} is a {job.kind}: it has no rows, its result is in /v1/jobs/{job.id}"
+        )
+    return job
+
+
+def _shards(volume: Volume, job: Job, *, errors: bool = False) -> Iterator[bytes]:
+    """The lines of the finished shards, one shard at a time, up to the first that is not finished."""
+    for number in count():
+        try:
+            rows = volume.rows(job.id, number).read_bytes()  # its being there says that the shard is finished
+        except FileNotFoundError:
+            return
+        yield volume.errors(job.id, number).read_bytes() if errors else rows
+
+
+def _as_csv(shards: Iterator[bytes], top_k: int) -> Iterator[str]:
+    """The rows as CSV (RFC 4180): path, label, confidence, then the further classes."""
+    further = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "confidence")]
+    yield _csv_lines([["path", "label", "confidence", *further]])
+    for shard in shards:
+        rows = map(json.loads, shard.splitlines())
+        yield _csv_lines(
+            [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
+            for row in rows
+        )
+
+
+def _csv_lines(rows: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()

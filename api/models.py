@@ -1,0 +1,57 @@
+"""`/v1/models`: the registry's models and versions, and the weights themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request, send_file
+
+from api.pages import PageQuery, after, page
+from api.validation import from_texts
+from api.views import model_view, version_view
+from shared.registry import Registry
+
+
+def blueprint(registry: Registry) -> Blueprint:
+    """The models' routes."""
+    routes = Blueprint("models", __name__, url_prefix="/v1/models")
+
+    def show_model(name: str) -> dict[str, Any]:
+        return model_view(name, registry.versions(name), registry.aliases(name))
+
+    @routes.get("")
+    def index() -> dict[str, Any]:
+        query = from_texts(PageQuery, request.args)
+        return page(after(registry.models(), query, str), query, str, show_model)
+
+    @routes.get("/<name>")
+    def show(name: str) -> dict[str, Any]:
+        return show_model(name)
+
+    @routes.get("/<name>/versions")
+    def versions(name: str) -> dict[str, Any]:
+        query = from_texts(PageQuery, request.args)
+        aliases = registry.aliases(name)
+        newest_first = after(registry.versions(name), query, lambda version: str(version.version))
+        return page(
+            newest_first, query, lambda version: str(version.version), lambda version: version_view(version, aliases)
+        )
+
+    @routes.get("/<name>/versions/<reference>")
+    def show_version(name: str, reference: str) -> dict[str, Any]:
+        version = registry.get(name, reference)
+        return version_view(version, registry.aliases(name))
+
+    @routes.get("/<name>/versions/<reference>/weights")
+    def weights(name: str, reference: str) -> Response:
+        version = registry.get(name, reference)
+        return send_file(
+            registry.weights_path(version).resolve(),
+            mimetype="application/octet-stream",
+            as_attachment=True,
+            download_name=f"{version.model}-{version.version}.npz",
+            etag=version.weights.sha256,
+            conditional=True,
+        )
+
+    return routes

@@ -1,0 +1,97 @@
+"""Every error as `application/problem+json` (RFC 9457): the one place that maps errors to HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, json, request
+from kombu.exceptions import OperationalError
+from redis import RedisError
+from werkzeug.exceptions import HTTPException
+
+from shared import errors
+from shared.names import new_id
+
+log = logging.getLogger(__name__)
+
+STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
+    errors.Malformed: HTTPStatus.BAD_REQUEST,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the application with a problem, and every request with its id."""
+    app.register_error_handler(errors.GlassboxError, _glassbox_error)
+    app.register_error_handler(RedisError, _no_redis)
+    app.register_error_handler(OperationalError, _no_redis)
+    app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(Exception, _bug)
+
+    @app.before_request
+    def name_request() -> None:
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
+
+    @app.after_request
+    def tell_request_id(response: Response) -> Response:
+        response.headers["X-Request-Id"] = g.request_id
+        return response
+
+
+def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+        "instance": request.path,
+        "code": code,
+        **members,
+    }
+    return Response(json.dumps(body) + "\n", status, content_type="application/problem+json")
+
+
+def _glassbox_error(error: errors.GlassboxError) -> Response:
+    status = STATUSES[type(error)]
+    if isinstance(error, errors.Unavailable):
+        response = _problem(status, error.code, error.detail)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    if isinstance(error, errors.Invalid) and error.fields:
+        fields = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
+        return _problem(status, error.code, error.detail, errors=fields)
+    return _problem(status, error.code, error.detail)
+
+
+def _no_redis(error: Exception) -> Response:
+    log.warning("Redis does not answer: %s", error)
+    return _glassbox_error(
+        errors.Unavailable("redis_unavailable", "Redis does not answer, so nothing was done; try again soon")
+    )
+
+
+def _http_exception(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    response = _problem(status, HTTPStatus(status).name.lower(), error.description or HTTPStatus(status).phrase)
+    for name, value in error.get_headers(request.environ):
+        if name.lower() not in {"content-type", "content-length"}:  # `Allow`, `Retry-After` and the like
+            response.headers[name] = value
+    return response
+
+
+def _bug(error: Exception) -> Response:
+    log.exception("request %s: %s %s failed", g.request_id, request.method, request.path, exc_info=error)
+    detail = f"a fault of ours, not of your request; the server's log has more under request {g.request_id}"
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)

@@ -1,0 +1,84 @@
+"""`POST /v1/training-jobs`: a configuration and a data set become a job that ends in a new model version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from pydantic import Field
+
+from api.submission import Submission
+from api.validation import Form, from_json, invalid_configuration
+from api.views import job_view
+from shared.datasets.builtin import BuiltIn
+from shared.datasets.manifest import Manifest
+from shared.errors import FieldError, Invalid
+from shared.jobs import Job, Kind, Progress
+from shared.names import Name, new_id
+from shared.network import Configuration, ConfigurationError, Network, preset
+from shared.settings import Settings
+from shared.specifications import TrainingSpecification
+
+
+class TrainingRequest(Form):
+    """What to train, on what; every field of the network that is given overrides the preset's."""
+
+    model: Name
+    dataset: str
+    preset: str = "fast"
+    hidden: list[int] | None = None
+    activation: str | None = None
+    initializer: str | None = None
+    optimizer: dict[str, Any] | None = None
+    schedule: dict[str, Any] | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    dtype: str | None = None
+    promote: Name | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+    def configuration(self) -> Configuration:
+        """The preset with the request's changes; raises `ConfigurationError`."""
+        about_the_job = {"model", "dataset", "preset", "promote", "labels"}
+        return preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
+
+
+def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> Blueprint:
+    """The route that takes training jobs."""
+    routes = Blueprint("training-jobs", __name__)
+
+    @routes.post("/v1/training-jobs")
+    def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
+        wanted = from_json(TrainingRequest, settings)
+        dataset = built_in.get(wanted.dataset)
+        try:
+            configuration = wanted.configuration()
+            _check(configuration, dataset, settings)
+        except ConfigurationError as error:
+            raise invalid_configuration(error) from error
+        specification = TrainingSpecification(
+            model=wanted.model, dataset=dataset.id, configuration=configuration.to_dict(), promote=wanted.promote
+        )
+        job, warnings = submission.submit(
+            Job(
+                id=new_id(),
+                kind=Kind.TRAINING,
+                model=wanted.model,
+                progress=Progress(total=configuration.epochs, unit="epochs"),
+                request=wanted.model_dump(exclude_none=True),
+                specification=specification.model_dump(mode="json"),
+            )
+        )
+        return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
+
+    return routes
+
+
+def _check(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
+    """Refuse now what the worker would have to refuse later."""
+    configuration.check(dataset.splits["train"])
+    network = Network(dataset.image_shape, len(dataset.classes), configuration)
+    if network.parameter_count > settings.max_parameters:
+        reason = f"makes {network.parameter_count} parameters; at most {settings.max_parameters} are taken"
+        raise Invalid("validation_failed", f"#/hidden: {reason}", [FieldError(reason, pointer="#/hidden")])

@@ -1,0 +1,73 @@
+"""Requests as typed values: JSON bodies and query parameters, with an error for each field that is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedType
+from shared.network import ConfigurationError
+from shared.settings import Settings
+
+
+class Form(BaseModel):
+    """What a request may hold; an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+AnyForm = TypeVar("AnyForm", bound=Form)
+
+
+def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:
+    """Read the request's JSON body as `form`; numbers are not taken from texts, nor texts from numbers."""
+    if not request.is_json:
+        raise UnsupportedType("json_expected", "send JSON, with the header Content-Type: application/json")
+    if (request.content_length or 0) > limits.max_json_bytes:
+        raise TooLarge("body_too_large", f"a JSON body may have at most {limits.max_json_bytes} bytes")
+    body = request.stream.read(limits.max_json_bytes)
+    try:
+        content = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("malformed_json", f"the body is not JSON: {error}") from error
+    try:
+        return form.model_validate(content, strict=True)
+    except ValidationError as error:
+        fields = [FieldError(_describe(item), pointer=_pointer(item["loc"])) for item in error.errors()]
+        raise Invalid("validation_failed", _summary(fields), fields) from error
+
+
+def from_texts(form: type[AnyForm], texts: Mapping[str, str]) -> AnyForm:
+    """Read query parameters, or the parts of an HTML form, as `form`."""
+    try:
+        return form.model_validate(dict(texts))
+    except ValidationError as error:
+        fields = [FieldError(_describe(item), parameter=".".join(map(str, item["loc"]))) for item in error.errors()]
+        raise Invalid("validation_failed", _summary(fields), fields) from error
+
+
+def invalid_configuration(error: ConfigurationError) -> Invalid:
+    """A setting that the network refuses, as an error of the request's field."""
+    field = FieldError(error.reason, pointer=_pointer(error.field.split(".")))
+    return Invalid("validation_failed", _summary([field]), [field])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _pointer(path: Any) -> str:
+    """A JSON pointer as a URI fragment (RFC 6901, section 6)."""
+    return "#" + "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _describe(item: Any) -> str:
+    return "is not a field of this request" if item["type"] == "extra_forbidden" else item["msg"]
+
+
+def _summary(fields: list[FieldError]) -> str:
+    return "; ".join(f"{field.pointer or field.parameter}: {field.detail}" for field in fields)

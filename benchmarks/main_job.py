@@ -1,0 +1,104 @@
+"""The main job on the embedded stack with real MNIST: train, classify 10,000 PNG files, and how soon a job starts.
+
+Prints a table and writes `var/benchmarks/main_job.json`. Needs `mnist.npz` and `mnist-test-png.zip` in the folder that
+`GLASSBOX_TEST_DATA` names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from glassbox import Client
+
+from services.embedded.running import running_stack
+from shared.inference import Classifier
+from shared.registry import Registry
+from shared.volume import Volume
+
+DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))
+OUTPUT = Path("var/benchmarks/main_job.json")
+BATCHES = 7
+STARTS = 30
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure beside what it should be."""
+
+    what: str
+    value: float
+    unit: str
+    target: str
+
+
+def main() -> None:
+    """Measure, print, write."""
+    with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder:
+        volume = Path(folder) / "volume"
+        with running_stack(volume, Path(folder) / "stack.log", GLASSBOX_DATASETS=str(DATA.resolve())) as client:
+            figures = [*training(client), *batches(client, volume), *starts(client)]
+    for figure in figures:
+        print(f"{figure.what:<58} {figure.value:>9.3f} {figure.unit:<8} {figure.target}")
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps({"machine": machine, "figures": [asdict(f) for f in figures]}, indent=2))
+
+
+def training(client: Client) -> list[Figure]:
+    """Each preset once, as a job."""
+    figures = []
+    for preset, accuracy, seconds in (("article", "at least 0.955", ""), ("fast", "at least 0.975", "under 10")):
+        job = client.wait(client.train(model=preset, dataset="mnist", preset=preset)["id"])
+        metrics = job["metrics"]
+        figures += [
+            Figure(f"{preset}: test accuracy on MNIST", metrics["test_accuracy"], "", accuracy),
+            Figure(f"{preset}: training", metrics["training_seconds"], "s", seconds),
+        ]
+    return figures
+
+
+def batches(client: Client, volume: Path) -> list[Figure]:
+    """From POST to the last row of 10,000 PNG files, and whether the rows are what the network says of the arrays."""
+    seconds = []
+    rows: list[dict[str, object]] = []
+    for _ in range(BATCHES):
+        start = time.perf_counter()
+        job = client.classify(DATA / "mnist-test-png.zip", "fast")
+        client.wait(job["id"], every=0.01)
+        rows = list(client.rows(job["id"]))
+        seconds.append(time.perf_counter() - start)
+    registry = Registry(Volume(volume))
+    classifier = Classifier.load(registry, registry.resolve("fast"))
+    with np.load(DATA / "mnist.npz") as arrays:
+        answers = classifier.classify(arrays["x_test"], top_k=1)
+    agreeing = sum(
+        row["label"] == classifier.version.classes[label] for row, label in zip(rows, answers.labels[:, 0], strict=True)
+    )
+    return [
+        Figure(f"10,000 PNG files, POST to last row, median of {BATCHES}", statistics.median(seconds), "s", "under 2"),
+        Figure("rows that agree with the network run on the arrays", agreeing, "rows", "10000"),
+    ]
+
+
+def starts(client: Client) -> list[Figure]:
+    """From a job's POST to `running`, on an idle stack, by the record that the worker's claim writes."""
+    delays = []
+    for _ in range(STARTS):
+        posted = time.time()
+        job = client.train(model="start", dataset="digits", epochs=1)
+        done = client.wait(job["id"], every=0.02)
+        delays.append(datetime.fromisoformat(done["started_at"]).timestamp() - posted)
+    return [Figure(f"POST to running, median of {STARTS}", statistics.median(delays) * 1000, "ms", "under 100")]
+
+
+if __name__ == "__main__":
+    main()

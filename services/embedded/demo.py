@@ -1,0 +1,80 @@
+"""The demo: start the embedded stack, train on a real data set, classify an archive of its test images, stop.
+
+The data set is MNIST where `GLASSBOX_DATASETS` names a folder that has it, else the digits that scikit-learn carries.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from glassbox import Client
+from rich.console import Console
+
+from services.embedded.running import running_stack
+from services.embedded.sample import pack
+from shared.datasets import DatasetStore
+from shared.settings import Settings
+from shared.volume import Volume
+
+OVERRIDES: dict[str, dict[str, Any]] = {"mnist": {}, "digits": {"epochs": 60}}  # digits has 1,438 images to train on
+
+console = Console(highlight=False)
+
+
+def main() -> None:
+    """Run the demo in a folder of its own, which is removed in the end."""
+    settings = Settings()
+    has_mnist = settings.datasets is not None and (settings.datasets / "mnist.npz").exists()
+    dataset = "mnist" if has_mnist else "digits"
+    with tempfile.TemporaryDirectory(prefix="glassbox-demo-") as folder:
+        volume = Path(folder) / "volume"
+        with running_stack(volume, Path(folder) / "stack.log") as client:
+            console.print(f"[bold]Glassbox[/] runs at {client.url}, on {volume}")
+            show(client, volume, dataset)
+    console.print("stopped, and nothing is left; [bold]make up[/] starts a stack to keep")
+
+
+def show(client: Client, volume: Path, dataset: str) -> None:
+    """Train, classify, and say how it went."""
+    job = client.train(model="demo", dataset=dataset, **OVERRIDES[dataset])
+    console.print(f"\ntraining on [bold]{dataset}[/] (job {job['id']})")
+    job = client.wait(job["id"], print_epoch)
+    result = job["result"]
+    console.print(
+        f"published [bold]{result['model']}@{result['version']}[/] after"
+        f" {job['metrics']['training_seconds']:.1f} s of training: test accuracy {result['test_accuracy']:.2%}"
+    )
+
+    manifest, arrays = DatasetStore(Volume(volume)).load(dataset)
+    archive = volume.parent / f"{dataset}-test.zip"
+    pack(manifest, arrays, archive)
+    console.print(f"\nclassifying {archive.name}: {len(arrays.x_test)} PNG files, {archive.stat().st_size:,} bytes")
+    started = time.monotonic()
+    job = client.wait(client.classify(archive, "demo")["id"], every=0.02)
+    rows = list(client.rows(job["id"]))
+    seconds = time.monotonic() - started
+    truth = [manifest.classes[label] for label in arrays.y_test]
+    right = sum(row["label"] == label for row, label in zip(rows, truth, strict=True))
+    console.print(
+        f"{len(rows)} rows, from upload to the last row in {seconds:.2f} s; {right / len(rows):.2%} are right"
+    )
+    for row in rows[:3]:
+        console.print(f"  {row['path']}  is a [bold]{row['label']}[/], with confidence {row['confidence']:.4f}")
+    console.print()
+
+
+def print_epoch(job: dict[str, Any]) -> None:
+    """A line for each epoch that is done; a very short one may be passed over."""
+    progress, metrics = job["progress"], job["metrics"]
+    if job["state"] == "running" and metrics and progress["done"]:
+        console.print(
+            f"  epoch {progress['done']:>2} of {progress['total']}: loss {metrics['train_loss']:.4f},"
+            f" accuracy {metrics['train_accuracy']:.2%}, {progress['eta_seconds']} s to go"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The transport: Celery on Redis, which carries jobs' ids to the workers' queues and is asked for nothing else.
+
+A message may be lost or seen twice without harm: the job's record decides (`shared/jobs`). So tasks are acknowledged
+early, their results are not stored, and a task's arguments are one job's id.
+"""
+
+from __future__ import annotations
+
+import re
+
+from celery import Celery
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from shared.jobs import Kind, keys
+from shared.settings import Settings
+
+TASKS = {Kind.TRAINING: "glassbox.train", Kind.BATCH: "glassbox.classify"}
+QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference"}
+PRESENCE_SECONDS = 30.0
+
+
+def connect(settings: Settings) -> Redis:
+    """A client of our own records: it gives up soon rather than hang, and never retries by itself."""
+    return Redis.from_url(
+        settings.redis_url,
+        decode_responses=True,
+        socket_timeout=settings.redis_timeout,
+        socket_connect_timeout=settings.redis_timeout,
+        health_check_interval=25,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def celery_app(settings: Settings) -> Celery:
+    """The Celery application, for the side that sends and for the side that works."""
+    app = Celery("glassbox", broker=_broker_url(settings.redis_url))
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=False,
+        task_default_queue=QUEUES[Kind.BATCH],
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,  # a message stays in the queue until a process is free to run it
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_enable_remote_control=False,  # nothing here uses it: each job's record says what is asked of it
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "socket_connect_timeout": settings.redis_timeout,
+            "health_check_interval": 25,  # also what notices a half-open connection
+            "global_keyprefix": f"{keys.PREFIX}broker:",
+        },
+    )
+    return app
+
+
+def _broker_url(redis_url: str) -> str:
+    """Celery's spelling of a Redis URL: that of a Unix socket differs from Redis's clients' `unix://…?db=1`."""
+    if not redis_url.startswith("unix://"):
+        return redis_url
+    return "redis+socket://" + re.sub(r"(?<=[?&])db=", "virtual_host=", redis_url.removeprefix("unix://"))
+
+
+class Outbox:
+    """Sends jobs to their queues, and knows who listens there."""
+
+    def __init__(self, app: Celery, redis: Redis) -> None:
+        self._app = app
+        self._redis = redis
+
+    def send(self, kind: Kind, job_id: str) -> None:
+        """Send the job's id to its queue, once; raises `kombu.exceptions.OperationalError` if that fails."""
+        self._app.send_task(TASKS[kind], args=[job_id], queue=QUEUES[kind], retry=False, ignore_result=True)
+
+    def workers_online(self, kind: Kind) -> int:
+        """How many workers say that they listen to the queue of this kind of job."""
+        seconds, _ = self._redis.time()
+        return int(self._redis.zcount(keys.workers(QUEUES[kind]), seconds, "+inf"))
+
+
+class Presence:
+    """A worker's sign of life, by which the API knows that somebody listens to a queue."""
+
+    def __init__(self, redis: Redis, worker: str, queue: str) -> None:
+        self._redis = redis
+        self._worker = worker
+        self._key = keys.workers(queue)
+
+    def renew(self) -> None:
+        """Say that this worker is online for another `PRESENCE_SECONDS`."""
+        seconds, _ = self._redis.time()
+        with self._redis.pipeline() as pipe:
+            pipe.zadd(self._key, {self._worker: seconds + PRESENCE_SECONDS})
+            pipe.zremrangebyscore(self._key, "-inf", seconds)
+            pipe.execute()
+
+    def withdraw(self) -> None:
+        """Say that this worker is gone."""
+        self._redis.zrem(self._key, self._worker)

@@ -1,0 +1,69 @@
+"""A data set on its way into the store: labels in memory, images as a stream of blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Images = NDArray[np.uint8]  # (N, H, W)
+Labels = NDArray[np.int64]  # (N,), indices into the classes
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set: `labels` (N,), and blocks of images (n, H, W) that sum to N, read as they are used."""
+
+    labels: Labels
+    blocks: Iterable[Images]
+
+
+@dataclass(frozen=True)
+class Content:
+    """A data set before it is stored."""
+
+    image_shape: tuple[int, int]
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The parts by name, in the order in which they are stored and hashed."""
+        return {"train": self.train, "test": self.test}
+
+    def start_digest(self) -> hashlib._Hash:
+        """The identity so far: classes, shapes and labels. The images' bytes are added as they are stored."""
+        head = {
+            "image_shape": list(self.image_shape),
+            "classes": list(self.classes),
+            "splits": {name: len(split.labels) for name, split in self.splits.items()},
+        }
+        digest = hashlib.sha256(json.dumps(head, separators=(",", ":")).encode())
+        for split in self.splits.values():
+            digest.update(split.labels.astype("<i8").tobytes())
+        return digest
+
+
+def classes_of(*labels: NDArray[Any]) -> NDArray[Any]:
+    """The distinct labels of all parts, sorted: label `v` becomes the index `searchsorted(classes, v)`."""
+    return np.unique(np.concatenate([np.unique(part) for part in labels]))
+
+
+def stratified_test_mask(labels: Labels, fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Choose `fraction` of each class for testing, at random, at least one of a class that has two or more.
+
+    Returns a mask (N,) that is true where a sample is for testing.
+    """
+    rng = np.random.default_rng(seed)
+    mask = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        mask[rng.permutation(members)[:count]] = True
+    return mask

@@ -1,0 +1,134 @@
+"""The data sets on the volume: each a folder named by the SHA-256 of its content, never changed once it is there."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from shared import clock, durable
+from shared.datasets.content import Content, Images, Labels, Split
+from shared.datasets.manifest import Manifest
+from shared.errors import Damaged, NotFound
+from shared.names import is_name
+from shared.volume import Volume
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A data set as a training takes it: images (N, H, W) mapped from the file, labels (N,) as class indices."""
+
+    x_train: Images
+    y_train: Labels
+    x_test: Images
+    y_test: Labels
+
+
+class DatasetStore:
+    """Adds, finds and loads data sets."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
+        """Store the content and let `name` point to it; tells whether it is new. Reads each image once."""
+        folder = durable.temporary_beside(self._volume.datasets / "new")
+        durable.make_folder(folder)
+        try:
+            digest, size = _write_arrays(folder / "data.npz", content)
+            manifest = Manifest(
+                digest=digest,
+                name=name,
+                source=source,
+                image_shape=content.image_shape,
+                classes=content.classes,
+                splits={part: len(split.labels) for part, split in content.splits.items()},
+                class_counts={
+                    part: tuple(np.bincount(split.labels, minlength=len(content.classes)).tolist())
+                    for part, split in content.splits.items()
+                },
+                bytes=size,
+                sha256=durable.sha256_of(folder / "data.npz"),
+                created_at=clock.now(),
+            )
+            durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
+        except BaseException:
+            durable.remove_tree(folder)
+            raise
+        created = durable.publish_folder(folder, self._volume.dataset(digest))
+        durable.write_bytes(self._volume.dataset_names / name, digest.encode())
+        return (manifest if created else self._manifest(digest)), created
+
+    def get(self, reference: str) -> Manifest:
+        """The data set with this id (`sha256:…`), or the newest that was given this name."""
+        digest = reference.removeprefix("sha256:")
+        if reference == digest and is_name(reference):
+            pointer = self._volume.dataset_names / reference
+            digest = pointer.read_text() if pointer.exists() else ""
+        if not _is_digest(digest) or not self._volume.dataset(digest).exists():
+            raise NotFound("dataset_not_found", f"there is no data set {reference!r}; upload one to /v1/datasets")
+        return self._manifest(digest)
+
+    def all(self) -> list[Manifest]:
+        """Every data set, the newest first."""
+        folders = self._volume.datasets.iterdir() if self._volume.datasets.exists() else ()
+        manifests = [self._manifest(folder.name) for folder in folders if _is_digest(folder.name)]
+        return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
+
+    def load(self, reference: str) -> tuple[Manifest, Arrays]:
+        """The arrays, after a check of the file's digest; raises `Damaged` where it is wrong."""
+        manifest = self.get(reference)
+        path = self._volume.dataset(manifest.digest) / "data.npz"
+        if durable.sha256_of(path) != manifest.sha256:
+            raise Damaged("dataset_damaged", f"the file of data set {manifest.id} has changed since it was stored")
+        return manifest, Arrays(**{name: _map_array(path, name) for name in Arrays.__dataclass_fields__})
+
+    def _manifest(self, digest: str) -> Manifest:
+        return Manifest.model_validate_json((self._volume.dataset(digest) / "manifest.json").read_bytes())
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
+def _write_arrays(path: Path, content: Content) -> tuple[str, int]:
+    """Write `data.npz`, uncompressed so that it can be mapped; returns the content's digest and the images' bytes."""
+    digest = content.start_digest()
+    size = 0
+    with durable.fsynced(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for part, split in content.splits.items():
+            size += _write_images(archive, f"x_{part}.npy", split, content.image_shape, digest)
+            with archive.open(f"y_{part}.npy", "w") as member:
+                npy.write_array(member, split.labels, allow_pickle=False)
+    return digest.hexdigest(), size
+
+
+def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape: tuple[int, int], digest: Any) -> int:
+    size = 0
+    header = {"descr": "|u1", "fortran_order": False, "shape": (len(split.labels), *image_shape)}
+    with archive.open(name, "w", force_zip64=True) as member:
+        npy.write_array_header_1_0(member, header)
+        for block in split.blocks:
+            pixels = np.ascontiguousarray(block).data
+            digest.update(pixels)
+            member.write(pixels)
+            size += pixels.nbytes
+    return size
+
+
+def _map_array(path: Path, name: str) -> NDArray[Any]:
+    """Map one array of an uncompressed `.npz` into memory, so that only what is used is read."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member, path.open("rb") as file:
+        version = npy.read_magic(member)
+        assert version == (1, 0)
+        shape, _, dtype = npy.read_array_header_1_0(member)
+        info = archive.getinfo(f"{name}.npy")
+        file.seek(info.header_offset + 26)  # the local header (APPNOTE 4.3.7): the lengths of name and extra field
+        name_length, extra_length = np.frombuffer(file.read(4), "<u2").tolist()
+        offset = info.header_offset + 30 + name_length + extra_length + member.tell()
+        return np.memmap(path, dtype, "r", offset, shape)

@@ -1,0 +1,29 @@
+"""The names of everything that Glassbox keeps in Redis: the one module that knows them."""
+
+from __future__ import annotations
+
+from shared.jobs.states import State
+
+PREFIX = "glassbox:"
+JOBS = f"{PREFIX}jobs"  # sorted set: every job's id, in the order of the ids, which is that of their creation
+LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time their lease ends
+
+
+def job(job_id: str) -> str:
+    """A hash: the job's record."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def events(job_id: str) -> str:
+    """A stream: what happened to the job."""
+    return f"{PREFIX}events:{job_id}"
+
+
+def in_state(state: State) -> str:
+    """A sorted set: the ids of the jobs in this state, in the order of the ids."""
+    return f"{PREFIX}jobs:{state}"
+
+
+def workers(queue: str) -> str:
+    """A sorted set: the workers that listen to the queue, by the time until which they are taken to be online."""
+    return f"{PREFIX}workers:{queue}"

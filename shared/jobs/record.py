@@ -1,0 +1,77 @@
+"""A job as it stands in its record: a frozen value, read from a Redis hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.jobs.states import State
+
+
+class Kind(StrEnum):
+    """What a job does."""
+
+    TRAINING = "training"
+    BATCH = "batch"
+
+
+class Progress(BaseModel):
+    """How far a job is: `done` of `total` epochs or images, and how many seconds the rest may take."""
+
+    model_config = ConfigDict(frozen=True)
+
+    done: int = 0
+    total: int
+    unit: str
+    eta_seconds: float | None = None
+
+
+class Job(BaseModel):
+    """One job. Times are milliseconds since 1970 by Redis's clock.
+
+    `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
+    set's id, a model's version). `attempt` counts the claims and is the fencing token: only the newest claim may write.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    kind: Kind
+    state: State = State.QUEUED
+    model: str
+    created_at: int = 0
+    started_at: int | None = None
+    finished_at: int | None = None
+    attempt: int = 0
+    owner: str | None = None
+    progress: Progress
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    request: dict[str, Any]
+    specification: dict[str, Any]
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+    @classmethod
+    def from_hash(cls, fields: Mapping[str, str]) -> Job:
+        """Read a record as Redis holds it: texts, and JSON for what has parts."""
+        return cls.model_validate(
+            {name: json.loads(text) if name in STRUCTURED else text for name, text in fields.items()}
+        )
+
+    def to_hash(self) -> dict[str, str]:
+        """The record as Redis holds it, without what is not known yet."""
+        return encode_fields(self.model_dump(mode="json", exclude_none=True))
+
+
+STRUCTURED = frozenset({"progress", "metrics", "request", "specification", "result", "error"})
+
+
+def encode_fields(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Fields of a record as the texts that `Job.from_hash` reads."""
+    return {
+        name: json.dumps(value, allow_nan=False) if name in STRUCTURED else str(value) for name, value in fields.items()
+    }

@@ -1,0 +1,23 @@
+"""Names that people give, of models, data sets and aliases; and ids that we give, which sort by time."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import StringConstraints
+from ulid import ULID
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is a name; anything else, `..` or `a/b`, must not come near a path."""
+    return re.fullmatch(NAME, text) is not None
+
+
+def new_id() -> str:
+    """A new id: a ULID, 26 letters and digits that begin with the time."""
+    return str(ULID()).lower()

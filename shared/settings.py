@@ -1,0 +1,60 @@
+"""The settings: the one place that reads the environment (variables `GLASSBOX_…`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MiB = 1024 * 1024
+GiB = 1024 * MiB
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True)
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_timeout: PositiveFloat = 2.0
+    volume: Path = Path("var/volume")
+    datasets: Path | None = Field(None, description="a folder with local copies of the built-in data sets")
+
+    bind: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    api_processes: PositiveInt = 2
+    api_threads: PositiveInt = 8
+    worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
+    blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
+
+    lease_seconds: PositiveFloat = 30.0
+    heartbeat_seconds: PositiveFloat = 10.0
+    shard_images: PositiveInt = 1024
+
+    max_body_bytes: PositiveInt = 2 * GiB
+    max_json_bytes: PositiveInt = 1 * MiB
+    max_form_parts: PositiveInt = 16
+    max_archive_entries: PositiveInt = 2_000_000
+    max_expanded_bytes: PositiveInt = 8 * GiB
+    max_entry_bytes: PositiveInt = 20 * MiB
+    max_compression_ratio: PositiveInt = 100
+    max_image_pixels: PositiveInt = 16_000_000
+    max_classes: PositiveInt = 1000
+    max_parameters: PositiveInt = 50_000_000
+
+    @property
+    def cores(self) -> int:
+        """The cores that this process may use."""
+        return len(os.sched_getaffinity(0))
+
+
+def limit_blas_threads(threads: int) -> None:
+    """Set how many threads NumPy's BLAS will start; without effect once NumPy is imported.
+
+    Each process must get its share of the cores: BLAS libraries start as many threads as the machine has cores in
+    every process, and those threads do not survive a fork.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)

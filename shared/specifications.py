@@ -1,0 +1,32 @@
+"""What a job's record and its folder say about the work: pinned when it was submitted, read by the worker."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Invert = Literal["never", "always", "auto"]
+
+
+class TrainingSpecification(BaseModel):
+    """Train `configuration` on `dataset`, publish it under `model`, and let the alias `promote` point to it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    dataset: str
+    configuration: dict[str, Any]
+    promote: str | None = None
+
+
+class BatchSpecification(BaseModel):
+    """Classify the job's archive with `model` at `version`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: int
+    top_k: int
+    invert: Invert
+    error_threshold: float

@@ -1,0 +1,72 @@
+"""Where everything lies on the shared volume: the one module that knows its paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The layout below one root.
+
+    incoming/                     uploads while they arrive
+    datasets/<sha256>/            data.npz, manifest.json
+    datasets/names/<name>         the id that the name points to
+    models/<name>/<version>/      weights.npz, manifest.json
+    models/<name>/by-job/<id>     commits a publication: the version that this job produced
+    models/<name>/aliases/<alias> a version number
+    jobs/<id>/                    specification.json, archive, shards/
+    """
+
+    root: Path
+
+    @property
+    def incoming(self) -> Path:
+        return self.root / "incoming"
+
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
+
+    @property
+    def dataset_names(self) -> Path:
+        return self.datasets / "names"
+
+    def dataset(self, digest: str) -> Path:
+        return self.datasets / digest
+
+    @property
+    def models(self) -> Path:
+        return self.root / "models"
+
+    def model(self, name: str) -> Path:
+        return self.models / name
+
+    def version(self, name: str, version: int) -> Path:
+        return self.model(name) / str(version)
+
+    def commit(self, name: str, job_id: str) -> Path:
+        return self.model(name) / "by-job" / job_id
+
+    def alias(self, name: str, alias: str) -> Path:
+        return self.model(name) / "aliases" / alias
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    def job(self, job_id: str) -> Path:
+        return self.jobs / job_id
+
+    def specification(self, job_id: str) -> Path:
+        return self.job(job_id) / "specification.json"
+
+    def archive(self, job_id: str) -> Path:
+        return self.job(job_id) / "archive"
+
+    def rows(self, job_id: str, shard: int) -> Path:
+        return self.job(job_id) / "shards" / f"{shard:06d}.rows.jsonl"
+
+    def errors(self, job_id: str, shard: int) -> Path:
+        return self.job(job_id) / "shards" / f"{shard:06d}.errors.jsonl"

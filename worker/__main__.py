@@ -1,0 +1,43 @@
+"""`python -m worker training|inference`: one worker that listens to one queue, with its share of the cores.
+
+A trainer is one process with BLAS threads on half of the cores; a classifier is one process of one thread per core.
+More threads than cores are worse than fewer: BLAS threads wait for each other busily, longest for one without a core.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from shared.settings import Settings, limit_blas_threads
+
+
+def main(queue: str) -> None:
+    """Run the worker until it is told to stop."""
+    settings = Settings()
+    processes = settings.worker_processes or (1 if queue == "training" else settings.cores)
+    share = settings.cores // 2 // processes if queue == "training" else 1
+    limit_blas_threads(settings.blas_threads or max(1, share))  # before anything imports NumPy
+
+    from worker.app import create_app  # noqa: PLC0415
+
+    app = create_app(settings, queue)
+    app.worker_main(
+        [
+            "--quiet",  # no banner: the settings are ours, and logged where they matter
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={processes}",
+            f"--queues={queue}",
+            f"--hostname={queue}@%h",
+            "--loglevel=INFO",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in {"training", "inference"}:
+        sys.exit("usage: python -m worker training|inference")
+    main(sys.argv[1])
