@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint
@@ -38,10 +39,17 @@ class TrainingRequest(Form):
     promote: Name | None = None
     labels: dict[str, str] = Field(default_factory=dict)
 
-    def configuration(self) -> Configuration:
-        """The preset with the request's changes; raises `ConfigurationError`."""
+    def configuration(self, samples: int) -> Configuration:
+        """The preset with the request's changes; raises `ConfigurationError`.
+
+        A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
+        """
         about_the_job = {"model", "dataset", "preset", "promote", "labels"}
-        return preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
+        configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
+        if self.batch_size is None:
+            configuration = replace(configuration, batch_size=min(configuration.batch_size, samples))
+        configuration.check(samples)
+        return configuration
 
 
 def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> Blueprint:
@@ -53,10 +61,10 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
         wanted = from_json(TrainingRequest, settings)
         dataset = built_in.get(wanted.dataset)
         try:
-            configuration = wanted.configuration()
-            _check(configuration, dataset, settings)
+            configuration = wanted.configuration(dataset.splits["train"])
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
+        _refuse_too_many_parameters(configuration, dataset, settings)
         specification = TrainingSpecification(
             model=wanted.model, dataset=dataset.id, configuration=configuration.to_dict(), promote=wanted.promote
         )
@@ -75,9 +83,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
     return routes
 
 
-def _check(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
-    """Refuse now what the worker would have to refuse later."""
-    configuration.check(dataset.splits["train"])
+def _refuse_too_many_parameters(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
     network = Network(dataset.image_shape, len(dataset.classes), configuration)
     if network.parameter_count > settings.max_parameters:
         reason = f"makes {network.parameter_count} parameters; at most {settings.max_parameters} are taken"

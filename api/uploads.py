@@ -5,7 +5,6 @@ A body cut short is an error here, whatever the server in front made of it: its 
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -85,11 +84,14 @@ def _receive_raw(body: CountingStream, file: IO[bytes]) -> Mapping[str, str]:
 def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int, limits: Settings) -> Mapping[str, str]:
     """Parse the form while it arrives; the file's part goes straight into `file`."""
     opened = 0
+    expected = f"send one file, as the part {part!r} of the form"
 
     def open_part(*_: Any, **__: Any) -> IO[bytes]:
         nonlocal opened
         opened += 1
-        return file if opened == 1 else io.BytesIO()
+        if opened > 1:
+            raise Invalid("file_expected", expected)
+        return file
 
     parser = FormDataParser(
         stream_factory=open_part,
@@ -102,10 +104,12 @@ def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int,
     except HTTPException as error:
         raise TooLarge("form_too_large", f"a form may have at most {limits.max_form_parts} parts") from error
     except ValueError as error:
+        while body.read(durable.BLOCK):  # is it no form, or was it cut short?
+            pass
         if body.count != length:
             return {}  # the caller tells of the missing bytes
         raise Malformed("malformed_form", f"the form cannot be read: {error}") from error
     if list(files) != [part] or opened != 1:
-        raise Invalid("file_expected", f"send one file, as the part {part!r} of the form")
+        raise Invalid("file_expected", expected)
     file.seek(0, os.SEEK_END)  # the parser rewinds each part
     return form.to_dict()

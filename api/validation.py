@@ -10,6 +10,7 @@ from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedType
+from shared.names import NAME
 from shared.network import ConfigurationError
 from shared.settings import Settings
 
@@ -32,6 +33,7 @@ def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:
     body = request.stream.read(limits.max_json_bytes)
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(content, ensure_ascii=False).encode()  # half a character, as \ud800 is one, is no text
     except (ValueError, RecursionError) as error:
         raise Malformed("malformed_json", f"the body is not JSON: {error}") from error
     try:
@@ -66,7 +68,15 @@ def _pointer(path: Any) -> str:
 
 
 def _describe(item: Any) -> str:
-    return "is not a field of this request" if item["type"] == "extra_forbidden" else item["msg"]
+    """What is wrong with a field, in the caller's words rather than in our library's."""
+    match item["type"]:
+        case "extra_forbidden":
+            return "is not a field of this request"
+        case "model_type":
+            return "must be a JSON object"
+        case "string_pattern_mismatch" if NAME in item["ctx"]["pattern"]:
+            return "must be 1 to 64 of a-z, 0-9, dot, underscore and hyphen, beginning with a letter or digit"
+    return str(item["msg"])
 
 
 def _summary(fields: list[FieldError]) -> str:

@@ -49,6 +49,7 @@ class Lease:
         self._pulse = Pulse.HELD
         self._renewed_at = time.monotonic()
         self._reports: SimpleQueue[Report] = SimpleQueue()
+        self._unsent: list[Report] = []  # of the heartbeats that failed
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -63,7 +64,7 @@ class Lease:
         self._ended.set()
         self._wake.set()
         self._thread.join()
-        if not self._reports.empty():
+        if self._unsent or not self._reports.empty():
             self._renew()
 
     def report(self, progress: Progress, metrics: Mapping[str, Any] | None = None, event: str = "progress") -> None:
@@ -87,12 +88,13 @@ class Lease:
 
     def _renew(self) -> None:
         sent_at = time.monotonic()  # the lease counts from before the request, never from after it
+        self._unsent = _worth_sending([*self._unsent, *self._waiting_reports()])
         try:
-            reports = _worth_sending(self._waiting_reports())
-            for progress, metrics, event in reports or [NOTHING_NEW]:
-                pulse = self._jobs.renew(self._claim, progress, metrics, event)
+            for report in self._unsent[:] or [NOTHING_NEW]:
+                pulse = self._jobs.renew(self._claim, *report)
                 if self._pulse is not Pulse.LOST:
                     self._pulse = pulse
+                del self._unsent[:1]
             self._renewed_at = sent_at
         except RedisError as error:
             log.warning("job %s: heartbeat failed: %s", self._claim.job.id, error)

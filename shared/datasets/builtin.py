@@ -32,10 +32,11 @@ DOWNLOAD_TIMEOUT = 15.0
 class BuiltIn:
     """Finds data sets by id or name as the store does, and prepares a built-in one that is not there yet."""
 
-    def __init__(self, store: DatasetStore, volume: Volume, settings: Settings) -> None:
+    def __init__(self, store: DatasetStore, volume: Volume, settings: Settings, mnist_url: str = MNIST_URL) -> None:
         self._store = store
         self._volume = volume
         self._settings = settings
+        self._mnist_url = mnist_url
         self._prepare: dict[str, Callable[[], Manifest]] = {"digits": self._digits, "mnist": self._mnist}
 
     def get(self, reference: str) -> Manifest:
@@ -77,8 +78,8 @@ class BuiltIn:
         download = durable.temporary_beside(self._volume.incoming / "mnist.npz")
         durable.make_folder(download.parent)
         try:
-            _download(MNIST_URL, MNIST_SHA256, download)
-            return self._store_npz(download, "mnist", f"built-in: {MNIST_URL}")
+            _download(self._mnist_url, MNIST_SHA256, download)
+            return self._store_npz(download, "mnist", f"built-in: {self._mnist_url}")
         finally:
             download.unlink(missing_ok=True)
 

@@ -62,17 +62,22 @@ class DatasetStore:
             raise
         created = durable.publish_folder(folder, self._volume.dataset(digest))
         durable.write_bytes(self._volume.dataset_names / name, digest.encode())
-        return (manifest if created else self._manifest(digest)), created
+        return self.get(name), created
 
     def get(self, reference: str) -> Manifest:
-        """The data set with this id (`sha256:…`), or the newest that was given this name."""
+        """The data set with this id (`sha256:…`), or the newest that was given this name.
+
+        One content may have several names: it is shown under the one it was asked for by.
+        """
         digest = reference.removeprefix("sha256:")
+        name = None
         if reference == digest and is_name(reference):
-            pointer = self._volume.dataset_names / reference
+            name, pointer = reference, self._volume.dataset_names / reference
             digest = pointer.read_text() if pointer.exists() else ""
         if not _is_digest(digest) or not self._volume.dataset(digest).exists():
             raise NotFound("dataset_not_found", f"there is no data set {reference!r}; upload one to /v1/datasets")
-        return self._manifest(digest)
+        manifest = self._manifest(digest)
+        return manifest if name is None else manifest.model_copy(update={"name": name})
 
     def all(self) -> list[Manifest]:
         """Every data set, the newest first."""

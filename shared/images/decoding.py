@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from shared.errors import Malformed
 
 FORMATS = ("PNG", "JPEG")
+MAGICS = (b"\x89PNG", b"\xff\xd8\xff")
 Image.MAX_IMAGE_PIXELS = None  # our own limit decides, image by image
 
 
@@ -23,6 +24,8 @@ def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except UnidentifiedImageError:
+        if content.startswith(MAGICS):
+            raise Malformed("image_damaged", "the image's header is damaged or cut short") from None
         raise Malformed("not_an_image", f"the file is none of {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise Malformed("image_damaged", f"the image's header is damaged: {error}") from None

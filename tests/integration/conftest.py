@@ -1,0 +1,27 @@
+"""One running service for all integration tests; each uses models and data sets of its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack, running_stack
+
+DATABASE = 1
+
+
+@pytest.fixture(scope="session")
+def stack(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The service: gunicorn, a worker on each queue, Redis."""
+    with running_stack(tmp_path_factory.mktemp("stack"), redis_server.url(DATABASE)) as running:
+        yield running
+
+
+@pytest.fixture
+def stack_redis(redis_server: RedisServer) -> Iterator[Redis]:
+    """The service's own database."""
+    with redis_server.client(DATABASE) as client:
+        yield client

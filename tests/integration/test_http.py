@@ -1,0 +1,139 @@
+"""What only a real server shows: bodies that are cut short, and that come in pieces."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from shared.volume import Volume
+from tests.support.archives import zip_of_images
+from tests.support.files import files_below
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+UPLOAD = npz(easy_arrays(seed=13))
+FORM = (
+    b'--boundary\r\nContent-Disposition: form-data; name="file"; filename="a.npz"\r\n\r\n'
+    + UPLOAD
+    + b"\r\n--boundary--\r\n"
+)
+
+
+def request(path: str, length: int, content_type: str = "application/octet-stream") -> bytes:
+    """The head of a POST that announces `length` bytes."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    return head.encode()
+
+
+@pytest.fixture
+def connection(stack: Stack) -> Iterator[socket.socket]:
+    """A raw connection to the API."""
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=30) as opened:
+        yield opened
+
+
+def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    """Status and body of the response, after which the server must close."""
+    response = b""
+    while block := connection.recv(65536):
+        response += block
+    head, _, body = response.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head.lower()
+    return int(head.split()[1]), json.loads(body)
+
+
+def contents(volume: Volume) -> list[str]:
+    return files_below(volume.incoming, volume.datasets, volume.jobs)
+
+
+class TestBodiesCutShort:
+    @pytest.mark.parametrize("sent", [0, 1, 1000, len(UPLOAD) - 1])
+    def test_a_raw_body_is_refused_and_leaves_nothing(self, stack: Stack, connection: socket.socket, sent: int) -> None:
+        before = contents(stack.volume)
+
+        connection.sendall(request("/v1/datasets?name=short", len(UPLOAD)) + UPLOAD[:sent])
+        connection.shutdown(socket.SHUT_WR)
+        status, problem = answer(connection)
+
+        assert (status, problem["code"]) == (400, "body_cut_short")
+        assert contents(stack.volume) == before
+
+    def test_a_form_is_refused_and_leaves_nothing(self, stack: Stack, connection: socket.socket) -> None:
+        before = contents(stack.volume)
+        head = request("/v1/datasets?name=short", len(FORM), "multipart/form-data; boundary=boundary")
+
+        connection.sendall(head + FORM[:-100])
+        connection.shutdown(socket.SHUT_WR)
+        status, problem = answer(connection)
+
+        assert (status, problem["code"]) == (400, "body_cut_short")
+        assert contents(stack.volume) == before
+
+    def test_a_json_body_is_refused(self, connection: socket.socket) -> None:
+        connection.sendall(request("/v1/training-jobs", 100, "application/json") + b'{"model": "toy", ')
+        connection.shutdown(socket.SHUT_WR)
+        status, problem = answer(connection)
+
+        assert status == 400
+        assert problem["status"] == 400
+
+    def test_an_archive_is_refused_and_is_no_job(self, stack: Stack, connection: socket.socket) -> None:
+        before, jobs = contents(stack.volume), stack.get("/v1/jobs?kind=batch")
+        archive = zip_of_images(easy_images(5)[0])
+
+        connection.sendall(request("/v1/batch-jobs?model=any", len(archive)) + archive[:-1])
+        connection.shutdown(socket.SHUT_WR)
+        status, problem = answer(connection)
+
+        assert (status, problem["code"]) == (400, "body_cut_short")
+        assert contents(stack.volume) == before
+        assert stack.get("/v1/jobs?kind=batch") == jobs
+
+    def test_a_client_that_dies_leaves_nothing(self, stack: Stack, connection: socket.socket) -> None:
+        before = contents(stack.volume)
+
+        connection.sendall(request("/v1/datasets?name=short", 10_000_000) + bytes(3_000_000))
+        eventually(lambda: files_below(stack.volume.incoming))
+        connection.close()
+
+        eventually(lambda: contents(stack.volume) == before)
+
+
+def test_a_form_that_arrives_in_small_pieces_is_whole(stack: Stack, connection: socket.socket) -> None:
+    head = request("/v1/datasets?name=pieces", len(FORM), "multipart/form-data; boundary=boundary")
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for start in range(0, len(head + FORM), 61):
+        connection.sendall((head + FORM)[start : start + 61])
+
+    assert connection.recv(65536).startswith(b"HTTP/1.1 20")
+    assert stack.get("/v1/datasets/pieces")["splits"] == {"train": 60, "test": 30}
+
+
+def test_an_upload_in_chunks_must_say_how_long_it_is(stack: Stack) -> None:
+    response = stack.http.post("/v1/datasets?name=chunks", content=iter([UPLOAD]))
+
+    assert (response.status_code, response.json()["code"]) == (411, "length_required")
+
+
+def test_a_request_after_a_refused_one_is_answered(stack: Stack) -> None:
+    """What is left of a body that nobody read must not be taken for the next request."""
+    for _ in range(3):
+        refused = stack.http.post("/v1/datasets?name=Not+A+Name", content=UPLOAD)
+        assert refused.status_code == 422
+        assert stack.http.post("/v1/batch-jobs?model=unknown", content=UPLOAD).status_code == 404
+        assert stack.http.get("/healthz").status_code == 200
+
+
+def test_an_unknown_route_is_a_problem(stack: Stack) -> None:
+    response = stack.http.get("/v1/unknown", headers={"X-Request-Id": "mine-1"})
+
+    assert response.status_code == 404
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Request-Id"] == "mine-1"
+    assert response.json()["code"] == "not_found"

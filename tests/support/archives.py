@@ -1,0 +1,59 @@
+"""Zip archives as users, and attackers, send them."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.support.images import png
+
+Entries = Mapping[str, bytes] | Iterable[tuple[str | zipfile.ZipInfo, bytes]]
+
+LOCAL_HEADER, CENTRAL_HEADER = b"PK\x03\x04", b"PK\x01\x02"
+CENTRAL_FIELDS = {  # offset within an entry of the central directory, and format (APPNOTE 4.3.12)
+    "flags": (8, "<H"),
+    "method": (10, "<H"),
+    "compressed_size": (20, "<I"),
+    "size": (24, "<I"),
+    "header_offset": (42, "<I"),
+}
+
+
+def zip_of(entries: Entries, method: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive of these entries, in their order; names may be there twice."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings(action="ignore"):
+        for name, content in entries.items() if isinstance(entries, Mapping) else entries:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def zip_of_images(images: NDArray[np.uint8], prefix: str = "") -> bytes:
+    """An archive of PNG files `00000.png`, `00001.png`, … of images (N, H, W)."""
+    return zip_of({f"{prefix}{number:05d}.png": png(image) for number, image in enumerate(images)})
+
+
+def with_central(archive: bytes, entry: int, **changes: int) -> bytes:
+    """The archive with fields of one entry of its central directory changed (flags, method, size, …)."""
+    forged = bytearray(archive)
+    start = -1
+    for _ in range(entry + 1):
+        start = archive.index(CENTRAL_HEADER, start + 1)
+    for name, value in changes.items():
+        offset, form = CENTRAL_FIELDS[name]
+        struct.pack_into(form, forged, start + offset, value)
+    return bytes(forged)
+
+
+def special_file(name: str, mode: int) -> zipfile.ZipInfo:
+    """An entry that Unix would unpack as what `mode` says: a link, a device, a folder."""
+    info = zipfile.ZipInfo(name)
+    info.create_system = 3
+    info.external_attr = mode << 16
+    return info

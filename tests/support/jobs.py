@@ -1,0 +1,63 @@
+"""Job records for tests, and the moves that no part of the code under test makes by itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from redis import Redis
+
+from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
+from shared.names import new_id
+
+
+def a_training(**fields: Any) -> Job:
+    """A training job that is not written down yet."""
+    progress = Progress(total=2, unit="epochs")
+    return _job({"kind": Kind.TRAINING, "model": "toy", "progress": progress} | fields)
+
+
+def a_batch(**fields: Any) -> Job:
+    """A batch job that is not written down yet."""
+    progress = Progress(total=10, unit="images")
+    return _job({"kind": Kind.BATCH, "model": "toy", "progress": progress} | fields)
+
+
+def _job(fields: dict[str, Any]) -> Job:
+    return Job.model_validate({"id": new_id(), "request": {}, "specification": {}} | fields)
+
+
+def claimed(store: JobStore, job_id: str, owner: str = "a worker") -> Claim:
+    """A claim of a queued job."""
+    claim = store.claim(job_id, owner)
+    assert claim is not None, f"the job {job_id} is not queued"
+    return claim
+
+
+def running(store: JobStore, **fields: Any) -> Claim:
+    """A new training that one worker has claimed."""
+    job = a_training(**fields)
+    store.create(job)
+    return claimed(store, job.id)
+
+
+def move(store: JobStore, job_id: str, state: State) -> bool:
+    """Move a job as neither its worker nor a user does, if that is legal."""
+    return store._move_to(job_id, state, fields={})[0]
+
+
+def events(redis: Redis, job_id: str) -> list[tuple[str, dict[str, Any]]]:
+    """What the job's log tells, from the first event on: types and data."""
+    entries: Any = redis.xrange(keys.events(job_id))
+    return [(fields["type"], json.loads(fields["data"])) for _, fields in entries]
+
+
+def states_told(redis: Redis, job_id: str) -> list[str]:
+    """The states that the job's log tells of, in order."""
+    return [data["state"] for kind, data in events(redis, job_id) if kind == "state"]
+
+
+def messages(redis: Redis, queue: str) -> list[dict[str, Any]]:
+    """The messages that wait in a queue, as they lie in Redis, the oldest first."""
+    texts: Any = redis.lrange(f"{keys.PREFIX}broker:{queue}", 0, -1)
+    return [json.loads(text) for text in reversed(texts)]

@@ -1,0 +1,57 @@
+"""Small trained networks, and model versions made of them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from shared.network import Configuration, Network, Parameters, Training, preset
+from shared.registry import ModelVersion, Registry
+from tests.support.npz import easy_images
+
+CLASSES = ("0", "1", "2")
+SIDE = 6
+
+
+def tiny_configuration(**overrides: Any) -> Configuration:
+    """A network that is trained in milliseconds."""
+    quick = {"hidden": [8], "epochs": 3, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
+    return preset("fast", **quick | overrides)
+
+
+@cache
+def tiny_network() -> Network:
+    """The network of the versions that `publish` makes."""
+    return Network((SIDE, SIDE), len(CLASSES), tiny_configuration())
+
+
+@cache
+def tiny_parameters() -> Parameters:
+    """Its parameters, trained on `easy_images`; not to be changed."""
+    images, labels = easy_images(300)
+    training = Training(tiny_network(), images, labels)
+    for _ in training:
+        pass
+    return training.parameters
+
+
+def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> dict[str, Any]:
+    """A manifest as a training hands it to the registry."""
+    return {
+        "model": model,
+        "job": job,
+        "dataset": "sha256:" + "0" * 64,
+        "configuration": tiny_configuration().to_dict(),
+        "seed": 0,
+        "blas_threads": 1,
+        "image_shape": (SIDE, SIDE),
+        "classes": CLASSES,
+        "parameters": tiny_network().parameter_count,
+        "metrics": {"test_accuracy": 1.0},
+    } | fields
+
+
+def publish(registry: Registry, model: str = "toy", job: str = "job-1", **fields: Any) -> ModelVersion:
+    """Publish the tiny network."""
+    scratch = registry._volume.job(job)
+    return registry.publish(a_draft(model, job, **fields), tiny_parameters(), scratch)

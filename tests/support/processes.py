@@ -1,0 +1,105 @@
+"""The programs that tests run: each in a process group of its own, with its output in a file, gone with the session."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+ROOT = Path(__file__).parents[2]
+STOP_SECONDS = 15.0
+LOG_TAIL = 8000
+
+
+class Process:
+    """A running program. Use it in a `with` block, which ends it and all that it started."""
+
+    running: ClassVar[list[Process]] = []
+
+    def __init__(
+        self, name: str, command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self._log = folder / f"{name}.log"
+        tethered = [sys.executable, "-m", "tests.support.tethered", str(os.getpid()), *map(str, command)]
+        with self._log.open("wb") as output:
+            self._popen = subprocess.Popen(
+                tethered,
+                cwd=ROOT,
+                env=_environment(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.running.append(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process's id, which is its group's, too."""
+        return self._popen.pid
+
+    def log(self) -> str:
+        """The end of what it has printed."""
+        return self._log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
+
+    def check_alive(self) -> None:
+        """Raise, with its output, if it has ended."""
+        status = self._popen.poll()
+        if status is not None:
+            raise RuntimeError(f"{self.name} ended with status {status}:\n{self.log()}")
+
+    def freeze(self) -> None:
+        """Stop it where it is: it is there, and answers nothing."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        self._popen.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it and all that it started at once, as a power cut would."""
+        if self in self.running:
+            self.running.remove(self)
+        with suppress(ProcessLookupError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.thaw()
+        self._popen.terminate()
+
+    def stop(self) -> None:
+        """Ask it to end, then end its whole group."""
+        self.terminate()
+        try:
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(STOP_SECONDS)
+        finally:
+            self.kill()
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without Glassbox's settings and BLAS's threads, and with `own`."""
+    passed_on = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("GLASSBOX_") and not name.endswith("_NUM_THREADS")
+    }
+    return passed_on | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(own)

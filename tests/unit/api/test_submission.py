@@ -1,0 +1,112 @@
+"""A job is accepted when it is written down and sent, and leaves nothing where one of both fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kombu.exceptions import OperationalError
+from redis import Redis
+
+from api.submission import Submission
+from shared.broker import Outbox, celery_app
+from shared.jobs import Job, JobStore, Kind, State, keys
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.jobs import a_batch, a_training, messages
+
+
+class Witness(Outbox):
+    """An outbox that looks, when it is to send, at what is there already; it may fail after that."""
+
+    def __init__(self, settings: Settings, redis: Redis, volume: Volume, error: Exception | None = None) -> None:
+        super().__init__(celery_app(settings), redis)
+        self.redis = redis
+        self.volume = volume
+        self.error = error
+        self.files: list[str] = []
+        self.state = ""
+
+    def send(self, kind: Kind, job_id: str) -> None:
+        self.files = files_below(self.volume.job(job_id))
+        self.state = str(self.redis.hget(keys.job(job_id), "state"))
+        if self.error is not None:
+            raise self.error
+        super().send(kind, job_id)
+
+
+@pytest.fixture
+def witness(settings: Settings, redis: Redis, volume: Volume) -> Witness:
+    return Witness(settings, redis, volume)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    path = tmp_path / "volume" / "incoming" / "archive"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"an archive")
+    return path
+
+
+def test_all_is_written_down_before_the_message_is_sent(
+    jobs: JobStore, witness: Witness, volume: Volume, redis: Redis, archive: Path
+) -> None:
+    job, _ = Submission(jobs, witness, volume).submit(a_batch(), archive)
+
+    assert witness.files == ["archive", "specification.json"]
+    assert witness.state == "queued"
+    assert len(messages(redis, "inference")) == 1
+    assert job == jobs.get(job.id)
+    assert not archive.exists()
+
+
+def test_a_message_that_cannot_be_sent_leaves_nothing(
+    settings: Settings, jobs: JobStore, volume: Volume, redis: Redis, archive: Path
+) -> None:
+    failing = Witness(settings, redis, volume, error=OperationalError("gone"))
+
+    with pytest.raises(OperationalError):
+        Submission(jobs, failing, volume).submit(a_batch(), archive)
+
+    assert failing.state == "queued"
+    assert files_below(volume.root) == []
+    assert redis.keys("*") == []
+
+
+def test_a_record_that_cannot_be_written_leaves_nothing(
+    witness: Witness, volume: Volume, redis: Redis, archive: Path
+) -> None:
+    class Failing(JobStore):
+        def create(self, job: Job) -> None:  # noqa: ARG002
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        Submission(Failing(redis, 30.0), witness, volume).submit(a_batch(), archive)
+
+    assert files_below(volume.root) == []
+    assert redis.keys("*") == []
+
+
+def test_a_volume_that_cannot_be_written_leaves_no_record(
+    jobs: JobStore, witness: Witness, volume: Volume, redis: Redis
+) -> None:
+    volume.root.mkdir()
+    volume.jobs.write_bytes(b"in the way")
+
+    with pytest.raises(OSError, match="directory"):
+        Submission(jobs, witness, volume).submit(a_training())
+
+    assert redis.keys("*") == []
+
+
+def test_a_job_whose_message_was_taken_already_is_returned_as_it_is_now(
+    settings: Settings, jobs: JobStore, volume: Volume, redis: Redis
+) -> None:
+    class Quick(Outbox):
+        def send(self, kind: Kind, job_id: str) -> None:  # noqa: ARG002
+            assert jobs.claim(job_id, "a quick worker")
+
+    job, _ = Submission(jobs, Quick(celery_app(settings), redis), volume).submit(a_training())
+
+    assert job.state is State.RUNNING

@@ -1,0 +1,248 @@
+"""`POST /v1/training-jobs`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from api import create_app
+from shared.broker import Presence
+from shared.jobs import JobStore
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.files import files_below, left_behind
+from tests.support.jobs import messages
+from tests.support.npz import easy_arrays, npz
+from tests.support.problems import assert_problem, pointers
+
+PATH = "/v1/training-jobs"
+MINIMAL = {"model": "toy", "dataset": "easy"}
+
+
+@pytest.fixture
+def client(client: FlaskClient) -> FlaskClient:
+    """Somebody who has uploaded the data set `easy`."""
+    assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
+    return client
+
+
+class TestSubmitting:
+    def test_a_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={**MINIMAL, "epochs": 7, "batch_size": 10})
+
+        assert response.status_code == 202
+        job: Any = response.json
+        assert (job["kind"], job["state"], job["attempt"]) == ("training", "queued", 0)
+        assert job["progress"] == {"done": 0, "total": 7, "unit": "epochs", "eta_seconds": None}
+        assert (job["started_at"], job["finished_at"], job["result"], job["error"]) == (None, None, None, None)
+        assert job["created_at"].endswith("Z")
+        assert response.headers["Location"] == job["links"]["self"] == f"/v1/jobs/{job['id']}"
+        del job["warnings"]
+        assert client.get(response.headers["Location"]).json == job
+
+    def test_it_is_written_down_on_the_volume_before_it_is_sent(
+        self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
+    ) -> None:
+        job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
+
+        written = json.loads(volume.specification(job["id"]).read_bytes())
+        assert written["id"] == job["id"]
+        assert written["kind"] == "training"
+        assert written["request"] == job["request"]
+        assert written["specification"] == jobs.get(job["id"]).specification
+        assert len(messages(redis, "training")) == 1
+        assert messages(redis, "inference") == []
+
+    def test_the_request_is_kept_as_it_came(self, client: FlaskClient) -> None:
+        request = {**MINIMAL, "batch_size": 10, "labels": {"owner": "ada"}, "promote": "champion"}
+
+        job: Any = client.post(PATH, json=request).json
+
+        assert job["request"] == {**request, "preset": "fast"}
+
+    def test_the_data_set_is_pinned_when_the_job_is_submitted(self, client: FlaskClient, jobs: JobStore) -> None:
+        old = client.get("/v1/datasets/easy").get_json()["id"]
+        job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
+        client.post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5)))
+
+        assert jobs.get(job["id"]).specification["dataset"] == old
+        assert client.get("/v1/datasets/easy").get_json()["id"] != old
+
+    def test_a_field_overrides_the_presets(self, client: FlaskClient, jobs: JobStore) -> None:
+        fields = {"preset": "article", "hidden": [5], "optimizer": {"learning_rate": 0.5}, "seed": 9}
+        job: Any = client.post(PATH, json={**MINIMAL, **fields}).json
+
+        configuration = jobs.get(job["id"]).specification["configuration"]
+
+        assert configuration["hidden"] == [5]
+        assert configuration["optimizer"] == {**configuration["optimizer"], "name": "sgd", "learning_rate": 0.5}
+        assert configuration["seed"] == 9
+        assert (configuration["activation"], configuration["batch_size"]) == ("sigmoid", 1)
+
+    def test_a_presets_mini_batch_shrinks_to_the_data(self, client: FlaskClient, jobs: JobStore) -> None:
+        job: Any = client.post(PATH, json=MINIMAL).json
+        assert jobs.get(job["id"]).specification["configuration"]["batch_size"] == 60
+
+    def test_a_built_in_data_set_is_prepared(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={"model": "toy", "dataset": "digits"})
+
+        assert response.status_code == 202
+        assert client.get("/v1/datasets/digits").status_code == 200
+
+    def test_a_job_that_nobody_would_do_now_carries_a_warning(self, client: FlaskClient, redis: Redis) -> None:
+        Presence(redis, "host:1", "inference").renew()
+
+        job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
+
+        assert len(job["warnings"]) == 1
+        assert "no worker is online for" in job["warnings"][0]
+        assert "training" in job["warnings"][0]
+
+    def test_a_job_that_a_worker_waits_for_carries_none(self, client: FlaskClient, redis: Redis) -> None:
+        Presence(redis, "host:1", "training").renew()
+
+        job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
+
+        assert "warnings" not in job
+
+
+class TestBodies:
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"", b"{", b"{'model': 'toy'}", b'{"model": NaN}', b'{"epochs": Infinity}', b'{"epochs": -Infinity}',
+            b"\xff\xfe", b'{"model": "toy"} {}', b"[" * 100_000, b'{"epochs": ' + b"9" * 5000 + b"}",
+        ],
+        ids=lambda body: ascii(body[:20]),
+    )  # fmt: skip
+    def test_what_is_not_json_is_malformed(self, client: FlaskClient, body: bytes) -> None:
+        response = client.post(PATH, data=body, content_type="application/json")
+
+        assert_problem(response, 400, "malformed_json")
+
+    @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+    def test_json_must_be_announced(self, client: FlaskClient, content_type: str) -> None:
+        response = client.post(PATH, data=json.dumps(MINIMAL), content_type=content_type)
+
+        assert_problem(response, 415, "json_expected")
+
+    def test_json_with_a_charset_is_json(self, client: FlaskClient) -> None:
+        body = json.dumps({**MINIMAL, "batch_size": 10})
+
+        assert client.post(PATH, data=body, content_type="application/json; charset=utf-8").status_code == 202
+
+    def test_too_large_a_body_is_refused(self, settings: Settings) -> None:
+        client = create_app(settings.model_copy(update={"max_json_bytes": 100})).test_client()
+
+        assert_problem(client.post(PATH, json={**MINIMAL, "labels": {"a": "a" * 100}}), 413, "body_too_large")
+
+    @pytest.mark.parametrize("body", ["[]", "null", "3", '"model"'])
+    def test_json_must_be_an_object(self, client: FlaskClient, body: str) -> None:
+        response = client.post(PATH, data=body, content_type="application/json")
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == ["#"]
+
+
+class TestValidation:
+    @pytest.mark.parametrize(
+        ("fields", "pointer"),
+        [
+            ({"epoch": 3}, "#/epoch"),
+            ({"a/b~c": 3}, "#/a~1b~0c"),
+            ({"update_order": "layerwise"}, "#/update_order"),
+            ({"model": None}, "#/model"),
+            ({"model": 3}, "#/model"),
+            ({"model": "Not A Name"}, "#/model"),
+            ({"model": "../toy"}, "#/model"),
+            ({"model": "toy\n"}, "#/model"),
+            ({"dataset": 3}, "#/dataset"),
+            ({"epochs": "3"}, "#/epochs"),
+            ({"epochs": 3.0}, "#/epochs"),
+            ({"epochs": True}, "#/epochs"),
+            ({"epochs": 0}, "#/epochs"),
+            ({"epochs": -1}, "#/epochs"),
+            ({"batch_size": 0}, "#/batch_size"),
+            ({"batch_size": 61}, "#/batch_size"),
+            ({"seed": -1}, "#/seed"),
+            ({"seed": 2**63}, "#/seed"),
+            ({"hidden": 64}, "#/hidden"),
+            ({"hidden": [64, 0]}, "#/hidden/1"),
+            ({"hidden": [64, "32"]}, "#/hidden/1"),
+            ({"hidden": [10_000_000]}, "#/hidden"),
+            ({"activation": "step"}, "#/activation"),
+            ({"initializer": "ones"}, "#/initializer"),
+            ({"dtype": "float16"}, "#/dtype"),
+            ({"preset": "unknown"}, "#/preset"),
+            ({"preset": 3}, "#/preset"),
+            ({"optimizer": "adam"}, "#/optimizer"),
+            ({"optimizer": {"name": "unknown"}}, "#/optimizer/name"),
+            ({"optimizer": {"name": 3}}, "#/optimizer/name"),
+            ({"optimizer": {"learning_rate": 0}}, "#/optimizer/learning_rate"),
+            ({"optimizer": {"learning_rate": -1}}, "#/optimizer/learning_rate"),
+            ({"optimizer": {"learning_rate": "fast"}}, "#/optimizer/learning_rate"),
+            ({"optimizer": {"learning_rate": 10**400}}, "#/optimizer/learning_rate"),
+            ({"optimizer": {"speed": 1}}, "#/optimizer/speed"),
+            ({"promote": "Not A Name"}, "#/promote"),
+            ({"labels": {"a": 1}}, "#/labels/a"),
+            ({"labels": ["a"]}, "#/labels"),
+        ],
+        ids=lambda value: json.dumps(value)[:40],
+    )
+    def test_a_field_that_is_wrong_is_named_and_nothing_is_left(
+        self, client: FlaskClient, volume: Volume, redis: Redis, fields: dict[str, Any], pointer: str
+    ) -> None:
+        response = client.post(PATH, json={**MINIMAL, "batch_size": 10, **fields})
+
+        problem = assert_problem(response, 422, "validation_failed")
+
+        assert pointers(problem) == [pointer]
+        assert pointer in problem["detail"]
+        assert files_below(volume.jobs) == []
+        assert redis.keys("*") == []
+
+    @pytest.mark.parametrize("field", ["model", "dataset"])
+    def test_a_required_field_that_is_missing_is_named(self, client: FlaskClient, field: str) -> None:
+        response = client.post(PATH, json={name: value for name, value in MINIMAL.items() if name != field})
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == [f"#/{field}"]
+
+    def test_all_fields_that_are_wrong_are_named_at_once(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={"model": 3, "dataset": 4, "colour": "red"})
+
+        assert set(pointers(assert_problem(response, 422, "validation_failed"))) == {"#/model", "#/dataset", "#/colour"}
+
+    @pytest.mark.parametrize("text", ["\ud800", "a\udfff"])
+    def test_half_a_character_is_no_text(self, client: FlaskClient, volume: Volume, text: str) -> None:
+        for fields in (
+            {"labels": {"a": text}},
+            {"model": text},
+            {"labels": {text: "a"}},
+            {"optimizer": {"name": text}},
+        ):
+            response = client.post(PATH, json={**MINIMAL, "batch_size": 10, **fields})
+
+            assert_problem(response, 400, "malformed_json")
+        assert files_below(volume.jobs) == []
+
+    @pytest.mark.parametrize("dataset", ["unknown", "sha256:" + "0" * 64, "", "../easy", "a\0b"])
+    def test_an_unknown_data_set_is_not_found_and_nothing_is_left(
+        self, client: FlaskClient, volume: Volume, dataset: str
+    ) -> None:
+        assert_problem(client.post(PATH, json={**MINIMAL, "dataset": dataset}), 404, "dataset_not_found")
+        assert files_below(volume.jobs) == []
+
+
+def test_without_redis_nothing_is_accepted_and_nothing_is_left(
+    client_without_redis: FlaskClient, volume: Volume
+) -> None:
+    client_without_redis.post("/v1/datasets?name=easy", data=npz())
+
+    response = client_without_redis.post(PATH, json={**MINIMAL, "batch_size": 10})
+
+    assert_problem(response, 503, "redis_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+    assert [path for path in left_behind(volume) if not path.startswith("datasets")] == []

@@ -1,0 +1,167 @@
+"""Uploads: whole or gone. Shown on data sets; batches go the same way."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.files import left_behind
+from tests.support.npz import easy_arrays, npz
+from tests.support.problems import assert_problem
+
+PATH = "/v1/datasets?name=easy"
+BOUNDARY = "boundary"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def form(*parts: tuple[str, str | None, bytes]) -> bytes:
+    """A form's body: names, file names if they are files, contents."""
+    body = b""
+    for name, filename, content in parts:
+        file = "" if filename is None else f'; filename="{filename}"'
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'
+        body += head.encode() + content + b"\r\n"
+    return body + f"--{BOUNDARY}--\r\n".encode()
+
+
+def post(client: FlaskClient, body: bytes, announced: int | None = None, **options: Any) -> TestResponse:
+    """Send a body whose Content-Length may be another than its own."""
+    length = len(body) if announced is None else announced
+    return client.post(
+        PATH, input_stream=io.BytesIO(body), environ_overrides={"CONTENT_LENGTH": str(length)}, **options
+    )
+
+
+class TestRawBodies:
+    def test_a_raw_body_is_the_file(self, client: FlaskClient) -> None:
+        assert post(client, npz()).status_code == 201
+
+    def test_its_content_type_does_not_matter(self, client: FlaskClient) -> None:
+        for content_type in (
+            "application/octet-stream",
+            "application/zip",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+        ):
+            assert post(client, npz(), content_type=content_type).status_code in {200, 201}
+
+    @pytest.mark.parametrize("missing", [1, 1000])
+    def test_a_body_that_is_cut_short_is_refused_and_leaves_nothing(
+        self, client: FlaskClient, volume: Volume, missing: int
+    ) -> None:
+        body = npz()
+
+        problem = assert_problem(post(client, body, announced=len(body) + missing), 400, "body_cut_short")
+
+        assert str(len(body)) in problem["detail"]
+        assert left_behind(volume) == []
+
+    def test_an_upload_must_say_how_long_it_is(self, client: FlaskClient, volume: Volume) -> None:
+        response = client.post(PATH, data=npz(), environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked"})
+
+        assert_problem(response, 411, "length_required")
+        assert left_behind(volume) == []
+
+    def test_a_body_that_is_too_large_is_refused_by_its_announcement(self, settings: Settings, volume: Volume) -> None:
+        client = create_app(settings.model_copy(update={"max_body_bytes": 1000})).test_client()
+
+        assert_problem(post(client, b"", announced=1001), 413, "body_too_large")
+        assert_problem(post(client, b"x" * 1000), 415, "npz_expected")
+        assert left_behind(volume) == []
+
+    def test_an_empty_body_is_no_file(self, client: FlaskClient, volume: Volume) -> None:
+        assert_problem(post(client, b""), 415, "npz_expected")
+        assert left_behind(volume) == []
+
+
+class TestForms:
+    def test_the_file_may_be_a_part_of_a_form_and_the_options_its_other_parts(self, client: FlaskClient) -> None:
+        body = form(("name", None, b"by-form"), ("file", "any.bin", npz()))
+
+        response = client.post("/v1/datasets", data=body, content_type=FORM)
+
+        assert response.status_code == 201, response.text
+        assert response.json is not None
+        assert response.json["name"] == "by-form"
+
+    def test_the_options_may_come_behind_the_file_and_in_the_query(self, client: FlaskClient) -> None:
+        body = form(("file", "any.npz", npz()), ("seed", None, b"3"))
+
+        assert post(client, body, content_type=FORM).status_code == 201
+
+    def test_a_large_file_arrives_whole(self, client: FlaskClient) -> None:
+        content = npz(easy_arrays(train=600, test=200, side=64))
+
+        response = post(client, form(("file", "a.npz", content)), content_type=FORM)
+
+        assert response.status_code == 201
+        assert post(client, content).status_code == 200  # the same content
+
+    @pytest.mark.parametrize("cut", [1, 30, 60, 500, 5000])
+    def test_a_form_that_is_cut_short_is_refused_and_leaves_nothing(
+        self, client: FlaskClient, volume: Volume, cut: int
+    ) -> None:
+        body = form(("file", "a.npz", npz()))
+
+        response = post(client, body[:-cut], announced=len(body), content_type=FORM)
+
+        assert_problem(response, 400, "body_cut_short")
+        assert left_behind(volume) == []
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            [],
+            [("name", None, b"easy")],
+            [("archive", "a.npz", npz())],
+            [("file", None, npz())],
+            [("file", "a.npz", npz()), ("file", "b.npz", npz())],
+            [("file", "a.npz", npz()), ("other", "b.npz", npz())],
+        ],
+        ids=["nothing", "no file", "another name", "a value instead of a file", "two files", "a second file"],
+    )
+    def test_a_form_without_exactly_that_file_is_refused(
+        self, client: FlaskClient, volume: Volume, parts: list[tuple[str, str | None, bytes]]
+    ) -> None:
+        response = post(client, form(*parts), content_type=FORM)
+
+        problem = assert_problem(response, 422, "file_expected")
+
+        assert "'file'" in problem["detail"]
+        assert left_behind(volume) == []
+
+    def test_a_form_of_too_many_parts_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+        body = form(*[(f"part{number}", None, b"") for number in range(17)])
+
+        assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
+        assert left_behind(volume) == []
+
+    def test_a_form_with_too_large_a_value_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+        body = form(("name", None, b"a" * 2_000_000), ("file", "a.npz", npz()))
+
+        assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
+        assert left_behind(volume) == []
+
+    @pytest.mark.parametrize(
+        ("content_type", "body"),
+        [
+            ("multipart/form-data", form(("file", "a.npz", b"x"))),
+            (FORM, b"no form at all" * 1000),
+            (FORM, b""),
+            (FORM, b"--boundary\r\n" + b"a" * 200_000),
+            (FORM, b"--boundary\r\nContent-Type: text/plain\r\n\r\nx\r\n--boundary--\r\n"),
+        ],
+        ids=["no boundary named", "no boundary found", "empty", "endless head", "a part without a name"],
+    )
+    def test_a_body_that_is_no_form_is_malformed(
+        self, client: FlaskClient, volume: Volume, content_type: str, body: bytes
+    ) -> None:
+        assert_problem(post(client, body, content_type=content_type), 400, "malformed_form")
+        assert left_behind(volume) == []

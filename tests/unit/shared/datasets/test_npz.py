@@ -1,0 +1,382 @@
+"""A user's `.npz`: judged by its headers, never unpickled."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from shared.datasets.content import Content
+from shared.datasets.npz import read_npz
+from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
+from shared.settings import MiB, Settings
+from tests.support.archives import with_central
+from tests.support.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
+
+HEADER = "{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n"
+
+
+class Reader:
+    """Reads bytes as a data set."""
+
+    def __init__(self, path: Path, limits: Settings) -> None:
+        self.path = path
+        self.limits = limits
+
+    def __call__(self, content: bytes, **options: Any) -> Content:
+        self.path.write_bytes(content)
+        return read_npz(self.path, self.limits, **{"test_fraction": 0.1, "seed": 0, **options})
+
+    def refusal(self, content: bytes) -> GlassboxError:
+        """The error that answers the bytes, be it by their headers or while the images are read."""
+        with pytest.raises(GlassboxError) as caught:
+            images_of(self(content))
+        return caught.value
+
+
+@pytest.fixture
+def read(tmp_path: Path, limits: Settings) -> Reader:
+    return Reader(tmp_path / "upload", limits)
+
+
+def images_of(content: Content) -> dict[str, np.ndarray[Any, Any]]:
+    return {name: np.concatenate(list(split.blocks)) for name, split in content.splits.items()}
+
+
+class TestReading:
+    def test_four_arrays_are_a_data_set(self, read: Reader) -> None:
+        arrays = easy_arrays(train=60, test=30)
+
+        content = read(npz(arrays))
+
+        assert content.image_shape == (6, 6)
+        assert content.classes == ("0", "1", "2")
+        for name, images in images_of(content).items():
+            assert np.array_equal(images, arrays[f"x_{name}"])
+            assert np.array_equal(content.splits[name].labels, arrays[f"y_{name}"])
+
+    def test_a_compressed_npz_is_as_good(self, read: Reader) -> None:
+        plain, compressed = (images_of(read(npz(compressed=compressed))) for compressed in (False, True))
+
+        assert np.array_equal(plain["train"], compressed["train"])
+
+    def test_images_are_read_block_by_block(self, read: Reader) -> None:
+        images = np.arange(40, dtype=np.uint8)[:, np.newaxis, np.newaxis] * np.ones((1, 512, 512), np.uint8)
+        labels = np.arange(40) % 2
+
+        content = read(npz({"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]}))
+
+        blocks = list(content.train.blocks)
+        assert max(block.nbytes for block in blocks) <= 4 * MiB
+        assert np.array_equal(np.concatenate(blocks), images)
+
+    def test_labels_become_indices_into_the_sorted_classes(self, read: Reader) -> None:
+        arrays = easy_arrays(train=3, test=3)
+        arrays |= {"y_train": np.array([30, 10, 20]), "y_test": np.array([20, 20, -5])}
+
+        content = read(npz(arrays))
+
+        assert content.classes == ("-5", "10", "20", "30")
+        assert content.train.labels.tolist() == [3, 1, 2]
+        assert content.test.labels.tolist() == [2, 2, 0]
+
+    @pytest.mark.parametrize("dtype", ["|u1", "|i1", "<u2", ">i4", "<i8", ">u8"])
+    def test_labels_may_be_any_integers(self, read: Reader, dtype: str) -> None:
+        arrays = easy_arrays()
+
+        content = read(npz(arrays | {name: arrays[name].astype(dtype) for name in ("y_train", "y_test")}))
+
+        assert np.array_equal(content.train.labels, arrays["y_train"])
+
+    def test_labels_in_fortran_order_are_the_same_labels(self, read: Reader) -> None:
+        header = npy_header("{'descr': '<i8', 'fortran_order': True, 'shape': (30,), }")
+        labels = easy_arrays(train=60, test=30)["y_test"]
+
+        assert read(npz_of_members({"y_test": header + labels.tobytes()})).test.labels.tolist() == labels.tolist()
+
+    def test_arrays_that_do_not_matter_are_not_looked_at(self, read: Reader) -> None:
+        assert read(npz_of_members({"notes": b"no array at all"})).image_shape == (6, 6)
+
+    def test_a_header_of_the_formats_second_version_is_read(self, read: Reader) -> None:
+        images = easy_arrays()["x_test"]
+        header = npy_header(HEADER.format(descr="|u1", shape=images.shape), version=(2, 0))
+
+        content = read(npz_of_members({"x_test": header + images.tobytes()}))
+
+        assert np.array_equal(images_of(content)["test"], images)
+
+
+class TestSplitting:
+    def test_two_arrays_are_split_in_each_class(self, read: Reader) -> None:
+        images, labels = easy_images(90)
+
+        content = read(npz({"x": images, "y": labels}), test_fraction=0.2)
+
+        assert np.bincount(content.test.labels).tolist() == [6, 6, 6]
+        assert np.bincount(content.train.labels).tolist() == [24, 24, 24]
+
+    def test_no_image_is_lost_and_each_keeps_its_label(self, read: Reader) -> None:
+        images, labels = easy_images(90)
+        images[:, 5, 5] = np.arange(90)  # its number, in a corner
+
+        content = read(npz({"x": images, "y": labels}))
+
+        found = {
+            int(image[5, 5]): label
+            for name, split in images_of(content).items()
+            for image, label in zip(split, content.splits[name].labels.tolist(), strict=True)
+        }
+        assert found == dict(enumerate(labels.tolist()))
+
+    def test_the_seed_decides_the_split(self, read: Reader) -> None:
+        images, labels = easy_images(90)
+        upload = npz({"x": images, "y": labels})
+
+        first, again, other = (images_of(read(upload, seed=seed))["test"] for seed in (1, 1, 2))
+
+        assert np.array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    def test_classes_of_one_sample_each_cannot_be_split(self, read: Reader) -> None:
+        images, _ = easy_images(3)
+
+        assert read.refusal(npz({"x": images, "y": np.arange(3)})).code == "npz_labels"
+
+
+def changed(**arrays: Any) -> bytes:
+    """An `.npz` in which some arrays are others, or missing where they are None."""
+    merged: dict[str, Any] = {**easy_arrays(train=60, test=30), **arrays}
+    return npz({name: array for name, array in merged.items() if array is not None})
+
+
+class TestRefusing:
+    @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY", npy(np.zeros(3)), b"PK\x03\x04"])
+    def test_what_is_no_zip_is_of_an_unsupported_type(self, read: Reader, content: bytes) -> None:
+        error = read.refusal(content)
+
+        assert isinstance(error, UnsupportedType)
+        assert error.code == "npz_expected"
+
+    @pytest.mark.parametrize(
+        ("arrays", "named"),
+        [
+            ({"x_test": None}, "x_test"),
+            ({"y_test": None}, "y_test"),
+            ({"x_train": None, "y_train": None}, "x_train, y_train"),
+            ({"x_train": None, "y_train": None, "x_test": None, "y_test": None}, "x, y"),
+        ],
+    )
+    def test_missing_arrays_are_named(self, read: Reader, arrays: dict[str, None], named: str) -> None:
+        error = read.refusal(changed(**arrays))
+
+        assert error.code == "npz_array_missing"
+        assert f"lacks {named}:" in error.detail
+
+    @pytest.mark.parametrize(
+        ("arrays", "code"),
+        [
+            ({"x_train": np.zeros((60, 6, 6), np.float32)}, "npz_images"),
+            ({"x_train": np.zeros((60, 6, 6), np.int16)}, "npz_images"),
+            ({"x_train": np.zeros((60, 36), np.uint8)}, "npz_images"),
+            ({"x_train": np.zeros((60, 6, 6, 3), np.uint8)}, "npz_images"),
+            ({"x_train": np.asfortranarray(easy_arrays()["x_train"])}, "npz_images"),
+            ({"y_train": np.zeros(60, np.float64)}, "npz_labels"),
+            ({"y_train": np.zeros((60, 10), np.int64)}, "npz_labels"),
+            ({"y_train": np.array(["a"] * 60)}, "npz_labels"),
+            ({"y_train": np.zeros(60, np.bool_)}, "npz_labels"),
+            ({"y_train": np.int64(3)}, "npz_labels"),
+            ({"y_train": np.arange(59) % 3}, "npz_mismatch"),
+            ({"y_test": np.arange(31) % 3}, "npz_mismatch"),
+            ({"x_test": np.zeros((30, 6, 7), np.uint8)}, "npz_mismatch"),
+            ({"x_test": np.zeros((0, 6, 6), np.uint8), "y_test": np.zeros(0, np.int64)}, "npz_empty"),
+            ({"x_train": np.zeros((60, 0, 6), np.uint8)}, "npz_empty"),
+            ({"y_train": np.zeros(60, np.int64), "y_test": np.zeros(30, np.int64)}, "npz_labels"),
+        ],
+    )
+    def test_arrays_that_make_no_data_set_are_refused(self, read: Reader, arrays: dict[str, Any], code: str) -> None:
+        error = read.refusal(changed(**arrays))
+
+        assert isinstance(error, Invalid)
+        assert error.code == code
+
+    def test_too_many_classes_are_refused(self, read: Reader) -> None:
+        images, _ = easy_images(2002)
+        labels = np.arange(2002) // 2
+
+        assert read.refusal(npz({"x": images, "y": labels})).code == "npz_labels"
+
+    def test_pickled_objects_are_refused_and_never_loaded(self, read: Reader) -> None:
+        pickled = npy(np.array([Explosive()] * 60, dtype=object))
+
+        assert read.refusal(npz_of_members({"y_train": pickled})).code == "npz_pickled"
+        assert read.refusal(npz_of_members({"x_train": pickled})).code == "npz_pickled"
+        assert not Explosive.went_off
+
+    def test_objects_within_a_structure_are_refused(self, read: Reader) -> None:
+        header = npy_header("{'descr': [('a', '|O'), ('b', '<i8')], 'fortran_order': False, 'shape': (60,)}")
+
+        assert read.refusal(npz_of_members({"y_train": header + bytes(960)})).code == "npz_pickled"
+
+    def test_an_array_that_is_there_twice_is_refused(self, read: Reader) -> None:
+        file = io.BytesIO(npz())
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr("y_test", npy(np.zeros(30, np.int64)))  # one with, one without the suffix
+
+        assert read.refusal(file.getvalue()).code == "npz_duplicate"
+
+    def test_an_encrypted_array_is_refused(self, read: Reader) -> None:
+        assert read.refusal(with_central(npz(), entry=0, flags=1)).code == "npz_encrypted"
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_other_methods_of_packing_are_refused(self, read: Reader, method: int) -> None:
+        assert read.refusal(npz_of_members({}, method)).code == "npz_method"
+
+
+class TestClaims:
+    @pytest.mark.parametrize("shape", ["(10**13,)", "(1000000, 1000, 1000)", "(-1, -2160)", "(59, 6, 6)", "(61, 6, 6)"])
+    def test_a_header_that_claims_what_the_file_does_not_hold_is_refused(self, read: Reader, shape: str) -> None:
+        header = npy_header(HEADER.format(descr="|u1", shape=shape.replace("10**13", str(10**13))))
+
+        assert read.refusal(npz_of_members({"x_train": header + bytes(2160)})).code == "npz_header"
+
+    def test_a_claim_of_astronomic_size_is_refused_too(self, read: Reader) -> None:
+        shape = f"({'9' * 4000}, {'9' * 4000})"
+
+        assert read.refusal(npz_of_members({"x_train": npy_header(HEADER.format(descr="|u1", shape=shape))})).code == (
+            "npz_header"
+        )
+
+    def test_terabytes_that_the_zip_claims_as_well_are_too_large(self, read: Reader) -> None:
+        error = read.refusal(npz_claiming(3 * 2**40))
+
+        assert isinstance(error, TooLarge)
+        assert error.code == "npz_too_large"
+
+    def test_gigabytes_within_the_limit_that_are_not_there_are_refused(self, read: Reader) -> None:
+        assert read.refusal(npz_claiming(2**30)).code == "npz_damaged"
+
+    def test_an_image_of_too_many_pixels_is_too_large(self, tmp_path: Path, limits: Settings) -> None:
+        read = Reader(tmp_path / "upload", limits.model_copy(update={"max_image_pixels": 35}))
+
+        assert read.refusal(npz()).code == "npz_too_large"
+
+    def test_a_header_of_gigabytes_is_refused_before_it_is_unpacked(self, read: Reader) -> None:
+        bomb = npz_of_members({"x_train": npy_header(b" " * (64 * MiB), version=(2, 0))}, zipfile.ZIP_DEFLATED)
+        tracemalloc.start()
+        try:
+            error = read.refusal(bomb)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+        assert error.code == "npz_header"
+        assert peak < 8 * MiB
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "",
+            "()",
+            "[1, 2]",
+            "{}",
+            "(((",
+            "'''",
+            "{[]: 1}",
+            "{1: 2, 'a': 3}",
+            "{'descr': (), 'fortran_order': False, 'shape': (60,)}",
+            "{'descr': ('|u1',), 'fortran_order': False, 'shape': (60,)}",
+            "{'descr': [()], 'fortran_order': False, 'shape': (60,)}",
+            "{'descr': None, 'fortran_order': False, 'shape': (60,)}",
+            "{'descr': '|u1', 'fortran_order': 0, 'shape': (60, 6, 6)}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': [60, 6, 6]}",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (60, 6, 6.0)}",
+            "__import__('os').abort()",
+            "(" * 9000,
+            "-" * 9000 + "1",
+            "\0",
+            "\xff",
+        ],
+        ids=lambda text: ascii(text[:30]),
+    )
+    def test_a_header_that_is_none_is_refused(self, read: Reader, header: str) -> None:
+        assert read.refusal(npz_of_members({"x_train": npy_header(header) + bytes(2160)})).code == "npz_header"
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"\x93NUMPY", b"\x93NUMPY\x03\x00", b"\x93NUMPY\x01\x00\xff\xff{", b"GIF89a"]
+    )
+    def test_a_member_that_is_no_array_is_refused(self, read: Reader, content: bytes) -> None:
+        assert read.refusal(npz_of_members({"x_train": content})).code == "npz_header"
+
+    def test_a_truncated_file_is_refused(self, read: Reader) -> None:
+        whole = npz()
+
+        for length in range(0, len(whole), 97):
+            assert isinstance(read.refusal(whole[:length]), GlassboxError)
+
+    def test_a_pixel_that_was_changed_is_found_while_the_images_are_read(self, read: Reader) -> None:
+        upload = bytearray(npz(easy_arrays(side=64)))
+        upload[100_000] ^= 1
+
+        content = read(bytes(upload))
+
+        with pytest.raises(Invalid) as caught:
+            images_of(content)
+        assert caught.value.code == "npz_damaged"
+
+    @given(data=st.data())
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_damage_anywhere_is_an_error_of_ours_or_none(self, read: Reader, data: st.DataObject) -> None:
+        upload = bytearray(data.draw(st.sampled_from([npz(), npz(compressed=True)]), "upload"))
+        for _ in range(data.draw(st.integers(1, 4), "changes")):
+            upload[data.draw(st.integers(0, len(upload) - 1), "place")] = data.draw(st.integers(0, 255), "byte")
+
+        try:
+            images_of(read(bytes(upload)))
+        except GlassboxError as error:
+            assert error.code  # noqa: PT017 - not raised is as good
+
+    @given(text=st.text(st.characters(max_codepoint=255), max_size=60))
+    @example(text="{'descr':'|u1','fortran_order':False,'shape':(60,6,6)}")
+    @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_any_text_as_a_header_is_an_error_of_ours_or_none(self, read: Reader, text: str) -> None:
+        try:
+            read(npz_of_members({"x_train": npy_header(text) + bytes(2160)}))
+        except GlassboxError as error:
+            assert error.code == "npz_header"  # noqa: PT017 - not raised is as good
+
+
+class Explosive:
+    """An object that goes off when it is unpickled."""
+
+    went_off = False
+
+    @classmethod
+    def explode(cls) -> None:
+        cls.went_off = True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Explosive.explode, ()
+
+
+def npz_claiming(size: int) -> bytes:
+    """An `.npz` whose `x_train` has `size` bytes, say its header and the zip's directory, and has none."""
+    count = size // 1024
+    members = {name: npy(array) for name, array in easy_arrays(side=32).items()}
+    members["x_train"] = npy_header(HEADER.format(descr="|u1", shape=(count, 32, 32)))
+    members["y_train"] = npy_header(HEADER.format(descr="|u1", shape=(count,)))
+    missing = {"x_train": size, "y_train": count}
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+            archive.getinfo(f"{name}.npy").file_size += missing.get(name, 0)  # the directory is written in the end
+    return file.getvalue()

@@ -1,0 +1,225 @@
+"""The data sets on the volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared import clock
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.content import Content, Images, Split
+from shared.datasets.npz import read_npz
+from shared.durable import sha256_of
+from shared.errors import Damaged, Invalid, NotFound
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.forks import together
+from tests.support.npz import easy_arrays, npz
+from tests.support.waiting import eventually
+
+
+class Uploads:
+    """Adds `.npz` files to the store, as the API does."""
+
+    def __init__(self, store: DatasetStore, folder: Path, limits: Settings) -> None:
+        self.store = store
+        self.folder = folder
+        self.limits = limits
+
+    def add(self, upload: bytes, name: str = "easy") -> tuple[Manifest, bool]:
+        path = self.folder / f"{name}.npz"
+        path.write_bytes(upload)
+        return self.store.add(read_npz(path, self.limits, 0.1, 0), name, "upload")
+
+
+@pytest.fixture
+def uploads(datasets: DatasetStore, tmp_path: Path, limits: Settings) -> Uploads:
+    return Uploads(datasets, tmp_path, limits)
+
+
+class TestAdding:
+    def test_what_was_added_is_there(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        arrays = easy_arrays(train=60, test=30)
+
+        manifest, created = uploads.add(npz(arrays))
+
+        assert created
+        loaded, back = datasets.load(manifest.id)
+        assert loaded == manifest
+        for name, array in arrays.items():
+            assert np.array_equal(getattr(back, name), array)
+
+    def test_its_manifest_tells_its_figures(self, uploads: Uploads) -> None:
+        manifest, _ = uploads.add(npz(easy_arrays(train=60, test=30)))
+
+        assert manifest.image_shape == (6, 6)
+        assert manifest.classes == ("0", "1", "2")
+        assert manifest.splits == {"train": 60, "test": 30}
+        assert manifest.class_counts == {"train": (20, 20, 20), "test": (10, 10, 10)}
+        assert manifest.bytes == 90 * 36
+        assert manifest.id == f"sha256:{manifest.digest}"
+
+    def test_a_class_that_is_missing_from_a_part_counts_zero_there(self, uploads: Uploads) -> None:
+        arrays = easy_arrays(train=60, test=30)
+
+        manifest, _ = uploads.add(npz(arrays | {"y_test": np.zeros(30, np.int64)}))
+
+        assert manifest.class_counts["test"] == (30, 0, 0)
+
+    def test_the_same_content_is_the_same_data_set_however_it_is_packed(self, uploads: Uploads) -> None:
+        arrays = easy_arrays()
+        narrow = arrays | {name: arrays[name].astype("|u1") for name in ("y_train", "y_test")}
+
+        first, created = uploads.add(npz(arrays))
+        others = [uploads.add(npz(arrays, compressed=True)), uploads.add(npz(narrow))]
+
+        assert created
+        assert others == [(first, False)] * 2
+
+    @pytest.mark.parametrize("name", ["x_train", "y_train", "x_test", "y_test"])
+    def test_another_content_is_another_data_set(self, uploads: Uploads, name: str) -> None:
+        arrays = easy_arrays()
+        first, _ = uploads.add(npz(arrays))
+        arrays[name][0] = (arrays[name][0] + 1) % 3
+
+        second, created = uploads.add(npz(arrays))
+
+        assert created
+        assert first.id != second.id
+
+    def test_the_file_on_the_volume_is_a_plain_npz(self, uploads: Uploads, volume: Volume) -> None:
+        arrays = easy_arrays()
+        manifest, _ = uploads.add(npz(arrays))
+        path = volume.dataset(manifest.digest) / "data.npz"
+
+        with np.load(path, allow_pickle=False) as file:
+            assert {name: file[name].tolist() for name in file.files} == {
+                name: array.tolist() for name, array in arrays.items()
+            }
+        assert sha256_of(path) == manifest.sha256
+
+    def test_nothing_else_is_left_on_the_volume(self, uploads: Uploads, volume: Volume) -> None:
+        manifest, _ = uploads.add(npz())
+        uploads.add(npz(compressed=True))
+
+        folder = f"datasets/{manifest.digest}"
+        assert files_below(volume.root) == [f"{folder}/data.npz", f"{folder}/manifest.json", "datasets/names/easy"]
+
+    def test_images_that_turn_out_to_be_damaged_leave_nothing(self, uploads: Uploads, volume: Volume) -> None:
+        upload = bytearray(npz(easy_arrays(side=64)))
+        upload[100_000] ^= 1
+
+        with pytest.raises(Invalid):
+            uploads.add(bytes(upload))
+
+        assert list(volume.datasets.iterdir()) == []
+
+    def test_several_at_once_add_the_same_content_once(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume
+    ) -> None:
+        together([lambda name=name: uploads.add(npz(), name) for name in ("a", "b", "c", "d")])  # type: ignore[misc]
+
+        [manifest] = datasets.all()
+        assert {datasets.get(name).id for name in ("a", "b", "c", "d")} == {manifest.id}
+        assert [datasets.get(name).name for name in ("a", "b", "c", "d")] == ["a", "b", "c", "d"]
+        assert len(files_below(volume.root)) == 2 + 4
+
+
+class TestFinding:
+    def test_a_name_points_to_the_newest_content_it_was_given(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        old, _ = uploads.add(npz(easy_arrays(seed=1)))
+        new, _ = uploads.add(npz(easy_arrays(seed=2)))
+
+        assert datasets.get("easy") == new
+        assert datasets.get(old.id) == old
+
+    def test_a_name_may_go_back_to_a_content_before(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        old, _ = uploads.add(npz(easy_arrays(seed=1)))
+        uploads.add(npz(easy_arrays(seed=2)))
+        uploads.add(npz(easy_arrays(seed=1)))
+
+        assert datasets.get("easy").id == old.id
+
+    def test_a_content_may_have_several_names(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        manifest, _ = uploads.add(npz(), "one")
+        uploads.add(npz(), "other")
+
+        assert datasets.get("one").id == datasets.get("other").id == manifest.id
+
+    @pytest.mark.parametrize(
+        "reference",
+        ["", "unknown", "sha256:", "sha256:" + "0" * 64, "0" * 64, "..", "../names", "names", "sha256:names"],
+    )
+    def test_what_is_not_there_is_not_found(self, uploads: Uploads, datasets: DatasetStore, reference: str) -> None:
+        uploads.add(npz())
+
+        with pytest.raises(NotFound) as caught:
+            datasets.get(reference)
+
+        assert caught.value.code == "dataset_not_found"
+
+    def test_data_sets_are_listed_from_the_newest(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        ids = []
+        for seed in range(3):
+            manifest = uploads.add(npz(easy_arrays(seed=seed)))[0]
+            ids.append(manifest.id)
+            eventually(lambda made=manifest: is_past(made))  # type: ignore[misc]
+
+        assert [manifest.id for manifest in datasets.all()] == ids[::-1]
+
+    def test_an_empty_volume_has_none(self, datasets: DatasetStore) -> None:
+        assert datasets.all() == []
+
+
+class TestLoading:
+    def test_labels_are_class_indices_and_images_are_mapped(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        uploads.add(npz(easy_arrays() | {"y_test": np.full(30, 77)}))
+
+        _, arrays = datasets.load("easy")
+
+        assert set(arrays.y_test.tolist()) == {3}
+        assert isinstance(arrays.x_train, np.memmap)
+        assert not arrays.x_train.flags.writeable
+
+    def test_a_flipped_bit_is_found(self, uploads: Uploads, datasets: DatasetStore, volume: Volume) -> None:
+        manifest, _ = uploads.add(npz())
+        path = volume.dataset(manifest.digest) / "data.npz"
+        content = bytearray(path.read_bytes())
+        content[1000] ^= 1
+        path.write_bytes(content)
+
+        with pytest.raises(Damaged) as caught:
+            datasets.load("easy")
+
+        assert caught.value.code == "dataset_damaged"
+
+
+def test_images_are_read_once_and_block_by_block(datasets: DatasetStore) -> None:
+    images = np.arange(12 * 4, dtype=np.uint8).reshape(12, 2, 2)
+    reads: list[str] = []
+
+    class Blocks:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __iter__(self) -> Iterator[Images]:
+            reads.append(self.name)
+            yield from (images[:5], images[5:])
+
+    labels: Any = np.arange(12) % 2
+    content = Content((2, 2), ("a", "b"), Split(labels, Blocks("train")), Split(labels, Blocks("test")))
+
+    manifest, _ = datasets.add(content, "blocks", "test")
+
+    assert reads == ["train", "test"]
+    assert np.array_equal(datasets.load(manifest.id)[1].x_test, images)
+
+
+def is_past(manifest: Manifest) -> bool:
+    """Whether the clock has gone on since the manifest was written: times are told in milliseconds."""
+    return clock.now() > manifest.created_at

@@ -1,0 +1,350 @@
+"""A zip of images: judged when it is uploaded, read entry by entry."""
+
+from __future__ import annotations
+
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import GlassboxError, Invalid, Malformed, TooLarge, UnsupportedType
+from shared.images.archive import Archive, Plan, describe, shards
+from shared.settings import MiB, Settings
+from tests.support.archives import special_file, with_central, zip_of, zip_of_images
+
+UNICODE_PATH = 0x7075  # an extra field with a second name (APPNOTE 4.6.9)
+
+
+class Uploads:
+    """Opens bytes as an archive."""
+
+    def __init__(self, path: Path, limits: Settings) -> None:
+        self.path = path
+        self.limits = limits
+
+    @contextmanager
+    def opened(self, content: bytes, **limits: int) -> Iterator[Archive]:
+        self.path.write_bytes(content)
+        with Archive(self.path, self.limits.model_copy(update=limits)) as archive:
+            yield archive
+
+    def plan(self, content: bytes, **limits: int) -> Plan:
+        with self.opened(content, **limits) as archive:
+            return archive.plan()
+
+    def names(self, content: bytes) -> list[str]:
+        return [entry.filename for entry in self.plan(content).entries]
+
+    def refusal(self, content: bytes, **limits: int) -> GlassboxError:
+        with pytest.raises(GlassboxError) as caught:
+            self.plan(content, **limits)
+        return caught.value
+
+    def read_all(self, content: bytes, **limits: int) -> list[bytes]:
+        with self.opened(content, **limits) as archive:
+            return [archive.read(entry) for entry in archive.plan().entries]
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, limits: Settings) -> Uploads:
+    return Uploads(tmp_path / "upload", limits)
+
+
+class TestAccepting:
+    @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    def test_entries_are_read_as_they_were_packed(self, uploads: Uploads, method: int) -> None:
+        entries = {"a.png": b"first", "folder/b.png": b"second" * 1000, "empty.png": b""}
+
+        assert uploads.read_all(zip_of(entries, method)) == list(entries.values())
+
+    def test_entries_keep_the_archives_order(self, uploads: Uploads) -> None:
+        assert uploads.names(zip_of({"c": b"", "a": b"", "b": b""})) == ["c", "a", "b"]
+
+    def test_what_systems_add_by_themselves_is_passed_over_and_counted(self, uploads: Uploads) -> None:
+        added = [
+            "folder/",
+            "__MACOSX/._a.png",
+            "folder/._a.png",
+            ".DS_Store",
+            "a/b/.DS_Store",
+            "Thumbs.db",
+            "desktop.ini",
+        ]
+
+        plan = uploads.plan(zip_of({**dict.fromkeys(added, b""), "a.png": b"image"}))
+
+        assert [entry.filename for entry in plan.entries] == ["a.png"]
+        assert plan.passed_over == len(added)
+
+    def test_a_file_with_another_ending_is_an_entry_too(self, uploads: Uploads) -> None:
+        assert uploads.names(zip_of({"notes.txt": b"text", "no ending": b""})) == ["notes.txt", "no ending"]
+
+    @pytest.mark.parametrize("name", ["ü.png", "数字/三.png", "🙂.png"])
+    def test_names_in_any_language_are_kept(self, uploads: Uploads, name: str) -> None:
+        assert uploads.names(zip_of({name: b""})) == [name]
+
+    def test_names_without_the_mark_of_utf_8_are_in_code_page_437(self, uploads: Uploads) -> None:
+        upload = zip_of({"xxx.png": b""}).replace(b"xxx", b"\x81\x82\x9b")
+
+        assert uploads.names(upload) == ["üé¢.png"]
+
+    @pytest.mark.parametrize("name", ["a..png", "..a/b", "a/...", ".hidden", "a b", "ab:c"])
+    def test_a_name_that_only_looks_dangerous_is_taken(self, uploads: Uploads, name: str) -> None:
+        assert uploads.names(zip_of({name: b""})) == [name]
+
+    def test_a_name_of_255_bytes_is_taken(self, uploads: Uploads) -> None:
+        assert uploads.names(zip_of({"a" * 255: b"", "é" * 127: b""})) == ["a" * 255, "é" * 127]
+
+    def test_an_archive_behind_other_bytes_is_read(self, uploads: Uploads) -> None:
+        assert uploads.read_all(b"#!/bin/sh\n" * 10 + zip_of({"a.png": b"image"})) == [b"image"]
+
+    def test_an_archive_that_was_written_as_a_stream_is_read(self, uploads: Uploads) -> None:
+        """Its local headers have no sizes: they follow the data."""
+
+        class Pipe(io.RawIOBase):
+            def __init__(self) -> None:
+                self.content = bytearray()
+
+            def writable(self) -> bool:
+                return True
+
+            def write(self, content: Any) -> int:
+                self.content += bytes(content)
+                return len(bytes(content))
+
+        pipe = Pipe()
+        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.png", b"first" * 100)
+            archive.writestr("b.png", b"second")
+
+        assert uploads.read_all(bytes(pipe.content)) == [b"first" * 100, b"second"]
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "../a.png",
+            "a/../../b.png",
+            "a/..",
+            "..",
+            "/etc/passwd",
+            "//a",
+            "C:/a.png",
+            "c:a.png",
+            "..\\a.png",
+            "a\\b.png",
+            "a" * 256,
+            "é" * 128,
+            ".",
+        ],
+    )
+    def test_a_name_that_could_lead_elsewhere_is_refused(self, uploads: Uploads, name: str) -> None:
+        assert uploads.refusal(zip_of({"good.png": b"", name: b""})).code == "archive_path"
+
+    def test_a_name_with_a_nul_is_refused(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png_.txt": b""}).replace(b"png_", b"png\0")
+
+        assert uploads.refusal(upload).code == "archive_path"
+
+    def test_an_empty_name_is_refused(self, uploads: Uploads) -> None:
+        info = zipfile.ZipInfo("placeholder")
+        info.filename = info.orig_filename = ""
+
+        assert uploads.refusal(zip_of([(info, b"")])).code == "archive_path"
+
+    def test_a_second_name_in_an_extra_field_leads_nowhere_either(self, uploads: Uploads) -> None:
+        """From Python 3.12 on, it takes the place of the first."""
+        info = zipfile.ZipInfo("a.png")
+        second = struct.pack("<BL", 1, zlib.crc32(b"a.png")) + b"../../b.png"
+        info.extra = struct.pack("<HH", UNICODE_PATH, len(second)) + second
+        upload = zip_of([(info, b"")])
+
+        try:
+            assert uploads.names(upload) == ["a.png"]
+        except Invalid as error:
+            assert error.code == "archive_path"  # noqa: PT017 - either will do
+
+    def test_a_name_that_is_there_twice_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(zip_of([("a.png", b"one"), ("a.png", b"two")])).code == "archive_duplicate"
+
+    @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
+    def test_links_and_devices_are_refused(self, uploads: Uploads, kind: int) -> None:
+        assert uploads.refusal(zip_of([(special_file("a.png", kind | 0o777), b"/etc/passwd")])).code == (
+            "archive_special_file"
+        )
+
+    def test_plain_files_and_folders_of_unix_are_taken(self, uploads: Uploads) -> None:
+        entries = [(special_file("folder/", stat.S_IFDIR | 0o755), b""), (special_file("a", stat.S_IFREG | 0o644), b"")]
+
+        assert uploads.names(zip_of(entries)) == ["a"]
+
+    @pytest.mark.parametrize("name", ["a.zip", "a.ZIP", "b/a.tar", "a.tar.gz", "a.tgz", "a.png.gz", "a.7z", "a.rar"])
+    def test_an_archive_in_the_archive_is_refused(self, uploads: Uploads, name: str) -> None:
+        assert uploads.refusal(zip_of({name: b""})).code == "archive_nested"
+
+    def test_the_first_name_that_breaks_a_rule_is_told(self, uploads: Uploads) -> None:
+        assert "'../b.png'" in uploads.refusal(zip_of({"a.png": b"", "../b.png": b"", "/c.png": b""})).detail
+
+
+class TestLimits:
+    def test_too_many_entries_are_too_large(self, uploads: Uploads) -> None:
+        upload = zip_of({"a": b"", "b": b"", "c": b""})
+
+        assert len(uploads.plan(upload, max_archive_entries=3).entries) == 3
+        assert_too_large(uploads.refusal(upload, max_archive_entries=2), "archive_too_large")
+
+    def test_too_many_bytes_in_all_are_too_large(self, uploads: Uploads) -> None:
+        upload = zip_of({"a": b"x" * 500, "b": b"x" * 501}, zipfile.ZIP_DEFLATED)
+
+        assert len(uploads.plan(upload, max_expanded_bytes=1001).entries) == 2
+        assert_too_large(uploads.refusal(upload, max_expanded_bytes=1000), "archive_too_large")
+
+    def test_too_large_an_entry_is_too_large(self, uploads: Uploads) -> None:
+        upload = zip_of({"a": b"x" * 1000})
+
+        assert len(uploads.plan(upload, max_entry_bytes=1000).entries) == 1
+        assert_too_large(uploads.refusal(upload, max_entry_bytes=999), "archive_entry_too_large")
+
+    def test_an_entry_that_is_larger_than_it_says_is_not_read_on(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"x" * 1_000_000}, zipfile.ZIP_DEFLATED)
+        lying = with_central(upload, entry=0, size=10)
+
+        with pytest.raises(Malformed) as caught:
+            uploads.read_all(lying)
+
+        assert caught.value.code == "entry_damaged"
+
+    def test_a_bomb_is_refused(self, uploads: Uploads) -> None:
+        bomb = zip_of({"a.png": bytes(2 * MiB)}, zipfile.ZIP_DEFLATED)
+
+        assert uploads.refusal(bomb).code == "archive_ratio"
+
+    def test_a_small_entry_may_be_packed_well(self, uploads: Uploads) -> None:
+        assert uploads.plan(zip_of({"a.png": bytes(MiB)}, zipfile.ZIP_DEFLATED)).passed_over == 0
+
+    def test_a_large_entry_that_is_packed_normally_is_taken(self, uploads: Uploads) -> None:
+        noise = np.random.default_rng(0).integers(0, 4, 2 * MiB, dtype=np.uint8).tobytes()
+
+        assert uploads.read_all(zip_of({"a.png": noise}, zipfile.ZIP_DEFLATED)) == [noise]
+
+    def test_entries_that_share_their_data_are_refused(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"data", "b.png": b"data"})
+
+        assert uploads.refusal(with_central(upload, entry=1, header_offset=0)).code == "archive_overlap"
+
+    def test_an_entry_that_reaches_into_the_next_is_refused(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"data", "b.png": b"data"})
+
+        assert uploads.refusal(with_central(upload, entry=0, compressed_size=5)).code == "archive_overlap"
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        "content", [b"", b"text", b"\x1f\x8b\x08\0", b"PK\x03\x04", b"Rar!\x1a\x07\0", bytes(1000)]
+    )
+    def test_what_is_no_zip_is_of_an_unsupported_type(self, uploads: Uploads, content: bytes) -> None:
+        error = uploads.refusal(content)
+
+        assert isinstance(error, UnsupportedType)
+        assert error.code == "archive_expected"
+
+    def test_an_archive_without_entries_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(zip_of({})).code == "archive_empty"
+
+    def test_an_archive_of_nothing_but_folders_and_litter_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(zip_of({"a/": b"", "__MACOSX/a.png": b""})).code == "archive_empty"
+
+    def test_an_encrypted_entry_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(with_central(zip_of({"a.png": b"x"}), entry=0, flags=1)).code == "archive_encrypted"
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_other_methods_of_packing_are_refused(self, uploads: Uploads, method: int) -> None:
+        assert uploads.refusal(zip_of({"a.png": b"x"}, method)).code == "archive_method"
+
+    def test_an_unknown_method_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(with_central(zip_of({"a.png": b"x"}), entry=0, method=97)).code == "archive_method"
+
+    def test_an_archive_that_was_cut_short_is_refused(self, uploads: Uploads) -> None:
+        whole = zip_of_images(np.zeros((3, 4, 4), np.uint8))
+
+        for length in range(0, len(whole), 41):
+            assert isinstance(uploads.refusal(whole[:length]), GlassboxError)
+
+    def test_a_directory_that_points_behind_the_files_end_is_refused(self, uploads: Uploads) -> None:
+        upload = with_central(zip_of({"a.png": b"x"}), entry=0, compressed_size=10_000)
+
+        assert uploads.refusal(upload).code == "archive_damaged"
+
+
+class TestDamage:
+    def test_a_changed_byte_is_one_entrys_error(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"first", "b.png": b"second"}).replace(b"first", b"fi_st")
+
+        with uploads.opened(upload) as archive:
+            damaged, whole = archive.plan().entries
+            with pytest.raises(Malformed) as caught:
+                archive.read(damaged)
+            assert archive.read(whole) == b"second"
+
+        assert describe(caught.value, damaged.filename) == {
+            "path": "a.png",
+            "code": "entry_damaged",
+            "detail": caught.value.detail,
+        }
+
+    def test_an_entry_of_patched_data_is_one_entrys_error(self, uploads: Uploads) -> None:
+        with pytest.raises(Malformed):
+            uploads.read_all(with_central(zip_of({"a.png": b"x"}), entry=0, flags=0x20))
+
+    def test_a_local_header_with_another_name_is_one_entrys_error(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"x"}).replace(b"a.png", b"b.png", 1)
+
+        with pytest.raises(Malformed):
+            uploads.read_all(upload)
+
+    def test_a_local_name_that_is_no_utf_8_is_one_entrys_error(self, uploads: Uploads) -> None:
+        upload = bytearray(zip_of({"é.png": b"x"}))
+        upload[30] = 0xFF
+
+        with pytest.raises(Malformed):
+            uploads.read_all(bytes(upload))
+
+    @given(data=st.data())
+    @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_damage_anywhere_is_an_error_of_ours_or_none(self, uploads: Uploads, data: st.DataObject) -> None:
+        entries = {"é.png": b"x" * 50, "b/": b"", "c.png": b"text" * 9}
+        upload = bytearray(zip_of(entries, data.draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))))
+        for _ in range(data.draw(st.integers(1, 4), "changes")):
+            upload[data.draw(st.integers(0, len(upload) - 1), "place")] = data.draw(st.integers(0, 255), "byte")
+
+        try:
+            uploads.read_all(bytes(upload))
+        except GlassboxError as error:
+            assert error.code  # noqa: PT017 - not raised is as good
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (4, [4]), (5, [4, 1]), (9, [4, 4, 1])])
+def test_entries_are_cut_into_numbered_shards_in_their_order(uploads: Uploads, count: int, sizes: list[int]) -> None:
+    entries = uploads.plan(zip_of({f"{number}.png": b"" for number in range(count)})).entries
+
+    parts = list(shards(entries, size=4))
+
+    assert [number for number, _ in parts] == list(range(len(sizes)))
+    assert [len(part) for _, part in parts] == sizes
+    assert tuple(entry for _, part in parts for entry in part) == entries
+
+
+def assert_too_large(error: GlassboxError, code: str) -> None:
+    assert isinstance(error, TooLarge)
+    assert error.code == code

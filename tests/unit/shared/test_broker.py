@@ -1,0 +1,166 @@
+"""The transport: a job's id in a queue, and who listens there."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from celery import Celery
+from redis import Redis, RedisError
+
+from shared.broker import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
+from shared.jobs import Kind, keys
+from shared.settings import Settings
+from tests.support.jobs import messages
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def app(settings: Settings) -> Celery:
+    return celery_app(settings)
+
+
+@pytest.fixture
+def outbox(app: Celery, redis: Redis) -> Outbox:
+    return Outbox(app, redis)
+
+
+def dead(settings: Settings) -> Settings:
+    """Settings that lead to a Redis that is not there."""
+    return settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"})
+
+
+class TestSending:
+    @pytest.mark.parametrize(("kind", "queue"), [(Kind.TRAINING, "training"), (Kind.BATCH, "inference")])
+    def test_each_kind_of_job_has_its_queue(self, outbox: Outbox, redis: Redis, kind: Kind, queue: str) -> None:
+        outbox.send(kind, "job-1")
+
+        assert len(messages(redis, queue)) == 1
+        assert redis.keys(f"{keys.PREFIX}broker:[ti]*") == [f"{keys.PREFIX}broker:{queue}"]
+
+    def test_a_message_carries_the_jobs_id_and_nothing_else(self, outbox: Outbox, redis: Redis) -> None:
+        outbox.send(Kind.TRAINING, "job-1")
+
+        [message] = messages(redis, "training")
+        arguments, named, _ = json.loads(base64.b64decode(message["body"]))
+        assert (arguments, named) == (["job-1"], {})
+        assert message["headers"]["task"] == "glassbox.train"
+        assert message["content-type"] == "application/json"
+
+    def test_messages_keep_their_order(self, outbox: Outbox, redis: Redis) -> None:
+        for job_id in ("a", "b", "c"):
+            outbox.send(Kind.BATCH, job_id)
+
+        bodies = [json.loads(base64.b64decode(message["body"])) for message in messages(redis, "inference")]
+        assert [arguments for arguments, _, _ in bodies] == [["a"], ["b"], ["c"]]
+
+    def test_messages_lie_in_the_database_that_the_address_names(
+        self, redis_server: RedisServer, settings: Settings, redis: Redis
+    ) -> None:
+        with redis_server.client(database=3) as other:
+            other.flushdb()
+            app = celery_app(settings.model_copy(update={"redis_url": redis_server.url(database=3)}))
+
+            Outbox(app, other).send(Kind.TRAINING, "job-1")
+
+            assert len(messages(other, "training")) == 1
+            assert messages(redis, "training") == []
+
+
+class TestConfiguration:
+    def test_celery_acknowledges_early_and_stores_no_results(self, app: Celery) -> None:
+        assert app.conf.task_acks_late is False
+        assert app.conf.task_ignore_result is True
+        assert app.conf.result_backend is None
+
+    def test_json_is_the_only_serializer(self, app: Celery) -> None:
+        assert app.conf.accept_content == ["json"]
+        assert app.conf.task_serializer == "json"
+
+    def test_a_worker_takes_one_message_at_a_time(self, app: Celery) -> None:
+        assert app.conf.worker_prefetch_multiplier == 1
+        assert app.conf.worker_disable_prefetch is True
+
+    @pytest.mark.parametrize(
+        ("url", "broker"),
+        [
+            ("redis://host:6379/2", "redis://host:6379/2"),
+            ("rediss://:secret@host/0", "rediss://:secret@host/0"),
+            ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
+            ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        ],
+    )
+    def test_the_address_is_spelled_as_celery_spells_it(self, settings: Settings, url: str, broker: str) -> None:
+        assert celery_app(settings.model_copy(update={"redis_url": url})).conf.broker_url == broker
+
+
+class TestConnection:
+    def test_it_reaches_the_database_that_the_address_names(self, settings: Settings, redis: Redis) -> None:
+        with connect(settings) as connection:
+            connection.set("key", "value")
+
+        assert redis.get("key") == "value"
+
+    def test_a_redis_that_is_not_there_is_an_error_at_once(self, settings: Settings) -> None:
+        with connect(dead(settings)) as connection, pytest.raises(RedisError):
+            connection.ping()
+
+    def test_a_redis_that_is_silent_is_given_up(self, settings: Settings, own_redis_server: RedisServer) -> None:
+        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.2})
+        with connect(impatient) as connection:
+            connection.ping()
+            own_redis_server.freeze()
+
+            with pytest.raises(RedisError):
+                connection.ping()
+
+
+class TestPresence:
+    def test_a_worker_that_says_so_is_online_on_its_queue(self, outbox: Outbox, redis: Redis) -> None:
+        Presence(redis, "host:1", "training").renew()
+        Presence(redis, "host:2", "training").renew()
+
+        assert outbox.workers_online(Kind.TRAINING) == 2
+        assert outbox.workers_online(Kind.BATCH) == 0
+
+    def test_a_worker_counts_once_however_often_it_says_so(self, outbox: Outbox, redis: Redis) -> None:
+        presence = Presence(redis, "host:1", "training")
+        presence.renew()
+        presence.renew()
+
+        assert outbox.workers_online(Kind.TRAINING) == 1
+
+    def test_a_worker_that_goes_is_offline_at_once(self, outbox: Outbox, redis: Redis) -> None:
+        presence = Presence(redis, "host:1", "inference")
+        presence.renew()
+        presence.withdraw()
+
+        assert outbox.workers_online(Kind.BATCH) == 0
+
+    def test_a_sign_of_life_lasts_half_a_minute_by_the_clock_of_redis(self, redis: Redis) -> None:
+        before = redis_seconds(redis)
+        Presence(redis, "host:1", "training").renew()
+
+        until = redis.zscore(keys.workers("training"), "host:1")
+
+        assert isinstance(until, float)
+        assert before + PRESENCE_SECONDS <= until <= redis_seconds(redis) + PRESENCE_SECONDS
+
+    def test_a_sign_of_life_that_is_over_does_not_count(self, outbox: Outbox, redis: Redis) -> None:
+        redis.zadd(keys.workers("training"), {"host:1": redis_seconds(redis) - 1})
+
+        assert outbox.workers_online(Kind.TRAINING) == 0
+
+    def test_what_is_over_is_cleared_away_by_who_comes_next(self, redis: Redis) -> None:
+        redis.zadd(keys.workers("training"), {"host:1": redis_seconds(redis) - 1})
+
+        Presence(redis, "host:2", "training").renew()
+
+        assert redis.zrange(keys.workers("training"), 0, -1) == ["host:2"]
+
+
+def redis_seconds(redis: Redis) -> int:
+    answer: Any = redis.time()
+    return int(answer[0])

@@ -1,0 +1,99 @@
+"""A published model in memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.errors import Damaged
+from shared.inference import Classifier, ClassifierCache
+from shared.registry import Registry
+from shared.volume import Volume
+from tests.support.models import SIDE, publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+
+
+@pytest.fixture
+def classifier(registry: Registry) -> Classifier:
+    return Classifier.load(registry, publish(registry))
+
+
+def test_a_loaded_model_answers_as_the_network_that_was_trained(classifier: Classifier) -> None:
+    images, _ = easy_images(50, seed=1)
+
+    answers = classifier.classify(images, top_k=1)
+
+    P = tiny_network().probabilities(tiny_parameters(), images)
+    assert np.array_equal(answers.labels[:, 0], P.argmax(axis=1))
+    assert np.array_equal(answers.probabilities[:, 0], P.max(axis=1))
+
+
+def test_a_trained_model_tells_easy_images_apart(classifier: Classifier) -> None:
+    images, labels = easy_images(90, seed=1)
+
+    assert np.mean(classifier.classify(images, top_k=1).labels[:, 0] == labels) > 0.9
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+def test_the_best_classes_come_first(classifier: Classifier, top_k: int) -> None:
+    images, _ = easy_images(50, seed=1)
+
+    answers = classifier.classify(images, top_k)
+
+    P = tiny_network().probabilities(tiny_parameters(), images)
+    assert answers.labels.shape == answers.probabilities.shape == (50, top_k)
+    assert np.array_equal(answers.probabilities, -np.sort(-P, axis=1)[:, :top_k])
+    assert np.array_equal(answers.probabilities, np.take_along_axis(P, answers.labels, axis=1))
+
+
+def test_of_classes_that_are_as_probable_the_first_comes_first(classifier: Classifier) -> None:
+    blind = Classifier(
+        classifier.version,
+        classifier.network,
+        {name: np.zeros_like(array) for name, array in classifier.parameters.items()},
+    )
+    images, _ = easy_images(2)
+
+    assert blind.classify(images, top_k=3).labels.tolist() == [[0, 1, 2]] * 2
+    assert blind.classify(images, top_k=1).labels.tolist() == [[0]] * 2
+
+
+def test_no_images_give_no_answers(classifier: Classifier) -> None:
+    answers = classifier.classify(np.empty((0, SIDE, SIDE), np.uint8), top_k=2)
+
+    assert len(answers.labels) == len(answers.probabilities) == 0
+
+
+def test_a_model_whose_weights_were_changed_is_not_loaded(registry: Registry, volume: Volume) -> None:
+    version = publish(registry)
+    (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
+
+    with pytest.raises(Damaged):
+        Classifier.load(registry, version)
+
+
+class TestCache:
+    def test_a_model_is_loaded_once(self, registry: Registry) -> None:
+        publish(registry)
+        cache = ClassifierCache(registry)
+
+        assert cache.get("toy", 1) is cache.get("toy", 1)
+
+    def test_each_version_is_a_model_of_its_own(self, registry: Registry) -> None:
+        publish(registry, job="a")
+        publish(registry, job="b")
+        cache = ClassifierCache(registry)
+
+        assert [cache.get("toy", number).version.version for number in (2, 1)] == [2, 1]
+
+    def test_the_one_that_was_not_used_longest_makes_room(self, registry: Registry) -> None:
+        for job in "abc":
+            publish(registry, job=job)
+        cache = ClassifierCache(registry, capacity=2)
+        first, second = cache.get("toy", 1), cache.get("toy", 2)
+
+        assert cache.get("toy", 1) is first  # used again: now the second is the older one
+        cache.get("toy", 3)
+
+        assert cache.get("toy", 1) is first
+        assert cache.get("toy", 2) is not second

@@ -1,0 +1,276 @@
+"""The model registry: versions count up from 1, each job publishes at most one, and nothing is half published."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.errors import Damaged, NotFound
+from shared.registry import ModelVersion, Registry
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.forks import dies_before_change, together
+from tests.support.models import publish, tiny_parameters
+
+
+class TestPublishing:
+    def test_versions_count_up_from_one(self, registry: Registry) -> None:
+        versions = [publish(registry, job=f"job-{number}").version for number in range(3)]
+
+        assert versions == [1, 2, 3]
+
+    def test_each_model_counts_for_itself(self, registry: Registry) -> None:
+        publish(registry, "one", job="a")
+
+        assert publish(registry, "other", job="b").version == 1
+
+    def test_a_version_is_published_once_per_job(self, registry: Registry) -> None:
+        first = publish(registry, job="job-1")
+        again = publish(registry, job="job-1", metrics={"test_accuracy": 0.1})
+
+        assert again == first
+        assert [version.version for version in registry.versions("toy")] == [1]
+
+    def test_a_version_is_what_was_handed_in(self, registry: Registry) -> None:
+        version = publish(registry, job="job-1", seed=7, metrics={"test_accuracy": 0.5})
+
+        assert registry.get("toy") == version
+        assert (version.job, version.seed, version.metrics) == ("job-1", 7, {"test_accuracy": 0.5})
+
+    def test_the_weights_come_back_bit_for_bit(self, registry: Registry) -> None:
+        loaded = registry.load(publish(registry))
+
+        assert loaded.keys() == tiny_parameters().keys()
+        for name, array in tiny_parameters().items():
+            assert loaded[name].dtype == array.dtype
+            assert np.array_equal(loaded[name], array)
+
+    def test_the_weights_are_a_plain_npz_with_the_manifests_size_and_digest(
+        self, registry: Registry, volume: Volume
+    ) -> None:
+        version = publish(registry)
+        path = volume.version("toy", 1) / "weights.npz"
+
+        with np.load(path, allow_pickle=False) as file:
+            assert set(file.files) == set(tiny_parameters())
+        assert registry.weights_path(version) == path
+        assert version.weights.bytes == path.stat().st_size
+
+    def test_nothing_else_is_left_on_the_volume(self, registry: Registry, volume: Volume) -> None:
+        publish(registry, job="job-1")
+
+        assert files_below(volume.root) == [
+            "models/toy/1/manifest.json",
+            "models/toy/1/weights.npz",
+            "models/toy/by-job/job-1",
+        ]
+
+
+class TestRacing:
+    def test_publishers_in_several_processes_get_distinct_versions(self, registry: Registry) -> None:
+        together([partial(publish_all, registry, [f"{process}-{number}" for number in range(6)]) for process in "abcd"])
+
+        versions = registry.versions("toy")
+        assert [version.version for version in versions] == list(range(24, 0, -1))
+        assert len({version.job for version in versions}) == 24
+        assert_whole(registry)
+
+    def test_attempts_of_one_job_in_several_processes_publish_one_version(self, registry: Registry) -> None:
+        jobs = [f"job-{number}" for number in range(8)]
+
+        together([partial(publish_all, registry, jobs)] * 4)
+
+        versions = registry.versions("toy")
+        assert sorted(version.job for version in versions) == jobs
+        assert_whole(registry)
+
+    def test_attempts_that_lose_do_no_harm_to_other_jobs(self, registry: Registry) -> None:
+        shared_jobs = [f"job-{number}" for number in range(8)]
+        own_jobs = [[f"{process}-{number}" for number in range(8)] for process in "ab"]
+
+        together([partial(publish_all, registry, jobs) for jobs in [shared_jobs, shared_jobs, *own_jobs]])
+
+        assert {version.job for version in registry.versions("toy")} == {*shared_jobs, *own_jobs[0], *own_jobs[1]}
+        assert len(registry.versions("toy")) == 24
+        assert_whole(registry)
+
+
+class TestCrashing:
+    def test_a_crash_at_any_step_leaves_one_version_or_none_and_a_retry_makes_it_one(self, tmp_path: Path) -> None:
+        for step in count(1):
+            registry = Registry(Volume(tmp_path / str(step)))
+            if not dies_before_change(step, partial(publish, registry)):
+                break
+            assert len(published(registry)) <= 1
+            assert_whole(registry)
+
+            retried = publish(registry)
+
+            assert published(registry) == [retried]
+            assert_whole(registry)
+        assert step > 10
+
+    def test_a_crash_at_any_step_leaves_the_versions_before_as_they_were(self, tmp_path: Path) -> None:
+        for step in count(1):
+            registry = Registry(Volume(tmp_path / str(step)))
+            first = publish(registry, job="first")
+            if not dies_before_change(step, partial(publish, registry, job="second")):
+                break
+
+            assert registry.get("toy", "1") == first
+            third = publish(registry, job="third")
+
+            assert registry.get("toy") == third
+            assert_whole(registry)
+        assert step > 5
+
+    def test_a_crash_while_an_alias_moves_leaves_the_old_or_the_new(self, tmp_path: Path) -> None:
+        registry = Registry(Volume(tmp_path))
+        publish(registry, job="a")
+        publish(registry, job="b")
+        registry.point("toy", "champion", 1)
+
+        for step in count(1):
+            died = dies_before_change(step, partial(registry.point, "toy", "champion", 2))
+            assert registry.aliases("toy") in [{"champion": 1}, {"champion": 2}]
+            if not died:
+                break
+        assert registry.aliases("toy") == {"champion": 2}
+        assert step > 1
+
+
+class TestFinding:
+    @pytest.mark.parametrize(
+        ("reference", "version"), [("toy", 3), ("toy@latest", 3), ("toy@2", 2), ("toy@champion", 1)]
+    )
+    def test_a_reference_leads_to_a_version(self, three: Registry, reference: str, version: int) -> None:
+        assert three.resolve(reference).version == version
+
+    @pytest.mark.parametrize(
+        "reference", ["toy@4", "toy@0", "toy@-1", "toy@03", "toy@³", "toy@none", "toy@2@2", "toy@" + "9" * 5000]
+    )
+    def test_an_unknown_version_is_not_found(self, three: Registry, reference: str) -> None:
+        with pytest.raises(NotFound) as caught:
+            three.resolve(reference)
+
+        assert caught.value.code == "version_not_found"
+
+    @pytest.mark.parametrize("reference", ["", "other", "@1", "../toy", "..", "toy/1", "TOY", "toy\0"])
+    def test_an_unknown_model_is_not_found(self, three: Registry, reference: str) -> None:
+        with pytest.raises(NotFound) as caught:
+            three.resolve(reference)
+
+        assert caught.value.code == "model_not_found"
+
+    def test_versions_are_listed_from_the_newest(self, three: Registry) -> None:
+        assert [version.version for version in three.versions("toy")] == [3, 2, 1]
+
+    def test_the_tenth_version_is_newer_than_the_ninth(self, registry: Registry) -> None:
+        publish_all(registry, [f"job-{number}" for number in range(10)])
+
+        assert registry.get("toy").version == 10
+
+    def test_models_are_listed_by_name(self, registry: Registry) -> None:
+        for name in ("b", "a", "c"):
+            publish(registry, name, job=f"job-{name}")
+
+        assert registry.models() == ["a", "b", "c"]
+
+    def test_an_empty_volume_has_no_models(self, registry: Registry) -> None:
+        assert registry.models() == []
+
+    def test_a_number_that_was_reserved_and_never_committed_is_no_version(
+        self, registry: Registry, volume: Volume
+    ) -> None:
+        publish(registry)
+        (volume.commit("toy", "job-1")).unlink()
+
+        assert registry.models() == []
+        assert publish(registry, job="job-2").version == 2
+        assert [version.version for version in registry.versions("toy")] == [2]
+
+    def test_the_version_of_a_job_is_found_by_the_job(self, registry: Registry) -> None:
+        version = publish(registry, job="job-1")
+
+        assert registry.version_of_job("toy", "job-1") == version
+        assert registry.version_of_job("toy", "job-2") is None
+
+
+class TestAliases:
+    def test_an_alias_moves(self, three: Registry) -> None:
+        three.point("toy", "champion", 2)
+
+        assert three.resolve("toy@champion").version == 2
+        assert three.aliases("toy") == {"champion": 2}
+
+    def test_a_model_without_aliases_has_none(self, registry: Registry) -> None:
+        publish(registry)
+
+        assert registry.aliases("toy") == {}
+
+
+class TestDamage:
+    def test_a_flipped_bit_is_found(self, registry: Registry, volume: Volume) -> None:
+        version = publish(registry)
+        path = volume.version("toy", 1) / "weights.npz"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+        assert_damaged(registry, version)
+
+    def test_weights_that_are_cut_short_are_found(self, registry: Registry, volume: Volume) -> None:
+        version = publish(registry)
+        path = volume.version("toy", 1) / "weights.npz"
+        path.write_bytes(path.read_bytes()[:-1])
+
+        assert_damaged(registry, version)
+
+    def test_weights_that_are_gone_are_found(self, registry: Registry, volume: Volume) -> None:
+        version = publish(registry)
+        (volume.version("toy", 1) / "weights.npz").unlink()
+
+        assert_damaged(registry, version)
+
+    def test_other_versions_stay_usable(self, three: Registry, volume: Volume) -> None:
+        (volume.version("toy", 2) / "weights.npz").write_bytes(b"damaged")
+
+        assert_damaged(three, three.get("toy", "2"))
+        assert three.load(three.get("toy", "1"))
+        assert three.load(three.get("toy", "3"))
+
+
+@pytest.fixture
+def three(registry: Registry) -> Registry:
+    """A registry of three versions; the first is the champion."""
+    publish_all(registry, ["job-1", "job-2", "job-3"])
+    registry.point("toy", "champion", 1)
+    return registry
+
+
+def publish_all(registry: Registry, jobs: list[str]) -> None:
+    for job in jobs:
+        publish(registry, job=job)
+
+
+def published(registry: Registry) -> list[ModelVersion]:
+    return registry.versions("toy") if registry.models() else []
+
+
+def assert_whole(registry: Registry) -> None:
+    """Every published version can be loaded, and has a number of its own."""
+    versions = published(registry)
+    assert len({version.version for version in versions}) == len(versions)
+    for version in versions:
+        assert registry.load(version).keys() == tiny_parameters().keys()
+        assert registry.version_of_job("toy", version.job) == version
+
+
+def assert_damaged(registry: Registry, version: ModelVersion) -> None:
+    with pytest.raises(Damaged) as caught:
+        registry.load(version)
+    assert caught.value.code == "version_damaged"

@@ -1,0 +1,78 @@
+"""The settings from the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import GiB, MiB, Settings, limit_blas_threads
+from tests.support.processes import ROOT
+
+
+def test_the_limits_are_those_of_the_contract(limits: Settings) -> None:
+    assert limits.max_body_bytes == 2 * GiB
+    assert limits.max_json_bytes == 1 * MiB
+    assert limits.max_form_parts == 16
+    assert limits.max_archive_entries == 2_000_000
+    assert limits.max_expanded_bytes == 8 * GiB
+    assert limits.max_entry_bytes == 20 * MiB
+    assert limits.max_compression_ratio == 100
+    assert limits.max_image_pixels == 16_000_000
+
+
+def test_the_service_listens_on_loopback_unless_told_otherwise(limits: Settings) -> None:
+    assert (limits.bind, limits.port) == ("127.0.0.1", 8000)
+    assert limits.volume == Path("var/volume")
+
+
+def test_each_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLASSBOX_REDIS_URL", "redis://elsewhere/3")
+    monkeypatch.setenv("GLASSBOX_VOLUME", "/srv/glassbox")
+    monkeypatch.setenv("GLASSBOX_MAX_BODY_BYTES", "1000")
+
+    settings = Settings()
+
+    assert settings.redis_url == "redis://elsewhere/3"
+    assert settings.volume == Path("/srv/glassbox")
+    assert settings.max_body_bytes == 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "70000"), ("LEASE_SECONDS", "0"), ("MAX_BODY_BYTES", "-1"), ("API_THREADS", "many")]
+)
+def test_a_setting_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"GLASSBOX_{name}", value)
+
+    with pytest.raises(ValidationError, match=name.lower()):
+        Settings()
+
+
+def test_the_cores_are_those_that_the_process_may_use(limits: Settings) -> None:
+    all_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_cores)})
+    try:
+        assert limits.cores == 1
+    finally:
+        os.sched_setaffinity(0, all_cores)
+
+
+def test_blas_threads_are_limited_for_every_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.setenv(name, "7")
+
+    limit_blas_threads(2)
+
+    assert [os.environ[name] for name in names] == ["2"] * 3
+
+
+@pytest.mark.parametrize("module", ["shared.settings", "shared.broker", "shared.jobs", "worker.app"])
+def test_numpy_is_not_imported_by_what_a_worker_imports_before_it_sets_the_threads(module: str) -> None:
+    script = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

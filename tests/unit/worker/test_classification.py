@@ -1,0 +1,309 @@
+"""The batch step: an archive becomes rows and errors, shard by shard."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared import durable
+from shared.inference import ClassifierCache
+from shared.jobs import Job, JobStore, Progress, State
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.specifications import BatchSpecification
+from shared.volume import Volume
+from tests.support.archives import zip_of, zip_of_images
+from tests.support.files import files_below
+from tests.support.images import encoded, png
+from tests.support.jobs import a_batch, events, move
+from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+from tests.support.waiting import eventually
+from tests.unit.worker.conftest import Bench
+from worker.classification import Classification
+from worker.lease import Cancelled, Lease
+from worker.runner import Outcome
+
+IMAGES, _ = easy_images(10, seed=3)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Runs batches on the model `toy@1`, in shards of four."""
+
+    bench: Bench
+    volume: Volume
+    step: Classification
+
+    def submit(self, archive: bytes, **options: Any) -> Job:
+        specification = BatchSpecification(
+            **{"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0} | options
+        )
+        job = a_batch(specification=specification.model_dump())
+        durable.write_bytes(self.volume.archive(job.id), archive)
+        return job
+
+    def run(self, archive: bytes, **options: Any) -> Job:
+        return self.bench.run(self.submit(archive, **options), self.step)
+
+    def rows(self, job: Job) -> list[dict[str, Any]]:
+        return self._lines(job, "rows")
+
+    def errors(self, job: Job) -> list[dict[str, Any]]:
+        return self._lines(job, "errors")
+
+    def _lines(self, job: Job, kind: str) -> list[dict[str, Any]]:
+        files = sorted((self.volume.job(job.id) / "shards").glob(f"*.{kind}.jsonl"))
+        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def batches(bench: Bench, volume: Volume, registry: Registry, settings: Settings) -> Batches:
+    publish(registry)
+    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings))
+
+
+def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
+    return tiny_network().probabilities(tiny_parameters(), images)
+
+
+class TestRows:
+    def test_rows_are_what_the_network_says_in_the_archives_order(self, batches: Batches) -> None:
+        job = batches.run(zip_of_images(IMAGES))
+
+        P = probabilities(IMAGES)
+        assert job.state is State.SUCCEEDED
+        assert [row["path"] for row in batches.rows(job)] == [f"{number:05d}.png" for number in range(10)]
+        assert [row["label"] for row in batches.rows(job)] == [CLASSES[label] for label in P.argmax(axis=1)]
+        assert np.allclose([row["confidence"] for row in batches.rows(job)], P.max(axis=1), atol=1e-6)
+        assert batches.errors(job) == []
+
+    def test_the_archives_order_is_not_that_of_the_names(self, batches: Batches) -> None:
+        names = ["z.png", "a.png", "m/b.png", "m/a.png", "0.png"]
+
+        job = batches.run(zip_of({name: png(IMAGES[0]) for name in names}))
+
+        assert [row["path"] for row in batches.rows(job)] == names
+
+    @pytest.mark.parametrize("top_k", [1, 2, 3])
+    def test_each_row_has_the_best_classes(self, batches: Batches, top_k: int) -> None:
+        job = batches.run(zip_of_images(IMAGES), top_k=top_k)
+
+        for row, P in zip(batches.rows(job), probabilities(IMAGES), strict=True):
+            best = np.argsort(-P)[:top_k]
+            assert [each["label"] for each in row["top"]] == [CLASSES[label] for label in best]
+            assert np.allclose([each["probability"] for each in row["top"]], P[best], atol=1e-6)
+            assert (row["label"], row["confidence"]) == (row["top"][0]["label"], row["top"][0]["probability"])
+
+    def test_images_may_be_inverted(self, batches: Batches) -> None:
+        job = batches.run(zip_of_images(255 - IMAGES), invert="always")
+
+        assert [row["label"] for row in batches.rows(job)] == [
+            CLASSES[label] for label in probabilities(IMAGES).argmax(axis=1)
+        ]
+
+    def test_images_of_another_size_are_resized(self, batches: Batches) -> None:
+        large = np.kron(IMAGES, np.ones((1, 3, 3), np.uint8)).astype(np.uint8)
+
+        job = batches.run(zip_of_images(large))
+
+        assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
+            probabilities(IMAGES).max(axis=1).tolist(), abs=1e-6
+        )
+
+    @pytest.mark.parametrize("path", ['say "cheese".png', "ü/数.png", "tab\there.png", "new\nline.png", "{}.png"])
+    def test_any_path_makes_a_row(self, batches: Batches, path: str) -> None:
+        job = batches.run(zip_of({path: png(IMAGES[0]), f"broken {path}": b""}))
+
+        assert [row["path"] for row in batches.rows(job)] == [path]
+        assert [error["path"] for error in batches.errors(job)] == [f"broken {path}"]
+
+    def test_class_names_may_be_any_text(self, batches: Batches, registry: Registry) -> None:
+        names = ('the "one"', "zwölf", "\\")
+        publish(registry, job="job-2", classes=names)
+
+        job = batches.run(zip_of_images(IMAGES), version=2)
+
+        assert {row["label"] for row in batches.rows(job)} <= set(names)
+
+
+MIXED = {
+    "good-1.png": png(IMAGES[0]),
+    "notes.txt": b"not an image",
+    "good-2.png": png(IMAGES[1]),
+    "truncated.png": png(np.zeros((60, 60), np.uint8))[:-30],
+    "empty.png": b"",
+    "animated.png": encoded(Image.fromarray(IMAGES[0]), save_all=True, append_images=[Image.fromarray(IMAGES[1])]),
+    "good-3.jpg": encoded(Image.fromarray(IMAGES[2]), "JPEG", quality=95),
+}
+
+
+class TestErrors:
+    def test_broken_files_are_errors_and_good_ones_rows(self, batches: Batches) -> None:
+        job = batches.run(zip_of(MIXED))
+
+        assert job.state is State.COMPLETED_WITH_ERRORS
+        assert [row["path"] for row in batches.rows(job)] == ["good-1.png", "good-2.png", "good-3.jpg"]
+        assert [(error["path"], error["code"]) for error in batches.errors(job)] == [
+            ("notes.txt", "not_an_image"),
+            ("truncated.png", "image_damaged"),
+            ("empty.png", "not_an_image"),
+            ("animated.png", "image_animated"),
+        ]
+        assert all(error["detail"] for error in batches.errors(job))
+
+    def test_a_broken_file_does_not_shift_the_rows_behind_it(self, batches: Batches) -> None:
+        archive = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)} | {"3.png": b"", "7.png": b""}
+
+        job = batches.run(zip_of(archive))
+
+        kept = np.delete(IMAGES, [3, 7], axis=0)
+        assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
+            probabilities(kept).max(axis=1).tolist(), abs=1e-6
+        )
+
+    def test_the_result_counts_both(self, batches: Batches) -> None:
+        job = batches.run(zip_of(MIXED))
+
+        assert job.result is not None
+        rate = job.result.pop("images_per_second")
+        assert job.result == {"model": "toy", "version": 1, "total": 7, "succeeded": 3, "failed": 4}
+        assert rate > 0
+        assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
+
+    def test_an_entry_whose_checksum_is_wrong_is_an_error_of_its_own(self, batches: Batches) -> None:
+        archive = zip_of({"a.png": b"first", "b.png": png(IMAGES[0])}).replace(b"first", b"fi_st")
+
+        job = batches.run(archive)
+
+        assert [(error["path"], error["code"]) for error in batches.errors(job)] == [("a.png", "entry_damaged")]
+        assert [row["path"] for row in batches.rows(job)] == ["b.png"]
+
+    def test_a_batch_without_one_good_image_has_failed(self, batches: Batches) -> None:
+        job = batches.run(zip_of({f"{number}.txt": b"text" for number in range(6)}))
+
+        assert job.state is State.FAILED
+        assert job.error is not None
+        assert job.error["code"] == "too_many_errors"
+        assert f"/v1/jobs/{job.id}/errors" in job.error["detail"]
+        assert len(batches.errors(job)) == 6
+
+    @pytest.mark.parametrize(
+        ("threshold", "state"),
+        [
+            (1.0, State.COMPLETED_WITH_ERRORS),
+            (0.5, State.COMPLETED_WITH_ERRORS),
+            (0.49, State.FAILED),
+            (0, State.FAILED),
+        ],
+    )
+    def test_more_errors_than_the_threshold_allows_fail_the_job(
+        self, batches: Batches, threshold: float, state: State
+    ) -> None:
+        archive = zip_of({"a.png": png(IMAGES[0]), "b.png": png(IMAGES[1]), "c.png": b"", "d.png": b""})
+
+        job = batches.run(archive, error_threshold=threshold)
+
+        assert job.state is state
+        assert len(batches.rows(job)) == 2
+
+    def test_a_threshold_of_zero_allows_a_batch_without_errors(self, batches: Batches) -> None:
+        assert batches.run(zip_of_images(IMAGES), error_threshold=0).state is State.SUCCEEDED
+
+    def test_a_model_that_is_damaged_fails_the_job(self, batches: Batches, volume: Volume) -> None:
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
+
+        job = batches.run(zip_of_images(IMAGES))
+
+        assert job.error is not None
+        assert (job.state, job.error["code"]) == (State.FAILED, "version_damaged")
+
+    def test_a_model_that_is_gone_fails_the_job(self, batches: Batches) -> None:
+        job = batches.run(zip_of_images(IMAGES), version=7)
+
+        assert job.error is not None
+        assert job.error["code"] == "version_not_found"
+
+
+class TestShards:
+    def test_a_batch_is_written_in_shards(self, batches: Batches, volume: Volume) -> None:
+        job = batches.run(zip_of_images(IMAGES))
+
+        assert files_below(volume.job(job.id) / "shards") == [
+            f"{number:06d}.{kind}.jsonl" for number in range(3) for kind in ("errors", "rows")
+        ]
+        assert [len(volume.rows(job.id, number).read_bytes().splitlines()) for number in range(3)] == [4, 4, 2]
+
+    def test_shards_that_are_finished_are_not_done_again(self, batches: Batches, volume: Volume) -> None:
+        job = batches.submit(zip_of_images(IMAGES))
+        finished = b'{"path": "from the attempt before"}\n' * 3
+        durable.write_bytes(volume.errors(job.id, 1), b'{"path": "its error"}\n')
+        durable.write_bytes(volume.rows(job.id, 1), finished)
+
+        job = batches.bench.run(job, batches.step)
+
+        assert volume.rows(job.id, 1).read_bytes() == finished
+        assert len(batches.rows(job)) == 9
+        assert job.state is State.COMPLETED_WITH_ERRORS
+        assert job.result is not None
+        assert (job.result["succeeded"], job.result["failed"]) == (9, 1)
+
+    def test_a_shard_without_its_rows_is_not_finished(self, batches: Batches, volume: Volume) -> None:
+        job = batches.submit(zip_of_images(IMAGES))
+        durable.write_bytes(volume.errors(job.id, 0), b'{"path": "half done"}\n')
+
+        job = batches.bench.run(job, batches.step)
+
+        assert job.state is State.SUCCEEDED
+        assert batches.errors(job) == []
+
+    def test_all_shards_may_be_finished_already(self, batches: Batches, jobs: JobStore) -> None:
+        job = batches.submit(zip_of_images(IMAGES))
+        first = batches.bench.run(job, batches.step)
+        jobs.discard(job.id)
+
+        again = batches.bench.run(job, batches.step)
+
+        assert again.state is State.SUCCEEDED
+        assert again.result is not None
+        assert first.result is not None
+        assert again.result["succeeded"] == first.result["succeeded"] == 10
+
+    def test_a_cancel_keeps_the_finished_shards_and_begins_no_other(
+        self, batches: Batches, jobs: JobStore, volume: Volume
+    ) -> None:
+        def cancelled_first(job: Job, lease: Lease) -> Outcome:
+            move(jobs, job.id, State.CANCELLING)
+            eventually(lambda: is_cancelled(lease))
+            return batches.step(job, lease)
+
+        job = batches.submit(zip_of_images(IMAGES))
+        durable.write_bytes(volume.rows(job.id, 0), b'{"path": "from the attempt before"}\n')
+
+        job = batches.bench.run(job, cancelled_first)
+
+        assert job.state is State.CANCELLED
+        assert files_below(volume.job(job.id) / "shards") == ["000000.rows.jsonl"]
+
+    def test_progress_counts_images_towards_all_of_them(self, batches: Batches, redis: Any) -> None:
+        job = batches.run(zip_of_images(IMAGES))
+
+        told = [data["progress"] for kind, data in events(redis, job.id) if kind == "progress"]
+        assert told
+        assert told[-1]["done"] == 10
+        assert {each["total"] for each in told} == {10}
+        assert [each["done"] for each in told] == sorted(each["done"] for each in told)
+
+
+def is_cancelled(lease: Lease) -> bool:
+    try:
+        lease.check()
+    except Cancelled:
+        return True
+    return False

@@ -1,0 +1,174 @@
+"""The lease of a running job."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+
+from shared.broker import connect
+from shared.jobs import Claim, JobStore, Progress, State, keys
+from shared.settings import Settings
+from tests.support.jobs import claimed, events, move, running
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import eventually
+from worker.lease import Cancelled, Lease, LeaseLost
+
+
+def quick(jobs: JobStore, claim: Claim, heartbeat: float = 0.02, lease: float = 30.0) -> Lease:
+    return Lease(jobs, claim, heartbeat, lease)
+
+
+def done(number: int) -> Progress:
+    return Progress(done=number, total=9, unit="epochs")
+
+
+def ends_with(error: type[Exception], lease: Lease) -> Callable[[], bool]:
+    def ended() -> bool:
+        try:
+            lease.check()
+        except error:
+            return True
+        return False
+
+    return ended
+
+
+def reported(redis: Redis, claim: Claim, kind: str) -> list[int]:
+    """How far the job was, by its events of this kind."""
+    return [data["progress"]["done"] for event, data in events(redis, claim.job.id) if event == kind]
+
+
+class TestChecking:
+    def test_a_job_that_is_held_goes_on(self, jobs: JobStore) -> None:
+        with quick(jobs, running(jobs)) as lease:
+            lease.check()
+
+    def test_a_job_that_is_to_stop_is_cancelled(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            move(jobs, claim.job.id, State.CANCELLING)
+
+            assert eventually(ends_with(Cancelled, lease))
+
+    def test_a_lease_that_somebody_else_has_is_lost(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            move(jobs, claim.job.id, State.QUEUED)
+            claimed(jobs, claim.job.id, "another worker")
+
+            assert eventually(ends_with(LeaseLost, lease))
+
+    def test_a_lease_of_a_job_that_is_gone_is_lost(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            jobs.discard(claim.job.id)
+
+            assert eventually(ends_with(LeaseLost, lease))
+
+    def test_a_lost_lease_stays_lost(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            move(jobs, claim.job.id, State.QUEUED)
+            eventually(ends_with(LeaseLost, lease))
+            claimed(jobs, claim.job.id)
+            lease.report(done(1))
+
+        with pytest.raises(LeaseLost):
+            lease.check()
+
+
+class TestHeartbeat:
+    def test_it_prolongs_the_lease_by_itself(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        before = redis.zscore(keys.LEASES, claim.job.id)
+
+        with quick(jobs, claim):
+            eventually(lambda: redis.zscore(keys.LEASES, claim.job.id) != before)
+
+    def test_it_ends_with_the_job(self, jobs: JobStore) -> None:
+        with quick(jobs, running(jobs), heartbeat=60.0):
+            assert "heartbeat" in {thread.name for thread in threading.enumerate()}
+
+        assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
+
+    def test_a_report_does_not_wait_for_it(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim, heartbeat=60.0) as lease:
+            lease.report(done(1))
+
+            assert eventually(lambda: jobs.get(claim.job.id).progress.done == 1, within=10.0)
+
+
+class TestReporting:
+    def test_the_last_report_is_never_dropped(self, jobs: JobStore, redis: Redis) -> None:
+        for event in ("epoch", "progress"):
+            claim = running(jobs)
+            with quick(jobs, claim, heartbeat=60.0) as lease:
+                lease.report(done(9), {"train_loss": 0.5}, event)
+
+            assert jobs.get(claim.job.id).progress == done(9)
+            assert jobs.get(claim.job.id).metrics == {"train_loss": 0.5}
+            assert reported(redis, claim, event) == [9]
+
+    def test_every_epoch_is_an_event(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            for number in range(1, 10):
+                lease.report(done(number - 1))
+                lease.report(done(number), {}, "epoch")
+
+        assert reported(redis, claim, "epoch") == list(range(1, 10))
+
+    def test_of_many_reports_of_mere_progress_few_are_sent(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            for number in range(1000):
+                lease.report(Progress(done=number, total=1000, unit="images"))
+
+        sent = reported(redis, claim, "progress")
+        assert sent[-1] == 999
+        assert len(sent) < 50
+
+    def test_a_report_after_the_lease_was_lost_is_not_written(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim) as lease:
+            move(jobs, claim.job.id, State.QUEUED)
+            new = claimed(jobs, claim.job.id)
+            lease.report(done(9), {"train_loss": 9.0}, "epoch")
+
+        assert jobs.get(claim.job.id) == new.job
+        assert reported(redis, claim, "epoch") == []
+
+
+class TestSilence:
+    """Redis stops to answer."""
+
+    @pytest.fixture
+    def far_jobs(self, own_redis_server: RedisServer, settings: Settings) -> JobStore:
+        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.1})
+        return JobStore(connect(impatient), 30.0)
+
+    def test_who_could_not_renew_for_too_long_must_stop(
+        self, own_redis_server: RedisServer, far_jobs: JobStore
+    ) -> None:
+        with quick(far_jobs, running(far_jobs), lease=0.9) as lease:
+            own_redis_server.freeze()
+            lease.check()
+
+            assert eventually(ends_with(LeaseLost, lease))
+
+    def test_a_report_is_sent_as_soon_as_redis_answers_again(
+        self, own_redis_server: RedisServer, far_jobs: JobStore, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        claim = running(far_jobs)
+        with own_redis_server.client() as redis, quick(far_jobs, claim) as lease:
+            own_redis_server.freeze()
+            lease.report(done(1), {}, "epoch")
+            eventually(lambda: "heartbeat failed" in caplog.text)
+            own_redis_server.thaw()
+
+            assert eventually(lambda: 1 in reported(redis, claim, "epoch"))
+            lease.check()

@@ -1,0 +1,172 @@
+"""From a message to a job's end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from shared.errors import Invalid
+from shared.jobs import Job, Kind, Progress, State
+from tests.support.jobs import a_batch, a_training, claimed, move, states_told
+from tests.support.waiting import eventually
+from tests.unit.worker.conftest import Bench
+from worker.lease import Lease
+from worker.runner import Outcome, Step
+
+ALL = Progress(done=2, total=2, unit="epochs", eta_seconds=0.0)
+
+
+def succeed(job: Job, lease: Lease) -> Outcome:
+    return Outcome(State.SUCCEEDED, ALL, metrics={"test_accuracy": 1.0}, result={"version": 1})
+
+
+def work_until_stopped(job: Job, lease: Lease) -> Outcome:
+    def ended() -> bool:
+        lease.check()  # raises what ends the work
+        return False
+
+    eventually(ended)
+    raise AssertionError
+
+
+def raising(error: Exception) -> Step:
+    def step(job: Job, lease: Lease) -> Outcome:
+        raise error
+
+    return step
+
+
+class TestEnding:
+    def test_a_job_that_is_done_has_its_result(self, bench: Bench, redis: Redis) -> None:
+        job = bench.run(a_training(), succeed)
+
+        assert job.state is State.SUCCEEDED
+        assert (job.result, job.metrics, job.progress) == ({"version": 1}, {"test_accuracy": 1.0}, ALL)
+        assert job.error is None
+        assert states_told(redis, job.id) == ["queued", "running", "succeeded"]
+
+    def test_an_error_of_ours_is_told_with_its_code(self, bench: Bench) -> None:
+        job = bench.run(a_training(), raising(Invalid("training_diverged", "try a smaller learning rate")))
+
+        assert job.state is State.FAILED
+        assert job.error == {"code": "training_diverged", "detail": "try a smaller learning rate"}
+        assert job.result is None
+
+    def test_a_bug_is_an_internal_error_and_the_log_has_more(
+        self, bench: Bench, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = bench.run(a_training(), raising(ZeroDivisionError("by zero")))
+
+        assert job.state is State.FAILED
+        assert job.error is not None
+        assert job.error["code"] == "internal_error"
+        assert "ZeroDivisionError" in job.error["detail"]
+        assert "Traceback" in caplog.text
+
+    def test_what_was_reported_last_is_kept_where_the_end_does_not_tell(self, bench: Bench) -> None:
+        def step(job: Job, lease: Lease) -> Outcome:
+            lease.report(ALL, {"train_loss": 0.5}, "epoch")
+            raise ValueError
+
+        job = bench.run(a_training(), step)
+
+        assert (job.progress, job.metrics) == (ALL, {"train_loss": 0.5})
+
+    def test_a_job_that_is_asked_to_stop_is_cancelled(self, bench: Bench, redis: Redis) -> None:
+        job = while_it_runs(bench, work_until_stopped, lambda job_id: move(bench.jobs, job_id, State.CANCELLING))
+
+        assert job.state is State.CANCELLED
+        assert job.error is None
+        assert states_told(redis, job.id) == ["queued", "running", "cancelling", "cancelled"]
+
+
+class TestFencing:
+    def test_who_lost_the_lease_writes_nothing(self, bench: Bench) -> None:
+        taken: list[Job] = []
+
+        def take(job_id: str) -> None:
+            move(bench.jobs, job_id, State.QUEUED)
+            taken.append(claimed(bench.jobs, job_id, "another worker").job)
+
+        job = while_it_runs(bench, work_until_stopped, take)
+
+        assert [job] == taken
+
+    def test_an_end_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
+        def step(job: Job, lease: Lease) -> Outcome:
+            move(bench.jobs, job.id, State.QUEUED)
+            return succeed(job, lease)
+
+        job = bench.run(a_training(), step)
+
+        assert job.state is State.QUEUED
+        assert job.result is None
+
+    def test_an_end_of_a_job_that_was_deleted_is_no_error(self, bench: Bench, redis: Redis) -> None:
+        def step(job: Job, lease: Lease) -> Outcome:
+            bench.jobs.discard(job.id)
+            return succeed(job, lease)
+
+        job = a_training()
+        bench.jobs.create(job)
+        bench.runner({Kind.TRAINING: step}).run(job.id)
+
+        assert redis.keys("*") == []
+
+
+class TestMessages:
+    def test_a_message_that_is_seen_again_is_a_no_op(self, bench: Bench, redis: Redis) -> None:
+        done = bench.run(a_training(), succeed)
+
+        for _ in range(9):
+            bench.runner({Kind.TRAINING: raising(AssertionError())}).run(done.id)
+
+        assert bench.jobs.get(done.id) == done
+        assert states_told(redis, done.id) == ["queued", "running", "succeeded"]
+
+    def test_a_message_that_several_workers_see_at_once_is_done_once(self, bench: Bench) -> None:
+        done: list[str] = []
+
+        def step(job: Job, lease: Lease) -> Outcome:
+            done.append(job.id)
+            return succeed(job, lease)
+
+        job = a_training()
+        bench.jobs.create(job)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(bench.runner({Kind.TRAINING: step}).run, [job.id] * 8))
+
+        assert done == [job.id]
+        assert bench.jobs.get(job.id).attempt == 1
+
+    def test_a_message_about_an_unknown_job_is_a_no_op(self, bench: Bench, redis: Redis) -> None:
+        bench.runner({Kind.TRAINING: raising(AssertionError())}).run("unknown")
+
+        assert redis.keys("*") == []
+
+    def test_a_job_is_done_by_the_step_of_its_kind(self, bench: Bench) -> None:
+        steps = {Kind.TRAINING: raising(AssertionError()), Kind.BATCH: succeed}
+        job = a_batch()
+        bench.jobs.create(job)
+
+        bench.runner(steps).run(job.id)
+
+        assert bench.jobs.get(job.id).state is State.SUCCEEDED
+
+
+def while_it_runs(bench: Bench, step: Step, meanwhile: Callable[[str], object]) -> Job:
+    """Run a job in a thread, do something meanwhile, and give the job as it stands in the end."""
+    job = a_training()
+    bench.jobs.create(job)
+    thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,))
+    thread.start()
+    try:
+        eventually(lambda: bench.jobs.get(job.id).state is State.RUNNING)
+        meanwhile(job.id)
+    finally:
+        thread.join()
+    return bench.jobs.get(job.id)

@@ -1,0 +1,248 @@
+"""The training step: a data set becomes a published version."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from redis import Redis
+
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.content import Content, Split
+from shared.jobs import Job, JobStore, Progress, State
+from shared.network import Training
+from shared.registry import Registry
+from shared.specifications import TrainingSpecification
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.jobs import a_training, events, move
+from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network
+from tests.support.npz import easy_arrays
+from tests.support.waiting import eventually
+from tests.unit.worker.conftest import Bench
+from worker.training import TrainingStep
+
+ARRAYS = easy_arrays(train=300, test=60)
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Runs trainings on a small data set."""
+
+    bench: Bench
+    dataset: Manifest
+    step: TrainingStep
+
+    def submit(self, promote: str | None = None, **overrides: Any) -> Job:
+        configuration = tiny_configuration(**overrides)
+        specification = TrainingSpecification(
+            model="toy", dataset=self.dataset.id, configuration=configuration.to_dict(), promote=promote
+        )
+        progress = Progress(total=configuration.epochs, unit="epochs")
+        return a_training(specification=specification.model_dump(), progress=progress)
+
+    def run(self, **options: Any) -> Job:
+        return self.bench.run(self.submit(**options), self.step)
+
+
+@pytest.fixture
+def trainings(
+    bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> Trainings:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
+    train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
+    manifest, _ = datasets.add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")
+    return Trainings(bench, manifest, TrainingStep(volume, datasets, registry))
+
+
+class TestPublishing:
+    def test_a_training_ends_in_a_version(self, trainings: Trainings, registry: Registry) -> None:
+        job = trainings.run()
+
+        assert job.state is State.SUCCEEDED
+        version = registry.get("toy")
+        assert job.result == {
+            "model": "toy",
+            "version": 1,
+            "test_accuracy": version.metrics["test_accuracy"],
+            "weights_sha256": version.weights.sha256,
+        }
+        assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
+        assert job.metrics == version.metrics
+
+    def test_each_training_ends_in_the_next_version(self, trainings: Trainings) -> None:
+        results = [trainings.run(seed=seed).result for seed in range(3)]
+
+        assert [result["version"] for result in results if result] == [1, 2, 3]
+
+    def test_its_manifest_says_where_it_comes_from(self, trainings: Trainings, registry: Registry) -> None:
+        job = trainings.run(seed=7)
+
+        version = registry.get("toy")
+        assert (version.job, version.dataset, version.seed) == (job.id, trainings.dataset.id, 7)
+        assert version.configuration == tiny_configuration(seed=7).to_dict()
+        assert version.image_shape == (SIDE, SIDE)
+        assert version.classes == CLASSES
+        assert version.parameters == tiny_network().parameter_count
+        assert version.blas_threads == 1
+
+    def test_its_weights_are_those_of_the_network_bit_for_bit(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run()
+        training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
+        for _ in training:
+            pass
+
+        loaded = registry.load(registry.get("toy"))
+
+        for name, array in training.parameters.items():
+            assert np.array_equal(loaded[name], array)
+
+    def test_its_metrics_are_those_of_the_test_images(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run()
+        version = registry.get("toy")
+
+        evaluation = tiny_network().evaluate(registry.load(version), ARRAYS["x_test"], ARRAYS["y_test"])
+
+        assert version.metrics["test_accuracy"] == evaluation.accuracy > 0.9
+        assert version.metrics["test_loss"] == evaluation.loss
+        assert version.metrics["training_seconds"] >= 0
+
+    def test_its_history_has_every_epoch(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run(epochs=4)
+
+        history = registry.get("toy").history
+        assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
+        assert history[-1]["train_loss"] < history[0]["train_loss"]
+        assert registry.get("toy").metrics["train_loss"] == history[-1]["train_loss"]
+
+    def test_the_same_seed_gives_the_same_weights(self, trainings: Trainings, registry: Registry) -> None:
+        for seed in (1, 1, 2):
+            trainings.run(seed=seed)
+
+        newest, again, first = (registry.load(version) for version in registry.versions("toy"))
+        assert all(np.array_equal(first[name], again[name]) for name in first)
+        assert not all(np.array_equal(first[name], newest[name]) for name in first)
+
+    def test_an_alias_is_moved_to_the_new_version(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run(promote="champion")
+        trainings.run()
+
+        assert registry.aliases("toy") == {"champion": 1}
+
+    def test_nothing_is_left_in_the_jobs_folder(self, trainings: Trainings, volume: Volume) -> None:
+        job = trainings.run()
+
+        assert files_below(volume.job(job.id)) == []
+
+
+class TestReporting:
+    def test_every_epoch_is_an_event_with_its_figures(self, trainings: Trainings, redis: Redis) -> None:
+        job = trainings.run(epochs=5)
+
+        epochs = [data for kind, data in events(redis, job.id) if kind == "epoch"]
+        assert [epoch["progress"]["done"] for epoch in epochs] == [1, 2, 3, 4, 5]
+        assert [epoch["metrics"]["epoch"] for epoch in epochs] == [1, 2, 3, 4, 5]
+        assert {epoch["progress"]["total"] for epoch in epochs} == {5}
+        assert all(0 <= epoch["metrics"]["train_accuracy"] <= 1 for epoch in epochs)
+        assert epochs[-1]["progress"]["eta_seconds"] == 0.0
+
+    def test_it_reports_within_an_epoch_too(self, trainings: Trainings, redis: Redis) -> None:
+        job = trainings.run(epochs=1, batch_size=1)
+
+        kinds = [kind for kind, _ in events(redis, job.id)]
+        assert kinds.count("epoch") == 1
+        assert "progress" in kinds
+
+
+class TestResuming:
+    def test_a_job_that_has_published_does_not_publish_again(
+        self, trainings: Trainings, registry: Registry, jobs: JobStore
+    ) -> None:
+        """Its worker died between the publication and the end of the job."""
+        job = trainings.submit()
+        first = trainings.bench.run(job, trainings.step)
+        jobs.discard(job.id)
+
+        again = trainings.bench.run(job, trainings.step)
+
+        assert again.result == first.result
+        assert again.metrics == first.metrics
+        assert len(registry.versions("toy")) == 1
+
+    def test_it_still_moves_the_alias(self, trainings: Trainings, registry: Registry, jobs: JobStore) -> None:
+        job = trainings.submit(promote="champion")
+        trainings.bench.run(job, trainings.step)
+        jobs.discard(job.id)
+        registry._volume.alias("toy", "champion").unlink()
+
+        trainings.bench.run(job, trainings.step)
+
+        assert registry.aliases("toy") == {"champion": 1}
+
+
+class TestFailing:
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_a_training_that_diverges_fails_and_says_what_to_do(self, trainings: Trainings, registry: Registry) -> None:
+        job = trainings.run(optimizer={"name": "sgd", "learning_rate": 1e30}, epochs=50)
+
+        assert job.state is State.FAILED
+        assert job.error is not None
+        assert job.error["code"] == "training_diverged"
+        assert "learning rate" in job.error["detail"]
+        assert registry.models() == []
+
+    def test_a_damaged_data_set_fails_the_job(self, trainings: Trainings, volume: Volume, registry: Registry) -> None:
+        path = volume.dataset(trainings.dataset.digest) / "data.npz"
+        path.write_bytes(path.read_bytes()[:-1])
+
+        job = trainings.run()
+
+        assert job.error is not None
+        assert job.error["code"] == "dataset_damaged"
+        assert registry.models() == []
+
+    def test_a_data_set_that_is_gone_fails_the_job(self, trainings: Trainings, volume: Volume) -> None:
+        (volume.dataset(trainings.dataset.digest)).rename(volume.root / "gone")
+
+        job = trainings.run()
+
+        assert job.error is not None
+        assert job.error["code"] == "dataset_not_found"
+
+
+class TestStopping:
+    def test_a_cancel_ends_it_within_an_epoch_and_publishes_nothing(
+        self, trainings: Trainings, registry: Registry, jobs: JobStore
+    ) -> None:
+        job = trainings.submit(epochs=1_000_000, batch_size=1)
+        jobs.create(job)
+        thread = threading.Thread(target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,))
+        thread.start()
+        try:
+            eventually(lambda: jobs.get(job.id).progress.done > 0)
+        finally:
+            move(jobs, job.id, State.CANCELLING)
+            thread.join()
+
+        assert jobs.get(job.id).state is State.CANCELLED
+        assert jobs.get(job.id).progress.done > 0
+        assert registry.models() == []
+
+    def test_a_worker_that_lost_its_lease_publishes_nothing(
+        self, trainings: Trainings, registry: Registry, jobs: JobStore
+    ) -> None:
+        job = trainings.submit(epochs=1_000_000, batch_size=1)
+        jobs.create(job)
+        thread = threading.Thread(target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,))
+        thread.start()
+        try:
+            eventually(lambda: jobs.get(job.id).progress.done > 0)
+        finally:
+            move(jobs, job.id, State.QUEUED)
+            thread.join()
+
+        assert jobs.get(job.id).state is State.QUEUED
+        assert registry.models() == []
