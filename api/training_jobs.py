@@ -36,11 +36,12 @@ class TrainingRequest(Form):
     seed: int | None = None
     dtype: str | None = None
     promote: Name | None = None
+    timeout_seconds: float | None = Field(None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
 
     def configuration(self) -> Configuration:
         """The preset with the request's changes; raises `ConfigurationError`."""
-        about_the_job = {"model", "dataset", "preset", "promote", "labels"}
+        about_the_job = {"model", "dataset", "preset", "promote", "timeout_seconds", "labels"}
         return preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
 
 
@@ -65,6 +66,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 id=new_id(),
                 kind=Kind.TRAINING,
                 model=wanted.model,
+                timeout_seconds=wanted.timeout_seconds,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
                 request=wanted.model_dump(exclude_none=True),
                 specification=specification.model_dump(mode="json"),
