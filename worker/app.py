@@ -67,7 +67,6 @@ def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
     from worker.training import TrainingStep  # noqa: PLC0415
 
     drain = Drain()
-    drain.listen()
     volume = Volume(settings.volume)
     registry = Registry(volume)
     redis = connect(settings)
@@ -76,7 +75,13 @@ def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
         Kind.BATCH: Classification(volume, ClassifierCache(registry), settings),
     }
     outbox = Outbox(app, redis)
-    return Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner()).run
+    runner = Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner())
+
+    def run(job_id: str) -> None:
+        with drain.listening():
+            runner.run(job_id)
+
+    return run
 
 
 def job_store(settings: Settings) -> JobStore:

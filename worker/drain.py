@@ -1,17 +1,21 @@
-"""The wish to stop, as a pool process hears it: SIGTERM sets a flag, which the work looks at after each step."""
+"""The wish to stop, as a pool process hears it: SIGTERM sets a flag, which the work looks at after each step.
+
+Only while it works: billiard sets a handler of its own after a pool process has begun, which ends an idle one.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 
 class Drain:
-    """Whether this process has been told to give its job back and take no other."""
+    """Whether this process has been told to give back the job that it works on."""
 
     def __init__(self) -> None:
         self._told = threading.Event()
@@ -21,9 +25,15 @@ class Drain:
         """True once the process was told."""
         return self._told.is_set()
 
-    def listen(self) -> None:
-        """Take SIGTERM for the wish to stop; the pool ends an idle process by itself."""
-        signal.signal(signal.SIGTERM, self._hear)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGTERM for the wish to stop for the length of one job, which begins untold; in the main thread only."""
+        self._told.clear()
+        before = signal.signal(signal.SIGTERM, self._hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
     def _hear(self, _signal: int, _frame: FrameType | None) -> None:
         self._told.set()

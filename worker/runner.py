@@ -89,8 +89,6 @@ class Runner:
 
     def run(self, job_id: str) -> None:
         """Do the job if it is still to be done; a message that was seen before ends here as a no-op."""
-        if self._drain.told:
-            return  # the job stays queued, and its message is sent again to somebody else
         claim = self._jobs.claim(job_id, self._owner)
         if claim is None:
             log.info("job %s: nothing to do, it is not queued", job_id)
