@@ -12,6 +12,7 @@ from api.submission import Submission
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
+from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.settings import Settings
@@ -28,9 +29,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = DatasetStore(volume)
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
-    job_store = JobStore(redis, settings.lease_seconds)
+    job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
+    files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
-    submission = Submission(job_store, outbox, volume)
+    submission = Submission(job_store, outbox, files)
 
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -40,6 +42,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(datasets.blueprint(store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, volume))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
     app.register_blueprint(models.blueprint(registry))
     return app

@@ -28,6 +28,7 @@ class BatchOptions(Form):
     top_k: int = Field(1, ge=1)
     invert: Invert = "never"
     error_threshold: float = Field(1.0, ge=0, le=1)
+    timeout_seconds: float | None = Field(None, gt=0)
 
 
 def blueprint(registry: Registry, submission: Submission, volume: Volume, settings: Settings) -> Blueprint:
@@ -50,14 +51,16 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                 top_k=options.top_k,
                 invert=options.invert,
                 error_threshold=options.error_threshold,
+                passed_over=plan.passed_over,
             )
             job, warnings = submission.submit(
                 Job(
                     id=new_id(),
                     kind=Kind.BATCH,
                     model=version.model,
+                    timeout_seconds=options.timeout_seconds,
                     progress=Progress(total=len(plan.entries), unit="images"),
-                    request={**options.model_dump(), "passed_over": plan.passed_over},
+                    request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),
                 ),
                 archive=upload.path,

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: list, show, and what a batch has found so far."""
+"""`/v1/jobs`: list, show, cancel, retry, delete, the log, and what a batch has found so far."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import count
 from typing import Any, Literal
 
 from flask import Blueprint, Response, request
+from pydantic import Field
 
 from api.pages import PageQuery, page
 from api.validation import Form, from_texts
 from api.views import job_view
+from shared.broker import Outbox
 from shared.errors import Conflict
+from shared.job_files import JobFiles, close
 from shared.jobs import Job, JobStore, Kind, State
 from shared.volume import Volume
 
@@ -29,13 +33,19 @@ class JobQuery(PageQuery):
     model: str | None = None
 
 
+class EventQuery(PageQuery):
+    """Which events to list: those behind `after`."""
+
+    after: str | None = Field(None, pattern=r"^\d+-\d+$")
+
+
 class ResultsQuery(Form):
     """How to write a batch's rows."""
 
     format: Literal["jsonl", "csv"] = "jsonl"
 
 
-def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
+def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -52,6 +62,33 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
     @routes.get("/<job_id>")
     def show(job_id: str) -> dict[str, Any]:
         return job_view(jobs.get(job_id))
+
+    @routes.delete("/<job_id>")
+    def delete(job_id: str) -> tuple[str, int]:
+        jobs.delete(job_id)
+        files.remove(job_id)
+        return "", 204
+
+    @routes.post("/<job_id>/cancel")
+    def cancel(job_id: str) -> tuple[dict[str, Any], int]:
+        jobs.cancel(job_id)
+        close(jobs, files, job_id)
+        return job_view(jobs.get(job_id)), 202
+
+    @routes.post("/<job_id>/retry")
+    def retry(job_id: str) -> tuple[dict[str, Any], int]:
+        jobs.retry(job_id)
+        files.reopen(job_id)
+        job = jobs.get(job_id)
+        outbox.send(job.kind, job.id)
+        return job_view(job), 202
+
+    @routes.get("/<job_id>/events")
+    def events(job_id: str) -> dict[str, Any]:
+        query = from_texts(EventQuery, request.args)
+        jobs.get(job_id)
+        log = jobs.events(job_id, query.after, query.limit + 1)
+        return page(log, query, lambda event: event.id, asdict)
 
     @routes.get("/<job_id>/results")
     def results(job_id: str) -> Response:

@@ -8,40 +8,32 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared import durable
 from shared.broker import QUEUES, Outbox
+from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore
-from shared.volume import Volume
 
 
 class Submission:
     """Accepts jobs, or leaves nothing of them behind."""
 
-    def __init__(self, jobs: JobStore, outbox: Outbox, volume: Volume) -> None:
+    def __init__(self, jobs: JobStore, outbox: Outbox, files: JobFiles) -> None:
         self._jobs = jobs
         self._outbox = outbox
-        self._volume = volume
+        self._files = files
 
     def submit(self, job: Job, archive: Path | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with the uploaded archive if it has one; returns its record, and warnings for the user."""
         warnings = self._warnings(job)
         try:
-            self._write_down(job, archive)
+            self._files.begin(job, archive)
             self._jobs.create(job)
             self._outbox.send(job.kind, job.id)
         except BaseException:
             with suppress(RedisError, OperationalError):
                 self._jobs.discard(job.id)
-            durable.remove_tree(self._volume.job(job.id))
+            self._files.remove(job.id)
             raise
         return self._jobs.get(job.id), warnings
-
-    def _write_down(self, job: Job, archive: Path | None) -> None:
-        durable.make_folder(self._volume.job(job.id))
-        if archive is not None:
-            archive.rename(self._volume.archive(job.id))
-        specification = job.model_dump(mode="json", include={"id", "kind", "model", "request", "specification"})
-        durable.write_json(self._volume.specification(job.id), specification)
 
     def _warnings(self, job: Job) -> list[str]:
         if self._outbox.workers_online(job.kind):

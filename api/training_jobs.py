@@ -37,6 +37,7 @@ class TrainingRequest(Form):
     seed: int | None = None
     dtype: str | None = None
     promote: Name | None = None
+    timeout_seconds: float | None = Field(None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
 
     def configuration(self, samples: int) -> Configuration:
@@ -44,7 +45,7 @@ class TrainingRequest(Form):
 
         A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
         """
-        about_the_job = {"model", "dataset", "preset", "promote", "labels"}
+        about_the_job = {"model", "dataset", "preset", "promote", "timeout_seconds", "labels"}
         configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
         if self.batch_size is None:
             configuration = replace(configuration, batch_size=min(configuration.batch_size, samples))
@@ -73,6 +74,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 id=new_id(),
                 kind=Kind.TRAINING,
                 model=wanted.model,
+                timeout_seconds=wanted.timeout_seconds,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
                 request=wanted.model_dump(exclude_none=True),
                 specification=specification.model_dump(mode="json"),

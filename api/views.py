@@ -13,7 +13,7 @@ from shared.registry import ModelVersion
 def job_view(job: Job, warnings: list[str] | None = None) -> dict[str, Any]:
     """A job as `/v1/jobs/{id}` shows it."""
     path = f"/v1/jobs/{job.id}"
-    links = {"self": path}
+    links = {"self": path, "events": f"{path}/events"}
     if job.kind is Kind.BATCH:
         links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
     elif job.result is not None:

@@ -47,6 +47,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
         worker_enable_remote_control=False,  # nothing here uses it: each job's record says what is asked of it
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # silences a warning; no task is acknowledged late
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={

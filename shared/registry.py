@@ -11,7 +11,7 @@ Only what a `by-job` file names is published. A reservation that was never commi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,18 @@ class Registry:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
-    def publish(self, draft: dict[str, Any], parameters: dict[str, NDArray[Any]], scratch: Path) -> ModelVersion:
+    def publish(
+        self,
+        draft: dict[str, Any],
+        parameters: dict[str, NDArray[Any]],
+        scratch: Path,
+        confirm: Callable[[], None] = lambda: None,
+    ) -> ModelVersion:
         """Publish what a job trained as the next version of its model; a second call for the job changes nothing.
 
         `draft` is the manifest without `version`, `weights` and `created_at`; `scratch` is a folder of the job's own.
+        `confirm` is called last before the commit: what it raises, because the job is not the caller's any more, leaves
+        nothing published.
         """
         name, job = draft["model"], draft["job"]
         if (published := self.version_of_job(name, job)) is not None:
@@ -80,8 +88,13 @@ class Registry:
             durable.link_exclusively(weights, folder / "weights.npz")
         finally:
             weights.unlink(missing_ok=True)
-        if not durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode()):
-            (folder / "weights.npz").unlink()  # the number stays taken: who comes next may be about to try it
+        is_first = False
+        try:
+            confirm()
+            is_first = durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode())
+        finally:
+            if not is_first:
+                (folder / "weights.npz").unlink()  # the number stays taken: who comes next may be about to try it
         committed = self.version_of_job(name, job)
         assert committed is not None
         return committed

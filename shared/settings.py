@@ -31,6 +31,13 @@ class Settings(BaseSettings):
 
     lease_seconds: PositiveFloat = 30.0
     heartbeat_seconds: PositiveFloat = 10.0
+    upkeep_seconds: PositiveFloat = 5.0
+    resend_seconds: PositiveFloat = 60.0
+    stall_seconds: PositiveFloat = 600.0
+    checkpoint_seconds: PositiveFloat = 60.0
+    retention_seconds: PositiveFloat = 30 * 24 * 3600.0
+    max_crashes: PositiveInt = 3
+    max_tries: PositiveInt = 3
     shard_images: PositiveInt = 1024
 
     max_body_bytes: PositiveInt = 2 * GiB

@@ -21,7 +21,7 @@ class TrainingSpecification(BaseModel):
 
 
 class BatchSpecification(BaseModel):
-    """Classify the job's archive with `model` at `version`."""
+    """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -30,3 +30,4 @@ class BatchSpecification(BaseModel):
     top_k: int
     invert: Invert
     error_threshold: float
+    passed_over: int = 0

@@ -16,7 +16,7 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/aliases/<alias> a version number
-    jobs/<id>/                    specification.json, archive, shards/
+    jobs/<id>/                    specification.json, archive, shards/, checkpoints/, end.json
     """
 
     root: Path
@@ -61,6 +61,12 @@ class Volume:
 
     def specification(self, job_id: str) -> Path:
         return self.job(job_id) / "specification.json"
+
+    def end(self, job_id: str) -> Path:
+        return self.job(job_id) / "end.json"
+
+    def checkpoints(self, job_id: str) -> Path:
+        return self.job(job_id) / "checkpoints"
 
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"

@@ -13,22 +13,26 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, bootsteps
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
-from shared.broker import PRESENCE_SECONDS, TASKS, Presence, celery_app, connect
+from shared.broker import PRESENCE_SECONDS, TASKS, Outbox, Presence, celery_app, connect
+from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind
 from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.volume import Volume
+from worker.drain import Drain, tell_children
+from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
+
+COLLECT_SECONDS = 3600.0
 
 
 def create_app(settings: Settings, queue: str) -> Celery:
     """The Celery application of a worker that listens to `queue`."""
     app = celery_app(settings)
-    app.steps["consumer"].add(_presence_step(Presence(connect(settings), _owner(), queue)))
     runners: list[Callable[[str], None]] = []
 
     def configure_logging(**_: Any) -> None:
@@ -36,19 +40,24 @@ def create_app(settings: Settings, queue: str) -> Celery:
 
     def build(**_: Any) -> None:
         die_with_parent(signal.SIGKILL)  # none is left behind to hold a job that no worker answers for
-        runners.append(_build_runner(settings))
+        runners.append(_build_runner(app, settings))
 
     def run(job_id: str) -> None:
         runners[0](job_id)
 
+    def pass_on(**_: Any) -> None:
+        tell_children()
+
     setup_logging.connect(configure_logging, weak=False)
     worker_process_init.connect(build, weak=False)
+    worker_shutting_down.connect(pass_on, weak=False)
+    app.steps["consumer"].add(_background(app, settings, queue))
     for kind in Kind:
         app.task(name=TASKS[kind])(run)
     return app
 
 
-def _build_runner(settings: Settings) -> Callable[[str], None]:
+def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
     """Everything that a pool process works with; imported here, so that a job does not wait for it."""
     from shared.datasets import DatasetStore  # noqa: PLC0415
     from shared.inference import ClassifierCache  # noqa: PLC0415
@@ -57,41 +66,64 @@ def _build_runner(settings: Settings) -> Callable[[str], None]:
     from worker.runner import Runner, Step  # noqa: PLC0415
     from worker.training import TrainingStep  # noqa: PLC0415
 
+    drain = Drain()
     volume = Volume(settings.volume)
     registry = Registry(volume)
-    jobs = JobStore(connect(settings), settings.lease_seconds)
+    redis = connect(settings)
     steps: dict[Kind, Step] = {
-        Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry),
+        Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
         Kind.BATCH: Classification(volume, ClassifierCache(registry), settings),
     }
-    return Runner(jobs, steps, settings, _owner()).run
+    outbox = Outbox(app, redis)
+    runner = Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner())
+
+    def run(job_id: str) -> None:
+        with drain.listening():
+            runner.run(job_id)
+
+    return run
+
+
+def job_store(settings: Settings) -> JobStore:
+    """The job records, with a connection of their own."""
+    return JobStore(connect(settings), settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
 
 
 def _owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _presence_step(presence: Presence) -> type[bootsteps.StartStopStep]:
-    """A part of Celery's consumer: says that the worker is online for as long as it really consumes."""
+def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.StartStopStep]:
+    """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
+    redis = connect(settings)
+    presence = Presence(redis, _owner(), queue)
+    upkeep = Upkeep(job_store(settings), JobFiles(Volume(settings.volume)), Outbox(app, redis), settings)
 
-    def renew() -> None:
+    def renew_presence() -> None:
         try:
             presence.renew()
         except RedisError as error:
             log.warning("could not renew this worker's presence: %s", error)
 
-    class PresenceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    class Background(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:
-            renew()
-            self.timer = consumer.timer.call_repeatedly(PRESENCE_SECONDS / 3, renew)
+            every = consumer.timer.call_repeatedly
+            renew_presence()
+            upkeep.tick()
+            self.timers = [
+                every(PRESENCE_SECONDS / 3, renew_presence),
+                every(settings.upkeep_seconds, upkeep.tick),
+                every(COLLECT_SECONDS, upkeep.collect),
+            ]
 
         def stop(self, _consumer: Any) -> None:
-            self.timer.cancel()
+            for timer in self.timers:
+                timer.cancel()
             try:
                 presence.withdraw()
             except RedisError as error:
                 log.warning("could not withdraw this worker's presence: %s", error)
 
-    return PresenceStep
+    return Background

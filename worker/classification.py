@@ -123,6 +123,7 @@ def _outcome(
         "total": total,
         "succeeded": succeeded,
         "failed": failed,
+        "passed_over": specification.passed_over,
         "images_per_second": round(images_per_second, 1),
     }
     progress = Progress(done=total, total=total, unit="images", eta_seconds=0.0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -13,6 +15,8 @@ from typing import Any, NamedTuple, Self
 from redis import RedisError
 
 from shared.jobs import Claim, JobStore, Progress, Pulse
+from shared.settings import Settings
+from worker.drain import Drain
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,14 @@ class LeaseLost(Exception):
 
 class Cancelled(Exception):
     """Somebody asked for the job to stop."""
+
+
+class Drained(Exception):
+    """This worker is to stop: save the work and give the job back."""
+
+
+class TimedOut(Exception):
+    """The job has run for longer than it may."""
 
 
 class Report(NamedTuple):
@@ -41,15 +53,20 @@ NOTHING_NEW = Report(None, None, "")
 class Lease:
     """Renews a claim every `heartbeat_seconds`, or as soon as there is progress to report. Use it in a `with` block."""
 
-    def __init__(self, jobs: JobStore, claim: Claim, heartbeat_seconds: float, lease_seconds: float) -> None:
+    def __init__(self, jobs: JobStore, claim: Claim, settings: Settings, drain: Drain) -> None:
         self._jobs = jobs
         self._claim = claim
-        self._heartbeat_seconds = heartbeat_seconds
-        self._stop_writing_after = lease_seconds * 2 / 3
+        self._drain = drain
+        self._heartbeat_seconds = settings.heartbeat_seconds
+        self._stop_writing_seconds = settings.lease_seconds * 2 / 3
+        self._stall_seconds = settings.stall_seconds
         self._pulse = Pulse.HELD
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self._checked_at = time.monotonic()
+        left = claim.seconds_left
+        self._deadline = float("inf") if left is None else self._renewed_at + left
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self._unsent: list[Report] = []  # of the heartbeats that failed
+        self._renewing = threading.Lock()  # the heartbeat's thread and the work's `confirm` both renew
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -73,20 +90,50 @@ class Lease:
         self._wake.set()
 
     def check(self) -> None:
-        """Called after each mini-batch or shard; raises `LeaseLost` or `Cancelled` where the work must end."""
+        """Called after each mini-batch or shard; raises where the work must end.
+
+        Raises `LeaseLost`, `Cancelled`, `TimedOut` or `Drained`. The lease counts as lost some time before others may
+        take it, for what is written must have been written by then.
+        """
+        self._checked_at = now = time.monotonic()
+        if self._pulse is Pulse.LOST or now - self._renewed_at > self._stop_writing_seconds:
+            raise LeaseLost
         if self._pulse is Pulse.CANCEL:
             raise Cancelled
-        if self._pulse is Pulse.LOST or time.monotonic() - self._renewed_at > self._stop_writing_after:
-            raise LeaseLost
+        if now > self._deadline:
+            raise TimedOut
+        if self._drain.told:
+            raise Drained
+
+    def confirm(self) -> None:
+        """Ask Redis, now, whether the lease holds: before what cannot be taken back. Raises as `check` does."""
+        self._renew()
+        self.check()
+
+    def log(self, event: str, data: Mapping[str, Any]) -> None:
+        """Put an event into the job's log."""
+        self._jobs.log(self._claim, event, data)
+
+    @property
+    def seconds_until_lost(self) -> float:
+        """How long this worker may still write without another heartbeat."""
+        return self._renewed_at + self._stop_writing_seconds - time.monotonic()
 
     def _beat(self) -> None:
         while not self._ended.is_set():
             self._wake.wait(self._heartbeat_seconds)
             self._wake.clear()
             self._renew()
+            if time.monotonic() - self._checked_at > self._stall_seconds:
+                log.error("job %s: no step for %.0f s, ending this process", self._claim.job.id, self._stall_seconds)
+                os.kill(os.getpid(), signal.SIGKILL)  # what hangs in native code hears nothing else
             self._ended.wait(REPORT_SECONDS)
 
     def _renew(self) -> None:
+        with self._renewing:
+            self._renew_once()
+
+    def _renew_once(self) -> None:
         sent_at = time.monotonic()  # the lease counts from before the request, never from after it
         self._unsent = _worth_sending([*self._unsent, *self._waiting_reports()])
         try:

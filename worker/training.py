@@ -11,19 +11,22 @@ from shared.errors import Invalid
 from shared.jobs import Job, Progress, State
 from shared.network import Configuration, Network, Training, TrainingDiverged
 from shared.registry import ModelVersion, Registry
+from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
-from worker.lease import REPORT_SECONDS, Lease
+from worker.checkpoints import Checkpoints
+from worker.lease import REPORT_SECONDS, Cancelled, Drained, Lease
 from worker.runner import Outcome
 
 
 class TrainingStep:
     """Does jobs of the kind `training`."""
 
-    def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry) -> None:
+    def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
         self._volume = volume
         self._datasets = datasets
         self._registry = registry
+        self._checkpoint_seconds = settings.checkpoint_seconds
 
     def __call__(self, job: Job, lease: Lease) -> Outcome:
         """Train and publish; what was published by an attempt before this one is the result as it stands."""
@@ -33,15 +36,14 @@ class TrainingStep:
             manifest, arrays = self._datasets.load(specification.dataset)
             configuration = Configuration.from_dict(specification.configuration)
             network = Network(manifest.image_shape, len(manifest.classes), configuration)
-            training = Training(network, arrays.x_train, arrays.y_train)
-            started = time.monotonic()
+            checkpoints = Checkpoints(self._volume.checkpoints(job.id))
+            training = resumed(network, arrays, checkpoints, lease)
             try:
-                train(training, lease)
+                train(training, lease, checkpoints, self._checkpoint_seconds)
             except TrainingDiverged as error:
                 raise Invalid("training_diverged", str(error)) from error
-            seconds = time.monotonic() - started
-            lease.check()
-            version = self._publish(job, manifest, arrays, training, seconds)
+            version = self._publish(job, manifest, arrays, training, lease)
+            checkpoints.clear()
         if specification.promote is not None:
             self._registry.point(specification.model, specification.promote, version.version)
         epochs = int(version.configuration["epochs"])
@@ -57,9 +59,7 @@ class TrainingStep:
             },
         )
 
-    def _publish(
-        self, job: Job, manifest: Manifest, arrays: Arrays, training: Training, seconds: float
-    ) -> ModelVersion:
+    def _publish(self, job: Job, manifest: Manifest, arrays: Arrays, training: Training, lease: Lease) -> ModelVersion:
         network, configuration = training.network, training.network.configuration
         evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
         last = training.history[-1]
@@ -79,38 +79,61 @@ class TrainingStep:
                 "train_accuracy": last.train_accuracy,
                 "test_loss": evaluation.loss,
                 "test_accuracy": evaluation.accuracy,
-                "training_seconds": round(seconds, 3),
+                "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             "history": [asdict(report) for report in training.history],
         }
-        return self._registry.publish(draft, training.parameters, self._volume.job(job.id))
+        return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 
 
-def train(training: Training, lease: Lease) -> None:
+def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:
+    """The training where the newest checkpoint that is whole left it, or at its beginning."""
+    state, damaged = checkpoints.load()
+    if damaged:
+        lease.log("checkpoint_damaged", {"passed_over": damaged})
+    if state is None:
+        return Training(network, arrays.x_train, arrays.y_train)
+    try:
+        training = Training.resume(network, arrays.x_train, arrays.y_train, state)
+    except ValueError as error:  # another version of the code has written it
+        lease.log("checkpoint_refused", {"detail": str(error)})
+        return Training(network, arrays.x_train, arrays.y_train)
+    lease.log("resumed", {"epochs": len(training.history)})
+    return training
+
+
+def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint_seconds: float) -> None:
     """Train to the end, looking at the lease after each mini-batch; reports each epoch, and several times a second.
 
-    Raises `TrainingDiverged`, `LeaseLost` or `Cancelled`.
+    Saves a checkpoint after each epoch, every `checkpoint_seconds`, and before it stops for a drain or a cancellation.
+    Raises `TrainingDiverged`, or what `Lease.check` raises.
     """
     epochs = training.network.configuration.epochs
-    started = next_report = time.monotonic()
-    reported_epochs = 0
+    reported_epochs = len(training.history)
+    started = next_report = last_saved = time.monotonic()
+    begun = reported_epochs / epochs  # the share that an earlier attempt has done
     for step in training:
-        lease.check()
-        if len(training.history) > reported_epochs:
-            reported_epochs = len(training.history)
-            event = "epoch"
-        elif time.monotonic() >= next_report:
-            event = "progress"
-        else:
-            continue
+        steps = (step.epoch - 1) * step.steps_per_epoch + step.step
+        try:
+            lease.check()
+        except (Cancelled, Drained):
+            checkpoints.save(training.state(), steps)
+            raise
         now = time.monotonic()
+        ended_epoch = len(training.history) > reported_epochs
+        if ended_epoch or now - last_saved >= checkpoint_seconds:
+            checkpoints.save(training.state(), steps)
+            last_saved = now
+        if not ended_epoch and now < next_report:
+            continue
+        reported_epochs = len(training.history)
         next_report = now + REPORT_SECONDS
         share = (step.epoch - 1 + step.step / step.steps_per_epoch) / epochs
         progress = Progress(
             done=reported_epochs,
             total=epochs,
             unit="epochs",
-            eta_seconds=round((now - started) * (1 - share) / share, 1),
+            eta_seconds=round((now - started) * (1 - share) / (share - begun), 1),
         )
         metrics = {"epoch": step.epoch, "train_loss": step.train_loss, "train_accuracy": step.train_accuracy}
-        lease.report(progress, metrics, event)
+        lease.report(progress, metrics, "epoch" if ended_epoch else "progress")

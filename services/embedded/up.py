@@ -31,6 +31,7 @@ from shared.settings import Settings
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 REDIS_CONFIGURATION = HERE.parent / "redis" / "redis.conf"
+REDIS = "redis"
 STOP_SECONDS = 30  # how long the parts have to stop by themselves
 
 
@@ -51,6 +52,7 @@ class Group(honcho.manager.Manager):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._process_ctor = TetheredProcess
+        self._redis_waits = False
 
     def add(self, name: str, *command: str | Path, **environment: str) -> None:
         """Add a part; it starts with the others."""
@@ -65,6 +67,23 @@ class Group(honcho.manager.Manager):  # type: ignore[misc]
                 part["returncode"] = 1
                 self.returncode = self.returncode or 1
         return bool(super()._any_stopped())
+
+    def _all_stopped(self) -> bool:
+        """Stop Redis when the others have stopped: until then they give their jobs back and say that they leave."""
+        running = [name for name, part in self._processes.items() if part.get("returncode") is None]
+        if self._redis_waits and running == [REDIS]:
+            self._killall()
+        return not running
+
+    def _killall(self, force: bool = False) -> None:
+        redis = self._processes.get(REDIS)
+        self._redis_waits = redis is not None and not force and not self._redis_waits
+        if not self._redis_waits:
+            super()._killall(force)
+            return
+        del self._processes[REDIS]
+        super()._killall()
+        self._processes[REDIS] = redis
 
 
 def main() -> int:
@@ -82,7 +101,7 @@ def main() -> int:
             data.mkdir(exist_ok=True)
             _lock(data / "lock")
             group.add(
-                "redis",
+                REDIS,
                 _redis_server(),
                 *(REDIS_CONFIGURATION, "--dir", data, "--port", "0", "--unixsocket", socket_path),
             )

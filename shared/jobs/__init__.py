@@ -5,6 +5,6 @@ The record is the truth about a job; Celery only carries its id. Read `states.py
 
 from shared.jobs.record import Job, Kind, Progress
 from shared.jobs.states import State
-from shared.jobs.store import Claim, JobStore, Pulse
+from shared.jobs.store import Claim, Event, JobStore, Pulse
 
-__all__ = ["Claim", "Job", "JobStore", "Kind", "Progress", "Pulse", "State"]
+__all__ = ["Claim", "Event", "Job", "JobStore", "Kind", "Progress", "Pulse", "State"]

@@ -6,7 +6,10 @@ from shared.jobs.states import State
 
 PREFIX = "glassbox:"
 JOBS = f"{PREFIX}jobs"  # sorted set: every job's id, in the order of the ids, which is that of their creation
-LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time their lease ends
+LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time in ms at which their lease ends
+DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
+REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
+REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
 def job(job_id: str) -> str:
@@ -16,7 +19,7 @@ def job(job_id: str) -> str:
 
 def events(job_id: str) -> str:
     """A stream: what happened to the job."""
-    return f"{PREFIX}events:{job_id}"
+    return f"{PREFIX}job:{job_id}:events"
 
 
 def in_state(state: State) -> str:

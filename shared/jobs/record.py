@@ -34,7 +34,8 @@ class Job(BaseModel):
     """One job. Times are milliseconds since 1970 by Redis's clock.
 
     `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
-    set's id, a model's version). `attempt` counts the claims and is the fencing token: only the newest claim may write.
+    set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
+    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +47,11 @@ class Job(BaseModel):
     created_at: int = 0
     started_at: int | None = None
     finished_at: int | None = None
+    claimed_at: int | None = None
+    timeout_seconds: float | None = None
     attempt: int = 0
+    crashes: int = 0
+    failures: int = 0
     owner: str | None = None
     progress: Progress
     metrics: dict[str, Any] = Field(default_factory=dict)

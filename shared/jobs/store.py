@@ -1,13 +1,13 @@
 """The job records in Redis: created, claimed under a lease, kept alive, and moved between states, each step atomic.
 
-Every step is one Lua script, which Redis runs as a compare-and-set on the job's state and fence: of two workers that
-hold the same message, one gets the claim; a worker that lost its lease can write nothing more.
+Every step is one Lua script (`scripts/`): of two workers that hold the same message, one gets the claim; a worker that
+lost its lease can write nothing more.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,24 +15,36 @@ from typing import Any, cast
 
 from redis import Redis
 
-from shared.errors import NotFound
+from shared.clock import rfc3339
+from shared.errors import Conflict, NotFound
 from shared.jobs import keys
 from shared.jobs.record import Job, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 
 SCRIPTS = Path(__file__).parent / "scripts"
+STATES = tuple(State)
+MANY = 1000  # how many jobs one look at the due and the expired takes at the most
 
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a job: valid while its fence is the newest and its lease is renewed in time."""
+    """The right to work on a job: valid while its token is the newest and its lease is renewed in time."""
 
     job: Job
 
     @property
-    def fence(self) -> int:
-        """The number of this attempt."""
-        return self.job.attempt
+    def token(self) -> str:
+        """What every write under this claim must show: the attempt and its owner."""
+        return f"{self.job.attempt}@{self.job.owner}"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the job may still run when it is claimed, if it has a limit; an earlier attempt's time counts."""
+        if self.job.timeout_seconds is None:
+            return None
+        assert self.job.started_at is not None
+        assert self.job.claimed_at is not None
+        return self.job.timeout_seconds - (self.job.claimed_at - self.job.started_at) / 1000
 
 
 class Pulse(Enum):
@@ -43,37 +55,56 @@ class Pulse(Enum):
     LOST = "lost"  # the job is somebody else's, or over: stop, and write nothing
 
 
-class JobStore:
-    """All reading and writing of job records. Raises `redis.RedisError` where Redis does not answer."""
+@dataclass(frozen=True)
+class Event:
+    """One entry of a job's log. `id` sorts by time."""
 
-    def __init__(self, redis: Redis, lease_seconds: float) -> None:
+    id: str
+    type: str
+    time: str
+    data: dict[str, Any]
+
+
+class JobStore:
+    """All reading and writing of job records. Raises `redis.RedisError` where Redis does not answer.
+
+    lease_seconds: how long a claim holds without a heartbeat. resend_seconds: after which time an unclaimed job's
+    message is taken for lost. max_crashes: the lost claims after which a job counts as poison.
+    """
+
+    def __init__(
+        self, redis: Redis, lease_seconds: float = 30.0, resend_seconds: float = 60.0, max_crashes: int = 3
+    ) -> None:
         self._redis = redis
         self._lease_ms = int(lease_seconds * 1000)
-        self._create, self._claim, self._renew, self._move = (
-            redis.register_script((SCRIPTS / f"{name}.lua").read_text())
-            for name in ("create", "claim", "renew", "move")
-        )
+        self._resend_ms = int(resend_seconds * 1000)
+        self._max_crashes = max_crashes
+        common = (SCRIPTS / "common.lua").read_text()
+        self._scripts = {
+            path.stem: redis.register_script(common + path.read_text())
+            for path in SCRIPTS.glob("*.lua")
+            if path.stem not in {"common", "due", "expired"}
+        }
+        self._due = redis.register_script((SCRIPTS / "due.lua").read_text())
+        self._expired = redis.register_script((SCRIPTS / "expired.lua").read_text())
 
-    def create(self, job: Job) -> None:
-        """Write a new job down, in state `queued`."""
-        self._create(
-            keys=[keys.job(job.id), keys.events(job.id), keys.JOBS, keys.in_state(State.QUEUED)],
-            args=[job.id, *_flat(job.to_hash())],
-        )
+    def create(self, job: Job) -> bool:
+        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt."""
+        return bool(self._run("create", job.id, self._resend_ms, *_flat(job.to_hash())))
 
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
-        with self._redis.pipeline() as pipe:
-            pipe.delete(keys.job(job_id), keys.events(job_id))
-            for index in (keys.JOBS, keys.LEASES, *map(keys.in_state, State)):
-                pipe.zrem(index, job_id)
-            pipe.execute()
+        self._run("remove", job_id, 1)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that is over; raises `NotFound` or `Conflict`."""
+        self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, 0))
 
     def get(self, job_id: str) -> Job:
         """The job as it stands; `NotFound` where there is none."""
         fields = cast("dict[str, str]", self._redis.hgetall(keys.job(job_id)))
         if not fields:
-            raise NotFound("job_not_found", f"there is no job {job_id!r}")
+            raise _not_found(job_id)
         return Job.from_hash(fields)
 
     def newest_first(self, state: State | None = None, before: str | None = None) -> Iterator[Job]:
@@ -84,28 +115,27 @@ class JobStore:
             page = cast("list[str]", self._redis.zrevrangebylex(index, newest, "-", start=0, num=100))
             if not page:
                 return
-            with self._redis.pipeline(transaction=False) as pipe:
-                for job_id in page:
-                    pipe.hgetall(keys.job(job_id))
-                yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
+            yield from self._many(page)
             before = page[-1]
 
     def count(self, state: State) -> int:
         """How many jobs are in `state`."""
         return int(self._redis.zcard(keys.in_state(state)))
 
+    def events(self, job_id: str, after: str | None = None, limit: int = 50) -> list[Event]:
+        """The job's log from its beginning, or from behind the event `after`."""
+        oldest = "-" if after is None else f"({after}"
+        entries = cast(
+            "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
+        )
+        return [
+            Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
+            for event_id, fields in entries
+        ]
+
     def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a queued job; None where it is not queued (any more), so that a message seen twice does no harm."""
-        fields = self._claim(
-            keys=[
-                keys.job(job_id),
-                keys.events(job_id),
-                keys.LEASES,
-                keys.in_state(State.QUEUED),
-                keys.in_state(State.RUNNING),
-            ],
-            args=[job_id, owner, self._lease_ms],
-        )
+        fields = self._run("claim", job_id, owner, self._lease_ms)
         if not fields:
             return None
         return Claim(Job.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))
@@ -123,49 +153,88 @@ class JobStore:
             report["progress"] = progress.model_dump()
         if metrics is not None:
             report["metrics"] = dict(metrics)
-        state = self._renew(
-            keys=[keys.job(claim.job.id), keys.events(claim.job.id), keys.LEASES],
-            args=[
-                claim.job.id,
-                claim.fence,
-                self._lease_ms,
-                event,
-                json.dumps(report) if event else "",
-                *_flat(encode_fields(report)),
-            ],
-        )
+        fields = _flat(encode_fields(report))
+        state = self._run("renew", claim.job.id, claim.token, self._lease_ms, event, json.dumps(report), *fields)
         if state is None:
             return Pulse.LOST
         return Pulse.CANCEL if state == State.CANCELLING else Pulse.HELD
 
+    def log(self, claim: Claim, event: str, data: Mapping[str, Any]) -> Pulse:
+        """Prolong the lease and put an event of another kind into the job's log."""
+        state = self._run("renew", claim.job.id, claim.token, self._lease_ms, event, json.dumps(dict(data)))
+        return Pulse.LOST if state is None else Pulse.HELD
+
     def finish(self, claim: Claim, state: State, **fields: Any) -> bool:
         """End the claimed job in `state`, with `result`, `error`, `progress`; False where the lease was lost."""
-        return self._move_to(claim.job.id, state, fence=claim.fence, fields=fields)[0]
+        sources = json.dumps(sorted(sources_of(state)))
+        return bool(self._run("finish", claim.job.id, claim.token, state, sources, *_flat(encode_fields(fields))))
 
-    def _move_to(
-        self, job_id: str, target: State, *, fence: int | None = None, fields: Mapping[str, Any]
-    ) -> tuple[bool, State | None]:
-        """Whether the job moved, and its state now; None where there is no such job (any more)."""
-        sources = sorted(sources_of(target))
-        moved, state = self._move(
-            keys=[
-                keys.job(job_id),
-                keys.events(job_id),
-                keys.LEASES,
-                keys.in_state(target),
-                *map(keys.in_state, sources),
-            ],
-            args=[
-                job_id,
-                "" if fence is None else fence,
-                target,
-                int(target.is_terminal),
-                len(sources),
-                *sources,
-                *_flat(encode_fields(fields)),
-            ],
+    def release(self, claim: Claim, after_seconds: float = 0.0, failures: int = 0) -> State | None:
+        """Give the claimed job back to the queue, due again after that time; None where the lease was lost.
+
+        failures: how many tries to count, 0 where the job is not to blame. A job being cancelled ends here.
+        """
+        state = self._run("release", claim.job.id, claim.token, int(after_seconds * 1000), failures)
+        return None if state is None else State(state)
+
+    def cancel(self, job_id: str) -> State:
+        """Ask for the job's end; returns `cancelled` or `cancelling`. Raises `NotFound` or `Conflict`."""
+        return self._demand(job_id, "cancelled", self._run("cancel", job_id))
+
+    def retry(self, job_id: str) -> State:
+        """Queue a failed or cancelled job again, with its files as they are. Raises `NotFound` or `Conflict`."""
+        return self._demand(job_id, "retried", self._run("retry", job_id, self._resend_ms))
+
+    def due(self) -> list[Job]:
+        """The queued jobs whose message is to be sent now, each given once to one caller."""
+        ids = cast("list[str]", self._due(keys=[keys.DUE], args=[self._resend_ms, MANY]))
+        return list(self._many(ids))
+
+    def rescue_expired(self) -> list[Job]:
+        """End the claims whose lease expired: back to the queue, or `failed` after too many; returns those jobs."""
+        ids = cast("list[str]", self._expired(keys=[keys.LEASES], args=[MANY]))
+        return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
+
+    def needs_rebuilding(self) -> bool:
+        """Whether the records were lost; true for one caller a minute, until one has called `rebuilt`."""
+        if self._redis.exists(keys.REBUILT):
+            return False
+        return bool(self._redis.set(keys.REBUILDING, 1, nx=True, ex=60))
+
+    def rebuilt(self) -> None:
+        """Say that the records are complete."""
+        self._redis.set(keys.REBUILT, 1)
+        self._redis.delete(keys.REBUILDING)
+
+    def _rescue(self, job_id: str) -> bool:
+        detail = f"its worker died {self._max_crashes} times; `retry` runs it once more when the cause is gone"
+        poison = json.dumps({"code": "poison", "detail": detail})
+        return self._run("rescue", job_id, self._max_crashes, poison) is not None
+
+    def _many(self, ids: Iterable[str]) -> Iterator[Job]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hgetall(keys.job(job_id))
+            yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
+
+    def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
+        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.JOBS]
+        return self._scripts[script](
+            keys=[*fixed, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
         )
-        return bool(moved), State(state) if state else None
+
+    def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:
+        """Read the answer of a script that a person's wish runs: whether it was possible, and the state."""
+        if not answer:
+            raise _not_found(job_id)
+        possible, state = answer
+        if not possible:
+            raise Conflict("wrong_state", f"job {job_id} is {state} and cannot be {what}")
+        return State(state)
+
+
+def _not_found(job_id: str) -> NotFound:
+    return NotFound("job_not_found", f"there is no job {job_id!r}")
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

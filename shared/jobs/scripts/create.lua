@@ -1,12 +1,16 @@
--- Write a new job down, once.
--- KEYS: record, events, all jobs, jobs in state queued    ARGV: id, then the record's fields and values
-if redis.call('EXISTS', KEYS[1]) == 1 then
+-- Write a job down, once. ARGV: ms until its message is sent again unless it is claimed, then fields and values
+if redis.call('EXISTS', record) == 1 then
   return 0
 end
-local time = redis.call('TIME')
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-redis.call('HSET', KEYS[1], 'created_at', time[1] * 1000 + math.floor(time[2] / 1000))
-redis.call('ZADD', KEYS[3], 0, ARGV[1])
-redis.call('ZADD', KEYS[4], 0, ARGV[1])
-redis.call('XADD', KEYS[2], '*', 'type', 'state', 'data', cjson.encode({state = 'queued'}))
+redis.call('HSET', record, unpack(ARGV, 4))
+redis.call('ZADD', jobs, 0, id)
+local time = now()
+if redis.call('HGET', record, 'created_at') == '0' then
+  redis.call('HSET', record, 'created_at', time)
+end
+local state = redis.call('HGET', record, 'state')
+if state == 'queued' then
+  redis.call('ZADD', due, time + ARGV[3], id)
+end
+enter(state, nil)
 return 1

@@ -1,0 +1,71 @@
+"""What the volume knows of the jobs: enough to write their records anew where Redis has lost them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from shared import durable
+from shared.jobs import Job, JobStore
+from shared.names import is_name
+from shared.volume import Volume
+
+log = logging.getLogger(__name__)
+
+
+class JobFiles:
+    """The folders of the jobs on the volume."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+
+    def begin(self, job: Job, archive: Path | None = None) -> None:
+        """Write a job's specification down, durably, and move its archive to it."""
+        durable.make_folder(self._volume.job(job.id))
+        if archive is not None:
+            archive.rename(self._volume.archive(job.id))
+        durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
+
+    def end(self, job: Job) -> None:
+        """Write down how a job ended; does nothing where its folder is gone."""
+        assert job.state.is_terminal
+        if self._volume.job(job.id).exists():
+            durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
+
+    def reopen(self, job_id: str) -> None:
+        """Forget how a job ended, for it is to be tried again."""
+        self._volume.end(job_id).unlink(missing_ok=True)
+
+    def remove(self, job_id: str) -> None:
+        """Remove a job's folder with all that is in it."""
+        durable.remove_tree(self._volume.job(job_id))
+
+    def __iter__(self) -> Iterator[Job]:
+        """Every job as the volume knows it: as it ended, or else `queued`, to be done or to be finished."""
+        folders = self._volume.jobs.iterdir() if self._volume.jobs.exists() else ()
+        for folder in sorted(folders):
+            if not is_name(folder.name):
+                continue
+            for path in (self._volume.end(folder.name), self._volume.specification(folder.name)):
+                try:
+                    yield Job.model_validate_json(path.read_bytes())
+                    break
+                except FileNotFoundError:
+                    continue
+                except ValidationError as error:
+                    log.warning("%s cannot be read and is passed over: %s", path, error)
+
+
+def rebuild(jobs: JobStore, files: JobFiles) -> int:
+    """Write the records that Redis lacks from what the volume knows; returns how many there were to write."""
+    return sum(jobs.create(job) for job in files)
+
+
+def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:
+    """Take a job's end over from its record to the volume, if it has ended."""
+    job = jobs.get(job_id)
+    if job.state.is_terminal:
+        files.end(job)

@@ -1,0 +1,52 @@
+-- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
+-- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 all jobs, then the sorted sets
+-- of the ids in each state, which STATE_KEYS gives by the state's name. ARGV[1] is the job's id, ARGV[2] the names of the
+-- states in the order of their keys.
+local record, events, leases, due, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local id = ARGV[1]
+local STATE_KEYS = {}
+for i, state in ipairs(cjson.decode(ARGV[2])) do
+  STATE_KEYS[state] = KEYS[5 + i]
+end
+
+-- This server's clock in ms: the only clock that a lease knows.
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function log(kind, data)
+  redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'data', cjson.encode(data))
+end
+
+-- Write the job's new state wherever it stands. What a state implies beyond its name is done here and nowhere else.
+local function enter(state, from, data)
+  redis.call('HSET', record, 'state', state)
+  if from then
+    redis.call('ZREM', STATE_KEYS[from], id)
+  end
+  redis.call('ZADD', STATE_KEYS[state], 0, id)
+  if state ~= 'running' and state ~= 'cancelling' then
+    redis.call('ZREM', leases, id)
+    redis.call('HDEL', record, 'owner', 'token')
+  end
+  if state ~= 'queued' then
+    redis.call('ZREM', due, id)
+  end
+  data = data or {}
+  data.state = state
+  data.attempt = tonumber(redis.call('HGET', record, 'attempt'))
+  log('state', data)
+end
+
+local function finish(state, from, data)
+  redis.call('HSET', record, 'finished_at', now())
+  enter(state, from, data)
+end
+
+-- Whether the caller holds the newest claim. The owner belongs to the token: attempts count from the beginning again
+-- where the records were lost and rebuilt.
+local function holds(token)
+  local fields = redis.call('HMGET', record, 'state', 'token')
+  return fields[2] == token and (fields[1] == 'running' or fields[1] == 'cancelling'), fields[1]
+end

@@ -1,0 +1,14 @@
+-- Forget a job that is over. ARGV: 1 to forget it in any state
+-- Returns whether that was possible, and the job's state; nothing where there is no such job.
+local state = redis.call('HGET', record, 'state')
+if state and ARGV[3] ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
+  return {0, state}
+end
+redis.call('DEL', record, events)
+for _, set in pairs(STATE_KEYS) do
+  redis.call('ZREM', set, id)
+end
+redis.call('ZREM', jobs, id)
+redis.call('ZREM', leases, id)
+redis.call('ZREM', due, id)
+return state and {1, state} or {}

@@ -1,0 +1,61 @@
+"""A training's checkpoints: its whole state, each in a file that begins with its SHA-256; the newest two are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared import durable
+
+log = logging.getLogger(__name__)
+
+State = dict[str, NDArray[Any]]
+KEPT = 2
+DIGEST_BYTES = 32
+
+
+class Checkpoints:
+    """The checkpoints of one job, in a folder of their own, by the number of mini-batches that were done."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, state: State, steps: int) -> None:
+        """Write a checkpoint, durably, then remove all but the newest two."""
+        content = io.BytesIO()
+        np.savez(content, allow_pickle=False, **state)
+        payload = content.getbuffer()
+        with durable.replacing(self._path(steps)) as file:
+            file.write(hashlib.sha256(payload).digest())
+            file.write(payload)
+        for old in self._newest_first()[KEPT:]:
+            old.unlink(missing_ok=True)
+
+    def load(self) -> tuple[State | None, list[str]]:
+        """The newest checkpoint that is whole, None where there is none; and the names of the damaged ones."""
+        damaged: list[str] = []
+        for path in self._newest_first():
+            content = path.read_bytes()
+            digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+            if hashlib.sha256(payload).digest() == digest:
+                with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+                    return dict(arrays), damaged
+            log.warning("%s is damaged and passed over", path)
+            damaged.append(path.name)
+        return None, damaged
+
+    def clear(self) -> None:
+        """Remove them all: the training is published."""
+        durable.remove_tree(self._folder)
+
+    def _path(self, steps: int) -> Path:
+        return self._folder / f"{steps:012d}.checkpoint"
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self._folder.glob("[0-9]*.checkpoint"), reverse=True)
