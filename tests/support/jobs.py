@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from redis import Redis
 
+from shared.errors import Conflict
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
 from shared.names import new_id
 
@@ -42,8 +44,14 @@ def running(store: JobStore, **fields: Any) -> Claim:
 
 
 def move(store: JobStore, job_id: str, state: State) -> bool:
-    """Move a job as neither its worker nor a user does, if that is legal."""
-    return store._move_to(job_id, state, fields={})[0]
+    """Bring a claimed job to `queued`, as when its worker was lost, or to `cancelling`, as a person asks for."""
+    if state is State.QUEUED:
+        store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease has ended long ago
+        store.rescue_expired()
+    else:
+        with suppress(Conflict):
+            store.cancel(job_id)
+    return store.get(job_id).state is state
 
 
 def events(redis: Redis, job_id: str) -> list[tuple[str, dict[str, Any]]]:

@@ -10,6 +10,7 @@ from redis import Redis
 
 from api.submission import Submission
 from shared.broker import Outbox, celery_app
+from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.settings import Settings
 from shared.volume import Volume
@@ -52,7 +53,7 @@ def archive(tmp_path: Path) -> Path:
 def test_all_is_written_down_before_the_message_is_sent(
     jobs: JobStore, witness: Witness, volume: Volume, redis: Redis, archive: Path
 ) -> None:
-    job, _ = Submission(jobs, witness, volume).submit(a_batch(), archive)
+    job, _ = Submission(jobs, witness, JobFiles(volume)).submit(a_batch(), archive)
 
     assert witness.files == ["archive", "specification.json"]
     assert witness.state == "queued"
@@ -67,7 +68,7 @@ def test_a_message_that_cannot_be_sent_leaves_nothing(
     failing = Witness(settings, redis, volume, error=OperationalError("gone"))
 
     with pytest.raises(OperationalError):
-        Submission(jobs, failing, volume).submit(a_batch(), archive)
+        Submission(jobs, failing, JobFiles(volume)).submit(a_batch(), archive)
 
     assert failing.state == "queued"
     assert files_below(volume.root) == []
@@ -78,11 +79,11 @@ def test_a_record_that_cannot_be_written_leaves_nothing(
     witness: Witness, volume: Volume, redis: Redis, archive: Path
 ) -> None:
     class Failing(JobStore):
-        def create(self, job: Job) -> None:  # noqa: ARG002
+        def create(self, job: Job) -> bool:  # noqa: ARG002
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        Submission(Failing(redis, 30.0), witness, volume).submit(a_batch(), archive)
+        Submission(Failing(redis, 30.0), witness, JobFiles(volume)).submit(a_batch(), archive)
 
     assert files_below(volume.root) == []
     assert redis.keys("*") == []
@@ -95,7 +96,7 @@ def test_a_volume_that_cannot_be_written_leaves_no_record(
     volume.jobs.write_bytes(b"in the way")
 
     with pytest.raises(OSError, match="directory"):
-        Submission(jobs, witness, volume).submit(a_training())
+        Submission(jobs, witness, JobFiles(volume)).submit(a_training())
 
     assert redis.keys("*") == []
 
@@ -107,6 +108,6 @@ def test_a_job_whose_message_was_taken_already_is_returned_as_it_is_now(
         def send(self, kind: Kind, job_id: str) -> None:  # noqa: ARG002
             assert jobs.claim(job_id, "a quick worker")
 
-    job, _ = Submission(jobs, Quick(celery_app(settings), redis), volume).submit(a_training())
+    job, _ = Submission(jobs, Quick(celery_app(settings), redis), JobFiles(volume)).submit(a_training())
 
     assert job.state is State.RUNNING

@@ -7,15 +7,19 @@ from dataclasses import dataclass
 
 import pytest
 
+from shared.broker import Outbox, celery_app, connect
+from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
 from shared.settings import Settings
+from shared.volume import Volume
+from worker.drain import Drain
 from worker.runner import Runner, Step
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """A worker that looks at its lease often."""
-    return settings.model_copy(update={"heartbeat_seconds": 0.05, "shard_images": 4})
+    return settings.model_copy(update={"heartbeat_seconds": 0.05, "shard_images": 4, "max_tries": 1})
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,9 @@ class Bench:
     settings: Settings
 
     def runner(self, steps: Mapping[Kind, Step]) -> Runner:
-        return Runner(self.jobs, steps, self.settings, owner="bench")
+        outbox = Outbox(celery_app(self.settings), connect(self.settings))
+        files = JobFiles(Volume(self.settings.volume))
+        return Runner(self.jobs, files, outbox, steps, self.settings, Drain(), owner="bench")
 
     def run(self, job: Job, step: Step) -> Job:
         """Write the job down, run it, and give it as it stands then."""

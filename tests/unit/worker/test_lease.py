@@ -14,11 +14,12 @@ from shared.settings import Settings
 from tests.support.jobs import claimed, events, move, running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
+from worker.drain import Drain
 from worker.lease import Cancelled, Lease, LeaseLost
 
 
 def quick(jobs: JobStore, claim: Claim, heartbeat: float = 0.02, lease: float = 30.0) -> Lease:
-    return Lease(jobs, claim, heartbeat, lease)
+    return Lease(jobs, claim, Settings(heartbeat_seconds=heartbeat, lease_seconds=lease), Drain())
 
 
 def done(number: int) -> Progress:

@@ -55,7 +55,7 @@ def trainings(
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
     train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
     manifest, _ = datasets.add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")
-    return Trainings(bench, manifest, TrainingStep(volume, datasets, registry))
+    return Trainings(bench, manifest, TrainingStep(volume, datasets, registry, bench.settings))
 
 
 class TestPublishing:
