@@ -43,7 +43,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def redis_server(short_folder: Path) -> Iterator[RedisServer]:
-    """The session's Redis server: database 0 is for unit tests, 1 for the stack."""
+    """The test run's Redis server: database 0 is for unit tests, 1 for the stack."""
     with RedisServer(short_folder) as server:
         yield server
 

@@ -19,7 +19,7 @@ def job(job_id: str) -> str:
 
 def events(job_id: str) -> str:
     """A stream: what happened to the job."""
-    return f"{PREFIX}job:{job_id}:events"
+    return f"{PREFIX}events:{job_id}"  # not below the record's key: an id may come with a colon in it
 
 
 def in_state(state: State) -> str:

@@ -1,4 +1,4 @@
-"""The programs that tests run: each in a process group of its own, with its output in a file, gone with the session."""
+"""The programs that tests run: each in a process group, with its output in a file, gone with the test run."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Process:
     def freeze(self) -> None:
         """Stop it where it is: it is there, and answers nothing."""
         self._popen.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
         """Let it go on after `freeze`."""

@@ -1,4 +1,4 @@
-"""`python -m tests.support.tethered PARENT COMMAND…`: become COMMAND, which dies with its parent, a test session."""
+"""`python -m tests.support.tethered PARENT COMMAND…`: become COMMAND, which dies with its parent, the test run."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 if __name__ == "__main__":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
-        sys.exit("the test session is gone already")
+        sys.exit("the test run is over already")
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted

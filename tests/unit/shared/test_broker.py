@@ -108,7 +108,7 @@ class TestConnection:
             connection.ping()
 
     def test_a_redis_that_is_silent_is_given_up(self, settings: Settings, own_redis_server: RedisServer) -> None:
-        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.2})
+        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.5})
         with connect(impatient) as connection:
             connection.ping()
             own_redis_server.freeze()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -28,12 +29,14 @@ class TestPublishing:
 
         assert publish(registry, "other", job="b").version == 1
 
-    def test_a_version_is_published_once_per_job(self, registry: Registry) -> None:
+    def test_a_version_is_published_once_per_job(self, registry: Registry, volume: Volume) -> None:
         first = publish(registry, job="job-1")
+        files = files_below(volume.root)
+
         again = publish(registry, job="job-1", metrics={"test_accuracy": 0.1})
 
         assert again == first
-        assert [version.version for version in registry.versions("toy")] == [1]
+        assert files_below(volume.root) == files
 
     def test_a_version_is_what_was_handed_in(self, registry: Registry) -> None:
         version = publish(registry, job="job-1", seed=7, metrics={"test_accuracy": 0.5})
@@ -79,14 +82,18 @@ class TestRacing:
         assert len({version.job for version in versions}) == 24
         assert_whole(registry)
 
-    def test_attempts_of_one_job_in_several_processes_publish_one_version(self, registry: Registry) -> None:
+    def test_attempts_of_one_job_in_several_processes_publish_one_version(
+        self, registry: Registry, tmp_path: Path
+    ) -> None:
         jobs = [f"job-{number}" for number in range(8)]
 
-        together([partial(publish_all, registry, jobs)] * 4)
+        together([partial(publish_and_note, registry, jobs, tmp_path / name) for name in "abcd"])
 
         versions = registry.versions("toy")
         assert sorted(version.job for version in versions) == jobs
         assert_whole(registry)
+        for name in "abcd":  # every attempt was told of the version that stays
+            assert json.loads((tmp_path / name).read_bytes()) == {version.job: version.version for version in versions}
 
     def test_attempts_that_lose_do_no_harm_to_other_jobs(self, registry: Registry) -> None:
         shared_jobs = [f"job-{number}" for number in range(8)]
@@ -255,6 +262,10 @@ def three(registry: Registry) -> Registry:
 def publish_all(registry: Registry, jobs: list[str]) -> None:
     for job in jobs:
         publish(registry, job=job)
+
+
+def publish_and_note(registry: Registry, jobs: list[str], path: Path) -> None:
+    path.write_text(json.dumps({job: publish(registry, job=job).version for job in jobs}))
 
 
 def published(registry: Registry) -> list[ModelVersion]:

@@ -159,11 +159,11 @@ class TestErrors:
         assert all(error["detail"] for error in batches.errors(job))
 
     def test_a_broken_file_does_not_shift_the_rows_behind_it(self, batches: Batches) -> None:
-        archive = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)} | {"3.png": b"", "7.png": b""}
+        archive = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)} | {"1.png": b"", "6.png": b""}
 
         job = batches.run(zip_of(archive))
 
-        kept = np.delete(IMAGES, [3, 7], axis=0)
+        kept = np.delete(IMAGES, [1, 6], axis=0)
         assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
             probabilities(kept).max(axis=1).tolist(), abs=1e-6
         )

@@ -149,7 +149,7 @@ class TestSilence:
 
     @pytest.fixture
     def far_jobs(self, own_redis_server: RedisServer, settings: Settings) -> JobStore:
-        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.1})
+        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.5})
         return JobStore(connect(impatient), 30.0)
 
     def test_who_could_not_renew_for_too_long_must_stop(
@@ -157,7 +157,6 @@ class TestSilence:
     ) -> None:
         with quick(far_jobs, running(far_jobs), lease=0.9) as lease:
             own_redis_server.freeze()
-            lease.check()
 
             assert eventually(ends_with(LeaseLost, lease))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,13 @@ from shared.registry import Registry
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from tests.support.files import files_below
-from tests.support.jobs import a_training, events, move
+from tests.support.jobs import a_training, events, move, running
 from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.npz import easy_arrays
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
-from worker.training import TrainingStep
+from worker.lease import Lease
+from worker.training import TrainingStep, train
 
 ARRAYS = easy_arrays(train=300, test=60)
 
@@ -149,22 +151,41 @@ class TestReporting:
         assert all(0 <= epoch["metrics"]["train_accuracy"] <= 1 for epoch in epochs)
         assert epochs[-1]["progress"]["eta_seconds"] == 0.0
 
-    def test_it_reports_within_an_epoch_too(self, trainings: Trainings, redis: Redis) -> None:
-        job = trainings.run(epochs=1, batch_size=1)
+    def test_it_reports_within_an_epoch_too(self, jobs: JobStore) -> None:
+        training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
+        lease = Notebook(jobs, running(jobs), 10.0, 30.0)
 
-        kinds = [kind for kind, _ in events(redis, job.id)]
-        assert kinds.count("epoch") == 1
-        assert "progress" in kinds
+        train(training, lease)
+
+        assert lease.events[0] == "progress"
+        assert lease.events.count("epoch") == tiny_configuration().epochs
+
+
+class Notebook(Lease):
+    """A lease that notes the reports instead of sending them."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.events: list[str] = []
+
+    def report(
+        self,
+        progress: Progress,  # noqa: ARG002
+        metrics: Mapping[str, Any] | None = None,  # noqa: ARG002
+        event: str = "progress",
+    ) -> None:
+        self.events.append(event)
 
 
 class TestResuming:
-    def test_a_job_that_has_published_does_not_publish_again(
-        self, trainings: Trainings, registry: Registry, jobs: JobStore
+    def test_a_job_that_has_published_does_not_train_again(
+        self, trainings: Trainings, registry: Registry, jobs: JobStore, volume: Volume
     ) -> None:
         """Its worker died between the publication and the end of the job."""
         job = trainings.submit()
         first = trainings.bench.run(job, trainings.step)
         jobs.discard(job.id)
+        volume.dataset(trainings.dataset.digest).rename(volume.root / "gone")
 
         again = trainings.bench.run(job, trainings.step)
 
@@ -215,34 +236,34 @@ class TestFailing:
 
 class TestStopping:
     def test_a_cancel_ends_it_within_an_epoch_and_publishes_nothing(
-        self, trainings: Trainings, registry: Registry, jobs: JobStore
+        self, trainings: Trainings, registry: Registry
     ) -> None:
-        job = trainings.submit(epochs=1_000_000, batch_size=1)
-        jobs.create(job)
-        thread = threading.Thread(target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,))
-        thread.start()
-        try:
-            eventually(lambda: jobs.get(job.id).progress.done > 0)
-        finally:
-            move(jobs, job.id, State.CANCELLING)
-            thread.join()
+        job = stopped(trainings, State.CANCELLING)
 
-        assert jobs.get(job.id).state is State.CANCELLED
-        assert jobs.get(job.id).progress.done > 0
+        assert job.state is State.CANCELLED
+        assert job.progress.done > 0
         assert registry.models() == []
 
-    def test_a_worker_that_lost_its_lease_publishes_nothing(
-        self, trainings: Trainings, registry: Registry, jobs: JobStore
-    ) -> None:
-        job = trainings.submit(epochs=1_000_000, batch_size=1)
-        jobs.create(job)
-        thread = threading.Thread(target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,))
-        thread.start()
-        try:
-            eventually(lambda: jobs.get(job.id).progress.done > 0)
-        finally:
-            move(jobs, job.id, State.QUEUED)
-            thread.join()
+    def test_a_worker_that_lost_its_lease_publishes_nothing(self, trainings: Trainings, registry: Registry) -> None:
+        job = stopped(trainings, State.QUEUED)
 
-        assert jobs.get(job.id).state is State.QUEUED
+        assert job.state is State.QUEUED
         assert registry.models() == []
+
+
+def stopped(trainings: Trainings, state: State) -> Job:
+    """A training that would go on for hours, after its job was moved to `state` while it ran."""
+    jobs = trainings.bench.jobs
+    job = trainings.submit(epochs=1_000_000, batch_size=1)
+    jobs.create(job)
+    thread = threading.Thread(
+        target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,), daemon=True
+    )
+    thread.start()
+    try:
+        eventually(lambda: jobs.get(job.id).progress.done > 0)
+    finally:
+        move(jobs, job.id, state)
+        thread.join(timeout=20.0)
+    assert not thread.is_alive()
+    return jobs.get(job.id)

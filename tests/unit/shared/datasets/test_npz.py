@@ -316,6 +316,11 @@ class TestDamage:
     def test_a_member_that_is_no_array_is_refused(self, read: Reader, content: bytes) -> None:
         assert read.refusal(npz_of_members({"x_train": content})).code == "npz_header"
 
+    def test_a_name_that_is_no_utf_8_is_refused(self, read: Reader) -> None:
+        upload = npz().replace(b"x_train", b"\xff_train")
+
+        assert read.refusal(with_central(upload, entry=0, flags=0x800)).code == "npz_damaged"
+
     def test_a_truncated_file_is_refused(self, read: Reader) -> None:
         whole = npz()
 
