@@ -173,7 +173,7 @@ class TestErrors:
 
         assert job.result is not None
         rate = job.result.pop("images_per_second")
-        assert job.result == {"model": "toy", "version": 1, "total": 7, "succeeded": 3, "failed": 4}
+        assert job.result == {"model": "toy", "version": 1, "total": 7, "succeeded": 3, "failed": 4, "passed_over": 0}
         assert rate > 0
         assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
 
