@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -188,4 +189,5 @@ class Stack:
             answer = self.http.get("/readyz").json()
         except httpx.TransportError:
             return False
-        return all(answer["workers"][worker] for worker in self._workers)
+        online = Counter(worker.split("-")[0] for worker in self._workers)
+        return all(answer["workers"][queue] >= count for queue, count in online.items())
