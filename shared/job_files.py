@@ -26,7 +26,7 @@ class JobFiles:
         """Write a job's specification down, durably, and move its archive to it."""
         durable.make_folder(self._volume.job(job.id))
         if archive is not None:
-            archive.rename(self._volume.archive(job.id))
+            durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
 
     def end(self, job: Job) -> None:
