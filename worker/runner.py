@@ -168,4 +168,5 @@ def insist(step: Callable[[], T], lease: Lease) -> T:
 
 def _backoff(tries: int) -> float:
     """A time to wait: doubled with each try, with jitter, so that many jobs do not come back at once."""
-    return random.uniform(0.5, 1.0) * min(2.0**tries, LONGEST_BACKOFF_SECONDS)  # noqa: S311 - no secret
+    seconds = 2.0 ** min(tries, 16)  # a volume may be full for thousands of tries, and a float has an end
+    return random.uniform(0.5, 1.0) * min(seconds, LONGEST_BACKOFF_SECONDS)  # noqa: S311 - no secret
