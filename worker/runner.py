@@ -108,6 +108,8 @@ class Runner:
     def _work(self, job: Job, lease: Lease) -> Outcome | GivenBack:
         """Run the step; decides for each error whether it ends the job, may pass, or is none of the job's."""
         try:
+            if not self._files.has(job.id):
+                return Outcome.failed("not_accepted", "its submission ended in an error, so nothing was done")
             return self._steps[job.kind](job, lease)
         except LeaseLost:
             raise
