@@ -33,6 +33,12 @@ test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
 test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose
 	@$(BIN)/pytest tests/docker
 
+SEED ?= 1
+MINUTES ?= 6
+.PHONY: chaos
+chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
+	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
+
 .PHONY: lint
 lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/ruff check $(CODE)

@@ -10,6 +10,7 @@ from redis import Redis, RedisError
 
 from shared import durable
 from shared.broker import QUEUES, Outbox
+from shared.errors import StorageFull
 from shared.volume import Volume
 
 
@@ -41,6 +42,6 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
 def _volume_state(volume: Volume) -> str:
     try:
         durable.make_folder(volume.incoming)
-    except OSError as error:
+    except (OSError, StorageFull) as error:
         return f"cannot be used: {error}"
     return "ok" if os.access(volume.incoming, os.W_OK) else "is not writable"

@@ -17,7 +17,8 @@ def blueprint(registry: Registry) -> Blueprint:
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
     def show_model(name: str) -> dict[str, Any]:
-        return model_view(name, registry.versions(name), registry.aliases(name))
+        versions = registry.versions(name)
+        return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
     @routes.get("")
     def index() -> dict[str, Any]:
@@ -34,13 +35,16 @@ def blueprint(registry: Registry) -> Blueprint:
         aliases = registry.aliases(name)
         newest_first = after(registry.versions(name), query, lambda version: str(version.version))
         return page(
-            newest_first, query, lambda version: str(version.version), lambda version: version_view(version, aliases)
+            newest_first,
+            query,
+            lambda version: str(version.version),
+            lambda version: version_view(version, aliases, registry.is_damaged(version)),
         )
 
     @routes.get("/<name>/versions/<reference>")
     def show_version(name: str, reference: str) -> dict[str, Any]:
         version = registry.get(name, reference)
-        return version_view(version, registry.aliases(name))
+        return version_view(version, registry.aliases(name), registry.is_damaged(version))
 
     @routes.get("/<name>/versions/<reference>/weights")
     def weights(name: str, reference: str) -> Response:

@@ -27,13 +27,15 @@ class Submission:
         try:
             self._files.begin(job, archive)
             self._jobs.create(job)
-            self._outbox.send(job.kind, job.id)
-        except BaseException:
-            with suppress(RedisError, OperationalError):
-                self._jobs.discard(job.id)
-            self._files.remove(job.id)
+            accepted = self._jobs.get(job.id)
+            self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it
+        except BaseException as error:
+            self._files.remove(job.id)  # what the volume does not know is not run, whatever Redis has of it
+            if not isinstance(error, RedisError | OperationalError):  # those would make the user wait once more
+                with suppress(RedisError):
+                    self._jobs.discard(job.id)
             raise
-        return self._jobs.get(job.id), warnings
+        return accepted, warnings
 
     def _warnings(self, job: Job) -> list[str]:
         if self._outbox.workers_online(job.kind):

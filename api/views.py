@@ -51,8 +51,8 @@ def dataset_view(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def version_view(version: ModelVersion, aliases: dict[str, int]) -> dict[str, Any]:
-    """A model's version as `/v1/models/{name}/versions/{ref}` shows it."""
+def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> dict[str, Any]:
+    """A model's version as `/v1/models/{name}/versions/{ref}` shows it; a damaged one cannot be used."""
     return {
         "model": version.model,
         "version": version.version,
@@ -68,16 +68,17 @@ def version_view(version: ModelVersion, aliases: dict[str, int]) -> dict[str, An
         "parameters": version.parameters,
         "metrics": version.metrics,
         "weights": version.weights.model_dump(),
+        "damaged": damaged,
         "links": {"weights": f"/v1/models/{version.model}/versions/{version.version}/weights"},
     }
 
 
-def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int]) -> dict[str, Any]:
-    """A model as `/v1/models/{name}` shows it: how many versions it has, and the newest."""
+def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int], damaged: bool) -> dict[str, Any]:
+    """A model as `/v1/models/{name}` shows it: how many versions it has, the newest, and whether that is damaged."""
     return {
         "name": name,
         "versions": len(versions),
         "aliases": aliases,
-        "latest": version_view(versions[0], aliases),
+        "latest": version_view(versions[0], aliases, damaged),
         "links": {"versions": f"/v1/models/{name}/versions"},
     }

@@ -51,6 +51,7 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
+            "socket_timeout": settings.redis_timeout,  # else who sends waits as long as a silent Redis is silent
             "socket_connect_timeout": settings.redis_timeout,
             "health_check_interval": 25,  # also what notices a half-open connection
             "global_keyprefix": f"{keys.PREFIX}broker:",

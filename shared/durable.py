@@ -24,26 +24,6 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{uuid4().hex}-{path.name}")
 
 
-def fsync_folder(folder: Path) -> None:
-    """Make the folder's own entries durable: a rename is not on the disk before this."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_folder(folder: Path) -> None:
-    """Create the folder and its missing parents, each of them durable."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for new in reversed(missing):
-        new.mkdir(exist_ok=True)
-        fsync_folder(new.parent)
-
-
 @contextmanager
 def translated_errors() -> Iterator[None]:
     """Turn "no space left" from the operating system into `StorageFull`."""
@@ -53,6 +33,27 @@ def translated_errors() -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StorageFull("storage_full", "the volume has no space left; free some and try again") from error
         raise
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the folder's own entries durable: a rename is not on the disk before this."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@translated_errors()
+def make_folder(folder: Path) -> None:
+    """Create the folder and its missing parents, each of them durable."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for new in reversed(missing):
+        new.mkdir(exist_ok=True)
+        fsync_folder(new.parent)
 
 
 @contextmanager
@@ -77,11 +78,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     with fsynced(temporary) as file:
         yield file
     try:
-        temporary.rename(path)
+        rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    fsync_folder(path.parent)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -100,6 +100,14 @@ def encode_json(content: Any) -> bytes:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
+@translated_errors()
+def rename(source: Path, target: Path) -> None:
+    """Rename a file into its place, durably."""
+    source.rename(target)
+    fsync_folder(target.parent)
+
+
+@translated_errors()
 def link_exclusively(source: Path, target: Path) -> bool:
     """Give `source` the second name `target`, durably; False where `target` is taken already.
 
@@ -131,13 +139,12 @@ def publish_folder(temporary: Path, path: Path) -> bool:
     """Rename a finished folder into its place; False, and `temporary` removed, where one is there already."""
     fsync_folder(temporary)
     try:
-        temporary.rename(path)
-    except OSError as error:
-        shutil.rmtree(temporary)
-        if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+        rename(temporary, path)
+    except (OSError, StorageFull) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
             return False
         raise
-    fsync_folder(path.parent)
     return True
 
 

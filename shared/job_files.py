@@ -26,8 +26,12 @@ class JobFiles:
         """Write a job's specification down, durably, and move its archive to it."""
         durable.make_folder(self._volume.job(job.id))
         if archive is not None:
-            archive.rename(self._volume.archive(job.id))
+            durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
+
+    def has(self, job_id: str) -> bool:
+        """Whether the job is written down here; one that is not was never accepted."""
+        return self._volume.specification(job_id).exists()
 
     def end(self, job: Job) -> None:
         """Write down how a job ended; does nothing where its folder is gone."""

@@ -60,6 +60,7 @@ class Registry:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
+        self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and time of change, SHA-256
 
     def publish(
         self,
@@ -88,12 +89,11 @@ class Registry:
             durable.link_exclusively(weights, folder / "weights.npz")
         finally:
             weights.unlink(missing_ok=True)
-        is_first = False
         try:
             confirm()
-            is_first = durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode())
-        finally:
-            if not is_first:
+            durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode())
+        finally:  # an error may come after the commit: what the job's file says decides, not how its writing ended
+            if self._number_of_job(name, job) != version.version:
                 (folder / "weights.npz").unlink()  # the number stays taken: who comes next may be about to try it
         committed = self.version_of_job(name, job)
         assert committed is not None
@@ -101,8 +101,8 @@ class Registry:
 
     def version_of_job(self, name: str, job: str) -> ModelVersion | None:
         """What the job has published, or None."""
-        commit = self._volume.commit(name, job)
-        return self._manifest(name, int(commit.read_text())) if commit.exists() else None
+        number = self._number_of_job(name, job)
+        return None if number is None else self._manifest(name, number)
 
     def models(self) -> list[str]:
         """The names of all models that have a version, sorted."""
@@ -142,18 +142,46 @@ class Registry:
 
     def weights_path(self, version: ModelVersion) -> Path:
         """The version's `.npz`, after a check of its digest; raises `Damaged` where it is wrong."""
-        path = self._volume.version(version.model, version.version) / "weights.npz"
-        if not path.exists() or durable.sha256_of(path) != version.weights.sha256:
+        path = self._weights(version)
+        if not path.exists() or self._fresh_digest(path) != version.weights.sha256:
             raise Damaged(
                 "version_damaged",
                 f"the weights of {version.model}@{version.version} are not what was published; use another version",
             )
         return path
 
+    def is_damaged(self, version: ModelVersion) -> bool:
+        """Whether the version's file is not what was published, as far as that is cheap to say.
+
+        Reads a file once, and again when its size or its time of change is another. What `load` finds counts, too: it
+        reads the file each time, and so meets bits that changed by themselves.
+        """
+        path = self._weights(version)
+        try:
+            known_as, digest = self._digests.get(path, (None, ""))
+            if _signature(path) != known_as:
+                digest = self._fresh_digest(path)
+        except FileNotFoundError:
+            return True
+        return digest != version.weights.sha256
+
     def load(self, version: ModelVersion) -> dict[str, NDArray[Any]]:
         """The version's parameters by name; raises `Damaged` where the file is not what was published."""
         with np.load(self.weights_path(version), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+
+    def _weights(self, version: ModelVersion) -> Path:
+        return self._volume.version(version.model, version.version) / "weights.npz"
+
+    def _fresh_digest(self, path: Path) -> str:
+        signature = _signature(path)  # from before the reading: what changes meanwhile is read again
+        digest = durable.sha256_of(path)
+        self._digests[path] = signature, digest
+        return digest
+
+    def _number_of_job(self, name: str, job: str) -> int | None:
+        commit = self._volume.commit(name, job)
+        return int(commit.read_text()) if commit.exists() else None
 
     def _reserve(self, draft: dict[str, Any]) -> ModelVersion:
         """Take the next free number by an exclusive link of the manifest that claims it."""
@@ -185,3 +213,8 @@ class Registry:
 
     def _manifest(self, name: str, number: int) -> ModelVersion:
         return ModelVersion.model_validate_json((self._volume.version(name, number) / "manifest.json").read_bytes())
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns

@@ -111,8 +111,11 @@ class Lease:
         self.check()
 
     def log(self, event: str, data: Mapping[str, Any]) -> None:
-        """Put an event into the job's log."""
-        self._jobs.log(self._claim, event, data)
+        """Put an event into the job's log, as far as Redis answers: the work does not hang on it."""
+        try:
+            self._jobs.log(self._claim, event, data)
+        except RedisError as error:
+            log.warning("job %s: the event %s is not logged: %s", self._claim.job.id, event, error)
 
     @property
     def seconds_until_lost(self) -> float:

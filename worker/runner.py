@@ -108,6 +108,8 @@ class Runner:
     def _work(self, job: Job, lease: Lease) -> Outcome | GivenBack:
         """Run the step; decides for each error whether it ends the job, may pass, or is none of the job's."""
         try:
+            if not self._files.has(job.id):
+                return Outcome.failed("not_accepted", "its submission ended in an error, so nothing was done")
             return self._steps[job.kind](job, lease)
         except LeaseLost:
             raise
@@ -168,4 +170,5 @@ def insist(step: Callable[[], T], lease: Lease) -> T:
 
 def _backoff(tries: int) -> float:
     """A time to wait: doubled with each try, with jitter, so that many jobs do not come back at once."""
-    return random.uniform(0.5, 1.0) * min(2.0**tries, LONGEST_BACKOFF_SECONDS)  # noqa: S311 - no secret
+    seconds = 2.0 ** min(tries, 16)  # a volume may be full for thousands of tries, and a float has an end
+    return random.uniform(0.5, 1.0) * min(seconds, LONGEST_BACKOFF_SECONDS)  # noqa: S311 - no secret

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import time
+from contextlib import suppress
 
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.broker import Outbox
+from shared.errors import Conflict, GlassboxError, NotFound
 from shared.job_files import JobFiles, close, rebuild
-from shared.jobs import JobStore, State
+from shared.jobs import Job, JobStore, State
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,21 +37,25 @@ class Upkeep:
             self._rebuild()
             self._rescue()
             self._send()
-        except (RedisError, OperationalError, OSError) as error:
+        except (RedisError, OperationalError, OSError, GlassboxError) as error:
             log.warning("upkeep: %s", error)
 
     def collect(self) -> None:
-        """Remove the records and files of jobs that ended long ago; never a version."""
+        """Remove the records and files of jobs that ended long ago, by Redis's clock; never a version."""
         try:
-            oldest = time.time() * 1000 - self._retention_ms
+            oldest = self._jobs.now() - self._retention_ms
             for state in TERMINAL:
                 for job in self._jobs.newest_first(state):
                     if job.finished_at is not None and job.finished_at < oldest:
-                        self._jobs.delete(job.id)
-                        self._files.remove(job.id)
-                        log.info("job %s: collected, it ended long ago", job.id)
+                        self._collect(job)
         except (RedisError, OSError) as error:
             log.warning("upkeep: %s", error)
+
+    def _collect(self, job: Job) -> None:
+        with suppress(NotFound, Conflict):  # another host was quicker, or somebody tries it again
+            self._jobs.delete(job.id)
+            self._files.remove(job.id)
+            log.info("job %s: collected, it ended long ago", job.id)
 
     def _rebuild(self) -> None:
         if self._jobs.needs_rebuilding():

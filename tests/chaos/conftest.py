@@ -1,0 +1,39 @@
+"""The stack that the rows of the fault matrix share, and what an uninterrupted training gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from shared.settings import limit_blas_threads
+from tests.chaos.stack import QUICK, WORKERS, Stack
+from tests.chaos.work import SHORT, Expected, submit
+from tests.support.processes import Process
+
+limit_blas_threads(1)  # as the stack's workers: the number of threads is part of what gives the same bits
+
+
+@pytest.fixture(scope="module")
+def shared_stack() -> Iterator[Stack]:
+    """One stack for all rows of a module, with a model `base` to classify with."""
+    with TemporaryDirectory(prefix="glassbox-chaos-") as folder, Stack(Path(folder), QUICK) as stack:
+        stack.until_over(submit(stack.http, epochs=SHORT, model="base"))
+        yield stack
+
+
+@pytest.fixture
+def stack(shared_stack: Stack) -> Stack:
+    """The shared stack, with every part alive again, whatever the row before did to it."""
+    for part in ("redis", "api", *WORKERS):
+        if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
+            shared_stack.start(part)
+    return shared_stack
+
+
+@pytest.fixture(scope="module")
+def expected(shared_stack: Stack) -> Expected:
+    """The digests of uninterrupted trainings."""
+    return Expected(shared_stack.volume.root)

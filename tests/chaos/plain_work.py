@@ -1,0 +1,40 @@
+"""What the baseline's tasks do: as much as Glassbox's steps, but for leases, checkpoints and publications."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from shared.datasets import DatasetStore
+from shared.images.archive import Archive
+from shared.images.decoding import decode_into
+from shared.network import Network, Training, preset
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.chaos.work import TINY
+
+
+def train(volume: str, epochs: int, seed: int) -> None:
+    """Train to the end, and write the weights."""
+    manifest, arrays = DatasetStore(Volume(Path(volume))).load("digits")
+    network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY, epochs=epochs, seed=seed))
+    training = Training(network, arrays.x_train, arrays.y_train)
+    for _ in training:
+        pass
+    with tempfile.TemporaryFile() as file:
+        np.savez(file, allow_pickle=False, **training.parameters)
+
+
+def classify(volume: str, path: str) -> None:
+    """Decode every image of the archive, and run a network over them."""
+    manifest = DatasetStore(Volume(Path(volume))).get("digits")
+    network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY))
+    parameters = network.initialize(np.random.default_rng(0))
+    with Archive(Path(path), Settings()) as archive:
+        entries = archive.plan().entries
+        pixels = np.empty((len(entries), 8, 8), np.uint8)
+        for number, entry in enumerate(entries):
+            decode_into(pixels[number], archive.read(entry), 1000)
+    network.probabilities(parameters, pixels)

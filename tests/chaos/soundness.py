@@ -1,0 +1,75 @@
+"""What must hold after every fault: each accepted job is over, none is lost, each has done its work exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+from shared.errors import Damaged
+from shared.jobs import Job, Kind, State
+from shared.registry import ModelVersion
+from tests.chaos.stack import Stack
+
+GOOD = {State.SUCCEEDED, State.COMPLETED_WITH_ERRORS}
+
+
+def assert_sound(stack: Stack, accepted: Iterable[str], within: float = 60.0) -> list[Job]:
+    """Wait until every accepted job is over; fail where one is lost, done twice, or not what it should be."""
+    ids = list(accepted)
+    jobs = [stack.until_over(job_id, within) for job_id in ids]
+    assert versions_twice(published(stack)) == []
+    assert damaged(stack) == []
+    by_job = {version.job: version for version in published(stack)}
+    for job in jobs:
+        if job.kind is Kind.TRAINING:
+            assert_published_if_succeeded(job, by_job)
+        elif job.state in GOOD:
+            assert_each_file_has_one_row(stack, job)
+    return jobs
+
+
+def published(stack: Stack) -> list[ModelVersion]:
+    """Every published version of every model."""
+    return [version for model in stack.registry.models() for version in stack.registry.versions(model)]
+
+
+def versions_twice(versions: Iterable[ModelVersion]) -> list[str]:
+    """The jobs that have published twice, and the versions that two jobs share: none, if all is well."""
+    versions = list(versions)
+    jobs = Counter(version.job for version in versions)
+    numbers = Counter(f"{version.model}@{version.version}" for version in versions)
+    return [name for counts in (jobs, numbers) for name, count in counts.items() if count > 1]
+
+
+def damaged(stack: Stack) -> list[str]:
+    """The versions whose weights are not what their manifest says: none, if all is well."""
+    found = []
+    for version in published(stack):
+        try:
+            stack.registry.weights_path(version)
+        except Damaged as error:
+            found.append(str(error))
+    return found
+
+
+def assert_published_if_succeeded(job: Job, by_job: dict[str, ModelVersion]) -> None:
+    """A training that succeeded has its one version, and any other none."""
+    version = by_job.get(job.id)
+    assert (version is not None) == (job.state is State.SUCCEEDED), f"job {job.id} is {job.state}, published {version}"
+    if version is not None:
+        assert job.result is not None
+        assert (job.result["version"], job.result["weights_sha256"]) == (version.version, version.weights.sha256)
+
+
+def assert_each_file_has_one_row(stack: Stack, job: Job) -> None:
+    """A batch has a row or an error for each of its files, once, and its result counts them."""
+    paths = batch_paths(stack, job.id)
+    assert job.result is not None
+    assert len(paths) == len(set(paths)) == job.result["total"] == job.progress.done == job.progress.total
+
+
+def batch_paths(stack: Stack, job_id: str) -> list[str]:
+    """The paths of a batch's rows and errors, from its finished shards."""
+    shards = sorted((stack.volume.job(job_id) / "shards").glob("[0-9]*.jsonl"))
+    return [json.loads(line)["path"] for shard in shards for line in shard.read_bytes().splitlines()]

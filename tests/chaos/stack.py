@@ -1,0 +1,193 @@
+"""A whole stack of real processes, each of which can be killed, frozen and started again: Redis, API, two workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from redis import Redis, RedisError
+
+from shared.broker import QUEUES, Outbox, celery_app, connect
+from shared.jobs import Job, JobStore, Kind, State, keys
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.network import free_port
+from tests.support.processes import Process
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import eventually
+
+GUNICORN = ("-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()")
+WORKERS = ("training", "inference")
+START_SECONDS = 60.0
+
+QUICK = {  # what takes half a minute in production takes seconds here
+    "LEASE_SECONDS": "3",
+    "HEARTBEAT_SECONDS": "0.5",
+    "UPKEEP_SECONDS": "0.5",
+    "RESEND_SECONDS": "2",
+    "BLAS_THREADS": "1",
+    "WORKER_PROCESSES": "1",
+    "API_PROCESSES": "1",
+}
+
+
+class Stack:
+    """The processes, and a view of what they keep. Use it in a `with` block, which ends them all."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], workers: tuple[str, ...] = WORKERS) -> None:
+        self.folder = folder
+        port = free_port()
+        self.redis_folder = folder / "redis"
+        self.redis_folder.mkdir()
+        self.environment = {f"GLASSBOX_{name}": value for name, value in settings.items()} | {
+            "GLASSBOX_VOLUME": str(folder / "volume"),
+            "GLASSBOX_PORT": str(port),
+            "GLASSBOX_REDIS_URL": f"unix://{self.redis_folder}/redis.sock?db=0",
+        }
+        options = {name.removeprefix("GLASSBOX_").lower(): value for name, value in self.environment.items()}
+        self.settings = Settings.model_validate(options)
+        self.volume = Volume(self.settings.volume)
+        self.registry = Registry(self.volume)
+        self.redis: Redis = connect(self.settings)
+        self.jobs = JobStore(self.redis, self.settings.lease_seconds)
+        self.app = celery_app(self.settings)
+        self.outbox = Outbox(self.app, self.redis)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0)
+        self._workers = workers
+        self.parts: dict[str, Process] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            for part in ("redis", "api", *self._workers):
+                self.start(part)
+            eventually(self._ready, within=START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, part: str) -> Process:
+        """Start a part, or start it again; a worker may have a suffix: `training-2`."""
+        if part == "redis":
+            self.parts[part] = RedisServer(self.redis_folder)
+            return self.parts[part]
+        command = GUNICORN if part == "api" else ("-m", "worker", part.split("-", maxsplit=1)[0])
+        return self.run(part, *command)
+
+    def run(self, part: str, *arguments: str) -> Process:
+        """Start a Python program of the test's own as a part of the stack."""
+        self.parts[part] = Process(part, [sys.executable, *arguments], self.folder, self.environment)
+        return self.parts[part]
+
+    def end(self, part: str) -> None:
+        """End a part in an orderly way."""
+        self.parts.pop(part).stop()
+
+    def stop(self) -> None:
+        """End every part, Redis last."""
+        for part in reversed(list(self.parts)):
+            self.end(part)
+        self.http.close()
+        self.app.close()
+        self.redis.close()
+
+    def kill(self, part: str) -> None:
+        """Kill a part outright, with all that it started, as a host's death would."""
+        self.parts[part].kill()
+
+    def children(self, part: str) -> list[int]:
+        """The processes of a worker's pool."""
+        pid = self.parts[part].pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def kill_child(self, part: str) -> None:
+        """Kill the one process of a worker's pool, as the kernel does where memory runs out."""
+        (child,) = eventually(lambda: self.children(part))
+        os.kill(child, signal.SIGKILL)
+
+    def at_work(self, job_id: str) -> int:
+        """The pool process that works on a running job."""
+        owner = self.jobs.get(job_id).owner
+        assert owner is not None
+        return int(owner.split(":")[1])
+
+    @contextmanager
+    def frozen(self, pid: int) -> Iterator[None]:
+        """Stop a process where it is, and let it go on after the block."""
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def also(self, part: str) -> Iterator[None]:
+        """One more worker for a while."""
+        self.start(part)
+        try:
+            yield
+        finally:
+            self.end(part)
+
+    def waiting(self, kind: Kind) -> int:
+        """How many messages wait in the queue of this kind."""
+        return int(self.redis.llen(self.queue(kind)))
+
+    def queue(self, kind: Kind) -> str:
+        """The queue's key in Redis."""
+        return f"{keys.PREFIX}broker:{QUEUES[kind]}"
+
+    def job(self, job_id: str) -> Job:
+        """The job's record; waits for a Redis that is just away."""
+        for _ in range(200):
+            try:
+                return self.jobs.get(job_id)
+            except RedisError:
+                time.sleep(0.05)
+        return self.jobs.get(job_id)
+
+    def until(self, job_id: str, *states: State, within: float = 40.0) -> Job:
+        """Wait until the job is in one of the states."""
+        eventually(lambda: self.job(job_id).state in states, within)
+        return self.job(job_id)
+
+    def until_over(self, job_id: str, within: float = 60.0) -> Job:
+        """Wait until the job is over."""
+        return self.until(job_id, *(state for state in State if state.is_terminal), within=within)
+
+    def until_done(self, job_id: str, epochs: int = 1, within: float = 40.0) -> Job:
+        """Wait until so many epochs of the job are done, and it still runs."""
+        eventually(lambda: self.job(job_id).progress.done >= epochs, within)
+        job = self.job(job_id)
+        assert job.state is State.RUNNING, f"the job was too quick for this test: it is {job.state}"
+        return job
+
+    def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
+        """What the job's log tells, from the first event on."""
+        return [(event.type, event.data) for event in self.jobs.events(job_id, limit=10_000)]
+
+    def _ready(self) -> bool:
+        for part in self.parts.values():
+            part.assert_alive()
+        try:
+            answer = self.http.get("/readyz").json()
+        except httpx.TransportError:
+            return False
+        online = Counter(worker.split("-")[0] for worker in self._workers)
+        return all(answer["workers"][queue] >= count for queue, count in online.items())

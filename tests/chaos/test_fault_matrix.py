@@ -1,0 +1,247 @@
+"""The fault matrix, on real processes: whatever dies, every accepted job ends, once, with the same bits."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import time
+from functools import partial
+
+import httpx
+import pytest
+
+from shared.jobs import Kind, State
+from shared.registry import ModelVersion
+from tests.chaos.soundness import assert_sound, published
+from tests.chaos.stack import Stack
+from tests.chaos.work import LONG, SHORT, Expected, archive_of, submit, submit_batch
+from tests.support.files import files_below
+from tests.support.waiting import eventually
+
+RESCUE_SECONDS = 15.0  # a lease of 3 s, and upkeep every 0.5 s, on a busy machine
+
+
+class TestWorkersDie:
+    def test_a_message_that_died_with_its_worker_between_pop_and_claim_is_sent_again(self, stack: Stack) -> None:
+        os.kill(stack.parts["training"].pid, signal.SIGSTOP)
+        job_id = submit(stack.http, epochs=SHORT)
+        stack.redis.delete(stack.queue(Kind.TRAINING))  # unless Redis has handed it to the frozen worker already
+
+        stack.kill("training")
+        stack.start("training")
+
+        stack.until(job_id, State.SUCCEEDED, within=RESCUE_SECONDS)
+        assert_sound(stack, [job_id])
+
+    def test_a_training_whose_process_is_killed_goes_on_from_its_checkpoint_to_the_same_bits(
+        self, stack: Stack, expected: Expected
+    ) -> None:
+        job_id = submit(stack.http, seed=1)
+        done = stack.until_done(job_id, epochs=20).progress.done
+
+        stack.kill_child("training")
+
+        (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert job.result["weights_sha256"] == expected.weights_sha256(seed=1)
+        assert (job.attempt, job.crashes) == (2, 1)
+        (resumed,) = [data for kind, data in stack.events(job_id) if kind == "resumed"]
+        assert resumed["epochs"] >= done - 1
+
+    def test_a_worker_told_to_stop_gives_its_training_back_and_another_ends_it_with_the_same_bits(
+        self, stack: Stack, expected: Expected
+    ) -> None:
+        job_id = submit(stack.http, seed=2)
+        stack.until_done(job_id, epochs=20)
+
+        stack.end("training")
+
+        given_back = stack.job(job_id)
+        assert (given_back.state, given_back.attempt, given_back.crashes) == (State.QUEUED, 1, 0)
+        assert ("state", {"state": "queued", "attempt": 1, "released": True}) in stack.events(job_id)
+        stack.start("training")
+        (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert (job.result["weights_sha256"], job.crashes) == (expected.weights_sha256(seed=2), 0)
+
+    def test_a_process_that_wakes_after_its_lease_was_taken_writes_nothing(
+        self, stack: Stack, expected: Expected
+    ) -> None:
+        job_id = submit(stack.http, seed=3)
+        stack.until_done(job_id, epochs=10)
+        with stack.also("training-2"):
+            with stack.frozen(stack.at_work(job_id)):
+                eventually(lambda: stack.job(job_id).attempt == 2, within=RESCUE_SECONDS)
+            eventually(lambda: "the lease of attempt 1 was lost" in stack.parts["training"].log())
+            (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert (job.result["weights_sha256"], job.attempt) == (expected.weights_sha256(seed=3), 2)
+
+    def test_a_batch_that_takes_its_worker_down_each_time_is_poison_and_other_jobs_proceed(self, stack: Stack) -> None:
+        job_id = submit_batch(stack.http, archive_of(9_000), "base")
+        others = [submit_batch(stack.http, archive_of(10), "base"), submit(stack.http, epochs=SHORT)]
+        for attempt in (1, 2, 3):
+            eventually(partial(works_on, stack, job_id, attempt), within=RESCUE_SECONDS)
+            os.kill(stack.at_work(job_id), signal.SIGKILL)
+
+        poison, *others_ended = assert_sound(stack, [job_id, *others])
+
+        assert poison.state is State.FAILED
+        assert poison.error is not None
+        assert (poison.error["code"], poison.crashes) == ("poison", 3)
+        assert {job.state for job in others_ended} == {State.SUCCEEDED}
+
+
+class TestRedisDies:
+    def test_redis_killed_under_load_loses_nothing_and_the_workers_consume_again_within_10_s(
+        self, stack: Stack
+    ) -> None:
+        before = [submit(stack.http, epochs=SHORT, seed=seed) for seed in range(5)]
+        before += [submit_batch(stack.http, archive_of(50), "base") for _ in range(5)]
+
+        stack.kill("redis")
+        stack.start("redis")
+
+        after = submit(stack.http, epochs=SHORT)
+        stack.until(after, State.RUNNING, State.SUCCEEDED, within=10.0)
+        jobs = assert_sound(stack, [*before, after])
+        assert {job.state for job in jobs} == {State.SUCCEEDED}
+
+    @pytest.mark.parametrize("how", ["flushed", "restarted empty"])
+    def test_records_that_redis_lost_are_rebuilt_from_the_volume_with_the_same_versions(
+        self, stack: Stack, expected: Expected, how: str
+    ) -> None:
+        ended = [submit(stack.http, epochs=SHORT, seed=seed) for seed in range(2)]
+        assert_sound(stack, ended)
+        before = {version.job: version for version in published(stack)}
+        going_on = [submit(stack.http, seed=4), submit(stack.http, epochs=SHORT)]
+        stack.until_done(going_on[0], epochs=10)
+
+        if how == "flushed":
+            stack.redis.flushall()
+        else:
+            stack.kill("redis")
+            shutil.rmtree(stack.redis_folder / "appendonlydir")
+            stack.start("redis")
+
+        eventually(lambda: {job.id for job in stack.jobs.newest_first()} >= {*before, *going_on})
+        jobs = assert_sound(stack, [*before, *going_on])
+        assert {job.state for job in jobs} == {State.SUCCEEDED}
+        assert {job: version for job, version in versions_by_job(stack).items() if job in before} == before
+        assert versions_by_job(stack)[going_on[0]].weights.sha256 == expected.weights_sha256(seed=4)
+
+    def test_while_redis_is_silent_the_api_says_so_within_3_s_and_all_recovers_by_itself(self, stack: Stack) -> None:
+        job_id = submit(stack.http)
+        stack.until_done(job_id)
+        with stack.frozen(stack.parts["redis"].pid):
+            for method, path in (
+                ("GET", "/v1/jobs"),
+                ("POST", "/v1/training-jobs"),
+                ("POST", f"/v1/jobs/{job_id}/cancel"),
+            ):
+                started = time.monotonic()
+                body = {"model": "digits", "dataset": "digits", "epochs": 1} if method == "POST" else None
+                answer = stack.http.request(method, path, json=body)
+                assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+                assert time.monotonic() - started < 3.0
+            assert stack.http.get("/healthz").status_code == 200
+
+        assert_sound(stack, [job_id, submit(stack.http, epochs=SHORT)])
+
+
+class TestMessages:
+    def test_the_same_message_ten_times_in_any_state_is_one_run(self, stack: Stack) -> None:
+        job_id = submit(stack.http, epochs=40)
+        for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
+            stack.until(job_id, *([state] if state is not State.QUEUED else State))
+            for _ in range(10):
+                stack.outbox.send(Kind.TRAINING, job_id)
+        eventually(lambda: stack.waiting(Kind.TRAINING) == 0)
+
+        (job,) = assert_sound(stack, [job_id, submit(stack.http, epochs=1)])[:1]
+
+        assert job.attempt == 1
+        states = [data["state"] for kind, data in stack.events(job_id) if kind == "state"]
+        assert states == ["queued", "running", "succeeded"]
+
+
+class TestCancelling:
+    def test_a_running_and_a_queued_job_are_cancelled_within_15_s_and_publish_nothing(self, stack: Stack) -> None:
+        running, queued = submit(stack.http, epochs=10 * LONG), submit(stack.http)
+        stack.until_done(running)
+
+        for job_id in (queued, running):
+            assert stack.http.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
+
+        assert stack.job(queued).state is State.CANCELLED
+        stack.until(running, State.CANCELLED, within=15.0)
+        assert_sound(stack, [running, queued])
+
+    def test_a_job_whose_worker_died_after_the_wish_is_cancelled_when_its_lease_ends(self, stack: Stack) -> None:
+        job_id = submit(stack.http, epochs=10 * LONG)
+        stack.until_done(job_id)
+        with stack.frozen(stack.at_work(job_id)):
+            assert stack.http.post(f"/v1/jobs/{job_id}/cancel").json()["state"] == "cancelling"
+            stack.until(job_id, State.CANCELLED, within=RESCUE_SECONDS)
+        assert_sound(stack, [job_id])
+
+
+class TestClocks:
+    def test_worker_hosts_whose_clocks_are_an_hour_off_lose_no_lease_and_take_none(self, stack: Stack) -> None:
+        stack.end("training")
+        job_id = submit(stack.http, epochs=2 * LONG)
+        stack.run("training-fast", "-m", "tests.chaos.wrong_clock", "3600", "training")
+        stack.until_done(job_id)
+        stack.run("training-slow", "-m", "tests.chaos.wrong_clock", "-3600", "training")
+        try:
+            (job,) = assert_sound(stack, [job_id])
+        finally:
+            stack.end("training-fast")
+            stack.end("training-slow")
+        assert (job.state, job.attempt, job.crashes) == (State.SUCCEEDED, 1, 0)
+        assert abs(job.created_at / 1000 - time.time()) < 600
+
+
+class TestUploads:
+    def test_a_client_that_dies_mid_upload_gets_400_and_leaves_no_job_and_no_file(self, stack: Stack) -> None:
+        before = {job.id for job in stack.jobs.newest_first()}
+        head = "POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: glassbox\r\nContent-Length: 100000\r\n\r\n"
+        with socket.create_connection((stack.settings.bind, stack.settings.port), timeout=10) as connection:
+            connection.sendall(head.encode() + archive_of(10)[:1000])
+            eventually(lambda: files_below(stack.volume.incoming))
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.recv(4096)
+
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        eventually(lambda: files_below(stack.volume.incoming) == [])
+        assert {job.id for job in stack.jobs.newest_first()} == before
+
+    def test_an_api_that_is_killed_mid_upload_has_accepted_nothing(self, stack: Stack) -> None:
+        before = {job.id for job in stack.jobs.newest_first()}
+        with socket.create_connection((stack.settings.bind, stack.settings.port), timeout=10) as connection:
+            connection.sendall(b"POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nPK")
+            eventually(lambda: files_below(stack.volume.incoming))
+            stack.kill("api")
+        stack.start("api")
+        eventually(lambda: answers(stack.http))
+
+        assert {job.id for job in stack.jobs.newest_first()} == before
+
+
+def works_on(stack: Stack, job_id: str, attempt: int) -> bool:
+    job = stack.job(job_id)
+    return job.attempt == attempt and job.owner is not None
+
+
+def versions_by_job(stack: Stack) -> dict[str, ModelVersion]:
+    return {version.job: version for version in published(stack)}
+
+
+def answers(http: httpx.Client) -> bool:
+    try:
+        return http.get("/healthz").is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,118 @@
+"""The fault matrix's rows about publishing: killed at each step, paused at the worst ones, cancelled in between."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shared.job_files import rebuild
+from shared.jobs import Job, State
+from shared.registry import ModelVersion
+from shared.settings import Settings
+from tests.chaos.zombie import Zombie
+from tests.support.bench import AtConfirm, WorkBench
+from tests.support.files import files_below
+from tests.support.forks import dies_before_change
+
+
+@pytest.fixture
+def bench(settings: Settings) -> WorkBench:
+    return WorkBench(settings)
+
+
+def test_a_worker_killed_before_any_of_its_changes_to_the_volume_leaves_a_job_that_ends_with_one_version(
+    settings: Settings, tmp_path: Path
+) -> None:
+    for change in count(1):
+        bench = WorkBench(settings.model_copy(update={"volume": tmp_path / str(change)}))
+        job = bench.a_training(epochs=1)
+        died = dies_before_change(change, partial(attempt, bench.settings, job))
+        assert len(published(bench)) <= 1
+        assert_whole(bench)
+        if not died:
+            break
+
+        bench.let_leases_expire()
+        ended = bench.run(job, bench.training())
+
+        assert ended.state is State.SUCCEEDED
+        assert [version.job for version in published(bench)] == [job.id]
+        assert_whole(bench)
+        (version,) = published(bench)
+        bench.redis.flushdb()
+        rebuild(bench.jobs, bench.files)
+        assert bench.run(job, bench.training()).result == ended.result
+        assert published(bench) == [version]
+    assert change > 20
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_worker_that_sleeps_through_its_lease_while_it_publishes_leaves_one_version(
+    bench: WorkBench, moment: str
+) -> None:
+    job = bench.a_training()
+    zombie = Zombie(partial(attempt, bench.settings, job, sleeps=moment))
+    bench.let_leases_expire()
+    ended = bench.run(job, bench.training(), owner="another")
+    before = (ended, published(bench), list(bench.files))
+
+    zombie.wake()
+
+    assert (bench.jobs.get(job.id), published(bench), list(bench.files)) == before
+    assert (ended.state, ended.attempt) == (State.SUCCEEDED, 2)
+    assert [version.job for version in published(bench)] == [job.id]
+    assert_whole(bench)
+    assert [name for name in files_below(bench.volume.models) if name.endswith("weights.npz")] == [
+        f"toy/{published(bench)[0].version}/weights.npz"
+    ]
+
+
+def test_a_worker_that_sleeps_before_it_commits_and_wakes_first_is_the_one_that_published(bench: WorkBench) -> None:
+    job = bench.a_training()
+    zombie = Zombie(partial(attempt, bench.settings, job, sleeps="after"))
+    bench.let_leases_expire()
+    zombie.wake()
+    (version,) = published(bench)
+
+    ended = bench.run(job, bench.training(), owner="another")
+
+    assert published(bench) == [version]
+    assert ended.result is not None
+    assert (ended.state, ended.result["version"]) == (State.SUCCEEDED, version.version)
+
+
+def test_a_job_cancelled_before_its_publication_is_confirmed_publishes_nothing(bench: WorkBench) -> None:
+    job = bench.a_training()
+
+    ended = bench.run(job, bench.training(AtConfirm(bench.volume, before=lambda: bench.jobs.cancel(job.id))))
+
+    assert ended.state is State.CANCELLED
+    assert bench.registry.models() == []
+
+
+def test_a_job_cancelled_after_its_publication_is_confirmed_has_succeeded_already(bench: WorkBench) -> None:
+    job = bench.a_training()
+
+    ended = bench.run(job, bench.training(AtConfirm(bench.volume, after=lambda: bench.jobs.cancel(job.id))))
+
+    assert ended.state is State.SUCCEEDED
+    assert [version.job for version in published(bench)] == [job.id]
+
+
+def attempt(settings: Settings, job: Job, sleeps: str = "") -> None:
+    """One attempt at the job, in a process of its own, that may fall asleep before or after it confirms."""
+    bench = WorkBench(settings)
+    registry = AtConfirm(bench.volume, **{sleeps: Zombie.sleep} if sleeps else {})
+    bench.run(job, bench.training(registry), owner="a worker that dies")
+
+
+def published(bench: WorkBench) -> list[ModelVersion]:
+    return bench.registry.versions("toy") if bench.registry.models() else []
+
+
+def assert_whole(bench: WorkBench) -> None:
+    for version in published(bench):
+        bench.registry.weights_path(version)

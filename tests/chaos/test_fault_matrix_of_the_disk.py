@@ -1,0 +1,160 @@
+"""The fault matrix's rows about the disk: no space left, and bits that flip."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from api import create_app
+from shared.durable import TEMPORARY
+from shared.jobs import State
+from shared.settings import Settings
+from tests.chaos.work import archive_of
+from tests.support.bench import AtConfirm, WorkBench
+from tests.support.files import files_below
+from tests.support.models import publish
+from tests.support.problems import assert_problem
+
+SMALL = 2 * 1024 * 1024
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with little space."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system to fill")
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL},mode=700", "glassbox-test", str(place)]
+    if (run := subprocess.run(mount, capture_output=True, text=True, check=False)).returncode:
+        pytest.skip(f"no small file system can be mounted here: {run.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def bench(settings: Settings, small_disk: Path) -> WorkBench:
+    return WorkBench(settings.model_copy(update={"volume": small_disk / "volume"}))
+
+
+def fill(disk: Path) -> Path:
+    """Use up all the space; the file that does is to be removed to have it back."""
+    ballast = disk / "ballast"
+    with ballast.open("ab", buffering=0) as file, suppress(OSError):
+        for size in (64 * 1024, 1):
+            while file.write(b"\0" * size):
+                pass
+    return ballast
+
+
+class TestFull:
+    def test_an_upload_gets_507_and_leaves_nothing(self, bench: WorkBench, small_disk: Path) -> None:
+        publish(bench.registry, "base")
+        before = files_below(small_disk)
+        client = create_app(bench.settings).test_client()
+        archive = archive_of(100)
+        while len(archive) <= SMALL:
+            archive += archive
+
+        response = client.post("/v1/batch-jobs?model=base", data=io.BytesIO(archive), content_type="application/zip")
+
+        assert_problem(response, 507, "storage_full")
+        assert files_below(small_disk) == before
+        assert list(bench.jobs.newest_first()) == []
+
+    def test_a_training_that_cannot_be_written_down_gets_507_and_is_no_job(
+        self, bench: WorkBench, small_disk: Path
+    ) -> None:
+        client = create_app(bench.settings).test_client()
+        request = {"model": "toy", "dataset": bench.dataset().id, "epochs": 1}
+        fill(small_disk)
+
+        assert_problem(client.post("/v1/training-jobs", json=request), 507, "storage_full")
+
+        assert list(bench.jobs.newest_first()) == []
+        assert files_below(bench.volume.jobs) == []
+
+    def test_a_checkpoint_that_finds_no_space_is_tried_again_later_and_the_one_before_it_is_kept(
+        self, bench: WorkBench, small_disk: Path
+    ) -> None:
+        job = bench.a_training(epochs=4)
+        bench.drain._told.set()
+        bench.run(job, bench.training())
+        bench.drain._told.clear()
+        kept = files_below(bench.volume.checkpoints(job.id))
+        ballast = fill(small_disk)
+
+        backing_off = bench.run(job, bench.training())
+
+        assert (backing_off.state, backing_off.failures, backing_off.crashes) == (State.QUEUED, 0, 0)
+        assert files_below(bench.volume.checkpoints(job.id)) == kept
+        ballast.unlink()
+        assert bench.run(job, bench.training()).state is State.SUCCEEDED
+
+    @pytest.mark.parametrize("moment", ["before", "after"])
+    def test_a_publication_that_finds_no_space_is_tried_again_later_and_shows_nothing(
+        self, bench: WorkBench, small_disk: Path, moment: str
+    ) -> None:
+        job = bench.a_training(epochs=1)
+        registry = AtConfirm(bench.volume, **{moment: lambda: fill(small_disk)})
+
+        backing_off = bench.run(job, bench.training(registry))
+
+        assert (backing_off.state, backing_off.failures, backing_off.crashes) == (State.QUEUED, 0, 0)
+        assert bench.registry.models() == []
+        assert not [name for name in files_below(bench.volume.root) if TEMPORARY in name]
+        assert not [name for name in files_below(bench.volume.models) if name.endswith(".npz")]
+        (small_disk / "ballast").unlink()
+        assert bench.run(job, bench.training()).state is State.SUCCEEDED
+        assert [version.job for version in bench.registry.versions("toy")] == [job.id]
+
+
+class TestFlippedBits:
+    @pytest.fixture
+    def bench(self, settings: Settings) -> WorkBench:
+        return WorkBench(settings)
+
+    def test_a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before_it_and_the_log_says_so(
+        self, bench: WorkBench
+    ) -> None:
+        undisturbed = bench.a_training(epochs=5)
+        weights = bench.run(undisturbed, bench.training()).result
+        job = bench.a_training(epochs=5)
+        loses_its_lease = AtConfirm(bench.volume, before=bench.let_leases_expire)
+        assert bench.run(job, bench.training(loses_its_lease)).state is State.QUEUED
+        older, newest = files_below(bench.volume.checkpoints(job.id))
+        flip_a_bit(bench.volume.checkpoints(job.id) / newest)
+
+        ended = bench.run(job, bench.training())
+
+        assert weights is not None
+        assert ended.result is not None
+        assert ended.result["weights_sha256"] == weights["weights_sha256"]
+        told = [(event.type, event.data) for event in bench.jobs.events(job.id)]
+        assert ("checkpoint_damaged", {"passed_over": [newest]}) in told
+        assert ("resumed", {"epochs": 4}) in told
+        assert older < newest
+
+    def test_a_model_with_a_flipped_bit_is_refused_and_listed_as_damaged(self, bench: WorkBench) -> None:
+        version = publish(bench.registry)
+        client = create_app(bench.settings).test_client()
+        assert client.get("/v1/models/toy/versions").get_json()["items"][0]["damaged"] is False
+
+        flip_a_bit(bench.volume.version("toy", version.version) / "weights.npz")
+
+        assert_problem(client.get("/v1/models/toy/versions/1/weights"), 500, "version_damaged")
+        assert client.get("/v1/models/toy/versions").get_json()["items"][0]["damaged"] is True
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)

@@ -1,0 +1,21 @@
+"""`python -m tests.chaos.wrong_clock SECONDS training|inference`: a worker on a host whose clock is that far off."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from worker.__main__ import main
+
+right_time, right_time_ns = time.time, time.time_ns
+
+
+def put_off(seconds: int) -> None:
+    """Let this process's wall clock be wrong; the monotonic clock is what it is."""
+    time.time = lambda: right_time() + seconds
+    time.time_ns = lambda: right_time_ns() + seconds * 1_000_000_000
+
+
+if __name__ == "__main__":
+    put_off(int(sys.argv[1]))
+    main(sys.argv[2])

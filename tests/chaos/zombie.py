@@ -1,0 +1,43 @@
+"""A forked process that stops itself at a moment of its choice and goes on, unaware, when others have gone further."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+
+
+class Zombie:
+    """Runs `work` in a fork. `work` calls `sleep`, which is a SIGSTOP; `wake` lets it go on to its end."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
+            self._pid = os.fork()
+        if not self._pid:
+            _run(work)
+        _, status = os.waitpid(self._pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), f"the process ended ({status}) before it slept; what it printed has more"
+
+    @staticmethod
+    def sleep() -> None:
+        """Stop this process, with all its threads, where it is."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let it go on, and wait for its end."""
+        os.kill(self._pid, signal.SIGCONT)
+        _, status = os.waitpid(self._pid, 0)
+        assert status == 0, f"the process failed ({status}); what it printed has more"
+
+
+def _run(work: Callable[[], object]) -> None:
+    try:
+        work()
+    except BaseException:  # nothing of pytest may run in the fork
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)

@@ -1,0 +1,116 @@
+"""A worker's parts in the process of the test: jobs are run by the real runner, with real or made-up steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, cast
+
+from redis import Redis
+
+from shared.broker import Outbox, celery_app, connect
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.content import Content, Split
+from shared.job_files import JobFiles
+from shared.jobs import Job, JobStore, Kind, Progress, keys
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.specifications import TrainingSpecification
+from shared.volume import Volume
+from tests.support.jobs import a_training
+from tests.support.models import CLASSES, SIDE, tiny_configuration
+from tests.support.npz import easy_arrays
+from worker.drain import Drain
+from worker.runner import Runner, Step
+from worker.training import TrainingStep
+
+ARRAYS = easy_arrays(train=300, test=60)
+
+
+@dataclass(frozen=True)
+class WorkBench:
+    """Runs jobs on the Redis and the volume of `settings`. One for each process: connections are not shared."""
+
+    settings: Settings
+    drain: Drain = field(default_factory=Drain)
+
+    @cached_property
+    def redis(self) -> Redis:
+        return connect(self.settings)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        return JobStore(
+            self.redis, self.settings.lease_seconds, self.settings.resend_seconds, self.settings.max_crashes
+        )
+
+    @property
+    def volume(self) -> Volume:
+        return Volume(self.settings.volume)
+
+    @property
+    def files(self) -> JobFiles:
+        return JobFiles(self.volume)
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.volume)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(celery_app(self.settings), self.redis)
+
+    def runner(self, steps: Mapping[Kind, Step], owner: str = "bench") -> Runner:
+        return Runner(self.jobs, self.files, self.outbox, steps, self.settings, self.drain, owner)
+
+    def write_down(self, job: Job) -> Job:
+        """Submit a job as the API does, but for its message."""
+        self.files.begin(job)
+        self.jobs.create(job)
+        return job
+
+    def run(self, job: Job, step: Step, owner: str = "bench") -> Job:
+        """Run a job that is written down, once, and give it as it stands then."""
+        self.runner({job.kind: step}, owner).run(job.id)
+        return self.jobs.get(job.id)
+
+    def training(self, registry: Registry | None = None) -> TrainingStep:
+        """The real step, perhaps with a registry of the test's own."""
+        return TrainingStep(self.volume, DatasetStore(self.volume), registry or self.registry, self.settings)
+
+    def dataset(self) -> Manifest:
+        """A small data set on the volume."""
+        train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
+        return DatasetStore(self.volume).add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")[0]
+
+    def a_training(self, model: str = "toy", **overrides: Any) -> Job:
+        """A training on that data set, written down."""
+        configuration = tiny_configuration(**overrides)
+        dataset = self.dataset().id
+        specification = TrainingSpecification(model=model, dataset=dataset, configuration=configuration.to_dict())
+        progress = Progress(total=configuration.epochs, unit="epochs")
+        return self.write_down(a_training(model=model, specification=specification.model_dump(), progress=progress))
+
+    def let_leases_expire(self) -> list[Job]:
+        """Rescue every claimed job, as if its lease had ended."""
+        for job_id in cast("list[str]", self.redis.zrange(keys.LEASES, 0, -1)):
+            self.redis.zadd(keys.LEASES, {job_id: 0})
+        return self.jobs.rescue_expired()
+
+
+class AtConfirm(Registry):
+    """A registry that does something right before or right after a publication is confirmed."""
+
+    def __init__(self, volume: Volume, before: Callable[[], Any] | None = None, after: Callable[[], Any] | None = None):
+        super().__init__(volume)
+        self._before = before or (lambda: None)
+        self._after = after or (lambda: None)
+
+    def publish(self, draft: Any, parameters: Any, scratch: Any, confirm: Callable[[], None] = lambda: None) -> Any:
+        def watched() -> None:
+            self._before()
+            confirm()
+            self._after()
+
+        return super().publish(draft, parameters, scratch, watched)

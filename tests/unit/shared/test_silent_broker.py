@@ -1,0 +1,29 @@
+"""A Redis that is there and says nothing: who sends a message is told soon, and does not wait with it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from kombu.exceptions import OperationalError
+
+from shared.broker import Outbox, celery_app, connect
+from shared.jobs import Kind
+from shared.settings import Settings
+from tests.support.redis_server import RedisServer
+
+
+def test_a_message_to_a_silent_redis_is_refused_within_3_s(
+    own_redis_server: RedisServer, clean_environment: None
+) -> None:
+    settings = Settings(redis_url=own_redis_server.url())
+    with celery_app(settings) as app, connect(settings) as redis:
+        outbox = Outbox(app, redis)
+        outbox.send(Kind.TRAINING, "a job")  # the connection is open already
+        own_redis_server.freeze()
+        started = time.monotonic()
+
+        with pytest.raises(OperationalError):
+            outbox.send(Kind.TRAINING, "another")
+
+        assert time.monotonic() - started < 3.0
