@@ -21,6 +21,7 @@ from worker.drain import Drain
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = 0.25  # progress reaches the record at most this often
+REPORTS_AT_ONCE = 20  # of more epochs than that between two heartbeats, the log has the newest
 
 
 class LeaseLost(Exception):
@@ -81,8 +82,6 @@ class Lease:
         self._ended.set()
         self._wake.set()
         self._thread.join()
-        if self._unsent or not self._reports.empty():
-            self._renew()
 
     def report(self, progress: Progress, metrics: Mapping[str, Any] | None = None, event: str = "progress") -> None:
         """Hand over how far the job is. A report of mere progress may be dropped in favour of a later one."""
@@ -104,6 +103,11 @@ class Lease:
             raise TimedOut
         if self._drain.told:
             raise Drained
+
+    def flush(self) -> None:
+        """Send the reports that still wait: before the job's end, after which nothing more is taken."""
+        if self._unsent or not self._reports.empty():
+            self._renew()
 
     def confirm(self) -> None:
         """Ask Redis, now, whether the lease holds: before what cannot be taken back. Raises as `check` does."""
@@ -158,10 +162,10 @@ class Lease:
 
 
 def _worth_sending(reports: Iterable[Report]) -> list[Report]:
-    """Every report of an event of its own, and of mere progress only the newest."""
+    """The newest reports of events of their own, and of mere progress only the last."""
     kept: list[Report] = []
     for report in reports:
         if kept and kept[-1].event == "progress":
             kept.pop()
         kept.append(report)
-    return kept
+    return kept[-REPORTS_AT_ONCE:]

@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.broker import Outbox
-from shared.errors import GlassboxError, StorageFull, Unavailable
+from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
 from shared.job_files import JobFiles, close
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State
 from shared.settings import Settings
@@ -139,21 +139,29 @@ class Runner:
 
     def _finish(self, claim: Claim, outcome: Outcome, lease: Lease) -> None:
         job = claim.job
+        lease.flush()
         if not insist(lambda: self._jobs.finish(claim, outcome.state, **outcome.fields()), lease):
             raise LeaseLost
         log.info("job %s: %s", job.id, outcome.state)
-        insist(lambda: close(self._jobs, self._files, job.id), lease)
+        self._close(job, lease)
 
     def _give_back(self, claim: Claim, given_back: GivenBack, lease: Lease) -> None:
         job = claim.job
+        lease.flush()
         state = insist(lambda: self._jobs.release(claim, given_back.after_seconds, given_back.failures), lease)
         if state is None:
             raise LeaseLost
         log.info("job %s: given back, it is %s", job.id, state)
         if state is State.CANCELLED:
-            insist(lambda: close(self._jobs, self._files, job.id), lease)
+            self._close(job, lease)
         elif not given_back.after_seconds:
             insist(lambda: self._outbox.send(job.kind, job.id), lease)
+
+    def _close(self, job: Job, lease: Lease) -> None:
+        try:
+            insist(lambda: close(self._jobs, self._files, job.id), lease)
+        except (OSError, StorageFull, NotFound) as error:  # the record has the end; the volume's copy is for its loss
+            log.warning("job %s: its end is not on the volume: %s", job.id, error)
 
 
 def insist(step: Callable[[], T], lease: Lease) -> T:

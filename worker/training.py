@@ -18,6 +18,8 @@ from worker.checkpoints import Checkpoints
 from worker.lease import REPORT_SECONDS, Cancelled, Drained, Lease
 from worker.runner import Outcome
 
+SHORTEST_PAUSE_SECONDS = 1.0  # between two checkpoints: saving takes longer than a very short epoch
+
 
 class TrainingStep:
     """Does jobs of the kind `training`."""
@@ -105,7 +107,8 @@ def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: L
 def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint_seconds: float) -> None:
     """Train to the end, looking at the lease after each mini-batch; reports each epoch, and several times a second.
 
-    Saves a checkpoint after each epoch, every `checkpoint_seconds`, and before it stops for a drain or a cancellation.
+    Saves a checkpoint after each epoch (of very short ones, once a second), every `checkpoint_seconds`, and before it
+    stops for a drain or a cancellation.
     Raises `TrainingDiverged`, or what `Lease.check` raises.
     """
     epochs = training.network.configuration.epochs
@@ -121,7 +124,8 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint
             raise
         now = time.monotonic()
         ended_epoch = len(training.history) > reported_epochs
-        if ended_epoch or now - last_saved >= checkpoint_seconds:
+        pause = SHORTEST_PAUSE_SECONDS if ended_epoch else checkpoint_seconds
+        if now - last_saved >= pause:
             checkpoints.save(training.state(), steps)
             last_saved = now
         if not ended_epoch and now < next_report:

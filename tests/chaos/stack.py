@@ -184,7 +184,7 @@ class Stack:
 
     def _ready(self) -> bool:
         for part in self.parts.values():
-            part.assert_alive()
+            part.check_alive()
         try:
             answer = self.http.get("/readyz").json()
         except httpx.TransportError:

@@ -129,7 +129,7 @@ class TestBatch:
         job = stack.finished(stack.classify(archive, "main-job")["id"])
 
         assert job["state"] == "completed_with_errors"
-        assert job["request"]["passed_over"] == 1
+        assert job["result"]["passed_over"] == 1
         assert [row["path"] for row in lines(stack, job, "results")] == ["a.png", "c.png"]
         assert [(error["path"], error["code"]) for error in lines(stack, job, "errors")] == [
             ("notes.txt", "not_an_image"),

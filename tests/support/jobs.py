@@ -46,8 +46,10 @@ def running(store: JobStore, **fields: Any) -> Claim:
 def move(store: JobStore, job_id: str, state: State) -> bool:
     """Bring a claimed job to `queued`, as when its worker was lost, or to `cancelling`, as a person asks for."""
     if state is State.QUEUED:
-        store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease has ended long ago
-        store.rescue_expired()
+        while not store.get(job_id).state.is_terminal:
+            store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease has ended long ago
+            if job_id in {job.id for job in store.rescue_expired()}:  # unless a heartbeat came between the two
+                break
     else:
         with suppress(Conflict):
             store.cancel(job_id)

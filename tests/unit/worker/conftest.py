@@ -29,14 +29,22 @@ class Bench:
     jobs: JobStore
     settings: Settings
 
+    @property
+    def files(self) -> JobFiles:
+        return JobFiles(Volume(self.settings.volume))
+
+    def submit(self, job: Job) -> None:
+        """Write the job down, on the volume and in its record."""
+        self.files.begin(job)
+        self.jobs.create(job)
+
     def runner(self, steps: Mapping[Kind, Step]) -> Runner:
         outbox = Outbox(celery_app(self.settings), connect(self.settings))
-        files = JobFiles(Volume(self.settings.volume))
-        return Runner(self.jobs, files, outbox, steps, self.settings, Drain(), owner="bench")
+        return Runner(self.jobs, self.files, outbox, steps, self.settings, Drain(), owner="bench")
 
     def run(self, job: Job, step: Step) -> Job:
         """Write the job down, run it, and give it as it stands then."""
-        self.jobs.create(job)
+        self.submit(job)
         self.runner({job.kind: step}).run(job.id)
         return self.jobs.get(job.id)
 

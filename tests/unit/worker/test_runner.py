@@ -112,7 +112,7 @@ class TestFencing:
             return succeed(job, lease)
 
         job = a_training()
-        bench.jobs.create(job)
+        bench.submit(job)
         bench.runner({Kind.TRAINING: step}).run(job.id)
 
         assert redis.keys("*") == []
@@ -136,7 +136,7 @@ class TestMessages:
             return succeed(job, lease)
 
         job = a_training()
-        bench.jobs.create(job)
+        bench.submit(job)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(bench.runner({Kind.TRAINING: step}).run, [job.id] * 8))
 
@@ -151,7 +151,7 @@ class TestMessages:
     def test_a_job_is_done_by_the_step_of_its_kind(self, bench: Bench) -> None:
         steps = {Kind.TRAINING: raising(AssertionError()), Kind.BATCH: succeed}
         job = a_batch()
-        bench.jobs.create(job)
+        bench.submit(job)
 
         bench.runner(steps).run(job.id)
 
@@ -161,7 +161,7 @@ class TestMessages:
 def while_it_runs(bench: Bench, step: Step, meanwhile: Callable[[str], object]) -> Job:
     """Run a job in a thread, do something meanwhile, and give the job as it stands in the end."""
     job = a_training()
-    bench.jobs.create(job)
+    bench.submit(job)
     thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,))
     thread.start()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from shared.datasets.content import Content, Split
 from shared.jobs import Job, JobStore, Progress, State
 from shared.network import Training
 from shared.registry import Registry
+from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from tests.support.files import files_below
@@ -24,6 +26,8 @@ from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.npz import easy_arrays
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
+from worker.checkpoints import Checkpoints
+from worker.drain import Drain
 from worker.lease import Lease
 from worker.training import TrainingStep, train
 
@@ -134,10 +138,10 @@ class TestPublishing:
 
         assert registry.aliases("toy") == {"champion": 1}
 
-    def test_nothing_is_left_in_the_jobs_folder(self, trainings: Trainings, volume: Volume) -> None:
+    def test_no_checkpoint_is_left_in_the_jobs_folder(self, trainings: Trainings, volume: Volume) -> None:
         job = trainings.run()
 
-        assert files_below(volume.job(job.id)) == []
+        assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
 
 
 class TestReporting:
@@ -151,11 +155,11 @@ class TestReporting:
         assert all(0 <= epoch["metrics"]["train_accuracy"] <= 1 for epoch in epochs)
         assert epochs[-1]["progress"]["eta_seconds"] == 0.0
 
-    def test_it_reports_within_an_epoch_too(self, jobs: JobStore) -> None:
+    def test_it_reports_within_an_epoch_too(self, jobs: JobStore, tmp_path: Path) -> None:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
-        lease = Notebook(jobs, running(jobs), 10.0, 30.0)
+        lease = Notebook(jobs, running(jobs), Settings(), Drain())
 
-        train(training, lease)
+        train(training, lease, Checkpoints(tmp_path), checkpoint_seconds=60.0)
 
         assert lease.events[0] == "progress"
         assert lease.events.count("epoch") == tiny_configuration().epochs
@@ -255,7 +259,7 @@ def stopped(trainings: Trainings, state: State) -> Job:
     """A training that would go on for hours, after its job was moved to `state` while it ran."""
     jobs = trainings.bench.jobs
     job = trainings.submit(epochs=1_000_000, batch_size=1)
-    jobs.create(job)
+    trainings.bench.submit(job)
     thread = threading.Thread(
         target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,), daemon=True
     )
