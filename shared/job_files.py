@@ -58,7 +58,7 @@ class JobFiles:
                 try:
                     yield Job.model_validate_json(path.read_bytes())
                     break
-                except FileNotFoundError:
+                except (FileNotFoundError, NotADirectoryError):
                     continue
                 except ValidationError as error:
                     log.warning("%s cannot be read and is passed over: %s", path, error)
