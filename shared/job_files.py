@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared import durable
+from shared.errors import StorageFull
 from shared.jobs import Job, JobStore
 from shared.names import is_name
 from shared.volume import Volume
@@ -57,7 +58,7 @@ class JobFiles:
                 try:
                     yield Job.model_validate_json(path.read_bytes())
                     break
-                except FileNotFoundError:
+                except (FileNotFoundError, NotADirectoryError):
                     continue
                 except ValidationError as error:
                     log.warning("%s cannot be read and is passed over: %s", path, error)
@@ -69,7 +70,13 @@ def rebuild(jobs: JobStore, files: JobFiles) -> int:
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:
-    """Take a job's end over from its record to the volume, if it has ended."""
+    """Take a job's end over from its record to the volume, if it has ended; upkeep repeats it until it succeeds."""
     job = jobs.get(job_id)
-    if job.state.is_terminal:
+    if not job.state.is_terminal:
+        return
+    try:
         files.end(job)
+    except (OSError, StorageFull) as error:
+        log.warning("job %s: its end is not on the volume yet: %s", job.id, error)
+    else:
+        jobs.closed(job)

@@ -37,6 +37,7 @@ class Upkeep:
             self._rebuild()
             self._rescue()
             self._send()
+            self._close()
         except (RedisError, OperationalError, OSError, GlassboxError) as error:
             log.warning("upkeep: %s", error)
 
@@ -68,6 +69,11 @@ class Upkeep:
         for job in self._jobs.rescue_expired():
             log.warning("job %s: its worker was lost, it is %s now", job.id, job.state)
             if job.state.is_terminal:
+                close(self._jobs, self._files, job.id)
+
+    def _close(self) -> None:
+        for job in self._jobs.unclosed():
+            with suppress(NotFound):  # it was deleted at this moment
                 close(self._jobs, self._files, job.id)
 
     def _send(self) -> None:

@@ -200,6 +200,18 @@ class JobStore:
         ids = cast("list[str]", self._expired(keys=[keys.LEASES], args=[MANY]))
         return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
 
+    def unclosed(self, after_seconds: float = 5.0) -> list[Job]:
+        """The jobs that ended at least so long ago, and whose end is not on the volume yet."""
+        ids = cast(
+            "list[str]",
+            self._redis.zrangebyscore(keys.ENDED, "-inf", self.now() - after_seconds * 1000, start=0, num=MANY),
+        )
+        return list(self._many(ids))
+
+    def closed(self, job: Job) -> None:
+        """Say that this end of the job is on the volume."""
+        self._run("closed", job.id, job.finished_at)
+
     def needs_rebuilding(self) -> bool:
         """Whether the records were lost; true for one caller a minute, until one has called `rebuilt`."""
         if self._redis.exists(keys.REBUILT):
@@ -223,7 +235,7 @@ class JobStore:
             yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.JOBS]
+        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.JOBS, keys.ENDED]
         return self._scripts[script](
             keys=[*fixed, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
         )

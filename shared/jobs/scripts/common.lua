@@ -1,12 +1,12 @@
 -- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
--- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 all jobs, then the sorted sets
--- of the ids in each state, which STATE_KEYS gives by the state's name. ARGV[1] is the job's id, ARGV[2] the names of the
--- states in the order of their keys.
-local record, events, leases, due, jobs = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 all jobs, 6 the ends that are
+-- not on the volume yet, then the sorted sets of the ids in each state, which STATE_KEYS gives by the state's name.
+-- ARGV[1] is the job's id, ARGV[2] the names of the states in the order of their keys.
+local record, events, leases, due, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local id = ARGV[1]
 local STATE_KEYS = {}
 for i, state in ipairs(cjson.decode(ARGV[2])) do
-  STATE_KEYS[state] = KEYS[5 + i]
+  STATE_KEYS[state] = KEYS[6 + i]
 end
 
 -- This server's clock in ms: the only clock that a lease knows.
@@ -40,7 +40,9 @@ local function enter(state, from, data)
 end
 
 local function finish(state, from, data)
-  redis.call('HSET', record, 'finished_at', now())
+  local time = now()
+  redis.call('HSET', record, 'finished_at', time)
+  redis.call('ZADD', ended, time, id)
   enter(state, from, data)
 end
 

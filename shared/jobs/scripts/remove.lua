@@ -11,4 +11,5 @@ end
 redis.call('ZREM', jobs, id)
 redis.call('ZREM', leases, id)
 redis.call('ZREM', due, id)
+redis.call('ZREM', ended, id)
 return state and {1, state} or {}

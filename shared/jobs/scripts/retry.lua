@@ -5,6 +5,7 @@ if state ~= 'failed' and state ~= 'cancelled' then
   return state and {0, state} or {}
 end
 redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'failures')
+redis.call('ZREM', ended, id)
 redis.call('ZADD', due, now() + ARGV[3], id)
 enter('queued', state, {retried = true})
 return {1, 'queued'}

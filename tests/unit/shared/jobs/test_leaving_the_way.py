@@ -1,0 +1,209 @@
+"""The record's steps off the straight way from queued to an end: back, away, anew, and forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from shared.errors import Conflict, NotFound
+from shared.jobs import Claim, Job, JobStore, Pulse, State, keys
+from tests.support.jobs import a_training, claimed, events, running
+
+ENDS = [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS, State.FAILED, State.CANCELLED]
+
+
+def queued(jobs: JobStore) -> Job:
+    job = a_training()
+    jobs.create(job)
+    return jobs.get(job.id)
+
+
+def ended(jobs: JobStore, state: State) -> Job:
+    claim = running(jobs)
+    if state is State.CANCELLED:
+        jobs.cancel(claim.job.id)
+    assert jobs.finish(claim, state, error={"code": "x"})
+    return jobs.get(claim.job.id)
+
+
+def expired(redis: Redis, claim: Claim) -> None:
+    redis.zadd(keys.LEASES, {claim.job.id: 1})
+
+
+class TestReleasing:
+    def test_a_job_given_back_is_queued_without_an_owner_and_counts_no_crash(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+
+        assert jobs.release(claim) is State.QUEUED
+
+        job = jobs.get(claim.job.id)
+        assert (job.state, job.owner, job.crashes, job.failures, job.attempt) == (State.QUEUED, None, 0, 0, 1)
+        assert [due.id for due in jobs.due()] == [job.id]
+
+    def test_it_is_due_when_it_was_asked_to_be(self, jobs: JobStore) -> None:
+        jobs.release(running(jobs), after_seconds=60, failures=1)
+
+        assert jobs.due() == []
+
+    def test_failures_add_up(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        for _ in range(2):
+            jobs.release(claim, failures=1)
+            claim = claimed(jobs, claim.job.id)
+
+        assert claim.job.failures == 2
+
+    def test_an_old_claim_gives_nothing_back(self, jobs: JobStore) -> None:
+        old = running(jobs)
+        jobs.release(old)
+        new = claimed(jobs, old.job.id, "another")
+
+        assert jobs.release(old) is None
+        assert jobs.get(old.job.id) == new.job
+
+
+class TestRescuing:
+    def test_a_lease_that_lives_is_left_alone(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+
+        assert jobs.rescue_expired() == []
+        assert jobs.renew(claim) is Pulse.HELD
+
+    def test_a_job_whose_lease_ended_is_queued_and_due(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        expired(redis, claim)
+
+        (job,) = jobs.rescue_expired()
+
+        assert (job.state, job.crashes, job.owner) == (State.QUEUED, 1, None)
+        assert [due.id for due in jobs.due()] == [job.id]
+        assert events(redis, job.id)[-1] == ("state", {"state": "queued", "attempt": 1, "lease": "expired"})
+        assert jobs.renew(claim) is Pulse.LOST
+
+    def test_a_heartbeat_just_in_time_saves_the_claim(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        expired(redis, claim)
+        jobs.renew(claim)
+
+        assert jobs.rescue_expired() == []
+
+    def test_of_two_hosts_one_rescues(self, jobs: JobStore, redis: Redis) -> None:
+        expired(redis, running(jobs))
+
+        assert [len(jobs.rescue_expired()), len(jobs.rescue_expired())] == [1, 0]
+
+    def test_the_third_lost_claim_is_the_last(self, redis: Redis) -> None:
+        store = JobStore(redis, max_crashes=3)
+        claim = running(store)
+        for attempt in (1, 2, 3):
+            expired(redis, claim)
+            (job,) = store.rescue_expired()
+            if attempt < 3:
+                claim = claimed(store, job.id)
+
+        assert job.error is not None
+        assert (job.state, job.error["code"], job.crashes) == (State.FAILED, "poison", 3)
+        assert job.finished_at is not None
+
+
+class TestCancelling:
+    def test_a_queued_job_ends_at_once(self, jobs: JobStore, redis: Redis) -> None:
+        job = queued(jobs)
+
+        assert jobs.cancel(job.id) is State.CANCELLED
+        assert jobs.claim(job.id, "a worker") is None
+        assert redis.zcard(keys.DUE) == 0
+
+    def test_a_running_job_hears_of_it_with_its_next_heartbeat(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+
+        assert jobs.cancel(claim.job.id) is State.CANCELLING
+        assert jobs.renew(claim) is Pulse.CANCEL
+
+    @pytest.mark.parametrize("state", ENDS)
+    def test_a_job_that_is_over_cannot_be_cancelled(self, jobs: JobStore, state: State) -> None:
+        job = ended(jobs, state)
+
+        with pytest.raises(Conflict, match=f"is {state} and cannot be cancelled"):
+            jobs.cancel(job.id)
+
+        assert jobs.get(job.id) == job
+
+
+class TestRetrying:
+    @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+    def test_a_job_is_queued_anew_with_a_clean_record_and_its_fence(self, jobs: JobStore, state: State) -> None:
+        job = ended(jobs, state)
+
+        assert jobs.retry(job.id) is State.QUEUED
+
+        again = jobs.get(job.id)
+        assert (again.error, again.finished_at, again.crashes, again.failures) == (None, None, 0, 0)
+        assert claimed(jobs, job.id).job.attempt == job.attempt + 1
+
+    def test_a_worker_of_an_attempt_before_stays_refused(self, jobs: JobStore, redis: Redis) -> None:
+        old = running(jobs)
+        jobs.cancel(old.job.id)
+        expired(redis, old)
+        jobs.rescue_expired()
+        jobs.retry(old.job.id)
+        claimed(jobs, old.job.id)
+
+        assert jobs.renew(old) is Pulse.LOST
+        assert not jobs.finish(old, State.SUCCEEDED)
+
+    @pytest.mark.parametrize("state", [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS])
+    def test_a_job_that_succeeded_cannot_be_tried_again(self, jobs: JobStore, state: State) -> None:
+        with pytest.raises(Conflict, match=f"is {state} and cannot be retried"):
+            jobs.retry(ended(jobs, state).id)
+
+
+class TestDeleting:
+    @pytest.mark.parametrize("state", ENDS)
+    def test_a_job_that_is_over_is_forgotten(self, jobs: JobStore, redis: Redis, state: State) -> None:
+        jobs.delete(ended(jobs, state).id)
+
+        assert redis.keys("*") == []
+
+    def test_a_job_that_is_not_over_must_be_cancelled_first(self, jobs: JobStore) -> None:
+        with pytest.raises(Conflict, match="cancel it first"):
+            jobs.delete(queued(jobs).id)
+
+
+@pytest.mark.parametrize("wish", ["cancel", "retry", "delete"])
+def test_a_job_that_nobody_knows_is_not_found(jobs: JobStore, redis: Redis, wish: str) -> None:
+    with pytest.raises(NotFound):
+        getattr(jobs, wish)("unknown")
+
+    assert redis.keys("*") == []
+
+
+class TestTimeLimit:
+    def test_a_job_without_a_limit_has_none(self, jobs: JobStore) -> None:
+        assert running(jobs).seconds_left is None
+
+    def test_a_new_job_has_all_its_time(self, jobs: JobStore) -> None:
+        assert running(jobs, timeout_seconds=60).seconds_left == 60
+
+    def test_the_time_of_attempts_before_counts(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs, timeout_seconds=60)
+        redis.hset(keys.job(claim.job.id), "started_at", jobs.now() - 45_000)
+        jobs.release(claim)
+
+        left: Any = claimed(jobs, claim.job.id).seconds_left
+
+        assert 10 < left <= 15
+
+
+def test_the_log_is_read_from_behind_an_event(jobs: JobStore) -> None:
+    claim = running(jobs)
+    jobs.log(claim, "resumed", {"epochs": 3})
+
+    first, second, third = jobs.events(claim.job.id)
+
+    assert [event.type for event in (first, second, third)] == ["state", "state", "resumed"]
+    assert jobs.events(claim.job.id, after=first.id, limit=1) == [second]
+    assert jobs.events(claim.job.id, after=third.id) == []
+    assert third.data == {"epochs": 3}

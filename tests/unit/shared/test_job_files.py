@@ -1,0 +1,146 @@
+"""What the volume knows of the jobs."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shared.job_files import JobFiles, close, rebuild
+from shared.jobs import JobStore, State
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.forks import dies_before_change
+from tests.support.jobs import a_batch, a_training, claimed
+
+
+@pytest.fixture
+def files(volume: Volume) -> JobFiles:
+    return JobFiles(volume)
+
+
+@pytest.fixture
+def archive(volume: Volume) -> Path:
+    path = volume.incoming / "upload"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"PK")
+    return path
+
+
+def test_a_volume_without_jobs_has_none(files: JobFiles) -> None:
+    assert list(files) == []
+
+
+def test_a_job_is_written_down_as_it_was_submitted(files: JobFiles) -> None:
+    job = a_training(request={"dataset": "digits"}, specification={"epochs": 3}, timeout_seconds=9.5)
+    files.begin(job)
+
+    assert list(files) == [job]
+    assert files.has(job.id)
+    assert not files.has("another")
+
+
+def test_its_archive_moves_to_it(files: JobFiles, volume: Volume, archive: Path) -> None:
+    job = a_batch()
+    files.begin(job, archive)
+
+    assert volume.archive(job.id).read_bytes() == b"PK"
+    assert not archive.exists()
+
+
+def test_a_job_that_is_written_down_has_its_archive(volume: Volume, tmp_path: Path) -> None:
+    for change in count(1):
+        files, job = JobFiles(Volume(tmp_path / str(change))), a_batch()
+        upload = tmp_path / f"upload-{change}"
+        upload.write_bytes(b"PK")
+        died = dies_before_change(change, partial(files.begin, job, upload))
+        assert not files.has(job.id) or Volume(tmp_path / str(change)).archive(job.id).exists()
+        if not died:
+            break
+    assert change > 3
+
+
+def test_a_job_is_known_as_it_ended(files: JobFiles) -> None:
+    job = a_training()
+    files.begin(job)
+    ended = job.model_copy(update={"state": State.FAILED, "error": {"code": "poison"}, "attempt": 3})
+    files.end(ended)
+
+    assert list(files) == [ended]
+
+
+def test_a_job_that_is_tried_again_is_known_as_it_was_submitted(files: JobFiles) -> None:
+    job = a_training()
+    files.begin(job)
+    files.end(job.model_copy(update={"state": State.FAILED}))
+
+    files.reopen(job.id)
+    files.reopen(job.id)
+
+    assert list(files) == [job]
+
+
+def test_the_end_of_a_job_that_was_deleted_brings_nothing_back(files: JobFiles, volume: Volume) -> None:
+    job = a_training(state=State.CANCELLED)
+    files.end(job)
+
+    assert files_below(volume.root) == []
+
+
+def test_a_job_is_removed_with_all_its_files(files: JobFiles, volume: Volume, archive: Path) -> None:
+    job = a_batch()
+    files.begin(job, archive)
+    files.end(job.model_copy(update={"state": State.CANCELLED}))
+
+    files.remove(job.id)
+    files.remove(job.id)
+
+    assert files_below(volume.jobs) == []
+    assert list(files) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"id": 3}', b"\xff"])
+def test_a_file_that_cannot_be_read_is_passed_over(files: JobFiles, volume: Volume, content: bytes) -> None:
+    torn_end, torn, whole = a_training(), a_training(), a_training()
+    for job in (torn_end, torn, whole):
+        files.begin(job)
+    volume.end(torn_end.id).write_bytes(content)
+    volume.specification(torn.id).write_bytes(content)
+
+    assert {job.id for job in files} == {torn_end.id, whole.id}
+
+
+def test_what_is_no_job_is_passed_over(files: JobFiles, volume: Volume) -> None:
+    job = a_training()
+    files.begin(job)
+    (volume.jobs / ".tmp-1234-something").mkdir()
+    (volume.jobs / "empty").mkdir()
+    (volume.jobs / "a-file").touch()
+
+    assert list(files) == [job]
+
+
+def test_only_what_has_ended_is_taken_over(files: JobFiles, jobs: JobStore, volume: Volume) -> None:
+    job = a_training()
+    files.begin(job)
+    jobs.create(job)
+    claim = claimed(jobs, job.id)
+    close(jobs, files, job.id)
+    assert not volume.end(job.id).exists()
+
+    jobs.finish(claim, State.SUCCEEDED)
+    close(jobs, files, job.id)
+
+    assert list(files) == [jobs.get(job.id)]
+    assert jobs.unclosed(0) == []
+
+
+def test_records_are_rebuilt_once(files: JobFiles, jobs: JobStore) -> None:
+    for job in (a_training(), a_batch(), a_training(state=State.CANCELLED, created_at=5, finished_at=9)):
+        files.begin(job)
+
+    assert rebuild(jobs, files) == 3
+    assert rebuild(jobs, files) == 0
+    assert [jobs.count(state) for state in (State.QUEUED, State.CANCELLED)] == [2, 1]

@@ -1,0 +1,49 @@
+"""The wish to stop: heard while a job runs, left to the pool otherwise."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from tests.support.waiting import eventually
+from worker.drain import Drain, tell_children
+
+
+def test_nobody_is_told_at_first() -> None:
+    assert not Drain().told
+
+
+def test_sigterm_during_a_job_is_the_wish_to_give_it_back() -> None:
+    drain = Drain()
+    with drain.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert eventually(lambda: drain.told)
+
+
+def test_between_jobs_the_handler_is_what_it_was() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Drain().listening():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None:
+    drain = Drain()
+    with drain.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        eventually(lambda: drain.told)
+
+    with drain.listening():
+        assert not drain.told
+
+
+def test_the_wish_is_passed_on_to_the_children() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        tell_children()
+        assert child.wait(20) == -signal.SIGTERM
+    finally:
+        child.kill()
+        child.wait()

@@ -1,0 +1,195 @@
+"""What becomes of a job whose work ends by anything but its end: tried again, given back, stopped, left to others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import RedisError
+
+from shared.errors import Invalid, StorageFull, Unavailable
+from shared.job_files import JobFiles
+from shared.jobs import Job, State, keys
+from shared.settings import Settings
+from tests.support.bench import WorkBench
+from tests.support.jobs import a_training, claimed, messages
+from tests.support.waiting import eventually
+from worker import runner
+from worker.lease import Lease
+from worker.runner import Outcome, Step
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"heartbeat_seconds": 0.05})
+
+
+@pytest.fixture
+def bench(settings: Settings) -> WorkBench:
+    return WorkBench(settings)
+
+
+@pytest.fixture
+def job(bench: WorkBench) -> Job:
+    return bench.write_down(a_training())
+
+
+def succeed(job: Job, lease: Lease) -> Outcome:
+    return Outcome(State.SUCCEEDED, result={"version": 3})
+
+
+def raising(error: Exception) -> Step:
+    def step(job: Job, lease: Lease) -> Outcome:
+        raise error
+
+    return step
+
+
+def working(meanwhile: Callable[[], Any] = lambda: None) -> Step:
+    """A step that goes on until the lease says stop."""
+
+    def step(job: Job, lease: Lease) -> Outcome:
+        meanwhile()
+
+        def ended() -> bool:
+            lease.check()
+            return False
+
+        eventually(ended)
+        raise AssertionError
+
+    return step
+
+
+def seconds_until_due(bench: WorkBench, job: Job) -> float:
+    due = bench.redis.zscore(keys.DUE, job.id)
+    assert isinstance(due, float)
+    return (due - bench.jobs.now()) / 1000
+
+
+PASSING = [OSError("stale"), RedisError("away"), Unavailable("x", "y"), MemoryError("much"), ZeroDivisionError("bug")]
+
+
+class TestErrorsThatMayPass:
+    @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+    def test_the_job_is_tried_again_later_and_a_failure_is_counted(
+        self, bench: WorkBench, job: Job, error: Exception
+    ) -> None:
+        again = bench.run(job, raising(error))
+
+        assert (again.state, again.failures, again.crashes) == (State.QUEUED, 1, 0)
+        assert 0 < seconds_until_due(bench, job) <= 2
+        assert messages(bench.redis, "training") == []
+
+    def test_the_third_failure_ends_it_with_what_it_was(self, bench: WorkBench, job: Job) -> None:
+        for _ in range(3):
+            ended = bench.run(job, raising(OSError("stale file handle")))
+
+        assert ended.state is State.FAILED
+        assert ended.error is not None
+        assert ended.error["code"] == "internal_error"
+        assert "stale file handle" in ended.error["detail"]
+
+    def test_the_waits_grow_and_have_an_end(self) -> None:
+        for tries in (1, 5, 20, 5000):
+            longest = min(2.0 ** min(tries, 30), runner.LONGEST_BACKOFF_SECONDS)
+            assert all(longest / 2 <= runner._backoff(tries) <= longest for _ in range(50))
+
+    def test_waits_differ_so_that_many_jobs_do_not_come_back_at_once(self) -> None:
+        assert len({runner._backoff(3) for _ in range(20)}) > 1
+
+    def test_a_request_that_is_wrong_is_not_tried_again(self, bench: WorkBench, job: Job) -> None:
+        ended = bench.run(job, raising(Invalid("training_diverged", "too fast")))
+
+        assert (ended.state, ended.failures) == (State.FAILED, 0)
+        assert ended.error == {"code": "training_diverged", "detail": "too fast"}
+
+
+class TestAFullVolume:
+    def test_the_job_backs_off_and_counts_nothing(self, bench: WorkBench, job: Job) -> None:
+        for _ in range(5):
+            again = bench.run(job, raising(StorageFull("storage_full", "no space")))
+
+        assert (again.state, again.failures, again.crashes) == (State.QUEUED, 0, 0)
+        assert seconds_until_due(bench, job) > 8
+
+    def test_a_job_is_over_though_its_end_cannot_be_written_to_the_volume(
+        self, bench: WorkBench, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise StorageFull("storage_full", "no space")
+
+        monkeypatch.setattr(JobFiles, "end", full)
+
+        assert bench.run(job, succeed).state is State.SUCCEEDED
+        assert [unclosed.id for unclosed in bench.jobs.unclosed(0)] == [job.id]
+
+
+class TestStopping:
+    def test_a_worker_that_is_told_to_stop_gives_the_job_back_at_once(self, bench: WorkBench, job: Job) -> None:
+        back = bench.run(job, working(bench.drain._told.set))
+
+        assert (back.state, back.failures, back.crashes, back.owner) == (State.QUEUED, 0, 0, None)
+        assert [message["headers"]["argsrepr"] for message in messages(bench.redis, "training")] == [f"['{job.id}']"]
+
+    def test_a_job_that_is_to_stop_and_given_back_is_cancelled(self, bench: WorkBench, job: Job) -> None:
+        def cancel_and_fail(job: Job, lease: Lease) -> Outcome:
+            bench.jobs.cancel(job.id)
+            raise OSError("stale")
+
+        assert bench.run(job, cancel_and_fail).state is State.CANCELLED
+        assert [ended.state for ended in bench.files] == [State.CANCELLED]
+
+    def test_a_cancelled_job_ends_and_that_is_written_down(self, bench: WorkBench, job: Job) -> None:
+        ended = bench.run(job, working(lambda: bench.jobs.cancel(job.id)))
+
+        assert ended.state is State.CANCELLED
+        assert list(bench.files) == [ended]
+
+    def test_a_job_that_runs_for_longer_than_it_may_fails(self, bench: WorkBench) -> None:
+        ended = bench.run(bench.write_down(a_training(timeout_seconds=0.2)), working())
+
+        assert ended.state is State.FAILED
+        assert ended.error is not None
+        assert (ended.error["code"], "0.2 seconds" in ended.error["detail"]) == ("timeout", True)
+
+    def test_the_time_of_attempts_before_counts(self, bench: WorkBench) -> None:
+        job = bench.write_down(a_training(timeout_seconds=60))
+        claim = claimed(bench.jobs, job.id)
+        bench.redis.hset(keys.job(job.id), "started_at", bench.jobs.now() - 61_000)
+        bench.jobs.release(claim)
+
+        ended = bench.run(job, working())
+
+        assert ended.error is not None
+        assert ended.error["code"] == "timeout"
+
+
+class TestBeingFenced:
+    def test_who_lost_the_lease_gives_nothing_back(self, bench: WorkBench, job: Job) -> None:
+        def lose(job: Job, lease: Lease) -> Outcome:
+            bench.let_leases_expire()
+            claimed(bench.jobs, job.id, "another")
+            raise OSError("stale")
+
+        left = bench.run(job, lose)
+
+        assert (left.state, left.owner, left.failures, left.attempt) == (State.RUNNING, "another", 0, 2)
+
+    def test_a_job_that_the_volume_does_not_know_was_never_accepted_and_is_not_run(self, bench: WorkBench) -> None:
+        job = a_training()
+        bench.jobs.create(job)
+
+        ended = bench.run(job, raising(AssertionError()))
+
+        assert ended.error is not None
+        assert (ended.state, ended.error["code"]) == (State.FAILED, "not_accepted")
+
+
+class TestEnding:
+    def test_the_end_is_taken_over_to_the_volume(self, bench: WorkBench, job: Job) -> None:
+        ended = bench.run(job, succeed)
+
+        assert list(bench.files) == [ended]
+        assert ended.result == {"version": 3}

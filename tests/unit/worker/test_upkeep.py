@@ -1,0 +1,305 @@
+"""What keeps the jobs going whatever dies."""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from shared.errors import StorageFull
+from shared.job_files import JobFiles
+from shared.jobs import Job, Kind, State, keys
+from shared.settings import Settings
+from tests.support.bench import WorkBench
+from tests.support.jobs import a_batch, a_training, claimed, messages
+from worker.upkeep import Upkeep
+
+
+@pytest.fixture
+def bench(settings: Settings) -> WorkBench:
+    return WorkBench(settings)
+
+
+@pytest.fixture
+def upkeep(bench: WorkBench) -> Upkeep:
+    bench.jobs.rebuilt()
+    return Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+
+
+def sent(redis: Redis, queue: str) -> int:
+    return len(messages(redis, queue))
+
+
+def overdue(bench: WorkBench, job: Job) -> None:
+    """As if the job's message had been sent long ago."""
+    bench.redis.zadd(keys.DUE, {job.id: 1})
+
+
+def lost(bench: WorkBench, job: Job) -> None:
+    """As if the job's worker had been silent for longer than its lease."""
+    bench.redis.zadd(keys.LEASES, {job.id: 1})
+
+
+def ended_long_ago(bench: WorkBench, job: Job) -> int:
+    """Let the job have ended a minute ago."""
+    ended = bench.jobs.now() - 60_000
+    bench.redis.hset(keys.job(job.id), "finished_at", ended)
+    return ended
+
+
+def full(*_: object) -> None:
+    raise StorageFull("storage_full", "no space")
+
+
+class TestSending:
+    def test_a_job_whose_message_is_overdue_is_sent_again_to_its_queue(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        for job in (bench.write_down(a_training()), bench.write_down(a_batch())):
+            overdue(bench, job)
+
+        upkeep.tick()
+
+        assert (sent(redis, "training"), sent(redis, "inference")) == (1, 1)
+
+    def test_a_new_job_has_time_to_be_claimed_first(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+        bench.write_down(a_training())
+
+        upkeep.tick()
+
+        assert sent(redis, "training") == 0
+
+    def test_it_is_sent_once_in_that_time_by_however_many_hosts(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        overdue(bench, bench.write_down(a_training()))
+
+        for _ in range(3):
+            upkeep.tick()
+
+        assert sent(redis, "training") == 1
+
+    def test_a_job_that_runs_or_is_over_is_not_sent(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+        running, over = bench.write_down(a_training()), bench.write_down(a_training())
+        claimed(bench.jobs, running.id)
+        bench.jobs.finish(claimed(bench.jobs, over.id), State.SUCCEEDED)
+
+        upkeep.tick()
+
+        assert redis.zcard(keys.DUE) == sent(redis, "training") == 0
+
+
+class TestRescuing:
+    def test_a_job_of_a_lost_worker_is_queued_and_sent_at_once(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        job = bench.write_down(a_training())
+        claimed(bench.jobs, job.id)
+        lost(bench, job)
+
+        upkeep.tick()
+
+        rescued = bench.jobs.get(job.id)
+        assert (rescued.state, rescued.crashes, rescued.owner) == (State.QUEUED, 1, None)
+        assert sent(redis, "training") == 1
+
+    def test_a_job_that_was_lost_too_often_is_poison_and_that_is_written_down(
+        self, bench: WorkBench, upkeep: Upkeep
+    ) -> None:
+        job = bench.write_down(a_training())
+        for _ in range(3):
+            claimed(bench.jobs, job.id)
+            lost(bench, job)
+            upkeep.tick()
+
+        (ended,) = bench.files
+        assert ended == bench.jobs.get(job.id)
+        assert ended.error is not None
+        assert (ended.state, ended.error["code"]) == (State.FAILED, "poison")
+
+    def test_a_job_that_was_to_stop_is_cancelled_with_its_worker(self, bench: WorkBench, upkeep: Upkeep) -> None:
+        job = bench.write_down(a_training())
+        claimed(bench.jobs, job.id)
+        bench.jobs.cancel(job.id)
+        lost(bench, job)
+
+        upkeep.tick()
+
+        assert [ended.state for ended in bench.files] == [State.CANCELLED]
+
+    def test_a_full_volume_keeps_no_other_job_from_being_rescued_next_time(
+        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs = [bench.write_down(a_training()) for _ in range(2)]
+        for job in jobs:
+            claimed(bench.jobs, job.id)
+            bench.jobs.cancel(job.id)
+            lost(bench, job)
+        monkeypatch.setattr(JobFiles, "end", full)
+
+        upkeep.tick()
+        upkeep.tick()
+
+        assert {bench.jobs.get(job.id).state for job in jobs} == {State.CANCELLED}
+
+
+class TestRebuilding:
+    def test_lost_records_are_written_anew_as_they_ended_or_else_queued(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        ended = bench.write_down(a_training())
+        bench.jobs.finish(claimed(bench.jobs, ended.id), State.SUCCEEDED, result={"version": 1})
+        ended = bench.jobs.get(ended.id)
+        bench.files.end(ended)
+        running = bench.write_down(a_batch())
+        claimed(bench.jobs, running.id)
+        redis.flushdb()
+
+        upkeep.tick()
+
+        assert bench.jobs.get(ended.id) == ended
+        again = bench.jobs.get(running.id)
+        assert (again.state, again.attempt, again.kind) == (State.QUEUED, 0, Kind.BATCH)
+
+    def test_records_that_are_there_are_left_alone(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+        job = bench.write_down(a_training())
+        claim = claimed(bench.jobs, job.id)
+        redis.delete(keys.REBUILT)
+
+        upkeep.tick()
+
+        assert bench.jobs.get(job.id) == claim.job
+
+    def test_a_specification_that_cannot_be_read_is_passed_over(self, bench: WorkBench, upkeep: Upkeep) -> None:
+        torn, whole = bench.write_down(a_training()), bench.write_down(a_training())
+        bench.volume.specification(torn.id).write_bytes(b"{")
+        bench.redis.flushdb()
+
+        upkeep.tick()
+
+        assert [job.id for job in bench.jobs.newest_first()] == [whole.id]
+
+    def test_it_is_done_by_one_host_at_a_time(self, bench: WorkBench) -> None:
+        assert bench.jobs.needs_rebuilding()
+        assert not bench.jobs.needs_rebuilding()
+        bench.jobs.rebuilt()
+        assert not bench.jobs.needs_rebuilding()
+
+
+class TestClosing:
+    def test_an_end_that_nobody_wrote_to_the_volume_is_written_there(self, bench: WorkBench, upkeep: Upkeep) -> None:
+        """Its worker, or the API that cancelled it, died right behind the record's end."""
+        job = bench.write_down(a_training())
+        bench.jobs.cancel(job.id)
+        bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
+
+        upkeep.tick()
+
+        assert list(bench.files) == [bench.jobs.get(job.id)]
+        assert bench.jobs.unclosed(0) == []
+
+    def test_an_end_that_found_no_space_is_written_when_there_is_some(
+        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = bench.write_down(a_training())
+        bench.jobs.cancel(job.id)
+        bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
+        monkeypatch.setattr(JobFiles, "end", full)
+        upkeep.tick()
+        assert [job.state for job in bench.files] == [State.QUEUED]
+        monkeypatch.undo()
+
+        upkeep.tick()
+
+        assert [job.state for job in bench.files] == [State.CANCELLED]
+
+    def test_an_end_that_is_over_again_since_is_not_taken_for_the_new_one(self, bench: WorkBench) -> None:
+        job = bench.write_down(a_training())
+        bench.jobs.cancel(job.id)
+        first = bench.jobs.get(job.id)
+        bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job) + 1})
+
+        bench.jobs.closed(first.model_copy(update={"finished_at": 1}))
+
+        assert [job.id for job in bench.jobs.unclosed(0)] == [job.id]
+
+    def test_a_job_that_is_tried_again_or_deleted_has_no_end_to_write(self, bench: WorkBench) -> None:
+        again, deleted = (bench.write_down(a_training()) for _ in range(2))
+        for job in (again, deleted):
+            bench.jobs.cancel(job.id)
+        bench.jobs.retry(again.id)
+        bench.jobs.delete(deleted.id)
+
+        assert bench.redis.zcard(keys.ENDED) == 0
+
+
+class TestCollecting:
+    def test_what_ended_long_ago_is_removed_and_what_did_not_is_kept(self, bench: WorkBench, upkeep: Upkeep) -> None:
+        old, recent, running = (bench.write_down(a_training()) for _ in range(3))
+        for job in (old, recent):
+            bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
+        claimed(bench.jobs, running.id)
+        ended_at = bench.jobs.now() - 31 * 24 * 3600 * 1000
+        bench.redis.hset(keys.job(old.id), "finished_at", ended_at)
+
+        upkeep.collect()
+
+        assert {job.id for job in bench.jobs.newest_first()} == {recent.id, running.id}
+        assert {path.name for path in bench.volume.jobs.iterdir()} == {recent.id, running.id}
+
+    def test_a_host_whose_clock_is_far_ahead_removes_nothing_too_early(
+        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = bench.write_down(a_training())
+        bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
+        now = time.time()
+        monkeypatch.setattr(time, "time", lambda: now + 365 * 24 * 3600)
+
+        upkeep.collect()
+
+        assert bench.jobs.get(job.id).state is State.FAILED
+
+    def test_a_job_that_another_host_collects_at_this_moment_does_not_end_the_round(
+        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        jobs = [bench.write_down(a_training()) for _ in range(3)]
+        for job in jobs:
+            bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
+            bench.redis.hset(keys.job(job.id), "finished_at", 1)
+        delete = bench.jobs.delete
+
+        def twice(job_id: str) -> None:
+            delete(job_id)
+            delete(job_id)
+
+        monkeypatch.setattr(bench.jobs, "delete", twice)
+
+        upkeep.collect()
+
+        assert list(bench.jobs.newest_first()) == []
+
+
+def test_a_redis_that_is_away_is_left_to_the_next_time(settings: Settings, tmp_path: Path) -> None:
+    bench = WorkBench(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"}))
+    upkeep = Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+
+    upkeep.tick()
+    upkeep.collect()
+
+
+def test_a_volume_that_is_away_is_left_to_the_next_time(
+    bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    bench.write_down(a_training())
+    bench.redis.flushdb()
+    monkeypatch.setattr(JobFiles, "__iter__", away)
+
+    upkeep.tick()
+
+    assert not bench.redis.exists(keys.REBUILT)
