@@ -11,6 +11,7 @@ from shared.network import inputs
 from shared.network.activations import ACTIVATIONS
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
+from shared.network.errors import ConfigurationError
 from shared.network.evaluation import Evaluation
 from shared.network.initializers import INITIALIZERS
 from shared.network.layout import Layout
@@ -35,6 +36,8 @@ class Network:
             raise ValueError(f"images of shape {self.image_shape} have no pixels")
         if self.classes < 2:
             raise ValueError(f"a network needs at least 2 classes, not {self.classes}")
+        if configuration.augmentation and len(self.image_shape) != 2:
+            raise ConfigurationError("augmentation", "needs images with a height and a width")
         self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
         self.dtype = np.dtype(configuration.dtype)
         self.activation = ACTIVATIONS[configuration.activation]

@@ -20,6 +20,8 @@ from shared.network.update import Update
 class SingleStep:
     """A `Step` for mini-batches of one image and the optimizer "sgd"; equal to it but for rounding."""
 
+    gradient_norm = None
+
     def __init__(self, network: Network, parameters: Parameters, rows: Images, y: Labels) -> None:
         self.P = network.layout.pack(parameters)
         self.update = Update(network.configuration.optimizer, self.P, np.empty_like(self.P), [])
@@ -36,7 +38,7 @@ class SingleStep:
         self._dA = [np.empty_like(Z) for Z in self._Z[:-1]]
         self._dW = [np.empty_like(W) for W, _ in self._layers]
 
-    def run(self, batch: Labels, factor: float) -> tuple[float, int]:
+    def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:  # noqa: ARG002
         """Train on the one image at this index; give its loss, and whether it was right, both from before the step."""
         self.update.begin_step(factor)
         with np.errstate(all="ignore"):

@@ -26,7 +26,7 @@ def test_it_takes_the_plain_steps_but_for_rounding(
     rows = images if source == "bytes" else images / 255
     y = rng.integers(0, CLASSES, SAMPLES)
     parameters = network.initialize(rng)
-    single, plain = (kind(network, parameters, rows, y) for kind in (SingleStep, Step))
+    single, plain = SingleStep(network, parameters, rows, y), Step(network, parameters, rows, y, rng)
     for index in range(SAMPLES):
         factor = 1 + index % 3
         loss, right = single.run(np.array([index]), factor)
@@ -41,8 +41,8 @@ def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Ge
     network = Network((PIXELS,), 2, preset("article", hidden=[]))
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = (1e4, -1e4)
-    for kind in (SingleStep, Step):
-        step = kind(network, parameters, np.zeros((1, PIXELS), np.uint8), np.array([1]))
+    blank, label = np.zeros((1, PIXELS), np.uint8), np.array([1])
+    for step in (SingleStep(network, parameters, blank, label), Step(network, parameters, blank, label, rng)):
         loss, right = step.run(np.array([0]), 1.0)
         assert loss == pytest.approx(23.02585)
         assert right == 0
