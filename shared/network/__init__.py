@@ -12,6 +12,7 @@ It knows arrays and nothing else: no files, no jobs, no HTTP.
 
 from shared.network.arrays import Parameters
 from shared.network.augmentation import Augmentation
+from shared.network.calibration import Calibration
 from shared.network.configuration import Configuration
 from shared.network.early_stopping import EarlyStopping
 from shared.network.errors import ConfigurationError, TrainingDiverged
@@ -24,6 +25,7 @@ from shared.network.training import State, Training
 __all__ = [
     "PRESETS",
     "Augmentation",
+    "Calibration",
     "Configuration",
     "ConfigurationError",
     "EarlyStopping",

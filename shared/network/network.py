@@ -16,7 +16,6 @@ from shared.network.evaluation import Evaluation
 from shared.network.initializers import INITIALIZERS
 from shared.network.layout import Layout
 from shared.network.passes import Forward
-from shared.network.softmax import cross_entropy
 
 BLOCK = 1024
 """Images that go through the network at a time, so that memory does not grow with their number."""
@@ -84,13 +83,8 @@ class Network:
         if not len(rows):
             raise ValueError("there are no images to evaluate")
         y = inputs.as_labels(labels, len(rows), self.classes)
-        loss = 0.0
-        answers = np.empty(len(rows), np.intp)
-        for block, P in self._blocks(parameters, rows):
-            loss += cross_entropy(P, y[block])
-            answers[block] = P.argmax(axis=1)
-        pairs = np.bincount(y * self.classes + answers, minlength=self.classes**2)
-        return Evaluation(len(rows), loss / len(rows), pairs.reshape(self.classes, self.classes))
+        evaluations = [Evaluation.of(P, y[block]) for block, P in self._blocks(parameters, rows)]
+        return sum(evaluations[1:], start=evaluations[0])
 
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
         """Run the rows forward, a block at a time; a block's probabilities last until the next one."""
