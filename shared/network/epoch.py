@@ -57,9 +57,10 @@ class Epoch:
         """Give the indices of the images that come next."""
         return self.order[self.position : self.position + self.batch_size]
 
-    def batch_after_next(self) -> npt.NDArray[np.int64]:
-        """Give the indices of the images that come then; none where the epoch has ended by then."""
-        return self.order[self.position + self.batch_size : self.position + 2 * self.batch_size]
+    def following(self, images: int) -> npt.NDArray[np.int64]:
+        """Give the indices of so many images that come after the next batch, fewer where the epoch ends before."""
+        start = self.position + self.batch_size
+        return self.order[start : start + images]
 
     def add(self, samples: int, loss: float, correct: int, gradient_norm: float = 0.0) -> Progress:
         """Count a mini-batch with its summed loss, the number of its right answers and its gradient's norm."""

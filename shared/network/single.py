@@ -8,6 +8,7 @@ NumPy costs more than its arithmetic, so vectors take the place of one-row matri
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ class SingleStep:
     """A `Step` for mini-batches of one image and the optimizer "sgd"; equal to it but for rounding."""
 
     gradient_norm = None
+    lookahead = 0
 
     def __init__(self, network: Network, parameters: Parameters, rows: Images, y: Labels) -> None:
         self.P = network.layout.pack(parameters)
@@ -43,6 +45,16 @@ class SingleStep:
         self.update.begin_step(factor)
         with np.errstate(all="ignore"):
             return self._run(int(batch[0]), self.update.rate)
+
+    def settle(self) -> None:
+        """Bring P up to the last step, as it always is."""
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Give what a step needs to go on besides P and the optimizer's state: nothing."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
+        """Go on where `state` was taken."""
 
     def _run(self, index: int, rate: float) -> tuple[float, int]:
         label = self._y[index]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from shared.network import gradients
+from shared.network import ahead, gradients
 from shared.network.ahead import Ahead
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.configuration import Configuration
@@ -27,13 +29,14 @@ def step_for(
 
 
 def _is_plain(configuration: Configuration) -> bool:
-    """Say whether images come one by one, as they are, and their loss's gradient alone moves the parameters."""
+    """Say whether images come one by one, as they are, and nothing but their loss's gradient is asked for."""
     extras = (
         configuration.weight_decay,
         configuration.dropout,
         configuration.label_smoothing,
         configuration.gradient_clip,
         configuration.augmentation,
+        configuration.averaging,
     )
     return configuration.batch_size == 1 and isinstance(configuration.optimizer, SGD) and not any(extras)
 
@@ -54,6 +57,12 @@ class Step:
         self.gradient_norm = 0.0
         """The norm of the last mini-batch's gradient, before clipping."""
 
+        self.lookahead = 0
+        """How many images beyond its own a step would know."""
+
+        if configuration.augmentation and configuration.batch_size * rows.shape[1] >= ahead.WORTHWHILE:
+            self.lookahead = configuration.batch_size
+
         self._network = network
         self._configuration = configuration
         self._feed = Feed(network, rows)
@@ -66,9 +75,9 @@ class Step:
     def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
         """Train on the images at these indices; give their loss, summed, and how many were right before it.
 
-        factor: what the schedule makes of the learning rate. following: what the next step will train on, so that it
-        can be made ready meanwhile; it changes no bit. What overflows raises no warning: it shows in this loss or in
-        the next step's.
+        factor: what the schedule makes of the learning rate. following: the images of the next step, if `lookahead`
+        asks for them, to be made ready meanwhile. What overflows raises no warning: it shows in this loss or in the
+        next step's.
         """
         backward = self._pass(len(batch))
         forward = backward.forward
@@ -87,6 +96,16 @@ class Step:
             else:
                 self._update_together(backward, y)
         return loss, correct
+
+    def settle(self) -> None:
+        """Bring P up to the last step, as it always is."""
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Give what a step needs to go on besides P, the optimizer's and the generator's state: nothing."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
+        """Go on where `state` was taken."""
 
     def _update_together(self, backward: Backward, y: Labels) -> None:
         backward.run(y)

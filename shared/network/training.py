@@ -55,7 +55,6 @@ class Training:
         self._step = step_for(network, network.initialize(self._rng), rows, y, self._rng)
         self._result = Result(self.configuration, self._step.P)
         self._probe = Probe(network, rows, self._images, self._step.P)
-        self._prefetching = self.configuration.augmentation is not None
         self._epoch = self._begin_epoch()
 
     @property
@@ -70,6 +69,7 @@ class Training:
         These are the latest or, if the configuration says so, their average; with early stopping, those after the epoch
         that validated best.
         """
+        self._step.settle()
         return self.network.layout.views(self._result.parameters.copy())
 
     def __iter__(self) -> Training:
@@ -84,7 +84,7 @@ class Training:
             self._epoch = self._begin_epoch()
         epoch = self._epoch
         batch = epoch.next_batch()
-        following = epoch.batch_after_next() if self._prefetching else None
+        following = epoch.following(self._step.lookahead)
         # The middle of the step: a course that begins or ends at 0 still moves in its first and last step.
         time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
         factor = self.configuration.schedule.factor(time, self.configuration.epochs)
@@ -95,6 +95,7 @@ class Training:
         self._result.after_step(self._step.update.steps)
         epoch.seconds += perf_counter() - started
         if epoch.finished:
+            self._step.settle()
             if not np.isfinite(self._step.P).all():  # no loss has seen the last update yet
                 raise TrainingDiverged(progress.epoch, progress.step, self._hint("a parameter"))
             self._end_epoch()
@@ -121,9 +122,11 @@ class Training:
 
     def state(self) -> State:
         """Give everything that `resume` needs, as copies."""
+        self._step.settle()
         parts = {
             "parameters": self.network.layout.views(self._step.P.copy()),
             "optimizer": self._step.update.state(),
+            "step": self._step.state(),
             "epoch": self._epoch.state(),
             "result": self._result.state(),
         }
@@ -150,6 +153,7 @@ class Training:
 
         self._step.P[:] = self.network.layout.pack(part("parameters."))
         self._step.update.restore(part("optimizer."))
+        self._step.restore(part("step."))
         self._result.restore(part("result."))
         self.history = history_from_array(state["history"])
         epoch = part("epoch.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.network import ConfigurationError, EpochReport, Network, State, Training, TrainingDiverged, preset
+from shared.network import ConfigurationError, EpochReport, Network, State, Training, TrainingDiverged, ahead, preset
 from shared.network.activations import ACTIVATIONS
 from shared.network.optimizers import OPTIMIZERS, SGD
 
@@ -21,6 +22,13 @@ _rng = np.random.default_rng(5)
 LABELS = _rng.integers(0, CLASSES, SAMPLES)
 IMAGES = _rng.integers(0, 120, (SAMPLES, SIDE, SIDE), dtype=np.uint8)
 IMAGES[np.arange(SAMPLES), LABELS] += 100  # a bright row for each class
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefetch_the_smallest_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ahead, "WORTHWHILE", 0)
+        yield
 
 
 def network(name: str = "fast", **overrides: Any) -> Network:
@@ -355,10 +363,22 @@ def test_image_by_image_no_gradient_norm_is_known() -> None:
 def test_a_second_thread_changes_no_bit(prefetching: bool) -> None:
     subject = network(augmentation={"shift": 1, "rotation": 20, "elastic": 5}, dropout=0.2)
     training = Training(subject, IMAGES, LABELS)
-    training._prefetching = prefetching
+    assert training._step.lookahead == 8
+    training._step.lookahead = 8 if prefetching else 0
     for _ in training:
         pass
     assert_same_bits(training, train(subject))
+
+
+@pytest.mark.parametrize(("batch_size", "prefetches"), [(20, False), (21, True)])
+def test_a_second_thread_is_used_where_it_pays(
+    batch_size: int, prefetches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTHWHILE", 21 * SIDE * SIDE)
+    subject = network(augmentation={"shift": 1}, batch_size=batch_size)
+    assert Training(subject, IMAGES, LABELS)._step.lookahead == (batch_size if prefetches else 0)
+    plain = network(batch_size=batch_size)
+    assert Training(plain, IMAGES, LABELS)._step.lookahead == 0
 
 
 def test_no_thread_outlasts_a_training_that_is_dropped_or_fails() -> None:
