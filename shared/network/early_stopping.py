@@ -33,7 +33,7 @@ class EarlyStopping(Options):
 
 
 class Best:
-    """The parameters of the epoch with the lowest validation loss so far, as a vector; before one, the initial ones."""
+    """The parameters of the epoch with the lowest validation loss so far, as a vector."""
 
     def __init__(self, P: Array) -> None:
         self.P = P.copy()

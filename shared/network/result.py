@@ -28,8 +28,8 @@ class Result:
         return self._average.P if self._average else self._P
 
     @property
-    def parameters(self) -> Array:
-        """What the training gives if it ends here. With early stopping, the best epoch's, once there is one."""
+    def best(self) -> Array:
+        """What the training gives, once an epoch has ended: with early stopping, what validated best; else `latest`."""
         return self._best.P if self._best else self.latest
 
     def after_step(self, t: int) -> None:

@@ -67,10 +67,11 @@ class Training:
         """A copy of the parameters that the training gives if it ends here.
 
         These are the latest or, if the configuration says so, their average; with early stopping, those after the epoch
-        that validated best.
+        that validated best, once one has ended.
         """
         self._step.settle()
-        return self.network.layout.views(self._result.parameters.copy())
+        vector = self._result.best if self.history else self._result.latest
+        return self.network.layout.views(vector.copy())
 
     def __iter__(self) -> Training:
         return self

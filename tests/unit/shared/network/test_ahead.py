@@ -94,6 +94,7 @@ def test_no_thread_is_left_once_a_batch_is_filled() -> None:
     assert not any(thread.name == "next batch" for thread in threading.enumerate())
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_fills_what_its_thread_had_begun() -> None:
     go_on = threading.Event()
 

@@ -315,6 +315,16 @@ def test_early_stopping_ends_the_training_with_the_best_parameters() -> None:
         assert (array != seen[-1][f"parameters.{name}"]).any()
 
 
+def test_before_the_first_validation_the_latest_parameters_count() -> None:
+    subject = network(validation_fraction=0.3, early_stopping={"patience": 3})
+    training = Training(subject, IMAGES, LABELS)
+    start = training.parameters
+    next(training)
+    for name, array in training.parameters.items():
+        np.testing.assert_array_equal(array, training.state()[f"parameters.{name}"])
+        assert (array != start[name]).any()
+
+
 def test_averaging_gives_the_average_of_the_way() -> None:
     plain, averaged = train(network()), train(network(averaging=0.9))
     for name, array in averaged.state().items():
