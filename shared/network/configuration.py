@@ -72,10 +72,6 @@ class Configuration:
     augmentation: Augmentation | None = None
     """How each image is changed at random whenever it is trained on."""
 
-    averaging: float = 0.0
-    """The share of the old average in an exponential moving average of the parameters, which the training then gives
-    in place of the last ones."""
-
     validation_fraction: float = 0.0
     """The share of the training images that is not trained on, but measured after each epoch: with each class in
     proportion, chosen by the seed."""
@@ -95,7 +91,7 @@ class Configuration:
         self._set("seed", validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1))
         validation.choice("dtype", self.dtype, DTYPES)
         self._set("weight_decay", validation.number("weight_decay", self.weight_decay, minimum=0))
-        for share in ("dropout", "label_smoothing", "averaging", "validation_fraction"):
+        for share in ("dropout", "label_smoothing", "validation_fraction"):
             self._set(share, validation.number(share, getattr(self, share), minimum=0, below=1))
         if self.gradient_clip is not None:
             self._set("gradient_clip", validation.number("gradient_clip", self.gradient_clip, above=0))

@@ -29,14 +29,13 @@ def step_for(
 
 
 def _is_plain(configuration: Configuration) -> bool:
-    """Say whether images come one by one, as they are, and nothing but their loss's gradient is asked for."""
+    """Say whether images come one by one, as they are, and nothing but their loss's gradient moves the parameters."""
     extras = (
         configuration.weight_decay,
         configuration.dropout,
         configuration.label_smoothing,
         configuration.gradient_clip,
         configuration.augmentation,
-        configuration.averaging,
     )
     return configuration.batch_size == 1 and isinstance(configuration.optimizer, SGD) and not any(extras)
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from shared.network import generator, inputs
 from shared.network.arrays import Images, Labels, Parameters
+from shared.network.early_stopping import Best
 from shared.network.epoch import Epoch
 from shared.network.errors import TrainingDiverged
 from shared.network.network import Network
 from shared.network.probe import Probe
 from shared.network.reports import EpochReport, Progress, history_from_array, history_to_array
-from shared.network.result import Result
 from shared.network.split import stratified
 from shared.network.steps import step_for
 
@@ -53,7 +53,7 @@ class Training:
         self._y = y
         self._rng = generator.seeded(self.configuration.seed)
         self._step = step_for(network, network.initialize(self._rng), rows, y, self._rng)
-        self._result = Result(self.configuration, self._step.P)
+        self._best = Best(self._step.P) if self.configuration.early_stopping else None
         self._probe = Probe(network, rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
 
@@ -63,14 +63,18 @@ class Training:
         return len(self.history) == self.configuration.epochs or self._stopped
 
     @property
+    def _stopped(self) -> bool:
+        stopping = self.configuration.early_stopping
+        return stopping is not None and self._epoch.finished and stopping.stops(self.history)
+
+    @property
     def parameters(self) -> Parameters:
         """A copy of the parameters that the training gives if it ends here.
 
-        These are the latest or, if the configuration says so, their average; with early stopping, those after the epoch
-        that validated best, once one has ended.
+        These are the latest; with early stopping, those after the epoch that validated best, once one has ended.
         """
         self._step.settle()
-        vector = self._result.best if self.history else self._result.latest
+        vector = self._best.P if self._best and self.history else self._step.P
         return self.network.layout.views(vector.copy())
 
     def __iter__(self) -> Training:
@@ -93,7 +97,6 @@ class Training:
         progress = epoch.add(len(batch), loss, correct, self._step.gradient_norm or 0.0)
         if not math.isfinite(loss):
             raise TrainingDiverged(progress.epoch, progress.step, self._hint("the loss"))
-        self._result.after_step(self._step.update.steps)
         epoch.seconds += perf_counter() - started
         if epoch.finished:
             self._step.settle()
@@ -110,16 +113,12 @@ class Training:
         if self._step.gradient_norm is None:
             report = replace(report, gradient_norm=None)
         if len(self._validation):
-            parameters = self.network.layout.views(self._result.latest)
+            parameters = self.network.layout.views(self._step.P)
             held_out = self.network.evaluate(parameters, self._rows[self._validation], self._y[self._validation])
             report = replace(report, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
         self.history.append(replace(report, dead_units=self._probe.dead_units()))
-        self._result.after_epoch(self.history)
-
-    @property
-    def _stopped(self) -> bool:
-        stopping = self.configuration.early_stopping
-        return stopping is not None and self._epoch.finished and stopping.stops(self.history)
+        if self._best:
+            self._best.consider(self._step.P, self.history)
 
     def state(self) -> State:
         """Give everything that `resume` needs, as copies."""
@@ -129,7 +128,7 @@ class Training:
             "optimizer": self._step.update.state(),
             "step": self._step.state(),
             "epoch": self._epoch.state(),
-            "result": self._result.state(),
+            "best": {"parameters": self._best.P.copy()} if self._best else {},
         }
         return {
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
@@ -155,7 +154,8 @@ class Training:
         self._step.P[:] = self.network.layout.pack(part("parameters."))
         self._step.update.restore(part("optimizer."))
         self._step.restore(part("step."))
-        self._result.restore(part("result."))
+        if self._best:
+            self._best.P[:] = state["best.parameters"]
         self.history = history_from_array(state["history"])
         epoch = part("epoch.")
         number = len(self.history) + (int(epoch["position"]) < self.samples)

@@ -33,7 +33,6 @@ def test_the_dict_is_explicit() -> None:
         "label_smoothing": 0.0,
         "gradient_clip": None,
         "augmentation": None,
-        "averaging": 0.0,
         "validation_fraction": 0.0,
         "early_stopping": None,
     }
@@ -100,7 +99,6 @@ def test_no_hidden_layer_is_softmax_regression() -> None:
         ("gradient_clip", 0),
         ("gradient_clip", math.inf),
         ("gradient_clip", "1"),
-        ("averaging", 1),
         ("validation_fraction", 1.0),
         ("validation_fraction", -0.1),
         ("augmentation", True),
@@ -184,7 +182,6 @@ LATER = {
     "label_smoothing",
     "gradient_clip",
     "augmentation",
-    "averaging",
     "validation_fraction",
     "early_stopping",
 }

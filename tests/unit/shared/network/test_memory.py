@@ -24,7 +24,6 @@ changes = {
     "hidden": [1024, 512],
     "optimizer": {"name": "adam"},
     "batch_size": 256,
-    "averaging": 0.99,
     "augmentation": {"rotation": 10, "elastic": 20},
     "validation_fraction": 0.1,
     "early_stopping": {"patience": 3},

@@ -145,7 +145,6 @@ EXTRAS = {
     "dropout": st.sampled_from([0.1, 0.5]),
     "label_smoothing": st.just(0.1),
     "weight_decay": st.just(0.01),
-    "averaging": st.sampled_from([0.5, 0.99]),
     "validation_fraction": st.sampled_from([0.1, 0.3]),
     "augmentation": st.sampled_from([{}, {"shift": 1, "rotation": 20}, {"scale": 0.1, "shear": 0.1, "elastic": 8}]),
 }
@@ -323,15 +322,6 @@ def test_before_the_first_validation_the_latest_parameters_count() -> None:
     for name, array in training.parameters.items():
         np.testing.assert_array_equal(array, training.state()[f"parameters.{name}"])
         assert (array != start[name]).any()
-
-
-def test_averaging_gives_the_average_of_the_way() -> None:
-    plain, averaged = train(network()), train(network(averaging=0.9))
-    for name, array in averaged.state().items():
-        if name.startswith(("parameters.", "optimizer.")):
-            np.testing.assert_array_equal(array, plain.state()[name])  # the way itself stays the same
-    np.testing.assert_array_equal(averaged.network.layout.pack(averaged.parameters), averaged.state()["result.average"])
-    assert (averaged.parameters["layer1.weights"] != plain.parameters["layer1.weights"]).any()
 
 
 def test_the_inference_form_drops_no_unit() -> None:
