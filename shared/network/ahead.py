@@ -17,8 +17,8 @@ import numpy as np
 from shared.network.arrays import Array, Labels
 
 WORTHWHILE = 2**15
-"""Augmented pixels per mini-batch from which a second thread pays: measured on MNIST's images, it halves the step of a
-small network at 128 of them, and only adds to it at 32. Where nothing is augmented, gathering never takes long enough."""
+"""Augmented pixels per mini-batch from which a second thread pays. Measured on MNIST's images, it halves the step of a
+small network at 128 of them, and adds to it at 32. Where nothing is augmented, gathering never takes long enough."""
 
 Fill: TypeAlias = Callable[[Labels, int, Array], None]
 """Writes the batch (n,) for the step of this number into the array (n, pixels), always with the same bits."""
