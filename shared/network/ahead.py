@@ -17,8 +17,9 @@ import numpy as np
 from shared.network.arrays import Array, Labels
 
 WORTHWHILE = 2**15
-"""Augmented pixels per mini-batch from which a second thread pays. Measured on MNIST's images, it halves the step of a
-small network at 128 of them, and adds to it at 32. Where nothing is augmented, gathering never takes long enough."""
+"""Augmented pixels per mini-batch from which a second thread is used. On a busy machine with two cores, mini-batches
+of 128 of MNIST's images took 0.5 to 0.9 times as long with it, those of 32 took 1.3 to 1.7 times. Where nothing was
+augmented, no gain stood out from the noise."""
 
 Fill: TypeAlias = Callable[[Labels, int, Array], None]
 """Writes the batch (n,) for the step of this number into the array (n, pixels), always with the same bits."""
