@@ -11,7 +11,10 @@ It knows arrays and nothing else: no files, no jobs, no HTTP.
 """
 
 from shared.network.arrays import Parameters
+from shared.network.augmentation import Augmentation
+from shared.network.calibration import Calibration
 from shared.network.configuration import Configuration
+from shared.network.early_stopping import EarlyStopping
 from shared.network.errors import ConfigurationError, TrainingDiverged
 from shared.network.evaluation import Evaluation
 from shared.network.network import Network
@@ -21,8 +24,11 @@ from shared.network.training import State, Training
 
 __all__ = [
     "PRESETS",
+    "Augmentation",
+    "Calibration",
     "Configuration",
     "ConfigurationError",
+    "EarlyStopping",
     "EpochReport",
     "Evaluation",
     "Network",

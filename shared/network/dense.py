@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
 from shared.network.arrays import Array
@@ -16,9 +19,16 @@ def forward(X: Array, W: Array, b: Array, Y: Array) -> None:
 def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
     """Differentiate by the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
     np.matmul(X.T, dY, out=dW)  # (in, N) @ (N, out)
-    np.add.reduce(dY, axis=0, out=db)
+    _ones(len(dY), dY.dtype).dot(dY, db)  # (N,) @ (N, out): a product adds rows up several times faster than a sum
 
 
 def propagate(dY: Array, W: Array, dX: Array) -> None:
     """Differentiate by the input: dX ← dY Wᵀ."""
     np.matmul(dY, W.T, out=dX)  # (N, out) @ (out, in)
+
+
+@lru_cache(maxsize=16)
+def _ones(length: int, dtype: np.dtype[np.floating[Any]]) -> Array:
+    ones = np.ones(length, dtype)
+    ones.flags.writeable = False
+    return ones

@@ -27,12 +27,16 @@ class Epoch:
     """Summed over the images done, in nats."""
 
     correct: int = 0
+
+    gradient_norm: float = 0.0
+    """Summed over the mini-batches done."""
+
     seconds: float = 0.0
 
     @classmethod
-    def begin(cls, number: int, samples: int, batch_size: int, rng: np.random.Generator) -> Epoch:
-        """Shuffle the images for a new epoch."""
-        return cls(number, rng.permutation(samples), batch_size)
+    def begin(cls, number: int, images: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Epoch:
+        """Shuffle the indices of the images for a new epoch."""
+        return cls(number, rng.permutation(images), batch_size)
 
     @property
     def steps(self) -> int:
@@ -53,18 +57,30 @@ class Epoch:
         """Give the indices of the images that come next."""
         return self.order[self.position : self.position + self.batch_size]
 
-    def add(self, samples: int, loss: float, correct: int) -> Progress:
-        """Count a mini-batch with its summed loss and the number of its right answers."""
+    def following(self, images: int) -> npt.NDArray[np.int64]:
+        """Give the indices of so many images that come after the next batch, fewer where the epoch ends before."""
+        start = self.position + self.batch_size
+        return self.order[start : start + images]
+
+    def add(self, samples: int, loss: float, correct: int, gradient_norm: float = 0.0) -> Progress:
+        """Count a mini-batch with its summed loss, the number of its right answers and its gradient's norm."""
         self.position += samples
         self.loss += loss
         self.correct += correct
+        self.gradient_norm += gradient_norm
         position = self.position
         return Progress(self.number, self.step, self.steps, position, self.loss / position, self.correct / position)
 
     def report(self) -> EpochReport:
-        """Sum up the finished epoch."""
+        """Sum up what the finished epoch itself has seen."""
         samples = len(self.order)
-        return EpochReport(self.number, self.loss / samples, self.correct / samples, self.seconds)
+        return EpochReport(
+            self.number,
+            self.loss / samples,
+            self.correct / samples,
+            self.seconds,
+            gradient_norm=self.gradient_norm / self.steps,
+        )
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Give all that `restore` needs, as arrays."""
@@ -73,6 +89,7 @@ class Epoch:
             "position": np.array(self.position),
             "loss": np.array(self.loss),
             "correct": np.array(self.correct),
+            "gradient_norm": np.array(self.gradient_norm),
             "seconds": np.array(self.seconds),
         }
 
@@ -86,5 +103,6 @@ class Epoch:
             int(state["position"]),
             float(state["loss"]),
             int(state["correct"]),
+            float(state["gradient_norm"]),
             float(state["seconds"]),
         )

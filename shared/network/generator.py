@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+SPLIT, AUGMENTATION = 1, 2
+"""The streams of a training that are not drawn from its one running generator."""
+
 _WORD = 2**64 - 1
 
 
-def seeded(seed: int) -> np.random.Generator:
-    """Give a generator: PCG64 by name, so that another default in another NumPy changes nothing."""
-    return np.random.Generator(np.random.PCG64(seed))
+def seeded(seed: int, *stream: int) -> np.random.Generator:
+    """Give a generator: PCG64 by name, so that another default in another NumPy changes nothing.
+
+    Each stream of numbers under a seed is independent of the others, and of the seed's own without one.
+    """
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)))
 
 
 def state_of(rng: np.random.Generator) -> npt.NDArray[np.uint64]:

@@ -11,11 +11,11 @@ from shared.network import inputs
 from shared.network.activations import ACTIVATIONS
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
+from shared.network.errors import ConfigurationError
 from shared.network.evaluation import Evaluation
 from shared.network.initializers import INITIALIZERS
 from shared.network.layout import Layout
 from shared.network.passes import Forward
-from shared.network.softmax import cross_entropy
 
 BLOCK = 1024
 """Images that go through the network at a time, so that memory does not grow with their number."""
@@ -35,6 +35,8 @@ class Network:
             raise ValueError(f"images of shape {self.image_shape} have no pixels")
         if self.classes < 2:
             raise ValueError(f"a network needs at least 2 classes, not {self.classes}")
+        if configuration.augmentation and len(self.image_shape) != 2:
+            raise ConfigurationError("augmentation", "needs images with a height and a width")
         self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
         self.dtype = np.dtype(configuration.dtype)
         self.activation = ACTIVATIONS[configuration.activation]
@@ -81,13 +83,8 @@ class Network:
         if not len(rows):
             raise ValueError("there are no images to evaluate")
         y = inputs.as_labels(labels, len(rows), self.classes)
-        loss = 0.0
-        answers = np.empty(len(rows), np.intp)
-        for block, P in self._blocks(parameters, rows):
-            loss += cross_entropy(P, y[block])
-            answers[block] = P.argmax(axis=1)
-        pairs = np.bincount(y * self.classes + answers, minlength=self.classes**2)
-        return Evaluation(len(rows), loss / len(rows), pairs.reshape(self.classes, self.classes))
+        evaluations = [Evaluation.of(P, y[block]) for block, P in self._blocks(parameters, rows)]
+        return sum(evaluations[1:], start=evaluations[0])
 
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
         """Run the rows forward, a block at a time; a block's probabilities last until the next one."""

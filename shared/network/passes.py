@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shared.network import dense
+from shared.network import dense, smoothing
 from shared.network.activations import Activation
 from shared.network.arrays import Array, Labels
+from shared.network.dropout import Dropout
 from shared.network.softmax import logit_gradient, softmax
 
 Layers: TypeAlias = Sequence[tuple[Array, Array]]
@@ -17,9 +18,18 @@ Layers: TypeAlias = Sequence[tuple[Array, Array]]
 
 
 class Forward:
-    """From a batch of N rows, which the caller writes into `X` (N, in), to probabilities."""
+    """From a batch of N rows, which the caller writes into `X` (N, in), to probabilities.
 
-    def __init__(self, layers: Layers, activation: Activation, rows: int) -> None:
+    dropout: the probability of leaving out a hidden unit, and the generator that decides; None uses all units.
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        activation: Activation,
+        rows: int,
+        dropout: tuple[float, np.random.Generator] | None = None,
+    ) -> None:
         first, _ = layers[0]
         self.layers = layers
         self.activation = activation
@@ -27,14 +37,23 @@ class Forward:
         self.Z = [np.empty((rows, len(b)), b.dtype) for _, b in layers]
         hidden = self.Z[:-1]
         self.A = [np.empty_like(Z) for Z in hidden] if activation.needs_input else hidden
+        self.dropout = [Dropout(dropout[0], A, dropout[1]) for A in self.A] if dropout else []
+
+    def input(self, layer: int) -> Array:
+        """Give what the layer of this index was given in the last run: (N, in)."""
+        if layer == 0:
+            return self.X
+        return self.dropout[layer - 1].A if self.dropout else self.A[layer - 1]
 
     def run(self) -> Array:
         """Give the probabilities (N, classes) for the rows in X. They last until the next run."""
         A = self.X
-        for (W, b), Z, A_next in zip(self.layers, self.Z, self.A, strict=False):  # the hidden layers
+        for layer, A_next in enumerate(self.A):  # the hidden layers
+            W, b = self.layers[layer]
+            Z = self.Z[layer]
             dense.forward(A, W, b, Z)
             self.activation.forward(Z, A_next)
-            A = A_next
+            A = self.dropout[layer].forward(A_next) if self.dropout else A_next
         W, b = self.layers[-1]
         P = self.Z[-1]
         dense.forward(A, W, b, P)
@@ -43,10 +62,14 @@ class Forward:
 
 
 class Backward:
-    """From the labels of the batch that `forward` ran last to the derivatives of its mean loss."""
+    """From the labels of the batch that `forward` ran last to the derivatives of its mean loss.
 
-    def __init__(self, forward: Forward, derivatives: Layers) -> None:
+    label_smoothing: the share of each target that goes to all classes alike.
+    """
+
+    def __init__(self, forward: Forward, derivatives: Layers, label_smoothing: float = 0.0) -> None:
         self.forward = forward
+        self.label_smoothing = label_smoothing
         self.derivatives = derivatives
         self.dA = [np.empty_like(A) for A in forward.A]
 
@@ -57,16 +80,20 @@ class Backward:
         """
         forward = self.forward
         dZ = forward.Z[-1]  # the probabilities, until the next line
-        logit_gradient(dZ, y)
+        if self.label_smoothing:
+            smoothing.logit_gradient(dZ, y, self.label_smoothing)
+        else:
+            logit_gradient(dZ, y)
         for layer in reversed(range(len(forward.layers))):
-            A = forward.A[layer - 1] if layer else forward.X
             dW, db = self.derivatives[layer]
-            dense.gradients(A, dZ, dW, db)
+            dense.gradients(forward.input(layer), dZ, dW, db)
             if done:
                 done(layer)
             if layer:
                 W, _ = forward.layers[layer]
                 dA = self.dA[layer - 1]
                 dense.propagate(dZ, W, dA)
-                forward.activation.backward(forward.Z[layer - 1], A, dA)
+                if forward.dropout:
+                    forward.dropout[layer - 1].backward(dA)
+                forward.activation.backward(forward.Z[layer - 1], forward.A[layer - 1], dA)
                 dZ = dA

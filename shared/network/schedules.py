@@ -105,7 +105,37 @@ class Cosine(Schedule):
 
     def course(self, time: float, length: float) -> float:
         """Fall from 1 to `final` along half a cosine."""
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * time / length)) / 2
+        return _half_cosine(1, self.final, time / length)
 
 
-SCHEDULES: dict[str, type[Schedule]] = {kind.name: kind for kind in (Constant, Step, Exponential, Cosine)}
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Schedule):
+    """Rise from `start` to 1 over the share `rise`, then fall to `final`, each along half a cosine.
+
+    Smith and Topin 2019, in the shape that became usual with fastai: no third phase, and the momentum stays.
+    """
+
+    name = "one_cycle"
+    rise: float = 0.3
+    start: float = 0.04
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._normalize("rise", above=0, below=1)
+        self._normalize("start", minimum=0)
+        self._normalize("final", minimum=0)
+
+    def course(self, time: float, length: float) -> float:
+        """Rise, then fall."""
+        peak = self.rise * length
+        if time < peak:
+            return _half_cosine(self.start, 1, time / peak)
+        return _half_cosine(1, self.final, (time - peak) / (length - peak))
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+SCHEDULES: dict[str, type[Schedule]] = {kind.name: kind for kind in (Constant, Step, Exponential, Cosine, OneCycle)}

@@ -1,10 +1,10 @@
-"""A named choice with settings of its own, such as an optimizer or a schedule, and its form in JSON."""
+"""Settings in a group of their own, such as an optimizer's or an augmentation's, and their form in JSON."""
 
 from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from shared.network import validation
@@ -12,17 +12,15 @@ from shared.network.errors import ConfigurationError
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ABC):
-    """The base of such choices. A setting that cannot work raises ConfigurationError("<part>.<setting>")."""
+class Options(ABC):
+    """The base of such groups. A setting that cannot work raises ConfigurationError("<part>.<setting>")."""
 
     part: ClassVar[str]
-    """The configuration's field that holds the choice."""
-
-    name: ClassVar[str]
+    """The configuration's field that holds the group."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the name and every setting as plain values."""
-        return {"name": self.name, **asdict(self)}
+        """Give every setting as a plain value."""
+        return asdict(self)
 
     def _normalize(
         self, field: str, *, above: float | None = None, minimum: float | None = None, below: float | None = None
@@ -33,6 +31,18 @@ class Settings(ABC):
         object.__setattr__(self, field, value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """A group that belongs to a named choice."""
+
+    name: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the name and every setting as plain values."""
+        return {"name": self.name, **asdict(self)}
+
+
+Group = TypeVar("Group", bound=Options)
 Kind = TypeVar("Kind", bound=Settings)
 
 
@@ -47,9 +57,24 @@ def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
     if not isinstance(settings, Mapping):
         raise ConfigurationError(part, 'must be an object with a "name"')
     kind = kinds[validation.choice(f"{part}.name", settings.get("name"), kinds)]
-    values = {field: value for field, value in settings.items() if field != "name"}
-    known = {field.name for field in fields(kind)}
+    return _build(kind, {field: value for field, value in settings.items() if field != "name"}, kind.name)
+
+
+def read_optional(kind: type[Group], settings: object) -> Group | None:
+    """Read `Options.to_dict`'s form; None, which turns the group off, stays None. Raises ConfigurationError."""
+    if settings is None or isinstance(settings, kind):
+        return settings
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(kind.part, "must be an object or null")
+    return _build(kind, dict(settings), kind.part)
+
+
+def _build(kind: type[Group], values: dict[str, Any], title: str) -> Group:
+    known = {field.name: field for field in fields(kind)}
     for name in values:
         if name not in known:
-            raise ConfigurationError(f"{part}.{name}", f"is no setting of {kind.name}")
+            raise ConfigurationError(f"{kind.part}.{name}", f"is no setting of {title}")
+    for name, field in known.items():
+        if name not in values and field.default is MISSING:
+            raise ConfigurationError(f"{kind.part}.{name}", "is missing")
     return kind(**values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -11,10 +12,13 @@ import numpy as np
 
 from shared.network import generator, inputs
 from shared.network.arrays import Images, Labels, Parameters
+from shared.network.early_stopping import Best
 from shared.network.epoch import Epoch
 from shared.network.errors import TrainingDiverged
 from shared.network.network import Network
+from shared.network.probe import Probe
 from shared.network.reports import EpochReport, Progress, history_from_array, history_to_array
+from shared.network.split import stratified
 from shared.network.steps import step_for
 
 State: TypeAlias = dict[str, np.ndarray[Any, Any]]
@@ -38,23 +42,40 @@ class Training:
         rows = inputs.as_rows(images, network.image_shape)
         if not len(rows):
             raise ValueError("there are no images to train on")
-        self.samples = len(rows)
-        self.configuration.check(self.samples)
-        y = inputs.as_labels(labels, self.samples, network.classes)
+        self.configuration.check(len(rows))
+        y = inputs.as_labels(labels, len(rows), network.classes)
 
+        held_out = self.configuration.validation_count(len(rows))
+        splitter = generator.seeded(self.configuration.seed, generator.SPLIT)
+        self._images, self._validation = stratified(y, held_out, splitter)
+        self.samples = len(self._images)
+        self._rows = rows
+        self._y = y
         self._rng = generator.seeded(self.configuration.seed)
-        self._step = step_for(network, network.initialize(self._rng), rows, y)
+        self._step = step_for(network, network.initialize(self._rng), rows, y, self._rng)
+        self._best = Best(self._step.P) if self.configuration.early_stopping else None
+        self._probe = Probe(network, rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return len(self.history) == self.configuration.epochs
+        """Whether all epochs are done, or early stopping has ended the training before."""
+        return len(self.history) == self.configuration.epochs or self._stopped
+
+    @property
+    def _stopped(self) -> bool:
+        stopping = self.configuration.early_stopping
+        return stopping is not None and self._epoch.finished and stopping.stops(self.history)
 
     @property
     def parameters(self) -> Parameters:
-        """A copy of the parameters as they are now."""
-        return self.network.layout.views(self._step.P.copy())
+        """A copy of the parameters that the training gives if it ends here.
+
+        These are the latest; with early stopping, those after the epoch that validated best, once one has ended.
+        """
+        self._step.settle()
+        vector = self._best.P if self._best and self.history else self._step.P
+        return self.network.layout.views(vector.copy())
 
     def __iter__(self) -> Training:
         return self
@@ -68,31 +89,51 @@ class Training:
             self._epoch = self._begin_epoch()
         epoch = self._epoch
         batch = epoch.next_batch()
+        following = epoch.following(self._step.lookahead)
         # The middle of the step: a course that begins or ends at 0 still moves in its first and last step.
         time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
         factor = self.configuration.schedule.factor(time, self.configuration.epochs)
-        loss, correct = self._step.run(batch, factor)
-        progress = epoch.add(len(batch), loss, correct)
+        loss, correct = self._step.run(batch, factor, following)
+        progress = epoch.add(len(batch), loss, correct, self._step.gradient_norm or 0.0)
         if not math.isfinite(loss):
             raise TrainingDiverged(progress.epoch, progress.step, self._hint("the loss"))
         epoch.seconds += perf_counter() - started
         if epoch.finished:
+            self._step.settle()
             if not np.isfinite(self._step.P).all():  # no loss has seen the last update yet
                 raise TrainingDiverged(progress.epoch, progress.step, self._hint("a parameter"))
-            self.history.append(epoch.report())
+            self._end_epoch()
         return progress
+
+    def _begin_epoch(self) -> Epoch:
+        return Epoch.begin(len(self.history) + 1, self._images, self.configuration.batch_size, self._rng)
+
+    def _end_epoch(self) -> None:
+        report = self._epoch.report()
+        if self._step.gradient_norm is None:
+            report = replace(report, gradient_norm=None)
+        if len(self._validation):
+            parameters = self.network.layout.views(self._step.P)
+            held_out = self.network.evaluate(parameters, self._rows[self._validation], self._y[self._validation])
+            report = replace(report, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
+        self.history.append(replace(report, dead_units=self._probe.dead_units()))
+        if self._best:
+            self._best.consider(self._step.P, self.history)
 
     def state(self) -> State:
         """Give everything that `resume` needs, as copies."""
+        self._step.settle()
         parts = {
-            "parameters": self.parameters,
+            "parameters": self.network.layout.views(self._step.P.copy()),
             "optimizer": self._step.update.state(),
+            "step": self._step.state(),
             "epoch": self._epoch.state(),
+            "best": {"parameters": self._best.P.copy()} if self._best else {},
         }
         return {
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
             "generator": generator.state_of(self._rng),
-            "history": history_to_array(self.history),
+            "history": history_to_array(self.history, len(self.configuration.hidden)),
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
@@ -112,14 +153,14 @@ class Training:
 
         self._step.P[:] = self.network.layout.pack(part("parameters."))
         self._step.update.restore(part("optimizer."))
+        self._step.restore(part("step."))
+        if self._best:
+            self._best.P[:] = state["best.parameters"]
         self.history = history_from_array(state["history"])
         epoch = part("epoch.")
         number = len(self.history) + (int(epoch["position"]) < self.samples)
         self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)
         generator.set_state(self._rng, state["generator"])
-
-    def _begin_epoch(self) -> Epoch:
-        return Epoch.begin(len(self.history) + 1, self.samples, self.configuration.batch_size, self._rng)
 
     def _hint(self, what: str) -> str:
         rate = self.configuration.optimizer.learning_rate

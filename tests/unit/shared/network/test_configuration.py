@@ -28,7 +28,29 @@ def test_the_dict_is_explicit() -> None:
         "batch_size": 1,
         "seed": 0,
         "dtype": "float32",
+        "weight_decay": 0.0,
+        "dropout": 0.0,
+        "label_smoothing": 0.0,
+        "gradient_clip": None,
+        "augmentation": None,
+        "validation_fraction": 0.0,
+        "early_stopping": None,
     }
+
+
+def test_the_dict_hides_no_nested_setting() -> None:
+    configuration = preset("fast", augmentation={"shift": 2}, early_stopping={"patience": 3}, validation_fraction=0.1)
+    values = configuration.to_dict()
+    assert values["augmentation"] == {
+        "shift": 2.0,
+        "rotation": 0.0,
+        "scale": 0.0,
+        "shear": 0.0,
+        "elastic": 0.0,
+        "smoothness": 4.0,
+    }
+    assert values["early_stopping"] == {"patience": 3}
+    assert Configuration.from_dict(json.loads(json.dumps(values))) == configuration
 
 
 def test_a_configuration_is_a_value() -> None:
@@ -67,6 +89,22 @@ def test_no_hidden_layer_is_softmax_regression() -> None:
         ("seed", None),
         ("dtype", "float16"),
         ("dtype", float),
+        ("weight_decay", -1e-9),
+        ("weight_decay", None),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("dropout", True),
+        ("label_smoothing", 1),
+        ("label_smoothing", math.nan),
+        ("gradient_clip", 0),
+        ("gradient_clip", math.inf),
+        ("gradient_clip", "1"),
+        ("validation_fraction", 1.0),
+        ("validation_fraction", -0.1),
+        ("augmentation", True),
+        ("augmentation", "elastic"),
+        ("early_stopping", 3),
+        ("early_stopping", []),
     ],
 )
 def test_a_value_that_cannot_work_is_refused_by_its_field(field: str, value: Any) -> None:
@@ -95,6 +133,42 @@ def test_a_schedule_that_is_longer_than_the_training_is_refused() -> None:
     assert refusal.value.field == "schedule.every"
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("augmentation.elasticity", {"elasticity": 3}),
+        ("augmentation.shift", {"shift": -1}),
+        ("augmentation.rotation", {"rotation": 360}),
+        ("augmentation.scale", {"scale": 1}),
+        ("augmentation.shear", {"shear": "much"}),
+        ("augmentation.elastic", {"elastic": math.inf}),
+        ("augmentation.smoothness", {"smoothness": 0}),
+        ("early_stopping.patience", {}),
+        ("early_stopping.patience", {"patience": 0}),
+        ("early_stopping.patience", {"patience": 2.5}),
+        ("early_stopping.metric", {"patience": 1, "metric": "loss"}),
+    ],
+)
+def test_a_group_of_settings_is_refused_by_its_dotted_field(field: str, values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", validation_fraction=0.1, **{field.split(".", maxsplit=1)[0]: values})
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("weight_decay", {"weight_decay": 0.1, "optimizer": {"name": "adamw"}}),
+        ("gradient_clip", {"gradient_clip": 1.0, "update_order": "layerwise"}),
+        ("early_stopping", {"early_stopping": {"patience": 3}}),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused(field: str, values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", **values)
+    assert refusal.value.field == field
+
+
 def test_an_unknown_field_is_refused() -> None:
     values = preset("fast").to_dict() | {"learning_rate": 0.1}
     with pytest.raises(ConfigurationError, match="learning_rate is no setting") as refusal:
@@ -102,7 +176,25 @@ def test_an_unknown_field_is_refused() -> None:
     assert refusal.value.field == "learning_rate"
 
 
-@pytest.mark.parametrize("field", preset("fast").to_dict())
+LATER = {
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "gradient_clip",
+    "augmentation",
+    "validation_fraction",
+    "early_stopping",
+}
+
+
+def test_a_dict_of_before_there_was_a_field_has_it_off() -> None:
+    before = {name: value for name, value in preset("fast").to_dict().items() if name not in LATER}
+    configuration = Configuration.from_dict(before)
+    assert not any(getattr(configuration, name) for name in LATER)
+    assert configuration == preset("fast")
+
+
+@pytest.mark.parametrize("field", sorted(preset("fast").to_dict().keys() - LATER))
 def test_a_missing_field_is_refused(field: str) -> None:
     values = preset("fast").to_dict()
     del values[field]
@@ -116,3 +208,17 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="at most the number of images, 31") as refusal:
         configuration.check(samples=31)
     assert refusal.value.field == "batch_size"
+
+
+def test_a_batch_larger_than_what_validation_leaves_is_refused() -> None:
+    configuration = preset("fast", batch_size=32, validation_fraction=0.2)
+    configuration.check(samples=40)
+    with pytest.raises(ConfigurationError, match="at most the number of images left to train on, 31") as refusal:
+        configuration.check(samples=39)
+    assert refusal.value.field == "batch_size"
+
+
+def test_a_validation_split_without_an_image_is_refused() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        preset("fast", batch_size=1, validation_fraction=0.01).check(samples=40)
+    assert refusal.value.field == "validation_fraction"

@@ -9,7 +9,7 @@ from shared.network.reports import EpochReport
 
 @pytest.fixture
 def epoch(rng: np.random.Generator) -> Epoch:
-    return Epoch.begin(number=3, samples=10, batch_size=4, rng=rng)
+    return Epoch.begin(number=3, images=np.arange(10), batch_size=4, rng=rng)
 
 
 def test_every_image_is_taken_once_in_a_shuffled_order(epoch: Epoch) -> None:
@@ -37,9 +37,10 @@ def test_the_last_batch_is_what_is_left(epoch: Epoch) -> None:
 
 
 def test_the_report_sums_up_the_epoch(epoch: Epoch) -> None:
-    epoch.add(10, loss=5.0, correct=9)
+    for samples in (4, 4, 2):
+        epoch.add(samples, loss=samples / 2, correct=samples - 1, gradient_norm=samples)
     epoch.seconds = 1.5
-    assert epoch.report() == EpochReport(3, 0.5, 0.9, 1.5)
+    assert epoch.report() == EpochReport(3, 0.5, 0.7, 1.5, gradient_norm=10 / 3)
 
 
 def test_a_restored_epoch_goes_on_where_it_was(epoch: Epoch) -> None:

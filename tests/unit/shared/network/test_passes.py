@@ -86,3 +86,40 @@ def test_the_error_passes_through_the_weights_as_they_are_once_the_layer_is_done
     (dW1, db1), (dW2, db2), (dW3, db3) = pair.backward.derivatives
     assert dW3.any() and db3.any()  # noqa: PT018
     assert not any(array.any() for array in (dW1, db1, dW2, db2))
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_with_dropout_the_gradient_is_the_slope_for_the_drawn_mask(
+    activation: str, rng: np.random.Generator, slope: Slope
+) -> None:
+    pair = Pair(activation, rng)
+    seed = rng.integers(1000)
+
+    def forward() -> Forward:
+        dropout = (0.4, np.random.default_rng(seed))
+        result = Forward(pair.forward.layers, pair.forward.activation, len(pair.y), dropout)
+        result.X[:] = pair.forward.X
+        return result
+
+    def loss() -> float:
+        return cross_entropy(forward().run(), pair.y) / len(pair.y)
+
+    expected = slope(loss, pair.P)
+    dropped = forward()
+    dropped.run()
+    Backward(dropped, pair.backward.derivatives).run(pair.y)
+    np.testing.assert_allclose(pair.dP, expected, rtol=1e-5, atol=1e-8)
+
+
+def test_label_smoothing_reaches_every_layers_gradient(rng: np.random.Generator, slope: Slope) -> None:
+    pair = Pair("tanh", rng)
+    targets = np.full((7, 3), 0.2 / 3)
+    targets[np.arange(7), pair.y] += 0.8
+
+    def loss() -> float:
+        return -float((targets * np.log(pair.forward.run())).sum()) / 7
+
+    expected = slope(loss, pair.P)
+    pair.forward.run()
+    Backward(pair.forward, pair.backward.derivatives, label_smoothing=0.2).run(pair.y)
+    np.testing.assert_allclose(pair.dP, expected, rtol=1e-5, atol=1e-8)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.network import PRESETS, ConfigurationError, preset
+from shared.network import PRESETS, Augmentation, ConfigurationError, preset
 from shared.network.optimizers import SGD, Adam
 from shared.network.schedules import Constant
 
@@ -40,6 +40,22 @@ def test_another_optimizer_starts_from_its_own_defaults() -> None:
 def test_a_schedule_is_overridden_like_an_optimizer() -> None:
     assert preset("fast", schedule={"warmup": 0.5}).schedule.name == PRESETS["fast"].schedule.name
     assert preset("fast", schedule={"name": "constant"}).schedule == Constant()
+
+
+def test_an_augmentation_is_overridden_range_by_range() -> None:
+    base = PRESETS["accurate"].augmentation
+    assert base is not None
+    changed = preset("accurate", augmentation={"shift": 0}).augmentation
+    assert changed is not None
+    assert changed.to_dict() == base.to_dict() | {"shift": 0.0}
+
+
+def test_an_augmentation_starts_from_nothing_where_the_preset_has_none() -> None:
+    assert preset("fast", augmentation={"shift": 2}).augmentation == Augmentation(shift=2)
+
+
+def test_null_turns_an_augmentation_off() -> None:
+    assert preset("accurate", augmentation=None).augmentation is None
 
 
 def test_overriding_changes_no_preset() -> None:

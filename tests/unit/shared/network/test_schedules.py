@@ -5,7 +5,7 @@ import math
 import pytest
 
 from shared.network.errors import ConfigurationError
-from shared.network.schedules import SCHEDULES, Constant, Cosine, Exponential, Schedule, Step
+from shared.network.schedules import SCHEDULES, Constant, Cosine, Exponential, OneCycle, Schedule, Step
 
 
 def test_constant_stays() -> None:
@@ -27,6 +27,15 @@ def test_cosine_falls_to_its_final_value_by_the_end() -> None:
     assert schedule.factor(0, 4) == 1
     assert schedule.factor(2, 4) == pytest.approx(0.6)
     assert schedule.factor(4 - 1e-9, 4) == pytest.approx(0.2)
+
+
+def test_one_cycle_rises_to_its_peak_and_falls_to_its_final_value() -> None:
+    schedule = OneCycle(rise=0.25, start=0.1, final=0.01)
+    assert schedule.factor(0, 8) == pytest.approx(0.1)
+    assert schedule.factor(1, 8) == pytest.approx(0.55)
+    assert schedule.factor(2, 8) == 1
+    assert schedule.factor(5, 8) == pytest.approx(0.505)
+    assert schedule.factor(8 - 1e-9, 8) == pytest.approx(0.01)
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
@@ -54,6 +63,10 @@ def test_a_drop_after_the_end_is_refused() -> None:
         (Step, "decay", 0),
         (Exponential, "decay", -1),
         (Cosine, "final", -1),
+        (OneCycle, "rise", 0),
+        (OneCycle, "rise", 1),
+        (OneCycle, "start", -0.1),
+        (OneCycle, "final", -0.1),
     ],
 )
 def test_settings_that_cannot_work_are_refused(kind: type[Schedule], field: str, value: float) -> None:

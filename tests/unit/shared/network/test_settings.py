@@ -5,9 +5,11 @@ import json
 import pytest
 
 from shared.network import ConfigurationError
+from shared.network.augmentation import Augmentation
+from shared.network.early_stopping import EarlyStopping
 from shared.network.optimizers import OPTIMIZERS, Adam
 from shared.network.schedules import SCHEDULES
-from shared.network.settings import Settings, read
+from shared.network.settings import Settings, read, read_optional
 
 KINDS: list[type[Settings]] = [*OPTIMIZERS.values(), *SCHEDULES.values()]
 
@@ -59,3 +61,15 @@ def test_what_cannot_be_read_is_refused_by_its_field(settings: object, field: st
     with pytest.raises(ConfigurationError) as refusal:
         read("optimizer", OPTIMIZERS, settings)
     assert refusal.value.field == field
+
+
+def test_an_optional_group_is_read_like_a_choice_without_a_name() -> None:
+    assert read_optional(Augmentation, {"shift": 2}) == Augmentation(shift=2.0)
+    assert read_optional(Augmentation, Augmentation(shift=2)) == Augmentation(shift=2)
+    assert read_optional(Augmentation, None) is None
+
+
+@pytest.mark.parametrize("settings", [{"patience": 2, "name": "early"}, {}, {"patience": None}])
+def test_an_optional_group_that_cannot_be_read_is_refused_by_its_field(settings: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"^early_stopping\.(name|patience) "):
+        read_optional(EarlyStopping, settings)

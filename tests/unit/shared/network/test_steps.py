@@ -56,11 +56,20 @@ def labels(rng: np.random.Generator) -> Labels:
     return rng.integers(0, CLASSES, SAMPLES)
 
 
+def build(
+    kind: type[Step | SingleStep], network: Network, rng: np.random.Generator, images: Images, labels: Labels
+) -> Step | SingleStep:
+    parameters = network.initialize(rng)
+    if kind is Step:
+        return Step(network, parameters, images, labels, rng)
+    return SingleStep(network, parameters, images, labels)
+
+
 def start(
     images: Images, labels: Labels, rng: np.random.Generator, kind: type[Step | SingleStep] = Step, **changes: Any
 ) -> tuple[Network, Step | SingleStep]:
     network = Network((PIXELS,), CLASSES, preset("article", **{"dtype": "float64", **changes}))
-    return network, kind(network, network.initialize(rng), images, labels)
+    return network, build(kind, network, rng, images, labels)
 
 
 @pytest.mark.parametrize("kind", [Step, SingleStep])
@@ -138,7 +147,7 @@ def test_one_image_at_a_time_with_plain_sgd_has_a_step_of_its_own(
 ) -> None:
     def kind(**changes: Any) -> type:
         network, _ = start(images, labels, rng, **changes)
-        return type(step_for(network, network.initialize(rng), images, labels))
+        return type(step_for(network, network.initialize(rng), images, labels, rng))
 
     assert kind() is SingleStep
     assert kind(batch_size=2) is Step

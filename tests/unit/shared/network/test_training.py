@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -10,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.network import ConfigurationError, EpochReport, Network, State, Training, TrainingDiverged, preset
+from shared.network import ConfigurationError, EpochReport, Network, State, Training, TrainingDiverged, ahead, preset
 from shared.network.activations import ACTIVATIONS
-from shared.network.optimizers import OPTIMIZERS
+from shared.network.optimizers import OPTIMIZERS, SGD
 
 SAMPLES, SIDE, CLASSES = 43, 4, 3
 
@@ -20,6 +22,13 @@ _rng = np.random.default_rng(5)
 LABELS = _rng.integers(0, CLASSES, SAMPLES)
 IMAGES = _rng.integers(0, 120, (SAMPLES, SIDE, SIDE), dtype=np.uint8)
 IMAGES[np.arange(SAMPLES), LABELS] += 100  # a bright row for each class
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prefetch_the_smallest_batches() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ahead, "WORTHWHILE", 0)
+        yield
 
 
 def network(name: str = "fast", **overrides: Any) -> Network:
@@ -119,6 +128,27 @@ def test_each_epoch_has_an_order_of_its_own() -> None:
     assert len(orders) == 3
 
 
+def _possible(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Bring drawn settings into agreement, and add what depends on the others."""
+    together = configuration["update_order"] == "together"
+    validated = "validation_fraction" in configuration
+    changes: dict[str, Any] = {"early_stopping": {"patience": 1} if validated else None}
+    changes["gradient_clip"] = 0.05 if together else None
+    if configuration["optimizer"]["name"] == "adamw":
+        changes["weight_decay"] = 0
+    if validated and configuration["batch_size"] == SAMPLES:
+        changes["batch_size"] = SAMPLES // 2
+    return configuration | changes
+
+
+EXTRAS = {
+    "dropout": st.sampled_from([0.1, 0.5]),
+    "label_smoothing": st.just(0.1),
+    "weight_decay": st.just(0.01),
+    "validation_fraction": st.sampled_from([0.1, 0.3]),
+    "augmentation": st.sampled_from([{}, {"shift": 1, "rotation": 20}, {"scale": 0.1, "shear": 0.1, "elastic": 8}]),
+}
+
 CONFIGURATIONS = st.fixed_dictionaries(
     {
         "optimizer": st.sampled_from(sorted(OPTIMIZERS)).map(lambda name: {"name": name, "learning_rate": 0.002}),
@@ -126,12 +156,14 @@ CONFIGURATIONS = st.fixed_dictionaries(
         "update_order": st.sampled_from(["together", "layerwise"]),
         "batch_size": st.sampled_from([1, 8, SAMPLES]),
         "dtype": st.sampled_from(["float32", "float64"]),
+        "schedule": st.sampled_from(["cosine", "one_cycle"]).map(lambda name: {"name": name, "warmup": 0.1}),
         "seed": st.integers(0, 2**63 - 1),
-    }
-)
+    },
+    optional=EXTRAS,
+).map(_possible)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(configuration=CONFIGURATIONS, stops=st.lists(st.integers(0, 60), max_size=4))
 def test_stopping_and_resuming_anywhere_changes_no_bit(configuration: dict[str, Any], stops: list[int]) -> None:
     subject = network(**configuration)
@@ -243,6 +275,125 @@ def test_floating_point_images_train_like_the_bytes_that_they_come_from() -> Non
     for _ in from_floats:
         pass
     assert from_floats.history[-1].train_loss == pytest.approx(from_bytes.history[-1].train_loss, rel=1e-9)
+
+
+def test_validation_images_are_measured_and_never_trained_on() -> None:
+    subject = network(epochs=2, validation_fraction=0.25, batch_size=4)
+    training = Training(subject, IMAGES, LABELS)
+    assert training.samples == 32
+    seen: set[int] = set()
+    for progress in training:
+        state = training.state()
+        seen |= set(state["epoch.order"].tolist())
+        if progress.step == progress.steps_per_epoch:
+            held_out = sorted(set(range(SAMPLES)) - seen)
+            assert len(held_out) == 11
+            expected = subject.evaluate(training.parameters, IMAGES[held_out], LABELS[held_out])
+            report = training.history[-1]
+            assert (report.validation_loss, report.validation_accuracy) == (expected.loss, expected.accuracy)
+
+
+def test_without_validation_there_are_no_figures_of_it() -> None:
+    report = train(network()).history[-1]
+    assert report.validation_loss is report.validation_accuracy is None
+
+
+def test_early_stopping_ends_the_training_with_the_best_parameters() -> None:
+    noise = np.random.default_rng(1).permutation(LABELS)  # nothing to learn: validation only gets worse
+    subject = network(
+        epochs=60, validation_fraction=0.3, early_stopping={"patience": 3}, schedule={"name": "constant"}, seed=3
+    )
+    training = Training(subject, IMAGES, noise)
+    seen = [training.state() for progress in training if progress.step == progress.steps_per_epoch]
+    losses = [report.validation_loss for report in training.history if report.validation_loss is not None]
+    best = losses.index(min(losses))
+    assert training.finished
+    assert len(losses) == best + 1 + 3 < 60
+    for name, array in training.parameters.items():
+        np.testing.assert_array_equal(array, seen[best][f"parameters.{name}"])
+        assert (array != seen[-1][f"parameters.{name}"]).any()
+
+
+def test_before_the_first_validation_the_latest_parameters_count() -> None:
+    subject = network(validation_fraction=0.3, early_stopping={"patience": 3})
+    training = Training(subject, IMAGES, LABELS)
+    start = training.parameters
+    next(training)
+    for name, array in training.parameters.items():
+        np.testing.assert_array_equal(array, training.state()[f"parameters.{name}"])
+        assert (array != start[name]).any()
+
+
+def test_the_inference_form_drops_no_unit() -> None:
+    with_dropout, without = network(dropout=0.5), network()
+    parameters = with_dropout.initialize(np.random.default_rng(0))
+    np.testing.assert_array_equal(
+        with_dropout.probabilities(parameters, IMAGES), without.probabilities(parameters, IMAGES)
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dropout": 0.2},
+        {"label_smoothing": 0.2},
+        {"weight_decay": 0.2},
+        {"gradient_clip": 0.01},
+        {"augmentation": {"shift": 1}},
+    ],
+)
+def test_every_setting_of_the_training_has_an_effect(change: dict[str, Any]) -> None:
+    assert timeless(train(network(**change)).history) != timeless(train(network()).history)
+
+
+def test_the_history_sees_into_the_training() -> None:
+    report = train(network(batch_size=SAMPLES, epochs=1)).history[0]
+    assert report.gradient_norm is not None
+    assert report.gradient_norm > 0
+    assert len(report.dead_units) == 2
+    assert all(0 <= share <= 1 for share in report.dead_units)
+
+
+def test_image_by_image_no_gradient_norm_is_known() -> None:
+    assert train(network("article")).history[0].gradient_norm is None
+    assert train(network("article", weight_decay=0.1)).history[0].gradient_norm is not None
+
+
+@pytest.mark.parametrize("prefetching", [True, False])
+def test_a_second_thread_changes_no_bit(prefetching: bool) -> None:
+    subject = network(augmentation={"shift": 1, "rotation": 20, "elastic": 5}, dropout=0.2)
+    training = Training(subject, IMAGES, LABELS)
+    assert training._step.lookahead == 8
+    training._step.lookahead = 8 if prefetching else 0
+    for _ in training:
+        pass
+    assert_same_bits(training, train(subject))
+
+
+@pytest.mark.parametrize(("batch_size", "prefetches"), [(20, False), (21, True)])
+def test_a_second_thread_is_used_where_it_pays(
+    batch_size: int, prefetches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "WORTHWHILE", 21 * SIDE * SIDE)
+    subject = network(augmentation={"shift": 1}, batch_size=batch_size)
+    assert Training(subject, IMAGES, LABELS)._step.lookahead == (batch_size if prefetches else 0)
+    plain = network(batch_size=batch_size)
+    assert Training(plain, IMAGES, LABELS)._step.lookahead == 0
+
+
+def test_no_thread_outlasts_a_training_that_is_dropped_or_fails() -> None:
+    subject = network(augmentation={"shift": 1}, activation="relu")
+    training = Training(subject, IMAGES, LABELS)
+    next(training)
+    del training
+    diverging = replace(subject.configuration, optimizer=SGD(learning_rate=1e30))
+    with pytest.raises(TrainingDiverged):
+        for _ in Training(Network((SIDE, SIDE), CLASSES, diverging), IMAGES, LABELS):
+            pass
+    for thread in threading.enumerate():
+        if thread.name == "next batch":
+            thread.join(timeout=5)
+    assert not any(thread.name == "next batch" for thread in threading.enumerate())
 
 
 def _after(steps: int) -> Training:

@@ -1,0 +1,36 @@
+"""Glassbox's own engine, as a training job runs it, reports and all."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import islice
+
+from benchmarks.contenders.workload import Workload, images_and_labels
+from shared.network import Network, Training, preset
+
+
+class Engine:
+    """Training by mini-batches from `fast`, image by image from `article`, as the workload changes them."""
+
+    def __init__(self, workload: Workload, dtype: str = "float32") -> None:
+        configuration = preset(
+            "article" if workload.batch_size == 1 else "fast",
+            hidden=workload.widths[1:-1],
+            batch_size=workload.batch_size,
+            optimizer={"name": workload.optimizer, "learning_rate": workload.rate},
+            schedule={"name": "constant"},
+            epochs=1_000_000,
+            dtype=dtype,
+        )
+        images, labels = images_and_labels()
+        self._training = Training(Network(images.shape[1:], workload.widths[-1], configuration), images, labels)
+        self._steps = workload.steps
+
+    def run(self) -> None:
+        """Take the next steps."""
+        deque(islice(self._training, self._steps), maxlen=0)
+
+
+def double(workload: Workload) -> Engine:
+    """Give the engine in float64, the precision of the article's loop."""
+    return Engine(workload, "float64")

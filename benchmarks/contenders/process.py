@@ -1,0 +1,79 @@
+"""A contender in a process of its own: no library's threads, allocator or environment reach another's."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from multiprocessing.connection import Connection
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from benchmarks.contenders.workload import Contender, Workload
+
+CONTENDERS = {
+    "glassbox": "engine:Engine",
+    "floor": "floor:Floor",
+    "pytorch": "pytorch:PyTorch",
+    "jax": "jax_scan:JAX",
+    "plain numpy": "plain:Plain",
+    "article": "article:Article",
+    "glassbox float64": "engine:double",
+    "scikit-learn": "scikit:ScikitLearn",
+}
+"""Each contender's module and maker. The first three stand together: their ratios matter most, and the noise of a
+shared machine is most alike in neighbouring measurements."""
+
+WARM_UP = 2
+"""Runs before the first that counts: they compile, fill caches and bring up threads."""
+
+
+class ContenderProcess:
+    """Runs one contender on request. It inherits the environment, and with it the number of threads."""
+
+    def __init__(self, name: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(name, end), daemon=True)
+        self._process.start()
+        end.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipe.close()
+        self._process.join(10)
+
+    def prepare(self, workload: Workload) -> None:
+        """Build the contender and warm it up."""
+        self._pipe.send(workload)
+        self._pipe.recv()
+
+    def seconds(self) -> float:
+        """Time one run."""
+        self._pipe.send(None)
+        return float(self._pipe.recv())
+
+
+def _serve(name: str, pipe: Connection) -> None:
+    module, maker = CONTENDERS[name].split(":")
+    make = getattr(importlib.import_module(f"benchmarks.contenders.{module}"), maker)
+    contender: Contender | None = None
+    while True:
+        try:
+            request: Workload | None = pipe.recv()
+        except EOFError:
+            return
+        if request:
+            contender = make(request)
+            for _ in range(WARM_UP):
+                contender.run()
+            pipe.send(None)
+        else:
+            assert contender
+            started = perf_counter()
+            contender.run()
+            pipe.send(perf_counter() - started)

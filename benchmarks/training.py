@@ -1,0 +1,211 @@
+"""Holds a training on MNIST against the frameworks that one would use instead, and against its bare matrix products.
+
+    PYTHONPATH=. python benchmarks/training.py [--threads 1 2] [--instructions native avx2] [--rounds 15] [--only TEXT]
+
+It needs requirements/bench.in. GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data
+beside the project. Each contender has a process of its own, and all have the same means:
+
+- as many threads: BLAS, OpenMP and PyTorch are told, and with fewer threads than cores every process is bound to as
+  many cores, so that neither a compiler's own pool nor a second thread of Python's has more than the others;
+- the same instructions: "native" lets every library choose what suits the processor, even where OPENBLAS_CORETYPE would
+  hold NumPy alone back; "avx2" holds all of them to AVX2.
+
+They take turns, round after round, a fixed number of steps each. Times are medians over the rounds, and a ratio is the
+median of the rounds' own ratios: a machine that is slow for a while is slow for both sides. The targets are printed
+beneath. Writes var/benchmarks/training.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from time import sleep
+from typing import Any, NamedTuple
+
+from benchmarks.contenders.process import CONTENDERS, ContenderProcess
+from benchmarks.contenders.rounding import distance_from_the_article
+from benchmarks.contenders.workload import ROOT, Workload
+
+SMALL, LARGE = (784, 64, 32, 10), (784, 512, 256, 10)
+WORKLOADS = [
+    Workload(SMALL, 1, "sgd", steps=1000),
+    Workload(SMALL, 32, "sgd", steps=400),
+    Workload(SMALL, 128, "sgd", steps=200),
+    Workload(SMALL, 512, "sgd", steps=60),
+    Workload(LARGE, 1, "sgd", steps=250),
+    Workload(LARGE, 32, "sgd", steps=100),
+    Workload(LARGE, 128, "sgd", steps=50),
+    Workload(LARGE, 512, "sgd", steps=15),
+    Workload(LARGE, 128, "adam", steps=50),
+]
+INSTRUCTIONS = {
+    "native": {},
+    "avx2": {
+        "OPENBLAS_CORETYPE": "Haswell",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+    },
+}
+"""What the environment tells each library's kernels: NumPy's, PyTorch's (three of them), XLA's."""
+
+PAUSE = 0.06
+"""Seconds before each turn: the idle threads of OpenBLAS and OpenMP go on spinning for some 30 ms, on the very cores
+that the next contender needs."""
+
+IMAGES = 60_000
+ARTICLE_ONLY = {"article", "glassbox float64"}  # contenders for training image by image
+
+
+class Target(NamedTuple):
+    """The engine's time is to be at most `most` times the other's."""
+
+    widths: tuple[int, ...]
+    batch_size: int
+    optimizer: str
+    other: str
+    most: float
+
+
+TARGETS = [
+    Target(SMALL, 1, "sgd", "article", 0.25),
+    Target(SMALL, 32, "sgd", "pytorch", 0.6),
+    Target(SMALL, 128, "sgd", "floor", 1.5),
+    Target(SMALL, 128, "sgd", "pytorch", 0.6),
+    Target(SMALL, 128, "sgd", "jax", 1.0),
+    Target(LARGE, 128, "sgd", "floor", 1.25),
+    Target(LARGE, 128, "sgd", "pytorch", 1.0),
+    Target(LARGE, 128, "adam", "pytorch", 0.8),
+]
+
+
+def main() -> None:
+    """Measure everything, print it, write it down."""
+    cores = os.cpu_count() or 1
+    parser = argparse.ArgumentParser(description="Hold the engine's training against others'.")
+    parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}), help="1 and all, if not said")
+    parser.add_argument("--instructions", choices=INSTRUCTIONS, nargs="+", default=["native"])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="the workloads whose name has this in it")
+    options = parser.parse_args()
+
+    machine = describe_machine()
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+    rounding = distance_from_the_article()
+    print("\nlargest difference from the article's weights after 2,000 steps: ", end="")
+    print(", ".join(f"{distance:.0e} in {dtype}" for dtype, distance in rounding.items()))
+    workloads = [workload for workload in WORKLOADS if options.only in workload.name]
+    results = [
+        result
+        for instructions in options.instructions
+        for threads in options.threads
+        for result in measure(workloads, threads, instructions, options.rounds)
+    ]
+
+    path = ROOT / "var" / "benchmarks" / "training.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"machine": machine, "rounds": options.rounds, "rounding": rounding, "results": results}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+    print(f"\nwritten to {path.relative_to(ROOT)}")
+
+
+def describe_machine() -> dict[str, Any]:
+    """Say what the figures depend on."""
+    packages = {}
+    for package in ("numpy", "torch", "jax", "scikit-learn"):
+        with contextlib.suppress(PackageNotFoundError):
+            packages[package] = version(package)
+    return {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version(), **packages}
+
+
+def measure(workloads: list[Workload], threads: int, instructions: str, rounds: int) -> Iterator[dict[str, Any]]:
+    """Run all contenders on every workload within these limits, and print each table as it is done."""
+    with limited_to(threads, INSTRUCTIONS[instructions]), contextlib.ExitStack() as stack:
+        processes = {name: stack.enter_context(ContenderProcess(name)) for name in CONTENDERS}
+        for workload in workloads:
+            running = {
+                name: process
+                for name, process in processes.items()
+                if workload.batch_size == 1 or name not in ARTICLE_ONLY
+            }
+            for process in running.values():
+                process.prepare(workload)
+            taken: dict[str, list[float]] = {name: [] for name in running}
+            for _ in range(rounds):
+                for name, process in running.items():
+                    sleep(PAUSE)
+                    taken[name].append(process.seconds())
+            yield report(workload, threads, instructions, taken)
+
+
+@contextlib.contextmanager
+def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
+    """Give the processes that start meanwhile this many threads and these settings of their kernels."""
+    before = dict(os.environ)
+    for settings in INSTRUCTIONS.values():
+        for variable in settings:
+            os.environ.pop(variable, None)
+    os.environ.update(instructions)
+    os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), str(threads)))
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()  # Linux alone can bind processes
+    if allowed:
+        os.sched_setaffinity(0, sorted(allowed)[-threads:])
+    try:
+        yield
+    finally:
+        if allowed:
+            os.sched_setaffinity(0, allowed)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def report(workload: Workload, threads: int, instructions: str, taken: dict[str, list[float]]) -> dict[str, Any]:
+    """Print a workload's table, its targets beneath; give it as plain values."""
+    print(f"\n{workload.name}; {threads} thread{'s' * (threads > 1)}, {instructions}")
+    print(f"  {'':<18}{'s/epoch':>9}{'× floor':>9}{'× PyTorch':>11}")
+    scale = IMAGES / workload.batch_size / workload.steps
+    contenders = {}
+    for name, times in taken.items():
+        row = {
+            "seconds_per_epoch": round(statistics.median(times) * scale, 4),
+            "fastest_seconds_per_epoch": round(min(times) * scale, 4),
+            "ratio_to_floor": ratio(times, taken["floor"]),
+            "ratio_to_pytorch": ratio(times, taken["pytorch"]),
+        }
+        contenders[name] = row
+        print(
+            f"  {name:<18}{row['seconds_per_epoch']:>9.3f}{row['ratio_to_floor']:>9.2f}{row['ratio_to_pytorch']:>11.2f}"
+        )
+    targets = []
+    for target in TARGETS:
+        if target[:3] != (workload.widths, workload.batch_size, workload.optimizer):
+            continue
+        reached = ratio(taken["glassbox"], taken[target.other])
+        targets.append({"other": target.other, "most": target.most, "ratio": reached, "holds": reached <= target.most})
+        verdict = "holds" if reached <= target.most else "MISSED"
+        print(f"  target: at most {target.most:g} × {target.other}: {reached:.2f} {verdict}", flush=True)
+    return {
+        "widths": workload.widths,
+        "batch_size": workload.batch_size,
+        "optimizer": workload.optimizer,
+        "threads": threads,
+        "instructions": instructions,
+        "contenders": contenders,
+        "targets": targets,
+    }
+
+
+def ratio(ours: list[float], others: list[float]) -> float:
+    """Give the median of the rounds' ratios."""
+    return round(statistics.median(a / b for a, b in zip(ours, others, strict=True)), 3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Whether a network is as often right as it is sure: its answers in bins by their probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Answers in bins of equal width: bin b of B holds those whose probability lies in (b/B, (b+1)/B]."""
+
+    counts: npt.NDArray[np.int64]
+    """(bins,): the answers in each bin."""
+
+    confidences: npt.NDArray[np.float64]
+    """(bins,): the sum of their probabilities."""
+
+    correct: npt.NDArray[np.int64]
+    """(bins,): how many of them are right."""
+
+    @classmethod
+    def of(cls, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> Calibration:
+        """Sort answers with these probabilities (N,) into bins; `right` (N,) says which are true."""
+        bins = np.clip(np.ceil(confidence.astype(np.float64) * BINS).astype(np.intp) - 1, 0, BINS - 1)
+        return cls(
+            np.bincount(bins, minlength=BINS),
+            np.bincount(bins, weights=confidence, minlength=BINS).astype(np.float64),
+            np.bincount(bins[right], minlength=BINS),
+        )
+
+    def __add__(self, other: Calibration) -> Calibration:
+        """Put the answers of both together."""
+        return Calibration(
+            self.counts + other.counts, self.confidences + other.confidences, self.correct + other.correct
+        )
+
+    @property
+    def expected_error(self) -> float:
+        """The gap between accuracy and mean probability in a bin, averaged over all answers.
+
+        Guo et al. 2017, equation 3: Σ (n_b / N) |accuracy_b - confidence_b|.
+        """
+        return float(np.abs(self.correct - self.confidences).sum() / self.counts.sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the error and a reliability diagram's bars as plain values; a bin without answers has no height."""
+        bars = zip(self.counts.tolist(), self.confidences.tolist(), self.correct.tolist(), strict=True)
+        bins = len(self.counts)
+        return {
+            "expected_error": self.expected_error,
+            "bins": [
+                {
+                    "above": b / bins,
+                    "to": (b + 1) / bins,
+                    "count": count,
+                    "confidence": confidence / count if count else None,
+                    "accuracy": correct / count if count else None,
+                }
+                for b, (count, confidence, correct) in enumerate(bars)
+            ],
+        }
