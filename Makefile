@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := var/bench-venv
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
@@ -33,9 +34,13 @@ test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
 test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose
 	@$(BIN)/pytest tests/docker
 
+.PHONY: test-pytorch
+test-pytorch: $(BENCH)/done ## hold the network's mathematics against PyTorch
+	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/test_against_pytorch.py
+
+.PHONY: chaos
 SEED ?= 1
 MINUTES ?= 6
-.PHONY: chaos
 chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
 
@@ -47,8 +52,10 @@ lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
 
 .PHONY: bench
-bench: $(VENV)/dev ## the benchmarks: each prints a table and writes JSON to var/benchmarks
-	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writes JSON to var/benchmarks
+	@$(BIN)/python benchmarks/main_job.py
+	@$(BIN)/python benchmarks/network.py
+	@$(BENCH)/bin/python benchmarks/training.py
 
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
@@ -70,4 +77,11 @@ $(VENV)/python:
 $(VENV)/%: requirements/%.txt | $(VENV)/python
 	@echo "installing requirements/$*.txt"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# The frameworks that the benchmarks compare with stay out of everybody else's way.
+$(BENCH)/done: requirements/bench.in | $(VENV)/python
+	@echo "installing requirements/bench.in"
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

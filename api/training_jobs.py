@@ -22,7 +22,7 @@ from shared.specifications import TrainingSpecification
 
 
 class TrainingRequest(Form):
-    """What to train, on what; every field of the network that is given overrides the preset's."""
+    """What to train, on what; every field of the network that is given, null included, overrides the preset's."""
 
     model: Name
     dataset: str
@@ -36,6 +36,13 @@ class TrainingRequest(Form):
     batch_size: int | None = None
     seed: int | None = None
     dtype: str | None = None
+    dropout: float | None = None
+    weight_decay: float | None = None
+    label_smoothing: float | None = None
+    gradient_clip: float | None = None
+    augmentation: dict[str, Any] | None = None
+    early_stopping: dict[str, Any] | None = None
+    validation_fraction: float | None = None
     promote: Name | None = None
     timeout_seconds: float | None = Field(None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
@@ -46,9 +53,10 @@ class TrainingRequest(Form):
         A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
         """
         about_the_job = {"model", "dataset", "preset", "promote", "timeout_seconds", "labels"}
-        configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_none=True))
+        configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_unset=True))
         if self.batch_size is None:
-            configuration = replace(configuration, batch_size=min(configuration.batch_size, samples))
+            most = max(1, samples - configuration.validation_count(samples))
+            configuration = replace(configuration, batch_size=min(configuration.batch_size, most))
         configuration.check(samples)
         return configuration
 
@@ -76,7 +84,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
-                request=wanted.model_dump(exclude_none=True),
+                request=wanted.model_dump(exclude_unset=True),
                 specification=specification.model_dump(mode="json"),
             )
         )

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from shared import clock, durable
 from shared.errors import Damaged, NotFound
@@ -51,6 +51,7 @@ class ModelVersion(BaseModel):
     parameters: int
     metrics: dict[str, Any]
     history: tuple[dict[str, Any], ...] = ()
+    evaluation: dict[str, Any] = Field(default_factory=dict)
     weights: Weights
     created_at: str
 

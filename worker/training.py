@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import asdict
+from typing import Any
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
 from shared.jobs import Job, Progress, State
-from shared.network import Configuration, Network, Training, TrainingDiverged
+from shared.network import Configuration, EpochReport, Network, Training, TrainingDiverged
+from shared.network import Progress as StepReport
 from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification
@@ -51,7 +53,7 @@ class TrainingStep:
         epochs = int(version.configuration["epochs"])
         return Outcome(
             State.SUCCEEDED,
-            progress=Progress(done=epochs, total=epochs, unit="epochs", eta_seconds=0.0),
+            progress=Progress(done=len(version.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=version.metrics,
             result={
                 "model": version.model,
@@ -64,7 +66,6 @@ class TrainingStep:
     def _publish(self, job: Job, manifest: Manifest, arrays: Arrays, training: Training, lease: Lease) -> ModelVersion:
         network, configuration = training.network, training.network.configuration
         evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
-        last = training.history[-1]
         draft = {
             "model": job.model,
             "job": job.id,
@@ -76,14 +77,13 @@ class TrainingStep:
             "classes": manifest.classes,
             "parameters": network.parameter_count,
             "metrics": {
-                "epoch": last.epoch,
-                "train_loss": last.train_loss,
-                "train_accuracy": last.train_accuracy,
+                **figures(training.history[-1]),
                 "test_loss": evaluation.loss,
                 "test_accuracy": evaluation.accuracy,
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             "history": [asdict(report) for report in training.history],
+            "evaluation": evaluation.to_dict(),
         }
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 
@@ -139,5 +139,17 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint
             unit="epochs",
             eta_seconds=round((now - started) * (1 - share) / (share - begun), 1),
         )
-        metrics = {"epoch": step.epoch, "train_loss": step.train_loss, "train_accuracy": step.train_accuracy}
+        metrics = figures(training.history[-1]) if ended_epoch else figures(step)
         lease.report(progress, metrics, "epoch" if ended_epoch else "progress")
+
+
+def figures(report: EpochReport | StepReport) -> dict[str, Any]:
+    """What a job's metrics show of an epoch, or of the part of one that is done."""
+    shown: dict[str, Any] = {
+        "epoch": report.epoch,
+        "train_loss": report.train_loss,
+        "train_accuracy": report.train_accuracy,
+    }
+    if isinstance(report, EpochReport) and report.validation_accuracy is not None:
+        shown |= {"validation_loss": report.validation_loss, "validation_accuracy": report.validation_accuracy}
+    return shown
