@@ -39,18 +39,19 @@ class Monkey:
 
     def run(self) -> None:
         """Kill from now on, to the end. In the main thread: what a thread has started dies with that thread."""
-        self._random = random.Random(self.seed)
+        chance = random.Random(self.seed)
+        moments = sorted(chance.uniform(0, self.seconds) for _ in range(self.kills))
+        kinds = chance.choices(list(SHARES), list(SHARES.values()), k=self.kills)  # whoever the victims are
         began = time.monotonic()
-        for moment in sorted(self._random.uniform(0, self.seconds) for _ in range(self.kills)):
+        for moment, kind in zip(moments, kinds, strict=True):
             time.sleep(max(0.0, began + moment - time.monotonic()))
-            self._kill()
+            self._kill(kind, chance)
 
-    def _kill(self) -> None:
-        kind = self._random.choices(list(SHARES), list(SHARES.values()))[0]
-        worker = self._random.choice(self.workers)
+    def _kill(self, kind: str, chance: random.Random) -> None:
+        worker = chance.choice(self.workers)
         children = self.stack.children(worker)
         if kind == "pool process" and children:
-            child = self._random.choice(children)
+            child = chance.choice(children)
             self.doomed([child])
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)

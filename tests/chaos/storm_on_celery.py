@@ -68,7 +68,7 @@ class PlainStack:
 
 
 def storm(seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Run it, with the same jobs and the same moments and kinds of kills."""
+    """Run it, with the same jobs and the same moments of kills; a worker without a pool process is killed itself."""
     with tempfile.TemporaryDirectory(prefix="plain-storm-") as folder:
         stack = PlainStack(Path(folder))
         volume = Volume(Path(folder) / "volume")
