@@ -84,7 +84,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
-                request=wanted.model_dump(exclude_unset=True),
+                request={**wanted.model_dump(exclude_unset=True), "preset": wanted.preset},
                 specification=specification.model_dump(mode="json"),
             )
         )

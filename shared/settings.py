@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     upkeep_seconds: PositiveFloat = 5.0
     resend_seconds: PositiveFloat = 60.0
     stall_seconds: PositiveFloat = 600.0
-    checkpoint_seconds: PositiveFloat = 60.0
+    checkpoint_seconds: PositiveFloat = Field(60.0, description="the longest time between two checkpoints")
+    checkpoint_pause_seconds: NonNegativeFloat = Field(1.0, description="the shortest, for very short epochs")
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3

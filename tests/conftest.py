@@ -72,7 +72,7 @@ def volume(tmp_path: Path) -> Volume:
 @pytest.fixture
 def settings(redis_server: RedisServer, redis: Redis, volume: Volume, clean_environment: None) -> Settings:
     """The defaults, on the test's own Redis and volume."""
-    return Settings(redis_url=redis_server.url(), volume=volume.root)
+    return Settings(redis_url=redis_server.url(), volume=volume.root, checkpoint_pause_seconds=0.0)
 
 
 @pytest.fixture

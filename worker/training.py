@@ -20,8 +20,6 @@ from worker.checkpoints import Checkpoints
 from worker.lease import REPORT_SECONDS, Cancelled, Drained, Lease
 from worker.runner import Outcome
 
-SHORTEST_PAUSE_SECONDS = 1.0  # between two checkpoints: saving takes longer than a very short epoch
-
 
 class TrainingStep:
     """Does jobs of the kind `training`."""
@@ -30,7 +28,7 @@ class TrainingStep:
         self._volume = volume
         self._datasets = datasets
         self._registry = registry
-        self._checkpoint_seconds = settings.checkpoint_seconds
+        self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> Outcome:
         """Train and publish; what was published by an attempt before this one is the result as it stands."""
@@ -43,7 +41,7 @@ class TrainingStep:
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
             training = resumed(network, arrays, checkpoints, lease)
             try:
-                train(training, lease, checkpoints, self._checkpoint_seconds)
+                train(training, lease, checkpoints, self._settings)
             except TrainingDiverged as error:
                 raise Invalid("training_diverged", str(error)) from error
             version = self._publish(job, manifest, arrays, training, lease)
@@ -104,10 +102,10 @@ def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: L
     return training
 
 
-def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint_seconds: float) -> None:
+def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: Settings) -> None:
     """Train to the end, looking at the lease after each mini-batch; reports each epoch, and several times a second.
 
-    Saves a checkpoint after each epoch (of very short ones, once a second), every `checkpoint_seconds`, and before it
+    Saves a checkpoint after each epoch unless the last one was just saved, every `checkpoint_seconds`, and before it
     stops for a drain or a cancellation.
     Raises `TrainingDiverged`, or what `Lease.check` raises.
     """
@@ -124,7 +122,7 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, checkpoint
             raise
         now = time.monotonic()
         ended_epoch = len(training.history) > reported_epochs
-        pause = SHORTEST_PAUSE_SECONDS if ended_epoch else checkpoint_seconds
+        pause = settings.checkpoint_pause_seconds if ended_epoch else settings.checkpoint_seconds
         if now - last_saved >= pause:
             checkpoints.save(training.state(), steps)
             last_saved = now

@@ -35,6 +35,7 @@ QUICK = {  # what takes half a minute in production takes seconds here
     "HEARTBEAT_SECONDS": "0.5",
     "UPKEEP_SECONDS": "0.5",
     "RESEND_SECONDS": "2",
+    "CHECKPOINT_PAUSE_SECONDS": "0",
     "BLAS_THREADS": "1",
     "WORKER_PROCESSES": "1",
     "API_PROCESSES": "1",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from tests.support.waiting import eventually
-from worker.drain import Drain, tell_children
+from worker.drain import Drain
 
 
 def test_nobody_is_told_at_first() -> None:
@@ -39,11 +39,15 @@ def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None
         assert not drain.told
 
 
+PARENT = """
+import subprocess, sys
+from worker.drain import tell_children
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+tell_children()
+sys.exit(-child.wait())
+"""
+
+
 def test_the_wish_is_passed_on_to_the_children() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        tell_children()
-        assert child.wait(20) == -signal.SIGTERM
-    finally:
-        child.kill()
-        child.wait()
+    parent = subprocess.run([sys.executable, "-c", PARENT], check=False, timeout=20)
+    assert parent.returncode == signal.SIGTERM

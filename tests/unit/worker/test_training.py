@@ -159,7 +159,7 @@ class TestReporting:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
         lease = Notebook(jobs, running(jobs), Settings(), Drain())
 
-        train(training, lease, Checkpoints(tmp_path), checkpoint_seconds=60.0)
+        train(training, lease, Checkpoints(tmp_path), Settings())
 
         assert lease.events[0] == "progress"
         assert lease.events.count("epoch") == tiny_configuration().epochs
