@@ -187,7 +187,7 @@ class JobStore:
 
     def now(self) -> int:
         """The time in ms by Redis's clock, which is every host's."""
-        seconds, microseconds = cast("tuple[int, int]", self._redis.time())
+        seconds, microseconds = self._redis.time()
         return seconds * 1000 + microseconds // 1000
 
     def due(self) -> list[Job]:

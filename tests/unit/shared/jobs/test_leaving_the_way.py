@@ -99,10 +99,11 @@ class TestRescuing:
         claim = running(store)
         for attempt in (1, 2, 3):
             expired(redis, claim)
-            (job,) = store.rescue_expired()
+            store.rescue_expired()
             if attempt < 3:
-                claim = claimed(store, job.id)
+                claim = claimed(store, claim.job.id)
 
+        job = store.get(claim.job.id)
         assert job.error is not None
         assert (job.state, job.error["code"], job.crashes) == (State.FAILED, "poison", 3)
         assert job.finished_at is not None
