@@ -51,6 +51,9 @@ def celery_app(settings: Settings) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
+            # Lost messages are sent again by us, so Redis need not know of those that are not acknowledged yet; and an
+            # acknowledgement that Redis's death makes fail would keep its place in the worker taken for ever.
+            "ack_emulation": False,
             "socket_timeout": settings.redis_timeout,  # else who sends waits as long as a silent Redis is silent
             "socket_connect_timeout": settings.redis_timeout,
             "health_check_interval": 25,  # also what notices a half-open connection

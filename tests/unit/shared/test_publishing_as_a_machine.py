@@ -39,9 +39,9 @@ class Publishers(RuleBasedStateMachine):
     @rule(target=attempts, job=st.sampled_from(JOBS))
     def begin(self, job: str) -> Stepwise:
         """A worker claims the job: any attempt before this one has lost its lease."""
-        return self.attempt(job)
+        return self.claim(job)
 
-    def attempt(self, job: str) -> Stepwise:
+    def claim(self, job: str) -> Stepwise:
         self.newest[job] += 1
         attempt = Stepwise(partial(self.publish, job, self.newest[job], len(self.all)))
         self.all.append(attempt)
@@ -95,7 +95,7 @@ class Publishers(RuleBasedStateMachine):
         """In the end each job is tried once more, and the zombies wake up last."""
         try:
             for job in JOBS:
-                self.attempt(job).to_its_end()
+                self.claim(job).to_its_end()
             self.each_job_has_at_most_one_version_and_it_never_changes()
             assert self.seen.keys() == set(JOBS)
             for attempt in self.all:

@@ -68,7 +68,7 @@ def damage(path: Path, how: str) -> None:
         content[len(content) // 2] ^= 1
     elif how == "flipped bit in the digest":
         content[0] ^= 1
-    kept = {"torn": -1, "torn in the digest": 9, "empty": 0}.get(how, len(content))
+    kept = {"torn": len(content) - 1, "torn in the digest": 9, "empty": 0}.get(how, len(content))
     path.write_bytes(content[:kept])
 
 

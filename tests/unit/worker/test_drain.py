@@ -39,15 +39,17 @@ def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None
         assert not drain.told
 
 
-PARENT = """
+A_PARENT = """
 import subprocess, sys
 from worker.drain import tell_children
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 tell_children()
-sys.exit(-child.wait())
+print(child.wait(20))
 """
 
 
 def test_the_wish_is_passed_on_to_the_children() -> None:
-    parent = subprocess.run([sys.executable, "-c", PARENT], check=False, timeout=20)
-    assert parent.returncode == signal.SIGTERM
+    """In a process of its own: this one has children that are not to stop."""
+    run = subprocess.run([sys.executable, "-c", A_PARENT], capture_output=True, text=True, check=True, timeout=60)
+
+    assert int(run.stdout) == -signal.SIGTERM
