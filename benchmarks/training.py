@@ -56,9 +56,9 @@ INSTRUCTIONS = {
 }
 """What the environment tells each library's kernels: NumPy's, PyTorch's (three of them), XLA's."""
 
-PAUSE = 0.06
-"""Seconds before each turn: the idle threads of OpenBLAS and OpenMP go on spinning for some 30 ms, on the very cores
-that the next contender needs."""
+PAUSE = 0.15
+"""Seconds before each turn: for a tenth of a second the idle threads of OpenBLAS and OpenMP go on spinning, on the very
+cores that the next contender needs."""
 
 IMAGES = 60_000
 ARTICLE_ONLY = {"article", "glassbox float64"}  # contenders for training image by image
