@@ -22,10 +22,11 @@ import contextlib
 import json
 import os
 import platform
+import signal
 import statistics
+import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from time import sleep
 from typing import Any, NamedTuple
 
 from benchmarks.contenders.process import CONTENDERS, ContenderProcess
@@ -55,10 +56,6 @@ INSTRUCTIONS = {
     },
 }
 """What the environment tells each library's kernels: NumPy's, PyTorch's (three of them), XLA's."""
-
-PAUSE = 0.06
-"""Seconds before each turn: the idle threads of OpenBLAS and OpenMP go on spinning for some 30 ms, on the very cores
-that the next contender needs."""
 
 IMAGES = 60_000
 ARTICLE_ONLY = {"article", "glassbox float64"}  # contenders for training image by image
@@ -96,6 +93,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the workloads whose name has this in it")
     options = parser.parse_args()
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the exits, which leave no stopped process behind
     machine = describe_machine()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     rounding = distance_from_the_article()
@@ -140,7 +138,6 @@ def measure(workloads: list[Workload], threads: int, instructions: str, rounds: 
             taken: dict[str, list[float]] = {name: [] for name in running}
             for _ in range(rounds):
                 for name, process in running.items():
-                    sleep(PAUSE)
                     taken[name].append(process.seconds())
             yield report(workload, threads, instructions, taken)
 

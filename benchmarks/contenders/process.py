@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
+import signal
 from multiprocessing.connection import Connection
 from time import perf_counter
 from types import TracebackType
@@ -29,7 +31,11 @@ WARM_UP = 2
 
 
 class ContenderProcess:
-    """Runs one contender on request. It inherits the environment, and with it the number of threads."""
+    """Runs one contender on request. It inherits the environment, and with it the number of threads.
+
+    Between its turns it is stopped: the idle threads of OpenBLAS and OpenMP go on spinning for a while, on the very
+    cores that the next contender needs.
+    """
 
     def __init__(self, name: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -44,18 +50,28 @@ class ContenderProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._signal(signal.SIGCONT)
         self._pipe.close()
         self._process.join(10)
 
     def prepare(self, workload: Workload) -> None:
         """Build the contender and warm it up."""
-        self._pipe.send(workload)
-        self._pipe.recv()
+        self._ask(workload)
 
     def seconds(self) -> float:
         """Time one run."""
-        self._pipe.send(None)
-        return float(self._pipe.recv())
+        return self._ask(None)
+
+    def _ask(self, request: Workload | None) -> float:
+        self._signal(signal.SIGCONT)
+        self._pipe.send(request)
+        answer = float(self._pipe.recv())
+        self._signal(signal.SIGSTOP)
+        return answer
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
 
 
 def _serve(name: str, pipe: Connection) -> None:
@@ -71,7 +87,7 @@ def _serve(name: str, pipe: Connection) -> None:
             contender = make(request)
             for _ in range(WARM_UP):
                 contender.run()
-            pipe.send(None)
+            pipe.send(0)
         else:
             assert contender
             started = perf_counter()
