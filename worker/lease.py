@@ -82,6 +82,7 @@ class Lease:
         self._ended.set()
         self._wake.set()
         self._thread.join()
+        self.flush()
 
     def report(self, progress: Progress, metrics: Mapping[str, Any] | None = None, event: str = "progress") -> None:
         """Hand over how far the job is. A report of mere progress may be dropped in favour of a later one."""
