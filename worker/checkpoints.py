@@ -30,7 +30,7 @@ class Checkpoints:
         """Write a checkpoint, durably, then remove all but the newest two."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **state)
-        payload = content.getbuffer()
+        payload = content.getvalue()
         with durable.replacing(self._path(steps)) as file:
             file.write(hashlib.sha256(payload).digest())
             file.write(payload)
