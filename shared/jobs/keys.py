@@ -8,6 +8,7 @@ PREFIX = "glassbox:"
 JOBS = f"{PREFIX}jobs"  # sorted set: every job's id, in the order of the ids, which is that of their creation
 LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time in ms at which their lease ends
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
+SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records

@@ -192,7 +192,7 @@ class JobStore:
 
     def due(self) -> list[Job]:
         """The queued jobs whose message is to be sent now, each given once to one caller."""
-        ids = cast("list[str]", self._due(keys=[keys.DUE], args=[self._resend_ms, MANY]))
+        ids = cast("list[str]", self._due(keys=[keys.DUE, keys.SENDS], args=[self._resend_ms, MANY]))
         return list(self._many(ids))
 
     def rescue_expired(self) -> list[Job]:
@@ -235,7 +235,7 @@ class JobStore:
             yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.JOBS, keys.ENDED]
+        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED]
         return self._scripts[script](
             keys=[*fixed, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
         )

@@ -11,5 +11,6 @@ end
 redis.call('ZREM', jobs, id)
 redis.call('ZREM', leases, id)
 redis.call('ZREM', due, id)
+redis.call('HDEL', sends, id)
 redis.call('ZREM', ended, id)
 return state and {1, state} or {}

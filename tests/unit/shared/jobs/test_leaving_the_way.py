@@ -42,6 +42,23 @@ class TestReleasing:
         assert (job.state, job.owner, job.crashes, job.failures, job.attempt) == (State.QUEUED, None, 0, 0, 1)
         assert [due.id for due in jobs.due()] == [job.id]
 
+    def test_a_message_is_sent_again_ever_more_seldom_until_the_job_is_claimed(
+        self, jobs: JobStore, redis: Redis
+    ) -> None:
+        def wait() -> float:
+            redis.zadd(keys.DUE, {job.id: 0})
+            assert [due.id for due in jobs.due()] == [job.id]
+            due_again = redis.zscore(keys.DUE, job.id)
+            assert isinstance(due_again, float)
+            return round((due_again - jobs.now()) / 1000)
+
+        job = a_training()
+        jobs.create(job)
+
+        assert [wait() for _ in range(9)] == [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]
+        jobs.release(claimed(jobs, job.id))
+        assert wait() == 60
+
     def test_it_is_due_when_it_was_asked_to_be(self, jobs: JobStore) -> None:
         jobs.release(running(jobs), after_seconds=60, failures=1)
 
