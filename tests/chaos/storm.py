@@ -23,7 +23,7 @@ from tests.chaos import storm_on_celery, storm_on_glassbox  # noqa: E402
 from tests.chaos.stack import QUICK  # noqa: E402
 
 OUTPUT = Path("var/benchmarks/chaos.json")
-PRODUCTION = {"BLAS_THREADS": "1", "WORKER_PROCESSES": "1", "API_PROCESSES": "1"}
+PRODUCTION = {"BLAS_THREADS": "1", "WORKER_PROCESSES": "1", "API_PROCESSES": "1", "CHECKPOINT_PAUSE_SECONDS": "0"}
 SHARE_OF_KILLS = 0.75  # of the time; the rest is for the last rescues
 
 
