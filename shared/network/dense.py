@@ -1,4 +1,7 @@
-"""The dense layer Y = X W + b, forward and backward, writing into arrays that the caller owns."""
+"""The dense layer Y = X W + b, forward and backward, writing into arrays that the caller owns.
+
+X may have fewer columns than W has rows: those that it lacks are taken to be 0.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from shared.network.arrays import Array
 
 def forward(X: Array, W: Array, b: Array, Y: Array) -> None:
     """Y ← X W + b."""
-    np.matmul(X, W, out=Y)  # (N, in) @ (in, out)
+    np.matmul(X, W[: X.shape[1]], out=Y)  # (N, in) @ (in, out)
     Y += b
 
 
 def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
     """Differentiate by the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
-    np.matmul(X.T, dY, out=dW)  # (in, N) @ (N, out)
+    width = X.shape[1]
+    np.matmul(X.T, dY, out=dW[:width])  # (in, N) @ (N, out)
+    dW[width:] = 0
     _ones(len(dY), dY.dtype).dot(dY, db)  # (N,) @ (N, out): a product adds rows up several times faster than a sum
 
 

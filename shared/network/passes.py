@@ -20,6 +20,8 @@ Layers: TypeAlias = Sequence[tuple[Array, Array]]
 class Forward:
     """From a batch of N rows, which the caller writes into `X` (N, in), to probabilities.
 
+    X may be exchanged for another array of its shape.
+
     dropout: the probability of leaving out a hidden unit, and the generator that decides; None uses all units.
     """
 
@@ -30,14 +32,21 @@ class Forward:
         rows: int,
         dropout: tuple[float, np.random.Generator] | None = None,
     ) -> None:
-        first, _ = layers[0]
+        (first, _), (_, last) = layers[0], layers[-1]
         self.layers = layers
         self.activation = activation
-        self.X = np.empty((rows, first.shape[0]), first.dtype)
-        self.Z = [np.empty((rows, len(b)), b.dtype) for _, b in layers]
+        self._rows = rows
+        self._buffer = np.empty(rows * len(first), first.dtype)
+        self.X = self._buffer.reshape(rows, len(first))
+        # The last layer's Z lies class by class: softmax goes along its columns, in a fraction of the time.
+        self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
         hidden = self.Z[:-1]
         self.A = [np.empty_like(Z) for Z in hidden] if activation.needs_input else hidden
         self.dropout = [Dropout(dropout[0], A, dropout[1]) for A in self.A] if dropout else []
+
+    def narrow(self, width: int) -> None:
+        """Make X (N, width), for rows whose further columns are all 0: the products leave those out."""
+        self.X = self._buffer[: self._rows * width].reshape(self._rows, width)
 
     def input(self, layer: int) -> Array:
         """Give what the layer of this index was given in the last run: (N, in)."""

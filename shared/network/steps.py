@@ -80,11 +80,15 @@ class Step:
         """
         backward = self._pass(len(batch))
         forward = backward.forward
-        y = self._y[batch]
+        y = self._y.take(batch)
         number = self.update.steps
-        forward.X = self._ahead.take(batch, number, forward.X)
-        if following is not None and len(following):
-            self._ahead.start(following, number + 1, forward.X)
+        if self.lookahead:
+            forward.X = self._ahead.take(batch, number, forward.X)
+            if following is not None and len(following):
+                self._ahead.start(following, number + 1, forward.X)
+        else:
+            forward.narrow(self._feed.width(batch))
+            self._feed.fill(batch, number, forward.X)
         with np.errstate(all="ignore"):
             P = forward.run()
             loss = cross_entropy(P, y)

@@ -12,9 +12,11 @@ import numpy as np
 
 from shared.network import generator, inputs
 from shared.network.arrays import Images, Labels, Parameters
+from shared.network.configuration import Configuration
 from shared.network.early_stopping import Best
 from shared.network.epoch import Epoch
 from shared.network.errors import TrainingDiverged
+from shared.network.lit import PixelOrder
 from shared.network.network import Network
 from shared.network.probe import Probe
 from shared.network.reports import EpochReport, Progress, history_from_array, history_to_array
@@ -49,12 +51,14 @@ class Training:
         splitter = generator.seeded(self.configuration.seed, generator.SPLIT)
         self._images, self._validation = stratified(y, held_out, splitter)
         self.samples = len(self._images)
-        self._rows = rows
+        self._pixels = _pixel_order(rows, self.configuration)
+        self._rows = self._pixels.arranged(rows)
         self._y = y
         self._rng = generator.seeded(self.configuration.seed)
-        self._step = step_for(network, network.initialize(self._rng), rows, y, self._rng)
+        parameters = self._pixels.to_training(network.initialize(self._rng))
+        self._step = step_for(network, parameters, self._rows, y, self._rng)
         self._best = Best(self._step.P) if self.configuration.early_stopping else None
-        self._probe = Probe(network, rows, self._images, self._step.P)
+        self._probe = Probe(network, self._rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
 
     @property
@@ -75,7 +79,7 @@ class Training:
         """
         self._step.settle()
         vector = self._best.P if self._best and self.history else self._step.P
-        return self.network.layout.views(vector.copy())
+        return self._pixels.from_training(self.network.layout.views(vector.copy()))
 
     def __iter__(self) -> Training:
         return self
@@ -132,6 +136,7 @@ class Training:
         }
         return {
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
+            "pixels": self._pixels.order.copy(),  # of the parameters and of all that the optimizer remembers of them
             "generator": generator.state_of(self._rng),
             "history": history_to_array(self.history, len(self.configuration.hidden)),
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
@@ -167,6 +172,13 @@ class Training:
         return f"{what} is no longer a finite number; try a learning rate well below {rate:g}"
 
 
+def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
+    """Give the order of the pixels that suits the training best."""
+    if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has a first layer of its own
+        return PixelOrder.natural(rows.shape[1])
+    return PixelOrder.by_light(rows, configuration.batch_size)
+
+
 def _check(state: State, like: State) -> None:
     """Raise ValueError unless the state has exactly the arrays of a training with the same arguments."""
     if state.keys() != like.keys():
@@ -180,5 +192,7 @@ def _check(state: State, like: State) -> None:
             raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
     if str(state["configuration"]) != str(like["configuration"]):
         raise ValueError("the state's configuration is another than this training's")
+    if not np.array_equal(state["pixels"], like["pixels"]):
+        raise ValueError("the state is of a training on other images: their pixels have another order")
     if not 0 <= int(state["epoch.position"]) <= len(state["epoch.order"]):
         raise ValueError("the state's epoch.position lies outside its epoch")

@@ -41,6 +41,17 @@ def test_gradients_are_the_slopes_by_weights_and_biases(arrays: Arrays, slope: S
     np.testing.assert_allclose(db, slope(weighted, b), rtol=1e-7, atol=1e-8)
 
 
+def test_columns_that_the_input_lacks_are_taken_to_be_zero(arrays: Arrays) -> None:
+    X, W, b, dY = arrays
+    X[:, -1] = 0
+    narrow = X[:, :-1].copy()
+    np.testing.assert_allclose(forward(narrow, W, b), forward(X, W, b))
+    dW, db = np.full_like(W, np.nan), np.empty_like(b)
+    dense.gradients(narrow, dY, dW, db)
+    np.testing.assert_allclose(dW, X.T @ dY)
+    assert not dW[-1].any()
+
+
 def test_propagate_is_the_slope_by_the_input(arrays: Arrays, slope: Slope) -> None:
     X, W, b, dY = arrays
     dX = np.empty_like(X)

@@ -33,6 +33,26 @@ def test_without_augmentation_it_gathers_and_scales(rows: Images) -> None:
     np.testing.assert_array_equal(filled(feed(rows), batch, 5), rows[batch].astype(np.float32) * np.float32(1 / 255))
 
 
+def test_the_width_of_a_batch_holds_all_that_its_images_light(rows: Images) -> None:
+    rows[:, 20:] = 0
+    rows[3, 30] = rows[5, 25] = 1
+    rows[7] = 0
+    subject = feed(rows)
+    assert [subject.width(np.array(batch)) for batch in ([3, 5], [5, 7], [7], [0])] == [31, 26, 1, 20]
+
+
+def test_a_narrow_batch_has_the_leading_pixels(rows: Images) -> None:
+    batch = np.array([7, 0, 39])
+    X = np.full((3, 10), np.nan, np.float32)
+    feed(rows).fill(batch, 5, X)
+    np.testing.assert_array_equal(X, filled(feed(rows), batch, 5)[:, :10])
+
+
+def test_augmented_images_are_lit_everywhere(rows: Images) -> None:
+    rows[:, 20:] = 0
+    assert feed(rows, augmentation=RANGES).width(np.array([0])) == SIDE * SIDE
+
+
 def test_each_step_changes_an_image_in_another_way(rows: Images) -> None:
     subject, batch = feed(rows, augmentation=RANGES), np.array([7, 7])
     first, second = filled(subject, batch, 5), filled(subject, batch, 6)

@@ -66,6 +66,22 @@ def test_a_second_batch_finds_no_trace_of_the_first(rng: np.random.Generator) ->
     np.testing.assert_array_equal(pair.dP, gradient)
 
 
+def test_a_narrow_input_gives_what_one_with_zeros_behind_it_gives(rng: np.random.Generator) -> None:
+    pair = Pair("tanh", rng)
+    pair.forward.X[:, 4:] = 0
+    rows = pair.forward.X.copy()
+    P = pair.forward.run().copy()
+    pair.backward.run(pair.y)
+    gradient = pair.dP.copy()
+
+    pair.forward.narrow(4)
+    pair.forward.X[:] = rows[:, :4]
+    pair.dP[:] = np.nan
+    np.testing.assert_allclose(pair.forward.run(), P)
+    pair.backward.run(pair.y)
+    np.testing.assert_allclose(pair.dP, gradient, atol=1e-15)
+
+
 def test_layers_are_done_from_the_last_to_the_first(rng: np.random.Generator) -> None:
     pair = Pair("tanh", rng)
     done: list[int] = []
