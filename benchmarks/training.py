@@ -12,7 +12,8 @@ beside the project. Each contender has a process of its own, and all have the sa
 
 They take turns, round after round, a fixed number of steps each. Times are medians over the rounds, and a ratio is the
 median of the rounds' own ratios: a machine that is slow for a while is slow for both sides. The targets are printed
-beneath. Writes var/benchmarks/training.json.
+beneath, and the exit status is 1 if one is missed with a single thread, which is what a trainer has on two cores. With
+more, a step waits for whichever core is busy, on a shared machine most of all. Writes var/benchmarks/training.json.
 """
 
 from __future__ import annotations
@@ -83,8 +84,8 @@ TARGETS = [
 ]
 
 
-def main() -> None:
-    """Measure everything, print it, write it down."""
+def main() -> int:
+    """Measure everything, print it, write it down; give the exit status."""
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description="Hold the engine's training against others'.")
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}), help="1 and all, if not said")
@@ -112,6 +113,9 @@ def main() -> None:
     document = {"machine": machine, "rounds": options.rounds, "rounding": rounding, "results": results}
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\nwritten to {path.relative_to(ROOT)}")
+    return (
+        0 if all(target["holds"] for result in results if result["threads"] == 1 for target in result["targets"]) else 1
+    )
 
 
 def describe_machine() -> dict[str, Any]:
@@ -205,4 +209,4 @@ def ratio(ours: list[float], others: list[float]) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

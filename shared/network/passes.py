@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +13,10 @@ from shared.network.activations import Activation
 from shared.network.arrays import Array, Labels
 from shared.network.dropout import Dropout
 from shared.network.softmax import logit_gradient, softmax
+
+TURNS = 4
+"""Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them, and
+to write there takes twice as long as to write where the last product but three has been."""
 
 Layers: TypeAlias = Sequence[tuple[Array, Array]]
 """Weights (in, out) and biases (out,) of each layer from the first to the last, or their derivatives."""
@@ -35,9 +40,8 @@ class Forward:
         (first, _), (_, last) = layers[0], layers[-1]
         self.layers = layers
         self.activation = activation
-        self._rows = rows
-        self._buffer = np.empty(rows * len(first), first.dtype)
-        self.X = self._buffer.reshape(rows, len(first))
+        self.X = np.empty((rows, len(first)), first.dtype)
+        self._turns = cycle([self.X, *(np.empty_like(self.X) for _ in range(TURNS - 1))])
         # The last layer's Z lies class by class: softmax goes along its columns, in a fraction of the time.
         self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
         hidden = self.Z[:-1]
@@ -45,8 +49,9 @@ class Forward:
         self.dropout = [Dropout(dropout[0], A, dropout[1]) for A in self.A] if dropout else []
 
     def narrow(self, width: int) -> None:
-        """Make X (N, width), for rows whose further columns are all 0: the products leave those out."""
-        self.X = self._buffer[: self._rows * width].reshape(self._rows, width)
+        """Make X a new (N, width), for rows whose further columns are all 0: the products leave those out."""
+        X = next(self._turns)
+        self.X = X.reshape(-1)[: len(X) * width].reshape(len(X), width)
 
     def input(self, layer: int) -> Array:
         """Give what the layer of this index was given in the last run: (N, in)."""
