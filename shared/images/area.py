@@ -16,6 +16,10 @@ from numpy.typing import NDArray
 MAX_SIDE = 65_535  # 255 times that stays below 2^24
 BAND = 1 << 16  # pixels that are turned into floats at a time: they stay in the processor's cache
 
+# OpenBLAS takes its working memory at its first large product, and ends the process where there is none. Better now
+# than beside an image that takes nearly all that there is.
+np.matmul(*np.ones((2, 256, 256), "f4"))
+
 
 def area_resize(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize images (..., h, w), no side above `MAX_SIDE`, to `shape` (H, W)."""

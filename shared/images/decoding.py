@@ -4,9 +4,9 @@ PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame each. Grey is that of ITU-R B
 black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the image.
 docs/images.md has the details.
 
-Memory: an image that needs more than the process may use costs that image (`image_too_large`), if it is one of more
-than `SMALL` pixels. A smaller one fits wherever a worker can work at all: where there is no memory for it, the process
-has none left, which is no fault of the image's, and `MemoryError` goes up.
+Memory: a worker may be limited to some. An image of more than `SMALL` pixels that does not fit into it costs that image
+(`image_too_large`). A smaller one fits wherever a worker can work at all: where there is no memory even for that, the
+process has none left, which is not the image's fault, and `MemoryError` goes up.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from shared.images.area import area_resize
 from shared.images.formats import Format, format_of, open_image
 
 SMALL = 1 << 20
+BYTES_PER_PIXEL = 16  # at most, while a format's decoder works
 BLOCK = 1 << 22  # pixels that are resized at a time
 
 
@@ -50,36 +51,49 @@ def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
 
 def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
     kind = format_of(content)
-    size = 0
+    image = None
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow's, of metadata that do not matter here
             image = open_image(kind, content, max_pixels)
-            size = image.width * image.height
             orientation = grey.orientation_of(image)
             pixels = grey.greys(image)
-    except MemoryError as error:
-        raise _too_much_memory(error, size) from None
+            image.close()  # its memory is not needed for what follows
+        height, width = row.shape
+        # Turning what is resized gives the same as resizing what is turned, and is less to turn.
+        shape = (width, height) if orientation in grey.SIDEWAYS else (height, width)
+        if pixels.shape != shape:
+            pixels = area_resize(pixels, shape)
+        row[...] = grey.upright(pixels, orientation)
     except Malformed:
         raise
     except Exception as error:  # Pillow's decoders raise IndexError, AssertionError and more on damaged data
-        raise _damaged(kind, error) from None
-    height, width = row.shape
-    # Turning a resized image is the same as resizing a turned one, and has less to turn.
-    shape = (width, height) if orientation > 4 else (height, width)
-    if pixels.shape != shape:
-        pixels = area_resize(pixels, shape)
-    row[...] = grey.upright(pixels, orientation)
+        raise _explained(error, kind, *(image.size if image else kind.size_of(content))) from None
 
 
-def _too_much_memory(error: MemoryError, size: int) -> Exception:
-    if size <= SMALL:
+def _explained(error: Exception, kind: Format, width: int, height: int) -> Exception:
+    """What an error means that came up while an image was decoded, whose size is 0 × 0 where it was not known yet."""
+    memory = isinstance(error, MemoryError)
+    size = width * height
+    if size > SMALL and (memory or not _is_free(size * BYTES_PER_PIXEL)):
+        return Malformed(
+            "image_too_large",
+            f"decoding {width} × {height} pixels needs more memory than a worker may use; send it smaller",
+        )
+    if memory:
         return error
-    return Malformed("image_too_large", "decoding the image needs more memory than a worker may use; send it smaller")
-
-
-def _damaged(kind: Format, error: Exception) -> Malformed:
     reason = str(error) or type(error).__name__
-    return Malformed("image_damaged", f"the {kind.name} is damaged or cut short: {reason}")
+    return Malformed(
+        "image_damaged", f"the {kind.name} is damaged, cut short, or of a rare kind, and cannot be decoded: {reason}"
+    )
+
+
+def _is_free(size: int) -> bool:
+    """Tell whether the process may have so many bytes more: some decoders call it damage when they get no memory."""
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def invert(images: NDArray[np.uint8], mode: str) -> None:
@@ -90,5 +104,5 @@ def invert(images: NDArray[np.uint8], mode: str) -> None:
         np.subtract(255, images, out=images)
         return
     border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    bright = border.mean(axis=1) > 127
-    images[bright] = 255 - images[bright]
+    bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
+    images[bright] ^= 255

@@ -22,8 +22,10 @@ from PIL.WebPImagePlugin import WebPImageFile
 from shared.errors import Malformed
 from shared.images import png, webp
 from shared.images.area import MAX_SIDE
+from shared.images.silence import silence_decoders
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit decides, image by image
+silence_decoders()
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF 6.0, section 15
 
 
@@ -31,14 +33,14 @@ TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF 6.0, section 15
 class Format:
     """One format: its name, what its files begin with, Pillow's reader, and what must happen before that reads.
 
-    `size_of` gives the width and height where the reader would allocate or read too much before it knows them;
-    `prepared` what the reader is given in the place of the whole file.
+    `size_of` gives the width and height where the reader would allocate or read much before it says them, and 0 × 0
+    where it would not; `prepared` gives what the reader is given in the place of the whole file.
     """
 
     name: str
     beginning: re.Pattern[bytes]
     reader: Callable[[io.BytesIO], ImageFile]
-    size_of: Callable[[bytes], tuple[int, int]] | None = None
+    size_of: Callable[[bytes], tuple[int, int]] = lambda _: (0, 0)
     prepared: Callable[[bytes], bytes] = lambda content: content
 
 
@@ -67,16 +69,16 @@ def open_image(kind: Format, content: bytes, max_pixels: int) -> ImageFile:
 
     Raises `Malformed` where it is too large or has several frames, and whatever Pillow raises on damaged headers.
     """
-    if kind.size_of:
-        refuse_large(*kind.size_of(content), max_pixels)
+    refuse_large(*kind.size_of(content), max_pixels)
     image = kind.reader(io.BytesIO(kind.prepared(content)))
     refuse_large(*image.size, max_pixels)
-    if isinstance(image, TiffImageFile):  # a tile is decoded as a whole, however little of it belongs to the image
-        refuse_large(image.tag_v2.get(TILE_WIDTH, 0), image.tag_v2.get(TILE_LENGTH, 0), max_pixels)
+    if isinstance(image, TiffImageFile):
+        _refuse_large_tiles(image, max_pixels)
     if getattr(image, "is_animated", False):
         raise Malformed(
             "image_animated", f"the {kind.name} has several frames or pages; send one of them as an image of its own"
         )
+    image.draft("L", None)  # of a JPEG the luminance alone, which is the grey of BT.601 by definition (JFIF 1.02)
     return image
 
 
@@ -89,3 +91,11 @@ def refuse_large(width: int, height: int, max_pixels: int) -> None:
         )
     if max(width, height) > MAX_SIDE:
         raise Malformed("image_too_large", f"a side of the image is longer than {MAX_SIDE} pixels; send it smaller")
+
+
+def _refuse_large_tiles(image: TiffImageFile, max_pixels: int) -> None:
+    """A tile is decoded as a whole, however little of it belongs to the image."""
+    width, height = (image.tag_v2.get(tag, 1) for tag in (TILE_WIDTH, TILE_LENGTH))
+    if not (isinstance(width, int) and isinstance(height, int)):
+        raise Malformed("image_damaged", "the TIFF is damaged: its tiles have no proper size")
+    refuse_large(width, height, max_pixels)

@@ -16,6 +16,7 @@ ORIENTATION = 0x0112  # in EXIF and TIFF
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 0x0102, 0x0106, 0x0153  # TIFF 6.0
 UNSIGNED, SIGNED = 1, 2
 WHITE_IS_ZERO = 0
+SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations in which the first row is shown as a column
 
 
 def greys(image: Image.Image) -> NDArray[np.uint8]:
@@ -24,17 +25,19 @@ def greys(image: Image.Image) -> NDArray[np.uint8]:
         return _of_floats(image)
     if image.mode.startswith("I"):
         return _of_integers(image)
-    if image.mode in {"LAB", "HSV"}:
-        raise Malformed("image_unsupported", f"the image's colours are {image.mode}; send it as RGB or grey")
+    if image.mode == "LAB":
+        raise Malformed(
+            "image_unsupported", "the image's colours are L*a*b*, which is not taken; send it as RGB or grey"
+        )
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return np.asarray(ImageChops.multiply(image.convert("L"), image.getchannel("A")))
-    return np.asarray(image.convert("L"))
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     """Turn greys (h, w) as EXIF's orientation, 1 to 8, says."""
-    if orientation in {5, 6, 7, 8}:  # the first row is shown as a column
+    if orientation in SIDEWAYS:
         pixels = pixels.T
     if orientation in {3, 4, 7, 8}:
         pixels = pixels[::-1]
@@ -85,5 +88,5 @@ def _of_integers(image: Image.Image) -> NDArray[np.uint8]:
 
 def _white_is_255(image: Image.Image, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Turn what a TIFF stores with white as zero; Pillow does so itself for up to eight bits."""
-    tags = getattr(image, "tag_v2", {})
-    return 255 - pixels if tags.get(PHOTOMETRIC) == WHITE_IS_ZERO else pixels
+    tags = getattr(image, "tag_v2", {PHOTOMETRIC: None})
+    return 255 - pixels if tags.get(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO else pixels

@@ -79,7 +79,7 @@ def essentials(content: bytes) -> bytes:
         end = place + 12 + int.from_bytes(content[place : place + 4], "big")
         kind = content[place + 4 : place + 8]
         if end > len(content):
-            raise Malformed("image_damaged", "the PNG is cut short")
+            raise Malformed("image_damaged", "the PNG is damaged or cut short: it ends within a chunk")
         if (kind == b"acTL" and content[place + 8 : place + 12] != b"\0\0\0\1") or kind == b"fdAT":
             raise Malformed("image_animated", "the PNG has several frames; send one of them as an image of its own")
         if kind in {b"IHDR", b"IDAT", b"IEND"} or kind in BESIDE_PIXELS:
