@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,6 +14,7 @@ from shared.images.decoding import decode_into
 from shared.images.grey import upright
 from tests.support.images import chunk, encoded, png, png_by_hand, tiff
 
+Order = Literal["<", ">"]
 BT_601 = [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255), ((10, 200, 30), 124)]
 LETTER = np.array([[9, 1, 2], [3, 4, 5]], np.uint8) * 20  # no turn of it is like another
 # What a viewer shows of LETTER, by EXIF 2.32, 4.6.4 A: where the first row and the first column are.
@@ -144,12 +145,12 @@ class TestDepth:
         assert decoded(tiff(pixels), 1, 5) == [[0, 0, 1, 127, 255]]
 
     @pytest.mark.parametrize("order", ["<", ">"])
-    def test_of_signed_numbers_those_below_zero_are_black_and_the_greatest_is_white(self, order: str) -> None:
+    def test_of_signed_numbers_those_below_zero_are_black_and_the_greatest_is_white(self, order: Order) -> None:
         assert decoded(tiff(np.array([[-5, 0, 127, 128, 0x7FFF]], np.int16), order=order), 1, 5) == [[0, 0, 0, 1, 255]]
         assert decoded(tiff(np.array([[-5, 0, 1 << 23, 0x7FFFFFFF]], np.int32), order=order), 1, 4) == [[0, 0, 1, 255]]
 
     @pytest.mark.parametrize("order", ["<", ">"])
-    def test_of_floats_0_is_black_and_1_is_white(self, order: str) -> None:
+    def test_of_floats_0_is_black_and_1_is_white(self, order: Order) -> None:
         pixels = np.array([[0, 0.2, 1, -3, 300, np.nan, np.inf]], np.float32)
 
         assert decoded(tiff(pixels, order=order), 1, 7) == [[0, 51, 255, 0, 255, 0, 255]]
