@@ -38,7 +38,10 @@ def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None
 
 
 def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
-    """Resize greys (n, h, w) into `rows` (n, H, W), as `decode_into` resizes; of the same size they are copied."""
+    """Resize greys (n, h, w) into `rows` (n, H, W), as `decode_into` resizes; of the same size they are copied.
+
+    Sides are from 1 to `area.MAX_SIDE`.
+    """
     if images.shape == rows.shape:
         rows[...] = images
         return
