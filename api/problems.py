@@ -21,6 +21,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -53,6 +53,7 @@ def dataset_view(manifest: Manifest) -> dict[str, Any]:
 
 def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> dict[str, Any]:
     """A model's version as `/v1/models/{name}/versions/{ref}` shows it; a damaged one cannot be used."""
+    path = f"/v1/models/{version.model}/versions/{version.version}"
     return {
         "model": version.model,
         "version": version.version,
@@ -69,7 +70,30 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "metrics": version.metrics,
         "weights": version.weights.model_dump(),
         "damaged": damaged,
-        "links": {"weights": f"/v1/models/{version.model}/versions/{version.version}/weights"},
+        "links": {what: f"{path}/{what}" for what in ("weights", "evaluation", "predict")},
+    }
+
+
+def evaluation_view(version: ModelVersion) -> dict[str, Any]:
+    """How good a version is, as `/v1/models/{name}/versions/{ref}/evaluation` shows it: on the data set's test images.
+
+    A row of the confusion matrix is what images of one class were taken for.
+    """
+    measured = version.evaluation
+    return {
+        "model": version.model,
+        "version": version.version,
+        "dataset": version.dataset,
+        "samples": measured["samples"],
+        "loss": measured["loss"],
+        "accuracy": measured["accuracy"],
+        "top_accuracy": measured["top"],
+        "classes": [
+            {"label": label, **measures} for label, measures in zip(version.classes, measured["classes"], strict=True)
+        ],
+        "confusion_matrix": measured["confusion"],
+        "calibration": measured["calibration"],
+        "history": version.history,
     }
 
 

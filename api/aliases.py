@@ -1,0 +1,95 @@
+"""`/v1/models/{name}/aliases`: names that point to versions, moved and removed; ETags guard against surprises.
+
+An alias's ETag changes whenever it moves. `If-Match` makes sure that nobody else has moved it since it was read, and
+`If-None-Match: *` that it is new.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import Field
+
+from api.pages import PageQuery, after, page
+from api.validation import Form, from_json, from_texts
+from shared.errors import PreconditionFailed
+from shared.registry import Alias, Registry
+from shared.settings import Settings
+
+
+class AliasTarget(Form):
+    """Where an alias is to point."""
+
+    version: int = Field(ge=1)
+
+
+def blueprint(registry: Registry, settings: Settings) -> Blueprint:
+    """The aliases' routes."""
+    routes = Blueprint("aliases", __name__, url_prefix="/v1/models/<name>/aliases")
+
+    @routes.get("")
+    def index(name: str) -> dict[str, Any]:
+        query = from_texts(PageQuery, request.args)
+        aliases = registry.alias_states(name)
+        return page(after(aliases, query, str), query, str, lambda alias: alias_view(name, alias, aliases[alias]))
+
+    @routes.get("/<alias>")
+    def show(name: str, alias: str) -> Response:
+        response = _shown(name, alias, registry.alias(name, alias))
+        response.make_conditional(request)
+        return response
+
+    @routes.put("/<alias>")
+    def move(name: str, alias: str) -> Response:
+        target = from_json(AliasTarget, settings)
+        created = False
+
+        def condition(before: Alias | None) -> None:
+            nonlocal created
+            created = before is None
+            _check_conditions(alias, before)
+
+        response = _shown(name, alias, registry.point(name, alias, target.version, condition))
+        response.status_code = 201 if created else 200
+        return response
+
+    @routes.delete("/<alias>")
+    def remove(name: str, alias: str) -> tuple[str, int]:
+        registry.remove_alias(name, alias, lambda before: _check_conditions(alias, before))
+        return "", 204
+
+    return routes
+
+
+def alias_view(name: str, alias: str, points: Alias) -> dict[str, Any]:
+    """An alias as `/v1/models/{name}/aliases/{alias}` shows it."""
+    return {
+        "model": name,
+        "alias": alias,
+        "version": points.version,
+        "moved_at": points.moved_at,
+        "links": {"version": f"/v1/models/{name}/versions/{points.version}"},
+    }
+
+
+def _shown(name: str, alias: str, points: Alias) -> Response:
+    response = jsonify(alias_view(name, alias, points))
+    response.set_etag(_etag(points))
+    return response
+
+
+def _etag(points: Alias) -> str:
+    return str(points.revision)
+
+
+def _check_conditions(alias: str, before: Alias | None) -> None:
+    """Judge If-Match and If-None-Match (RFC 9110, section 13.1) by the alias as it is."""
+    there = "is not there" if before is None else f"points to version {before.version}"
+    etag = _etag(before) if before else ""
+    if "If-Match" in request.headers and (before is None or not request.if_match.contains(etag)):
+        raise PreconditionFailed(
+            "alias_moved", f"nothing was changed: the alias {alias!r} {there}, its ETag is another"
+        )
+    if "If-None-Match" in request.headers and before is not None and request.if_none_match.contains_weak(etag):
+        raise PreconditionFailed("alias_exists", f"nothing was changed: the alias {alias!r} {there}")
