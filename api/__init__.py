@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import aliases, batch_jobs, datasets, health, jobs, models, problems, training_jobs
+from api import aliases, batch_jobs, datasets, evaluations, health, jobs, models, problems, training_jobs
 from api.submission import Submission
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
@@ -44,5 +44,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(evaluations.blueprint(registry))
     app.register_blueprint(aliases.blueprint(registry, settings))
     return app

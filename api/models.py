@@ -1,48 +1,72 @@
-"""`/v1/models`: the registry's models and versions, how good they are, and the weights themselves."""
+"""`/v1/models`: the registry's models and versions, and the weights themselves."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request, send_file
+from pydantic import Field
 
-from api.pages import PageQuery, after, page
+from api.operations import Answer, MediaType, operation, refusal
+from api.pages import Page, PageQuery, after, page
 from api.validation import Form, from_texts
-from api.views import evaluation_view, model_view, version_view
-from shared.errors import NotFound
+from api.views import ModelView, VersionView, model_view, version_view
+from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import Registry
+
+NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
+MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
+VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
+VERSION_IN_USE = refusal(Conflict, "version_in_use")
 
 
 class DeleteQuery(Form):
-    """Whether to delete what aliases point to, and those with it."""
+    """How to delete a version or a model."""
 
-    force: bool = False
+    force: bool = Field(False, description="delete although aliases point there, and remove those aliases")
 
 
 def blueprint(registry: Registry) -> Blueprint:
     """The models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
-    def show_model(name: str) -> dict[str, Any]:
+    def show_model(name: str) -> ModelView:
         versions = registry.versions(name)
         return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
     @routes.get("")
-    def index() -> dict[str, Any]:
+    @operation("List the models", scope="read", query=PageQuery, answers={200: Page[ModelView]})
+    def index() -> Page[ModelView]:
+        """By name."""
         query = from_texts(PageQuery, request.args)
         return page(after(registry.models(), query, str), query, str, show_model)
 
     @routes.get("/<name>")
-    def show(name: str) -> dict[str, Any]:
+    @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))
+    def show(name: str) -> ModelView:
         return show_model(name)
 
     @routes.delete("/<name>")
+    @operation(
+        "Delete a model",
+        scope="manage",
+        query=DeleteQuery,
+        answers={204: None},
+        errors=(MODEL_NOT_FOUND, VERSION_IN_USE),
+    )
     def delete(name: str) -> tuple[str, int]:
+        """Deletes all its versions. If the model is trained again, its numbers go on."""
         registry.delete_model(name, force=from_texts(DeleteQuery, request.args).force)
         return "", 204
 
     @routes.get("/<name>/versions")
-    def versions(name: str) -> dict[str, Any]:
+    @operation(
+        "List a model's versions",
+        scope="read",
+        query=PageQuery,
+        answers={200: Page[VersionView]},
+        errors=(MODEL_NOT_FOUND,),
+    )
+    def versions(name: str) -> Page[VersionView]:
+        """The newest come first."""
         query = from_texts(PageQuery, request.args)
         aliases = registry.aliases(name)
         newest_first = after(registry.versions(name), query, lambda version: str(version.version))
@@ -54,23 +78,36 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     @routes.get("/<name>/versions/<reference>")
-    def show_version(name: str, reference: str) -> dict[str, Any]:
+    @operation("Show a version", scope="read", answers={200: VersionView}, errors=(VERSION_NOT_FOUND,))
+    def show_version(name: str, reference: str) -> VersionView:
         version = registry.get(name, reference)
         return version_view(version, registry.aliases(name), registry.is_damaged(version))
 
     @routes.delete("/<name>/versions/<reference>")
+    @operation(
+        "Delete a version",
+        scope="manage",
+        query=DeleteQuery,
+        answers={204: None},
+        errors=(VERSION_NOT_FOUND, VERSION_IN_USE),
+    )
     def delete_version(name: str, reference: str) -> tuple[str, int]:
+        """Frees its space. Its number is not given again, and a batch that is still to use it fails."""
         registry.delete(name, reference, force=from_texts(DeleteQuery, request.args).force)
         return "", 204
 
-    @routes.get("/<name>/versions/<reference>/evaluation")
-    def evaluation(name: str, reference: str) -> dict[str, Any]:
-        version = registry.get(name, reference)
-        if not version.evaluation:
-            raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} was published without one")
-        return evaluation_view(version)
-
     @routes.get("/<name>/versions/<reference>/weights")
+    @operation(
+        "Download a version's weights",
+        scope="read",
+        answers={
+            200: Answer((NPZ,), "The .npz itself.", headers=("ETag",)),
+            206: Answer((NPZ,), "The part that was asked for.", headers=("ETag", "Content-Range")),
+            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        },
+        errors=(VERSION_NOT_FOUND, refusal(Damaged, "version_damaged")),
+        headers=("Range", "If-Range", "If-None-Match"),
+    )
     def weights(name: str, reference: str) -> Response:
         version = registry.get(name, reference)
         return send_file(
@@ -86,5 +123,5 @@ def blueprint(registry: Registry) -> Blueprint:
 
 
 def _sends_all() -> bool:
-    """Whether the whole file is going to be sent: a part of it is not worth reading it all once more."""
+    """Whether the whole file is going to be sent: for a part of it, it is not worth reading it all once more."""
     return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     max_tries: PositiveInt = 3
     shard_images: PositiveInt = 1024
 
+    online_models: PositiveInt = Field(8, description="that an API process holds in memory to answer at once")
+    max_online_bytes: PositiveInt = Field(8 * MiB, description="of a request for predictions, unpacked")
+    max_online_images: PositiveInt = Field(64, description="encoded ones in such a request; more belong in a batch")
+
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB
     max_form_parts: PositiveInt = 16

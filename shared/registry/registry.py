@@ -135,6 +135,10 @@ class Registry:
 
         self._states.change(name, removed)
 
+    def is_deleted(self, name: str, version: int) -> bool:
+        """Whether there was such a version, and is not any more."""
+        return version in self._states.read(name).deleted
+
     def delete(self, name: str, reference: str, *, force: bool = False) -> None:
         """Delete a version and free its space; its number is not given again.
 
@@ -207,7 +211,7 @@ class Registry:
             weights.unlink(missing_ok=True)
 
     def _refuse_deleted(self, name: str, number: int) -> None:
-        if number in self._states.read(name).deleted:
+        if self.is_deleted(name, number):
             raise NotFound("version_deleted", f"version {number} of {name!r} was deleted")
 
     def _newest(self, name: str, deleted: Container[int]) -> int | None:
