@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import aliases, batch_jobs, datasets, evaluations, health, jobs, models, problems, training_jobs
+from api import (
+    aliases,
+    batch_jobs,
+    datasets,
+    evaluations,
+    health,
+    jobs,
+    models,
+    open_inference,
+    predictions,
+    problems,
+    training_jobs,
+)
+from api.online import OnlineModels
 from api.submission import Submission
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
+from shared.inference import ClassifierCache
 from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
@@ -29,6 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = DatasetStore(volume)
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
+    online = OnlineModels(registry, ClassifierCache(registry, settings.online_models))
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
@@ -44,6 +59,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(predictions.blueprint(online, settings))
+    app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
     app.register_blueprint(evaluations.blueprint(registry))
     app.register_blueprint(aliases.blueprint(registry, settings))
     return app

@@ -61,6 +61,8 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
         "code": code,
         **members,
     }
+    if request.path.startswith("/v2/"):  # where the Open Inference Protocol's clients look for it
+        body["error"] = detail
     return Response(json.dumps(body) + "\n", status, content_type="application/problem+json")
 
 

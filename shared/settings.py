@@ -42,7 +42,10 @@ class Settings(BaseSettings):
     shard_images: PositiveInt = 1024
 
     online_models: PositiveInt = Field(8, description="that an API process holds in memory to answer at once")
-    max_online_bytes: PositiveInt = Field(8 * MiB, description="of a request for predictions, unpacked")
+    max_online_bytes: PositiveInt = Field(20 * MiB, description="of a request for predictions, unpacked")
+    max_online_json_bytes: PositiveInt = Field(
+        8 * MiB, description="of the JSON in it, which takes a multiple of memory"
+    )
     max_online_images: PositiveInt = Field(64, description="encoded ones in such a request; more belong in a batch")
 
     max_body_bytes: PositiveInt = 2 * GiB
