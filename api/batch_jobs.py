@@ -37,6 +37,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
 
     @routes.post("/v1/batch-jobs")
     def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
+        submission.refuse_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
             version = registry.resolve(options.model)

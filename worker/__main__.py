@@ -29,7 +29,7 @@ def main(queue: str) -> None:
             f"--concurrency={processes}",
             f"--queues={queue}",
             f"--hostname={queue}@%h",
-            "--loglevel=INFO",
+            f"--loglevel={settings.log_level.upper()}",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

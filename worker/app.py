@@ -16,6 +16,7 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
+from shared import logs
 from shared.broker import PRESENCE_SECONDS, TASKS, Outbox, Presence, celery_app, connect
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind
@@ -36,7 +37,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
     runners: list[Callable[[str], None]] = []
 
     def configure_logging(**_: Any) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+        logs.configure(settings)
 
     def build(**_: Any) -> None:
         die_with_parent(signal.SIGKILL)  # none is left behind to hold a job that no worker answers for
