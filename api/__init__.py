@@ -18,6 +18,7 @@ from api import (
     models,
     problems,
     request_log,
+    tracing,
     training_jobs,
 )
 from api.submission import Submission
@@ -29,6 +30,7 @@ from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.settings import Settings
+from shared.traces import traces_of
 from shared.volume import Volume
 
 __all__ = ["create_app"]
@@ -56,6 +58,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     request_log.register(app)
     headers.register(app)
     access.register(app, required_keys(settings), access.Limits.from_settings(settings))
+    if traces := traces_of("api", settings):
+        tracing.register(app, traces)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
     app.register_blueprint(datasets.blueprint(store, volume, settings))

@@ -57,6 +57,6 @@ class Submission:
 
 
 def origin() -> dict[str, str]:
-    """Which request a job comes from, and whose: its record has both, so that its worker's log names them."""
+    """Which request a job comes from, and whose: its record has both, so that the worker's log can name them."""
     context = log_context.current()
-    return {name: context[name] for name in ("request_id", "key") if name in context}
+    return {name: context[name] for name in ("request_id", "key", "traceparent") if name in context}

@@ -22,6 +22,7 @@ from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind
 from shared.processes import die_with_parent
 from shared.settings import Settings
+from shared.traces import traces_of
 from shared.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.upkeep import Upkeep
@@ -65,16 +66,19 @@ def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
     from shared.registry import Registry  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
     from worker.runner import Runner, Step  # noqa: PLC0415
+    from worker.tracing import traced  # noqa: PLC0415
     from worker.training import TrainingStep  # noqa: PLC0415
 
     drain = Drain()
     volume = Volume(settings.volume)
     registry = Registry(volume)
     redis = connect(settings)
+    traces = traces_of("worker", settings)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
         Kind.BATCH: Classification(volume, ClassifierCache(registry), settings),
     }
+    steps = {kind: traced(step, traces) for kind, step in steps.items()}
     outbox = Outbox(app, redis)
     runner = Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gunicorn import glogging
 
-from shared import logs
+from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
 from shared.scratch import scratch_folder
 from shared.settings import Settings, collect_metrics_in, limit_blas_threads
@@ -16,7 +16,8 @@ settings = Settings()
 limit_blas_threads(1)  # each request has a thread of its own already
 try:
     required_keys(settings)  # here, and not in each process: one sentence, and nothing started
-except KeysError as error:
+    traces.check(settings)
+except (KeysError, traces.TracesError) as error:
     sys.exit(f"glassbox: {error}")
 
 bind = f"{settings.bind}:{settings.port}"
