@@ -23,7 +23,7 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    def readyz() -> tuple[dict[str, Any], int]:
+    def readyz() -> tuple[dict[str, Any], int, dict[str, str]]:
         workers: dict[str, int] = {}
         try:
             redis.ping()
@@ -34,7 +34,9 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
         volume_state = _volume_state(volume)
         ready = redis_state == volume_state == "ok"
         checks = {"redis": redis_state, "volume": volume_state, "workers": workers}
-        return {"status": "ready" if ready else "not ready", **checks}, 200 if ready else 503
+        if ready:
+            return {"status": "ready", **checks}, 200, {}
+        return {"status": "not ready", **checks}, 503, {"Retry-After": "2"}
 
     return routes
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from redis import Redis
 
@@ -72,7 +75,7 @@ def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leav
     jobs.create(a_batch())
     assert read_tally(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1}
 
-    ways = {
+    ways: dict[str, Callable[[], Any]] = {
         "claim": lambda: claimed(jobs, first.id),
         "cancel": lambda: jobs.cancel(first.id),
         "discard": lambda: jobs.discard(first.id),
