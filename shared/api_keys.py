@@ -174,7 +174,7 @@ def required_keys(settings: Settings) -> KeysFile | None:
             return None
         raise KeysError(
             f"the API would be open to everybody who reaches {settings.published_on or settings.bind}. Make a key"
-            " (`make keys NAME=me SCOPES=manage`, or `python -m api.admin keys create me --scopes manage`) and let"
+            " (`make keys CREATE=me SCOPES=manage`, or `python -m api.admin keys create me --scopes manage`) and let"
             " GLASSBOX_API_KEYS_FILE name the file that it is in; or set GLASSBOX_BIND=127.0.0.1"
         )
     keys = KeysFile(settings.api_keys_file)

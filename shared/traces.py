@@ -1,7 +1,7 @@
 """OpenTelemetry traces, from a request to the work on its job: an optional extra, on where `GLASSBOX_TRACES` says so.
 
-A job's record carries the request's trace as a W3C `traceparent`, so that messages stay what they are: an id. Where traces
-go to is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
+A job's record carries the request's trace as a W3C `traceparent`, so that messages stay what they are: an id. Where
+traces go to is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
 """
 
 from __future__ import annotations

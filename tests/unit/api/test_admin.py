@@ -109,7 +109,7 @@ def test_without_a_file_it_asks_which(monkeypatch: pytest.MonkeyPatch, clean_env
 
 
 def test_the_file_can_be_named(path: Path, capsys: pytest.CaptureFixture[str], clean_environment: None) -> None:
-    main(["keys", "create", "me", "--file", str(path)])
+    main(["keys", "--file", str(path), "create", "me"])
 
     assert KeysFile(path).find(capsys.readouterr().out.strip())
 
@@ -117,7 +117,7 @@ def test_the_file_can_be_named(path: Path, capsys: pytest.CaptureFixture[str], c
 def test_keys_that_are_made_at_once_are_all_there(path: Path) -> None:
     path.parent.mkdir()
 
-    together([lambda name=name: main(["keys", "create", name, "--file", str(path)]) for name in "abcdef"])  # type: ignore[misc]
+    together([lambda name=name: main(["keys", "--file", str(path), "create", name]) for name in "abcdef"])  # type: ignore[misc]
 
     assert {key.name for key in KeysFile(path).check()} == set("abcdef")
 
