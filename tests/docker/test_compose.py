@@ -327,7 +327,7 @@ def test_an_operator_finds_neither_errors_nor_warnings_in_the_log(
 
 
 def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(deployment: Deployment) -> None:
-    done = deployment.run_new("api", GLASSBOX_PUBLISHED_ON="0.0.0.0")
+    done = deployment.run_new("api", GLASSBOX_PUBLISHED_ON="0.0.0.0")  # noqa: S104
 
     assert done.returncode != 0
     assert "GLASSBOX_API_KEYS_FILE" in done.stderr
