@@ -19,7 +19,13 @@ from shared.settings import Settings
 access = logging.getLogger("glassbox.access")
 
 HEALTH_CHECKS = ("/healthz", "/readyz", "/v2/health/")
-LOUD = ("kombu", "celery.redirected", "amqp", "urllib3", "opentelemetry")  # nobody asked for their details
+LOUD = {  # from which level on they are heard
+    "amqp": logging.INFO,
+    "kombu": logging.INFO,
+    "urllib3": logging.INFO,
+    "celery.app.trace": logging.WARNING,  # a message's coming and going; the runner says it with the job's id
+    "celery.worker.strategy": logging.WARNING,
+}
 
 
 class JsonFormatter(logging.Formatter):
@@ -58,8 +64,8 @@ def configure(settings: Settings) -> None:
     level = settings.log_level.upper()
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    for name in LOUD:
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level]))
+    for name, lowest in LOUD.items():
+        logging.getLogger(name).setLevel(max(lowest, logging.getLevelNamesMapping()[level]))
 
 
 def log_access(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from shared import traces
+from shared import logs, traces
 from shared.settings import Settings, limit_blas_threads
 
 
@@ -19,6 +19,7 @@ def main(queue: str) -> None:
         traces.check(settings)
     except traces.TracesError as error:
         sys.exit(f"glassbox: {error}")
+    logs.configure(settings)
     processes = settings.worker_processes or (1 if queue == "training" else settings.cores)
     share = settings.cores // 2 // processes if queue == "training" else 1
     limit_blas_threads(settings.blas_threads or max(1, share))  # before anything imports NumPy

@@ -52,6 +52,13 @@ class Operated:
         """The lines of a program's log, each of which is JSON."""
         return [json.loads(line) for line in (self.folder / f"{program}.log").read_text().splitlines()]
 
+    def answers(self) -> bool:
+        """Whether it answers; a connection to a process that died does not."""
+        try:
+            return self.stack.http.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
     def api_processes(self) -> set[int]:
         """The processes that answer requests, as far as they have answered one."""
         return {line["process"] for line in self.lines("api") if line["logger"] == "glassbox.access"}
@@ -106,7 +113,7 @@ class TestMetrics:
         for process in list(operated.api_processes()):
             os.kill(process, signal.SIGKILL)
         died = operated.api_processes()
-        eventually(lambda: operated.stack.http.get("/healthz").status_code == 200)
+        eventually(operated.answers)
         count += ask_both_processes(operated, "/v1/datasets/counted")
 
         assert len(operated.api_processes()) == len(died) + 2
