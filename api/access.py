@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask, request
 
+from api.operations import operation_of
 from api.rate_limits import RateLimit
 from shared import log_context
 from shared.api_keys import ApiKey, KeysFile, Scope
@@ -68,10 +69,10 @@ def register(app: Flask, keys: KeysFile | None, limits: Limits) -> None:
 
 def needed_scope(view: Callable[..., Any]) -> Scope | None:
     """What a view declares; the highest scope where it declares nothing."""
-    operation = getattr(view, "operation", None)
-    if operation is None:
+    declared = operation_of(view)
+    if declared is None:
         return Scope.MANAGE
-    return None if operation.scope is None else Scope(operation.scope)
+    return None if declared.scope is None else Scope(declared.scope)
 
 
 def _authenticated(keys: KeysFile) -> ApiKey:

@@ -19,6 +19,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
+from api.operations import MediaType, operation
 from shared.broker import QUEUES, Outbox
 from shared.jobs.tally import Durations, read_tally
 from shared.settings import metrics_folder
@@ -28,6 +29,12 @@ log = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+EXPOSITION = (
+    MediaType("text/plain", "Prometheus's text format"),
+    MediaType("application/openmetrics-text", "OpenMetrics, where `Accept` asks for it"),
+)
 
 
 class HttpMetrics:
@@ -123,7 +130,9 @@ def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox) -> Blueprint:
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
+    @operation("Read the metrics", scope="read", answers={200: EXPOSITION})
     def metrics() -> Response:
+        """For Prometheus, in the form that it asks for. Without Redis, the jobs' figures are left out."""
         registry = CollectorRegistry()
         http.add_to(registry)
         registry.register(JobMetrics(redis, outbox))

@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api import create_app
+from api.operations import operation_of
 from shared.api_keys import KeysFile, Scope, new_key
 from shared.settings import Settings
 from tests.support.problems import assert_problem
@@ -127,6 +128,11 @@ class TestKeys:
 
         assert app.test_client().get("/undeclared", headers=make(keys, "submit")).status_code == 403
         assert app.test_client().get("/undeclared", headers=make(keys, "manage")).status_code == 200
+
+    def test_every_view_of_ours_declares_what_it_needs(self, app: Flask) -> None:
+        undeclared = {name for name, view in app.view_functions.items() if operation_of(view) is None}
+
+        assert undeclared == set()
 
     def test_no_key_is_ever_logged(
         self, secured: FlaskClient, keys: KeysFile, caplog: pytest.LogCaptureFixture
