@@ -51,6 +51,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
     )
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The model's version is resolved and pinned now, whatever becomes of its alias later."""
+        submission.refuse_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
             version = registry.resolve(options.model)

@@ -9,7 +9,7 @@ from flask import Blueprint
 from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
-from api.operations import operation
+from api.operations import Answer, operation
 from shared import durable
 from shared.broker import QUEUES, Outbox
 from shared.errors import StorageFull
@@ -31,6 +31,9 @@ class Readiness(TypedDict):
     workers: dict[str, int]
 
 
+NOT_READY = Answer((Readiness,), "Redis or the volume does not answer.", headers=("Retry-After",))
+
+
 def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
     """The operators' routes."""
     routes = Blueprint("health", __name__)
@@ -41,8 +44,8 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    @operation("Can it do its work?", scope=None, answers={200: Readiness, 503: Readiness})
-    def readyz() -> tuple[Readiness, int]:
+    @operation("Can it do its work?", scope=None, answers={200: Readiness, 503: NOT_READY})
+    def readyz() -> tuple[Readiness, int, dict[str, str]]:
         workers: dict[str, int] = {}
         try:
             redis.ping()
@@ -58,7 +61,7 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
             "volume": volume_state,
             "workers": workers,
         }
-        return readiness, 200 if ready else 503
+        return (readiness, 200, {}) if ready else (readiness, 503, {"Retry-After": "2"})
 
     return routes
 

@@ -75,7 +75,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     @routes.post("/v1/models/<name>/versions/<reference>/predict")
     @operation(
         "Predict",
-        scope="submit",
+        scope="read",
         query=PredictOptions,
         body=IMAGES,
         answers={200: PredictionsView},

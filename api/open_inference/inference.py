@@ -47,7 +47,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     @routes.post("/versions/<version>/infer")
     @operation(
         "Infer",
-        scope="submit",
+        scope="read",
         body=InferBody,
         answers={200: Answer((dict[str, Any], BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
         errors=(

@@ -10,9 +10,9 @@ from typing_extensions import TypedDict
 
 from api.operations import operation, refusal
 from shared.errors import Unavailable
+from shared.version import VERSION
 from shared.volume import Volume
 
-VERSION = "0.1.0"
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
 
 
