@@ -23,11 +23,14 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        if response.mimetype == "text/html":
-            response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+        present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - they are pairs
+        if response.mimetype == "text/html" and "content-security-policy" not in present:
+            response.headers.add("Content-Security-Policy", PAGE_POLICY)
+            present.add("content-security-policy")
         for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if "Cache-Control" not in response.headers:
+            if name.lower() not in present:
+                response.headers.add(name, value)
+        if "cache-control" not in present:
             # Whoever has an ETag may keep the answer, and asks each time whether it still holds.
-            response.headers["Cache-Control"] = "private, no-cache" if "ETag" in response.headers else "no-store"
+            response.headers.add("Cache-Control", "private, no-cache" if "etag" in present else "no-store")
         return response

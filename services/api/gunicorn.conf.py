@@ -21,7 +21,7 @@ except (KeysError, traces.TracesError) as error:
     sys.exit(f"glassbox: {error}")
 
 bind = f"{settings.bind}:{settings.port}"
-worker_class = "gthread"
+worker_class = "services.api.balanced.BalancedThreads"
 workers = settings.api_processes
 threads = settings.api_threads
 timeout = 60  # seconds without a sign of life from a process; a slow request does not count
