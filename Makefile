@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := var/bench-venv
+PEER := var/peer-venv
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
@@ -59,11 +60,15 @@ lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
 
 .PHONY: bench
-bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writes JSON to var/benchmarks
+bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BENCH)/bin/python benchmarks/training.py
 	@$(BENCH)/bin/python benchmarks/decoding.py
+
+.PHONY: bench-api
+bench-api: $(VENV)/dev $(PEER)/done ## the API under load, beside MLServer; needs wrk
+	@$(BIN)/python -m benchmarks.api
 
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
@@ -85,6 +90,13 @@ $(VENV)/python:
 $(VENV)/%: requirements/%.txt | $(VENV)/python
 	@echo "installing requirements/$*.txt"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# The server that the benchmark of the API compares with, too.
+$(PEER)/done: requirements/peer.in | $(VENV)/python
+	@echo "installing requirements/peer.in"
+	@$(PYTHON) -m venv $(PEER)
+	@$(PEER)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # The frameworks that the benchmarks compare with stay out of everybody else's way.

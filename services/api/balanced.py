@@ -1,8 +1,9 @@
 """gunicorn's threaded worker, but a new connection goes to the process that has the fewest.
 
-Whichever process wakes first takes a new connection, and a client keeps it for many requests. So one process may come to
-have all of them, while another core idles: half the requests a second, and twice the time for each. Here each process
-writes its number of connections on a board that all share, and one that has more than another gives that one a moment.
+Whichever process wakes first takes a new connection, and a client keeps it for many requests. So one process may come
+to have all of them, while another core idles: half the requests a second, and twice the time for each. Here each
+process writes its number of connections on a board that all share, and one that has more than another gives that one a
+moment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic c
 STALE_SECONDS = 3.0  # a living process writes once a second at the least
 MOMENT_SECONDS = 0.001
 LINGER_MILLISECONDS = 2
-SWITCH_SECONDS = 0.001  # after which a thread that computes lets others go on: by default 5 ms, too long for a short answer
+SWITCH_SECONDS = (
+    0.001  # after which a thread that computes lets others go on; by default 5 ms, as ten short answers take
+)
 
 board = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
 
