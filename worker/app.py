@@ -96,7 +96,7 @@ def _owner() -> str:
 def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.StartStopStep]:
     """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
     redis = connect(settings)
-    presence = Presence(redis, _owner(), queue)
+    presence = Presence(redis, _owner(), queue, settings.processes(queue))
     upkeep = Upkeep(job_store(settings), JobFiles(Volume(settings.volume)), Outbox(app, redis), settings)
 
     def renew_presence() -> None:
