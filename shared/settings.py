@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
+    max_name_bytes: PositiveInt = 255
     max_compression_ratio: PositiveInt = 100
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000

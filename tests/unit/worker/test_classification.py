@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared import durable
+from shared.archives import judge
 from shared.inference import ClassifierCache
 from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
@@ -40,13 +41,16 @@ class Batches:
     bench: Bench
     volume: Volume
     step: Classification
+    settings: Settings
 
     def submit(self, archive: bytes, **options: Any) -> Job:
         specification = BatchSpecification(
             **{"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0} | options
         )
         job = a_batch(specification=specification.model_dump())
-        durable.write_bytes(self.volume.archive(job.id), archive)
+        path = self.volume.archive(job.id)
+        durable.write_bytes(path, archive)
+        judge(path, self.settings).save(self.volume.plan(job.id))
         return job
 
     def run(self, archive: bytes, **options: Any) -> Job:
@@ -66,7 +70,7 @@ class Batches:
 @pytest.fixture
 def batches(bench: Bench, volume: Volume, registry: Registry, settings: Settings) -> Batches:
     publish(registry)
-    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings))
+    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings), settings)
 
 
 def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
