@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.names import Broken
 from shared.archives.plan import ENTRY, Kind, Plan
-from shared.errors import GlassboxError, Invalid, TooLarge
+from shared.errors import Invalid, TooLarge
 from shared.settings import Settings
 
 RUN = 65_536
@@ -92,14 +91,3 @@ class Collector:
             if name in seen:
                 raise Invalid("archive_duplicate", f"{name!r} is in the archive twice")
             seen.add(name)
-
-
-def raise_first(broken: Iterable[Broken | None]) -> None:
-    """Raise the error of the first entry that breaks a rule; of several on one entry, the first that is given."""
-    found = [each for each in broken if each is not None]
-    if found:
-        raise min(found, key=_index)[1]
-
-
-def _index(broken: tuple[int, GlassboxError]) -> int:
-    return broken[0]
