@@ -44,6 +44,12 @@ MINUTES ?= 6
 chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SECONDS= long in all (x86-64)
+	@$(BIN)/python -m tests.fuzz.archives $$(($(SECONDS) * 3 / 4))
+	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
+
 .PHONY: lint
 lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/ruff check $(CODE)

@@ -83,8 +83,8 @@ def classify(entries: Entries, classifier: Classifier, specification: BatchSpeci
     if entries.plan.image_shape:
         images = _resized(entries.contents.images(entries.start, entries.stop), classifier.version.image_shape)
         invert(images, specification.invert)
-        paths = entries.plan.paths(entries.start, entries.stop)
-        return Shard(_rows(paths, classifier, images, specification.top_k), [])
+        names = entries.plan.paths(entries.start, entries.stop)
+        return Shard(_rows(names, classifier, images, specification.top_k), [])
     images = np.empty((entries.stop - entries.start, *classifier.version.image_shape), np.uint8)
     paths: list[str] = []
     errors: list[str] = []
