@@ -1,4 +1,4 @@
-"""The fuzz target for data sets: an `.npz` is read, or refused with an error of ours before anything large is loaded."""
+"""The fuzz target for data sets: an `.npz` is read, or refused with an error of ours before much of it is loaded."""
 
 from __future__ import annotations
 

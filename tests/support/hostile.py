@@ -39,18 +39,19 @@ class Hostile:
 def quoted_overlap(count: int, kernel: bytes) -> bytes:
     """A zip in which each entry quotes the header of the next and goes on with that one's data."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    data = packer.compress(kernel) + packer.flush()
-    whole, content, entries = b"", kernel, list[tuple[bytes, bytes, int]]()
+    whole, data, content = b"", packer.compress(kernel) + packer.flush(), kernel
+    entries = list[tuple[bytes, bytes, int]]()
     for number in reversed(range(count)):
+        if whole:  # a stored block of deflate's, not the last: the header that follows
+            header = whole[: len(whole) - len(data)]
+            data, content = b"\0" + struct.pack("<HH", len(header), len(header) ^ 0xFFFF) + whole, header + content
         name = b"%06d.png" % number
-        local = _local_header(name, content, len(data))
         entries.append((name, content, len(data)))
-        quote = b"\0" + struct.pack("<HH", len(local), len(local) ^ 0xFFFF) + local  # a stored block of deflate's
-        first = local + data
-        offset, central = 0, b""
+        whole = _local_header(name, content, len(data)) + data
+    offset, central = 0, b""
     for name, body, packed in reversed(entries):
         central += _central_header(name, body, packed, offset)
-        offset += 5 + 30 + len(name)
+        offset += 30 + len(name) + 5
     return whole + central + _end(count, len(central), len(whole))
 
 
