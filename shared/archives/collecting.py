@@ -55,6 +55,8 @@ class Collector:
             if raw != names[index]:
                 run["raw"][index], run["raw_length"][index] = len(self._names), len(raw)
                 self._names += raw
+        if len(self._names) > self._limits.max_names_bytes:
+            raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
         self._entries[start:stop] = run
         self._passed_over[start:stop] = passed_over
         self._hashes[start:stop] = np.fromiter(map(hash, names), np.int64, len(names))

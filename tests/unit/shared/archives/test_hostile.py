@@ -55,6 +55,22 @@ def test_a_hundred_thousand_empty_entries_are_within_the_limits(uploads: Uploads
         assert contents.read(99_999) == b""
 
 
+@pytest.mark.parametrize("form", ["zip", "tar"])
+def test_planning_takes_little_memory_for_each_entry(uploads: Uploads, form: str) -> None:
+    content = empties(30_000) if form == "zip" else b"".join(member(f"{n:06d}.png") for n in range(30_000)) + END
+    uploads.plan(zip_of({"a.png": b""}))  # what is imported and cached is not the entries'
+
+    tracemalloc.start()
+    try:
+        plan = uploads.plan(content)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < 100 * len(plan)
+    assert peak < 24 * MiB + 200 * len(plan)
+
+
 def test_a_tar_of_a_hundred_thousand_empty_entries_is_within_them_too_unless_it_is_a_bomb(uploads: Uploads) -> None:
     tar = b"".join(member(f"{number:06d}.png") for number in range(100_000)) + END
 

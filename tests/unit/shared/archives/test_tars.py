@@ -205,6 +205,12 @@ class TestLimits:
         assert len(uploads.plan(upload, max_expanded_bytes=1001)) == 2
         assert_too_large(uploads.refusal(upload, max_expanded_bytes=1000), "archive_too_large")
 
+    def test_too_many_bytes_of_names_are_too_large(self, uploads: Uploads) -> None:
+        upload = tar_of({"a.png": b"", "b/": b"", "c.png": b""})
+
+        assert len(uploads.plan(upload, max_names_bytes=12)) == 2
+        assert_too_large(uploads.refusal(upload, max_names_bytes=11), "archive_too_large")
+
     def test_too_large_an_entry_is_too_large(self, uploads: Uploads) -> None:
         upload = tar_of({"a": b"x" * 1000})
 
