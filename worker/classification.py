@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from shared import durable
 from shared.archives import Contents, Plan
@@ -78,6 +80,11 @@ class Classification:
 
 def classify(entries: Entries, classifier: Classifier, specification: BatchSpecification, max_pixels: int) -> Shard:
     """Decode the entries and run the network over those that are images, in one block."""
+    if entries.plan.image_shape:
+        images = _resized(entries.contents.images(entries.start, entries.stop), classifier.version.image_shape)
+        invert(images, specification.invert)
+        names = entries.plan.paths(entries.start, entries.stop)
+        return Shard(_rows(names, classifier, images, specification.top_k), [])
     images = np.empty((entries.stop - entries.start, *classifier.version.image_shape), np.uint8)
     paths: list[str] = []
     errors: list[str] = []
@@ -91,6 +98,14 @@ def classify(entries: Entries, classifier: Classifier, specification: BatchSpeci
     images = images[: len(paths)]
     invert(images, specification.invert)
     return Shard(_rows(paths, classifier, images, specification.top_k), errors)
+
+
+def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The images (n, H, W) in another height and width, by area."""
+    if images.shape[1:] == shape:
+        return images
+    size = (shape[1], shape[0])
+    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)) for image in images])
 
 
 def _described(error: GlassboxError, path: str) -> dict[str, str]:

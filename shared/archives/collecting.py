@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.names import Broken
 from shared.archives.plan import ENTRY, Kind, Plan
-from shared.errors import GlassboxError, Invalid, TooLarge
+from shared.errors import Invalid, TooLarge
 from shared.settings import Settings
 
 RUN = 65_536
@@ -56,6 +55,8 @@ class Collector:
             if raw != names[index]:
                 run["raw"][index], run["raw_length"][index] = len(self._names), len(raw)
                 self._names += raw
+        if len(self._names) > self._limits.max_names_bytes:
+            raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
         self._entries[start:stop] = run
         self._passed_over[start:stop] = passed_over
         self._hashes[start:stop] = np.fromiter(map(hash, names), np.int64, len(names))
@@ -92,14 +93,3 @@ class Collector:
             if name in seen:
                 raise Invalid("archive_duplicate", f"{name!r} is in the archive twice")
             seen.add(name)
-
-
-def raise_first(broken: Iterable[Broken | None]) -> None:
-    """Raise the error of the first entry that breaks a rule; of several on one entry, the first that is given."""
-    found = [each for each in broken if each is not None]
-    if found:
-        raise min(found, key=_index)[1]
-
-
-def _index(broken: tuple[int, GlassboxError]) -> int:
-    return broken[0]

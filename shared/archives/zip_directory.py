@@ -119,6 +119,15 @@ def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
     return start, (disk, directory_disk, here, count, size, offset)
 
 
+def first_name(descriptor: int, directory: Directory) -> bytes:
+    """The name of the first entry; nothing where there is none."""
+    start = os.pread(descriptor, min(directory.size, CENTRAL.itemsize + 0xFFFF), directory.start)
+    if len(start) < CENTRAL.itemsize:
+        return b""
+    _, length, _, _ = LENGTHS.unpack_from(start)
+    return start[CENTRAL.itemsize : CENTRAL.itemsize + length]
+
+
 def blocks(descriptor: int, directory: Directory) -> Iterator[Block]:
     """Walk the central directory; raises `Invalid` where it is not a row of whole records, as many as it claims."""
     buffer, place, count = b"", directory.start, 0

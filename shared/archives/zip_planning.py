@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.collecting import Collector, raise_first
+from shared.archives.collecting import Collector
 from shared.archives.names import judge_names, name_problem
 from shared.archives.plan import ENTRY, Kind, Plan
+from shared.archives.rules import Rule, enforce
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
-from shared.errors import GlassboxError, Invalid, TooLarge
+from shared.errors import Invalid, TooLarge
 from shared.settings import MiB, Settings
 
 METHODS = STORED, DEFLATED = 0, 8
@@ -34,11 +35,11 @@ def plan_zip(descriptor: int, file_size: int, directory: Directory, limits: Sett
     collector = Collector(directory.size // CENTRAL.itemsize, limits)
     for block in blocks(descriptor, directory):
         run = _run(block, directory)
-        raw_names = _raw_names(block)
-        names = _names(block, raw_names, limits)
+        spelled = raw_names(block)
+        names = _names(block, spelled, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
         passed_over = _judge(block, run, names, limits)
-        collector.add(run, [name.encode() for name in names], passed_over, raw_names)
+        collector.add(run, [name.encode() for name in names], passed_over, spelled)
     _refuse_overlap(collector, directory, file_size)
     return collector.plan(Kind.ZIP)
 
@@ -85,7 +86,8 @@ def _extra(block: Block, index: int) -> bytes:
     return block.buffer[start : start + int(record["extra_length"])]
 
 
-def _raw_names(block: Block) -> list[bytes]:
+def raw_names(block: Block) -> list[bytes]:
+    """The names of a block's entries as the archive spells them."""
     starts = block.starts + CENTRAL.itemsize
     ends = starts + block.records["name_length"]
     return [block.buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
@@ -133,19 +135,19 @@ def _judge(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Se
     ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
     passed_over, bad_name = judge_names(names)
 
-    path, special = f"is a name of more than {limits.max_name_bytes} bytes", "is a link or a device, not a file"
+    long = f"is a name of more than {limits.max_name_bytes} bytes"
     large = f"is larger than {limits.max_entry_bytes} bytes"
     dense = f"unpacks to more than {limits.max_compression_ratio} times its size"
-    rules: tuple[tuple[NDArray[np.bool_], type[GlassboxError], str, str], ...] = (
-        (run["flags"] & ENCRYPTED != 0, Invalid, "archive_encrypted", "is encrypted; send it without a password"),
-        (~np.isin(run["method"], METHODS), Invalid, "archive_method", "is packed by another method than deflate"),
-        (block.records["name_length"] > limits.max_name_bytes, Invalid, "archive_path", path),
-        (~np.isin(kind, PLAIN), Invalid, "archive_special_file", special),
-        (size > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
-        (ratio, Invalid, "archive_ratio", dense),
+    encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
+    rules = (
+        Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
+        Rule(method, Invalid, "archive_method", "is packed by a method other than stored and deflate"),
+        Rule(block.records["name_length"] > limits.max_name_bytes, Invalid, "archive_path", long),
+        Rule(~np.isin(kind, PLAIN), Invalid, "archive_special_file", "is a link or a device, not a file"),
+        Rule(size > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
+        Rule(ratio, Invalid, "archive_ratio", dense),
     )
-    found = ((int(mask.argmax()), error, code, what) for mask, error, code, what in rules if mask.any())
-    raise_first([bad_name, *((index, error(code, f"{names[index]!r} {what}")) for index, error, code, what in found)])
+    enforce(rules, names, bad_name)
     return passed_over
 
 

@@ -6,9 +6,10 @@ import struct
 import zlib
 
 from shared.archives.plan import Plan
+from shared.archives.rows import Rows
 from shared.archives.window import Window
 from shared.archives.zip_directory import MANY
-from shared.archives.zip_planning import DEFLATED, ENCRYPTED, LOCAL_BYTES, STORED, ZIP64, extra_fields
+from shared.archives.zip_planning import DEFLATED, ENCRYPTED, LOCAL_BYTES, ZIP64, extra_fields
 from shared.errors import Invalid, Malformed
 from shared.settings import Settings
 
@@ -16,7 +17,6 @@ LOCAL = struct.Struct("<4s2x2H4x3L2H")  # magic, flags, method, CRC, packed, siz
 MAGIC = b"PK\x03\x04"
 SIZES_FOLLOW, PATCHED = 0x8, 0x20  # of an entry's flags
 LONGEST_HEADER = LOCAL_BYTES + 2 * 0xFFFF
-ROWS = 256
 
 
 def damaged(what: str) -> Malformed:
@@ -29,48 +29,53 @@ class ZipEntries:
 
     def __init__(self, descriptor: int, plan: Plan, limits: Settings) -> None:
         self._window = Window(descriptor)
-        self._plan = plan
+        self._rows = Rows(plan.entries)
         self._names = plan.names.data
         self._max_entry_bytes = limits.max_entry_bytes
-        self._first = 0
-        self._rows: list[tuple[int, ...]] = []
 
     def read(self, index: int) -> bytes:
         """One entry's bytes; raises `Malformed`."""
-        if not 0 <= index - self._first < len(self._rows):
-            self._first = index - index % ROWS
-            self._rows = self._plan.entries[self._first : self._first + ROWS].tolist()
-        offset, end, packed, size, _, raw, crc, _, raw_length, flags, method = self._rows[index - self._first]
+        row = self._rows[index]
+        offset, end, packed, size, _, _, crc, _, _, _, method = row
         if size > self._max_entry_bytes:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
-        window = self._window
-        at = window.find(offset, min(end - offset, packed + LONGEST_HEADER))
-        buffer = window.buffer
-        if len(buffer) < at + LOCAL_BYTES:
-            raise damaged("the file ends before it")
-        magic, local_flags, local_method, *local_sizes, name_length, extra_length = LOCAL.unpack_from(buffer, at)
-        name = at + LOCAL_BYTES
-        data = name + name_length + extra_length
-        if (
-            magic != MAGIC
-            or buffer[name : name + name_length] != self._names[raw : raw + raw_length]
-            or local_method != method
-            or (local_flags | flags) & (ENCRYPTED | PATCHED)
-        ):
-            raise damaged("its own header says otherwise than the archive's directory")
-        if local_sizes != [crc, packed, size]:
-            extra = buffer[name + name_length : data]
-            _check_sizes(local_sizes, [crc, packed, size], local_flags, extra)
-        if window.start + data + packed > end or data + packed > len(buffer):
-            raise damaged("it reaches into what follows it")
-        content = buffer[data : data + packed]
+        at = self._window.find(offset, min(end - offset, packed + LONGEST_HEADER))
+        content = self._window.buffer
+        start = at + header_bytes(content, at, row, self._names)
+        content = content[start : start + packed]
         if method == DEFLATED:
             content = inflated(content, size)
-        elif method != STORED or packed != size:
+        elif packed != size:
             raise damaged("it is not as long as the archive's directory says")
         if zlib.crc32(content) != crc:
             raise damaged("its checksum is wrong")
         return content
+
+
+def header_bytes(buffer: bytes, at: int, row: tuple[int, ...], names: memoryview) -> int:
+    """How long the local header at `at` of `buffer` is, behind which the data are.
+
+    Raises `Malformed` where it says otherwise than the entry's row in the plan, or where the data would reach into what
+    follows the entry.
+    """
+    offset, end, packed, size, _, raw, crc, _, raw_length, flags, method = row
+    if len(buffer) < at + LOCAL.size:
+        raise damaged("the file ends before it")
+    magic, local_flags, local_method, *local, name_length, extra_length = LOCAL.unpack_from(buffer, at)
+    name = at + LOCAL.size
+    if (
+        magic != MAGIC
+        or buffer[name : name + name_length] != names[raw : raw + raw_length]
+        or local_method != method
+        or (local_flags | flags) & (ENCRYPTED | PATCHED)
+    ):
+        raise damaged("its own header says otherwise than the archive's directory")
+    length: int = LOCAL.size + name_length + extra_length
+    if local != [crc, packed, size]:
+        _check_sizes(local, [crc, packed, size], local_flags, buffer[name + name_length : at + length])
+    if offset + length + packed > end:
+        raise damaged("it reaches into what follows it")
+    return length
 
 
 def _check_sizes(local: list[int], central: list[int], flags: int, extra: bytes) -> None:

@@ -24,7 +24,8 @@ from tests.support.files import files_below
 from tests.support.images import encoded, png
 from tests.support.jobs import a_batch, events, move
 from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.npz import easy_images, npy
+from tests.support.tars import gzip_of, tar_of
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.classification import Classification
@@ -120,6 +121,24 @@ class TestRows:
         assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
             probabilities(IMAGES).max(axis=1).tolist(), abs=1e-6
         )
+
+    @pytest.mark.parametrize("scale", [1, 3])
+    def test_an_array_of_images_is_an_archive_too(self, batches: Batches, scale: int) -> None:
+        images = np.kron(IMAGES, np.ones((1, scale, scale), np.uint8)).astype(np.uint8)
+
+        job = batches.run(npy(255 - images), invert="always")
+
+        P = probabilities(IMAGES)
+        assert [row["path"] for row in batches.rows(job)] == [str(number) for number in range(10)]
+        assert [row["label"] for row in batches.rows(job)] == [CLASSES[label] for label in P.argmax(axis=1)]
+
+    def test_a_compressed_tar_is_an_archive_too(self, batches: Batches) -> None:
+        names = ["b.png", "a.png", "notes.txt"]
+
+        job = batches.run(gzip_of(tar_of({name: png(IMAGES[0]) for name in names[:2]} | {"notes.txt": b"text"})))
+
+        assert [row["path"] for row in batches.rows(job)] == names[:2]
+        assert [error["path"] for error in batches.errors(job)] == names[2:]
 
     @pytest.mark.parametrize("path", ['say "cheese".png', "ü/数.png", "tab\there.png", "new\nline.png", "{}.png"])
     def test_any_path_makes_a_row(self, batches: Batches, path: str) -> None:

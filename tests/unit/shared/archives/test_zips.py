@@ -175,6 +175,31 @@ class TestLimits:
         assert len(uploads.plan(upload, max_expanded_bytes=1001)) == 2
         assert_too_large(uploads.refusal(upload, max_expanded_bytes=1000), "archive_too_large")
 
+    def test_too_many_bytes_of_names_are_too_large(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": b"", "b/": b"", "ü.png": b""})
+
+        assert len(uploads.plan(upload, max_names_bytes=13)) == 2
+        assert_too_large(uploads.refusal(upload, max_names_bytes=12), "archive_too_large")
+
+    def test_too_long_a_name_is_refused(self, uploads: Uploads) -> None:
+        upload = zip_of({"ab.png": b""})
+
+        assert len(uploads.plan(upload, max_name_bytes=6)) == 1
+        assert uploads.refusal(upload, max_name_bytes=5).code == "archive_path"
+
+    def test_a_ratio_is_a_limit(self, uploads: Uploads) -> None:
+        upload = zip_of({"a.png": bytes(2 * MiB)}, zipfile.ZIP_DEFLATED)
+
+        assert len(uploads.plan(upload, max_compression_ratio=2000)) == 1
+
+    def test_an_entry_that_a_reader_finds_too_large_is_its_error(self, uploads: Uploads) -> None:
+        plan = uploads.plan(zip_of({"a": b"x" * 1000}))
+
+        with uploads.opened(plan, max_entry_bytes=999) as contents, pytest.raises(Malformed) as caught:
+            contents.read(0)
+
+        assert caught.value.code == "entry_too_large"
+
     def test_too_large_an_entry_is_too_large(self, uploads: Uploads) -> None:
         upload = zip_of({"a": b"x" * 1000})
 
@@ -215,9 +240,7 @@ class TestLimits:
 
 
 class TestRefusing:
-    @pytest.mark.parametrize(
-        "content", [b"", b"text", b"\x1f\x8b\x08\0", b"PK\x03\x04", b"Rar!\x1a\x07\0", bytes(1000)]
-    )
+    @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04", b"Rar!\x1a\x07\0", bytes(1000), bytes(10240)])
     def test_what_is_no_zip_is_of_an_unsupported_type(self, uploads: Uploads, content: bytes) -> None:
         error = uploads.refusal(content)
 
