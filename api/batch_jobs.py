@@ -51,6 +51,8 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                 invert=options.invert,
                 error_threshold=options.error_threshold,
                 passed_over=plan.passed_over,
+                shard_images=settings.shard_images,
+                shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(
                 Job(

@@ -57,25 +57,24 @@ class Heartbeat(ABC):
         self._thread.join()
 
     def check(self) -> None:
-        """Called after each step of the work, every few seconds at the least; raises where it must end.
-
-        Raises `LeaseLost`, `Drained`, or what the work's own kind of lease knows of. The lease counts as lost some time
-        before others may take it, for what is written must have been written by then.
-        """
-        self._checked_at = time.monotonic()
-        if self._lost or self.seconds_until_lost < 0:
-            raise LeaseLost
-        self._check_wishes()
-        if self._drain.told:
-            raise Drained
+        """Called after each step of the work, every few seconds at the least; raises `LeaseLost` or `Drained`."""
+        self._check_held()
+        self._check_drain()
 
     @property
     def seconds_until_lost(self) -> float:
         """How long this process may still write without another beat."""
         return self._renewed_at + self._stop_writing_seconds - time.monotonic()
 
-    def _check_wishes(self) -> None:
-        """Raise where something else than a lost lease or a drain ends this kind of work."""
+    def _check_held(self) -> None:
+        """The lease counts as lost some time before others may take it: what is written must be written by then."""
+        self._checked_at = time.monotonic()
+        if self._lost or self.seconds_until_lost < 0:
+            raise LeaseLost
+
+    def _check_drain(self) -> None:
+        if self._drain.told:
+            raise Drained
 
     @abstractmethod
     def _renew(self) -> None:

@@ -67,6 +67,15 @@ class Lease(Heartbeat):
         self._reports.put(Report(progress, metrics, event))
         self._wake.set()
 
+    def check(self) -> None:
+        """Called after each mini-batch or shard; raises `LeaseLost`, `Cancelled`, `TimedOut` or `Drained`."""
+        self._check_held()
+        if self._cancelled:
+            raise Cancelled
+        if time.monotonic() > self._deadline:
+            raise TimedOut
+        self._check_drain()
+
     def flush(self) -> None:
         """Send the reports that still wait: before the job's end, after which nothing more is taken."""
         if self._unsent or not self._reports.empty():
@@ -83,13 +92,6 @@ class Lease(Heartbeat):
             self._jobs.log(self._claim, event, data)
         except RedisError as error:
             log.warning("job %s: the event %s is not logged: %s", self._claim.job.id, event, error)
-
-    def _check_wishes(self) -> None:
-        """Raises `Cancelled` or `TimedOut`."""
-        if self._cancelled:
-            raise Cancelled
-        if time.monotonic() > self._deadline:
-            raise TimedOut
 
     def _renew(self) -> None:
         with self._renewing:
