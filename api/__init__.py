@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import batch_jobs, datasets, health, jobs, models, problems, training_jobs
+from api import batch_jobs, datasets, health, jobs, models, problems, results, training_jobs
 from api.submission import Submission
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
@@ -42,6 +42,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(datasets.blueprint(store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox))
+    app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     return app

@@ -26,6 +26,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NotInstalled: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }

@@ -10,6 +10,7 @@
     ├── Conflict              it cannot be done in the state that the thing is in
     ├── Damaged               a stored file is not what was stored: its digest is wrong
     ├── StorageFull           the volume has no space left
+    ├── NotInstalled          a part that this server was set up without
     └── Unavailable           a part that is needed does not answer; `retry_after` seconds may help
 
 Each carries a stable `code` for programs and a `detail` that tells a person what happened and what to do.
@@ -77,6 +78,10 @@ class Damaged(GlassboxError):
 
 class StorageFull(GlassboxError):
     """The volume has no space left."""
+
+
+class NotInstalled(GlassboxError):
+    """A part that this server was set up without."""
 
 
 class Unavailable(GlassboxError):

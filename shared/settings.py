@@ -13,9 +13,12 @@ GiB = 1024 * MiB
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes."""
+    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True)
+    What may be None is so where the variable says `none`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_timeout: PositiveFloat = 2.0
@@ -39,7 +42,9 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = 1024
+    shard_images: PositiveInt = Field(1024, description="of one shard of a batch, at the most")
+    shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
+    classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB
@@ -47,7 +52,10 @@ class Settings(BaseSettings):
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
+    max_name_bytes: PositiveInt = 255
+    max_names_bytes: PositiveInt = Field(128 * MiB, description="of all names in an archive, which are held in memory")
     max_compression_ratio: PositiveInt = 100
+    max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
@@ -56,6 +64,10 @@ class Settings(BaseSettings):
     def cores(self) -> int:
         """The cores that this process may use."""
         return len(os.sched_getaffinity(0))
+
+    def processes(self, queue: str) -> int:
+        """How many processes a worker has that listens to this queue."""
+        return self.worker_processes or (1 if queue == "training" else self.cores)
 
 
 def limit_blas_threads(threads: int) -> None:

@@ -14,7 +14,7 @@ from shared.settings import Settings, limit_blas_threads
 def main(queue: str) -> None:
     """Run the worker until it is told to stop."""
     settings = Settings()
-    processes = settings.worker_processes or (1 if queue == "training" else settings.cores)
+    processes = settings.processes(queue)
     share = settings.cores // 2 // processes if queue == "training" else 1
     limit_blas_threads(settings.blas_threads or max(1, share))  # before anything imports NumPy
 

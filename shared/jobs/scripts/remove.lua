@@ -4,7 +4,7 @@ local state = redis.call('HGET', record, 'state')
 if state and ARGV[3] ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
-redis.call('DEL', record, events)
+redis.call('DEL', record, events, unpack(ledger))
 for _, set in pairs(STATE_KEYS) do
   redis.call('ZREM', set, id)
 end
@@ -13,4 +13,5 @@ redis.call('ZREM', leases, id)
 redis.call('ZREM', due, id)
 redis.call('HDEL', sends, id)
 redis.call('ZREM', ended, id)
+redis.call('ZREM', waiting, id)
 return state and {1, state} or {}
