@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.archives.names import shown
 from shared.archives.plan import ENTRY, Kind, Plan
 from shared.errors import Invalid, TooLarge
 from shared.settings import Settings
@@ -91,5 +92,5 @@ class Collector:
         for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
             name = self.name(index)
             if name in seen:
-                raise Invalid("archive_duplicate", f"{name!r} is in the archive twice")
+                raise Invalid("archive_duplicate", f"{shown(name)} is in the archive twice")
             seen.add(name)

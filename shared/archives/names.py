@@ -13,6 +13,8 @@ from shared.errors import GlassboxError, Invalid
 PASSED_OVER = (".DS_Store", "Thumbs.db", "desktop.ini")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
+LONGEST_SHOWN = 100
+
 Broken = tuple[int, GlassboxError]  # the index of an entry that breaks a rule, and the error to raise
 
 
@@ -25,10 +27,10 @@ def judge_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]
     for index in _suspects(names):
         name = names[index]
         if problem := name_problem(name):
-            return passed_over, (index, Invalid("archive_path", f"the name {name!r} {problem}"))
+            return passed_over, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
         passed_over[index] = is_passed_over(name)
         if not passed_over[index] and name.lower().endswith(ARCHIVES):
-            nested = Invalid("archive_nested", f"{name!r} is an archive in the archive; send its files themselves")
+            nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
             return passed_over, (index, nested)
     return passed_over, None
 
@@ -49,6 +51,11 @@ def _suspects(names: Sequence[str]) -> Iterable[int]:
         or "__MACOSX" in name
         or name.lower().endswith(ARCHIVES)
     )
+
+
+def shown(name: str) -> str:
+    """A name in quotes, as an error may tell it: not longer than a person would read."""
+    return repr(name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…")
 
 
 def name_problem(name: str) -> str | None:

@@ -31,6 +31,9 @@ class Header:
     dtype: np.dtype[Any]
     start: int
 
+    def __str__(self) -> str:
+        return f"{self.dtype!s:.80} of shape {self.shape!s:.80}"  # a header may tell more than a person would read
+
     @property
     def nbytes(self) -> int:
         """The bytes of the array's data."""
@@ -61,14 +64,15 @@ def read_header(file: IO[bytes], name: str, size: int) -> Header:
         version = npy.read_magic(sparing)
         shape, fortran_order, dtype = READ_HEADER[version](sparing)
     except UNREADABLE as error:
-        raise Invalid("npz_header", f"{name} has no header of NumPy's format, version 1 or 2: {error}") from error
+        reason = str(error)[:200]
+        raise Invalid("npz_header", f"{name} has no header of NumPy's format, version 1 or 2: {reason}") from error
     header = Header(name, shape, fortran_order, dtype, file.tell() - before)
     if dtype.hasobject:
         raise Invalid("npz_pickled", f"{name} holds pickled objects, which are never loaded: save plain numbers")
     if any(side < 0 for side in shape) or header.start + header.nbytes != size:
         raise Invalid(
             "npz_header",
-            f"the header of {name} claims {dtype} of shape {shape!s:.80}, but {size - header.start} bytes follow",
+            f"the header of {name} claims {header}, but {size - header.start} bytes follow",
         )
     return header
 
@@ -77,8 +81,8 @@ def check_images(header: Header) -> None:
     """Check that an array holds images: uint8 (N, H, W), one behind the other; raises `Invalid`."""
     name, dtype, shape = header.name, header.dtype, header.shape
     if dtype != np.uint8 or len(shape) != 3:
-        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); it is {dtype} of shape {shape}")
+        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); it is {header}")
     if header.fortran_order:
         raise Invalid("npz_images", f"{name} is stored in Fortran order: save numpy.ascontiguousarray({name})")
     if 0 in shape:
-        raise Invalid("npz_empty", f"{name} is empty: its shape is {shape}")
+        raise Invalid("npz_empty", f"{name} is empty: it is {header}")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.names import Broken
+from shared.archives.names import Broken, shown
 from shared.errors import GlassboxError
 
 
@@ -27,6 +27,6 @@ def enforce(rules: Iterable[Rule], names: Sequence[str], bad_name: Broken | None
     for rule in rules:
         if rule.broken.any():
             index = int(rule.broken.argmax())
-            found.append((index, rule.error(rule.code, f"{names[index]!r} {rule.what}")))
+            found.append((index, rule.error(rule.code, f"{shown(names[index])} {rule.what}")))
     if found:
         raise min(found, key=lambda broken: broken[0])[1]

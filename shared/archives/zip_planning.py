@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.collecting import Collector
-from shared.archives.names import judge_names, name_problem
+from shared.archives.names import judge_names, name_problem, shown
 from shared.archives.plan import ENTRY, Kind, Plan
 from shared.archives.rules import Rule, enforce
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
@@ -121,10 +121,10 @@ def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str
     if not second:
         return name
     if len(content) > 5 + limits.max_name_bytes:
-        raise Invalid("archive_path", f"{second!r} is a name of more than {limits.max_name_bytes} bytes")
+        raise Invalid("archive_path", f"{shown(second)} is a name of more than {limits.max_name_bytes} bytes")
     for each in (name, second):
         if problem := name_problem(each):
-            raise Invalid("archive_path", f"the name {each!r} {problem}")
+            raise Invalid("archive_path", f"the name {shown(each)} {problem}")
     return second if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 
@@ -166,5 +166,5 @@ def _refuse_overlap(collector: Collector, directory: Directory, file_size: int) 
     limits = np.append(starts[1:], directory.start)
     if (overlapping := ends > limits[: len(ends)]).any():
         name = collector.name(int(order[overlapping.argmax()]))
-        raise Invalid("archive_overlap", f"{name!r} overlaps what follows it")
+        raise Invalid("archive_overlap", f"{shown(name)} overlaps what follows it")
     entries["end"][order] = limits[: len(ends)]

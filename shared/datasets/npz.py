@@ -70,7 +70,8 @@ def reporting_damage() -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
-        raise Invalid("npz_damaged", f"the .npz cannot be read to its end: {error}") from error
+        reason = str(error)[:200]
+        raise Invalid("npz_damaged", f"the .npz cannot be read to its end: {reason}") from error
 
 
 @dataclass(frozen=True)
@@ -129,9 +130,9 @@ def _judged(header: Header) -> Header:
     if name.startswith("x"):
         check_images(header)
     elif dtype.kind not in "iu" or len(shape) != 1:
-        raise Invalid("npz_labels", f"{name} must be integers of shape (N,); it is {dtype} of shape {shape}")
+        raise Invalid("npz_labels", f"{name} must be integers of shape (N,); it is {header}")
     elif 0 in shape:
-        raise Invalid("npz_empty", f"{name} is empty: its shape is {shape}")
+        raise Invalid("npz_empty", f"{name} is empty: it is {header}")
     return header
 
 

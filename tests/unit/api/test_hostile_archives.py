@@ -73,9 +73,8 @@ def test_a_hundred_thousand_empty_entries_are_accepted(client: FlaskClient) -> N
 def test_each_limit_is_a_setting(
     settings: Settings, volume: Volume, setting: str, value: int, archive: bytes, status: int, code: str
 ) -> None:
-    usual, strict = (
-        create_app(each).test_client() for each in (settings, settings.model_copy(update={setting: value}))
-    )
+    stricter = settings.model_copy(update={setting: value})
+    usual, strict = create_app(settings).test_client(), create_app(stricter).test_client()
 
     assert_problem(strict.post(PATH, data=archive), status, code)
 

@@ -10,6 +10,7 @@ from shared.errors import Malformed
 from shared.settings import MiB
 from tests.support.archives import with_end, zip_of
 from tests.support.hostile import CORPUS, IMAGE, LYING, ZIP, Hostile, Lying, empties, quoted_overlap, zip64_of
+from tests.support.npz import npy_header
 from tests.support.tars import END, gzip_of, member
 from tests.unit.shared.archives.conftest import Uploads
 
@@ -19,7 +20,23 @@ def test_it_is_refused_and_leaves_nothing(uploads: Uploads, hostile: Hostile) ->
     error = uploads.refusal(hostile.build())
 
     assert error.code == hostile.code
-    assert error.detail
+    assert 0 < len(error.detail) < 1000
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        zip_of({"a" * 60_000: b""}),
+        zip_of({"../" + "\x80" * 30_000: b""}),
+        member("pax", b"60012 path=/" + b"a" * 59_999 + b"\n", kind=b"x") + member("a.png") + END,
+        npy_header("a" * 9000),
+        npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (" + "1, " * 3000 + "), }") + b"1",
+        npy_header("{'descr': [('" + "a" * 9000 + "', '|u1')], 'fortran_order': False, 'shape': (1,), }") + b"1",
+    ],
+    ids=["name", "path", "path by pax", "header", "shape", "type"],
+)
+def test_an_error_does_not_repeat_all_that_it_tells_of(uploads: Uploads, archive: bytes) -> None:
+    assert 0 < len(uploads.refusal(archive).detail) < 1000
 
 
 @pytest.mark.parametrize("lying", LYING, ids=lambda lying: lying.name)
