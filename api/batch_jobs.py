@@ -17,7 +17,7 @@ from shared.jobs import Job, Kind, Progress
 from shared.names import new_id
 from shared.registry import Registry
 from shared.settings import Settings
-from shared.specifications import BatchSpecification, Invert
+from shared.specifications import BatchSpecification, Invert, shard_size
 from shared.volume import Volume
 
 
@@ -51,7 +51,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                 invert=options.invert,
                 error_threshold=options.error_threshold,
                 passed_over=plan.passed_over,
-                shard_images=settings.shard_images,
+                shard_images=shard_size(len(plan), settings.shard_images),
                 shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(

@@ -166,7 +166,9 @@ def growth(folder: Path, archives: dict[int, Path], rounds: int) -> Iterator[Fig
                 classified(client, archive) for _ in range(1 if count > COMPARED else rounds)
             )
             name, peak = peak_megabytes(os.getpid())
+        times_floor = count / rates[count] / floor_seconds(archive, PROCESSES[-1])
         yield Figure(f"{count:,} images", rates[count], "images/s")
+        yield Figure(f"{count:,} images, time as a multiple of reading and decoding", times_floor, "×")
         yield Figure(f"{count:,} images, the largest process ({name})", peak, "MB", "at most 300", peak <= 300)
     if max(rates) > COMPARED and COMPARED in rates:
         share = rates[max(rates)] / rates[COMPARED]

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = Field(1024, description="of one shard of a batch, at the most")
+    shard_images: PositiveInt = Field(4096, description="of one shard of a batch, at the most")
     shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
     classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 

@@ -9,6 +9,13 @@ from pydantic import BaseModel, ConfigDict
 Invert = Literal["never", "always", "auto"]
 
 
+SHARES = 16
+"""Shards that an archive is cut into at the least, so that there is something to share out among processes …"""
+
+FEWEST = 256
+"""… unless they would have fewer images than this: each costs some milliseconds, most of them the disk's."""
+
+
 class TrainingSpecification(BaseModel):
     """Train `configuration` on `dataset`, publish it under `model`, and let the alias `promote` point to it."""
 
@@ -37,3 +44,8 @@ class BatchSpecification(BaseModel):
     passed_over: int = 0
     shard_images: int
     shard_bytes: int
+
+
+def shard_size(images: int, most: int) -> int:
+    """How many images a shard of an archive with so many has: `most`, or fewer to make more shards."""
+    return min(most, max(FEWEST, -(-images // SHARES)))
