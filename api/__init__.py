@@ -18,6 +18,7 @@ from api import (
     models,
     problems,
     request_log,
+    results,
     tracing,
     training_jobs,
 )
@@ -65,6 +66,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(datasets.blueprint(store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox))
+    app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     return app

@@ -10,8 +10,8 @@ from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import JobView, job_view
+from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
-from shared.images.archive import Archive
 from shared.jobs import Job, Kind, Progress
 from shared.names import new_id
 from shared.registry import Registry
@@ -58,8 +58,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            with Archive(upload.path, settings) as archive:
-                plan = archive.plan()
+            plan = judge(upload.path, settings)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
@@ -67,6 +66,8 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                 invert=options.invert,
                 error_threshold=options.error_threshold,
                 passed_over=plan.passed_over,
+                shard_images=settings.shard_images,
+                shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(
                 Job(
@@ -74,11 +75,12 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
-                    progress=Progress(total=len(plan.entries), unit="images"),
+                    progress=Progress(total=len(plan), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),
                 ),
                 archive=upload.path,
+                plan=plan,
             )
         return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
 

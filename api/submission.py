@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared import log_context
+from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
 from shared.errors import TooMany
 from shared.job_files import JobFiles
@@ -32,13 +33,13 @@ class Submission:
             detail = f"{self._max_queued} jobs wait in the queue {QUEUES[kind]!r} already; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
 
-    def submit(self, job: Job, archive: Path | None = None) -> tuple[Job, list[str]]:
-        """Accept the job, with the uploaded archive if it has one; returns its record, and warnings for the user."""
+    def submit(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> tuple[Job, list[str]]:
+        """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings."""
         self.refuse_if_full(job.kind)
         warnings = self._warnings(job)
         job = job.model_copy(update=origin())
         try:
-            self._files.begin(job, archive)
+            self._files.begin(job, archive, plan)
             self._jobs.create(job)
             accepted = self._jobs.get(job.id)
             self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it

@@ -15,9 +15,12 @@ GiB = 1024 * MiB
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes."""
+    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True)
+    What may be None is so where the variable says `none`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_timeout: PositiveFloat = 2.0
@@ -43,7 +46,9 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = 1024
+    shard_images: PositiveInt = Field(1024, description="of one shard of a batch, at the most")
+    shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
+    classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
     rate_limit: NonNegativeFloat = Field(5000.0, description="requests a second of one key or address; 0: any number")
     rate_burst: PositiveInt = Field(10_000, description="requests at once, after a time of fewer")
@@ -61,7 +66,10 @@ class Settings(BaseSettings):
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
+    max_name_bytes: PositiveInt = 255
+    max_names_bytes: PositiveInt = Field(128 * MiB, description="of all names in an archive, which are held in memory")
     max_compression_ratio: PositiveInt = 100
+    max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
@@ -75,6 +83,10 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether nobody but this host reaches the API: it binds, or its container's port is published on, loopback."""
         return is_loopback(self.published_on or self.bind)
+
+    def processes(self, queue: str) -> int:
+        """How many processes a worker has that listens to this queue."""
+        return self.worker_processes or (1 if queue == "training" else self.cores)
 
 
 def is_loopback(host: str) -> bool:

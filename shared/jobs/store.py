@@ -187,7 +187,7 @@ class JobStore:
         return self._demand(job_id, "cancelled", self._run("cancel", job_id))
 
     def retry(self, job_id: str) -> State:
-        """Queue a failed or cancelled job again, with its files as they are. Raises `NotFound` or `Conflict`."""
+        """Queue a job again that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "retried", self._run("retry", job_id, self._resend_ms))
 
     def now(self) -> int:
@@ -240,9 +240,11 @@ class JobStore:
             yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED]
+        own = [keys.job(job_id), keys.events(job_id)]
+        common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.WAITING]
         return self._scripts[script](
-            keys=[*fixed, *map(keys.in_state, STATES), keys.TALLY], args=[job_id, json.dumps(STATES), *arguments]
+            keys=[*own, *common, *keys.ledger_keys(job_id), *map(keys.in_state, STATES), keys.TALLY],
+            args=[job_id, json.dumps(STATES), *arguments],
         )
 
     def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:
