@@ -71,7 +71,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder:
         archives = {count: repeated(Path(folder) / f"{count}.zip", count) for count in {*options.images, COMPARED}}
         compared = {n: comparison(Path(folder), archives[COMPARED], n, options.rounds) for n in PROCESSES}
-        grown = growth(Path(folder), {count: archives[count] for count in options.images}, options.rounds)
+        grown = list(growth(Path(folder), {count: archives[count] for count in options.images}, options.rounds))
     figures = [*figures_of_comparison(compared), *grown]
     for figure in figures:
         verdict = "" if figure.holds else "MISSED"

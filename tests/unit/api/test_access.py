@@ -156,9 +156,7 @@ class TestWithoutKeys:
     ) -> None:
         assert client.get(JOBS, headers={"Host": host}).status_code == 200
 
-    @pytest.mark.parametrize(
-        "host", ["attacker.example", "attacker.example:8000", "127.0.0.1.example", "a.localhost.b"]
-    )
+    @pytest.mark.parametrize("host", ["attacker.example", "attacker.example:8000", "127.0.0.1.example", "localhost.b"])
     def test_one_to_a_public_name_is_a_page_that_was_told_to_come_here(self, client: FlaskClient, host: str) -> None:
         assert_problem(client.get(JOBS, headers={"Host": host}), 403, "host_not_local")
 
