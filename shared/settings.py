@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     published_on: str | None = Field(None, description="the address at which a container's port is published")
     api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
-    api_threads: PositiveInt = 8
+    api_threads: PositiveInt = Field(64, description="of one API process: as many slow clients do not keep it busy")
+    client_timeout: PositiveFloat = Field(30.0, description="after which a client that sends or takes nothing is left")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
 
