@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from flask import Blueprint, request
 from pydantic import Field
 
-from api.pages import PageQuery, page
+from api.operations import operation, refusal
+from api.pages import Page, PageQuery, page
 from api.validation import from_texts
-from api.views import job_view
+from api.views import EventView, JobView, event_view, job_view
 from shared.broker import Outbox
+from shared.errors import Conflict, NotFound
 from shared.job_files import JobFiles, close
 from shared.jobs import JobStore, Kind, State
+
+NOT_FOUND = refusal(NotFound, "job_not_found")
+WRONG_STATE = refusal(Conflict, "wrong_state")
 
 
 class JobQuery(PageQuery):
@@ -35,7 +37,9 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox) -> Blueprint:
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     @routes.get("")
-    def index() -> dict[str, Any]:
+    @operation("List the jobs", scope="read", query=JobQuery, answers={200: Page[JobView]})
+    def index() -> Page[JobView]:
+        """The newest come first."""
         query = from_texts(JobQuery, request.args)
         found = (
             job
@@ -45,23 +49,30 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox) -> Blueprint:
         return page(found, query, lambda job: job.id, job_view)
 
     @routes.get("/<job_id>")
-    def show(job_id: str) -> dict[str, Any]:
+    @operation("Show a job", scope="read", answers={200: JobView}, errors=(NOT_FOUND,))
+    def show(job_id: str) -> JobView:
         return job_view(jobs.get(job_id))
 
     @routes.delete("/<job_id>")
+    @operation("Delete a job", scope="manage", answers={204: None}, errors=(NOT_FOUND, WRONG_STATE))
     def delete(job_id: str) -> tuple[str, int]:
+        """Its record and its files go, with a batch's rows; a version that a training published stays."""
         jobs.delete(job_id)
         files.remove(job_id)
         return "", 204
 
     @routes.post("/<job_id>/cancel")
-    def cancel(job_id: str) -> tuple[dict[str, Any], int]:
+    @operation("Cancel a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    def cancel(job_id: str) -> tuple[JobView, int]:
+        """A running job stops at its next stopping point; what is finished of it is kept."""
         jobs.cancel(job_id)
         close(jobs, files, job_id)
         return job_view(jobs.get(job_id)), 202
 
     @routes.post("/<job_id>/retry")
-    def retry(job_id: str) -> tuple[dict[str, Any], int]:
+    @operation("Retry a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    def retry(job_id: str) -> tuple[JobView, int]:
+        """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
         jobs.retry(job_id)
         job = jobs.get(job_id)
         files.reopen(job)
@@ -69,10 +80,11 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox) -> Blueprint:
         return job_view(job), 202
 
     @routes.get("/<job_id>/events")
-    def events(job_id: str) -> dict[str, Any]:
+    @operation("Read a job's log", scope="read", query=EventQuery, answers={200: Page[EventView]}, errors=(NOT_FOUND,))
+    def events(job_id: str) -> Page[EventView]:
         query = from_texts(EventQuery, request.args)
         jobs.get(job_id)
         log = jobs.events(job_id, query.after, query.limit + 1)
-        return page(log, query, lambda event: event.id, asdict)
+        return page(log, query, lambda event: event.id, event_view)
 
     return routes

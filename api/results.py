@@ -8,8 +8,10 @@ from typing import Literal
 
 from flask import Blueprint, Response, request
 
+from api.operations import MediaType, operation, refusal
 from api.validation import Form, from_texts
-from shared.errors import Conflict
+from api.views import RowErrorView, RowView
+from shared.errors import Conflict, NotFound
 from shared.jobs import Job, JobStore, Kind
 from shared.registry import Registry
 from shared.results.csv_rows import as_csv
@@ -20,6 +22,9 @@ from shared.results.shard import read_shard
 from shared.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
+CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
+NOT_FOUND = refusal(NotFound, "job_not_found")
+NOT_A_BATCH = refusal(Conflict, "not_a_batch")
 TYPES = {
     "jsonl": JSON_LINES,
     "csv": "text/csv; charset=utf-8",
@@ -49,7 +54,22 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         return ShardFiles(volume, job.id, job.retries).in_order()
 
     @routes.get("/results")
+    @operation(
+        "Read a batch's rows",
+        scope="read",
+        query=ResultsQuery,
+        answers={
+            200: (
+                MediaType(JSON_LINES, "a row in each line", item=RowView),
+                MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
+                MediaType("application/octet-stream", "NumPy's npz: an array for each column"),
+                MediaType("application/vnd.apache.parquet", "Parquet: a column for each"),
+            )
+        },
+        errors=(NOT_FOUND, NOT_A_BATCH),
+    )
     def results(job_id: str) -> Response:
+        """In the archive's order; readable while the batch runs, as far as it is."""
         query = from_texts(ResultsQuery, request.args)
         job = batch(job_id)
         response = Response(written(job, query.format), content_type=TYPES[query.format])
@@ -70,6 +90,12 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         return (read_shard(path).rows for path in shards)
 
     @routes.get("/errors")
+    @operation(
+        "Read which images of a batch failed",
+        scope="read",
+        answers={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
+        errors=(NOT_FOUND, NOT_A_BATCH),
+    )
     def errors(job_id: str) -> Response:
         return Response(_errors(finished(batch(job_id))), content_type=JSON_LINES)
 

@@ -8,12 +8,15 @@ from typing import Any
 from flask import Blueprint
 from pydantic import Field
 
+from api import examples
+from api.examples import shown_as
+from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.validation import Form, from_json, invalid_configuration
-from api.views import job_view
+from api.views import JobView, job_view
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import FieldError, Invalid
+from shared.errors import FieldError, Invalid, NotFound, Unavailable
 from shared.jobs import Job, Kind, Progress
 from shared.names import Name, new_id
 from shared.network import Configuration, ConfigurationError, Network, preset
@@ -23,6 +26,8 @@ from shared.specifications import TrainingSpecification
 
 class TrainingRequest(Form):
     """What to train, on what; every field of the network that is given, null included, overrides the preset's."""
+
+    model_config = shown_as(examples.TRAINING_REQUEST)
 
     model: Name
     dataset: str
@@ -66,7 +71,16 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
     routes = Blueprint("training-jobs", __name__)
 
     @routes.post("/v1/training-jobs")
-    def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
+    @operation(
+        "Train a network",
+        scope="submit",
+        body=TrainingRequest,
+        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        errors=(refusal(NotFound, "dataset_not_found"), refusal(Unavailable, "dataset_unavailable")),
+        creates=True,
+    )
+    def submit() -> tuple[JobView, int, dict[str, str]]:
+        """The data set's content is pinned now; the training ends in a new version of the model."""
         wanted = from_json(TrainingRequest, settings)
         dataset = built_in.get(wanted.dataset)
         try:

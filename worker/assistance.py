@@ -9,6 +9,7 @@ from types import TracebackType
 
 from redis import RedisError
 
+from shared import log_context
 from shared.errors import NotFound
 from shared.inference import ClassifierCache
 from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
@@ -89,7 +90,8 @@ class Assistance:
                 return
             shard = self._ledger.arrive(Claim(job), self._helper)
             if shard is not None:
-                self._help(Claim(job), shard)
+                with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
+                    self._help(Claim(job), shard)
         except NotFound:
             return
         except RedisError as error:

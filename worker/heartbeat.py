@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -43,7 +44,8 @@ class Heartbeat(ABC):
         self._renewed_at = self._checked_at = time.monotonic()
         self._wake = threading.Event()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        own_context = copy_context()  # so that the thread's lines in the log name the job as well
+        self._thread = threading.Thread(target=own_context.run, args=(self._beat,), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

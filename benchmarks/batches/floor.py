@@ -9,8 +9,8 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from shared.archives import Contents, Plan, judge
 
+from shared.archives import Contents, Plan, judge
 from shared.images.decoding import decode_into
 from shared.settings import Settings
 

@@ -13,6 +13,7 @@ ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the 
 WAITING = (
     f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
 )
+TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
@@ -60,3 +61,8 @@ def in_state(state: State) -> str:
 def workers(queue: str) -> str:
     """A sorted set: who listens to the queue, `<worker> <processes>`, by the time until which they count as online."""
     return f"{PREFIX}workers:{queue}"
+
+
+def rate_bucket(limit: str, who: str) -> str:
+    """A hash: how many requests somebody may still send under a limit, and since when it is so."""
+    return f"{PREFIX}rate:{limit}:{who}"

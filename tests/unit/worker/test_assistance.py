@@ -193,7 +193,7 @@ class TestBeingLate:
         batches.assistance().run(claim.job.id)
 
         assert not volume.job(claim.job.id).exists()
-        assert batches.bench.redis.keys("*") == []
+        assert batches.bench.redis.keys("*") == [keys.TALLY]
 
     def test_a_later_attempt_of_the_job_hears_nothing_of_a_helper_before(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch
