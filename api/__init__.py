@@ -8,6 +8,7 @@ from __future__ import annotations
 from flask import Flask
 
 from api import batch_jobs, datasets, health, jobs, models, problems, training_jobs
+from api.event_streams import EventStreams
 from api.submission import Submission
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
@@ -34,14 +35,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     outbox = Outbox(celery_app(settings), redis)
     submission = Submission(job_store, outbox, files)
 
+    streams = EventStreams(job_store, settings)
+
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
+    app.extensions["event_streams"] = streams  # the server ends them when it stops
     problems.register(app)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(datasets.blueprint(store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume, streams))
     app.register_blueprint(models.blueprint(registry))
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import count
@@ -13,16 +14,19 @@ from typing import Any, Literal
 from flask import Blueprint, Response, request
 from pydantic import Field
 
+from api.connection import Connection
+from api.event_streams import EVENT_STREAM, EventStreams
 from api.pages import PageQuery, page
 from api.validation import Form, from_texts
 from api.views import job_view
 from shared.broker import Outbox
-from shared.errors import Conflict
+from shared.errors import Conflict, FieldError, Invalid
 from shared.job_files import JobFiles, close
 from shared.jobs import Job, JobStore, Kind, State
 from shared.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
+EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 
 
 class JobQuery(PageQuery):
@@ -34,9 +38,9 @@ class JobQuery(PageQuery):
 
 
 class EventQuery(PageQuery):
-    """Which events to list: those behind `after`."""
+    """Which events to list or to stream: those behind `after`."""
 
-    after: str | None = Field(None, pattern=r"^\d+-\d+$")
+    after: str | None = Field(None, pattern=f"^{EVENT_ID}$")
 
 
 class ResultsQuery(Form):
@@ -45,7 +49,7 @@ class ResultsQuery(Form):
     format: Literal["jsonl", "csv"] = "jsonl"
 
 
-def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -> Blueprint:
+def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume, streams: EventStreams) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -84,9 +88,11 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -
         return job_view(job), 202
 
     @routes.get("/<job_id>/events")
-    def events(job_id: str) -> dict[str, Any]:
+    def events(job_id: str) -> Response | dict[str, Any]:
         query = from_texts(EventQuery, request.args)
-        jobs.get(job_id)
+        job = jobs.get(job_id)
+        if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+            return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, asdict)
 
@@ -104,6 +110,15 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -
         return Response(_shards(volume, _batch(jobs.get(job_id)), errors=True), content_type=JSON_LINES)
 
     return routes
+
+
+def _last_event_id() -> str | None:
+    """The event behind which a stream that broke off goes on."""
+    given = request.headers.get("Last-Event-ID")
+    if given and not re.fullmatch(EVENT_ID, given):
+        reason = "is not the id of an event: it has two numbers, as in 1700000000000-0"
+        raise Invalid("validation_failed", f"Last-Event-ID: {reason}", [FieldError(reason, parameter="Last-Event-ID")])
+    return given
 
 
 def _batch(job: Job) -> Job:

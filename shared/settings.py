@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)
     api_processes: PositiveInt = 2
     api_threads: PositiveInt = 8
+    max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
+    event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
 

@@ -128,10 +128,13 @@ class JobStore:
         entries = cast(
             "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
         )
-        return [
-            Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
-            for event_id, fields in entries
-        ]
+        return list(map(_event, entries))
+
+    def follow(self, job_id: str, after: str | None, seconds: float, limit: int = 50) -> list[Event]:
+        """The job's log from behind the event `after`, as soon as it has one more; empty after so many seconds."""
+        log: Any = {keys.events(job_id): after or "0-0"}
+        streams = cast("list[Any]", self._redis.xread(log, count=limit, block=max(1, int(seconds * 1000))))
+        return [_event(entry) for _, entries in streams for entry in entries]
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a queued job; None where it is not queued (any more), so that a message seen twice does no harm."""
@@ -252,6 +255,11 @@ class JobStore:
 
 def _not_found(job_id: str) -> NotFound:
     return NotFound("job_not_found", f"there is no job {job_id!r}")
+
+
+def _event(entry: tuple[str, dict[str, str]]) -> Event:
+    event_id, fields = entry
+    return Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:
