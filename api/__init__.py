@@ -10,6 +10,7 @@ from flask import Flask
 from api import batch_jobs, datasets, health, jobs, models, problems, training_jobs
 from api.event_streams import EventStreams
 from api.submission import Submission
+from api.webhooks import Webhooks
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     outbox = Outbox(celery_app(settings), redis)
     submission = Submission(job_store, outbox, files)
 
+    webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
 
     app = Flask("glassbox", static_folder=None)
@@ -44,8 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(datasets.blueprint(store, volume, settings))
-    app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
-    app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
+    app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
+    app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume, streams))
     app.register_blueprint(models.blueprint(registry))
     return app

@@ -11,6 +11,7 @@ from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import job_view
+from api.webhooks import Webhooks
 from shared.errors import FieldError, Invalid
 from shared.images.archive import Archive
 from shared.jobs import Job, Kind, Progress
@@ -28,10 +29,13 @@ class BatchOptions(Form):
     top_k: int = Field(1, ge=1)
     invert: Invert = "never"
     error_threshold: float = Field(1.0, ge=0, le=1)
+    webhook: str | None = None
     timeout_seconds: float | None = Field(None, gt=0)
 
 
-def blueprint(registry: Registry, submission: Submission, volume: Volume, settings: Settings) -> Blueprint:
+def blueprint(
+    registry: Registry, submission: Submission, webhooks: Webhooks, volume: Volume, settings: Settings
+) -> Blueprint:
     """The route that takes batch jobs."""
     routes = Blueprint("batch-jobs", __name__)
 
@@ -39,6 +43,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
     def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
+            webhook = webhooks.choose(options.webhook, parameter="webhook")
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
@@ -59,6 +64,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
+                    webhook=webhook,
                     progress=Progress(total=len(plan.entries), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),

@@ -38,6 +38,9 @@ class Submission:
         return accepted, warnings
 
     def _warnings(self, job: Job) -> list[str]:
-        if self._outbox.workers_online(job.kind):
-            return []
-        return [f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is"]
+        warnings = []
+        if not self._outbox.workers_online(job.kind):
+            warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is")
+        if job.webhook is not None and not self._outbox.couriers_online():
+            warnings.append("no courier is online; the webhook is told of the job's end when one is")
+        return warnings

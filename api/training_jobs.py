@@ -11,6 +11,7 @@ from pydantic import Field
 from api.submission import Submission
 from api.validation import Form, from_json, invalid_configuration
 from api.views import job_view
+from api.webhooks import Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid
@@ -44,6 +45,7 @@ class TrainingRequest(Form):
     early_stopping: dict[str, Any] | None = None
     validation_fraction: float | None = None
     promote: Name | None = None
+    webhook: str | None = None
     timeout_seconds: float | None = Field(None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
 
@@ -52,7 +54,7 @@ class TrainingRequest(Form):
 
         A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
         """
-        about_the_job = {"model", "dataset", "preset", "promote", "timeout_seconds", "labels"}
+        about_the_job = {"model", "dataset", "preset", "promote", "webhook", "timeout_seconds", "labels"}
         configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_unset=True))
         if self.batch_size is None:
             most = max(1, samples - configuration.validation_count(samples))
@@ -61,13 +63,14 @@ class TrainingRequest(Form):
         return configuration
 
 
-def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> Blueprint:
+def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, settings: Settings) -> Blueprint:
     """The route that takes training jobs."""
     routes = Blueprint("training-jobs", __name__)
 
     @routes.post("/v1/training-jobs")
     def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
         wanted = from_json(TrainingRequest, settings)
+        webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
         try:
             configuration = wanted.configuration(dataset.splits["train"])
@@ -83,6 +86,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 kind=Kind.TRAINING,
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
+                webhook=webhook,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
                 request={**wanted.model_dump(exclude_unset=True), "preset": wanted.preset},
                 specification=specification.model_dump(mode="json"),

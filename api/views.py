@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.clock import rfc3339
 from shared.datasets import Manifest
-from shared.jobs import Job, Kind
+from shared.jobs import Job
+from shared.jobs.view import job_view as shown_job
 from shared.registry import ModelVersion
 
 
 def job_view(job: Job, warnings: list[str] | None = None) -> dict[str, Any]:
-    """A job as `/v1/jobs/{id}` shows it."""
-    path = f"/v1/jobs/{job.id}"
-    links = {"self": path, "events": f"{path}/events"}
-    if job.kind is Kind.BATCH:
-        links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
-    elif job.result is not None:
-        links["version"] = f"/v1/models/{job.result['model']}/versions/{job.result['version']}"
-    view = {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "created_at": rfc3339(job.created_at),
-        "started_at": job.started_at and rfc3339(job.started_at),
-        "finished_at": job.finished_at and rfc3339(job.finished_at),
-        "attempt": job.attempt,
-        "progress": job.progress.model_dump(),
-        "metrics": job.metrics,
-        "request": job.request,
-        "result": job.result,
-        "error": job.error,
-        "links": links,
-    }
+    """A job as `/v1/jobs/{id}` shows it, with warnings for who has just submitted it."""
+    view = shown_job(job)
     return view | {"warnings": warnings} if warnings else view
 
 

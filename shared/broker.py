@@ -18,6 +18,7 @@ from shared.settings import Settings
 
 TASKS = {Kind.TRAINING: "glassbox.train", Kind.BATCH: "glassbox.classify"}
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference"}
+COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0
 
 
@@ -85,6 +86,11 @@ class Outbox:
         """How many workers say that they listen to the queue of this kind of job."""
         seconds, _ = self._redis.time()
         return int(self._redis.zcount(keys.workers(QUEUES[kind]), seconds, "+inf"))
+
+    def couriers_online(self) -> int:
+        """How many couriers say that they deliver what webhooks are owed."""
+        seconds, _ = self._redis.time()
+        return int(self._redis.zcount(keys.workers(COURIER), seconds, "+inf"))
 
 
 class Presence:

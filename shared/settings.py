@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
     shard_images: PositiveInt = 1024
+
+    webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
+    webhook_secrets: SecretStr | None = Field(
+        None, description="whsec_… to sign with; several, by spaces, to change it"
+    )
+    webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
+    webhook_tries: PositiveInt = 10
+    webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
+    webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
 
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB

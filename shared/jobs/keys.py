@@ -10,6 +10,10 @@ LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time i
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
 SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
+NOTICES = (
+    f"{PREFIX}notices"  # hash: what webhooks are owed: by the notice's id, the job as it ended and the tries so far
+)
+NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
@@ -22,6 +26,11 @@ def job(job_id: str) -> str:
 def events(job_id: str) -> str:
     """A stream: what happened to the job."""
     return f"{PREFIX}events:{job_id}"  # not below the record's key: an id may come with a colon in it
+
+
+def gone(url_digest: str) -> str:
+    """A mark, for a time: this webhook's receiver has said that it wants nothing more."""
+    return f"{PREFIX}gone:{url_digest}"
 
 
 def in_state(state: State) -> str:

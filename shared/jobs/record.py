@@ -35,7 +35,8 @@ class Job(BaseModel):
 
     `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
     set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
-    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass.
+    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass. The URL
+    `webhook` is told of the job's end.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,6 +50,7 @@ class Job(BaseModel):
     finished_at: int | None = None
     claimed_at: int | None = None
     timeout_seconds: float | None = None
+    webhook: str | None = None
     attempt: int = 0
     crashes: int = 0
     failures: int = 0

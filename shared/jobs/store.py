@@ -88,9 +88,12 @@ class JobStore:
         self._due = redis.register_script((SCRIPTS / "due.lua").read_text())
         self._expired = redis.register_script((SCRIPTS / "expired.lua").read_text())
 
-    def create(self, job: Job) -> bool:
-        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt."""
-        return bool(self._run("create", job.id, self._resend_ms, *_flat(job.to_hash())))
+    def create(self, job: Job, *, owes_notice: bool = False) -> bool:
+        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
+
+        owes_notice: whether the job has ended, and its webhook was not told yet as far as anybody knows.
+        """
+        return bool(self._run("create", job.id, self._resend_ms, int(owes_notice), *_flat(job.to_hash())))
 
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
@@ -238,9 +241,10 @@ class JobStore:
             yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED]
+        own = [keys.job(job_id), keys.events(job_id)]
+        common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.NOTICES, keys.NOTICES_DUE]
         return self._scripts[script](
-            keys=[*fixed, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
+            keys=[*own, *common, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
         )
 
     def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:

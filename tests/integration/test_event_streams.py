@@ -162,7 +162,7 @@ class TestWhatEndsThem:
             api.process.terminate()
             assert states(read_events(lines)) == ["queued", "running"]  # to the stream's end, which is a whole one
 
-        eventually(lambda: has_ended(api.process.pid), within=10.0)  # of the 30 s that requests have
+        eventually(lambda: api.process.has_ended, within=10.0)  # of the 30 s that requests have
 
     def test_a_stream_outlives_redis(self, own_redis_server: RedisServer, tmp_path: Path) -> None:
         with running_api(tmp_path, own_redis_server.url()) as api:
@@ -179,9 +179,3 @@ class TestWhatEndsThem:
                 JobStore(client).cancel(job_id)
                 assert next(events).data["state"] == "cancelling"
                 events.close()
-
-
-def has_ended(process_id: int) -> bool:
-    """Whether a process of ours is over, waited for or not."""
-    with open(f"/proc/{process_id}/stat") as file:  # noqa: PTH123
-        return file.read().rpartition(")")[2].split()[0] == "Z"
