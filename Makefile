@@ -44,6 +44,12 @@ MINUTES ?= 6
 chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SECONDS= long in all (x86-64)
+	@$(BIN)/python -m tests.fuzz.archives $$(($(SECONDS) * 3 / 4))
+	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
+
 .PHONY: lint
 lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/ruff check $(CODE)
@@ -60,7 +66,7 @@ bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writ
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
-	@cd requirements && for set in api worker embedded; do \
+	@cd requirements && for set in api worker embedded fuzz; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean

@@ -11,9 +11,9 @@ from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import job_view
-from api.webhooks import Webhooks
+                    webhook=webhook,
+                    progress=Progress(total=len(plan), unit="images"),
 from shared.errors import FieldError, Invalid
-from shared.images.archive import Archive
 from shared.jobs import Job, Kind, Progress
 from shared.names import new_id
 from shared.registry import Registry
@@ -48,8 +48,7 @@ def blueprint(
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            with Archive(upload.path, settings) as archive:
-                plan = archive.plan()
+            plan = judge(upload.path, settings)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
@@ -65,11 +64,12 @@ def blueprint(
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
                     webhook=webhook,
-                    progress=Progress(total=len(plan.entries), unit="images"),
+                    progress=Progress(total=len(plan), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),
                 ),
                 archive=upload.path,
+                plan=plan,
             )
         return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore
@@ -21,11 +22,11 @@ class Submission:
         self._outbox = outbox
         self._files = files
 
-    def submit(self, job: Job, archive: Path | None = None) -> tuple[Job, list[str]]:
-        """Accept the job, with the uploaded archive if it has one; returns its record, and warnings for the user."""
+    def submit(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> tuple[Job, list[str]]:
+        """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings."""
         warnings = self._warnings(job)
         try:
-            self._files.begin(job, archive)
+            self._files.begin(job, archive, plan)
             self._jobs.create(job)
             accepted = self._jobs.get(job.id)
             self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it

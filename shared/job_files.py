@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -14,6 +15,9 @@ from shared.errors import StorageFull
 from shared.jobs import Job, JobStore
 from shared.names import is_name
 from shared.volume import Volume
+
+if TYPE_CHECKING:
+    from shared.archives import Plan  # brings NumPy, which a worker may not import before it has set the threads
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +28,11 @@ class JobFiles:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
-    def begin(self, job: Job, archive: Path | None = None) -> None:
-        """Write a job's specification down, durably, and move its archive to it."""
+    def begin(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> None:
+        """Write a job's specification down, durably, behind the plan of its archive and the archive itself."""
         durable.make_folder(self._volume.job(job.id))
+        if plan is not None:
+            plan.save(self._volume.plan(job.id))
         if archive is not None:
             durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))

@@ -58,7 +58,10 @@ class Settings(BaseSettings):
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
+    max_name_bytes: PositiveInt = 255
+    max_names_bytes: PositiveInt = Field(128 * MiB, description="of all names in an archive, which are held in memory")
     max_compression_ratio: PositiveInt = 100
+    max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000

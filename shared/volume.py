@@ -16,7 +16,7 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/aliases/<alias> a version number
-    jobs/<id>/                    specification.json, archive, shards/, checkpoints/, end.json, notice.json
+    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
     webhook-secret                what webhooks are signed with, unless the settings have it
     """
 
@@ -78,6 +78,9 @@ class Volume:
 
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"
+
+    def plan(self, job_id: str) -> Path:
+        return self.job(job_id) / "plan"
 
     def rows(self, job_id: str, shard: int) -> Path:
         return self.job(job_id) / "shards" / f"{shard:06d}.rows.jsonl"

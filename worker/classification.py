@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-import zipfile
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from shared import durable
-from shared.errors import Malformed
-from shared.images.archive import Archive, describe, shards
+from shared.archives import Contents, Plan
+from shared.errors import GlassboxError, Malformed
 from shared.images.decoding import decode_into, invert
 from shared.inference import Classifier, ClassifierCache
 from shared.jobs import Job, Progress, State
@@ -30,6 +31,16 @@ class Shard:
     errors: list[str]
 
 
+@dataclass(frozen=True)
+class Entries:
+    """A run of an archive's entries."""
+
+    contents: Contents
+    plan: Plan
+    start: int
+    stop: int
+
+
 class Classification:
     """Does jobs of the kind `batch`."""
 
@@ -44,48 +55,61 @@ class Classification:
         classifier = self._classifiers.get(specification.model, specification.version)
         started = time.monotonic()
         succeeded = failed = done_before = 0
-        with Archive(self._volume.archive(job.id), self._settings) as archive:
-            entries = archive.plan().entries
-            for number, part in shards(entries, self._settings.shard_images):
+        plan = Plan.load(self._volume.plan(job.id))
+        shards = plan.shards(self._settings.shard_images, self._settings.max_expanded_bytes)
+        with Contents(self._volume.archive(job.id), plan, self._settings) as contents:
+            for number, (start, stop) in enumerate(shards):
                 lease.check()
                 rows, errors = self._volume.rows(job.id, number), self._volume.errors(job.id, number)
                 if rows.exists():
                     good = rows.read_bytes().count(b"\n")
-                    done_before += len(part)
+                    done_before += stop - start
                 else:
-                    shard = classify(archive, part, classifier, specification, self._settings.max_image_pixels)
+                    entries = Entries(contents, plan, start, stop)
+                    shard = classify(entries, classifier, specification, self._settings.max_image_pixels)
                     lease.check()
                     durable.write_bytes(errors, "".join(shard.errors).encode())
                     durable.write_bytes(rows, "".join(shard.rows).encode())  # last: it marks the shard as finished
                     good = len(shard.rows)
                 succeeded += good
-                failed += len(part) - good
-                lease.report(_progress(succeeded + failed, len(entries), done_before, started))
+                failed += stop - start - good
+                lease.report(_progress(succeeded + failed, len(plan), done_before, started))
         seconds = time.monotonic() - started
         return _outcome(job, specification, succeeded, failed, (succeeded + failed - done_before) / seconds)
 
 
-def classify(
-    archive: Archive,
-    entries: tuple[zipfile.ZipInfo, ...],
-    classifier: Classifier,
-    specification: BatchSpecification,
-    max_pixels: int,
-) -> Shard:
+def classify(entries: Entries, classifier: Classifier, specification: BatchSpecification, max_pixels: int) -> Shard:
     """Decode the entries and run the network over those that are images, in one block."""
-    images = np.empty((len(entries), *classifier.version.image_shape), np.uint8)
+    if entries.plan.image_shape:
+        images = _resized(entries.contents.images(entries.start, entries.stop), classifier.version.image_shape)
+        invert(images, specification.invert)
+        names = entries.plan.paths(entries.start, entries.stop)
+        return Shard(_rows(names, classifier, images, specification.top_k), [])
+    images = np.empty((entries.stop - entries.start, *classifier.version.image_shape), np.uint8)
     paths: list[str] = []
     errors: list[str] = []
-    for entry in entries:
+    for index, path in enumerate(entries.plan.paths(entries.start, entries.stop), entries.start):
         try:
-            decode_into(images[len(paths)], archive.read(entry), max_pixels)
+            decode_into(images[len(paths)], entries.contents.read(index), max_pixels)
         except Malformed as error:
-            errors.append(json.dumps(describe(error, entry.filename), ensure_ascii=False) + "\n")
+            errors.append(json.dumps(_described(error, path), ensure_ascii=False) + "\n")
         else:
-            paths.append(entry.filename)
+            paths.append(path)
     images = images[: len(paths)]
     invert(images, specification.invert)
     return Shard(_rows(paths, classifier, images, specification.top_k), errors)
+
+
+def _resized(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """The images (n, H, W) in another height and width, by area."""
+    if images.shape[1:] == shape:
+        return images
+    size = (shape[1], shape[0])
+    return np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX)) for image in images])
+
+
+def _described(error: GlassboxError, path: str) -> dict[str, str]:
+    return {"path": path, "code": error.code, "detail": error.detail}
 
 
 def _rows(paths: list[str], classifier: Classifier, images: np.ndarray, top_k: int) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared import durable
+from shared.archives import judge
 from shared.inference import ClassifierCache
 from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
@@ -23,7 +24,8 @@ from tests.support.files import files_below
 from tests.support.images import encoded, png
 from tests.support.jobs import a_batch, events, move
 from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.npz import easy_images, npy
+from tests.support.tars import gzip_of, tar_of
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.classification import Classification
@@ -40,13 +42,16 @@ class Batches:
     bench: Bench
     volume: Volume
     step: Classification
+    settings: Settings
 
     def submit(self, archive: bytes, **options: Any) -> Job:
         specification = BatchSpecification(
             **{"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0} | options
         )
         job = a_batch(specification=specification.model_dump())
-        durable.write_bytes(self.volume.archive(job.id), archive)
+        path = self.volume.archive(job.id)
+        durable.write_bytes(path, archive)
+        judge(path, self.settings).save(self.volume.plan(job.id))
         return job
 
     def run(self, archive: bytes, **options: Any) -> Job:
@@ -66,7 +71,7 @@ class Batches:
 @pytest.fixture
 def batches(bench: Bench, volume: Volume, registry: Registry, settings: Settings) -> Batches:
     publish(registry)
-    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings))
+    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings), settings)
 
 
 def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
@@ -116,6 +121,24 @@ class TestRows:
         assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
             probabilities(IMAGES).max(axis=1).tolist(), abs=1e-6
         )
+
+    @pytest.mark.parametrize("scale", [1, 3])
+    def test_an_array_of_images_is_an_archive_too(self, batches: Batches, scale: int) -> None:
+        images = np.kron(IMAGES, np.ones((1, scale, scale), np.uint8)).astype(np.uint8)
+
+        job = batches.run(npy(255 - images), invert="always")
+
+        P = probabilities(IMAGES)
+        assert [row["path"] for row in batches.rows(job)] == [str(number) for number in range(10)]
+        assert [row["label"] for row in batches.rows(job)] == [CLASSES[label] for label in P.argmax(axis=1)]
+
+    def test_a_compressed_tar_is_an_archive_too(self, batches: Batches) -> None:
+        names = ["b.png", "a.png", "notes.txt"]
+
+        job = batches.run(gzip_of(tar_of({name: png(IMAGES[0]) for name in names[:2]} | {"notes.txt": b"text"})))
+
+        assert [row["path"] for row in batches.rows(job)] == names[:2]
+        assert [error["path"] for error in batches.errors(job)] == names[2:]
 
     @pytest.mark.parametrize("path", ['say "cheese".png', "ü/数.png", "tab\there.png", "new\nline.png", "{}.png"])
     def test_any_path_makes_a_row(self, batches: Batches, path: str) -> None:
