@@ -62,6 +62,7 @@ bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writ
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BENCH)/bin/python benchmarks/training.py
+	@$(BENCH)/bin/python benchmarks/decoding.py
 
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt

@@ -1,63 +1,102 @@
-"""From an image file's bytes to the network's input: grey, the model's size, one row of a batch."""
+"""From an image file's bytes to the network's input: grey, the model's size, one row of a batch.
+
+PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame each. Grey is that of ITU-R BT.601, what is transparent lies over
+black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the image.
+docs/images.md has the details.
+
+Memory: a worker may be limited to some. An image of more than `SMALL` pixels that does not fit into it costs that image
+(`image_too_large`). A smaller one fits wherever a worker can work at all: where there is no memory even for that, the
+process has none left, which is not the image's fault, and `MemoryError` goes up.
+"""
 
 from __future__ import annotations
 
-import io
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from shared.errors import Malformed
+from shared.images import grey, png
+from shared.images.area import area_resize
+from shared.images.formats import Format, format_of, open_image
 
-FORMATS = ("PNG", "JPEG")
-MAGICS = (b"\x89PNG", b"\xff\xd8\xff")
-Image.MAX_IMAGE_PIXELS = None  # our own limit decides, image by image
+SMALL = 1 << 20
+BYTES_PER_PIXEL = 16  # at most, while a format's decoder works
+BLOCK = 1 << 22  # pixels that are resized at a time
 
 
 def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
-    """Decode an image into `row` (H, W): grey by ITU-R BT.601, alpha over black, resized by area.
+    """Decode an image into `row` (H, W), which may hold anything if it fails.
 
     Raises `Malformed` where the bytes are no image, a broken one, an animation, or one of more than `max_pixels`, which
     is decided from the header.
     """
+    if row.size <= max_pixels and png.decode_plain_into(row, content):
+        return
+    _decode_any_into(row, content, max_pixels)
+
+
+def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
+    """Resize greys (n, h, w) into `rows` (n, H, W), as `decode_into` resizes; of the same size they are copied.
+
+    Sides are from 1 to `area.MAX_SIDE`.
+    """
+    if images.shape == rows.shape:
+        rows[...] = images
+        return
+    height, width = rows.shape[1:]
+    step = max(1, BLOCK // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), step):
+        part = slice(start, start + step)
+        rows[part] = area_resize(images[part], (height, width))
+
+
+def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
+    kind = format_of(content)
+    image = None
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-    except UnidentifiedImageError:
-        if content.startswith(MAGICS):
-            raise Malformed("image_damaged", "the image's header is damaged or cut short") from None
-        raise Malformed("not_an_image", f"the file is none of {', '.join(FORMATS)}") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise Malformed("image_damaged", f"the image's header is damaged: {error}") from None
-    if image.width * image.height > max_pixels:
-        raise Malformed("image_too_large", f"the image has more than {max_pixels} pixels")
-    if getattr(image, "n_frames", 1) > 1:
-        raise Malformed("image_animated", "the image has several frames")
-    try:
-        row[...] = np.asarray(_fitted(image, row.shape))
-    except MemoryError:
+        with warnings.catch_warnings(action="ignore"):  # Pillow's, of metadata that do not matter here
+            image = open_image(kind, content, max_pixels)
+            orientation = grey.orientation_of(image)
+            pixels = grey.greys(image)
+            image.close()  # its memory is not needed for what follows
+        height, width = row.shape
+        # Turning what is resized gives the same as resizing what is turned, and is less to turn.
+        shape = (width, height) if orientation in grey.SIDEWAYS else (height, width)
+        if pixels.shape != shape:
+            pixels = area_resize(pixels, shape)
+        row[...] = grey.upright(pixels, orientation)
+    except Malformed:
         raise
     except Exception as error:  # Pillow's decoders raise IndexError, AssertionError and more on damaged data
-        raise Malformed("image_damaged", f"the image's data is damaged: {error!r}") from None
+        raise _explained(error, kind, *(image.size if image else kind.size_of(content))) from None
 
 
-def _fitted(image: Image.Image, shape: tuple[int, ...]) -> Image.Image:
-    """The image in grey and of the `shape` (H, W)."""
-    if image.mode != "L":
-        image = _grey(image)
-    height, width = shape
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BOX)
-    return image
+def _explained(error: Exception, kind: Format, width: int, height: int) -> Exception:
+    """What an error means that came up while an image was decoded, whose size is 0 × 0 where it was not known yet."""
+    memory = isinstance(error, MemoryError)
+    size = width * height
+    if size > SMALL and (memory or not _is_free(size * BYTES_PER_PIXEL)):
+        return Malformed(
+            "image_too_large",
+            f"decoding {width} × {height} pixels needs more memory than a worker may use; send it smaller",
+        )
+    if memory:
+        return error
+    reason = str(error) or type(error).__name__
+    return Malformed(
+        "image_damaged", f"the {kind.name} is damaged, cut short, or of a rare kind, and cannot be decoded: {reason}"
+    )
 
 
-def _grey(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits: the upper eight
-        return Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.composite(image.convert("L"), Image.new("L", image.size), image.getchannel("A"))
-    return image.convert("L")
+def _is_free(size: int) -> bool:
+    """Tell whether the process may have so many bytes more: some decoders call it damage when they get no memory."""
+    try:
+        np.empty(size, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def invert(images: NDArray[np.uint8], mode: str) -> None:
@@ -68,5 +107,5 @@ def invert(images: NDArray[np.uint8], mode: str) -> None:
         np.subtract(255, images, out=images)
         return
     border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    bright = border.mean(axis=1) > 127
-    images[bright] = 255 - images[bright]
+    bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
+    images[bright] ^= 255

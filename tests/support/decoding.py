@@ -1,0 +1,41 @@
+"""Decodes files under a limit of memory, and prints what each gave: `python -m tests.support.decoding ROOM FILE …`."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+from shared.settings import limit_blas_threads
+
+limit_blas_threads(1)  # as workers do, before anything imports NumPy
+
+import numpy as np  # noqa: E402
+
+from shared.errors import Malformed  # noqa: E402
+from shared.images.decoding import decode_into  # noqa: E402
+
+MAX_PIXELS = 16_000_000
+
+
+def main(room: str, *paths: str) -> None:
+    """Limit the process to `room` bytes more of data than it has, and decode."""
+    contents = [Path(path).read_bytes() for path in paths]
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
+    limit = kilobytes * 1024 + int(room)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    row = np.zeros((28, 28), np.uint8)
+    for content in contents:
+        try:
+            decode_into(row, content, MAX_PIXELS)
+        except Malformed as error:
+            print(error.code, error.detail)
+        except MemoryError:
+            print("MemoryError")
+        else:
+            print("decoded", row.max())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

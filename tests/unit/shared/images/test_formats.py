@@ -1,0 +1,202 @@
+"""The formats that are taken, and what their headers alone decide."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.errors import Malformed
+from shared.images.area import MAX_SIDE
+from shared.images.decoding import decode_into
+from tests.support.images import chunk, encoded, png, png_of, smooth, tiff
+
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]
+BOMB = zlib.compress(bytes(50_000_000))
+TAKEN = "PNG, JPEG, BMP, GIF, TIFF, WebP"
+
+
+def error_of(content: bytes, max_pixels: int = 16_000_000) -> Malformed:
+    """The error that an image file gives."""
+    with pytest.raises(Malformed) as caught:
+        decode_into(np.zeros((4, 4), np.uint8), content, max_pixels)
+    return caught.value
+
+
+def claiming(file_format: str, width: int, height: int) -> bytes:
+    """A small file whose header tells of very many pixels."""
+    if file_format == "PNG":
+        return png_of(
+            [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b"")]
+        )
+    if file_format == "TIFF":
+        return tiff(np.zeros((1, 1), np.uint8), fields={256: (width,), 257: (height,)})
+    content = bytearray(encoded(Image.new("RGB", (7, 9)), file_format))
+    if file_format == "JPEG":
+        struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, height, width)
+    elif file_format == "BMP":
+        struct.pack_into("<II", content, 18, width, height)
+    elif file_format == "GIF":
+        struct.pack_into("<HH", content, 6, width, height)
+    elif file_format == "WEBP":
+        struct.pack_into("<HH", content, 26, width, height)
+    return bytes(content)
+
+
+def two_frames(file_format: str) -> bytes:
+    frames = [Image.new("RGB", (4, 4), (grey, grey, grey)) for grey in (0, 255)]
+    return encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_an_image_of_each_format_is_taken(file_format: str) -> None:
+    row = np.zeros((1, 1), np.uint8)
+
+    decode_into(row, encoded(Image.new("L", (16, 16), 100), file_format), 1000)
+
+    assert abs(int(row[0, 0]) - 100) <= 1
+
+
+@pytest.mark.parametrize("file_format", ["PPM", "ICO", "TGA", "PDF", "SGI"])
+def test_other_formats_are_refused_and_those_that_are_taken_named(file_format: str) -> None:
+    error = error_of(encoded(Image.new("L", (4, 4)), file_format))
+
+    assert error.code == "not_an_image"
+    assert TAKEN in error.detail
+
+
+@pytest.mark.parametrize(
+    "content", [b"text", b"<svg/>", b"%PDF-1.7", b"\xff\xd8", b"BM" + bytes(100), b"BMW is a make of cars, and so on"]
+)
+def test_what_is_no_image_is_told_as_such(content: bytes) -> None:
+    assert error_of(content).code == "not_an_image"
+
+
+def test_an_empty_file_is_told_as_such() -> None:
+    assert error_of(b"").code == "not_an_image"
+    assert "is empty" in error_of(b"").detail
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "GIF", "TIFF", "WEBP"])
+def test_several_frames_are_refused(file_format: str) -> None:
+    error = error_of(two_frames(file_format))
+
+    assert error.code == "image_animated"
+    assert "several frames" in error.detail
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "TIFF", "WEBP"])
+def test_an_animation_of_one_frame_is_an_image(file_format: str) -> None:
+    row = np.zeros((1, 1), np.uint8)
+    options: dict[str, Any] = {"lossless": True} if file_format == "WEBP" else {}
+
+    decode_into(row, encoded(Image.new("L", (4, 4), 100), file_format, save_all=True, **options), 1000)
+
+    assert row.tolist() == [[100]]
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_too_many_pixels_are_known_from_the_header_alone(file_format: str) -> None:
+    size = {"JPEG": (60_000, 60_000), "GIF": (60_000, 60_000), "WEBP": (16_000, 16_000)}.get(
+        file_format, (100_000, 10_000)
+    )
+    content = claiming(file_format, *size)
+    tracemalloc.start()
+
+    error = error_of(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert error.code == "image_too_large"
+    assert "16000000 are taken at most" in error.detail
+    assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_the_limit_of_pixels_is_inclusive(file_format: str) -> None:
+    image = encoded(smooth(9, 7), file_format)
+
+    decode_into(np.zeros((4, 4), np.uint8), image, 63)
+    assert error_of(image, 62).code == "image_too_large"
+
+
+def test_the_plainest_image_keeps_to_the_limit_too() -> None:
+    assert error_of(png(np.zeros((4, 4), np.uint8)), 15).code == "image_too_large"
+
+
+def test_the_canvas_of_an_extended_webp_counts() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    content = bytearray(encoded(Image.new("RGB", (7, 9)), "WEBP", exif=exif))
+    assert content[12:16] == b"VP8X"
+    content[24:30] = b"\xff\xff\xff\xff\xff\xff"
+
+    assert error_of(bytes(content)).code == "image_too_large"
+
+
+def test_the_size_of_a_lossless_webp_counts() -> None:
+    content = bytearray(encoded(Image.new("RGB", (7, 9)), "WEBP", lossless=True))
+    assert content[12:16] == b"VP8L"
+    content[21:25] = b"\xff\xff\xff\x0f"
+
+    assert error_of(bytes(content)).code == "image_too_large"
+
+
+@pytest.mark.parametrize("size", [(1, MAX_SIDE + 1), (MAX_SIDE + 1, 1)])
+def test_a_side_may_have_65535_pixels(size: tuple[int, int]) -> None:
+    assert "65535" in error_of(encoded(Image.new("1", size))).detail
+    decode_into(np.zeros((4, 4), np.uint8), encoded(Image.new("1", (1, MAX_SIDE))), MAX_SIDE)
+
+
+def test_tiles_that_are_larger_than_the_limit_are_refused_however_small_the_image() -> None:
+    pixels = np.zeros((4, 4), np.uint8)
+    tiles = {324: (8,), 325: (16,)}
+    as_text = tiff(pixels, fields={322: (4,), 323: (4,)} | tiles)
+    as_text = as_text.replace(struct.pack("<HH", 322, 3), struct.pack("<HH", 322, 2))
+
+    assert error_of(tiff(pixels, fields={322: (60_000,), 323: (60_000,)} | tiles)).code == "image_too_large"
+    assert error_of(as_text).code == "image_damaged"
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP", b"tEXt", b"zzZz"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_a_png_carries_beside_its_pixels_is_not_unpacked(kind: bytes, behind: bool) -> None:
+    contents = {b"iTXt": b"k\0\1\0\0\0" + BOMB, b"tEXt": b"k\0" + bytes(100_000)}
+    extra = chunk(kind, contents.get(kind, b"k\0\0" + BOMB))
+    image = png(np.full((4, 4), 9, np.uint8))
+    place = len(image) - 12 if behind else 33
+    row = np.zeros((4, 4), np.uint8)
+    tracemalloc.start()
+
+    decode_into(row, image[:place] + extra * 3 + image[place:], 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (row == 9).all()
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 5)])
+def test_pixels_that_unpack_to_more_than_the_image_are_not_unpacked(shape: tuple[int, int]) -> None:
+    header = struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0)
+    bomb = png_of([(b"IHDR", header), (b"IDAT", BOMB), (b"IEND", b"")])
+    row = np.ones(shape, np.uint8)
+    tracemalloc.start()
+
+    decode_into(row, bomb, 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (row == 0).all()
+    assert peak < 5_000_000
+
+
+def test_a_png_in_very_many_pieces_is_refused() -> None:
+    image = png(np.zeros((4, 4), np.uint8))
+
+    assert error_of(image[:33] + chunk(b"tEXt", b"") * 100_000 + image[33:]).code == "image_damaged"

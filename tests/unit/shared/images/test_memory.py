@@ -1,0 +1,73 @@
+"""Decoding in a process whose memory is limited: an image that needs more costs that image, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.settings import MiB
+from tests.support.images import encoded, png, smooth
+
+SIDE = 4000
+GOOD = np.full((28, 28), 9, np.uint8)
+FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "png": ("PNG", "RGBA", {}),
+    "jpeg": ("JPEG", "RGB", {}),
+    "progressive.jpeg": ("JPEG", "RGB", {"progressive": True}),
+    "bmp": ("BMP", "RGB", {}),
+    "gif": ("GIF", "P", {}),
+    "tiff": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+    "webp": ("WEBP", "RGB", {"quality": 1, "method": 0}),
+}
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images of 16 megapixels, one of each format, and a small one."""
+    folder = tmp_path_factory.mktemp("large")
+    picture = smooth(SIDE, SIDE)
+    for name, (file_format, mode, options) in FORMATS.items():
+        (folder / name).write_bytes(encoded(picture.convert(mode), file_format, **options))
+    (folder / "small.png").write_bytes(encoded(smooth(1000, 1000).convert("RGBA")))
+    (folder / "good.png").write_bytes(png(GOOD))
+    (folder / "good.jpeg").write_bytes(encoded(Image.fromarray(GOOD.repeat(2, 0).repeat(2, 1)), "JPEG"))
+    return folder
+
+
+def decode_under_limit(room: int, *paths: Path) -> list[str]:
+    """Decode the files in a process that may have `room` bytes more than it has at its start; what each gave."""
+    command = [sys.executable, "-m", "tests.support.decoding", str(room), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("room", [8 * MiB, 40 * MiB])
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_image_that_needs_more_memory_costs_that_image_alone(name: str, room: int, large: Path) -> None:
+    outcomes = decode_under_limit(room, large / name, large / "good.png", large / name, large / "good.jpeg")
+
+    assert [outcome.split(" ", 1)[0] for outcome in outcomes] == ["image_too_large", "decoded"] * 2
+
+
+def test_the_largest_images_that_are_taken_need_256_mib(large: Path) -> None:
+    outcomes = decode_under_limit(256 * MiB, *(large / name for name in FORMATS))
+
+    assert [outcome.split()[0] for outcome in outcomes] == ["decoded"] * len(FORMATS)
+
+
+def test_the_error_says_how_large_the_image_is(large: Path) -> None:
+    [outcome] = decode_under_limit(8 * MiB, large / "bmp")
+
+    assert "4000 × 4000 pixels needs more memory than a worker may use" in outcome
+
+
+def test_no_memory_even_for_a_small_image_is_not_that_images_error(large: Path) -> None:
+    assert decode_under_limit(0, large / "small.png", large / "good.png") == ["MemoryError", "decoded 9"]
