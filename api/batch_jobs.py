@@ -11,8 +11,8 @@ from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import job_view
-                    webhook=webhook,
-                    progress=Progress(total=len(plan), unit="images"),
+from api.webhooks import Webhooks
+from shared.archives import judge
 from shared.errors import FieldError, Invalid
 from shared.jobs import Job, Kind, Progress
 from shared.names import new_id

@@ -12,7 +12,7 @@ from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import dataset_view
 from shared.datasets import DatasetStore
-from shared.datasets.npz import read_npz
+from shared.datasets.uploads import read_upload
 from shared.names import Name
 from shared.settings import Settings
 from shared.volume import Volume
@@ -24,6 +24,15 @@ class DatasetOptions(Form):
     name: Name
     test_fraction: float = Field(0.1, gt=0, lt=1)
     seed: int = Field(0, ge=0)
+    image_shape: str | None = Field(None, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """The height and width that images are resized to."""
+        if self.image_shape is None:
+            return None
+        height, _, width = self.image_shape.partition("x")
+        return int(height), int(width)
 
 
 def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Blueprint:
@@ -34,7 +43,7 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
     def upload() -> tuple[Response, int, dict[str, str]]:
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
-            content = read_npz(file.path, settings, options.test_fraction, options.seed)
+            content = read_upload(file.path, settings, options.test_fraction, options.seed, options.shape)
             manifest, created = store.add(content, options.name, "upload")
         location = f"/v1/datasets/{manifest.id}"
         return jsonify(dataset_view(manifest)), 201 if created else 200, {"Location": location}

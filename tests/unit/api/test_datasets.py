@@ -69,6 +69,9 @@ class TestUploading:
             ({"name": "easy", "test_fraction": "nan"}, "test_fraction"),
             ({"name": "easy", "test_fraction": "some"}, "test_fraction"),
             ({"name": "easy", "seed": "-1"}, "seed"),
+            ({"name": "easy", "image_shape": "28"}, "image_shape"),
+            ({"name": "easy", "image_shape": "0x28"}, "image_shape"),
+            ({"name": "easy", "image_shape": "28x28"}, "image_shape"),  # of arrays there is nothing to resize
             ({"name": "easy", "colour": "red"}, "colour"),
         ],
     )
@@ -83,7 +86,7 @@ class TestUploading:
     @pytest.mark.parametrize(
         ("content", "status", "code"),
         [
-            (b"text", 415, "npz_expected"),
+            (b"text", 415, "dataset_expected"),
             (npz_of_members({"y_train": npy(np.array([{}] * 60, dtype=object))}), 422, "npz_pickled"),
             (npz({"x_train": easy_arrays()["x_train"]}), 422, "npz_array_missing"),
             (npz(easy_arrays() | {"y_train": np.arange(7)}), 422, "npz_mismatch"),
@@ -95,7 +98,7 @@ class TestUploading:
                 422,
                 "npz_header",
             ),
-            (npz()[:-200], 415, "npz_expected"),
+            (npz()[:-200], 415, "dataset_expected"),
             (npz_of_members({"x_train": b"damaged"}), 422, "npz_header"),
             (with_a_flipped_bit(npz(easy_arrays(side=64))), 422, "npz_damaged"),
         ],
