@@ -45,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["event_streams"] = streams  # the server ends them when it stops
     problems.register(app)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
-    app.register_blueprint(datasets.blueprint(store, volume, settings))
+    app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume, streams))

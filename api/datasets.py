@@ -1,4 +1,4 @@
-"""`/v1/datasets`: upload, list, show."""
+"""`/v1/datasets`: upload, list, show, delete."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from pydantic import Field
 
+from api.dataset_guard import refuse_if_needed
 from api.pages import PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import dataset_view
 from shared.datasets import DatasetStore
 from shared.datasets.uploads import read_upload
+from shared.jobs import JobStore
 from shared.names import Name
+from shared.registry import Registry
 from shared.settings import Settings
 from shared.volume import Volume
 
@@ -35,7 +38,13 @@ class DatasetOptions(Form):
         return int(height), int(width)
 
 
-def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Blueprint:
+class DeletionQuery(Form):
+    """Whether to delete a data set that is needed."""
+
+    force: bool = False
+
+
+def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings) -> Blueprint:
     """The data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
@@ -56,5 +65,13 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
     @routes.get("/<reference>")
     def show(reference: str) -> dict[str, Any]:
         return dataset_view(store.get(reference))
+
+    @routes.delete("/<reference>")
+    def delete(reference: str) -> tuple[str, int]:
+        query = from_texts(DeletionQuery, request.args)
+        if store.is_last_name(reference) and not query.force:
+            refuse_if_needed(store.get(reference), registry, jobs)
+        store.delete(reference)
+        return "", 204
 
     return routes

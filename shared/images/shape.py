@@ -19,5 +19,7 @@ def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
     except Malformed:
         raise
     except Exception as error:  # Pillow's readers raise much on damaged headers
-        raise Malformed("image_damaged", f"the {kind.name}'s header is damaged: {str(error) or type(error).__name__}") from None
+        raise Malformed(
+            "image_damaged", f"the {kind.name}'s header is damaged: {str(error) or type(error).__name__}"
+        ) from None
     return (width, height) if sideways else (height, width)
