@@ -26,6 +26,13 @@ SAMPLE ?= var/digits.zip
 sample: $(VENV)/embedded ## write var/digits.zip, an archive of PNG images to classify
 	@$(BIN)/python services/embedded/sample.py $(SAMPLE)
 
+KEYS := $(or $(GLASSBOX_API_KEYS_FILE),var/keys)
+SCOPES ?= submit
+.PHONY: keys
+keys: $(VENV)/embedded ## the API keys in var/keys (GLASSBOX_API_KEYS_FILE); CREATE=me SCOPES=manage, REVOKE=me
+	@$(BIN)/python -m api.admin keys --file "$(KEYS)" \
+	  $(if $(CREATE),create "$(CREATE)" --scopes "$(SCOPES)",$(if $(REVOKE),revoke "$(REVOKE)",list))
+
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
 	@$(BIN)/pytest
@@ -67,7 +74,7 @@ bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writ
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
-	@cd requirements && for set in api worker embedded fuzz; do \
+	@cd requirements && for set in api worker embedded fuzz otel; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean

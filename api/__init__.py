@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import batch_jobs, datasets, health, jobs, models, problems, training_jobs
+from api import (
+    access,
+    batch_jobs,
+    datasets,
+    headers,
+    health,
+    jobs,
+    metrics,
+    models,
+    problems,
+    request_log,
+    tracing,
+    training_jobs,
+)
 from api.event_streams import EventStreams
 from api.submission import Submission
 from api.webhooks import Webhooks
+from shared.api_keys import required_keys
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
@@ -18,6 +32,7 @@ from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.settings import Settings
+from shared.traces import traces_of
 from shared.volume import Volume
 
 __all__ = ["create_app"]
@@ -34,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
-    submission = Submission(job_store, outbox, files)
+    submission = Submission(job_store, outbox, files, settings.max_queued_jobs)
 
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
@@ -43,8 +58,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
     app.extensions["event_streams"] = streams  # the server ends them when it stops
+    http_metrics = metrics.HttpMetrics()
+    http_metrics.register(app)
     problems.register(app)
+    request_log.register(app)
+    headers.register(app)
+    access.register(app, required_keys(settings), access.Limits.from_settings(settings))
+    if traces := traces_of("api", settings):
+        tracing.register(app, traces)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
+    app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
     app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint
 from pydantic import Field
 
+from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
-from api.views import job_view
-from api.webhooks import Webhooks
+from api.views import JobView, job_view
+from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
-from shared.errors import FieldError, Invalid
+from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.jobs import Job, Kind, Progress
 from shared.names import new_id
 from shared.registry import Registry
@@ -25,12 +24,12 @@ from shared.volume import Volume
 class BatchOptions(Form):
     """Which model, and how."""
 
-    model: str
-    top_k: int = Field(1, ge=1)
-    invert: Invert = "never"
-    error_threshold: float = Field(1.0, ge=0, le=1)
-    webhook: str | None = None
-    timeout_seconds: float | None = Field(None, gt=0)
+    model: str = Field(description="`digits` (its newest version), `digits@champion` (an alias) or `digits@3`")
+    top_k: int = Field(1, ge=1, description="how many classes each row has")
+    invert: Invert = Field("never", description="whether to turn light and dark around; `auto` decides by each image")
+    error_threshold: float = Field(1.0, ge=0, le=1, description="the share of unreadable images that fails the job")
+    webhook: str | None = Field(None, description=WEBHOOK)
+    timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
 
 
 def blueprint(
@@ -40,7 +39,23 @@ def blueprint(
     routes = Blueprint("batch-jobs", __name__)
 
     @routes.post("/v1/batch-jobs")
-    def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
+    @operation(
+        "Classify an archive of images",
+        scope="submit",
+        query=BatchOptions,
+        body=Upload("archive", "the archive of images", ("application/zip", "application/octet-stream")),
+        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        errors=(
+            refusal(NotFound, "model_not_found", "version_not_found"),
+            refusal(TooLarge, "archive_*"),
+            refusal(UnsupportedType, "archive_expected"),
+            refusal(Invalid, "archive_*"),
+        ),
+        creates=True,
+    )
+    def submit() -> tuple[JobView, int, dict[str, str]]:
+        """The model's version is resolved and pinned now, whatever becomes of its alias later."""
+        submission.refuse_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")

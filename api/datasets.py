@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, request
 from pydantic import Field
 
 from api.dataset_guard import refuse_if_needed
-from api.pages import PageQuery, after, page
+from api.operations import Answer, Upload, operation, refusal
+from api.pages import Page, PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
-from api.views import dataset_view
+from api.views import DatasetView, dataset_view
 from shared.datasets import DatasetStore
 from shared.datasets.uploads import read_upload
+from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.jobs import JobStore
 from shared.names import Name
 from shared.registry import Registry
@@ -24,10 +24,16 @@ from shared.volume import Volume
 class DatasetOptions(Form):
     """The options of an upload."""
 
-    name: Name
-    test_fraction: float = Field(0.1, gt=0, lt=1)
-    seed: int = Field(0, ge=0)
-    image_shape: str | None = Field(None, pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$")
+    name: Name = Field(description="what the content is called from now on")
+    test_fraction: float = Field(
+        0.1, gt=0, lt=1, description="the share to set aside for testing, where the file does not say"
+    )
+    seed: int = Field(0, ge=0, description="decides which images are set aside")
+    image_shape: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$",
+        description="height and width that the images of an archive are resized to, as in `28x28`",
+    )
 
     @property
     def shape(self) -> tuple[int, int] | None:
@@ -41,7 +47,7 @@ class DatasetOptions(Form):
 class DeletionQuery(Form):
     """Whether to delete a data set that is needed."""
 
-    force: bool = False
+    force: bool = Field(False, description="delete it although a version was trained on it, or a job needs it")
 
 
 def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings) -> Blueprint:
@@ -49,25 +55,63 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
     @routes.post("")
-    def upload() -> tuple[Response, int, dict[str, str]]:
+    @operation(
+        "Upload a data set",
+        scope="submit",
+        query=DatasetOptions,
+        body=Upload(
+            "file",
+            "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
+            " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
+            ("application/octet-stream", "application/zip", "application/x-tar", "application/gzip"),
+        ),
+        answers={
+            201: Answer((DatasetView,), "The data set is new.", headers=("Location",)),
+            200: Answer((DatasetView,), "The same content is there already; the name points to it.", ("Location",)),
+        },
+        errors=(
+            refusal(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
+            refusal(UnsupportedType, "dataset_expected"),
+            refusal(Invalid, "npz_*", "dataset_*", "archive_*"),
+        ),
+        creates=True,
+    )
+    def upload() -> tuple[DatasetView, int, dict[str, str]]:
+        """Arrays of images are uint8 of shape (N, H, W), labels integers of shape (N,); folders name their classes."""
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
             content = read_upload(file.path, settings, options.test_fraction, options.seed, options.shape)
             manifest, created = store.add(content, options.name, "upload")
         location = f"/v1/datasets/{manifest.id}"
-        return jsonify(dataset_view(manifest)), 201 if created else 200, {"Location": location}
+        return dataset_view(manifest), 201 if created else 200, {"Location": location}
 
     @routes.get("")
-    def index() -> dict[str, Any]:
+    @operation("List the data sets", scope="read", query=PageQuery, answers={200: Page[DatasetView]})
+    def index() -> Page[DatasetView]:
+        """The newest come first."""
         query = from_texts(PageQuery, request.args)
         return page(after(store.all(), query, lambda item: item.id), query, lambda item: item.id, dataset_view)
 
     @routes.get("/<reference>")
-    def show(reference: str) -> dict[str, Any]:
+    @operation(
+        "Show a data set",
+        scope="read",
+        answers={200: DatasetView},
+        errors=(refusal(NotFound, "dataset_not_found"),),
+    )
+    def show(reference: str) -> DatasetView:
         return dataset_view(store.get(reference))
 
     @routes.delete("/<reference>")
+    @operation(
+        "Delete a data set",
+        scope="manage",
+        query=DeletionQuery,
+        answers={204: None},
+        errors=(refusal(NotFound, "dataset_not_found"), refusal(Conflict, "dataset_in_use")),
+    )
     def delete(reference: str) -> tuple[str, int]:
+        """By its id, with all its names; by a name, that name, and the content if no other points to it."""
         query = from_texts(DeletionQuery, request.args)
         if store.is_last_name(reference) and not query.force:
             refuse_if_needed(store.get(reference), registry, jobs)

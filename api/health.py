@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Literal
 
 from flask import Blueprint
 from redis import Redis, RedisError
+from typing_extensions import TypedDict
 
+from api.operations import Answer, operation
 from shared import durable
 from shared.broker import QUEUES, Outbox
 from shared.errors import StorageFull
 from shared.volume import Volume
+
+
+class Health(TypedDict):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class Readiness(TypedDict):
+    """Whether Redis and the volume answer, and how many workers are online for each queue."""
+
+    status: Literal["ready", "not ready"]
+    redis: str
+    volume: str
+    workers: dict[str, int]
+
+
+NOT_READY = Answer((Readiness,), "Redis or the volume does not answer.", headers=("Retry-After",))
 
 
 def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
@@ -19,11 +39,13 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
     routes = Blueprint("health", __name__)
 
     @routes.get("/healthz")
-    def healthz() -> dict[str, str]:
+    @operation("Does the process live?", scope=None, answers={200: Health})
+    def healthz() -> Health:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    def readyz() -> tuple[dict[str, Any], int]:
+    @operation("Can it do its work?", scope=None, answers={200: Readiness, 503: NOT_READY})
+    def readyz() -> tuple[Readiness, int, dict[str, str]]:
         workers: dict[str, int] = {}
         try:
             redis.ping()
@@ -33,8 +55,13 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
             redis_state = f"does not answer: {error}"
         volume_state = _volume_state(volume)
         ready = redis_state == volume_state == "ok"
-        checks = {"redis": redis_state, "volume": volume_state, "workers": workers}
-        return {"status": "ready" if ready else "not ready", **checks}, 200 if ready else 503
+        readiness: Readiness = {
+            "status": "ready" if ready else "not ready",
+            "redis": redis_state,
+            "volume": volume_state,
+            "workers": workers,
+        }
+        return (readiness, 200, {}) if ready else (readiness, 503, {"Retry-After": "2"})
 
     return routes
 

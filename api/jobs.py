@@ -7,7 +7,6 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import count
 from typing import Any, Literal
 
@@ -16,17 +15,26 @@ from pydantic import Field
 
 from api.connection import Connection
 from api.event_streams import EVENT_STREAM, EventStreams
-from api.pages import PageQuery, page
+from api.operations import Answer, MediaType, operation, refusal
+from api.pages import Page, PageQuery, page
 from api.validation import Form, from_texts
-from api.views import job_view
+from api.views import EventView, JobView, RowErrorView, RowView, event_view, job_view
 from shared.broker import Outbox
-from shared.errors import Conflict, FieldError, Invalid
+from shared.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from shared.job_files import JobFiles, close
 from shared.jobs import Job, JobStore, Kind, State
 from shared.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
 EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
+CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
+EVENT_EXAMPLE = (
+    "id: 1769860805120-0\nevent: state\n"
+    'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
+)
+NOT_FOUND = refusal(NotFound, "job_not_found")
+WRONG_STATE = refusal(Conflict, "wrong_state")
+NOT_A_BATCH = refusal(Conflict, "not_a_batch")
 
 
 class JobQuery(PageQuery):
@@ -54,7 +62,9 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume, s
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     @routes.get("")
-    def index() -> dict[str, Any]:
+    @operation("List the jobs", scope="read", query=JobQuery, answers={200: Page[JobView]})
+    def index() -> Page[JobView]:
+        """The newest come first."""
         query = from_texts(JobQuery, request.args)
         found = (
             job
@@ -64,23 +74,30 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume, s
         return page(found, query, lambda job: job.id, job_view)
 
     @routes.get("/<job_id>")
-    def show(job_id: str) -> dict[str, Any]:
+    @operation("Show a job", scope="read", answers={200: JobView}, errors=(NOT_FOUND,))
+    def show(job_id: str) -> JobView:
         return job_view(jobs.get(job_id))
 
     @routes.delete("/<job_id>")
+    @operation("Delete a job", scope="manage", answers={204: None}, errors=(NOT_FOUND, WRONG_STATE))
     def delete(job_id: str) -> tuple[str, int]:
+        """Its record and its files go, with a batch's rows; a version that a training published stays."""
         jobs.delete(job_id)
         files.remove(job_id)
         return "", 204
 
     @routes.post("/<job_id>/cancel")
-    def cancel(job_id: str) -> tuple[dict[str, Any], int]:
+    @operation("Cancel a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    def cancel(job_id: str) -> tuple[JobView, int]:
+        """A running job stops at its next stopping point; what is finished of it is kept."""
         jobs.cancel(job_id)
         close(jobs, files, job_id)
         return job_view(jobs.get(job_id)), 202
 
     @routes.post("/<job_id>/retry")
-    def retry(job_id: str) -> tuple[dict[str, Any], int]:
+    @operation("Retry a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    def retry(job_id: str) -> tuple[JobView, int]:
+        """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
         jobs.retry(job_id)
         files.reopen(job_id)
         job = jobs.get(job_id)
@@ -88,16 +105,41 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume, s
         return job_view(job), 202
 
     @routes.get("/<job_id>/events")
-    def events(job_id: str) -> Response | dict[str, Any]:
+    @operation(
+        "Read a job's log, or follow it",
+        scope="read",
+        query=EventQuery,
+        answers={
+            200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
+            204: Answer(description="A stream that goes on behind the last event of a job that is over."),
+        },
+        errors=(NOT_FOUND, refusal(Unavailable, "too_many_event_streams")),
+        headers=("Last-Event-ID",),
+    )
+    def events(job_id: str) -> Response | Page[EventView]:
+        """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
         query = from_texts(EventQuery, request.args)
         job = jobs.get(job_id)
         if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
             return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
-        return page(log, query, lambda event: event.id, asdict)
+        return page(log, query, lambda event: event.id, event_view)
 
     @routes.get("/<job_id>/results")
+    @operation(
+        "Read a batch's rows",
+        scope="read",
+        query=ResultsQuery,
+        answers={
+            200: (
+                MediaType(JSON_LINES, "a row in each line", item=RowView),
+                MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
+            )
+        },
+        errors=(NOT_FOUND, NOT_A_BATCH),
+    )
     def results(job_id: str) -> Response:
+        """In the archive's order; readable while the batch runs, as far as it is."""
         query = from_texts(ResultsQuery, request.args)
         job = _batch(jobs.get(job_id))
         shards = _shards(volume, job)
@@ -106,6 +148,12 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume, s
         return Response(shards, content_type=JSON_LINES)
 
     @routes.get("/<job_id>/errors")
+    @operation(
+        "Read which images of a batch failed",
+        scope="read",
+        answers={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
+        errors=(NOT_FOUND, NOT_A_BATCH),
+    )
     def errors(job_id: str) -> Response:
         return Response(_shards(volume, _batch(jobs.get(job_id)), errors=True), content_type=JSON_LINES)
 

@@ -2,35 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request, send_file
 
-from api.pages import PageQuery, after, page
+from api.operations import Answer, MediaType, operation, refusal
+from api.pages import Page, PageQuery, after, page
 from api.validation import from_texts
-from api.views import model_view, version_view
+from api.views import ModelView, VersionView, model_view, version_view
+from shared.errors import Damaged, NotFound
 from shared.registry import Registry
+
+NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
+MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
+VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found")
 
 
 def blueprint(registry: Registry) -> Blueprint:
     """The models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
-    def show_model(name: str) -> dict[str, Any]:
+    def show_model(name: str) -> ModelView:
         versions = registry.versions(name)
         return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
     @routes.get("")
-    def index() -> dict[str, Any]:
+    @operation("List the models", scope="read", query=PageQuery, answers={200: Page[ModelView]})
+    def index() -> Page[ModelView]:
+        """By name."""
         query = from_texts(PageQuery, request.args)
         return page(after(registry.models(), query, str), query, str, show_model)
 
     @routes.get("/<name>")
-    def show(name: str) -> dict[str, Any]:
+    @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))
+    def show(name: str) -> ModelView:
         return show_model(name)
 
     @routes.get("/<name>/versions")
-    def versions(name: str) -> dict[str, Any]:
+    @operation(
+        "List a model's versions",
+        scope="read",
+        query=PageQuery,
+        answers={200: Page[VersionView]},
+        errors=(MODEL_NOT_FOUND,),
+    )
+    def versions(name: str) -> Page[VersionView]:
+        """The newest come first."""
         query = from_texts(PageQuery, request.args)
         aliases = registry.aliases(name)
         newest_first = after(registry.versions(name), query, lambda version: str(version.version))
@@ -42,11 +57,18 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     @routes.get("/<name>/versions/<reference>")
-    def show_version(name: str, reference: str) -> dict[str, Any]:
+    @operation("Show a version", scope="read", answers={200: VersionView}, errors=(VERSION_NOT_FOUND,))
+    def show_version(name: str, reference: str) -> VersionView:
         version = registry.get(name, reference)
         return version_view(version, registry.aliases(name), registry.is_damaged(version))
 
     @routes.get("/<name>/versions/<reference>/weights")
+    @operation(
+        "Download a version's weights",
+        scope="read",
+        answers={200: Answer((NPZ,), "The .npz itself.", headers=("ETag",))},
+        errors=(VERSION_NOT_FOUND, refusal(Damaged, "version_damaged")),
+    )
     def weights(name: str, reference: str) -> Response:
         version = registry.get(name, reference)
         return send_file(

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.validation import Form
 
 Item = TypeVar("Item")
+Shown = TypeVar("Shown")
 
 
 class PageQuery(Form):
     """The query parameters of every list."""
 
-    limit: int = Field(50, ge=1, le=500)
-    after: str | None = None
+    limit: int = Field(50, ge=1, le=500, description="how many items a page has at the most")
+    after: str | None = Field(None, description="the `next` of the page before")
+
+
+class Page(TypedDict, Generic[Shown]):
+    """A part of a list. `next` is the cursor of the page behind it, null on the last one."""
+
+    items: list[Shown]
+    next: str | None
 
 
 def page(
-    items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], view: Callable[[Item], dict[str, Any]]
-) -> dict[str, Any]:
+    items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], view: Callable[[Item], Shown]
+) -> Page[Shown]:
     """The first `limit` of the items, which begin after the query's cursor already."""
     window = list(islice(items, query.limit + 1))
     more = len(window) > query.limit

@@ -17,14 +17,19 @@ from shared.names import new_id
 
 log = logging.getLogger(__name__)
 
+REALM = "glassbox"
+
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
+    errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
@@ -64,15 +69,28 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:
-    status = STATUSES[type(error)]
-    if isinstance(error, errors.Unavailable):
-        response = _problem(status, error.code, error.detail)
-        response.headers["Retry-After"] = str(error.retry_after)
-        return response
+    members: dict[str, Any] = {}
     if isinstance(error, errors.Invalid) and error.fields:
-        fields = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
-        return _problem(status, error.code, error.detail, errors=fields)
-    return _problem(status, error.code, error.detail)
+        members["errors"] = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
+    if isinstance(error, errors.Forbidden) and error.scope:
+        members["scope"] = error.scope
+    response = _problem(STATUSES[type(error)], error.code, error.detail, **members)
+    response.headers.update(_headers(error))
+    return response
+
+
+def _headers(error: errors.GlassboxError) -> dict[str, str]:
+    """What an error tells in headers: when to try again, and how to show a key (RFC 6750)."""
+    match error:
+        case errors.Unavailable() | errors.TooMany():
+            return {"Retry-After": str(error.retry_after)}
+        case errors.Unauthenticated(code="key_unknown"):
+            return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'}
+        case errors.Unauthenticated():
+            return {"WWW-Authenticate": f'Bearer realm="{REALM}"'}
+        case errors.Forbidden(scope=str(scope)):
+            return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", scope="{scope}"'}
+    return {}
 
 
 def _no_redis(error: Exception) -> Response:

@@ -8,23 +8,36 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from shared import log_context
 from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
+from shared.errors import TooMany
 from shared.job_files import JobFiles
-from shared.jobs import Job, JobStore
+from shared.jobs import Job, JobStore, Kind
+
+FULL_SECONDS = 10  # to wait where a queue is full
 
 
 class Submission:
     """Accepts jobs, or leaves nothing of them behind."""
 
-    def __init__(self, jobs: JobStore, outbox: Outbox, files: JobFiles) -> None:
+    def __init__(self, jobs: JobStore, outbox: Outbox, files: JobFiles, max_queued_jobs: int = 0) -> None:
         self._jobs = jobs
         self._outbox = outbox
         self._files = files
+        self._max_queued = max_queued_jobs
+
+    def refuse_if_full(self, kind: Kind) -> None:
+        """Raise `TooMany` where as many jobs wait as may; to be asked before an upload is received, too."""
+        if self._max_queued and self._jobs.waiting(kind) >= self._max_queued:
+            detail = f"{self._max_queued} jobs wait in the queue {QUEUES[kind]!r} already; try again later"
+            raise TooMany("queue_full", detail, FULL_SECONDS)
 
     def submit(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings."""
+        self.refuse_if_full(job.kind)
         warnings = self._warnings(job)
+        job = job.model_copy(update=origin())
         try:
             self._files.begin(job, archive, plan)
             self._jobs.create(job)
@@ -45,3 +58,9 @@ class Submission:
         if job.webhook is not None and not self._outbox.couriers_online():
             warnings.append("no courier is online; the webhook is told of the job's end when one is")
         return warnings
+
+
+def origin() -> dict[str, str]:
+    """Which request a job comes from, and whose: its record has both, so that the worker's log can name them."""
+    context = log_context.current()
+    return {name: context[name] for name in ("request_id", "key", "traceparent") if name in context}

@@ -8,13 +8,16 @@ from typing import Any
 from flask import Blueprint
 from pydantic import Field
 
+from api import examples
+from api.examples import shown_as
+from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.validation import Form, from_json, invalid_configuration
-from api.views import job_view
-from api.webhooks import Webhooks
+from api.views import JobView, job_view
+from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import FieldError, Invalid
+from shared.errors import FieldError, Invalid, NotFound, Unavailable
 from shared.jobs import Job, Kind, Progress
 from shared.names import Name, new_id
 from shared.network import Configuration, ConfigurationError, Network, preset
@@ -24,6 +27,8 @@ from shared.specifications import TrainingSpecification
 
 class TrainingRequest(Form):
     """What to train, on what; every field of the network that is given, null included, overrides the preset's."""
+
+    model_config = shown_as(examples.TRAINING_REQUEST)
 
     model: Name
     dataset: str
@@ -45,7 +50,7 @@ class TrainingRequest(Form):
     early_stopping: dict[str, Any] | None = None
     validation_fraction: float | None = None
     promote: Name | None = None
-    webhook: str | None = None
+    webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0)
     labels: dict[str, str] = Field(default_factory=dict)
 
@@ -68,7 +73,16 @@ def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, set
     routes = Blueprint("training-jobs", __name__)
 
     @routes.post("/v1/training-jobs")
-    def submit() -> tuple[dict[str, Any], int, dict[str, str]]:
+    @operation(
+        "Train a network",
+        scope="submit",
+        body=TrainingRequest,
+        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        errors=(refusal(NotFound, "dataset_not_found"), refusal(Unavailable, "dataset_unavailable")),
+        creates=True,
+    )
+    def submit() -> tuple[JobView, int, dict[str, str]]:
+        """The data set's content is pinned now; the training ends in a new version of the model."""
         wanted = from_json(TrainingRequest, settings)
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)

@@ -16,6 +16,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import FormDataParser
 
+from api.digests import AnnouncedDigests
 from shared import durable
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.settings import Settings
@@ -33,8 +34,9 @@ class Upload:
 class CountingStream:
     """A request's body that knows how much of it was read, and calls the end of a cut-off body an end."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], digests: AnnouncedDigests) -> None:
         self._stream = stream
+        self._digests = digests
         self.count = 0
 
     def read(self, size: int = -1) -> bytes:
@@ -44,6 +46,7 @@ class CountingStream:
         except (ClientDisconnected, OSError):
             content = b""
         self.count += len(content)
+        self._digests.update(content)
         return content
 
 
@@ -52,7 +55,7 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
     """Receive the request's file, which is gone after the block unless the block has moved it away.
 
     part: the name of the file's part where the body is a form. Raises `LengthRequired`, `TooLarge`, `Malformed` where
-    the body ends early, or `Invalid` for a form without the part.
+    the body ends early or is not what its digest says, or `Invalid` for a form without the part.
     """
     length = request.content_length
     if length is None:
@@ -61,7 +64,8 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
         raise TooLarge("body_too_large", f"a body may have at most {limits.max_body_bytes} bytes")
     path = durable.temporary_beside(volume.incoming / "upload")
     durable.make_folder(path.parent)
-    body = CountingStream(request.stream)
+    digests = AnnouncedDigests()
+    body = CountingStream(request.stream, digests)
     is_form = request.mimetype == "multipart/form-data"
     try:
         with durable.fsynced(path) as file:
@@ -70,6 +74,7 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
                 raise Malformed(
                     "body_cut_short", f"the body ended after {body.count} of the {length} bytes that it announced"
                 )
+            digests.check()
         yield Upload(path, {**request.args.to_dict(), **options})
     finally:
         path.unlink(missing_ok=True)

@@ -30,7 +30,9 @@ def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:
         raise UnsupportedType("json_expected", "send JSON, with the header Content-Type: application/json")
     if (request.content_length or 0) > limits.max_json_bytes:
         raise TooLarge("body_too_large", f"a JSON body may have at most {limits.max_json_bytes} bytes")
-    body = request.stream.read(limits.max_json_bytes)
+    body = request.stream.read(limits.max_json_bytes + 1)
+    if len(body) > limits.max_json_bytes:  # a body in chunks announces no length
+        raise TooLarge("body_too_large", f"a JSON body may have at most {limits.max_json_bytes} bytes")
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
         json.dumps(content, ensure_ascii=False).encode()  # half a character, as \ud800 is one, is no text

@@ -1,22 +1,148 @@
-"""How jobs, data sets and models look in JSON."""
+"""How jobs, data sets and models look in JSON: a type for each, which the OpenAPI document shows, and what fills it.
+
+The types are dictionaries: the type checker holds what is filled in against them, and at run time nothing does.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, NotRequired, cast
 
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from api import examples
+from api.examples import shown_as
 from shared.datasets import Manifest
-from shared.jobs import Job
+from shared.jobs import Job, Kind, State
+from shared.jobs.store import Event
 from shared.jobs.view import job_view as shown_job
 from shared.registry import ModelVersion
 
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
 
-def job_view(job: Job, warnings: list[str] | None = None) -> dict[str, Any]:
+
+class ProgressView(TypedDict):
+    """How far a job is: `done` of `total`, and how many seconds the rest may take, null where that is not known."""
+
+    done: int
+    total: int
+    unit: str
+    eta_seconds: float | None
+
+
+class TrainingResult(TypedDict):
+    """The version that a training made, and the share of the test images that it gets right."""
+
+    model: str
+    version: int
+    test_accuracy: float
+    weights_sha256: str
+
+
+class BatchResult(TypedDict):
+    """What became of a batch's images."""
+
+    model: str
+    version: int
+    total: int
+    succeeded: int
+    failed: int
+    images_per_second: float
+
+
+class JobErrorView(TypedDict):
+    """Why a job failed: a stable code for programs, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB))
+class JobView(TypedDict):
+    """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch."""
+
+    id: str
+    kind: Kind
+    state: State
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    attempt: int
+    progress: ProgressView
+    metrics: dict[str, Any]
+    request: dict[str, Any]
+    result: TrainingResult | BatchResult | None
+    error: JobErrorView | None
+    links: Links
+    warnings: NotRequired[list[str]]
+
+
+def job_view(job: Job, warnings: list[str] | None = None) -> JobView:
     """A job as `/v1/jobs/{id}` shows it, with warnings for who has just submitted it."""
-    view = shown_job(job)
-    return view | {"warnings": warnings} if warnings else view
+    view = cast("JobView", shown_job(job))
+    if warnings:
+        view["warnings"] = warnings
+    return view
 
 
-def dataset_view(manifest: Manifest) -> dict[str, Any]:
+@with_config(shown_as(examples.EVENT))
+class EventView(TypedDict):
+    """One entry of a job's log; `type` is `state`, `progress`, `epoch` or another that comes to be."""
+
+    id: str
+    type: str
+    time: Time
+    data: dict[str, Any]
+
+
+def event_view(event: Event) -> EventView:
+    """An event as `/v1/jobs/{id}/events` shows it."""
+    return {"id": event.id, "type": event.type, "time": event.time, "data": event.data}
+
+
+class Best(TypedDict):
+    """One of the classes that an image may show."""
+
+    label: str
+    probability: float
+
+
+@with_config(shown_as(examples.ROW))
+class RowView(TypedDict):
+    """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
+
+    path: str
+    label: str
+    confidence: float
+    top: list[Best]
+
+
+@with_config(shown_as(examples.ROW_ERROR))
+class RowErrorView(TypedDict):
+    """Why an image of a batch could not be read."""
+
+    path: str
+    code: str
+    detail: str
+
+
+@with_config(shown_as(examples.DATASET))
+class DatasetView(TypedDict):
+    """A data set. `id` is the digest of its content; `splits` and `class_counts` count images."""
+
+    id: str
+    name: str
+    source: str
+    image_shape: tuple[int, int]
+    classes: tuple[str, ...]
+    splits: dict[str, int]
+    class_counts: dict[str, tuple[int, ...]]
+    bytes: int
+    created_at: Time
+
+
+def dataset_view(manifest: Manifest) -> DatasetView:
     """A data set as `/v1/datasets/{id}` shows it."""
     return {
         "id": manifest.id,
@@ -31,7 +157,42 @@ def dataset_view(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> dict[str, Any]:
+class InputView(TypedDict):
+    """What a model takes: height and width of an image."""
+
+    image_shape: tuple[int, int]
+
+
+class WeightsView(TypedDict):
+    """The file of a version's parameters."""
+
+    bytes: int
+    sha256: str
+
+
+@with_config(shown_as(examples.VERSION))
+class VersionView(TypedDict):
+    """A version of a model. A `damaged` one is not what was published, and is not used."""
+
+    model: str
+    version: int
+    aliases: list[str]
+    created_at: Time
+    job: str
+    dataset: str
+    configuration: dict[str, Any]
+    seed: int
+    blas_threads: int
+    input: InputView
+    classes: tuple[str, ...]
+    parameters: int
+    metrics: dict[str, Any]
+    weights: WeightsView
+    damaged: bool
+    links: Links
+
+
+def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> VersionView:
     """A model's version as `/v1/models/{name}/versions/{ref}` shows it; a damaged one cannot be used."""
     return {
         "model": version.model,
@@ -47,13 +208,24 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "classes": version.classes,
         "parameters": version.parameters,
         "metrics": version.metrics,
-        "weights": version.weights.model_dump(),
+        "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "damaged": damaged,
         "links": {"weights": f"/v1/models/{version.model}/versions/{version.version}/weights"},
     }
 
 
-def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int], damaged: bool) -> dict[str, Any]:
+@with_config(shown_as(examples.MODEL))
+class ModelView(TypedDict):
+    """A model: how many versions it has, its aliases and the versions that they point to, and the newest version."""
+
+    name: str
+    versions: int
+    aliases: dict[str, int]
+    latest: VersionView
+    links: Links
+
+
+def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int], damaged: bool) -> ModelView:
     """A model as `/v1/models/{name}` shows it: how many versions it has, the newest, and whether that is damaged."""
     return {
         "name": name,

@@ -6,6 +6,8 @@ from shared.addresses import Target, is_address, is_allowed
 from shared.errors import FieldError, Invalid
 from shared.settings import Settings
 
+WEBHOOK = "a URL that is told of the job's end, by a signed POST (Standard Webhooks)"
+
 
 class Webhooks:
     """Chooses and checks the URL that is told of a job's end. A wrong default is an error at the start (ValueError)."""

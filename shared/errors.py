@@ -1,6 +1,8 @@
 """Every error that is meant for a person, as one tree; `api/problems.py` alone knows their HTTP statuses.
 
     GlassboxError
+    ├── Unauthenticated       no API key, or none that is known
+    ├── Forbidden             a key that may not do this: `scope` says what it would have to be allowed
     ├── Malformed             the bytes are not what they claim to be: cut short, not JSON, a wrong digest
     ├── LengthRequired        an upload that does not say how long it is
     ├── TooLarge              more than a limit allows
@@ -9,6 +11,7 @@
     ├── NotFound              no such job, model, version, data set or page
     ├── Conflict              it cannot be done in the state that the thing is in
     ├── Damaged               a stored file is not what was stored: its digest is wrong
+    ├── TooMany               more requests, or more waiting jobs, than are taken; `retry_after` seconds help
     ├── StorageFull           the volume has no space left
     └── Unavailable           a part that is needed does not answer; `retry_after` seconds may help
 
@@ -37,6 +40,18 @@ class GlassboxError(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class Unauthenticated(GlassboxError):
+    """No API key, or none that is known."""
+
+
+class Forbidden(GlassboxError):
+    """A request that its sender may not make."""
+
+    def __init__(self, code: str, detail: str, scope: str | None = None) -> None:
+        super().__init__(code, detail)
+        self.scope = scope
 
 
 class Malformed(GlassboxError):
@@ -73,6 +88,14 @@ class Conflict(GlassboxError):
 
 class Damaged(GlassboxError):
     """A stored file whose digest is wrong."""
+
+
+class TooMany(GlassboxError):
+    """More at once than is taken."""
+
+    def __init__(self, code: str, detail: str, retry_after: int) -> None:
+        super().__init__(code, detail)
+        self.retry_after = retry_after
 
 
 class StorageFull(GlassboxError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MiB = 1024 * 1024
@@ -24,6 +26,8 @@ class Settings(BaseSettings):
 
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    published_on: str | None = Field(None, description="the address at which a container's port is published")
+    api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
     api_threads: PositiveInt = 8
     max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
@@ -52,6 +56,16 @@ class Settings(BaseSettings):
     webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
     webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
 
+    rate_limit: NonNegativeFloat = Field(5000.0, description="requests a second of one key or address; 0: any number")
+    rate_burst: PositiveInt = Field(10_000, description="requests at once, after a time of fewer")
+    submit_rate_limit: NonNegativeFloat = Field(100.0, description="of those that submit, change or delete; 0: any")
+    submit_rate_burst: PositiveInt = 1000
+    max_queued_jobs: NonNegativeInt = Field(1000, description="of each kind; 0: any number")
+
+    log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces: bool = Field(False, description="send OpenTelemetry traces, as the variables OTEL_… say")
+
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB
     max_form_parts: PositiveInt = 16
@@ -71,6 +85,19 @@ class Settings(BaseSettings):
         """The cores that this process may use."""
         return len(os.sched_getaffinity(0))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this host reaches the API: it binds, or its container's port is published on, loopback."""
+        return is_loopback(self.published_on or self.bind)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own alone; `host` may be an IPv6 address in brackets."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
 
 def limit_blas_threads(threads: int) -> None:
     """Set how many threads NumPy's BLAS will start; without effect once NumPy is imported.
@@ -80,3 +107,14 @@ def limit_blas_threads(threads: int) -> None:
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
+
+
+def collect_metrics_in(folder: Path) -> None:
+    """Have prometheus_client keep its figures in files of this folder; without effect once it is imported."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+def metrics_folder() -> Path | None:
+    """Where `collect_metrics_in` said that the figures are; None where one process keeps its own."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None

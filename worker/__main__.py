@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import sys
 
+from shared import logs, traces
 from shared.settings import Settings, limit_blas_threads
 
 
 def main(queue: str) -> None:
     """Run the worker until it is told to stop."""
     settings = Settings()
+    try:
+        traces.check(settings)
+    except traces.TracesError as error:
+        sys.exit(f"glassbox: {error}")
+    logs.configure(settings)
     processes = settings.worker_processes or (1 if queue == "training" else settings.cores)
     share = settings.cores // 2 // processes if queue == "training" else 1
     limit_blas_threads(settings.blas_threads or max(1, share))  # before anything imports NumPy
@@ -29,7 +35,7 @@ def main(queue: str) -> None:
             f"--concurrency={processes}",
             f"--queues={queue}",
             f"--hostname={queue}@%h",
-            "--loglevel=INFO",
+            f"--loglevel={settings.log_level.upper()}",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",

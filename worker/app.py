@@ -16,11 +16,13 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
+from shared import logs
 from shared.broker import PRESENCE_SECONDS, TASKS, Outbox, Presence, celery_app, connect
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind
 from shared.processes import die_with_parent
 from shared.settings import Settings
+from shared.traces import traces_of
 from shared.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.upkeep import Upkeep
@@ -36,7 +38,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
     runners: list[Callable[[str], None]] = []
 
     def configure_logging(**_: Any) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True)
+        logs.configure(settings)
 
     def build(**_: Any) -> None:
         die_with_parent(signal.SIGKILL)  # none is left behind to hold a job that no worker answers for
@@ -64,16 +66,19 @@ def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
     from shared.registry import Registry  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
     from worker.runner import Runner, Step  # noqa: PLC0415
+    from worker.tracing import traced  # noqa: PLC0415
     from worker.training import TrainingStep  # noqa: PLC0415
 
     drain = Drain()
     volume = Volume(settings.volume)
     registry = Registry(volume)
     redis = connect(settings)
+    traces = traces_of("worker", settings)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
         Kind.BATCH: Classification(volume, ClassifierCache(registry), settings),
     }
+    steps = {kind: traced(step, traces) for kind, step in steps.items()}
     outbox = Outbox(app, redis)
     runner = Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner())
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextvars import copy_context
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -70,7 +71,8 @@ class Lease:
         self._renewing = threading.Lock()  # the heartbeat's thread and the work's `confirm` both renew
         self._wake = threading.Event()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        own_context = copy_context()  # so that the thread's lines in the log name the job as well
+        self._thread = threading.Thread(target=own_context.run, args=(self._beat,), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

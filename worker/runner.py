@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from shared import log_context
 from shared.broker import Outbox
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
 from shared.job_files import JobFiles, close
@@ -93,6 +94,11 @@ class Runner:
         if claim is None:
             log.info("job %s: nothing to do, it is not queued", job_id)
             return
+        job = claim.job
+        with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
+            self._run(claim)
+
+    def _run(self, claim: Claim) -> None:
         job = claim.job
         log.info("job %s: %s, attempt %d", job.id, job.kind, job.attempt)
         with Lease(self._jobs, claim, self._settings, self._drain) as lease:

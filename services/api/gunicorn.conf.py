@@ -1,11 +1,24 @@
 """gunicorn's configuration for the API: `gunicorn --config services/api/gunicorn.conf.py "api:create_app()"`."""
 
-from typing import Any
+import os
+import sys
+import tempfile
+from pathlib import Path
 
-from shared.settings import Settings, limit_blas_threads
+from gunicorn import glogging
+
+from shared import logs, traces
+from shared.api_keys import KeysError, required_keys
+from shared.scratch import scratch_folder
+from shared.settings import Settings, collect_metrics_in, limit_blas_threads
 
 settings = Settings()
 limit_blas_threads(1)  # each request has a thread of its own already
+try:
+    required_keys(settings)  # here, and not in each process: one sentence, and nothing started
+    traces.check(settings)
+except (KeysError, traces.TracesError) as error:
+    sys.exit(f"glassbox: {error}")
 
 bind = f"{settings.bind}:{settings.port}"
 worker_class = "gthread"
@@ -17,9 +30,52 @@ keepalive = 30
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeat files on a disk could block a process
 control_socket_disable = True
 accesslog = "-"
-access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(D)sµs'
+loglevel = settings.log_level
 
 
-def post_worker_init(worker: Any) -> None:
+class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunicorn's name of the setting
+    """gunicorn's own log and its access log, as lines like all others."""
+
+    def setup(self, cfg):  # type: ignore[no-untyped-def]
+        """Have both logs go where everything goes."""
+        super().setup(cfg)
+        logs.configure(settings)
+        for log in (self.error_log, self.access_log):
+            log.handlers.clear()
+            log.propagate = True
+
+    def access(self, resp, _req, environ, request_time):  # type: ignore[no-untyped-def]
+        """One line for each request; without its query, which may hold what is nobody's business."""
+        logs.log_access(
+            method=environ.get("REQUEST_METHOD", ""),
+            path=str(environ.get("RAW_URI", "")).split("?", 1)[0],
+            status=int(str(resp.status).split(" ", 1)[0]),
+            size=getattr(resp, "sent", None),
+            seconds=request_time.total_seconds(),
+            client=environ.get("REMOTE_ADDR", ""),
+            context=environ.get("glassbox.log_context", {}),
+        )
+
+
+# prometheus_client's figures of all processes lie in one folder, in a file for each of the places that processes take.
+# One that takes a dead one's place goes on with its file: totals never fall, and there are never more files.
+shm = Path(worker_tmp_dir)
+collect_metrics_in(scratch_folder(shm if os.access(shm, os.W_OK) else Path(tempfile.gettempdir()), "glassbox-metrics-"))
+
+
+def pre_fork(server, worker):  # type: ignore[no-untyped-def]
+    """Give the process a place that no living one has."""
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in range(len(taken) + 1) if place not in taken)
+
+
+def post_fork(_server, worker):  # type: ignore[no-untyped-def]
+    """Have the process's figures written into the file of its place."""
+    from prometheus_client import values  # noqa: PLC0415 - reads where the folder is when it is imported
+
+    values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
     """Let the event streams of a process end when it is told to stop."""
     worker.wsgi.extensions["event_streams"].serving = lambda: worker.alive

@@ -25,6 +25,7 @@ from typing import Any
 import honcho.manager
 from honcho.process import Process
 
+from shared.api_keys import KeysError, required_keys
 from shared.processes import die_with_parent
 from shared.settings import Settings
 
@@ -90,11 +91,14 @@ def main() -> int:
     """Run the stack; returns the exit status."""
     settings = Settings()
     settings.volume.mkdir(parents=True, exist_ok=True)
+    _refuse_without_keys(settings)
     _refuse_taken_port(settings)
     honcho.manager.KILL_WAIT = STOP_SECONDS
     with tempfile.TemporaryDirectory(prefix="glassbox-") as sockets:
         group = Group()
         environment = {"GLASSBOX_VOLUME": str(settings.volume.resolve())}
+        if settings.log_format == "auto" and sys.stdout.isatty():
+            environment["GLASSBOX_LOG_FORMAT"] = "text"  # the parts see a pipe, behind which is this terminal
         if "redis_url" not in settings.model_fields_set:
             socket_path = Path(sockets) / "redis.sock"  # in /tmp: such a path may have 107 bytes
             data = settings.volume.resolve().with_name(settings.volume.name + "-redis")
@@ -139,6 +143,13 @@ def _lock(path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"glassbox: another stack runs on {path.parent}. Stop it, or set GLASSBOX_VOLUME to another folder.")
+
+
+def _refuse_without_keys(settings: Settings) -> None:
+    try:
+        required_keys(settings)
+    except KeysError as error:
+        sys.exit(f"glassbox: {error}.")
 
 
 def _refuse_taken_port(settings: Settings) -> None:

@@ -10,10 +10,9 @@ LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time i
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
 SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
-NOTICES = (
-    f"{PREFIX}notices"  # hash: what webhooks are owed: by the notice's id, the job as it ended and the tries so far
-)
+NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
 NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
+TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
@@ -41,3 +40,8 @@ def in_state(state: State) -> str:
 def workers(queue: str) -> str:
     """A sorted set: the workers that listen to the queue, by the time until which they are taken to be online."""
     return f"{PREFIX}workers:{queue}"
+
+
+def rate_bucket(limit: str, who: str) -> str:
+    """A hash: how many requests somebody may still send under a limit, and since when it is so."""
+    return f"{PREFIX}rate:{limit}:{who}"

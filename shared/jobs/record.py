@@ -36,7 +36,8 @@ class Job(BaseModel):
     `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
     set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
     claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass. The URL
-    `webhook` is told of the job's end.
+    `webhook` is told of the job's end. `request_id` is the request that submitted the job, `key` the name of the API
+    key that it came with, `traceparent` its trace.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +46,9 @@ class Job(BaseModel):
     kind: Kind
     state: State = State.QUEUED
     model: str
+    request_id: str | None = None
+    key: str | None = None
+    traceparent: str | None = None
     created_at: int = 0
     started_at: int | None = None
     finished_at: int | None = None

@@ -18,8 +18,9 @@ from redis import Redis
 from shared.clock import rfc3339
 from shared.errors import Conflict, NotFound
 from shared.jobs import keys
-from shared.jobs.record import Job, Progress, encode_fields
+from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
+from shared.jobs.tally import BOUNDS
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STATES = tuple(State)
@@ -79,7 +80,7 @@ class JobStore:
         self._lease_ms = int(lease_seconds * 1000)
         self._resend_ms = int(resend_seconds * 1000)
         self._max_crashes = max_crashes
-        common = (SCRIPTS / "common.lua").read_text()
+        common = f"local BOUNDS = {{{','.join(map(str, BOUNDS))}}}\n" + (SCRIPTS / "common.lua").read_text()
         self._scripts = {
             path.stem: redis.register_script(common + path.read_text())
             for path in SCRIPTS.glob("*.lua")
@@ -124,6 +125,10 @@ class JobStore:
     def count(self, state: State) -> int:
         """How many jobs are in `state`."""
         return int(self._redis.zcard(keys.in_state(state)))
+
+    def waiting(self, kind: Kind) -> int:
+        """How many jobs of this kind are queued."""
+        return int(self._redis.hget(keys.TALLY, f"queued:{kind}") or 0)
 
     def events(self, job_id: str, after: str | None = None, limit: int = 50) -> list[Event]:
         """The job's log from its beginning, or from behind the event `after`."""
@@ -244,7 +249,8 @@ class JobStore:
         own = [keys.job(job_id), keys.events(job_id)]
         common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.NOTICES, keys.NOTICES_DUE]
         return self._scripts[script](
-            keys=[*own, *common, *map(keys.in_state, STATES)], args=[job_id, json.dumps(STATES), *arguments]
+            keys=[*own, *common, *map(keys.in_state, STATES), keys.TALLY],
+            args=[job_id, json.dumps(STATES), *arguments],
         )
 
     def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:

@@ -15,8 +15,8 @@ from shared.network.dropout import Dropout
 from shared.network.softmax import logit_gradient, softmax
 
 TURNS = 4
-"""Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them, and
-to write there takes twice as long as to write where the last product but three has been."""
+"""Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them,
+and to write there takes twice as long as to write where the last product but three has been."""
 
 Layers: TypeAlias = Sequence[tuple[Array, Array]]
 """Weights (in, out) and biases (out,) of each layer from the first to the last, or their derivatives."""

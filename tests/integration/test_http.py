@@ -121,6 +121,17 @@ def test_an_upload_in_chunks_must_say_how_long_it_is(stack: Stack) -> None:
     assert (response.status_code, response.json()["code"]) == (411, "length_required")
 
 
+def test_json_in_chunks_is_taken_up_to_its_limit(stack: Stack) -> None:
+    def post(content: bytes) -> tuple[int, str]:
+        response = stack.http.post(
+            "/v1/training-jobs", content=iter([content]), headers={"Content-Type": "application/json"}
+        )
+        return response.status_code, response.json()["code"]
+
+    assert post(b'{"model": "toy", "dataset": "unknown"}') == (404, "dataset_not_found")
+    assert post(b'{"model": "' + b"a" * 1024 * 1024 + b'"}') == (413, "body_too_large")
+
+
 def test_a_request_after_a_refused_one_is_answered(stack: Stack) -> None:
     """What is left of a body that nobody read must not be taken for the next request."""
     for _ in range(3):

@@ -65,8 +65,8 @@ class Stack:
 
 
 @contextmanager
-def running_stack(folder: Path, redis_url: str) -> Iterator[Stack]:
-    """A service that is gone when the block ends."""
+def running_stack(folder: Path, redis_url: str, **settings: str) -> Iterator[Stack]:
+    """A service that is gone when the block ends, with more `settings` (`GLASSBOX_…`); its logs are in the folder."""
     volume = Volume(folder / "volume")
     port = free_port()
     environment = {
@@ -77,6 +77,7 @@ def running_stack(folder: Path, redis_url: str) -> Iterator[Stack]:
         "GLASSBOX_WORKER_PROCESSES": "1",
         "GLASSBOX_SHARD_IMAGES": "8",
         "GLASSBOX_WEBHOOK_ALLOW_PRIVATE": "true",
+        **settings,
     }
     gunicorn = ["-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]
     commands = {"api": gunicorn, "training": ["-m", "worker", "training"], "inference": ["-m", "worker", "inference"]}

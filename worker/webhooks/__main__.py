@@ -12,6 +12,7 @@ from types import FrameType
 
 from redis import RedisError
 
+from shared import logs
 from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notices
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 def main() -> None:
     """Run the courier until it is told to stop."""
     settings = Settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(settings)
     stop = Event()
 
     def tell(_signal: int, _frame: FrameType | None) -> None:

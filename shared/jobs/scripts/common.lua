@@ -1,8 +1,8 @@
 -- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
 -- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 the counts of sends, 6 all
 -- jobs, 7 the ends that are not on the volume yet, 8 the notices that webhooks are owed, 9 when each is due, then the
--- sorted sets of the ids in each state, which STATE_KEYS gives by the state's name. ARGV[1] is the job's id, ARGV[2] the
--- names of the states in the order of their keys.
+-- sorted sets of the ids in each state, which STATE_KEYS gives by the state's name, and last the tally. ARGV[1] is the
+-- job's id, ARGV[2] the names of the states in the order of their keys.
 local record, events, leases, due, sends, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local notices, notices_due = KEYS[8], KEYS[9]
 local id = ARGV[1]
@@ -17,6 +17,11 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+local tally = KEYS[#KEYS]
+local function count(name, by)
+  redis.call('HINCRBY', tally, name, by)
+end
+
 local function log(kind, data)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'data', cjson.encode(data))
 end
@@ -24,6 +29,15 @@ end
 -- Write the job's new state wherever it stands. What a state implies beyond its name is done here and nowhere else.
 local function enter(state, from, data)
   redis.call('HSET', record, 'state', state)
+  local kind = redis.call('HGET', record, 'kind')
+  if from or state == 'queued' then -- an ended job whose record is written anew was counted when it ended
+    count('entered:' .. kind .. ':' .. state, 1)
+  end
+  if state == 'queued' then
+    count('queued:' .. kind, 1)
+  elseif from == 'queued' then
+    count('queued:' .. kind, -1)
+  end
   if from then
     redis.call('ZREM', STATE_KEYS[from], id)
   end
@@ -51,8 +65,34 @@ local function owe_notice()
   end
 end
 
+-- Count how long the job ran, and a batch's images: those that no earlier end of this job has counted.
+local function count_end(time)
+  local fields = redis.call('HMGET', record, 'kind', 'started_at', 'result')
+  local kind, started, result = fields[1], tonumber(fields[2]), fields[3]
+  if started then
+    local seconds, bound = (time - started) / 1000, 'inf'
+    for i = #BOUNDS, 1, -1 do -- tally.py has them
+      bound = seconds <= BOUNDS[i] and BOUNDS[i] or bound
+    end
+    count('seconds:' .. kind .. ':' .. bound, 1)
+    redis.call('HINCRBYFLOAT', tally, 'seconds:' .. kind .. ':sum', seconds)
+  end
+  if kind == 'batch' and result then
+    result = cjson.decode(result)
+    for _, outcome in ipairs({'succeeded', 'failed'}) do
+      local images = tonumber(result[outcome]) or 0
+      local fresh = images - tonumber(redis.call('HGET', record, 'counted_' .. outcome) or 0)
+      if fresh > 0 then
+        count('images:' .. outcome, fresh)
+        redis.call('HSET', record, 'counted_' .. outcome, images)
+      end
+    end
+  end
+end
+
 local function finish(state, from, data)
   local time = now()
+  count_end(time)
   redis.call('HSET', record, 'finished_at', time)
   redis.call('ZADD', ended, time, id)
   enter(state, from, data)

@@ -4,6 +4,9 @@ local state = redis.call('HGET', record, 'state')
 if state and ARGV[3] ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
+if state == 'queued' then
+  count('queued:' .. redis.call('HGET', record, 'kind'), -1)
+end
 redis.call('DEL', record, events)
 for _, set in pairs(STATE_KEYS) do
   redis.call('ZREM', set, id)

@@ -15,6 +15,12 @@ from tests.support.models import publish
 
 
 @pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """No limits on requests, which are kept in Redis beside what tests look at."""
+    return settings.model_copy(update={"rate_limit": 0.0, "submit_rate_limit": 0.0})
+
+
+@pytest.fixture
 def app(settings: Settings) -> Flask:
     """The application, as gunicorn runs it."""
     return create_app(settings)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
 
+from api import create_app
 from api.submission import Submission
 from shared.broker import Outbox, celery_app
+from shared.errors import TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below
-from tests.support.jobs import a_batch, a_training, messages
+from tests.support.jobs import a_batch, a_training, claimed, messages
+from tests.support.problems import assert_problem
 
 
 class Witness(Outbox):
@@ -110,3 +114,59 @@ def test_a_job_whose_message_is_taken_at_once_is_returned_as_it_was_accepted(
     job, _ = Submission(jobs, Quick(celery_app(settings), redis), JobFiles(volume)).submit(a_training())
 
     assert job.state is State.QUEUED
+
+
+class TestFullQueues:
+    @pytest.fixture
+    def submission(self, settings: Settings, jobs: JobStore, volume: Volume, redis: Redis) -> Submission:
+        """Takes two waiting jobs of each kind."""
+        outbox = Outbox(celery_app(settings), redis)
+        return Submission(jobs, outbox, JobFiles(volume), max_queued_jobs=2)
+
+    def test_as_many_wait_as_may_and_the_next_is_told_to_come_again(
+        self, submission: Submission, volume: Volume
+    ) -> None:
+        for _ in range(2):
+            submission.submit(a_training())
+        before = files_below(volume.root)
+
+        with pytest.raises(TooMany) as caught:
+            submission.submit(a_training())
+
+        assert caught.value.code == "queue_full"
+        assert caught.value.retry_after > 0
+        assert files_below(volume.root) == before
+
+    def test_each_kind_has_a_queue_of_its_own(self, submission: Submission) -> None:
+        for _ in range(2):
+            submission.submit(a_training())
+
+        submission.refuse_if_full(Kind.BATCH)
+
+    def test_a_job_that_a_worker_has_taken_makes_room(self, submission: Submission, jobs: JobStore) -> None:
+        first, _ = submission.submit(a_training())
+        submission.submit(a_training())
+        claimed(jobs, first.id)
+
+        submission.submit(a_training())
+
+    def test_any_number_may_wait_where_the_limit_is_0(self, jobs: JobStore, witness: Witness, volume: Volume) -> None:
+        unlimited = Submission(jobs, witness, JobFiles(volume))
+
+        for _ in range(5):
+            unlimited.submit(a_training())
+
+    def test_by_default_a_thousand_wait(self, limits: Settings) -> None:
+        assert limits.max_queued_jobs == 1000
+
+
+def test_an_upload_for_a_full_queue_is_refused_before_it_is_received(settings: Settings, jobs: JobStore) -> None:
+    jobs.create(a_batch())
+    client = create_app(settings.model_copy(update={"max_queued_jobs": 1})).test_client()
+    body = io.BytesIO(b"x" * 1000)
+
+    response = client.post("/v1/batch-jobs?model=toy", input_stream=body, content_length=1000)
+
+    assert_problem(response, 429, "queue_full")
+    assert int(response.headers["Retry-After"]) > 0
+    assert body.tell() == 0

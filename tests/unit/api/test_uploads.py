@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 from typing import Any
 
@@ -37,6 +39,12 @@ def post(client: FlaskClient, body: bytes, announced: int | None = None, **optio
     return client.post(
         PATH, input_stream=io.BytesIO(body), environ_overrides={"CONTENT_LENGTH": str(length)}, **options
     )
+
+
+def digest(content: bytes, algorithm: str = "sha256") -> str:
+    """A digest as the headers have it (RFC 9530)."""
+    text = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
+    return f"{algorithm.replace('sha', 'sha-')}=:{text}:"
 
 
 class TestRawBodies:
@@ -79,6 +87,42 @@ class TestRawBodies:
     def test_an_empty_body_is_no_file(self, client: FlaskClient, volume: Volume) -> None:
         assert_problem(post(client, b""), 415, "dataset_expected")
         assert left_behind(volume) == []
+
+
+class TestDigests:
+    @pytest.mark.parametrize("header", ["Content-Digest", "Repr-Digest"])
+    @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+    def test_a_body_that_is_what_its_digest_says_is_taken(
+        self, client: FlaskClient, header: str, algorithm: str
+    ) -> None:
+        assert post(client, npz(), headers={header: digest(npz(), algorithm)}).status_code == 201
+
+    def test_one_that_is_not_is_refused_and_leaves_nothing(self, client: FlaskClient, volume: Volume) -> None:
+        response = post(client, npz(), headers={"Content-Digest": digest(npz() + b"x")})
+
+        assert_problem(response, 400, "digest_mismatch")
+        assert left_behind(volume) == []
+
+    def test_the_digest_of_a_form_is_that_of_the_whole_body(self, client: FlaskClient) -> None:
+        body = form(("file", "a.npz", npz()))
+
+        right = post(client, body, content_type=FORM, headers={"Content-Digest": digest(body)})
+        wrong = post(client, body, content_type=FORM, headers={"Content-Digest": digest(npz())})
+
+        assert right.status_code == 201
+        assert_problem(wrong, 400, "digest_mismatch")
+
+    def test_of_several_digests_each_must_be_right(self, client: FlaskClient) -> None:
+        both = f"{digest(npz())}, {digest(b'', 'sha512')}"
+
+        assert_problem(post(client, npz(), headers={"Content-Digest": both}), 400, "digest_mismatch")
+
+    def test_a_digest_that_nobody_here_knows_is_passed_over(self, client: FlaskClient) -> None:
+        assert post(client, npz(), headers={"Content-Digest": "md5=:1B2M2Y8AsgTpgAmY7PhCfg==:"}).status_code == 201
+
+    @pytest.mark.parametrize("value", ["sha-256", "sha-256=abc", "sha-256=:a:", "sha-256=:é:", "=::"])
+    def test_what_is_no_digest_is_malformed(self, client: FlaskClient, value: str) -> None:
+        assert_problem(post(client, npz(), headers={"Content-Digest": value}), 400, "malformed_digest")
 
 
 class TestForms:

@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 from shared.errors import Invalid
-from shared.jobs import Job, Kind, Progress, State
+from shared.jobs import Job, Kind, Progress, State, keys
 from tests.support.jobs import a_batch, a_training, claimed, move, states_told
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
@@ -115,7 +115,7 @@ class TestFencing:
         bench.submit(job)
         bench.runner({Kind.TRAINING: step}).run(job.id)
 
-        assert redis.keys("*") == []
+        assert redis.keys("*") == [keys.TALLY]
 
 
 class TestMessages:

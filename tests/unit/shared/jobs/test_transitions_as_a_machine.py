@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from redis import Redis
 
 from shared.errors import Conflict, NotFound
-from shared.jobs import Claim, JobStore, Progress, Pulse, State, keys
+from shared.jobs import Claim, JobStore, Kind, Progress, Pulse, State, keys
 from shared.jobs.states import TRANSITIONS
 from tests.support.jobs import a_training, states_told
 
@@ -186,6 +186,7 @@ class Records(RuleBasedStateMachine):
         assert set(self.redis.zrange(keys.LEASES, 0, -1)) == ids(*HELD)
         assert set(self.redis.zrange(keys.DUE, 0, -1)) == ids(State.QUEUED)
         assert set(self.redis.zrange(keys.ENDED, 0, -1)) == ids(*ENDS)
+        assert self.store.waiting(Kind.TRAINING) == len(ids(State.QUEUED))
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+"""Who may do what: each request must show a key with the scope that its route declares, and not come too often.
+
+Where only this host reaches the API no key is needed. Then a web page that somebody has open is the stranger to keep
+out: a browser sends its requests to loopback addresses, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, request
+
+from api.operations import operation_of
+from api.rate_limits import RateLimit
+from shared import log_context
+from shared.api_keys import ApiKey, KeysFile, Scope
+from shared.errors import Forbidden, Unauthenticated
+from shared.settings import Settings, is_loopback
+
+SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How often: every request counts for the first, one that changes something for the second as well."""
+
+    requests: RateLimit
+    submissions: RateLimit
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Limits:
+        """The limits that the settings set."""
+        return cls(
+            RateLimit(settings, "requests", settings.rate_limit, settings.rate_burst),
+            RateLimit(settings, "submissions", settings.submit_rate_limit, settings.submit_rate_burst),
+        )
+
+
+def register(app: Flask, keys: KeysFile | None, limits: Limits) -> None:
+    """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope.
+
+    Raises `Unauthenticated`, `Forbidden` or `TooMany`.
+    """
+
+    @app.before_request
+    def admit() -> None:
+        if request.endpoint is None or request.method == "OPTIONS":
+            return  # an unknown route; a browser's question about what it may ask
+        scope = needed_scope(app.view_functions[request.endpoint])
+        if scope is None:
+            return
+        if keys is None:
+            _refuse_web_pages()
+            holder = f"address:{request.remote_addr}"
+        else:
+            key = _authenticated(keys)
+            log_context.bind(key=key.name)
+            if not key.allows(scope):
+                own = ", ".join(sorted(key.scopes))
+                raise Forbidden("scope_missing", f"this needs the scope {scope}; the key {key.name!r} has {own}", scope)
+            holder = f"key:{key.name}"
+        limits.requests.spend(holder)
+        if scope is not Scope.READ:
+            limits.submissions.spend(holder)
+
+
+def needed_scope(view: Callable[..., Any]) -> Scope | None:
+    """What a view declares; the highest scope where it declares nothing."""
+    declared = operation_of(view)
+    if declared is None:
+        return Scope.MANAGE
+    return None if declared.scope is None else Scope(declared.scope)
+
+
+def _authenticated(keys: KeysFile) -> ApiKey:
+    """The key that the request shows, as `Authorization: Bearer` or as `X-API-Key`."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    presented = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
+    if not presented:
+        raise Unauthenticated("key_missing", "send an API key, with the header `Authorization: Bearer <key>`")
+    key = keys.find(presented)
+    if key is None:
+        raise Unauthenticated("key_unknown", "this API key is not known; it may have been revoked")
+    return key
+
+
+def _refuse_web_pages() -> None:
+    """Refuse what a browser sends on behalf of a page from elsewhere; what another program sends passes.
+
+    The name in `Host` is a stranger's where his name server says that it is this machine (DNS rebinding). `Origin`
+    tells of a page whose request needs no leave beforehand, such as an upload.
+    """
+    host = _host_in(f"//{request.host}")
+    if not is_loopback(host):
+        raise Forbidden(
+            "host_not_local", f"without API keys only requests to this machine itself are answered, not to {host!r}"
+        )
+    origin = request.headers.get("Origin")
+    if origin and request.method not in SAFE_METHODS and not is_loopback(_host_in(origin)):
+        raise Forbidden("origin_not_local", "without API keys a web page from elsewhere may change nothing")
+
+
+def _host_in(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,113 @@
+"""What answers look like, for the OpenAPI document: one digit classifier, from its data set to a batch's rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ConfigDict
+
+Json = dict[str, Any]
+
+
+def shown_as(*examples: Json) -> ConfigDict:
+    """The configuration of a type that the document shows with these examples."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
+JOB_ID = "01k8z4y6w9m3n5p7q1r2s4t6v8"
+DATASET_ID = "sha256:5f4d1c9be8ea0f2ea0dd53a4e6a5e2a1c9a0f7d0b3c64d7788a1f0e2b9d3c7a1"
+WEIGHTS_SHA256 = "9b2f6f1e0c7d4a53b8e1d2c3f4a5968776655443322110ffeeddccbbaa998877"
+
+DATASET: Json = {
+    "id": DATASET_ID,
+    "name": "digits",
+    "source": "upload",
+    "image_shape": [8, 8],
+    "classes": ["0", "1", "2"],
+    "splits": {"train": 430, "test": 107},
+    "class_counts": {"train": [142, 146, 142], "test": [36, 36, 35]},
+    "bytes": 38920,
+    "created_at": "2026-01-31T12:00:00.000Z",
+}
+
+TRAINING_JOB: Json = {
+    "id": JOB_ID,
+    "kind": "training",
+    "state": "succeeded",
+    "created_at": "2026-01-31T12:00:05.000Z",
+    "started_at": "2026-01-31T12:00:05.120Z",
+    "finished_at": "2026-01-31T12:00:09.480Z",
+    "attempt": 1,
+    "progress": {"done": 10, "total": 10, "unit": "epochs", "eta_seconds": 0.0},
+    "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986, "test_accuracy": 0.9741},
+    "request": {"model": "digits", "dataset": "digits", "epochs": 10, "preset": "fast"},
+    "result": {"model": "digits", "version": 3, "test_accuracy": 0.9741, "weights_sha256": WEIGHTS_SHA256},
+    "error": None,
+    "links": {
+        "self": f"/v1/jobs/{JOB_ID}",
+        "events": f"/v1/jobs/{JOB_ID}/events",
+        "version": "/v1/models/digits/versions/3",
+    },
+}
+
+BATCH_JOB: Json = {
+    **TRAINING_JOB,
+    "kind": "batch",
+    "state": "running",
+    "finished_at": None,
+    "progress": {"done": 6144, "total": 10000, "unit": "images", "eta_seconds": 1.9},
+    "metrics": {},
+    "request": {"model": "digits@champion", "top_k": 3, "invert": "never", "error_threshold": 1.0},
+    "result": None,
+    "links": {
+        "self": f"/v1/jobs/{JOB_ID}",
+        "events": f"/v1/jobs/{JOB_ID}/events",
+        "results": f"/v1/jobs/{JOB_ID}/results",
+        "errors": f"/v1/jobs/{JOB_ID}/errors",
+    },
+}
+
+EVENT: Json = {
+    "id": "1769860809480-0",
+    "type": "state",
+    "time": "2026-01-31T12:00:09.480Z",
+    "data": {"state": "succeeded"},
+}
+
+ROW: Json = {
+    "path": "mnist-test/00000.png",
+    "label": "7",
+    "confidence": 0.9991,
+    "top": [{"label": "7", "probability": 0.9991}, {"label": "9", "probability": 0.0006}],
+}
+
+ROW_ERROR: Json = {"path": "mnist-test/notes.txt", "code": "not_an_image", "detail": "the file is no image"}
+
+VERSION: Json = {
+    "model": "digits",
+    "version": 3,
+    "aliases": ["champion"],
+    "created_at": "2026-01-31T12:00:09.450Z",
+    "job": JOB_ID,
+    "dataset": DATASET_ID,
+    "configuration": {"hidden": [128, 64], "activation": "relu", "epochs": 10, "batch_size": 128, "seed": 0},
+    "seed": 0,
+    "blas_threads": 1,
+    "input": {"image_shape": [8, 8]},
+    "classes": ["0", "1", "2"],
+    "parameters": 16771,
+    "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},
+    "weights": {"bytes": 68294, "sha256": WEIGHTS_SHA256},
+    "damaged": False,
+    "links": {"weights": "/v1/models/digits/versions/3/weights"},
+}
+
+MODEL: Json = {
+    "name": "digits",
+    "versions": 3,
+    "aliases": {"champion": 3},
+    "latest": VERSION,
+    "links": {"versions": "/v1/models/digits/versions"},
+}
+
+TRAINING_REQUEST: Json = {"model": "digits", "dataset": "digits", "preset": "fast", "epochs": 10, "seed": 0}

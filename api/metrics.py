@@ -1,0 +1,149 @@
+"""`/metrics`: what Prometheus reads, of the API's processes from prometheus_client's files and of the jobs from Redis.
+
+No label takes what a request brings: a route is its pattern, and a method that nobody knows is `other`.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Iterator
+from itertools import accumulate
+
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis import Redis, RedisError
+
+from api.operations import MediaType, operation
+from shared.broker import QUEUES, Outbox
+from shared.jobs.tally import Durations, read_tally
+from shared.settings import metrics_folder
+from shared.version import VERSION
+
+log = logging.getLogger(__name__)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+EXPOSITION = (
+    MediaType("text/plain", "Prometheus's text format"),
+    MediaType("application/openmetrics-text", "OpenMetrics, where `Accept` asks for it"),
+)
+
+
+class HttpMetrics:
+    """How long requests take until their answer begins, in all processes of this API."""
+
+    def __init__(self) -> None:
+        self._own = CollectorRegistry()  # not the library's global one: a test has many applications in one process
+        self._durations = Histogram(
+            "glassbox_http_request_duration_seconds",
+            "From a request's arrival until its answer begins.",
+            ["route", "method", "code"],
+            buckets=SECONDS,
+            registry=self._own,
+        )
+
+    def register(self, app: Flask) -> None:
+        """Measure every request of the application."""
+
+        @app.before_request
+        def start() -> None:
+            g.started = time.perf_counter()
+
+        @app.after_request
+        def measure(response: Response) -> Response:
+            route = request.url_rule.rule if request.url_rule is not None else "unknown"
+            method = request.method if request.method in METHODS else "other"
+            labels = self._durations.labels(route, method, str(response.status_code))
+            labels.observe(time.perf_counter() - g.started)
+            return response
+
+    def add_to(self, registry: CollectorRegistry) -> None:
+        """Have the registry collect the figures of every process."""
+        folder = metrics_folder()
+        if folder is None:
+            registry.register(self._own)
+        else:
+            MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+
+
+class JobMetrics(Collector):
+    """The jobs' figures, which are in Redis; where it does not answer, that alone."""
+
+    def __init__(self, redis: Redis, outbox: Outbox) -> None:
+        self._redis = redis
+        self._outbox = outbox
+
+    def collect(self) -> Iterator[Metric]:
+        """One look at Redis, as metrics."""
+        try:
+            tally = read_tally(self._redis)
+            workers = {QUEUES[kind]: self._outbox.workers_online(kind) for kind in QUEUES}
+        except RedisError as error:
+            log.warning("Redis does not answer, so the jobs' metrics are left out: %s", error)
+            yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 0)
+            return
+        yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 1)
+        jobs = CounterMetricFamily("glassbox_jobs", "Jobs that came into a state.", labels=["kind", "state"])
+        for (kind, state), count in tally.entered.items():
+            jobs.add_metric([kind, state], count)
+        yield jobs
+        seconds = HistogramMetricFamily(
+            "glassbox_job_duration_seconds", "From a job's first start until its end.", labels=["kind"]
+        )
+        for kind, durations in tally.durations.items():
+            seconds.add_metric([kind], _buckets(durations), durations.total)
+        yield seconds
+        queues = GaugeMetricFamily("glassbox_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
+        for kind, count in tally.queued.items():
+            queues.add_metric([QUEUES[kind]], count)
+        yield queues
+        images = CounterMetricFamily("glassbox_images", "Images of batches that ended.", labels=["outcome"])
+        for outcome, count in tally.images.items():
+            images.add_metric([outcome], count)
+        yield images
+        online = GaugeMetricFamily("glassbox_workers_online", "Workers that listen to a queue.", labels=["queue"])
+        for queue, count in workers.items():
+            online.add_metric([queue], count)
+        yield online
+
+
+class BuildInfo(Collector):
+    """Which Glassbox answers."""
+
+    def collect(self) -> Iterator[Metric]:
+        """A figure that is always 1."""
+        info = GaugeMetricFamily("glassbox_build_info", "Which Glassbox this is.", labels=["version", "python"])
+        info.add_metric([VERSION, platform.python_version()], 1)
+        yield info
+
+
+def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox) -> Blueprint:
+    """The route that Prometheus asks."""
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    @operation("Read the metrics", scope="read", answers={200: EXPOSITION})
+    def metrics() -> Response:
+        """For Prometheus, in the form that it asks for. Without Redis, the jobs' figures are left out."""
+        registry = CollectorRegistry()
+        http.add_to(registry)
+        registry.register(JobMetrics(redis, outbox))
+        registry.register(BuildInfo())
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(registry), content_type=content_type)
+
+    return routes
+
+
+def _buckets(durations: Durations) -> list[tuple[str, float]]:
+    """The buckets as Prometheus has them: each holds the ones before it, too."""
+    names = ("+Inf" if bound == float("inf") else str(float(bound)) for bound in durations.counts)
+    return list(zip(names, accumulate(durations.counts.values()), strict=True))

@@ -1,0 +1,59 @@
+"""The tally: what has become of all jobs so far, counted in Redis by the very scripts that move them.
+
+A count and its transition are one step, so the figures are right whatever process died, and the same on every host.
+They begin anew where Redis loses its data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from redis import Redis
+
+from shared.jobs import keys
+from shared.jobs.record import Kind
+from shared.jobs.states import State
+
+BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)  # seconds
+OUTCOMES = ("succeeded", "failed")
+
+
+@dataclass(frozen=True)
+class Durations:
+    """How long jobs ran: for each bound, how many ended within it and not within the one before, and their sum."""
+
+    counts: Mapping[float, int]
+    total: float
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All figures at one moment. `images` are those of batches that ended, `queued` the jobs that wait now."""
+
+    entered: Mapping[tuple[Kind, State], int]
+    durations: Mapping[Kind, Durations]
+    queued: Mapping[Kind, int]
+    images: Mapping[str, int]
+
+
+def read_tally(redis: Redis) -> Tally:
+    """The figures as they stand, 0 for what never happened; raises `redis.RedisError` where Redis does not answer."""
+    fields = cast("dict[str, str]", redis.hgetall(keys.TALLY))
+
+    def number(name: str) -> int:
+        return int(fields.get(name, 0))
+
+    return Tally(
+        entered={(kind, state): number(f"entered:{kind}:{state}") for kind in Kind for state in State},
+        durations={
+            kind: Durations(
+                {bound: number(f"seconds:{kind}:{bound}") for bound in (*BOUNDS, float("inf"))},
+                float(fields.get(f"seconds:{kind}:sum", 0)),
+            )
+            for kind in Kind
+        },
+        queued={kind: number(f"queued:{kind}") for kind in Kind},
+        images={outcome: number(f"images:{outcome}") for outcome in OUTCOMES},
+    )

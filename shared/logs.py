@@ -1,0 +1,97 @@
+"""The log: one line an event on standard error, JSON for machines or text for a terminal.
+
+A line of JSON has `time`, `level`, `logger`, `message`, `process`, the fields of `shared/log_context.py` (`request_id`,
+`key`, `job_id`) and those that the caller gave as `extra={"fields": {…}}`; a traceback is its `exception`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from shared import log_context
+from shared.clock import rfc3339
+from shared.settings import Settings
+
+access = logging.getLogger("glassbox.access")
+
+HEALTH_CHECKS = ("/healthz", "/readyz", "/v2/health/")
+LOUD = {  # from which level on they are heard
+    "amqp": logging.INFO,
+    "kombu": logging.INFO,
+    "urllib3": logging.INFO,
+    "celery.app.trace": logging.WARNING,  # a message's coming and going; the runner says it with the job's id
+    "celery.worker.strategy": logging.WARNING,
+}
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line: dict[str, Any] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "process": record.process,
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """A record as a person reads it: time, level, logger, message, then the fields; a traceback on lines of its own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and a traceback where there is one."""
+        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        text = f"{_time(record)} {record.levelname:7} {record.name}: {_in_one_line(record.getMessage())}{fields}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def configure(settings: Settings) -> None:
+    """Send this process's whole log to standard error, in the form and from the level on that the settings say."""
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    level = settings.log_level.upper()
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    for name, lowest in LOUD.items():
+        logging.getLogger(name).setLevel(max(lowest, logging.getLevelNamesMapping()[level]))
+
+
+def log_access(
+    *,
+    method: str,
+    path: str,
+    status: int,
+    size: int | None,
+    seconds: float,
+    client: str,
+    context: Mapping[str, str],
+) -> None:
+    """One line for a request that was answered; that of a health check is a detail unless it failed."""
+    level = logging.DEBUG if status < 400 and path.startswith(HEALTH_CHECKS) else logging.INFO
+    fields = {"status": status, "bytes": size, "seconds": round(seconds, 6), "client": client, **context}
+    access.log(level, "%s %s %d", method, path, status, extra={"fields": fields})
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {**log_context.current(), **getattr(record, "fields", {})}
+
+
+def _time(record: logging.LogRecord) -> str:
+    return rfc3339(int(record.created * 1000))
+
+
+def _in_one_line(text: str) -> str:
+    """The text with its ends of lines shown, so that nobody's input begins a line of its own."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")

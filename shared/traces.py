@@ -1,0 +1,73 @@
+"""OpenTelemetry traces, from a request to the work on its job: an optional extra, on where `GLASSBOX_TRACES` says so.
+
+A job's record carries the request's trace as a W3C `traceparent`, so that messages stay what they are: an id. Where
+traces go to is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from shared.settings import Settings
+from shared.version import VERSION
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
+
+
+class TracesError(Exception):
+    """Traces are wanted, and what sends them is not installed."""
+
+
+class Traces:
+    """Spans of one program; only what the extra brings is imported, and only here."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+        self._tracer = provider.get_tracer("glassbox", VERSION)
+        self._propagator = TraceContextTextMapPropagator()
+
+    @contextmanager
+    def span(self, name: str, parent: str | None, attributes: Mapping[str, str | int]) -> Iterator[Span]:
+        """A span for the length of a block, below the span that `parent` names; an error that leaves it is noted."""
+        context = self._propagator.extract({"traceparent": parent} if parent else {})
+        with self._tracer.start_as_current_span(name, context, attributes=dict(attributes)) as span:
+            yield span
+
+    def traceparent(self) -> str:
+        """The current span, for whoever is to go on with it."""
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier)
+        return carrier["traceparent"]
+
+
+def check(settings: Settings) -> None:
+    """Raise `TracesError` where traces are wanted and the extra is missing: before a program starts its processes."""
+    try:
+        if settings.traces and find_spec("opentelemetry.exporter.otlp.proto.http"):
+            return
+    except ModuleNotFoundError:
+        pass
+    if settings.traces:
+        raise TracesError("GLASSBOX_TRACES needs what requirements/otel.txt has: install that, or unset the variable")
+
+
+def traces_of(program: str, settings: Settings) -> Traces | None:
+    """The traces of `api` or `worker`, None where they are off. Raises `TracesError` where the extra is missing."""
+    if not settings.traces:
+        return None
+    check(settings)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    resource = Resource.create({"service.name": f"glassbox-{program}", "service.version": VERSION})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Traces(provider)

@@ -1,0 +1,3 @@
+"""Which Glassbox this is."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,213 @@
+"""What an operator has of a running service: keys, figures of all processes, and logs that name what they belong to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.api_keys import KeysFile, new_key, parse_scopes
+from tests.support.archives import zip_of
+from tests.support.images import png
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.processes import ROOT
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack, running_stack
+from tests.support.waiting import eventually
+
+DATABASE = 2
+QUICK = {"hidden": [], "epochs": 2, "batch_size": 10}
+COUNT = "glassbox_http_request_duration_seconds_count"
+
+
+@dataclass(frozen=True)
+class Operated:
+    """A service with two API processes that asks for keys, and where its programs' logs are."""
+
+    stack: Stack
+    folder: Path
+    keys: KeysFile
+    key: str
+
+    def figure(self, name: str, **labels: str) -> float:
+        """One figure of `/metrics`, 0 where it is not there."""
+        text = self.stack.http.get("/metrics").text
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return float(sample.value)
+        return 0.0
+
+    def lines(self, program: str) -> list[dict[str, Any]]:
+        """The lines of a program's log, each of which is JSON."""
+        return [json.loads(line) for line in (self.folder / f"{program}.log").read_text().splitlines()]
+
+    def answers(self) -> bool:
+        """Whether it answers; a connection to a process that died does not."""
+        try:
+            return self.stack.http.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def api_processes(self) -> set[int]:
+        """The processes that answer requests, as far as they have answered one."""
+        return {line["process"] for line in self.lines("api") if line["logger"] == "glassbox.access"}
+
+
+@pytest.fixture(scope="module")
+def operated(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
+    folder = tmp_path_factory.mktemp("operated")
+    keys = KeysFile(folder / "keys")
+    key, line = new_key("operator", parse_scopes("manage"))
+    keys.write([line])
+    settings = {"GLASSBOX_API_PROCESSES": "2", "GLASSBOX_API_KEYS_FILE": str(keys.path)}
+    with running_stack(folder, redis_server.url(DATABASE), **settings) as stack:
+        stack.http.headers["Authorization"] = f"Bearer {key}"
+        yield Operated(stack, folder, keys, key)
+
+
+def ask_both_processes(operated: Operated, path: str) -> int:
+    """Ask on ever new connections until both processes have answered; how often that was."""
+    before = len([line for line in operated.lines("api") if line["message"].startswith(f"GET {path} ")])
+    seen: set[int] = set()
+    count = 0
+    while len(seen) < 2:
+        with httpx.Client(base_url=operated.stack.http.base_url, headers=operated.stack.http.headers) as http:
+            http.get(path)
+        count += 1
+        assert count < 500
+
+        def answered(expected: int = before + count) -> list[int]:
+            processes = [
+                line["process"] for line in operated.lines("api") if line["message"].startswith(f"GET {path} ")
+            ]
+            return processes if len(processes) == expected else []
+
+        seen = set(eventually(answered)[before:])
+    return count
+
+
+class TestMetrics:
+    def test_requests_are_counted_whichever_process_answered_and_whichever_is_asked(self, operated: Operated) -> None:
+        labels = {"route": "/v1/jobs/<job_id>", "method": "GET", "code": "404"}
+        before = operated.figure(COUNT, **labels)
+
+        count = ask_both_processes(operated, "/v1/jobs/counted")
+
+        assert {operated.figure(COUNT, **labels) for _ in range(10)} == {before + count}
+
+    def test_a_process_that_dies_takes_no_count_with_it_and_leaves_no_file(self, operated: Operated) -> None:
+        labels = {"route": "/v1/datasets/<reference>", "method": "GET", "code": "404"}
+        count = ask_both_processes(operated, "/v1/datasets/counted")
+
+        for process in list(operated.api_processes()):
+            os.kill(process, signal.SIGKILL)
+        died = operated.api_processes()
+        eventually(operated.answers)
+        count += ask_both_processes(operated, "/v1/datasets/counted")
+
+        assert len(operated.api_processes()) == len(died) + 2
+        assert operated.figure(COUNT, **labels) == count
+
+    def test_jobs_and_images_are_counted_as_they_ended(self, operated: Operated) -> None:
+        stack = operated.stack
+        dataset = stack.upload(npz(easy_arrays(seed=21)), name="metrics")["id"]
+        for _ in range(2):
+            stack.finished(stack.train(model="metrics", dataset=dataset, **QUICK)["id"])
+        images = {f"{number}.png": png(image) for number, image in enumerate(easy_images(5)[0])}
+        job = stack.finished(stack.classify(zip_of({**images, "broken.png": b"text"}), "metrics")["id"])
+
+        assert job["state"] == "completed_with_errors"
+        assert operated.figure("glassbox_jobs_total", kind="training", state="succeeded") == 2
+        assert operated.figure("glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
+        assert operated.figure("glassbox_job_duration_seconds_count", kind="training") == 2
+        assert operated.figure("glassbox_job_duration_seconds_count", kind="batch") == 1
+        assert operated.figure("glassbox_images_total", outcome="succeeded") == len(images)
+        assert operated.figure("glassbox_images_total", outcome="failed") == 1
+        assert operated.figure("glassbox_queue_jobs", queue="training") == 0
+        assert operated.figure("glassbox_workers_online", queue="inference") == 1
+
+
+class TestLogs:
+    def test_a_request_and_the_work_on_its_job_are_found_by_one_id(self, operated: Operated) -> None:
+        stack = operated.stack
+        dataset = stack.upload(npz(easy_arrays(seed=22)), name="logs")["id"]
+        request = {"model": "logs", "dataset": dataset, **QUICK}
+        accepted = stack.http.post("/v1/training-jobs", json=request, headers={"X-Request-Id": "find-me-1"})
+        job_id = accepted.json()["id"]
+        stack.finished(job_id)
+
+        def access() -> list[dict[str, Any]]:
+            return [line for line in operated.lines("api") if line.get("request_id") == "find-me-1"]
+
+        (line,) = eventually(access)
+        assert line["message"] == "POST /v1/training-jobs 202"
+        assert (line["status"], line["key"]) == (202, "operator")
+        work = [line for line in operated.lines("training") if line.get("request_id") == "find-me-1"]
+        assert work
+        assert {(line["job_id"], line["key"]) for line in work} == {(job_id, "operator")}
+
+    def test_a_health_check_that_is_answered_is_not_logged(self, operated: Operated) -> None:
+        for path in ("/healthz", "/readyz"):
+            assert operated.stack.http.get(path).status_code == 200
+        operated.stack.http.get("/v1/jobs/after")
+
+        eventually(lambda: [line for line in operated.lines("api") if "/v1/jobs/after" in line["message"]])
+
+        assert not [line for line in operated.lines("api") if "200" in line["message"] and "z 200" in line["message"]]
+
+    def test_no_line_of_any_program_has_the_key_or_a_query(self, operated: Operated) -> None:
+        operated.stack.http.get("/v1/jobs/after?token=hidden")
+        eventually(lambda: [line for line in operated.lines("api") if "/v1/jobs/after" in line["message"]])
+
+        for program in ("api", "training", "inference"):
+            text = (operated.folder / f"{program}.log").read_text()
+            assert operated.key not in text
+            assert "hidden" not in text
+
+
+class TestKeys:
+    def test_nobody_comes_in_without_a_key(self, operated: Operated) -> None:
+        answer = httpx.get(f"{operated.stack.http.base_url}/v1/jobs")
+
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+    def test_a_revoked_key_is_refused_by_every_process(self, operated: Operated) -> None:
+        key, line = new_key("short-lived", parse_scopes("read"))
+        others = operated.keys.check()
+        header = {"Authorization": f"Bearer {key}"}
+        url = f"{operated.stack.http.base_url}/v1/jobs"
+
+        operated.keys.write([*others, line])
+        assert {httpx.get(url, headers=header).status_code for _ in range(20)} == {200}
+        operated.keys.write(others)
+
+        assert {httpx.get(url, headers=header).status_code for _ in range(20)} == {401}
+
+    @pytest.mark.parametrize("bind", ["0.0.0.0", "::"])  # noqa: S104
+    def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(self, bind: str, tmp_path: Path) -> None:
+        environment = {**os.environ, "GLASSBOX_BIND": bind, "GLASSBOX_VOLUME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        environment.pop("GLASSBOX_API_KEYS_FILE", None)
+        command = [sys.executable, "-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]
+
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+        assert done.returncode != 0
+        assert "GLASSBOX_API_KEYS_FILE" in done.stderr
+        assert "Traceback" not in done.stderr
+
+    def test_an_answer_does_not_tell_which_server_it_is_from(self, operated: Operated) -> None:
+        assert not any(character.isdigit() for character in operated.stack.http.get("/healthz").headers["Server"])

@@ -1,0 +1,129 @@
+"""Making keys, listing them, and taking them back."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from api.admin import main
+from shared.api_keys import KeysFile, Scope
+from tests.support.forks import together
+
+Admin = Callable[..., str]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "keys"
+
+
+@pytest.fixture
+def admin(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Admin:
+    """Run the command; what it prints to its standard output."""
+    monkeypatch.setenv("GLASSBOX_API_KEYS_FILE", str(path))
+
+    def run(*arguments: str) -> str:
+        main(["keys", *arguments])
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_key_is_printed_once_and_kept_as_its_digest(admin: Admin, path: Path) -> None:
+    key = admin("create", "laptop", "--scopes", "manage").strip()
+
+    found = KeysFile(path).find(key)
+    assert found is not None
+    assert (found.name, found.scopes) == ("laptop", frozenset({Scope.MANAGE}))
+    assert key not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_key_may_submit_unless_told_otherwise(admin: Admin, path: Path) -> None:
+    key = admin("create", "ci").strip()
+
+    found = KeysFile(path).find(key)
+    assert found is not None
+    assert found.allows(Scope.SUBMIT)
+    assert not found.allows(Scope.MANAGE)
+
+
+def test_the_list_has_names_and_scopes_and_no_digest(admin: Admin) -> None:
+    admin("create", "first", "--scopes", "read+submit")
+    admin("create", "second", "--scopes", "read")
+
+    assert admin("list") == "first\tread,submit\nsecond\tread\n"
+
+
+def test_a_revoked_key_is_no_more(admin: Admin, path: Path) -> None:
+    first, second = admin("create", "first").strip(), admin("create", "second").strip()
+
+    admin("revoke", "first")
+
+    assert KeysFile(path).find(first) is None
+    assert KeysFile(path).find(second)
+
+
+def test_a_name_is_given_once(admin: Admin, path: Path) -> None:
+    admin("create", "laptop")
+    before = path.read_text()
+
+    with pytest.raises(SystemExit, match="already"):
+        admin("create", "laptop")
+
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["revoke", "nobody"], "no key 'nobody'"),
+        (["create", "a name"], "name"),
+        (["create", "me", "--scopes", "write"], "read, submit, manage"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(admin: Admin, arguments: list[str], reason: str) -> None:
+    admin("create", "somebody")
+
+    with pytest.raises(SystemExit, match=reason):
+        admin(*arguments)
+
+
+def test_a_damaged_file_is_left_as_it_is(admin: Admin, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("damaged\n")
+
+    with pytest.raises(SystemExit, match="line 1"):
+        admin("create", "me")
+
+    assert path.read_text() == "damaged\n"
+
+
+def test_without_a_file_it_asks_which(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    with pytest.raises(SystemExit, match="GLASSBOX_API_KEYS_FILE"):
+        main(["keys", "list"])
+
+
+def test_the_file_can_be_named(path: Path, capsys: pytest.CaptureFixture[str], clean_environment: None) -> None:
+    main(["keys", "--file", str(path), "create", "me"])
+
+    assert KeysFile(path).find(capsys.readouterr().out.strip())
+
+
+def test_keys_that_are_made_at_once_are_all_there(path: Path) -> None:
+    path.parent.mkdir()
+
+    together([lambda name=name: main(["keys", "--file", str(path), "create", name]) for name in "abcdef"])  # type: ignore[misc]
+
+    assert {key.name for key in KeysFile(path).check()} == set("abcdef")
+
+
+def test_a_key_is_never_logged(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        key = admin("create", "me").strip()
+
+    assert key not in caplog.text

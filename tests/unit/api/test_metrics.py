@@ -1,0 +1,121 @@
+"""What Prometheus reads: every name that is promised, well formed, and without a label that grows."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.jobs import JobStore, State
+from tests.support.jobs import a_batch, claimed, running
+
+Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def figures(client: FlaskClient) -> Figures:
+    """Every figure by its name and labels; each may be there once."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    assert response.content_type.startswith("text/plain; version=")
+    found: Figures = {}
+    for family in text_string_to_metric_families(response.text):
+        assert family.documentation
+        assert family.type in {"counter", "gauge", "histogram"}
+        for sample in family.samples:
+            key = (sample.name, frozenset(sample.labels.items()))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def figure(found: Figures, name: str, **labels: str) -> float:
+    return found[name, frozenset(labels.items())]
+
+
+def test_every_promised_figure_is_there_from_the_start(client: FlaskClient) -> None:
+    client.get("/healthz")
+
+    names = {name for name, _ in figures(client)}
+
+    assert names >= {
+        "glassbox_jobs_total",
+        "glassbox_job_duration_seconds_count",
+        "glassbox_queue_jobs",
+        "glassbox_images_total",
+        "glassbox_http_request_duration_seconds_bucket",
+        "glassbox_build_info",
+    }
+
+
+def test_jobs_are_counted_by_their_records(client: FlaskClient, jobs: JobStore) -> None:
+    jobs.finish(running(jobs), State.SUCCEEDED)
+    batch = a_batch()
+    jobs.create(batch)
+    jobs.finish(claimed(jobs, batch.id), State.COMPLETED_WITH_ERRORS, result={"succeeded": 9, "failed": 1})
+    jobs.create(a_batch())
+
+    found = figures(client)
+
+    assert figure(found, "glassbox_jobs_total", kind="training", state="succeeded") == 1
+    assert figure(found, "glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
+    assert figure(found, "glassbox_jobs_total", kind="batch", state="queued") == 2
+    assert figure(found, "glassbox_jobs_total", kind="batch", state="failed") == 0
+    assert figure(found, "glassbox_job_duration_seconds_count", kind="training") == 1
+    assert figure(found, "glassbox_job_duration_seconds_bucket", kind="training", le="1.0") == 1
+    assert figure(found, "glassbox_job_duration_seconds_bucket", kind="training", le="+Inf") == 1
+    assert figure(found, "glassbox_queue_jobs", queue="inference") == 1
+    assert figure(found, "glassbox_queue_jobs", queue="training") == 0
+    assert figure(found, "glassbox_images_total", outcome="succeeded") == 9
+    assert figure(found, "glassbox_images_total", outcome="failed") == 1
+
+
+def test_requests_are_counted_by_route_method_and_status(client: FlaskClient) -> None:
+    for _ in range(3):
+        client.get("/v1/jobs/unknown")
+    client.delete("/v1/jobs/another")
+
+    found = figures(client)
+
+    name = "glassbox_http_request_duration_seconds_count"
+    assert figure(found, name, route="/v1/jobs/<job_id>", method="GET", code="404") == 3
+    assert figure(found, name, route="/v1/jobs/<job_id>", method="DELETE", code="404") == 1
+
+
+def test_what_a_request_brings_makes_no_new_label(client: FlaskClient) -> None:
+    for number in range(20):
+        client.get(f"/unknown/{number}")
+        client.open(f"/v1/jobs/{number}", method=f"MADE{number}")
+        client.get(f"/v1/models/model-{number}")
+
+    labels = [dict(labels) for name, labels in figures(client) if name.startswith("glassbox_http")]
+
+    assert {label["route"] for label in labels} <= {"unknown", "/v1/jobs/<job_id>", "/v1/models/<name>"}
+    assert {label["method"] for label in labels} == {"GET", "other"}
+
+
+def test_which_glassbox_it_is(client: FlaskClient) -> None:
+    (labels,) = (dict(labels) for name, labels in figures(client) if name == "glassbox_build_info")
+
+    assert set(labels) == {"version", "python"}
+
+
+def test_without_redis_the_requests_are_told_and_that_redis_is_down(client_without_redis: FlaskClient) -> None:
+    client_without_redis.get("/healthz")
+
+    found = figures(client_without_redis)
+
+    assert figure(found, "glassbox_redis_up") == 0
+    assert any(name.startswith("glassbox_http") for name, _ in found)
+    assert not any(name.startswith("glassbox_job") for name, _ in found)
+
+
+@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=1.0.0", "*/*", ""])
+def test_the_form_is_the_one_that_is_asked_for(client: FlaskClient, accept: str) -> None:
+    response = client.get("/metrics", headers={"Accept": accept})
+
+    if "openmetrics" in accept:
+        assert response.content_type.startswith("application/openmetrics-text")
+        assert list(openmetrics.text_string_to_metric_families(response.text))  # type: ignore[no-untyped-call]
+    else:
+        assert response.content_type.startswith("text/plain")

@@ -1,0 +1,122 @@
+"""How many requests somebody may send: counted in Redis for all processes, and never a reason to answer nobody."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from api.rate_limits import PATIENCE_SECONDS, RateLimit
+from shared.errors import TooMany
+from shared.jobs import keys
+from shared.settings import Settings
+from tests.support.waiting import eventually
+
+
+def spent(limit: RateLimit, holder: str = "me", most: int = 10_000) -> int:
+    """How many requests pass until one is refused."""
+    for count in range(most):
+        try:
+            limit.spend(holder)
+        except TooMany:
+            return count
+    return most
+
+
+def allowed(limit: RateLimit) -> Callable[[], bool]:
+    def passes() -> bool:
+        try:
+            limit.spend("me")
+        except TooMany:
+            return False
+        return True
+
+    return passes
+
+
+def test_a_burst_passes_and_what_goes_beyond_is_told_to_wait(settings: Settings) -> None:
+    limit = RateLimit(settings, "requests", rate=0.5, burst=5)
+
+    assert spent(limit) == 5
+    with pytest.raises(TooMany) as caught:
+        limit.spend("me")
+    assert caught.value.code == "too_many_requests"
+    assert 1 <= caught.value.retry_after <= 2
+
+
+def test_tokens_come_back_with_time(settings: Settings) -> None:
+    limit = RateLimit(settings, "requests", rate=20, burst=2)
+    spent(limit)
+
+    eventually(allowed(limit), within=5)
+
+
+def test_each_holder_has_his_own(settings: Settings) -> None:
+    limit = RateLimit(settings, "requests", rate=0.1, burst=3)
+
+    assert spent(limit, "me") == 3
+    assert spent(limit, "you") == 3
+
+
+def test_each_limit_counts_for_itself(settings: Settings) -> None:
+    first, second = (RateLimit(settings, name, rate=0.1, burst=3) for name in ("requests", "submissions"))
+
+    assert spent(first) == 3
+    assert spent(second) == 3
+
+
+def test_all_processes_share_one_count(settings: Settings) -> None:
+    processes = [RateLimit(settings, "requests", rate=0.1, burst=6) for _ in range(3)]
+
+    assert sum(spent(process) for process in processes) == 6
+
+
+def test_none_is_limited_where_the_limit_is_0(settings: Settings, redis: Redis) -> None:
+    assert spent(RateLimit(settings, "requests", rate=0, burst=1), most=1000) == 1000
+    assert redis.keys("*") == []
+
+
+def test_a_generous_limit_asks_redis_for_few_of_its_requests(settings: Settings, redis: Redis) -> None:
+    limit = RateLimit(settings, "requests", rate=5000, burst=10_000)
+    calls = commands(redis)
+
+    for _ in range(1000):
+        limit.spend("me")
+
+    assert commands(redis) - calls < 100
+
+
+def test_who_has_not_come_for_long_leaves_nothing(settings: Settings, redis: Redis) -> None:
+    spent(RateLimit(settings, "requests", rate=10, burst=5))
+
+    eventually(lambda: not redis.exists(keys.rate_bucket("requests", "me")), within=5)
+
+
+def test_where_redis_is_down_nobody_is_limited(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"})
+
+    assert spent(RateLimit(nowhere, "requests", rate=1, burst=1), most=100) == 100
+
+
+def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
+    settings: Settings, short_folder: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(short_folder / "silent.sock"))
+        server.listen()
+        limit = RateLimit(
+            settings.model_copy(update={"redis_url": f"unix://{short_folder}/silent.sock"}), "requests", 1, 1
+        )
+        started = time.monotonic()
+
+        assert spent(limit, most=100) == 100
+
+        assert time.monotonic() - started < 3 * PATIENCE_SECONDS
+
+
+def commands(redis: Redis) -> int:
+    return int(redis.info("stats")["total_commands_processed"])

@@ -1,0 +1,57 @@
+"""A job's record names the request that it comes from, and the lines of a request name it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, request
+from flask.testing import FlaskClient
+
+from api import create_app
+from api.request_log import ENVIRON
+from shared import log_context
+from shared.api_keys import KeysFile, new_key, parse_scopes
+from shared.jobs import JobStore
+from shared.settings import Settings
+
+TRAINING = {"model": "toy", "dataset": "digits"}
+
+
+def test_a_job_has_its_requests_id(client: FlaskClient, jobs: JobStore) -> None:
+    response = client.post("/v1/training-jobs", json=TRAINING, headers={"X-Request-Id": "mine-1"})
+
+    assert response.status_code == 202
+    job = jobs.get(response.get_json()["id"])
+    assert (job.request_id, job.key) == ("mine-1", None)
+
+
+def test_a_job_has_the_name_of_the_key_and_not_the_key(settings: Settings, jobs: JobStore, tmp_path: Path) -> None:
+    key, line = new_key("laptop", parse_scopes("submit"))
+    keys = KeysFile(tmp_path / "keys")
+    keys.write([line])
+    client = create_app(settings.model_copy(update={"api_keys_file": keys.path})).test_client()
+
+    response = client.post("/v1/training-jobs", json=TRAINING, headers={"X-API-Key": key})
+
+    job = jobs.get(response.get_json()["id"])
+    assert job.key == "laptop"
+    assert key not in job.model_dump_json()
+
+
+def test_the_lines_of_a_request_name_it_and_what_comes_after_does_not(app: Flask) -> None:
+    seen: dict[str, str] = {}
+    environ: dict[str, Any] = {}
+
+    def view() -> str:
+        nonlocal environ
+        environ = request.environ
+        seen.update(log_context.current())
+        return ""
+
+    app.add_url_rule("/look", view_func=view)
+    app.test_client().get("/look", headers={"X-Request-Id": "mine-1"})
+
+    assert seen["request_id"] == "mine-1"
+    assert environ[ENVIRON] == seen
+    assert log_context.current() == {}

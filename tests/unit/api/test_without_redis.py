@@ -1,0 +1,138 @@
+"""Redis down, and Redis silent: what needs it says so within 3 s, with a time to come again; the rest goes on working.
+
+Every route of the API has a line in `REQUESTS`. A new one without a line fails, and so does one that needs Redis and
+hangs, breaks or pretends.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.archives import zip_of_images
+from tests.support.models import publish
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.problems import assert_problem
+
+SECONDS = 3.0
+JOB = "01m86f66rj1hwaghp3mg72yv2g"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that a route takes when all is well, and what it answers without Redis: 503 unless it says else."""
+
+    method: str
+    rule: str
+    path: str = ""
+    body: dict[str, Any] = field(default_factory=dict)
+    status: int = 503
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.rule}"
+
+
+REQUESTS = [
+    Request("GET", "/healthz", status=200),
+    Request("GET", "/readyz"),
+    Request("GET", "/metrics", status=200),
+    Request("GET", "/v1/datasets", status=200),
+    Request("POST", "/v1/datasets", "/v1/datasets?name=new", {"data": npz(easy_arrays())}, status=201),
+    Request("GET", "/v1/datasets/<reference>", "/v1/datasets/easy", status=200),
+    Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
+    Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),
+    Request("POST", "/v1/batch-jobs", "/v1/batch-jobs?model=toy", {"data": zip_of_images(easy_images(3)[0])}),
+    Request("GET", "/v1/jobs"),
+    Request("GET", "/v1/jobs/<job_id>"),
+    Request("DELETE", "/v1/jobs/<job_id>"),
+    Request("POST", "/v1/jobs/<job_id>/cancel"),
+    Request("POST", "/v1/jobs/<job_id>/retry"),
+    Request("GET", "/v1/jobs/<job_id>/events"),
+    Request("GET", "/v1/jobs/<job_id>/results"),
+    Request("GET", "/v1/jobs/<job_id>/errors"),
+    Request("GET", "/v1/models", status=200),
+    Request("GET", "/v1/models/<name>", "/v1/models/toy", status=200),
+    Request("GET", "/v1/models/<name>/versions", "/v1/models/toy/versions", status=200),
+    Request("GET", "/v1/models/<name>/versions/<reference>", "/v1/models/toy/versions/1", status=200),
+    Request("GET", "/v1/models/<name>/versions/<reference>/weights", "/v1/models/toy/versions/1/weights", status=200),
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came, and after how many seconds."""
+
+    response: TestResponse
+    seconds: float
+
+
+@pytest.fixture(scope="module", params=["down", "silent"])
+def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answer]]:
+    """The answers to all requests, on a volume with a model and a data set; sent at once, for many take seconds."""
+    with TemporaryDirectory(prefix="glassbox-") as folder, redis_that_is(request.param, Path(folder)) as url:
+        volume = Volume(tmp_path_factory.mktemp(request.param) / "volume")
+        publish(Registry(volume))
+        app = create_app(Settings(redis_url=url, volume=volume.root, datasets=None, bind="127.0.0.1"))
+        assert app.test_client().post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5))).status_code == 201
+        with ThreadPoolExecutor(len(REQUESTS)) as pool:
+            given = dict(zip(map(str, REQUESTS), pool.map(lambda each: ask(app, each), REQUESTS), strict=True))
+        yield given
+        for answer in given.values():
+            answer.response.close()
+
+
+@contextmanager
+def redis_that_is(state: str, folder: Path) -> Iterator[str]:
+    """The address of a Redis that does not run, or of one that takes connections and never says a word."""
+    path = folder / "redis.sock"
+    if state == "silent":
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen(1000)
+            yield f"unix://{path}"
+    else:
+        yield f"unix://{path}"
+
+
+def ask(app: Flask, request: Request) -> Answer:
+    path = request.path or request.rule.replace("<job_id>", JOB)
+    started = time.monotonic()
+    response = app.test_client().open(path, method=request.method, **request.body)
+    return Answer(response, time.monotonic() - started)
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=str)
+def test_each_route_answers_soon_and_truly(answers: dict[str, Answer], request_: Request) -> None:
+    answer = answers[str(request_)]
+
+    assert answer.seconds < SECONDS
+    assert answer.response.status_code == request_.status, answer.response.get_data(as_text=True)
+    if request_.status == 503:
+        assert int(answer.response.headers["Retry-After"]) > 0
+        if request_.rule != "/readyz":
+            assert_problem(answer.response, 503, "redis_unavailable")
+
+
+def test_each_route_has_its_request(app: Flask) -> None:
+    routes = {
+        f"{method} {rule.rule}"
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert routes == set(map(str, REQUESTS))

@@ -1,0 +1,139 @@
+"""What has become of all jobs so far: each transition counts once, whoever makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from shared.jobs import JobStore, Kind, State, keys
+from shared.jobs.tally import BOUNDS, Tally, read_tally
+from tests.support.jobs import a_batch, a_training, claimed, move, running
+
+BATCH_OF_10 = {"total": 10, "succeeded": 8, "failed": 2}
+
+
+def entered(tally: Tally) -> dict[tuple[str, str], int]:
+    return {(str(kind), str(state)): count for (kind, state), count in tally.entered.items() if count}
+
+
+def test_nothing_has_happened_yet(redis: Redis) -> None:
+    tally = read_tally(redis)
+
+    assert entered(tally) == {}
+    assert set(tally.entered) == {(kind, state) for kind in Kind for state in State}
+    assert tally.queued == dict.fromkeys(Kind, 0)
+    assert tally.images == {"succeeded": 0, "failed": 0}
+    assert {sum(durations.counts.values()) for durations in tally.durations.values()} == {0}
+
+
+def test_each_state_that_a_job_comes_into_counts(jobs: JobStore, redis: Redis) -> None:
+    jobs.finish(running(jobs), State.SUCCEEDED)
+    jobs.finish(running(jobs), State.FAILED)
+    jobs.create(a_batch())
+
+    assert entered(read_tally(redis)) == {
+        ("training", "queued"): 2,
+        ("training", "running"): 2,
+        ("training", "succeeded"): 1,
+        ("training", "failed"): 1,
+        ("batch", "queued"): 1,
+    }
+
+
+def test_a_job_whose_worker_was_lost_is_queued_and_runs_once_more(jobs: JobStore, redis: Redis) -> None:
+    claim = running(jobs)
+    move(jobs, claim.job.id, State.QUEUED)
+    claimed(jobs, claim.job.id)
+
+    assert entered(read_tally(redis)) == {("training", "queued"): 2, ("training", "running"): 2}
+
+
+def test_the_counts_stay_when_the_jobs_are_deleted(jobs: JobStore, redis: Redis) -> None:
+    claim = running(jobs)
+    jobs.finish(claim, State.SUCCEEDED)
+    before = read_tally(redis)
+
+    jobs.delete(claim.job.id)
+
+    assert read_tally(redis) == before
+
+
+def test_a_record_that_is_written_anew_after_its_end_counts_no_second_time(jobs: JobStore, redis: Redis) -> None:
+    jobs.create(a_training(state=State.SUCCEEDED))
+
+    assert entered(read_tally(redis)) == {}
+
+
+@pytest.mark.parametrize("leave", ["claim", "cancel", "discard"])
+def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leave: str) -> None:
+    first, second = a_training(), a_training()
+    jobs.create(first)
+    jobs.create(second)
+    jobs.create(a_batch())
+    assert read_tally(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1}
+
+    ways: dict[str, Callable[[], Any]] = {
+        "claim": lambda: claimed(jobs, first.id),
+        "cancel": lambda: jobs.cancel(first.id),
+        "discard": lambda: jobs.discard(first.id),
+    }
+    ways[leave]()
+
+    assert read_tally(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1}
+    assert jobs.waiting(Kind.TRAINING) == 1
+
+
+class TestDurations:
+    @pytest.mark.parametrize(
+        ("seconds", "bound"), [(0.0, 1), (0.9, 1), (3.0, 5), (59.0, 60), (7000.0, 7200), (200_000.0, float("inf"))]
+    )
+    def test_a_job_counts_in_the_first_bucket_that_holds_it(
+        self, jobs: JobStore, redis: Redis, seconds: float, bound: float
+    ) -> None:
+        claim = running(jobs)
+        redis.hset(keys.job(claim.job.id), "started_at", jobs.now() - int(seconds * 1000))
+
+        jobs.finish(claim, State.SUCCEEDED)
+
+        durations = read_tally(redis).durations[Kind.TRAINING]
+        assert {b: count for b, count in durations.counts.items() if count} == {bound: 1}
+        assert durations.total == pytest.approx(seconds, abs=0.5)
+
+    def test_the_buckets_go_from_a_second_to_a_day(self) -> None:
+        assert (BOUNDS[0], BOUNDS[-1]) == (1, 24 * 3600)
+        assert list(BOUNDS) == sorted(BOUNDS)
+
+    def test_a_job_that_never_ran_has_no_duration(self, jobs: JobStore, redis: Redis) -> None:
+        job = a_training()
+        jobs.create(job)
+        jobs.cancel(job.id)
+
+        assert sum(read_tally(redis).durations[Kind.TRAINING].counts.values()) == 0
+
+
+class TestImages:
+    def test_they_count_when_their_batch_ends(self, jobs: JobStore, redis: Redis) -> None:
+        job = a_batch()
+        jobs.create(job)
+
+        jobs.finish(claimed(jobs, job.id), State.COMPLETED_WITH_ERRORS, result=BATCH_OF_10)
+
+        assert read_tally(redis).images == {"succeeded": 8, "failed": 2}
+
+    def test_a_batch_that_is_tried_again_counts_only_what_is_new(self, jobs: JobStore, redis: Redis) -> None:
+        job = a_batch()
+        jobs.create(job)
+        jobs.finish(claimed(jobs, job.id), State.FAILED, result=BATCH_OF_10)
+
+        jobs.retry(job.id)
+        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result={"total": 10, "succeeded": 10, "failed": 0})
+
+        assert read_tally(redis).images == {"succeeded": 10, "failed": 2}
+
+    def test_a_training_has_none(self, jobs: JobStore, redis: Redis) -> None:
+        jobs.finish(running(jobs), State.SUCCEEDED, result={"model": "toy", "version": 1})
+
+        assert read_tally(redis).images == {"succeeded": 0, "failed": 0}

@@ -1,0 +1,88 @@
+"""The log's lines: JSON for machines, text for a terminal, and what they belong to."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from contextvars import copy_context
+from typing import Any
+
+import pytest
+
+from shared import log_context
+from shared.logs import JsonFormatter, TextFormatter
+from tests.support.processes import ROOT
+
+
+def record(message: str, *arguments: object, **more: Any) -> logging.LogRecord:
+    return logging.getLogger("some.module").makeRecord(
+        "some.module", logging.WARNING, "file", 1, message, arguments, more.pop("exc_info", None), extra=more
+    )
+
+
+def error() -> Any:
+    try:
+        int("what is wrong")
+    except ValueError:
+        return sys.exc_info()
+
+
+class TestJson:
+    def test_a_record_is_one_line(self) -> None:
+        line = JsonFormatter().format(record("it is\n%s", "so", exc_info=error()))
+
+        assert "\n" not in line
+        read = json.loads(line)
+        assert (read["level"], read["logger"], read["message"]) == ("warning", "some.module", "it is\nso")
+        assert read["time"].endswith("Z")
+        assert "ValueError: invalid literal" in read["exception"]
+
+    def test_it_has_what_the_moment_belongs_to_and_what_the_caller_adds(self) -> None:
+        with log_context.bound(request_id="r-1", key=None, job_id="j-1"):
+            read = json.loads(JsonFormatter().format(record("done", fields={"status": 200})))
+
+        assert (read["request_id"], read["job_id"], read["status"]) == ("r-1", "j-1", 200)
+        assert "key" not in read
+
+
+class TestText:
+    def test_a_record_is_readable(self) -> None:
+        with log_context.bound(request_id="r-1"):
+            line = TextFormatter().format(record("it is %s", "so"))
+
+        assert line.endswith("WARNING some.module: it is so request_id=r-1")
+
+    def test_nobodys_input_begins_a_line_of_its_own(self) -> None:
+        assert "\n" not in TextFormatter().format(record("path %s", "/a\r\n2026 INFO forged"))
+
+    def test_a_traceback_is_shown(self) -> None:
+        assert "ValueError: invalid literal" in TextFormatter().format(record("failed", exc_info=error()))
+
+
+class TestContext:
+    def test_a_block_ends_with_what_held_before(self) -> None:
+        def work() -> None:
+            log_context.bind(request_id="r-1")
+            with log_context.bound(job_id="j-1"):
+                assert log_context.current() == {"request_id": "r-1", "job_id": "j-1"}
+            assert log_context.current() == {"request_id": "r-1"}
+            log_context.clear()
+            assert log_context.current() == {}
+
+        copy_context().run(work)
+
+
+@pytest.mark.parametrize(("form", "is_json"), [("auto", True), ("json", True), ("text", False)])
+def test_a_program_logs_in_the_form_that_is_set_and_to_a_file_in_json(form: str, is_json: bool) -> None:
+    script = (
+        f"import logging; from shared import logs; from shared.settings import Settings;"
+        f"logs.configure(Settings(log_format='{form}')); logging.getLogger('a').info('hello'); logging.debug('no')"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stderr.startswith("{") == is_json
+    assert "hello" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

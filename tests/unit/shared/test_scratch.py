@@ -1,0 +1,43 @@
+"""A folder for as long as a process lives, however it ends."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from shared.scratch import scratch_folder
+from tests.support.processes import ROOT
+
+MAKE = (
+    "import pathlib, sys; from shared.scratch import scratch_folder; print(scratch_folder(pathlib.Path('{}'), 'test-'))"
+)
+
+
+def run(script: str) -> Path:
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip())
+
+
+def test_it_is_gone_when_its_process_ends(tmp_path: Path) -> None:
+    folder = run(MAKE.format(tmp_path))
+
+    assert folder.parent == tmp_path
+    assert not folder.exists()
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    left = run(MAKE.format(tmp_path) + "; sys.stdout.flush(); import os; os.kill(os.getpid(), 9)")
+    assert left.exists()
+
+    own = scratch_folder(tmp_path, "test-")
+
+    assert own.exists()
+    assert not left.exists()
+
+
+def test_that_of_a_living_process_stays(tmp_path: Path) -> None:
+    first = scratch_folder(tmp_path, "test-")
+    run(MAKE.format(tmp_path))
+
+    assert first.exists()

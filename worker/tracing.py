@@ -1,0 +1,23 @@
+"""A span for each attempt at a job, where traces are on: below the request that submitted the job."""
+
+from __future__ import annotations
+
+from shared.jobs import Job
+from shared.traces import Traces
+from worker.lease import Lease
+from worker.runner import Outcome, Step
+
+
+def traced(step: Step, traces: Traces | None) -> Step:
+    """The step, in a span; the step itself where traces are off."""
+    if traces is None:
+        return step
+
+    def run(job: Job, lease: Lease) -> Outcome:
+        attributes: dict[str, str | int] = {"glassbox.job.id": job.id, "glassbox.job.attempt": job.attempt}
+        with traces.span(f"job {job.kind}", job.traceparent, attributes) as span:
+            outcome = step(job, lease)
+            span.set_attribute("glassbox.job.state", outcome.state)
+            return outcome
+
+    return run
