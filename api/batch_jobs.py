@@ -5,15 +5,15 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
+from api.idempotency import id_to_make
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import JobView, job_view
-from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.images.archive import Archive
 from shared.jobs import Job, Kind, Progress
-from shared.names import new_id
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.specifications import BatchSpecification, Invert
@@ -46,6 +46,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             refusal(TooLarge, "archive_*"),
             refusal(UnsupportedType, "archive_expected"),
             refusal(Invalid, "archive_*"),
+            refusal(TooMany, "queue_full"),
         ),
         creates=True,
     )
@@ -70,7 +71,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             )
             job, warnings = submission.submit(
                 Job(
-                    id=new_id(),
+                    id=id_to_make(),
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
