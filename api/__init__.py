@@ -10,9 +10,13 @@ from flask import Flask
 from api import (
     access,
     batch_jobs,
+    compression,
+    cors,
     datasets,
+    docs,
     headers,
     health,
+    idempotency,
     jobs,
     metrics,
     models,
@@ -28,6 +32,7 @@ from shared.api_keys import required_keys
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
+from shared.idempotency import IdempotencyKeys
 from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
@@ -63,7 +68,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     request_log.register(app)
     headers.register(app)
-    access.register(app, required_keys(settings), access.Limits.from_settings(settings))
+    keys = required_keys(settings)
+    compression.register(app)
+    cors.register(app, settings.cors_origins)
+    access.register(app, keys, access.Limits.from_settings(settings), settings.cors_origins)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
@@ -73,4 +81,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume, streams))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
+    idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app

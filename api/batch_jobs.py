@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
+from api.idempotency import id_to_make
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
@@ -12,9 +13,8 @@ from api.validation import Form, from_texts
 from api.views import JobView, job_view
 from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
-from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.jobs import Job, Kind, Progress
-from shared.names import new_id
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.specifications import BatchSpecification, Invert
@@ -50,6 +50,7 @@ def blueprint(
             refusal(TooLarge, "archive_*"),
             refusal(UnsupportedType, "archive_expected"),
             refusal(Invalid, "archive_*"),
+            refusal(TooMany, "queue_full"),
         ),
         creates=True,
     )
@@ -74,7 +75,7 @@ def blueprint(
             )
             job, warnings = submission.submit(
                 Job(
-                    id=new_id(),
+                    id=id_to_make(),
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="web pages from these origins may use the API, separated by commas; * for any"
+    )
     api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
     api_threads: PositiveInt = 8
@@ -62,6 +65,11 @@ class Settings(BaseSettings):
     submit_rate_burst: PositiveInt = 1000
     max_queued_jobs: NonNegativeInt = Field(1000, description="of each kind; 0: any number")
 
+    idempotency_seconds: PositiveFloat = Field(24 * 3600.0, description="how long an Idempotency-Key's answer is kept")
+    idempotency_lease_seconds: PositiveFloat = Field(
+        300.0, description="after which time without a sign of life a request's Idempotency-Key may be used again"
+    )
+
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     traces: bool = Field(False, description="send OpenTelemetry traces, as the variables OTEL_… say")
@@ -79,6 +87,11 @@ class Settings(BaseSettings):
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, text: object) -> object:
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
     @property
     def cores(self) -> int:

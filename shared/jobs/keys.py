@@ -42,6 +42,11 @@ def workers(queue: str) -> str:
     return f"{PREFIX}workers:{queue}"
 
 
+def idempotency(digest: str) -> str:
+    """A hash: which request holds an Idempotency-Key, or its answer, by the digest of the owner and the key."""
+    return f"{PREFIX}idempotency:{digest}"
+
+
 def rate_bucket(limit: str, who: str) -> str:
     """A hash: how many requests somebody may still send under a limit, and since when it is so."""
     return f"{PREFIX}rate:{limit}:{who}"
