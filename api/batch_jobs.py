@@ -5,15 +5,16 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
+from api.idempotency import id_to_make
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import JobView, job_view
+from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
-from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.jobs import Job, Kind, Progress
-from shared.names import new_id
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.specifications import BatchSpecification, Invert, shard_size
@@ -27,10 +28,13 @@ class BatchOptions(Form):
     top_k: int = Field(1, ge=1, description="how many classes each row has")
     invert: Invert = Field("never", description="whether to turn light and dark around; `auto` decides by each image")
     error_threshold: float = Field(1.0, ge=0, le=1, description="the share of unreadable images that fails the job")
+    webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
 
 
-def blueprint(registry: Registry, submission: Submission, volume: Volume, settings: Settings) -> Blueprint:
+def blueprint(
+    registry: Registry, submission: Submission, webhooks: Webhooks, volume: Volume, settings: Settings
+) -> Blueprint:
     """The route that takes batch jobs."""
     routes = Blueprint("batch-jobs", __name__)
 
@@ -46,6 +50,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             refusal(TooLarge, "archive_*"),
             refusal(UnsupportedType, "archive_expected"),
             refusal(Invalid, "archive_*"),
+            refusal(TooMany, "queue_full"),
         ),
         creates=True,
     )
@@ -54,6 +59,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
         submission.refuse_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
+            webhook = webhooks.choose(options.webhook, parameter="webhook")
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
@@ -71,10 +77,11 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             )
             job, warnings = submission.submit(
                 Job(
-                    id=new_id(),
+                    id=id_to_make(),
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
+                    webhook=webhook,
                     progress=Progress(total=len(plan), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+import re
+
+from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.operations import operation, refusal
+from api.connection import Connection
+from api.event_streams import EVENT_STREAM, EventStreams
+from api.operations import Answer, MediaType, operation, refusal
 from api.pages import Page, PageQuery, page
 from api.validation import from_texts
 from api.views import EventView, JobView, event_view, job_view
 from shared.broker import Outbox
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from shared.job_files import JobFiles, close
 from shared.jobs import JobStore, Kind, State
 
+EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
+EVENT_EXAMPLE = (
+    "id: 1769860805120-0\nevent: state\n"
+    'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
+)
 NOT_FOUND = refusal(NotFound, "job_not_found")
 WRONG_STATE = refusal(Conflict, "wrong_state")
 
@@ -27,12 +36,12 @@ class JobQuery(PageQuery):
 
 
 class EventQuery(PageQuery):
-    """Which events to list: those behind `after`."""
+    """Which events to list or to stream: those behind `after`."""
 
-    after: str | None = Field(None, pattern=r"^\d+-\d+$")
+    after: str | None = Field(None, pattern=f"^{EVENT_ID}$")
 
 
-def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox) -> Blueprint:
+def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -80,11 +89,33 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox) -> Blueprint:
         return job_view(job), 202
 
     @routes.get("/<job_id>/events")
-    @operation("Read a job's log", scope="read", query=EventQuery, answers={200: Page[EventView]}, errors=(NOT_FOUND,))
-    def events(job_id: str) -> Page[EventView]:
+    @operation(
+        "Read a job's log, or follow it",
+        scope="read",
+        query=EventQuery,
+        answers={
+            200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
+            204: Answer(description="A stream that goes on behind the last event of a job that is over."),
+        },
+        errors=(NOT_FOUND, refusal(Unavailable, "too_many_event_streams")),
+        headers=("Last-Event-ID",),
+    )
+    def events(job_id: str) -> Response | Page[EventView]:
+        """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
         query = from_texts(EventQuery, request.args)
-        jobs.get(job_id)
+        job = jobs.get(job_id)
+        if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+            return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
 
     return routes
+
+
+def _last_event_id() -> str | None:
+    """The event behind which a stream that broke off goes on."""
+    given = request.headers.get("Last-Event-ID")
+    if given and not re.fullmatch(EVENT_ID, given):
+        reason = "is not the id of an event: it has two numbers, as in 1700000000000-0"
+        raise Invalid("validation_failed", f"Last-Event-ID: {reason}", [FieldError(reason, parameter="Last-Event-ID")])
+    return given

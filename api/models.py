@@ -66,8 +66,13 @@ def blueprint(registry: Registry) -> Blueprint:
     @operation(
         "Download a version's weights",
         scope="read",
-        answers={200: Answer((NPZ,), "The .npz itself.", headers=("ETag",))},
+        answers={
+            200: Answer((NPZ,), "The .npz itself.", headers=("ETag",)),
+            206: Answer((NPZ,), "The part that was asked for.", headers=("ETag", "Content-Range")),
+            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        },
         errors=(VERSION_NOT_FOUND, refusal(Damaged, "version_damaged")),
+        headers=("Range", "If-Range", "If-None-Match"),
     )
     def weights(name: str, reference: str) -> Response:
         version = registry.get(name, reference)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 from flask import Flask, Response, g, json, request
 from kombu.exceptions import OperationalError
+from pydantic import Field
 from redis import RedisError
+from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
@@ -18,6 +20,28 @@ from shared.names import new_id
 log = logging.getLogger(__name__)
 
 REALM = "glassbox"
+
+
+class FieldProblem(TypedDict):
+    """What is wrong with one field of a request: a JSON pointer into its body, or the name of a parameter."""
+
+    detail: str
+    pointer: NotRequired[str]
+    parameter: NotRequired[str]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). `code` is stable, for programs; `detail` is for people."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str
+    instance: Annotated[str, Field(description="the request's path")]
+    code: str
+    errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the fields that are wrong")]
+    scope: Annotated[NotRequired[str], Field(description="what a key would have to allow")]
+
 
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
@@ -57,14 +81,14 @@ def register(app: Flask) -> None:
 
 
 def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
-    body = {
+    body: Problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
         "detail": detail,
         "instance": request.path,
         "code": code,
-        **members,
+        **members,  # type: ignore[typeddict-item]
     }
     return Response(json.dumps(body) + "\n", status, content_type="application/problem+json")
 

@@ -21,6 +21,7 @@ TASKS = {Kind.TRAINING: "glassbox.train", Kind.BATCH: "glassbox.classify"}
 ASSIST = "glassbox.assist"  # the task of who helps with a batch that another process leads
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference"}
 BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
+COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0
 
 
@@ -103,6 +104,11 @@ class Outbox:
     def _online(self, kind: Kind) -> list[str]:
         seconds, _ = self._redis.time()
         return cast("list[str]", self._redis.zrangebyscore(keys.workers(QUEUES[kind]), seconds, "+inf"))
+
+    def couriers_online(self) -> int:
+        """How many couriers say that they deliver what webhooks are owed."""
+        seconds, _ = self._redis.time()
+        return int(self._redis.zcount(keys.workers(COURIER), seconds, "+inf"))
 
 
 class Presence:

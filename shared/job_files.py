@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
@@ -55,6 +56,21 @@ class JobFiles:
             durable.write_json(path, known.model_dump(mode="json", exclude_none=True))
         self._volume.end(job.id).unlink(missing_ok=True)
 
+    def settle(self, job: Job, notice: str) -> None:
+        """Write down that this notice of the job's end is settled; does nothing where its folder is gone."""
+        if self._volume.job(job.id).exists():
+            durable.write_json(self._volume.notice(job.id), {"settled": notice, "finished_at": job.finished_at})
+
+    def owes_notice(self, job: Job) -> bool:
+        """Whether the job has ended, and its webhook may not know yet."""
+        if job.webhook is None or not job.state.is_terminal:
+            return False
+        try:
+            settled = json.loads(self._volume.notice(job.id).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return True
+        return bool(settled["finished_at"] != job.finished_at)
+
     def remove(self, job_id: str) -> None:
         """Remove a job's folder with all that is in it."""
         durable.remove_tree(self._volume.job(job_id))
@@ -77,7 +93,7 @@ class JobFiles:
 
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
     """Write the records that Redis lacks from what the volume knows; returns how many there were to write."""
-    return sum(jobs.create(job) for job in files)
+    return sum(jobs.create(job, owes_notice=files.owes_notice(job)) for job in files)
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:

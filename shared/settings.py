@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
@@ -30,10 +30,15 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="web pages from these origins may use the API, separated by commas; * for any"
+    )
     api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
     api_threads: PositiveInt = Field(64, description="of one API process: as many slow clients do not keep it busy")
     client_timeout: PositiveFloat = Field(30.0, description="after which a client that sends or takes nothing is left")
+    max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
+    event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
 
@@ -51,11 +56,25 @@ class Settings(BaseSettings):
     shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
     classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
+    webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
+    webhook_secrets: SecretStr | None = Field(
+        None, description="whsec_… to sign with; several, by spaces, to change it"
+    )
+    webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
+    webhook_tries: PositiveInt = 10
+    webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
+    webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
+
     rate_limit: NonNegativeFloat = Field(5000.0, description="requests a second of one key or address; 0: any number")
     rate_burst: PositiveInt = Field(10_000, description="requests at once, after a time of fewer")
     submit_rate_limit: NonNegativeFloat = Field(100.0, description="of those that submit, change or delete; 0: any")
     submit_rate_burst: PositiveInt = 1000
     max_queued_jobs: NonNegativeInt = Field(1000, description="of each kind; 0: any number")
+
+    idempotency_seconds: PositiveFloat = Field(24 * 3600.0, description="how long an Idempotency-Key's answer is kept")
+    idempotency_lease_seconds: PositiveFloat = Field(
+        300.0, description="after which time without a sign of life a request's Idempotency-Key may be used again"
+    )
 
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -74,6 +93,11 @@ class Settings(BaseSettings):
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, text: object) -> object:
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
     @property
     def cores(self) -> int:

@@ -20,7 +20,8 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/aliases/<alias> a version number
-    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json
+    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
+    webhook-secret                what webhooks are signed with, unless the settings have it
     """
 
     root: Path
@@ -57,6 +58,10 @@ class Volume:
         return self.model(name) / "aliases" / alias
 
     @property
+    def webhook_secret(self) -> Path:
+        return self.root / "webhook-secret"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 
@@ -68,6 +73,9 @@ class Volume:
 
     def end(self, job_id: str) -> Path:
         return self.job(job_id) / "end.json"
+
+    def notice(self, job_id: str) -> Path:
+        return self.job(job_id) / "notice.json"
 
     def checkpoints(self, job_id: str) -> Path:
         return self.job(job_id) / "checkpoints"

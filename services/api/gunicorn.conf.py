@@ -38,7 +38,7 @@ class worker_class(gthread.ThreadWorker):  # type: ignore[misc]  # noqa: N801 - 
 
 
 workers = settings.api_processes
-threads = settings.api_threads
+threads = settings.api_threads + settings.max_event_streams  # an event stream holds one, and takes it from no request
 timeout = 60  # seconds without a sign of life from a process; a slow request does not count
 graceful_timeout = 30
 keepalive = 30
@@ -96,3 +96,8 @@ def post_fork(_server, worker):  # type: ignore[no-untyped-def]
     from prometheus_client import values  # noqa: PLC0415 - reads where the folder is when it is imported
 
     values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Let the event streams of a process end when it is told to stop."""
+    worker.wsgi.extensions["event_streams"].serving = lambda: worker.alive

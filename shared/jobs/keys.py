@@ -13,6 +13,8 @@ ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the 
 WAITING = (
     f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
 )
+NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
+NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
 TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
@@ -53,6 +55,11 @@ def ledger_keys(job_id: str) -> list[str]:
     return [ledger(job_id), open_shards(job_id), taken_shards(job_id), invitations(job_id)]
 
 
+def gone(url_digest: str) -> str:
+    """A mark, for a time: this webhook's receiver has said that it wants nothing more."""
+    return f"{PREFIX}gone:{url_digest}"
+
+
 def in_state(state: State) -> str:
     """A sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
@@ -61,6 +68,11 @@ def in_state(state: State) -> str:
 def workers(queue: str) -> str:
     """A sorted set: who listens to the queue, `<worker> <processes>`, by the time until which they count as online."""
     return f"{PREFIX}workers:{queue}"
+
+
+def idempotency(digest: str) -> str:
+    """A hash: which request holds an Idempotency-Key, or its answer, by the digest of the owner and the key."""
+    return f"{PREFIX}idempotency:{digest}"
 
 
 def rate_bucket(limit: str, who: str) -> str:

@@ -1,0 +1,57 @@
+"""What the document says of parameters in paths and of headers: a line for each name that routes use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
+
+Json = dict[str, Any]
+
+
+def _text(description: str, example: str, **schema: Any) -> Json:
+    return {"description": description, "schema": {"type": "string", **schema}, "example": example}
+
+
+IN_PATHS: dict[str, Json] = {
+    "alias": _text("a name that points to one version and can be moved", "champion"),
+    "file": _text("a file of the page", "swagger-ui.css"),
+    "job_id": _text("a job's id", JOB_ID),
+    "name": _text("a model's name", "digits"),
+    "reference": _text("a version: its number, an alias, or `latest`", "latest"),
+}
+IN_DATASET_PATHS: dict[str, Json] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
+
+REQUEST_HEADERS: dict[str, Json] = {
+    "X-Request-Id": _text(
+        "Comes back with the answer, and is in the server's log. One is made where none is sent.",
+        "order-17",
+        maxLength=128,
+    ),
+    "Idempotency-Key": _text(
+        "Makes it safe to send this again: for a day, the first answer to this key is given once more.",
+        "8e03978e-40d5-43dd-bc93-6894a57f9324",
+        minLength=1,
+        maxLength=255,
+    ),
+    "Content-Digest": _text(
+        "The body's digest (RFC 9530), held against what arrives.",
+        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:",
+    ),
+    "If-Match": _text("Do it only where the thing still has this ETag.", f'"{WEIGHTS_SHA256[:12]}"'),
+    "If-None-Match": _text("Answer 304 where the thing still has this ETag.", f'"{WEIGHTS_SHA256}"'),
+    "Last-Event-ID": _text("Go on behind this event.", "1769860809480-0"),
+    "If-Range": _text("Send the part only where the thing still has this ETag, else all of it.", f'"{WEIGHTS_SHA256}"'),
+    "Range": _text("Send this part only.", "bytes=0-1023"),
+}
+
+RESPONSE_HEADERS: dict[str, Json] = {
+    "X-Request-Id": _text("The request's id, as it was sent or as it was made.", "order-17"),
+    "Location": _text("Where the thing is that was made.", f"/v1/jobs/{JOB_ID}", format="uri-reference"),
+    "ETag": _text("Changes when the thing does.", f'"{WEIGHTS_SHA256}"'),
+    "Retry-After": {"description": "Seconds until it may go better.", "schema": {"type": "integer"}, "example": 2},
+    "WWW-Authenticate": _text("How to show a key.", 'Bearer realm="glassbox"'),
+    "Idempotent-Replayed": _text("`true` where an earlier answer is given once more.", "true"),
+    "Content-Range": _text("Which part this is.", "bytes 0-1023/68294"),
+    "Accept-Ranges": _text("That parts can be asked for.", "bytes"),
+}
