@@ -10,7 +10,7 @@ from api.pages import Page, PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import DatasetView, dataset_view
-from shared.datasets import DatasetStore
+from shared.datasets import DatasetStore, Manifest
 from shared.datasets.npz import read_npz
 from shared.errors import Invalid, NotFound, TooLarge, UnsupportedType
 from shared.names import Name
@@ -61,7 +61,7 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
     def index() -> Page[DatasetView]:
         """The newest come first."""
         query = from_texts(PageQuery, request.args)
-        return page(after(store.all(), query, lambda item: item.id), query, lambda item: item.id, dataset_view)
+        return page(after(store.all(), query, _place, newest_first=True), query, _place, dataset_view)
 
     @routes.get("/<reference>")
     @operation(
@@ -74,3 +74,8 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
         return dataset_view(store.get(reference))
 
     return routes
+
+
+def _place(manifest: Manifest) -> str:
+    """Where a data set stands in the list, as a text that sorts as the list does."""
+    return f"{manifest.created_at}~{manifest.digest}"

@@ -23,6 +23,7 @@ from shared.jobs import Job, JobStore, Kind, State
 from shared.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
+EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
 NOT_FOUND = refusal(NotFound, "job_not_found")
 WRONG_STATE = refusal(Conflict, "wrong_state")
@@ -32,21 +33,21 @@ NOT_A_BATCH = refusal(Conflict, "not_a_batch")
 class JobQuery(PageQuery):
     """Which jobs to list."""
 
-    kind: Kind | None = None
-    state: State | None = None
-    model: str | None = None
+    kind: Kind | None = Field(None, description="only jobs of this kind")
+    state: State | None = Field(None, description="only jobs in this state")
+    model: str | None = Field(None, description="only jobs that train or use this model")
 
 
 class EventQuery(PageQuery):
     """Which events to list: those behind `after`."""
 
-    after: str | None = Field(None, pattern=r"^\d+-\d+$")
+    after: str | None = Field(None, pattern=f"^{EVENT_ID}$", description="the id of an event")
 
 
 class ResultsQuery(Form):
     """How to write a batch's rows."""
 
-    format: Literal["jsonl", "csv"] = "jsonl"
+    format: Literal["jsonl", "csv"] = Field("jsonl", description="lines of JSON, or of CSV")
 
 
 def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -> Blueprint:
