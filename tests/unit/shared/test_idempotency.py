@@ -102,10 +102,9 @@ def test_a_key_is_forgotten_after_its_time(redis: Redis) -> None:
     eventually(lambda: redis.keys("*") == [])
 
 
-def taken_over(keys: IdempotencyKeys) -> Held | None:
+def taken_over(keys: IdempotencyKeys) -> Held:
+    """The key, when its holder counts as dead."""
     try:
-        taken = keys.begin("me", "key")
-    except Conflict:
-        return None
-    assert isinstance(taken, Held)
-    return taken
+        return held(keys)
+    except Conflict as error:
+        raise AssertionError("it is held still") from error
