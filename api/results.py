@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Response, request
+from pydantic import Field
 
 from api.operations import MediaType, operation, refusal
 from api.validation import Form, from_texts
 from api.views import RowErrorView, RowView
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
 from shared.registry import Registry
 from shared.results.csv_rows import as_csv
@@ -36,7 +37,9 @@ TYPES = {
 class ResultsQuery(Form):
     """How to write a batch's rows."""
 
-    format: Literal["jsonl", "csv", "npz", "parquet"] = "jsonl"
+    format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
+        "jsonl", description="lines of JSON or of CSV, arrays of NumPy, or columns of Parquet"
+    )
 
 
 def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
@@ -66,7 +69,11 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
                 MediaType("application/vnd.apache.parquet", "Parquet: a column for each"),
             )
         },
-        errors=(NOT_FOUND, NOT_A_BATCH),
+        errors=(
+            refusal(NotFound, "job_not_found", "model_not_found", "version_not_found"),
+            NOT_A_BATCH,
+            refusal(NotInstalled, "parquet_not_installed"),
+        ),
     )
     def results(job_id: str) -> Response:
         """In the archive's order; readable while the batch runs, as far as it is."""

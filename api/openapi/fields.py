@@ -24,9 +24,7 @@ IN_DATASET_PATHS: dict[str, Json] = {"reference": _text("a data set: its id, or 
 
 REQUEST_HEADERS: dict[str, Json] = {
     "X-Request-Id": _text(
-        "Comes back with the answer, and is in the server's log. One is made where none is sent.",
-        "order-17",
-        maxLength=128,
+        "Comes back with the answer, and is in the server's log. One is made where none is sent.", "order-17"
     ),
     "Idempotency-Key": _text(
         "Makes it safe to send this again: for a day, the first answer to this key is given once more.",
