@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from shared.jobs import Job, Kind, State, keys
+from shared.settings import GiB
 from tests.chaos.deadly import DEADLY
 from tests.chaos.soundness import assert_sound, batch_paths
 from tests.chaos.stack import QUICK, Stack
@@ -129,6 +130,16 @@ class TestHelpers:
 
         (job,) = assert_sound(stack, [job_id])
         assert_done_in_order(stack, job)
+
+
+def test_a_classifiers_memory_is_limited_and_its_workers_is_not(stack: Stack) -> None:
+    def limit(pid: int) -> str:
+        [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "Max data size" in line]
+        return line.split()[3]
+
+    (child,) = eventually(lambda: stack.children("inference"))
+    eventually(lambda: limit(child) == str(GiB))
+    assert limit(stack.parts["inference"].pid) == "unlimited"
 
 
 class TestWishes:
