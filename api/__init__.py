@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
     http_metrics = metrics.HttpMetrics()
     http_metrics.register(app)
     problems.register(app)
