@@ -16,6 +16,7 @@ from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.validation import Form, from_json, invalid_configuration
 from api.views import JobView, job_view
+from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
@@ -38,7 +39,7 @@ class TrainingRequest(Form):
     model_config = shown_as(examples.TRAINING_REQUEST)
 
     model: Name = Field(description="the model of which a new version is made")
-    dataset: str = Field(description="a data set's id or name; `digits` and `mnist` are built in")
+    dataset: str = Field(description="a data set's id or name; `digits`, `mnist` and `fashion-mnist` are built in")
     preset: Annotated[str, one_of(PRESETS)] = "fast"
     hidden: Annotated[list[int] | None, whole_numbers("the widths of the hidden layers")] = None
     activation: Annotated[str | None, one_of(ACTIVATIONS)] = None
@@ -57,6 +58,7 @@ class TrainingRequest(Form):
     early_stopping: Annotated[dict[str, Any] | None, Field(description="when to stop before the last epoch")] = None
     validation_fraction: Annotated[float | None, share("of the images that are kept to validate on")] = None
     promote: Name | None = Field(None, description="an alias to move to the new version")
+    webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
     labels: dict[str, str] = Field(default_factory=dict, description="what you like to remember with the job")
 
@@ -65,7 +67,7 @@ class TrainingRequest(Form):
 
         A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
         """
-        about_the_job = {"model", "dataset", "preset", "promote", "timeout_seconds", "labels"}
+        about_the_job = {"model", "dataset", "preset", "promote", "webhook", "timeout_seconds", "labels"}
         configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_unset=True))
         if self.batch_size is None:
             most = max(1, samples - configuration.validation_count(samples))
@@ -74,7 +76,7 @@ class TrainingRequest(Form):
         return configuration
 
 
-def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> Blueprint:
+def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, settings: Settings) -> Blueprint:
     """The route that takes training jobs."""
     routes = Blueprint("training-jobs", __name__)
 
@@ -94,6 +96,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The data set's content is pinned now; the training ends in a new version of the model."""
         wanted = from_json(TrainingRequest, settings)
+        webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
         try:
             configuration = wanted.configuration(dataset.splits["train"])
@@ -109,6 +112,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, settings: Settings) -> 
                 kind=Kind.TRAINING,
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
+                webhook=webhook,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
                 request={**wanted.model_dump(exclude_unset=True), "preset": wanted.preset},
                 specification=specification.model_dump(mode="json"),

@@ -12,10 +12,10 @@ from typing_extensions import TypedDict
 
 from api import examples
 from api.examples import shown_as
-from shared.clock import rfc3339
 from shared.datasets import Manifest
 from shared.jobs import Job, Kind, State
 from shared.jobs.store import Event
+from shared.jobs.view import job_view as shown_job
 from shared.registry import ModelVersion
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -85,34 +85,8 @@ class JobView(TypedDict):
 
 
 def job_view(job: Job, warnings: list[str] | None = None) -> JobView:
-    """A job as `/v1/jobs/{id}` shows it."""
-    path = f"/v1/jobs/{job.id}"
-    links = {"self": path, "events": f"{path}/events"}
-    if job.kind is Kind.BATCH:
-        links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
-    elif job.result is not None:
-        links["version"] = f"/v1/models/{job.result['model']}/versions/{job.result['version']}"
-    progress = job.progress
-    view: JobView = {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "created_at": rfc3339(job.created_at),
-        "started_at": None if job.started_at is None else rfc3339(job.started_at),
-        "finished_at": None if job.finished_at is None else rfc3339(job.finished_at),
-        "attempt": job.attempt,
-        "progress": {
-            "done": progress.done,
-            "total": progress.total,
-            "unit": progress.unit,
-            "eta_seconds": progress.eta_seconds,
-        },
-        "metrics": job.metrics,
-        "request": job.request,
-        "result": cast("TrainingResult | BatchResult | None", job.result),
-        "error": cast("JobErrorView | None", job.error),
-        "links": links,
-    }
+    """A job as `/v1/jobs/{id}` shows it, with warnings for who has just submitted it."""
+    view = cast("JobView", shown_job(job))
     if warnings:
         view["warnings"] = warnings
     return view

@@ -57,6 +57,7 @@ REQUESTS = [
     Request("GET", "/v1/datasets", status=200),
     Request("POST", "/v1/datasets", "/v1/datasets?name=new", {"data": npz(easy_arrays())}, status=201),
     Request("GET", "/v1/datasets/<reference>", "/v1/datasets/easy", status=200),
+    Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
     Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),
     Request("POST", "/v1/batch-jobs", "/v1/batch-jobs?model=toy", {"data": zip_of_images(easy_images(3)[0])}),
     Request("GET", "/v1/jobs"),
