@@ -40,6 +40,7 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   docExpansion: "list",
+  tryItOutEnabled: true,
   validatorUrl: null,
 });
 """
