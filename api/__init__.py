@@ -9,17 +9,21 @@ from flask import Flask
 
 from api import (
     access,
+    aliases,
     batch_jobs,
     compression,
     cors,
     datasets,
     docs,
+    evaluations,
     headers,
     health,
     idempotency,
     jobs,
     metrics,
     models,
+    open_inference,
+    predictions,
     problems,
     request_log,
     results,
@@ -27,6 +31,7 @@ from api import (
     training_jobs,
 )
 from api.event_streams import EventStreams
+from api.online import OnlineModels
 from api.submission import Submission
 from api.webhooks import Webhooks
 from shared.api_keys import required_keys
@@ -34,6 +39,7 @@ from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys
+from shared.inference import ClassifierCache
 from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
@@ -52,6 +58,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = DatasetStore(volume)
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
+    online = OnlineModels(registry, ClassifierCache(registry, settings.online_models))
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
@@ -84,6 +91,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(predictions.blueprint(online, settings))
+    app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
+    app.register_blueprint(evaluations.blueprint(registry))
+    app.register_blueprint(aliases.blueprint(registry, settings))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
     idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app

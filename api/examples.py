@@ -99,7 +99,11 @@ VERSION: Json = {
     "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},
     "weights": {"bytes": 68294, "sha256": WEIGHTS_SHA256},
     "damaged": False,
-    "links": {"weights": "/v1/models/digits/versions/3/weights"},
+    "links": {
+        "weights": "/v1/models/digits/versions/3/weights",
+        "evaluation": "/v1/models/digits/versions/3/evaluation",
+        "predict": "/v1/models/digits/versions/3/predict",
+    },
 }
 
 MODEL: Json = {

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, request, send_file
+from pydantic import Field
 
 from api.operations import Answer, MediaType, operation, refusal
 from api.pages import Page, PageQuery, after, page
-from api.validation import from_texts
+from api.validation import Form, from_texts
 from api.views import ModelView, VersionView, model_view, version_view
-from shared.errors import Damaged, NotFound
+from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 
 NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
 MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
-VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found")
+VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
+VERSION_IN_USE = refusal(Conflict, "version_in_use")
+
+
+class DeleteQuery(Form):
+    """How to delete a version or a model."""
+
+    force: bool = Field(False, description="delete although aliases point there, and remove those aliases")
 
 
 def blueprint(registry: Registry) -> Blueprint:
@@ -35,6 +43,19 @@ def blueprint(registry: Registry) -> Blueprint:
     @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))
     def show(name: str) -> ModelView:
         return show_model(name)
+
+    @routes.delete("/<name>")
+    @operation(
+        "Delete a model",
+        scope="manage",
+        query=DeleteQuery,
+        answers={204: None},
+        errors=(MODEL_NOT_FOUND, VERSION_IN_USE),
+    )
+    def delete(name: str) -> tuple[str, int]:
+        """Deletes all its versions. If the model is trained again, its numbers go on."""
+        registry.delete_model(name, force=from_texts(DeleteQuery, request.args).force)
+        return "", 204
 
     @routes.get("/<name>/versions")
     @operation(
@@ -61,6 +82,19 @@ def blueprint(registry: Registry) -> Blueprint:
         version = registry.get(name, reference)
         return version_view(version, registry.aliases(name), registry.is_damaged(version))
 
+    @routes.delete("/<name>/versions/<reference>")
+    @operation(
+        "Delete a version",
+        scope="manage",
+        query=DeleteQuery,
+        answers={204: None},
+        errors=(VERSION_NOT_FOUND, VERSION_IN_USE),
+    )
+    def delete_version(name: str, reference: str) -> tuple[str, int]:
+        """Frees its space. Its number is not given again, and a batch that is still to use it fails."""
+        registry.delete(name, reference, force=from_texts(DeleteQuery, request.args).force)
+        return "", 204
+
     @routes.get("/<name>/versions/<reference>/weights")
     @operation(
         "Download a version's weights",
@@ -76,7 +110,7 @@ def blueprint(registry: Registry) -> Blueprint:
     def weights(name: str, reference: str) -> Response:
         version = registry.get(name, reference)
         return send_file(
-            registry.weights_path(version).resolve(),
+            registry.weights_path(version, anew=_sends_all()).resolve(),
             mimetype="application/octet-stream",
             as_attachment=True,
             download_name=f"{version.model}-{version.version}.npz",
@@ -90,3 +124,8 @@ def blueprint(registry: Registry) -> Blueprint:
 def _place(version: ModelVersion) -> str:
     """Where a version stands in the list, as a text that sorts as the list does."""
     return f"{version.version:012d}"
+
+
+def _sends_all() -> bool:
+    """Whether the whole file is going to be sent: for a part of it, it is not worth reading it all once more."""
+    return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())

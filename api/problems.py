@@ -42,6 +42,7 @@ class Problem(TypedDict):
     code: str
     errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the fields that are wrong")]
     scope: Annotated[NotRequired[str], Field(description="what a key would have to allow")]
+    error: Annotated[NotRequired[str], Field(description="`detail` once more, for clients of the Open Inference Protocol")]
 
 
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
@@ -50,6 +51,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.UnsupportedType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -108,6 +110,8 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
         "code": code,
         **members,  # type: ignore[typeddict-item]
     }
+    if request.path.startswith("/v2/"):  # where the Open Inference Protocol's clients look for it
+        body["error"] = detail
     return Response(json.dumps(body) + "\n", status, content_type=PROBLEM)
 
 

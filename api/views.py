@@ -200,6 +200,7 @@ class VersionView(TypedDict):
 
 def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> VersionView:
     """A model's version as `/v1/models/{name}/versions/{ref}` shows it; a damaged one cannot be used."""
+    path = f"/v1/models/{version.model}/versions/{version.version}"
     return {
         "model": version.model,
         "version": version.version,
@@ -216,7 +217,7 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "metrics": version.metrics,
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "damaged": damaged,
-        "links": {"weights": f"/v1/models/{version.model}/versions/{version.version}/weights"},
+        "links": {what: f"{path}/{what}" for what in ("weights", "evaluation", "predict")},
     }
 
 

@@ -10,6 +10,7 @@
     ├── Invalid               understood, and refused: `fields` names what is wrong with which field
     ├── NotFound              no such job, model, version, data set or page
     ├── Conflict              it cannot be done in the state that the thing is in
+    ├── PreconditionFailed    the thing is not in the state that the request made a condition
     ├── Damaged               a stored file is not what was stored: its digest is wrong
     ├── TooMany               more requests, or more waiting jobs, than are taken; `retry_after` seconds help
     ├── StorageFull           the volume has no space left
@@ -85,6 +86,10 @@ class NotFound(GlassboxError):
 
 class Conflict(GlassboxError):
     """Not possible in the state that the thing is in."""
+
+
+class PreconditionFailed(GlassboxError):
+    """The thing is not in the state that the request made a condition."""
 
 
 class Damaged(GlassboxError):

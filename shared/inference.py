@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,13 @@ class Classifier:
         network.check(parameters)
         return cls(version, network, parameters)
 
-    def classify(self, images: NDArray[np.uint8], top_k: int) -> Answers:
+    def classify(self, images: NDArray[Any], top_k: int) -> Answers:
         """Run the network over images (N, H, W) and keep each one's `top_k` best classes."""
-        return best_of(self.network.probabilities(self.parameters, images), top_k)
+        return best_of(self.probabilities(images), top_k)
+
+    def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
+        """Run the network over images, bytes or floating point from 0 to 1, (N, H, W) or (N, H·W): (N, classes)."""
+        return self.network.probabilities(self.parameters, images)
 
 
 class ForwardPass:
@@ -75,20 +80,51 @@ class ForwardPass:
 
 
 class ClassifierCache:
-    """The classifiers that a process used last, so that a model is loaded once per process and version."""
+    """The classifiers that a process used last, so that a model is loaded once per process and version.
+
+    Its threads may all use it. What was deleted since is not given any more, and let go.
+    """
 
     def __init__(self, registry: Registry, capacity: int = 8) -> None:
         self._registry = registry
         self._capacity = capacity
-        self._loaded: dict[tuple[str, int], Classifier] = {}
+        self._loaded: dict[tuple[str, int], Classifier] = {}  # the one used last comes last
+        self._lock = Lock()  # held for moments: around what changes the dictionary
+        self._loading = Lock()  # held while a model is loaded, so that nobody else loads it, too
 
     def get(self, name: str, version: int) -> Classifier:
-        """The classifier of this version, loaded if it is not at hand."""
-        key = (name, version)
-        classifier = self._loaded.pop(key, None)
-        if classifier is None:
-            classifier = Classifier.load(self._registry, self._registry.get(name, str(version)))
-        self._loaded[key] = classifier  # the last one is the most recently used
-        if len(self._loaded) > self._capacity:
-            del self._loaded[next(iter(self._loaded))]
-        return classifier
+        """The classifier of this version, loaded if it is not at hand; `NotFound` where it was deleted."""
+        return self.find(name, str(version))
+
+    def find(self, name: str, reference: str) -> Classifier:
+        """The classifier of a version by number, by alias, or of the newest (`latest`), as it is at this moment."""
+        key = (name, self._registry.number(name, reference))
+        return self._at_hand(key) or self._load(key)
+
+    def forget(self, name: str) -> None:
+        """Let go of a model's classifiers."""
+        with self._lock:
+            self._loaded = {key: classifier for key, classifier in self._loaded.items() if key[0] != name}
+
+    def _at_hand(self, key: tuple[str, int]) -> Classifier | None:
+        with self._lock:
+            classifier = self._loaded.pop(key, None)
+            if classifier is not None:
+                self._loaded[key] = classifier
+            return classifier
+
+    def _load(self, key: tuple[str, int]) -> Classifier:
+        with self._loading:
+            classifier = self._at_hand(key)  # by whoever held the lock before
+            if classifier is None:
+                name, number = key
+                classifier = Classifier.load(self._registry, self._registry.get(name, str(number)))
+                with self._lock:
+                    self._loaded[key] = classifier
+                    self._make_room()
+            return classifier
+
+    def _make_room(self) -> None:
+        for name, number in list(self._loaded):
+            if self._registry.is_deleted(name, number) or len(self._loaded) > self._capacity:
+                del self._loaded[name, number]

@@ -18,6 +18,11 @@ def is_name(text: str) -> bool:
     return re.fullmatch(NAME, text) is not None
 
 
+def is_alias(text: str) -> bool:
+    """Whether `text` can name a version beside `latest` and the numbers."""
+    return is_name(text) and text != "latest" and not text.isdecimal()
+
+
 def new_id() -> str:
     """A new id: a ULID, 26 letters and digits that begin with the time."""
     return str(ULID()).lower()

@@ -65,6 +65,13 @@ class Settings(BaseSettings):
     webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
     webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
 
+    online_models: PositiveInt = Field(8, description="that an API process holds in memory to answer at once")
+    max_online_bytes: PositiveInt = Field(20 * MiB, description="of a request for predictions, unpacked")
+    max_online_json_bytes: PositiveInt = Field(
+        8 * MiB, description="of the JSON in it, which takes a multiple of memory"
+    )
+    max_online_images: PositiveInt = Field(64, description="encoded ones in such a request; more belong in a batch")
+
     rate_limit: NonNegativeFloat = Field(5000.0, description="requests a second of one key or address; 0: any number")
     rate_burst: PositiveInt = Field(10_000, description="requests at once, after a time of fewer")
     submit_rate_limit: NonNegativeFloat = Field(100.0, description="of those that submit, change or delete; 0: any")

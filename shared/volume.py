@@ -19,7 +19,7 @@ class Volume:
     datasets/names/<name>         the id that the name points to
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
-    models/<name>/aliases/<alias> a version number
+    models/<name>/states/<n>      its aliases and deletions; the highest n is the one that counts
     jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
     webhook-secret                what webhooks are signed with, unless the settings have it
     """
@@ -54,8 +54,8 @@ class Volume:
     def commit(self, name: str, job_id: str) -> Path:
         return self.model(name) / "by-job" / job_id
 
-    def alias(self, name: str, alias: str) -> Path:
-        return self.model(name) / "aliases" / alias
+    def states(self, name: str) -> Path:
+        return self.model(name) / "states"
 
     @property
     def webhook_secret(self) -> Path:

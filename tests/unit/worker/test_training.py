@@ -201,7 +201,7 @@ class TestResuming:
         job = trainings.submit(promote="champion")
         trainings.bench.run(job, trainings.step)
         jobs.discard(job.id)
-        registry._volume.alias("toy", "champion").unlink()
+        registry.remove_alias("toy", "champion")
 
         trainings.bench.run(job, trainings.step)
 

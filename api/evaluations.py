@@ -1,0 +1,108 @@
+"""`GET /v1/models/{name}/versions/{ref}/evaluation`: how good a version is, and how it came to be so."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from flask import Blueprint
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from api.examples import DATASET_ID, shown_as
+from api.operations import operation, refusal
+from shared.errors import NotFound
+from shared.registry import ModelVersion, Registry
+
+
+class ClassView(TypedDict):
+    """How a class fares: the share of right ones among what was taken for it, and of those found among its own."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@with_config(
+    shown_as(
+        {
+            "model": "digits",
+            "version": 3,
+            "dataset": DATASET_ID,
+            "samples": 71,
+            "loss": 0.0912,
+            "accuracy": 0.9859,
+            "top_accuracy": {"1": 0.9859, "2": 1.0},
+            "classes": [
+                {"label": "0", "precision": 1.0, "recall": 0.9722, "f1": 0.9859, "support": 36},
+                {"label": "1", "precision": 0.9722, "recall": 1.0, "f1": 0.9859, "support": 35},
+            ],
+            "confusion_matrix": [[35, 1], [0, 35]],
+            "calibration": {
+                "expected_error": 0.0159,
+                "bins": [{"above": 0.9, "to": 1.0, "count": 71, "confidence": 0.97, "accuracy": 0.9859}],
+            },
+            "history": [{"epoch": 1, "train_loss": 0.41, "train_accuracy": 0.88, "seconds": 0.3}],
+        }
+    )
+)
+class EvaluationView(TypedDict):
+    """What was measured on the data set's test images when the training ended.
+
+    confusion_matrix: row by row, how many images of a class were taken for which. calibration: in bins of the
+    probability of the answer, how often it was right. history: one entry for each epoch.
+    """
+
+    model: str
+    version: int
+    dataset: str
+    samples: int
+    loss: float
+    accuracy: float
+    top_accuracy: dict[str, float]
+    classes: list[ClassView]
+    confusion_matrix: list[list[int]]
+    calibration: dict[str, Any]
+    history: list[dict[str, Any]]
+
+
+def blueprint(registry: Registry) -> Blueprint:
+    """The evaluations' route."""
+    routes = Blueprint("evaluations", __name__)
+
+    @routes.get("/v1/models/<name>/versions/<reference>/evaluation")
+    @operation(
+        "Show how good a version is",
+        scope="read",
+        answers={200: EvaluationView},
+        errors=(refusal(NotFound, "model_not_found", "version_not_found", "version_deleted", "evaluation_not_found"),),
+    )
+    def show(name: str, reference: str) -> EvaluationView:
+        version = registry.get(name, reference)
+        if not version.evaluation:
+            raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} was published without one")
+        return evaluation_view(version)
+
+    return routes
+
+
+def evaluation_view(version: ModelVersion) -> EvaluationView:
+    """A version's evaluation, which its manifest holds."""
+    measured = version.evaluation
+    return {
+        "model": version.model,
+        "version": version.version,
+        "dataset": version.dataset,
+        "samples": measured["samples"],
+        "loss": measured["loss"],
+        "accuracy": measured["accuracy"],
+        "top_accuracy": measured["top"],
+        "classes": [
+            cast("ClassView", {"label": label, **measures})
+            for label, measures in zip(version.classes, measured["classes"], strict=True)
+        ],
+        "confusion_matrix": measured["confusion"],
+        "calibration": measured["calibration"],
+        "history": list(version.history),
+    }

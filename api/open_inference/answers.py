@@ -1,0 +1,62 @@
+"""The answer to an inference request: probabilities as numbers or as classes, in JSON or as bytes behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from flask import Response
+from numpy.typing import NDArray
+
+from api import quick_json
+from api.open_inference.requests import InferRequest, Wanted
+from api.open_inference.tensors import BYTES, DATATYPES, packed, refuse
+from shared.inference import best_of
+from shared.registry import ModelVersion
+
+OUTPUT = "probabilities"
+HEADER_LENGTH = "Inference-Header-Content-Length"
+NAMES = {dtype: name for name, dtype in DATATYPES.items()}
+
+
+def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Response:
+    """The response for probabilities P (N, classes); raises `Invalid` for an output that there is not."""
+    outputs = []
+    binary: list[bytes] = []
+    for index, wanted in enumerate(request.outputs or [Wanted(OUTPUT, request.binary_outputs, None)]):
+        if wanted.name != OUTPUT:
+            raise refuse(f"#/outputs/{index}/name", f"there is no output {wanted.name!r}; the model's is {OUTPUT!r}")
+        output = _probabilities(P) if wanted.classification is None else _classes(P, version, wanted.classification)
+        if wanted.binary:
+            data = output.pop("data")
+            binary.append(packed(data) if isinstance(data, list) else data.astype(P.dtype.newbyteorder("<")).tobytes())
+            output["parameters"] = {"binary_data_size": len(binary[-1])}
+        outputs.append(output)
+    document: dict[str, Any] = {"model_name": version.model, "model_version": str(version.version)}
+    if request.id is not None:
+        document["id"] = request.id
+    document["outputs"] = outputs
+    if not binary:
+        return quick_json.answer(document)
+    header = quick_json.write(document)
+    return Response(
+        b"".join([header, *binary]),
+        content_type="application/octet-stream",
+        headers={HEADER_LENGTH: str(len(header))},
+    )
+
+
+def _probabilities(P: NDArray[Any]) -> dict[str, Any]:
+    return {"name": OUTPUT, "shape": P.shape, "datatype": NAMES[P.dtype], "data": P.ravel()}
+
+
+def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> dict[str, Any]:
+    """The classification extension: the best classes of each image as `<probability>:<index>:<label>`."""
+    answers = best_of(P, min(count, P.shape[1]))
+    texts = [
+        f"{probability:.7g}:{label}:{version.classes[label]}"
+        for label, probability in zip(
+            answers.labels.ravel().tolist(), np.ravel(answers.probabilities).tolist(), strict=True
+        )
+    ]
+    return {"name": OUTPUT, "shape": answers.labels.shape, "datatype": BYTES, "data": texts}

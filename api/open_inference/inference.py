@@ -1,0 +1,72 @@
+"""`POST /v2/models/{model}[/versions/{version}]/infer`: tensors in, tensors out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+from pydantic import Field
+
+from api.bodies import whole_body
+from api.examples import shown_as
+from api.online import OnlineModels
+from api.open_inference.answers import HEADER_LENGTH, OUTPUT, answer
+from api.open_inference.requests import read_request
+from api.open_inference.rows import INPUT, rows_of
+from api.operations import Answer, MediaType, operation, refusal
+from api.validation import Form
+from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
+from shared.settings import Settings
+
+
+class InferBody(Form):
+    """An inference request; for the document alone, a request is read by `api/open_inference/requests.py`."""
+
+    model_config = shown_as(
+        {
+            "id": "42",
+            "inputs": [{"name": INPUT, "shape": [1, 4], "datatype": "FP32", "data": [0.0, 0.25, 0.5, 1.0]}],
+            "outputs": [{"name": OUTPUT, "parameters": {"classification": 1}}],
+        }
+    ) | {"extra": "forbid"}
+
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    inputs: list[dict[str, Any]] = Field(description="the tensor `images`: name, shape, datatype, data, parameters")
+    outputs: list[dict[str, Any]] | None = Field(None, description="the tensor `probabilities`: name, parameters")
+
+
+BINARY = MediaType("application/octet-stream", f"JSON of {HEADER_LENGTH} bytes, then the binary outputs")
+
+
+def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
+    """The route that infers."""
+    routes = Blueprint("inference", __name__, url_prefix="/v2/models/<name>")
+
+    @routes.post("/infer", defaults={"version": "latest"})
+    @routes.post("/versions/<version>/infer")
+    @operation(
+        "Infer",
+        scope="read",
+        body=InferBody,
+        answers={200: Answer((dict[str, Any], BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
+        errors=(
+            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            refusal(Conflict, "model_unloaded"),
+            refusal(Malformed, "malformed_json", "header_length_wrong", "body_cut_short", "body_damaged"),
+            refusal(TooLarge, "body_too_large"),
+            refusal(UnsupportedType, "encoding_unknown"),
+            refusal(Invalid, "validation_failed"),
+            refusal(Damaged, "version_damaged"),
+        ),
+        headers=(HEADER_LENGTH, "Content-Encoding"),
+    )
+    def infer(name: str, version: str) -> Response:
+        """Takes an alias in the version's place, and answers with the number that it stands for."""
+        classifier = models.classifier(name, version)
+        body = whole_body(limits.max_online_bytes)
+        asked = read_request(body, request.headers.get(HEADER_LENGTH), limits)
+        rows = rows_of(asked.inputs, classifier.version.image_shape, limits)
+        return answer(asked, classifier.version, classifier.probabilities(rows))
+
+    return routes

@@ -1,0 +1,87 @@
+"""`GET /v2/models/{model}`: what a model takes and gives, and whether it is ready."""
+
+from __future__ import annotations
+
+import math
+
+from flask import Blueprint
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from api.examples import shown_as
+from api.online import OnlineModels
+from api.open_inference.answers import NAMES, OUTPUT
+from api.open_inference.rows import INPUT
+from api.operations import operation, refusal
+from shared.errors import Conflict, Damaged, NotFound
+from shared.registry import Registry
+
+PLATFORM = "numpy_npz"
+NOT_THERE = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
+NOT_READY = (NOT_THERE, refusal(Conflict, "model_unloaded"), refusal(Damaged, "version_damaged"))
+
+
+class TensorMetadata(TypedDict):
+    """A tensor's name and type; -1 in its shape stands for any number of images."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+@with_config(
+    shown_as(
+        {
+            "name": "digits",
+            "versions": ["1", "3"],
+            "platform": PLATFORM,
+            "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 784]}],
+            "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, 10]}],
+        }
+    )
+)
+class ModelMetadata(TypedDict):
+    """What a model takes and gives."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class ModelReadiness(TypedDict):
+    """Whether a model is ready; where it is not, the answer is an error."""
+
+    name: str
+    ready: bool
+
+
+def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
+    """The models' routes."""
+    routes = Blueprint("inference-models", __name__, url_prefix="/v2/models/<name>")
+
+    @routes.get("", defaults={"version": "latest"})
+    @routes.get("/versions/<version>")
+    @operation("Show a model's tensors", scope="read", answers={200: ModelMetadata}, errors=NOT_READY)
+    def metadata(name: str, version: str) -> ModelMetadata:
+        classifier = models.classifier(name, version)
+        datatype = NAMES[classifier.network.dtype]
+        pixels = math.prod(classifier.version.image_shape)
+        return {
+            "name": name,
+            "versions": [str(found.version) for found in reversed(registry.versions(name))],
+            "platform": PLATFORM,
+            "inputs": [{"name": INPUT, "datatype": datatype, "shape": [-1, pixels]}],
+            "outputs": [{"name": OUTPUT, "datatype": datatype, "shape": [-1, classifier.network.classes]}],
+        }
+
+    @routes.get("/ready", defaults={"version": "latest"})
+    @routes.get("/versions/<version>/ready")
+    @operation("Tell whether a model is ready", scope="read", answers={200: ModelReadiness}, errors=NOT_READY)
+    def ready(name: str, version: str) -> ModelReadiness:
+        """It is when it can be loaded, and was not unloaded."""
+        models.classifier(name, version)
+        return {"name": name, "ready": True}
+
+    return routes

@@ -1,0 +1,101 @@
+"""`POST /v2/repository`: which versions there are, and which models are served."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask import Blueprint
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+
+from api import quick_json
+from api.bodies import whole_body
+from api.examples import shown_as
+from api.online import OnlineModels
+from api.open_inference.models import NOT_THERE, ModelReadiness
+from api.open_inference.tensors import refuse
+from api.operations import operation, refusal
+from api.validation import Form
+from shared.errors import Damaged, Invalid, Malformed, NotFound
+from shared.registry import Registry
+from shared.settings import Settings
+
+
+class IndexBody(Form):
+    """Which versions to list; for the document alone, since clients send no Content-Type."""
+
+    ready: bool = Field(False, description="only those that are ready")
+
+
+@with_config(shown_as({"name": "digits", "version": "3", "state": "READY", "reason": ""}))
+class IndexEntry(TypedDict):
+    """One version of a model, and why it is not ready where it is not."""
+
+    name: str
+    version: str
+    state: Literal["READY", "UNAVAILABLE"]
+    reason: str
+
+
+def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blueprint:
+    """The repository's routes."""
+    routes = Blueprint("inference-repository", __name__, url_prefix="/v2/repository")
+
+    @routes.post("/index")
+    @operation(
+        "List what can be served",
+        scope="read",
+        body=IndexBody,
+        answers={200: list[IndexEntry]},
+        errors=(refusal(Malformed, "malformed_json"), refusal(Invalid, "validation_failed")),
+    )
+    def index() -> list[IndexEntry]:
+        """The body may be left out."""
+        only_ready = _only_ready(whole_body(limits.max_json_bytes), limits)
+        entries = [entry for name in registry.models() for entry in _entries(registry, name)]
+        return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
+
+    @routes.post("/models/<name>/load")
+    @operation(
+        "Load a model",
+        scope="manage",
+        answers={200: ModelReadiness},
+        errors=(NOT_THERE, refusal(Damaged, "version_damaged")),
+    )
+    def load(name: str) -> ModelReadiness:
+        """Undoes an unload. A model need not be loaded otherwise: it is read when it is asked for."""
+        models.load(name)
+        return {"name": name, "ready": True}
+
+    @routes.post("/models/<name>/unload")
+    @operation("Unload a model", scope="manage", answers={200: ModelReadiness}, errors=(NOT_THERE,))
+    def unload(name: str) -> ModelReadiness:
+        """From now on no process answers for it, nor after a restart, until it is loaded. Batches go on."""
+        models.unload(name)
+        return {"name": name, "ready": False}
+
+    return routes
+
+
+def _only_ready(body: bytes, limits: Settings) -> bool:
+    document = quick_json.read(body, limits.max_json_bytes) if body.strip() else {}
+    if not isinstance(document, dict) or document.keys() - {"ready"}:
+        raise refuse("#", "must be a JSON object of at most one member, `ready`")
+    ready = document.get("ready", False)
+    if not isinstance(ready, bool):
+        raise refuse("#/ready", "must be true or false")
+    return ready
+
+
+def _entries(registry: Registry, name: str) -> list[IndexEntry]:
+    try:
+        versions = registry.versions(name)
+    except NotFound:  # deleted just now
+        return []
+    served = registry.is_served(name)
+    entries: list[IndexEntry] = []
+    for version in versions:
+        reason = "damaged" if registry.is_damaged(version) else "" if served else "unloaded"
+        state: Literal["READY", "UNAVAILABLE"] = "UNAVAILABLE" if reason else "READY"
+        entries.append({"name": name, "version": str(version.version), "state": state, "reason": reason})
+    return entries

@@ -1,0 +1,94 @@
+"""An inference request: JSON, perhaps with the bytes of tensors behind it, as typed values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from api import quick_json
+from api.open_inference.tensors import Binary, Tensor, read_tensor, refuse
+from shared.errors import Malformed
+from shared.settings import Settings
+
+MEMBERS = {"id", "parameters", "inputs", "outputs"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One output that the client asks for. `classification` is how many classes to name in the place of numbers."""
+
+    name: str
+    binary: bool
+    classification: int | None
+
+
+@dataclass(frozen=True)
+class InferRequest:
+    """What a client sent; `outputs` are None where it leaves the choice to us."""
+
+    id: str | None
+    inputs: list[Tensor]
+    outputs: list[Wanted] | None
+    binary_outputs: bool
+
+
+def read_request(body: bytes, header_length: str | None, limits: Settings) -> InferRequest:
+    """Read a body; `header_length` is the header Inference-Header-Content-Length: of the JSON at its beginning.
+
+    Raises `Malformed`, `TooLarge`, or `Invalid`.
+    """
+    length = len(body)
+    if header_length is not None:
+        length = int(header_length) if header_length.isascii() and header_length.isdecimal() else -1
+        if not 0 <= length <= len(body):
+            raise Malformed(
+                "header_length_wrong",
+                f"Inference-Header-Content-Length says {header_length!r}, of a body of {len(body)} bytes",
+            )
+    view = memoryview(body)
+    document = quick_json.read(view[:length], limits.max_online_json_bytes)
+    if not isinstance(document, dict):
+        raise refuse("#", "must be a JSON object")
+    if unknown := sorted(document.keys() - MEMBERS):
+        raise refuse(f"#/{unknown[0]}", "is not a member of an inference request")
+    request_id, inputs = document.get("id"), document.get("inputs")
+    if not isinstance(request_id, str | None):
+        raise refuse("#/id", "must be a string")
+    if not isinstance(inputs, list):
+        raise refuse("#/inputs", "must be a list")
+    binary = Binary(view[length:])
+    tensors = [read_tensor(given, binary, f"#/inputs/{index}") for index, given in enumerate(inputs)]
+    binary.check_empty()
+    binary_outputs = _parameters(document, "#").get("binary_data_output") is True
+    return InferRequest(request_id, tensors, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
+
+
+def _outputs(given: Any, binary: bool) -> list[Wanted] | None:
+    if given is None or given == []:
+        return None
+    if not isinstance(given, list):
+        raise refuse("#/outputs", "must be a list")
+    return [_wanted(output, binary, f"#/outputs/{index}") for index, output in enumerate(given)]
+
+
+def _wanted(given: Any, binary: bool, pointer: str) -> Wanted:
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        raise refuse(pointer, "must be a JSON object with a name")
+    parameters = _parameters(given, pointer)
+    own = parameters.get("binary_data", binary)
+    if not isinstance(own, bool):
+        raise refuse(f"{pointer}/parameters/binary_data", "must be true or false")
+    classification = parameters.get("classification")
+    if classification is not None and (type(classification) is not int or classification < 1):
+        raise refuse(f"{pointer}/parameters/classification", "must be a number from 1")
+    return Wanted(given["name"], own, classification)
+
+
+def _parameters(given: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """The parameters of a request or an output; those that are unknown here are passed over, as the protocol says."""
+    parameters = given.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise refuse(f"{pointer}/parameters", "must be a JSON object")
+    return parameters

@@ -1,0 +1,171 @@
+"""`POST /v1/models/{name}/versions/{ref}/predict`: images in, classes out, at once."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response, request
+from numpy.typing import NDArray
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
+from werkzeug.exceptions import HTTPException
+from werkzeug.formparser import FormDataParser
+
+from api import quick_json
+from api.bodies import whole_body
+from api.examples import shown_as
+from api.instances import images_of
+from api.online import OnlineModels
+from api.operations import Upload, operation, refusal
+from api.validation import Form, from_texts
+from api.views import Best
+from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
+from shared.images.decoding import decode_into, invert
+from shared.inference import Classifier
+from shared.settings import Settings
+from shared.specifications import Invert
+
+
+class PredictOptions(Form):
+    """How to answer, and what to do to the images before."""
+
+    top_k: int = Field(1, ge=1, description="how many of the most probable classes to tell")
+    invert: Invert = Field("never", description="turn dark on bright into bright on dark; `auto` goes by the border")
+
+
+class PredictionView(TypedDict):
+    """What the model says of one image: the most probable class, and the `top_k` most probable ones."""
+
+    label: str
+    confidence: float
+    top: list[Best]
+
+
+@with_config(
+    shown_as(
+        {
+            "model": "digits",
+            "version": 3,
+            "predictions": [{"label": "7", "confidence": 0.9991, "top": [{"label": "7", "probability": 0.9991}]}],
+        }
+    )
+)
+class PredictionsView(TypedDict):
+    """One prediction for each image, in the order of the request."""
+
+    model: str
+    version: int
+    predictions: list[PredictionView]
+
+
+IMAGES = Upload(
+    "image",
+    "An image; in a form any number of parts `image`; or JSON: `instances`, a list of images as lists of numbers.",
+    ("image/png", "image/jpeg", "application/octet-stream", "application/json"),
+)
+
+
+def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
+    """The route that predicts."""
+    routes = Blueprint("predictions", __name__)
+
+    @routes.post("/v1/models/<name>/versions/<reference>/predict")
+    @operation(
+        "Predict",
+        scope="read",
+        query=PredictOptions,
+        body=IMAGES,
+        answers={200: PredictionsView},
+        errors=(
+            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            refusal(Conflict, "model_unloaded"),
+            refusal(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
+            refusal(TooLarge, "body_too_large", "form_too_large", "too_many_images"),
+            refusal(UnsupportedType, "encoding_unknown"),
+            refusal(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
+            refusal(Damaged, "version_damaged"),
+        ),
+    )
+    def predict(name: str, reference: str) -> Response:
+        """Numbers are greys from 0 to 255, or from 0 to 1. One image that cannot be read refuses the request."""
+        classifier = models.classifier(name, reference)
+        body = whole_body(limits.max_online_bytes)
+        if request.mimetype == "application/json":
+            options = from_texts(PredictOptions, request.args)
+            document = quick_json.read(body, limits.max_online_json_bytes)
+            images = images_of(document, classifier.version.image_shape)
+        else:
+            contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
+            options = from_texts(PredictOptions, {**request.args.to_dict(), **texts})
+            images = _decoded(contents, classifier.version.image_shape, limits)
+        check_top_k(options.top_k, classifier)
+        invert(images, options.invert)
+        return quick_json.answer(
+            {
+                "model": classifier.version.model,
+                "version": classifier.version.version,
+                "predictions": _predictions(classifier, images, options.top_k),
+            }
+        )
+
+    return routes
+
+
+def check_top_k(top_k: int, classifier: Classifier) -> None:
+    """Raise `Invalid` where the model has fewer classes than are wanted."""
+    classes = len(classifier.version.classes)
+    if top_k > classes:
+        reason = f"the model has only {classes} classes"
+        raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
+
+
+def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]]:
+    """The parts `image` of a form, and its other parts."""
+    parser = FormDataParser(
+        stream_factory=lambda *_, **__: io.BytesIO(),
+        max_form_memory_size=limits.max_json_bytes,
+        max_form_parts=limits.max_online_images + len(PredictOptions.model_fields),
+        silent=False,
+    )
+    try:
+        _, form, files = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
+    except HTTPException as error:
+        raise TooLarge(
+            "form_too_large", f"a form may have at most {limits.max_online_images} images; more belong in a batch"
+        ) from error
+    except ValueError as error:
+        raise Malformed("malformed_form", f"the form cannot be read: {error}") from error
+    if list(files) != ["image"]:
+        raise Invalid("file_expected", "send images, as files in the parts 'image' of the form")
+    return [part.stream.read() for part in files.getlist("image")], form.to_dict()
+
+
+def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) -> NDArray[np.uint8]:
+    """The images (N, H, W); raises `Invalid`, which names each that cannot be read."""
+    if len(contents) > limits.max_online_images:
+        raise TooLarge("too_many_images", f"at most {limits.max_online_images} images are taken; use a batch for more")
+    images = np.empty((len(contents), *shape), np.uint8)
+    wrong: list[tuple[str, FieldError]] = []
+    for index, content in enumerate(contents):
+        try:
+            decode_into(images[index], content, limits.max_image_pixels)
+        except Malformed as error:
+            wrong.append((error.code, FieldError(error.detail, parameter=f"image[{index}]")))
+    if wrong:
+        code = wrong[0][0] if len(wrong) == 1 else "invalid_images"
+        fields = [field for _, field in wrong]
+        raise Invalid(code, "; ".join(f"{field.parameter}: {field.detail}" for field in fields), fields)
+    return images
+
+
+def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> list[dict[str, Any]]:
+    answers = classifier.classify(images, top_k)
+    names = classifier.version.classes
+    predictions = []
+    for labels, probabilities in zip(answers.labels.tolist(), answers.probabilities, strict=True):
+        top = [{"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)]
+        predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
+    return predictions

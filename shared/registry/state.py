@@ -1,0 +1,81 @@
+"""What changes about a model: its aliases, which versions were deleted, and whether it is served online.
+
+All of it is one state with one chain of revisions (`shared/revisions.py`), so that no alias can come to point to a
+version while that is being deleted, whoever does what on which host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared import durable
+from shared.revisions import Revisions
+from shared.volume import Volume
+
+
+class Alias(BaseModel):
+    """Where an alias points, and the revision of the model's state that let it point there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    revision: int
+    moved_at: str
+
+
+class State(BaseModel):
+    """A model's state; without any revision it is that of a model whose versions are all there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    revision: int = Field(0, exclude=True)
+    aliases: Mapping[str, Alias] = {}
+    deleted: frozenset[int] = frozenset()
+    served: bool = True
+
+    def pointing_to(self, version: int) -> list[str]:
+        """The aliases that point to the version, sorted."""
+        return sorted(name for name, alias in self.aliases.items() if alias.version == version)
+
+
+class States:
+    """Reads and changes the models' states."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._read: dict[str, State] = {}  # by model, as it was read last: a revision's content never changes
+
+    def read(self, name: str) -> State:
+        """The model's state as it is now."""
+        revisions = self._revisions(name)
+        while True:
+            number = revisions.number()
+            known = self._read.get(name)
+            if known is not None and known.revision == number:
+                return known
+            if number == 0:
+                return State()
+            content = revisions.read(number)
+            if content is not None:
+                state = State.model_validate_json(content).model_copy(update={"revision": number})
+                self._read[name] = state
+                return state
+
+    def change(self, name: str, change: Callable[[State], State]) -> State:
+        """Put in force what `change` makes of the state; it may be called again, when somebody else was faster.
+
+        Nothing is written where it gives back what it was given; what it raises is passed on.
+        """
+        while True:
+            before = self.read(name)
+            after = change(before)
+            if after is before:
+                return before
+            content = durable.encode_json(after.model_dump(mode="json"))
+            if self._revisions(name).append(before.revision, content):
+                return after.model_copy(update={"revision": before.revision + 1})
+
+    def _revisions(self, name: str) -> Revisions:
+        return Revisions(self._volume.states(name))
