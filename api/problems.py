@@ -42,7 +42,7 @@ class Problem(TypedDict):
     code: str
     errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the fields that are wrong")]
     scope: Annotated[NotRequired[str], Field(description="what a key would have to allow")]
-    error: Annotated[NotRequired[str], Field(description="`detail` once more, for clients of the Open Inference Protocol")]
+    error: Annotated[NotRequired[str], Field(description="`detail` once more, for clients of /v2")]
 
 
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
