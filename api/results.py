@@ -12,7 +12,7 @@ from pydantic import Field
 from api.operations import MediaType, operation, refusal
 from api.validation import Form, from_texts
 from api.views import RowErrorView, RowView
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
 from shared.registry import Registry
 from shared.results.csv_rows import as_csv
@@ -67,7 +67,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
                 MediaType("application/vnd.apache.parquet", "Parquet: a column for each"),
             )
         },
-        errors=(NOT_FOUND, NOT_A_BATCH),
+        errors=(NOT_FOUND, NOT_A_BATCH, refusal(NotInstalled, "parquet_not_installed")),
     )
     def results(job_id: str) -> Response:
         """In the archive's order; readable while the batch runs, as far as it is."""

@@ -25,9 +25,8 @@ from tests.support.jobs import a_batch, claimed
 from tests.support.models import publish
 from tests.support.npz import easy_arrays, npz
 from tests.support.redis_server import RedisServer
+from tests.support.results import error, finish, row
 
-ROW = b'{"path":"a.png","label":"0","confidence":1.0,"top":[{"label":"0","probability":1.0}]}\n'
-FAILED = b'{"path":"b.txt","code":"not_an_image","detail":"none"}\n'
 EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion"}
 
 
@@ -88,7 +87,8 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     if EXAMPLES["name"] not in registry.models():
         version = publish(registry, EXAMPLES["name"], job=new_id())
         registry.point(EXAMPLES["name"], EXAMPLES["alias"], version.version)
-    if jobs.create(a_batch(id=JOB_ID, model=EXAMPLES["name"], specification={"top_k": 1})):
-        durable.write_bytes(volume.rows(JOB_ID, 0), ROW)
-        durable.write_bytes(volume.errors(JOB_ID, 0), FAILED)
+    pinned = {"model": EXAMPLES["name"], "version": registry.get(EXAMPLES["name"]).version, "top_k": 1}
+    batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)
+    if jobs.create(batch):
+        finish(volume, batch, 0, [row("a.png", ("0", 1.0))], [error("b.txt")])
         jobs.finish(claimed(jobs, JOB_ID), State.SUCCEEDED)
