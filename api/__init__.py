@@ -85,5 +85,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
+    # Behind all blueprints: it looks through their views.
     idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app
