@@ -96,5 +96,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(evaluations.blueprint(registry))
     app.register_blueprint(aliases.blueprint(registry, settings))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
+    # Behind all blueprints: it looks through their views.
     idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app

@@ -112,7 +112,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(environ=requests(), keyed=st.booleans())
-@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_nothing_makes_it_fail(served: Served, environ: dict[str, Any], keyed: bool) -> None:
     if keyed:
         environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {served.key}")

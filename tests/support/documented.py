@@ -19,17 +19,14 @@ from shared.datasets.npz import read_npz
 from shared.jobs import JobStore, State
 from shared.names import new_id
 from shared.registry import Registry
-from shared.results.files import ShardFiles
-from shared.results.shard import Shard
 from shared.settings import Settings
 from shared.volume import Volume
 from tests.support.jobs import a_batch, claimed
 from tests.support.models import publish
 from tests.support.npz import easy_arrays, npz
 from tests.support.redis_server import RedisServer
+from tests.support.results import error, finish, row
 
-ROW = '{"path":"a.png","label":"0","confidence":1.0,"top":[{"label":"0","probability":1.0}]}\n'
-FAILED = '{"path":"b.txt","code":"not_an_image","detail":"none"}\n'
 EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion"}
 
 
@@ -90,10 +87,8 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     if EXAMPLES["name"] not in registry.models():
         version = publish(registry, EXAMPLES["name"], job=new_id())
         registry.point(EXAMPLES["name"], EXAMPLES["alias"], version.version)
-    specification = {"model": EXAMPLES["name"], "version": 1, "top_k": 1}
-    if jobs.create(a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=specification)):
-        durable.make_folder(volume.job(JOB_ID))
-        files = ShardFiles(volume, JOB_ID, retry=0)
-        files.prepare()
-        files.publish(0, Shard.of([ROW], [FAILED], longest_path=len("a.png")))
+    pinned = {"model": EXAMPLES["name"], "version": registry.get(EXAMPLES["name"]).version, "top_k": 1}
+    batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)
+    if jobs.create(batch):
+        finish(volume, batch, 0, [row("a.png", ("0", 1.0))], [error("b.txt")])
         jobs.finish(claimed(jobs, JOB_ID), State.SUCCEEDED)

@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from werkzeug.test import TestResponse
 
 from api.openapi import document
 from api.operations import operation_of
@@ -167,6 +168,26 @@ class TestTheDocument:
         etag = client.get("/openapi.json").headers["ETag"]
 
         assert client.get("/openapi.json", headers={"If-None-Match": etag}).status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/datasets", "/v1/models", "/healthz", "/openapi.json", "/docs"])
+class TestWhereGetGoes:
+    def test_head_tells_the_same_without_the_body(self, client: FlaskClient, path: str) -> None:
+        got, head = client.get(path), client.head(path)
+
+        assert head.status_code == got.status_code
+        assert head.data == b""
+        assert lasting(head) == lasting(got)
+
+    def test_options_tells_the_methods(self, client: FlaskClient, told: dict[str, Any], path: str) -> None:
+        methods = {method.upper() for method in told["paths"][path]}
+
+        assert set(client.options(path).headers["Allow"].split(", ")) == methods | {"HEAD", "OPTIONS"}
+
+
+def lasting(response: TestResponse) -> dict[str, str]:
+    """The headers, but for those that are new with every answer."""
+    return {name: value for name, value in response.headers if name not in {"Date", "X-Request-Id"}}
 
 
 class TestThePage:
