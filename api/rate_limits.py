@@ -88,4 +88,7 @@ class RateLimit:
         with self._lock:
             if len(self._held) >= MANY:
                 self._held = {name: held for name, held in self._held.items() if held.until > now}
+            held = self._held.get(holder)
+            if held is not None and held.until > now:
+                tokens += held.tokens  # of another thread that asked at the same moment
             self._held[holder] = _Held(tokens, now + KEEP_SECONDS)

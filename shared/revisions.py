@@ -21,15 +21,23 @@ class Revisions:
     """The revisions in one folder, from 1; 0 stands for the state before the first change."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = str(folder)
 
-    def number(self) -> int:
+    def newest(self) -> int:
         """The newest revision's number."""
         newest = max(self._numbers(), default=0)
         for number in count(newest + 1):  # a listing may be older than what was changed since, on NFS
-            if not os.path.exists(self._path(number)):  # noqa: PTH110 - at half of pathlib's time, for each prediction
+            if not self._has(number):
                 return number - 1
         raise AssertionError
+
+    def is_newest(self, number: int) -> bool:
+        """Whether the number is the newest revision's, in a fraction of the time that `newest` takes."""
+        if self._has(number + 1):
+            return False
+        if number == 0:
+            return not self._numbers()
+        return self._has(number)  # else the one behind it may be gone, too, and a much newer one be there
 
     def read(self, number: int) -> bytes | None:
         """A revision's content; None where it is gone, since there are newer ones."""
@@ -56,6 +64,9 @@ class Revisions:
             if old <= number - KEPT:
                 Path(self._path(old)).unlink(missing_ok=True)
         return True
+
+    def _has(self, number: int) -> bool:
+        return os.path.exists(self._path(number))  # noqa: PTH110 - at half of pathlib's time
 
     def _path(self, number: int) -> str:
         return f"{self._folder}/{number}"

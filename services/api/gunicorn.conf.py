@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from gunicorn import glogging
-from gunicorn.workers import gthread
 
+from services.api.balanced import BalancedThreads
 from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
 from shared.scratch import scratch_folder
@@ -26,7 +26,7 @@ except (KeysError, traces.TracesError) as error:
 bind = f"{settings.bind}:{settings.port}"
 
 
-class worker_class(gthread.ThreadWorker):  # type: ignore[misc]  # noqa: N801 - gunicorn's name of the setting
+class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the setting
     """Threads, none of which waits for ever for a client that has stopped in the middle of a request or an answer."""
 
     def enqueue_req(self, conn):  # type: ignore[no-untyped-def]

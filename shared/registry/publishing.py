@@ -12,7 +12,8 @@ Only what a `by-job` file names is published. A reservation that was never commi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ class Publications:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._seen: set[tuple[str, int]] = set()  # names and numbers that are published: they stay so
+        self._newest: dict[str, int] = {}  # by name, the newest number when it was last published itself
 
     def publish(
         self,
@@ -88,6 +90,19 @@ class Publications:
             return []
         return sorted((int(taken) for taken in names if taken.isdecimal()), reverse=True)
 
+    def newest(self, name: str, deleted: Container[int]) -> int | None:
+        """The newest published number that is not deleted, or None."""
+        known = self._newest.get(name)
+        if known is not None and known not in deleted and not os.path.exists(_folder(self._volume, name, known + 1)):  # noqa: PTH110
+            return known  # numbers are taken one after the other, so no one has come since
+        numbers = self.newest_first(name)
+        for number in numbers:
+            if number not in deleted and self.is_published(name, number):
+                if number == numbers[0]:
+                    self._newest[name] = number
+                return number
+        return None
+
     def is_published(self, name: str, number: int) -> bool:
         """Whether the number is published, not only reserved."""
         if (name, number) not in self._seen:
@@ -115,3 +130,8 @@ class Publications:
             manifest = durable.encode_json(version.model_dump(mode="json"))
             if durable.write_exclusively(self._volume.version(name, number) / "manifest.json", manifest):
                 return version
+
+
+@lru_cache(maxsize=1000)  # a prediction is short: to put a path together would take a part of it
+def _folder(volume: Volume, name: str, number: int) -> str:
+    return str(volume.version(name, number))

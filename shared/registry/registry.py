@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Registry:
         state = self._states.read(name)
         if (alias := state.aliases.get(reference)) is not None:
             return alias.version
-        newest = self._newest(name, state.deleted)
+        newest = self._publications.newest(name, state.deleted)
         if newest is not None and reference == "latest":
             return newest
         number = int(reference) if reference.isascii() and reference.isdecimal() and len(reference) < 19 else 0
@@ -156,7 +156,7 @@ class Registry:
         self._delete(name, lambda: self._numbers(name), force=force)
 
     def is_served(self, name: str) -> bool:
-        """Whether the model answers online; true unless somebody unloaded it."""
+        """Whether the model answers online; it does unless somebody unloaded it."""
         return self._states.read(name).served
 
     def serve(self, name: str, *, served: bool) -> None:
@@ -214,15 +214,8 @@ class Registry:
         if self.is_deleted(name, number):
             raise NotFound("version_deleted", f"version {number} of {name!r} was deleted")
 
-    def _newest(self, name: str, deleted: Container[int]) -> int | None:
-        """The newest version's number, or None."""
-        for number in self._publications.newest_first(name):
-            if number not in deleted and self._publications.is_published(name, number):
-                return number
-        return None
-
     def _has_versions(self, name: str) -> bool:
-        return self._newest(name, self._states.read(name).deleted) is not None
+        return self._publications.newest(name, self._states.read(name).deleted) is not None
 
     def _numbers(self, name: str) -> list[int]:
         """The numbers of all versions, the newest first."""

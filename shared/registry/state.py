@@ -7,6 +7,7 @@ version while that is being deleted, whoever does what on which host.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,6 +41,9 @@ class State(BaseModel):
         return sorted(name for name, alias in self.aliases.items() if alias.version == version)
 
 
+UNCHANGED = State()
+
+
 class States:
     """Reads and changes the models' states."""
 
@@ -50,18 +54,16 @@ class States:
     def read(self, name: str) -> State:
         """The model's state as it is now."""
         revisions = self._revisions(name)
-        while True:
-            number = revisions.number()
-            known = self._read.get(name)
-            if known is not None and known.revision == number:
-                return known
-            if number == 0:
-                return State()
+        known = self._read.get(name)
+        if known is not None and revisions.is_newest(known.revision):
+            return known
+        while number := revisions.newest():
             content = revisions.read(number)
             if content is not None:
                 state = State.model_validate_json(content).model_copy(update={"revision": number})
                 self._read[name] = state
                 return state
+        return UNCHANGED
 
     def change(self, name: str, change: Callable[[State], State]) -> State:
         """Put in force what `change` makes of the state; it may be called again, when somebody else was faster.
@@ -78,4 +80,9 @@ class States:
                 return after.model_copy(update={"revision": before.revision + 1})
 
     def _revisions(self, name: str) -> Revisions:
-        return Revisions(self._volume.states(name))
+        return _revisions(self._volume, name)
+
+
+@lru_cache(maxsize=1000)  # a prediction is short: to put a path together would take a part of it
+def _revisions(volume: Volume, name: str) -> Revisions:
+    return Revisions(volume.states(name))

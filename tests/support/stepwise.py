@@ -25,7 +25,7 @@ class Stepwise:
         _listen()
         self._work = work
         self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
-        self._crashed = False
+        self.crashed = False
         self.ended = False
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -49,16 +49,16 @@ class Stepwise:
 
     def crash(self) -> None:
         """Let it make no change any more."""
-        self._crashed = True
+        self.crashed = True
         while not self.ended:
             self.step()
 
     def before_change(self) -> None:
         """Called in its thread."""
-        if not self._crashed:
+        if not self.crashed:
             self._back.release()
             self._turn.acquire()
-        if self._crashed:
+        if self.crashed:
             raise Crashed
 
     def _run(self) -> None:

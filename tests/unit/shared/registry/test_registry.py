@@ -135,20 +135,6 @@ class TestCrashing:
             assert_whole(registry)
         assert step > 5
 
-    def test_a_crash_while_an_alias_moves_leaves_the_old_or_the_new(self, tmp_path: Path) -> None:
-        registry = Registry(Volume(tmp_path))
-        publish(registry, job="a")
-        publish(registry, job="b")
-        registry.point("toy", "champion", 1)
-
-        for step in count(1):
-            died = dies_before_change(step, partial(registry.point, "toy", "champion", 2))
-            assert registry.aliases("toy") in [{"champion": 1}, {"champion": 2}]
-            if not died:
-                break
-        assert registry.aliases("toy") == {"champion": 2}
-        assert step > 1
-
 
 class TestFinding:
     @pytest.mark.parametrize(
@@ -205,19 +191,6 @@ class TestFinding:
 
         assert registry.version_of_job("toy", "job-1") == version
         assert registry.version_of_job("toy", "job-2") is None
-
-
-class TestAliases:
-    def test_an_alias_moves(self, three: Registry) -> None:
-        three.point("toy", "champion", 2)
-
-        assert three.resolve("toy@champion").version == 2
-        assert three.aliases("toy") == {"champion": 2}
-
-    def test_a_model_without_aliases_has_none(self, registry: Registry) -> None:
-        publish(registry)
-
-        assert registry.aliases("toy") == {}
 
 
 class TestDamage:

@@ -1,0 +1,124 @@
+"""Revisions: the newest counts, a change is based on the newest or refused, and old ones go."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from shared.revisions import KEPT, Revisions
+from tests.support.forks import dies_before_change, together
+from tests.support.stepwise import Stepwise
+
+
+@pytest.fixture
+def revisions(tmp_path: Path) -> Revisions:
+    return Revisions(tmp_path / "states")
+
+
+def append_many(revisions: Revisions, upto: int) -> None:
+    for base in range(revisions.newest(), upto):
+        assert revisions.append(base, str(base + 1).encode())
+
+
+def test_before_the_first_change_the_newest_is_none(revisions: Revisions) -> None:
+    assert revisions.newest() == 0
+    assert revisions.is_newest(0)
+
+
+def test_a_change_becomes_the_newest(revisions: Revisions) -> None:
+    assert revisions.append(0, b"first")
+    assert revisions.append(1, b"second")
+
+    assert revisions.newest() == 2
+    assert revisions.read(2) == b"second"
+    assert revisions.is_newest(2)
+    assert not revisions.is_newest(1)
+    assert not revisions.is_newest(0)
+
+
+def test_a_change_of_what_is_not_the_newest_is_refused(revisions: Revisions) -> None:
+    append_many(revisions, 2)
+
+    assert not revisions.append(0, b"late")
+    assert not revisions.append(1, b"late")
+
+    assert revisions.newest() == 2
+    assert revisions.read(2) == b"2"
+
+
+def test_old_revisions_are_removed(revisions: Revisions, tmp_path: Path) -> None:
+    append_many(revisions, 3 * KEPT)
+
+    assert revisions.newest() == 3 * KEPT
+    assert len(list((tmp_path / "states").iterdir())) == KEPT
+    assert revisions.read(1) is None
+    assert not revisions.is_newest(1)
+
+
+@pytest.mark.parametrize("base", [0, 1, KEPT])
+def test_a_number_that_was_given_and_removed_is_not_given_again(revisions: Revisions, base: int) -> None:
+    append_many(revisions, 3 * KEPT)
+
+    assert not revisions.append(base, b"from long ago")
+
+    assert revisions.newest() == 3 * KEPT
+    assert revisions.read(base + 1) is None
+
+
+def test_a_reader_that_knows_an_old_revision_does_not_take_it_for_the_newest(revisions: Revisions) -> None:
+    """Both it and the one behind it are gone."""
+    append_many(revisions, 2)
+    append_many(revisions, 3 * KEPT)
+
+    assert not revisions.is_newest(2)
+    assert not revisions.is_newest(0)
+
+
+def test_of_changes_by_several_processes_none_is_lost(revisions: Revisions) -> None:
+    together([partial(add_one_often, revisions) for _ in range(4)])
+
+    content = revisions.read(revisions.newest())
+    assert content is not None
+    assert json.loads(content) == 4 * 40
+
+
+def test_a_crash_at_any_step_of_a_change_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    for step in count(1):
+        revisions = Revisions(tmp_path / str(step))
+        append_many(revisions, KEPT + 1)
+        if not dies_before_change(step, partial(revisions.append, KEPT + 1, b"new")):
+            break
+        assert revisions.read(revisions.newest()) in {str(KEPT + 1).encode(), b"new"}
+        append_many(revisions, KEPT + 3)
+        assert len([path for path in (tmp_path / str(step)).iterdir() if path.name.isdecimal()]) == KEPT
+    assert step > 3
+
+
+def test_a_change_that_slept_while_many_others_were_made_changes_nothing(revisions: Revisions) -> None:
+    append_many(revisions, 1)
+    for changes in count():
+        sleeper = Stepwise(lambda: revisions.append(revisions.newest(), b"slept"))
+        sleeper.step(changes)
+        if sleeper.ended:
+            break
+        newest = revisions.newest() + 2 * KEPT
+        append_many(revisions, newest)
+
+        sleeper.to_its_end()
+
+        assert revisions.newest() == newest
+        assert revisions.read(newest) == str(newest).encode()
+    assert changes > 2
+
+
+def add_one_often(revisions: Revisions) -> None:
+    done = 0
+    while done < 40:
+        number = revisions.newest()
+        content = revisions.read(number) if number else b"0"
+        if content is not None and revisions.append(number, json.dumps(json.loads(content) + 1).encode()):
+            done += 1
