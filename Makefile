@@ -67,6 +67,7 @@ lint: $(VENV)/dev ## style, types, import rules
 .PHONY: bench
 bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
+	@$(BIN)/python benchmarks/batch.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BENCH)/bin/python benchmarks/training.py
 	@$(BENCH)/bin/python benchmarks/decoding.py
@@ -74,7 +75,7 @@ bench: $(VENV)/dev $(BENCH)/done ## the benchmarks: each prints a table and writ
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
-	@cd requirements && for set in api worker embedded fuzz otel; do \
+	@cd requirements && for set in api worker embedded fuzz otel parquet; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean

@@ -22,6 +22,7 @@ from api import (
     models,
     problems,
     request_log,
+    results,
     tracing,
     training_jobs,
 )
@@ -79,7 +80,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume, streams))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
+    app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
     idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))

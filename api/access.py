@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,15 +96,24 @@ def _refuse_web_pages(trusted: Collection[str]) -> None:
     tells of a page whose request needs no leave beforehand, such as an upload.
     """
     host = _host_in(f"//{request.host}")
-    if not is_loopback(host):
+    if _is_public_name(host):
         raise Forbidden(
-            "host_not_local", f"without API keys only requests to this machine itself are answered, not to {host!r}"
+            "host_not_local", f"without API keys this machine answers to its own names only, and not to {host!r}"
         )
     origin = request.headers.get("Origin")
     if not origin or origin in trusted or "*" in trusted:
         return
     if request.method not in SAFE_METHODS and not is_loopback(_host_in(origin)):
         raise Forbidden("origin_not_local", "without API keys a web page from elsewhere may change nothing")
+
+
+def _is_public_name(host: str) -> bool:
+    """Whether a name server out there could answer for this name; for an address, or a name without a dot, none can."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".internal"))
+    return False
 
 
 def _host_in(url: str) -> str:

@@ -72,6 +72,8 @@ def blueprint(
                 invert=options.invert,
                 error_threshold=options.error_threshold,
                 passed_over=plan.passed_over,
+                shard_images=settings.shard_images,
+                shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(
                 Job(

@@ -55,6 +55,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NotInstalled: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }

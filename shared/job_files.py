@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,13 @@ class JobFiles:
         if self._volume.job(job.id).exists():
             durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
 
-    def reopen(self, job_id: str) -> None:
-        """Forget how a job ended, for it is to be tried again."""
-        self._volume.end(job_id).unlink(missing_ok=True)
+    def reopen(self, job: Job) -> None:
+        """Forget how a job ended, for it is to be tried again, and write down how often it was."""
+        path = self._volume.specification(job.id)
+        with suppress(FileNotFoundError):  # it was never accepted
+            known = Job.model_validate_json(path.read_bytes()).model_copy(update={"retries": job.retries})
+            durable.write_json(path, known.model_dump(mode="json", exclude_none=True))
+        self._volume.end(job.id).unlink(missing_ok=True)
 
     def settle(self, job: Job, notice: str) -> None:
         """Write down that this notice of the job's end is settled; does nothing where its folder is gone."""

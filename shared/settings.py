@@ -15,9 +15,12 @@ GiB = 1024 * MiB
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes."""
+    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True)
+    What may be None is so where the variable says `none`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_timeout: PositiveFloat = 2.0
@@ -32,7 +35,8 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
-    api_threads: PositiveInt = 8
+    api_threads: PositiveInt = Field(64, description="of one API process: as many slow clients do not keep it busy")
+    client_timeout: PositiveFloat = Field(30.0, description="after which a client that sends or takes nothing is left")
     max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
     event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
@@ -48,7 +52,9 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = 1024
+    shard_images: PositiveInt = Field(1024, description="of one shard of a batch, at the most")
+    shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
+    classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
     webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
     webhook_secrets: SecretStr | None = Field(
@@ -102,6 +108,10 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether nobody but this host reaches the API: it binds, or its container's port is published on, loopback."""
         return is_loopback(self.published_on or self.bind)
+
+    def processes(self, queue: str) -> int:
+        """How many processes a worker has that listens to this queue."""
+        return self.worker_processes or (1 if queue == "training" else self.cores)
 
 
 def is_loopback(host: str) -> bool:

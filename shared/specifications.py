@@ -21,7 +21,11 @@ class TrainingSpecification(BaseModel):
 
 
 class BatchSpecification(BaseModel):
-    """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify."""
+    """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify.
+
+    How the archive is cut into shards is pinned too: else a shard's number would mean one thing to a worker and another
+    to the next.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,3 +35,5 @@ class BatchSpecification(BaseModel):
     invert: Invert
     error_threshold: float
     passed_over: int = 0
+    shard_images: int
+    shard_bytes: int

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +86,15 @@ class Volume:
     def plan(self, job_id: str) -> Path:
         return self.job(job_id) / "plan"
 
-    def rows(self, job_id: str, shard: int) -> Path:
-        return self.job(job_id) / "shards" / f"{shard:06d}.rows.jsonl"
+    def shards(self, job_id: str) -> Path:
+        return self.job(job_id) / "shards"
 
-    def errors(self, job_id: str, shard: int) -> Path:
-        return self.job(job_id) / "shards" / f"{shard:06d}.errors.jsonl"
+    def shard(self, job_id: str, number: int, retry: int) -> Path:
+        return self.shards(job_id) / f"{number:06d}.{retry}.jsonl"
+
+    def shards_there(self, job_id: str) -> Iterator[tuple[int, int]]:
+        """The number and the retry of each shard's file, in no order; none where there is no folder yet."""
+        with suppress(FileNotFoundError), os.scandir(self.shards(job_id)) as entries:
+            for entry in entries:
+                if match := re.fullmatch(r"(\d+)\.(\d+)\.jsonl", entry.name):
+                    yield int(match[1]), int(match[2])

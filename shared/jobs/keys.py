@@ -12,6 +12,9 @@ SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent agai
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
 NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
 NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
+WAITING = (
+    f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
+)
 TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
@@ -32,13 +35,38 @@ def gone(url_digest: str) -> str:
     return f"{PREFIX}gone:{url_digest}"
 
 
+def ledger(job_id: str) -> str:
+    """A hash: the token of the attempt whose shards the ledger holds, and what its helpers have finished."""
+    return f"{PREFIX}ledger:{job_id}"
+
+
+def open_shards(job_id: str) -> str:
+    """A list: the numbers of the shards that nobody has taken yet, the next one first."""
+    return f"{PREFIX}shards-open:{job_id}"
+
+
+def taken_shards(job_id: str) -> str:
+    """A sorted set: the shards that helpers work on, `<number>@<helper>`, by the time in ms when their lease ends."""
+    return f"{PREFIX}shards-taken:{job_id}"
+
+
+def invitations(job_id: str) -> str:
+    """A sorted set: the invitations that no helper has answered, by the time in ms at which they count as lost."""
+    return f"{PREFIX}invitations:{job_id}"
+
+
+def ledger_keys(job_id: str) -> list[str]:
+    """All keys of a job's ledger, which comes and goes with them."""
+    return [ledger(job_id), open_shards(job_id), taken_shards(job_id), invitations(job_id)]
+
+
 def in_state(state: State) -> str:
     """A sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
 
 
 def workers(queue: str) -> str:
-    """A sorted set: the workers that listen to the queue, by the time until which they are taken to be online."""
+    """A sorted set: who listens to the queue, `<worker> <processes>`, by the time until which they count as online."""
     return f"{PREFIX}workers:{queue}"
 
 

@@ -193,7 +193,7 @@ class JobStore:
         return self._demand(job_id, "cancelled", self._run("cancel", job_id))
 
     def retry(self, job_id: str) -> State:
-        """Queue a failed or cancelled job again, with its files as they are. Raises `NotFound` or `Conflict`."""
+        """Queue a job again that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "retried", self._run("retry", job_id, self._resend_ms))
 
     def now(self) -> int:
@@ -247,9 +247,18 @@ class JobStore:
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
         own = [keys.job(job_id), keys.events(job_id)]
-        common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.NOTICES, keys.NOTICES_DUE]
+        common = [
+            keys.LEASES,
+            keys.DUE,
+            keys.SENDS,
+            keys.JOBS,
+            keys.ENDED,
+            keys.NOTICES,
+            keys.NOTICES_DUE,
+            keys.WAITING,
+        ]
         return self._scripts[script](
-            keys=[*own, *common, *map(keys.in_state, STATES), keys.TALLY],
+            keys=[*own, *common, *keys.ledger_keys(job_id), *map(keys.in_state, STATES), keys.TALLY],
             args=[job_id, json.dumps(STATES), *arguments],
         )
 

@@ -41,7 +41,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"glassbox: GLASSBOX_WEBHOOK_SECRETS: {error}")
     redis = connect(settings)
-    presence = Thread(target=_be_present, args=(Presence(redis, _name(), COURIER), stop), daemon=True)
+    presence = Thread(target=_be_present, args=(Presence(redis, _name(), COURIER, processes=1), stop), daemon=True)
     presence.start()
     log.info("the courier is ready")
     Courier(Notices(redis), JobFiles(volume), secrets, settings).run(stop)

@@ -95,6 +95,6 @@ def test_a_warning_says_that_no_courier_is_online(
         return any("courier" in warning for warning in train(client, webhook=URL).get_json()["warnings"])
 
     assert warned()
-    Presence(connect(settings), "one", COURIER).renew()
+    Presence(connect(settings), "one", COURIER, processes=1).renew()
     assert not warned()
     assert not any("courier" in warning for warning in train(client).get_json()["warnings"])

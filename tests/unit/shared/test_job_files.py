@@ -83,8 +83,8 @@ def test_a_job_that_is_tried_again_is_known_as_it_was_submitted(files: JobFiles)
     files.begin(job)
     files.end(job.model_copy(update={"state": State.FAILED}))
 
-    files.reopen(job.id)
-    files.reopen(job.id)
+    files.reopen(job)
+    files.reopen(job)
 
     assert list(files) == [job]
 
