@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
     app.extensions["event_streams"] = streams  # the server ends them when it stops
     http_metrics = metrics.HttpMetrics()
     http_metrics.register(app)

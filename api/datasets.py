@@ -11,7 +11,7 @@ from api.pages import Page, PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import DatasetView, dataset_view
-from shared.datasets import DatasetStore
+from shared.datasets import DatasetStore, Manifest
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.jobs import JobStore
@@ -63,7 +63,7 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
             "file",
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
             " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
-            ("application/octet-stream", "application/zip", "application/x-tar", "application/gzip"),
+            ("application/octet-stream", "application/zip"),
         ),
         answers={
             201: Answer((DatasetView,), "The data set is new.", headers=("Location",)),
@@ -90,7 +90,7 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
     def index() -> Page[DatasetView]:
         """The newest come first."""
         query = from_texts(PageQuery, request.args)
-        return page(after(store.all(), query, lambda item: item.id), query, lambda item: item.id, dataset_view)
+        return page(after(store.all(), query, _place, newest_first=True), query, _place, dataset_view)
 
     @routes.get("/<reference>")
     @operation(
@@ -119,3 +119,8 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
         return "", 204
 
     return routes
+
+
+def _place(manifest: Manifest) -> str:
+    """Where a data set stands in the list, as a text that sorts as the list does."""
+    return f"{manifest.created_at}~{manifest.digest}"

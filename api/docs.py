@@ -11,10 +11,21 @@ from functools import cache
 from importlib.resources import files
 
 from flask import Blueprint, Response, current_app, request
+from pydantic import with_config
+from typing_extensions import TypedDict
 
+from api.examples import shown_as
 from api.openapi import document
 from api.operations import Answer, MediaType, operation, refusal
 from shared.errors import NotFound
+
+
+@with_config(shown_as({"openapi": "3.1.0"}))
+class OpenApi(TypedDict):
+    """A document as OpenAPI 3.1 defines it."""
+
+    openapi: str
+
 
 ASSETS = {
     "favicon-32x32.png": "image/png",
@@ -29,6 +40,7 @@ SwaggerUIBundle({
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
   docExpansion: "list",
+  tryItOutEnabled: true,
   validatorUrl: null,
 });
 """
@@ -70,7 +82,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
         "Read this document",
         scope=None,
         answers={
-            200: Answer((MediaType("application/json", "OpenAPI 3.1"),), headers=("ETag",)),
+            200: Answer((OpenApi,), headers=("ETag",)),
             304: Answer(description="It is what the client has.", headers=("ETag",)),
         },
         headers=("If-None-Match",),

@@ -30,15 +30,15 @@ WRONG_STATE = refusal(Conflict, "wrong_state")
 class JobQuery(PageQuery):
     """Which jobs to list."""
 
-    kind: Kind | None = None
-    state: State | None = None
-    model: str | None = None
+    kind: Kind | None = Field(None, description="only jobs of this kind")
+    state: State | None = Field(None, description="only jobs in this state")
+    model: str | None = Field(None, description="only jobs that train or use this model")
 
 
 class EventQuery(PageQuery):
     """Which events to list or to stream: those behind `after`."""
 
-    after: str | None = Field(None, pattern=f"^{EVENT_ID}$")
+    after: str | None = Field(None, pattern=f"^{EVENT_ID}$", description="the id of an event")
 
 
 def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams) -> Blueprint:

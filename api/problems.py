@@ -20,6 +20,7 @@ from shared.names import new_id
 log = logging.getLogger(__name__)
 
 REALM = "glassbox"
+PROBLEM = "application/problem+json"
 
 
 class FieldProblem(TypedDict):
@@ -74,6 +75,23 @@ def register(app: Flask) -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
 
+    @app.before_request
+    def refuse_other_bytes() -> None:
+        try:
+            request.query_string.decode()  # Werkzeug takes for granted that it can be
+        except UnicodeDecodeError as error:
+            raise errors.Malformed("malformed_query", "the query is not UTF-8; write other bytes as %XX") from error
+
+    @app.after_request
+    def say_why(response: Response) -> Response:
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED and response.mimetype != PROBLEM:
+            response.close()  # Werkzeug has judged `If-Match` or `If-Unmodified-Since`, and left the body as it was
+            problem = _problem(HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "it has changed since then")
+            response.direct_passthrough = False
+            response.data, response.content_type = problem.data, PROBLEM
+            response.headers.remove("Content-Encoding")
+        return response
+
     @app.after_request
     def tell_request_id(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
@@ -90,7 +108,7 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
         "code": code,
         **members,  # type: ignore[typeddict-item]
     }
-    return Response(json.dumps(body) + "\n", status, content_type="application/problem+json")
+    return Response(json.dumps(body) + "\n", status, content_type=PROBLEM)
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from flask import Blueprint, Response, request
+from pydantic import Field
 
 from api.operations import MediaType, operation, refusal
 from api.validation import Form, from_texts
@@ -36,7 +37,7 @@ TYPES = {
 class ResultsQuery(Form):
     """How to write a batch's rows."""
 
-    format: Literal["jsonl", "csv", "npz", "parquet"] = "jsonl"
+    format: Literal["jsonl", "csv", "npz", "parquet"] = Field("jsonl", description="what the rows are written as")
 
 
 def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:

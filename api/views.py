@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import Field, with_config
+from pydantic import Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from api import examples
@@ -19,6 +19,12 @@ from shared.jobs.view import job_view as shown_job
 from shared.registry import ModelVersion
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Shape = Annotated[
+    tuple[int, int],
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "height, width"}
+    ),
+]
 Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
 
 
@@ -134,7 +140,7 @@ class DatasetView(TypedDict):
     id: str
     name: str
     source: str
-    image_shape: tuple[int, int]
+    image_shape: Shape
     classes: tuple[str, ...]
     splits: dict[str, int]
     class_counts: dict[str, tuple[int, ...]]
@@ -160,7 +166,7 @@ def dataset_view(manifest: Manifest) -> DatasetView:
 class InputView(TypedDict):
     """What a model takes: height and width of an image."""
 
-    image_shape: tuple[int, int]
+    image_shape: Shape
 
 
 class WeightsView(TypedDict):

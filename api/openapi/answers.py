@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -56,7 +57,11 @@ def _media(media: MediaType, schemas: Schemas) -> Json:
         schema |= {"contentMediaType": "application/json", "contentSchema": schemas.of(media.item)}
     elif not media.name.startswith("text/"):
         schema["format"] = "binary"
-    return {media.name: {"schema": schema} | ({"example": media.example} if media.example is not None else {})}
+    example = media.example
+    if example is None and media.item is not None:
+        line = json.dumps(sample(schemas.of(media.item), schemas))
+        example = f"data: {line}\n\n" if media.name == "text/event-stream" else f"{line}\n"
+    return {media.name: {"schema": schema} | ({} if example is None else {"example": example})}
 
 
 def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> Json:

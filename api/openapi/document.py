@@ -48,7 +48,7 @@ def document(app: Flask, *, keys_needed: bool) -> Json:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "tags": _tags(routes),
+        "tags": _tags(routes, list(app.blueprints)),
         "paths": paths,
         "components": {
             "schemas": schemas.used_in(paths),
@@ -119,10 +119,11 @@ def _tag(rule: Rule) -> str:
     return str(rule.endpoint).partition(".")[0]
 
 
-def _tags(routes: list[Route]) -> list[Json]:
-    """A tag for each blueprint, in the words of the module that its views are from."""
+def _tags(routes: list[Route], order: list[str]) -> list[Json]:
+    """A tag for each blueprint, in the words of the module that its views are from; what operators need comes last."""
     modules = {_tag(rule): sys.modules[view.__module__] for rule, _, view, _ in routes}
+    versioned = {_tag(rule) for rule, *_ in routes if rule.rule.startswith("/v")}
     return [
-        {"name": name, "description": (inspect.getdoc(module) or "").splitlines()[0]}
-        for name, module in sorted(modules.items())
+        {"name": name, "description": inspect.cleandoc(modules[name].__doc__ or "").splitlines()[0]}
+        for name in sorted(modules, key=lambda name: (name not in versioned, order.index(name)))
     ]

@@ -13,6 +13,10 @@ def _text(description: str, example: str, **schema: Any) -> Json:
     return {"description": description, "schema": {"type": "string", **schema}, "example": example}
 
 
+def _header(description: str, **schema: Any) -> Json:
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
 IN_PATHS: dict[str, Json] = {
     "alias": _text("a name that points to one version and can be moved", "champion"),
     "file": _text("a file of the page", "swagger-ui.css"),
@@ -22,27 +26,20 @@ IN_PATHS: dict[str, Json] = {
 }
 IN_DATASET_PATHS: dict[str, Json] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
 
+# Without `example`: the page would fill it in, and so send one key, digest or range with every request.
 REQUEST_HEADERS: dict[str, Json] = {
-    "X-Request-Id": _text(
-        "Comes back with the answer, and is in the server's log. One is made where none is sent.",
-        "order-17",
-        maxLength=128,
-    ),
-    "Idempotency-Key": _text(
+    "X-Request-Id": _header("Comes back with the answer, and is in the server's log. One is made where none is sent."),
+    "Idempotency-Key": _header(
         "Makes it safe to send this again: for a day, the first answer to this key is given once more.",
-        "8e03978e-40d5-43dd-bc93-6894a57f9324",
         minLength=1,
         maxLength=255,
     ),
-    "Content-Digest": _text(
-        "The body's digest (RFC 9530), held against what arrives.",
-        "sha-256=:X48E9qOokqqrvdts8nOJRJN3OWDUoyWxBf7kbu9DBPE=:",
-    ),
-    "If-Match": _text("Do it only where the thing still has this ETag.", f'"{WEIGHTS_SHA256[:12]}"'),
-    "If-None-Match": _text("Answer 304 where the thing still has this ETag.", f'"{WEIGHTS_SHA256}"'),
-    "Last-Event-ID": _text("Go on behind this event.", "1769860809480-0"),
-    "If-Range": _text("Send the part only where the thing still has this ETag, else all of it.", f'"{WEIGHTS_SHA256}"'),
-    "Range": _text("Send this part only.", "bytes=0-1023"),
+    "Content-Digest": _header("The body's digest (RFC 9530), held against what arrives: `sha-256=:<base64>:`."),
+    "If-Match": _header("Do it only where the thing still has this ETag."),
+    "If-None-Match": _header("Answer 304 where the thing still has this ETag."),
+    "If-Range": _header("Send the part only where the thing still has this ETag, else all of it."),
+    "Last-Event-ID": _header("Go on behind this event."),
+    "Range": _header("Send this part only: `bytes=0-1023`."),
 }
 
 RESPONSE_HEADERS: dict[str, Json] = {

@@ -25,9 +25,10 @@ from shared.errors import (
 Codes = Mapping[HTTPStatus, tuple[str, ...]]
 
 ANY = {
-    HTTPStatus.BAD_REQUEST: ("bad_request",),
+    HTTPStatus.BAD_REQUEST: ("bad_request", "malformed_query"),
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error",),
 }
+WITH_AN_ETAG = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
 WITH_A_RANGE = {HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("requested_range_not_satisfiable",)}
 WITH_A_KEY = (
     refusal(Unauthenticated, "key_missing", "key_unknown"),
@@ -60,7 +61,11 @@ WITH_AN_IDEMPOTENCY_KEY = (
 def codes_of(operation: Operation, path: str) -> Codes:
     """The codes with which the operation at this path can end, by their statuses."""
     codes: dict[HTTPStatus, list[str]] = {}
-    outside = ANY | (WITH_A_RANGE if "Range" in operation.headers else {})
+    outside = {
+        **ANY,
+        **(WITH_A_RANGE if "Range" in operation.headers else {}),
+        **(WITH_AN_ETAG if any("ETag" in answer.headers for answer in operation.answers.values()) else {}),
+    }
     for status, some in outside.items():
         codes.setdefault(status, []).extend(some)
     for one in _refusals(operation, path):
