@@ -63,7 +63,7 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
             "file",
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
             " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
-            ("application/octet-stream", "application/zip", "application/x-tar", "application/gzip"),
+            ("application/octet-stream", "application/zip"),
         ),
         answers={
             201: Answer((DatasetView,), "The data set is new.", headers=("Location",)),

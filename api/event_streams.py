@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 EVENT_STREAM = "text/event-stream"
 RECONNECT_MS = 2000  # after which time a client that lost its connection comes again
 LOOK_SECONDS = 1.0  # how long a stream waits for Redis before it looks at what else could end it
-SLOW_SECONDS = 30.0  # how long a client may take no bytes
 AT_ONCE = 100  # events in one reading
 
 
@@ -39,6 +38,7 @@ class EventStreams:
         self._most = settings.max_event_streams
         self._places = BoundedSemaphore(self._most)
         self._ping_seconds = settings.event_ping_seconds
+        self._client_timeout = settings.client_timeout
         self._look_seconds = min(LOOK_SECONDS, settings.redis_timeout / 2)
         self.serving: Callable[[], bool] = lambda: True  # false when the server stops: every stream ends then
 
@@ -68,7 +68,7 @@ class EventStreams:
         told_at = time.monotonic()
         over = job.state.is_terminal
         while self.serving() and connection.is_open():
-            if not connection.takes_bytes(SLOW_SECONDS):
+            if not connection.takes_bytes(self._client_timeout):
                 log.info("job %s: an event stream ends, its client takes no bytes", job.id)
                 return
             if time.monotonic() - told_at > self._ping_seconds:

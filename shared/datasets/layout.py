@@ -1,7 +1,8 @@
 """What an archive's folders say of its images: `train/<class>/…` and `test/<class>/…`, or `<class>/…` alone.
 
 A folder around all of it, which archives made by a file manager have, is passed over. The images are put in the order
-of their paths, so that the same folders give the same data set however they were packed.
+of their paths, so that the same folders give the same data set however they were packed. There may be two million
+names, so they stay the texts that they are.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from shared.archives.names import shown
 from shared.datasets.content import Labels, stratified_test_mask
 from shared.errors import Invalid
 
-PARTS = ("train", "test")
+TRAIN, TEST = "train/", "test/"
 
-Indices = NDArray[np.intp]  # of entries in the archive, in the order of the data set
-Path = tuple[str, ...]  # a name in its folders
+Indices = NDArray[np.int64]  # of entries in the archive, in the order of the data set
 
 
 @dataclass(frozen=True)
@@ -38,64 +38,67 @@ def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: 
 
     Raises `Invalid` with the name that does not fit.
     """
-    paths = _without_common_folders([_parts(name) for name in names])
-    order = sorted(range(len(paths)), key=paths.__getitem__)
-    tops = {path[0] for path in paths}
-    if tops == set(PARTS):
-        chosen = {part: [index for index in order if paths[index][0] == part] for part in PARTS}
-        paths = [path[1:] for path in paths]
-    elif tops == {PARTS[0]}:
-        paths = [path[1:] for path in paths]
-        chosen = {}
+    paths = [_plain(name) for name in names]
+    start = _length_of_common_folders(paths)
+    order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
+    in_train = np.fromiter((paths[index].startswith(TRAIN, start) for index in order), np.bool_, len(order))
+    in_test = np.fromiter((paths[index].startswith(TEST, start) for index in order), np.bool_, len(order))
+    if (in_train | in_test).all() and in_train.any():
+        starts = np.where(in_train, start + len(TRAIN), start + len(TEST))
     else:
-        chosen = {}
-    for index in order:
-        if len(paths[index]) < 2:
+        starts = np.full(len(order), start)
+        in_test[:] = False
+    classes, labels = _classes([paths[index] for index in order], starts.tolist(), max_classes)
+    if in_test.any():
+        missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
+        if missing.size:
+            raise Invalid(
+                "dataset_classes", f"the class {shown(classes[missing[0]])} has images in test, and none in train"
+            )
+    else:
+        in_test = stratified_test_mask(labels, test_fraction, seed)
+        if not in_test.any():
+            raise Invalid("dataset_layout", "no class has two images, so none can be set aside for testing")
+    return Layout(classes, order[~in_test], labels[~in_test], order[in_test], labels[in_test])
+
+
+def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> tuple[tuple[str, ...], Labels]:
+    """The classes, sorted, and the number (N,) of each path's: its folder from `starts` on."""
+    numbers: dict[str, int] = {}
+    found = np.empty(len(paths), np.int64)
+    for place, (path, start) in enumerate(zip(paths, starts, strict=True)):
+        end = path.find("/", start)
+        if end < 0:
             raise Invalid(
                 "dataset_layout",
-                f"{shown(names[index])} lies in no class's folder: the archive must hold train/<class>/… and"
-                " test/<class>/…, or <class>/… alone, and nothing else",
+                f"{shown(path)} lies in no class's folder: the archive must hold train/<class>/… and test/<class>/…, or"
+                " <class>/… alone, and nothing else",
             )
-    classes = _classes({path[0] for path in paths}, max_classes)
-    number = {name: index for index, name in enumerate(classes)}
-
-    def labels(indices: Sequence[int]) -> Labels:
-        return np.array([number[paths[index][0]] for index in indices], np.int64)
-
-    if chosen:
-        train, test = chosen["train"], chosen["test"]
-        _demand_training_images(classes, labels(train))
-        return Layout(classes, np.array(train), labels(train), np.array(test), labels(test))
-    everything, what = np.array(order), labels(order)
-    mask = stratified_test_mask(what, test_fraction, seed)
-    if not mask.any():
-        raise Invalid("dataset_layout", "no class has two images, so none can be set aside for testing")
-    return Layout(classes, everything[~mask], what[~mask], everything[mask], what[mask])
+        found[place] = numbers.setdefault(path[start:end], len(numbers))
+    if not 2 <= len(numbers) <= max_classes:
+        raise Invalid("dataset_classes", f"the archive has {len(numbers)} class folders; 2 to {max_classes} are taken")
+    classes = tuple(sorted(numbers))
+    place_of = np.empty(len(classes), np.int64)
+    for label, name in enumerate(classes):
+        place_of[numbers[name]] = label
+    return classes, place_of[found]
 
 
-def _parts(name: str) -> Path:
-    return tuple(part for part in name.split("/") if part not in {"", "."})
+def _plain(name: str) -> str:
+    """A name without what leads nowhere: `./a//b` is `a/b`. Nearly all are plain already."""
+    if not name.startswith("./") and "//" not in name and "/./" not in name:
+        return name
+    return "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
-def _without_common_folders(paths: list[Path]) -> list[Path]:
-    """Strip the folders that all paths begin with, but for one called `train`, which says what its folders are."""
+def _length_of_common_folders(paths: Sequence[str]) -> int:
+    """How many characters the folders take that are around all of it; `train` says what its folders are, and stays."""
+    start = 0
     while True:
-        first = paths[0][0]
-        around_all = all(path[0] == first and len(path) > 1 for path in paths)
-        if first == PARTS[0] or not around_all or max(map(len, paths)) <= 2:
-            return paths
-        paths = [path[1:] for path in paths]
-
-
-def _classes(names: set[str], max_classes: int) -> tuple[str, ...]:
-    if not 2 <= len(names) <= max_classes:
-        raise Invalid("dataset_classes", f"the archive has {len(names)} class folders; 2 to {max_classes} are taken")
-    return tuple(sorted(names))
-
-
-def _demand_training_images(classes: tuple[str, ...], labels: Labels) -> None:
-    missing = sorted(set(range(len(classes))) - set(labels.tolist()))
-    if missing:
-        raise Invalid(
-            "dataset_classes", f"the class {shown(classes[missing[0]])} has images in test, and none in train"
-        )
+        end = paths[0].find("/", start) + 1
+        folder = paths[0][start:end]
+        if folder in {"", TRAIN} or not all(path.startswith(folder, start) for path in paths):
+            return start
+        if all(path.find("/", end) < 0 for path in paths):  # the folder of a class, if there were another
+            return start
+        start = end
