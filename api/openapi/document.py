@@ -15,7 +15,7 @@ from api.openapi.answers import answers
 from api.openapi.fields import RESPONSE_HEADERS
 from api.openapi.requests import body, parameters
 from api.openapi.schemas import Json, Schemas
-from api.operations import MediaType, Operation, operation_of
+from api.operations import MediaType, Operation, Upload, operation_of
 from api.problems import Problem
 from shared.version import VERSION
 
@@ -67,7 +67,7 @@ def document(app: Flask, *, keys_needed: bool) -> Json:
 
 def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: Schemas, *, keys_needed: bool) -> Json:
     entry: Json = {
-        "operationId": rule.endpoint.replace("-", "_").replace(".", "_"),
+        "operationId": _id(rule),
         "tags": [_tag(rule)],
         "summary": operation.summary,
         "description": _description(view, operation),
@@ -78,6 +78,11 @@ def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: 
     if (request_body := body(operation, schemas)) is not None:
         entry["requestBody"] = request_body
     return entry
+
+
+def _id(rule: Rule) -> str:
+    """A name of the route's own, also where a view has several: one says what stands in for the path's missing part."""
+    return "_".join([rule.endpoint.replace("-", "_").replace(".", "_"), *(rule.defaults or {}).values()])
 
 
 def _routes(app: Flask) -> Iterator[Route]:
@@ -95,6 +100,8 @@ def _types(operation: Operation) -> Iterator[Any]:
         yield operation.query
     if isinstance(operation.body, type):
         yield operation.body
+    if isinstance(operation.body, Upload) and operation.body.json is not None:
+        yield operation.body.json
     for answer in operation.answers.values():
         for content in answer.contents:
             shown = content.item if isinstance(content, MediaType) else content

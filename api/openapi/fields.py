@@ -23,6 +23,7 @@ IN_PATHS: dict[str, Json] = {
     "job_id": _text("a job's id", JOB_ID),
     "name": _text("a model's name", "digits"),
     "reference": _text("a version: its number, an alias, or `latest`", "latest"),
+    "version": _text("a version: its number, an alias, or `latest`", "latest"),
 }
 IN_DATASET_PATHS: dict[str, Json] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
 
@@ -35,6 +36,8 @@ REQUEST_HEADERS: dict[str, Json] = {
         maxLength=255,
     ),
     "Content-Digest": _header("The body's digest (RFC 9530), held against what arrives: `sha-256=:<base64>:`."),
+    "Content-Encoding": _header("How the body is packed: `gzip` or `deflate`."),
+    "Inference-Header-Content-Length": _header("The length of the JSON in bytes, where binary tensors follow it."),
     "If-Match": _header("Do it only where the thing still has this ETag."),
     "If-None-Match": _header("Answer 304 where the thing still has this ETag."),
     "If-Range": _header("Send the part only where the thing still has this ETag, else all of it."),
@@ -49,6 +52,7 @@ RESPONSE_HEADERS: dict[str, Json] = {
     "Retry-After": {"description": "Seconds until it may go better.", "schema": {"type": "integer"}, "example": 2},
     "WWW-Authenticate": _text("How to show a key.", 'Bearer realm="glassbox"'),
     "Idempotent-Replayed": _text("`true` where an earlier answer is given once more.", "true"),
+    "Inference-Header-Content-Length": _text("The length of the JSON in bytes, before binary tensors.", "190"),
     "Content-Range": _text("Which part this is.", "bytes 0-1023/68294"),
     "Accept-Ranges": _text("That parts can be asked for.", "bytes"),
 }

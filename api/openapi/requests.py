@@ -10,6 +10,7 @@ from api.openapi.fields import IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
 from api.openapi.samples import sample
 from api.openapi.schemas import Json, Schemas
 from api.operations import Operation, Upload
+from api.validation import Form
 
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"schema": {"type": "string"}}
@@ -34,10 +35,14 @@ def body(operation: Operation, schemas: Schemas) -> Json | None:
         upload = operation.body
         raw = {media_type: {"schema": FILE} for media_type in upload.media_types}
         form = {"multipart/form-data": {"schema": _form(operation, upload.part, schemas)}}
-        return {"description": upload.description, "required": True, "content": raw | form}
-    schema = schemas.of(operation.body)
-    content = {"schema": schema, "example": sample(schema, schemas)}
-    return {"required": True, "content": {"application/json": content}}
+        json = {} if upload.json is None else _json(upload.json, schemas)
+        return {"description": upload.description, "required": True, "content": raw | form | json}
+    return {"required": True, "content": _json(operation.body, schemas)}
+
+
+def _json(form: type[Form], schemas: Schemas) -> Json:
+    schema = schemas.of(form)
+    return {"application/json": {"schema": schema, "example": sample(schema, schemas)}}
 
 
 def _in_query(operation: Operation, schemas: Schemas) -> list[Json]:
