@@ -28,7 +28,7 @@ def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[Json]
 
 
 def body(operation: Operation, schemas: Schemas) -> Json | None:
-    """The operation's body, None where it takes none."""
+    """The operation's body, None where it takes none. JSON that needs no member may be left out."""
     if operation.body is None:
         return None
     if isinstance(operation.body, Upload):
@@ -37,7 +37,8 @@ def body(operation: Operation, schemas: Schemas) -> Json | None:
         form = {"multipart/form-data": {"schema": _form(operation, upload.part, schemas)}}
         json = {} if upload.json is None else _json(upload.json, schemas)
         return {"description": upload.description, "required": True, "content": raw | form | json}
-    return {"required": True, "content": _json(operation.body, schemas)}
+    needed = bool(schemas.resolved(schemas.of(operation.body)).get("required"))
+    return {"required": needed, "content": _json(operation.body, schemas)}
 
 
 def _json(form: type[Form], schemas: Schemas) -> Json:
