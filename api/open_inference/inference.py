@@ -43,7 +43,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     """The route that infers."""
     routes = Blueprint("inference", __name__, url_prefix="/v2/models/<name>")
 
-    @routes.post("/infer", defaults={"version": "latest"})
+    @routes.post("/infer")
     @routes.post("/versions/<version>/infer")
     @operation(
         "Infer",
@@ -61,7 +61,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         ),
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )
-    def infer(name: str, version: str) -> Response:
+    def infer(name: str, version: str = "latest") -> Response:
         """Takes an alias in the version's place, and answers with the number that it stands for."""
         classifier = models.classifier(name, version)
         body = whole_body(limits.max_online_bytes)

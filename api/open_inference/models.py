@@ -61,10 +61,10 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
     """The models' routes."""
     routes = Blueprint("inference-models", __name__, url_prefix="/v2/models/<name>")
 
-    @routes.get("", defaults={"version": "latest"})
+    @routes.get("")
     @routes.get("/versions/<version>")
     @operation("Show a model's tensors", scope="read", answers={200: ModelMetadata}, errors=NOT_READY)
-    def metadata(name: str, version: str) -> ModelMetadata:
+    def metadata(name: str, version: str = "latest") -> ModelMetadata:
         classifier = models.classifier(name, version)
         datatype = NAMES[classifier.network.dtype]
         pixels = math.prod(classifier.version.image_shape)
@@ -76,10 +76,10 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
             "outputs": [{"name": OUTPUT, "datatype": datatype, "shape": [-1, classifier.network.classes]}],
         }
 
-    @routes.get("/ready", defaults={"version": "latest"})
+    @routes.get("/ready")
     @routes.get("/versions/<version>/ready")
     @operation("Tell whether a model is ready", scope="read", answers={200: ModelReadiness}, errors=NOT_READY)
-    def ready(name: str, version: str) -> ModelReadiness:
+    def ready(name: str, version: str = "latest") -> ModelReadiness:
         """It is when it can be loaded, and was not unloaded."""
         models.classifier(name, version)
         return {"name": name, "ready": True}

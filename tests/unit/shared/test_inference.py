@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from weakref import ref
+
 import numpy as np
 import pytest
 
-from shared.errors import Damaged
+from shared.errors import Damaged, NotFound
 from shared.inference import Classifier, ClassifierCache, ForwardPass
 from shared.network import Network
 from shared.registry import Registry
@@ -110,3 +113,55 @@ class TestCache:
 
         assert cache.get("toy", 1) is first
         assert cache.get("toy", 2) is not second
+
+    def test_threads_share_it(self, registry: Registry) -> None:
+        for job in "abc":
+            publish(registry, job=job)
+        cache = ClassifierCache(registry, capacity=2)
+
+        def use() -> list[int]:
+            return [cache.get("toy", number % 3 + 1).version.version for number in range(60)]
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = [pool.submit(use) for _ in range(8)]
+
+        assert all(answer.result() == [number % 3 + 1 for number in range(60)] for answer in answers)
+
+    def test_threads_that_want_the_same_model_load_it_once(self, registry: Registry) -> None:
+        publish(registry)
+        cache = ClassifierCache(registry)
+
+        with ThreadPoolExecutor(8) as pool:
+            classifiers = list(pool.map(lambda _: cache.find("toy", "latest"), range(8)))
+
+        assert len(set(map(id, classifiers))) == 1
+
+    def test_an_alias_is_followed(self, registry: Registry) -> None:
+        for job in "ab":
+            publish(registry, job=job)
+        cache = ClassifierCache(registry)
+        for version in (1, 2, 1):
+            registry.point("toy", "champion", version)
+
+            assert cache.find("toy", "champion").version.version == version
+
+    def test_a_deleted_version_is_not_given_and_let_go(self, registry: Registry) -> None:
+        for job in "ab":
+            publish(registry, job=job)
+        cache = ClassifierCache(registry)
+        gone = ref(cache.get("toy", 1))
+        registry.delete("toy", "1")
+
+        with pytest.raises(NotFound):
+            cache.get("toy", 1)
+        cache.get("toy", 2)
+
+        assert gone() is None
+
+    def test_a_forgotten_model_is_loaded_again(self, registry: Registry) -> None:
+        publish(registry)
+        cache = ClassifierCache(registry)
+        first = cache.get("toy", 1)
+        cache.forget("toy")
+
+        assert cache.get("toy", 1) is not first

@@ -1,0 +1,168 @@
+"""The Open Inference Protocol, spoken by a client that nobody here wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+from shared.registry import Registry
+from shared.volume import Volume
+from tests.support.api import running_api
+from tests.support.images import png
+from tests.support.models import publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+
+IMAGES = easy_images(5, seed=1)[0]
+GREYS = IMAGES.reshape(5, 36)
+FLOATS = (GREYS / 255).astype(np.float32)
+P = tiny_network().probabilities(tiny_parameters(), IMAGES)
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The API, two processes of it, with two versions of `toy`; the first is the champion."""
+    volume = Volume(tmp_path_factory.mktemp("triton") / "volume")
+    registry = Registry(volume)
+    for job in ("job-1", "job-2"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    with running_api(tmp_path_factory.mktemp("api"), volume, processes=2) as http:
+        yield http
+
+
+@pytest.fixture
+def client(api: httpx.Client) -> Iterator[triton.InferenceServerClient]:
+    """The stock client."""
+    with triton.InferenceServerClient(f"127.0.0.1:{api.base_url.port}") as stock:
+        yield stock
+
+
+def an_input(array: np.ndarray = FLOATS, datatype: str = "FP32", *, binary: bool = True) -> triton.InferInput:
+    given = triton.InferInput("images", list(array.shape), datatype)
+    given.set_data_from_numpy(array, binary_data=binary)
+    return given
+
+
+class TestHealth:
+    def test_the_server_lives_and_is_ready(self, client: triton.InferenceServerClient) -> None:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.get_server_metadata()["name"] == "glassbox"
+
+    @pytest.mark.parametrize("version", ["", "1", "champion"])
+    def test_the_model_is_ready_and_says_what_it_takes(
+        self, client: triton.InferenceServerClient, version: str
+    ) -> None:
+        assert client.is_model_ready("toy", version)
+        metadata = client.get_model_metadata("toy", version)
+        assert metadata["versions"] == ["1", "2"]
+        assert metadata["inputs"] == [{"name": "images", "datatype": "FP32", "shape": [-1, 36]}]
+
+    def test_what_is_not_there_is_not_ready(self, client: triton.InferenceServerClient) -> None:
+        assert not client.is_model_ready("other")
+        assert not client.is_model_ready("toy", "3")
+
+
+class TestInference:
+    @pytest.mark.parametrize("binary_output", [True, False])
+    @pytest.mark.parametrize("binary_input", [True, False])
+    def test_it_says_what_the_network_says(
+        self, client: triton.InferenceServerClient, binary_input: bool, binary_output: bool
+    ) -> None:
+        wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary_output)]
+
+        result = client.infer("toy", [an_input(binary=binary_input)], outputs=wanted, request_id="7")
+
+        assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
+        assert result.get_response()["id"] == "7"
+        assert result.get_response()["model_version"] == "2"
+
+    def test_without_outputs_it_gives_all(self, client: triton.InferenceServerClient) -> None:
+        assert np.allclose(client.infer("toy", [an_input()]).as_numpy("probabilities"), P, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("array", "datatype"),
+        [
+            (GREYS, "UINT8"),
+            (GREYS.astype(np.int64), "INT64"),
+            (FLOATS.astype(np.float64), "FP64"),
+            (FLOATS.reshape(5, 6, 6), "FP32"),
+            (np.array([png(image) for image in IMAGES], np.object_), "BYTES"),
+        ],
+    )
+    def test_other_types_and_shapes_say_the_same(
+        self, client: triton.InferenceServerClient, array: np.ndarray, datatype: str
+    ) -> None:
+        result = client.infer("toy", [an_input(array, datatype)])
+
+        assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
+
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_requests_and_answers_may_be_packed(self, client: triton.InferenceServerClient, coding: str) -> None:
+        result = client.infer(
+            "toy", [an_input()], request_compression_algorithm=coding, response_compression_algorithm=coding
+        )
+
+        assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
+
+    @pytest.mark.parametrize("binary", [True, False])
+    def test_classes_are_told_by_their_labels(self, client: triton.InferenceServerClient, binary: bool) -> None:
+        wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
+
+        classes = client.infer("toy", [an_input()], outputs=wanted).as_numpy("probabilities")
+
+        assert classes.shape == (5, 2)
+        for row, texts in zip(P, classes, strict=True):
+            labels = [(text.decode() if isinstance(text, bytes) else text).split(":")[2] for text in texts]
+            assert labels == [str(label) for label in np.argsort(-row)[:2]]
+
+    def test_an_alias_stands_in_the_versions_place(
+        self, api: httpx.Client, client: triton.InferenceServerClient
+    ) -> None:
+        for version in (2, 1):
+            api.put("/v1/models/toy/aliases/champion", json={"version": version})
+
+            result = client.infer("toy", [an_input()], model_version="champion")
+
+            assert result.get_response()["model_version"] == str(version)
+
+    def test_it_says_what_predict_says(self, api: httpx.Client, client: triton.InferenceServerClient) -> None:
+        predicted = api.post("/v1/models/toy/versions/latest/predict", json={"instances": GREYS.tolist()}).json()
+
+        found = client.infer("toy", [an_input()]).as_numpy("probabilities")
+
+        assert [one["label"] for one in predicted["predictions"]] == [str(label) for label in found.argmax(axis=1)]
+        assert np.allclose([one["confidence"] for one in predicted["predictions"]], found.max(axis=1), atol=1e-6)
+
+    def test_many_at_once_are_answered(self, api: httpx.Client) -> None:
+        with triton.InferenceServerClient(f"127.0.0.1:{api.base_url.port}", concurrency=8) as stock:
+            asked = [stock.async_infer("toy", [an_input()]) for _ in range(40)]
+            assert all(np.allclose(one.get_result().as_numpy("probabilities"), P, atol=1e-6) for one in asked)
+
+    def test_an_error_is_told(self, client: triton.InferenceServerClient) -> None:
+        with pytest.raises(InferenceServerException, match="there is no model 'other'"):
+            client.infer("other", [an_input()])
+        with pytest.raises(InferenceServerException, match=r"#/inputs/0/shape"):
+            client.infer("toy", [an_input(FLOATS[:, :35])])
+
+
+def test_models_are_listed_unloaded_and_loaded(client: triton.InferenceServerClient) -> None:
+    index = client.get_model_repository_index()
+    assert [(entry["name"], entry["version"], entry["state"]) for entry in index] == [
+        ("toy", "2", "READY"),
+        ("toy", "1", "READY"),
+    ]
+
+    client.unload_model("toy")
+    for _ in range(6):  # whichever process answers
+        assert not client.is_model_ready("toy")
+    with pytest.raises(InferenceServerException, match="unloaded"):
+        client.infer("toy", [an_input()])
+
+    client.load_model("toy")
+    assert client.is_model_ready("toy")

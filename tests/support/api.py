@@ -1,0 +1,44 @@
+"""The API alone, as gunicorn runs it: for what needs no worker."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from shared.volume import Volume
+from tests.support.network import free_port
+from tests.support.processes import Process
+from tests.support.stack import START_SECONDS
+from tests.support.waiting import eventually
+
+
+@contextmanager
+def running_api(folder: Path, volume: Volume, processes: int, **settings: str) -> Iterator[httpx.Client]:
+    """An API of so many processes without a Redis, and a client of it; gone when the block ends."""
+    port = free_port()
+    environment = {
+        "GLASSBOX_REDIS_URL": f"unix://{folder}/no.sock",
+        "GLASSBOX_VOLUME": str(volume.root),
+        "GLASSBOX_PORT": str(port),
+        "GLASSBOX_API_PROCESSES": str(processes),
+        **settings,
+    }
+    command = [sys.executable, "-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]
+    with (
+        Process("api", command, folder, environment) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False) as http,
+    ):
+
+        def answers() -> bool:
+            process.check_alive()
+            try:
+                return http.get("/healthz").is_success
+            except httpx.TransportError:
+                return False
+
+        eventually(answers, within=START_SECONDS)
+        yield http

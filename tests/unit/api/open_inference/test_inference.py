@@ -1,0 +1,381 @@
+"""`POST /v2/models/{model}/infer`, by requests that are written by hand."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from numpy.typing import NDArray
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.registry import Registry
+from shared.settings import Settings
+from tests.support.images import png
+from tests.support.models import publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+from tests.support.problems import assert_problem, pointers
+
+IMAGES = easy_images(4, seed=1)[0]
+GREYS = IMAGES.reshape(4, 36)
+P = tiny_network().probabilities(tiny_parameters(), IMAGES)
+PATH = "/v2/models/toy/infer"
+LENGTH = "Inference-Header-Content-Length"
+
+pytestmark = pytest.mark.usefixtures("model")
+
+
+def tensor(array: NDArray[Any] = GREYS, datatype: str = "UINT8", **changes: Any) -> dict[str, Any]:
+    """An input in JSON; None in `changes` leaves a member out."""
+    whole = {"name": "images", "datatype": datatype, "shape": list(array.shape), "data": array.ravel().tolist()}
+    return {name: value for name, value in {**whole, **changes}.items() if value is not None}
+
+
+def infer(client: FlaskClient, *inputs: Any, path: str = PATH, **members: Any) -> TestResponse:
+    """Send a request as stock clients do: without a Content-Type."""
+    return client.post(path, data=json.dumps({"inputs": inputs, **members}))
+
+
+def infer_binary(client: FlaskClient, given: dict[str, Any], content: bytes, **members: Any) -> TestResponse:
+    """Send one input as bytes behind the JSON."""
+    header = json.dumps(
+        {"inputs": [{"parameters": {"binary_data_size": len(content)}, **given, "data": None}], **members}
+    ).replace(', "data": null', "")
+    return client.post(PATH, data=header.encode() + content, headers={LENGTH: str(len(header))})
+
+
+def output(response: TestResponse) -> dict[str, Any]:
+    """The one output of an answer in JSON."""
+    assert response.status_code == 200, response.data
+    assert response.content_type == "application/json"
+    answer: Any = response.json
+    assert len(answer["outputs"]) == 1
+    found: dict[str, Any] = answer["outputs"][0]
+    return found
+
+
+def probabilities(response: TestResponse) -> NDArray[Any]:
+    """The output as an array."""
+    found = output(response)
+    assert (found["name"], found["datatype"]) == ("probabilities", "FP32")
+    return np.array(found["data"]).reshape(found["shape"])
+
+
+class TestInputs:
+    @pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+    def test_floating_point_is_taken_as_it_is(self, client: FlaskClient, datatype: str) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(GREYS / 255, datatype))), P, atol=1e-5)
+
+    @pytest.mark.parametrize("datatype", [f"{kind}{bits}" for kind in ("UINT", "INT") for bits in (8, 16, 32, 64)])
+    def test_integers_are_greys(self, client: FlaskClient, datatype: str) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(datatype=datatype))), P, atol=1e-6)
+
+    def test_booleans_are_black_and_white(self, client: FlaskClient) -> None:
+        white = GREYS > 127
+
+        found = probabilities(infer(client, tensor(white, "BOOL")))
+
+        assert np.allclose(found, tiny_network().probabilities(tiny_parameters(), white.astype(np.float32)), atol=1e-6)
+
+    def test_images_may_keep_their_height_and_width(self, client: FlaskClient) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(IMAGES))), P, atol=1e-6)
+
+    def test_data_may_be_nested(self, client: FlaskClient) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(data=GREYS.tolist()))), P, atol=1e-6)
+        assert np.allclose(probabilities(infer(client, tensor(data=IMAGES.tolist()))), P, atol=1e-6)
+
+    def test_encoded_images_are_decoded(self, client: FlaskClient) -> None:
+        contents = [base64.b64encode(png(image)).decode() for image in IMAGES]
+
+        response = infer(client, tensor(datatype="BYTES", shape=[4], data=contents))
+
+        assert np.allclose(probabilities(response), P, atol=1e-6)
+
+    def test_whole_numbers_are_floating_point_too(self, client: FlaskClient) -> None:
+        assert probabilities(infer(client, tensor(np.zeros((1, 36), int), "FP32"))).shape == (1, 3)
+
+    @pytest.mark.parametrize(
+        ("changes", "pointer"),
+        [
+            ({"name": "pixels"}, "#/inputs/0/name"),
+            ({"name": None}, "#/inputs/0/name"),
+            ({"name": 1}, "#/inputs/0/name"),
+            ({"datatype": "FP8"}, "#/inputs/0/datatype"),
+            ({"datatype": ["FP32"]}, "#/inputs/0/datatype"),
+            ({"datatype": None}, "#/inputs/0/datatype"),
+            ({"shape": [4, 35]}, "#/inputs/0/shape"),
+            ({"shape": [3, 48]}, "#/inputs/0/shape"),
+            ({"shape": [144]}, "#/inputs/0/shape"),
+            ({"shape": []}, "#/inputs/0/shape"),
+            ({"shape": [-4, -36]}, "#/inputs/0/shape"),
+            ({"shape": [True, 144]}, "#/inputs/0/shape"),
+            ({"shape": [10**30, 10**30]}, "#/inputs/0/shape"),
+            ({"shape": "4,36"}, "#/inputs/0/shape"),
+            ({"shape": None}, "#/inputs/0/shape"),
+            ({"shape": [0, 36], "data": []}, "#/inputs/0/shape"),
+            ({"data": None}, "#/inputs/0/data"),
+            ({"data": [0] * 143}, "#/inputs/0/shape"),
+            ({"data": [0] * 143 + ["1"]}, "#/inputs/0/data"),
+            ({"data": [0] * 143 + [0.5]}, "#/inputs/0/data"),
+            ({"data": [0] * 143 + [256]}, "#/inputs/0/data"),
+            ({"data": [0] * 143 + [-1]}, "#/inputs/0/data"),
+            ({"data": [[0] * 36, [0] * 35]}, "#/inputs/0/data"),
+            ({"data": {"0": 1}}, "#/inputs/0/data"),
+            ({"datatype": "FP32", "data": [0.0] * 143 + [1.5]}, "#/inputs/0/data"),
+            ({"datatype": "FP32", "data": [0.0] * 143 + [-0.1]}, "#/inputs/0/data"),
+            ({"datatype": "FP32", "data": [0.0] * 143 + [1e300]}, "#/inputs/0/data"),
+            ({"datatype": "BYTES", "shape": [1], "data": ["not base64"]}, "#/inputs/0/data"),
+            ({"datatype": "BYTES", "shape": [1], "data": [1]}, "#/inputs/0/data"),
+            ({"datatype": "BYTES", "shape": [2], "data": ["QUJD"]}, "#/inputs/0/shape"),
+            ({"datatype": "BYTES", "shape": [1], "data": ["QUJD"]}, "#/inputs/0/data/0"),
+            ({"datatype": "BYTES", "shape": [1, 1, 1], "data": ["QUJD"]}, "#/inputs/0/shape"),
+            ({"parameters": {"binary_data_size": 1}}, "#/inputs/0/data"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, client: FlaskClient, changes: dict[str, Any], pointer: str) -> None:
+        problem = assert_problem(infer(client, tensor(**changes)), 422, "validation_failed")
+
+        assert pointers(problem) == [pointer]
+        assert problem["error"] == problem["detail"]
+
+    @pytest.mark.parametrize("inputs", [[], [tensor(), tensor()], [3]])
+    def test_there_is_one_input(self, client: FlaskClient, inputs: list[Any]) -> None:
+        assert_problem(infer(client, *inputs), 422, "validation_failed")
+
+
+class TestBinary:
+    @pytest.mark.parametrize(
+        ("datatype", "array"),
+        [
+            ("FP32", (GREYS / 255).astype("<f4")),
+            ("FP64", (GREYS / 255).astype("<f8")),
+            ("FP16", (GREYS / 255).astype("<f2")),
+            ("UINT8", GREYS),
+            ("INT32", GREYS.astype("<i4")),
+        ],
+    )
+    def test_a_tensor_may_come_as_bytes(self, client: FlaskClient, datatype: str, array: NDArray[Any]) -> None:
+        given = {"name": "images", "datatype": datatype, "shape": [4, 36]}
+
+        found = probabilities(infer_binary(client, given, array.tobytes()))
+
+        assert np.allclose(found, P, atol=1e-2 if datatype == "FP16" else 1e-6)
+
+    def test_encoded_images_may_come_as_bytes(self, client: FlaskClient) -> None:
+        content = b"".join(len(png(image)).to_bytes(4, "little") + png(image) for image in IMAGES)
+
+        response = infer_binary(client, {"name": "images", "datatype": "BYTES", "shape": [4, 1]}, content)
+
+        assert np.allclose(probabilities(response), P, atol=1e-6)
+
+    def test_an_output_may_go_as_bytes(self, client: FlaskClient) -> None:
+        wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}]
+
+        response = infer(client, tensor(), outputs=wanted, id="7")
+
+        assert response.content_type == "application/octet-stream"
+        length = int(response.headers[LENGTH])
+        header = json.loads(response.data[:length])
+        assert header["outputs"] == [
+            {"name": "probabilities", "shape": [4, 3], "datatype": "FP32", "parameters": {"binary_data_size": 48}}
+        ]
+        assert header["id"] == "7"
+        found = np.frombuffer(response.data[length:], "<f4").reshape(4, 3)
+        assert np.allclose(found, P, atol=1e-6)
+
+    def test_all_outputs_may_be_wanted_as_bytes_but_for_some(self, client: FlaskClient) -> None:
+        everything = {"binary_data_output": True}
+        assert LENGTH in infer(client, tensor(), parameters=everything).headers
+        wanted = [{"name": "probabilities", "parameters": {"binary_data": False}}]
+
+        assert np.allclose(probabilities(infer(client, tensor(), parameters=everything, outputs=wanted)), P, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("size", "content", "pointer"),
+        [
+            (143, bytes(143), "#/inputs/0/shape"),
+            (145, bytes(145), "#/inputs/0/shape"),
+            (144, bytes(145), "#/inputs"),
+            (144, bytes(143), "#/inputs/0/parameters/binary_data_size"),
+            (-1, bytes(144), "#/inputs/0/parameters/binary_data_size"),
+            ("144", bytes(144), "#/inputs/0/parameters/binary_data_size"),
+        ],
+    )
+    def test_sizes_that_do_not_fit_are_refused(
+        self, client: FlaskClient, size: Any, content: bytes, pointer: str
+    ) -> None:
+        given = {"name": "images", "datatype": "UINT8", "shape": [4, 36], "parameters": {"binary_data_size": size}}
+
+        assert pointers(assert_problem(infer_binary(client, given, content), 422, "validation_failed")) == [pointer]
+
+    @pytest.mark.parametrize("content", [b"\1", b"\1\0\0\0", b"\xff\xff\xff\xffabc"])
+    def test_elements_that_are_cut_short_are_refused(self, client: FlaskClient, content: bytes) -> None:
+        given = {"name": "images", "datatype": "BYTES", "shape": [1]}
+
+        assert_problem(infer_binary(client, given, content), 422, "validation_failed")
+
+    @pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "100000", "²"])
+    def test_a_header_length_that_is_none_is_refused(self, client: FlaskClient, length: str) -> None:
+        response = client.post(PATH, data=b"{}", headers={LENGTH: length})
+
+        assert_problem(response, 400, "header_length_wrong")
+
+    def test_numbers_that_are_none_are_refused(self, client: FlaskClient) -> None:
+        given = {"name": "images", "datatype": "FP32", "shape": [1, 36]}
+        for number in (np.nan, np.inf, -np.inf):
+            content = np.full(36, number, "<f4").tobytes()
+
+            assert_problem(infer_binary(client, given, content), 422, "validation_failed")
+
+
+class TestOutputs:
+    def test_the_id_is_echoed_and_the_version_is_a_number(self, client: FlaskClient) -> None:
+        answer: Any = infer(client, tensor(), id="mine").json
+
+        assert (answer["id"], answer["model_name"], answer["model_version"]) == ("mine", "toy", "1")
+        assert "id" not in infer(client, tensor()).json  # type: ignore[operator]
+
+    def test_classes_are_told_in_the_place_of_numbers(self, client: FlaskClient) -> None:
+        wanted = [{"name": "probabilities", "parameters": {"classification": 2}}]
+
+        found = output(infer(client, tensor(), outputs=wanted))
+
+        assert (found["datatype"], found["shape"]) == ("BYTES", [4, 2])
+        for text, row, rank in zip(found["data"], np.repeat(P, 2, axis=0), [0, 1] * 4, strict=True):
+            value, index, label = text.split(":")
+            assert label == index == str(np.argsort(-row)[rank])
+            assert float(value) == pytest.approx(row[int(index)], rel=1e-5)
+
+    def test_classes_may_go_as_bytes_and_there_are_no_more_than_there_are(self, client: FlaskClient) -> None:
+        wanted = [{"name": "probabilities", "parameters": {"classification": 100, "binary_data": True}}]
+
+        response = infer(client, tensor(GREYS[:1]), outputs=wanted)
+
+        length = int(response.headers[LENGTH])
+        assert json.loads(response.data[:length])["outputs"][0]["shape"] == [1, 3]
+        rest, texts = response.data[length:], []
+        while rest:
+            end = 4 + int.from_bytes(rest[:4], "little")
+            texts.append(rest[4:end].decode())
+            rest = rest[end:]
+        assert [text.split(":")[2] for text in texts] == [str(label) for label in np.argsort(-P[0])]
+
+    @pytest.mark.parametrize(
+        ("outputs", "pointer"),
+        [
+            ([{"name": "other"}], "#/outputs/0/name"),
+            ([{"name": "probabilities"}, {}], "#/outputs/1"),
+            ("probabilities", "#/outputs"),
+            ([{"name": "probabilities", "parameters": []}], "#/outputs/0/parameters"),
+            (
+                [{"name": "probabilities", "parameters": {"classification": 0}}],
+                "#/outputs/0/parameters/classification",
+            ),
+            (
+                [{"name": "probabilities", "parameters": {"classification": True}}],
+                "#/outputs/0/parameters/classification",
+            ),
+            ([{"name": "probabilities", "parameters": {"binary_data": 1}}], "#/outputs/0/parameters/binary_data"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, client: FlaskClient, outputs: Any, pointer: str) -> None:
+        problem = assert_problem(infer(client, tensor(), outputs=outputs), 422, "validation_failed")
+
+        assert pointers(problem) == [pointer]
+
+    def test_parameters_that_are_unknown_are_passed_over(self, client: FlaskClient) -> None:
+        wanted = [{"name": "probabilities", "parameters": {"other": 1}}]
+
+        assert infer(client, tensor(), outputs=wanted, parameters={"priority": 3}).status_code == 200
+
+
+class TestBodies:
+    @pytest.mark.parametrize("coding", ["gzip", "deflate"])
+    def test_bodies_may_be_packed(self, client: FlaskClient, coding: str) -> None:
+        pack = gzip.compress if coding == "gzip" else zlib.compress
+        header = json.dumps({"inputs": [tensor(GREYS, data=None, parameters={"binary_data_size": 144})]}).encode()
+
+        response = client.post(
+            PATH,
+            data=pack(header + GREYS.tobytes()),
+            headers={"Content-Encoding": coding, LENGTH: str(len(header))},
+        )
+
+        assert np.allclose(probabilities(response), P, atol=1e-6)
+
+    @pytest.mark.parametrize("body", [b"", b"x", b"[", b"\xff", b'{"inputs": [NaN]}', b"[" * 100_000])
+    def test_what_is_not_json_is_refused(self, client: FlaskClient, body: bytes) -> None:
+        assert_problem(client.post(PATH, data=body), 400, "malformed_json")
+
+    @pytest.mark.parametrize(
+        ("document", "pointer"),
+        [
+            ([], "#"),
+            (None, "#"),
+            ({}, "#/inputs"),
+            ({"inputs": {}}, "#/inputs"),
+            ({"inputs": [], "extra": 1}, "#/extra"),
+            ({"inputs": [tensor()], "id": 7}, "#/id"),
+            ({"inputs": [tensor()], "parameters": 7}, "#/parameters"),
+        ],
+    )
+    def test_what_is_no_request_is_refused(self, client: FlaskClient, document: Any, pointer: str) -> None:
+        problem = assert_problem(client.post(PATH, data=json.dumps(document)), 422, "validation_failed")
+
+        assert pointers(problem) == [pointer]
+
+    @pytest.mark.parametrize(("datatype", "pointer"), [("UINT8", "#/inputs/0/data"), ("BYTES", "#/inputs/0/data")])
+    def test_data_that_are_nested_deeply_are_refused(self, client: FlaskClient, datatype: str, pointer: str) -> None:
+        for depth in (70, 990):
+            body = json.dumps({"inputs": [tensor(datatype=datatype, shape=[1], data="HERE")]})
+
+            response = client.post(PATH, data=body.replace('"HERE"', "[" * depth + "1" + "]" * depth))
+
+            assert pointers(assert_problem(response, 422, "validation_failed")) == [pointer]
+
+    def test_limits_hold(self, settings: Settings) -> None:
+        small = settings.model_copy(update={"max_online_bytes": 2000, "max_online_json_bytes": 500})
+        client = create_app(small).test_client()
+
+        assert_problem(infer(client, tensor()), 413, "body_too_large")
+        assert_problem(client.post(PATH, data=bytes(2001)), 413, "body_too_large")
+
+
+class TestVersions:
+    def test_an_alias_stands_in_the_versions_place_and_the_answer_has_the_number(
+        self, client: FlaskClient, registry: Registry
+    ) -> None:
+        publish(registry, job="job-2")
+        for version in (1, 2, 1):
+            registry.point("toy", "champion", version)
+
+            response = infer(client, tensor(), path="/v2/models/toy/versions/champion/infer")
+
+            assert response.json["model_version"] == str(version)  # type: ignore[index]
+
+    def test_it_says_what_predict_says(self, client: FlaskClient) -> None:
+        wanted = [{"name": "probabilities", "parameters": {"classification": 3}}]
+        classes = output(infer(client, tensor(), outputs=wanted))["data"]
+        said: Any = client.post("/v1/models/toy/versions/1/predict?top_k=3", json={"instances": GREYS.tolist()}).json
+
+        tops = [best for prediction in said["predictions"] for best in prediction["top"]]
+        for text, best in zip(classes, tops, strict=True):
+            value, _, label = text.split(":")
+            assert label == best["label"]
+            assert float(value) == pytest.approx(best["probability"], abs=1e-6)
+
+    @pytest.mark.parametrize("path", ["/v2/models/other/infer", "/v2/models/toy/versions/9/infer"])
+    def test_what_is_not_there_is_not_found_and_says_so_in_both_ways(self, client: FlaskClient, path: str) -> None:
+        response = infer(client, tensor(), path=path)
+
+        assert response.status_code == 404
+        assert response.json["error"] == response.json["detail"]  # type: ignore[index]
+
+    def test_it_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
+        assert np.allclose(probabilities(infer(client_without_redis, tensor())), P, atol=1e-6)

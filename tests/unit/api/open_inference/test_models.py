@@ -1,0 +1,141 @@
+"""What the server and its models say of themselves, and which are served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from api import create_app
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.models import publish
+from tests.support.problems import assert_problem, pointers
+
+
+@pytest.fixture(autouse=True)
+def two(registry: Registry) -> Registry:
+    """Two versions of `toy`; the first is the champion."""
+    for job in ("job-1", "job-2"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    return registry
+
+
+class TestServer:
+    @pytest.mark.parametrize("path", ["/v2", "/v2/"])
+    def test_it_says_what_it_can(self, client: FlaskClient, path: str) -> None:
+        shown: Any = client.get(path).json
+
+        assert shown["name"] == "glassbox"
+        assert set(shown["extensions"]) == {"binary_tensor_data", "classification", "model_repository"}
+
+    def test_it_lives_and_is_ready_without_redis(self, client_without_redis: FlaskClient) -> None:
+        assert client_without_redis.get("/v2/health/live").json == {"live": True}
+        assert client_without_redis.get("/v2/health/ready").json == {"live": True, "ready": True}
+
+    def test_it_is_not_ready_where_the_volume_cannot_be_read(self, client: FlaskClient, volume: Volume) -> None:
+        volume.models.rename(volume.root / "elsewhere")
+        volume.models.write_text("no folder")
+
+        assert_problem(client.get("/v2/health/ready"), 503, "volume_unavailable")
+
+    def test_an_unknown_route_says_so_in_both_ways(self, client: FlaskClient) -> None:
+        problem = assert_problem(client.get("/v2/unknown"), 404, "not_found")
+
+        assert problem["error"] == problem["detail"]
+
+
+class TestModels:
+    @pytest.mark.parametrize("path", ["", "/versions/1", "/versions/champion", "/versions/latest"])
+    def test_a_model_says_what_it_takes_and_gives(self, client: FlaskClient, path: str) -> None:
+        assert client.get(f"/v2/models/toy{path}").json == {
+            "name": "toy",
+            "versions": ["1", "2"],
+            "platform": "numpy_npz",
+            "inputs": [{"name": "images", "datatype": "FP32", "shape": [-1, 36]}],
+            "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+        }
+
+    @pytest.mark.parametrize("path", ["", "/versions/2", "/versions/champion"])
+    def test_it_is_ready(self, client: FlaskClient, path: str) -> None:
+        response = client.get(f"/v2/models/toy{path}/ready")
+
+        assert (response.status_code, response.json) == (200, {"name": "toy", "ready": True})
+
+    def test_what_is_not_there_is_not_ready(self, client: FlaskClient, registry: Registry) -> None:
+        registry.delete("toy", "2")
+        for path, code in [
+            ("other", "model_not_found"),
+            ("toy/versions/3", "version_not_found"),
+            ("toy/versions/2", "version_deleted"),
+        ]:
+            assert_problem(client.get(f"/v2/models/{path}/ready"), 404, code)
+            assert_problem(client.get(f"/v2/models/{path}"), 404, code)
+
+    def test_nor_is_what_is_damaged(self, client: FlaskClient, volume: Volume) -> None:
+        (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
+
+        assert_problem(client.get("/v2/models/toy/ready"), 500, "version_damaged")
+        assert client.get("/v2/models/toy/versions/1/ready").status_code == 200
+
+
+def states(client: FlaskClient, body: bytes = b"") -> list[tuple[str, str, str, str]]:
+    """The repository's index, shortly."""
+    response = client.post("/v2/repository/index", data=body)
+    assert response.status_code == 200
+    return [(entry["name"], entry["version"], entry["state"], entry["reason"]) for entry in response.get_json()]
+
+
+class TestRepository:
+    def test_the_index_lists_every_version(self, client: FlaskClient, registry: Registry) -> None:
+        publish(registry, "another")
+
+        for body in (b"", b"{}", b'{"ready": false}'):
+            assert states(client, body) == [
+                ("another", "1", "READY", ""),
+                ("toy", "2", "READY", ""),
+                ("toy", "1", "READY", ""),
+            ]
+
+    def test_or_only_what_is_ready(self, client: FlaskClient, volume: Volume) -> None:
+        (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
+
+        assert states(client)[0] == ("toy", "2", "UNAVAILABLE", "damaged")
+        assert states(client, b'{"ready": true}') == [("toy", "1", "READY", "")]
+
+    @pytest.mark.parametrize(("body", "pointer"), [(b"[]", "#"), (b'{"other": 1}', "#"), (b'{"ready": 1}', "#/ready")])
+    def test_a_wish_that_is_not_understood_is_refused(self, client: FlaskClient, body: bytes, pointer: str) -> None:
+        problem = assert_problem(client.post("/v2/repository/index", data=body), 422, "validation_failed")
+
+        assert pointers(problem) == [pointer]
+
+    def test_an_unloaded_model_is_not_ready_until_it_is_loaded(self, client: FlaskClient) -> None:
+        assert client.post("/v2/repository/models/toy/unload").status_code == 200
+
+        assert_problem(client.get("/v2/models/toy/ready"), 409, "model_unloaded")
+        assert {state for _, _, state, _ in states(client)} == {"UNAVAILABLE"}
+        assert states(client, b'{"ready": true}') == []
+
+        assert client.post("/v2/repository/models/toy/load").json == {"name": "toy", "ready": True}
+        assert client.get("/v2/models/toy/ready").status_code == 200
+
+    def test_other_processes_know_it_and_those_that_start_later(self, client: FlaskClient, settings: Settings) -> None:
+        other = create_app(settings).test_client()
+        assert other.get("/v2/models/toy/ready").status_code == 200
+
+        client.post("/v2/repository/models/toy/unload")
+
+        assert_problem(other.get("/v2/models/toy/ready"), 409, "model_unloaded")
+        assert_problem(create_app(settings).test_client().get("/v2/models/toy/ready"), 409, "model_unloaded")
+
+    def test_a_model_that_is_not_there_is_not_found(self, client: FlaskClient) -> None:
+        for wish in ("load", "unload"):
+            assert_problem(client.post(f"/v2/repository/models/other/{wish}"), 404, "model_not_found")
+
+    def test_a_damaged_model_cannot_be_loaded(self, client: FlaskClient, volume: Volume) -> None:
+        (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
+
+        assert_problem(client.post("/v2/repository/models/toy/load"), 500, "version_damaged")

@@ -1,0 +1,151 @@
+"""`/v1/models/{name}/aliases`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from shared.registry import Registry
+from tests.support.models import publish
+from tests.support.problems import assert_problem, pointers
+
+CHAMPION = "/v1/models/toy/aliases/champion"
+
+
+@pytest.fixture(autouse=True)
+def three(registry: Registry) -> Registry:
+    """Three versions of `toy`; the first is the champion."""
+    for job in ("job-1", "job-2", "job-3"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    return registry
+
+
+def move(client: FlaskClient, version: int, path: str = CHAMPION, **headers: str) -> Any:
+    """Ask for a move, with headers whose names have underscores for hyphens."""
+    return client.put(
+        path, json={"version": version}, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
+
+
+class TestMoving:
+    def test_an_alias_moves(self, client: FlaskClient, registry: Registry) -> None:
+        response = move(client, 2)
+
+        assert response.status_code == 200
+        assert (response.json["model"], response.json["alias"], response.json["version"]) == ("toy", "champion", 2)
+        assert response.json["moved_at"].endswith("Z")
+        assert registry.aliases("toy") == {"champion": 2}
+
+    def test_an_alias_that_is_new_is_created(self, client: FlaskClient) -> None:
+        response = move(client, 3, "/v1/models/toy/aliases/stable")
+
+        assert response.status_code == 201
+        assert client.get("/v1/models/toy/versions/stable").json["version"] == 3  # type: ignore[index]
+
+    @pytest.mark.parametrize("version", [4, 10**30])
+    def test_it_does_not_move_to_a_version_that_is_not_there(self, client: FlaskClient, version: int) -> None:
+        assert_problem(move(client, version), 404, "version_not_found")
+
+    def test_it_does_not_move_to_a_deleted_version(self, client: FlaskClient, registry: Registry) -> None:
+        registry.delete("toy", "2")
+
+        assert_problem(move(client, 2), 404, "version_deleted")
+
+    @pytest.mark.parametrize("body", [{"version": 0}, {"version": "2"}, {"version": 1.5}, {"version": None}, {}])
+    def test_a_version_is_a_number_from_one(self, client: FlaskClient, body: Any) -> None:
+        assert pointers(assert_problem(client.put(CHAMPION, json=body), 422, "validation_failed")) == ["#/version"]
+
+    @pytest.mark.parametrize("name", ["latest", "3", "A", "x" * 65])
+    def test_some_names_are_refused(self, client: FlaskClient, name: str) -> None:
+        assert_problem(move(client, 1, f"/v1/models/toy/aliases/{name}"), 422, "invalid_alias")
+
+    def test_of_a_model_that_is_not_there(self, client: FlaskClient) -> None:
+        assert_problem(move(client, 1, "/v1/models/other/aliases/champion"), 404, "model_not_found")
+
+
+class TestConditions:
+    def test_it_moves_while_it_is_where_it_was_seen(self, client: FlaskClient) -> None:
+        etag = client.get(CHAMPION).headers["ETag"]
+
+        assert move(client, 2, If_Match=etag).status_code == 200
+
+    def test_it_does_not_move_when_somebody_else_was_faster(self, client: FlaskClient, registry: Registry) -> None:
+        etag = client.get(CHAMPION).headers["ETag"]
+        move(client, 3)
+
+        assert_problem(move(client, 2, If_Match=etag), 412, "alias_moved")
+
+        assert registry.aliases("toy") == {"champion": 3}
+
+    def test_nor_when_it_has_come_back_since(self, client: FlaskClient) -> None:
+        etag = client.get(CHAMPION).headers["ETag"]
+        move(client, 2)
+        move(client, 1)
+
+        assert_problem(move(client, 3, If_Match=etag), 412, "alias_moved")
+
+    def test_a_moves_answer_has_the_etag_for_the_next(self, client: FlaskClient) -> None:
+        etag = move(client, 2).headers["ETag"]
+
+        assert move(client, 3, If_Match=etag).status_code == 200
+        assert move(client, 1, If_Match=etag).status_code == 412
+
+    def test_any_state_but_none_matches_a_star(self, client: FlaskClient) -> None:
+        assert move(client, 2, If_Match="*").status_code == 200
+        assert_problem(move(client, 2, "/v1/models/toy/aliases/new", If_Match="*"), 412, "alias_moved")
+
+    def test_a_weak_etag_matches_nothing(self, client: FlaskClient) -> None:
+        assert move(client, 2, If_Match="W/" + client.get(CHAMPION).headers["ETag"]).status_code == 412
+
+    def test_it_can_be_created_only_if_it_is_not_there(self, client: FlaskClient, registry: Registry) -> None:
+        assert_problem(move(client, 2, If_None_Match="*"), 412, "alias_exists")
+        assert move(client, 2, "/v1/models/toy/aliases/new", If_None_Match="*").status_code == 201
+
+        assert registry.aliases("toy") == {"champion": 1, "new": 2}
+
+    def test_it_is_removed_only_where_it_was_seen(self, client: FlaskClient) -> None:
+        etag = client.get(CHAMPION).headers["ETag"]
+        newer = move(client, 2).headers["ETag"]
+
+        assert_problem(client.delete(CHAMPION, headers={"If-Match": etag}), 412, "alias_moved")
+        assert client.delete(CHAMPION, headers={"If-Match": newer}).status_code == 204
+
+
+class TestShowing:
+    def test_an_alias_is_not_sent_again_to_who_knows_it(self, client: FlaskClient) -> None:
+        etag = client.get(CHAMPION).headers["ETag"]
+
+        assert client.get(CHAMPION, headers={"If-None-Match": etag}).status_code == 304
+        move(client, 2)
+        assert client.get(CHAMPION, headers={"If-None-Match": etag}).status_code == 200
+
+    def test_aliases_are_listed_by_name_in_pages(self, client: FlaskClient) -> None:
+        for name in ("c", "a"):
+            move(client, 2, f"/v1/models/toy/aliases/{name}")
+
+        first: Any = client.get("/v1/models/toy/aliases?limit=2").json
+        second: Any = client.get(f"/v1/models/toy/aliases?after={first['next']}").json
+
+        assert [item["alias"] for item in first["items"] + second["items"]] == ["a", "c", "champion"]
+
+    def test_one_that_is_not_there_is_not_found(self, client: FlaskClient) -> None:
+        assert_problem(client.get("/v1/models/toy/aliases/other"), 404, "alias_not_found")
+        assert_problem(client.get("/v1/models/other/aliases/champion"), 404, "model_not_found")
+        assert_problem(client.get("/v1/models/other/aliases"), 404, "model_not_found")
+
+
+class TestRemoving:
+    def test_a_removed_alias_is_gone(self, client: FlaskClient) -> None:
+        assert client.delete(CHAMPION).status_code == 204
+
+        assert_problem(client.get(CHAMPION), 404, "alias_not_found")
+        assert_problem(client.delete(CHAMPION), 404, "alias_not_found")
+
+
+def test_aliases_move_without_redis(client_without_redis: FlaskClient) -> None:
+    assert move(client_without_redis, 2).status_code == 200
+    assert client_without_redis.get(CHAMPION).json["version"] == 2  # type: ignore[index]
+    assert client_without_redis.delete(CHAMPION).status_code == 204

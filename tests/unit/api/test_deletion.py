@@ -1,0 +1,79 @@
+"""`DELETE /v1/models/{name}` and `DELETE /v1/models/{name}/versions/{ref}`."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+
+from shared.registry import Registry
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.models import publish
+from tests.support.problems import assert_problem, parameters
+
+VERSION = "/v1/models/toy/versions"
+
+
+@pytest.fixture(autouse=True)
+def three(registry: Registry) -> Registry:
+    """Three versions of `toy`; the first is the champion."""
+    for job in ("job-1", "job-2", "job-3"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    return registry
+
+
+@pytest.mark.parametrize(("reference", "number"), [("2", 2), ("latest", 3), ("next", 2)])
+def test_a_version_is_deleted(
+    client: FlaskClient, registry: Registry, volume: Volume, reference: str, number: int
+) -> None:
+    registry.point("toy", "next", 2)
+
+    response = client.delete(f"{VERSION}/{reference}?force=true")
+
+    assert (response.status_code, response.data) == (204, b"")
+    assert_problem(client.get(f"{VERSION}/{number}"), 404, "version_deleted")
+    assert_problem(client.get(f"{VERSION}/{number}/weights"), 404, "version_deleted")
+    assert f"models/toy/{number}/weights.npz" not in files_below(volume.root)
+
+
+def test_what_an_alias_points_to_is_not(client: FlaskClient) -> None:
+    problem = assert_problem(client.delete(f"{VERSION}/1"), 409, "version_in_use")
+
+    assert "'champion' points to version 1" in problem["detail"]
+    assert client.get(f"{VERSION}/1").status_code == 200
+
+
+def test_by_force_it_is_and_the_alias_with_it(client: FlaskClient) -> None:
+    assert client.delete(f"{VERSION}/champion?force=true").status_code == 204
+
+    assert client.get("/v1/models/toy/aliases").json == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize("query", ["force=perhaps", "forse=true"])
+def test_a_wish_that_is_not_understood_deletes_nothing(client: FlaskClient, query: str) -> None:
+    problem = assert_problem(client.delete(f"{VERSION}/2?{query}"), 422, "validation_failed")
+
+    assert parameters(problem) == [query.split("=", maxsplit=1)[0]]
+    assert client.get(f"{VERSION}/2").status_code == 200
+
+
+def test_what_is_not_there_is_not_found(client: FlaskClient) -> None:
+    assert_problem(client.delete(f"{VERSION}/4"), 404, "version_not_found")
+    assert_problem(client.delete("/v1/models/other/versions/1"), 404, "model_not_found")
+    assert_problem(client.delete("/v1/models/other"), 404, "model_not_found")
+    client.delete(f"{VERSION}/2")
+    assert_problem(client.delete(f"{VERSION}/2"), 404, "version_deleted")
+
+
+def test_a_model_is_deleted_whole_by_force(client: FlaskClient) -> None:
+    assert_problem(client.delete("/v1/models/toy"), 409, "version_in_use")
+
+    assert client.delete("/v1/models/toy?force=true").status_code == 204
+
+    assert client.get("/v1/models").json == {"items": [], "next": None}
+    assert_problem(client.get("/v1/models/toy"), 404, "model_not_found")
+
+
+def test_versions_are_deleted_without_redis(client_without_redis: FlaskClient) -> None:
+    assert client_without_redis.delete(f"{VERSION}/2").status_code == 204

@@ -1,0 +1,238 @@
+"""`POST /v1/models/{name}/versions/{ref}/predict`."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from PIL import Image
+
+from api import create_app
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.images import encoded, png
+from tests.support.models import publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+from tests.support.problems import assert_problem, parameters, pointers
+
+IMAGES = easy_images(6, seed=1)[0]
+P = tiny_network().probabilities(tiny_parameters(), IMAGES)
+PATH = "/v1/models/toy/versions/latest/predict"
+
+pytestmark = pytest.mark.usefixtures("model")
+
+
+def form(*contents: bytes, **texts: str) -> dict[str, Any]:
+    """A form with these images."""
+    return {"image": [(io.BytesIO(content), f"{number}.png") for number, content in enumerate(contents)], **texts}
+
+
+def predictions(response: Any) -> list[dict[str, Any]]:
+    """What was predicted, where something was."""
+    assert response.status_code == 200, response.data
+    found: list[dict[str, Any]] = response.json["predictions"]
+    return found
+
+
+def assert_agrees(found: list[dict[str, Any]], expected: Any = P) -> None:
+    """Check that the predictions are what the network says."""
+    assert [one["label"] for one in found] == [str(label) for label in expected.argmax(axis=1)]
+    assert np.allclose([one["confidence"] for one in found], expected.max(axis=1), atol=1e-6)
+
+
+class TestImages:
+    def test_images_in_a_form_are_classified_in_their_order(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=form(*map(png, IMAGES)))
+
+        assert_agrees(predictions(response))
+        assert (response.json["model"], response.json["version"]) == ("toy", 1)  # type: ignore[index]
+
+    def test_one_image_is_the_body(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=png(IMAGES[0]), content_type="image/png")
+
+        assert_agrees(predictions(response), P[:1])
+
+    def test_an_image_may_be_of_another_format_and_size(self, client: FlaskClient) -> None:
+        large = encoded(Image.fromarray(IMAGES[0]).resize((24, 24), Image.Resampling.NEAREST), "BMP")
+
+        assert_agrees(predictions(client.post(PATH, data=large)), P[:1])
+
+    def test_the_best_classes_are_told(self, client: FlaskClient) -> None:
+        found = predictions(client.post(f"{PATH}?top_k=3", data=form(png(IMAGES[0]))))
+
+        assert [best["label"] for best in found[0]["top"]] == [str(label) for label in np.argsort(-P[0])]
+        assert sum(best["probability"] for best in found[0]["top"]) == pytest.approx(1, abs=1e-5)
+        assert found[0]["top"][0] == {"label": found[0]["label"], "probability": found[0]["confidence"]}
+
+    @pytest.mark.parametrize("mode", ["always", "auto"])
+    def test_bright_images_are_inverted(self, client: FlaskClient, mode: str) -> None:
+        contents = [png(255 - image) for image in IMAGES]
+
+        assert_agrees(predictions(client.post(PATH, query_string={"invert": mode}, data=form(*contents))))
+
+    def test_options_may_be_parts_of_the_form(self, client: FlaskClient) -> None:
+        found = predictions(client.post(PATH, data=form(png(255 - IMAGES[0]), top_k="2", invert="always")))
+
+        assert len(found[0]["top"]) == 2
+        assert_agrees(found, P[:1])
+
+    def test_an_image_that_cannot_be_read_is_named(self, client: FlaskClient) -> None:
+        whole = png(IMAGES[0])
+
+        problem = assert_problem(client.post(PATH, data=form(whole, whole[:-25], whole)), 422, "image_damaged")
+
+        assert parameters(problem) == ["image[1]"]
+
+    def test_several_are_all_named(self, client: FlaskClient) -> None:
+        problem = assert_problem(client.post(PATH, data=form(b"text", png(IMAGES[0]), b"")), 422, "invalid_images")
+
+        assert parameters(problem) == ["image[0]", "image[2]"]
+
+    @pytest.mark.parametrize("body", [b"", b"no image"])
+    def test_a_body_that_is_no_image_is_refused(self, client: FlaskClient, body: bytes) -> None:
+        assert_problem(client.post(PATH, data=body, content_type="image/png"), 422, "not_an_image")
+
+    def test_a_form_without_images_is_refused(self, client: FlaskClient) -> None:
+        other = {"picture": (io.BytesIO(png(IMAGES[0])), "a.png")}
+
+        assert_problem(client.post(PATH, data=other), 422, "file_expected")
+        assert_problem(client.post(PATH, data={"top_k": "1"}, content_type="multipart/form-data"), 422, "file_expected")
+
+    def test_a_broken_form_is_refused(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=b"no parts", content_type="multipart/form-data; boundary=x")
+
+        assert_problem(response, 400, "malformed_form")
+
+
+class TestNumbers:
+    @pytest.mark.parametrize(
+        "instances",
+        [
+            IMAGES.reshape(6, 36).tolist(),
+            IMAGES.tolist(),
+            (IMAGES / 255).tolist(),
+            IMAGES.astype(float).reshape(6, 36).tolist(),
+        ],
+    )
+    def test_greys_are_classified_flat_or_in_rows_from_0_to_255_or_to_1(
+        self, client: FlaskClient, instances: Any
+    ) -> None:
+        assert_agrees(predictions(client.post(PATH, json={"instances": instances})))
+
+    def test_how_an_instance_is_read_does_not_depend_on_others(self, client: FlaskClient) -> None:
+        instances = [(IMAGES[0] / 255).ravel().tolist(), IMAGES[1].ravel().tolist()]
+
+        assert_agrees(predictions(client.post(PATH, json={"instances": instances})), P[:2])
+
+    @pytest.mark.parametrize(
+        ("instances", "expected"),
+        [
+            ([[0] * 36, [0] * 35, [0] * 36], ["#/instances/1"]),
+            ([[0] * 36, "x", [[0] * 6] * 6], ["#/instances/1"]),
+            ([[0] * 36, [[0] * 6] * 6], ["#/instances"]),
+            ([[0] * 35 + [None]], ["#/instances/0"]),
+            ([["0"] * 36], ["#/instances/0"]),
+            ([[True] * 36], ["#/instances/0"]),
+            ([[0] * 35 + [256], [0] * 36, [-1] * 36], ["#/instances/0", "#/instances/2"]),
+            ([[0] * 35 + [1e300]], ["#/instances/0"]),
+            ([[0] * 35 + [10**30]], ["#/instances/0"]),
+            ([[[]] * 36], ["#/instances/0"]),
+            ([0] * 36, [f"#/instances/{number}" for number in range(20)]),
+            ([], ["#/instances"]),
+            (None, ["#/instances"]),
+        ],
+    )
+    def test_what_is_no_image_is_named(self, client: FlaskClient, instances: Any, expected: list[str]) -> None:
+        response = client.post(PATH, json={"instances": instances})
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == expected
+
+    def test_an_unknown_field_is_named(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={"instances": IMAGES.tolist(), "topk": 3})
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == ["#/topk"]
+
+    @pytest.mark.parametrize("body", [b"", b"{", b'{"instances": [[NaN]]}', b"\xff", b"[" * 5000])
+    def test_what_is_not_json_is_refused(self, client: FlaskClient, body: bytes) -> None:
+        assert_problem(client.post(PATH, data=body, content_type="application/json"), 400, "malformed_json")
+
+
+class TestOptions:
+    @pytest.mark.parametrize(
+        ("query", "named"), [("top_k=0", "top_k"), ("top_k=4", "top_k"), ("invert=x", "invert"), ("topk=1", "topk")]
+    )
+    def test_a_wrong_option_is_named(self, client: FlaskClient, query: str, named: str) -> None:
+        problem = assert_problem(client.post(f"{PATH}?{query}", data=png(IMAGES[0])), 422, "validation_failed")
+
+        assert parameters(problem) == [named]
+
+
+class TestLimits:
+    @pytest.fixture
+    def client(self, settings: Settings) -> FlaskClient:
+        """Somebody whose requests are kept small."""
+        limits = {"max_online_images": 3, "max_online_bytes": 9000, "max_online_json_bytes": 900}
+        return create_app(settings.model_copy(update=limits)).test_client()
+
+    def test_too_many_images(self, client: FlaskClient) -> None:
+        assert_agrees(predictions(client.post(PATH, data=form(*map(png, IMAGES[:3])))), P[:3])
+        assert_problem(client.post(PATH, data=form(*map(png, IMAGES[:4]))), 413, "too_many_images")
+        assert_problem(client.post(PATH, data=form(*map(png, [*IMAGES] * 3))), 413, "form_too_large")
+
+    def test_too_many_bytes(self, client: FlaskClient) -> None:
+        assert_problem(client.post(PATH, data=bytes(9001)), 413, "body_too_large")
+
+    def test_too_much_json(self, client: FlaskClient) -> None:
+        assert_problem(client.post(PATH, json={"instances": [[0.25] * 400]}), 413, "body_too_large")
+
+    def test_a_bomb(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=gzip.compress(bytes(1_000_000)), headers={"Content-Encoding": "gzip"})
+
+        assert_problem(response, 413, "body_too_large")
+
+
+class TestVersions:
+    def test_an_alias_is_followed_as_it_moves(self, client: FlaskClient, registry: Registry) -> None:
+        publish(registry, job="job-2")
+        for version in (1, 2, 1):
+            registry.point("toy", "champion", version)
+
+            response = client.post("/v1/models/toy/versions/champion/predict", data=png(IMAGES[0]))
+
+            assert response.json["version"] == version  # type: ignore[index]
+
+    def test_the_newest_is_the_newest(self, client: FlaskClient, registry: Registry) -> None:
+        assert client.post(PATH, data=png(IMAGES[0])).json["version"] == 1  # type: ignore[index]
+        publish(registry, job="job-2")
+
+        assert client.post(PATH, data=png(IMAGES[0])).json["version"] == 2  # type: ignore[index]
+
+    def test_a_deleted_version_is_not_used_any_more(self, client: FlaskClient, registry: Registry) -> None:
+        publish(registry, job="job-2")
+        path = "/v1/models/toy/versions/1/predict"
+        assert client.post(path, data=png(IMAGES[0])).status_code == 200
+        registry.delete("toy", "1")
+
+        assert_problem(client.post(path, data=png(IMAGES[0])), 404, "version_deleted")
+
+    def test_what_is_not_there_is_not_found(self, client: FlaskClient) -> None:
+        for path, code in [("toy/versions/2", "version_not_found"), ("other/versions/latest", "model_not_found")]:
+            assert_problem(client.post(f"/v1/models/{path}/predict", data=png(IMAGES[0])), 404, code)
+
+    def test_a_damaged_version_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
+
+        assert_problem(client.post(PATH, data=png(IMAGES[0])), 500, "version_damaged")
+
+    def test_an_unloaded_model_does_not_answer(self, client: FlaskClient, registry: Registry) -> None:
+        registry.serve("toy", served=False)
+
+        assert_problem(client.post(PATH, data=png(IMAGES[0])), 409, "model_unloaded")
+
+    def test_it_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
+        assert_agrees(predictions(client_without_redis.post(PATH, data=form(*map(png, IMAGES)))))
