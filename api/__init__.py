@@ -71,7 +71,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
-    app.url_map.redirect_defaults = False  # a version that is said is served where it was asked for
     app.extensions["event_streams"] = streams  # the server ends them when it stops
     http_metrics = metrics.HttpMetrics()
     http_metrics.register(app)

@@ -67,7 +67,7 @@ def document(app: Flask, *, keys_needed: bool) -> Json:
 
 def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: Schemas, *, keys_needed: bool) -> Json:
     entry: Json = {
-        "operationId": _id(rule),
+        "operationId": _id(rule, view),
         "tags": [_tag(rule)],
         "summary": operation.summary,
         "description": _description(view, operation),
@@ -80,9 +80,12 @@ def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: 
     return entry
 
 
-def _id(rule: Rule) -> str:
-    """A name of the route's own, also where a view has several: one says what stands in for the path's missing part."""
-    return "_".join([rule.endpoint.replace("-", "_").replace(".", "_"), *(rule.defaults or {}).values()])
+def _id(rule: Rule, view: Callable[..., Any]) -> str:
+    """A name of the route's own; of several routes to a view, one that has more in its path is named for that."""
+    taken = inspect.signature(view).parameters.values()
+    optional = [each.name for each in taken if each.default is not inspect.Parameter.empty]
+    named = [f"of_{name}" for name in optional if name in rule.arguments]
+    return "_".join([rule.endpoint.replace("-", "_").replace(".", "_"), *named])
 
 
 def _routes(app: Flask) -> Iterator[Route]:
