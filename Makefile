@@ -52,6 +52,12 @@ MINUTES ?= 6
 chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
 
+.PHONY: fuzz
+SECONDS ?= 60
+fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SECONDS= long in all (x86-64)
+	@$(BIN)/python -m tests.fuzz.archives $$(($(SECONDS) * 3 / 4))
+	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
+
 .PHONY: lint
 lint: $(VENV)/dev ## style, types, import rules
 	@$(BIN)/ruff check $(CODE)
@@ -62,6 +68,7 @@ lint: $(VENV)/dev ## style, types, import rules
 .PHONY: bench
 bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
+	@$(BIN)/python benchmarks/batch.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BENCH)/bin/python benchmarks/training.py
 	@$(BENCH)/bin/python benchmarks/decoding.py
@@ -73,7 +80,7 @@ bench-api: $(VENV)/dev $(PEER)/done ## the API under load, beside MLServer; need
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt
-	@cd requirements && for set in api worker embedded otel; do \
+	@cd requirements && for set in api worker embedded fuzz otel parquet; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean

@@ -11,10 +11,14 @@ from api import (
     access,
     aliases,
     batch_jobs,
+    compression,
+    cors,
     datasets,
+    docs,
     evaluations,
     headers,
     health,
+    idempotency,
     jobs,
     metrics,
     models,
@@ -22,15 +26,19 @@ from api import (
     predictions,
     problems,
     request_log,
+    results,
     tracing,
     training_jobs,
 )
+from api.event_streams import EventStreams
 from api.online import OnlineModels
 from api.submission import Submission
+from api.webhooks import Webhooks
 from shared.api_keys import required_keys
 from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
+from shared.idempotency import IdempotencyKeys
 from shared.inference import ClassifierCache
 from shared.job_files import JobFiles
 from shared.jobs import JobStore
@@ -56,26 +64,38 @@ def create_app(settings: Settings | None = None) -> Flask:
     outbox = Outbox(celery_app(settings), redis)
     submission = Submission(job_store, outbox, files, settings.max_queued_jobs)
 
+    webhooks = Webhooks(settings)
+    streams = EventStreams(job_store, settings)
+
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
+    app.extensions["event_streams"] = streams  # the server ends them when it stops
     http_metrics = metrics.HttpMetrics()
     http_metrics.register(app)
     problems.register(app)
     request_log.register(app)
     headers.register(app)
-    access.register(app, required_keys(settings), access.Limits.from_settings(settings))
+    keys = required_keys(settings)
+    compression.register(app)
+    cors.register(app, settings.cors_origins)
+    access.register(app, keys, access.Limits.from_settings(settings), settings.cors_origins)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
-    app.register_blueprint(datasets.blueprint(store, volume, settings))
-    app.register_blueprint(training_jobs.blueprint(built_in, submission, settings))
-    app.register_blueprint(batch_jobs.blueprint(registry, submission, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, volume))
+    app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
+    app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
+    app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
+    app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     app.register_blueprint(predictions.blueprint(online, settings))
     app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
     app.register_blueprint(evaluations.blueprint(registry))
     app.register_blueprint(aliases.blueprint(registry, settings))
+    app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
+    # Behind all blueprints: it looks through their views.
+    idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app

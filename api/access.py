@@ -6,8 +6,9 @@ out: a browser sends its requests to loopback addresses, too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,10 +40,11 @@ class Limits:
         )
 
 
-def register(app: Flask, keys: KeysFile | None, limits: Limits) -> None:
+def register(app: Flask, keys: KeysFile | None, limits: Limits, trusted_origins: Collection[str] = ()) -> None:
     """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope.
 
-    Raises `Unauthenticated`, `Forbidden` or `TooMany`.
+    trusted_origins: those whose web pages may use the API where no keys are asked for; `*` trusts all. Raises
+    `Unauthenticated`, `Forbidden` or `TooMany`.
     """
 
     @app.before_request
@@ -53,7 +55,7 @@ def register(app: Flask, keys: KeysFile | None, limits: Limits) -> None:
         if scope is None:
             return
         if keys is None:
-            _refuse_web_pages()
+            _refuse_web_pages(trusted_origins)
             holder = f"address:{request.remote_addr}"
         else:
             key = _authenticated(keys)
@@ -87,20 +89,31 @@ def _authenticated(keys: KeysFile) -> ApiKey:
     return key
 
 
-def _refuse_web_pages() -> None:
+def _refuse_web_pages(trusted: Collection[str]) -> None:
     """Refuse what a browser sends on behalf of a page from elsewhere; what another program sends passes.
 
     The name in `Host` is a stranger's where his name server says that it is this machine (DNS rebinding). `Origin`
     tells of a page whose request needs no leave beforehand, such as an upload.
     """
     host = _host_in(f"//{request.host}")
-    if not is_loopback(host):
+    if _is_public_name(host):
         raise Forbidden(
-            "host_not_local", f"without API keys only requests to this machine itself are answered, not to {host!r}"
+            "host_not_local", f"without API keys this machine answers to its own names only, and not to {host!r}"
         )
     origin = request.headers.get("Origin")
-    if origin and request.method not in SAFE_METHODS and not is_loopback(_host_in(origin)):
+    if not origin or origin in trusted or "*" in trusted:
+        return
+    if request.method not in SAFE_METHODS and not is_loopback(_host_in(origin)):
         raise Forbidden("origin_not_local", "without API keys a web page from elsewhere may change nothing")
+
+
+def _is_public_name(host: str) -> bool:
+    """Whether a name server out there could answer for this name; for an address, or a name without a dot, none can."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".internal"))
+    return False
 
 
 def _host_in(url: str) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
+from api.idempotency import id_to_make
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import JobView, job_view
-from shared.errors import FieldError, Invalid, NotFound, TooLarge, UnsupportedType
-from shared.images.archive import Archive
+from api.webhooks import WEBHOOK, Webhooks
+from shared.archives import judge
+from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.jobs import Job, Kind, Progress
-from shared.names import new_id
 from shared.registry import Registry
 from shared.settings import Settings
-from shared.specifications import BatchSpecification, Invert
+from shared.specifications import BatchSpecification, Invert, shard_size
 from shared.volume import Volume
 
 
@@ -27,10 +28,13 @@ class BatchOptions(Form):
     top_k: int = Field(1, ge=1, description="how many classes each row has")
     invert: Invert = Field("never", description="whether to turn light and dark around; `auto` decides by each image")
     error_threshold: float = Field(1.0, ge=0, le=1, description="the share of unreadable images that fails the job")
+    webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
 
 
-def blueprint(registry: Registry, submission: Submission, volume: Volume, settings: Settings) -> Blueprint:
+def blueprint(
+    registry: Registry, submission: Submission, webhooks: Webhooks, volume: Volume, settings: Settings
+) -> Blueprint:
     """The route that takes batch jobs."""
     routes = Blueprint("batch-jobs", __name__)
 
@@ -46,6 +50,7 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
             refusal(TooLarge, "archive_*"),
             refusal(UnsupportedType, "archive_expected"),
             refusal(Invalid, "archive_*"),
+            refusal(TooMany, "queue_full"),
         ),
         creates=True,
     )
@@ -54,12 +59,12 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
         submission.refuse_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
+            webhook = webhooks.choose(options.webhook, parameter="webhook")
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            with Archive(upload.path, settings) as archive:
-                plan = archive.plan()
+            plan = judge(upload.path, settings)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
@@ -67,18 +72,22 @@ def blueprint(registry: Registry, submission: Submission, volume: Volume, settin
                 invert=options.invert,
                 error_threshold=options.error_threshold,
                 passed_over=plan.passed_over,
+                shard_images=shard_size(len(plan), settings.shard_images),
+                shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(
                 Job(
-                    id=new_id(),
+                    id=id_to_make(),
                     kind=Kind.BATCH,
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
-                    progress=Progress(total=len(plan.entries), unit="images"),
+                    webhook=webhook,
+                    progress=Progress(total=len(plan), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.model_dump(mode="json"),
                 ),
                 archive=upload.path,
+                plan=plan,
             )
         return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
 

@@ -1,19 +1,22 @@
-"""`/v1/datasets`: upload, list, show."""
+"""`/v1/datasets`: upload, list, show, delete."""
 
 from __future__ import annotations
 
 from flask import Blueprint, request
 from pydantic import Field
 
+from api.dataset_guard import refuse_if_needed
 from api.operations import Answer, Upload, operation, refusal
 from api.pages import Page, PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import DatasetView, dataset_view
-from shared.datasets import DatasetStore
-from shared.datasets.npz import read_npz
-from shared.errors import Invalid, NotFound, TooLarge, UnsupportedType
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.uploads import read_upload
+from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.jobs import JobStore
 from shared.names import Name
+from shared.registry import Registry
 from shared.settings import Settings
 from shared.volume import Volume
 
@@ -22,11 +25,32 @@ class DatasetOptions(Form):
     """The options of an upload."""
 
     name: Name = Field(description="what the content is called from now on")
-    test_fraction: float = Field(0.1, gt=0, lt=1, description="the share to set aside for testing; for `x`, `y` only")
+    test_fraction: float = Field(
+        0.1, gt=0, lt=1, description="the share to set aside for testing, where the file does not say"
+    )
     seed: int = Field(0, ge=0, description="decides which images are set aside")
+    image_shape: str | None = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$",
+        description="height and width that the images of an archive are resized to, as in `28x28`",
+    )
+
+    @property
+    def shape(self) -> tuple[int, int] | None:
+        """The height and width that images are resized to."""
+        if self.image_shape is None:
+            return None
+        height, _, width = self.image_shape.partition("x")
+        return int(height), int(width)
 
 
-def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Blueprint:
+class DeletionQuery(Form):
+    """Whether to delete a data set that is needed."""
+
+    force: bool = Field(False, description="delete it although a version was trained on it, or a job needs it")
+
+
+def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings) -> Blueprint:
     """The data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
@@ -35,23 +59,28 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
         "Upload a data set",
         scope="submit",
         query=DatasetOptions,
-        body=Upload("file", "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`"),
+        body=Upload(
+            "file",
+            "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
+            " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
+            ("application/octet-stream", "application/zip"),
+        ),
         answers={
             201: Answer((DatasetView,), "The data set is new.", headers=("Location",)),
             200: Answer((DatasetView,), "The same content is there already; the name points to it.", ("Location",)),
         },
         errors=(
-            refusal(TooLarge, "npz_too_large"),
-            refusal(UnsupportedType, "npz_expected"),
-            refusal(Invalid, "npz_*"),
+            refusal(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
+            refusal(UnsupportedType, "dataset_expected"),
+            refusal(Invalid, "npz_*", "dataset_*", "archive_*"),
         ),
         creates=True,
     )
     def upload() -> tuple[DatasetView, int, dict[str, str]]:
-        """Images are uint8 of shape (N, H, W), labels integers of shape (N,)."""
+        """Arrays of images are uint8 of shape (N, H, W), labels integers of shape (N,); folders name their classes."""
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
-            content = read_npz(file.path, settings, options.test_fraction, options.seed)
+            content = read_upload(file.path, settings, options.test_fraction, options.seed, options.shape)
             manifest, created = store.add(content, options.name, "upload")
         location = f"/v1/datasets/{manifest.id}"
         return dataset_view(manifest), 201 if created else 200, {"Location": location}
@@ -61,7 +90,7 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
     def index() -> Page[DatasetView]:
         """The newest come first."""
         query = from_texts(PageQuery, request.args)
-        return page(after(store.all(), query, lambda item: item.id), query, lambda item: item.id, dataset_view)
+        return page(after(store.all(), query, _place, newest_first=True), query, _place, dataset_view)
 
     @routes.get("/<reference>")
     @operation(
@@ -73,4 +102,25 @@ def blueprint(store: DatasetStore, volume: Volume, settings: Settings) -> Bluepr
     def show(reference: str) -> DatasetView:
         return dataset_view(store.get(reference))
 
+    @routes.delete("/<reference>")
+    @operation(
+        "Delete a data set",
+        scope="manage",
+        query=DeletionQuery,
+        answers={204: None},
+        errors=(refusal(NotFound, "dataset_not_found"), refusal(Conflict, "dataset_in_use")),
+    )
+    def delete(reference: str) -> tuple[str, int]:
+        """By its id, with all its names; by a name, that name, and the content if no other points to it."""
+        query = from_texts(DeletionQuery, request.args)
+        if store.is_last_name(reference) and not query.force:
+            refuse_if_needed(store.get(reference), registry, jobs)
+        store.delete(reference)
+        return "", 204
+
     return routes
+
+
+def _place(manifest: Manifest) -> str:
+    """Where a data set stands in the list, as a text that sorts as the list does."""
+    return f"{manifest.created_at}~{manifest.digest}"

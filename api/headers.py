@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from flask import Flask, Response
 
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",  # data stay data, whatever a browser sees in them
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",  # pages elsewhere cannot embed an answer; CORS is not concerned
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
+ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),  # data stay data, whatever a browser sees in them
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),  # pages elsewhere cannot embed an answer; CORS is not concerned
+)
+DATA = "default-src 'none'; frame-ancestors 'none'"
 # The documentation's page: its scripts and styles come from here, it asks nobody else, and nobody frames it.
-PAGE_POLICY = (
+PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
@@ -23,14 +23,14 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def protect(response: Response) -> Response:
-        present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - they are pairs
-        if response.mimetype == "text/html" and "content-security-policy" not in present:
-            response.headers.add("Content-Security-Policy", PAGE_POLICY)
-            present.add("content-security-policy")
-        for name, value in HEADERS.items():
-            if name.lower() not in present:
-                response.headers.add(name, value)
+        headers = response.headers
+        present = {name.lower() for name, _ in headers}  # once: looking up each would go through all of them each time
+        if "content-security-policy" not in present:
+            headers.add("Content-Security-Policy", PAGE if response.mimetype == "text/html" else DATA)
         if "cache-control" not in present:
             # Whoever has an ETag may keep the answer, and asks each time whether it still holds.
-            response.headers.add("Cache-Control", "private, no-cache" if "etag" in present else "no-store")
+            headers.add("Cache-Control", "private, no-cache" if "etag" in present else "no-store")
+        for name, value in ALWAYS:
+            if name.lower() not in present:
+                headers.add(name, value)
         return response

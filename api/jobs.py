@@ -1,55 +1,47 @@
-"""`/v1/jobs`: list, show, cancel, retry, delete, the log, and what a batch has found so far."""
+"""`/v1/jobs`: list, show, cancel, retry, delete, and the log."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator
-from itertools import count
-from typing import Any, Literal
+import re
 
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.operations import MediaType, operation, refusal
+from api.connection import Connection
+from api.event_streams import EVENT_STREAM, EventStreams
+from api.operations import Answer, MediaType, operation, refusal
 from api.pages import Page, PageQuery, page
-from api.validation import Form, from_texts
-from api.views import EventView, JobView, RowErrorView, RowView, event_view, job_view
+from api.validation import from_texts
+from api.views import EventView, JobView, event_view, job_view
 from shared.broker import Outbox
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
 from shared.job_files import JobFiles, close
-from shared.jobs import Job, JobStore, Kind, State
-from shared.volume import Volume
+from shared.jobs import JobStore, Kind, State
 
-JSON_LINES = "application/x-ndjson"
-CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
+EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
+EVENT_EXAMPLE = (
+    "id: 1769860805120-0\nevent: state\n"
+    'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
+)
 NOT_FOUND = refusal(NotFound, "job_not_found")
 WRONG_STATE = refusal(Conflict, "wrong_state")
-NOT_A_BATCH = refusal(Conflict, "not_a_batch")
 
 
 class JobQuery(PageQuery):
     """Which jobs to list."""
 
-    kind: Kind | None = None
-    state: State | None = None
-    model: str | None = None
+    kind: Kind | None = Field(None, description="only jobs of this kind")
+    state: State | None = Field(None, description="only jobs in this state")
+    model: str | None = Field(None, description="only jobs that train or use this model")
 
 
 class EventQuery(PageQuery):
-    """Which events to list: those behind `after`."""
+    """Which events to list or to stream: those behind `after`."""
 
-    after: str | None = Field(None, pattern=r"^\d+-\d+$")
-
-
-class ResultsQuery(Form):
-    """How to write a batch's rows."""
-
-    format: Literal["jsonl", "csv"] = "jsonl"
+    after: str | None = Field(None, pattern=f"^{EVENT_ID}$", description="the id of an event")
 
 
-def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -> Blueprint:
+def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -91,85 +83,39 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, volume: Volume) -
     def retry(job_id: str) -> tuple[JobView, int]:
         """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
         jobs.retry(job_id)
-        files.reopen(job_id)
         job = jobs.get(job_id)
+        files.reopen(job)
         outbox.send(job.kind, job.id)
         return job_view(job), 202
 
     @routes.get("/<job_id>/events")
-    @operation("Read a job's log", scope="read", query=EventQuery, answers={200: Page[EventView]}, errors=(NOT_FOUND,))
-    def events(job_id: str) -> Page[EventView]:
+    @operation(
+        "Read a job's log, or follow it",
+        scope="read",
+        query=EventQuery,
+        answers={
+            200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
+            204: Answer(description="A stream that goes on behind the last event of a job that is over."),
+        },
+        errors=(NOT_FOUND, refusal(Unavailable, "too_many_event_streams")),
+        headers=("Last-Event-ID",),
+    )
+    def events(job_id: str) -> Response | Page[EventView]:
+        """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
         query = from_texts(EventQuery, request.args)
-        jobs.get(job_id)
+        job = jobs.get(job_id)
+        if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+            return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
-
-    @routes.get("/<job_id>/results")
-    @operation(
-        "Read a batch's rows",
-        scope="read",
-        query=ResultsQuery,
-        answers={
-            200: (
-                MediaType(JSON_LINES, "a row in each line", item=RowView),
-                MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
-            )
-        },
-        errors=(NOT_FOUND, NOT_A_BATCH),
-    )
-    def results(job_id: str) -> Response:
-        """In the archive's order; readable while the batch runs, as far as it is."""
-        query = from_texts(ResultsQuery, request.args)
-        job = _batch(jobs.get(job_id))
-        shards = _shards(volume, job)
-        if query.format == "csv":
-            return Response(_as_csv(shards, job.specification["top_k"]), content_type="text/csv; charset=utf-8")
-        return Response(shards, content_type=JSON_LINES)
-
-    @routes.get("/<job_id>/errors")
-    @operation(
-        "Read which images of a batch failed",
-        scope="read",
-        answers={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
-        errors=(NOT_FOUND, NOT_A_BATCH),
-    )
-    def errors(job_id: str) -> Response:
-        return Response(_shards(volume, _batch(jobs.get(job_id)), errors=True), content_type=JSON_LINES)
 
     return routes
 
 
-def _batch(job: Job) -> Job:
-    if job.kind is not Kind.BATCH:
-        raise Conflict(
-            "not_a_batch", f"job {job.id} is a {job.kind}: it has no rows, its result is in /v1/jobs/{job.id}"
-        )
-    return job
-
-
-def _shards(volume: Volume, job: Job, *, errors: bool = False) -> Iterator[bytes]:
-    """The lines of the finished shards, one shard at a time, up to the first that is not finished."""
-    for number in count():
-        try:
-            rows = volume.rows(job.id, number).read_bytes()  # its being there says that the shard is finished
-        except FileNotFoundError:
-            return
-        yield volume.errors(job.id, number).read_bytes() if errors else rows
-
-
-def _as_csv(shards: Iterator[bytes], top_k: int) -> Iterator[str]:
-    """The rows as CSV (RFC 4180): path, label, confidence, then the further classes."""
-    further = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "confidence")]
-    yield _csv_lines([["path", "label", "confidence", *further]])
-    for shard in shards:
-        rows = map(json.loads, shard.splitlines())
-        yield _csv_lines(
-            [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
-            for row in rows
-        )
-
-
-def _csv_lines(rows: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+def _last_event_id() -> str | None:
+    """The event behind which a stream that broke off goes on."""
+    given = request.headers.get("Last-Event-ID")
+    if given and not re.fullmatch(EVENT_ID, given):
+        reason = "is not the id of an event: it has two numbers, as in 1700000000000-0"
+        raise Invalid("validation_failed", f"Last-Event-ID: {reason}", [FieldError(reason, parameter="Last-Event-ID")])
+    return given

@@ -10,7 +10,7 @@ from api.pages import Page, PageQuery, after, page
 from api.validation import Form, from_texts
 from api.views import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, Damaged, NotFound
-from shared.registry import Registry
+from shared.registry import ModelVersion, Registry
 
 NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
 MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
@@ -69,11 +69,10 @@ def blueprint(registry: Registry) -> Blueprint:
         """The newest come first."""
         query = from_texts(PageQuery, request.args)
         aliases = registry.aliases(name)
-        newest_first = after(registry.versions(name), query, lambda version: str(version.version))
         return page(
-            newest_first,
+            after(registry.versions(name), query, _place, newest_first=True),
             query,
-            lambda version: str(version.version),
+            _place,
             lambda version: version_view(version, aliases, registry.is_damaged(version)),
         )
 
@@ -120,6 +119,11 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     return routes
+
+
+def _place(version: ModelVersion) -> str:
+    """Where a version stands in the list, as a text that sorts as the list does."""
+    return f"{version.version:012d}"
 
 
 def _sends_all() -> bool:

@@ -37,11 +37,15 @@ class MediaType:
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as a request's body: raw, or as the part `part` of a form whose other parts are the query's options."""
+    """A file as a request's body: raw, or as the part `part` of a form whose other parts are the query's options.
+
+    json: what may come instead, as JSON.
+    """
 
     part: str
     description: str
     media_types: tuple[str, ...] = ("application/octet-stream",)
+    json: type[Form] | None = None
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,15 @@ def page(
     return {"items": [view(item) for item in window], "next": cursor(window[-1]) if more else None}
 
 
-def after(items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str]) -> Iterable[Item]:
-    """The items behind the query's cursor, all where it has none; none where the cursor names nothing."""
-    iterator = iter(items)
-    if query.after is not None:
-        for item in iterator:
-            if cursor(item) == query.after:
-                break
-    return iterator
+def after(
+    items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], *, newest_first: bool = False
+) -> Iterable[Item]:
+    """The items behind the query's cursor, all where it has none.
+
+    The items come in the order of their cursors, or in the opposite one. So the place is found although the item that
+    the cursor is of may be gone, and whatever was added since.
+    """
+    place = query.after
+    if place is None:
+        return items
+    return (item for item in items if (cursor(item) < place if newest_first else cursor(item) > place))

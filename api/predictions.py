@@ -61,10 +61,19 @@ class PredictionsView(TypedDict):
     predictions: list[PredictionView]
 
 
+class Instances(Form):
+    """Images as numbers; for the document alone, a request is read by `api/instances.py`."""
+
+    model_config = shown_as({"instances": [[0, 64, 128, 255]]}) | {"extra": "forbid"}
+
+    instances: list[Any] = Field(description="images, each a list of its greys from 0 to 255, or a list of such rows")
+
+
 IMAGES = Upload(
     "image",
-    "An image; in a form any number of parts `image`; or JSON: `instances`, a list of images as lists of numbers.",
-    ("image/png", "image/jpeg", "application/octet-stream", "application/json"),
+    "An image; in a form any number of parts `image`; or images as numbers, in JSON.",
+    ("image/png", "image/jpeg", "application/octet-stream"),
+    json=Instances,
 )
 
 

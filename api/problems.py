@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 from flask import Flask, Response, g, json, request
 from kombu.exceptions import OperationalError
+from pydantic import Field
 from redis import RedisError
+from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
@@ -18,6 +20,30 @@ from shared.names import new_id
 log = logging.getLogger(__name__)
 
 REALM = "glassbox"
+PROBLEM = "application/problem+json"
+
+
+class FieldProblem(TypedDict):
+    """What is wrong with one field of a request: a JSON pointer into its body, or the name of a parameter."""
+
+    detail: str
+    pointer: NotRequired[str]
+    parameter: NotRequired[str]
+
+
+class Problem(TypedDict):
+    """An error (RFC 9457). `code` is stable, for programs; `detail` is for people."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    detail: str
+    instance: Annotated[str, Field(description="the request's path")]
+    code: str
+    errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the fields that are wrong")]
+    scope: Annotated[NotRequired[str], Field(description="what a key would have to allow")]
+    error: Annotated[NotRequired[str], Field(description="`detail` once more, for clients of /v2")]
+
 
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
@@ -32,6 +58,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Damaged: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.NotInstalled: HTTPStatus.NOT_IMPLEMENTED,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }
@@ -50,6 +77,23 @@ def register(app: Flask) -> None:
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
 
+    @app.before_request
+    def refuse_other_bytes() -> None:
+        try:
+            request.query_string.decode()  # Werkzeug takes for granted that it can be
+        except UnicodeDecodeError as error:
+            raise errors.Malformed("malformed_query", "the query is not UTF-8; write other bytes as %XX") from error
+
+    @app.after_request
+    def say_why(response: Response) -> Response:
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED and response.mimetype != PROBLEM:
+            response.close()  # Werkzeug has judged `If-Match` or `If-Unmodified-Since`, and left the body as it was
+            problem = _problem(HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "it has changed since then")
+            response.direct_passthrough = False
+            response.data, response.content_type = problem.data, PROBLEM
+            response.headers.remove("Content-Encoding")
+        return response
+
     @app.after_request
     def tell_request_id(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
@@ -57,18 +101,18 @@ def register(app: Flask) -> None:
 
 
 def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
-    body = {
+    body: Problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
         "detail": detail,
         "instance": request.path,
         "code": code,
-        **members,
+        **members,  # type: ignore[typeddict-item]
     }
     if request.path.startswith("/v2/"):  # where the Open Inference Protocol's clients look for it
         body["error"] = detail
-    return Response(json.dumps(body) + "\n", status, content_type="application/problem+json")
+    return Response(json.dumps(body) + "\n", status, content_type=PROBLEM)
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:

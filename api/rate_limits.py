@@ -48,18 +48,20 @@ class RateLimit:
         self._share = max(1, min(int(rate / SHARES), burst // 2))
         self._held: dict[str, _Held] = {}
         self._lock = Lock()
+        self._asking = Lock()
         self._ask_again_at = 0.0
 
     def spend(self, holder: str) -> None:
         """Count a request of this holder; raises `TooMany` where it has used up what it may."""
         if not self._rate or self._spend_held(holder):
             return
-        now = time.monotonic()
-        if now < self._ask_again_at:
+        with self._asking:  # one at a time: what it gets is for the others, too
+            if not self._spend_held(holder):
+                self._fetch(holder)
+
+    def _fetch(self, holder: str) -> None:
+        if time.monotonic() < self._ask_again_at:
             return
-        was_silent = self._ask_again_at > 0
-        if was_silent:
-            self._ask_again_at = now + PAUSE_SECONDS  # one request asks, the others need not wait with it
         try:
             taken, wait_ms = self._take(
                 keys=[keys.rate_bucket(self._name, holder)], args=[self._rate, self._burst, self._share]
@@ -67,7 +69,6 @@ class RateLimit:
         except RedisError:
             self._ask_again_at = time.monotonic() + PAUSE_SECONDS
             return
-        self._ask_again_at = 0.0
         if not taken:
             seconds = max(1, math.ceil(wait_ms / 1000))
             detail = f"more than {self._rate:g} {self._name} a second; try again in {seconds} s"

@@ -9,8 +9,9 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared import log_context
+from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
-from shared.errors import TooMany
+from shared.errors import NotFound, TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
 
@@ -32,13 +33,18 @@ class Submission:
             detail = f"{self._max_queued} jobs wait in the queue {QUEUES[kind]!r} already; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
 
-    def submit(self, job: Job, archive: Path | None = None) -> tuple[Job, list[str]]:
-        """Accept the job, with the uploaded archive if it has one; returns its record, and warnings for the user."""
-        self.refuse_if_full(job.kind)
+    def submit(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> tuple[Job, list[str]]:
+        """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings.
+
+        A job of the same id may be there from a request that died before it was answered: then that is the one.
+        """
         warnings = self._warnings(job)
+        if (known := self._known(job.id)) is not None:
+            return known, warnings
+        self.refuse_if_full(job.kind)
         job = job.model_copy(update=origin())
         try:
-            self._files.begin(job, archive)
+            self._files.begin(job, archive, plan)
             self._jobs.create(job)
             accepted = self._jobs.get(job.id)
             self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it
@@ -50,10 +56,21 @@ class Submission:
             raise
         return accepted, warnings
 
+    def _known(self, job_id: str) -> Job | None:
+        if not self._files.has(job_id):
+            return None
+        try:
+            return self._jobs.get(job_id)
+        except NotFound:
+            return None
+
     def _warnings(self, job: Job) -> list[str]:
-        if self._outbox.workers_online(job.kind):
-            return []
-        return [f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is"]
+        warnings = []
+        if not self._outbox.workers_online(job.kind):
+            warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is")
+        if job.webhook is not None and not self._outbox.couriers_online():
+            warnings.append("no courier is online; the webhook is told of the job's end when one is")
+        return warnings
 
 
 def origin() -> dict[str, str]:

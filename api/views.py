@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import Field, with_config
+from pydantic import Field, WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from api import examples
 from api.examples import shown_as
-from shared.clock import rfc3339
 from shared.datasets import Manifest
 from shared.jobs import Job, Kind, State
 from shared.jobs.store import Event
+from shared.jobs.view import job_view as shown_job
 from shared.registry import ModelVersion
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Shape = Annotated[
+    tuple[int, int],
+    WithJsonSchema(
+        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "height, width"}
+    ),
+]
 Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
 
 
@@ -79,34 +85,8 @@ class JobView(TypedDict):
 
 
 def job_view(job: Job, warnings: list[str] | None = None) -> JobView:
-    """A job as `/v1/jobs/{id}` shows it."""
-    path = f"/v1/jobs/{job.id}"
-    links = {"self": path, "events": f"{path}/events"}
-    if job.kind is Kind.BATCH:
-        links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
-    elif job.result is not None:
-        links["version"] = f"/v1/models/{job.result['model']}/versions/{job.result['version']}"
-    progress = job.progress
-    view: JobView = {
-        "id": job.id,
-        "kind": job.kind,
-        "state": job.state,
-        "created_at": rfc3339(job.created_at),
-        "started_at": None if job.started_at is None else rfc3339(job.started_at),
-        "finished_at": None if job.finished_at is None else rfc3339(job.finished_at),
-        "attempt": job.attempt,
-        "progress": {
-            "done": progress.done,
-            "total": progress.total,
-            "unit": progress.unit,
-            "eta_seconds": progress.eta_seconds,
-        },
-        "metrics": job.metrics,
-        "request": job.request,
-        "result": cast("TrainingResult | BatchResult | None", job.result),
-        "error": cast("JobErrorView | None", job.error),
-        "links": links,
-    }
+    """A job as `/v1/jobs/{id}` shows it, with warnings for who has just submitted it."""
+    view = cast("JobView", shown_job(job))
     if warnings:
         view["warnings"] = warnings
     return view
@@ -160,7 +140,7 @@ class DatasetView(TypedDict):
     id: str
     name: str
     source: str
-    image_shape: tuple[int, int]
+    image_shape: Shape
     classes: tuple[str, ...]
     splits: dict[str, int]
     class_counts: dict[str, tuple[int, ...]]
@@ -186,7 +166,7 @@ def dataset_view(manifest: Manifest) -> DatasetView:
 class InputView(TypedDict):
     """What a model takes: height and width of an image."""
 
-    image_shape: tuple[int, int]
+    image_shape: Shape
 
 
 class WeightsView(TypedDict):

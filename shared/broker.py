@@ -7,6 +7,7 @@ early, their results are not stored, and a task's arguments are one job's id.
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from celery import Celery
 from redis import Redis
@@ -17,7 +18,10 @@ from shared.jobs import Kind, keys
 from shared.settings import Settings
 
 TASKS = {Kind.TRAINING: "glassbox.train", Kind.BATCH: "glassbox.classify"}
+ASSIST = "glassbox.assist"  # the task of who helps with a batch that another process leads
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference"}
+BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
+COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0
 
 
@@ -57,7 +61,7 @@ def celery_app(settings: Settings) -> Celery:
             "socket_timeout": settings.redis_timeout,  # else who sends waits as long as a silent Redis is silent
             "socket_connect_timeout": settings.redis_timeout,
             "health_check_interval": 25,  # also what notices a half-open connection
-            "global_keyprefix": f"{keys.PREFIX}broker:",
+            "global_keyprefix": BROKER,
         },
     )
     return app
@@ -81,18 +85,38 @@ class Outbox:
         """Send the job's id to its queue, once; raises `kombu.exceptions.OperationalError` if that fails."""
         self._app.send_task(TASKS[kind], args=[job_id], queue=QUEUES[kind], retry=False, ignore_result=True)
 
+    def invite(self, job_id: str) -> None:
+        """Send for a helper with a batch that runs, once; raises `kombu.exceptions.OperationalError` if that fails."""
+        self._app.send_task(ASSIST, args=[job_id], queue=QUEUES[Kind.BATCH], retry=False, ignore_result=True)
+
+    def waiting(self, kind: Kind) -> int:
+        """How many messages wait in the queue of this kind of job: none while one of its processes is free."""
+        return int(self._redis.llen(f"{BROKER}{QUEUES[kind]}"))
+
     def workers_online(self, kind: Kind) -> int:
         """How many workers say that they listen to the queue of this kind of job."""
+        return len(self._online(kind))
+
+    def processes_online(self, kind: Kind) -> int:
+        """How many processes those workers have, each of which does one job at a time."""
+        return sum(int(worker.rsplit(" ", 1)[1]) for worker in self._online(kind))
+
+    def _online(self, kind: Kind) -> list[str]:
         seconds, _ = self._redis.time()
-        return int(self._redis.zcount(keys.workers(QUEUES[kind]), seconds, "+inf"))
+        return cast("list[str]", self._redis.zrangebyscore(keys.workers(QUEUES[kind]), seconds, "+inf"))
+
+    def couriers_online(self) -> int:
+        """How many couriers say that they deliver what webhooks are owed."""
+        seconds, _ = self._redis.time()
+        return int(self._redis.zcount(keys.workers(COURIER), seconds, "+inf"))
 
 
 class Presence:
-    """A worker's sign of life, by which the API knows that somebody listens to a queue."""
+    """A worker's sign of life, by which others know that somebody listens to a queue, with how many processes."""
 
-    def __init__(self, redis: Redis, worker: str, queue: str) -> None:
+    def __init__(self, redis: Redis, worker: str, queue: str, processes: int) -> None:
         self._redis = redis
-        self._worker = worker
+        self._worker = f"{worker} {processes}"
         self._key = keys.workers(queue)
 
     def renew(self) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -114,12 +114,17 @@ def link_exclusively(source: Path, target: Path) -> bool:
     On NFS the answer to a `link` may get lost and its retry fail although the first one succeeded; the count of links
     tells (open(2), the note on O_EXCL).
     """
+    linked = _link(source, target)
+    if linked:
+        fsync_folder(target.parent)
+    return linked
+
+
+def _link(source: Path, target: Path) -> bool:
     try:
         os.link(source, target)
     except FileExistsError:
-        if not (source.stat().st_nlink > 1 and source.samefile(target)):
-            return False
-    fsync_folder(target.parent)
+        return source.stat().st_nlink > 1 and source.samefile(target)
     return True
 
 
@@ -131,6 +136,22 @@ def write_exclusively(path: Path, content: bytes) -> bool:
         file.write(content)
     try:
         return link_exclusively(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@translated_errors()
+def add(path: Path, parts: Iterable[bytes]) -> bool:
+    """Put a new file into a folder of many; False, and nothing changed, where `path` is taken already.
+
+    The folder must be there, so that who comes late does not bring back one that was removed. The content is durable at
+    once, its name when somebody has called `fsync_folder` after the last of them.
+    """
+    temporary = temporary_beside(path)
+    with fsynced(temporary) as file:
+        file.writelines(parts)
+    try:
+        return _link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@
     ├── Damaged               a stored file is not what was stored: its digest is wrong
     ├── TooMany               more requests, or more waiting jobs, than are taken; `retry_after` seconds help
     ├── StorageFull           the volume has no space left
+    ├── NotInstalled          a part that this server was set up without
     └── Unavailable           a part that is needed does not answer; `retry_after` seconds may help
 
 Each carries a stable `code` for programs and a `detail` that tells a person what happened and what to do.
@@ -105,6 +106,10 @@ class TooMany(GlassboxError):
 
 class StorageFull(GlassboxError):
     """The volume has no space left."""
+
+
+class NotInstalled(GlassboxError):
+    """A part that this server was set up without."""
 
 
 class Unavailable(GlassboxError):

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.network import Configuration, Network
+from shared.network.inputs import scale
+from shared.network.network import BLOCK
+from shared.network.passes import Forward
 from shared.registry import ModelVersion, Registry
 
 
@@ -19,6 +22,12 @@ class Answers:
 
     labels: NDArray[np.intp]
     probabilities: NDArray[Any]
+
+
+def best_of(P: NDArray[Any], top_k: int) -> Answers:
+    """The `top_k` best classes of each row of probabilities (N, classes)."""
+    best = P.argmax(axis=1)[:, np.newaxis] if top_k == 1 else np.argsort(-P, axis=1, kind="stable")[:, :top_k]
+    return Answers(best, np.take_along_axis(P, best, axis=1))
 
 
 @dataclass(frozen=True)
@@ -40,17 +49,34 @@ class Classifier:
 
     def classify(self, images: NDArray[Any], top_k: int) -> Answers:
         """Run the network over images (N, H, W) and keep each one's `top_k` best classes."""
-        return best(self.probabilities(images), top_k)
+        return best_of(self.probabilities(images), top_k)
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
         """Run the network over images, bytes or floating point from 0 to 1, (N, H, W) or (N, H·W): (N, classes)."""
         return self.network.probabilities(self.parameters, images)
 
 
-def best(P: NDArray[Any], top_k: int) -> Answers:
-    """The `top_k` best classes of each row of probabilities P (N, classes); of equal ones the first."""
-    labels = P.argmax(axis=1)[:, np.newaxis] if top_k == 1 else np.argsort(-P, axis=1, kind="stable")[:, :top_k]
-    return Answers(labels, np.take_along_axis(P, labels, axis=1))
+class ForwardPass:
+    """A classifier with arrays of its own, which are allocated once and used for one shard after the other.
+
+    `images` (rows, H, W) is where the caller writes. Every pass has the same shape, whatever is in it.
+    """
+
+    def __init__(self, classifier: Classifier, rows: int) -> None:
+        network = classifier.network
+        self.images = np.empty((rows, *classifier.version.image_shape), np.uint8)
+        self._rows = self.images.reshape(rows, -1)  # (rows, pixels), a view
+        self._forward = Forward(network.layers(classifier.parameters), network.activation, min(rows, BLOCK))
+        self._P = np.empty((rows, network.classes), network.dtype)
+
+    def answers(self, count: int, top_k: int) -> Answers:
+        """The best `top_k` classes of each of the first `count` images; they last until the next call."""
+        X = self._forward.X
+        for start in range(0, count, len(X)):
+            stop = min(start + len(X), count)
+            scale(self._rows[start:stop], X[: stop - start])
+            self._P[start:stop] = self._forward.run()[: stop - start]
+        return best_of(self._P[:count], top_k)
 
 
 class ClassifierCache:

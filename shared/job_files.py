@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -13,6 +16,9 @@ from shared.errors import StorageFull
 from shared.jobs import Job, JobStore
 from shared.names import is_name
 from shared.volume import Volume
+
+if TYPE_CHECKING:
+    from shared.archives import Plan  # brings NumPy, which a worker may not import before it has set the threads
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +29,11 @@ class JobFiles:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
-    def begin(self, job: Job, archive: Path | None = None) -> None:
-        """Write a job's specification down, durably, and move its archive to it."""
+    def begin(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> None:
+        """Write a job's specification down, durably, behind the plan of its archive and the archive itself."""
         durable.make_folder(self._volume.job(job.id))
+        if plan is not None:
+            plan.save(self._volume.plan(job.id))
         if archive is not None:
             durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
@@ -40,9 +48,28 @@ class JobFiles:
         if self._volume.job(job.id).exists():
             durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
 
-    def reopen(self, job_id: str) -> None:
-        """Forget how a job ended, for it is to be tried again."""
-        self._volume.end(job_id).unlink(missing_ok=True)
+    def reopen(self, job: Job) -> None:
+        """Forget how a job ended, for it is to be tried again, and write down how often it was."""
+        path = self._volume.specification(job.id)
+        with suppress(FileNotFoundError):  # it was never accepted
+            known = Job.model_validate_json(path.read_bytes()).model_copy(update={"retries": job.retries})
+            durable.write_json(path, known.model_dump(mode="json", exclude_none=True))
+        self._volume.end(job.id).unlink(missing_ok=True)
+
+    def settle(self, job: Job, notice: str) -> None:
+        """Write down that this notice of the job's end is settled; does nothing where its folder is gone."""
+        if self._volume.job(job.id).exists():
+            durable.write_json(self._volume.notice(job.id), {"settled": notice, "finished_at": job.finished_at})
+
+    def owes_notice(self, job: Job) -> bool:
+        """Whether the job has ended, and its webhook may not know yet."""
+        if job.webhook is None or not job.state.is_terminal:
+            return False
+        try:
+            settled = json.loads(self._volume.notice(job.id).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return True
+        return bool(settled["finished_at"] != job.finished_at)
 
     def remove(self, job_id: str) -> None:
         """Remove a job's folder with all that is in it."""
@@ -66,7 +93,7 @@ class JobFiles:
 
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
     """Write the records that Redis lacks from what the volume knows; returns how many there were to write."""
-    return sum(jobs.create(job) for job in files)
+    return sum(jobs.create(job, owes_notice=files.owes_notice(job)) for job in files)
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 
 
 class Settings(BaseSettings):
-    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes."""
+    """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True)
+    What may be None is so where the variable says `none`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_timeout: PositiveFloat = 2.0
@@ -27,9 +30,15 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="web pages from these origins may use the API, separated by commas; * for any"
+    )
     api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
-    api_threads: PositiveInt = 8
+    api_threads: PositiveInt = Field(64, description="of one API process: as many slow clients do not keep it busy")
+    client_timeout: PositiveFloat = Field(30.0, description="after which a client that sends or takes nothing is left")
+    max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
+    event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
 
@@ -43,7 +52,18 @@ class Settings(BaseSettings):
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = 1024
+    shard_images: PositiveInt = Field(4096, description="of one shard of a batch, at the most")
+    shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
+    classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
+
+    webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
+    webhook_secrets: SecretStr | None = Field(
+        None, description="whsec_… to sign with; several, by spaces, to change it"
+    )
+    webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
+    webhook_tries: PositiveInt = 10
+    webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
+    webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
 
     online_models: PositiveInt = Field(8, description="that an API process holds in memory to answer at once")
     max_online_bytes: PositiveInt = Field(20 * MiB, description="of a request for predictions, unpacked")
@@ -58,6 +78,11 @@ class Settings(BaseSettings):
     submit_rate_burst: PositiveInt = 1000
     max_queued_jobs: NonNegativeInt = Field(1000, description="of each kind; 0: any number")
 
+    idempotency_seconds: PositiveFloat = Field(24 * 3600.0, description="how long an Idempotency-Key's answer is kept")
+    idempotency_lease_seconds: PositiveFloat = Field(
+        300.0, description="after which time without a sign of life a request's Idempotency-Key may be used again"
+    )
+
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     traces: bool = Field(False, description="send OpenTelemetry traces, as the variables OTEL_… say")
@@ -68,10 +93,18 @@ class Settings(BaseSettings):
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
+    max_name_bytes: PositiveInt = 255
+    max_names_bytes: PositiveInt = Field(128 * MiB, description="of all names in an archive, which are held in memory")
     max_compression_ratio: PositiveInt = 100
+    max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, text: object) -> object:
+        return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
     @property
     def cores(self) -> int:
@@ -82,6 +115,10 @@ class Settings(BaseSettings):
     def is_local(self) -> bool:
         """Whether nobody but this host reaches the API: it binds, or its container's port is published on, loopback."""
         return is_loopback(self.published_on or self.bind)
+
+    def processes(self, queue: str) -> int:
+        """How many processes a worker has that listens to this queue."""
+        return self.worker_processes or (1 if queue == "training" else self.cores)
 
 
 def is_loopback(host: str) -> bool:

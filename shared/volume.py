@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +20,8 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is the one that counts
-    jobs/<id>/                    specification.json, archive, shards/, checkpoints/, end.json
+    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
+    webhook-secret                what webhooks are signed with, unless the settings have it
     """
 
     root: Path
@@ -53,6 +58,10 @@ class Volume:
         return self.model(name) / "states"
 
     @property
+    def webhook_secret(self) -> Path:
+        return self.root / "webhook-secret"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 
@@ -65,14 +74,27 @@ class Volume:
     def end(self, job_id: str) -> Path:
         return self.job(job_id) / "end.json"
 
+    def notice(self, job_id: str) -> Path:
+        return self.job(job_id) / "notice.json"
+
     def checkpoints(self, job_id: str) -> Path:
         return self.job(job_id) / "checkpoints"
 
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"
 
-    def rows(self, job_id: str, shard: int) -> Path:
-        return self.job(job_id) / "shards" / f"{shard:06d}.rows.jsonl"
+    def plan(self, job_id: str) -> Path:
+        return self.job(job_id) / "plan"
 
-    def errors(self, job_id: str, shard: int) -> Path:
-        return self.job(job_id) / "shards" / f"{shard:06d}.errors.jsonl"
+    def shards(self, job_id: str) -> Path:
+        return self.job(job_id) / "shards"
+
+    def shard(self, job_id: str, number: int, retry: int) -> Path:
+        return self.shards(job_id) / f"{number:06d}.{retry}.jsonl"
+
+    def shards_there(self, job_id: str) -> Iterator[tuple[int, int]]:
+        """The number and the retry of each shard's file, in no order; none where there is no folder yet."""
+        with suppress(FileNotFoundError), os.scandir(self.shards(job_id)) as entries:
+            for entry in entries:
+                if match := re.fullmatch(r"(\d+)\.(\d+)\.jsonl", entry.name):
+                    yield int(match[1]), int(match[2])

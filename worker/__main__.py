@@ -20,7 +20,7 @@ def main(queue: str) -> None:
     except traces.TracesError as error:
         sys.exit(f"glassbox: {error}")
     logs.configure(settings)
-    processes = settings.worker_processes or (1 if queue == "training" else settings.cores)
+    processes = settings.processes(queue)
     share = settings.cores // 2 // processes if queue == "training" else 1
     limit_blas_threads(settings.blas_threads or max(1, share))  # before anything imports NumPy
 

@@ -17,10 +17,10 @@ from celery.signals import setup_logging, worker_process_init, worker_shutting_d
 from redis import RedisError
 
 from shared import logs
-from shared.broker import PRESENCE_SECONDS, TASKS, Outbox, Presence, celery_app, connect
+from shared.broker import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
 from shared.job_files import JobFiles
-from shared.jobs import JobStore, Kind
-from shared.processes import die_with_parent
+from shared.jobs import JobStore, Kind, Ledger
+from shared.processes import die_with_parent, limit_memory
 from shared.settings import Settings
 from shared.traces import traces_of
 from shared.volume import Volume
@@ -35,17 +35,22 @@ COLLECT_SECONDS = 3600.0
 def create_app(settings: Settings, queue: str) -> Celery:
     """The Celery application of a worker that listens to `queue`."""
     app = celery_app(settings)
-    runners: list[Callable[[str], None]] = []
+    built: dict[str, Callable[[str], None]] = {}
 
     def configure_logging(**_: Any) -> None:
         logs.configure(settings)
 
     def build(**_: Any) -> None:
         die_with_parent(signal.SIGKILL)  # none is left behind to hold a job that no worker answers for
-        runners.append(_build_runner(app, settings))
+        if queue == QUEUES[Kind.BATCH] and settings.classifier_memory_bytes is not None:
+            limit_memory(settings.classifier_memory_bytes)
+        built.update(_build(app, settings))
 
     def run(job_id: str) -> None:
-        runners[0](job_id)
+        built["run"](job_id)
+
+    def assist(job_id: str) -> None:
+        built["assist"](job_id)
 
     def pass_on(**_: Any) -> None:
         tell_children()
@@ -56,14 +61,19 @@ def create_app(settings: Settings, queue: str) -> Celery:
     app.steps["consumer"].add(_background(app, settings, queue))
     for kind in Kind:
         app.task(name=TASKS[kind])(run)
+    app.task(name=ASSIST)(assist)
     return app
 
 
-def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
-    """Everything that a pool process works with; imported here, so that a job does not wait for it."""
+def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
+    """Everything that a pool process works with, as what it does with a job's id.
+
+    Imported here, so that no job waits for it.
+    """
     from shared.datasets import DatasetStore  # noqa: PLC0415
     from shared.inference import ClassifierCache  # noqa: PLC0415
     from shared.registry import Registry  # noqa: PLC0415
+    from worker.assistance import Assistance  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
     from worker.runner import Runner, Step  # noqa: PLC0415
     from worker.tracing import traced  # noqa: PLC0415
@@ -74,19 +84,26 @@ def _build_runner(app: Celery, settings: Settings) -> Callable[[str], None]:
     registry = Registry(volume)
     redis = connect(settings)
     traces = traces_of("worker", settings)
+    jobs = job_store(settings)
+    ledger = Ledger(redis, settings.lease_seconds, settings.resend_seconds)
+    classifiers = ClassifierCache(registry)
+    outbox = Outbox(app, redis)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
-        Kind.BATCH: Classification(volume, ClassifierCache(registry), settings),
+        Kind.BATCH: Classification(volume, classifiers, ledger, outbox, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
-    outbox = Outbox(app, redis)
-    runner = Runner(job_store(settings), JobFiles(volume), outbox, steps, settings, drain, _owner())
+    runner = Runner(jobs, JobFiles(volume), outbox, steps, settings, drain, _owner())
+    assistance = Assistance(jobs, ledger, volume, classifiers, settings, drain, _owner())
 
-    def run(job_id: str) -> None:
-        with drain.listening():
-            runner.run(job_id)
+    def heard(work: Callable[[str], None]) -> Callable[[str], None]:
+        def with_drain(job_id: str) -> None:
+            with drain.listening():
+                work(job_id)
 
-    return run
+        return with_drain
+
+    return {"run": heard(runner.run), "assist": heard(assistance.run)}
 
 
 def job_store(settings: Settings) -> JobStore:
@@ -101,7 +118,7 @@ def _owner() -> str:
 def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.StartStopStep]:
     """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
     redis = connect(settings)
-    presence = Presence(redis, _owner(), queue)
+    presence = Presence(redis, _owner(), queue, settings.processes(queue))
     upkeep = Upkeep(job_store(settings), JobFiles(Volume(settings.volume)), Outbox(app, redis), settings)
 
     def renew_presence() -> None:

@@ -19,7 +19,8 @@ from shared.job_files import JobFiles, close
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State
 from shared.settings import Settings
 from worker.drain import Drain
-from worker.lease import Cancelled, Drained, Lease, LeaseLost, TimedOut
+from worker.heartbeat import Drained, LeaseLost
+from worker.lease import Cancelled, Lease, TimedOut
 
 log = logging.getLogger(__name__)
 

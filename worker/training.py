@@ -17,7 +17,8 @@ from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints
-from worker.lease import REPORT_SECONDS, Cancelled, Drained, Lease
+from worker.heartbeat import Drained
+from worker.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.runner import Outcome
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from api import quick_json
 from api.open_inference.requests import InferRequest, Wanted
 from api.open_inference.tensors import BYTES, DATATYPES, packed, refuse
-from shared.inference import best
+from shared.inference import best_of
 from shared.registry import ModelVersion
 
 OUTPUT = "probabilities"
@@ -52,7 +52,7 @@ def _probabilities(P: NDArray[Any]) -> dict[str, Any]:
 
 def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> dict[str, Any]:
     """The classification extension: the best classes of each image as `<probability>:<index>:<label>`."""
-    answers = best(P, min(count, P.shape[1]))
+    answers = best_of(P, min(count, P.shape[1]))
     texts = [
         f"{probability:.7g}:{label}:{version.classes[label]}"
         for label, probability in zip(

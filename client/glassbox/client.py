@@ -69,6 +69,10 @@ class Client:
             last = job
             time.sleep(every)
 
+    def delete(self, job_id: str) -> None:
+        """Remove a job that is over, its record and its files."""
+        self._request("DELETE", f"/v1/jobs/{job_id}")
+
     def rows(self, job_id: str) -> Iterator[Json]:
         """A batch's rows, in the archive's order: `path`, `label`, `confidence`, `top`."""
         return self._lines(f"/v1/jobs/{job_id}/results")
@@ -83,14 +87,17 @@ class Client:
             return self._json("POST", route, params=options, content=file, headers=headers)
 
     def _json(self, method: str, route: str, **request: Any) -> Json:
+        content: Json = self._request(method, route, **request).json()
+        return content
+
+    def _request(self, method: str, route: str, **request: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, route, **request)
         except httpx.TransportError as error:
             raise NotReachable(f"{self.url} does not answer: {error}") from error
-        content: Json = answer.json()
-        if answer.is_error and "code" in content:
-            raise Refused(content)
-        return content
+        if answer.is_error and "code" in answer.json():
+            raise Refused(answer.json())
+        return answer
 
     def _lines(self, route: str) -> Iterator[Json]:
         try:

@@ -22,9 +22,7 @@ ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic c
 STALE_SECONDS = 3.0  # a living process writes once a second at the least
 MOMENT_SECONDS = 0.001
 LINGER_MILLISECONDS = 2
-SWITCH_SECONDS = (
-    0.001  # after which a thread that computes lets others go on; by default 5 ms, as ten short answers take
-)
+SWITCH_SECONDS = 0.001  # after which a thread that computes lets others go on; Python's 5 ms are long for an answer
 
 board = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
 

@@ -1,12 +1,15 @@
 """gunicorn's configuration for the API: `gunicorn --config services/api/gunicorn.conf.py "api:create_app()"`."""
 
 import os
+import socket
+import struct
 import sys
 import tempfile
 from pathlib import Path
 
 from gunicorn import glogging
 
+from services.api.balanced import BalancedThreads
 from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
 from shared.scratch import scratch_folder
@@ -21,9 +24,21 @@ except (KeysError, traces.TracesError) as error:
     sys.exit(f"glassbox: {error}")
 
 bind = f"{settings.bind}:{settings.port}"
-worker_class = "services.api.balanced.BalancedThreads"
+
+
+class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the setting
+    """Threads, none of which waits for ever for a client that has stopped in the middle of a request or an answer."""
+
+    def enqueue_req(self, conn):  # type: ignore[no-untyped-def]
+        """Have the kernel end what takes too long; gunicorn itself sets no limit on a socket."""
+        limit = struct.pack("ll", int(settings.client_timeout), int(settings.client_timeout % 1 * 1_000_000))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
+        super().enqueue_req(conn)
+
+
 workers = settings.api_processes
-threads = settings.api_threads
+threads = settings.api_threads + settings.max_event_streams  # an event stream holds one, and takes it from no request
 timeout = 60  # seconds without a sign of life from a process; a slow request does not count
 graceful_timeout = 30
 keepalive = 30
@@ -43,6 +58,13 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunic
         for log in (self.error_log, self.access_log):
             log.handlers.clear()
             log.propagate = True
+
+    def exception(self, msg, *args, **kwargs):  # type: ignore[no-untyped-def]
+        """An error is told with its traceback; a client that took too long is no error of ours."""
+        if isinstance(sys.exc_info()[1], BlockingIOError):
+            self.info("a client sent or took nothing for %g s", settings.client_timeout)
+        else:
+            super().exception(msg, *args, **kwargs)
 
     def access(self, resp, _req, environ, request_time):  # type: ignore[no-untyped-def]
         """One line for each request; without its query, which may hold what is nobody's business."""
@@ -74,3 +96,8 @@ def post_fork(_server, worker):  # type: ignore[no-untyped-def]
     from prometheus_client import values  # noqa: PLC0415 - reads where the folder is when it is imported
 
     values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Let the event streams of a process end when it is told to stop."""
+    worker.wsgi.extensions["event_streams"].serving = lambda: worker.alive

@@ -1,6 +1,6 @@
 """The demo: start the embedded stack, train on a real data set, classify an archive of its test images, stop.
 
-The data set is MNIST where `GLASSBOX_DATASETS` names a folder that has it, else the digits that scikit-learn carries.
+The data set is MNIST where `GLASSBOX_DATASETS` names a folder that has it, else the 8×8 digits.
 """
 
 from __future__ import annotations

@@ -112,6 +112,7 @@ def main() -> int:
             environment["GLASSBOX_REDIS_URL"] = f"unix://{socket_path}"
         for queue in ("training", "inference"):
             group.add(queue, sys.executable, "-m", "worker", queue, **environment)
+        group.add("courier", sys.executable, "-m", "worker.webhooks", **environment)
         gunicorn = (sys.executable, "-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()")
         group.add("api", *gunicorn, **environment)
         threading.Thread(target=_announce, args=(settings.port,), daemon=True).start()

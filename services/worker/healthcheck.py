@@ -1,4 +1,4 @@
-"""A worker container's health check, `healthcheck.py training|inference`: Redis knows a worker of this container.
+"""A worker container's health check, `healthcheck.py training|inference|webhooks`: Redis knows a worker of it.
 
 A worker's presence lapses unless the part of it that takes jobs from the queue renews it, so this tells of a worker
 that runs but consumes nothing, too.

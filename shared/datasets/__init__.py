@@ -1,6 +1,7 @@
 """Data sets: checked when they are uploaded, kept under the SHA-256 of their content, prepared when built in.
 
-`npz.py` checks and reads what a user sends, `store.py` keeps it, `builtin.py` knows the sets that come with Glassbox.
+`uploads.py` checks and reads what a user sends (`npz.py` arrays, `folders.py` images in folders), `store.py` keeps it,
+`builtin.py` knows the sets that come with Glassbox.
 """
 
 from shared.datasets.manifest import Manifest

@@ -1,43 +1,66 @@
 """The data sets that come with Glassbox, prepared when they are first asked for by name.
 
-`digits` is scikit-learn's copy of the 8×8 digits of UCI's "Optical Recognition of Handwritten Digits" (E. Alpaydin and
-C. Kaynak), read from the installed distribution without importing it. `mnist` is by Y. LeCun, C. Cortes and C. Burges.
+`mnist` is by Y. LeCun, C. Cortes and C. Burges; `fashion-mnist` by H. Xiao, K. Rasul and R. Vollgraf (Zalando, MIT
+licence); `digits.py` tells of `digits`.
 """
 
 from __future__ import annotations
 
-import gzip
-import shutil
-import urllib.request
-from collections.abc import Callable
-from importlib import metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from shared import durable
-from shared.datasets.content import Content, Split, stratified_test_mask
+from shared.datasets.content import Content
+from shared.datasets.digits import read_digits
+from shared.datasets.downloads import download
+from shared.datasets.idx import read_idx
 from shared.datasets.manifest import Manifest
 from shared.datasets.npz import read_npz
 from shared.datasets.store import DatasetStore
-from shared.errors import NotFound, Unavailable
+from shared.errors import NotFound
 from shared.settings import Settings
 from shared.volume import Volume
 
-MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
-MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-DOWNLOAD_TIMEOUT = 15.0
+KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+MIRRORS = {"mnist": (KERAS,), "fashion-mnist": (KERAS, ZALANDO)}
+
+MNIST = {"mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"}
+FASHION = {
+    "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+    "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+    "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+    "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+}
+FASHION_CLASSES = (
+    *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+)
 
 
 class BuiltIn:
-    """Finds data sets by id or name as the store does, and prepares a built-in one that is not there yet."""
+    """Finds data sets by id or name as the store does, and prepares a built-in one that is not there yet.
 
-    def __init__(self, store: DatasetStore, volume: Volume, settings: Settings, mnist_url: str = MNIST_URL) -> None:
+    mirrors: for each data set that is downloaded, the addresses below which its files are looked for, in this order.
+    """
+
+    def __init__(
+        self,
+        store: DatasetStore,
+        volume: Volume,
+        settings: Settings,
+        mirrors: Mapping[str, Sequence[str]] = MIRRORS,
+    ) -> None:
         self._store = store
         self._volume = volume
         self._settings = settings
-        self._mnist_url = mnist_url
-        self._prepare: dict[str, Callable[[], Manifest]] = {"digits": self._digits, "mnist": self._mnist}
+        self._mirrors = mirrors
+        self._prepare: dict[str, Callable[[], Manifest]] = {
+            "digits": self._digits,
+            "mnist": self._mnist,
+            "fashion-mnist": self._fashion,
+        }
 
     def get(self, reference: str) -> Manifest:
         """The data set, prepared if it is a built-in one asked for the first time."""
@@ -49,52 +72,43 @@ class BuiltIn:
         return self._prepare[reference]()
 
     def _digits(self) -> Manifest:
-        try:
-            distribution = metadata.distribution("scikit-learn")
-        except metadata.PackageNotFoundError:
-            raise Unavailable(
-                "dataset_unavailable",
-                "the data set digits comes with scikit-learn, which is not installed here; upload an .npz instead",
-                retry_after=3600,
-            ) from None
-        path = Path(str(distribution.locate_file("sklearn/datasets/data/digits.csv.gz")))
-        with gzip.open(path, "rt") as file:
-            table = np.loadtxt(file, delimiter=",", dtype=np.int64)
-        grey = np.rint(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)  # 0 to 16 there
-        labels = table[:, -1]
-        test = stratified_test_mask(labels, fraction=0.2, seed=0)
-        content = Content(
-            (8, 8),
-            tuple(str(digit) for digit in range(10)),
-            Split(labels[~test], [grey[~test]]),
-            Split(labels[test], [grey[test]]),
-        )
-        return self._store.add(content, "digits", "built-in: scikit-learn")[0]
+        return self._store.add(read_digits(), "digits", "built-in")[0]
 
     def _mnist(self) -> Manifest:
-        local = self._settings.datasets and self._settings.datasets / "mnist.npz"
-        if local and local.exists():
-            return self._store_npz(local, "mnist", "built-in: local folder")
-        download = durable.temporary_beside(self._volume.incoming / "mnist.npz")
-        durable.make_folder(download.parent)
+        if local := self._local("mnist.npz"):
+            return self._add(self._read_npz(local), "mnist", "local folder")
+        return self._download("mnist", MNIST, lambda folder: self._read_npz(folder / "mnist.npz"))
+
+    def _fashion(self) -> Manifest:
+        if local := self._local("fashion-mnist.npz"):
+            return self._add(_with_names(self._read_npz(local)), "fashion-mnist", "local folder")
+        if local := self._local("fashion-mnist"):
+            return self._add(_with_names(read_idx(local)), "fashion-mnist", "local folder")
+        return self._download("fashion-mnist", FASHION, lambda folder: _with_names(read_idx(folder)))
+
+    def _local(self, name: str) -> Path | None:
+        """A file or folder of the operator's own, if it is there."""
+        path = self._settings.datasets and self._settings.datasets / name
+        return path if path and path.exists() else None
+
+    def _download(self, name: str, files: Mapping[str, str], read: Callable[[Path], Content]) -> Manifest:
+        """Fetch the files, by name and SHA-256, and store what `read` makes of the folder that they are in."""
+        folder = durable.temporary_beside(self._volume.incoming / name)
+        durable.make_folder(folder)
         try:
-            _download(self._mnist_url, MNIST_SHA256, download)
-            return self._store_npz(download, "mnist", f"built-in: {self._mnist_url}")
+            sources = [download(self._mirrors[name], file, sha256, folder / file) for file, sha256 in files.items()]
+            return self._add(read(folder), name, sources[-1].rpartition("/")[0])
         finally:
-            download.unlink(missing_ok=True)
+            durable.remove_tree(folder)
 
-    def _store_npz(self, path: Path, name: str, source: str) -> Manifest:
-        content = read_npz(path, self._settings, test_fraction=0.1, seed=0)
-        return self._store.add(content, name, source)[0]
+    def _read_npz(self, path: Path) -> Content:
+        return read_npz(path, self._settings, test_fraction=0.1, seed=0)
+
+    def _add(self, content: Content, name: str, source: str) -> Manifest:
+        return self._store.add(content, name, f"built-in: {source}")[0]
 
 
-def _download(url: str, sha256: str, path: Path) -> None:
-    """Fetch a file and check it; the detail of the error says how to do without the network."""
-    remedy = "put the file into the folder that GLASSBOX_DATASETS names, or try again"
-    try:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as answer, durable.fsynced(path) as file:  # noqa: S310 (https, fixed)
-            shutil.copyfileobj(answer, file, durable.BLOCK)
-    except OSError as error:
-        raise Unavailable("dataset_unavailable", f"{url} could not be fetched ({error}); {remedy}", 60) from error
-    if durable.sha256_of(path) != sha256:
-        raise Unavailable("dataset_unavailable", f"what {url} sent has a wrong SHA-256; {remedy}", 60)
+def _with_names(content: Content) -> Content:
+    """Fashion-MNIST's classes by their names; the files have numbers."""
+    named = content.classes == tuple(str(number) for number in range(len(FASHION_CLASSES)))
+    return replace(content, classes=FASHION_CLASSES) if named else content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,14 +76,18 @@ class DatasetStore:
             name, pointer = reference, self._volume.dataset_names / reference
             digest = pointer.read_text() if pointer.exists() else ""
         if not _is_digest(digest) or not self._volume.dataset(digest).exists():
-            raise NotFound("dataset_not_found", f"there is no data set {reference!r}; upload one to /v1/datasets")
+            raise _not_found(reference)
         manifest = self._manifest(digest)
         return manifest if name is None else manifest.model_copy(update={"name": name})
 
     def all(self) -> list[Manifest]:
         """Every data set, the newest first."""
         folders = self._volume.datasets.iterdir() if self._volume.datasets.exists() else ()
-        manifests = [self._manifest(folder.name) for folder in folders if _is_digest(folder.name)]
+        manifests = []
+        for folder in folders:
+            if _is_digest(folder.name):
+                with suppress(NotFound):  # it was deleted at this moment
+                    manifests.append(self._manifest(folder.name))
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
 
     def load(self, reference: str) -> tuple[Manifest, Arrays]:
@@ -93,8 +98,50 @@ class DatasetStore:
             raise Damaged("dataset_damaged", f"the file of data set {manifest.id} has changed since it was stored")
         return manifest, Arrays(**{name: _map_array(path, name) for name in Arrays.__dataclass_fields__})
 
+    def delete(self, reference: str) -> None:
+        """Remove a data set by its id, with its names; or a name, with the data set if it has no other.
+
+        Raises `NotFound`. The names go first: whoever finds one finds a data set behind it.
+        """
+        manifest = self.get(reference)
+        others = [name for name in self.names(manifest) if name != reference]
+        if self.is_last_name(reference):
+            for name in self.names(manifest):
+                self._remove_name(name)
+            durable.remove_tree(self._volume.dataset(manifest.digest))
+            return
+        self._remove_name(reference)
+        if self._manifest(manifest.digest).name == reference:  # by which it is listed
+            renamed = manifest.model_copy(update={"name": others[0]})
+            durable.write_json(self._manifest_path(manifest.digest), renamed.model_dump(mode="json"))
+
+    def is_last_name(self, reference: str) -> bool:
+        """Whether the data set goes when this is deleted: its id, or the only name that points to it."""
+        manifest = self.get(reference)
+        return reference == manifest.id or self.names(manifest) == [reference]
+
+    def names(self, manifest: Manifest) -> list[str]:
+        """The names that point to the data set, sorted."""
+        folder = self._volume.dataset_names
+        files = folder.iterdir() if folder.exists() else ()
+        return sorted(file.name for file in files if is_name(file.name) and file.read_text() == manifest.digest)
+
+    def _remove_name(self, name: str) -> None:
+        (self._volume.dataset_names / name).unlink(missing_ok=True)
+        durable.fsync_folder(self._volume.dataset_names)
+
+    def _manifest_path(self, digest: str) -> Path:
+        return self._volume.dataset(digest) / "manifest.json"
+
     def _manifest(self, digest: str) -> Manifest:
-        return Manifest.model_validate_json((self._volume.dataset(digest) / "manifest.json").read_bytes())
+        try:
+            return Manifest.model_validate_json(self._manifest_path(digest).read_bytes())
+        except FileNotFoundError:
+            raise _not_found(f"sha256:{digest}") from None
+
+
+def _not_found(reference: str) -> NotFound:
+    return NotFound("dataset_not_found", f"there is no data set {reference!r}; upload one to /v1/datasets")
 
 
 def _is_digest(text: str) -> bool:

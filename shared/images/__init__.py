@@ -1,1 +1,1 @@
-"""Images: the archives that they come in, judged before they are accepted, and their way into the network's input."""
+"""Images: their way into the network's input."""

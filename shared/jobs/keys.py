@@ -10,6 +10,11 @@ LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time i
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
 SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
+WAITING = (
+    f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
+)
+NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
+NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
 TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
@@ -25,14 +30,49 @@ def events(job_id: str) -> str:
     return f"{PREFIX}events:{job_id}"  # not below the record's key: an id may come with a colon in it
 
 
+def ledger(job_id: str) -> str:
+    """A hash: the token of the attempt whose shards the ledger holds, and what its helpers have finished."""
+    return f"{PREFIX}ledger:{job_id}"
+
+
+def open_shards(job_id: str) -> str:
+    """A list: the numbers of the shards that nobody has taken yet, the next one first."""
+    return f"{PREFIX}shards-open:{job_id}"
+
+
+def taken_shards(job_id: str) -> str:
+    """A sorted set: the shards that helpers work on, `<number>@<helper>`, by the time in ms when their lease ends."""
+    return f"{PREFIX}shards-taken:{job_id}"
+
+
+def invitations(job_id: str) -> str:
+    """A sorted set: the invitations that no helper has answered, by the time in ms at which they count as lost."""
+    return f"{PREFIX}invitations:{job_id}"
+
+
+def ledger_keys(job_id: str) -> list[str]:
+    """All keys of a job's ledger, which comes and goes with them."""
+    return [ledger(job_id), open_shards(job_id), taken_shards(job_id), invitations(job_id)]
+
+
+def gone(url_digest: str) -> str:
+    """A mark, for a time: this webhook's receiver has said that it wants nothing more."""
+    return f"{PREFIX}gone:{url_digest}"
+
+
 def in_state(state: State) -> str:
     """A sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
 
 
 def workers(queue: str) -> str:
-    """A sorted set: the workers that listen to the queue, by the time until which they are taken to be online."""
+    """A sorted set: who listens to the queue, `<worker> <processes>`, by the time until which they count as online."""
     return f"{PREFIX}workers:{queue}"
+
+
+def idempotency(digest: str) -> str:
+    """A hash: which request holds an Idempotency-Key, or its answer, by the digest of the owner and the key."""
+    return f"{PREFIX}idempotency:{digest}"
 
 
 def rate_bucket(limit: str, who: str) -> str:

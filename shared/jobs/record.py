@@ -35,9 +35,9 @@ class Job(BaseModel):
 
     `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
     set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
-    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass.
-    `request_id` is the request that submitted the job, `key` the name of the API key that it came with,
-    `traceparent` its trace.
+    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass, `retries`
+    the times that a person had it tried again. The URL `webhook` is told of the job's end. `request_id` is the request
+    that submitted the job, `key` the name of the API key that it came with, `traceparent` its trace.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -54,9 +54,11 @@ class Job(BaseModel):
     finished_at: int | None = None
     claimed_at: int | None = None
     timeout_seconds: float | None = None
+    webhook: str | None = None
     attempt: int = 0
     crashes: int = 0
     failures: int = 0
+    retries: int = 0
     owner: str | None = None
     progress: Progress
     metrics: dict[str, Any] = Field(default_factory=dict)

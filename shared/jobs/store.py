@@ -89,9 +89,12 @@ class JobStore:
         self._due = redis.register_script((SCRIPTS / "due.lua").read_text())
         self._expired = redis.register_script((SCRIPTS / "expired.lua").read_text())
 
-    def create(self, job: Job) -> bool:
-        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt."""
-        return bool(self._run("create", job.id, self._resend_ms, *_flat(job.to_hash())))
+    def create(self, job: Job, *, owes_notice: bool = False) -> bool:
+        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
+
+        owes_notice: whether the job has ended, and its webhook was not told yet as far as anybody knows.
+        """
+        return bool(self._run("create", job.id, self._resend_ms, int(owes_notice), *_flat(job.to_hash())))
 
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
@@ -133,10 +136,13 @@ class JobStore:
         entries = cast(
             "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
         )
-        return [
-            Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
-            for event_id, fields in entries
-        ]
+        return list(map(_event, entries))
+
+    def follow(self, job_id: str, after: str | None, seconds: float, limit: int = 50) -> list[Event]:
+        """The job's log from behind the event `after`, as soon as it has one more; empty after so many seconds."""
+        log: Any = {keys.events(job_id): after or "0-0"}
+        streams = cast("list[Any]", self._redis.xread(log, count=limit, block=max(1, int(seconds * 1000))))
+        return [_event(entry) for _, entries in streams for entry in entries]
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a queued job; None where it is not queued (any more), so that a message seen twice does no harm."""
@@ -187,7 +193,7 @@ class JobStore:
         return self._demand(job_id, "cancelled", self._run("cancel", job_id))
 
     def retry(self, job_id: str) -> State:
-        """Queue a failed or cancelled job again, with its files as they are. Raises `NotFound` or `Conflict`."""
+        """Queue a job again that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "retried", self._run("retry", job_id, self._resend_ms))
 
     def now(self) -> int:
@@ -240,9 +246,12 @@ class JobStore:
             yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        fixed = [keys.job(job_id), keys.events(job_id), keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED]
+        own = [keys.job(job_id), keys.events(job_id)]
+        common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.WAITING]
+        notices = [keys.NOTICES, keys.NOTICES_DUE]
         return self._scripts[script](
-            keys=[*fixed, *map(keys.in_state, STATES), keys.TALLY], args=[job_id, json.dumps(STATES), *arguments]
+            keys=[*own, *common, *notices, *keys.ledger_keys(job_id), *map(keys.in_state, STATES), keys.TALLY],
+            args=[job_id, json.dumps(STATES), *arguments],
         )
 
     def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:
@@ -257,6 +266,11 @@ class JobStore:
 
 def _not_found(job_id: str) -> NotFound:
     return NotFound("job_not_found", f"there is no job {job_id!r}")
+
+
+def _event(entry: tuple[str, dict[str, str]]) -> Event:
+    event_id, fields = entry
+    return Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

@@ -65,7 +65,9 @@ def test_ctrl_c_stops_the_whole_stack(stack: Stack) -> None:
     assert stack.processes() == {}
 
 
-@pytest.mark.parametrize("part", ["redis-server", "worker training", "worker inference", "gunicorn", "up.py"])
+@pytest.mark.parametrize(
+    "part", ["redis-server", "worker training", "worker inference", "worker.webhooks", "gunicorn", "up.py"]
+)
 def test_the_death_of_any_part_stops_the_whole_stack(stack: Stack, part: str) -> None:
     os.kill(stack.main_process_of(part), signal.SIGKILL)
     assert stack.process.wait(STOP_SECONDS) != 0

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.archives import Contents, judge
 from shared.datasets import DatasetStore
-from shared.images.archive import Archive
 from shared.images.decoding import decode_into
 from shared.network import Network, Training, preset
 from shared.settings import Settings
@@ -32,9 +32,9 @@ def classify(volume: str, path: str) -> None:
     manifest = DatasetStore(Volume(Path(volume))).get("digits")
     network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY))
     parameters = network.initialize(np.random.default_rng(0))
-    with Archive(Path(path), Settings()) as archive:
-        entries = archive.plan().entries
-        pixels = np.empty((len(entries), 8, 8), np.uint8)
-        for number, entry in enumerate(entries):
-            decode_into(pixels[number], archive.read(entry), 1000)
+    plan = judge(Path(path), Settings())
+    pixels = np.empty((len(plan), 8, 8), np.uint8)
+    with Contents(Path(path), plan, Settings()) as contents:
+        for index in range(len(plan)):
+            decode_into(pixels[index], contents.read(index), 1000)
     network.probabilities(parameters, pixels)

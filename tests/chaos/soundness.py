@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
 from shared.errors import Damaged
 from shared.jobs import Job, Kind, State
 from shared.registry import ModelVersion
+from shared.results.files import ShardFiles
+from shared.results.lines import parsed
+from shared.results.shard import read_shard
 from tests.chaos.stack import Stack
 
 GOOD = {State.SUCCEEDED, State.COMPLETED_WITH_ERRORS}
@@ -70,6 +72,6 @@ def assert_each_file_has_one_row(stack: Stack, job: Job) -> None:
 
 
 def batch_paths(stack: Stack, job_id: str) -> list[str]:
-    """The paths of a batch's rows and errors, from its finished shards."""
-    shards = sorted((stack.volume.job(job_id) / "shards").glob("[0-9]*.jsonl"))
-    return [json.loads(line)["path"] for shard in shards for line in shard.read_bytes().splitlines()]
+    """The paths of a batch's rows and errors, from its finished shards: of each its rows first."""
+    shards = map(read_shard, ShardFiles(stack.volume, job_id, 0).in_order())
+    return [line["path"] for shard in shards for line in parsed(shard.rows) + parsed(shard.errors)]

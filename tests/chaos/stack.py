@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
 from redis import Redis, RedisError
 
 from shared.broker import QUEUES, Outbox, celery_app, connect
-from shared.jobs import Job, JobStore, Kind, State, keys
+from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.volume import Volume
@@ -61,6 +61,7 @@ class Stack:
         self.registry = Registry(self.volume)
         self.redis: Redis = connect(self.settings)
         self.jobs = JobStore(self.redis, self.settings.lease_seconds)
+        self.ledger = Ledger(self.redis, self.settings.lease_seconds)
         self.app = celery_app(self.settings)
         self.outbox = Outbox(self.app, self.redis)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0)
@@ -126,6 +127,11 @@ class Stack:
         owner = self.jobs.get(job_id).owner
         assert owner is not None
         return int(owner.split(":")[1])
+
+    def helpers(self, job_id: str) -> dict[int, int]:
+        """The pool processes that help with a running batch, each with the shard that it has."""
+        taken = cast("list[str]", self.redis.zrange(keys.taken_shards(job_id), 0, -1))
+        return {int(member.split(":")[-1]): int(member.split("@")[0]) for member in taken}
 
     @contextmanager
     def frozen(self, pid: int) -> Iterator[None]:

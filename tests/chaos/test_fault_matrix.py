@@ -211,7 +211,7 @@ class TestClocks:
 class TestUploads:
     def test_a_client_that_dies_mid_upload_gets_400_and_leaves_no_job_and_no_file(self, stack: Stack) -> None:
         before = {job.id for job in stack.jobs.newest_first()}
-        head = "POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: glassbox\r\nContent-Length: 100000\r\n\r\n"
+        head = "POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
         with socket.create_connection((stack.settings.bind, stack.settings.port), timeout=10) as connection:
             connection.sendall(head.encode() + archive_of(10)[:1000])
             eventually(lambda: files_below(stack.volume.incoming))
@@ -225,7 +225,9 @@ class TestUploads:
     def test_an_api_that_is_killed_mid_upload_has_accepted_nothing(self, stack: Stack) -> None:
         before = {job.id for job in stack.jobs.newest_first()}
         with socket.create_connection((stack.settings.bind, stack.settings.port), timeout=10) as connection:
-            connection.sendall(b"POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\nPK")
+            connection.sendall(
+                b"POST /v1/batch-jobs?model=base HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nPK"
+            )
             eventually(lambda: files_below(stack.volume.incoming))
             stack.kill("api")
         stack.start("api")

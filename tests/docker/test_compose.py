@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
-OURS = ("api", "trainer", "classifier")
+OURS = ("api", "trainer", "classifier", "courier")
 SERVICES = (*OURS, "redis")
 UP_SECONDS = 120  # to healthy, with the images built
 JOB_SECONDS = 120
@@ -270,7 +270,7 @@ def test_no_privilege_is_held_or_to_be_had(deployment: Deployment, service: str)
     assert int(fields["NoNewPrivs"]) == 1
 
 
-@pytest.mark.parametrize("service", ["trainer", "classifier", "redis"])
+@pytest.mark.parametrize("service", ["trainer", "classifier", "courier", "redis"])
 def test_only_the_api_publishes_a_port(deployment: Deployment, service: str) -> None:
     ports = deployment.inspect(service)["NetworkSettings"]["Ports"]
     assert not any(ports.values()), ports
@@ -321,7 +321,8 @@ def test_every_module_of_ours_comes_with_its_bytecode(deployment: Deployment, se
 def test_an_operator_finds_neither_errors_nor_warnings_in_the_log(
     deployment: Deployment, rows: list[Json], service: str
 ) -> None:
-    lines = deployment.compose("logs", "--no-color", "--no-log-prefix", service).splitlines()
+    printed = deployment.compose("logs", "--no-color", "--no-log-prefix", service).splitlines()
+    lines = [line.removeprefix("\x1b[2K") for line in printed]  # Compose clears the line, terminal or not
     assert lines
     assert [line for line in lines if json.loads(line)["level"] not in {"debug", "info"}] == []
 

@@ -15,13 +15,32 @@ from tests.support.images import png
 
 Entries = Mapping[str, bytes] | Iterable[tuple[str | zipfile.ZipInfo, bytes]]
 
-LOCAL_HEADER, CENTRAL_HEADER = b"PK\x03\x04", b"PK\x01\x02"
-CENTRAL_FIELDS = {  # offset within an entry of the central directory, and format (APPNOTE 4.3.12)
+LOCAL_HEADER, CENTRAL_HEADER, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
+Fields = Mapping[str, tuple[int, str]]  # of a header: offset within it, and format
+CENTRAL_FIELDS: Fields = {  # APPNOTE 4.3.12
     "flags": (8, "<H"),
     "method": (10, "<H"),
+    "crc": (16, "<I"),
     "compressed_size": (20, "<I"),
     "size": (24, "<I"),
     "header_offset": (42, "<I"),
+}
+LOCAL_FIELDS: Fields = {  # APPNOTE 4.3.7
+    "flags": (6, "<H"),
+    "method": (8, "<H"),
+    "crc": (14, "<I"),
+    "compressed_size": (18, "<I"),
+    "size": (22, "<I"),
+    "name_length": (26, "<H"),
+    "extra_length": (28, "<H"),
+}
+END_FIELDS: Fields = {  # APPNOTE 4.3.16
+    "disk": (4, "<H"),
+    "here": (8, "<H"),
+    "count": (10, "<H"),
+    "size": (12, "<I"),
+    "offset": (16, "<I"),
+    "comment": (20, "<H"),
 }
 
 
@@ -41,12 +60,26 @@ def zip_of_images(images: NDArray[np.uint8], prefix: str = "") -> bytes:
 
 def with_central(archive: bytes, entry: int, **changes: int) -> bytes:
     """The archive with fields of one entry of its central directory changed (flags, method, size, …)."""
+    return _forged(archive, CENTRAL_HEADER, entry, CENTRAL_FIELDS, changes)
+
+
+def with_local(archive: bytes, entry: int, **changes: int) -> bytes:
+    """The archive with fields of one entry's own header changed."""
+    return _forged(archive, LOCAL_HEADER, entry, LOCAL_FIELDS, changes)
+
+
+def with_end(archive: bytes, **changes: int) -> bytes:
+    """The archive with fields of its end record changed."""
+    return _forged(archive, END, 0, END_FIELDS, changes)
+
+
+def _forged(archive: bytes, magic: bytes, number: int, fields: Fields, changes: Mapping[str, int]) -> bytes:
     forged = bytearray(archive)
     start = -1
-    for _ in range(entry + 1):
-        start = archive.index(CENTRAL_HEADER, start + 1)
+    for _ in range(number + 1):
+        start = archive.index(magic, start + 1)
     for name, value in changes.items():
-        offset, form = CENTRAL_FIELDS[name]
+        offset, form = fields[name]
         struct.pack_into(form, forged, start + offset, value)
     return bytes(forged)
 

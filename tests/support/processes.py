@@ -58,6 +58,11 @@ class Process:
         """The end of what it has printed."""
         return self._log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is over."""
+        return self._popen.poll() is not None
+
     def check_alive(self) -> None:
         """Raise, with its output, if it has ended."""
         status = self._popen.poll()

@@ -76,6 +76,7 @@ def running_stack(folder: Path, redis_url: str, **settings: str) -> Iterator[Sta
         "GLASSBOX_API_PROCESSES": "1",
         "GLASSBOX_WORKER_PROCESSES": "1",
         "GLASSBOX_SHARD_IMAGES": "8",
+        "GLASSBOX_WEBHOOK_ALLOW_PRIVATE": "true",
         **settings,
     }
     gunicorn = ["-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]

@@ -1,12 +1,16 @@
 -- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
 -- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 the counts of sends, 6 all
--- jobs, 7 the ends that are not on the volume yet, then the sorted sets of the ids in each state, which STATE_KEYS gives by
--- the state's name, and last the tally. ARGV[1] is the job's id, ARGV[2] the names of the states in the order of their keys.
+-- jobs, 7 the ends that are not on the volume yet, 8 the batches that wait for a process, 9 the notices that webhooks are
+-- owed, 10 when each is due, 11 to 14 the job's ledger of shards, then the sorted sets of the ids in each state, which
+-- STATE_KEYS gives by the state's name, and last the tally. ARGV[1] is the job's id, ARGV[2] the names of the states in the
+-- order of their keys.
 local record, events, leases, due, sends, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local waiting, notices, notices_due = KEYS[8], KEYS[9], KEYS[10]
+local ledger = {KEYS[11], KEYS[12], KEYS[13], KEYS[14]}
 local id = ARGV[1]
 local STATE_KEYS = {}
 for i, state in ipairs(cjson.decode(ARGV[2])) do
-  STATE_KEYS[state] = KEYS[7 + i]
+  STATE_KEYS[state] = KEYS[14 + i]
 end
 
 -- This server's clock in ms: the only clock that a lease knows.
@@ -43,15 +47,28 @@ local function enter(state, from, data)
   if state ~= 'running' and state ~= 'cancelling' then
     redis.call('ZREM', leases, id)
     redis.call('HDEL', record, 'owner', 'token')
+    redis.call('DEL', unpack(ledger)) -- it was the attempt's
   end
   if state ~= 'queued' then
     redis.call('ZREM', due, id)
     redis.call('HDEL', sends, id)
+    redis.call('ZREM', waiting, id)
+  elseif kind == 'batch' then
+    redis.call('ZADD', waiting, now(), id)
   end
   data = data or {}
   data.state = state
   data.attempt = tonumber(redis.call('HGET', record, 'attempt'))
   log('state', data)
+end
+
+-- Write down that the job's webhook, if it has one, is owed the news of its end, with the record as it is now.
+local function owe_notice()
+  if redis.call('HEXISTS', record, 'webhook') == 1 then
+    local notice = 'msg_' .. id .. '_' .. redis.call('HGET', record, 'finished_at')
+    redis.call('HSET', notices, notice, cjson.encode({tries = 0, record = redis.call('HGETALL', record)}))
+    redis.call('ZADD', notices_due, now(), notice)
+  end
 end
 
 -- Count how long the job ran, and a batch's images: those that no earlier end of this job has counted.
@@ -85,6 +102,7 @@ local function finish(state, from, data)
   redis.call('HSET', record, 'finished_at', time)
   redis.call('ZADD', ended, time, id)
   enter(state, from, data)
+  owe_notice()
 end
 
 -- Whether the caller holds the newest claim. The owner belongs to the token: attempts count from the beginning again

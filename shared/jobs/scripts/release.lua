@@ -12,4 +12,5 @@ end
 redis.call('HINCRBY', record, 'failures', ARGV[5])
 redis.call('ZADD', due, now() + ARGV[4], id)
 enter('queued', state, {released = true})
+redis.call('ZADD', waiting, 'XX', now() + ARGV[4], id) -- who backs off asks for no process meanwhile
 return 'queued'

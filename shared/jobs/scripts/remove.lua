@@ -7,7 +7,7 @@ end
 if state == 'queued' then
   count('queued:' .. redis.call('HGET', record, 'kind'), -1)
 end
-redis.call('DEL', record, events)
+redis.call('DEL', record, events, unpack(ledger))
 for _, set in pairs(STATE_KEYS) do
   redis.call('ZREM', set, id)
 end
@@ -16,4 +16,5 @@ redis.call('ZREM', leases, id)
 redis.call('ZREM', due, id)
 redis.call('HDEL', sends, id)
 redis.call('ZREM', ended, id)
+redis.call('ZREM', waiting, id)
 return state and {1, state} or {}

@@ -1,10 +1,12 @@
--- A person's wish: queue a failed or cancelled job again, with its files as they are and a clean count of crashes.
+-- A person's wish: queue a job again that failed, was cancelled or has errors, with its files as they are and a clean count
+-- of crashes. The count of retries tells a batch which of its errors are older than the wish.
 -- Returns whether that was possible, and the job's state; nothing where there is no such job.
 local state = redis.call('HGET', record, 'state')
-if state ~= 'failed' and state ~= 'cancelled' then
+if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_errors' then
   return state and {0, state} or {}
 end
 redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'failures')
+redis.call('HINCRBY', record, 'retries', 1)
 redis.call('ZREM', ended, id)
 redis.call('ZADD', due, now() + ARGV[3], id)
 enter('queued', state, {retried = true})

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
+from shared.archives import Plan
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.volume import Volume
@@ -44,12 +45,13 @@ class TestSubmitting:
         assert job["links"]["results"] == f"/v1/jobs/{job['id']}/results"
         assert job["links"]["errors"] == f"/v1/jobs/{job['id']}/errors"
 
-    def test_archive_and_specification_are_on_the_volume_and_one_message_is_sent(
+    def test_archive_plan_and_specification_are_on_the_volume_and_one_message_is_sent(
         self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
     ) -> None:
         job: Any = submit(client).json
 
         assert volume.archive(job["id"]).read_bytes() == ARCHIVE
+        assert Plan.load(volume.plan(job["id"])).paths(0, 9) == [f"{number:05d}.png" for number in range(4)]
         written = json.loads(volume.specification(job["id"]).read_bytes())
         assert written["specification"] == jobs.get(job["id"]).specification
         assert len(messages(redis, "inference")) == 1

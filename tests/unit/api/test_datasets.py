@@ -9,10 +9,17 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from shared.jobs import JobStore
+from shared.registry import Registry
 from shared.volume import Volume
-from tests.support.files import left_behind
+from tests.support.archives import zip_of
+from tests.support.files import files_below, left_behind
+from tests.support.folders import bright, easy_folders
+from tests.support.jobs import a_training
+from tests.support.models import publish
 from tests.support.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
 from tests.support.problems import assert_problem, parameters
+from tests.support.tars import gzip_of, tar_of
 
 
 def with_a_flipped_bit(content: bytes) -> bytes:
@@ -69,6 +76,9 @@ class TestUploading:
             ({"name": "easy", "test_fraction": "nan"}, "test_fraction"),
             ({"name": "easy", "test_fraction": "some"}, "test_fraction"),
             ({"name": "easy", "seed": "-1"}, "seed"),
+            ({"name": "easy", "image_shape": "28"}, "image_shape"),
+            ({"name": "easy", "image_shape": "0x28"}, "image_shape"),
+            ({"name": "easy", "image_shape": "28x28"}, "image_shape"),  # of arrays there is nothing to resize
             ({"name": "easy", "colour": "red"}, "colour"),
         ],
     )
@@ -83,7 +93,7 @@ class TestUploading:
     @pytest.mark.parametrize(
         ("content", "status", "code"),
         [
-            (b"text", 415, "npz_expected"),
+            (b"text", 415, "dataset_expected"),
             (npz_of_members({"y_train": npy(np.array([{}] * 60, dtype=object))}), 422, "npz_pickled"),
             (npz({"x_train": easy_arrays()["x_train"]}), 422, "npz_array_missing"),
             (npz(easy_arrays() | {"y_train": np.arange(7)}), 422, "npz_mismatch"),
@@ -95,7 +105,7 @@ class TestUploading:
                 422,
                 "npz_header",
             ),
-            (npz()[:-200], 415, "npz_expected"),
+            (npz()[:-200], 415, "dataset_expected"),
             (npz_of_members({"x_train": b"damaged"}), 422, "npz_header"),
             (with_a_flipped_bit(npz(easy_arrays(side=64))), 422, "npz_damaged"),
         ],
@@ -137,3 +147,161 @@ class TestShowing:
 
     def test_without_any_the_list_is_empty(self, client: FlaskClient) -> None:
         assert client.get("/v1/datasets").json == {"items": [], "next": None}
+
+
+class TestDeleting:
+    def test_it_is_gone_by_its_id_and_all_its_names(self, client: FlaskClient, volume: Volume) -> None:
+        created: Any = upload(client, npz()).json
+        upload(client, npz(), name="other")
+
+        assert client.delete(f"/v1/datasets/{created['id']}").status_code == 204
+
+        for reference in (created["id"], "easy", "other"):
+            assert_problem(client.get(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
+        assert client.get("/v1/datasets").get_json()["items"] == []
+        assert files_below(volume.root) == []
+
+    def test_a_name_goes_alone_while_another_points_to_the_data_set(self, client: FlaskClient) -> None:
+        created: Any = upload(client, npz()).json
+        upload(client, npz(), name="other")
+
+        assert client.delete("/v1/datasets/easy").status_code == 204
+
+        assert_problem(client.get("/v1/datasets/easy"), 404, "dataset_not_found")
+        assert client.get("/v1/datasets/other").get_json()["id"] == created["id"]
+        assert client.get(f"/v1/datasets/{created['id']}").get_json()["name"] == "other"
+
+    def test_the_last_name_takes_the_data_set_along(self, client: FlaskClient, volume: Volume) -> None:
+        created: Any = upload(client, npz()).json
+
+        assert client.delete("/v1/datasets/easy").status_code == 204
+
+        assert_problem(client.get(f"/v1/datasets/{created['id']}"), 404, "dataset_not_found")
+        assert files_below(volume.root) == []
+
+    def test_a_name_that_points_elsewhere_by_now_takes_what_it_points_to(self, client: FlaskClient) -> None:
+        first: Any = upload(client, npz(easy_arrays(seed=1))).json
+        second: Any = upload(client, npz(easy_arrays(seed=2))).json
+
+        client.delete("/v1/datasets/easy")
+
+        assert client.get(f"/v1/datasets/{first['id']}").status_code == 200
+        assert client.get(f"/v1/datasets/{second['id']}").status_code == 404
+
+    def test_it_can_be_uploaded_again(self, client: FlaskClient) -> None:
+        created: Any = upload(client, npz()).json
+        client.delete("/v1/datasets/easy")
+
+        again = upload(client, npz())
+
+        assert (again.status_code, again.get_json()["id"]) == (201, created["id"])
+
+    @pytest.mark.parametrize("reference", ["unknown", "sha256:" + "0" * 64, "..", "names"])
+    def test_an_unknown_one_is_not_found(self, client: FlaskClient, reference: str) -> None:
+        assert_problem(client.delete(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
+
+    def test_an_option_that_is_wrong_is_named(self, client: FlaskClient) -> None:
+        upload(client, npz())
+
+        assert parameters(assert_problem(client.delete("/v1/datasets/easy?force=maybe"), 422, "validation_failed"))
+
+
+class TestDeletingWhatIsNeeded:
+    @pytest.fixture
+    def trained_on(self, client: FlaskClient, registry: Registry) -> str:
+        """The id of a data set, `easy`, that the version `toy@1` was trained on."""
+        dataset: str = upload(client, npz()).get_json()["id"]
+        publish(registry, dataset=dataset)
+        return dataset
+
+    def test_a_data_set_that_a_version_was_trained_on_stays(self, client: FlaskClient, trained_on: str) -> None:
+        for reference in ("easy", trained_on):
+            problem = assert_problem(client.delete(f"/v1/datasets/{reference}"), 409, "dataset_in_use")
+            assert "toy@1" in problem["detail"]
+
+        assert client.get("/v1/datasets/easy").status_code == 200
+
+    def test_one_of_several_names_may_go(self, client: FlaskClient, trained_on: str) -> None:
+        upload(client, npz(), name="other")
+
+        assert client.delete("/v1/datasets/easy").status_code == 204
+        assert client.get(f"/v1/datasets/{trained_on}").status_code == 200
+
+    def test_it_goes_where_that_is_insisted_on(self, client: FlaskClient, trained_on: str) -> None:
+        assert client.delete("/v1/datasets/easy?force=true").status_code == 204
+
+        assert client.get(f"/v1/datasets/{trained_on}").status_code == 404
+        assert client.get("/v1/models/toy/versions/1").status_code == 200
+
+    def test_a_job_that_is_not_over_needs_it(self, client: FlaskClient, jobs: JobStore) -> None:
+        dataset: str = upload(client, npz()).get_json()["id"]
+        job = a_training(specification={"dataset": dataset})
+        jobs.create(job)
+
+        problem = assert_problem(client.delete("/v1/datasets/easy"), 409, "dataset_in_use")
+        assert job.id in problem["detail"]
+
+        jobs.cancel(job.id)
+        assert client.delete("/v1/datasets/easy").status_code == 204
+
+    def test_another_data_sets_jobs_and_versions_do_not(
+        self, client: FlaskClient, jobs: JobStore, trained_on: str
+    ) -> None:
+        upload(client, npz(easy_arrays(seed=7)), name="free")
+        jobs.create(a_training(specification={"dataset": trained_on}))
+
+        assert client.delete("/v1/datasets/free").status_code == 204
+
+    def test_of_many_a_few_are_named(self, client: FlaskClient, jobs: JobStore, trained_on: str) -> None:
+        for _ in range(20):
+            jobs.create(a_training(specification={"dataset": trained_on}))
+
+        problem = assert_problem(client.delete("/v1/datasets/easy"), 409, "dataset_in_use")
+
+        assert problem["detail"].count("job ") == 9
+        assert "and 11 more" in problem["detail"]
+
+    def test_without_redis_nobody_knows_and_it_stays(
+        self, client: FlaskClient, client_without_redis: FlaskClient
+    ) -> None:
+        upload(client, npz())
+
+        assert_problem(client_without_redis.delete("/v1/datasets/easy"), 503, "redis_unavailable")
+        assert client.get("/v1/datasets/easy").status_code == 200
+
+
+class TestArchivesOfFolders:
+    def test_one_is_a_data_set(self, client: FlaskClient) -> None:
+        response = upload(client, zip_of(easy_folders()), name="pets")
+
+        assert response.status_code == 201
+        created: Any = response.json
+        assert (created["image_shape"], created["classes"]) == ([6, 6], ["ant", "bee", "cat"])
+        assert created["splits"] == {"train": 27, "test": 3}
+
+    def test_the_options_say_how_it_is_split_and_resized(self, client: FlaskClient) -> None:
+        archive = tar_of(easy_folders())
+
+        response = upload(client, archive, name="pets", test_fraction=0.5, seed=1, image_shape="4x5")
+
+        created: Any = response.json
+        assert (created["image_shape"], created["splits"]) == ([4, 5], {"train": 15, "test": 15})
+
+    def test_a_compressed_tar_is_taken(self, client: FlaskClient) -> None:
+        assert upload(client, gzip_of(tar_of(easy_folders())), name="pets").status_code == 201
+
+    @pytest.mark.parametrize(
+        ("entries", "code"),
+        [
+            ({"bee/bad.png": b"no image"}, "dataset_images"),
+            ({"bee/odd.png": bright((7, 7))}, "dataset_shapes"),
+            ({"README.txt": b"text"}, "dataset_layout"),
+            ({"../bee/x.png": b""}, "archive_path"),
+        ],
+    )
+    def test_one_that_is_wrong_is_refused_and_leaves_nothing(
+        self, client: FlaskClient, volume: Volume, entries: dict[str, bytes], code: str
+    ) -> None:
+        assert_problem(upload(client, zip_of(easy_folders() | entries), name="pets"), 422, code)
+
+        assert left_behind(volume) == []

@@ -22,8 +22,8 @@ def test_a_process_lives_without_redis(client_without_redis: FlaskClient) -> Non
 
 
 def test_ready_says_who_is_online(client: FlaskClient, redis: Redis) -> None:
-    Presence(redis, "host:1", "inference").renew()
-    Presence(redis, "host:2", "inference").renew()
+    Presence(redis, "host:1", "inference", 1).renew()
+    Presence(redis, "host:2", "inference", 1).renew()
 
     response = client.get("/readyz")
 

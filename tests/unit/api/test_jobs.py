@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from itertools import chain
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from shared import durable
-from shared.jobs import Job, JobStore, Progress, State
-from shared.volume import Volume
+from shared.jobs import JobStore, Progress, State
 from tests.support.jobs import a_batch, a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
-
-
-def row(path: str, *best: tuple[str, float]) -> dict[str, Any]:
-    top = [{"label": label, "probability": probability} for label, probability in best]
-    return {"path": path, "label": best[0][0], "confidence": best[0][1], "top": top}
-
-
-ROWS = [
-    [row("a.png", ("cat", 0.75), ("dog", 0.25)), row('ü, "q".png', ("dog", 0.5), ("cat", 0.5))],
-    [],
-    [row("c.png", ("cat", 1.0), ("dog", 0.0))],
-]
-ERRORS = [[], [{"path": "b.txt", "code": "not_an_image", "detail": "none"}], []]
-
-
-@pytest.fixture
-def batch(jobs: JobStore, volume: Volume) -> Job:
-    """A batch of three finished shards; of the fourth only the errors are written."""
-    job = a_batch(specification={"top_k": 2})
-    jobs.create(job)
-    for number, (rows, errors) in enumerate(zip(ROWS, ERRORS, strict=True)):
-        durable.write_bytes(volume.rows(job.id, number), lines(rows))
-        durable.write_bytes(volume.errors(job.id, number), lines(errors))
-    durable.write_bytes(volume.errors(job.id, 3), lines([{"path": "unfinished"}]))
-    return job
-
-
-def lines(values: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values).encode()
 
 
 class TestShowing:
@@ -171,69 +136,6 @@ class TestListing:
 
     def test_the_largest_page_is_taken(self, client: FlaskClient) -> None:
         assert client.get("/v1/jobs?limit=500").status_code == 200
-
-
-class TestResults:
-    def test_rows_are_json_lines_in_the_archives_order(self, client: FlaskClient, batch: Job) -> None:
-        response = client.get(f"/v1/jobs/{batch.id}/results")
-
-        assert response.content_type == "application/x-ndjson"
-        assert [json.loads(line) for line in response.data.splitlines()] == list(chain(*ROWS))
-
-    def test_rows_are_csv_where_asked_for(self, client: FlaskClient, batch: Job) -> None:
-        response = client.get(f"/v1/jobs/{batch.id}/results?format=csv")
-
-        assert response.content_type == "text/csv; charset=utf-8"
-        assert list(csv.reader(io.StringIO(response.text, newline=""))) == [
-            ["path", "label", "confidence", "label_2", "confidence_2"],
-            ["a.png", "cat", "0.75", "dog", "0.25"],
-            ['ü, "q".png', "dog", "0.5", "cat", "0.5"],
-            ["c.png", "cat", "1.0", "dog", "0.0"],
-        ]
-
-    def test_csv_has_three_columns_where_one_class_was_asked_for(
-        self, client: FlaskClient, jobs: JobStore, volume: Volume
-    ) -> None:
-        job = a_batch(specification={"top_k": 1})
-        jobs.create(job)
-        durable.write_bytes(volume.rows(job.id, 0), lines([row("a.png", ("cat", 0.75))]))
-
-        response = client.get(f"/v1/jobs/{job.id}/results?format=csv")
-
-        assert response.text == "path,label,confidence\r\na.png,cat,0.75\r\n"
-
-    def test_errors_are_json_lines(self, client: FlaskClient, batch: Job) -> None:
-        response = client.get(f"/v1/jobs/{batch.id}/errors")
-
-        assert response.content_type == "application/x-ndjson"
-        assert [json.loads(line) for line in response.data.splitlines()] == list(chain(*ERRORS))
-
-    def test_a_shard_that_is_missing_hides_those_behind_it(
-        self, client: FlaskClient, batch: Job, volume: Volume
-    ) -> None:
-        volume.rows(batch.id, 0).unlink()
-
-        assert client.get(f"/v1/jobs/{batch.id}/results").data == b""
-        assert client.get(f"/v1/jobs/{batch.id}/errors").data == b""
-
-    def test_a_batch_that_has_not_begun_has_no_rows_yet(self, client: FlaskClient, jobs: JobStore) -> None:
-        job = a_batch(specification={"top_k": 1})
-        jobs.create(job)
-
-        assert client.get(f"/v1/jobs/{job.id}/results").data == b""
-        assert client.get(f"/v1/jobs/{job.id}/results?format=csv").text == "path,label,confidence\r\n"
-
-    @pytest.mark.parametrize("path", ["results", "errors"])
-    def test_a_training_has_no_rows(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
-        job = a_training()
-        jobs.create(job)
-
-        assert_problem(client.get(f"/v1/jobs/{job.id}/{path}"), 409, "not_a_batch")
-
-    def test_another_format_is_refused(self, client: FlaskClient, batch: Job) -> None:
-        response = client.get(f"/v1/jobs/{batch.id}/results?format=xml")
-
-        assert parameters(assert_problem(response, 422, "validation_failed")) == ["format"]
 
 
 def ids(page: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,13 @@ def test_each_holder_has_his_own(settings: Settings) -> None:
 
     assert spent(limit, "me") == 3
     assert spent(limit, "you") == 3
+
+
+def test_a_generous_limit_is_not_used_up_by_many_at_once(settings: Settings) -> None:
+    limit = RateLimit(settings, "requests", rate=100, burst=2000)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: limit.spend("me"), range(1900)))
 
 
 def test_each_limit_counts_for_itself(settings: Settings) -> None:

@@ -94,7 +94,7 @@ class TestSubmitting:
         assert client.get("/v1/datasets/digits").status_code == 200
 
     def test_a_job_that_nobody_would_do_now_carries_a_warning(self, client: FlaskClient, redis: Redis) -> None:
-        Presence(redis, "host:1", "inference").renew()
+        Presence(redis, "host:1", "inference", 1).renew()
 
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
 
@@ -103,7 +103,7 @@ class TestSubmitting:
         assert "training" in job["warnings"][0]
 
     def test_a_job_that_a_worker_waits_for_carries_none(self, client: FlaskClient, redis: Redis) -> None:
-        Presence(redis, "host:1", "training").renew()
+        Presence(redis, "host:1", "training", 1).renew()
 
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
 

@@ -81,11 +81,11 @@ class TestRawBodies:
         client = create_app(settings.model_copy(update={"max_body_bytes": 1000})).test_client()
 
         assert_problem(post(client, b"", announced=1001), 413, "body_too_large")
-        assert_problem(post(client, b"x" * 1000), 415, "npz_expected")
+        assert_problem(post(client, b"x" * 1000), 415, "dataset_expected")
         assert left_behind(volume) == []
 
     def test_an_empty_body_is_no_file(self, client: FlaskClient, volume: Volume) -> None:
-        assert_problem(post(client, b""), 415, "npz_expected")
+        assert_problem(post(client, b""), 415, "dataset_expected")
         assert left_behind(volume) == []
 
 

@@ -25,12 +25,14 @@ from shared.registry import Registry
 from shared.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of_images
-from tests.support.models import publish
+from tests.support.models import publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_arrays, easy_images, npz
 from tests.support.problems import assert_problem
 
 SECONDS = 3.0
 JOB = "01m86f66rj1hwaghp3mg72yv2g"
+NUMBERS = [[0] * 36]
+TENSOR = {"inputs": [{"name": "images", "shape": [1, 36], "datatype": "FP32", "data": [0.0] * 36}]}
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,13 @@ REQUESTS = [
     Request("GET", "/healthz", status=200),
     Request("GET", "/readyz"),
     Request("GET", "/metrics", status=200),
+    Request("GET", "/openapi.json", status=200),
+    Request("GET", "/docs", status=200),
+    Request("GET", "/docs/<file>", "/docs/swagger-ui.css", status=200),
     Request("GET", "/v1/datasets", status=200),
     Request("POST", "/v1/datasets", "/v1/datasets?name=new", {"data": npz(easy_arrays())}, status=201),
     Request("GET", "/v1/datasets/<reference>", "/v1/datasets/easy", status=200),
+    Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
     Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),
     Request("POST", "/v1/batch-jobs", "/v1/batch-jobs?model=toy", {"data": zip_of_images(easy_images(3)[0])}),
     Request("GET", "/v1/jobs"),
@@ -69,6 +75,33 @@ REQUESTS = [
     Request("GET", "/v1/models/<name>/versions", "/v1/models/toy/versions", status=200),
     Request("GET", "/v1/models/<name>/versions/<reference>", "/v1/models/toy/versions/1", status=200),
     Request("GET", "/v1/models/<name>/versions/<reference>/weights", "/v1/models/toy/versions/1/weights", status=200),
+    Request(
+        "GET", "/v1/models/<name>/versions/<reference>/evaluation", "/v1/models/toy/versions/1/evaluation", status=200
+    ),
+    Request(
+        "POST",
+        "/v1/models/<name>/versions/<reference>/predict",
+        "/v1/models/toy/versions/1/predict",
+        {"json": {"instances": NUMBERS}},
+        status=200,
+    ),
+    Request("GET", "/v1/models/<name>/aliases", "/v1/models/toy/aliases", status=200),
+    Request("GET", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/stable", status=200),
+    Request("PUT", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/new", {"json": {"version": 1}}, 201),
+    Request("DELETE", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/gone", status=204),
+    Request("DELETE", "/v1/models/<name>/versions/<reference>", "/v1/models/other/versions/2", status=204),
+    Request("DELETE", "/v1/models/<name>", "/v1/models/unwanted", status=204),
+    Request("GET", "/v2", status=200),
+    Request("GET", "/v2/health/live", status=200),
+    Request("GET", "/v2/health/ready", status=200),
+    Request("POST", "/v2/repository/index", status=200),
+    Request("POST", "/v2/repository/models/<name>/load", "/v2/repository/models/other/load", status=200),
+    Request("POST", "/v2/repository/models/<name>/unload", "/v2/repository/models/third/unload", status=200),
+    *(
+        Request(method, f"/v2/models/<name>{rule}{what}", f"/v2/models/toy{path}{what}", body, status=200)
+        for method, what, body in (("GET", "", {}), ("GET", "/ready", {}), ("POST", "/infer", {"json": TENSOR}))
+        for rule, path in (("", ""), ("/versions/<version>", "/versions/1"))
+    ),
 ]
 
 
@@ -85,7 +118,7 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The answers to all requests, on a volume with a model and a data set; sent at once, for many take seconds."""
     with TemporaryDirectory(prefix="glassbox-") as folder, redis_that_is(request.param, Path(folder)) as url:
         volume = Volume(tmp_path_factory.mktemp(request.param) / "volume")
-        publish(Registry(volume))
+        fill(Registry(volume))
         app = create_app(Settings(redis_url=url, volume=volume.root, datasets=None, bind="127.0.0.1"))
         assert app.test_client().post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5))).status_code == 201
         with ThreadPoolExecutor(len(REQUESTS)) as pool:
@@ -93,6 +126,16 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield given
         for answer in given.values():
             answer.response.close()
+
+
+def fill(registry: Registry) -> None:
+    """The models that the requests name."""
+    images, labels = easy_images(9)
+    publish(registry, evaluation=tiny_network().evaluate(tiny_parameters(), images, labels).to_dict())
+    for alias in ("stable", "gone"):
+        registry.point("toy", alias, 1)
+    for number, model in enumerate(("other", "other", "third", "unwanted")):
+        publish(registry, model, job=f"job-{number}")
 
 
 @contextmanager

@@ -49,6 +49,20 @@ class TestSending:
         assert message["headers"]["task"] == "glassbox.train"
         assert message["content-type"] == "application/json"
 
+    def test_a_helper_is_sent_for_with_the_jobs_id_and_a_task_of_its_own(self, outbox: Outbox, redis: Redis) -> None:
+        outbox.invite("job-1")
+
+        [message] = messages(redis, "inference")
+        assert json.loads(base64.b64decode(message["body"]))[0] == ["job-1"]
+        assert message["headers"]["task"] == "glassbox.assist"
+
+    def test_it_knows_how_many_messages_wait(self, outbox: Outbox) -> None:
+        assert outbox.waiting(Kind.BATCH) == 0
+        outbox.invite("job-1")
+        outbox.send(Kind.BATCH, "job-2")
+
+        assert (outbox.waiting(Kind.BATCH), outbox.waiting(Kind.TRAINING)) == (2, 0)
+
     def test_messages_keep_their_order(self, outbox: Outbox, redis: Redis) -> None:
         for job_id in ("a", "b", "c"):
             outbox.send(Kind.BATCH, job_id)
@@ -119,21 +133,21 @@ class TestConnection:
 
 class TestPresence:
     def test_a_worker_that_says_so_is_online_on_its_queue(self, outbox: Outbox, redis: Redis) -> None:
-        Presence(redis, "host:1", "training").renew()
-        Presence(redis, "host:2", "training").renew()
+        Presence(redis, "host:1", "training", 1).renew()
+        Presence(redis, "host:2", "training", 1).renew()
 
         assert outbox.workers_online(Kind.TRAINING) == 2
         assert outbox.workers_online(Kind.BATCH) == 0
 
     def test_a_worker_counts_once_however_often_it_says_so(self, outbox: Outbox, redis: Redis) -> None:
-        presence = Presence(redis, "host:1", "training")
+        presence = Presence(redis, "host:1", "training", 1)
         presence.renew()
         presence.renew()
 
         assert outbox.workers_online(Kind.TRAINING) == 1
 
     def test_a_worker_that_goes_is_offline_at_once(self, outbox: Outbox, redis: Redis) -> None:
-        presence = Presence(redis, "host:1", "inference")
+        presence = Presence(redis, "host:1", "inference", 1)
         presence.renew()
         presence.withdraw()
 
@@ -141,24 +155,31 @@ class TestPresence:
 
     def test_a_sign_of_life_lasts_half_a_minute_by_the_clock_of_redis(self, redis: Redis) -> None:
         before = redis_seconds(redis)
-        Presence(redis, "host:1", "training").renew()
+        Presence(redis, "host:1", "training", 1).renew()
 
-        until = redis.zscore(keys.workers("training"), "host:1")
+        until = redis.zscore(keys.workers("training"), "host:1 1")
 
         assert isinstance(until, float)
         assert before + PRESENCE_SECONDS <= until <= redis_seconds(redis) + PRESENCE_SECONDS
 
     def test_a_sign_of_life_that_is_over_does_not_count(self, outbox: Outbox, redis: Redis) -> None:
-        redis.zadd(keys.workers("training"), {"host:1": redis_seconds(redis) - 1})
+        redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
 
         assert outbox.workers_online(Kind.TRAINING) == 0
 
     def test_what_is_over_is_cleared_away_by_who_comes_next(self, redis: Redis) -> None:
-        redis.zadd(keys.workers("training"), {"host:1": redis_seconds(redis) - 1})
+        redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
 
-        Presence(redis, "host:2", "training").renew()
+        Presence(redis, "host:2", "training", 1).renew()
 
-        assert redis.zrange(keys.workers("training"), 0, -1) == ["host:2"]
+        assert redis.zrange(keys.workers("training"), 0, -1) == ["host:2 1"]
+
+    def test_it_tells_how_many_processes_each_worker_has(self, outbox: Outbox, redis: Redis) -> None:
+        Presence(redis, "host:1", "inference", 2).renew()
+        Presence(redis, "host:2", "inference", 14).renew()
+
+        assert outbox.processes_online(Kind.BATCH) == 16
+        assert outbox.processes_online(Kind.TRAINING) == 0
 
 
 def redis_seconds(redis: Redis) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.errors import Damaged, NotFound
-from shared.inference import Classifier, ClassifierCache
+from shared.inference import Classifier, ClassifierCache, ForwardPass
 from shared.network import Network
 from shared.registry import Registry
 from shared.volume import Volume
@@ -58,6 +58,20 @@ def test_of_classes_that_are_as_probable_the_first_comes_first(classifier: Class
 
     assert blind.classify(images, top_k=40).labels.tolist() == [list(range(40))] * 2
     assert blind.classify(images, top_k=1).labels.tolist() == [[0]] * 2
+
+
+@pytest.mark.parametrize("rows", [50, 64, 2500])
+def test_a_forward_pass_answers_as_the_classifier_however_often_it_is_used(classifier: Classifier, rows: int) -> None:
+    forward = ForwardPass(classifier, rows)
+    for count in (rows, 1, 49):
+        images, _ = easy_images(count, seed=count)
+        forward.images[:count] = images
+
+        answers = forward.answers(count, top_k=2)
+
+        expected = classifier.classify(images, top_k=2)
+        assert np.array_equal(answers.labels, expected.labels)
+        assert np.allclose(answers.probabilities, expected.probabilities, atol=1e-6)
 
 
 def test_no_images_give_no_answers(classifier: Classifier) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from shared.archives.plan import ImageArray, Kind, Plan
 from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import JobStore, State
 from shared.volume import Volume
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change
 from tests.support.jobs import a_batch, a_training, claimed
+
+PLAN = Plan(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
 
 
 @pytest.fixture
@@ -42,24 +45,28 @@ def test_a_job_is_written_down_as_it_was_submitted(files: JobFiles) -> None:
     assert not files.has("another")
 
 
-def test_its_archive_moves_to_it(files: JobFiles, volume: Volume, archive: Path) -> None:
+def test_its_archive_moves_to_it_with_its_plan(files: JobFiles, volume: Volume, archive: Path) -> None:
     job = a_batch()
-    files.begin(job, archive)
+    files.begin(job, archive, PLAN)
 
     assert volume.archive(job.id).read_bytes() == b"PK"
     assert not archive.exists()
+    assert len(Plan.load(volume.plan(job.id))) == 7
 
 
-def test_a_job_that_is_written_down_has_its_archive(volume: Volume, tmp_path: Path) -> None:
+def test_a_job_that_is_written_down_has_its_archive_and_the_plan_of_it(tmp_path: Path) -> None:
     for change in count(1):
-        files, job = JobFiles(Volume(tmp_path / str(change))), a_batch()
+        volume, job = Volume(tmp_path / str(change)), a_batch()
+        files = JobFiles(volume)
         upload = tmp_path / f"upload-{change}"
         upload.write_bytes(b"PK")
-        died = dies_before_change(change, partial(files.begin, job, upload))
-        assert not files.has(job.id) or Volume(tmp_path / str(change)).archive(job.id).exists()
+        died = dies_before_change(change, partial(files.begin, job, upload, PLAN))
+        if files.has(job.id):
+            assert volume.archive(job.id).exists()
+            assert len(Plan.load(volume.plan(job.id))) == 7
         if not died:
             break
-    assert change > 3
+    assert change > 6
 
 
 def test_a_job_is_known_as_it_ended(files: JobFiles) -> None:
@@ -76,8 +83,8 @@ def test_a_job_that_is_tried_again_is_known_as_it_was_submitted(files: JobFiles)
     files.begin(job)
     files.end(job.model_copy(update={"state": State.FAILED}))
 
-    files.reopen(job.id)
-    files.reopen(job.id)
+    files.reopen(job)
+    files.reopen(job)
 
     assert list(files) == [job]
 

@@ -22,6 +22,9 @@ def test_the_limits_are_those_of_the_contract(limits: Settings) -> None:
     assert limits.max_expanded_bytes == 8 * GiB
     assert limits.max_entry_bytes == 20 * MiB
     assert limits.max_compression_ratio == 100
+    assert limits.max_name_bytes == 255
+    assert limits.max_names_bytes == 128 * MiB
+    assert limits.max_zstd_window_bytes == 32 * MiB
     assert limits.max_image_pixels == 16_000_000
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,62 +9,38 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared import durable
-from shared.inference import ClassifierCache
 from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
+from shared.results.shard import read_header
 from shared.settings import Settings
-from shared.specifications import BatchSpecification
 from shared.volume import Volume
 from tests.support.archives import zip_of, zip_of_images
+from tests.support.batches import Batches, paths
+from tests.support.bench import WorkBench
 from tests.support.files import files_below
 from tests.support.images import encoded, png
-from tests.support.jobs import a_batch, events, move
+from tests.support.jobs import events, move
 from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.npz import easy_images, npy
+from tests.support.tars import gzip_of, tar_of
 from tests.support.waiting import eventually
-from tests.unit.worker.conftest import Bench
-from worker.classification import Classification
+from worker import shard_work
 from worker.lease import Cancelled, Lease
 from worker.runner import Outcome
+from worker.shard_work import ShardWork
 
 IMAGES, _ = easy_images(10, seed=3)
 
 
-@dataclass(frozen=True)
-class Batches:
-    """Runs batches on the model `toy@1`, in shards of four."""
-
-    bench: Bench
-    volume: Volume
-    step: Classification
-
-    def submit(self, archive: bytes, **options: Any) -> Job:
-        specification = BatchSpecification(
-            **{"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0} | options
-        )
-        job = a_batch(specification=specification.model_dump())
-        durable.write_bytes(self.volume.archive(job.id), archive)
-        return job
-
-    def run(self, archive: bytes, **options: Any) -> Job:
-        return self.bench.run(self.submit(archive, **options), self.step)
-
-    def rows(self, job: Job) -> list[dict[str, Any]]:
-        return self._lines(job, "rows")
-
-    def errors(self, job: Job) -> list[dict[str, Any]]:
-        return self._lines(job, "errors")
-
-    def _lines(self, job: Job, kind: str) -> list[dict[str, Any]]:
-        files = sorted((self.volume.job(job.id) / "shards").glob(f"*.{kind}.jsonl"))
-        return [json.loads(line) for file in files for line in file.read_bytes().splitlines()]
+@pytest.fixture
+def bench(settings: Settings) -> WorkBench:
+    return WorkBench(settings.model_copy(update={"max_tries": 1}))
 
 
 @pytest.fixture
-def batches(bench: Bench, volume: Volume, registry: Registry, settings: Settings) -> Batches:
+def batches(bench: WorkBench, registry: Registry) -> Batches:
     publish(registry)
-    return Batches(bench, volume, Classification(volume, ClassifierCache(registry), settings))
+    return Batches(bench)
 
 
 def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
@@ -116,6 +90,24 @@ class TestRows:
         assert [row["confidence"] for row in batches.rows(job)] == pytest.approx(
             probabilities(IMAGES).max(axis=1).tolist(), abs=1e-6
         )
+
+    @pytest.mark.parametrize("scale", [1, 3])
+    def test_an_array_of_images_is_an_archive_too(self, batches: Batches, scale: int) -> None:
+        images = np.kron(IMAGES, np.ones((1, scale, scale), np.uint8)).astype(np.uint8)
+
+        job = batches.run(npy(255 - images), invert="always")
+
+        P = probabilities(IMAGES)
+        assert [row["path"] for row in batches.rows(job)] == [str(number) for number in range(10)]
+        assert [row["label"] for row in batches.rows(job)] == [CLASSES[label] for label in P.argmax(axis=1)]
+
+    def test_a_compressed_tar_is_an_archive_too(self, batches: Batches) -> None:
+        names = ["b.png", "a.png", "notes.txt"]
+
+        job = batches.run(gzip_of(tar_of({name: png(IMAGES[0]) for name in names[:2]} | {"notes.txt": b"text"})))
+
+        assert [row["path"] for row in batches.rows(job)] == names[:2]
+        assert [error["path"] for error in batches.errors(job)] == names[2:]
 
     @pytest.mark.parametrize("path", ['say "cheese".png', "ü/数.png", "tab\there.png", "new\nline.png", "{}.png"])
     def test_any_path_makes_a_row(self, batches: Batches, path: str) -> None:
@@ -235,45 +227,52 @@ class TestShards:
     def test_a_batch_is_written_in_shards(self, batches: Batches, volume: Volume) -> None:
         job = batches.run(zip_of_images(IMAGES))
 
-        assert files_below(volume.job(job.id) / "shards") == [
-            f"{number:06d}.{kind}.jsonl" for number in range(3) for kind in ("errors", "rows")
-        ]
-        assert [len(volume.rows(job.id, number).read_bytes().splitlines()) for number in range(3)] == [4, 4, 2]
+        assert files_below(volume.shards(job.id)) == [f"{number:06d}.0.jsonl" for number in range(3)]
+        assert [read_header(path).rows for path in batches.files(job).in_order()] == [4, 4, 2]
 
-    def test_shards_that_are_finished_are_not_done_again(self, batches: Batches, volume: Volume) -> None:
+    def test_a_shard_has_no_more_bytes_than_it_may_unless_one_image_has(self, batches: Batches, volume: Volume) -> None:
+        archive = zip_of_images(IMAGES)
+        size = len(png(IMAGES[0]))
+
+        assert len(files_below(volume.shards(batches.run(archive, shard_bytes=3 * size).id))) >= 4
+        assert len(files_below(volume.shards(batches.run(archive, shard_bytes=1).id))) == 10
+
+    def test_shards_that_are_finished_are_not_done_again(self, batches: Batches) -> None:
         job = batches.submit(zip_of_images(IMAGES))
-        finished = b'{"path": "from the attempt before"}\n' * 3
-        durable.write_bytes(volume.errors(job.id, 1), b'{"path": "its error"}\n')
-        durable.write_bytes(volume.rows(job.id, 1), finished)
+        line = '{"path": "from the attempt before"}\n'
+        batches.finish(job, 1, [line] * 3, ['{"path": "its error"}\n'])
 
-        job = batches.bench.run(job, batches.step)
+        job = batches.go_on(job)
 
-        assert volume.rows(job.id, 1).read_bytes() == finished
-        assert len(batches.rows(job)) == 9
+        assert paths(batches.rows(job))[4:7] == ["from the attempt before"] * 3
+        assert paths(batches.errors(job)) == ["its error"]
         assert job.state is State.COMPLETED_WITH_ERRORS
         assert job.result is not None
         assert (job.result["succeeded"], job.result["failed"]) == (9, 1)
 
-    def test_a_shard_without_its_rows_is_not_finished(self, batches: Batches, volume: Volume) -> None:
+    def test_settings_that_change_between_attempts_do_not_cut_the_archive_elsewhere(
+        self, batches: Batches, settings: Settings
+    ) -> None:
         job = batches.submit(zip_of_images(IMAGES))
-        durable.write_bytes(volume.errors(job.id, 0), b'{"path": "half done"}\n')
+        other = Batches(WorkBench(settings.model_copy(update={"shard_images": 3})))
 
-        job = batches.bench.run(job, batches.step)
+        job = other.go_on(job)
 
-        assert job.state is State.SUCCEEDED
-        assert batches.errors(job) == []
+        assert [read_header(path).rows for path in batches.files(job).in_order()] == [4, 4, 2]
 
     def test_all_shards_may_be_finished_already(self, batches: Batches, jobs: JobStore) -> None:
         job = batches.submit(zip_of_images(IMAGES))
-        first = batches.bench.run(job, batches.step)
+        first = batches.go_on(job)
         jobs.discard(job.id)
+        jobs.create(job)
 
-        again = batches.bench.run(job, batches.step)
+        again = batches.go_on(job)
 
         assert again.state is State.SUCCEEDED
         assert again.result is not None
         assert first.result is not None
         assert again.result["succeeded"] == first.result["succeeded"] == 10
+        assert again.result["images_per_second"] == 0
 
     def test_a_cancel_keeps_the_finished_shards_and_begins_no_other(
         self, batches: Batches, jobs: JobStore, volume: Volume
@@ -284,21 +283,45 @@ class TestShards:
             return batches.step(job, lease)
 
         job = batches.submit(zip_of_images(IMAGES))
-        durable.write_bytes(volume.rows(job.id, 0), b'{"path": "from the attempt before"}\n')
+        batches.finish(job, 0, ['{"path": "from the attempt before"}\n'])
 
         job = batches.bench.run(job, cancelled_first)
 
         assert job.state is State.CANCELLED
-        assert files_below(volume.job(job.id) / "shards") == ["000000.rows.jsonl"]
+        assert files_below(volume.shards(job.id)) == ["000000.0.jsonl"]
+
+    def test_a_batch_whose_files_were_deleted_brings_none_back(self, batches: Batches, volume: Volume) -> None:
+        def deleted_first(job: Job, lease: Lease) -> Outcome:
+            batches.bench.files.remove(job.id)
+            return batches.step(job, lease)
+
+        job = batches.submit(zip_of_images(IMAGES))
+
+        batches.bench.run(job, deleted_first)
+
+        assert not volume.job(job.id).exists()
+
+    def test_the_lease_is_looked_at_within_a_shard(
+        self, batches: Batches, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(shard_work, "CHECK_SECONDS", 0.0)
+        looks = []
+        with ShardWork(
+            batches.submit(zip_of_images(IMAGES)), volume, batches.classifiers, batches.bench.settings
+        ) as work:
+            work.files.prepare()
+            work.do(0, lambda: looks.append(1))
+
+        assert len(looks) == 5  # after each image, and before the results are written
 
     def test_progress_counts_images_towards_all_of_them(self, batches: Batches, redis: Any) -> None:
         job = batches.run(zip_of_images(IMAGES))
 
         told = [data["progress"] for kind, data in events(redis, job.id) if kind == "progress"]
-        assert told
         assert told[-1]["done"] == 10
         assert {each["total"] for each in told} == {10}
         assert [each["done"] for each in told] == sorted(each["done"] for each in told)
+        assert job.progress.done == 10
 
 
 def is_cancelled(lease: Lease) -> bool:

@@ -15,7 +15,8 @@ from tests.support.jobs import claimed, events, move, running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
 from worker.drain import Drain
-from worker.lease import Cancelled, Lease, LeaseLost
+from worker.heartbeat import LeaseLost
+from worker.lease import Cancelled, Lease
 
 
 def quick(jobs: JobStore, claim: Claim, heartbeat: float = 0.02, lease: float = 30.0) -> Lease:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from shared.datasets import DatasetStore
-from shared.datasets.builtin import BuiltIn
+from shared.datasets import DatasetStore, builtin
+from shared.datasets.builtin import MIRRORS, BuiltIn
+from shared.datasets.digits import load_digits
 from shared.errors import GlassboxError, NotFound, Unavailable
 from shared.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below
+from tests.support.idx import idx_files_of
+from tests.support.mirror import serving
 from tests.support.network import closed_port
 from tests.support.npz import easy_arrays, npz
+
+Mirrors = Mapping[str, Sequence[str]]
+
+ARRAYS = easy_arrays(train=60, test=30, classes=10, side=10)
+SCIKIT_LEARNS_TABLE = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # its SHA-256, unpacked
+
+
+def idx_files() -> dict[str, bytes]:
+    return idx_files_of(ARRAYS)
+
+
+@pytest.fixture
+def known_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the small files of the tests be those that are known."""
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in idx_files().items()}
+    assert digests.keys() == builtin.FASHION.keys()
+    monkeypatch.setattr(builtin, "FASHION", digests)
 
 
 @pytest.fixture(autouse=True)
@@ -26,18 +45,18 @@ def without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def nowhere() -> str:
-    """An address that refuses at once."""
-    return f"http://127.0.0.1:{closed_port()}/mnist.npz"
+def nowhere() -> Mirrors:
+    """Addresses that refuse at once."""
+    return {name: (f"http://127.0.0.1:{closed_port()}/",) for name in MIRRORS}
 
 
 @pytest.fixture
-def built_in(datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: str) -> BuiltIn:
+def built_in(datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors) -> BuiltIn:
     return BuiltIn(datasets, volume, limits, nowhere)
 
 
-def with_folder(folder: Path, datasets: DatasetStore, volume: Volume, limits: Settings, url: str) -> BuiltIn:
-    return BuiltIn(datasets, volume, limits.model_copy(update={"datasets": folder}), url)
+def with_folder(folder: Path, datasets: DatasetStore, volume: Volume, limits: Settings, mirrors: Mirrors) -> BuiltIn:
+    return BuiltIn(datasets, volume, limits.model_copy(update={"datasets": folder}), mirrors)
 
 
 class TestDigits:
@@ -56,6 +75,13 @@ class TestDigits:
         assert (arrays.x_train.min(), arrays.x_train.max()) == (0, 255)
         assert len(np.unique(arrays.x_train)) == 17
 
+    def test_it_is_what_scikit_learn_has(self) -> None:
+        images, labels = load_digits()
+
+        rows = np.column_stack([images.reshape(-1, 64), labels])
+        table = "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())
+        assert hashlib.sha256(table.encode()).hexdigest() == SCIKIT_LEARNS_TABLE
+
     def test_it_is_prepared_once_and_always_the_same(self, built_in: BuiltIn, datasets: DatasetStore) -> None:
         assert built_in.get("digits") == built_in.get("digits")
         assert len(datasets.all()) == 1
@@ -63,7 +89,7 @@ class TestDigits:
 
 class TestMnist:
     def test_it_is_read_from_the_folder_that_the_settings_name(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: str
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(npz(easy_arrays(train=60, test=30)))
         built_in = with_folder(tmp_path, datasets, volume, limits, nowhere)
@@ -74,7 +100,7 @@ class TestMnist:
         assert built_in.get(manifest.id) == datasets.get("mnist") == manifest
 
     def test_a_local_copy_that_is_no_npz_is_refused(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: str
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(b"<html>not found</html>")
 
@@ -94,21 +120,21 @@ class TestMnist:
         assert files_below(volume.root) == []
 
     def test_a_folder_that_lacks_it_is_no_remedy(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: str
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
     ) -> None:
         with pytest.raises(Unavailable):
             with_folder(tmp_path, datasets, volume, limits, nowhere).get("mnist")
 
     def test_a_download_that_is_something_else_is_refused_and_leaves_nothing(
-        self, another_file: str, datasets: DatasetStore, volume: Volume, limits: Settings
+        self, datasets: DatasetStore, volume: Volume, limits: Settings
     ) -> None:
-        with pytest.raises(Unavailable, match="SHA-256"):
-            BuiltIn(datasets, volume, limits, another_file).get("mnist")
+        with serving({"/mnist.npz": npz()}) as mirror, pytest.raises(Unavailable, match="SHA-256"):
+            BuiltIn(datasets, volume, limits, {"mnist": (mirror,)}).get("mnist")
 
         assert files_below(volume.root) == []
 
     def test_a_data_set_that_a_user_gave_the_name_is_taken_instead(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: str
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(npz())
         own = with_folder(tmp_path, datasets, volume, limits, nowhere).get("mnist")
@@ -116,27 +142,55 @@ class TestMnist:
         assert BuiltIn(datasets, volume, limits, nowhere).get("mnist") == own
 
 
+class TestFashionMnist:
+    @pytest.mark.usefixtures("known_digests")
+    def test_it_is_downloaded_file_by_file_and_its_classes_have_names(
+        self, datasets: DatasetStore, volume: Volume, limits: Settings
+    ) -> None:
+        with serving({f"/{name}": content for name, content in idx_files().items()}) as mirror:
+            manifest = BuiltIn(datasets, volume, limits, {"fashion-mnist": (mirror,)}).get("fashion-mnist")
+
+        assert (manifest.name, manifest.splits) == ("fashion-mnist", {"train": 60, "test": 30})
+        assert manifest.classes[0] == "T-shirt/top"
+        assert len(manifest.classes) == 10
+        assert files_below(volume.incoming) == []
+
+    @pytest.mark.usefixtures("known_digests")
+    def test_the_next_mirror_is_asked_where_one_fails_or_lies(
+        self, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    ) -> None:
+        files = {f"/{name}": content for name, content in idx_files().items()}
+        with serving(dict.fromkeys(files, b"other")) as liar, serving(files) as mirror:
+            mirrors = {"fashion-mnist": (*nowhere["fashion-mnist"], liar, mirror)}
+            manifest = BuiltIn(datasets, volume, limits, mirrors).get("fashion-mnist")
+
+        assert manifest.source == f"built-in: {mirror.rstrip('/')}"
+
+    @pytest.mark.parametrize("form", ["npz", "idx"])
+    def test_it_is_read_from_the_folder_that_the_settings_name(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors, form: str
+    ) -> None:
+        if form == "npz":
+            (tmp_path / "fashion-mnist.npz").write_bytes(npz(ARRAYS))
+        else:
+            (tmp_path / "fashion-mnist").mkdir()
+            for name, content in idx_files().items():
+                (tmp_path / "fashion-mnist" / name).write_bytes(content)
+
+        manifest = with_folder(tmp_path, datasets, volume, limits, nowhere).get("fashion-mnist")
+
+        assert manifest.classes[-1] == "Ankle boot"
+        assert datasets.load(manifest.id)[1].x_test.tolist() == ARRAYS["x_test"].tolist()
+
+    def test_without_a_network_the_error_names_the_remedy_and_leaves_nothing(
+        self, built_in: BuiltIn, volume: Volume
+    ) -> None:
+        with pytest.raises(Unavailable, match="GLASSBOX_DATASETS"):
+            built_in.get("fashion-mnist")
+
+        assert files_below(volume.root) == []
+
+
 def test_what_is_neither_stored_nor_built_in_is_not_found(built_in: BuiltIn) -> None:
     with pytest.raises(NotFound):
         built_in.get("cifar")
-
-
-@pytest.fixture
-def another_file() -> Iterator[str]:
-    """The address of a server that sends a data set, but not MNIST."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(npz())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/mnist.npz"
-        server.shutdown()
-        thread.join()

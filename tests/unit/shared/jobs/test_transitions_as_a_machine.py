@@ -14,7 +14,7 @@ from redis import Redis
 from shared.errors import Conflict, NotFound
 from shared.jobs import Claim, JobStore, Kind, Progress, Pulse, State, keys
 from shared.jobs.states import TRANSITIONS
-from tests.support.jobs import a_training, states_told
+from tests.support.jobs import a_batch, a_training, states_told
 
 MAX_CRASHES = 3
 HELD = {State.RUNNING, State.CANCELLING}
@@ -31,6 +31,7 @@ class Expected:
     done: int = 0
     crashes: int = 0
     failures: int = 0
+    retries: int = 0
     told: tuple[State, ...] = (State.QUEUED,)
 
     def go(self, state: State) -> None:
@@ -57,7 +58,8 @@ class Records(RuleBasedStateMachine):
 
     @rule(target=job_ids, job_id=st.sampled_from(["a", "b", "c"]))
     def create(self, job_id: str) -> str:
-        assert self.store.create(a_training(id=job_id)) == (job_id not in self.expected)
+        job = a_training(id=job_id) if job_id == "a" else a_batch(id=job_id)
+        assert self.store.create(job) == (job_id not in self.expected)
         self.expected.setdefault(job_id, Expected())
         return job_id
 
@@ -144,8 +146,9 @@ class Records(RuleBasedStateMachine):
         if expected is None:
             with pytest.raises(NotFound):
                 self.store.retry(job_id)
-        elif expected.state in {State.FAILED, State.CANCELLED}:
+        elif expected.state in {State.FAILED, State.CANCELLED, State.COMPLETED_WITH_ERRORS}:
             expected.crashes = expected.failures = 0
+            expected.retries += 1
             expected.go(State.QUEUED)
             assert self.store.retry(job_id) is State.QUEUED
         else:
@@ -172,6 +175,7 @@ class Records(RuleBasedStateMachine):
             job = self.store.get(job_id)
             assert (job.state, job.attempt, job.progress.done) == (expected.state, expected.attempt, expected.done)
             assert (job.crashes, job.failures) == (expected.crashes, expected.failures)
+            assert job.retries == expected.retries
             assert job.owner == (expected.owner if expected.state in HELD else None)
             assert (job.finished_at is not None) == expected.state.is_terminal
             assert states_told(self.redis, job_id) == list(expected.told)
@@ -186,7 +190,9 @@ class Records(RuleBasedStateMachine):
         assert set(self.redis.zrange(keys.LEASES, 0, -1)) == ids(*HELD)
         assert set(self.redis.zrange(keys.DUE, 0, -1)) == ids(State.QUEUED)
         assert set(self.redis.zrange(keys.ENDED, 0, -1)) == ids(*ENDS)
-        assert self.store.waiting(Kind.TRAINING) == len(ids(State.QUEUED))
+        assert set(self.redis.zrange(keys.WAITING, 0, -1)) == ids(State.QUEUED) - {"a"}  # which is a training
+        assert self.store.waiting(Kind.TRAINING) == len(ids(State.QUEUED) & {"a"})
+        assert self.store.waiting(Kind.BATCH) == len(ids(State.QUEUED) - {"a"})
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from shared.registry import ModelVersion, Registry
 from shared.volume import Volume
 from tests.support.models import a_draft
 from tests.support.stepwise import Crashed, Stepwise
-from worker.lease import LeaseLost
+from worker.heartbeat import LeaseLost
 
 JOBS = ("a", "b", "c")
 ENOUGH = 60  # changes: more than a publication makes

@@ -1,0 +1,131 @@
+"""`/openapi.json`: what this API can do, for machines. `/docs`: the same for people, shown by Swagger UI.
+
+Swagger UI's files come with the package flask-swagger-ui and are served from here: the page asks nobody else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+
+from flask import Blueprint, Response, current_app, request
+from pydantic import with_config
+from typing_extensions import TypedDict
+
+from api.examples import shown_as
+from api.openapi import document
+from api.operations import Answer, MediaType, operation, refusal
+from shared.errors import NotFound
+
+
+@with_config(shown_as({"openapi": "3.1.0"}))
+class OpenApi(TypedDict):
+    """A document as OpenAPI 3.1 defines it."""
+
+    openapi: str
+
+
+ASSETS = {
+    "favicon-32x32.png": "image/png",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+}
+START = """\
+SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#viewer",
+  deepLinking: true,
+  displayRequestDuration: true,
+  defaultModelsExpandDepth: 0,
+  docExpansion: "list",
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Glassbox: the HTTP API</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+<style>
+body { margin: 0; background: #fff }
+.swagger-ui .info { margin: 24px 0 }
+.swagger-ui .scheme-container { padding: 12px 0; box-shadow: none; border-bottom: 1px solid #ddd }
+</style>
+</head>
+<body>
+<noscript><p>This page needs JavaScript; <a href="/openapi.json">the document</a> that it shows does not.</p></noscript>
+<main id="viewer"></main>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+
+
+def blueprint(*, keys_needed: bool) -> Blueprint:
+    """The routes that tell of the others. keys_needed: whether those must be shown an API key."""
+    routes = Blueprint("docs", __name__)
+
+    @cache
+    def encoded() -> bytes:  # made when it is first asked for, when all routes are there
+        return json.dumps(document(current_app, keys_needed=keys_needed), ensure_ascii=False).encode()
+
+    @routes.get("/openapi.json")
+    @operation(
+        "Read this document",
+        scope=None,
+        answers={
+            200: Answer((OpenApi,), headers=("ETag",)),
+            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        },
+        headers=("If-None-Match",),
+    )
+    def openapi() -> Response:
+        """It is made from the same types that the server validates with."""
+        return _cached(encoded(), "application/json")
+
+    @routes.get("/docs")
+    @operation("Show this document", scope=None, answers={200: MediaType("text/html", "a page for people")})
+    def docs() -> Response:
+        return Response(PAGE, content_type="text/html; charset=utf-8")
+
+    @routes.get("/docs/<file>")
+    @operation(
+        "Read a file of the page",
+        scope=None,
+        answers={
+            200: Answer(tuple(MediaType(name, "a file") for name in dict.fromkeys(ASSETS.values())), headers=("ETag",)),
+            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        },
+        errors=(refusal(NotFound, "not_found"),),
+        headers=("If-None-Match",),
+    )
+    def asset(file: str) -> Response:
+        if file == "start.js":
+            return _cached(START.encode(), "text/javascript")
+        if file not in ASSETS:
+            raise NotFound("not_found", f"the page has no file {file!r}")
+        return _cached(_packaged(file), ASSETS[file])
+
+    return routes
+
+
+@cache
+def _packaged(name: str) -> bytes:
+    return files("flask_swagger_ui").joinpath("dist", name).read_bytes()
+
+
+def _cached(content: bytes, media_type: str) -> Response:
+    """An answer that a client may keep, and asks for again by its ETag."""
+    response = Response(content, mimetype=media_type)
+    response.set_etag(hashlib.sha256(content).hexdigest())
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(request)
+    return response

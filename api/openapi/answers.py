@@ -1,0 +1,109 @@
+"""How an operation can end, in the document's words: its answers, and a problem for each status of an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from api.openapi.refusals import codes_of
+from api.openapi.samples import sample
+from api.openapi.schemas import Json, Schemas
+from api.operations import Answer, MediaType, Operation
+from api.problems import STATUSES, Problem
+
+WITH_ERRORS = {
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+}
+MEANINGS = {status: (error.__doc__ or "").splitlines()[0] for error, status in STATUSES.items()}
+
+
+def answers(path: str, operation: Operation, schemas: Schemas) -> Json:
+    """A response for each status."""
+    problems = {
+        str(int(status)): _problem(path, status, codes, schemas) for status, codes in codes_of(operation, path).items()
+    }
+    told = {str(status): _answer(status, answer, operation, schemas) for status, answer in operation.answers.items()}
+    return dict(sorted({**problems, **_both(problems, told)}.items()))
+
+
+def _answer(status: int, answer: Answer, operation: Operation, schemas: Schemas) -> Json:
+    headers = [*answer.headers, *(["Idempotent-Replayed"] if operation.creates else [])]
+    response: Json = {
+        "description": answer.description or HTTPStatus(status).phrase,
+        "headers": _headers(headers),
+    }
+    content: Json = {}
+    for one in answer.contents:
+        content |= _media(one, schemas) if isinstance(one, MediaType) else _json(one, schemas)
+    return response | {"content": content} if content else response
+
+
+def _json(one: Any, schemas: Schemas) -> Json:
+    schema = schemas.of(one)
+    examples = schemas.resolved(schema).get("examples") or [sample(schema, schemas)]
+    named = {f"example {number}": {"value": example} for number, example in enumerate(examples, 1)}
+    return {"application/json": {"schema": schema, "examples": named}}
+
+
+def _media(media: MediaType, schemas: Schemas) -> Json:
+    """A text or bytes; `contentSchema` tells of the JSON in each line or event."""
+    schema: Json = {"type": "string", "description": media.description}
+    if media.item is not None:
+        schema |= {"contentMediaType": "application/json", "contentSchema": schemas.of(media.item)}
+    elif not media.name.startswith("text/"):
+        schema["format"] = "binary"
+    example = media.example
+    if example is None and media.item is not None:
+        line = json.dumps(sample(schemas.of(media.item), schemas))
+        example = f"data: {line}\n\n" if media.name == "text/event-stream" else f"{line}\n"
+    return {media.name: {"schema": schema} | ({} if example is None else {"example": example})}
+
+
+def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> Json:
+    """One problem's schema with the codes that it has here, and an example for each of them."""
+    base = schemas.of(Problem)
+    told = " or ".join(f"`{code}`" for code in codes)
+    narrowed = {"properties": {"status": {"const": int(status)}, "code": _code(codes)}}
+    examples = {
+        code: {"value": sample(base, schemas) | _example(path, status, code)}
+        for code in codes
+        if not code.endswith("*")
+    }
+    return {
+        "description": f"{MEANINGS.get(status, status.phrase)} {told}",
+        "headers": _headers(WITH_ERRORS.get(status, ())),
+        "content": {"application/problem+json": {"schema": {"allOf": [base, narrowed]}, "examples": examples}},
+    }
+
+
+def _example(path: str, status: HTTPStatus, code: str) -> Json:
+    detail = MEANINGS.get(status, "A fault of ours, not of your request.")
+    return {"title": status.phrase, "status": int(status), "detail": detail, "instance": path, "code": code}
+
+
+def _code(codes: Iterable[str]) -> Json:
+    """The schema of a code that is one of these; `archive_*` is any that begins so."""
+    plain = [code for code in codes if not code.endswith("*")]
+    families = [{"pattern": f"^{re.escape(code[:-1])}"} for code in codes if code.endswith("*")]
+    if not families:
+        return {"enum": plain} if plain else {}
+    return {"anyOf": [*([{"enum": plain}] if plain else []), *families]}
+
+
+def _both(problems: Json, told: Json) -> Json:
+    """Answers and problems of the same status in one response, as that of a service that is not ready."""
+    return {
+        status: problems[status] | response | {"content": problems[status]["content"] | response.get("content", {})}
+        if status in problems
+        else response
+        for status, response in told.items()
+    }
+
+
+def _headers(names: Iterable[str]) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}

@@ -1,0 +1,89 @@
+"""Which errors an operation can end with: what it declares, what its declaration implies, and what any can end with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+
+from api.operations import Operation, Refusal, Upload, refusal
+from api.problems import STATUSES
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    LengthRequired,
+    Malformed,
+    NotFound,
+    StorageFull,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedType,
+)
+
+Codes = Mapping[HTTPStatus, tuple[str, ...]]
+
+ANY = {
+    HTTPStatus.BAD_REQUEST: ("bad_request", "malformed_query"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error",),
+}
+WITH_AN_ETAG = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
+WITH_A_RANGE = {HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("requested_range_not_satisfiable",)}
+WITH_A_KEY = (
+    refusal(Unauthenticated, "key_missing", "key_unknown"),
+    refusal(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
+    refusal(TooMany, "too_many_requests"),
+    refusal(Unavailable, "redis_unavailable"),
+)
+WITH_A_PATH_PARAMETER = (refusal(NotFound, "not_found"),)
+WITH_A_QUERY = (refusal(Invalid, "validation_failed"),)
+WITH_JSON = (
+    refusal(Malformed, "malformed_json"),
+    refusal(TooLarge, "body_too_large"),
+    refusal(UnsupportedType, "json_expected"),
+    refusal(Invalid, "validation_failed"),
+)
+WITH_A_FILE = (
+    refusal(Malformed, "body_cut_short", "malformed_form", "malformed_digest", "digest_mismatch"),
+    refusal(LengthRequired, "length_required"),
+    refusal(TooLarge, "body_too_large", "form_too_large"),
+    refusal(Invalid, "file_expected", "validation_failed"),
+    refusal(StorageFull, "storage_full"),
+)
+WITH_AN_IDEMPOTENCY_KEY = (
+    refusal(Malformed, "malformed_idempotency_key"),
+    refusal(Conflict, "idempotency_key_in_use"),
+    refusal(Invalid, "idempotency_key_reused"),
+)
+
+
+def codes_of(operation: Operation, path: str) -> Codes:
+    """The codes with which the operation at this path can end, by their statuses."""
+    codes: dict[HTTPStatus, list[str]] = {}
+    outside = {
+        **ANY,
+        **(WITH_A_RANGE if "Range" in operation.headers else {}),
+        **(WITH_AN_ETAG if any("ETag" in answer.headers for answer in operation.answers.values()) else {}),
+    }
+    for status, some in outside.items():
+        codes.setdefault(status, []).extend(some)
+    for one in _refusals(operation, path):
+        codes.setdefault(STATUSES[one.error], []).extend(one.codes)
+    return {status: tuple(dict.fromkeys(codes[status])) for status in sorted(codes)}
+
+
+def _refusals(operation: Operation, path: str) -> Iterator[Refusal]:
+    yield from operation.errors
+    if operation.scope is not None:
+        yield from WITH_A_KEY
+    if "<" in path:
+        yield from WITH_A_PATH_PARAMETER
+    if operation.query is not None:
+        yield from WITH_A_QUERY
+    if isinstance(operation.body, Upload):
+        yield from WITH_A_FILE
+    elif operation.body is not None:
+        yield from WITH_JSON
+    if operation.creates:
+        yield from WITH_AN_IDEMPOTENCY_KEY

@@ -1,0 +1,113 @@
+"""`/v1/jobs/{id}/results` and `/errors`: what a batch has found so far, in the archive's order, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from flask import Blueprint, Response, request
+from pydantic import Field
+
+from api.operations import MediaType, operation, refusal
+from api.validation import Form, from_texts
+from api.views import RowErrorView, RowView
+from shared.errors import Conflict, NotFound, NotInstalled
+from shared.jobs import Job, JobStore, Kind
+from shared.registry import Registry
+from shared.results.csv_rows import as_csv
+from shared.results.files import ShardFiles
+from shared.results.npz import as_npz
+from shared.results.parquet import as_parquet
+from shared.results.shard import read_shard
+from shared.volume import Volume
+
+JSON_LINES = "application/x-ndjson"
+CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
+NOT_FOUND = refusal(NotFound, "job_not_found")
+NOT_A_BATCH = refusal(Conflict, "not_a_batch")
+TYPES = {
+    "jsonl": JSON_LINES,
+    "csv": "text/csv; charset=utf-8",
+    "npz": "application/octet-stream",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+class ResultsQuery(Form):
+    """How to write a batch's rows."""
+
+    format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
+        "jsonl", description="lines of JSON or of CSV, arrays of NumPy, or columns of Parquet"
+    )
+
+
+def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
+    """The routes that read what batches have found."""
+    routes = Blueprint("results", __name__, url_prefix="/v1/jobs/<job_id>")
+
+    def batch(job_id: str) -> Job:
+        job = jobs.get(job_id)
+        if job.kind is not Kind.BATCH:
+            detail = f"job {job.id} is a {job.kind}: it has no rows, its result is in /v1/jobs/{job.id}"
+            raise Conflict("not_a_batch", detail)
+        return job
+
+    def finished(job: Job) -> list[Path]:
+        return ShardFiles(volume, job.id, job.retries).in_order()
+
+    @routes.get("/results")
+    @operation(
+        "Read a batch's rows",
+        scope="read",
+        query=ResultsQuery,
+        answers={
+            200: (
+                MediaType(JSON_LINES, "a row in each line", item=RowView),
+                MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
+                MediaType("application/octet-stream", "NumPy's npz: an array for each column"),
+                MediaType("application/vnd.apache.parquet", "Parquet: a column for each"),
+            )
+        },
+        errors=(
+            refusal(NotFound, "job_not_found", "model_not_found", "version_not_found"),
+            NOT_A_BATCH,
+            refusal(NotInstalled, "parquet_not_installed"),
+        ),
+    )
+    def results(job_id: str) -> Response:
+        """In the archive's order; readable while the batch runs, as far as it is."""
+        query = from_texts(ResultsQuery, request.args)
+        job = batch(job_id)
+        response = Response(written(job, query.format), content_type=TYPES[query.format])
+        if query.format in {"npz", "parquet"}:
+            response.headers["Content-Disposition"] = f"attachment; filename={job.id}.{query.format}"
+        return response
+
+    def written(job: Job, form: str) -> Iterator[bytes]:
+        shards, top_k = finished(job), job.specification["top_k"]
+        match form:
+            case "csv":
+                return as_csv(shards, top_k)
+            case "npz":
+                version = registry.get(job.specification["model"], str(job.specification["version"]))
+                return as_npz(shards, version.classes, top_k)
+            case "parquet":
+                return as_parquet(shards, top_k)
+        return (read_shard(path).rows for path in shards)
+
+    @routes.get("/errors")
+    @operation(
+        "Read which images of a batch failed",
+        scope="read",
+        answers={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
+        errors=(NOT_FOUND, NOT_A_BATCH),
+    )
+    def errors(job_id: str) -> Response:
+        return Response(_errors(finished(batch(job_id))), content_type=JSON_LINES)
+
+    return routes
+
+
+def _errors(shards: Sequence[Path]) -> Iterator[bytes]:
+    return (read_shard(path).errors for path in shards)

@@ -1,0 +1,45 @@
+"""The floor under a batch: reading the archive's entries and decoding them, as the workers do, and nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+from itertools import pairwise
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from shared.archives import Contents, Plan, judge
+from shared.images.decoding import decode_into
+from shared.settings import Settings
+
+SHARD = 1024
+
+
+def floor_seconds(archive: Path, processes: int) -> float:
+    """Time it with so many processes, each of which reads and decodes its share; their start is not counted."""
+    settings = Settings()
+    plan = judge(archive, settings)
+    bounds = np.linspace(0, len(plan), processes + 1, dtype=int).tolist()
+    context = multiprocessing.get_context("fork")
+    ready = context.Barrier(processes + 1)
+    workers = [
+        context.Process(target=_decode, args=(archive, plan, settings, start, stop, ready))
+        for start, stop in pairwise(bounds)
+    ]
+    for worker in workers:
+        worker.start()
+    ready.wait()
+    started = perf_counter()
+    for worker in workers:
+        worker.join()
+    return perf_counter() - started
+
+
+def _decode(archive: Path, plan: Plan, settings: Settings, start: int, stop: int, ready: Barrier) -> None:
+    images = np.empty((SHARD, 28, 28), np.uint8)
+    ready.wait()
+    with Contents(archive, plan, settings) as contents:
+        for index in range(start, stop):
+            decode_into(images[index % SHARD], contents.read(index), settings.max_image_pixels)

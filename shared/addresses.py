@@ -1,0 +1,88 @@
+"""Where a webhook may be sent: the URL as a target, and which addresses are internal and therefore refused.
+
+A service that fetches what users name can be made to reach what only it can reach (server-side request forgery). So the
+address is judged after the name was resolved, and the connection goes to the very address that was judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
+
+PORTS = {"http": 80, "https": 443}
+LONGEST_URL = 2000
+# IPv6 networks that carry an IPv4 address in the last 32 bits: compatible (RFC 4291), translated (RFC 7915), NAT64 (RFC
+# 6052, RFC 8215).
+CARRIES_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+
+
+@dataclass(frozen=True)
+class Target:
+    """A URL in its parts: what to resolve, where to connect, what to ask for."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Target:
+        """Read a URL; raises ValueError with the reason where it is none that a webhook may have."""
+        if len(url) > LONGEST_URL:
+            raise ValueError(f"is longer than {LONGEST_URL} characters")
+        if not (url.isascii() and url.isprintable()) or set(url) & set(' "<>\\^`{|}'):
+            raise ValueError("has a character in it that must be percent-encoded")
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"is not a URL: {error}") from error
+        if parts.scheme not in PORTS:
+            raise ValueError("must begin with https:// or http://")
+        if not host or port == 0:
+            raise ValueError("names no host and port that can be reached")
+        if "@" in parts.netloc:
+            raise ValueError("must not have a name and a password in it")
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(parts.scheme, host, port or PORTS[parts.scheme], path)
+
+
+def is_allowed(address: str, *, allow_private: bool) -> bool:
+    """Whether a webhook may be sent to this IP address.
+
+    Public addresses are; those of private networks and of this machine only with `allow_private`. Never those of one
+    link (where clouds keep their machines' credentials), of many receivers, and of nobody.
+    """
+    ip = ip_address(address.partition("%")[0])
+    if ip.is_loopback:
+        return allow_private
+    if ip.is_unspecified or ip.is_multicast or ip.is_link_local:
+        return False
+    if isinstance(ip, IPv6Address):
+        inner = _carried(ip)
+        if inner is not None:
+            return is_allowed(str(inner), allow_private=allow_private)
+        if ip.is_site_local:  # deprecated, and in private use still
+            return allow_private
+    return ip.is_global or (allow_private and not ip.is_reserved)
+
+
+def is_address(host: str) -> bool:
+    """Whether a URL's host is an IP address, which needs no resolving."""
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _carried(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that packets for this one may end at."""
+    if ip.ipv4_mapped or ip.sixtofour:
+        return ip.ipv4_mapped or ip.sixtofour
+    if ip.teredo:
+        return ip.teredo[1]
+    if any(ip in network for network in CARRIES_IPV4):
+        return IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return None

@@ -1,0 +1,53 @@
+"""Reading what a plan points to: the bytes of entry `i`, straight from the archive on the volume."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.archives.array_reading import ArrayImages
+from shared.archives.plan import Kind, Plan
+from shared.archives.tar_reading import TarEntries
+from shared.archives.zip_reading import ZipEntries
+from shared.settings import Settings
+
+
+class Contents:
+    """An open archive. Use it in a `with` block, in one thread; any number of processes may have it open at once."""
+
+    def __init__(self, path: Path, plan: Plan, limits: Settings) -> None:
+        """path: the file that `judge` made the plan of."""
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._entries: ZipEntries | TarEntries | ArrayImages
+        if plan.array:
+            self._entries = ArrayImages(self._descriptor, plan.array)
+        elif plan.kind is Kind.TAR:
+            self._entries = TarEntries(self._descriptor, plan, limits)
+        else:
+            self._entries = ZipEntries(self._descriptor, plan, limits)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of one entry: of a file, checked against its checksum where the archive has one, or of an image.
+
+        Cheapest in the archive's order. Raises `Malformed` where the entry is damaged, lies about its size, or is
+        larger than the limit.
+        """
+        return self._entries.read(index)
+
+    def images(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The images from `start` to before `stop`, (n, H, W), of an archive whose plan has an `image_shape`."""
+        assert isinstance(self._entries, ArrayImages), "the archive holds files, not an array of images"
+        return self._entries.images(start, stop)

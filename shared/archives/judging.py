@@ -1,0 +1,52 @@
+"""Judging an uploaded file: what it is by its bytes, whether it is taken, and the plan by which it is read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from shared.archives import npy
+from shared.archives.array_planning import holds_arrays, plan_array, plan_npz
+from shared.archives.plan import Plan
+from shared.archives.tar_headers import is_tar
+from shared.archives.tar_planning import plan_tar
+from shared.archives.unpacking import decompressor, unpack_in_place
+from shared.archives.zip_directory import find_directory
+from shared.archives.zip_planning import plan_zip
+from shared.errors import UnsupportedType
+from shared.settings import Settings
+
+TAKEN = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
+START = 512
+
+
+def judge(path: Path, limits: Settings) -> Plan:
+    """Judge an uploaded file and give its plan.
+
+    What must be read in order, a compressed tar and the compressed array of an `.npz`, is unpacked in the place of
+    `path`, durably, once and for all readers. Raises `UnsupportedType` for what is no archive that is taken here,
+    `TooLarge` or `Invalid` with the name of the first entry that breaks a rule, and `StorageFull`.
+    """
+    start = _start(path)
+    if new := decompressor(start, limits):
+        unpack_in_place(path, new, limits)
+        start = _start(path)
+        if not is_tar(start):
+            raise UnsupportedType("archive_expected", f"a compressed file must hold a tar; send {TAKEN}")
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        if is_tar(start):
+            return plan_tar(file.fileno(), size, limits)
+        if start.startswith(npy.MAGIC):
+            return plan_array(path, 0, size, "the array", limits)
+        directory = find_directory(file.fileno(), size)  # last: a zip may have anything in front of it
+        if directory is None:
+            raise UnsupportedType("archive_expected", f"the file is no archive that is taken here; send {TAKEN}")
+        if holds_arrays(file.fileno(), directory):
+            return plan_npz(path, file.fileno(), size, directory, limits)
+        return plan_zip(file.fileno(), size, directory, limits)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(START)

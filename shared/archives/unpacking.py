@@ -1,0 +1,109 @@
+"""Unpacking what is packed as one stream, once and in order, in the place of the upload; bombs stop at the limits."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+from backports import zstd
+
+from shared import durable
+from shared.archives.tar_headers import BLOCK as TAR_BLOCK
+from shared.archives.tar_headers import is_tar
+from shared.errors import Invalid, TooLarge, UnsupportedType
+from shared.settings import MiB, Settings
+
+BLOCK = 64 * 1024
+PIECE = 1024 * 1024
+MANY_PARTS, PART_BYTES = 1000, 1024  # a stream may have so many parts, or so few bytes to a part: more would only cost
+GZIP = b"\x1f\x8b"
+ZSTD = tuple(value.to_bytes(4, "little") for value in (0xFD2FB528, *range(0x184D2A50, 0x184D2A60)))  # skippable: last
+
+
+class Decompressor(Protocol):
+    """One part of a stream: a gzip member, a zstd frame."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the part has ended."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What came in behind its end."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Unpack at most `max_length` bytes."""
+
+
+def decompressor(magic: bytes, limits: Settings) -> Callable[[], Decompressor] | None:
+    """What unpacks a stream that starts like this; None where it is none that is taken."""
+    if magic.startswith(GZIP):
+        return lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)
+    if magic.startswith(ZSTD):
+        window_log = limits.max_zstd_window_bytes.bit_length() - 1
+        return lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log})
+    return None
+
+
+def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Settings) -> None:
+    """Put what a stream unpacks to, a tar, in its place, durably.
+
+    Raises `UnsupportedType` for anything else, `TooLarge` or `Invalid`; then the file is left as it was.
+    """
+    packed = path.stat().st_size
+    dense = max(MiB, limits.max_compression_ratio * packed)
+    size = 0
+    with path.open("rb") as source, durable.replacing(path) as target:
+        for piece in unpacked(source, new, limits):
+            if size == 0 and len(piece) >= TAR_BLOCK and not is_tar(piece):  # not only after all is unpacked
+                raise UnsupportedType("archive_expected", "a compressed file must hold a tar of images")
+            size += len(piece)
+            if size > limits.max_expanded_bytes:
+                raise TooLarge("archive_too_large", f"more than {limits.max_expanded_bytes} bytes when unpacked")
+            if size > dense:
+                raise Invalid(
+                    "archive_ratio", f"the archive unpacks to more than {limits.max_compression_ratio} times its size"
+                )
+            target.write(piece)
+
+
+def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Settings) -> Iterator[bytes]:
+    """What a stream of one or more parts unpacks to, in pieces; raises `Invalid` where it is damaged or cut short."""
+    stream, parts, size = new(), 1, 0
+    try:
+        while data := source.read(BLOCK):
+            while data:
+                if stream.eof:
+                    data = data.lstrip(b"\0")  # tapes and disks pad with zeros
+                    if not data:
+                        break
+                    stream, parts = new(), parts + 1
+                    if parts > MANY_PARTS and parts * PART_BYTES > size:
+                        raise Invalid("archive_damaged", "the archive is packed in too many parts, most of them empty")
+                for piece in pieces(stream, data):
+                    size += len(piece)
+                    yield piece
+                data = stream.unused_data
+    except (zlib.error, zstd.ZstdError) as error:
+        if "too much memory" in str(error):
+            raise TooLarge(
+                "archive_window_too_large",
+                f"unpacking takes a window of more than {limits.max_zstd_window_bytes} bytes; pack the archive without"
+                " --long and --ultra",
+            ) from error
+        raise Invalid("archive_damaged", f"the archive cannot be unpacked: {error}") from error
+    if not stream.eof:
+        raise Invalid("archive_damaged", "the archive is cut short")
+
+
+def pieces(stream: Decompressor, data: bytes) -> Iterator[bytes]:
+    """All that `data` unpacks to, at most `PIECE` bytes at a time."""
+    while True:
+        piece = stream.decompress(data, PIECE)
+        if piece:
+            yield piece
+        if stream.eof or len(piece) < PIECE:
+            return
+        data = getattr(stream, "unconsumed_tail", b"")  # zlib gives back what it could not take; zstd keeps it

@@ -1,0 +1,163 @@
+"""A zip's central directory (APPNOTE 4.3.12 to 4.3.16): found from the file's end, walked block by block.
+
+Where the file has bytes in front of the archive, every offset in it counts from behind them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import Invalid
+
+END = struct.Struct("<4s4H2LH")  # disks, entries here and in all, size, offset, comment's length
+END64_LOCATOR = struct.Struct("<4sLQL")
+END64 = struct.Struct("<4sQ2H2L4Q")
+MAX_COMMENT = 0xFFFF
+MANY = 0xFFFF_FFFF  # in a field of 32 bits: the value is in the zip64 record, or in the zip64 extra field
+
+CENTRAL_MAGIC = b"PK\x01\x02"
+CENTRAL = np.dtype(
+    [
+        ("magic", "S4"),
+        ("made_by", "<u2"),
+        ("needed", "<u2"),
+        ("flags", "<u2"),
+        ("method", "<u2"),
+        ("time", "<u4"),
+        ("crc", "<u4"),
+        ("packed", "<u4"),
+        ("size", "<u4"),
+        ("name_length", "<u2"),
+        ("extra_length", "<u2"),
+        ("comment_length", "<u2"),
+        ("disk", "<u2"),
+        ("internal", "<u2"),
+        ("external", "<u4"),
+        ("offset", "<u4"),
+    ]
+)
+LENGTHS = struct.Struct("<4s24x3H")  # of one record: its magic, the lengths of its name, extra fields and comment
+BLOCK = 1024 * 1024  # much more than the longest record
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Where the central directory lies in the file, how far it must be moved, and how many entries it claims."""
+
+    start: int
+    size: int
+    shift: int  # bytes in front of the archive
+    count: int
+    count_mask: int  # not every writer goes over to zip64 at 65,536 entries: the count may have lost its upper bits
+
+    @property
+    def end(self) -> int:
+        """Where the central directory ends."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of whole records: the `buffer` that they lie in, where in it they start, and their fixed fields."""
+
+    buffer: bytes
+    starts: NDArray[np.int64]  # (n,)
+    records: NDArray[np.void]  # (n,) of CENTRAL
+
+
+def damaged(what: str) -> Invalid:
+    """The error for a zip whose structure is wrong."""
+    return Invalid("archive_damaged", f"the zip archive cannot be read: {what}")
+
+
+def find_directory(descriptor: int, file_size: int) -> Directory | None:
+    """Find the central directory; None where the file is no zip."""
+    tail_start = max(0, file_size - END.size - MAX_COMMENT)
+    tail = os.pread(descriptor, file_size - tail_start, tail_start)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < END.size:
+        return None
+    _, disk, directory_disk, here, count, size, offset, comment = END.unpack_from(tail, at)
+    if at + END.size + comment > len(tail):
+        raise damaged("its comment is cut short")
+    end, mask = tail_start + at, 0xFFFF
+    if record := _end64(descriptor, end):
+        claimed = (disk, directory_disk, here, count, size, offset)
+        end, (disk, directory_disk, here, count, size, offset) = record
+        limits = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, MANY, MANY)
+        for short, long, limit in zip(claimed, record[1], limits, strict=True):
+            if short not in {long, limit}:
+                raise damaged("its two end records disagree")
+        mask = -1
+    if (disk, directory_disk) != (0, 0) or here != count:
+        raise damaged("it is one part of an archive in several")
+    if size + offset > end:
+        raise damaged("its central directory is cut short")
+    return Directory(end - size, size, end - size - offset, count, mask)
+
+
+def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
+    """The zip64 end record in front of the plain one at `end`: where it starts, and its fields."""
+    start = end - END64_LOCATOR.size - END64.size
+    if start < 0:
+        return None
+    both = os.pread(descriptor, END64.size + END64_LOCATOR.size, start)
+    if len(both) < END64.size + END64_LOCATOR.size:
+        return None
+    magic, length, _, _, disk, directory_disk, here, count, size, offset = END64.unpack_from(both)
+    locator, locator_disk, place, disks = END64_LOCATOR.unpack_from(both, END64.size)
+    if locator != b"PK\x06\x07" or magic != b"PK\x06\x06":
+        return None
+    if length != END64.size - 12 or locator_disk != 0 or disks > 1 or place != offset + size:
+        raise damaged("its zip64 end record is wrong")
+    return start, (disk, directory_disk, here, count, size, offset)
+
+
+def first_name(descriptor: int, directory: Directory) -> bytes:
+    """The name of the first entry; nothing where there is none."""
+    start = os.pread(descriptor, min(directory.size, CENTRAL.itemsize + 0xFFFF), directory.start)
+    if len(start) < CENTRAL.itemsize:
+        return b""
+    _, length, _, _ = LENGTHS.unpack_from(start)
+    return start[CENTRAL.itemsize : CENTRAL.itemsize + length]
+
+
+def blocks(descriptor: int, directory: Directory) -> Iterator[Block]:
+    """Walk the central directory; raises `Invalid` where it is not a row of whole records, as many as it claims."""
+    buffer, place, count = b"", directory.start, 0
+    while place < directory.end or buffer:
+        more = os.pread(descriptor, min(BLOCK, directory.end - place), place)
+        place += len(more)
+        buffer += more
+        starts, used = _starts(buffer)
+        if not starts:
+            raise damaged("its central directory is cut short")
+        at = np.array(starts)
+        fixed = np.frombuffer(buffer, np.uint8)[at[:, None] + np.arange(CENTRAL.itemsize)]  # (n, 46)
+        yield Block(buffer, at, fixed.view(CENTRAL)[:, 0])
+        count += len(starts)
+        buffer = buffer[used:]
+    if count & directory.count_mask != directory.count:
+        raise damaged(f"it has {count} entries, and claims to have {directory.count}")
+
+
+def _starts(buffer: bytes) -> tuple[list[int], int]:
+    """Where the whole records of the buffer start, and where they end."""
+    starts = []
+    start, last, lengths = 0, len(buffer) - CENTRAL.itemsize, LENGTHS.unpack_from
+    while start <= last:
+        magic, name, extra, comment = lengths(buffer, start)
+        if magic != CENTRAL_MAGIC:
+            raise damaged("its central directory is no row of entries")
+        end = start + 46 + name + extra + comment
+        if end > len(buffer):
+            break
+        starts.append(start)
+        start = end
+    return starts, start

@@ -1,0 +1,82 @@
+"""The notices that webhooks are owed: written down in the same step that ends a job, kept until they are settled.
+
+A notice holds the job as it ended, so it is told even if the job is tried again or deleted meanwhile. It is taken by
+one courier at a time; one that dies with it leaves it to the next. So each is delivered at least once, under one id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from redis import Redis
+
+from shared.jobs import keys
+from shared.jobs.record import Job
+
+SCRIPTS = Path(__file__).parent / "scripts" / "notices"
+GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One end of one job, to be told; `tries` is how often that failed. The id is the same in every try."""
+
+    id: str
+    job: Job
+    tries: int
+
+
+class Notices:
+    """All notices. Raises `redis.RedisError` where Redis does not answer."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._take, self._tried = (
+            redis.register_script((SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried")
+        )
+
+    def take(self, limit: int, seconds: float) -> list[Notice]:
+        """The notices that are due, `limit` at the most, for this caller alone for so many seconds."""
+        flat = cast("list[str]", self._take(keys=[keys.NOTICES, keys.NOTICES_DUE], args=[int(seconds * 1000), limit]))
+        return [_notice(notice_id, text) for notice_id, text in zip(flat[::2], flat[1::2], strict=True)]
+
+    def postpone(self, notice: Notice, seconds: float, outcome: Mapping[str, Any]) -> None:
+        """Count a try that failed, say so in the job's log, and let the notice be due again after that time."""
+        self._note(notice, outcome, str(int(seconds * 1000)))
+
+    def settle(self, notice: Notice, outcome: Mapping[str, Any]) -> None:
+        """Forget the notice, delivered or not, and say in the job's log what came of it."""
+        self._note(notice, outcome, "")
+
+    def count(self) -> int:
+        """How many are owed."""
+        return int(self._redis.hlen(keys.NOTICES))
+
+    def mark_gone(self, url: str) -> None:
+        """Remember for a day that the receiver at this URL wants nothing more."""
+        self._redis.set(_gone(url), 1, ex=GONE_SECONDS)
+
+    def is_gone(self, url: str) -> bool:
+        """Whether the receiver at this URL has said within a day that it wants nothing more."""
+        return bool(self._redis.exists(_gone(url)))
+
+    def _note(self, notice: Notice, outcome: Mapping[str, Any], due: str) -> None:
+        self._tried(
+            keys=[keys.NOTICES, keys.NOTICES_DUE, keys.job(notice.job.id), keys.events(notice.job.id)],
+            args=[notice.id, json.dumps({"notice": notice.id, **outcome}), due],
+        )
+
+
+def _notice(notice_id: str, text: str) -> Notice:
+    content = json.loads(text)
+    flat = content["record"]
+    return Notice(notice_id, Job.from_hash(dict(zip(flat[::2], flat[1::2], strict=True))), content["tries"])
+
+
+def _gone(url: str) -> str:
+    return keys.gone(hashlib.sha256(url.encode()).hexdigest())

@@ -1,0 +1,18 @@
+-- The lead asks for a shard: one that a helper has lost, else the next open one.
+-- Returns its number or -1, how many are open and how many are out then, and what the helpers have finished; nothing where
+-- the ledger is not the attempt's.
+if not valid() then
+  return {}
+end
+local shard = -1
+local lost = redis.call('ZRANGEBYSCORE', taken, '-inf', now(), 'LIMIT', 0, 1)[1]
+if lost then
+  redis.call('ZREM', taken, lost)
+  shard = tonumber(string.match(lost, '^%d+'))
+else
+  shard = tonumber(redis.call('LPOP', open) or -1)
+end
+local done = redis.call('HMGET', ledger, 'succeeded', 'failed')
+return {
+  shard, redis.call('LLEN', open), redis.call('ZCARD', taken), tonumber(done[1] or 0), tonumber(done[2] or 0)
+}

@@ -1,0 +1,36 @@
+"""A batch's rows as CSV (RFC 4180): path, label, confidence, then the further classes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from shared.results.lines import parsed
+from shared.results.shard import read_shard
+
+
+def columns(top_k: int) -> list[str]:
+    """The names of a row's columns."""
+    further = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "confidence")]
+    return ["path", "label", "confidence", *further]
+
+
+def flat(row: dict[str, Any]) -> list[Any]:
+    """A row's values in the order of the columns."""
+    return [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
+
+
+def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
+    """The header and the rows of the shards, a shard at a time."""
+    yield _lines([columns(top_k)])
+    for path in shards:
+        yield _lines(map(flat, parsed(read_shard(path).rows)))
+
+
+def _lines(rows: Iterable[list[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,51 @@
+"""A batch's rows as Parquet, written while it is sent; where `pyarrow` is not installed, it says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from shared.errors import NotInstalled
+from shared.results.csv_rows import columns, flat
+from shared.results.lines import parsed
+from shared.results.outgoing import Outgoing
+from shared.results.shard import read_shard
+
+GROUP_ROWS = 65_536  # of one row group: many, so that the file is small and quick to read
+
+
+def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
+    """The file's bytes, a row group at a time; its columns are those of the CSV. Raises `NotInstalled`, at once."""
+    try:
+        import pyarrow  # noqa: PLC0415 - an optional extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        detail = "this server cannot write Parquet: install requirements/parquet.txt, or ask for jsonl, csv or npz"
+        raise NotInstalled("parquet_not_installed", detail) from error
+    text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+    kinds = {"path": pyarrow.string(), "label": text, "confidence": pyarrow.float32()}
+    schema = pyarrow.schema([(name, kinds[name.split("_")[0]]) for name in columns(top_k)])
+
+    def chunks() -> Iterator[bytes]:
+        outgoing = Outgoing()
+        with parquet.ParquetWriter(outgoing, schema) as writer:
+            for rows in _groups(shards):
+                arrays = [pyarrow.array(values, field.type) for values, field in zip(rows, schema, strict=True)]
+                writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+                yield outgoing.take()
+        yield outgoing.take()
+
+    return chunks()
+
+
+def _groups(shards: Sequence[Path]) -> Iterator[list[tuple[Any, ...]]]:
+    """The rows' values by column, many rows at a time."""
+    rows: list[list[Any]] = []
+    for path in shards:
+        rows += map(flat, parsed(read_shard(path).rows))
+        if len(rows) >= GROUP_ROWS:
+            yield list(zip(*rows, strict=True))
+            rows = []
+    if rows:
+        yield list(zip(*rows, strict=True))

@@ -1,0 +1,63 @@
+"""A shard's results in one file: a header, the rows, then the errors, each a JSON line.
+
+One file, so that rows and errors of a shard always belong together: it is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+from shared.errors import Damaged
+
+
+@dataclass(frozen=True)
+class Header:
+    """How many rows and errors a shard has, the rows' length in bytes, and their longest path in characters."""
+
+    rows: int
+    errors: int
+    rows_bytes: int
+    longest_path: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard's rows and errors: JSON lines in the archive's order."""
+
+    header: Header
+    rows: bytes
+    errors: bytes
+
+    @classmethod
+    def of(cls, rows: Sequence[str], errors: Sequence[str], longest_path: int) -> Self:
+        """The shard of these lines, each of which ends with a newline."""
+        content = "".join(rows).encode()
+        return cls(Header(len(rows), len(errors), len(content), longest_path), content, "".join(errors).encode())
+
+    def parts(self) -> list[bytes]:
+        """What its file holds."""
+        return [json.dumps(asdict(self.header)).encode() + b"\n", self.rows, self.errors]
+
+
+def read_header(path: Path) -> Header:
+    """The header of a shard's file, without what follows; raises `Damaged`."""
+    with path.open("rb") as file:
+        return _header(file.readline(), path)
+
+
+def read_shard(path: Path) -> Shard:
+    """A shard's file; raises `Damaged`."""
+    with path.open("rb") as file:
+        header = _header(file.readline(), path)
+        return Shard(header, file.read(header.rows_bytes), file.read())
+
+
+def _header(line: bytes, path: Path) -> Header:
+    try:
+        return Header(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise Damaged("shard_damaged", f"the results in {path.name} cannot be read: {error}") from error

@@ -1,0 +1,57 @@
+"""Running a fuzz target: libFuzzer, steered by the coverage of our own code, on a corpus that stays in var/fuzz.
+
+It stops at the first input that raises what it should not, takes longer than five seconds, or more memory than an
+honest input could; the input is left in var/fuzz, to become a test.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import atheris
+
+from shared.errors import GlassboxError
+
+TIMEOUT_SECONDS = 5
+MEMORY_MIB = 512
+LONGEST = 1 << 16
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """An empty folder in which durable writes cost nothing, where the system has a place for that."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of its own
+    with TemporaryDirectory(dir=memory if memory.exists() else None) as folder:
+        yield Path(folder)
+
+
+def check_told(error: GlassboxError) -> None:
+    """Check that an error tells what a person and a program need."""
+    assert error.code.isidentifier(), error.code
+    assert 0 < len(error.detail) < 1000, error.detail
+
+
+def run(name: str, target: Callable[[bytes], None], seeds: Iterable[bytes], seconds: int) -> None:
+    """Attack `target` for so many seconds, starting from the seeds and what earlier runs have found."""
+    folder = Path("var/fuzz")
+    corpus = folder / name
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(seeds):
+        (corpus / f"seed-{number:03d}").write_bytes(seed[:LONGEST])
+    arguments = [
+        sys.argv[0],
+        str(corpus),
+        f"-max_total_time={seconds}",
+        f"-max_len={LONGEST}",
+        f"-timeout={TIMEOUT_SECONDS}",
+        f"-rss_limit_mb={MEMORY_MIB}",
+        f"-artifact_prefix={folder}/{name}-",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]
+    atheris.Setup(arguments, target)
+    atheris.Fuzz()

@@ -1,0 +1,127 @@
+"""`/openapi.json` and the server agree: whatever is asked, the answer is a documented one.
+
+Requests are made from the document (schemathesis): good ones, and ones that break it at each point. No answer may be a
+500, have a status, a media type, a header or a body that the document does not tell of, or take what it refuses.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+
+from api import create_app
+from api.openapi import document
+from shared.settings import Settings
+from tests.support.archives import zip_of_images
+from tests.support.documented import EXAMPLES, Served, documented_settings, served_on
+from tests.support.network import free_port
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.processes import Process
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import eventually
+
+IN_PROCESS, OVER_HTTP = 3, 4  # Redis databases of this module's own
+REFUSED = [400, 401, 403, 404, 405, 409, 411, 413, 415, 422]
+CHECKS = {
+    "negative_data_rejection": {"expected-statuses": REFUSED},
+    "positive_data_acceptance": {"enabled": False},  # a schema cannot say which archives and models there are
+}
+SCHEMA = schemathesis.openapi.from_dict(
+    document(create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None)), keys_needed=True),
+    config=SchemathesisConfig.from_dict(
+        {"checks": CHECKS, "generation": {"max-examples": 10, "deterministic": True, "database": "none"}}
+    ),
+)
+SCHEMA.app = SERVED = Served()
+schemathesis.serializer.alias(["application/gzip", "application/x-tar", "application/zip"], "application/octet-stream")
+FILES = {
+    "/v1/datasets": ("file", npz(easy_arrays())),
+    "/v1/batch-jobs": ("archive", zip_of_images(easy_images(3)[0])),
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with served_on(redis_server, IN_PROCESS, tmp_path_factory.mktemp("served"), SERVED):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def filled(served: None) -> None:
+    SERVED.refill()
+
+
+@SCHEMA.parametrize()
+def test_each_answer_is_a_documented_one(case: schemathesis.Case[Any]) -> None:
+    case.call_and_validate(headers={"Authorization": f"Bearer {SERVED.key}"})
+
+
+@SCHEMA.parametrize()
+def test_each_answer_about_what_is_there_is_a_documented_one(case: schemathesis.Case[Any]) -> None:
+    for name in case.path_parameters:
+        case.path_parameters[name] = EXAMPLES.get(name, case.path_parameters[name])
+    if case.path == "/v1/datasets/{reference}":
+        case.path_parameters["reference"] = EXAMPLES["name"]
+    if case.path in FILES:
+        part, content = FILES[case.path]
+        form: Any = {part: content}
+        case.body = form if case.media_type == "multipart/form-data" else content
+        case.query |= {"model": EXAMPLES["name"]} if case.path == "/v1/batch-jobs" else {}
+        case.headers.pop("Content-Digest", None)
+    case.headers.pop("Idempotency-Key", None)
+
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {SERVED.key}"}, excluded_checks=[schemathesis.checks.negative_data_rejection]
+    )
+
+
+def test_gunicorns_answers_are_documented_ones(
+    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, port = tmp_path_factory.mktemp("gunicorn"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]
+    with documented_settings(redis_server, OVER_HTTP, folder) as (settings, key):
+        environment = {
+            "GLASSBOX_REDIS_URL": settings.redis_url,
+            "GLASSBOX_VOLUME": str(settings.volume),
+            "GLASSBOX_API_KEYS_FILE": str(settings.api_keys_file),
+            "GLASSBOX_PORT": str(port),
+            "GLASSBOX_RATE_LIMIT": "0",
+            "GLASSBOX_SUBMIT_RATE_LIMIT": "0",
+        }
+        with Process("api", command, folder, environment) as api:
+            eventually(lambda: answers(url, api))
+            options = [
+                "--seed",
+                "1",
+                "--max-examples",
+                "3",
+                "--generation-deterministic",
+                "--phases",
+                "examples,fuzzing",
+            ]
+            checked = subprocess.run(
+                [Path(sys.executable).with_name("schemathesis"), "run", f"{url}/openapi.json", *options,
+                 "--exclude-checks", "positive_data_acceptance,negative_data_rejection", "--no-color",
+                 "--header", f"Authorization: Bearer {key}"],
+                cwd=folder, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout
+
+
+def answers(url: str, api: Process) -> bool:
+    api.check_alive()
+    try:
+        return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,182 @@
+"""Event streams on a real server: followed, broken off and resumed, many at once, and what ends them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from redis import Redis
+
+from shared.jobs import JobStore, State
+from tests.support.api_server import ApiServer, running_api
+from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
+from tests.support.jobs import running
+from tests.support.npz import easy_arrays, npz
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+DATABASE = 2  # of the API that runs alone
+
+
+@pytest.fixture
+def api_redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with redis_server.client(DATABASE) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+def api_jobs(api_redis: Redis) -> JobStore:
+    return JobStore(api_redis)
+
+
+@pytest.fixture
+def api(redis_server: RedisServer, api_redis: Redis, tmp_path: Path) -> Iterator[ApiServer]:
+    """An API of one process."""
+    with running_api(tmp_path, redis_server.url(DATABASE)) as server:
+        yield server
+
+
+def path_of(job_id: str) -> str:
+    return f"/v1/jobs/{job_id}/events"
+
+
+def opened(exits: ExitStack, http: httpx.Client, job_id: str) -> httpx.Response:
+    """A stream that is open until the exits are taken."""
+    return exits.enter_context(http.stream("GET", path_of(job_id), headers=ACCEPT))
+
+
+def followed(http: httpx.Client, job_id: str, after: str | None = None) -> Generator[ServerSentEvent]:
+    headers = ACCEPT if after is None else {**ACCEPT, "Last-Event-ID": after}
+    with http.stream("GET", path_of(job_id), headers=headers) as response:
+        assert response.status_code == 200
+        yield from read_events(response.iter_lines())
+
+
+def logged(http: httpx.Client, job_id: str) -> list[str]:
+    """The ids of the events that the log has."""
+    page: Any = http.get(path_of(job_id), params={"limit": 500}).json()
+    assert page["next"] is None
+    return [item["id"] for item in page["items"]]
+
+
+class TestFollowing:
+    def test_a_training_is_followed_from_the_queue_to_its_end(self, stack: Stack) -> None:
+        stack.upload(npz(easy_arrays(seed=21)), "followed")
+        job = stack.train(model="followed", dataset="followed", epochs=5)
+
+        events = list(followed(stack.http, job["id"]))
+
+        assert states(events) == ["queued", "running", "succeeded"]
+        assert [event.data["metrics"]["epoch"] for event in events if event.type == "epoch"] == [1, 2, 3, 4, 5]
+        assert [event.id for event in events] == logged(stack.http, job["id"])
+
+    def test_a_stream_that_broke_off_goes_on_without_loss_and_without_doubles(self, stack: Stack) -> None:
+        stack.upload(npz(easy_arrays(seed=22)), "resumed")
+        job = stack.train(model="resumed", dataset="resumed", epochs=30)
+
+        seen: list[ServerSentEvent] = []
+        while not seen or seen[-1].data.get("state") != "succeeded":
+            stream = followed(stack.http, job["id"], seen[-1].id if seen else None)
+            for _, event in zip(range(4), stream, strict=False):
+                seen.append(event)
+            stream.close()
+
+        assert [event.id for event in seen] == logged(stack.http, job["id"])
+
+    def test_a_slow_reader_gets_everything(self, api: ApiServer, api_jobs: JobStore) -> None:
+        claim = running(api_jobs)
+        note = "x" * 4000
+        for number in range(1000):  # more than the buffers on the way hold
+            api_jobs.log(claim, "note", {"number": number, "note": note})
+        api_jobs.finish(claim, State.SUCCEEDED)
+        request = f"GET {path_of(claim.job.id)} HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n"
+
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", api.port))
+            client.sendall(request.encode())
+            received = b""
+            while block := client.recv(3000):
+                received += block
+
+        _, _, body = received.partition(b"\r\n\r\n")
+        events = list(read_events(body.decode().split("\n")))
+        assert [event.data["number"] for event in events if event.type == "note"] == list(range(1000))
+        assert states(events)[-1] == "succeeded"
+
+
+class TestManyAtOnce:
+    def test_fifty_silent_streams_starve_no_request_and_leave_nothing(self, api: ApiServer, api_jobs: JobStore) -> None:
+        job_id = running(api_jobs).job.id
+        (process_id,) = api.process_ids()
+        threads, files = Path(f"/proc/{process_id}/task"), Path(f"/proc/{process_id}/fd")
+
+        after_each_round = []
+        for _ in range(2):
+            with ExitStack() as exits:
+                streams = [opened(exits, api.http, job_id) for _ in range(50)]
+                assert [stream.status_code for stream in streams] == [200] * 50
+                for _ in range(20):
+                    assert api.http.get("/healthz").status_code == 200
+                    assert api.http.get(f"/v1/jobs/{job_id}").status_code == 200
+                connected = len(list(files.iterdir()))
+            eventually(lambda before=connected: len(list(files.iterdir())) <= before - 50)  # type: ignore[misc]
+            after_each_round.append((len(list(threads.iterdir())), len(list(files.iterdir()))))
+
+        (threads_first, files_first), (threads_second, files_second) = after_each_round
+        assert threads_second - threads_first < 10  # one that were left by each stream would make 50 more
+        assert files_second - files_first < 10
+
+    def test_no_more_than_the_settings_allow(
+        self, redis_server: RedisServer, api_jobs: JobStore, tmp_path: Path
+    ) -> None:
+        job_id = running(api_jobs).job.id
+
+        with (
+            running_api(tmp_path, redis_server.url(DATABASE), max_event_streams=2, api_threads=1) as api,
+            ExitStack() as exits,
+        ):
+            with ExitStack() as first:
+                opened(first, api.http, job_id)
+                opened(exits, api.http, job_id)
+                refused = api.http.get(path_of(job_id), headers=ACCEPT)
+                assert (refused.status_code, refused.json()["code"]) == (503, "too_many_event_streams")
+                assert int(refused.headers["Retry-After"]) > 0
+                assert api.http.get(path_of(job_id)).status_code == 200
+            eventually(lambda: opened(exits, api.http, job_id).status_code == 200)
+
+
+class TestWhatEndsThem:
+    def test_a_server_that_is_told_to_stop_ends_them_at_once(self, api: ApiServer, api_jobs: JobStore) -> None:
+        job_id = running(api_jobs).job.id
+
+        with ExitStack() as exits:
+            events = read_events(opened(exits, api.http, job_id).iter_lines())
+            assert [next(events).data["state"], next(events).data["state"]] == ["queued", "running"]
+            api.process.terminate()
+            assert list(events) == []  # the stream's end is a whole one, or httpx would say so
+
+        eventually(lambda: api.process.has_ended, within=10.0)  # of the 30 s that requests have
+
+    def test_a_stream_outlives_redis(self, own_redis_server: RedisServer, tmp_path: Path) -> None:
+        with running_api(tmp_path, own_redis_server.url()) as api:
+            with own_redis_server.client() as client:
+                job_id = running(JobStore(client)).job.id
+            events = followed(api.http, job_id)
+            assert [next(events).data["state"], next(events).data["state"]] == ["queued", "running"]
+
+            own_redis_server.kill()
+            refused = api.http.get(path_of(job_id), headers=ACCEPT)
+            assert (refused.status_code, refused.json()["code"]) == (503, "redis_unavailable")
+
+            with RedisServer(own_redis_server.folder) as restarted, restarted.client() as client:
+                JobStore(client).cancel(job_id)
+                assert next(events).data["state"] == "cancelling"
+                events.close()

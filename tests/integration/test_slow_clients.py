@@ -1,0 +1,78 @@
+"""Clients that stop in the middle: fifty of them keep nobody else from being answered, and none is waited for long."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import httpx
+import pytest
+
+from tests.support.files import files_below
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack, running_stack
+from tests.support.waiting import eventually
+
+DATABASE = 3
+CLIENTS = 50
+HALF_A_HEAD = b"POST /v1/datasets?name=slow HTTP/1.1\r\nHost: localhost\r\nContent-"
+HALF_A_BODY = b"POST /v1/datasets?name=slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nPK"
+
+
+@pytest.fixture(scope="module")
+def impatient(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A service that waits for a client for two seconds, and not for thirty."""
+    folder = tmp_path_factory.mktemp("impatient")
+    with running_stack(folder, redis_server.url(DATABASE), GLASSBOX_CLIENT_TIMEOUT="2") as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("sent", [HALF_A_HEAD, HALF_A_BODY, b""], ids=["head", "body", "nothing"])
+def test_fifty_slow_clients_keep_nobody_from_being_answered(stack: Stack, sent: bytes) -> None:
+    with ExitStack() as exits:
+        for _ in range(CLIENTS):
+            exits.enter_context(slow_client(stack, sent))
+        if sent == HALF_A_BODY:
+            eventually(lambda: len(files_below(stack.volume.incoming)) == CLIENTS)
+
+        seconds = [seconds_of_a_health_check(stack) for _ in range(10)]
+
+    assert max(seconds) < 1.0
+    eventually(lambda: files_below(stack.volume.incoming) == [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"), [(HALF_A_HEAD, b""), (HALF_A_BODY, b"HTTP/1.1 400 ")], ids=["head", "body"]
+)
+def test_one_that_sends_no_more_is_left(impatient: Stack, sent: bytes, answer: bytes) -> None:
+    with slow_client(impatient, sent) as client:
+        client.settimeout(10)
+        started = time.monotonic()
+
+        assert client.recv(65536).startswith(answer)
+
+        assert 1.5 < time.monotonic() - started < 5.0
+    eventually(lambda: files_below(impatient.volume.incoming) == [])
+
+
+def test_leaving_one_is_no_error_in_the_log(impatient: Stack) -> None:
+    with slow_client(impatient, HALF_A_HEAD) as client:
+        assert client.recv(65536) == b""
+
+    log = (impatient.volume.root.parent / "api.log").read_text()
+    assert "a client sent or took nothing for 2 s" in log
+    assert '"level": "error"' not in log
+
+
+def slow_client(stack: Stack, sent: bytes) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", stack.port), timeout=30)
+    client.sendall(sent)
+    return client
+
+
+def seconds_of_a_health_check(stack: Stack) -> float:
+    started = time.monotonic()
+    assert httpx.get(f"{stack.http.base_url}/healthz", timeout=20).status_code == 200
+    return time.monotonic() - started

@@ -1,0 +1,134 @@
+"""Webhooks from end to end: a real service, a courier's process, a receiver that verifies what it gets."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from redis import Redis
+
+from shared.jobs import keys
+from tests.integration.conftest import DATABASE
+from tests.support.archives import zip_of_images
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.processes import Process
+from tests.support.receiver import receiving
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+
+@contextmanager
+def running_courier(stack: Stack, redis_server: RedisServer, folder: Path) -> Iterator[Process]:
+    environment = {
+        "GLASSBOX_REDIS_URL": redis_server.url(DATABASE),
+        "GLASSBOX_VOLUME": str(stack.volume.root),
+        "GLASSBOX_WEBHOOK_ALLOW_PRIVATE": "true",
+        "GLASSBOX_WEBHOOK_RETRY_SECONDS": "0.1",
+    }
+    with Process("courier", [sys.executable, "-m", "worker.webhooks"], folder, environment) as process:
+        yield process
+
+
+@pytest.fixture
+def courier(stack: Stack, redis_server: RedisServer, tmp_path: Path) -> Iterator[Process]:
+    with running_courier(stack, redis_server, tmp_path) as process:
+        yield process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model(stack: Stack) -> None:
+    stack.upload(npz(easy_arrays(seed=31)), "told")
+    stack.finished(stack.train(model="told", dataset="told", epochs=2)["id"])
+
+
+def log_of(stack: Stack, job_id: str) -> list[dict[str, Any]]:
+    """What the job's log says of its webhook."""
+    items = stack.get(f"/v1/jobs/{job_id}/events")["items"]
+    return [item["data"] for item in items if item["type"] == "webhook"]
+
+
+def test_the_ends_of_trainings_and_batches_are_told(stack: Stack, courier: Process) -> None:
+    with receiving() as receiver:
+        training = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+        batch = stack.classify(zip_of_images(easy_images(5)[0]), "told", webhook=receiver.url)
+        eventually(lambda: len(receiver.messages) == 2, within=60.0)
+        secret = stack.volume.webhook_secret.read_text()
+        told = {content["data"]["id"]: content for content in (each.verified(secret) for each in receiver.messages)}
+        for job in (training, batch):
+            eventually(lambda job_id=job["id"]: log_of(stack, job_id))  # type: ignore[misc]
+
+    for job in (training, batch):
+        assert told[job["id"]]["type"] == "job.succeeded"
+        shown = {name: value for name, value in stack.job(job["id"]).items() if name != "warnings"}
+        assert told[job["id"]]["data"] == shown
+        assert [outcome["outcome"] for outcome in log_of(stack, job["id"])] == ["delivered"]
+
+
+def test_a_receiver_that_fails_is_told_again(stack: Stack, courier: Process) -> None:
+    with receiving(500, 503) as receiver:
+        job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+        eventually(
+            lambda: [outcome["outcome"] for outcome in log_of(stack, job["id"])] == [*["failed"] * 2, "delivered"]
+        )
+
+    assert len({message.id for message in receiver.messages}) == 1
+    assert len(receiver.messages) == 3
+
+
+def test_an_end_that_came_while_no_courier_ran_is_told_by_the_next(
+    stack: Stack, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with receiving() as receiver:
+        job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+        stack.finished(job["id"])
+        assert receiver.messages == []
+
+        with running_courier(stack, redis_server, tmp_path):
+            eventually(lambda: log_of(stack, job["id"]))
+
+    assert len(receiver.messages) == 1
+
+
+def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
+    stack: Stack, redis_server: RedisServer, stack_redis: Redis, tmp_path: Path
+) -> None:
+    never = threading.Event()
+
+    def hang(_: BaseHTTPRequestHandler) -> None:
+        never.wait(60.0)
+
+    with receiving(hang) as receiver:
+        with running_courier(stack, redis_server, tmp_path) as first:
+            job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+            eventually(lambda: receiver.messages)
+            first.kill()
+        for notice in cast("list[str]", stack_redis.zrange(keys.NOTICES_DUE, 0, -1)):  # as if its time were over
+            stack_redis.zadd(keys.NOTICES_DUE, {notice: 1})
+        with running_courier(stack, redis_server, tmp_path):
+            eventually(lambda: log_of(stack, job["id"]))
+        never.set()
+
+    assert len(receiver.messages) == 2
+    assert len({message.id for message in receiver.messages}) == 1
+
+
+def test_a_courier_that_is_told_to_stop_ends_soon(courier: Process) -> None:
+    eventually(lambda: "ready" in courier.log())
+
+    courier.terminate()
+
+    eventually(lambda: courier.has_ended, within=10.0)
+
+
+def test_a_courier_without_a_right_secret_does_not_start(tmp_path: Path) -> None:
+    environment = {"GLASSBOX_WEBHOOK_SECRETS": "hunter2", "GLASSBOX_VOLUME": str(tmp_path / "volume")}
+    with Process("courier", [sys.executable, "-m", "worker.webhooks"], tmp_path, environment) as process:
+        eventually(lambda: "GLASSBOX_WEBHOOK_SECRETS" in process.log())
+        assert "hunter2" not in process.log()

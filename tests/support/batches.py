@@ -1,0 +1,96 @@
+"""Batches in the process of the test: submitted as the API does it, led and helped with as workers do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from shared import durable
+from shared.archives import judge
+from shared.inference import ClassifierCache
+from shared.jobs import Job, Ledger, Progress
+from shared.results.files import ShardFiles
+from shared.results.lines import parsed
+from shared.results.shard import Shard, read_shard
+from shared.specifications import BatchSpecification
+from tests.support.bench import WorkBench
+from tests.support.jobs import a_batch
+from worker.assistance import Assistance
+from worker.classification import Classification
+
+Lines = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Runs batches on the model `toy@1`, which is for the test to publish, in shards as the settings say."""
+
+    bench: WorkBench
+
+    @cached_property
+    def classifiers(self) -> ClassifierCache:
+        return ClassifierCache(self.bench.registry)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        settings = self.bench.settings
+        return Ledger(self.bench.redis, settings.lease_seconds, settings.resend_seconds)
+
+    @cached_property
+    def step(self) -> Classification:
+        """The work of the lead."""
+        bench = self.bench
+        return Classification(bench.volume, self.classifiers, self.ledger, bench.outbox, bench.settings)
+
+    def assistance(self, helper: str = "a helper") -> Assistance:
+        """The work of a helper."""
+        bench = self.bench
+        return Assistance(bench.jobs, self.ledger, bench.volume, self.classifiers, bench.settings, bench.drain, helper)
+
+    def submit(self, archive: bytes, **options: Any) -> Job:
+        """Submit an archive as the API does, but for its message."""
+        settings = self.bench.settings
+        path = self.bench.volume.incoming / "archive"
+        durable.write_bytes(path, archive)
+        plan = judge(path, settings)
+        defaults = {"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0}
+        cut = {"shard_images": settings.shard_images, "shard_bytes": settings.shard_bytes}
+        specification = BatchSpecification.model_validate(defaults | cut | options)
+        job = a_batch(specification=specification.model_dump(), progress=Progress(total=len(plan), unit="images"))
+        self.bench.files.begin(job, path, plan)
+        self.bench.jobs.create(job)
+        return job
+
+    def run(self, archive: bytes, **options: Any) -> Job:
+        """Submit an archive and run it to its end, alone."""
+        return self.go_on(self.submit(archive, **options))
+
+    def go_on(self, job: Job) -> Job:
+        """Run an attempt at a job that is queued."""
+        return self.bench.run(job, self.step)
+
+    def retry(self, job: Job) -> Job:
+        """Let a person have the job tried again, and run it."""
+        self.bench.jobs.retry(job.id)
+        return self.go_on(self.bench.jobs.get(job.id))
+
+    def files(self, job: Job) -> ShardFiles:
+        """The job's shards, as they are seen under the job's retry."""
+        return ShardFiles(self.bench.volume, job.id, job.retries)
+
+    def rows(self, job: Job) -> Lines:
+        return [row for path in self.files(job).in_order() for row in parsed(read_shard(path).rows)]
+
+    def errors(self, job: Job) -> Lines:
+        return [error for path in self.files(job).in_order() for error in parsed(read_shard(path).errors)]
+
+    def finish(self, job: Job, number: int, rows: Sequence[str] = (), errors: Sequence[str] = ()) -> None:
+        """Put a shard's results there, as an attempt before would have."""
+        self.files(job).prepare()
+        self.files(job).publish(number, Shard.of(rows, errors, 9))
+
+
+def paths(lines: Lines) -> list[str]:
+    return [line["path"] for line in lines]

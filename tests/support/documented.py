@@ -1,0 +1,94 @@
+"""An application that has what the OpenAPI document's examples name, and requests that schemathesis makes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+
+from api import create_app
+from api.examples import JOB_ID
+from shared import durable
+from shared.api_keys import KeysFile, Scope, new_key
+from shared.datasets import DatasetStore
+from shared.datasets.npz import read_npz
+from shared.jobs import JobStore, State
+from shared.names import new_id
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.jobs import a_batch, claimed
+from tests.support.models import publish
+from tests.support.npz import easy_arrays, npz
+from tests.support.redis_server import RedisServer
+from tests.support.results import error, finish, row
+
+EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion"}
+
+
+class Served:
+    """An application's place: there before the application is, as requests are made before they are sent.
+
+    `key` may do everything; `refill` brings back what was deleted.
+    """
+
+    app: Flask
+    key: str
+    refill: Callable[[], None]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        environ.pop("HTTP_ACCEPT_ENCODING", None)  # schemathesis unpacks no answer of an application in its process
+        content: Any = self.app(environ, start_response)
+        with closing(content):
+            return list(content)
+
+
+@contextmanager
+def documented_settings(redis_server: RedisServer, database: int, folder: Path) -> Iterator[tuple[Settings, str]]:
+    """The settings of a service that asks for keys and has what the examples name, and a key for everything."""
+    key, line = new_key("tester", frozenset({Scope.MANAGE}))
+    KeysFile(folder / "keys").write([line])
+    settings = Settings(
+        redis_url=redis_server.url(database),
+        volume=folder / "volume",
+        api_keys_file=folder / "keys",
+        rate_limit=0.0,
+        submit_rate_limit=0.0,
+        max_queued_jobs=0,
+    )
+    with redis_server.client(database) as redis:
+        redis.flushdb()
+        fill(settings, JobStore(redis))
+        yield settings, key
+        redis.flushdb()
+
+
+@contextmanager
+def served_on(redis_server: RedisServer, database: int, folder: Path, place: Served) -> Iterator[None]:
+    """Have the application at its place for the length of a block."""
+    with documented_settings(redis_server, database, folder) as (settings, key):
+        place.app, place.key = create_app(settings), key
+        with redis_server.client(database) as redis:
+            place.refill = partial(fill, settings, JobStore(redis))
+            yield
+
+
+def fill(settings: Settings, jobs: JobStore) -> None:
+    """A data set, a model with an alias, and a batch that ended, as far as they are not there."""
+    volume = Volume(settings.volume)
+    file = volume.incoming / "easy.npz"
+    durable.write_bytes(file, npz(easy_arrays()))
+    DatasetStore(volume).add(read_npz(file, settings, 0.1, 0), EXAMPLES["name"], "upload")
+    registry = Registry(volume)
+    if EXAMPLES["name"] not in registry.models():
+        version = publish(registry, EXAMPLES["name"], job=new_id())
+        registry.point(EXAMPLES["name"], EXAMPLES["alias"], version.version)
+    pinned = {"model": EXAMPLES["name"], "version": registry.get(EXAMPLES["name"]).version, "top_k": 1}
+    batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)
+    if jobs.create(batch):
+        finish(volume, batch, 0, [row("a.png", ("0", 1.0))], [error("b.txt")])
+        jobs.finish(claimed(jobs, JOB_ID), State.SUCCEEDED)

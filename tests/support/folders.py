@@ -1,0 +1,36 @@
+"""Archives of class folders."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.support.images import png
+from tests.support.npz import Images, Labels, easy_images
+
+KINDS = ("ant", "bee", "cat")
+
+
+def class_folders(images: Images, labels: Labels, prefix: str = "") -> dict[str, bytes]:
+    """PNG files by their names, `<prefix><kind>/00000.png`, of images (N, H, W) and their labels (N,)."""
+    return {
+        f"{prefix}{KINDS[label]}/{number:05d}.png": png(image)
+        for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
+    }
+
+
+def easy_folders(count: int = 30, **options: int) -> dict[str, bytes]:
+    """Class folders alone, of images that anything can learn to tell apart."""
+    return class_folders(*easy_images(count, **options))
+
+
+def split_folders(train: int = 30, test: int = 12) -> dict[str, bytes]:
+    """The folders `train` and `test`."""
+    images, labels = easy_images(train + test)
+    return class_folders(images[:train], labels[:train], "train/") | class_folders(
+        images[train:], labels[train:], "test/"
+    )
+
+
+def bright(shape: tuple[int, int]) -> bytes:
+    """A PNG of one brightness."""
+    return png(np.full(shape, 200, np.uint8))

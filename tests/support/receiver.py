@@ -1,0 +1,87 @@
+"""A webhook's receiver on the loopback interface, which answers as a test tells it to and keeps what came."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from standardwebhooks.webhooks import Webhook
+
+Answer = int | Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What came: the path that was asked for, the headers by lower-case names, the body."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+    def verified(self, secret: str) -> Any:
+        """What the body says, when the reference library has found the signature right."""
+        return Webhook(secret).verify(self.body, self.headers)
+
+
+@dataclass
+class Receiver:
+    """Answers each message with the next of `answers`, which are statuses or functions; 204 after the last."""
+
+    port: int
+    answers: list[Answer] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook?for=us"
+
+
+@contextmanager
+def receiving(*answers: Answer) -> Iterator[Receiver]:
+    """A receiver that is there until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            answer = receiver.answers.pop(0) if receiver.answers else 204
+            receiver.messages.append(Message(self.path, headers, body))
+            if callable(answer):
+                answer(self)
+            else:
+                self.send_response(answer)
+                self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        receiver = Receiver(server.server_port, list(answers))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def redirect_to(url: str) -> Answer:
+    """An answer that sends the sender elsewhere."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(307)
+        handler.send_header("Location", url)
+        handler.end_headers()
+
+    return answer

@@ -1,0 +1,207 @@
+"""`GET /v1/jobs/{id}/events` as server-sent events, within one process."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.jobs import JobStore, Progress, State
+from shared.settings import Settings
+from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
+from tests.support.jobs import a_training, claimed, running
+from tests.support.problems import assert_problem, parameters
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Streams that look around often, two at the most."""
+    return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05, "redis_timeout": 0.1})
+
+
+def events_of(response: TestResponse) -> list[ServerSentEvent]:
+    assert response.status_code == 200
+    return list(read_events(response.text.split("\n")))
+
+
+def test_the_events_of_a_job_that_is_over_are_told_to_their_end(client: FlaskClient, jobs: JobStore) -> None:
+    claim = running(jobs)
+    jobs.renew(claim, Progress(done=1, total=2, unit="epochs"), {"train_loss": 0.5}, "epoch")
+    jobs.renew(claim, Progress(done=1, total=2, unit="epochs"), {"train_loss": 0.4}, "progress")
+    jobs.finish(claim, State.SUCCEEDED)
+
+    response = client.get(f"/v1/jobs/{claim.job.id}/events", headers=ACCEPT)
+
+    events = events_of(response)
+    assert [event.type for event in events] == ["state", "state", "epoch", "progress", "state"]
+    assert states(events) == ["queued", "running", "succeeded"]
+    assert events[2].data["metrics"] == {"train_loss": 0.5}
+    assert [(event.id, event.data["time"]) for event in events] == [
+        (item["id"], item["time"]) for item in client.get(f"/v1/jobs/{claim.job.id}/events").get_json()["items"]
+    ]
+
+
+def test_the_response_says_what_clients_and_proxies_must_know(client: FlaskClient, jobs: JobStore) -> None:
+    claim = running(jobs)
+    jobs.finish(claim, State.SUCCEEDED)
+
+    response = client.get(f"/v1/jobs/{claim.job.id}/events", headers=ACCEPT)
+
+    assert response.content_type == "text/event-stream"
+    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["X-Accel-Buffering"] == "no"
+    assert response.text.startswith("retry: ")
+
+
+@pytest.mark.parametrize("how", ["header", "parameter"])
+def test_a_stream_goes_on_behind_the_last_event(client: FlaskClient, jobs: JobStore, how: str) -> None:
+    claim = running(jobs)
+    jobs.finish(claim, State.SUCCEEDED)
+    path = f"/v1/jobs/{claim.job.id}/events"
+    first, *rest = events_of(client.get(path, headers=ACCEPT))
+
+    if how == "header":
+        resumed = client.get(path, headers={**ACCEPT, "Last-Event-ID": first.id})
+    else:
+        resumed = client.get(path, query_string={"after": first.id}, headers=ACCEPT)
+
+    assert events_of(resumed) == rest
+
+
+def test_a_client_that_knows_the_end_is_told_not_to_come_again(client: FlaskClient, jobs: JobStore) -> None:
+    claim = running(jobs)
+    jobs.finish(claim, State.SUCCEEDED)
+    path = f"/v1/jobs/{claim.job.id}/events"
+    last = events_of(client.get(path, headers=ACCEPT))[-1]
+
+    assert client.get(path, headers={**ACCEPT, "Last-Event-ID": last.id}).status_code == 204
+
+
+def test_a_job_that_was_tried_again_is_told_beyond_its_first_end(client: FlaskClient, jobs: JobStore) -> None:
+    job = a_training()
+    jobs.create(job)
+    jobs.finish(claimed(jobs, job.id), State.FAILED)
+    jobs.retry(job.id)
+    jobs.finish(claimed(jobs, job.id), State.SUCCEEDED)
+
+    events = events_of(client.get(f"/v1/jobs/{job.id}/events", headers=ACCEPT))
+
+    assert states(events) == ["queued", "running", "failed", "queued", "running", "succeeded"]
+
+
+def test_a_long_log_is_told_whole(client: FlaskClient, jobs: JobStore) -> None:
+    claim = running(jobs)
+    for done in range(250):
+        jobs.renew(claim, Progress(done=done, total=250, unit="epochs"), event="epoch")
+    jobs.finish(claim, State.SUCCEEDED)
+
+    events = events_of(client.get(f"/v1/jobs/{claim.job.id}/events", headers=ACCEPT))
+
+    assert [event.data["progress"]["done"] for event in events if event.type == "epoch"] == list(range(250))
+    assert states(events)[-1] == "succeeded"
+
+
+@pytest.fixture
+def lines(client: FlaskClient, jobs: JobStore) -> Iterator[Iterator[str]]:
+    """The pieces of a running job's stream, one by one; the job's id is `toy`."""
+    running(jobs, id="toy")
+    response = client.get("/v1/jobs/toy/events", headers=ACCEPT)
+    yield (piece.decode() for piece in response.iter_encoded())
+    response.close()
+
+
+def test_a_silent_stream_shows_that_it_lives(lines: Iterator[str]) -> None:
+    assert next(piece for piece in lines if piece.startswith(":")) == ": ping\n\n"
+
+
+def test_a_stream_ends_when_its_job_is_deleted(lines: Iterator[str], jobs: JobStore) -> None:
+    next(lines)
+    jobs.discard("toy")
+
+    assert all(piece.startswith((":", "id:")) for piece in lines)
+
+
+def test_a_stream_ends_when_the_server_stops(app: Flask, lines: Iterator[str]) -> None:
+    next(lines)
+    app.extensions["event_streams"].serving = lambda: False
+
+    assert len(list(lines)) <= 2  # the two events that the log had
+
+
+def test_a_stream_ends_when_its_client_is_gone(app: Flask, jobs: JobStore) -> None:
+    client_end, server_end = socket.socketpair()
+    with client_end, server_end:
+        job = running(jobs).job
+        response = app.test_client().get(
+            f"/v1/jobs/{job.id}/events", headers=ACCEPT, environ_overrides={"gunicorn.socket": server_end}
+        )
+        pieces = response.iter_encoded()
+        next(pieces)
+        client_end.close()
+
+        assert len(list(pieces)) <= 2
+        response.close()
+
+
+class TestTheirNumber:
+    def test_more_than_the_settings_allow_are_refused_until_one_ends(self, client: FlaskClient, jobs: JobStore) -> None:
+        path = f"/v1/jobs/{running(jobs).job.id}/events"
+        first, second = (client.get(path, headers=ACCEPT) for _ in range(2))
+
+        refused = client.get(path, headers=ACCEPT)
+        assert_problem(refused, 503, "too_many_event_streams")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert client.get(path).status_code == 200  # polling goes on
+
+        first.close()
+        third = client.get(path, headers=ACCEPT)
+        assert third.status_code == 200
+        for response in (second, third):
+            response.close()
+
+    def test_a_request_for_the_head_alone_takes_no_place(self, client: FlaskClient, jobs: JobStore) -> None:
+        path = f"/v1/jobs/{running(jobs).job.id}/events"
+
+        for _ in range(5):
+            assert client.head(path, headers=ACCEPT).status_code == 200
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json, text/event-stream;q=0.5"])
+def test_json_is_sent_unless_a_stream_is_asked_for(client: FlaskClient, jobs: JobStore, accept: str) -> None:
+    job = running(jobs).job
+
+    response = client.get(f"/v1/jobs/{job.id}/events", headers={"Accept": accept})
+
+    assert [item["type"] for item in json.loads(response.data)["items"]] == ["state", "state"]
+
+
+@pytest.mark.parametrize("given", ["1", "a-b", "1-2-3", "٣-٤", "9" * 30 + "-0"])
+def test_a_last_event_that_is_none_is_named(client: FlaskClient, jobs: JobStore, given: str) -> None:
+    path = f"/v1/jobs/{running(jobs).job.id}/events"
+
+    in_header = client.get(path, headers={**ACCEPT, "Last-Event-ID": given.encode().decode("latin1")})
+    in_query = client.get(path, query_string={"after": given})
+
+    assert parameters(assert_problem(in_header, 422, "validation_failed")) == ["Last-Event-ID"]
+    assert parameters(assert_problem(in_query, 422, "validation_failed")) == ["after"]
+
+
+def test_a_stream_of_an_unknown_job_is_not_found(client: FlaskClient) -> None:
+    assert_problem(client.get("/v1/jobs/unknown/events", headers=ACCEPT), 404, "job_not_found")
+
+
+def test_without_redis_a_stream_does_not_begin(client_without_redis: FlaskClient) -> None:
+    assert_problem(client_without_redis.get("/v1/jobs/any/events", headers=ACCEPT), 503, "redis_unavailable")
+
+
+def test_the_places_are_those_of_a_process(settings: Settings, jobs: JobStore) -> None:
+    path = f"/v1/jobs/{running(jobs).job.id}/events"
+
+    for process in (create_app(settings), create_app(settings)):
+        assert process.test_client().get(path, headers=ACCEPT).status_code == 200

@@ -1,0 +1,273 @@
+"""A `POST` with an `Idempotency-Key` makes one thing, however often it is sent."""
+
+from __future__ import annotations
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.api_keys import KeysFile, new_key, parse_scopes
+from shared.datasets import DatasetStore
+from shared.idempotency import IdempotencyKeys
+from shared.jobs import JobStore
+from shared.settings import Settings
+from tests.support.archives import zip_of_images
+from tests.support.files import files_below
+from tests.support.jobs import messages
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.problems import assert_problem
+from tests.support.waiting import eventually
+
+TRAINING = {"model": "toy", "dataset": "easy"}
+
+
+@pytest.fixture
+def dataset(client: FlaskClient) -> None:
+    """The data set `easy`."""
+    assert client.post("/v1/datasets?name=easy", data=npz(easy_arrays())).status_code == 201
+
+
+def train(client: FlaskClient, key: str = "key", **changes: Any) -> TestResponse:
+    return client.post("/v1/training-jobs", json=TRAINING | changes, headers={"Idempotency-Key": key})
+
+
+def jobs_of(jobs: JobStore) -> list[str]:
+    return [job.id for job in jobs.newest_first()]
+
+
+@pytest.mark.usefixtures("dataset")
+class TestJobs:
+    def test_the_same_request_is_done_once_and_answered_alike(
+        self, client: FlaskClient, jobs: JobStore, redis: Redis
+    ) -> None:
+        first, second, third = (train(client) for _ in range(3))
+
+        assert first.status_code == second.status_code == third.status_code == 202
+        assert first.json == second.json == third.json
+        assert first.headers["Location"] == second.headers["Location"]
+        assert jobs_of(jobs) == [first.get_json()["id"]]
+        assert len(messages(redis, "training")) == 1
+
+    def test_a_replayed_answer_says_so(self, client: FlaskClient) -> None:
+        first, second = train(client), train(client)
+
+        assert "Idempotent-Replayed" not in first.headers
+        assert second.headers["Idempotent-Replayed"] == "true"
+
+    def test_a_replayed_answer_has_its_own_requests_id(self, client: FlaskClient) -> None:
+        first, second = train(client), train(client)
+
+        assert first.headers["X-Request-Id"] != second.headers["X-Request-Id"]
+
+    @pytest.mark.parametrize("other", ['"key"', "key"])
+    def test_a_key_may_be_quoted_or_not(self, client: FlaskClient, other: str) -> None:
+        assert train(client, "key").json == train(client, other).json
+
+    def test_other_keys_make_other_jobs(self, client: FlaskClient, jobs: JobStore) -> None:
+        ids = {train(client, key).get_json()["id"] for key in ("a", "b", r'"a\"b"')}
+
+        assert set(jobs_of(jobs)) == ids
+        assert len(ids) == 3
+
+    def test_without_a_key_every_request_makes_a_job(self, client: FlaskClient, jobs: JobStore) -> None:
+        for _ in range(2):
+            client.post("/v1/training-jobs", json=TRAINING)
+
+        assert len(jobs_of(jobs)) == 2
+
+    def test_another_payload_with_the_same_key_is_refused(self, client: FlaskClient, jobs: JobStore) -> None:
+        train(client)
+
+        assert_problem(train(client, epochs=3), 422, "idempotency_key_reused")
+        assert len(jobs_of(jobs)) == 1
+
+    @pytest.mark.usefixtures("model")
+    def test_another_operation_with_the_same_key_is_refused(self, client: FlaskClient) -> None:
+        train(client)
+
+        response = client.post("/v1/batch-jobs?model=toy", data=b"anything", headers={"Idempotency-Key": "key"})
+
+        assert_problem(response, 422, "idempotency_key_reused")
+
+    def test_a_refused_request_may_be_sent_again_corrected(self, client: FlaskClient, jobs: JobStore) -> None:
+        assert train(client, epochs=0).status_code == 422
+
+        assert train(client, epochs=1).status_code == 202
+        assert len(jobs_of(jobs)) == 1
+
+    @pytest.mark.parametrize("key", ["", '"', '""', '"a', 'a"b', "é", "a" * 256, "a\tb", '"a\\nb"'])
+    def test_what_is_no_key_is_refused(self, client: FlaskClient, jobs: JobStore, key: str) -> None:
+        assert_problem(train(client, key), 400, "malformed_idempotency_key")
+        assert jobs_of(jobs) == []
+
+    def test_another_key_holders_key_is_another(self, settings: Settings, tmp_path: Path) -> None:
+        keys, tokens = KeysFile(tmp_path / "keys"), []
+        made = [new_key(name, parse_scopes("submit")) for name in ("ann", "bob")]
+        keys.write([line for _, line in made])
+        client = create_app(settings.model_copy(update={"api_keys_file": keys.path})).test_client()
+        for token, _ in made:
+            client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+            tokens.append(train(client).get_json()["id"])
+
+        assert len(set(tokens)) == 2
+
+    def test_without_redis_nothing_is_done(self, client_without_redis: FlaskClient) -> None:
+        assert_problem(train(client_without_redis), 503, "redis_unavailable")
+
+
+@pytest.mark.usefixtures("dataset")
+class TestTwoAtOnce:
+    def test_one_makes_the_job_and_the_other_is_told_to_wait(self, app: Flask, jobs: JobStore) -> None:
+        """The second comes while the first one's body is still on its way."""
+        first_began, second_answered = Event(), Event()
+
+        class Slow(io.BytesIO):
+            def readinto(self, buffer: Any) -> int:
+                first_began.set()
+                assert second_answered.wait(30)
+                return super().readinto(buffer)
+
+        body = b'{"model": "toy", "dataset": "easy"}'
+        options: Any = {
+            "path": "/v1/training-jobs",
+            "method": "POST",
+            "content_type": "application/json",
+            "content_length": len(body),
+            "headers": {"Idempotency-Key": "key"},
+        }
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(lambda: app.test_client().open(input_stream=Slow(body), **options))
+            assert first_began.wait(30)
+            second = app.test_client().open(input_stream=io.BytesIO(body), **options)
+            second_answered.set()
+
+        assert_problem(second, 409, "idempotency_key_in_use")
+        assert first.result().status_code == 202
+        assert len(jobs_of(jobs)) == 1
+        assert app.test_client().open(input_stream=io.BytesIO(body), **options).json == first.result().json
+
+    def test_of_many_one_makes_the_job(self, app: Flask, jobs: JobStore) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: train(app.test_client()), range(24)))
+
+        assert len(jobs_of(jobs)) == 1
+        assert {answer.status_code for answer in answers} <= {202, 409}
+        assert {answer.get_json()["id"] for answer in answers if answer.status_code == 202} == set(jobs_of(jobs))
+
+
+@pytest.mark.usefixtures("dataset")
+class TestARequestThatDied:
+    def test_its_job_is_found_by_the_next_one(self, settings: Settings, redis: Redis, jobs: JobStore) -> None:
+        """The server died behind the job's acceptance, before its answer was kept."""
+        mortal = create_app(settings.model_copy(update={"idempotency_lease_seconds": 0.05})).test_client()
+        accepted = train(mortal).get_json()["id"]
+        [record] = [key for key in redis.keys("*") if ":idempotency:" in key]
+        redis.hdel(record, "status", "fingerprint", "length", "location", "body")
+
+        again = eventually(lambda: answered(mortal))
+
+        assert again.get_json()["id"] == accepted
+        assert jobs_of(jobs) == [accepted]
+        assert len(messages(redis, "training")) == 1
+
+    def test_its_key_is_not_blocked_for_ever(self, settings: Settings, redis: Redis, jobs: JobStore) -> None:
+        IdempotencyKeys(redis, 60.0, 0.05).begin("", "key")
+        client = create_app(settings).test_client()
+
+        assert eventually(lambda: answered(client)).status_code == 202
+        assert len(jobs_of(jobs)) == 1
+
+    def test_a_job_whose_record_was_not_written_is_made(self, settings: Settings, redis: Redis, jobs: JobStore) -> None:
+        mortal = create_app(settings.model_copy(update={"idempotency_lease_seconds": 0.05})).test_client()
+        accepted = train(mortal).get_json()["id"]
+        [record] = [key for key in redis.keys("*") if ":idempotency:" in key]
+        redis.hdel(record, "status")
+        jobs.discard(accepted)
+
+        assert eventually(lambda: answered(mortal)).get_json()["id"] == accepted
+        assert jobs_of(jobs) == [accepted]
+
+
+class TestUploads:
+    def test_a_data_set_is_uploaded_once(self, client: FlaskClient) -> None:
+        content = npz(easy_arrays())
+
+        first, second = (
+            client.post("/v1/datasets?name=easy", data=content, headers={"Idempotency-Key": "k"}) for _ in range(2)
+        )
+
+        assert (first.status_code, second.status_code) == (201, 201)  # without a key, the second would be a 200
+        assert first.json == second.json
+        assert second.headers["Location"] == first.headers["Location"]
+
+    def test_other_bytes_are_another_payload(self, client: FlaskClient, datasets: DatasetStore) -> None:
+        first = client.post("/v1/datasets?name=easy", data=npz(easy_arrays()), headers={"Idempotency-Key": "k"})
+        second = client.post("/v1/datasets?name=easy", data=npz(easy_arrays(1)), headers={"Idempotency-Key": "k"})
+
+        assert first.status_code == 201
+        assert_problem(second, 422, "idempotency_key_reused")
+        assert len(datasets.all()) == 1
+
+    def test_another_query_is_another_payload(self, client: FlaskClient) -> None:
+        content = npz(easy_arrays())
+        client.post("/v1/datasets?name=easy", data=content, headers={"Idempotency-Key": "k"})
+
+        response = client.post("/v1/datasets?name=hard", data=content, headers={"Idempotency-Key": "k"})
+
+        assert_problem(response, 422, "idempotency_key_reused")
+
+    def test_a_longer_body_is_read_no_further_than_it_must_be(self, client: FlaskClient) -> None:
+        client.post("/v1/datasets?name=easy", data=npz(easy_arrays()), headers={"Idempotency-Key": "k"})
+
+        response = client.post("/v1/datasets?name=easy", data=bytes(5_000_000), headers={"Idempotency-Key": "k"})
+
+        assert_problem(response, 422, "idempotency_key_reused")
+
+    @pytest.mark.usefixtures("model")
+    def test_a_form_that_is_sent_again_with_another_boundary_is_the_same(
+        self, client: FlaskClient, jobs: JobStore, settings: Settings
+    ) -> None:
+        archive = zip_of_images(easy_images(5)[0])
+
+        first, second = (
+            client.post(
+                "/v1/batch-jobs",
+                data=form("archive", archive, boundary, model="toy"),
+                content_type=f"multipart/form-data; boundary={boundary}",
+                headers={"Idempotency-Key": "k"},
+            )
+            for boundary in ("one", "----------two--two")
+        )
+
+        assert first.status_code == second.status_code == 202, (first.text, second.text)
+        assert first.json == second.json
+        assert len(jobs_of(jobs)) == 1
+        assert [path for path in files_below(settings.volume) if "archive" in path] == [
+            f"jobs/{jobs_of(jobs)[0]}/archive"
+        ]
+
+
+def form(part: str, content: bytes, boundary: str, **fields: str) -> bytes:
+    """A form as a client may write it."""
+    lines = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    ]
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{part}"; filename="file"\r\n\r\n'.encode()
+    return b"".join([*lines, head, content, f"\r\n--{boundary}--\r\n".encode()])
+
+
+def answered(client: FlaskClient) -> TestResponse:
+    """The answer, when the key is free."""
+    response = train(client)
+    assert response.status_code != 409
+    return response

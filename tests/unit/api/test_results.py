@@ -1,0 +1,202 @@
+"""`/v1/jobs/{id}/results` and `/errors`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from itertools import chain
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from pyarrow import parquet
+
+from shared.jobs import Job, JobStore
+from shared.registry import ModelVersion
+from shared.volume import Volume
+from tests.support.jobs import a_batch, a_training
+from tests.support.problems import assert_problem, parameters
+from tests.support.results import error, finish, row
+
+ROWS = [
+    [row("a.png", ("2", 0.75), ("0", 0.25)), row('ü, "q"\u2028.png', ("0", 0.5), ("2", 0.5))],
+    [],
+    [row("c.png", ("1", 1.0), ("0", 0.0))],
+]
+ERRORS = [[], [error("b.txt")], []]
+PATHS = [row["path"] for row in chain(*ROWS)]
+FORMATS = ["jsonl", "csv", "npz", "parquet"]
+
+
+@pytest.fixture
+def batch(jobs: JobStore, volume: Volume, model: ModelVersion) -> Job:
+    """A batch three of whose shards are finished, and the fifth."""
+    job = a_batch(specification={"top_k": 2, "model": "toy", "version": 1})
+    jobs.create(job)
+    for number, (rows, errors) in enumerate(zip(ROWS, ERRORS, strict=True)):
+        finish(volume, job, number, rows, errors)
+    finish(volume, job, 4, [row("z.png", ("0", 1.0), ("2", 0.0))], [error("y.txt")])
+    return job
+
+
+@pytest.fixture
+def empty(jobs: JobStore, model: ModelVersion) -> Job:
+    """A batch that has not begun."""
+    job = a_batch(specification={"top_k": 1, "model": "toy", "version": 1})
+    jobs.create(job)
+    return job
+
+
+def results(client: FlaskClient, job: Job, form: str) -> bytes:
+    response = client.get(f"/v1/jobs/{job.id}/results?format={form}")
+    assert response.status_code == 200
+    content: bytes = response.data
+    return content
+
+
+class TestJsonLines:
+    def test_rows_come_in_the_archives_order_up_to_the_first_shard_that_is_missing(
+        self, client: FlaskClient, batch: Job
+    ) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results")
+
+        assert response.content_type == "application/x-ndjson"
+        assert [json.loads(line) for line in response.data.splitlines()] == list(chain(*ROWS))
+
+    def test_errors_do_too(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/errors")
+
+        assert response.content_type == "application/x-ndjson"
+        assert [json.loads(line) for line in response.data.splitlines()] == [error("b.txt")]
+
+    def test_errors_are_uncapped(self, client: FlaskClient, batch: Job, volume: Volume) -> None:
+        finish(volume, batch, 3, [], [error(f"{number}.txt") for number in range(20_000)])
+
+        assert client.get(f"/v1/jobs/{batch.id}/errors").data.count(b"\n") == 20_002
+
+    def test_a_shard_that_is_missing_hides_those_behind_it(
+        self, client: FlaskClient, batch: Job, volume: Volume
+    ) -> None:
+        volume.shard(batch.id, 0, 0).unlink()
+
+        assert client.get(f"/v1/jobs/{batch.id}/results").data == b""
+        assert client.get(f"/v1/jobs/{batch.id}/errors").data == b""
+
+    def test_of_a_shard_that_was_done_again_the_newest_counts(
+        self, client: FlaskClient, batch: Job, volume: Volume
+    ) -> None:
+        retried = batch.model_copy(update={"retries": 11})
+        finish(volume, batch.model_copy(update={"retries": 2}), 1, [row("older", ("0", 1.0))])
+        finish(volume, retried, 1, [row("b.txt", ("0", 1.0))])
+
+        lines = client.get(f"/v1/jobs/{batch.id}/results").data.splitlines()
+
+        assert [json.loads(line)["path"] for line in lines] == [*PATHS[:2], "b.txt", PATHS[2]]
+        assert client.get(f"/v1/jobs/{batch.id}/errors").data == b""
+
+    def test_a_batch_that_has_not_begun_has_no_rows_yet(self, client: FlaskClient, empty: Job) -> None:
+        assert results(client, empty, "jsonl") == b""
+
+
+class TestCsv:
+    def test_rows_are_csv_where_asked_for(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=csv")
+
+        assert response.content_type == "text/csv; charset=utf-8"
+        assert list(csv.reader(io.StringIO(response.text, newline=""))) == [
+            ["path", "label", "confidence", "label_2", "confidence_2"],
+            ["a.png", "2", "0.75", "0", "0.25"],
+            ['ü, "q"\u2028.png', "0", "0.5", "2", "0.5"],
+            ["c.png", "1", "1.0", "0", "0.0"],
+        ]
+
+    def test_it_has_three_columns_where_one_class_was_asked_for(
+        self, client: FlaskClient, empty: Job, volume: Volume
+    ) -> None:
+        finish(volume, empty, 0, [row("a.png", ("1", 0.75))])
+
+        assert results(client, empty, "csv") == b"path,label,confidence\r\na.png,1,0.75\r\n"
+
+    def test_without_rows_there_is_the_header(self, client: FlaskClient, empty: Job) -> None:
+        assert results(client, empty, "csv") == b"path,label,confidence\r\n"
+
+
+class TestNpz:
+    def test_rows_are_arrays_that_numpy_loads_without_pickle(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=npz")
+
+        assert response.headers["Content-Disposition"] == f"attachment; filename={batch.id}.npz"
+        with np.load(io.BytesIO(response.data), allow_pickle=False) as arrays:
+            assert arrays["paths"].tolist() == PATHS
+            assert arrays["labels"].tolist() == [[2, 0], [0, 2], [1, 0]]
+            assert arrays["probabilities"].tolist() == [[0.75, 0.25], [0.5, 0.5], [1.0, 0.0]]
+            assert arrays["probabilities"].dtype == np.float32
+            assert arrays["classes"].tolist() == ["0", "1", "2"]
+
+    def test_without_rows_the_arrays_are_empty(self, client: FlaskClient, empty: Job) -> None:
+        with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
+            assert [arrays[name].shape for name in ("paths", "labels", "probabilities")] == [(0,), (0, 1), (0, 1)]
+
+    def test_a_model_that_is_gone_is_a_problem_that_names_it(
+        self, client: FlaskClient, empty: Job, volume: Volume
+    ) -> None:
+        shutil.rmtree(volume.model("toy"))
+
+        assert_problem(client.get(f"/v1/jobs/{empty.id}/results?format=npz"), 404, "model_not_found")
+
+
+class TestParquet:
+    def test_rows_are_parquet_with_the_columns_of_the_csv(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=parquet")
+
+        assert response.content_type == "application/vnd.apache.parquet"
+        table = parquet.read_table(io.BytesIO(response.data))
+        assert table.column_names == ["path", "label", "confidence", "label_2", "confidence_2"]
+        assert table["path"].to_pylist() == PATHS
+        assert table["label"].to_pylist() == ["2", "0", "1"]
+        assert table["confidence_2"].to_pylist() == [0.25, 0.5, 0.0]
+
+    def test_without_rows_there_are_the_columns(self, client: FlaskClient, empty: Job) -> None:
+        table = parquet.read_table(io.BytesIO(results(client, empty, "parquet")))
+
+        assert (table.num_rows, table.column_names) == (0, ["path", "label", "confidence"])
+
+    def test_a_server_without_the_extra_says_what_to_do(
+        self, client: FlaskClient, batch: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=parquet")
+
+        problem = assert_problem(response, 501, "parquet_not_installed")
+        assert "requirements/parquet.txt" in problem["detail"]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize("path", ["results", "errors"])
+    def test_a_training_has_no_rows(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
+        job = a_training()
+        jobs.create(job)
+
+        assert_problem(client.get(f"/v1/jobs/{job.id}/{path}"), 409, "not_a_batch")
+
+    def test_another_format_is_refused(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=xml")
+
+        assert parameters(assert_problem(response, 422, "validation_failed")) == ["format"]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_results_are_streamed_in_memory_that_does_not_grow_with_them(
+    client: FlaskClient, empty: Job, volume: Volume, form: str
+) -> None:
+    for number in range(40):
+        finish(volume, empty, number, [row(f"{number:03d}/{index:04d}.png", ("1", 0.75)) for index in range(500)])
+
+    response = client.get(f"/v1/jobs/{empty.id}/results?format={form}", buffered=False)
+    largest = max(len(part) for part in response.iter_encoded())
+
+    assert largest < 100_000 if form != "parquet" else largest < 1_000_000

@@ -1,0 +1,100 @@
+"""The webhook that a request names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api import create_app
+from shared.broker import COURIER, Presence, connect
+from shared.datasets import DatasetStore
+from shared.jobs import JobStore
+from shared.registry import ModelVersion
+from shared.settings import Settings
+from tests.support.archives import zip_of_images
+from tests.support.bench import WorkBench
+from tests.support.npz import easy_images
+from tests.support.problems import assert_problem, parameters, pointers
+
+URL = "https://example.org/hook"
+
+
+def train(client: FlaskClient, **request: Any) -> TestResponse:
+    return client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy", **request})
+
+
+def classify(client: FlaskClient, **options: str) -> TestResponse:
+    archive = zip_of_images(easy_images(3)[0])
+    return client.post("/v1/batch-jobs", query_string={"model": "toy", **options}, data=archive)
+
+
+@pytest.fixture(autouse=True)
+def dataset(settings: Settings) -> None:
+    WorkBench(settings).dataset()
+
+
+def webhook_of(response: TestResponse, jobs: JobStore) -> str | None:
+    assert response.status_code == 202, response.text
+    return jobs.get(response.get_json()["id"]).webhook
+
+
+def test_a_training_and_a_batch_may_name_one(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
+    assert webhook_of(train(client, webhook=URL), jobs) == URL
+    assert webhook_of(classify(client, webhook=URL), jobs) == URL
+
+
+def test_it_is_shown_with_the_request(client: FlaskClient) -> None:
+    assert train(client, webhook=URL).get_json()["request"]["webhook"] == URL
+
+
+def test_without_one_nobody_is_told(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
+    assert webhook_of(train(client), jobs) is None
+    assert webhook_of(classify(client), jobs) is None
+
+
+def test_the_services_own_is_told_where_none_is_named(settings: Settings, jobs: JobStore, model: ModelVersion) -> None:
+    client = create_app(settings.model_copy(update={"webhook_url": URL})).test_client()
+
+    assert webhook_of(train(client), jobs) == URL
+    assert webhook_of(classify(client), jobs) == URL
+    assert webhook_of(train(client, webhook=URL + "/mine"), jobs) == URL + "/mine"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "example.org", "ftp://example.org/", "http://a:b@example.org/", "http://10.0.0.1/"]
+)
+def test_one_that_cannot_be_told_is_refused_and_named(client: FlaskClient, model: ModelVersion, url: str) -> None:
+    assert pointers(assert_problem(train(client, webhook=url), 422, "validation_failed")) == ["#/webhook"]
+    assert parameters(assert_problem(classify(client, webhook=url), 422, "validation_failed")) == ["webhook"]
+
+
+def test_an_internal_address_is_taken_where_the_settings_say_so(settings: Settings, jobs: JobStore) -> None:
+    client = create_app(settings.model_copy(update={"webhook_allow_private": True})).test_client()
+
+    assert webhook_of(train(client, webhook="http://127.0.0.1:1/"), jobs) == "http://127.0.0.1:1/"
+
+
+def test_a_wrong_default_is_an_error_at_the_start(settings: Settings) -> None:
+    with pytest.raises(ValueError, match="GLASSBOX_WEBHOOK_URL"):
+        create_app(settings.model_copy(update={"webhook_url": "example.org"}))
+
+
+def test_an_empty_default_is_none(settings: Settings, jobs: JobStore) -> None:
+    client = create_app(settings.model_copy(update={"webhook_url": ""})).test_client()
+
+    assert webhook_of(train(client), jobs) is None
+
+
+def test_a_warning_says_that_no_courier_is_online(
+    client: FlaskClient, settings: Settings, datasets: DatasetStore
+) -> None:
+    def warned() -> bool:
+        return any("courier" in warning for warning in train(client, webhook=URL).get_json()["warnings"])
+
+    assert warned()
+    Presence(connect(settings), "one", COURIER, 1).renew()
+    assert not warned()
+    assert not any("courier" in warning for warning in train(client).get_json()["warnings"])

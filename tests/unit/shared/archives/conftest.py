@@ -1,0 +1,51 @@
+"""What the tests of archives share: bytes that arrive as an upload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.archives import Contents, Plan, judge
+from shared.errors import GlassboxError
+from shared.settings import Settings
+
+
+class Uploads:
+    """Judges and reads bytes as an archive."""
+
+    def __init__(self, path: Path, limits: Settings) -> None:
+        self.path = path
+        self.limits = limits
+
+    def plan(self, content: bytes, **limits: int) -> Plan:
+        self.path.write_bytes(content)
+        return judge(self.path, self._limits(limits))
+
+    def names(self, content: bytes) -> list[str]:
+        plan = self.plan(content)
+        return plan.paths(0, len(plan))
+
+    def refusal(self, content: bytes, **limits: int) -> GlassboxError:
+        with pytest.raises(GlassboxError) as caught:
+            self.plan(content, **limits)
+        assert sorted(self.path.parent.iterdir()) == [self.path]
+        return caught.value
+
+    def opened(self, plan: Plan, **limits: int) -> Contents:
+        return Contents(self.path, plan, self._limits(limits))
+
+    def read_all(self, content: bytes, **limits: int) -> list[bytes]:
+        plan = self.plan(content, **limits)
+        with self.opened(plan, **limits) as contents:
+            return [contents.read(index) for index in range(len(plan))]
+
+    def _limits(self, changes: dict[str, int]) -> Settings:
+        return self.limits.model_copy(update=changes)
+
+
+@pytest.fixture
+def uploads(tmp_path: Path, limits: Settings) -> Uploads:
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    return Uploads(folder / "upload", limits)

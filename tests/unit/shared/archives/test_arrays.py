@@ -1,0 +1,224 @@
+"""Arrays of images as archives: `.npy` and `.npz`, judged by their headers, never unpickled."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.archives.plan import Kind
+from shared.errors import GlassboxError, Invalid, Malformed, TooLarge
+from tests.support.archives import special_file, with_central, zip_of
+from tests.support.npz import npy, npy_header, npz
+from tests.unit.shared.archives.conftest import Uploads
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)
+
+
+def npz_with(content: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
+    return zip_of({"x.npy": content}, method)
+
+
+class TestAccepting:
+    def test_an_npy_is_an_archive_of_its_images(self, uploads: Uploads) -> None:
+        plan = uploads.plan(npy(IMAGES))
+
+        assert (len(plan), plan.image_shape, plan.passed_over) == (7, (4, 5), 0)
+        assert plan.paths(0, 7) == ["0", "1", "2", "3", "4", "5", "6"]
+        with uploads.opened(plan) as contents:
+            assert np.array_equal(contents.images(0, 7), IMAGES)
+            assert np.array_equal(contents.images(2, 5), IMAGES[2:5])
+            assert contents.images(5, 99).shape == (2, 4, 5)
+            assert contents.images(3, 3).shape == (0, 4, 5)
+            assert contents.read(6) == IMAGES[6].tobytes()
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    @pytest.mark.parametrize("name", ["x", "images", "anything"])
+    def test_an_npz_is_an_archive_of_the_images_in_it(self, uploads: Uploads, name: str, compressed: bool) -> None:
+        plan = uploads.plan(npz({name: IMAGES}, compressed=compressed))
+
+        assert (plan.kind, len(plan), plan.image_shape) == (Kind.ARRAY, 7, (4, 5))
+        with uploads.opened(plan) as contents:
+            assert np.array_equal(contents.images(0, 7), IMAGES)
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    @pytest.mark.parametrize("name", ["x", "images"])
+    def test_of_several_arrays_the_one_with_the_name_is_taken(
+        self, uploads: Uploads, name: str, compressed: bool
+    ) -> None:
+        plan = uploads.plan(npz({"labels": np.arange(9), name: IMAGES, "y": np.arange(7)}, compressed=compressed))
+
+        with uploads.opened(plan) as contents:
+            assert np.array_equal(contents.images(0, 7), IMAGES)
+
+    def test_a_packed_array_is_unpacked_in_the_place_of_the_upload(self, uploads: Uploads) -> None:
+        uploads.plan(npz({"x": IMAGES}, compressed=True))
+
+        assert uploads.path.read_bytes() == npy(IMAGES)
+        assert sorted(uploads.path.parent.iterdir()) == [uploads.path]
+
+    def test_an_array_that_is_not_packed_stays_where_it_is(self, uploads: Uploads) -> None:
+        upload = npz({"x": IMAGES})
+        uploads.plan(upload)
+
+        assert uploads.path.read_bytes() == upload
+
+    def test_an_array_may_be_larger_than_an_image(self, uploads: Uploads) -> None:
+        assert len(uploads.plan(npz({"x": IMAGES}), max_entry_bytes=20)) == 7
+        assert len(uploads.plan(npz({"x": IMAGES}, compressed=True), max_entry_bytes=20)) == 7
+
+    def test_a_zip_that_holds_other_files_too_is_an_archive_of_files(self, uploads: Uploads) -> None:
+        assert uploads.names(zip_of({"x.npy": npy(IMAGES), "a.png": b""})) == ["x.npy", "a.png"]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("array", "code"),
+        [
+            (np.zeros((2, 3, 3), np.float32), "npz_images"),
+            (np.zeros((2, 3, 3), np.int8), "npz_images"),
+            (np.zeros((2, 9), np.uint8), "npz_images"),
+            (np.zeros((2, 3, 3, 3), np.uint8), "npz_images"),
+            (np.uint8(1), "npz_images"),
+            (np.asfortranarray(IMAGES), "npz_images"),
+            (np.zeros((0, 3, 3), np.uint8), "npz_empty"),
+            (np.zeros((2, 0, 3), np.uint8), "npz_empty"),
+            (np.zeros(2, [("a", "u1")]), "npz_images"),
+        ],
+    )
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    def test_an_array_of_something_else_is_refused(
+        self, uploads: Uploads, array: np.ndarray, code: str, form: str
+    ) -> None:
+        upload = npy(array) if form == "npy" else npz({"x": array}, compressed=form != "npz")
+
+        error = uploads.refusal(upload)
+
+        assert (type(error), error.code) == (Invalid, code)
+
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    def test_pickled_objects_are_refused_and_never_loaded(self, uploads: Uploads, form: str) -> None:
+        class Trap:
+            def __reduce__(self) -> tuple[object, ...]:
+                return (pytest.fail, ("it was unpickled",))
+
+        file = io.BytesIO()
+        np.save(file, np.array([[[Trap()]]], dtype=object), allow_pickle=True)
+        content = file.getvalue()
+        method = zipfile.ZIP_DEFLATED if form == "npz, packed" else zipfile.ZIP_STORED
+        upload = content if form == "npy" else npz_with(content, method)
+
+        assert uploads.refusal(upload).code == "npz_pickled"
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (8, 4, 5), }",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (6, 4, 5), }",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (-7, -4, 5), }",
+            "{'descr': '|u1', 'fortran_order': False, 'shape': (7, 2, 10, 1000000000000000000000), }",
+            "{'descr': '|u1', 'shape': (7, 4, 5), }",
+            "{'descr': 'nonsense', 'fortran_order': False, 'shape': (7, 4, 5), }",
+            "__import__('os').abort()",
+            "(" * 5000,
+            "",
+        ],
+    )
+    @pytest.mark.parametrize("form", ["npy", "npz"])
+    def test_a_header_that_lies_or_is_none_is_refused(self, uploads: Uploads, header: str, form: str) -> None:
+        content = npy_header(header) + IMAGES.tobytes()
+
+        assert uploads.refusal(content if form == "npy" else npz_with(content)).code == "npz_header"
+
+    def test_a_header_that_claims_to_be_endless_is_refused(self, uploads: Uploads) -> None:
+        content = b"\x93NUMPY\2\0" + b"\xff\xff\xff\xff" + bytes(1000)
+
+        assert uploads.refusal(content).code == "npz_header"
+        assert uploads.refusal(npz_with(content)).code == "npz_header"
+
+    def test_what_is_cut_short_is_refused(self, uploads: Uploads) -> None:
+        for whole in (npy(IMAGES), npz({"x": IMAGES}), npz({"x": IMAGES}, compressed=True)):
+            for length in range(0, len(whole), 7):
+                assert isinstance(uploads.refusal(whole[:length]), GlassboxError)
+
+    def test_an_npz_without_an_array_that_could_be_meant_is_refused(self, uploads: Uploads) -> None:
+        assert uploads.refusal(npz({"a": IMAGES, "b": IMAGES})).code == "npz_array_missing"
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_a_changed_byte_is_damage(self, uploads: Uploads, compressed: bool) -> None:
+        upload = bytearray(npz({"x": IMAGES}, compressed=compressed))
+        upload[len(upload) // 2] ^= 1
+
+        assert uploads.refusal(bytes(upload)).code == "npz_damaged"
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    @pytest.mark.parametrize("change", [-1, 1])
+    def test_a_size_that_lies_is_damage(self, uploads: Uploads, compressed: bool, change: int) -> None:
+        upload = npz({"x": IMAGES}, compressed=compressed)
+        lying = with_central(upload, entry=0, size=len(npy(IMAGES)) + change)
+
+        assert uploads.refusal(lying).code == "npz_damaged"
+
+    def test_it_is_judged_as_the_zip_that_it_is(self, uploads: Uploads) -> None:
+        upload = npz({"x": IMAGES})
+
+        assert uploads.refusal(with_central(upload, entry=0, flags=1)).code == "archive_encrypted"
+        assert uploads.refusal(npz_with(npy(IMAGES), zipfile.ZIP_LZMA)).code == "archive_method"
+        assert uploads.refusal(npz({"../x": IMAGES})).code == "archive_path"
+        assert uploads.refusal(zip_of([("x.npy", b""), ("x.npy", b"")])).code == "archive_duplicate"
+        assert uploads.refusal(zip_of([(special_file("x.npy", 0o120777), b"")])).code == "archive_special_file"
+        bomb = npz({"x": np.zeros((30, 300, 300), np.uint8)}, compressed=True)
+        assert uploads.refusal(bomb).code == "archive_ratio"
+
+
+class TestLimits:
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    @pytest.mark.parametrize(
+        ("changes", "code"),
+        [
+            ({"max_archive_entries": 6}, "archive_too_large"),
+            ({"max_expanded_bytes": 139}, "archive_too_large"),
+            ({"max_image_pixels": 19}, "npz_too_large"),
+        ],
+    )
+    def test_too_many_too_large_or_too_much_is_too_large(
+        self, uploads: Uploads, form: str, changes: dict[str, int], code: str
+    ) -> None:
+        upload = npy(IMAGES) if form == "npy" else npz({"x": IMAGES}, compressed=form != "npz")
+
+        error = uploads.refusal(upload, **changes)
+
+        assert (type(error), error.code) == (TooLarge, code)
+
+    def test_at_its_limits_it_is_taken(self, uploads: Uploads) -> None:
+        assert uploads.plan(npy(IMAGES), max_archive_entries=7, max_expanded_bytes=140, max_image_pixels=20).array
+
+
+def test_images_that_have_become_fewer_are_an_error_of_theirs(uploads: Uploads) -> None:
+    plan = uploads.plan(npy(IMAGES))
+    uploads.path.write_bytes(uploads.path.read_bytes()[:-1])
+
+    with uploads.opened(plan) as contents:
+        assert np.array_equal(contents.images(0, 6), IMAGES[:6])
+        with pytest.raises(Malformed) as caught:
+            contents.read(6)
+
+    assert caught.value.code == "entry_damaged"
+
+
+@given(data=st.data())
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damage_anywhere_is_an_error_of_ours_or_none(uploads: Uploads, data: st.DataObject) -> None:
+    form = data.draw(st.sampled_from(["npy", "npz", "npz, packed"]))
+    upload = bytearray(npy(IMAGES) if form == "npy" else npz({"x": IMAGES}, compressed=form != "npz"))
+    for _ in range(data.draw(st.integers(1, 4), "changes")):
+        upload[data.draw(st.integers(0, len(upload) - 1), "place")] = data.draw(st.integers(0, 255), "byte")
+
+    try:
+        uploads.read_all(bytes(upload))
+    except GlassboxError as error:
+        assert error.code  # noqa: PT017 - not raised is as good

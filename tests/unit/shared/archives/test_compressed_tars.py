@@ -1,0 +1,142 @@
+"""A compressed tar: unpacked once, in order, in the place of the upload; a bomb stops at the limits."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
+from shared.settings import MiB
+from tests.support.tars import END, gzip_of, member, tar_of, zstd_of
+from tests.unit.shared.archives.conftest import Uploads
+
+TAR = tar_of({"a.png": b"first", "folder/b.png": b"second" * 1000})
+NOISE = np.random.default_rng(0).bytes(3 * MiB)
+Pack = Callable[[bytes], bytes]
+
+packed = pytest.mark.parametrize("pack", [gzip_of, zstd_of], ids=["gz", "zst"])
+
+
+@packed
+class TestBoth:
+    def test_entries_are_read_as_they_were_packed(self, uploads: Uploads, pack: Pack) -> None:
+        assert uploads.read_all(pack(TAR)) == [b"first", b"second" * 1000]
+
+    def test_the_tar_takes_the_place_of_the_upload(self, uploads: Uploads, pack: Pack) -> None:
+        uploads.plan(pack(TAR))
+
+        assert uploads.path.read_bytes() == TAR
+        assert sorted(uploads.path.parent.iterdir()) == [uploads.path]
+
+    def test_what_is_larger_than_any_buffer_is_unpacked(self, uploads: Uploads, pack: Pack) -> None:
+        entries = {"noise.png": NOISE, "blank.png": bytes(3 * MiB), "more noise.png": NOISE}
+
+        assert uploads.read_all(pack(tar_of(entries))) == list(entries.values())
+
+    @pytest.mark.parametrize("size", [1000, 10_000, 65_536])
+    def test_a_stream_may_have_several_parts(self, uploads: Uploads, pack: Pack, size: int) -> None:
+        tar = tar_of({"a.png": NOISE[:100_000]})
+        parts = b"".join(pack(tar[start : start + size]) for start in range(0, len(tar), size))
+
+        assert uploads.read_all(parts) == [NOISE[:100_000]]
+
+    def test_zeros_behind_it_are_padding(self, uploads: Uploads, pack: Pack) -> None:
+        assert len(uploads.plan(pack(TAR) + bytes(100_000))) == 2
+
+    def test_anything_else_behind_it_is_damage(self, uploads: Uploads, pack: Pack) -> None:
+        assert uploads.refusal(pack(TAR) + b"more").code == "archive_damaged"
+
+    def test_what_is_cut_short_is_damage(self, uploads: Uploads, pack: Pack) -> None:
+        whole = pack(TAR)
+
+        for length in range(4, len(whole)):
+            error = uploads.refusal(whole[:length])
+            assert (type(error), error.code) == (Invalid, "archive_damaged")
+            assert uploads.path.read_bytes() == whole[:length]
+
+    @pytest.mark.parametrize("content", [b"", b"text", b"text" * 1000, END * 20, b"PK\3\4" * 1000])
+    def test_what_holds_no_tar_is_of_an_unsupported_type(self, uploads: Uploads, pack: Pack, content: bytes) -> None:
+        error = uploads.refusal(pack(content))
+
+        assert isinstance(error, UnsupportedType)
+        assert error.code == "archive_expected"
+
+    def test_what_is_packed_twice_is_of_an_unsupported_type(self, uploads: Uploads, pack: Pack) -> None:
+        assert isinstance(uploads.refusal(pack(pack(TAR))), UnsupportedType)
+
+    def test_a_bomb_stops_at_the_ratio(self, uploads: Uploads, pack: Pack) -> None:
+        bomb = pack(tar_of({"a.png": bytes(8 * MiB)}))
+
+        assert uploads.refusal(bomb).code == "archive_ratio"
+        assert uploads.path.read_bytes() == bomb
+
+    def test_a_small_archive_may_be_packed_well(self, uploads: Uploads, pack: Pack) -> None:
+        assert len(uploads.plan(pack(tar_of({f"{number}.png": b"" for number in range(1000)})))) == 1000
+
+    def test_it_stops_at_the_limit_of_what_it_may_unpack_to(self, uploads: Uploads, pack: Pack) -> None:
+        upload = pack(tar_of({"a.png": NOISE}))
+
+        error = uploads.refusal(upload, max_expanded_bytes=MiB)
+
+        assert (type(error), error.code) == (TooLarge, "archive_too_large")
+
+    def test_too_many_empty_parts_are_refused(self, uploads: Uploads, pack: Pack) -> None:
+        assert uploads.refusal(pack(b"") * 2000 + pack(TAR)).code == "archive_damaged"
+        assert len(uploads.plan(pack(b"") * 500 + pack(TAR))) == 2
+
+    @pytest.mark.parametrize(
+        ("tar", "code"),
+        [
+            (member("../a.png") + END, "archive_path"),
+            (member("a.png", kind=b"2") + END, "archive_special_file"),
+            (member("a.png"), "archive_damaged"),
+            (member("inner.zip") + END, "archive_nested"),
+        ],
+    )
+    def test_the_tar_in_it_is_judged_like_any_other(self, uploads: Uploads, pack: Pack, tar: bytes, code: str) -> None:
+        assert uploads.refusal(pack(tar)).code == code
+
+    @given(data=st.data())
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_damage_is_an_error_of_ours(self, uploads: Uploads, pack: Pack, data: st.DataObject) -> None:
+        whole = bytearray(pack(TAR))
+        place = data.draw(st.integers(0, len(whole) - 1), "place")
+        whole[place] ^= data.draw(st.integers(1, 255), "bits")
+
+        try:
+            content = uploads.read_all(bytes(whole))
+        except GlassboxError as error:
+            assert error.code  # noqa: PT017 - a byte of the header may not matter
+        else:
+            assert content == [b"first", b"second" * 1000]
+
+
+def test_a_gzip_that_names_its_file_is_read(uploads: Uploads) -> None:
+    """`gzip images.tar` writes the name and the time."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    named = b"\x1f\x8b\x08\x08\1\2\3\4\0\3images.tar\0" + packer.compress(TAR) + packer.flush()
+    tail = zlib.crc32(TAR).to_bytes(4, "little") + len(TAR).to_bytes(4, "little")
+
+    assert gzip.decompress(named + tail) == TAR
+    assert len(uploads.plan(named + tail)) == 2
+
+
+def test_a_zstandard_stream_may_begin_with_a_frame_to_skip(uploads: Uploads) -> None:
+    skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
+
+    assert len(uploads.plan(skippable + zstd_of(TAR))) == 2
+
+
+def test_a_zstandard_stream_whose_window_would_take_too_much_memory_is_too_large(uploads: Uploads) -> None:
+    upload = zstd_of(tar_of({"a.png": NOISE}), window_log=26)
+
+    error = uploads.refusal(upload)
+
+    assert (type(error), error.code) == (TooLarge, "archive_window_too_large")
+    assert len(uploads.plan(upload, max_zstd_window_bytes=64 * MiB)) == 1

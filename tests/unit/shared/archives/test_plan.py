@@ -1,0 +1,115 @@
+"""The plan of an archive: what it holds, in columns, on the volume for every worker."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.archives import Plan
+from shared.archives.plan import ENTRY, FILE, ImageArray, Kind
+from shared.errors import Damaged
+from tests.support.archives import zip_of
+from tests.support.files import files_below
+from tests.unit.shared.archives.conftest import Uploads
+
+MANY = 10**12
+ARRAY = Plan(Kind.ARRAY, array=ImageArray(128, 10, 4, 5))
+
+
+def of_sizes(*sizes: int) -> Plan:
+    entries = np.zeros(len(sizes), ENTRY)
+    entries["size"] = sizes
+    return Plan(Kind.ZIP, entries=entries)
+
+
+class TestPaths:
+    def test_a_run_of_entries_has_its_names(self, uploads: Uploads) -> None:
+        plan = uploads.plan(zip_of({"a": b"", "._b": b"", "é/数.png": b"", "d": b""}))
+
+        assert plan.paths(0, 3) == ["a", "é/数.png", "d"]
+        assert plan.paths(1, 2) == ["é/数.png"]
+        assert plan.paths(2, 9) == ["d"]
+
+    def test_the_images_of_an_array_have_their_indices(self) -> None:
+        assert ARRAY.paths(3, 5) == ["3", "4"]
+        assert ARRAY.paths(8, 99) == ["8", "9"]
+
+
+class TestShards:
+    @pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (4, [4]), (5, [4, 1]), (9, [4, 4, 1])])
+    def test_they_have_at_most_so_many_images(self, count: int, sizes: list[int]) -> None:
+        assert [stop - start for start, stop in of_sizes(*[1] * count).shards(4, MANY)] == sizes
+
+    def test_they_have_at_most_so_many_bytes(self) -> None:
+        assert of_sizes(5, 5, 1, 9, 2, 0, 0).shards(100, 10) == [(0, 2), (2, 4), (4, 7)]
+
+    def test_an_entry_that_is_larger_is_a_shard_of_its_own(self) -> None:
+        assert of_sizes(1, 99, 1, 1).shards(100, 10) == [(0, 1), (1, 2), (2, 4)]
+
+    def test_an_array_is_cut_alike(self) -> None:
+        assert ARRAY.shards(4, MANY) == [(0, 4), (4, 8), (8, 10)]
+        assert ARRAY.shards(100, 60) == [(0, 3), (3, 6), (6, 9), (9, 10)]
+        assert ARRAY.shards(100, 1)[:2] == [(0, 1), (1, 2)]
+
+    @given(st.lists(st.integers(0, 20), max_size=30), st.integers(1, 10), st.integers(1, 30))
+    def test_they_have_every_entry_once_in_order_and_are_as_long_as_they_may_be(
+        self, sizes: list[int], images: int, nbytes: int
+    ) -> None:
+        runs = of_sizes(*sizes).shards(images, nbytes)
+
+        assert [index for start, stop in runs for index in range(start, stop)] == list(range(len(sizes)))
+        assert all(stop - start == 1 or sum(sizes[start:stop]) <= nbytes for start, stop in runs)
+        for (start, stop), _ in pairwise(runs):
+            assert stop - start == images or sum(sizes[start : stop + 1]) > nbytes
+
+
+class TestOnTheVolume:
+    def test_it_is_loaded_as_it_was_saved(self, uploads: Uploads, tmp_path: Path) -> None:
+        plan = uploads.plan(zip_of({"a.png": b"first", "folder/": b"", "ü.png": b"second"}))
+        plan.save(tmp_path / "plan")
+
+        loaded = Plan.load(tmp_path / "plan")
+
+        assert files_below(tmp_path / "plan") == [FILE]
+        assert (loaded.kind, loaded.passed_over, loaded.image_shape) == (plan.kind, 1, None)
+        assert np.array_equal(loaded.entries, plan.entries)
+        assert loaded.paths(0, 2) == ["a.png", "ü.png"]
+        with uploads.opened(loaded) as contents:
+            assert [contents.read(0), contents.read(1)] == [b"first", b"second"]
+
+    def test_the_plan_of_an_array_is_loaded_too(self, tmp_path: Path) -> None:
+        ARRAY.save(tmp_path)
+
+        loaded = Plan.load(tmp_path)
+
+        assert loaded.array == ARRAY.array
+        assert loaded.image_shape == (4, 5)
+        assert len(loaded) == 10
+
+    def test_it_is_mapped_not_read(self, uploads: Uploads, tmp_path: Path) -> None:
+        uploads.plan(zip_of({"a.png": b""})).save(tmp_path)
+
+        assert isinstance(Plan.load(tmp_path).entries, np.memmap)
+
+    @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\1\0"])
+    def test_a_plan_that_cannot_be_read_is_damaged(self, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / FILE).write_bytes(content)
+
+        with pytest.raises(Damaged) as caught:
+            Plan.load(tmp_path)
+
+        assert caught.value.code == "plan_damaged"
+
+    def test_a_plan_that_is_cut_short_is_damaged(self, uploads: Uploads, tmp_path: Path) -> None:
+        uploads.plan(zip_of({"a.png": b"", "b.png": b""})).save(tmp_path)
+        whole = (tmp_path / FILE).read_bytes()
+
+        for length in range(len(whole)):
+            (tmp_path / FILE).write_bytes(whole[:length])
+            with pytest.raises(Damaged):
+                Plan.load(tmp_path)

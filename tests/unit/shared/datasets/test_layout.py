@@ -1,0 +1,102 @@
+"""What an archive's folders say of its images."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from shared.datasets.layout import Layout, lay_out
+from shared.errors import Invalid
+
+
+def laid_out(names: list[str], **options: Any) -> Layout:
+    return lay_out(names, **{"max_classes": 10, "test_fraction": 0.5, "seed": 0} | options)
+
+
+def shown(names: list[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
+    """Each part's names with what they show, in the data set's order."""
+    parts = {"train": (layout.train, layout.train_labels), "test": (layout.test, layout.test_labels)}
+    return {
+        part: [(names[index], layout.classes[label]) for index, label in zip(indices, labels, strict=True)]
+        for part, (indices, labels) in parts.items()
+    }
+
+
+SPLIT = ["train/dog/1.png", "test/cat/2.png", "train/cat/2.png", "train/cat/10.png", "test/dog/x/y.png"]
+
+
+def test_train_and_test_are_taken_as_they_are_in_the_order_of_their_paths() -> None:
+    layout = laid_out(SPLIT)
+
+    assert layout.classes == ("cat", "dog")
+    assert shown(SPLIT, layout) == {
+        "train": [("train/cat/10.png", "cat"), ("train/cat/2.png", "cat"), ("train/dog/1.png", "dog")],
+        "test": [("test/cat/2.png", "cat"), ("test/dog/x/y.png", "dog")],
+    }
+
+
+def test_classes_alone_are_split_with_something_of_each_class_for_testing() -> None:
+    names = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(10)]
+
+    parts = shown(names, laid_out(names, test_fraction=0.2))
+
+    assert sorted(parts["train"] + parts["test"]) == sorted((name, name[:3]) for name in names)
+    assert [kind for _, kind in parts["test"]] == ["cat", "cat", "dog", "dog"]
+
+
+def test_the_choice_is_the_seeds_and_not_the_archives(rng: random.Random) -> None:
+    names = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(20)]
+    shuffled = rng.sample(names, len(names))
+
+    assert shown(names, laid_out(names)) == shown(shuffled, laid_out(shuffled))
+    assert shown(names, laid_out(names)) != shown(names, laid_out(names, seed=1))
+
+
+@pytest.mark.parametrize("around", ["pets/", "./", "./a/b/", "a//"])
+def test_folders_around_all_of_it_are_passed_over(around: str) -> None:
+    names = [around + name for name in SPLIT]
+
+    layout = laid_out(names)
+
+    assert [(name.removeprefix(around), kind) for name, kind in shown(names, layout)["test"]] == [
+        ("test/cat/2.png", "cat"),
+        ("test/dog/x/y.png", "dog"),
+    ]
+
+
+def test_train_alone_is_split() -> None:
+    names = [f"train/{kind}/{number}.png" for kind in ("cat", "dog") for number in range(4)]
+
+    assert len(laid_out(names).test) == 4
+
+
+def test_a_class_may_have_nothing_for_testing() -> None:
+    assert laid_out(["train/cat/1", "train/dog/1", "test/cat/1"]).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "named"),
+    [
+        ([*SPLIT, "README.txt"], "dataset_layout", "README.txt"),
+        ([*SPLIT, "train/lost.png"], "dataset_layout", "train/lost.png"),
+        (["pets/cat/1", "pets/dog/1", "pets/README.txt"], "dataset_layout", "pets/README.txt"),
+        (["1.png", "2.png"], "dataset_layout", "1.png"),
+        (["train/1.png", "test/1.png"], "dataset_layout", "test/1.png"),
+        (["cat/1", "dog/1"], "dataset_layout", "two images"),
+        (["cat/1", "cat/2"], "dataset_classes", "1 class folder"),
+        ([f"{number}/1" for number in range(11)], "dataset_classes", "11 class folders"),
+        (["train/cat/1", "train/dog/1", "test/eel/1"], "dataset_classes", "eel"),
+    ],
+)
+def test_a_layout_that_is_none_is_refused_and_named(names: list[str], code: str, named: str) -> None:
+    with pytest.raises(Invalid, match=named) as caught:
+        laid_out(names)
+
+    assert caught.value.code == code
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    return random.Random(0)

@@ -1,0 +1,240 @@
+"""The notices that webhooks are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from shared.job_files import JobFiles, rebuild
+from shared.jobs import Job, JobStore, State, keys
+from shared.jobs.notices import Notice, Notices
+from shared.volume import Volume
+from tests.support.jobs import a_training, claimed, events, running
+
+URL = "https://example.org/hook"
+OUTCOME = {"outcome": "delivered"}
+
+
+@pytest.fixture
+def notices(redis: Redis) -> Notices:
+    return Notices(redis)
+
+
+def taken(notices: Notices) -> Notice:
+    (notice,) = notices.take(limit=10, seconds=60.0)
+    return notice
+
+
+def finished(jobs: JobStore, state: State = State.SUCCEEDED) -> Job:
+    claim = running(jobs, webhook=URL)
+    assert jobs.finish(claim, state, result={"version": 3})
+    return jobs.get(claim.job.id)
+
+
+def cancel_in_the_queue(jobs: JobStore) -> State:
+    job = a_training(webhook=URL)
+    jobs.create(job)
+    return jobs.cancel(job.id)
+
+
+def cancel_while_it_runs(jobs: JobStore) -> State | None:
+    claim = running(jobs, webhook=URL)
+    jobs.cancel(claim.job.id)
+    return jobs.release(claim)
+
+
+def lose_its_worker_too_often(jobs: JobStore) -> State:
+    claim = running(jobs, webhook=URL)
+    for _ in range(3):
+        jobs._redis.zadd(keys.LEASES, {claim.job.id: 1})
+        (job,) = jobs.rescue_expired()
+        if not job.state.is_terminal:
+            claimed(jobs, job.id)
+    return jobs.get(claim.job.id).state
+
+
+class TestWhenTheyAreOwed:
+    @pytest.mark.parametrize("state", [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS, State.FAILED])
+    def test_a_job_that_ends_owes_one_with_the_job_as_it_ended(
+        self, jobs: JobStore, notices: Notices, state: State
+    ) -> None:
+        job = finished(jobs, state)
+
+        notice = taken(notices)
+
+        assert notice == Notice(f"msg_{job.id}_{job.finished_at}", job, tries=0)
+        assert notice.job.state is state
+
+    @pytest.mark.parametrize("end", [cancel_in_the_queue, cancel_while_it_runs, lose_its_worker_too_often])
+    def test_every_other_end_owes_one_too(
+        self, jobs: JobStore, notices: Notices, end: Callable[[JobStore], State]
+    ) -> None:
+        state = end(jobs)
+
+        assert taken(notices).job.state is state
+
+    def test_a_job_without_a_webhook_owes_none(self, jobs: JobStore, notices: Notices) -> None:
+        jobs.finish(running(jobs), State.SUCCEEDED)
+
+        assert notices.count() == 0
+
+    def test_a_job_that_goes_on_owes_none(self, jobs: JobStore, notices: Notices) -> None:
+        jobs.release(running(jobs, webhook=URL))
+
+        assert notices.count() == 0
+
+    def test_a_job_that_is_tried_again_owes_one_for_each_end(self, jobs: JobStore, notices: Notices) -> None:
+        first = finished(jobs, State.FAILED)
+        jobs.retry(first.id)
+        jobs.finish(claimed(jobs, first.id), State.SUCCEEDED)
+
+        told = notices.take(limit=10, seconds=60.0)
+
+        assert {notice.job.state for notice in told} == {State.FAILED, State.SUCCEEDED}
+        assert len({notice.id for notice in told}) == 2
+
+    def test_a_job_that_is_deleted_is_told_still(self, jobs: JobStore, notices: Notices, redis: Redis) -> None:
+        job = finished(jobs)
+        jobs.delete(job.id)
+
+        notice = taken(notices)
+        notices.settle(notice, OUTCOME)
+
+        assert notice.job == job
+        assert not redis.exists(keys.events(job.id))  # no log comes to life again
+
+
+class TestTheirWay:
+    def test_one_that_is_taken_is_nobody_elses_until_its_time_is_over(self, jobs: JobStore, notices: Notices) -> None:
+        finished(jobs)
+
+        assert len(notices.take(limit=10, seconds=0.0)) == 1
+        again = notices.take(limit=10, seconds=60.0)
+        assert len(again) == 1
+        assert notices.take(limit=10, seconds=60.0) == []
+
+    def test_no_more_are_taken_than_asked_for(self, jobs: JobStore, notices: Notices) -> None:
+        for _ in range(3):
+            finished(jobs)
+
+        assert [len(notices.take(limit=2, seconds=60.0)) for _ in range(3)] == [2, 1, 0]
+
+    def test_one_that_is_settled_is_gone_and_the_jobs_log_says_so(
+        self, jobs: JobStore, notices: Notices, redis: Redis
+    ) -> None:
+        job = finished(jobs)
+        notice = taken(notices)
+
+        notices.settle(notice, OUTCOME)
+
+        assert notices.count() == 0
+        assert redis.zcard(keys.NOTICES_DUE) == 0
+        assert events(redis, job.id)[-1] == ("webhook", {"notice": notice.id, **OUTCOME})
+
+    def test_one_that_is_postponed_comes_again_with_its_tries_counted(self, jobs: JobStore, notices: Notices) -> None:
+        finished(jobs)
+        first = taken(notices)
+
+        notices.postpone(first, 0.0, {"outcome": "failed"})
+        second = taken(notices)
+        notices.postpone(second, 3600.0, {"outcome": "failed"})
+
+        assert (second.id, second.job, second.tries) == (first.id, first.job, 1)
+        assert notices.take(limit=10, seconds=60.0) == []
+        assert notices.count() == 1
+
+    def test_a_courier_that_comes_late_changes_nothing(self, jobs: JobStore, notices: Notices, redis: Redis) -> None:
+        job = finished(jobs)
+        notice = taken(notices)
+        notices.settle(notice, OUTCOME)
+        log = events(redis, job.id)
+
+        notices.postpone(notice, 0.0, {"outcome": "failed"})
+        notices.settle(notice, OUTCOME)
+
+        assert notices.count() == 0
+        assert events(redis, job.id) == log
+
+    def test_texts_of_every_kind_survive(self, jobs: JobStore, notices: Notices) -> None:
+        request: dict[str, Any] = {"labels": {"ключ": '"é"\n\\/'}, "none": [], "empty": {}, "deep": [[1.5, None]]}
+        claim = running(jobs, webhook=URL, request=request)
+        jobs.finish(claim, State.FAILED, error={"code": "x", "detail": "ü ∑"})
+
+        notices.postpone(taken(notices), 0.0, OUTCOME)
+
+        assert taken(notices).job == jobs.get(claim.job.id)
+
+    def test_a_receiver_that_wants_nothing_more_is_remembered_for_a_time(self, notices: Notices, redis: Redis) -> None:
+        assert not notices.is_gone(URL)
+        notices.mark_gone(URL)
+
+        assert notices.is_gone(URL)
+        assert not notices.is_gone(URL + "/other")
+        (key,) = redis.keys(keys.gone("*"))
+        assert 0 < redis.ttl(key) <= 24 * 3600
+
+
+class TestAfterRedisLostItsData:
+    @pytest.fixture
+    def files(self, volume: Volume) -> JobFiles:
+        return JobFiles(volume)
+
+    @pytest.fixture
+    def ended(self, jobs: JobStore, files: JobFiles) -> Job:
+        """A job whose end is on the volume."""
+        job = a_training(webhook=URL)
+        files.begin(job)
+        jobs.create(job)
+        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED)
+        job = jobs.get(job.id)
+        files.end(job)
+        return job
+
+    def test_what_was_not_settled_is_owed_again_under_the_same_id(
+        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+    ) -> None:
+        before = taken(notices)
+        redis.flushdb()
+
+        rebuild(jobs, files)
+
+        assert taken(notices) == before
+        assert before.job == ended
+
+    def test_what_was_settled_is_not(
+        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+    ) -> None:
+        files.settle(ended, taken(notices).id)
+        redis.flushdb()
+
+        rebuild(jobs, files)
+
+        assert notices.count() == 0
+
+    def test_an_end_after_the_one_that_was_told_is(
+        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+    ) -> None:
+        files.settle(ended.model_copy(update={"finished_at": 1}), "msg_of_an_earlier_end")
+        redis.flushdb()
+
+        rebuild(jobs, files)
+
+        assert taken(notices).job.id == ended.id
+
+    def test_a_job_that_is_to_be_done_owes_nothing_yet(self, jobs: JobStore, files: JobFiles, notices: Notices) -> None:
+        files.begin(a_training(webhook=URL))
+
+        rebuild(jobs, files)
+
+        assert notices.count() == 0
+
+    def test_settling_brings_no_deleted_job_back(self, ended: Job, files: JobFiles) -> None:
+        files.remove(ended.id)
+
+        files.settle(ended, "msg")
+
+        assert not files.has(ended.id)
+        assert list(files) == []

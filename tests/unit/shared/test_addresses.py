@@ -1,0 +1,71 @@
+"""Where a webhook may be sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.addresses import LONGEST_URL, Target, is_address, is_allowed
+
+PUBLIC = ["8.8.8.8", "1.1.1.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::"]
+OF_THIS_MACHINE = ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "::127.0.0.1", "::ffff:0:127.0.0.1"]
+OF_PRIVATE_NETWORKS = [
+    *("10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "198.18.0.1"),
+    *("fc00::1", "fd12:3456::1", "fec0::1", "::ffff:10.0.0.1", "64:ff9b::a00:1", "64:ff9b:1::a00:1", "2002:a00:1::"),
+    "2001:0:4136:e378:8000:63bf:f5ff:fffe",  # Teredo, to 10.0.0.1
+]
+NEVER = [
+    *("169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),  # one link
+    *("0.0.0.0", "::", "::ffff:0.0.0.0"),  # nobody # noqa: S104
+    *("224.0.0.1", "239.255.255.250", "ff02::1", "ff0e::1", "::ffff:224.0.0.1"),  # many
+    *("255.255.255.255", "240.0.0.1"),  # reserved
+]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_are_allowed(address: str) -> None:
+    assert is_allowed(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", [*OF_THIS_MACHINE, *OF_PRIVATE_NETWORKS])
+def test_internal_addresses_are_allowed_only_where_the_settings_say_so(address: str) -> None:
+    assert not is_allowed(address, allow_private=False)
+    assert is_allowed(address, allow_private=True)
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_links_groups_and_nobody_are_never_allowed(address: str) -> None:
+    assert not is_allowed(address, allow_private=False)
+    assert not is_allowed(address, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("https://example.org", Target("https", "example.org", 443, "/")),
+        ("http://Example.org/a/b?c=d#e", Target("http", "example.org", 80, "/a/b?c=d")),
+        ("https://example.org:8443/?q", Target("https", "example.org", 8443, "/?q")),
+        ("http://[::1]:8080/hook", Target("http", "::1", 8080, "/hook")),
+    ],
+)
+def test_a_url_is_read_in_its_parts(url: str, target: Target) -> None:
+    assert Target.parse(url) == target
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "example.org", "ftp://example.org/", "file:///etc/passwd", "gopher://example.org", "javascript:alert(1)"),
+        *("http://", "http:///path", "http://:80/", "http://example.org:99999/", "http://example.org:0/"),
+        *("http://example.org:port/", "http://[::1/", "http://user:password@example.org/", "http://user@example.org/"),
+        *("http://example.org/a b", "http://example.org/\r\nHost: other", "http://example.org/\x00", "http://ex\\a/"),
+        *("http://exämple.org/", "http://example.org/ü", "https://example.org/" + "a" * LONGEST_URL),
+    ],
+)
+def test_what_is_no_url_of_a_webhook_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        Target.parse(url)
+
+
+def test_an_address_is_told_from_a_name() -> None:
+    assert all(map(is_address, ("127.0.0.1", "::1", "fe80::1%eth0")))
+    assert not any(map(is_address, ("localhost", "example.org", "127.1", "1.2.3.4.5")))

@@ -1,0 +1,315 @@
+"""Helping with a batch that another process leads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from redis import Redis
+
+from shared.broker import ASSIST, Presence
+from shared.errors import StorageFull
+from shared.jobs import Claim, Finished, Job, Standing, State, keys
+from shared.registry import Registry
+from shared.results.files import ShardFiles
+from shared.results.shard import Header, Shard
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.archives import zip_of_images
+from tests.support.batches import Batches, paths
+from tests.support.bench import WorkBench
+from tests.support.files import files_below
+from tests.support.jobs import a_batch, a_training, claimed, messages, move
+from tests.support.models import publish
+from tests.support.npz import easy_images
+from tests.support.waiting import eventually
+
+IMAGES, _ = easy_images(10, seed=3)
+ARCHIVE = zip_of_images(IMAGES)
+NAMES = [f"{number:05d}.png" for number in range(10)]
+
+
+@pytest.fixture
+def batches(settings: Settings, registry: Registry) -> Batches:
+    publish(registry)
+    return Batches(WorkBench(settings))
+
+
+@pytest.fixture
+def claim(batches: Batches) -> Claim:
+    """A batch of three shards whose lead has opened the ledger."""
+    job = batches.submit(ARCHIVE)
+    claim = claimed(batches.bench.jobs, job.id, "the lead")
+    batches.files(job).prepare()
+    batches.ledger.open(claim, [0, 1, 2])
+    return claim
+
+
+def shards_there(batches: Batches, claim: Claim) -> list[str]:
+    return files_below(batches.bench.volume.shards(claim.job.id))
+
+
+def before_publishing(monkeypatch: pytest.MonkeyPatch, step: Callable[[int], object]) -> None:
+    """Let something happen when a helper is about to write its first shard."""
+    publish = ShardFiles.publish
+    told: list[int] = []
+
+    def watched(self: ShardFiles, number: int, shard: Shard) -> Header:
+        if not told:
+            told.append(number)
+            step(number)
+        return publish(self, number, shard)
+
+    monkeypatch.setattr(ShardFiles, "publish", watched)
+
+
+class TestHelping:
+    def test_a_helper_does_what_is_open_and_reports_it(self, batches: Batches, claim: Claim) -> None:
+        batches.assistance().run(claim.job.id)
+
+        assert paths(batches.rows(claim.job)) == NAMES
+        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=10, failed=0)
+
+    def test_a_helper_goes_when_another_batch_waits(self, batches: Batches, claim: Claim) -> None:
+        batches.bench.jobs.create(a_batch())
+
+        batches.assistance().run(claim.job.id)
+
+        assert shards_there(batches, claim) == []
+        assert batches.bench.redis.exists(keys.taken_shards(claim.job.id)) == 0
+
+    def test_a_shard_that_is_there_already_is_counted_and_not_done_again(self, batches: Batches, claim: Claim) -> None:
+        batches.finish(claim.job, 1, ['{"path": "theirs"}\n'], ['{"path": "error"}\n'])
+
+        batches.assistance().run(claim.job.id)
+
+        assert paths(batches.rows(claim.job)) == [*NAMES[:4], "theirs", *NAMES[8:]]
+        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=7, failed=1)
+
+    @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
+    def test_an_invitation_to_a_job_that_does_not_run_is_a_no_op(
+        self, batches: Batches, claim: Claim, state: State
+    ) -> None:
+        move(batches.bench.jobs, claim.job.id, state)
+
+        batches.assistance().run(claim.job.id)
+
+        assert shards_there(batches, claim) == []
+
+    def test_an_invitation_to_an_unknown_job_or_a_training_is_a_no_op(self, batches: Batches, redis: Redis) -> None:
+        training = a_training()
+        batches.bench.jobs.create(training)
+        claimed(batches.bench.jobs, training.id)
+
+        for job_id in ("unknown", training.id):
+            batches.assistance().run(job_id)
+
+        assert redis.exists(*keys.ledger_keys("unknown"), *keys.ledger_keys(training.id)) == 0
+
+    def test_without_redis_a_helper_just_goes(self, batches: Batches, settings: Settings, claim: Claim) -> None:
+        gone = WorkBench(settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"}))
+
+        Batches(gone).assistance().run(claim.job.id)
+
+        assert shards_there(batches, claim) == []
+
+
+class TestFailing:
+    """Whatever ends a helper's work: the job hears nothing of it, and the lead gets the shard."""
+
+    def assert_left_to_the_lead(self, batches: Batches, claim: Claim, shard: int = 0) -> None:
+        job = batches.bench.jobs.get(claim.job.id)
+        assert (job.state, job.failures, job.crashes) == (State.RUNNING, 0, 0)
+        standing = batches.ledger.lead(claim)
+        assert standing is not None
+        assert (standing.shard, standing.out) == (shard, 0)
+
+    def test_an_error_leaves_the_shard_to_the_lead(self, batches: Batches, claim: Claim, volume: Volume) -> None:
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
+
+        batches.assistance().run(claim.job.id)
+
+        self.assert_left_to_the_lead(batches, claim)
+
+    @pytest.mark.parametrize("error", [StorageFull("storage_full", "no space"), MemoryError(), OSError("stale")])
+    def test_an_error_while_it_writes_leaves_the_shard_to_the_lead(
+        self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def fail(_: int) -> None:
+            raise error
+
+        before_publishing(monkeypatch, fail)
+
+        batches.assistance().run(claim.job.id)
+
+        self.assert_left_to_the_lead(batches, claim)
+        assert shards_there(batches, claim) == []
+
+    def test_a_helper_that_is_told_to_stop_leaves_its_shard(self, batches: Batches, claim: Claim) -> None:
+        batches.bench.drain._told.set()
+
+        batches.assistance().run(claim.job.id)
+
+        self.assert_left_to_the_lead(batches, claim)
+
+    def test_a_helper_of_a_job_that_is_to_stop_stops_at_its_next_shard(
+        self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before_publishing(monkeypatch, lambda _: batches.bench.jobs.cancel(claim.job.id))
+
+        batches.assistance().run(claim.job.id)
+
+        assert shards_there(batches, claim) == ["000000.0.jsonl"]
+
+
+class TestBeingLate:
+    def test_what_was_done_meanwhile_is_neither_changed_nor_counted_twice(
+        self, batches: Batches, claim: Claim, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lead_takes_over(number: int) -> None:
+            redis.zadd(keys.taken_shards(claim.job.id), {f"{number}@a helper": 1})
+            standing = batches.ledger.lead(claim)
+            assert standing is not None
+            assert standing.shard == number
+            batches.finish(claim.job, number, ['{"path": "the lead\'s"}\n'] * 4)
+
+        before_publishing(monkeypatch, lead_takes_over)
+
+        batches.assistance().run(claim.job.id)
+
+        assert paths(batches.rows(claim.job)) == ["the lead's"] * 4 + NAMES[4:]
+        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=6, failed=0)
+
+    def test_a_job_that_was_deleted_is_not_brought_back(
+        self, batches: Batches, claim: Claim, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def delete(_: int) -> None:
+            batches.bench.jobs.discard(claim.job.id)
+            batches.bench.files.remove(claim.job.id)
+
+        before_publishing(monkeypatch, delete)
+
+        batches.assistance().run(claim.job.id)
+
+        assert not volume.job(claim.job.id).exists()
+        assert batches.bench.redis.keys("*") == [keys.TALLY]
+
+    def test_a_later_attempt_of_the_job_hears_nothing_of_a_helper_before(
+        self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later: list[Claim] = []
+
+        def begin_anew(_: int) -> None:
+            move(batches.bench.jobs, claim.job.id, State.QUEUED)
+            later.append(claimed(batches.bench.jobs, claim.job.id, "another lead"))
+            batches.ledger.open(later[0], [0, 1, 2])
+
+        before_publishing(monkeypatch, begin_anew)
+
+        batches.assistance().run(claim.job.id)
+
+        assert batches.ledger.lead(later[0]) == Standing(0, open=2, out=0, succeeded=0, failed=0)
+
+
+class TestTheLead:
+    """It runs in a thread, and the test is its helper."""
+
+    @pytest.fixture
+    def job(self, batches: Batches) -> Job:
+        return batches.submit(ARCHIVE)
+
+    def led(self, batches: Batches, job: Job) -> threading.Thread:
+        """The lead at work, on a bench of its own: what a thread uses is not shared."""
+        other = Batches(WorkBench(batches.bench.settings))
+        thread = threading.Thread(target=other.go_on, args=(job,))
+        thread.start()
+        return thread
+
+    def test_it_waits_for_shards_that_are_out_and_counts_them(
+        self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taken = hand_one_out(batches, monkeypatch)
+        thread = self.led(batches, job)
+        eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
+        assert batches.bench.jobs.get(job.id).state is State.RUNNING
+
+        running = Claim(batches.bench.jobs.get(job.id))
+        batches.finish(job, taken[0], ['{"path": "a helper\'s"}\n'] * 4)
+        batches.ledger.exchange(running, "test", Finished(taken[0], 4, 0))
+        thread.join()
+
+        ended = batches.bench.jobs.get(job.id)
+        assert ended.state is State.SUCCEEDED
+        assert ended.result is not None
+        assert ended.result["succeeded"] == 10
+
+    def test_it_does_itself_what_a_helper_has_lost(
+        self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taken = hand_one_out(batches, monkeypatch)
+        thread = self.led(batches, job)
+        eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
+
+        batches.bench.redis.zadd(keys.taken_shards(job.id), {f"{taken[0]}@test": 1})
+        thread.join()
+
+        assert batches.bench.jobs.get(job.id).state is State.SUCCEEDED
+        assert paths(batches.rows(job)) == NAMES
+
+    def test_it_hears_of_a_cancellation_while_it_waits(
+        self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hand_one_out(batches, monkeypatch)
+        thread = self.led(batches, job)
+        eventually(lambda: len(batches.files(job).survey(3).missing) == 1)
+
+        batches.bench.jobs.cancel(job.id)
+        thread.join()
+
+        assert batches.bench.jobs.get(job.id).state is State.CANCELLED
+        assert len(shards_there(batches, Claim(job))) == 2
+
+    def test_it_looks_at_the_volume_before_it_ends_whatever_the_ledger_says(
+        self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        taken = hand_one_out(batches, monkeypatch)
+        thread = self.led(batches, job)
+        eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
+
+        batches.bench.redis.delete(keys.taken_shards(job.id))  # as if it were finished, though nothing was written
+        thread.join()
+
+        assert batches.bench.jobs.get(job.id).state is State.SUCCEEDED
+        assert paths(batches.rows(job)) == NAMES
+
+    def test_it_sends_for_a_helper_for_each_shard_and_process_beside_its_own(
+        self, batches: Batches, job: Job, redis: Redis
+    ) -> None:
+        Presence(redis, "host:1", "inference", 2).renew()
+        Presence(redis, "host:2", "inference", 7).renew()
+
+        batches.go_on(job)
+
+        assert [message["headers"]["task"] for message in messages(redis, "inference")] == [ASSIST] * 2
+
+    def test_it_sends_for_nobody_while_messages_wait(self, batches: Batches, job: Job, redis: Redis) -> None:
+        Presence(redis, "host:1", "inference", 2).renew()
+        batches.bench.outbox.invite("another job")
+
+        batches.go_on(job)
+
+        assert len(messages(redis, "inference")) == 1
+
+
+def hand_one_out(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the test be a helper that takes a shard as soon as the lead is about to write its first one."""
+    taken: list[int] = []
+
+    def take(_: int) -> None:
+        shard = batches.ledger.arrive(Claim(next(batches.bench.jobs.newest_first(State.RUNNING))), "test")
+        assert shard is not None
+        taken.append(shard)
+
+    before_publishing(monkeypatch, take)
+    return taken

@@ -1,0 +1,177 @@
+"""A person's retry of a batch runs what failed or is missing, and nothing else."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.job_files import rebuild
+from shared.jobs import Job, State
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.archives import zip_of
+from tests.support.batches import Batches, paths
+from tests.support.bench import WorkBench
+from tests.support.files import files_below
+from tests.support.forks import dies_before_change
+from tests.support.images import png
+from tests.support.models import publish
+from tests.support.npz import easy_images
+
+IMAGES, _ = easy_images(10, seed=3)
+LARGE = png(np.kron(IMAGES[0], np.ones((4, 4), np.uint8)).astype(np.uint8))
+SMALL_PIXELS = 100  # a limit that a large image breaks
+
+ARCHIVE = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)}
+ARCHIVE |= {"1.png": LARGE, "3.png": b"no image", "5.png": LARGE}
+
+
+@pytest.fixture
+def batches(settings: Settings, registry: Registry) -> Batches:
+    """Workers that take large images."""
+    publish(registry)
+    return Batches(WorkBench(settings))
+
+
+@pytest.fixture
+def strict(settings: Settings) -> Batches:
+    """Workers that take none, on the same volume."""
+    return Batches(WorkBench(settings.model_copy(update={"max_image_pixels": SMALL_PIXELS})))
+
+
+@pytest.fixture
+def with_errors(batches: Batches, strict: Batches) -> Job:
+    """A batch three of whose images failed, two of them because of a limit that is gone now."""
+    job = strict.run(zip_of(ARCHIVE))
+    assert job.state is State.COMPLETED_WITH_ERRORS
+    assert paths(strict.errors(job)) == ["1.png", "3.png", "5.png"]
+    return job
+
+
+def test_what_failed_is_run_again_and_joined_in_the_archives_order(batches: Batches, with_errors: Job) -> None:
+    job = batches.retry(with_errors)
+
+    assert paths(batches.rows(job)) == ["0.png", "1.png", "2.png", "4.png", *(f"{n}.png" for n in range(5, 10))]
+    assert paths(batches.errors(job)) == ["3.png"]
+    assert job.state is State.COMPLETED_WITH_ERRORS
+    assert job.result is not None
+    assert (job.result["succeeded"], job.result["failed"]) == (9, 1)
+
+
+def test_its_rows_are_those_of_a_run_in_which_nothing_failed(batches: Batches, with_errors: Job) -> None:
+    undisturbed = batches.run(zip_of(ARCHIVE))
+
+    assert batches.rows(batches.retry(with_errors)) == batches.rows(undisturbed)
+
+
+def test_images_that_had_a_row_are_not_even_read(batches: Batches, with_errors: Job, volume: Volume) -> None:
+    archive = volume.archive(with_errors.id)
+    content = archive.read_bytes()
+    for number in (0, 2, 4, 6, 7, 8, 9):
+        content = content.replace(ARCHIVE[f"{number}.png"], bytes(len(ARCHIVE[f"{number}.png"])))
+    archive.write_bytes(content)
+
+    job = batches.retry(with_errors)
+
+    assert len(batches.rows(job)) == 9
+
+
+def test_a_shard_without_errors_is_left_alone(batches: Batches, with_errors: Job, volume: Volume) -> None:
+    batches.retry(with_errors)
+
+    assert files_below(volume.shards(with_errors.id)) == [
+        "000000.0.jsonl", "000000.1.jsonl", "000001.0.jsonl", "000001.1.jsonl", "000002.0.jsonl"
+    ]  # fmt: skip
+
+
+def test_what_fails_again_can_be_tried_a_third_time(batches: Batches, strict: Batches, with_errors: Job) -> None:
+    again = strict.retry(with_errors)
+    assert paths(strict.errors(again)) == ["1.png", "3.png", "5.png"]
+
+    job = batches.retry(again)
+
+    assert paths(batches.errors(job)) == ["3.png"]
+    assert len(batches.rows(job)) == 9
+
+
+def test_rows_from_before_can_be_read_until_there_are_newer_ones(batches: Batches, with_errors: Job) -> None:
+    before = batches.rows(with_errors)
+    batches.bench.jobs.retry(with_errors.id)
+
+    job = batches.bench.jobs.get(with_errors.id)
+
+    assert (job.state, batches.rows(job)) == (State.QUEUED, before)
+
+
+def test_a_worker_that_is_late_from_before_the_retry_changes_nothing(
+    batches: Batches, strict: Batches, with_errors: Job
+) -> None:
+    job = batches.retry(with_errors)
+    rows = batches.rows(job)
+
+    strict.finish(with_errors, 0, ['{"path": "late"}\n'])
+
+    assert batches.rows(job) == rows
+
+
+def test_shards_that_are_missing_are_done(batches: Batches, with_errors: Job, volume: Volume) -> None:
+    volume.shard(with_errors.id, 2, 0).unlink()
+
+    assert len(batches.rows(batches.retry(with_errors))) == 9
+
+
+def test_a_retry_outlives_the_loss_of_the_records(batches: Batches, with_errors: Job) -> None:
+    batches.bench.jobs.retry(with_errors.id)
+    batches.bench.files.reopen(batches.bench.jobs.get(with_errors.id))
+    batches.bench.redis.flushdb()
+    assert rebuild(batches.bench.jobs, batches.bench.files) == 1
+
+    job = batches.go_on(batches.bench.jobs.get(with_errors.id))
+
+    assert paths(batches.errors(job)) == ["3.png"]
+
+
+def test_a_shard_that_does_not_fit_its_archive_is_done_anew(batches: Batches, with_errors: Job, volume: Volume) -> None:
+    path = volume.shard(with_errors.id, 0, 0)
+    path.write_bytes(path.read_bytes().replace(b'"3.png"', b'"x.png"'))
+
+    job = batches.retry(with_errors)
+
+    assert len(batches.rows(job)) == 9
+    assert paths(batches.errors(job)) == ["3.png"]
+
+
+def test_a_worker_killed_before_any_change_of_the_retry_leaves_a_job_that_ends_with_the_same_rows(
+    settings: Settings, tmp_path: Path
+) -> None:
+    expected = None
+    for change in count(1):
+        batches = Batches(WorkBench(settings.model_copy(update={"volume": tmp_path / str(change)})))
+        publish(batches.bench.registry)
+        strict = Batches(WorkBench(batches.bench.settings.model_copy(update={"max_image_pixels": SMALL_PIXELS})))
+        job = strict.run(zip_of(ARCHIVE))
+        batches.bench.jobs.retry(job.id)
+        died = dies_before_change(change, partial(one_attempt, batches.bench.settings, job))
+
+        if died:
+            batches.bench.let_leases_expire()
+            batches.go_on(job)
+
+        ended = batches.bench.jobs.get(job.id)
+        assert ended.state is State.COMPLETED_WITH_ERRORS
+        expected = expected or batches.rows(ended)
+        assert batches.rows(ended) == expected
+        assert paths(batches.errors(ended)) == ["3.png"]
+        if not died:
+            break
+    assert change > 5
+
+
+def one_attempt(settings: Settings, job: Job) -> None:
+    batches = Batches(WorkBench(settings))
+    batches.bench.run(job, batches.step, owner="a worker that dies")

@@ -1,0 +1,66 @@
+"""What a webhook is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from shared.clock import rfc3339
+from shared.jobs import State
+from shared.jobs.notices import Notice
+from shared.jobs.view import job_view
+from tests.support.jobs import a_batch, a_training
+from worker.webhooks.message import MOST_BYTES, message
+
+
+def notice(**fields: Any) -> Notice:
+    ended = {"state": State.SUCCEEDED, "created_at": 1, "finished_at": 1_700_000_000_123}
+    return Notice("msg_1", a_training(**ended | fields), tries=0)
+
+
+def told(about: Notice) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(message(about))
+    return content
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
+def test_its_type_names_the_end(state: State) -> None:
+    assert told(notice(state=state))["type"] == f"job.{state}"
+
+
+def test_its_time_is_that_of_the_end_and_its_data_are_the_job() -> None:
+    about = notice(result={"model": "toy", "version": 3}, request={"labels": {"who": "ü"}})
+
+    content = told(about)
+
+    assert content["timestamp"] == rfc3339(1_700_000_000_123)
+    assert content["data"] == json.loads(json.dumps(job_view(about.job)))
+    assert content["data"]["links"]["version"] == "/v1/models/toy/versions/3"
+
+
+def test_a_batch_tells_where_its_rows_are() -> None:
+    batch = Notice("msg_1", a_batch(state=State.SUCCEEDED, finished_at=1), tries=0)
+
+    assert told(batch)["data"]["links"]["results"].endswith("/results")
+
+
+@pytest.mark.parametrize(
+    ("large", "left_out"),
+    [
+        (["request"], ["request"]),
+        (["metrics"], ["request", "metrics"]),
+        (["error"], ["request", "metrics", "result", "error"]),
+        (["request", "metrics", "result", "error"], ["request", "metrics", "result", "error"]),
+    ],
+)
+def test_of_a_job_that_is_too_large_parts_are_left_out(large: list[str], left_out: list[str]) -> None:
+    fields = {name: {"model": "toy", "version": 1, "detail": "ü" * MOST_BYTES} for name in large}
+
+    content = told(about := notice(**fields))
+
+    assert len(message(about)) < MOST_BYTES
+    assert content["data"]["left_out"] == left_out
+    assert all(content["data"][name] is None for name in left_out)
+    assert content["data"]["id"] == about.job.id

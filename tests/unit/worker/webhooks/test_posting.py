@@ -1,0 +1,181 @@
+"""One POST to a webhook."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from shared.addresses import Target
+from tests.support.network import closed_port
+from tests.support.receiver import receiving, redirect_to
+from worker.webhooks.posting import Refused, Unreachable, post
+
+Resolver = Callable[..., list[tuple[object, ...]]]
+
+
+def send(url: str, *, seconds: float = 10.0, allow_private: bool = True) -> int:
+    return post(Target.parse(url), {"X-Own": "1"}, b'{"a": 1}', seconds, allow_private=allow_private)
+
+
+@pytest.fixture
+def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Let names resolve to these addresses, one list for each time; gives the names that were asked for."""
+
+    def let(*answers: list[str]) -> list[str]:
+        asked: list[str] = []
+        resolve = socket.getaddrinfo
+
+        def answer(host: str, port: int, *rest: object, **options: object) -> object:
+            if host[0].isdigit():  # what create_connection does with an address
+                return resolve(host, port, *rest, **options)  # type: ignore[arg-type]
+            asked.append(host)
+            addresses = answers[min(len(asked), len(answers)) - 1]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", answer)
+        return asked
+
+    return let
+
+
+class TestSending:
+    def test_the_message_arrives_as_it_was_given(self) -> None:
+        with receiving() as receiver:
+            assert send(receiver.url) == 204
+
+        (message,) = receiver.messages
+        assert (message.path, message.body) == ("/hook?for=us", b'{"a": 1}')
+        assert message.headers["x-own"] == "1"
+        assert message.headers["host"] == f"127.0.0.1:{receiver.port}"
+
+    @pytest.mark.parametrize("status", [200, 299, 400, 410, 500, 503])
+    def test_the_answers_status_is_given(self, status: int) -> None:
+        with receiving(status) as receiver:
+            assert send(receiver.url) == status
+
+    def test_a_redirect_is_not_followed(self) -> None:
+        with receiving() as elsewhere, receiving(redirect_to(elsewhere.url)) as receiver:
+            assert send(receiver.url) == 307
+
+        assert elsewhere.messages == []
+
+    def test_no_proxy_is_used(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+
+        with receiving() as receiver:
+            assert send(receiver.url) == 204
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            *("http://127.0.0.1/", "http://localhost/", "http://[::1]/", "http://127.1/", "http://2130706433/"),
+            *("http://0x7f.0.0.1/", "http://0/", "http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/"),
+        ],
+    )
+    def test_an_internal_address_is_refused_however_it_is_written(self, url: str) -> None:
+        with pytest.raises(Refused):
+            send(url, allow_private=False)
+
+    def test_a_name_that_resolves_to_an_internal_address_is_refused(self, resolve_to: Callable[..., list[str]]) -> None:
+        with receiving() as receiver:
+            resolve_to(["127.0.0.1"])
+            with pytest.raises(Refused, match=r"example\.org"):
+                send(f"http://example.org:{receiver.port}/", allow_private=False)
+
+        assert receiver.messages == []
+
+    def test_one_internal_address_among_public_ones_is_enough(self, resolve_to: Callable[..., list[str]]) -> None:
+        resolve_to(["8.8.8.8", "10.0.0.1"])
+
+        with pytest.raises(Refused):
+            send("http://example.org/", allow_private=False)
+
+    def test_the_connection_goes_to_the_address_that_was_judged(self, resolve_to: Callable[..., list[str]]) -> None:
+        with receiving() as receiver:
+            asked = resolve_to(["127.0.0.1"], ["127.9.9.9"])  # another answer to whoever asks again
+
+            assert send(f"http://rebinding.example:{receiver.port}/") == 204
+
+        assert asked == ["rebinding.example"]
+        assert receiver.messages[0].headers["host"] == f"rebinding.example:{receiver.port}"
+
+    def test_where_the_first_address_does_not_answer_the_next_is_tried(
+        self, resolve_to: Callable[..., list[str]]
+    ) -> None:
+        with receiving() as receiver:
+            resolve_to(["127.0.0.2", "127.0.0.1"])
+
+            assert send(f"http://two.example:{receiver.port}/") == 204
+
+
+class TestWithoutAnAnswer:
+    def test_nobody_listens(self) -> None:
+        with pytest.raises(Unreachable):
+            send(f"http://127.0.0.1:{closed_port()}/")
+
+    def test_the_name_is_unknown(self) -> None:
+        with pytest.raises(Unreachable, match="resolved"):
+            send("http://no-such-name.invalid/")
+
+    def test_what_answers_does_not_speak_http(self) -> None:
+        def garbage(handler: BaseHTTPRequestHandler) -> None:
+            handler.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+
+        with receiving(garbage) as receiver, pytest.raises(Unreachable):
+            send(receiver.url)
+
+    def test_it_speaks_no_tls(self) -> None:
+        with receiving() as receiver, pytest.raises(Unreachable):
+            send(receiver.url.replace("http:", "https:"))
+
+    @pytest.mark.parametrize("pieces", [[], [b"HTTP/1.1 200 OK\r\n", *[b"X-Drip: 1\r\n"] * 90]])
+    def test_one_that_never_ends_takes_only_its_time(self, pieces: list[bytes], dripping: Callable[..., str]) -> None:
+        begun = time.monotonic()
+
+        with pytest.raises(Unreachable, match=r"within 0\.3 s"):
+            send(dripping(pieces), seconds=0.3)
+
+        assert time.monotonic() - begun < 5.0
+
+    def test_a_handshake_that_never_ends_takes_only_its_time(self, dripping: Callable[..., str]) -> None:
+        with pytest.raises(Unreachable, match=r"within 0\.3 s"):
+            send(dripping([]).replace("http:", "https:"), seconds=0.3)
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[list[bytes]], str]]:
+    """A receiver that sends these pieces, one a tenth of a second, and then nothing; gives its URL."""
+    stop = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pieces: list[bytes] = []
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                for piece in pieces:
+                    if stop.wait(0.1):
+                        return
+                    try:
+                        connection.sendall(piece)
+                    except OSError:
+                        return
+                stop.wait()
+
+        thread = threading.Thread(target=serve)
+
+        def begin(wanted: list[bytes]) -> str:
+            pieces.extend(wanted)
+            thread.start()
+            return f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+        yield begin
+        stop.set()
+        thread.join()

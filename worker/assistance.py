@@ -1,0 +1,115 @@
+"""Helping with a batch that another process leads: shard by shard from the ledger, until there is none for a helper."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from types import TracebackType
+
+from redis import RedisError
+
+from shared import log_context
+from shared.errors import NotFound
+from shared.inference import ClassifierCache
+from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
+from shared.settings import Settings
+from shared.volume import Volume
+from worker.drain import Drain
+from worker.heartbeat import Drained, Heartbeat, LeaseLost
+from worker.shard_work import ShardWork
+
+log = logging.getLogger(__name__)
+
+
+class Hold(Heartbeat):
+    """A helper's lease of the shard that it works on, which is given back where the block ends with an error."""
+
+    def __init__(self, ledger: Ledger, claim: Claim, helper: str, shard: int, settings: Settings, drain: Drain) -> None:
+        super().__init__(f"job {claim.job.id}, helping", settings, drain)
+        self._ledger = ledger
+        self._claim = claim
+        self._helper = helper
+        self.shard = shard
+
+    def exchange(self, finished: Finished) -> bool:
+        """Report the shard as finished and hold the next one; False where there is none."""
+        sent_at = time.monotonic()
+        shard = self._ledger.exchange(self._claim, self._helper, finished)
+        if shard is None:
+            return False
+        self.shard, self._renewed_at, self._lost = shard, sent_at, False
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        if error is not None:  # after the last heartbeat, which would take it back
+            with suppress(RedisError):  # then its lease ends by itself
+                self._ledger.give_back(self._claim, self._helper, self.shard)
+
+    def _renew(self) -> None:
+        sent_at, shard = time.monotonic(), self.shard
+        try:
+            held = self._ledger.renew(self._claim, self._helper, shard)
+        except RedisError as error:
+            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, error)
+            return
+        if shard == self.shard:  # else it was exchanged meanwhile
+            self._lost = self._lost or not held
+            self._renewed_at = max(self._renewed_at, sent_at)
+
+
+class Assistance:
+    """Helps with batches by their ids, one at a time. Nothing that happens here counts against the job."""
+
+    def __init__(
+        self,
+        jobs: JobStore,
+        ledger: Ledger,
+        volume: Volume,
+        classifiers: ClassifierCache,
+        settings: Settings,
+        drain: Drain,
+        helper: str,
+    ) -> None:
+        self._jobs = jobs
+        self._ledger = ledger
+        self._volume = volume
+        self._classifiers = classifiers
+        self._settings = settings
+        self._drain = drain
+        self._helper = helper
+
+    def run(self, job_id: str) -> None:
+        """Do shards until none is left, another batch waits, or the job stops; one invitation too many is a no-op."""
+        try:
+            job = self._jobs.get(job_id)
+            if job.kind is not Kind.BATCH or job.state is not State.RUNNING:
+                return
+            shard = self._ledger.arrive(Claim(job), self._helper)
+            if shard is not None:
+                with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
+                    self._help(Claim(job), shard)
+        except NotFound:
+            return
+        except RedisError as error:
+            log.warning("job %s: Redis does not answer, helping no more: %s", job_id, error)
+
+    def _help(self, claim: Claim, shard: int) -> None:
+        job = claim.job
+        done = 0
+        hold = Hold(self._ledger, claim, self._helper, shard, self._settings, self._drain)
+        try:
+            with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
+                going_on = True
+                while going_on:
+                    header = work.do(hold.shard, hold.check)
+                    done += 1
+                    going_on = hold.exchange(Finished(hold.shard, header.rows, header.errors))
+        except (LeaseLost, Drained):
+            pass  # others go on
+        except Exception as error:  # the lead meets it too, and decides what it means
+            log.warning("job %s: shard %d is left to the lead: %r", job.id, hold.shard, error)
+        log.info("job %s: helped with %d shards", job.id, done)

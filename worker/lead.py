@@ -1,0 +1,85 @@
+"""The lead of a batch: it takes shards like its helpers, sends for them, and sees to it that none is missing."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from kombu.exceptions import OperationalError
+from redis import RedisError
+
+from shared.broker import Outbox
+from shared.jobs import Claim, Kind, Ledger, Progress, Standing
+from shared.results.files import Survey
+from worker.lease import Lease
+from worker.runner import insist
+from worker.shard_work import ShardWork
+
+log = logging.getLogger(__name__)
+
+INVITE_SECONDS = 0.5  # between two looks whether helpers are wanted
+SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # between two looks at the ledger while only helpers work
+
+
+class Lead:
+    """Works through one attempt at a batch, with whoever comes to help."""
+
+    def __init__(self, claim: Claim, work: ShardWork, ledger: Ledger, outbox: Outbox, lease: Lease) -> None:
+        self._claim = claim
+        self._work = work
+        self._ledger = ledger
+        self._outbox = outbox
+        self._lease = lease
+        self._started = time.monotonic()
+        self._next_invitation = self._started
+
+    def work_through(self, survey: Survey, before: int) -> None:
+        """Have the missing shards done; returns when nobody works on any more. The volume tells whether all are.
+
+        before: the images that were done when the attempt began. Raises what `Lease.check` raises.
+        """
+        if not insist(lambda: self._ledger.open(self._claim, survey.missing), self._lease):
+            self._lease.confirm()
+        done = survey.succeeded + survey.failed  # by this process, and before
+        wait = SHORTEST_WAIT
+        while True:
+            standing = insist(self._ask, self._lease)
+            if standing is None:  # the attempt is over, which raises here, or Redis has lost the ledger
+                self._lease.confirm()
+                return
+            self._report(done + standing.succeeded + standing.failed, before)
+            if standing.shard is not None:
+                self._invite(standing)
+                header = self._work.do(standing.shard, self._lease.check)
+                done += header.rows + header.errors
+                wait = SHORTEST_WAIT
+            elif standing.out:
+                time.sleep(wait)
+                wait = min(2 * wait, LONGEST_WAIT)
+            else:
+                return
+
+    def _ask(self) -> Standing | None:
+        self._lease.check()
+        return self._ledger.lead(self._claim)
+
+    def _report(self, done: int, before: int) -> None:
+        total = len(self._work.plan)
+        seconds = time.monotonic() - self._started
+        left = seconds * (total - done) / max(1, done - before)
+        self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
+
+    def _invite(self, standing: Standing) -> None:
+        """Send for helpers, unless messages wait already: then no process is free, and none would come."""
+        now = time.monotonic()
+        if not standing.open or now < self._next_invitation:
+            return
+        self._next_invitation = now + INVITE_SECONDS
+        try:
+            if self._outbox.waiting(Kind.BATCH):
+                return
+            processes = self._outbox.processes_online(Kind.BATCH)
+            for _ in range(self._ledger.invite(self._claim, processes)):
+                self._outbox.invite(self._claim.job.id)
+        except (RedisError, OperationalError) as error:  # the lead goes on alone
+            log.warning("job %s: no helper was sent for: %s", self._claim.job.id, error)

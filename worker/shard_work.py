@@ -1,0 +1,121 @@
+"""A batch's shards, from the archive on the volume to results on the volume, in one process and one at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from shared.archives import Contents, Plan
+from shared.errors import Malformed
+from shared.images.decoding import decode_into, invert, resize_into
+from shared.inference import ClassifierCache, ForwardPass
+from shared.jobs import Job
+from shared.results.files import ShardFiles
+from shared.results.lines import RowWriter, error_line, parsed
+from shared.results.shard import Header, Shard
+from shared.settings import Settings
+from shared.specifications import BatchSpecification
+from shared.volume import Volume
+
+CHECK_SECONDS = 1.0  # between two looks at the lease: some images take long
+
+
+class ShardWork:
+    """The shards of one job. Use it in a `with` block.
+
+    Any number of processes may work on one job, even on one shard: each does the same, and the first results stay.
+    """
+
+    def __init__(self, job: Job, volume: Volume, classifiers: ClassifierCache, settings: Settings) -> None:
+        specification = BatchSpecification.model_validate(job.specification)
+        classifier = classifiers.get(specification.model, specification.version)
+        self.files = ShardFiles(volume, job.id, job.retries)
+        self.plan = Plan.load(volume.plan(job.id))
+        self._shards = self.plan.shards(specification.shard_images, specification.shard_bytes)
+        self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
+        self._writer = RowWriter(classifier.version.classes, specification.top_k)
+        self._specification = specification
+        self._max_pixels = settings.max_image_pixels
+        self._exits = ExitStack()
+        self._contents = self._exits.enter_context(Contents(volume.archive(job.id), self.plan, settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    def __len__(self) -> int:
+        """How many shards the archive has."""
+        return len(self._shards)
+
+    def do(self, number: int, check: Callable[[], None]) -> Header:
+        """Do a shard, unless it is done: of one that has errors from before a retry, those alone.
+
+        check: called every second, and before anything is written; what it raises ends the work, and nothing is left.
+        Raises FileNotFoundError where the job was deleted.
+        """
+        finished = self.files.finished(number)
+        if finished is not None:
+            return finished
+        start, stop = self._shards[number]
+        paths = self.plan.paths(start, stop)
+        before = self.files.before(number)
+        failed = [] if before is None else _positions(paths, before)
+        again = before is not None and len(paths) == before.header.rows + len(failed)
+        positions = failed if again else range(len(paths))
+        good, errors = self._decode(start, positions, paths, check)
+        rows = self._rows([paths[position] for position in good])
+        if before is not None and again:
+            rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
+        check()
+        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths))))
+
+    def _decode(
+        self, start: int, positions: Sequence[int], paths: list[str], check: Callable[[], None]
+    ) -> tuple[Sequence[int], list[str]]:
+        """Decode the entries at these positions behind `start`; which were good, and the errors of the others."""
+        images = self._pass.images
+        if self.plan.image_shape:
+            resize_into(images[: len(paths)], self._contents.images(start, start + len(paths)))
+            return positions, []
+        good: list[int] = []
+        errors: list[str] = []
+        next_check = time.monotonic() + CHECK_SECONDS
+        for position in positions:
+            try:
+                decode_into(images[len(good)], self._contents.read(start + position), self._max_pixels)
+            except Malformed as error:
+                errors.append(error_line(paths[position], error))
+            else:
+                good.append(position)
+            if time.monotonic() > next_check:
+                check()
+                next_check = time.monotonic() + CHECK_SECONDS
+        return good, errors
+
+    def _rows(self, paths: list[str]) -> list[str]:
+        """The rows of the images that were decoded last, by their paths."""
+        if not paths:
+            return []
+        invert(self._pass.images[: len(paths)], self._specification.invert)
+        answers = self._pass.answers(len(paths), self._specification.top_k)
+        return self._writer.rows(paths, answers.labels, answers.probabilities)
+
+
+def _positions(paths: list[str], before: Shard) -> list[int]:
+    """Where the images are that failed before."""
+    failed = {error["path"] for error in parsed(before.errors)}
+    return [position for position, path in enumerate(paths) if path in failed]
+
+
+def _merged(before: Shard, count: int, again: set[int], new: dict[int, str]) -> list[str]:
+    """The rows from before and the new ones, in the archive's order; `again` are the positions tried again."""
+    kept = (line.decode() for line in before.rows.splitlines(keepends=True))
+    rows = [new.get(position) if position in again else next(kept) for position in range(count)]
+    return [row for row in rows if row is not None]

@@ -1,0 +1,70 @@
+"""`python -m worker.webhooks`: the courier, until SIGTERM or Ctrl-C. It imports no NumPy and runs no job."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from threading import Event, Thread
+from types import FrameType
+
+from redis import RedisError
+
+from shared import logs
+from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
+from shared.job_files import JobFiles
+from shared.jobs.notices import Notices
+from shared.settings import Settings
+from shared.volume import Volume
+from worker.webhooks.courier import Courier
+from worker.webhooks.signing import load_secrets
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Run the courier until it is told to stop."""
+    settings = Settings()
+    logs.configure(settings)
+    stop = Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    volume = Volume(settings.volume)
+    try:
+        secrets = load_secrets(settings, volume)
+    except ValueError as error:
+        sys.exit(f"glassbox: GLASSBOX_WEBHOOK_SECRETS: {error}")
+    redis = connect(settings)
+    presence = Thread(target=_be_present, args=(Presence(redis, _name(), COURIER, 1), stop), daemon=True)
+    presence.start()
+    log.info("the courier is ready")
+    Courier(Notices(redis), JobFiles(volume), secrets, settings).run(stop)
+    presence.join()
+
+
+def _be_present(presence: Presence, stop: Event) -> None:
+    """Say that this courier is online, until it stops."""
+    while not stop.is_set():
+        try:
+            presence.renew()
+        except RedisError as error:
+            log.warning("could not renew this courier's presence: %s", error)
+        stop.wait(PRESENCE_SECONDS / 3)
+    try:
+        presence.withdraw()
+    except RedisError as error:
+        log.warning("could not withdraw this courier's presence: %s", error)
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The courier: takes the notices that are due and delivers each, or tries again later, ever more seldom.
+
+Only 2xx is success. A receiver that answers 410 is told nothing more for a day. Any number of couriers may run.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Event
+from typing import Any
+
+from redis import RedisError
+
+from shared.addresses import Target
+from shared.errors import StorageFull
+from shared.job_files import JobFiles
+from shared.jobs.notices import Notice, Notices
+from shared.settings import Settings
+from worker.webhooks.message import message
+from worker.webhooks.posting import Refused, Unreachable, post
+from worker.webhooks.signing import signed_headers
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+AT_ONCE = 8  # deliveries of one courier at the same time: a slow receiver holds up no other
+RESOLVE_SECONDS = 60.0  # the longest that a system's resolver may take, generously
+GROWTH = 3.0  # each wait is so many times the one before
+LONGEST_WAIT_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one try. `final`: whether no other is to follow, even where it failed."""
+
+    outcome: str
+    detail: str
+    status: int | None = None
+    final: bool = False
+
+    def event(self, tries: int) -> dict[str, Any]:
+        """What the job's log says of it."""
+        return {"outcome": self.outcome, "try": tries, "status": self.status, "detail": self.detail}
+
+
+class Courier:
+    """Delivers notices until it is told to stop."""
+
+    def __init__(self, notices: Notices, files: JobFiles, secrets: list[bytes], settings: Settings) -> None:
+        self._notices = notices
+        self._files = files
+        self._secrets = secrets
+        self._settings = settings
+        self._lease_seconds = settings.webhook_timeout + RESOLVE_SECONDS
+
+    def run(self, stop: Event) -> None:
+        """Deliver what is due, again and again; what is on its way when `stop` is set is waited for."""
+        busy: set[Future[None]] = set()
+        with ThreadPoolExecutor(AT_ONCE, "delivery") as pool:
+            while not stop.is_set():
+                taken = self._take(AT_ONCE - len(busy))
+                busy |= {pool.submit(self.deliver, notice) for notice in taken}
+                if len(busy) == AT_ONCE:
+                    wait(busy, LOOK_SECONDS, FIRST_COMPLETED)
+                else:
+                    stop.wait(LOOK_SECONDS)
+                busy = {delivery for delivery in busy if not delivery.done()}
+
+    def deliver(self, notice: Notice) -> None:
+        """Try once, and write down what came of it; where that fails, the notice is due again by itself."""
+        try:
+            outcome = self._attempt(notice)
+        except Exception:
+            log.exception("notice %s: a fault of ours", notice.id)
+            outcome = Outcome("failed", "a fault of ours; the courier's log has more")
+        try:
+            self._write_down(notice, outcome)
+        except (RedisError, OSError, StorageFull) as error:
+            log.warning("notice %s: %s, but that is not written down: %s", notice.id, outcome.outcome, error)
+
+    def _take(self, limit: int) -> list[Notice]:
+        try:
+            return self._notices.take(limit, self._lease_seconds) if limit else []
+        except RedisError as error:
+            log.warning("no notices: Redis does not answer: %s", error)
+            return []
+
+    def _attempt(self, notice: Notice) -> Outcome:
+        url = notice.job.webhook
+        assert url is not None
+        if self._notices.is_gone(url):
+            return Outcome("gone", "its receiver answered 410 lately, and is left alone for a day", final=True)
+        body = message(notice)
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "glassbox",
+            **signed_headers(self._secrets, notice.id, int(time.time()), body),
+        }
+        settings = self._settings
+        try:
+            target = Target.parse(url)
+            status = post(target, headers, body, settings.webhook_timeout, allow_private=settings.webhook_allow_private)
+        except (Refused, ValueError) as error:
+            return Outcome("refused", str(error), final=True)
+        except Unreachable as error:
+            return Outcome("failed", str(error))
+        if 200 <= status < 300:
+            return Outcome("delivered", f"answered {status}", status, final=True)
+        if status == HTTPStatus.GONE:
+            self._notices.mark_gone(url)
+            return Outcome("gone", "answered 410: it is told nothing more for a day", status, final=True)
+        hint = ", and redirects are not followed" if 300 <= status < 400 else ""
+        return Outcome("failed", f"answered {status}{hint}", status)
+
+    def _write_down(self, notice: Notice, outcome: Outcome) -> None:
+        tries = notice.tries + 1
+        log.info("notice %s, try %d: %s: %s", notice.id, tries, outcome.outcome, outcome.detail)
+        if outcome.final or tries >= self._settings.webhook_tries:
+            self._files.settle(notice.job, notice.id)
+            self._notices.settle(notice, outcome.event(tries) | {"next_try_seconds": None})
+        else:
+            pause = backoff(tries, self._settings.webhook_retry_seconds)
+            self._notices.postpone(notice, pause, outcome.event(tries) | {"next_try_seconds": round(pause, 1)})
+
+
+def backoff(tries: int, first: float) -> float:
+    """The wait after so many tries: three times the one before, with jitter, so that not all come at once."""
+    seconds = min(first * GROWTH ** min(tries - 1, 30), LONGEST_WAIT_SECONDS)
+    return random.uniform(0.5, 1.0) * seconds  # noqa: S311 - no secret

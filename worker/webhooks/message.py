@@ -1,0 +1,30 @@
+"""What a webhook is told: `{"type": "job.succeeded", "timestamp": …, "data": {…the job…}}`, in under 20 kB."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from shared.clock import rfc3339
+from shared.jobs.notices import Notice
+from shared.jobs.view import job_view
+
+MOST_BYTES = 20_000  # what Standard Webhooks advises for a payload
+LEFT_OUT = ("request", "metrics", "result", "error")  # in this order, of a job that is too large
+
+
+def message(notice: Notice) -> bytes:
+    """The body for a notice. Of a job that is too large, parts are null, and `left_out` names them."""
+    job = notice.job
+    assert job.finished_at is not None
+    data = job_view(job)
+    body = {"type": f"job.{job.state}", "timestamp": rfc3339(job.finished_at), "data": data}
+    left_out: list[str] = []
+    while len(encoded := _encode(body)) >= MOST_BYTES and len(left_out) < len(LEFT_OUT):
+        left_out.append(LEFT_OUT[len(left_out)])
+        data |= {left_out[-1]: None, "left_out": left_out}
+    return encoded
+
+
+def _encode(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
