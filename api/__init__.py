@@ -31,6 +31,7 @@ from api import (
     training_jobs,
 )
 from api.event_streams import EventStreams
+from api.fast_lane import FastLane
 from api.online import OnlineModels
 from api.submission import Submission
 from api.webhooks import Webhooks
@@ -80,9 +81,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = required_keys(settings)
     compression.register(app)
     cors.register(app, settings.cors_origins)
-    access.register(app, keys, access.Limits.from_settings(settings), settings.cors_origins)
+    gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
+    access.register(app, gate)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
+    else:
+        app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
     app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))

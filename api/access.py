@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, request
+from werkzeug.wrappers import Request
 
 from api.operations import operation_of
 from api.rate_limits import RateLimit
@@ -40,33 +42,44 @@ class Limits:
         )
 
 
-def register(app: Flask, keys: KeysFile | None, limits: Limits, trusted_origins: Collection[str] = ()) -> None:
-    """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope.
+class Gate:
+    """Who may pass.
 
-    trusted_origins: those whose web pages may use the API where no keys are asked for; `*` trusts all. Raises
-    `Unauthenticated`, `Forbidden` or `TooMany`.
+    keys: None where no keys are asked for. trusted_origins: those whose web pages may use the API then; `*` trusts all.
     """
+
+    def __init__(self, keys: KeysFile | None, limits: Limits, trusted_origins: Collection[str] = ()) -> None:
+        self._keys = keys
+        self._limits = limits
+        self._trusted_origins = trusted_origins
+
+    def admit(self, request: Request, scope: Scope) -> None:
+        """Let a request pass that needs this scope; raises `Unauthenticated`, `Forbidden` or `TooMany`."""
+        if self._keys is None:
+            _refuse_web_pages(request, self._trusted_origins)
+            holder = f"address:{request.remote_addr}"
+        else:
+            key = _authenticated(request, self._keys)
+            log_context.bind(key=key.name)
+            if not key.allows(scope):
+                own = ", ".join(sorted(key.scopes))
+                raise Forbidden("scope_missing", f"this needs the scope {scope}; the key {key.name!r} has {own}", scope)
+            holder = f"key:{key.name}"
+        self._limits.requests.spend(holder)
+        if scope is not Scope.READ:
+            self._limits.submissions.spend(holder)
+
+
+def register(app: Flask, gate: Gate) -> None:
+    """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope."""
 
     @app.before_request
     def admit() -> None:
         if request.endpoint is None or request.method == "OPTIONS":
             return  # an unknown route; a browser's question about what it may ask
         scope = needed_scope(app.view_functions[request.endpoint])
-        if scope is None:
-            return
-        if keys is None:
-            _refuse_web_pages(trusted_origins)
-            holder = f"address:{request.remote_addr}"
-        else:
-            key = _authenticated(keys)
-            log_context.bind(key=key.name)
-            if not key.allows(scope):
-                own = ", ".join(sorted(key.scopes))
-                raise Forbidden("scope_missing", f"this needs the scope {scope}; the key {key.name!r} has {own}", scope)
-            holder = f"key:{key.name}"
-        limits.requests.spend(holder)
-        if scope is not Scope.READ:
-            limits.submissions.spend(holder)
+        if scope is not None:
+            gate.admit(request, scope)
 
 
 def needed_scope(view: Callable[..., Any]) -> Scope | None:
@@ -77,7 +90,7 @@ def needed_scope(view: Callable[..., Any]) -> Scope | None:
     return None if declared.scope is None else Scope(declared.scope)
 
 
-def _authenticated(keys: KeysFile) -> ApiKey:
+def _authenticated(request: Request, keys: KeysFile) -> ApiKey:
     """The key that the request shows, as `Authorization: Bearer` or as `X-API-Key`."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
@@ -89,7 +102,7 @@ def _authenticated(keys: KeysFile) -> ApiKey:
     return key
 
 
-def _refuse_web_pages(trusted: Collection[str]) -> None:
+def _refuse_web_pages(request: Request, trusted: Collection[str]) -> None:
     """Refuse what a browser sends on behalf of a page from elsewhere; what another program sends passes.
 
     The name in `Host` is a stranger's where his name server says that it is this machine (DNS rebinding). `Origin`
@@ -107,6 +120,7 @@ def _refuse_web_pages(trusted: Collection[str]) -> None:
         raise Forbidden("origin_not_local", "without API keys a web page from elsewhere may change nothing")
 
 
+@lru_cache(maxsize=100)
 def _is_public_name(host: str) -> bool:
     """Whether a name server out there could answer for this name; for an address, or a name without a dot, none can."""
     try:

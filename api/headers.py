@@ -11,6 +11,7 @@ ALWAYS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),  # pages elsewhere cannot embed an answer; CORS is not concerned
 )
 DATA = "default-src 'none'; frame-ancestors 'none'"
+OF_DATA = (("Content-Security-Policy", DATA), ("Cache-Control", "no-store"), *ALWAYS)
 # The documentation's page: its scripts and styles come from here, it asks nobody else, and nobody frames it.
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"

@@ -61,9 +61,12 @@ class HttpMetrics:
         def measure(response: Response) -> Response:
             route = request.url_rule.rule if request.url_rule is not None else "unknown"
             method = request.method if request.method in METHODS else "other"
-            labels = self._durations.labels(route, method, str(response.status_code))
-            labels.observe(time.perf_counter() - g.started)
+            self.observe(route, method, response.status_code, g.started)
             return response
+
+    def observe(self, route: str, method: str, status: int, started: float) -> None:
+        """Count a request that began at `started`, by `time.perf_counter`."""
+        self._durations.labels(route, method, str(status)).observe(time.perf_counter() - started)
 
     def add_to(self, registry: CollectorRegistry) -> None:
         """Have the registry collect the figures of every process."""

@@ -74,8 +74,7 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def name_request() -> None:
-        given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
+        g.request_id = request_id(request.headers.get("X-Request-Id", ""))
 
     @app.before_request
     def refuse_other_bytes() -> None:
@@ -98,6 +97,11 @@ def register(app: Flask) -> None:
     def tell_request_id(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         return response
+
+
+def request_id(given: str) -> str:
+    """The id that a request came with, if it can be one; else a new one."""
+    return given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
 
 
 def _problem(status: int, code: str, detail: str, **members: Any) -> Response:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flask import Response
 from numpy.typing import NDArray
 
 from api import quick_json
@@ -19,8 +19,23 @@ HEADER_LENGTH = "Inference-Header-Content-Length"
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
-def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Response:
-    """The response for probabilities P (N, classes); raises `Invalid` for an output that there is not."""
+@dataclass(frozen=True)
+class Answered:
+    """An answer's bytes: JSON, of `header_length` bytes where binary outputs come behind it."""
+
+    body: bytes
+    header_length: int | None = None
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """What the answer's headers say of it."""
+        if self.header_length is None:
+            return [("Content-Type", "application/json")]
+        return [("Content-Type", "application/octet-stream"), (HEADER_LENGTH, str(self.header_length))]
+
+
+def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Answered:
+    """The answer for probabilities P (N, classes); raises `Invalid` for an output that there is not."""
     outputs = []
     binary: list[bytes] = []
     for index, wanted in enumerate(request.outputs or [Wanted(OUTPUT, request.binary_outputs, None)]):
@@ -36,14 +51,8 @@ def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Res
     if request.id is not None:
         document["id"] = request.id
     document["outputs"] = outputs
-    if not binary:
-        return quick_json.answer(document)
     header = quick_json.write(document)
-    return Response(
-        b"".join([header, *binary]),
-        content_type="application/octet-stream",
-        headers={HEADER_LENGTH: str(len(header))},
-    )
+    return Answered(b"".join([header, *binary]), len(header)) if binary else Answered(header)
 
 
 def _probabilities(P: NDArray[Any]) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from pydantic import Field
 from api.bodies import whole_body
 from api.examples import shown_as
 from api.online import OnlineModels
-from api.open_inference.answers import HEADER_LENGTH, OUTPUT, answer
+from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.requests import read_request
 from api.open_inference.rows import INPUT, rows_of
 from api.operations import Answer, MediaType, operation, refusal
 from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
+from shared.inference import Classifier
 from shared.settings import Settings
 
 
@@ -64,9 +65,14 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     def infer(name: str, version: str = "latest") -> Response:
         """Takes an alias in the version's place, and answers with the number that it stands for."""
         classifier = models.classifier(name, version)
-        body = whole_body(limits.max_online_bytes)
-        asked = read_request(body, request.headers.get(HEADER_LENGTH), limits)
-        rows = rows_of(asked.inputs, classifier.version.image_shape, limits)
-        return answer(asked, classifier.version, classifier.probabilities(rows))
+        answered = run(classifier, whole_body(limits.max_online_bytes), request.headers.get(HEADER_LENGTH), limits)
+        return Response(answered.body, headers=answered.headers)
 
     return routes
+
+
+def run(classifier: Classifier, body: bytes, header_length: str | None, limits: Settings) -> Answered:
+    """Answer one request, by its body and its header Inference-Header-Content-Length."""
+    asked = read_request(body, header_length, limits)
+    rows = rows_of(asked.inputs, classifier.version.image_shape, limits)
+    return answer(asked, classifier.version, classifier.probabilities(rows))
