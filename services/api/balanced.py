@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, but a new connection goes to the process that has the fewest.
+"""gunicorn's threaded worker, but connections are shared out among the processes, and threads take turns.
 
 Whichever process wakes first takes a new connection, and a client keeps it for many requests. So one process may come
 to have all of them, while another core idles: half the requests a second, and twice the time for each. Here each
 process writes its number of connections on a board that all share, and one that has more than another gives that one a
-moment.
+moment. Why threads take turns is told in `services/api/turns.py`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from __future__ import annotations
 import mmap
 import select
 import struct
-import sys
 import time
 from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
+
+from services.api.turns import Turns
 
 PLACES = 256
 ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic clock; connections
 STALE_SECONDS = 3.0  # a living process writes once a second at the least
 MOMENT_SECONDS = 0.001
 LINGER_MILLISECONDS = 2
-SWITCH_SECONDS = 0.001  # after which a thread that computes lets others go on; Python's 5 ms are long for an answer
 
 board = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
 
@@ -34,7 +34,7 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Run; called in the new process."""
-        sys.setswitchinterval(SWITCH_SECONDS)
+        self._turns = Turns()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
@@ -42,10 +42,20 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
 
         The way of a connection back to the loop and into a thread again takes as long as a short answer.
         """
-        again = super().handle(conn)
+        if not conn.initialized and not _is_readable(conn, 0):
+            again = super().handle(conn)  # it waits for a request first
+        else:
+            again = self._handle_in_turn(conn)
         while again is True and self.alive and self._next_is_there(conn):
-            again = super().handle(conn)
+            again = self._handle_in_turn(conn)
         return again
+
+    def _handle_in_turn(self, conn: Any) -> Any:
+        turn = self._turns.take()
+        try:
+            return super().handle(conn)
+        finally:
+            self._turns.give_back(turn)
 
     def notify(self) -> None:
         """Give a sign of life; called in each turn of the loop."""
@@ -65,9 +75,7 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
             return True
         if not self.tpool._work_queue.empty():  # noqa: SLF001
             return False
-        poll = select.poll()
-        poll.register(conn.sock, select.POLLIN)
-        return bool(poll.poll(LINGER_MILLISECONDS))
+        return _is_readable(conn, LINGER_MILLISECONDS)
 
     def _write(self) -> None:
         ENTRY.pack_into(board, self.place % PLACES * ENTRY.size, time.monotonic(), self.nr_conns)
@@ -76,3 +84,9 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
         now = time.monotonic()
         entries = ENTRY.iter_unpack(board[:])
         return min((connections for written, connections in entries if now - written < STALE_SECONDS), default=0)
+
+
+def _is_readable(conn: Any, within_milliseconds: int) -> bool:
+    poll = select.poll()
+    poll.register(conn.sock, select.POLLIN)
+    return bool(poll.poll(within_milliseconds))
