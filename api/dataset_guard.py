@@ -15,8 +15,8 @@ def refuse_if_needed(manifest: Manifest, registry: Registry, jobs: JobStore) -> 
     """Raise `Conflict` where a version was trained on the data set, or a job that is not over will be."""
     users = [
         f"{version.model}@{version.version}"
-        for name in registry.models()
-        for version in registry.versions(name)
+        for name, versions in registry.each()
+        for version in versions
         if version.dataset == manifest.id
     ] + [
         f"job {job.id}"

@@ -28,8 +28,8 @@ def blueprint(registry: Registry) -> Blueprint:
     """The models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
-    def show_model(name: str) -> ModelView:
-        versions = registry.versions(name)
+    def shown(model: tuple[str, list[ModelVersion]]) -> ModelView:
+        name, versions = model
         return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
     @routes.get("")
@@ -37,12 +37,12 @@ def blueprint(registry: Registry) -> Blueprint:
     def index() -> Page[ModelView]:
         """By name."""
         query = from_texts(PageQuery, request.args)
-        return page(after(registry.models(), query, str), query, str, show_model)
+        return page(registry.each(after(registry.models(), query, str)), query, lambda model: model[0], shown)
 
     @routes.get("/<name>")
     @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))
     def show(name: str) -> ModelView:
-        return show_model(name)
+        return shown((name, registry.versions(name)))
 
     @routes.delete("/<name>")
     @operation(

@@ -16,8 +16,8 @@ from api.open_inference.models import NOT_THERE, ModelReadiness
 from api.open_inference.tensors import refuse
 from api.operations import operation, refusal
 from api.validation import Form
-from shared.errors import Damaged, Invalid, Malformed, NotFound
-from shared.registry import Registry
+from shared.errors import Damaged, Invalid, Malformed
+from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
 
 
@@ -52,7 +52,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     def index() -> list[IndexEntry]:
         """The body may be left out."""
         only_ready = _only_ready(whole_body(limits.max_json_bytes), limits)
-        entries = [entry for name in registry.models() for entry in _entries(registry, name)]
+        entries = [entry for name, versions in registry.each() for entry in _entries(registry, name, versions)]
         return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
 
     @routes.post("/models/<name>/load")
@@ -87,11 +87,7 @@ def _only_ready(body: bytes, limits: Settings) -> bool:
     return ready
 
 
-def _entries(registry: Registry, name: str) -> list[IndexEntry]:
-    try:
-        versions = registry.versions(name)
-    except NotFound:  # deleted just now
-        return []
+def _entries(registry: Registry, name: str, versions: list[ModelVersion]) -> list[IndexEntry]:
     served = registry.is_served(name)
     entries: list[IndexEntry] = []
     for version in versions:

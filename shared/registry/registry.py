@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ class Registry:
         """The names of all models that have a version, sorted."""
         folders = self._volume.models.iterdir() if self._volume.models.exists() else ()
         return sorted(folder.name for folder in folders if is_name(folder.name) and self._has_versions(folder.name))
+
+    def each(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[ModelVersion]]]:
+        """These models, or all, with their versions; one that is deleted meanwhile is passed over."""
+        for name in self.models() if names is None else names:
+            try:
+                versions = self.versions(name)
+            except NotFound:
+                continue
+            yield name, versions
 
     def versions(self, name: str) -> list[ModelVersion]:
         """All versions of a model, the newest first; `NotFound` where there is none."""

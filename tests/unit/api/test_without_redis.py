@@ -95,7 +95,7 @@ REQUESTS = [
     Request("GET", "/v2/health/live", status=200),
     Request("GET", "/v2/health/ready", status=200),
     Request("POST", "/v2/repository/index", status=200),
-    Request("POST", "/v2/repository/models/<name>/load", "/v2/repository/models/other/load", status=200),
+    Request("POST", "/v2/repository/models/<name>/load", "/v2/repository/models/second/load", status=200),
     Request("POST", "/v2/repository/models/<name>/unload", "/v2/repository/models/third/unload", status=200),
     *(
         Request(method, f"/v2/models/<name>{rule}{what}", f"/v2/models/toy{path}{what}", body, status=200)
@@ -134,7 +134,7 @@ def fill(registry: Registry) -> None:
     publish(registry, evaluation=tiny_network().evaluate(tiny_parameters(), images, labels).to_dict())
     for alias in ("stable", "gone"):
         registry.point("toy", alias, 1)
-    for number, model in enumerate(("other", "other", "third", "unwanted")):
+    for number, model in enumerate(("other", "other", "second", "third", "unwanted")):
         publish(registry, model, job=f"job-{number}")
 
 

@@ -173,6 +173,15 @@ class TestFinding:
 
         assert registry.models() == ["a", "b", "c"]
 
+    def test_a_model_that_is_deleted_while_all_are_gone_through_is_passed_over(self, registry: Registry) -> None:
+        for number, name in enumerate("abc"):
+            publish(registry, name, job=f"job-{number}")
+        going = registry.each()
+        first, _ = next(going)
+        registry.delete_model("b", force=False)
+
+        assert [first, *(name for name, _ in going)] == ["a", "c"]
+
     def test_an_empty_volume_has_no_models(self, registry: Registry) -> None:
         assert registry.models() == []
 
