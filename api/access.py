@@ -24,6 +24,7 @@ from shared.errors import Forbidden, Unauthenticated
 from shared.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+COUNTED = "glassbox.counted"  # in the environment of a request that has counted against its sender's limits
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ class Gate:
         self._trusted_origins = trusted_origins
 
     def admit(self, request: Request, scope: Scope) -> None:
-        """Let a request pass that needs this scope; raises `Unauthenticated`, `Forbidden` or `TooMany`."""
+        """Let a request pass that needs this scope; raises `Unauthenticated`, `Forbidden` or `TooMany`.
+
+        A request that is admitted again, for it went a short way first, is counted once.
+        """
         if self._keys is None:
             _refuse_web_pages(request, self._trusted_origins)
             holder = f"address:{request.remote_addr}"
@@ -65,9 +69,12 @@ class Gate:
                 own = ", ".join(sorted(key.scopes))
                 raise Forbidden("scope_missing", f"this needs the scope {scope}; the key {key.name!r} has {own}", scope)
             holder = f"key:{key.name}"
+        if COUNTED in request.environ:
+            return
         self._limits.requests.spend(holder)
         if scope is not Scope.READ:
             self._limits.submissions.spend(holder)
+        request.environ[COUNTED] = True
 
 
 def register(app: Flask, gate: Gate) -> None:

@@ -56,11 +56,12 @@ class FastLane:
         started = time.perf_counter()
         request = Request(environ)
         name = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
-        body = environ["wsgi.input"].read(length)
         log_context.clear()
         log_context.bind(request_id=name)
+        body = None
         try:
             self._gate.admit(request, Scope.READ)
+            body = environ["wsgi.input"].read(length)
             classifier = self._models.classifier(match[1], match[3] or "latest")
             header_length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
             answered = run(classifier, body, header_length, self._limits) if len(body) == length else None
@@ -70,7 +71,8 @@ class FastLane:
         finally:
             log_context.clear()
         if answered is None or _is_to_be_packed(answered, environ):
-            environ["wsgi.input"] = io.BytesIO(body)
+            if body is not None:
+                environ["wsgi.input"] = io.BytesIO(body)
             return self._application(environ, start_response)
         self._metrics.observe(ROUTES[match[2] is not None], "POST", 200, started)
         start_response(

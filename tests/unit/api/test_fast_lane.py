@@ -158,6 +158,32 @@ def test_requests_are_limited(settings: Settings) -> None:
     assert statuses[-1] == 429
 
 
+def test_a_request_that_goes_both_ways_counts_once(settings: Settings) -> None:
+    limits = {"rate_limit": 0.001, "rate_burst": 3}
+    client = create_app(settings.model_copy(update=limits)).test_client()
+
+    statuses = [client.post(PATH, data=b"{").status_code for _ in range(4)]
+
+    assert statuses == [400, 400, 400, 429]
+
+
+class Untouched:
+    """A body that nobody may read."""
+
+    def read(self, size: int) -> bytes:
+        raise AssertionError(f"{size} bytes of the body were asked for")
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"reader:read:{hashlib.sha256(b'gbk_reader').hexdigest()}\n")
+    client = create_app(settings.model_copy(update={"api_keys_file": file})).test_client()
+
+    response = client.post(PATH, data=BODY, environ_overrides={"wsgi.input": Untouched()})
+
+    assert_problem(response, 401, "key_missing")
+
+
 def test_requests_are_counted_by_their_route(client: FlaskClient) -> None:
     client.post(PATH, data=BODY)
     client.post("/v2/models/toy/versions/1/infer", data=BODY)
