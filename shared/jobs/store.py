@@ -100,6 +100,10 @@ class JobStore:
         """
         return bool(self._run("create", job.id, self._resend_ms, int(owes_notice), *_flat(job.to_hash())))
 
+    def recreate(self, fields: Mapping[str, str]) -> None:
+        """Write a record as a backup has it, field by field, in state `queued` or an ended one."""
+        self._run("create", fields["id"], self._resend_ms, 0, *_flat(fields))
+
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
         self._run("remove", job_id, 1)
