@@ -33,7 +33,8 @@ def users(client: str, operator: str) -> str:
         # Nobody is this one. But Redis replays its append-only file as it: what it may not do would be lost then.
         "user default reset off ~* &* +@all\n"
         # The service: its own keys, and no command that reads or changes the server itself.
-        f"user glassbox reset on #{_digest(client)} ~glassbox:* resetchannels &glassbox:* +@all -@admin -@dangerous +info\n"
+        f"user glassbox reset on #{_digest(client)} ~glassbox:* resetchannels &glassbox:*"
+        " +@all -@admin -@dangerous +info\n"
         # People: backups, and looking at what is wrong.
         f"user operator reset on #{_digest(operator)} ~* &* +@all\n"
         # The health check, which asks whether Redis answers.

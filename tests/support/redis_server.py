@@ -23,9 +23,10 @@ class RedisServer(Process):
         self.socket = folder / "redis.sock"
         self._authority = f"{user}:{password}@" if users else ""
         configuration = ROOT / "services" / "redis" / "redis.conf"
-        options = ("--dir", folder, "--port", "0", "--unixsocket", self.socket, "--loglevel", "warning")
+        options: list[str | Path] = ["--dir", folder, "--port", "0", "--unixsocket", self.socket]
+        options += ["--loglevel", "warning"]
         if users:
-            options = (*options, "--aclfile", users)
+            options += ["--aclfile", users]
         super().__init__("redis", [redis_binary(), configuration, *options], folder)
         try:
             eventually(self._answers)
