@@ -59,11 +59,13 @@ fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SEC
 	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
 
 .PHONY: lint
-lint: $(VENV)/dev ## style, types, import rules
+lint: $(VENV)/dev ## style, types, import rules, Dockerfiles, Compose files
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
+	@$(BIN)/hadolint services/*/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose*.yml
 
 .PHONY: bench
 bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks
