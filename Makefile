@@ -34,6 +34,22 @@ keys: $(VENV)/embedded ## the API keys in var/keys (GLASSBOX_API_KEYS_FILE); CRE
 	@$(BIN)/python -m api.admin keys --file "$(KEYS)" \
 	  $(if $(CREATE),create "$(CREATE)" --scopes "$(SCOPES)",$(if $(REVOKE),revoke "$(REVOKE)",list))
 
+.PHONY: backup
+backup: ## save what is deployed with Compose into one file, while it runs; TO=glassbox.backup
+	@services/compose/backup.sh "$(or $(TO),$(error say where to: make backup TO=glassbox.backup))"
+
+.PHONY: restore
+restore: ## restore such a file into an empty deployment; FROM=glassbox.backup, FORCE=1 where it is not empty
+	@services/compose/restore.sh "$(or $(FROM),$(error say what: make restore FROM=glassbox.backup))" $(if $(FORCE),--force)
+
+.PHONY: upgrade
+upgrade: ## build what is checked out and bring it into the deployment, a service after the other
+	@services/compose/upgrade.sh
+
+.PHONY: rollback
+rollback: ## bring the images from before the last upgrade back
+	@services/compose/rollback.sh
+
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
 	@$(BIN)/pytest

@@ -9,7 +9,7 @@ from redis import RedisError
 from shared import logs
 from shared.broker import Outbox, celery_app, connect
 from shared.errors import GlassboxError
-from shared.settings import Settings
+from shared.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.backup.archive import BackupReader
 from worker.backup.restoring import Restoration
@@ -21,15 +21,16 @@ USAGE = "usage: python -m worker.backup save > FILE | verify < FILE | restore [-
 def main(arguments: list[str]) -> str:
     """Do what the arguments say, and say what was done."""
     settings = Settings()
-    redis, volume = connect(settings), Volume(settings.volume)
+    volume = Volume(settings.volume)
     match arguments:
         case ["save"] if not sys.stdout.isatty():
-            return f"saved {save(redis, volume, sys.stdout.buffer) / 1e6:.1f} MB"
+            return f"saved {save(connect(settings), volume, sys.stdout.buffer) / 1e6:.1f} MB"
         case ["verify"] if not sys.stdin.isatty():
             backup = BackupReader(sys.stdin.buffer)
             count = sum(1 for _ in backup)
             return f"the backup of {backup.title['created_at']} is whole: {count} files"
         case ["restore", *options] if not sys.stdin.isatty() and options in ([], ["--force"]):
+            redis = connect(settings)
             restoration = Restoration(redis, Outbox(celery_app(settings), redis), volume)
             restored = restoration.restore(sys.stdin.buffer, force=bool(options))
             jobs = f"{restored.jobs} jobs, {restored.waiting} of which go on when the workers start"
@@ -41,5 +42,5 @@ if __name__ == "__main__":
     logs.configure(Settings())
     try:
         print(f"glassbox: {main(sys.argv[1:])}", file=sys.stderr)
-    except (GlassboxError, RedisError, OSError) as error:
+    except (GlassboxError, RedisError, SecretError, OSError) as error:
         sys.exit(f"glassbox: {error}")
