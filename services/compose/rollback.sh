@@ -4,10 +4,10 @@
 set -eu
 
 here=$(dirname "$0")
-services="gateway api trainer classifier courier" # workers last: they must know every job that the newer API took
+workers="courier classifier trainer" # they go last: they must know every job that the newer API took
 
 found=
-for service in $services; do
+for service in gateway api $workers; do
   for container in $(docker compose ps --quiet "$service" | head -n 1); do
     name=$(docker inspect --format '{{.Config.Image}}' "$container")
     previous=$(docker image inspect --format '{{.Id}}' "$name:previous" 2>/dev/null) || continue
@@ -22,5 +22,4 @@ done
   echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2
   exit 1
 }
-# shellcheck disable=SC2086 # a word for each service
-exec "$here/roll.sh" $services
+exec "$here/roll.sh" gateway api "$workers"

@@ -4,10 +4,10 @@
 set -eu
 
 here=$(dirname "$0")
-services="courier classifier trainer api gateway" # workers first: they must know every job that the new API takes
+workers="courier classifier trainer" # they go first: they must know every job that the new API takes
 
 images() { # each service's image by name, and the id of what runs now
-  for service in $services; do
+  for service in $workers api gateway; do
     for container in $(docker compose ps --quiet "$service" | head -n 1); do
       docker inspect --format '{{.Config.Image}} {{.Image}}' "$container"
     done
@@ -20,5 +20,4 @@ echo "$before" | while read -r name id; do
   [ "$(docker image inspect --format '{{.Id}}' "$name")" = "$id" ] || docker tag "$id" "$name:previous"
 done
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
-# shellcheck disable=SC2086 # a word for each service
-exec "$here/roll.sh" $services
+exec "$here/roll.sh" "$workers" api gateway
