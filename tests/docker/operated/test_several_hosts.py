@@ -1,7 +1,7 @@
 """Three hosts, each on a network of its own, with one Redis and one volume: work is spread; two vanish, none is lost.
 
-A further host is the shipped services/compose/further-host.yml as a project of its own. What it shares with the first one is
-the volume and a way to Redis, which can be cut.
+A further host is the shipped services/compose/further-host.yml as a project of its own. What it shares with the first
+one is the volume and a way to Redis, which can be cut.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from tests.support.waiting import eventually
 HERE = Path(__file__).parent
 FILES = (ROOT / "docker-compose.yml", ROOT / "services" / "compose" / "further-host.yml", HERE / "further-host.yml")
 WORKERS = ("trainer", "classifier")
-LEASE_SECONDS = 30
 IMAGES = 10_000
 
 
@@ -52,7 +51,7 @@ class FurtherHost:
             docker("tag", f"{first.project}-{worker}", f"{self.project}-{worker}")
         self.compose("create", "--no-build", *WORKERS)
         self.reconnect()
-        self.compose("up", "--detach", "--wait", "--no-build", *WORKERS)
+        self.compose("up", "--detach", "--no-build", *WORKERS)
 
     def compose(self, *arguments: str) -> str:
         command = ["docker", "compose", "--project-name", self.project, *arguments]
@@ -86,17 +85,15 @@ class FurtherHost:
 @pytest.fixture
 def hosts(operated: Operated, tmp_path: Path) -> Iterator[list[FurtherHost]]:
     """Two more hosts. What a host must know of the first is a copy of its password."""
-    tmp_path.chmod(0o755)
     secrets = tmp_path / "secrets"
     secrets.mkdir(mode=0o755)
     password = secrets / "redis-password"
     password.write_text(operated.python_in("trainer", "print(open('/run/glassbox/redis-password').read().strip())"))
     password.chmod(0o444)  # for whoever runs this test: on a host, it belongs to the uid 10001
-    for folder in tmp_path.parents[:2]:
-        folder.chmod(0o755)
     further: list[FurtherHost] = []
     try:
-        further += [FurtherHost(operated, 2, secrets), FurtherHost(operated, 3, secrets)]
+        further.extend(FurtherHost(operated, number, secrets) for number in (2, 3))  # each as it comes
+        eventually(lambda: operated.get("/readyz")["workers"] == {"training": 3, "inference": 3}, within=60)
         yield further
     finally:
         for host in further:
@@ -106,6 +103,12 @@ def hosts(operated: Operated, tmp_path: Path) -> Iterator[list[FurtherHost]]:
 def owner(operated: Operated, job: Json) -> str:
     """The name of the container that works on the job."""
     return operated.redis("hget", f"glassbox:job:{job['id']}", "owner").partition(":")[0]
+
+
+def owners_of(operated: Operated, jobs: list[Json]) -> dict[str, Json]:
+    """The jobs by who works on them; none while one has nobody."""
+    owners = {owner(operated, job): job for job in jobs}
+    return {} if "" in owners else owners
 
 
 def check_whole(operated: Operated, batch: Json) -> None:
@@ -124,17 +127,10 @@ def submit_batch(operated: Operated) -> Json:
 def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(operated: Operated, hosts: list[FurtherHost]) -> None:
     cut, killed = hosts
     operated.train(model="base", epochs=1)
-    assert operated.get("/readyz")["workers"] == {"training": 3, "inference": 3}
 
     # A training on each host, and batches on all of them.
     trainings = [operated.submit_training(model=f"spread-{number}", epochs=12) for number in range(3)]
-    owners = eventually(
-        lambda: (
-            [name for job in trainings if (name := owner(operated, job))][2:]
-            and {owner(operated, job): job for job in trainings}
-        ),
-        within=30,
-    )
+    owners = eventually(lambda: owners_of(operated, trainings), within=30)
     assert len(owners) == 3
     of_the_cut = next(job for name, job in owners.items() if name in cut.names())
     of_the_killed = next(job for name, job in owners.items() if name in killed.names())
@@ -161,3 +157,22 @@ def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(operated: Operated, hos
         assert len(operated.get(f"/v1/models/spread-{number}/versions")["items"]) == 1
     again = [operated.submit_training(model=f"again-{number}", epochs=2) for number in range(4)]
     assert all(operated.outcome(job)["attempt"] == 1 for job in again)
+
+
+def test_the_first_hosts_file_shows_redis_to_one_address_and_has_the_volume_on_nfs(operated: Operated) -> None:
+    first = ROOT / "services" / "compose" / "first-host.yml"
+    variables = {
+        "COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{first}",
+        "GLASSBOX_REDIS_ON": "10.0.0.1",
+        "GLASSBOX_NFS_SERVER": "nfs.example",
+        "GLASSBOX_NFS_PATH": "/export/glassbox",
+    }
+    configuration = json.loads(operated.compose("config", "--format", "json", **variables))
+
+    [port] = configuration["services"]["redis"]["ports"]
+    assert (port["host_ip"], port["published"], port["target"]) == ("10.0.0.1", "6379", 6379)
+    assert configuration["volumes"]["volume"]["driver_opts"] == {
+        "type": "nfs",
+        "o": "addr=nfs.example,nfsvers=4.2,hard,actimeo=1",
+        "device": ":/export/glassbox",
+    }
