@@ -149,7 +149,6 @@ def certificate(tmp_path: Path) -> Path:
     """A folder with a certificate for 127.0.0.1, and its key."""
     folder = tmp_path / "tls"
     folder.mkdir()
-    tmp_path.chmod(0o755)
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -167,9 +166,6 @@ class TestTls:
     @pytest.fixture
     def encrypted(self, deployment: Deployment, certificate: Path) -> Iterator[Deployment]:
         """The gateway with a certificate."""
-        for parent in (certificate, *certificate.parents):
-            if parent.stat().st_mode & 0o005 != 0o005 and parent.owner() == certificate.owner():
-                parent.chmod(parent.stat().st_mode | 0o005)
         deployment.up("--no-deps", "gateway", GLASSBOX_TLS=str(certificate))
         try:
             yield deployment

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -44,14 +45,15 @@ class Answer:
 class Deployment:
     """The compose file on free ports of the loopback interface."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = ROOT, files: Sequence[str] = ("docker-compose.yml",)) -> None:
+        """Nothing yet; `files` in the folder `root` describe it."""
         self.project = f"glassbox-test-{uuid4().hex[:8]}"
         self.port = free_port()
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("GLASSBOX_", "COMPOSE_"))},
             "GLASSBOX_PORT": str(self.port),
             "GLASSBOX_DATASETS": str(DATA),
-            "COMPOSE_FILE": str(ROOT / "docker-compose.yml"),
+            "COMPOSE_FILE": os.pathsep.join(str(root / file) for file in files),
         }
         self.seconds_to_healthy = 0.0
 
@@ -176,7 +178,7 @@ class Deployment:
             assert answer.status == 200, answer.content
             return answer.json() if answer.json()["state"] not in {"queued", "running"} else None
 
-        over = eventually(ended, within=within)
+        over = eventually(ended, within, interval=0.1)
         assert over is not None
         assert over["state"] == "succeeded", over
         return over
