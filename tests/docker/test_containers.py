@@ -60,7 +60,7 @@ def test_memory_processes_and_logs_are_bounded(deployment: Deployment, service: 
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "5"}
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", [*OURS, "redis"])
 def test_a_container_has_time_to_stop_in(deployment: Deployment, service: str) -> None:
     assert deployment.inspect(service)["Config"]["StopTimeout"] == 60
 

@@ -179,7 +179,6 @@ class Deployment:
             return answer.json() if answer.json()["state"] not in {"queued", "running"} else None
 
         over = eventually(ended, within, interval=0.1)
-        assert over is not None
         assert over["state"] == "succeeded", over
         return over
 
