@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes what the settings decide as pieces of nginx's configuration, and becomes nginx.
+# Writes what the settings decide as pieces of nginx's configuration, keeps an eye on where the API is, becomes nginx.
 set -eu
 
 port=${GLASSBOX_PORT:-8000}
@@ -25,10 +25,34 @@ uploads=$(number GLASSBOX_MAX_UPLOADS "${GLASSBOX_MAX_UPLOADS:-48}")
 mkdir -p "$pieces"
 rm -rf /var/spool/glassbox/* # what a killed gateway left
 
+# The API's containers come and go. nginx of this version looks their name up once, or else has a new connection for each
+# request, which costs half of the requests a second. So the name is looked up here, again and again.
+write_upstream() {
+  {
+    echo "upstream api {"
+    getent ahosts "${api%:*}" | awk -v port="${api##*:}" '
+      { print "  server " ($1 ~ /:/ ? "[" $1 "]" : $1) ":" port " max_fails=1 fail_timeout=2s;" }' | sort -u
+    echo "  server 127.0.0.1:9 backup;" # nobody, where the name is not known
+    echo "  keepalive 64;"
+    echo "  keepalive_timeout 20s;" # less than gunicorn's, which would close a connection while it is taken
+    echo "}"
+  } >"$pieces/upstream.new"
+}
+
+follow_the_api() {
+  while sleep 1; do
+    write_upstream
+    if ! cmp -s "$pieces/upstream.new" "$pieces/upstream.conf"; then
+      mv "$pieces/upstream.new" "$pieces/upstream.conf"
+      kill -HUP "$(cat "$pieces/nginx.pid")" # what is under way goes on to its end
+    fi
+  done
+}
+
+write_upstream
+mv "$pieces/upstream.new" "$pieces/upstream.conf"
+
 {
-  # The name server of the container; an IPv6 address stands in brackets.
-  awk '$1 == "nameserver" { print "resolver " ($2 ~ /:/ ? "[" $2 "]" : $2) " valid=2s;"; exit }' /etc/resolv.conf
-  echo "resolver_timeout 3s;"
   for proxy in $(echo "${GLASSBOX_OUTER_PROXIES:-}" | tr ',' ' '); do
     echo "set_real_ip_from $proxy;"
   done
@@ -37,8 +61,6 @@ rm -rf /var/spool/glassbox/* # what a killed gateway left
 } >"$pieces/http.conf"
 
 {
-  # shellcheck disable=SC2016 # $api is nginx's variable
-  echo 'set $api '"$api;"
   echo "client_max_body_size $((online > json ? online : json));"
   if [ -n "$tls" ]; then
     for file in "$tls/tls.crt" "$tls/tls.key"; do
@@ -63,4 +85,5 @@ rm -rf /var/spool/glassbox/* # what a killed gateway left
   echo "limit_conn uploads $uploads;"
 } >"$pieces/upload.conf"
 
+follow_the_api &
 exec nginx -e stderr -c /etc/glassbox/nginx.conf
