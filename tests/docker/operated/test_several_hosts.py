@@ -167,7 +167,7 @@ def test_the_first_hosts_file_shows_redis_to_one_address_and_has_the_volume_on_n
         "GLASSBOX_NFS_SERVER": "nfs.example",
         "GLASSBOX_NFS_PATH": "/export/glassbox",
     }
-    configuration = json.loads(operated.compose("config", "--format", "json", **variables))
+    configuration = json.loads(operated.compose("config", "--format", "json", check=True, **variables))
 
     [port] = configuration["services"]["redis"]["ports"]
     assert (port["host_ip"], port["published"], port["target"]) == ("10.0.0.1", "6379", 6379)
