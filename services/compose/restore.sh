@@ -1,7 +1,7 @@
 #!/bin/sh
 # Restores a backup into this deployment, which must be empty: restore.sh FILE. With --force it need not be empty, and
 # what it has is removed.
-# A backup that is damaged, or none, changes nothing; not even a service is stopped.
+# What is refused has changed nothing; not even a service was stopped.
 set -eu
 
 from=${1:?usage: restore.sh FILE [--force]}
@@ -14,9 +14,9 @@ backup() { # ARGUMENT… <FILE
 }
 
 docker compose up --detach --wait redis # and before it, in a new deployment, its passwords
-backup verify <"$from"
+if [ "${2:-}" ]; then backup verify <"$from"; else backup verify --empty <"$from"; fi
 docker compose stop gateway api trainer classifier courier
 status=0
 backup restore ${2:+"$2"} <"$from" || status=$?
-docker compose up --detach --wait # in either case: what was refused has changed nothing
+docker compose up --detach --wait # in either case
 exit $status

@@ -1,7 +1,7 @@
 """Backup and restore: everything that must outlive a deployment, in one file that tells whether it is whole.
 
-    python -m worker.backup save > FILE           while jobs run
-    python -m worker.backup verify < FILE
+    python -m worker.backup save > FILE                 while jobs run
+    python -m worker.backup verify [--empty] < FILE     also whether there is nothing yet that it would replace
     python -m worker.backup restore [--force] < FILE    while none runs
 
 What refers to something is read before what it refers to: the records first, then the jobs' folders, the models, the

@@ -1,4 +1,4 @@
-"""`python -m worker.backup save|verify|restore [--force]`: the backup comes or goes by the standard streams."""
+"""`python -m worker.backup save|verify|restore`: the backup comes or goes by the standard streams."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from worker.backup.archive import BackupReader
 from worker.backup.restoring import Restoration
 from worker.backup.saving import save
 
-USAGE = "usage: python -m worker.backup save > FILE | verify < FILE | restore [--force] < FILE"
+USAGE = "usage: python -m worker.backup save > FILE | verify [--empty] < FILE | restore [--force] < FILE"
 
 
 def main(arguments: list[str]) -> str:
     """Do what the arguments say, and say what was done."""
     settings = Settings()
-    volume = Volume(settings.volume)
     match arguments:
         case ["save"] if not sys.stdout.isatty():
-            return f"saved {save(connect(settings), volume, sys.stdout.buffer) / 1e6:.1f} MB"
-        case ["verify"] if not sys.stdin.isatty():
+            return f"saved {save(connect(settings), Volume(settings.volume), sys.stdout.buffer) / 1e6:.1f} MB"
+        case ["verify", *options] if not sys.stdin.isatty() and options in ([], ["--empty"]):
+            if options:
+                _restoration(settings).refuse_if_not_empty()
             backup = BackupReader(sys.stdin.buffer)
             count = sum(1 for _ in backup)
             return f"the backup of {backup.title['created_at']} is whole: {count} files"
         case ["restore", *options] if not sys.stdin.isatty() and options in ([], ["--force"]):
-            redis = connect(settings)
-            restoration = Restoration(redis, Outbox(celery_app(settings), redis), volume)
-            restored = restoration.restore(sys.stdin.buffer, force=bool(options))
+            restored = _restoration(settings).restore(sys.stdin.buffer, force=bool(options))
             jobs = f"{restored.jobs} jobs, {restored.waiting} of which go on when the workers start"
             return f"restored what Glassbox {restored.version} saved at {restored.created_at}: {jobs}"
     sys.exit(USAGE)
+
+
+def _restoration(settings: Settings) -> Restoration:
+    redis = connect(settings)
+    return Restoration(redis, Outbox(celery_app(settings), redis), Volume(settings.volume))
 
 
 if __name__ == "__main__":

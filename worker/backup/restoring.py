@@ -56,9 +56,8 @@ class Restoration:
         `BackupReader` does, `StorageFull`. Before it has read the backup to its end, nothing is changed.
         """
         self._refuse_at_work()
-        if not (force or self._is_empty()):
-            detail = "this deployment has jobs, models or data sets; FORCE=1 removes them and puts the backup there"
-            raise Conflict("not_empty", detail)
+        if not force:
+            self.refuse_if_not_empty()
         with self._unpacked() as folder:
             backup = BackupReader(stream)
             for path, content in backup:
@@ -74,13 +73,16 @@ class Restoration:
         waiting = sum(self._jobs.waiting(kind) for kind in Kind)
         return Restored(count, waiting, backup.title["version"], backup.title["created_at"])
 
+    def refuse_if_not_empty(self) -> None:
+        """Raise `Conflict` where there is anything that a backup would take the place of."""
+        if not self._copies.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._places()):
+            detail = "this deployment has jobs, models or data sets; FORCE=1 removes them and puts the backup there"
+            raise Conflict("not_empty", detail)
+
     def _refuse_at_work(self) -> None:
         if sum(self._outbox.workers_online(kind) for kind in Kind) + self._outbox.couriers_online():
             detail = "workers are online: stop them and the API; those that were killed count as gone after 30 s"
             raise Conflict("workers_online", detail)
-
-    def _is_empty(self) -> bool:
-        return self._copies.is_empty() and not any(path.exists() and any(path.iterdir()) for path in self._places())
 
     def _places(self) -> tuple[Path, ...]:
         return (self._volume.datasets, self._volume.models, self._volume.jobs)

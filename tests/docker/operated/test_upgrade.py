@@ -123,7 +123,7 @@ def check_that_nothing_is_lost(operated: Operated, client: Client, *others: Json
 
 def test_an_upgrade_and_a_rollback_lose_no_job(operated: Operated, newer: Path) -> None:
     assert version(operated) == "0.1.0"
-    long = operated.submit_training(model="long", epochs=25)
+    long = operated.submit_training(model="long", epochs=20)
     eventually(lambda: is_under_way(operated, long), within=60)
 
     with under_load(operated) as client:
