@@ -1,4 +1,4 @@
-"""The program, as it is run in a container: the backup goes through the standard streams, all else to standard error."""
+"""The program, as it is run in a container: a backup goes through the standard streams, all else to standard error."""
 
 from __future__ import annotations
 
