@@ -34,6 +34,22 @@ keys: $(VENV)/embedded ## the API keys in var/keys (GLASSBOX_API_KEYS_FILE); CRE
 	@$(BIN)/python -m api.admin keys --file "$(KEYS)" \
 	  $(if $(CREATE),create "$(CREATE)" --scopes "$(SCOPES)",$(if $(REVOKE),revoke "$(REVOKE)",list))
 
+.PHONY: backup
+backup: ## save what is deployed with Compose into one file, while it runs; TO=glassbox.backup
+	@services/compose/backup.sh "$(or $(TO),$(error say where to: make backup TO=glassbox.backup))"
+
+.PHONY: restore
+restore: ## restore such a file into an empty deployment; FROM=glassbox.backup, FORCE=1 where it is not empty
+	@services/compose/restore.sh "$(or $(FROM),$(error say what: make restore FROM=glassbox.backup))" $(if $(FORCE),--force)
+
+.PHONY: upgrade
+upgrade: ## build what is checked out and bring it into the deployment, a service after the other
+	@services/compose/upgrade.sh
+
+.PHONY: rollback
+rollback: ## bring the images from before the last upgrade back
+	@services/compose/rollback.sh
+
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
 	@$(BIN)/pytest
@@ -59,11 +75,13 @@ fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SEC
 	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
 
 .PHONY: lint
-lint: $(VENV)/dev ## style, types, import rules
+lint: $(VENV)/dev ## style, types, import rules, Dockerfiles, Compose files
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
+	@$(BIN)/hadolint services/*/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose*.yml
 
 .PHONY: bench
 bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks

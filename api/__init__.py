@@ -25,6 +25,7 @@ from api import (
     open_inference,
     predictions,
     problems,
+    proxies,
     request_log,
     results,
     tracing,
@@ -89,6 +90,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     else:
         app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
     app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))

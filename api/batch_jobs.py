@@ -84,7 +84,7 @@ def blueprint(
                     webhook=webhook,
                     progress=Progress(total=len(plan), unit="images"),
                     request=options.model_dump(exclude_none=True),
-                    specification=specification.model_dump(mode="json"),
+                    specification=specification.pinned(),
                 ),
                 archive=upload.path,
                 plan=plan,

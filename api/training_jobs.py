@@ -115,7 +115,7 @@ def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, set
                 webhook=webhook,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
                 request={**wanted.model_dump(exclude_unset=True), "preset": wanted.preset},
-                specification=specification.model_dump(mode="json"),
+                specification=specification.pinned(),
             )
         )
         return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}

@@ -28,7 +28,7 @@ PRESENCE_SECONDS = 30.0
 def connect(settings: Settings) -> Redis:
     """A client of our own records: it gives up soon rather than hang, and never retries by itself."""
     return Redis.from_url(
-        settings.redis_url,
+        settings.redis_address,
         decode_responses=True,
         socket_timeout=settings.redis_timeout,
         socket_connect_timeout=settings.redis_timeout,
@@ -39,7 +39,7 @@ def connect(settings: Settings) -> Redis:
 
 def celery_app(settings: Settings) -> Celery:
     """The Celery application, for the side that sends and for the side that works."""
-    app = Celery("glassbox", broker=_broker_url(settings.redis_url))
+    app = Celery("glassbox", broker=_broker_url(settings.redis_address))
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",

@@ -52,8 +52,8 @@ class JobFiles:
         """Forget how a job ended, for it is to be tried again, and write down how often it was."""
         path = self._volume.specification(job.id)
         with suppress(FileNotFoundError):  # it was never accepted
-            known = Job.model_validate_json(path.read_bytes()).model_copy(update={"retries": job.retries})
-            durable.write_json(path, known.model_dump(mode="json", exclude_none=True))
+            known = json.loads(path.read_bytes())  # as it is written: a newer version's fields stay in it
+            durable.write_json(path, {**known, "retries": job.retries})
         self._volume.end(job.id).unlink(missing_ok=True)
 
     def settle(self, job: Job, notice: str) -> None:

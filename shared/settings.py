@@ -6,12 +6,19 @@ import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.cores import usable_cores
+
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+
+
+class SecretError(Exception):
+    """A file that a setting names does not hold its secret."""
 
 
 class Settings(BaseSettings):
@@ -23,6 +30,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
+    redis_password_file: Path | None = Field(None, description="the password of redis_url's user, kept out of the URL")
     redis_timeout: PositiveFloat = 2.0
     volume: Path = Path("var/volume")
     datasets: Path | None = Field(None, description="a folder with local copies of the built-in data sets")
@@ -30,6 +38,9 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="addresses, networks or names, by commas, of the proxies that say in X-Forwarded-For who asks"
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="web pages from these origins may use the API, separated by commas; * for any"
     )
@@ -41,6 +52,7 @@ class Settings(BaseSettings):
     event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
+    replicas: PositiveInt = Field(1, description="workers of this kind on this machine, who share its cores")
 
     lease_seconds: PositiveFloat = 30.0
     heartbeat_seconds: PositiveFloat = 10.0
@@ -101,15 +113,25 @@ class Settings(BaseSettings):
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, text: object) -> object:
         return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
     @property
+    def redis_address(self) -> str:
+        """The URL of Redis with the password in it: for connecting, never for showing. Raises `SecretError`."""
+        if self.redis_password_file is None:
+            return self.redis_url
+        url = urlsplit(self.redis_url)
+        name, host = url.username or "", url.netloc.rpartition("@")[2]
+        password = quote(_secret_in(self.redis_password_file), safe="")
+        return urlunsplit(url._replace(netloc=f"{name}:{password}@{host}"))
+
+    @property
     def cores(self) -> int:
-        """The cores that this process may use."""
-        return len(os.sched_getaffinity(0))
+        """The cores that this process may use: its share of them, where workers of its kind share a machine."""
+        return max(1, usable_cores() // self.replicas)
 
     @property
     def is_local(self) -> bool:
@@ -127,6 +149,17 @@ def is_loopback(host: str) -> bool:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def _secret_in(path: Path) -> str:
+    """What the file holds, without the line's end."""
+    try:
+        secret = path.read_text().strip()
+    except OSError as error:
+        raise SecretError(f"{path} cannot be read: {error.strerror}") from error
+    if not secret:
+        raise SecretError(f"{path} is empty; it should hold a password")
+    return secret
 
 
 def limit_blas_threads(threads: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import Invalid
 
 Invert = Literal["never", "always", "auto"]
 
@@ -16,10 +18,36 @@ FEWEST = 256
 """… unless they would have fewer images than this: each costs some milliseconds, most of them the disk's."""
 
 
-class TrainingSpecification(BaseModel):
-    """Train `configuration` on `dataset`, publish it under `model`, and let the alias `promote` point to it."""
+class Specification(BaseModel):
+    """What the specifications of all kinds of jobs have in common.
 
-    model_config = ConfigDict(frozen=True)
+    A job may outlive the version of the code that took it, and meet an older one after a rollback. What is not asked
+    for is not written, so that a field that the older version does not know is there only where the job needs it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, pinned: dict[str, Any]) -> Self:
+        """Read what `pinned` gave; raises `Invalid` for what this version of the code does not know how to do."""
+        try:
+            return cls.model_validate(pinned)
+        except ValidationError as error:
+            raise unknown(error) from error
+
+    def pinned(self) -> dict[str, Any]:
+        """The specification as a job's record and its folder have it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def unknown(error: Exception) -> Invalid:
+    """The refusal to do a job that asks for what this version of the code does not know."""
+    detail = "the job was taken by another version of Glassbox and asks for what this one cannot do"
+    return Invalid("specification_unknown", f"{detail}; `retry` runs it when the other version is back: {error}")
+
+
+class TrainingSpecification(Specification):
+    """Train `configuration` on `dataset`, publish it under `model`, and let the alias `promote` point to it."""
 
     model: str
     dataset: str
@@ -27,14 +55,12 @@ class TrainingSpecification(BaseModel):
     promote: str | None = None
 
 
-class BatchSpecification(BaseModel):
+class BatchSpecification(Specification):
     """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify.
 
     How the archive is cut into shards is pinned too: else a shard's number would mean one thing to a worker and another
     to the next.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     model: str
     version: int

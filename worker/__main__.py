@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from shared import logs, traces
-from shared.settings import Settings, limit_blas_threads
+from shared.settings import SecretError, Settings, limit_blas_threads
 
 
 def main(queue: str) -> None:
@@ -17,7 +17,8 @@ def main(queue: str) -> None:
     settings = Settings()
     try:
         traces.check(settings)
-    except traces.TracesError as error:
+        _ = settings.redis_address
+    except (SecretError, traces.TracesError) as error:
         sys.exit(f"glassbox: {error}")
     logs.configure(settings)
     processes = settings.processes(queue)

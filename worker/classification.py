@@ -45,7 +45,7 @@ class Classification:
 
 
 def _outcome(job: Job, survey: Survey, images_per_second: float) -> Outcome:
-    specification = BatchSpecification.model_validate(job.specification)
+    specification = BatchSpecification.of(job.specification)
     succeeded, failed = survey.succeeded, survey.failed
     total = succeeded + failed
     result = {

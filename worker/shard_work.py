@@ -30,7 +30,7 @@ class ShardWork:
     """
 
     def __init__(self, job: Job, volume: Volume, classifiers: ClassifierCache, settings: Settings) -> None:
-        specification = BatchSpecification.model_validate(job.specification)
+        specification = BatchSpecification.of(job.specification)
         classifier = classifiers.get(specification.model, specification.version)
         self.files = ShardFiles(volume, job.id, job.retries)
         self.plan = Plan.load(volume.plan(job.id))

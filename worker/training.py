@@ -10,11 +10,11 @@ from typing import Any
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
 from shared.jobs import Job, Progress, State
-from shared.network import Configuration, EpochReport, Network, Training, TrainingDiverged
+from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
 from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
-from shared.specifications import TrainingSpecification
+from shared.specifications import TrainingSpecification, unknown
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.heartbeat import Drained
@@ -33,11 +33,14 @@ class TrainingStep:
 
     def __call__(self, job: Job, lease: Lease) -> Outcome:
         """Train and publish; what was published by an attempt before this one is the result as it stands."""
-        specification = TrainingSpecification.model_validate(job.specification)
+        specification = TrainingSpecification.of(job.specification)
         version = self._registry.version_of_job(specification.model, job.id)
         if version is None:
             manifest, arrays = self._datasets.load(specification.dataset)
-            configuration = Configuration.from_dict(specification.configuration)
+            try:
+                configuration = Configuration.from_dict(specification.configuration)
+            except ConfigurationError as error:
+                raise unknown(error) from error
             network = Network(manifest.image_shape, len(manifest.classes), configuration)
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
             training = resumed(network, arrays, checkpoints, lease)

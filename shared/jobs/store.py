@@ -7,20 +7,24 @@ lost its lease can write nothing more.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import ValidationError
 from redis import Redis
 
 from shared.clock import rfc3339
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Damaged, NotFound
 from shared.jobs import keys
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 from shared.jobs.tally import BOUNDS
+
+log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STATES = tuple(State)
@@ -96,6 +100,10 @@ class JobStore:
         """
         return bool(self._run("create", job.id, self._resend_ms, int(owes_notice), *_flat(job.to_hash())))
 
+    def recreate(self, fields: Mapping[str, str]) -> None:
+        """Write a record as a backup has it, field by field, in state `queued` or an ended one."""
+        self._run("create", fields["id"], self._resend_ms, 0, *_flat(fields))
+
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
         self._run("remove", job_id, 1)
@@ -105,11 +113,17 @@ class JobStore:
         self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, 0))
 
     def get(self, job_id: str) -> Job:
-        """The job as it stands; `NotFound` where there is none."""
+        """The job as it stands; `NotFound` where there is none, `Damaged` where it cannot be read."""
         fields = cast("dict[str, str]", self._redis.hgetall(keys.job(job_id)))
         if not fields:
             raise _not_found(job_id)
-        return Job.from_hash(fields)
+        try:
+            return Job.from_hash(fields)
+        except ValidationError as error:
+            detail = (
+                f"the record of job {job_id} cannot be read; a newer version of Glassbox may have written it: {error}"
+            )
+            raise Damaged("record_unreadable", detail) from error
 
     def newest_first(self, state: State | None = None, before: str | None = None) -> Iterator[Job]:
         """The jobs, in `state` if one is given, from the newest or from the one just older than the id `before`."""
@@ -243,7 +257,13 @@ class JobStore:
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
                 pipe.hgetall(keys.job(job_id))
-            yield from (Job.from_hash(fields) for fields in pipe.execute() if fields)
+            records = pipe.execute()
+        for fields in records:
+            try:
+                if fields:
+                    yield Job.from_hash(fields)
+            except ValidationError as error:  # of a kind or a state that a newer version of the code has
+                log.warning("the record of job %s cannot be read and is passed over: %s", fields.get("id"), error)
 
     def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
         own = [keys.job(job_id), keys.events(job_id)]

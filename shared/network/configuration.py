@@ -134,18 +134,18 @@ class Configuration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Configuration:
-        """Read `to_dict`'s form, of an older version too: a field that it did not have is off.
+        """Read `to_dict`'s form, of another version too: a field that only one of the two knows is off.
 
-        Raises ConfigurationError for a field that is unknown, missing or wrong.
+        Raises ConfigurationError for a field that is unknown and not off, missing or wrong.
         """
         known = {field.name: field.default for field in fields(cls)}
-        for name in values:
-            if name not in known:
+        for name, value in values.items():
+            if name not in known and value:
                 raise ConfigurationError(name, "is no setting of a network")
         for name, default in known.items():
             if name not in values and default is MISSING:
                 raise ConfigurationError(name, "is missing")
-        return cls(**values)
+        return cls(**{name: value for name, value in values.items() if name in known})
 
     def _set(self, field: str, value: object) -> None:
         object.__setattr__(self, field, value)  # the one moment at which a frozen value is still being made

@@ -27,9 +27,12 @@ class Alias(BaseModel):
 
 
 class State(BaseModel):
-    """A model's state; without any revision it is that of a model whose versions are all there."""
+    """A model's state; without any revision it is that of a model whose versions are all there.
 
-    model_config = ConfigDict(frozen=True)
+    What a newer version of the code has put into it is kept when this one changes the rest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     revision: int = Field(0, exclude=True)
     aliases: Mapping[str, Alias] = {}

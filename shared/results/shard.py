@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
@@ -58,6 +58,7 @@ def read_shard(path: Path) -> Shard:
 
 def _header(line: bytes, path: Path) -> Header:
     try:
-        return Header(**json.loads(line))
-    except (ValueError, TypeError) as error:
+        known = json.loads(line)  # and perhaps what a newer version of the code says of it
+        return Header(**{field.name: known[field.name] for field in fields(Header)})
+    except (ValueError, TypeError, KeyError) as error:
         raise Damaged("shard_damaged", f"the results in {path.name} cannot be read: {error}") from error

@@ -90,7 +90,7 @@ class WorkBench:
         dataset = self.dataset().id
         specification = TrainingSpecification(model=model, dataset=dataset, configuration=configuration.to_dict())
         progress = Progress(total=configuration.epochs, unit="epochs")
-        return self.write_down(a_training(model=model, specification=specification.model_dump(), progress=progress))
+        return self.write_down(a_training(model=model, specification=specification.pinned(), progress=progress))
 
     def let_leases_expire(self) -> list[Job]:
         """Rescue every claimed job, as if its lease had ended."""

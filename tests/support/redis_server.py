@@ -18,10 +18,15 @@ from tests.support.waiting import eventually
 class RedisServer(Process):
     """One server, with its data and its socket in `folder`, whose path must be short: a socket's has 107 bytes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, users: Path | None = None, user: str = "", password: str = "") -> None:
+        """Start it, perhaps with users from a file; tests use it as `user` then."""
         self.socket = folder / "redis.sock"
+        self._authority = f"{user}:{password}@" if users else ""
         configuration = ROOT / "services" / "redis" / "redis.conf"
-        options = ("--dir", folder, "--port", "0", "--unixsocket", self.socket, "--loglevel", "warning")
+        options: list[str | Path] = ["--dir", folder, "--port", "0", "--unixsocket", self.socket]
+        options += ["--loglevel", "warning"]
+        if users:
+            options += ["--aclfile", users]
         super().__init__("redis", [redis_binary(), configuration, *options], folder)
         try:
             eventually(self._answers)
@@ -31,7 +36,7 @@ class RedisServer(Process):
 
     def url(self, database: int = 0) -> str:
         """The address of one of its databases, as the setting `GLASSBOX_REDIS_URL` takes it."""
-        return f"unix://{self.socket}?db={database}"
+        return f"unix://{self._authority}{self.socket}?db={database}"
 
     def client(self, database: int = 0) -> Redis:
         """A plain client of one of its databases."""

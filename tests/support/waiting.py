@@ -11,7 +11,7 @@ T = TypeVar("T")
 INTERVAL = 0.01
 
 
-def eventually(condition: Callable[[], T | None], within: float = 20.0) -> T:
+def eventually(condition: Callable[[], T | None], within: float = 20.0, interval: float = INTERVAL) -> T:
     """What `condition` returns as soon as that is true; an error, with what it said last, where it never is.
 
     An `AssertionError` or `OSError` that it raises counts as "not yet".
@@ -27,4 +27,4 @@ def eventually(condition: Callable[[], T | None], within: float = 20.0) -> T:
             last = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:
             raise AssertionError(f"not so within {within} s; in the end {last}")
-        time.sleep(INTERVAL)
+        time.sleep(interval)

@@ -16,7 +16,7 @@ from shared import logs
 from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notices
-from shared.settings import Settings
+from shared.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets
@@ -40,7 +40,10 @@ def main() -> None:
         secrets = load_secrets(settings, volume)
     except ValueError as error:
         sys.exit(f"glassbox: GLASSBOX_WEBHOOK_SECRETS: {error}")
-    redis = connect(settings)
+    try:
+        redis = connect(settings)
+    except SecretError as error:
+        sys.exit(f"glassbox: {error}")
     presence = Thread(target=_be_present, args=(Presence(redis, _name(), COURIER, 1), stop), daemon=True)
     presence.start()
     log.info("the courier is ready")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,15 @@ class TestConfiguration:
     )
     def test_the_address_is_spelled_as_celery_spells_it(self, settings: Settings, url: str, broker: str) -> None:
         assert celery_app(settings.model_copy(update={"redis_url": url})).conf.broker_url == broker
+
+    def test_a_password_from_a_file_is_in_the_address(self, settings: Settings, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("secret")
+        update = {"redis_url": "redis://me@host/0", "redis_password_file": tmp_path / "password"}
+
+        app = celery_app(settings.model_copy(update=update))
+
+        assert app.conf.broker_url == "redis://me:secret@host/0"
+        assert "secret" not in app.connection_for_write().as_uri()
 
 
 class TestConnection:

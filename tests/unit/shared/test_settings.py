@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import GiB, MiB, Settings, limit_blas_threads
+from shared.settings import GiB, MiB, SecretError, Settings, limit_blas_threads
 from tests.support.processes import ROOT
 
 
@@ -62,6 +62,47 @@ def test_the_cores_are_those_that_the_process_may_use(limits: Settings) -> None:
         assert limits.cores == 1
     finally:
         os.sched_setaffinity(0, all_cores)
+
+
+def test_workers_that_share_a_machine_share_its_cores(limits: Settings) -> None:
+    alone, shared = limits.cores, limits.model_copy(update={"replicas": 2})
+    assert shared.cores == max(1, alone // 2)
+    assert limits.model_copy(update={"replicas": 1000}).processes("inference") == 1
+
+
+class TestPasswords:
+    @pytest.mark.parametrize(
+        ("url", "address"),
+        [
+            ("redis://glassbox@redis:6379/0", "redis://glassbox:p%2Fw%40@redis:6379/0"),
+            ("rediss://redis/1", "rediss://:p%2Fw%40@redis/1"),
+            ("redis://glassbox:old@redis/0", "redis://glassbox:p%2Fw%40@redis/0"),
+            ("unix://glassbox@/run/redis.sock?db=2", "unix://glassbox:p%2Fw%40@/run/redis.sock?db=2"),
+        ],
+    )
+    def test_a_password_comes_from_a_file(self, limits: Settings, tmp_path: Path, url: str, address: str) -> None:
+        (tmp_path / "password").write_text("p/w@\n")
+
+        settings = limits.model_copy(update={"redis_url": url, "redis_password_file": tmp_path / "password"})
+
+        assert settings.redis_address == address
+        assert "p/w" not in repr(settings)
+
+    def test_without_a_file_the_address_is_the_url(self, limits: Settings) -> None:
+        assert limits.redis_address == limits.redis_url
+
+    def test_a_file_that_is_not_there_is_an_error_with_its_name(self, limits: Settings, tmp_path: Path) -> None:
+        settings = limits.model_copy(update={"redis_password_file": tmp_path / "none"})
+
+        with pytest.raises(SecretError, match=r"none cannot be read: No such file"):
+            _ = settings.redis_address
+
+    def test_an_empty_file_is_no_password(self, limits: Settings, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("\n")
+        settings = limits.model_copy(update={"redis_password_file": tmp_path / "password"})
+
+        with pytest.raises(SecretError, match="is empty"):
+            _ = settings.redis_address
 
 
 def test_blas_threads_are_limited_for_every_library(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ class Trainings:
             model="toy", dataset=self.dataset.id, configuration=configuration.to_dict(), promote=promote
         )
         progress = Progress(total=configuration.epochs, unit="epochs")
-        return a_training(specification=specification.model_dump(), progress=progress)
+        return a_training(specification=specification.pinned(), progress=progress)
 
     def run(self, **options: Any) -> Job:
         return self.bench.run(self.submit(**options), self.step)

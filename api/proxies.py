@@ -1,0 +1,71 @@
+"""Who asks, where a proxy passes requests on: only those that a setting names are believed what they say of it.
+
+A name may stand for several addresses, which change when its containers do, so it is looked up when an unknown address
+turns up, and not more often than a name server should be asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+log = logging.getLogger(__name__)
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+LOOK_UP_SECONDS = 1.0  # at the least between two
+
+
+class BehindProxies:
+    """A WSGI application that sees the client's address and scheme instead of a trusted proxy's.
+
+    proxies: addresses, networks (10.0.0.0/8), and names of hosts.
+    """
+
+    def __init__(self, application: Application, proxies: Sequence[str]) -> None:
+        self._application = application
+        self._corrected = ProxyFix(application, x_for=1, x_proto=1, x_host=0)  # `Host` comes as the client sent it
+        self._networks = [network for text in proxies if (network := _network(text))]
+        self._names = [text for text in proxies if _network(text) is None]
+        self._addresses: frozenset[str] = frozenset()
+        self._looked_up = float("-inf")
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request."""
+        trusted = self._trusts(environ.get("REMOTE_ADDR", ""))
+        return (self._corrected if trusted else self._application)(environ, start_response)
+
+    def _trusts(self, address: str) -> bool:
+        if address in self._addresses:
+            return True
+        try:
+            peer = ip_address(address)
+        except ValueError:  # a Unix socket's peer has none
+            return False
+        if any(peer in network for network in self._networks):
+            return True
+        if self._names and time.monotonic() - self._looked_up >= LOOK_UP_SECONDS:
+            self._looked_up = time.monotonic()
+            self._addresses = frozenset(found for name in self._names for found in _addresses(name))
+        return address in self._addresses
+
+
+def _network(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _addresses(name: str) -> list[str]:
+    """What the name stands for now; nothing where nobody has it."""
+    try:
+        return [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    except OSError as error:
+        log.info("the proxy %r is not known: %s", name, error)
+        return []

@@ -1,0 +1,53 @@
+"""Runs a program, and runs it anew when a source changes: `reload.py FOLDER… -- COMMAND…`. For development only.
+
+The program is told to stop as an operator would do it, so a worker gives its job back and goes on with it afterwards.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+LOOK_SECONDS = 0.5
+
+
+def main(folders: list[Path], command: list[str]) -> None:
+    """Run until told to stop; a program that ends by itself is run again when a source has changed."""
+    program = subprocess.Popen(command)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        program.send_signal(number)
+        sys.exit(program.wait())
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    seen = state(folders)
+    while True:
+        time.sleep(LOOK_SECONDS)
+        now = state(folders)
+        if now != seen:
+            seen = now
+            print("a source has changed", file=sys.stderr, flush=True)
+            program.terminate()
+            program.wait()
+            program = subprocess.Popen(command)
+
+
+def state(folders: list[Path]) -> dict[Path, int]:
+    """When each source was last written. One that is gone the moment it is looked at is no source."""
+    found = {}
+    for path in (path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".lua"}):
+        try:
+            found[path] = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    separator = sys.argv.index("--")
+    main([Path(name) for name in sys.argv[1:separator]], sys.argv[separator + 1 :])

@@ -1,0 +1,59 @@
+"""The deployment that all of these tests look at: the images built, `docker compose up`, and down again in the end.
+
+Needs a Docker Engine with Compose, and the folder that GLASSBOX_TEST_DATA names, with mnist.npz and mnist-test-png.zip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.deployment import DATA, Deployment, Json, why_no_engine
+
+ORDER = ("test_main_job", "test_containers", "test_keys_and_secrets")  # first, while nothing has been disturbed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Look at the deployment as it is after its start before anything is stopped or killed."""
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker Engine that answers."""
+    reason = why_no_engine()
+    if reason:
+        pytest.skip(f"no Docker Engine answers: {reason}")
+
+
+@pytest.fixture(scope="session")
+def deployment(engine: None) -> Iterator[Deployment]:
+    """The running service. A test that changes it leaves it healthy."""
+    for name in ("mnist.npz", "mnist-test-png.zip"):
+        assert (DATA / name).is_file(), f"{DATA / name} is missing: let GLASSBOX_TEST_DATA name a folder that has it"
+    deployment = Deployment()
+    try:
+        try:
+            deployment.build_and_start()
+        except BaseException:
+            deployment.print_logs()
+            raise
+        yield deployment
+    finally:
+        deployment.down()
+
+
+@pytest.fixture(autouse=True)
+def logs_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test that failed, print the containers' logs into its report."""
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed and "deployment" in request.fixturenames:
+        request.getfixturevalue("deployment").print_logs()
+
+
+@pytest.fixture(scope="session")
+def training(deployment: Deployment) -> Json:
+    """The first training, which has succeeded."""
+    return deployment.train(epochs=2)

@@ -1,0 +1,109 @@
+"""`make backup` while jobs run, everything lost, `make restore`: all is there, and what ran goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.docker.operated.conftest import Operated
+from tests.support.deployment import DATA, Json
+from tests.support.waiting import eventually
+
+
+@dataclass(frozen=True)
+class Before:
+    """A deployment as it was when it was saved, and the file."""
+
+    backup: Path
+    training: Json
+    version: Json
+    events: list[Json]
+    batch: Json
+    rows: bytes
+    interrupted: Json
+    password: str
+
+
+@pytest.fixture(scope="module")
+def before(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Before:
+    """Save a deployment at work; then take it away with everything in it."""
+    training = operated.train(epochs=1)
+    batch = operated.classify(DATA / "mnist-test-png.zip")
+    interrupted = operated.submit_training(model="interrupted", epochs=25)
+    eventually(lambda: operated.get(f"/v1/jobs/{interrupted['id']}")["progress"]["done"] >= 3, within=60)
+    backup = tmp_path_factory.mktemp("backup") / "glassbox.backup"
+
+    done = operated.make("backup", TO=str(backup))
+
+    assert done.returncode == 0, done.stderr
+    before = Before(
+        backup,
+        operated.get(f"/v1/jobs/{training['id']}"),
+        operated.get("/v1/models/digits/versions/1"),
+        operated.get(f"/v1/jobs/{training['id']}/events")["items"],
+        operated.get(f"/v1/jobs/{batch['id']}"),
+        operated.request("GET", f"/v1/jobs/{batch['id']}/results"),
+        interrupted,
+        operated.python_in("trainer", "print(open('/run/glassbox/redis-password').read())"),
+    )
+    operated.compose("down", "--volumes", "--timeout", "5")
+    return before
+
+
+def test_a_backup_is_nobody_elses_to_read_and_holds_no_secret(before: Before) -> None:
+    assert before.backup.stat().st_mode & 0o077 == 0
+    content = before.backup.read_bytes()
+    assert before.password.encode() not in content
+    assert b"whsec_" not in content
+    assert not before.backup.with_name("glassbox.backup.part").exists()
+
+
+def test_a_backup_is_never_written_over_another(operated: Operated, before: Before) -> None:
+    done = operated.make("backup", TO=str(before.backup))
+
+    assert done.returncode != 0
+    assert "is there already" in done.stderr
+
+
+def test_a_damaged_backup_is_refused(operated: Operated, before: Before) -> None:
+    damaged = before.backup.with_name("damaged.backup")
+    content = bytearray(before.backup.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+
+    done = operated.make("restore", FROM=str(damaged))
+
+    assert done.returncode != 0
+    assert "the backup is damaged" in done.stderr
+
+
+def test_everything_is_there_again_and_the_interrupted_job_goes_on(operated: Operated, before: Before) -> None:
+    done = operated.make("restore", FROM=str(before.backup))
+
+    assert done.returncode == 0, done.stderr
+    assert "3 jobs, 1 of which go on" in done.stderr
+    assert operated.get(f"/v1/jobs/{before.training['id']}") == before.training
+    assert operated.get(f"/v1/jobs/{before.batch['id']}") == before.batch
+    assert operated.request("GET", f"/v1/jobs/{before.batch['id']}/results") == before.rows
+    assert operated.get("/v1/models/digits/versions/1") == before.version
+    assert operated.get("/v1/datasets")["items"][0]["name"] == "mnist"
+    assert operated.get(f"/v1/jobs/{before.training['id']}/events")["items"][: len(before.events)] == before.events
+
+    ended = operated.outcome(before.interrupted)
+
+    assert ended["result"]["version"] == 1
+    told = operated.get(f"/v1/jobs/{ended['id']}/events?limit=500")["items"]
+    assert [event["data"]["epochs"] >= 2 for event in told if event["type"] == "resumed"] == [True]
+
+
+def test_a_deployment_that_is_not_empty_is_not_replaced_without_force(operated: Operated, before: Before) -> None:
+    running = operated.containers("trainer"), operated.inspect("trainer")["State"]["StartedAt"]
+
+    refused = operated.make("restore", FROM=str(before.backup))
+
+    assert refused.returncode != 0
+    assert "FORCE=1" in refused.stderr
+    assert operated.get("/v1/models/interrupted")  # which the backup does not have: nothing was changed
+    assert (operated.containers("trainer"), operated.inspect("trainer")["State"]["StartedAt"]) == running

@@ -1,0 +1,144 @@
+"""`make upgrade` to a newer version and `make rollback`, while a client submits one job after the other: none is lost.
+
+The newer version is this one with another number, and with a field more in its records than this one knows.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.docker.operated.conftest import Operated
+from tests.support.deployment import Json
+from tests.support.processes import ROOT
+from tests.support.waiting import eventually
+
+PARTS = ("Makefile", "docker-compose.yml", ".dockerignore", "api", "requirements", "services", "shared", "worker")
+PAUSE_SECONDS = 1.0  # between two submissions
+PATIENCE_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sources of a newer version."""
+    folder = tmp_path_factory.mktemp("newer")
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, folder / part)
+    _replace(folder / "shared" / "version.py", 'VERSION = "0.1.0"', 'VERSION = "0.2.0"')
+    _replace(
+        folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    priority: str = "normal"\n'
+    )
+    return folder
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new))
+
+
+@dataclass
+class Client:
+    """Submits trainings as a careful client does: under a key of its own each, again where the answer was lost."""
+
+    operated: Operated
+    accepted: list[Json] = field(default_factory=list)
+    tries: int = 0
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            self.accepted.append(self._submit())
+            self._over.wait(PAUSE_SECONDS)
+
+    def stop(self) -> None:
+        self._over.set()
+
+    def _submit(self) -> Json:
+        body = json.dumps({"model": "steady", "dataset": "digits", "epochs": 2}).encode()
+        headers = {"Content_Type": "application/json", "Idempotency_Key": uuid4().hex}
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            self.tries += 1
+            try:
+                answer = self.operated.ask("POST", "/v1/training-jobs", body, **headers)
+            except (OSError, http.client.HTTPException):
+                assert time.monotonic() < deadline, "the service does not come back"
+            else:
+                if answer.status == 202:
+                    return answer.json()
+                assert answer.status in {409, 502, 503}, answer.content  # 409: the lost request still has the key
+                assert time.monotonic() < deadline, answer.content
+            time.sleep(0.2)
+
+
+@contextmanager
+def under_load(operated: Operated) -> Iterator[Client]:
+    """A client at work, beside the block; what it came across is raised in the end."""
+    client = Client(operated)
+    with ThreadPoolExecutor(1) as pool:
+        work: Future[None] = pool.submit(client.run)
+        try:
+            yield client
+        finally:
+            client.stop()
+        work.result(timeout=PATIENCE_SECONDS + 10)
+
+
+def version(operated: Operated) -> str:
+    return str(operated.get("/openapi.json")["info"]["version"])
+
+
+def is_under_way(operated: Operated, job: Json) -> bool:
+    now = operated.get(f"/v1/jobs/{job['id']}")
+    return bool(now["state"] == "running" and now["progress"]["done"] >= 2)
+
+
+def check_that_nothing_is_lost(operated: Operated, client: Client, *others: Json) -> None:
+    """Each accepted job succeeds; none has a crash behind it, and there is no other job but those."""
+    assert len(client.accepted) > 5
+    ended = [operated.outcome(job) for job in (*client.accepted, *others)]
+    expired = [operated.redis("hget", f"glassbox:job:{job['id']}", "crashes") for job in ended]
+    assert set(expired) <= {"0"}
+    numbers = sorted(job["result"]["version"] for job in ended if job["result"]["model"] == "steady")
+    assert len(set(numbers)) == len(numbers) == len(client.accepted)
+    versions = operated.get("/v1/models/steady/versions?limit=500")["items"]
+    known = {each["job"] for each in versions}
+    assert {job["id"] for job in client.accepted} <= known
+
+
+def test_an_upgrade_and_a_rollback_lose_no_job(operated: Operated, newer: Path) -> None:
+    assert version(operated) == "0.1.0"
+    long = operated.submit_training(model="long", epochs=20)
+    eventually(lambda: is_under_way(operated, long), within=60)
+
+    with under_load(operated) as client:
+        upgraded = operated.make("upgrade", newer)
+        assert upgraded.returncode == 0, upgraded.stderr
+        assert version(operated) == "0.2.0"
+        of_the_newer = operated.submit_training(model="newer", epochs=2)
+        priority = operated.redis("hget", f"glassbox:job:{of_the_newer['id']}", "priority")
+
+        back = operated.make("rollback")
+        assert back.returncode == 0, back.stderr
+        assert version(operated) == "0.1.0"
+
+    assert priority == "normal"
+    check_that_nothing_is_lost(operated, client, long, of_the_newer)
+    print(f"{len(client.accepted)} jobs accepted in {client.tries} tries")
+    told = operated.get(f"/v1/jobs/{long['id']}/events?limit=500")["items"]
+    assert "resumed" in {event["type"] for event in told}

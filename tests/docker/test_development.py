@@ -1,0 +1,50 @@
+"""The compose files for development: the sources of the folder, and a new start when one changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import Deployment
+from tests.support.processes import ROOT
+from tests.support.waiting import eventually
+
+SOURCES = ("api", "shared", "worker", "services", "requirements")
+FILES = ("docker-compose.yml", "docker-compose.dev.yml")
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    """A copy of the sources, to be changed."""
+    for folder in SOURCES:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (*FILES, ".dockerignore"):
+        shutil.copy(ROOT / file, tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def development(engine: None, sources: Path) -> Iterator[Deployment]:
+    deployment = Deployment(sources, FILES)
+    try:
+        deployment.compose("build", "--quiet")
+        deployment.up("gateway", "trainer")
+        yield deployment
+    except BaseException:
+        deployment.print_logs()
+        raise
+    finally:
+        deployment.down()
+
+
+def test_a_change_of_a_source_is_in_effect_at_once(development: Deployment, sources: Path) -> None:
+    assert development.get("/readyz")["workers"]["training"] == 1
+
+    (sources / "shared" / "version.py").write_text('"""Changed."""\n\nVERSION = "changed"\n')
+
+    eventually(lambda: b'version="changed"' in development.request("GET", "/metrics"))
+    eventually(lambda: "a source has changed" in development.compose("logs", "trainer"))
+    assert development.train(epochs=1)["result"]["version"] == 1

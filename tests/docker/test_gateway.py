@@ -1,0 +1,188 @@
+"""The gateway: slow clients, event streams, limits, who asks, TLS."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.deployment import Deployment
+from tests.support.event_streams import read_events
+from tests.support.waiting import eventually
+
+SLOW_CLIENTS = 300
+UPLOADS = 48
+GiB = 1024**3
+MiB = 1024**2
+CONNECTIONS = (
+    "print(sum(line.split()[1].endswith(':1F40') and line.split()[3] == '01' for line in open('/proc/net/tcp')))"
+)
+
+
+def begun(deployment: Deployment, path: str, length: int = 1000, body: bytes = b"{") -> socket.socket:
+    """A request that announces `length` bytes and stops after the first."""
+    client = socket.create_connection(("127.0.0.1", deployment.port), timeout=30)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    )
+    client.sendall(head.encode() + body)
+    return client
+
+
+def test_the_api_hears_nothing_of_requests_that_are_not_whole(deployment: Deployment) -> None:
+    with ExitStack() as clients:
+        for _ in range(SLOW_CLIENTS):
+            clients.enter_context(begun(deployment, "/v1/training-jobs"))
+
+        started = time.monotonic()
+        deployment.request("GET", "/v1/models")
+        assert time.monotonic() - started < 1
+        assert int(deployment.python_in("api", CONNECTIONS)) == 0
+
+
+def test_uploads_in_progress_leave_room_for_others(deployment: Deployment) -> None:
+    with ExitStack() as clients:
+        for _ in range(UPLOADS):
+            clients.enter_context(begun(deployment, "/v1/datasets?name=slow"))
+        eventually(lambda: int(deployment.python_in("api", CONNECTIONS)) == UPLOADS)
+
+        refused = deployment.ask("POST", "/v1/datasets?name=more", b"{}")
+        assert (refused.status, refused.json()["code"]) == (503, "too_many_uploads")
+        assert refused.headers["Retry-After"] == "5"
+        deployment.request("GET", "/v1/models")
+    eventually(lambda: deployment.ask("POST", "/v1/datasets?name=more", b"{}").status != 503)
+
+
+def test_events_come_while_the_job_runs(deployment: Deployment) -> None:
+    job = deployment.submit_training(model="streamed", epochs=15)
+    connection = deployment.connection()
+    try:
+        connection.request("GET", f"/v1/jobs/{job['id']}/events", headers={"Accept": "text/event-stream"})
+        response = connection.getresponse()
+        events = read_events(line.decode().rstrip("\n") for line in response)
+        first_epoch = next(event for event in events if event.type == "epoch")
+        assert first_epoch.data["progress"]["done"] == 1
+        assert deployment.get(f"/v1/jobs/{job['id']}")["state"] == "running"
+        assert [event.data["state"] for event in events if event.type == "state"] == ["succeeded"]
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "length"), [("/v1/datasets?name=big", 2 * GiB + 1), ("/v1/training-jobs", 20 * MiB + 1)]
+)
+def test_a_body_above_the_limit_is_refused_by_what_it_announces(deployment: Deployment, path: str, length: int) -> None:
+    with begun(deployment, path, length) as client:
+        answer = client.recv(65536).decode()
+
+    head, _, body = answer.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 413 ")
+    assert "content-type: application/problem+json" in head.lower()
+    assert json.loads(body)["code"] == "body_too_large"
+
+
+def test_a_refusal_of_an_upload_arrives_though_its_body_is_on_the_way(deployment: Deployment) -> None:
+    for _ in range(10):
+        answer = deployment.ask("POST", "/v1/batch-jobs?model=no-such-model", bytes(32 * MiB))
+        assert (answer.status, answer.json()["code"]) == (404, "model_not_found")
+
+
+def test_a_large_upload_goes_through_in_whole(deployment: Deployment) -> None:
+    answer = deployment.ask("POST", "/v1/datasets?name=zeros", bytes(200 * MiB))
+    assert answer.status == 415, answer.content  # read to its end, and judged: it is no data set
+
+
+def test_an_answer_has_each_header_once(deployment: Deployment) -> None:
+    for path in ("/v1/models", "/docs", "/no-such-page", "/readyz"):
+        headers = deployment.ask("GET", path, X_Request_Id="one-of-mine").headers
+        names = [name.lower() for name in headers]
+        assert len(names) == len(set(names)), names
+        assert headers["X-Request-Id"] == "one-of-mine"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_both_logs_know_a_request_by_one_id_and_one_address(deployment: Deployment) -> None:
+    name = deployment.ask("GET", "/v1/models", X_Forwarded_For="6.6.6.6").headers["X-Request-Id"]
+
+    def lines() -> list[str]:
+        return [
+            line["client"]
+            for service in ("gateway", "api")
+            for line in deployment.logs(service)
+            if line.get("request_id") == name
+        ]
+
+    eventually(lambda: len(lines()) == 2)
+    of_gateway, of_api = lines()
+    own = {network["IPAddress"] for network in deployment.inspect("gateway")["NetworkSettings"]["Networks"].values()}
+    assert of_gateway == of_api != "6.6.6.6"
+    assert of_api not in own
+
+
+def test_the_api_judges_the_host_that_the_client_named(deployment: Deployment) -> None:
+    answer = deployment.ask("GET", "/v1/models", Host="evil.example")
+    assert (answer.status, answer.json()["code"]) == (403, "host_not_local")
+
+
+def test_while_the_api_is_away_the_gateway_says_so_and_finds_it_again(deployment: Deployment) -> None:
+    deployment.compose("stop", "api")
+    try:
+        answer = deployment.ask("GET", "/v1/models")
+        assert (answer.status, answer.json()["code"]) == (502, "api_unavailable")
+        assert answer.headers["Retry-After"] == "2"
+        assert answer.headers["X-Request-Id"]
+    finally:
+        deployment.up("--no-deps", "--force-recreate", "api")
+    eventually(lambda: deployment.ask("GET", "/v1/models").status == 200)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A folder with a certificate for 127.0.0.1, and its key."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "2", "-subj", "/CN=glassbox", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", folder / "tls.key", "-out", folder / "tls.crt"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    (folder / "tls.key").chmod(0o444)  # for the container's user; an operator would give the file to the uid 10001
+    return folder
+
+
+class TestTls:
+    @pytest.fixture
+    def encrypted(self, deployment: Deployment, certificate: Path) -> Iterator[Deployment]:
+        """The gateway with a certificate."""
+        deployment.up("--no-deps", "gateway", GLASSBOX_TLS=str(certificate))
+        try:
+            yield deployment
+        finally:
+            deployment.up("--no-deps", "gateway")
+
+    def test_a_certificate_is_all_it_takes(self, encrypted: Deployment, certificate: Path) -> None:
+        trusted = ssl.create_default_context(cafile=str(certificate / "tls.crt"))
+        with urllib.request.urlopen(f"https://127.0.0.1:{encrypted.port}/readyz", context=trusted) as answer:
+            assert json.load(answer)["status"] == "ready"
+
+        plain = encrypted.ask("POST", "/v1/training-jobs?a=b", b"{}")
+        assert plain.status == 308
+        assert plain.headers["Location"] == f"https://127.0.0.1:{encrypted.port}/v1/training-jobs?a=b"
+
+
+def test_without_a_certificate_that_was_promised_the_gateway_does_not_start(deployment: Deployment) -> None:
+    done = deployment.run_new("gateway", GLASSBOX_TLS="/nowhere")
+    assert done.returncode != 0
+    assert "cannot read /etc/glassbox/tls/tls.crt" in done.stderr

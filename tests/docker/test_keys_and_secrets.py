@@ -1,0 +1,116 @@
+"""Who gets in: API keys, and Redis's passwords, which are nowhere but in their files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.support.deployment import OURS, SERVICES, WORKERS, Deployment, inspect
+
+REACH_REDIS = "exec 3<>/dev/tcp/{address}/6379"
+
+
+def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(deployment: Deployment) -> None:
+    done = deployment.run_new("api", GLASSBOX_PUBLISHED_ON="0.0.0.0")  # noqa: S104
+
+    assert done.returncode != 0
+    assert "GLASSBOX_API_KEYS_FILE" in done.stderr
+
+
+def test_a_key_that_is_made_in_a_container_is_asked_for_in_the_next(deployment: Deployment) -> None:
+    keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
+
+    made = deployment.run_new("api", "python", "-m", "api.admin", "keys", "create", "me", **keys)
+    listed = deployment.run_new("api", "python", "-m", "api.admin", "keys", "list", **keys)
+
+    assert made.stdout.startswith("glassbox_"), made.stderr
+    assert listed.stdout == "me\tsubmit\n"
+
+
+def test_nothing_starts_without_its_password_and_it_says_why(deployment: Deployment) -> None:
+    for service in ("api", "trainer", "courier"):
+        done = deployment.run_new(service, GLASSBOX_REDIS_PASSWORD_FILE="/run/glassbox/none")
+        assert done.returncode != 0
+        assert done.stderr.strip().splitlines()[-1].startswith("glassbox: /run/glassbox/none cannot be read")
+
+
+def test_what_makes_the_secrets_has_ended(deployment: Deployment) -> None:
+    state = deployment.inspect("secrets")["State"]
+    assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+
+
+def test_passwords_stay_when_the_service_is_started_again(deployment: Deployment) -> None:
+    before = deployment.python_in("api", "print(open('/run/glassbox/redis-password').read())")
+    deployment.compose("start", "secrets")
+    assert deployment.python_in("api", "print(open('/run/glassbox/redis-password').read())") == before
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "secrets"])
+def test_the_engine_shows_no_secret(deployment: Deployment, service: str) -> None:
+    client = deployment.python_in("api", "print(open('/run/glassbox/redis-password').read())")
+    operator = deployment.run_in("redis", "cat", "/run/glassbox/operator-password").stdout.strip()
+    assert len(client) > 40
+    assert len(operator) > 40
+
+    shown = json.dumps(deployment.inspect(service)) + json.dumps(inspect(deployment.inspect(service)["Image"]))
+
+    assert client not in shown
+    assert operator not in shown
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_can_read_its_secret_and_not_change_it(deployment: Deployment, service: str) -> None:
+    done = deployment.run_in(service, "sh", "-c", "cat /run/glassbox/redis-password && echo x >/run/glassbox/x")
+    assert done.stdout
+    assert "Read-only file system" in done.stderr
+
+
+def test_redis_answers_nobody_without_a_password(deployment: Deployment) -> None:
+    for command in (["ping"], ["get", "x"], ["config", "get", "dir"]):
+        assert deployment.run_in("redis", "redis-cli", *command).stdout.startswith("NOAUTH")
+
+
+def test_redis_keeps_what_it_acknowledged(deployment: Deployment) -> None:
+    wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "maxmemory": "1073741824"}
+    for setting, value in wanted.items():
+        assert deployment.redis("config", "get", setting).split() == [setting, value]
+
+
+def test_redis_is_on_an_internal_network_alone(deployment: Deployment) -> None:
+    networks = deployment.inspect("redis")["NetworkSettings"]["Networks"]
+    assert list(networks) == [f"{deployment.project}_backend"]
+    assert inspect(f"{deployment.project}_backend")["Internal"] is True
+
+
+def test_redis_is_reached_from_its_network_and_from_no_other(deployment: Deployment) -> None:
+    [network] = deployment.inspect("redis")["NetworkSettings"]["Networks"].values()
+    image = deployment.inspect("gateway")["Image"]
+    reach = REACH_REDIS.format(address=network["IPAddress"])
+
+    def reaches(name: str) -> bool:
+        command = [
+            "docker",
+            "run",
+            "--rm",
+            "--network",
+            name,
+            "--entrypoint",
+            "timeout",
+            image,
+            "2",
+            "bash",
+            "-c",
+            reach,
+        ]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+    assert reaches(f"{deployment.project}_backend")
+    assert not reaches(f"{deployment.project}_frontend")
+    assert not reaches("bridge")
+
+
+@pytest.mark.parametrize("service", [name for name in WORKERS if name != "courier"])
+def test_a_worker_that_reads_strangers_files_has_no_way_out(deployment: Deployment, service: str) -> None:
+    assert list(deployment.inspect(service)["NetworkSettings"]["Networks"]) == [f"{deployment.project}_backend"]

@@ -1,0 +1,81 @@
+"""What the deployment takes: killed and restarted containers, a Redis that goes and comes, more workers."""
+
+from __future__ import annotations
+
+import os
+
+from tests.support.deployment import DATA, Deployment, Json
+from tests.support.waiting import eventually
+
+
+def is_under_way(deployment: Deployment, job: Json) -> bool:
+    """Whether the training has some epochs behind it."""
+    now = deployment.get(f"/v1/jobs/{job['id']}")
+    return bool(now["state"] == "running" and now["progress"]["done"] >= 3)
+
+
+def test_a_restarted_trainer_stops_cleanly_and_its_job_goes_on(deployment: Deployment) -> None:
+    job = deployment.submit_training(model="drained", epochs=15)
+    eventually(lambda: is_under_way(deployment, job))
+
+    deployment.compose("stop", "trainer")
+    assert deployment.inspect("trainer")["State"]["ExitCode"] == 0
+    deployment.up("trainer")
+
+    assert deployment.outcome(job)["result"]["version"] == 1
+    assert [event["data"]["epochs"] >= 3 for event in deployment.events(job, "resumed")] == [True]
+
+
+def test_a_training_goes_on_where_it_was_when_its_container_is_killed(deployment: Deployment) -> None:
+    job = deployment.submit_training(model="killed", epochs=20)
+    eventually(lambda: is_under_way(deployment, job))
+    before = deployment.inspect("trainer")["RestartCount"]
+
+    deployment.run_in("trainer", "sh", "-c", "kill -9 -1")  # all at once, as when the kernel runs out of memory
+
+    eventually(lambda: deployment.inspect("trainer")["RestartCount"] > before)
+    ended = deployment.outcome(job)
+    assert ended["attempt"] == 2
+    assert ended["result"]["version"] == 1
+    assert [event["data"]["epochs"] >= 3 for event in deployment.events(job, "resumed")] == [True]
+
+
+def test_redis_is_killed_and_comes_back_with_every_job(deployment: Deployment) -> None:
+    job = deployment.submit_training(model="steady", epochs=15)
+    eventually(lambda: is_under_way(deployment, job))
+    jobs = deployment.redis("dbsize")
+
+    deployment.compose("kill", "redis")
+    assert eventually(lambda: deployment.ask("GET", "/readyz").status == 503)
+    deployment.up("redis")
+
+    assert int(deployment.redis("dbsize")) >= int(jobs) - 5  # the queues' and the leases' keys come and go
+    assert deployment.outcome(job)["result"]["version"] == 1
+    assert deployment.redis("ACL", "LOG") == ""
+
+
+def test_more_workers_share_the_cores(deployment: Deployment) -> None:
+    more = {"GLASSBOX_CLASSIFIERS": "4", "GLASSBOX_TRAINERS": "2"}
+    try:
+        deployment.up(**more)
+        eventually(lambda: deployment.get("/readyz")["workers"] == {"training": 2, "inference": 4}, within=40)
+        processes = max(1, len(os.sched_getaffinity(0)) // 4)
+        print_share = "from shared.settings import Settings; print(Settings().processes('inference'))"
+        assert deployment.run_new("classifier", "python", "-c", print_share, GLASSBOX_REPLICAS="4").stdout == (
+            f"{processes}\n"
+        )
+
+        both = [deployment.submit_training(model=model, epochs=8) for model in ("one", "two")]
+        eventually(lambda: all(deployment.get(f"/v1/jobs/{job['id']}")["state"] == "running" for job in both))
+        assert all(deployment.outcome(job) for job in both)
+        assert deployment.classify(DATA / "mnist-test-png.zip", "one")["result"]["succeeded"] == 10_000
+    finally:
+        deployment.up()
+
+
+def test_the_scale_option_works_too(deployment: Deployment) -> None:
+    deployment.up("--no-recreate", "--scale", "classifier=2", "--scale", "trainer=2")
+    assert [len(deployment.containers(service)) for service in ("classifier", "trainer")] == [2, 2]
+
+    deployment.up("--no-recreate")
+    assert [len(deployment.containers(service)) for service in ("classifier", "trainer")] == [1, 1]

@@ -1,0 +1,115 @@
+"""Rules, alerts and the dashboard use figures that there are, and say so to each other by the same names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from api import create_app
+from shared.settings import Settings
+from tests.support.processes import ROOT
+
+PROMETHEUS = ROOT / "services" / "prometheus"
+GRAFANA = ROOT / "services" / "grafana"
+NAMES = re.compile(r"\bglassbox[a-z0-9_:]+")
+
+Json = dict[str, Any]
+
+
+def read(path: Path) -> Json:
+    document: Json = yaml.safe_load(path.read_text())
+    return document
+
+
+@pytest.fixture
+def figures(settings: Settings) -> set[str]:
+    """What /metrics shows."""
+    client = create_app(settings).test_client()
+    client.get("/healthz")
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {sample.name for family in families for sample in family.samples} | {"up", "ALERTS"}
+
+
+def rules() -> list[Json]:
+    return [rule for group in read(PROMETHEUS / "rules.yml")["groups"] for rule in group["rules"]]
+
+
+def recorded() -> set[str]:
+    return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def dashboard() -> Json:
+    document: Json = json.loads((GRAFANA / "dashboards" / "glassbox.json").read_text())
+    return document
+
+
+def queries() -> list[str]:
+    return [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize("expression", [rule["expr"] for rule in rules()])
+def test_a_rule_uses_figures_that_there_are(figures: set[str], expression: str) -> None:
+    used = set(NAMES.findall(expression))
+    assert used <= figures | recorded() | {"glassbox"}
+
+
+@pytest.mark.parametrize("expression", queries())
+def test_a_panel_shows_figures_that_there_are(figures: set[str], expression: str) -> None:
+    assert set(NAMES.findall(expression)) <= figures | recorded() | {"glassbox"}
+
+
+def test_what_is_recorded_is_shown_or_called_for() -> None:
+    used = {name for text in [*queries(), *(rule["expr"] for rule in rules())] for name in NAMES.findall(text)}
+    assert recorded() <= used
+
+
+def test_every_alert_says_what_it_is_and_what_to_do() -> None:
+    for rule in (rule for rule in rules() if "alert" in rule):
+        assert rule["labels"]["severity"] in {"critical", "warning"}
+        assert rule["annotations"].keys() == {"summary", "action"}
+
+
+def test_every_alert_has_a_test() -> None:
+    tests = read(PROMETHEUS / "rules.test.yml")["tests"]
+    tested = {alert["alertname"] for test in tests for alert in test.get("alert_rule_test", [])}
+    assert {rule["alert"] for rule in rules() if "alert" in rule} == tested
+
+
+def test_panels_do_not_overlap_and_have_an_id_of_their_own() -> None:
+    panels = dashboard()["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [
+        (x, y)
+        for panel in panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24  # the width of Grafana's grid
+
+
+def test_panels_ask_the_data_source_that_is_provided() -> None:
+    [source] = read(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
+    assert {(panel["datasource"]["type"], panel["datasource"]["uid"]) for panel in dashboard()["panels"]} == {
+        (source["type"], source["uid"])
+    }
+
+
+def test_compose_puts_every_file_where_it_is_looked_for() -> None:
+    services = read(ROOT / "docker-compose.yml")["services"]
+    [source] = read(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    assert "prometheus" in services
+    [provider] = read(GRAFANA / "provisioning" / "dashboards" / "glassbox.yml")["providers"]
+    assert f"./services/grafana/dashboards:{provider['options']['path']}:ro" in services["grafana"]["volumes"]
+    scrape = read(PROMETHEUS / "prometheus.yml")
+    mounted = {volume.split(":")[-2] for volume in services["prometheus"]["volumes"] if volume.endswith(":ro")}
+    [job] = scrape["scrape_configs"]
+    wanted = ["prometheus.yml", *scrape["rule_files"], job["authorization"]["credentials_file"]]
+    assert {f"/etc/prometheus/{name}" for name in wanted} == mounted

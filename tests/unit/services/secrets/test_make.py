@@ -1,0 +1,146 @@
+"""The deployment's secrets: made once, and what Redis lets their owners do."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
+
+from services.secrets.make import CLIENT, OPERATOR, USERS, make
+from shared.broker import Outbox, celery_app, connect
+from shared.jobs import JobStore, Kind
+from shared.settings import Settings
+from tests.support.jobs import a_training
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    """A folder with all secrets."""
+    make(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def password(secrets: Path) -> str:
+    return (secrets / OPERATOR).read_text().strip()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder for Redis's data and its socket, whose path must be short."""
+    with TemporaryDirectory(prefix="glassbox-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def server(folder: Path, secrets: Path, password: str) -> Iterator[RedisServer]:
+    """A Redis with these users, which tests see as the operator."""
+    with RedisServer(folder, secrets / USERS, "operator", password) as server:
+        yield server
+
+
+@pytest.fixture
+def service(settings: Settings, secrets: Path, server: RedisServer) -> Settings:
+    """The settings of the API and the workers there."""
+    url = f"unix://glassbox@{server.socket}?db=0"
+    return settings.model_copy(update={"redis_url": url, "redis_password_file": secrets / CLIENT})
+
+
+def refused(server: RedisServer) -> set[str]:
+    """The commands that Redis has refused to somebody for want of a right."""
+    with server.client() as operator:
+        # Before version 7, Redis counts all of CLIENT as administration; the library's clients tell their names by it.
+        return {entry["object"] for entry in operator.acl_log()} - {"client"}
+
+
+class TestMaking:
+    def test_what_is_there_stays(self, secrets: Path) -> None:
+        before = {name: (secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)}
+
+        make(secrets)
+
+        assert {name: (secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)} == before
+
+    def test_what_is_missing_is_made(self, secrets: Path) -> None:
+        client = (secrets / CLIENT).read_text()
+        (secrets / OPERATOR).unlink()
+        (secrets / USERS).unlink()
+
+        make(secrets)
+
+        assert (secrets / CLIENT).read_text() == client
+        assert (secrets / OPERATOR).exists()
+        assert (secrets / USERS).exists()
+
+    def test_all_are_new_where_that_is_wanted(self, secrets: Path) -> None:
+        before = {(secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)}
+
+        make(secrets, renew=True)
+
+        assert before.isdisjoint((secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS))
+
+    @pytest.mark.parametrize("name", [CLIENT, OPERATOR, USERS])
+    def test_owner_and_group_may_read_and_nobody_may_write(self, secrets: Path, name: Path) -> None:
+        assert stat.S_IMODE((secrets / name).stat().st_mode) == 0o440
+
+    def test_redis_is_told_no_password(self, secrets: Path) -> None:
+        users = (secrets / USERS).read_text()
+        assert (secrets / CLIENT).read_text().strip() not in users
+        assert (secrets / OPERATOR).read_text().strip() not in users
+
+
+class TestUsers:
+    def test_who_shows_no_password_can_do_nothing(self, server: RedisServer) -> None:
+        with Redis(unix_socket_path=str(server.socket)) as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+
+    def test_a_wrong_password_is_refused(self, server: RedisServer) -> None:
+        url = f"unix://glassbox:guess@{server.socket}"
+        with Redis.from_url(url) as stranger, pytest.raises(AuthenticationError):
+            stranger.ping()
+
+    def test_the_health_check_may_ask_whether_redis_answers_and_nothing_else(self, server: RedisServer) -> None:
+        with Redis.from_url(f"unix://health:none@{server.socket}") as health:
+            assert health.ping()
+            with pytest.raises(NoPermissionError):
+                health.keys()
+
+    def test_the_service_uses_its_own_keys(self, service: Settings) -> None:
+        with connect(service) as redis:
+            assert redis.set("glassbox:x", 1)
+            with pytest.raises(NoPermissionError):
+                redis.set("other", 1)
+
+    @pytest.mark.parametrize(
+        "command", ["CONFIG GET dir", "FLUSHALL", "SHUTDOWN", "ACL LIST", "KEYS *", "DEBUG SLEEP 0"]
+    )
+    def test_the_service_cannot_touch_the_server(self, service: Settings, command: str) -> None:
+        with connect(service) as redis, pytest.raises(NoPermissionError):
+            redis.execute_command(*command.split())
+
+    def test_the_service_writes_jobs_down_and_sends_them(self, service: Settings, server: RedisServer) -> None:
+        with connect(service) as redis:
+            outbox = Outbox(celery_app(service), redis)
+            JobStore(redis, 30.0, 60.0, 3).create(a_training())
+            outbox.send(Kind.TRAINING, "job-1")
+            assert outbox.waiting(Kind.TRAINING) == 1
+
+        assert refused(server) == set()
+
+    def test_nothing_is_lost_when_redis_replays_what_the_service_did(
+        self, folder: Path, secrets: Path, password: str, service: Settings, server: RedisServer
+    ) -> None:
+        job = a_training()
+        with connect(service) as redis:
+            JobStore(redis, 30.0, 60.0, 3).create(job)  # a script: in the append-only file it is a transaction
+        server.stop()
+
+        with RedisServer(folder, secrets / USERS, "operator", password) as again, connect(service) as redis:
+            assert JobStore(redis, 30.0, 60.0, 3).get(job.id).id == job.id
+            assert refused(again) == set()

@@ -1,0 +1,134 @@
+"""What a newer version of the code has written must not break an older one, which a rollback brings back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from shared import durable
+from shared.errors import Damaged, Invalid
+from shared.job_files import JobFiles
+from shared.jobs import JobStore, keys
+from shared.network import Configuration, ConfigurationError
+from shared.registry import Registry
+from shared.results.shard import read_header
+from shared.settings import Settings
+from shared.specifications import BatchSpecification, TrainingSpecification
+from shared.volume import Volume
+from tests.support.bench import WorkBench
+from tests.support.jobs import a_training
+from tests.support.models import publish, tiny_configuration
+
+TRAINING = TrainingSpecification(model="toy", dataset="sha256:0", configuration={})
+
+
+def add_to_json(path: Path, **fields: Any) -> None:
+    durable.write_json(path, {**json.loads(path.read_bytes()), **fields})
+
+
+def test_a_record_with_a_field_that_nobody_knows_is_read(jobs: JobStore, redis: Redis) -> None:
+    job = a_training()
+    jobs.create(job)
+    redis.hset(keys.job(job.id), "priority", "high")
+
+    assert jobs.get(job.id).id == job.id
+
+
+def test_a_record_of_an_unknown_kind_is_passed_over_among_the_others(jobs: JobStore, redis: Redis) -> None:
+    known, sweep = a_training(), a_training()
+    for job in (known, sweep):
+        jobs.create(job)
+    redis.hset(keys.job(sweep.id), "kind", "sweep")
+    redis.zadd(keys.DUE, {known.id: 1, sweep.id: 1})
+
+    assert [job.id for job in jobs.due()] == [known.id]
+    assert [job.id for job in jobs.newest_first()] == [known.id]
+
+
+def test_whoever_asks_for_such_a_record_is_told_why_there_is_none(jobs: JobStore, redis: Redis) -> None:
+    job = a_training()
+    jobs.create(job)
+    redis.hset(keys.job(job.id), "state", "paused")
+
+    with pytest.raises(Damaged, match="a newer version of Glassbox") as refused:
+        jobs.get(job.id)
+    assert refused.value.code == "record_unreadable"
+
+
+def test_a_retry_keeps_what_a_newer_version_wrote_down_of_the_job(volume: Volume) -> None:
+    job, files = a_training(), JobFiles(volume)
+    files.begin(job)
+    add_to_json(volume.specification(job.id), priority="high")
+
+    files.reopen(job.model_copy(update={"retries": 1}))
+
+    kept = json.loads(volume.specification(job.id).read_bytes())
+    assert (kept["priority"], kept["retries"]) == ("high", 1)
+
+
+def test_a_specification_holds_only_what_is_asked_for() -> None:
+    assert TRAINING.pinned() == {"model": "toy", "dataset": "sha256:0", "configuration": {}}
+    assert TrainingSpecification.of(TRAINING.pinned()) == TRAINING
+
+
+@pytest.mark.parametrize("kind", [TrainingSpecification, BatchSpecification])
+def test_a_specification_that_asks_for_something_unknown_is_refused(
+    kind: type[TrainingSpecification | BatchSpecification],
+) -> None:
+    with pytest.raises(Invalid, match="class_weights") as refused:
+        kind.of({**TRAINING.pinned(), "class_weights": [1, 2]})
+    assert refused.value.code == "specification_unknown"
+
+
+@pytest.mark.parametrize("off", [None, False, 0, []])
+def test_a_setting_of_a_newer_network_that_is_off_is_passed_over(off: object) -> None:
+    configuration = tiny_configuration()
+
+    assert Configuration.from_dict({**configuration.to_dict(), "lookahead": off}) == configuration
+
+
+def test_a_setting_of_a_newer_network_that_is_on_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="lookahead is no setting"):
+        Configuration.from_dict({**tiny_configuration().to_dict(), "lookahead": 0.5})
+
+
+def test_a_job_that_this_version_cannot_do_fails_at_once_and_can_be_retried(settings: Settings) -> None:
+    bench = WorkBench(settings)
+    job = bench.a_training()
+    pinned = {**job.specification, "configuration": {**job.specification["configuration"], "lookahead": 0.5}}
+    bench.redis.hset(keys.job(job.id), "specification", json.dumps(pinned))
+
+    ended = bench.run(job, bench.training())
+
+    assert ended.error is not None
+    assert (ended.state, ended.error["code"], ended.failures) == ("failed", "specification_unknown", 0)
+    assert bench.jobs.retry(job.id) == "queued"
+
+
+def test_a_manifest_with_a_field_that_nobody_knows_is_read(registry: Registry, volume: Volume) -> None:
+    publish(registry)
+    add_to_json(volume.version("toy", 1) / "manifest.json", licence="MIT")
+
+    assert registry.get("toy").version == 1
+
+
+def test_a_moved_alias_keeps_what_a_newer_version_wrote_of_the_model(registry: Registry, volume: Volume) -> None:
+    publish(registry)
+    registry.point("toy", "champion", 1)
+    publish(registry, job="job-2")
+    add_to_json(volume.states("toy") / "1", owner="lab")
+
+    Registry(volume).point("toy", "champion", 2)
+
+    assert json.loads((volume.states("toy") / "2").read_bytes())["owner"] == "lab"
+
+
+def test_a_shard_whose_header_says_more_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "000000.0.jsonl"
+    path.write_bytes(b'{"rows": 1, "errors": 0, "rows_bytes": 3, "longest_path": 1, "seconds": 0.5}\n{}\n')
+
+    assert read_header(path).rows == 1

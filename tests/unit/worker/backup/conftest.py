@@ -1,0 +1,56 @@
+"""Two deployments: one that is saved, and an empty one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from shutil import rmtree
+
+import pytest
+
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.bench import WorkBench
+from tests.support.redis_server import RedisServer
+from worker.backup.restoring import Restoration, Restored
+from worker.backup.saving import save
+
+OTHER_DATABASE = 2
+
+
+class Deployment(WorkBench):
+    """A Redis and a volume, which can be saved and restored."""
+
+    def save(self) -> bytes:
+        stream = io.BytesIO()
+        save(self.redis, self.volume, stream)
+        return stream.getvalue()
+
+    def restore(self, backup: bytes, *, force: bool = False) -> Restored:
+        return Restoration(self.redis, self.outbox, self.volume).restore(io.BytesIO(backup), force=force)
+
+    def clear(self) -> None:
+        self.redis.flushdb()
+        rmtree(self.volume.root)
+
+    def close(self) -> None:
+        self.redis.flushdb()
+        self.redis.close()
+
+
+@pytest.fixture
+def here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    """The deployment that is saved."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
+    deployment = Deployment(settings)
+    yield deployment
+    deployment.close()
+
+
+@pytest.fixture
+def there(settings: Settings, redis_server: RedisServer, volume: Volume) -> Iterator[Deployment]:
+    """An empty deployment, with a Redis and a volume of its own."""
+    url, root = redis_server.url(OTHER_DATABASE), volume.root.with_name("other-volume")
+    deployment = Deployment(settings.model_copy(update={"redis_url": url, "volume": root}))
+    yield deployment
+    deployment.close()

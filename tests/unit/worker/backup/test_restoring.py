@@ -1,0 +1,289 @@
+"""What a backup holds comes back: the models, the data sets, the ended jobs, and those that wait or ran."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.broker import COURIER, Presence
+from shared.errors import Conflict, Damaged, Invalid, NotFound
+from shared.idempotency import Answered, IdempotencyKeys
+from shared.jobs import Job, Kind, State
+from shared.jobs.notices import Notices
+from shared.jobs.tally import read_tally
+from tests.support.files import files_below
+from tests.support.jobs import a_training, claimed, events
+from tests.support.models import publish
+from tests.unit.worker.backup.conftest import Deployment
+from worker.backup.saving import save
+from worker.upkeep import Upkeep
+
+
+def ended(deployment: Deployment) -> Job:
+    """A training that is done."""
+    job = deployment.a_training()
+    return deployment.run(job, deployment.training())
+
+
+def interrupted(deployment: Deployment) -> Job:
+    """A job whose worker is at it."""
+    job = deployment.a_training(epochs=5)
+    return claimed(deployment.jobs, job.id).job
+
+
+def everything(deployment: Deployment) -> list[str]:
+    root = deployment.volume.root
+    return files_below(root) if root.exists() else []
+
+
+class TestComingBack:
+    def test_a_model_with_its_aliases_is_there_to_the_bit(self, here: Deployment, there: Deployment) -> None:
+        job = ended(here)
+        here.registry.point("toy", "champion", 1)
+
+        there.restore(here.save())
+
+        version = there.registry.resolve("toy@champion")
+        assert (version.job, version.version) == (job.id, 1)
+        assert version == here.registry.get("toy")
+        assert there.registry.load(version).keys() == here.registry.load(version).keys()
+
+    def test_every_file_is_the_same(self, here: Deployment, there: Deployment) -> None:
+        ended(here)
+
+        there.restore(here.save())
+
+        saved = everything(here)
+        assert saved
+        assert everything(there) == saved
+        assert all((there.volume.root / f).read_bytes() == (here.volume.root / f).read_bytes() for f in saved)
+
+    def test_an_ended_job_is_as_it_was_with_its_log(self, here: Deployment, there: Deployment) -> None:
+        job = ended(here)
+
+        there.restore(here.save())
+
+        assert there.jobs.get(job.id) == here.jobs.get(job.id)
+        assert events(there.redis, job.id)[:-1] == events(here.redis, job.id)
+
+    def test_a_job_that_ran_is_queued_and_sent_at_once(self, here: Deployment, there: Deployment) -> None:
+        job = interrupted(here)
+
+        restored = there.restore(here.save())
+
+        assert (restored.jobs, restored.waiting) == (1, 1)
+        again = there.jobs.get(job.id)
+        assert (again.state, again.owner, again.attempt, again.crashes) == (State.QUEUED, None, 1, 0)
+        Upkeep(there.jobs, there.files, there.outbox, there.settings).tick()
+        assert there.outbox.waiting(Kind.TRAINING) == 1
+
+    def test_it_goes_on_to_the_result_that_it_would_have_had(self, here: Deployment, there: Deployment) -> None:
+        job = interrupted(here)
+        there.restore(here.save())
+
+        outcome = there.run(job, there.training())
+
+        assert outcome.state is State.SUCCEEDED
+        assert there.registry.get("toy").version == 1
+
+    def test_one_that_somebody_wanted_to_stop_stops(self, here: Deployment, there: Deployment) -> None:
+        job = interrupted(here)
+        here.jobs.cancel(job.id)
+
+        there.restore(here.save())
+
+        assert there.jobs.get(job.id).state is State.CANCELLED
+
+    def test_one_that_published_after_its_record_was_read_publishes_nothing_more(
+        self, here: Deployment, there: Deployment
+    ) -> None:
+        job = interrupted(here)
+        publish(here.registry, job=job.id)  # as its worker does while the volume is being read
+        there.restore(here.save())
+
+        outcome = there.run(job, there.training())
+
+        assert outcome.state is State.SUCCEEDED
+        assert [version.version for version in there.registry.versions("toy")] == [1]
+
+    def test_one_that_was_accepted_after_the_records_were_read_gets_its_record(
+        self, here: Deployment, there: Deployment
+    ) -> None:
+        late = a_training()
+        here.files.begin(late)
+
+        there.restore(here.save())
+
+        assert there.jobs.get(late.id).state is State.QUEUED
+
+    def test_one_that_was_deleted_after_the_records_were_read_stays_deleted(
+        self, here: Deployment, there: Deployment
+    ) -> None:
+        job = ended(here)
+        here.files.remove(job.id)
+
+        there.restore(here.save())
+
+        with pytest.raises(NotFound):
+            there.jobs.get(job.id)
+
+    def test_an_end_that_was_not_on_the_volume_yet_is_put_there(self, here: Deployment, there: Deployment) -> None:
+        job = ended(here)
+        here.volume.end(job.id).unlink()
+
+        there.restore(here.save())
+
+        assert [known.state for known in there.files] == [State.SUCCEEDED]
+
+    def test_the_counts_go_on_from_where_they_were(self, here: Deployment, there: Deployment) -> None:
+        ended(here)
+        here.a_training()
+
+        there.restore(here.save())
+
+        assert read_tally(there.redis) == read_tally(here.redis)
+
+    def test_a_webhook_that_is_owed_its_news_is_told(self, here: Deployment, there: Deployment) -> None:
+        job = here.write_down(a_training(webhook="https://receiver.example/"))
+        here.jobs.cancel(job.id)
+
+        there.restore(here.save())
+
+        assert [notice.job.id for notice in Notices(there.redis).take(10, 60.0)] == [job.id]
+
+    def test_a_request_that_was_answered_is_answered_alike(self, here: Deployment, there: Deployment) -> None:
+        answered = Answered("f", 1, 202, "/v1/jobs/1", "{}")
+        before, after = (IdempotencyKeys(each.redis, 3600.0, 300.0) for each in (here, there))
+        held = before.begin("somebody", "key")
+        assert not isinstance(held, Answered)
+        before.finish(held, answered)
+
+        there.restore(here.save())
+
+        assert after.begin("somebody", "key") == answered
+
+
+class Watched(io.BytesIO):
+    """A stream during whose writing something happens: before its block of this number, if it has so many."""
+
+    def __init__(self, block: int, happen: Callable[[], object]) -> None:
+        super().__init__()
+        self._left = block
+        self._happen = happen
+        self.happened = False
+
+    def write(self, content: Any) -> int:
+        if self._left == 0:
+            self._happen()
+            self.happened = True
+        self._left -= 1
+        return super().write(content)
+
+
+def test_a_job_may_end_at_any_moment_of_the_backup(here: Deployment, there: Deployment) -> None:
+    for moment in count():
+        others = [ended(here).id for _ in range(3)]
+        job = here.a_training()
+        backup = Watched(moment, partial(here.run, job, here.training()))
+        save(here.redis, here.volume, backup)
+
+        there.restore(backup.getvalue(), force=True)
+        if not there.jobs.get(job.id).state.is_terminal:
+            there.run(job, there.training())
+
+        assert there.jobs.get(job.id).state is State.SUCCEEDED
+        assert [version.job for version in there.registry.versions("toy")] == [job.id, *others[::-1]]
+        there.registry.load(there.registry.get("toy"))
+        if not backup.happened:
+            break
+        here.clear()
+    assert moment > 6  # the stream gets blocks of many pieces
+
+
+class TestWhatIsNotSaved:
+    def test_no_secret_is_in_it(self, here: Deployment) -> None:
+        here.volume.root.mkdir()
+        here.volume.webhook_secret.write_text("whsec_c2VjcmV0")
+
+        assert b"whsec_" not in here.save()
+
+    def test_uploads_that_still_arrive_are_not_nor_what_is_being_written(self, here: Deployment) -> None:
+        job = ended(here)
+        for path in (here.volume.incoming / "upload", here.volume.job(job.id) / ".tmp-1-end.json"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("half")
+
+        assert b"half" not in here.save()
+
+    def test_a_job_that_is_not_written_down_yet_is_not(self, here: Deployment, there: Deployment) -> None:
+        here.volume.job("01abc").mkdir(parents=True)
+        here.volume.archive("01abc").write_bytes(b"PK")
+
+        there.restore(here.save())
+
+        assert everything(there) == []
+
+
+class TestRefusing:
+    def test_a_deployment_that_is_not_empty_is_left_alone(self, here: Deployment, there: Deployment) -> None:
+        job = ended(there)
+        before = everything(there)
+
+        with pytest.raises(Conflict, match="FORCE=1") as refused:
+            there.restore(here.save())
+
+        assert refused.value.code == "not_empty"
+        assert everything(there) == before
+        assert there.jobs.get(job.id).state is State.SUCCEEDED
+
+    def test_by_force_it_is_replaced(self, here: Deployment, there: Deployment) -> None:
+        here.registry.point("toy", "champion", ended(here).result["version"])  # type: ignore[index]
+        old = ended(there)
+        publish(there.registry, "another")
+
+        there.restore(here.save(), force=True)
+
+        assert everything(there) == everything(here)
+        assert there.registry.models() == ["toy"]
+        with pytest.raises(NotFound):
+            there.jobs.get(old.id)
+
+    @pytest.mark.parametrize("force", [False, True])
+    def test_a_damaged_backup_changes_nothing(self, here: Deployment, there: Deployment, *, force: bool) -> None:
+        ended(here)
+        if force:
+            ended(there)
+        before = everything(there)
+        backup = here.save()
+
+        for wrong in (backup[: len(backup) // 2], backup.replace(b"weights", b"weighty"), b"something else"):
+            with pytest.raises((Damaged, Invalid)):
+                there.restore(wrong, force=force)
+
+        assert everything(there) == before
+        assert len(list(there.jobs.newest_first())) == int(force)
+
+    @pytest.mark.parametrize("queue", ["training", "inference", COURIER])
+    def test_nothing_is_restored_while_a_worker_is_online(
+        self, here: Deployment, there: Deployment, queue: str
+    ) -> None:
+        Presence(there.redis, "host:1", queue, 1).renew()
+
+        with pytest.raises(Conflict) as refused:
+            there.restore(here.save())
+        assert refused.value.code == "workers_online"
+
+    def test_what_a_killed_restore_left_is_removed(self, here: Deployment, there: Deployment) -> None:
+        left: Path = there.volume.root / ".tmp-1234-restoring" / "volume"
+        left.mkdir(parents=True)
+
+        there.restore(here.save())
+
+        assert everything(there) == []
+        assert not left.exists()

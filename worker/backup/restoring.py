@@ -1,0 +1,139 @@
+"""The way back: a backup is unpacked beside the volume's content and checked, and only then takes its place.
+
+The files come first, then the records, then what the records lack: a job that was accepted while the backup was made is
+on the volume alone, and gets its record from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from redis import Redis
+
+from shared import durable
+from shared.broker import Outbox
+from shared.errors import Conflict
+from shared.job_files import JobFiles, rebuild
+from shared.jobs import JobStore, Kind
+from shared.jobs.copies import Copies
+from shared.volume import Volume
+from worker.backup.archive import RECORDS, VOLUME, BackupReader
+
+UNPACKED = "restoring"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came back: the jobs, how many of them wait to go on, and which Glassbox had saved them when."""
+
+    jobs: int
+    waiting: int
+    version: str
+    created_at: str
+
+
+class Restoration:
+    """Restores a deployment whose API and workers are stopped."""
+
+    def __init__(self, redis: Redis, outbox: Outbox, volume: Volume) -> None:
+        self._copies = Copies(redis)
+        self._jobs = JobStore(redis, resend_seconds=0.0)  # what waits is due at once
+        self._outbox = outbox
+        self._volume = volume
+        self._files = JobFiles(volume)
+
+    def restore(self, stream: IO[bytes], *, force: bool = False) -> Restored:
+        """Read a backup and put it in place; by `force` also in that of what is there.
+
+        Raises `Conflict` where workers are online or there is something already, `Invalid` and `Damaged` as
+        `BackupReader` does, `StorageFull`. Before it has read the backup to its end, nothing is changed.
+        """
+        self._refuse_at_work()
+        if not force:
+            self.refuse_if_not_empty()
+        with self._unpacked() as folder:
+            backup = BackupReader(stream)
+            for path, content in backup:
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with durable.translated_errors(), target.open("xb") as file:
+                    shutil.copyfileobj(content, file)
+            os.sync()
+            self._copies.clear()
+            self._put_in_place(folder / VOLUME, folder / "replaced")
+            self._write_records(folder / RECORDS)
+        count = sum(1 for _ in self._jobs.newest_first())
+        waiting = sum(self._jobs.waiting(kind) for kind in Kind)
+        return Restored(count, waiting, backup.title["version"], backup.title["created_at"])
+
+    def refuse_if_not_empty(self) -> None:
+        """Raise `Conflict` where there is anything that a backup would take the place of."""
+        if not self._copies.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._places()):
+            detail = "this deployment has jobs, models or data sets; FORCE=1 removes them and puts the backup there"
+            raise Conflict("not_empty", detail)
+
+    def _refuse_at_work(self) -> None:
+        if sum(self._outbox.workers_online(kind) for kind in Kind) + self._outbox.couriers_online():
+            detail = "workers are online: stop them and the API; those that were killed count as gone after 30 s"
+            raise Conflict("workers_online", detail)
+
+    def _places(self) -> tuple[Path, ...]:
+        return (self._volume.datasets, self._volume.models, self._volume.jobs)
+
+    @contextmanager
+    def _unpacked(self) -> Iterator[Path]:
+        """A folder beside the places, on the same file system; gone afterwards, as what a killed restore has left."""
+        durable.make_folder(self._volume.root)
+        for left in self._volume.root.glob(f"{durable.TEMPORARY}*-{UNPACKED}"):
+            shutil.rmtree(left)
+        folder = durable.temporary_beside(self._volume.root / UNPACKED)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
+
+    def _put_in_place(self, unpacked: Path, replaced: Path) -> None:
+        replaced.mkdir()
+        for place in self._places():
+            if place.exists():
+                place.rename(replaced / place.name)
+            if (unpacked / place.name).exists():
+                durable.rename(unpacked / place.name, place)
+        durable.fsync_folder(self._volume.root)
+
+    def _write_records(self, records: Path) -> None:
+        for _, piece in _pieces(records / "jobs"):
+            if self._files.has(piece["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
+                self._copies.write_job(piece, self._jobs)
+                self._write_end(piece)
+        for notice, piece in _pieces(records / "notices"):
+            self._copies.write_notice(notice, piece)
+        for digest, piece in _pieces(records / "idempotency"):
+            self._copies.write_idempotency(digest, piece)
+        self._copies.write_tally(_read(records / "tally.json"))
+        rebuild(self._jobs, self._files)
+        self._jobs.rebuilt()
+
+    def _write_end(self, piece: dict[str, Any]) -> None:
+        """Write down on the volume how a job ended, if its worker had not come to it."""
+        job = self._jobs.get(piece["record"]["id"])
+        if job.state.is_terminal and not self._volume.end(job.id).exists():
+            self._files.end(job)
+
+
+def _pieces(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted(folder.glob("*.json")):
+        yield path.name.removesuffix(".json"), _read(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    piece: dict[str, Any] = json.loads(path.read_bytes())
+    return piece
