@@ -74,9 +74,7 @@ class Registry:
 
     def number(self, name: str, reference: str = "latest") -> int:
         """The number of a version by number, by alias, or of the newest (`latest`); cheap enough for each request."""
-        if not is_name(name):
-            raise _no_model(name)
-        state = self._states.read(name)
+        state = self._state(name)
         if (alias := state.aliases.get(reference)) is not None:
             return alias.version
         newest = self._publications.newest(name, state.deleted)
@@ -119,6 +117,7 @@ class Registry:
         """Let the alias point to a version; `NotFound` where there is no such version, `Invalid` for a bad name."""
         if not is_alias(alias):
             raise Invalid("invalid_alias", f"{alias!r} cannot be an alias: give it a name, not `latest`, nor a number")
+        self.number(name)
 
         def moved(state: State) -> State:
             before = state.aliases.get(alias)
@@ -165,8 +164,8 @@ class Registry:
         self._delete(name, lambda: self._numbers(name), force=force)
 
     def is_served(self, name: str) -> bool:
-        """Whether the model answers online; it does unless somebody unloaded it."""
-        return self._states.read(name).served
+        """Whether the model answers online; it does unless somebody unloaded it. `NotFound` for what is no name."""
+        return self._state(name).served
 
     def serve(self, name: str, *, served: bool) -> None:
         """Let the model answer online, in all processes, or not; batches are none of it. `NotFound` without a model."""
@@ -222,6 +221,12 @@ class Registry:
     def _refuse_deleted(self, name: str, number: int) -> None:
         if self.is_deleted(name, number):
             raise NotFound("version_deleted", f"version {number} of {name!r} was deleted")
+
+    def _state(self, name: str) -> State:
+        """The model's state; `NotFound` for what is no name, which must not come near a path."""
+        if not is_name(name):
+            raise _no_model(name)
+        return self._states.read(name)
 
     def _has_versions(self, name: str) -> bool:
         return self._publications.newest(name, self._states.read(name).deleted) is not None
