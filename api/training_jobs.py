@@ -21,7 +21,7 @@ from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, Kind, Progress
-from shared.names import Name
+from shared.names import AliasName, Name
 from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.activations import ACTIVATIONS
 from shared.network.configuration import DTYPES
@@ -57,7 +57,7 @@ class TrainingRequest(Form):
     augmentation: Annotated[dict[str, Any] | None, Field(description="how images are changed at random")] = None
     early_stopping: Annotated[dict[str, Any] | None, Field(description="when to stop before the last epoch")] = None
     validation_fraction: Annotated[float | None, share("of the images that are kept to validate on")] = None
-    promote: Name | None = Field(None, description="an alias to move to the new version")
+    promote: AliasName | None = Field(None, description="an alias to move to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
     labels: dict[str, str] = Field(default_factory=dict, description="what you like to remember with the job")

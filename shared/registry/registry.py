@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared import clock, durable
 from shared.errors import Conflict, Damaged, Invalid, NotFound
-from shared.names import is_alias, is_name
+from shared.names import ALIAS_RULE, is_alias, is_name
 from shared.registry.manifest import ModelVersion
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
@@ -116,7 +116,7 @@ class Registry:
     def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
         """Let the alias point to a version; `NotFound` where there is no such version, `Invalid` for a bad name."""
         if not is_alias(alias):
-            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias: give it a name, not `latest`, nor a number")
+            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias, which {ALIAS_RULE}")
         self.number(name)
 
         def moved(state: State) -> State:

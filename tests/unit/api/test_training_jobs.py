@@ -187,6 +187,8 @@ class TestValidation:
             ({"optimizer": {"learning_rate": 10**400}}, "#/optimizer/learning_rate"),
             ({"optimizer": {"speed": 1}}, "#/optimizer/speed"),
             ({"promote": "Not A Name"}, "#/promote"),
+            ({"promote": "latest"}, "#/promote"),
+            ({"promote": "1"}, "#/promote"),
             ({"labels": {"a": 1}}, "#/labels/a"),
             ({"labels": ["a"]}, "#/labels"),
         ],
