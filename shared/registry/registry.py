@@ -15,6 +15,7 @@ from shared.registry.manifest import ModelVersion
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.weights import WeightFiles
+from shared.reserve import Reserve
 from shared.volume import Volume
 
 Condition = Callable[[Alias | None], None]
@@ -29,6 +30,7 @@ class Registry:
         self._publications = Publications(volume)
         self._states = States(volume)
         self._weights = WeightFiles(volume)
+        self._reserve = Reserve(volume)
 
     def publish(
         self,
@@ -38,6 +40,7 @@ class Registry:
         confirm: Callable[[], None] = lambda: None,
     ) -> ModelVersion:
         """Publish what a job trained as the next version; see `Publications.publish`."""
+        self._reserve.keep()
         self._publications.publish(draft, parameters, scratch, confirm)
         version = self.version_of_job(draft["model"], draft["job"])
         assert version is not None
@@ -141,7 +144,7 @@ class Registry:
             others = {other: points for other, points in state.aliases.items() if other != alias}
             return state.model_copy(update={"aliases": others})
 
-        self._states.change(name, removed)
+        self._reserve.spend(lambda: self._states.change(name, removed))
 
     def is_deleted(self, name: str, version: int) -> bool:
         """Whether there was such a version, and is not any more."""
@@ -153,7 +156,7 @@ class Registry:
         Raises `Conflict` where an alias points to it, unless by `force`, which removes those aliases.
         """
         number = self.number(name, reference)
-        self._delete(name, lambda: [number], force=force)
+        self._reserve.spend(lambda: self._delete(name, lambda: [number], force=force))
 
     def delete_model(self, name: str, *, force: bool = False) -> None:
         """Delete all versions that a model has; raises `Conflict` where it has aliases, unless by `force`.
@@ -161,7 +164,7 @@ class Registry:
         If it is trained again, its numbers go on.
         """
         self.number(name)
-        self._delete(name, lambda: self._numbers(name), force=force)
+        self._reserve.spend(lambda: self._delete(name, lambda: self._numbers(name), force=force))
 
     def is_served(self, name: str) -> bool:
         """Whether the model answers online; it does unless somebody unloaded it. `NotFound` for what is no name."""
