@@ -25,6 +25,7 @@ from api import (
     open_inference,
     predictions,
     problems,
+    queries,
     request_log,
     results,
     tracing,
@@ -83,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     cors.register(app, settings.cors_origins)
     gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
     access.register(app, gate)
+    queries.register(app)  # behind the gate: a stranger is told no more than that he is one
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:

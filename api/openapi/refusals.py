@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from api.operations import Operation, Refusal, Upload, refusal
 from api.problems import STATUSES
+from api.queries import JUDGED
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -81,7 +82,7 @@ def _refusals(operation: Operation, path: str) -> Iterator[Refusal]:
         yield from WITH_A_CHANGE
     if "<" in path:
         yield from WITH_A_PATH_PARAMETER
-    if operation.query is not None:
+    if f"{path}/".startswith(JUDGED):
         yield from WITH_A_QUERY
     if isinstance(operation.body, Upload):
         yield from WITH_A_FILE
