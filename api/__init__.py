@@ -26,6 +26,7 @@ from api import (
     predictions,
     problems,
     queries,
+    ranges,
     request_log,
     results,
     tracing,
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
     access.register(app, gate)
     queries.register(app)  # behind the gate: a stranger is told no more than that he is one
+    ranges.register(app)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:
