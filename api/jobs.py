@@ -104,12 +104,20 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStr
         """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
         query = from_texts(EventQuery, request.args)
         job = jobs.get(job_id)
-        if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+        if _wants_stream():
             return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
 
     return routes
+
+
+def _wants_stream() -> bool:
+    """Whether a stream is accepted no less than JSON; where both are by a pattern such as `*/*`, it is not wanted."""
+    accepted = request.accept_mimetypes
+    stream, page = accepted.quality(EVENT_STREAM), accepted.quality("application/json")
+    named = any(name.partition(";")[0].strip().lower() == EVENT_STREAM for name in accepted.values())
+    return stream > page or (named and stream == page > 0)
 
 
 def _last_event_id() -> str | None:
