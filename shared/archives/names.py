@@ -54,7 +54,7 @@ def _suspects(names: Sequence[str]) -> Iterable[int]:
 
 
 def normalised(name: bytes) -> bytes:
-    """The name that means the same place and has no part more than it needs: `./a//b` is `a/b`; a folder keeps its /."""
+    """The same place without a part that it does not need: `./a//b` is `a/b`. A folder keeps its slash at the end."""
     parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
     return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
 
