@@ -97,7 +97,10 @@ class Registry:
 
     def resolve(self, reference: str) -> ModelVersion:
         """One version by a reference as people write it: `name`, `name@alias` or `name@3`."""
-        name, _, version = reference.partition("@")
+        name, at, version = reference.partition("@")
+        if at and not version:
+            how = f"write {name}, {name}@alias or {name}@3"
+            raise Invalid("invalid_reference", f"{reference!r} names no version: {how}")
         return self.get(name, version or "latest")
 
     def aliases(self, name: str) -> dict[str, int]:
