@@ -93,10 +93,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
-    app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
+    app.register_blueprint(datasets.blueprint(store, built_in, registry, job_store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams, submission))
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     app.register_blueprint(predictions.blueprint(online, settings))
