@@ -26,6 +26,8 @@ from api import (
     predictions,
     problems,
     proxies,
+    queries,
+    ranges,
     request_log,
     results,
     tracing,
@@ -85,6 +87,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     cors.register(app, settings.cors_origins)
     gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
     access.register(app, gate)
+    queries.register(app)  # behind the gate: a stranger is told no more than that he is one
+    ranges.register(app)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:
@@ -94,10 +98,10 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
-    app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))
+    app.register_blueprint(datasets.blueprint(store, built_in, registry, job_store, volume, settings))
     app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
     app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
+    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams, submission))
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
     app.register_blueprint(predictions.blueprint(online, settings))

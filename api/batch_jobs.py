@@ -46,10 +46,10 @@ def blueprint(
         body=Upload("archive", "the archive of images", ("application/zip", "application/octet-stream")),
         answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found"),
+            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             refusal(TooLarge, "archive_*"),
             refusal(UnsupportedType, "archive_expected"),
-            refusal(Invalid, "archive_*"),
+            refusal(Invalid, "archive_*", "invalid_reference"),
             refusal(TooMany, "queue_full"),
         ),
         creates=True,

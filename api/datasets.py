@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Blueprint, request
 from pydantic import Field
 
 from api.dataset_guard import refuse_if_needed
 from api.operations import Answer, Upload, operation, refusal
-from api.pages import Page, PageQuery, after, page
+from api.pages import Cursor, Page, PageQuery, after, page
 from api.uploads import received
 from api.validation import Form, from_texts
 from api.views import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
+from shared.datasets.builtin import BuiltIn
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.jobs import JobStore
@@ -19,6 +22,8 @@ from shared.names import Name
 from shared.registry import Registry
 from shared.settings import Settings
 from shared.volume import Volume
+
+PLACE = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 
 
 class DatasetOptions(Form):
@@ -44,13 +49,21 @@ class DatasetOptions(Form):
         return int(height), int(width)
 
 
+class DatasetQuery(PageQuery):
+    """Which data sets to list: those behind `after`."""
+
+    after: Annotated[str, Cursor(PLACE)] | None = Field(None, description="the `next` of the page before")
+
+
 class DeletionQuery(Form):
     """Whether to delete a data set that is needed."""
 
     force: bool = Field(False, description="delete it although a version was trained on it, or a job needs it")
 
 
-def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings) -> Blueprint:
+def blueprint(
+    store: DatasetStore, built_in: BuiltIn, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings
+) -> Blueprint:
     """The data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
@@ -86,10 +99,10 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
         return dataset_view(manifest), 201 if created else 200, {"Location": location}
 
     @routes.get("")
-    @operation("List the data sets", scope="read", query=PageQuery, answers={200: Page[DatasetView]})
+    @operation("List the data sets", scope="read", query=DatasetQuery, answers={200: Page[DatasetView]})
     def index() -> Page[DatasetView]:
         """The newest come first."""
-        query = from_texts(PageQuery, request.args)
+        query = from_texts(DatasetQuery, request.args)
         return page(after(store.all(), query, _place, newest_first=True), query, _place, dataset_view)
 
     @routes.get("/<reference>")
@@ -100,7 +113,7 @@ def blueprint(store: DatasetStore, registry: Registry, jobs: JobStore, volume: V
         errors=(refusal(NotFound, "dataset_not_found"),),
     )
     def show(reference: str) -> DatasetView:
-        return dataset_view(store.get(reference))
+        return dataset_view(built_in.prepared(reference))
 
     @routes.delete("/<reference>")
     @operation(

@@ -24,9 +24,10 @@ def whole_number(minimum: int, maximum: int | None = None) -> WithJsonSchema:
     return WithJsonSchema({"type": "integer", "minimum": minimum, **most})
 
 
-def whole_numbers(description: str) -> WithJsonSchema:
-    """A list of whole numbers above 0."""
-    return WithJsonSchema({"type": "array", "items": {"type": "integer", "minimum": 1}, "description": description})
+def whole_numbers(description: str, most: int) -> WithJsonSchema:
+    """A list of at most so many whole numbers above 0."""
+    items = {"type": "integer", "minimum": 1}
+    return WithJsonSchema({"type": "array", "items": items, "maxItems": most, "description": description})
 
 
 def number(minimum: float) -> WithJsonSchema:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from flask import Blueprint, Response, request
 from pydantic import Field
@@ -10,11 +11,12 @@ from pydantic import Field
 from api.connection import Connection
 from api.event_streams import EVENT_STREAM, EventStreams
 from api.operations import Answer, MediaType, operation, refusal
-from api.pages import Page, PageQuery, page
+from api.pages import Cursor, Page, PageQuery, page
+from api.submission import Submission
 from api.validation import from_texts
 from api.views import EventView, JobView, event_view, job_view
 from shared.broker import Outbox
-from shared.errors import Conflict, FieldError, Invalid, NotFound, Unavailable
+from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.job_files import JobFiles, close
 from shared.jobs import JobStore, Kind, State
 
@@ -38,10 +40,12 @@ class JobQuery(PageQuery):
 class EventQuery(PageQuery):
     """Which events to list or to stream: those behind `after`."""
 
-    after: str | None = Field(None, pattern=f"^{EVENT_ID}$", description="the id of an event")
+    after: Annotated[str, Cursor(EVENT_ID)] | None = Field(None, description="the id of an event")
 
 
-def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams) -> Blueprint:
+def blueprint(
+    jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams, submission: Submission
+) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
@@ -79,9 +83,16 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStr
         return job_view(jobs.get(job_id)), 202
 
     @routes.post("/<job_id>/retry")
-    @operation("Retry a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    @operation(
+        "Retry a job",
+        scope="submit",
+        answers={202: JobView},
+        errors=(NOT_FOUND, WRONG_STATE, refusal(TooMany, "queue_full")),
+    )
     def retry(job_id: str) -> tuple[JobView, int]:
         """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
+        if (job := jobs.get(job_id)).state.is_terminal:  # else it waits already, or is refused for its state
+            submission.refuse_if_full(job.kind)
         jobs.retry(job_id)
         job = jobs.get(job_id)
         files.reopen(job)
@@ -104,12 +115,20 @@ def blueprint(jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStr
         """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
         query = from_texts(EventQuery, request.args)
         job = jobs.get(job_id)
-        if request.accept_mimetypes.best_match(["application/json", EVENT_STREAM]) == EVENT_STREAM:
+        if _wants_stream():
             return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
 
     return routes
+
+
+def _wants_stream() -> bool:
+    """Whether a stream is accepted no less than JSON; where both are by a pattern such as `*/*`, it is not wanted."""
+    accepted = request.accept_mimetypes
+    stream, page = accepted.quality(EVENT_STREAM), accepted.quality("application/json")
+    named = any(name.partition(";")[0].strip().lower() == EVENT_STREAM for name in accepted.values())
+    return stream > page or (named and stream == page > 0)
 
 
 def _last_event_id() -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
 from api.operations import Answer, MediaType, operation, refusal
-from api.pages import Page, PageQuery, after, page
+from api.pages import Cursor, Page, PageQuery, after, page
 from api.validation import Form, from_texts
 from api.views import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, Damaged, NotFound
@@ -16,6 +18,12 @@ NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
 MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
 VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
 VERSION_IN_USE = refusal(Conflict, "version_in_use")
+
+
+class VersionQuery(PageQuery):
+    """Which versions to list: those behind `after`."""
+
+    after: Annotated[str, Cursor("[0-9]{12,}")] | None = Field(None, description="the `next` of the page before")
 
 
 class DeleteQuery(Form):
@@ -61,13 +69,13 @@ def blueprint(registry: Registry) -> Blueprint:
     @operation(
         "List a model's versions",
         scope="read",
-        query=PageQuery,
+        query=VersionQuery,
         answers={200: Page[VersionView]},
         errors=(MODEL_NOT_FOUND,),
     )
     def versions(name: str) -> Page[VersionView]:
         """The newest come first."""
-        query = from_texts(PageQuery, request.args)
+        query = from_texts(VersionQuery, request.args)
         aliases = registry.aliases(name)
         return page(
             after(registry.versions(name), query, _place, newest_first=True),

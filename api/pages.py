@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
 from api.validation import Form
+from shared.names import NAME
 
 Item = TypeVar("Item")
 Shown = TypeVar("Shown")
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """The form of a list's cursors; what is of another form, no page of the list has given as its `next`."""
+
+    pattern: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise PydanticCustomError("cursor_form", "is not a cursor that this list gave")
+        return text
 
 
 class PageQuery(Form):
     """The query parameters of every list."""
 
     limit: int = Field(50, ge=1, le=500, description="how many items a page has at the most")
-    after: str | None = Field(None, description="the `next` of the page before")
+    after: Annotated[str, Cursor(NAME)] | None = Field(None, description="the `next` of the page before")
 
 
 class Page(TypedDict, Generic[Shown]):

@@ -143,7 +143,9 @@ def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]
         _, form, files = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
     except HTTPException as error:
         raise TooLarge(
-            "form_too_large", f"a form may have at most {limits.max_online_images} images; more belong in a batch"
+            "form_too_large",
+            f"a form may have at most {limits.max_online_images} images, more belong in a batch, and beside them"
+            f" {limits.max_json_bytes} bytes",
         ) from error
     except ValueError as error:
         raise Malformed("malformed_form", f"the form cannot be read: {error}") from error

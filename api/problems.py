@@ -149,7 +149,10 @@ def _headers(error: errors.GlassboxError) -> dict[str, str]:
 def _no_redis(error: Exception) -> Response:
     log.warning("Redis does not answer: %s", error)
     return _glassbox_error(
-        errors.Unavailable("redis_unavailable", "Redis does not answer, so nothing was done; try again soon")
+        errors.Unavailable(
+            "redis_unavailable",
+            "Redis does not answer, so the request may have been done or not; it is safe to send it again soon",
+        )
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from api import examples
 from api.examples import shown_as
@@ -21,7 +21,7 @@ from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, Kind, Progress
-from shared.names import Name
+from shared.names import AliasName, Name
 from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.activations import ACTIVATIONS
 from shared.network.configuration import DTYPES
@@ -32,6 +32,11 @@ from shared.network.schedules import SCHEDULES
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 
+MOST_EPOCHS = 100_000
+MOST_LAYERS = 100  # what bounds the parameters does not bound layers of one unit
+LabelName = Annotated[str, StringConstraints(max_length=128)]
+LabelValue = Annotated[str, StringConstraints(max_length=1024)]
+
 
 class TrainingRequest(Form):
     """What to train, on what; every field of the network that is given, null included, overrides the preset's."""
@@ -41,12 +46,14 @@ class TrainingRequest(Form):
     model: Name = Field(description="the model of which a new version is made")
     dataset: str = Field(description="a data set's id or name; `digits`, `mnist` and `fashion-mnist` are built in")
     preset: Annotated[str, one_of(PRESETS)] = "fast"
-    hidden: Annotated[list[int] | None, whole_numbers("the widths of the hidden layers")] = None
+    hidden: Annotated[
+        list[int] | None, Field(max_length=MOST_LAYERS), whole_numbers("the widths of the hidden layers", MOST_LAYERS)
+    ] = None
     activation: Annotated[str | None, one_of(ACTIVATIONS)] = None
     initializer: Annotated[str | None, one_of(INITIALIZERS)] = None
     optimizer: Annotated[dict[str, Any] | None, named(OPTIMIZERS, "with settings such as `learning_rate`")] = None
     schedule: Annotated[dict[str, Any] | None, named(SCHEDULES, "how the learning rate changes")] = None
-    epochs: Annotated[int | None, whole_number(1)] = None
+    epochs: Annotated[int | None, Field(le=MOST_EPOCHS), whole_number(1, MOST_EPOCHS)] = None
     batch_size: Annotated[int | None, whole_number(1)] = None
     seed: Annotated[int | None, whole_number(0, 2**63 - 1)] = None
     dtype: Annotated[str | None, one_of(DTYPES)] = None
@@ -57,10 +64,12 @@ class TrainingRequest(Form):
     augmentation: Annotated[dict[str, Any] | None, Field(description="how images are changed at random")] = None
     early_stopping: Annotated[dict[str, Any] | None, Field(description="when to stop before the last epoch")] = None
     validation_fraction: Annotated[float | None, share("of the images that are kept to validate on")] = None
-    promote: Name | None = Field(None, description="an alias to move to the new version")
+    promote: AliasName | None = Field(None, description="an alias to move to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
-    labels: dict[str, str] = Field(default_factory=dict, description="what you like to remember with the job")
+    labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
+        default_factory=dict, description="what you like to remember with the job"
+    )
 
     def configuration(self, samples: int) -> Configuration:
         """The preset with the request's changes; raises `ConfigurationError`.

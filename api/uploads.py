@@ -107,7 +107,10 @@ def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int,
     try:
         _, form, files = parser.parse(cast("IO[bytes]", body), request.mimetype, length, request.mimetype_params)
     except HTTPException as error:
-        raise TooLarge("form_too_large", f"a form may have at most {limits.max_form_parts} parts") from error
+        raise TooLarge(
+            "form_too_large",
+            f"a form may have at most {limits.max_form_parts} parts, and beside its file {limits.max_json_bytes} bytes",
+        ) from error
     except ValueError as error:
         while body.read(durable.BLOCK):  # is it no form, or was it cut short?
             pass

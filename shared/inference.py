@@ -67,6 +67,7 @@ class ForwardPass:
         self.images = np.empty((rows, *classifier.version.image_shape), np.uint8)
         self._rows = self.images.reshape(rows, -1)  # (rows, pixels), a view
         self._forward = Forward(network.layers(classifier.parameters), network.activation, min(rows, BLOCK))
+        self._forward.X.fill(0)  # the rows that are never written run along: whatever lies there may overflow
         self._P = np.empty((rows, network.classes), network.dtype)
 
     def answers(self, count: int, top_k: int) -> Answers:

@@ -21,6 +21,7 @@ class Volume:
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is the one that counts
     jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
+    reserve                       space that is freed so that something can be deleted where the disk is full
     webhook-secret                what webhooks are signed with, unless the settings have it
     """
 
@@ -56,6 +57,10 @@ class Volume:
 
     def states(self, name: str) -> Path:
         return self.model(name) / "states"
+
+    @property
+    def reserve(self) -> Path:
+        return self.root / "reserve"
 
     @property
     def webhook_secret(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from flask import Blueprint
 from pydantic import Field, with_config
@@ -13,7 +13,7 @@ from api.bodies import whole_body
 from api.examples import shown_as
 from api.online import OnlineModels
 from api.open_inference.models import NOT_THERE, ModelReadiness
-from api.open_inference.tensors import refuse
+from api.open_inference.tensors import parameters_of, refuse
 from api.operations import operation, refusal
 from api.validation import Form
 from shared.errors import Damaged, Invalid, Malformed
@@ -27,6 +27,12 @@ class IndexBody(Form):
     ready: bool = Field(False, description="only those that are ready")
 
 
+class LoadBody(Form):
+    """What a client may say with its wish; for the document alone, since clients send no Content-Type."""
+
+    parameters: dict[str, Any] | None = Field(None, description="such as the protocol's clients send; none is used")
+
+
 @with_config(shown_as({"name": "digits", "version": "3", "state": "READY", "reason": ""}))
 class IndexEntry(TypedDict):
     """One version of a model, and why it is not ready where it is not."""
@@ -35,6 +41,9 @@ class IndexEntry(TypedDict):
     version: str
     state: Literal["READY", "UNAVAILABLE"]
     reason: str
+
+
+NOT_UNDERSTOOD = (refusal(Malformed, "malformed_json"), refusal(Invalid, "validation_failed"))
 
 
 def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blueprint:
@@ -47,7 +56,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         scope="read",
         body=IndexBody,
         answers={200: list[IndexEntry]},
-        errors=(refusal(Malformed, "malformed_json"), refusal(Invalid, "validation_failed")),
+        errors=NOT_UNDERSTOOD,
     )
     def index() -> list[IndexEntry]:
         """The body may be left out."""
@@ -59,18 +68,27 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     @operation(
         "Load a model",
         scope="manage",
+        body=LoadBody,
         answers={200: ModelReadiness},
-        errors=(NOT_THERE, refusal(Damaged, "version_damaged")),
+        errors=(NOT_THERE, refusal(Damaged, "version_damaged"), *NOT_UNDERSTOOD),
     )
     def load(name: str) -> ModelReadiness:
         """Undoes an unload. A model need not be loaded otherwise: it is read when it is asked for."""
+        _check_wish(whole_body(limits.max_json_bytes), limits)
         models.load(name)
         return {"name": name, "ready": True}
 
     @routes.post("/models/<name>/unload")
-    @operation("Unload a model", scope="manage", answers={200: ModelReadiness}, errors=(NOT_THERE,))
+    @operation(
+        "Unload a model",
+        scope="manage",
+        body=LoadBody,
+        answers={200: ModelReadiness},
+        errors=(NOT_THERE, *NOT_UNDERSTOOD),
+    )
     def unload(name: str) -> ModelReadiness:
         """From now on no process answers for it, nor after a restart, until it is loaded. Batches go on."""
+        _check_wish(whole_body(limits.max_json_bytes), limits)
         models.unload(name)
         return {"name": name, "ready": False}
 
@@ -78,13 +96,24 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
 
 
 def _only_ready(body: bytes, limits: Settings) -> bool:
-    document = quick_json.read(body, limits.max_json_bytes) if body.strip() else {}
-    if not isinstance(document, dict) or document.keys() - {"ready"}:
-        raise refuse("#", "must be a JSON object of at most one member, `ready`")
-    ready = document.get("ready", False)
+    ready = _read(body, "ready", limits).get("ready", False)
     if not isinstance(ready, bool):
         raise refuse("#/ready", "must be true or false")
     return ready
+
+
+def _check_wish(body: bytes, limits: Settings) -> None:
+    parameters = parameters_of(_read(body, "parameters", limits), "#")
+    if not isinstance(parameters.get("unload_dependents", False), bool):
+        raise refuse("#/parameters/unload_dependents", "must be true or false")
+
+
+def _read(body: bytes, member: str, limits: Settings) -> dict[str, Any]:
+    """A body that may be left out, and may have this member alone."""
+    document = quick_json.read(body, limits.max_json_bytes) if body.strip() else {}
+    if not isinstance(document, dict) or document.keys() - {member}:
+        raise refuse("#", f"must be a JSON object of at most one member, `{member}`")
+    return document
 
 
 def _entries(registry: Registry, name: str, versions: list[ModelVersion]) -> list[IndexEntry]:

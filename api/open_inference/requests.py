@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import quick_json
-from api.open_inference.tensors import Binary, Tensor, read_tensor, refuse
+from api.open_inference.tensors import Binary, Tensor, parameters_of, read_tensor, refuse, refuse_unknown
 from shared.errors import Malformed
 from shared.settings import Settings
 
 MEMBERS = {"id", "parameters", "inputs", "outputs"}
+OUTPUT_MEMBERS = {"name", "parameters"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,7 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     document = quick_json.read(view[:length], limits.max_online_json_bytes)
     if not isinstance(document, dict):
         raise refuse("#", "must be a JSON object")
-    if unknown := sorted(document.keys() - MEMBERS):
-        raise refuse(f"#/{unknown[0]}", "is not a member of an inference request")
+    refuse_unknown(document, MEMBERS, "#")
     request_id, inputs = document.get("id"), document.get("inputs")
     if not isinstance(request_id, str | None):
         raise refuse("#/id", "must be a string")
@@ -59,7 +59,9 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     binary = Binary(view[length:])
     tensors = [read_tensor(given, binary, f"#/inputs/{index}") for index, given in enumerate(inputs)]
     binary.check_empty()
-    binary_outputs = _parameters(document, "#").get("binary_data_output") is True
+    binary_outputs = parameters_of(document, "#").get("binary_data_output", False)
+    if not isinstance(binary_outputs, bool):
+        raise refuse("#/parameters/binary_data_output", "must be true or false")
     return InferRequest(request_id, tensors, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
 
 
@@ -74,7 +76,8 @@ def _outputs(given: Any, binary: bool) -> list[Wanted] | None:
 def _wanted(given: Any, binary: bool, pointer: str) -> Wanted:
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
         raise refuse(pointer, "must be a JSON object with a name")
-    parameters = _parameters(given, pointer)
+    refuse_unknown(given, OUTPUT_MEMBERS, pointer)
+    parameters = parameters_of(given, pointer)
     own = parameters.get("binary_data", binary)
     if not isinstance(own, bool):
         raise refuse(f"{pointer}/parameters/binary_data", "must be true or false")
@@ -82,13 +85,3 @@ def _wanted(given: Any, binary: bool, pointer: str) -> Wanted:
     if classification is not None and (type(classification) is not int or classification < 1):
         raise refuse(f"{pointer}/parameters/classification", "must be a number from 1")
     return Wanted(given["name"], own, classification)
-
-
-def _parameters(given: dict[str, Any], pointer: str) -> dict[str, Any]:
-    """The parameters of a request or an output; those that are unknown here are passed over, as the protocol says."""
-    parameters = given.get("parameters")
-    if parameters is None:
-        return {}
-    if not isinstance(parameters, dict):
-        raise refuse(f"{pointer}/parameters", "must be a JSON object")
-    return parameters

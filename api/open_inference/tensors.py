@@ -20,6 +20,7 @@ DATATYPES = {
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
 BYTES = "BYTES"
+MEMBERS = {"name", "shape", "datatype", "parameters", "data"}
 KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}  # of a datatype, and of the JSON numbers that it takes
 
 
@@ -41,7 +42,7 @@ class Binary:
 
     def take(self, size: Any, pointer: str) -> memoryview:
         """The next `size` bytes."""
-        if not isinstance(size, int) or size < 0 or size > len(self._rest):
+        if type(size) is not int or size < 0 or size > len(self._rest):
             raise refuse(f"{pointer}/parameters/binary_data_size", f"says {size!r}, of {len(self._rest)} bytes left")
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
@@ -57,10 +58,27 @@ def refuse(pointer: str, reason: str) -> Invalid:
     return Invalid("validation_failed", f"{pointer}: {reason}", [FieldError(reason, pointer=pointer)])
 
 
+def refuse_unknown(given: dict[str, Any], known: set[str], pointer: str) -> None:
+    """Raise `Invalid` where there is a member that is not known."""
+    if not given.keys() <= known:
+        raise refuse(f"{pointer}/{min(given.keys() - known)}", "is not a member of an inference request")
+
+
+def parameters_of(given: dict[str, Any], pointer: str) -> dict[str, Any]:
+    """The parameters of a request, an input or an output; unknown ones are passed over, as the protocol says."""
+    parameters = given.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise refuse(f"{pointer}/parameters", "must be a JSON object")
+    return parameters
+
+
 def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
     """Read one of the request's inputs; raises `Invalid`."""
     if not isinstance(given, dict):
         raise refuse(pointer, "must be a JSON object")
+    refuse_unknown(given, MEMBERS, pointer)
     name, datatype, shape = given.get("name"), given.get("datatype"), given.get("shape")
     if not isinstance(name, str):
         raise refuse(f"{pointer}/name", "must be a string")
@@ -68,8 +86,7 @@ def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
         raise refuse(f"{pointer}/datatype", f"must be one of {', '.join([*DATATYPES, BYTES])}")
     if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
         raise refuse(f"{pointer}/shape", "must be a list of numbers, none of them negative")
-    parameters = given.get("parameters") or {}
-    size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
+    size = parameters_of(given, pointer).get("binary_data_size")
     if (size is None) == ("data" not in given):
         raise refuse(f"{pointer}/data", "must be there unless the parameter binary_data_size is, and only then")
     if datatype == BYTES:
@@ -78,7 +95,10 @@ def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
             raise refuse(f"{pointer}/shape", f"is of {math.prod(shape)} elements, and {len(strings)} came")
         return Tensor(name, datatype, tuple(shape), strings)
     dtype = DATATYPES[datatype]
-    values = _numbers(given["data"], dtype, pointer) if size is None else _array(binary.take(size, pointer), dtype)
+    if size is None:
+        values = _numbers(given["data"], dtype, pointer)
+    else:
+        values = _array(binary.take(size, pointer), dtype, pointer)
     if values.size != math.prod(shape):
         raise refuse(f"{pointer}/shape", f"is of {math.prod(shape)} elements, and {values.size} came")
     return Tensor(name, datatype, tuple(shape), values.reshape(shape))
@@ -95,8 +115,10 @@ def _numbers(data: Any, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
     raise refuse(f"{pointer}/data", f"must be a list, flat or nested, of what the datatype says: {dtype.name}")
 
 
-def _array(content: memoryview, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _array(content: memoryview, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
     """A tensor's bytes, little-endian and in C order, as a flat array; what is left over makes it one too long."""
+    if dtype.kind == "b" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
+        raise refuse(pointer, "has a byte that is no boolean: 0 is false and 1 is true")
     if len(content) % dtype.itemsize:
         return np.empty(len(content) // dtype.itemsize + 1)
     return np.frombuffer(content, dtype)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from api.operations import Operation, Refusal, Upload, refusal
 from api.problems import STATUSES
+from api.queries import JUDGED
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -36,6 +37,7 @@ WITH_A_KEY = (
     refusal(TooMany, "too_many_requests"),
     refusal(Unavailable, "redis_unavailable"),
 )
+WITH_A_CHANGE = (refusal(StorageFull, "storage_full"),)
 WITH_A_PATH_PARAMETER = (refusal(NotFound, "not_found"),)
 WITH_A_QUERY = (refusal(Invalid, "validation_failed"),)
 WITH_JSON = (
@@ -49,7 +51,6 @@ WITH_A_FILE = (
     refusal(LengthRequired, "length_required"),
     refusal(TooLarge, "body_too_large", "form_too_large"),
     refusal(Invalid, "file_expected", "validation_failed"),
-    refusal(StorageFull, "storage_full"),
 )
 WITH_AN_IDEMPOTENCY_KEY = (
     refusal(Malformed, "malformed_idempotency_key"),
@@ -77,9 +78,11 @@ def _refusals(operation: Operation, path: str) -> Iterator[Refusal]:
     yield from operation.errors
     if operation.scope is not None:
         yield from WITH_A_KEY
+    if operation.scope in {"submit", "manage"}:  # what changes something writes it down on the volume
+        yield from WITH_A_CHANGE
     if "<" in path:
         yield from WITH_A_PATH_PARAMETER
-    if operation.query is not None:
+    if f"{path}/".startswith(JUDGED):
         yield from WITH_A_QUERY
     if isinstance(operation.body, Upload):
         yield from WITH_A_FILE

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.names import shown
+from shared.archives.names import normalised, shown
 from shared.archives.plan import ENTRY, Kind, Plan
 from shared.errors import Invalid, TooLarge
 from shared.settings import Settings
@@ -60,7 +60,7 @@ class Collector:
             raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
         self._entries[start:stop] = run
         self._passed_over[start:stop] = passed_over
-        self._hashes[start:stop] = np.fromiter(map(hash, names), np.int64, len(names))
+        self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
         self._count = stop
         self._size += int(run["size"].sum())
 
@@ -90,7 +90,15 @@ class Collector:
         equal = hashes[1:] == hashes[:-1]
         seen = set()
         for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
-            name = self.name(index)
-            if name in seen:
-                raise Invalid("archive_duplicate", f"{shown(name)} is in the archive twice")
-            seen.add(name)
+            place = normalised(self.name(index).encode())
+            if place in seen:
+                raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice")
+            seen.add(place)
+
+
+def _places(names: Sequence[bytes]) -> Iterable[bytes]:
+    """The names in the one spelling by which they are compared; hardly any archive has a name in another."""
+    together = b"\n".join(names)
+    if b"./" in together or b"//" in together or together.endswith(b"/.") or b"/.\n" in together:
+        return map(normalised, names)
+    return names

@@ -53,6 +53,12 @@ def _suspects(names: Sequence[str]) -> Iterable[int]:
     )
 
 
+def normalised(name: bytes) -> bytes:
+    """The same place without a part that it does not need: `./a//b` is `a/b`. A folder keeps its slash at the end."""
+    parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
+    return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
+
+
 def shown(name: str) -> str:
     """A name in quotes, as an error may tell it: not longer than a person would read."""
     return repr(name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…")

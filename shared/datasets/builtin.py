@@ -71,6 +71,16 @@ class BuiltIn:
                 raise
         return self._prepare[reference]()
 
+    def prepared(self, reference: str) -> Manifest:
+        """The data set if it is there; `NotFound` says of a built-in one that it is not there yet."""
+        try:
+            return self._store.get(reference)
+        except NotFound as error:
+            if reference not in self._prepare:
+                raise
+            detail = f"{reference!r} is built in and not prepared yet: the first training job that names it does that"
+            raise NotFound(error.code, detail) from error
+
     def _digits(self) -> Manifest:
         return self._store.add(read_digits(), "digits", "built-in")[0]
 

@@ -21,6 +21,7 @@ from shared.settings import Settings
 
 SPLIT_IN_TWO = ("x_train", "y_train", "x_test", "y_test")
 IN_ONE = ("x", "y")
+LARGEST_LABEL = 2**63 - 1
 BLOCK_BYTES = 4 * 1024 * 1024
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
@@ -158,7 +159,10 @@ def _labels(archive: zipfile.ZipFile, member: Member) -> Labels:
     header = member.header
     with archive.open(member.info) as file:
         read_header(file, header.name, member.info.file_size)
-        return np.frombuffer(_read_exactly(file, header.nbytes), header.dtype).astype(np.int64)
+        labels = np.frombuffer(_read_exactly(file, header.nbytes), header.dtype)
+    if header.dtype.kind == "u" and labels.max() > LARGEST_LABEL:
+        raise Invalid("npz_labels", f"{header.name} has a label of {labels.max()}; at most {LARGEST_LABEL} is taken")
+    return labels.astype(np.int64)
 
 
 def _read_exactly(member: IO[bytes], size: int) -> bytes:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from shared import clock, durable
 from shared.errors import Conflict, Damaged, Invalid, NotFound
-from shared.names import is_alias, is_name
+from shared.names import ALIAS_RULE, is_alias, is_name
 from shared.registry.manifest import ModelVersion
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.weights import WeightFiles
+from shared.reserve import Reserve
 from shared.volume import Volume
 
 Condition = Callable[[Alias | None], None]
@@ -29,6 +30,7 @@ class Registry:
         self._publications = Publications(volume)
         self._states = States(volume)
         self._weights = WeightFiles(volume)
+        self._reserve = Reserve(volume)
 
     def publish(
         self,
@@ -38,6 +40,7 @@ class Registry:
         confirm: Callable[[], None] = lambda: None,
     ) -> ModelVersion:
         """Publish what a job trained as the next version; see `Publications.publish`."""
+        self._reserve.keep()
         self._publications.publish(draft, parameters, scratch, confirm)
         version = self.version_of_job(draft["model"], draft["job"])
         assert version is not None
@@ -74,9 +77,7 @@ class Registry:
 
     def number(self, name: str, reference: str = "latest") -> int:
         """The number of a version by number, by alias, or of the newest (`latest`); cheap enough for each request."""
-        if not is_name(name):
-            raise _no_model(name)
-        state = self._states.read(name)
+        state = self._state(name)
         if (alias := state.aliases.get(reference)) is not None:
             return alias.version
         newest = self._publications.newest(name, state.deleted)
@@ -96,7 +97,10 @@ class Registry:
 
     def resolve(self, reference: str) -> ModelVersion:
         """One version by a reference as people write it: `name`, `name@alias` or `name@3`."""
-        name, _, version = reference.partition("@")
+        name, at, version = reference.partition("@")
+        if at and not version:
+            how = f"write {name}, {name}@alias or {name}@3"
+            raise Invalid("invalid_reference", f"{reference!r} names no version: {how}")
         return self.get(name, version or "latest")
 
     def aliases(self, name: str) -> dict[str, int]:
@@ -118,7 +122,8 @@ class Registry:
     def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
         """Let the alias point to a version; `NotFound` where there is no such version, `Invalid` for a bad name."""
         if not is_alias(alias):
-            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias: give it a name, not `latest`, nor a number")
+            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias, which {ALIAS_RULE}")
+        self.number(name)
 
         def moved(state: State) -> State:
             before = state.aliases.get(alias)
@@ -142,7 +147,7 @@ class Registry:
             others = {other: points for other, points in state.aliases.items() if other != alias}
             return state.model_copy(update={"aliases": others})
 
-        self._states.change(name, removed)
+        self._reserve.spend(lambda: self._states.change(name, removed))
 
     def is_deleted(self, name: str, version: int) -> bool:
         """Whether there was such a version, and is not any more."""
@@ -154,7 +159,7 @@ class Registry:
         Raises `Conflict` where an alias points to it, unless by `force`, which removes those aliases.
         """
         number = self.number(name, reference)
-        self._delete(name, lambda: [number], force=force)
+        self._reserve.spend(lambda: self._delete(name, lambda: [number], force=force))
 
     def delete_model(self, name: str, *, force: bool = False) -> None:
         """Delete all versions that a model has; raises `Conflict` where it has aliases, unless by `force`.
@@ -162,11 +167,11 @@ class Registry:
         If it is trained again, its numbers go on.
         """
         self.number(name)
-        self._delete(name, lambda: self._numbers(name), force=force)
+        self._reserve.spend(lambda: self._delete(name, lambda: self._numbers(name), force=force))
 
     def is_served(self, name: str) -> bool:
-        """Whether the model answers online; it does unless somebody unloaded it."""
-        return self._states.read(name).served
+        """Whether the model answers online; it does unless somebody unloaded it. `NotFound` for what is no name."""
+        return self._state(name).served
 
     def serve(self, name: str, *, served: bool) -> None:
         """Let the model answer online, in all processes, or not; batches are none of it. `NotFound` without a model."""
@@ -222,6 +227,12 @@ class Registry:
     def _refuse_deleted(self, name: str, number: int) -> None:
         if self.is_deleted(name, number):
             raise NotFound("version_deleted", f"version {number} of {name!r} was deleted")
+
+    def _state(self, name: str) -> State:
+        """The model's state; `NotFound` for what is no name, which must not come near a path."""
+        if not is_name(name):
+            raise _no_model(name)
+        return self._states.read(name)
 
     def _has_versions(self, name: str) -> bool:
         return self._publications.newest(name, self._states.read(name).deleted) is not None

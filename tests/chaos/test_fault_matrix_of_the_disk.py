@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 from api import create_app
 from shared.durable import TEMPORARY
@@ -115,6 +116,56 @@ class TestFull:
         (small_disk / "ballast").unlink()
         assert bench.run(job, bench.training()).state is State.SUCCEEDED
         assert [version.job for version in bench.registry.versions("toy")] == [job.id]
+
+
+class TestMakingRoom:
+    @pytest.fixture
+    def client(self, bench: WorkBench, small_disk: Path) -> FlaskClient:
+        """Somebody who has two versions, an alias, a data set and a job that ended, and no space left."""
+        job = bench.a_training(epochs=1)
+        assert bench.run(job, bench.training()).state is State.SUCCEEDED
+        publish(bench.registry, job="job-2")
+        bench.registry.point("toy", "champion", 1)
+        client = create_app(bench.settings).test_client()
+        fill(small_disk)
+        assert_problem(client.put("/v1/models/toy/aliases/other", json={"version": 1}), 507, "storage_full")
+        return client
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/v1/models/toy/versions/1?force=true", "/v1/models/toy?force=true", "/v1/models/toy/aliases/champion"],
+    )
+    def test_what_is_to_be_deleted_is_where_the_disk_is_full(
+        self, client: FlaskClient, bench: WorkBench, path: str
+    ) -> None:
+        assert client.delete(path).status_code == 204
+
+        assert client.get(path.partition("?")[0]).status_code == 404
+        assert not [name for name in files_below(bench.volume.root) if TEMPORARY in name]
+
+    def test_one_thing_after_the_other_goes(self, client: FlaskClient, bench: WorkBench) -> None:
+        for path in ("toy/aliases/champion", "toy/versions/2", "toy/versions/1"):
+            assert client.delete(f"/v1/models/{path}").status_code == 204
+        assert [name for name in files_below(bench.volume.models) if name.endswith(".npz")] == []
+
+    def test_data_sets_and_jobs_go_too(self, client: FlaskClient, bench: WorkBench) -> None:
+        job = next(bench.jobs.newest_first())
+        dataset = job.specification["dataset"]
+
+        assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
+        assert client.delete(f"/v1/datasets/{dataset}?force=true").status_code == 204
+        assert files_below(bench.volume.job(job.id)) == []
+
+    def test_the_reserve_is_there_again_when_there_is_space(
+        self, client: FlaskClient, bench: WorkBench, small_disk: Path
+    ) -> None:
+        whole = bench.volume.reserve.stat().st_size
+        assert client.delete("/v1/models/toy/versions/2").status_code == 204
+        (small_disk / "ballast").unlink()
+
+        publish(bench.registry, job="job-3")
+
+        assert bench.volume.reserve.stat().st_size == whole
 
 
 class TestFlippedBits:

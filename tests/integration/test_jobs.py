@@ -18,7 +18,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 QUICK = {"hidden": [], "epochs": 2, "batch_size": 10}
-ENDLESS = {"hidden": [256, 128], "epochs": 10_000_000, "batch_size": 1}
+ENDLESS = {"hidden": [256, 128], "epochs": 100_000, "batch_size": 1}
 
 
 @pytest.fixture(scope="module")

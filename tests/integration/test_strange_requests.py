@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from werkzeug.test import run_wsgi_app
+from werkzeug.test import Client, run_wsgi_app
 
 from api import create_app
 from api.training_jobs import TrainingRequest
@@ -127,3 +129,20 @@ def test_nothing_makes_it_fail(served: Served, environ: dict[str, Any], keyed: b
         problem = json.loads(body)
         assert problem["status"] == int(status[:3])
         assert problem["code"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "\0", "a\0b", "..", "é", "\udcff", "a" * 64, "A", " "])
+@pytest.mark.parametrize("rule", [rule for rule in RULES if "<" in rule])
+def test_a_name_that_cannot_be_one_is_refused_or_not_found(served: Served, rule: str, name: str) -> None:
+    client = Client(served.app)
+    for place in re.findall("<[^>]+>", rule):
+        path = re.sub("<([^>]+)>", lambda found: name if found[0] == place else EXAMPLES.get(found[1], "1"), rule)  # noqa: B023
+        for method, body in [("GET", {}), ("PUT", {"version": 1}), ("POST", {"inputs": []}), ("DELETE", {})]:
+            response = client.open(
+                quote(path, errors="surrogateescape"),
+                method=method,
+                json=body,
+                headers={"Authorization": f"Bearer {served.key}"},
+            )
+
+            assert response.status_code < 500, (method, path, response.text)

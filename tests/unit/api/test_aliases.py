@@ -62,6 +62,13 @@ class TestMoving:
     def test_some_names_are_refused(self, client: FlaskClient, name: str) -> None:
         assert_problem(move(client, 1, f"/v1/models/toy/aliases/{name}"), 422, "invalid_alias")
 
+    @pytest.mark.parametrize("name", ["UPPER", "a%20b", "x" * 200, "latest"])
+    def test_a_refused_name_is_told_the_whole_rule(self, client: FlaskClient, name: str) -> None:
+        problem = assert_problem(move(client, 1, f"/v1/models/toy/aliases/{name}"), 422, "invalid_alias")
+
+        assert "1 to 64 of a-z, 0-9" in problem["detail"]
+        assert "neither `latest` nor a number" in problem["detail"]
+
     def test_of_a_model_that_is_not_there(self, client: FlaskClient) -> None:
         assert_problem(move(client, 1, "/v1/models/other/aliases/champion"), 404, "model_not_found")
 

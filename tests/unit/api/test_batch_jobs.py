@@ -67,6 +67,11 @@ class TestSubmitting:
         assert response.json is not None
         assert response.json["request"]["top_k"] == 2
 
+    def test_a_reference_that_ends_before_the_version_is_refused(self, client: FlaskClient) -> None:
+        problem = assert_problem(submit(client, model="toy@"), 422, "invalid_reference")
+
+        assert "toy@3" in problem["detail"]
+
     def test_the_model_is_pinned_when_the_job_is_submitted(
         self, client: FlaskClient, jobs: JobStore, registry: Registry
     ) -> None:

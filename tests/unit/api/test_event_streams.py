@@ -172,7 +172,29 @@ class TestTheirNumber:
             assert client.head(path, headers=ACCEPT).status_code == 200
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html", "application/json, text/event-stream;q=0.5"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/event-stream",
+        "text/event-stream, application/json",
+        "application/json, text/event-stream",
+        "Text/Event-Stream;q=0.5, */*;q=0.5",
+        "text/*",
+    ],
+)
+def test_a_stream_is_sent_where_it_is_accepted_no_less(client: FlaskClient, jobs: JobStore, accept: str) -> None:
+    job = running(jobs).job
+
+    response = client.get(f"/v1/jobs/{job.id}/events", headers={"Accept": accept})
+
+    assert response.mimetype == "text/event-stream"
+    response.close()
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "", "text/html", "application/json, text/event-stream;q=0.5", "text/event-stream;q=0, application/json"],
+)
 def test_json_is_sent_unless_a_stream_is_asked_for(client: FlaskClient, jobs: JobStore, accept: str) -> None:
     job = running(jobs).job
 

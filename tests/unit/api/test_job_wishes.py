@@ -12,7 +12,7 @@ from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
 from shared.volume import Volume
 from tests.support.files import files_below
-from tests.support.jobs import a_training, claimed, messages
+from tests.support.jobs import a_training, claimed, messages, states_told
 from tests.support.problems import assert_problem, parameters
 
 ENDS = [State.SUCCEEDED, State.FAILED, State.CANCELLED]
@@ -63,8 +63,19 @@ class TestCancelling:
 
         assert (response.status_code, response.get_json()["state"]) == (202, "cancelling")
 
-    @pytest.mark.parametrize("state", [State.CANCELLING, *ENDS])
-    def test_in_another_state_it_is_a_conflict_that_says_the_state(
+    def test_to_ask_once_more_is_no_error_and_changes_nothing(
+        self, client: FlaskClient, job: Job, jobs: JobStore, redis: Redis
+    ) -> None:
+        bring(jobs, job, State.CANCELLING)
+        told = states_told(redis, job.id)
+
+        response = client.post(f"/v1/jobs/{job.id}/cancel")
+
+        assert (response.status_code, response.get_json()["state"]) == (202, "cancelling")
+        assert states_told(redis, job.id) == told
+
+    @pytest.mark.parametrize("state", ENDS)
+    def test_when_it_is_over_it_is_a_conflict_that_says_the_state(
         self, client: FlaskClient, job: Job, jobs: JobStore, state: State
     ) -> None:
         bring(jobs, job, state)

@@ -141,6 +141,17 @@ class TestWeights:
         assert response.headers["Content-Range"] == f"bytes 10-19/{len(whole)}"
 
     @pytest.mark.usefixtures("model")
+    @pytest.mark.parametrize("given", ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1"])
+    def test_all_of_them_are_sent_where_another_kind_of_part_is_asked_for(
+        self, client: FlaskClient, given: str
+    ) -> None:
+        response = download(client, headers={"Range": given})
+
+        assert response.status_code == 200
+        assert response.data == download(client).data
+        assert "Content-Range" not in response.headers
+
+    @pytest.mark.usefixtures("model")
     def test_damaged_weights_are_not_sent(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 

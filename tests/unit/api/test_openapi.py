@@ -166,6 +166,16 @@ class TestTheDocument:
         assert {"401", "403", "413", "415", "429", "500"} <= responses.keys()
         assert "Retry-After" in responses["503"]["headers"]
 
+    def test_what_changes_something_can_find_the_disk_full(self, told: dict[str, Any]) -> None:
+        changing = {
+            name: operation["responses"]
+            for name, operation in operations(told)
+            if {"bearer": ["submit"]} in operation["security"] or {"bearer": ["manage"]} in operation["security"]
+        }
+
+        assert "PUT /v1/models/{name}/aliases/{alias}" in changing
+        assert [name for name, responses in changing.items() if "507" not in responses] == []
+
     def test_an_upload_may_be_raw_or_a_form_with_its_options(self, told: dict[str, Any]) -> None:
         content = told["paths"]["/v1/batch-jobs"]["post"]["requestBody"]["content"]
 

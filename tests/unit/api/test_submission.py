@@ -160,6 +160,21 @@ class TestFullQueues:
         assert limits.max_queued_jobs == 1000
 
 
+def test_a_retry_waits_in_the_same_queue(settings: Settings, jobs: JobStore) -> None:
+    over, waiting = a_training(), a_training()
+    jobs.create(over)
+    jobs.cancel(over.id)
+    jobs.create(waiting)
+    client = create_app(settings.model_copy(update={"max_queued_jobs": 1})).test_client()
+
+    response = client.post(f"/v1/jobs/{over.id}/retry")
+
+    assert_problem(response, 429, "queue_full")
+    assert int(response.headers["Retry-After"]) > 0
+    assert jobs.get(over.id).state is State.CANCELLED
+    assert_problem(client.post(f"/v1/jobs/{waiting.id}/retry"), 409, "wrong_state")
+
+
 def test_an_upload_for_a_full_queue_is_refused_before_it_is_received(settings: Settings, jobs: JobStore) -> None:
     jobs.create(a_batch())
     client = create_app(settings.model_copy(update={"max_queued_jobs": 1})).test_client()

@@ -187,7 +187,14 @@ class TestValidation:
             ({"optimizer": {"learning_rate": 10**400}}, "#/optimizer/learning_rate"),
             ({"optimizer": {"speed": 1}}, "#/optimizer/speed"),
             ({"promote": "Not A Name"}, "#/promote"),
+            ({"promote": "latest"}, "#/promote"),
+            ({"promote": "1"}, "#/promote"),
+            ({"epochs": 100_001}, "#/epochs"),
+            ({"epochs": 2**63 - 1}, "#/epochs"),
+            ({"hidden": [1] * 101}, "#/hidden"),
             ({"labels": {"a": 1}}, "#/labels/a"),
+            ({"labels": {"a": "a" * 1025}}, "#/labels/a"),
+            ({"labels": {str(number): "" for number in range(65)}}, "#/labels"),
             ({"labels": ["a"]}, "#/labels"),
         ],
         ids=lambda value: json.dumps(value)[:40],
@@ -246,3 +253,10 @@ def test_without_redis_nothing_is_accepted_and_nothing_is_left(
     assert_problem(response, 503, "redis_unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert [path for path in left_behind(volume) if not path.startswith("datasets")] == []
+
+
+def test_what_just_keeps_to_the_ceilings_is_taken(client: FlaskClient) -> None:
+    labels = {f"{number:0128d}": "a" * 1024 for number in range(64)}
+    request = {**MINIMAL, "epochs": 100_000, "hidden": [1] * 100, "labels": labels}
+
+    assert client.post(PATH, json=request).status_code == 202

@@ -190,7 +190,9 @@ class TestForms:
     def test_a_form_with_too_large_a_value_is_refused(self, client: FlaskClient, volume: Volume) -> None:
         body = form(("name", None, b"a" * 2_000_000), ("file", "a.npz", npz()))
 
-        assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
+        problem = assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
+
+        assert "1048576 bytes" in problem["detail"]
         assert left_behind(volume) == []
 
     @pytest.mark.parametrize(

@@ -74,6 +74,20 @@ def test_a_forward_pass_answers_as_the_classifier_however_often_it_is_used(class
         assert np.allclose(answers.probabilities, expected.probabilities, atol=1e-6)
 
 
+@pytest.mark.parametrize("garbage", [np.inf, 3e38])
+def test_rows_that_were_never_written_do_not_disturb_the_others(classifier: Classifier, garbage: float) -> None:
+    left_behind = [np.full((64, SIDE * SIDE), garbage, np.float32) for _ in range(8)]
+    del left_behind  # whose memory the next arrays of that size get
+    images, _ = easy_images(1)
+
+    with np.errstate(all="raise"):
+        forward = ForwardPass(classifier, 64)
+        forward.images[:1] = images
+        answers = forward.answers(1, top_k=1)
+
+    assert answers.labels[0] == classifier.classify(images, top_k=1).labels[0]
+
+
 def test_no_images_give_no_answers(classifier: Classifier) -> None:
     answers = classifier.classify(np.empty((0, SIDE, SIDE), np.uint8), top_k=2)
 

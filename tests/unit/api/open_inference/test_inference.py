@@ -136,6 +136,8 @@ class TestInputs:
             ({"datatype": "BYTES", "shape": [1], "data": ["QUJD"]}, "#/inputs/0/data/0"),
             ({"datatype": "BYTES", "shape": [1, 1, 1], "data": ["QUJD"]}, "#/inputs/0/shape"),
             ({"parameters": {"binary_data_size": 1}}, "#/inputs/0/data"),
+            ({"parameters": 7}, "#/inputs/0/parameters"),
+            ({"foo": 1}, "#/inputs/0/foo"),
         ],
     )
     def test_what_is_wrong_is_named(self, client: FlaskClient, changes: dict[str, Any], pointer: str) -> None:
@@ -205,6 +207,7 @@ class TestBinary:
             (144, bytes(143), "#/inputs/0/parameters/binary_data_size"),
             (-1, bytes(144), "#/inputs/0/parameters/binary_data_size"),
             ("144", bytes(144), "#/inputs/0/parameters/binary_data_size"),
+            (True, bytes(144), "#/inputs/0/parameters/binary_data_size"),
         ],
     )
     def test_sizes_that_do_not_fit_are_refused(
@@ -213,6 +216,12 @@ class TestBinary:
         given = {"name": "images", "datatype": "UINT8", "shape": [4, 36], "parameters": {"binary_data_size": size}}
 
         assert pointers(assert_problem(infer_binary(client, given, content), 422, "validation_failed")) == [pointer]
+
+    def test_booleans_may_come_as_bytes_of_0_and_1_alone(self, client: FlaskClient) -> None:
+        given = {"name": "images", "datatype": "BOOL", "shape": [1, 36]}
+
+        assert infer_binary(client, given, b"\0\1" * 18).status_code == 200
+        assert_problem(infer_binary(client, given, b"\0\2" * 18), 422, "validation_failed")
 
     @pytest.mark.parametrize("content", [b"\1", b"\1\0\0\0", b"\xff\xff\xff\xffabc"])
     def test_elements_that_are_cut_short_are_refused(self, client: FlaskClient, content: bytes) -> None:
@@ -272,6 +281,7 @@ class TestOutputs:
             ([{"name": "other"}], "#/outputs/0/name"),
             ([{"name": "probabilities"}, {}], "#/outputs/1"),
             ("probabilities", "#/outputs"),
+            ([{"name": "probabilities", "foo": 1}], "#/outputs/0/foo"),
             ([{"name": "probabilities", "parameters": []}], "#/outputs/0/parameters"),
             (
                 [{"name": "probabilities", "parameters": {"classification": 0}}],
@@ -293,6 +303,7 @@ class TestOutputs:
         wanted = [{"name": "probabilities", "parameters": {"other": 1}}]
 
         assert infer(client, tensor(), outputs=wanted, parameters={"priority": 3}).status_code == 200
+        assert infer(client, tensor(parameters={"content_type": "np"})).status_code == 200
 
 
 class TestBodies:
@@ -323,6 +334,10 @@ class TestBodies:
             ({"inputs": [], "extra": 1}, "#/extra"),
             ({"inputs": [tensor()], "id": 7}, "#/id"),
             ({"inputs": [tensor()], "parameters": 7}, "#/parameters"),
+            (
+                {"inputs": [tensor()], "parameters": {"binary_data_output": "yes"}},
+                "#/parameters/binary_data_output",
+            ),
         ],
     )
     def test_what_is_no_request_is_refused(self, client: FlaskClient, document: Any, pointer: str) -> None:

@@ -122,6 +122,25 @@ class TestRepository:
         assert client.post("/v2/repository/models/toy/load").json == {"name": "toy", "ready": True}
         assert client.get("/v2/models/toy/ready").status_code == 200
 
+    @pytest.mark.parametrize("wish", ["load", "unload"])
+    def test_a_wish_may_have_parameters(self, client: FlaskClient, wish: str) -> None:
+        for body in (b"", b"{}", b'{"parameters": {"unload_dependents": false, "config": "{}"}}'):
+            assert client.post(f"/v2/repository/models/toy/{wish}", data=body).status_code == 200
+
+    @pytest.mark.parametrize("wish", ["load", "unload"])
+    def test_but_nothing_else(self, client: FlaskClient, registry: Registry, wish: str) -> None:
+        path = f"/v2/repository/models/toy/{wish}"
+
+        assert_problem(client.post(path, data=b"zz"), 400, "malformed_json")
+        for body, pointer in (
+            (b'{"x": 1}', "#"),
+            (b"[]", "#"),
+            (b'{"parameters": 1}', "#/parameters"),
+            (b'{"parameters": {"unload_dependents": 1}}', "#/parameters/unload_dependents"),
+        ):
+            assert pointers(assert_problem(client.post(path, data=body), 422, "validation_failed")) == [pointer]
+        assert registry.is_served("toy")
+
     def test_other_processes_know_it_and_those_that_start_later(self, client: FlaskClient, settings: Settings) -> None:
         other = create_app(settings).test_client()
         assert other.get("/v2/models/toy/ready").status_code == 200

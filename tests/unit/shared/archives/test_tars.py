@@ -146,6 +146,19 @@ class TestRefusing:
     def test_a_name_that_is_there_twice_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(tar_of([("a.png", b"one"), ("a.png", b"two")])).code == "archive_duplicate"
 
+    @pytest.mark.parametrize(
+        ("one", "other"), [("a.png", "./a.png"), ("a/b.png", "a//b.png"), ("./a/./b.png", "a/b.png")]
+    )
+    def test_nor_by_another_spelling(self, uploads: Uploads, one: str, other: str) -> None:
+        error = uploads.refusal(tar_of([(one, b"one"), ("c.png", b"three"), (other, b"two")]))
+
+        assert error.code == "archive_duplicate"
+
+    def test_names_are_told_as_they_are_spelled(self, uploads: Uploads) -> None:
+        plan = uploads.plan(tar_of([("./a.png", b"one"), ("a//b.png", b"two")]))
+
+        assert plan.paths(0, 2) == ["./a.png", "a//b.png"]
+
     def test_an_archive_in_the_archive_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(tar_of({"inner.tar.gz": b""})).code == "archive_nested"
 

@@ -143,6 +143,19 @@ class TestNames:
     def test_a_name_that_is_there_twice_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(zip_of([("a.png", b"one"), ("a.png", b"two")])).code == "archive_duplicate"
 
+    @pytest.mark.parametrize(
+        ("one", "other"), [("a.png", "./a.png"), ("a/b.png", "a//b.png"), ("./a/./b.png", "a/b.png")]
+    )
+    def test_nor_by_another_spelling(self, uploads: Uploads, one: str, other: str) -> None:
+        error = uploads.refusal(zip_of([(one, b"one"), ("c.png", b"three"), (other, b"two")]))
+
+        assert error.code == "archive_duplicate"
+
+    def test_names_are_told_as_they_are_spelled(self, uploads: Uploads) -> None:
+        plan = uploads.plan(zip_of([("./a.png", b"one"), ("a//b.png", b"two")]))
+
+        assert plan.paths(0, 2) == ["./a.png", "a//b.png"]
+
     @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFIFO, stat.S_IFSOCK])
     def test_links_and_devices_are_refused(self, uploads: Uploads, kind: int) -> None:
         assert uploads.refusal(zip_of([(special_file("a.png", kind | 0o777), b"/etc/passwd")])).code == (

@@ -192,6 +192,8 @@ class TestRefusing:
             ({"y_train": np.array(["a"] * 60)}, "npz_labels"),
             ({"y_train": np.zeros(60, np.bool_)}, "npz_labels"),
             ({"y_train": np.int64(3)}, "npz_labels"),
+            ({"y_train": np.array([0, 1, 2**63] * 20, np.uint64)}, "npz_labels"),
+            ({"y_train": np.array([0, 1, 2**63] * 20, ">u8")}, "npz_labels"),
             ({"y_train": np.arange(59) % 3}, "npz_mismatch"),
             ({"y_test": np.arange(31) % 3}, "npz_mismatch"),
             ({"x_test": np.zeros((30, 6, 7), np.uint8)}, "npz_mismatch"),

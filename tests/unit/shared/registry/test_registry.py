@@ -70,6 +70,7 @@ class TestPublishing:
             "models/toy/1/manifest.json",
             "models/toy/1/weights.npz",
             "models/toy/by-job/job-1",
+            "reserve",
         ]
 
 

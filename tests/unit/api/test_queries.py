@@ -1,0 +1,61 @@
+"""A query that an operation does not read is an error, and so is a parameter that is there twice."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from api import create_app
+from api.operations import operation_of
+from shared.settings import Settings
+from tests.support.npz import npz
+from tests.support.problems import assert_problem, parameters
+
+ROUTES: Flask = create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None))
+OPERATIONS = sorted(
+    (method, re.sub("<[^>]+>", "toy", rule.rule))
+    for rule in ROUTES.url_map.iter_rules()
+    for method in (rule.methods or set()) - {"OPTIONS"}
+    if f"{rule.rule}/".startswith(("/v1/", "/v2/"))
+    and (declared := operation_of(ROUTES.view_functions[rule.endpoint])) is not None
+    and declared.query is None
+)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_an_operation_without_parameters_takes_none(client: FlaskClient, method: str, path: str) -> None:
+    response = client.open(path, method=method, query_string="colour=red")
+
+    assert response.status_code == 422
+    if method != "HEAD":
+        assert parameters(assert_problem(response, 422, "validation_failed")) == ["colour"]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/models", "/v1/datasets", "/v1/jobs/unknown/events"])
+def test_no_parameter_is_there_twice(client: FlaskClient, path: str) -> None:
+    problem = assert_problem(client.get(f"{path}?limit=1&limit=2"), 422, "validation_failed")
+
+    assert parameters(problem) == ["limit"]
+
+
+def test_nor_an_option_of_an_upload(client: FlaskClient) -> None:
+    response = client.post("/v1/datasets?name=a&name=b", data=npz())
+
+    assert parameters(assert_problem(response, 422, "validation_failed")) == ["name"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
+def test_what_operators_and_browsers_ask_for_takes_any(client: FlaskClient, path: str) -> None:
+    assert client.get(f"{path}?colour=red").status_code == client.get(path).status_code
+
+
+def test_a_stranger_hears_of_his_key_first(settings: Settings, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("")
+    client = create_app(settings.model_copy(update={"api_keys_file": keys})).test_client()
+
+    assert_problem(client.get("/v1/jobs/unknown?colour=red"), 401, "key_missing")
