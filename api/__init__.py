@@ -29,6 +29,7 @@ from api import (
     results,
     tracing,
     training_jobs,
+    weights,
 )
 from api.event_streams import EventStreams
 from api.fast_lane import FastLane
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams))
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(weights.blueprint(registry))
     app.register_blueprint(predictions.blueprint(online, settings))
     app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
     app.register_blueprint(evaluations.blueprint(registry))
