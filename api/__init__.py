@@ -25,6 +25,7 @@ from api import (
     open_inference,
     predictions,
     problems,
+    reproductions,
     request_log,
     results,
     tracing,
@@ -100,6 +101,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(predictions.blueprint(online, settings))
     app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
     app.register_blueprint(evaluations.blueprint(registry))
+    app.register_blueprint(reproductions.blueprint(registry, store, submission, webhooks))
     app.register_blueprint(aliases.blueprint(registry, settings))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
     # Behind all blueprints: it looks through their views.

@@ -67,6 +67,21 @@ BATCH_JOB: Json = {
     },
 }
 
+REPRODUCTION_JOB: Json = {
+    **TRAINING_JOB,
+    "kind": "reproduction",
+    "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986},
+    "request": {"model": "digits@champion"},
+    "result": {
+        "model": "digits",
+        "version": 3,
+        "reproduced": True,
+        "weights_sha256_expected": WEIGHTS_SHA256,
+        "weights_sha256_got": WEIGHTS_SHA256,
+        "threads": 1,
+    },
+}
+
 EVENT: Json = {
     "id": "1769860809480-0",
     "type": "state",
@@ -93,6 +108,12 @@ VERSION: Json = {
     "configuration": {"hidden": [128, 64], "activation": "relu", "epochs": 10, "batch_size": 128, "seed": 0},
     "seed": 0,
     "blas_threads": 1,
+    "environment": {
+        "python": "3.13.1",
+        "numpy": "2.4.6",
+        "blas": "openblas 0.3.31 Haswell",
+        "cpu": "Intel(R) Xeon(R) CPU E5-2680 v4",
+    },
     "input": {"image_shape": [8, 8]},
     "classes": ["0", "1", "2"],
     "parameters": 16771,
@@ -103,6 +124,7 @@ VERSION: Json = {
         "weights": "/v1/models/digits/versions/3/weights",
         "evaluation": "/v1/models/digits/versions/3/evaluation",
         "predict": "/v1/models/digits/versions/3/predict",
+        "reproduce": "/v1/models/digits/versions/3/reproduce",
     },
 }
 

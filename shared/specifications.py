@@ -27,6 +27,19 @@ class TrainingSpecification(BaseModel):
     promote: str | None = None
 
 
+class ReproductionSpecification(BaseModel):
+    """Train again what `model` at `version` was trained on, and see whether the same bits come out.
+
+    All else is in the version's manifest, which never changes; `dataset` is here for who asks what a job needs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: int
+    dataset: str
+
+
 class BatchSpecification(BaseModel):
     """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify.
 

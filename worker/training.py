@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +16,7 @@ from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints
+from worker.environment import blas_threads, environment
 from worker.heartbeat import Drained
 from worker.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.runner import Outcome
@@ -71,7 +71,8 @@ class TrainingStep:
             "dataset": manifest.id,
             "configuration": configuration.to_dict(),
             "seed": configuration.seed,
-            "blas_threads": int(os.environ["OPENBLAS_NUM_THREADS"]),
+            "blas_threads": blas_threads(),
+            "environment": environment(),
             "image_shape": manifest.image_shape,
             "classes": manifest.classes,
             "parameters": network.parameter_count,
