@@ -18,6 +18,11 @@ JOB_ID = "01k8z4y6w9m3n5p7q1r2s4t6v8"
 DATASET_ID = "sha256:5f4d1c9be8ea0f2ea0dd53a4e6a5e2a1c9a0f7d0b3c64d7788a1f0e2b9d3c7a1"
 WEIGHTS_SHA256 = "9b2f6f1e0c7d4a53b8e1d2c3f4a5968776655443322110ffeeddccbbaa998877"
 
+PNG = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNg+M/wnwEABgAB/4/x/JoAAAAASUVORK5CYII="
+)
+
 DATASET: Json = {
     "id": DATASET_ID,
     "name": "digits",

@@ -8,9 +8,11 @@ from typing import Any
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
+from shared.images.pictures import data_uri
 from shared.jobs import Job, Progress, State
 from shared.network import Configuration, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
+from shared.network.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification
@@ -20,6 +22,8 @@ from worker.environment import blas_threads, environment
 from worker.heartbeat import Drained
 from worker.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.runner import Outcome
+
+MISTAKES = 24  # that an evaluation shows
 
 
 class TrainingStep:
@@ -83,9 +87,15 @@ class TrainingStep:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             "history": [asdict(report) for report in training.history],
-            "evaluation": evaluation.to_dict(),
+            "evaluation": evaluation.to_dict() | {"mistakes": mistakes(training, arrays)},
         }
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
+
+
+def mistakes(training: Training, arrays: Arrays) -> list[dict[str, Any]]:
+    """The surest mistakes on the test images, each with its picture."""
+    surest = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
+    return [asdict(mistake) | {"image": data_uri(arrays.x_test[mistake.index])} for mistake in surest]
 
 
 def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:
