@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glassbox import Client
+from glassbox import BatchResult, Client, TrainingResult
 
 from services.embedded.running import running_stack
 
@@ -50,14 +50,15 @@ def test_the_readmes_first_job_works_by_copy_and_paste(stack: Client, tmp_path: 
     not (TEST_DATA / "mnist.npz").exists(), reason="real MNIST is not there: set GLASSBOX_TEST_DATA to its folder"
 )
 def test_the_main_job_on_real_mnist(stack: Client) -> None:
-    job = stack.wait(stack.train(model="mnist-digits", dataset="mnist", preset="fast", promote="champion")["id"])
-    assert job["result"]["test_accuracy"] >= 0.97
+    job = stack.train("mnist", model="mnist-digits", preset="fast", promote="champion").wait()
+    assert isinstance(job.result, TrainingResult)
+    assert job.result.test_accuracy >= 0.97
 
-    batch = stack.classify(TEST_DATA / "mnist-test-png.zip", "mnist-digits@champion")
-    batch = stack.wait(batch["id"])
-    assert batch["result"]["succeeded"] == 10_000
-    rows = list(stack.rows(batch["id"]))
-    assert [row["path"] for row in rows] == [f"mnist-test/{number:05d}.png" for number in range(10_000)]
+    batch = stack.classify(TEST_DATA / "mnist-test-png.zip", model="mnist-digits@champion").wait()
+    assert isinstance(batch.result, BatchResult)
+    assert batch.result.succeeded == 10_000
+    rows = list(batch.rows())
+    assert [row.path for row in rows] == [f"mnist-test/{number:05d}.png" for number in range(10_000)]
     with np.load(TEST_DATA / "mnist.npz") as arrays:
-        right = np.mean([row["label"] == str(label) for row, label in zip(rows, arrays["y_test"], strict=True)])
-    assert right == pytest.approx(job["result"]["test_accuracy"], abs=1e-9)
+        right = np.mean([row.label == str(label) for row, label in zip(rows, arrays["y_test"], strict=True)])
+    assert right == pytest.approx(job.result.test_accuracy, abs=1e-9)
