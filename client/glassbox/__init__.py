@@ -47,9 +47,9 @@ if TYPE_CHECKING:
         UnsupportedType,
         WrongArgument,
     )
-    from glassbox.evaluations import ClassEvaluation, Evaluation
+    from glassbox.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.events import Event
-    from glassbox.jobs import BatchResult, Job, JobError, JobProgress, TrainingResult
+    from glassbox.jobs import BatchResult, Job, JobError, JobProgress, ReproductionResult, TrainingResult
     from glassbox.models import Alias, Model, Version
     from glassbox.retrying import Retries
     from glassbox.rows import Best, Prediction, Predictions, Row, RowError
@@ -86,9 +86,9 @@ _PLACES = {
         "UnsupportedType",
         "WrongArgument",
     ),
-    "evaluations": ("ClassEvaluation", "Evaluation"),
+    "evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "events": ("Event",),
-    "jobs": ("BatchResult", "Job", "JobError", "JobProgress", "TrainingResult"),
+    "jobs": ("BatchResult", "Job", "JobError", "JobProgress", "ReproductionResult", "TrainingResult"),
     "models": ("Alias", "Model", "Version"),
     "retrying": ("Retries",),
     "rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
@@ -118,6 +118,7 @@ __all__ = [
     "LengthRequired",
     "LocalFileError",
     "Malformed",
+    "Mistake",
     "Model",
     "NotFound",
     "NotInstalled",
@@ -127,6 +128,7 @@ __all__ = [
     "Predictions",
     "Readiness",
     "Refused",
+    "ReproductionResult",
     "Retries",
     "Row",
     "RowError",

@@ -92,6 +92,10 @@ class Client:
             self.transport.create("/v1/batch-jobs", params=params, body=opened(Path(images)), on_bytes=on_bytes)
         )
 
+    def reproduce(self, model: str) -> Job:
+        """Have a version, `digits@3`, trained again; gives the job at once. Its result says whether the bits agree."""
+        return self.jobs.made(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
+
     def predict(self, *images: Picture, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
         """What a version says of a few images, at once. An image is a file's path, or such a file's bytes."""
         return self._predict(model, top_k, invert, files=form(images))

@@ -20,6 +20,9 @@ from glassbox.transport import Transport
 
 Write = Callable[[bytes], None]
 
+FROM_ETAG = "ETag"
+"""In the place of a SHA-256: the one that the answer has as its ETag."""
+
 
 def download(
     transport: Transport,
@@ -34,11 +37,12 @@ def download(
 
     A connection that breaks is taken up where it broke, if the server can do that, else from the beginning. Raises
     `LocalFileError` where the target cannot be written, and `DownloadDamaged` where the bytes are not those of
-    `sha256`: there is nothing at the target then that was not there before.
+    `sha256`, or of the ETag: there is nothing at the target then that was not there before.
     """
     with _placed(target) as file:
-        digest = _fetch(transport, route, params or {}, file, target, on_bytes)
-        if sha256 is not None and digest != sha256:
+        digest, etag = _fetch(transport, route, params or {}, file, target, on_bytes)
+        expected = etag if sha256 == FROM_ETAG else sha256
+        if expected is not None and digest != expected:
             raise DownloadDamaged(
                 f"what arrived for {target} has another SHA-256 than the server says; nothing was kept: try again"
             )
@@ -52,6 +56,13 @@ def copy(transport: Transport, route: str, output: IO[bytes], params: Mapping[st
             output.write(block)
 
 
+def write_text(target: Path, text: str) -> Path:
+    """Write a text to `target`, whole or not at all, and give that back. Raises `LocalFileError`."""
+    with _placed(target) as file, _writing(target):
+        file.write(text.encode())
+    return target
+
+
 def _fetch(
     transport: Transport,
     route: str,
@@ -59,8 +70,8 @@ def _fetch(
     file: IO[bytes],
     target: Path,
     on_bytes: OnBytes | None,
-) -> str:
-    """Fill the file; give the SHA-256 of what is in it."""
+) -> tuple[str, str | None]:
+    """Fill the file; give the SHA-256 of what is in it, and the ETag without its quotes."""
     digest = hashlib.sha256()
     done = failures = 0
     waited = 0.0
@@ -82,7 +93,7 @@ def _fetch(
                     done += len(block)
                     if on_bytes:
                         on_bytes(done, total)
-            return digest.hexdigest()
+            return digest.hexdigest(), etag and etag.strip('"')
         except NotReachable as error:
             failures += 1
             pause = transport.retries.pause(failures, waited)

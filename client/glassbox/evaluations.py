@@ -18,11 +18,23 @@ class ClassEvaluation:
 
 
 @dataclass(frozen=True)
+class Mistake:
+    """A test image that was taken for another class: which, how probable that seemed, and a PNG of it as a data URI."""
+
+    index: int
+    label: str
+    predicted: str
+    confidence: float
+    image: str
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured on the data set's test images.
 
     confusion_matrix: row by row, how many images of a class were taken for which. calibration: in bins of the
-    probability of the answer, how often it was right. history: one entry for each epoch.
+    probability of the answer, how often it was right. history: one entry for each epoch. mistakes: those of which it
+    was surest.
     """
 
     model: str
@@ -36,3 +48,4 @@ class Evaluation:
     confusion_matrix: tuple[tuple[int, ...], ...]
     calibration: dict[str, Any]
     history: tuple[dict[str, Any], ...]
+    mistakes: tuple[Mistake, ...] = ()

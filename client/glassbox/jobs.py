@@ -15,7 +15,7 @@ from glassbox.reading import read
 from glassbox.rows import Row, RowError
 from glassbox.transport import Transport
 
-Kind = Literal["training", "batch"]
+Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
 Format = Literal["jsonl", "csv", "npz", "parquet"]
 
@@ -55,6 +55,24 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
+class ReproductionResult:
+    """Whether a version's training gave the same bits again, with so many threads; where not, what differs.
+
+    environment: what has changed since then of what the bits depend on, `then` and `now`.
+    """
+
+    model: str
+    version: int
+    reproduced: bool
+    weights_sha256_expected: str
+    weights_sha256_got: str
+    threads: int
+    differing_numbers: int = 0
+    first_difference: dict[str, Any] | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class JobError:
     """Why a job failed: a stable code for programs, a sentence for people."""
 
@@ -76,7 +94,7 @@ class Job:
     progress: JobProgress
     metrics: dict[str, Any]
     request: dict[str, Any]
-    result: TrainingResult | BatchResult | None
+    result: TrainingResult | BatchResult | ReproductionResult | None
     error: JobError | None
     links: dict[str, str]
     warnings: tuple[str, ...] = ()

@@ -6,9 +6,9 @@ A version is named as everywhere: `digits` (the newest), `digits@3`, or by an al
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glassbox import downloads
 from glassbox.bodies import OnBytes
@@ -16,6 +16,9 @@ from glassbox.errors import WrongArgument
 from glassbox.evaluations import Evaluation
 from glassbox.reading import read
 from glassbox.transport import Transport
+
+WeightsFormat = Literal["npz", "safetensors", "onnx"]
+WEIGHTS_FORMATS: dict[str, WeightsFormat] = {".npz": "npz", ".safetensors": "safetensors", ".onnx": "onnx"}
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Version:
     weights: Weights
     damaged: bool
     links: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -129,12 +133,31 @@ class Models:
         """How good a version is on its data set's test images, and how it became so."""
         return read(Evaluation, self._transport.get(f"{Reference.parse(reference).route}/evaluation"))
 
-    def download(self, reference: str, path: Path | str | None = None, on_bytes: OnBytes | None = None) -> Path:
-        """Bring a version's weights here: to `path`, by default `digits-3.npz` in this folder. They are checked."""
+    def download(
+        self,
+        reference: str,
+        path: Path | str | None = None,
+        on_bytes: OnBytes | None = None,
+        format: WeightsFormat | None = None,  # noqa: A002 - the API's word
+    ) -> Path:
+        """Bring a version's weights here: to `path`, by default `digits-3.npz` in this folder. They are checked.
+
+        Without a `format` the path's ending says which; `.npz` where it says nothing.
+        """
+        form = format or WEIGHTS_FORMATS.get(Path(path or "").suffix.lower(), "npz")
         version = self.version(reference)
-        target = Path(path) if path else Path(f"{version.model}-{version.version}.npz")
+        target = Path(path) if path else Path(f"{version.model}-{version.version}.{form}")
         route = f"{Reference(version.model, str(version.version)).route}/weights"  # an alias may move meanwhile
-        return downloads.download(self._transport, route, target, sha256=version.weights.sha256, on_bytes=on_bytes)
+        sha256 = version.weights.sha256 if form == "npz" else downloads.FROM_ETAG
+        return downloads.download(
+            self._transport, route, target, params={"format": form}, sha256=sha256, on_bytes=on_bytes
+        )
+
+    def report(self, reference: str) -> str:
+        """All that is known of a version as one HTML page, which needs nothing beside itself."""
+        from glassbox.report.making import report_of  # noqa: PLC0415 - for those who want one
+
+        return report_of(self, reference)
 
     def aliases(self, name: str) -> Iterator[Alias]:
         """A model's aliases, by name."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from glassbox.cli import options
-from glassbox.cli.output import moment, print_facts, print_json, print_table, share
+from glassbox.cli import options, report, verify
+from glassbox.cli.evaluation import print_evaluation
+from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 
@@ -21,11 +22,17 @@ Examples:
   glassbox models show digits@champion
   glassbox models promote digits@3 --alias champion
   glassbox models compare digits@champion digits@latest
+  glassbox models report digits@champion -o report.html
   glassbox models download digits@3 -o digits.npz
+  glassbox models download digits@3 --format onnx
+  glassbox models verify digits@3
 """
 
+WeightsFormat = Literal["npz", "safetensors", "onnx"]
+
 app = typer.Typer(
-    help=f"List, show, compare, promote, download and delete versions of models.\n\n{EXAMPLES}", no_args_is_help=True
+    help=f"List, show, compare, promote, download, verify and delete versions of models.\n\n{EXAMPLES}",
+    no_args_is_help=True,
 )
 
 
@@ -67,13 +74,18 @@ def list_models(
 
 @app.command()
 def show(context: typer.Context, reference: options.Reference, as_json: options.Json = False) -> None:
-    """Show a version: what it is, and how good."""
+    """Show a version: what it is, how good, what it takes for what, and how its training went."""
+    from glassbox.report.making import evaluation_of  # noqa: PLC0415 - see the package's docstring
+
     with client_of(context) as client:
         version = client.models.version(reference)
+        evaluation = evaluation_of(client.models, version.name)
     if as_json:
-        print_json(version)
+        print_json({**plain(version), "evaluation": plain(evaluation)})
         return
     print_version(version)
+    if evaluation is not None:
+        print_evaluation(evaluation)
 
 
 @app.command()
@@ -122,15 +134,23 @@ def download(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default digits-3.npz.", show_default=False)
     ] = None,
+    weights_format: Annotated[
+        WeightsFormat | None,
+        typer.Option("--format", "-f", help="By default what the file's ending says, else npz.", show_default=False),
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Bring a version's weights here; they are checked against their SHA-256."""
+    """Bring a version's weights here, for NumPy, safetensors or ONNX; they are checked against their SHA-256."""
     with client_of(context) as client, transfer(f"fetching {reference}", quiet=as_json) as on_bytes:
-        path = client.models.download(reference, output, on_bytes)
+        path = client.models.download(reference, output, on_bytes, weights_format)
     if as_json:
         print_json({"path": str(path), "bytes": path.stat().st_size})
     else:
         typer.echo(path)
+
+
+app.command("report")(report.report)
+app.command("verify")(verify.verify)
 
 
 @app.command()
