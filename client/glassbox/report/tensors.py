@@ -7,6 +7,7 @@ behind it each tensor lies.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from array import array
 from dataclasses import dataclass
@@ -37,8 +38,11 @@ def read_tensor(path: Path, name: str) -> Tensor:
             values: array[float] = array(TYPES[entry["dtype"]])
             file.seek(8 + length + start)
             values.frombytes(file.read(end - start))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+            shape = tuple(map(int, entry["shape"]))
+    except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise UnexpectedAnswer(f"the weights hold no {name} that can be read: {error!r}") from error
+    if len(values) != math.prod(shape):
+        raise UnexpectedAnswer(f"the weights hold no whole {name}: {len(values)} numbers, not {shape}")
     if sys.byteorder == "big":
         values.byteswap()
-    return Tensor(tuple(entry["shape"]), values)
+    return Tensor(shape, values)
