@@ -40,7 +40,8 @@ class TestWhatItTells:
         [
             "digits@3", "champion", "90.00%", "16,771", "How the training went", "What is taken for what",
             "Class by class", "expected calibration error", "What the first layer looks for", "The 64 of 128 units",
-            "is 0", "taken for 1", "98.7% sure", "glassbox models verify digits@3", "relu", "seed", "BLAS threads", "2.4.6",
+            "is 0", "taken for 1", "98.7% sure", "glassbox models verify digits@3", "relu", "seed", "BLAS threads",
+            "2.4.6",
         ],
     )  # fmt: skip
     def test_the_facts_are_on_it(self, report: str, told: str) -> None:
