@@ -24,6 +24,7 @@ from glassbox.options import BatchOptions, Invert, TrainingOptions
 from glassbox.pictures import Picture, form
 from glassbox.reading import read
 from glassbox.retrying import Retries
+from glassbox.routes import path_to
 from glassbox.rows import Predictions
 from glassbox.service import Readiness
 from glassbox.transport import Transport
@@ -77,7 +78,9 @@ class Client:
         if data.is_file(dataset):
             dataset = self.datasets.upload(dataset, on_bytes=on_bytes).id
         return self.jobs.made(
-            self.transport.create("/v1/training-jobs", document={"model": model, "dataset": str(dataset), **options})
+            self.transport.create(
+                path_to("training-jobs"), document={"model": model, "dataset": str(dataset), **options}
+            )
         )
 
     def classify(
@@ -87,10 +90,9 @@ class Client:
 
         Gives the job at once. A folder is sent as a zip that is made on the way.
         """
+        body = opened(Path(images))
         params = {"model": model, **options}
-        return self.jobs.made(
-            self.transport.create("/v1/batch-jobs", params=params, body=opened(Path(images)), on_bytes=on_bytes)
-        )
+        return self.jobs.made(self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes))
 
     def reproduce(self, model: str) -> Job:
         """Have a version, `digits@3`, trained again; gives the job at once. Its result says whether the bits agree."""

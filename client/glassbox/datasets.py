@@ -11,6 +11,7 @@ from typing import Any
 from glassbox.archives import opened
 from glassbox.bodies import OnBytes
 from glassbox.reading import read
+from glassbox.routes import path_to
 from glassbox.transport import Transport
 
 ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
@@ -64,19 +65,21 @@ class Datasets:
             "seed": seed,
             "image_shape": image_shape and "x".join(map(str, image_shape)),
         }
-        return self.made(self._transport.create("/v1/datasets", params=params, body=opened(path), on_bytes=on_bytes))
+        return self.made(
+            self._transport.create(path_to("datasets"), params=params, body=opened(path), on_bytes=on_bytes)
+        )
 
     def list(self, limit: int | None = None) -> Iterator[Dataset]:
         """The data sets, the newest first, `limit` of them at the most."""
-        return map(self.made, self._transport.pages("/v1/datasets", size=limit))
+        return map(self.made, self._transport.pages(path_to("datasets"), size=limit))
 
     def get(self, reference: str) -> Dataset:
         """The data set of this id or name."""
-        return self.made(self._transport.get(f"/v1/datasets/{reference}"))
+        return self.made(self._transport.get(path_to("datasets", reference)))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Remove a data set by its id, or a name of it, and the content with its last name."""
-        self._transport.change("DELETE", f"/v1/datasets/{reference}", params={"force": force})
+        self._transport.change("DELETE", path_to("datasets", reference), params={"force": force})
 
     def made(self, values: Any) -> Dataset:
         """A data set from the server's JSON."""
@@ -84,8 +87,13 @@ class Datasets:
 
 
 def is_file(dataset: Path | str) -> bool:
-    """Whether this means a file or a folder here: a path, what has a slash in it, or the ending of such a file."""
-    return isinstance(dataset, Path) or "/" in dataset or dataset.lower().endswith(ENDINGS)
+    """Whether this means a file or a folder here.
+
+    That is a path, what has a slash in it or the ending of a data set's file, or what is a file here with any ending.
+    """
+    if isinstance(dataset, Path) or "/" in dataset or dataset.lower().endswith(ENDINGS):
+        return True
+    return "." in dataset and Path(dataset).is_file()
 
 
 def name_of(path: Path) -> str:

@@ -13,6 +13,7 @@ import httpx
 from glassbox.errors import NotReachable, Refused, StillRunning, Unavailable
 from glassbox.reading import read
 from glassbox.retrying import NEVER, Retries
+from glassbox.routes import path_to
 from glassbox.transport import PAGE, Transport
 
 TERMINAL = frozenset({"succeeded", "completed_with_errors", "failed", "cancelled"})
@@ -44,7 +45,7 @@ def follow(
     timeout: seconds after which `StillRunning` is raised. Raises `NotReachable` where the server stays away for a
     minute.
     """
-    route = f"/v1/jobs/{job_id}/events"
+    route = path_to("jobs", job_id, "events")
     deadline = None if timeout is None else time.monotonic() + timeout
     over = False
     failures, waited = 0, 0.0
@@ -104,7 +105,7 @@ def _polled(
 ) -> Iterator[Event]:
     """The events page by page, asked for again and again."""
     while True:
-        over = transport.get(f"/v1/jobs/{job_id}")["state"] in TERMINAL
+        over = transport.get(path_to("jobs", job_id))["state"] in TERMINAL
         items = transport.get(route, after=after, limit=PAGE)["items"]
         for item in items:
             event = read(Event, item)
@@ -119,7 +120,7 @@ def _polled(
 
 def _nothing_follows(transport: Transport, route: str, after: str | None, job_id: str) -> bool:
     """Whether a stream ended because the job is over and all is told, not because the server stops."""
-    is_over = transport.get(f"/v1/jobs/{job_id}")["state"] in TERMINAL
+    is_over = transport.get(path_to("jobs", job_id))["state"] in TERMINAL
     return is_over and not transport.get(route, after=after, limit=1)["items"]
 
 

@@ -12,6 +12,7 @@ from glassbox.bodies import OnBytes
 from glassbox.errors import JobFailed, WrongArgument
 from glassbox.events import TERMINAL, Event
 from glassbox.reading import read
+from glassbox.routes import path_to
 from glassbox.rows import Row, RowError
 from glassbox.transport import Transport
 
@@ -157,12 +158,12 @@ class Jobs:
         self, kind: Kind | None = None, state: State | None = None, model: str | None = None, limit: int | None = None
     ) -> Iterator[Job]:
         """The jobs of that kind, in that state, of that model; the newest first, `limit` of them at the most."""
-        found = self._transport.pages("/v1/jobs", size=limit, kind=kind, state=state, model=model)
+        found = self._transport.pages(path_to("jobs"), size=limit, kind=kind, state=state, model=model)
         return (self.made(item) for item in found)
 
     def get(self, job_id: str) -> Job:
         """The job as it is now."""
-        return self.made(self._transport.get(f"/v1/jobs/{job_id}"))
+        return self.made(self._transport.get(path_to("jobs", job_id)))
 
     def wait(self, job_id: str, timeout: float | None = None, on_event: Callable[[Event], None] | None = None) -> Job:
         """Follow the job to its end, and give it as it is then. `on_event` is told of each event.
@@ -183,23 +184,23 @@ class Jobs:
 
     def cancel(self, job_id: str) -> Job:
         """Ask the job to stop at its next stopping point; what is finished of it is kept."""
-        return self.made(self._transport.change("POST", f"/v1/jobs/{job_id}/cancel"))
+        return self.made(self._transport.change("POST", path_to("jobs", job_id, "cancel")))
 
     def retry(self, job_id: str) -> Job:
         """Let a failed or cancelled job go on where it was; a batch tries its errors again."""
-        return self.made(self._transport.change("POST", f"/v1/jobs/{job_id}/retry"))
+        return self.made(self._transport.change("POST", path_to("jobs", job_id, "retry")))
 
     def delete(self, job_id: str) -> None:
         """Remove the job's record and its files; a version that it made stays."""
-        self._transport.change("DELETE", f"/v1/jobs/{job_id}")
+        self._transport.change("DELETE", path_to("jobs", job_id))
 
     def rows(self, job_id: str) -> Iterator[Row]:
         """A batch's rows, in the archive's order."""
-        return map(Row.read, self._transport.lines(f"/v1/jobs/{job_id}/results"))
+        return map(Row.read, self._transport.lines(path_to("jobs", job_id, "results")))
 
     def errors(self, job_id: str) -> Iterator[RowError]:
         """The images of a batch that could not be read."""
-        return (read(RowError, line) for line in self._transport.lines(f"/v1/jobs/{job_id}/errors"))
+        return (read(RowError, line) for line in self._transport.lines(path_to("jobs", job_id, "errors")))
 
     def save(
         self,
@@ -211,12 +212,12 @@ class Jobs:
         """Write a batch's rows to a file, whole or not at all. Without a `format` the file's ending says which."""
         params = {"format": format or format_of(str(path))}
         return downloads.download(
-            self._transport, f"/v1/jobs/{job_id}/results", Path(path), params=params, on_bytes=on_bytes
+            self._transport, path_to("jobs", job_id, "results"), Path(path), params=params, on_bytes=on_bytes
         )
 
     def copy_rows(self, job_id: str, output: IO[bytes], format: Format = "jsonl") -> None:  # noqa: A002
         """Write a batch's rows to a stream that is open."""
-        downloads.copy(self._transport, f"/v1/jobs/{job_id}/results", output, {"format": format})
+        downloads.copy(self._transport, path_to("jobs", job_id, "results"), output, {"format": format})
 
     def made(self, values: Any) -> Job:
         """A job from the server's JSON."""

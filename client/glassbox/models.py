@@ -15,6 +15,7 @@ from glassbox.bodies import OnBytes
 from glassbox.errors import WrongArgument
 from glassbox.evaluations import Evaluation
 from glassbox.reading import read
+from glassbox.routes import path_to
 from glassbox.transport import Transport
 
 WeightsFormat = Literal["npz", "safetensors", "onnx"]
@@ -104,7 +105,7 @@ class Reference:
     @property
     def route(self) -> str:
         """Where the version is on the server."""
-        return f"/v1/models/{self.model}/versions/{self.version}"
+        return path_to("models", self.model, "versions", self.version)
 
 
 class Models:
@@ -115,15 +116,15 @@ class Models:
 
     def list(self, limit: int | None = None) -> Iterator[Model]:
         """The models by name, `limit` of them at the most."""
-        return (read(Model, item) for item in self._transport.pages("/v1/models", size=limit))
+        return (read(Model, item) for item in self._transport.pages(path_to("models"), size=limit))
 
     def get(self, name: str) -> Model:
         """One model."""
-        return read(Model, self._transport.get(f"/v1/models/{name}"))
+        return read(Model, self._transport.get(path_to("models", name)))
 
     def versions(self, name: str, limit: int | None = None) -> Iterator[Version]:
         """A model's versions, the newest first, `limit` of them at the most."""
-        return (read(Version, item) for item in self._transport.pages(f"/v1/models/{name}/versions", size=limit))
+        return (read(Version, item) for item in self._transport.pages(path_to("models", name, "versions"), size=limit))
 
     def version(self, reference: str) -> Version:
         """One version."""
@@ -161,22 +162,22 @@ class Models:
 
     def aliases(self, name: str) -> Iterator[Alias]:
         """A model's aliases, by name."""
-        return (read(Alias, item) for item in self._transport.pages(f"/v1/models/{name}/aliases"))
+        return (read(Alias, item) for item in self._transport.pages(path_to("models", name, "aliases")))
 
     def promote(self, reference: str, alias: str = "champion") -> Alias:
         """Point an alias to a version; it is made where it is not there."""
         version = self.version(reference)
-        route = f"/v1/models/{version.model}/aliases/{alias}"
+        route = path_to("models", version.model, "aliases", alias)
         return read(Alias, self._transport.change("PUT", route, json={"version": version.version}))
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Remove an alias; the version stays."""
-        self._transport.change("DELETE", f"/v1/models/{name}/aliases/{alias}")
+        self._transport.change("DELETE", path_to("models", name, "aliases", alias))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a version, `digits@3`, or a whole model, `digits`; `force` although aliases point there."""
         if "@" in reference:
             route = Reference.parse(reference).route
         else:
-            route = f"/v1/models/{Reference.parse(reference).model}"
+            route = path_to("models", Reference.parse(reference).model)
         self._transport.change("DELETE", route, params={"force": force})

@@ -11,6 +11,7 @@ import glassbox
 from glassbox.cli.exits import JOB_FAILED, UNAUTHORIZED, UNREACHABLE
 from glassbox.client import Client
 from glassbox.errors import Forbidden, GlassboxError, NotReachable, Refused, Unauthenticated, UnexpectedAnswer
+from glassbox.routes import path_to
 from glassbox.settings import settings
 
 NO_JOB = "00000000000000000000000000"  # no job has this id: to ask for it changes nothing, and tells what a key may do
@@ -102,9 +103,9 @@ def _key(client: Client) -> Iterator[Check]:
     shown = settings(client.url).api_key is not None
     scopes = []
     for scope, method, route in (
-        ("read", "GET", "/v1/jobs"),
-        ("submit", "POST", f"/v1/jobs/{NO_JOB}/cancel"),
-        ("manage", "DELETE", f"/v1/jobs/{NO_JOB}"),
+        ("read", "GET", path_to("jobs")),
+        ("submit", "POST", path_to("jobs", NO_JOB, "cancel")),
+        ("manage", "DELETE", path_to("jobs", NO_JOB)),
     ):
         try:
             client.transport.change(method, route)

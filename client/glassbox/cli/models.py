@@ -179,7 +179,7 @@ def print_version(version: Version) -> None:
             ("classes", ", ".join(version.classes)),
             ("parameters", f"{version.parameters:,}"),
             ("test accuracy", accuracy(version)),
-            ("test loss", version.metrics.get("test_loss")),
+            ("test loss", loss(version)),
             ("weights", f"{version.weights.bytes:,} bytes, SHA-256 {version.weights.sha256}"),
             ("configuration", ", ".join(f"{name}={value}" for name, value in flat(version.configuration))),
         ]
@@ -190,7 +190,7 @@ def differences(versions: list[Version]) -> list[tuple[str, ...]]:
     """A row for each figure, and for each setting that is not the same in all versions."""
     rows = [
         ("test accuracy", *map(accuracy, versions)),
-        ("test loss", *(str(version.metrics.get("test_loss", "")) for version in versions)),
+        ("test loss", *map(loss, versions)),
         ("parameters", *(f"{version.parameters:,}" for version in versions)),
         ("weights, bytes", *(f"{version.weights.bytes:,}" for version in versions)),
         ("made", *(moment(version.created_at) for version in versions)),
@@ -218,6 +218,12 @@ def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def accuracy(version: Version) -> str:
     """The share of its test images that a version gets right."""
     return share(version.metrics.get("test_accuracy"))
+
+
+def loss(version: Version) -> str:
+    """The loss on its test images."""
+    value = version.metrics.get("test_loss")
+    return "" if value is None else f"{value:.4f}"
 
 
 def pointers(aliases: dict[str, int]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -31,16 +32,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
 
     In a pipe it is plain text: a header and a line for each row, columns by tabs.
     """
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    names = [column.removesuffix(">") for column in columns]
+    if not sys.stdout.isatty():
+        for line in [names, *texts]:
+            print("\t".join(line))
+        return
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
     from rich.table import Table  # noqa: PLC0415
 
     console = Console(highlight=False)
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
-    names = [column.removesuffix(">") for column in columns]
-    if not console.is_terminal:
-        for line in [names, *texts]:
-            print("\t".join(line))
-        return
     if not texts:
         console.print(empty, style="dim")
         return

@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal, a line now and then in a pipe; both on standard error."""
+"""How far a job is: a bar on a terminal (`bar.py`), a line now and then in a pipe; both on standard error."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from glassbox.cli.exits import say
 from glassbox.events import TERMINAL
@@ -40,6 +37,8 @@ def display(job: Job, *, quiet: bool) -> Iterator[Display]:
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():
+        from glassbox.cli.bar import Bar  # noqa: PLC0415 - rich is slow to import
+
         bar = Bar(job)
         with bar.progress:
             yield bar
@@ -74,54 +73,6 @@ class Rate:
             return None
         elapsed = now - self._began
         return (done - self._first) / elapsed if elapsed > 0.2 and done > self._first else None
-
-
-class Bar:
-    """A bar with figures, redrawn in place."""
-
-    def __init__(self, job: Job) -> None:
-        self._rate = Rate()
-        self.progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[count]}"),
-            TextColumn("{task.fields[figures]}", style="cyan"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[eta]}", style="dim"),
-            console=Console(stderr=True, highlight=False),
-        )
-        self._total = job.progress.total
-        self._unit = job.progress.unit
-        self._task = self.progress.add_task(job.state, total=self._total or None, count="", figures="", eta="")
-
-    def event(self, event: Event) -> None:
-        """Redraw."""
-        if event.type == "state":
-            state = str(event.data["state"])
-            self.progress.update(self._task, description=NAMES.get(state, state), eta="")
-            if state in {"succeeded", "completed_with_errors"}:
-                self.progress.update(self._task, completed=self._total)
-        if "progress" in event.data:
-            done, total = event.data["progress"]["done"], event.data["progress"]["total"]
-            self._total = total
-            self.progress.update(
-                self._task,
-                completed=done,
-                total=total,
-                count=counted(done, total, self._unit),
-                figures="  ".join(figures(event.data.get("metrics") or {}, self._rate.of(done), self._unit)),
-                eta=remaining(event.data["progress"]["eta_seconds"]),
-            )
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave the terminal to a question."""
-        self.progress.stop()
-        try:
-            yield
-        finally:
-            self.progress.start()
 
 
 class Lines:

@@ -19,7 +19,7 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
 
     Raises `JobFailed`, or `typer.Exit` after Ctrl-C. quiet: show nothing, for programs.
     """
-    from glassbox.cli.progress import display  # noqa: PLC0415 - rich is slow to import
+    from glassbox.cli.progress import display  # noqa: PLC0415 - see the package's docstring
 
     for warning in job.warnings:
         say(f"note: {warning}")
