@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from redis import Redis
+from threadpoolctl import threadpool_limits
 
 from shared.datasets import DatasetStore
 from shared.jobs import Job, Kind, Progress, State
@@ -24,6 +25,7 @@ from tests.unit.worker.conftest import Bench
 from tests.unit.worker.test_training import Trainings
 from tests.unit.worker.test_training import trainings as trainings  # noqa: PLC0414 - a fixture
 from worker.checkpoints import Checkpoints
+from worker.environment import blas_threads
 from worker.reproduction import ReproductionStep, differences
 
 
@@ -99,6 +101,19 @@ class TestTheSameBits:
 
         assert job.result is not None
         assert job.result["threads"] == threads
+
+    def test_a_version_of_two_threads_is_reproduced_by_a_worker_of_one(
+        self, bench: Bench, step: ReproductionStep, trainings: Trainings, registry: Registry
+    ) -> None:
+        with threadpool_limits(2, user_api="blas"):
+            trainings.run(hidden=[1024, 512], batch_size=300)  # large enough for the threads to share a product
+        version = registry.get("toy")
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert blas_threads() == 1
+        assert job.result is not None
+        assert (job.result["threads"], job.result["reproduced"]) == (version.blas_threads, True) == (2, True)
 
     def test_it_goes_on_from_its_checkpoint(
         self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
