@@ -44,8 +44,8 @@ def glassbox(stack: Stack, tmp_path: Path) -> Command:
         "NO_PROXY": "*",
     }
 
-    def run(*arguments: str) -> Ran:
-        command = [sys.executable, "-m", "glassbox", "models", *arguments]
+    def run(*arguments: str, group: str = "models") -> Ran:
+        command = [sys.executable, "-m", "glassbox", group, *arguments]
         return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     return run
@@ -156,6 +156,12 @@ class TestVerify:
         job_id = printed(glassbox("verify", "by-command", "--detach")).strip()
 
         assert stack.finished(job_id)["result"]["reproduced"] is True
+
+    def test_the_job_can_be_looked_at(self, glassbox: Command, stack: Stack) -> None:
+        job_id = printed(glassbox("verify", "by-command", "--detach")).strip()
+        stack.finished(job_id)
+
+        assert "bit for bit" in printed(glassbox("show", job_id, group="jobs"))
 
     def test_an_unknown_version_is_one_line(self, glassbox: Command) -> None:
         ran = glassbox("verify", "by-command@9")

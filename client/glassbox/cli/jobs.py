@@ -28,7 +28,9 @@ app = typer.Typer(help=f"List, show, watch, cancel, retry and delete jobs.\n\n{E
 @app.command("list")
 def list_jobs(
     context: typer.Context,
-    kind: Annotated[str | None, typer.Option(metavar="training|batch", help="Only jobs of this kind.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="training|batch|reproduction", help="Only jobs of this kind.")
+    ] = None,
     state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Only jobs of this model.", autocompletion=options.model_names)
@@ -159,6 +161,8 @@ def print_job(job: Job, *, as_json: bool) -> None:
     ]
     if result and job.kind == "training":
         facts.append(("test accuracy", share(result.test_accuracy)))
+    elif result and job.kind == "reproduction":
+        facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
     elif result:
         facts += [("images", f"{result.succeeded:,} classified, {result.failed:,} could not be read")]
     facts += [("warning", warning) for warning in job.warnings]
