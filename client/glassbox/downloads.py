@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import httpx
 
-from glassbox.bodies import BLOCK, OnBytes
+from glassbox.bodies import OnBytes
 from glassbox.errors import DownloadDamaged, LocalFileError, NotReachable
 from glassbox.transport import Transport
 
@@ -105,7 +105,7 @@ def _fetch(
 
 def _blocks(response: httpx.Response, transport: Transport) -> Iterator[bytes]:
     try:
-        yield from response.iter_bytes(BLOCK)
+        yield from response.iter_bytes()
     except httpx.TransportError as error:
         raise NotReachable(
             f"{transport.url} stopped answering in the middle: {str(error) or type(error).__name__}"

@@ -16,8 +16,8 @@ from glassbox.bodies import BLOCK
 from glassbox.errors import LocalFileError
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-FAR = 0xFFFFFFFF  # a size or a place from here on needs the extensions of the format for more than 4 GiB
-MANY = 0xFFFF  # a number of entries from here on, too
+ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # where a number does not fit, and stands in the extension for large zips
+FAR = ALL_32  # a size or a place from here on does not fit
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
 CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -96,7 +96,7 @@ class FolderBody:
         """The zip's length in bytes."""
         place = directory = 0
         for name, size in self._entries:
-            if size >= FAR:
+            if size >= ALL_32:
                 raise LocalFileError(f"{_shown(self._folder + name)} has {size:,} bytes: that is no image")
             directory += CENTRAL.size + len(name)
             if place >= FAR:
@@ -153,14 +153,14 @@ def _central(name: bytes, checksum: int, size: int, place: int) -> bytes:
     if place < FAR:
         numbers = (checksum, size, size, len(name), 0, 0, 0, 0, 0, place)
         return CENTRAL.pack(b"PK\1\2", 20, 20, UTF_8, 0, 0, DATE, *numbers) + name
-    numbers = (checksum, size, size, len(name), CENTRAL_64.size, 0, 0, 0, 0, FAR)
+    numbers = (checksum, size, size, len(name), CENTRAL_64.size, 0, 0, 0, 0, ALL_32)
     return CENTRAL.pack(b"PK\1\2", 45, 45, UTF_8, 0, 0, DATE, *numbers) + name + CENTRAL_64.pack(1, 8, place)
 
 
 def _end(count: int, directory: int, place: int) -> bytes:
     """What ends the zip: how many entries it has, and where its directory is."""
-    if count < MANY and directory < FAR and place < FAR:
+    if count < ALL_16 and directory < FAR and place < FAR:
         return END.pack(b"PK\5\6", 0, 0, count, count, directory, place, 0)
     end_64 = END_64.pack(b"PK\6\6", END_64.size - 12, 45, 45, 0, 0, count, count, directory, place)
     locator = LOCATOR_64.pack(b"PK\6\7", 0, place + directory, 1)
-    return end_64 + locator + END.pack(b"PK\5\6", 0, 0, MANY, MANY, FAR, FAR, 0)
+    return end_64 + locator + END.pack(b"PK\5\6", 0, 0, ALL_16, ALL_16, ALL_32, ALL_32, 0)

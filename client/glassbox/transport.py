@@ -86,7 +86,7 @@ class Transport:
 
         return self._repeated(send, self.retries)
 
-    def pages(self, route: str, size: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
+    def pages(self, route: str, size: int | None = None, **params: Any) -> Iterator[Any]:
         """The items of a list, `size` of them at the most, page by page."""
         after, left = None, size
         while left is None or left > 0:

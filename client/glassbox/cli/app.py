@@ -11,7 +11,7 @@ from glassbox.cli import classify, datasets, doctor, jobs, models, predict, serv
 from glassbox.cli.exits import CODES, Careful
 from glassbox.cli.session import Session
 
-EPILOG = "Exit status: " + "; ".join(f"{code} {meaning}" for code, meaning in CODES.items()) + "."
+EPILOG = "\b\nExit status:\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in CODES.items())
 
 app = typer.Typer(
     cls=Careful,

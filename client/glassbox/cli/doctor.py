@@ -8,6 +8,12 @@ from glassbox.cli import options
 from glassbox.cli.output import print_json
 from glassbox.cli.session import client_of
 
+EXAMPLES = """\b
+Examples:
+  glassbox doctor
+  glassbox --url https://glassbox.example doctor --json
+"""
+
 
 def doctor(context: typer.Context, as_json: options.Json = False) -> None:
     """Look at the server, its workers and this key, and say what to do where something is wrong."""
@@ -24,3 +30,6 @@ def doctor(context: typer.Context, as_json: options.Json = False) -> None:
                 typer.echo(f"     → {check.remedy}")
     status = next((check.status for check in found if not check.ok), 0)
     raise typer.Exit(status)
+
+
+doctor.__doc__ = f"{doctor.__doc__}\n\n{EXAMPLES}"
