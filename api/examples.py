@@ -84,6 +84,9 @@ REPRODUCTION_JOB: Json = {
         "weights_sha256_expected": WEIGHTS_SHA256,
         "weights_sha256_got": WEIGHTS_SHA256,
         "threads": 1,
+        "differing_numbers": 0,
+        "first_difference": None,
+        "environment": {},
     },
 }
 

@@ -74,9 +74,10 @@ class Changed(TypedDict):
 
 
 class ReproductionResult(TypedDict):
-    """Whether a version's training gave the same bits again, with so many threads; where not, what differs.
+    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
 
-    `environment` has what has changed since then of what the bits depend on: NumPy, the BLAS, the processor.
+    `environment` has what has changed since then of what the bits depend on, the BLAS and the processor for example; it
+    is empty where the bits agree.
     """
 
     model: str
@@ -85,9 +86,9 @@ class ReproductionResult(TypedDict):
     weights_sha256_expected: str
     weights_sha256_got: str
     threads: int
-    differing_numbers: NotRequired[int]
-    first_difference: NotRequired[FirstDifference]
-    environment: NotRequired[dict[str, Changed]]
+    differing_numbers: int
+    first_difference: FirstDifference | None
+    environment: dict[str, Changed]
 
 
 class JobErrorView(TypedDict):

@@ -69,27 +69,24 @@ class ReproductionStep:
 
 def comparison(version: ModelVersion, published: Parameters, trained: Parameters) -> dict[str, Any]:
     """A reproduction's result: whether the parameters are the same bit for bit, and if not, what is known of why."""
-    result: dict[str, Any] = {
+    differing, first = differences(published, trained)
+    return {
         "model": version.model,
         "version": version.version,
-        "reproduced": True,
+        "reproduced": first is None,
         "weights_sha256_expected": version.weights.sha256,
         "weights_sha256_got": digest_of(trained),
-    }
-    differing, first = differences(published, trained)
-    if first is None:
-        return result
-    now = environment()
-    changed = {
-        name: {"then": version.environment.get(name), "now": value}
-        for name, value in now.items()
-        if version.environment.get(name) != value
-    }
-    return result | {
-        "reproduced": False,
         "differing_numbers": differing,
         "first_difference": first,
-        "environment": changed,
+        "environment": {} if first is None else _changed_since(version),
+    }
+
+
+def _changed_since(version: ModelVersion) -> dict[str, dict[str, str | None]]:
+    """What is not as it was when the version was trained; None stands for what its manifest does not say."""
+    then = version.environment
+    return {
+        name: {"then": then.get(name), "now": value} for name, value in environment().items() if then.get(name) != value
     }
 
 

@@ -56,10 +56,28 @@ class BatchResult:
 
 
 @dataclass(frozen=True)
-class ReproductionResult:
-    """Whether a version's training gave the same bits again, with so many threads; where not, what differs.
+class FirstDifference:
+    """The first number that is another one: `index` in the array `parameter`; None where that has another shape."""
 
-    environment: what has changed since then of what the bits depend on, `then` and `now`.
+    parameter: str
+    index: tuple[int, ...] | None
+    expected: float | None
+    got: float | None
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What was so when a version was trained, None where that is not known, and is so now."""
+
+    then: str | None
+    now: str
+
+
+@dataclass(frozen=True)
+class ReproductionResult:
+    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
+
+    environment: what has changed since then of what the bits depend on; empty where they agree.
     """
 
     model: str
@@ -68,9 +86,9 @@ class ReproductionResult:
     weights_sha256_expected: str
     weights_sha256_got: str
     threads: int
-    differing_numbers: int = 0
-    first_difference: dict[str, Any] | None = None
-    environment: dict[str, Any] = field(default_factory=dict)
+    differing_numbers: int
+    first_difference: FirstDifference | None
+    environment: dict[str, Changed]
 
 
 @dataclass(frozen=True)

@@ -49,13 +49,13 @@ def told(result: ReproductionResult) -> list[str]:
         return [f"{name} is reproduced bit for bit, with {threads}: SHA-256 {result.weights_sha256_got}"]
     lines = [f"{name} is NOT reproduced, with {threads}: {result.differing_numbers:,} numbers differ"]
     first = result.first_difference
-    if first is not None and first["index"] is not None:
-        place = ", ".join(map(str, first["index"]))
-        lines.append(f"first difference: {first['parameter']}[{place}] is {first['got']!r}, was {first['expected']!r}")
+    if first is not None and first.index is not None:
+        place = ", ".join(map(str, first.index))
+        lines.append(f"first difference: {first.parameter}[{place}] is {first.got!r}, was {first.expected!r}")
     elif first is not None:
-        lines.append(f"first difference: {first['parameter']} has another shape")
+        lines.append(f"first difference: {first.parameter} has another shape")
     for what, change in result.environment.items():
-        lines.append(f"{what} has changed since then: {change['then'] or 'not recorded'} → {change['now']}")
+        lines.append(f"{what} has changed since then: {change.then or 'not recorded'} → {change.now}")
     if not result.environment:
         lines.append("Python, NumPy, BLAS and processor are the same as then: look at the manifest, and at the data")
     return lines

@@ -18,6 +18,9 @@ SAME = {
     "Progress": jobs.JobProgress,
     "TrainingResult": jobs.TrainingResult,
     "BatchResult": jobs.BatchResult,
+    "ReproductionResult": jobs.ReproductionResult,
+    "FirstDifference": jobs.FirstDifference,
+    "Changed": jobs.Changed,
     "JobError": jobs.JobError,
     "Event": Event,
     "Dataset": datasets.Dataset,
@@ -28,6 +31,7 @@ SAME = {
     "Alias": models.Alias,
     "Evaluation": evaluations.Evaluation,
     "Class": evaluations.ClassEvaluation,
+    "Mistake": evaluations.Mistake,
     "Best": rows.Best,
     "Row": rows.Row,
     "RowError": rows.RowError,
@@ -100,6 +104,7 @@ def test_a_training_takes_what_the_server_takes(told: dict[str, Any]) -> None:
         ("/v1/jobs", "get", {"kind", "state", "model", "limit", "after"}),
         ("/v1/models/{name}/versions/{reference}/predict", "post", {"top_k", "invert"}),
         ("/v1/jobs/{job_id}/results", "get", {"format"}),
+        ("/v1/models/{name}/versions/{reference}/weights", "get", {"format"}),
     ],
 )
 def test_a_query_has_what_the_server_takes(path: str, method: str, known: set[str], told: dict[str, Any]) -> None:

@@ -69,6 +69,9 @@ class TestTheSameBits:
             "weights_sha256_expected": version.weights.sha256,
             "weights_sha256_got": version.weights.sha256,
             "threads": version.blas_threads,
+            "differing_numbers": 0,
+            "first_difference": None,
+            "environment": {},
         }
         assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
 
