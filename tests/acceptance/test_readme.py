@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +31,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 def test_the_readmes_first_job_works_by_copy_and_paste(stack: Client, tmp_path: Path) -> None:
     script = re.search(r"## The first job.*?```bash\n(.*?)```", README, re.DOTALL)
     assert script is not None
-    commands = script[1].replace("http://127.0.0.1:8000", stack.url).replace("var/digits", f"{tmp_path}/digits")
+    commands = script[1].replace("var/digits", f"{tmp_path}/digits")
     sample = f'make() {{ command make --no-print-directory SAMPLE={tmp_path}/digits.zip "$@"; }}\n'
-    run = subprocess.run(  # noqa: PLW1510
-        ["bash", "-euo", "pipefail", "-c", sample + commands], cwd=ROOT, capture_output=True, text=True, timeout=120
+    installed = f'glassbox() {{ "{sys.executable}" -m glassbox "$@"; }}\n'
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", sample + installed + commands],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ".:client", "GLASSBOX_URL": stack.url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     rows = [line.split(",") for line in (tmp_path / "digits.csv").read_text().splitlines()]

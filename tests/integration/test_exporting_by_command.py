@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +12,11 @@ import onnxruntime
 import pytest
 import safetensors.numpy
 
+from tests.support.command import Command, Done
 from tests.support.npz import easy_arrays, npz
-from tests.support.processes import ROOT
 from tests.support.stack import Stack
 
 QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
-
-Ran = subprocess.CompletedProcess[str]
-Command = Callable[..., Ran]
-
 
 @pytest.fixture(scope="module", autouse=True)
 def trained(stack: Stack) -> None:
@@ -35,30 +27,18 @@ def trained(stack: Stack) -> None:
 
 @pytest.fixture
 def glassbox(stack: Stack, tmp_path: Path) -> Command:
-    """Runs `glassbox models …` in an empty folder."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT / "client"),
-        "GLASSBOX_URL": f"http://127.0.0.1:{stack.port}",
-        "HOME": str(tmp_path),
-        "NO_PROXY": "*",
-    }
-
-    def run(*arguments: str, group: str = "models") -> Ran:
-        command = [sys.executable, "-m", "glassbox", group, *arguments]
-        return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    return run
+    """The command, in an empty folder."""
+    return Command(f"http://127.0.0.1:{stack.port}", tmp_path, {})
 
 
-def printed(ran: Ran) -> str:
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
+def printed(done: Done) -> str:
+    assert done.status == 0, done.err
+    return done.out
 
 
 class TestShow:
     def test_it_prints_facts_matrix_and_curves(self, glassbox: Command) -> None:
-        out = printed(glassbox("show", "by-command@champion"))
+        out = printed(glassbox("models", "show", "by-command@champion"))
 
         assert "by-command@1" in out
         assert "confusion matrix, 60 test images" in out
@@ -66,7 +46,7 @@ class TestShow:
         assert "precision" in out
 
     def test_it_prints_json_with_the_evaluation(self, glassbox: Command) -> None:
-        shown: Any = json.loads(printed(glassbox("show", "by-command", "--json")))
+        shown: Any = json.loads(printed(glassbox("models", "show", "by-command", "--json")))
 
         assert shown["version"] == 1
         assert sum(map(sum, shown["evaluation"]["confusion_matrix"])) == 60
@@ -75,19 +55,19 @@ class TestShow:
 
 class TestReport:
     def test_it_writes_one_page(self, glassbox: Command, tmp_path: Path) -> None:
-        assert printed(glassbox("report", "by-command@champion", "-o", "r.html")).strip() == "r.html"
+        assert printed(glassbox("models", "report", "by-command@champion", "-o", "r.html")).strip() == "r.html"
 
         page = (tmp_path / "r.html").read_text()
         assert page.startswith("<!doctype html>")
         assert page.count("<figcaption>unit ") == 8
 
     def test_it_has_a_name_where_none_is_given(self, glassbox: Command, tmp_path: Path) -> None:
-        printed(glassbox("report", "by-command"))
+        printed(glassbox("models", "report", "by-command"))
 
         assert [path.name for path in tmp_path.iterdir()] == ["by-command-1.html"]
 
     def test_it_goes_to_standard_output(self, glassbox: Command) -> None:
-        assert printed(glassbox("report", "by-command", "-o", "-")).rstrip().endswith("</html>")
+        assert printed(glassbox("models", "report", "by-command", "-o", "-")).rstrip().endswith("</html>")
 
     @pytest.mark.parametrize(
         ("arguments", "status", "says"),
@@ -96,18 +76,18 @@ class TestReport:
     def test_what_goes_wrong_is_one_line_and_leaves_nothing(
         self, glassbox: Command, tmp_path: Path, arguments: tuple[str, ...], status: int, says: str
     ) -> None:
-        ran = glassbox("report", *arguments)
+        ran = glassbox("models", "report", *arguments)
 
-        assert ran.returncode == status
-        assert says in ran.stderr
-        assert len(ran.stderr.splitlines()) == 1
+        assert ran.status == status
+        assert says in ran.err
+        assert len(ran.err.splitlines()) == 1
         assert list(tmp_path.iterdir()) == []
 
 
 class TestDownload:
     @pytest.mark.parametrize("form", ["npz", "safetensors", "onnx"])
     def test_each_format_is_brought_whole(self, glassbox: Command, stack: Stack, tmp_path: Path, form: str) -> None:
-        assert printed(glassbox("download", "by-command@1", "--format", form)).strip() == f"by-command-1.{form}"
+        assert printed(glassbox("models", "download", "by-command@1", "--format", form)).strip() == f"by-command-1.{form}"
 
         content = (tmp_path / f"by-command-1.{form}").read_bytes()
         answer = stack.http.get(f"/v1/models/by-command/versions/1/weights?format={form}")
@@ -115,7 +95,7 @@ class TestDownload:
 
     def test_the_files_ending_says_which_format(self, glassbox: Command, tmp_path: Path) -> None:
         for name in ("a.safetensors", "b.onnx", "c.npz"):
-            printed(glassbox("download", "by-command", "-o", name))
+            printed(glassbox("models", "download", "by-command", "-o", name))
 
         with np.load(tmp_path / "c.npz") as stored:
             tensors = safetensors.numpy.load_file(tmp_path / "a.safetensors")
@@ -123,15 +103,15 @@ class TestDownload:
         assert onnxruntime.InferenceSession(tmp_path / "b.onnx").get_inputs()[0].shape == ["N", 36]
 
     def test_another_format_is_wrong_usage(self, glassbox: Command) -> None:
-        assert glassbox("download", "by-command", "--format", "pickle").returncode == 2
+        assert glassbox("models", "download", "by-command", "--format", "pickle").status == 2
 
 
 class TestVerify:
     def test_a_version_that_is_reproduced_ends_with_0(self, glassbox: Command) -> None:
-        ran = glassbox("verify", "by-command@1")
+        ran = glassbox("models", "verify", "by-command@1")
 
         assert "by-command@1 is reproduced bit for bit" in printed(ran)
-        assert "epoch 4/4" in ran.stderr
+        assert "epoch 4/4" in ran.err
 
     def test_one_that_is_not_ends_with_1_and_says_why(self, glassbox: Command, stack: Stack) -> None:
         stack.finished(stack.train(model="by-other-seed", dataset="by-command", **QUICK)["id"])
@@ -139,32 +119,32 @@ class TestVerify:
         content = json.loads(manifest.read_bytes())
         manifest.write_text(json.dumps(content | {"configuration": content["configuration"] | {"seed": 1}}))
 
-        ran = glassbox("verify", "by-other-seed")
+        ran = glassbox("models", "verify", "by-other-seed")
 
-        assert ran.returncode == 1
-        assert "by-other-seed@1 is NOT reproduced" in ran.stdout
-        assert "first difference: layer1.weights[0, 0]" in ran.stdout
-        assert "Traceback" not in ran.stderr
+        assert ran.status == 1
+        assert "by-other-seed@1 is NOT reproduced" in ran.out
+        assert "first difference: layer1.weights[0, 0]" in ran.out
+        assert "Traceback" not in ran.err
 
     def test_programs_get_the_job(self, glassbox: Command) -> None:
-        job: Any = json.loads(printed(glassbox("verify", "by-command", "--json")))
+        job: Any = json.loads(printed(glassbox("models", "verify", "by-command", "--json")))
 
         assert job["kind"] == "reproduction"
         assert job["result"]["reproduced"] is True
 
     def test_it_can_be_left_to_itself(self, glassbox: Command, stack: Stack) -> None:
-        job_id = printed(glassbox("verify", "by-command", "--detach")).strip()
+        job_id = printed(glassbox("models", "verify", "by-command", "--detach")).strip()
 
         assert stack.finished(job_id)["result"]["reproduced"] is True
 
     def test_the_job_can_be_looked_at(self, glassbox: Command, stack: Stack) -> None:
-        job_id = printed(glassbox("verify", "by-command", "--detach")).strip()
+        job_id = printed(glassbox("models", "verify", "by-command", "--detach")).strip()
         stack.finished(job_id)
 
-        assert "bit for bit" in printed(glassbox("show", job_id, group="jobs"))
+        assert "bit for bit" in printed(glassbox("jobs", "show", job_id))
 
     def test_an_unknown_version_is_one_line(self, glassbox: Command) -> None:
-        ran = glassbox("verify", "by-command@9")
+        ran = glassbox("models", "verify", "by-command@9")
 
-        assert ran.returncode == 5
-        assert len(ran.stderr.splitlines()) == 1
+        assert ran.status == 5
+        assert len(ran.err.splitlines()) == 1

@@ -24,13 +24,17 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
     for warning in job.warnings:
         say(f"note: {warning}")
     with display(job, quiet=quiet) as shown:
+        interrupted = False
         while True:
             try:
+                if interrupted:
+                    with shown.paused():
+                        if not _goes_on(client, job):
+                            raise typer.Exit(INTERRUPTED)
+                interrupted = False
                 return job.wait(on_event=shown.event)
-            except KeyboardInterrupt:
-                with shown.paused():
-                    if not _goes_on(client, job):
-                        raise typer.Exit(INTERRUPTED) from None
+            except KeyboardInterrupt:  # whenever it comes, also while the bar is drawn anew
+                interrupted = True
 
 
 def _goes_on(client: Client, job: Job) -> bool:

@@ -35,7 +35,7 @@ def test_help_imports_nothing_that_is_slow(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_help_with_examples(command: str) -> None:
-    _, found, examples = run(command, "--help").stdout.partition("Examples:\n  glassbox ")
+    _, found, examples = run(command, "--help").stdout.partition("Examples:\n")
     assert found
     assert command in examples
 
