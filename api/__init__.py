@@ -28,10 +28,12 @@ from api import (
     proxies,
     queries,
     ranges,
+    reproductions,
     request_log,
     results,
     tracing,
     training_jobs,
+    weights,
 )
 from api.event_streams import EventStreams
 from api.fast_lane import FastLane
@@ -104,9 +106,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams, submission))
     app.register_blueprint(results.blueprint(job_store, registry, volume))
     app.register_blueprint(models.blueprint(registry))
+    app.register_blueprint(weights.blueprint(registry))
     app.register_blueprint(predictions.blueprint(online, settings))
     app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
     app.register_blueprint(evaluations.blueprint(registry))
+    app.register_blueprint(reproductions.blueprint(registry, store, submission, webhooks))
     app.register_blueprint(aliases.blueprint(registry, settings))
     app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
     # Behind all blueprints: it looks through their views.

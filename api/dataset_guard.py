@@ -8,6 +8,7 @@ from shared.jobs import JobStore, Kind, State
 from shared.registry import Registry
 
 NAMED = 10  # versions and jobs that an error names; it counts the rest
+TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
 NOT_OVER = tuple(state for state in State if not state.is_terminal)
 
 
@@ -22,7 +23,7 @@ def refuse_if_needed(manifest: Manifest, registry: Registry, jobs: JobStore) -> 
         f"job {job.id}"
         for state in NOT_OVER
         for job in jobs.newest_first(state)
-        if job.kind is Kind.TRAINING and job.specification["dataset"] == manifest.id
+        if job.kind in TRAINS and job.specification["dataset"] == manifest.id
     ]
     if users:
         others = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""

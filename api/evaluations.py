@@ -8,7 +8,7 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.examples import DATASET_ID, shown_as
+from api.examples import DATASET_ID, PNG, shown_as
 from api.operations import operation, refusal
 from shared.errors import NotFound
 from shared.registry import ModelVersion, Registry
@@ -22,6 +22,16 @@ class ClassView(TypedDict):
     recall: float
     f1: float
     support: int
+
+
+class MistakeView(TypedDict):
+    """A test image that was taken for another class: which, how probable that seemed, and a small PNG of it."""
+
+    index: int
+    label: str
+    predicted: str
+    confidence: float
+    image: str
 
 
 @with_config(
@@ -43,6 +53,7 @@ class ClassView(TypedDict):
                 "expected_error": 0.0159,
                 "bins": [{"above": 0.9, "to": 1.0, "count": 71, "confidence": 0.97, "accuracy": 0.9859}],
             },
+            "mistakes": [{"index": 17, "label": "0", "predicted": "1", "confidence": 0.93, "image": PNG}],
             "history": [{"epoch": 1, "train_loss": 0.41, "train_accuracy": 0.88, "seconds": 0.3}],
         }
     )
@@ -51,7 +62,8 @@ class EvaluationView(TypedDict):
     """What was measured on the data set's test images when the training ended.
 
     confusion_matrix: row by row, how many images of a class were taken for which. calibration: in bins of the
-    probability of the answer, how often it was right. history: one entry for each epoch.
+    probability of the answer, how often it was right. mistakes: those of which it was surest, at most 24; none in a
+    version of before there were any. history: one entry for each epoch.
     """
 
     model: str
@@ -64,6 +76,7 @@ class EvaluationView(TypedDict):
     classes: list[ClassView]
     confusion_matrix: list[list[int]]
     calibration: dict[str, Any]
+    mistakes: list[MistakeView]
     history: list[dict[str, Any]]
 
 
@@ -104,5 +117,9 @@ def evaluation_view(version: ModelVersion) -> EvaluationView:
         ],
         "confusion_matrix": measured["confusion"],
         "calibration": measured["calibration"],
+        "mistakes": [
+            cast("MistakeView", {**mistake, **{of: version.classes[mistake[of]] for of in ("label", "predicted")}})
+            for mistake in measured.get("mistakes", ())
+        ],
         "history": list(version.history),
     }

@@ -18,6 +18,11 @@ JOB_ID = "01k8z4y6w9m3n5p7q1r2s4t6v8"
 DATASET_ID = "sha256:5f4d1c9be8ea0f2ea0dd53a4e6a5e2a1c9a0f7d0b3c64d7788a1f0e2b9d3c7a1"
 WEIGHTS_SHA256 = "9b2f6f1e0c7d4a53b8e1d2c3f4a5968776655443322110ffeeddccbbaa998877"
 
+PNG = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNg+M/wnwEABgAB/4/x/JoAAAAASUVORK5CYII="
+)
+
 DATASET: Json = {
     "id": DATASET_ID,
     "name": "digits",
@@ -67,6 +72,24 @@ BATCH_JOB: Json = {
     },
 }
 
+REPRODUCTION_JOB: Json = {
+    **TRAINING_JOB,
+    "kind": "reproduction",
+    "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986},
+    "request": {"model": "digits@champion"},
+    "result": {
+        "model": "digits",
+        "version": 3,
+        "reproduced": True,
+        "weights_sha256_expected": WEIGHTS_SHA256,
+        "weights_sha256_got": WEIGHTS_SHA256,
+        "threads": 1,
+        "differing_numbers": 0,
+        "first_difference": None,
+        "environment": {},
+    },
+}
+
 EVENT: Json = {
     "id": "1769860809480-0",
     "type": "state",
@@ -93,6 +116,12 @@ VERSION: Json = {
     "configuration": {"hidden": [128, 64], "activation": "relu", "epochs": 10, "batch_size": 128, "seed": 0},
     "seed": 0,
     "blas_threads": 1,
+    "environment": {
+        "python": "3.13.1",
+        "numpy": "2.4.6",
+        "blas": "openblas 0.3.31 Haswell",
+        "cpu": "Intel(R) Xeon(R) CPU E5-2680 v4",
+    },
     "input": {"image_shape": [8, 8]},
     "classes": ["0", "1", "2"],
     "parameters": 16771,
@@ -103,6 +132,7 @@ VERSION: Json = {
         "weights": "/v1/models/digits/versions/3/weights",
         "evaluation": "/v1/models/digits/versions/3/evaluation",
         "predict": "/v1/models/digits/versions/3/predict",
+        "reproduce": "/v1/models/digits/versions/3/reproduce",
     },
 }
 

@@ -105,8 +105,8 @@ class JobMetrics(Collector):
             seconds.add_metric([kind], _buckets(durations), durations.total)
         yield seconds
         queues = GaugeMetricFamily("glassbox_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
-        for kind, count in tally.queued.items():
-            queues.add_metric([QUEUES[kind]], count)
+        for queue in dict.fromkeys(QUEUES.values()):
+            queues.add_metric([queue], sum(count for kind, count in tally.queued.items() if QUEUES[kind] == queue))
         yield queues
         images = CounterMetricFamily("glassbox_images", "Images of batches that ended.", labels=["outcome"])
         for outcome, count in tally.images.items():

@@ -1,20 +1,19 @@
-"""`/v1/models`: the registry's models and versions, and the weights themselves."""
+"""`/v1/models`: the registry's models and versions."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, Response, request, send_file
+from flask import Blueprint, request
 from pydantic import Field
 
-from api.operations import Answer, MediaType, operation, refusal
+from api.operations import operation, refusal
 from api.pages import Cursor, Page, PageQuery, after, page
 from api.validation import Form, from_texts
 from api.views import ModelView, VersionView, model_view, version_view
-from shared.errors import Conflict, Damaged, NotFound
+from shared.errors import Conflict, NotFound
 from shared.registry import ModelVersion, Registry
 
-NPZ = MediaType("application/octet-stream", "an .npz: the parameters by name")
 MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
 VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
 VERSION_IN_USE = refusal(Conflict, "version_in_use")
@@ -103,37 +102,9 @@ def blueprint(registry: Registry) -> Blueprint:
         registry.delete(name, reference, force=from_texts(DeleteQuery, request.args).force)
         return "", 204
 
-    @routes.get("/<name>/versions/<reference>/weights")
-    @operation(
-        "Download a version's weights",
-        scope="read",
-        answers={
-            200: Answer((NPZ,), "The .npz itself.", headers=("ETag",)),
-            206: Answer((NPZ,), "The part that was asked for.", headers=("ETag", "Content-Range")),
-            304: Answer(description="It is what the client has.", headers=("ETag",)),
-        },
-        errors=(VERSION_NOT_FOUND, refusal(Damaged, "version_damaged")),
-        headers=("Range", "If-Range", "If-None-Match"),
-    )
-    def weights(name: str, reference: str) -> Response:
-        version = registry.get(name, reference)
-        return send_file(
-            registry.weights_path(version, anew=_sends_all()).resolve(),
-            mimetype="application/octet-stream",
-            as_attachment=True,
-            download_name=f"{version.model}-{version.version}.npz",
-            etag=version.weights.sha256,
-            conditional=True,
-        )
-
     return routes
 
 
 def _place(version: ModelVersion) -> str:
     """Where a version stands in the list, as a text that sorts as the list does."""
     return f"{version.version:012d}"
-
-
-def _sends_all() -> bool:
-    """Whether the whole file is going to be sent: for a part of it, it is not worth reading it all once more."""
-    return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())

@@ -57,6 +57,40 @@ class BatchResult(TypedDict):
     images_per_second: float
 
 
+class FirstDifference(TypedDict):
+    """The first number that is another one: `index` in the array `parameter`; null where that has another shape."""
+
+    parameter: str
+    index: list[int] | None
+    expected: float | None
+    got: float | None
+
+
+class Changed(TypedDict):
+    """What was so when the version was trained, null where that is not known, and is so now."""
+
+    then: str | None
+    now: str
+
+
+class ReproductionResult(TypedDict):
+    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
+
+    `environment` has what has changed since then of what the bits depend on, the BLAS and the processor for example; it
+    is empty where the bits agree.
+    """
+
+    model: str
+    version: int
+    reproduced: bool
+    weights_sha256_expected: str
+    weights_sha256_got: str
+    threads: int
+    differing_numbers: int
+    first_difference: FirstDifference | None
+    environment: dict[str, Changed]
+
+
 class JobErrorView(TypedDict):
     """Why a job failed: a stable code for programs, a sentence for people."""
 
@@ -64,7 +98,7 @@ class JobErrorView(TypedDict):
     detail: str
 
 
-@with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB))
+@with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB))
 class JobView(TypedDict):
     """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch."""
 
@@ -78,7 +112,7 @@ class JobView(TypedDict):
     progress: ProgressView
     metrics: dict[str, Any]
     request: dict[str, Any]
-    result: TrainingResult | BatchResult | None
+    result: TrainingResult | BatchResult | ReproductionResult | None
     error: JobErrorView | None
     links: Links
     warnings: NotRequired[list[str]]
@@ -189,6 +223,7 @@ class VersionView(TypedDict):
     configuration: dict[str, Any]
     seed: int
     blas_threads: int
+    environment: dict[str, str]
     input: InputView
     classes: tuple[str, ...]
     parameters: int
@@ -211,13 +246,14 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "configuration": version.configuration,
         "seed": version.seed,
         "blas_threads": version.blas_threads,
+        "environment": version.environment,
         "input": {"image_shape": version.image_shape},
         "classes": version.classes,
         "parameters": version.parameters,
         "metrics": version.metrics,
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "damaged": damaged,
-        "links": {what: f"{path}/{what}" for what in ("weights", "evaluation", "predict")},
+        "links": {what: f"{path}/{what}" for what in ("weights", "evaluation", "predict", "reproduce")},
     }
 
 

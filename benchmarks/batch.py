@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from glassbox import Client
+from glassbox import BatchResult, Client
 
 from benchmarks.batches.floor import floor_seconds
 from benchmarks.batches.loop import loop_seconds
@@ -98,16 +98,16 @@ def stack(folder: Path, processes: int) -> Iterator[Client]:
     volume = folder / f"volume-{processes}"
     settings = {"GLASSBOX_DATASETS": str(DATA.resolve()), "GLASSBOX_WORKER_PROCESSES": str(processes)}
     with running_stack(volume, folder / "stack.log", **settings) as client:
-        client.wait(client.train(model="digits", dataset="mnist", epochs=1)["id"])
+        client.train("mnist", model="digits", epochs=1).wait()
         yield client
 
 
 def classified(client: Client, archive: Path) -> float:
     """Classify an archive; give the images a second."""
-    job = client.wait(client.classify(archive, "digits")["id"], every=0.05)
-    rate = float(job["result"]["images_per_second"])
-    client.delete(job["id"])
-    return rate
+    job = client.classify(archive, model="digits").wait()
+    job.delete()
+    assert isinstance(job.result, BatchResult)
+    return job.result.images_per_second
 
 
 def comparison(folder: Path, archive: Path, processes: int, rounds: int) -> Rates:

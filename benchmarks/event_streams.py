@@ -31,11 +31,11 @@ def main() -> None:
         client = exits.enter_context(running_stack(Path(folder) / "volume", Path(folder) / "stack.log"))
         limits = httpx.Limits(max_connections=None)
         http = exits.enter_context(httpx.Client(base_url=client.url, limits=limits, trust_env=False))
-        client.train(model="digits", dataset="digits", preset="accurate", epochs=100_000)
-        waiting = client.train(model="digits", dataset="digits")
+        client.train("digits", model="digits", preset="accurate", epochs=100_000)
+        waiting = client.train("digits", model="digits")
         figures = {"no stream": latencies(http)}
         for _ in range(STREAMS):
-            events = http.stream("GET", waiting["links"]["events"], headers={"Accept": "text/event-stream"})
+            events = http.stream("GET", waiting.links["events"], headers={"Accept": "text/event-stream"})
             exits.enter_context(events).raise_for_status()
         figures[f"{STREAMS} idle streams"] = latencies(http)
     for what, milliseconds in figures.items():

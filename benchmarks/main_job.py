@@ -17,7 +17,8 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from glassbox import Client
+from glassbox import Client, Row
+from glassbox.options import Preset
 
 from services.embedded.running import running_stack
 from shared.inference import Classifier
@@ -56,9 +57,12 @@ def main() -> None:
 def training(client: Client) -> list[Figure]:
     """Each preset once, as a job."""
     figures = []
-    for preset, accuracy, seconds in (("article", "at least 0.955", ""), ("fast", "at least 0.975", "under 10")):
-        job = client.wait(client.train(model=preset, dataset="mnist", preset=preset)["id"])
-        metrics = job["metrics"]
+    expected: tuple[tuple[Preset, str, str], ...] = (
+        ("article", "at least 0.955", ""),
+        ("fast", "at least 0.975", "under 10"),
+    )
+    for preset, accuracy, seconds in expected:
+        metrics = client.train("mnist", model=preset, preset=preset).wait().metrics
         figures += [
             Figure(f"{preset}: test accuracy on MNIST", metrics["test_accuracy"], "", accuracy),
             Figure(f"{preset}: training", metrics["training_seconds"], "s", seconds),
@@ -69,19 +73,17 @@ def training(client: Client) -> list[Figure]:
 def batches(client: Client, volume: Path) -> list[Figure]:
     """From POST to the last row of 10,000 PNG files, and whether the rows are what the network says of the arrays."""
     seconds = []
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for _ in range(BATCHES):
         start = time.perf_counter()
-        job = client.classify(DATA / "mnist-test-png.zip", "fast")
-        client.wait(job["id"], every=0.01)
-        rows = list(client.rows(job["id"]))
+        rows = list(client.classify(DATA / "mnist-test-png.zip", model="fast").wait().rows())
         seconds.append(time.perf_counter() - start)
     registry = Registry(Volume(volume))
     classifier = Classifier.load(registry, registry.resolve("fast"))
     with np.load(DATA / "mnist.npz") as arrays:
         answers = classifier.classify(arrays["x_test"], top_k=1)
     agreeing = sum(
-        row["label"] == classifier.version.classes[label] for row, label in zip(rows, answers.labels[:, 0], strict=True)
+        row.label == classifier.version.classes[label] for row, label in zip(rows, answers.labels[:, 0], strict=True)
     )
     return [
         Figure(f"10,000 PNG files, POST to last row, median of {BATCHES}", statistics.median(seconds), "s", "under 1"),
@@ -94,9 +96,9 @@ def starts(client: Client) -> list[Figure]:
     delays = []
     for _ in range(STARTS):
         posted = time.time()
-        job = client.train(model="start", dataset="digits", epochs=1)
-        done = client.wait(job["id"], every=0.02)
-        delays.append(datetime.fromisoformat(done["started_at"]).timestamp() - posted)
+        started = client.train("digits", model="start", epochs=1).wait().started_at
+        assert started is not None
+        delays.append(datetime.fromisoformat(started).timestamp() - posted)
     return [Figure(f"POST to running, median of {STARTS}", statistics.median(delays) * 1000, "ms", "under 100")]
 
 

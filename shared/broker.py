@@ -17,9 +17,13 @@ from redis.retry import Retry
 from shared.jobs import Kind, keys
 from shared.settings import Settings
 
-TASKS = {Kind.TRAINING: "glassbox.train", Kind.BATCH: "glassbox.classify"}
+TASKS = {
+    Kind.TRAINING: "glassbox.train",
+    Kind.BATCH: "glassbox.classify",
+    Kind.REPRODUCTION: "glassbox.reproduce",
+}
 ASSIST = "glassbox.assist"  # the task of who helps with a batch that another process leads
-QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference"}
+QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION: "training"}
 BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
 COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0

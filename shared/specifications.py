@@ -55,6 +55,17 @@ class TrainingSpecification(Specification):
     promote: str | None = None
 
 
+class ReproductionSpecification(Specification):
+    """Train again what `model` at `version` was trained on, and see whether the same bits come out.
+
+    All else is in the version's manifest, which never changes; `dataset` is here for who asks what a job needs.
+    """
+
+    model: str
+    version: int
+    dataset: str
+
+
 class BatchSpecification(Specification):
     """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify.
 

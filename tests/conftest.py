@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +13,7 @@ from redis import Redis
 
 from shared.settings import Settings, limit_blas_threads
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime would report to its makers: tests ask nobody
 limit_blas_threads(1)  # before anything imports NumPy: tests run beside real workers, on few cores
 pytest.register_assert_rewrite("tests.support")
 hypothesis_settings.register_profile("glassbox", deadline=None, derandomize=True)  # the same examples each time

@@ -75,6 +75,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.registry import Registry  # noqa: PLC0415
     from worker.assistance import Assistance  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
+    from worker.reproduction import ReproductionStep  # noqa: PLC0415
     from worker.runner import Runner, Step  # noqa: PLC0415
     from worker.tracing import traced  # noqa: PLC0415
     from worker.training import TrainingStep  # noqa: PLC0415
@@ -90,6 +91,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     outbox = Outbox(app, redis)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
+        Kind.REPRODUCTION: ReproductionStep(volume, DatasetStore(volume), registry, settings),
         Kind.BATCH: Classification(volume, classifiers, ledger, outbox, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import asdict
 from typing import Any
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
+from shared.images.pictures import data_uri
 from shared.jobs import Job, Progress, State
 from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
+from shared.network.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification, unknown
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints
+from worker.environment import blas_threads, environment
 from worker.heartbeat import Drained
 from worker.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.runner import Outcome
+
+MISTAKES = 24  # that an evaluation shows
 
 
 class TrainingStep:
@@ -74,7 +78,8 @@ class TrainingStep:
             "dataset": manifest.id,
             "configuration": configuration.to_dict(),
             "seed": configuration.seed,
-            "blas_threads": int(os.environ["OPENBLAS_NUM_THREADS"]),
+            "blas_threads": blas_threads(),
+            "environment": environment(),
             "image_shape": manifest.image_shape,
             "classes": manifest.classes,
             "parameters": network.parameter_count,
@@ -85,9 +90,15 @@ class TrainingStep:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             "history": [asdict(report) for report in training.history],
-            "evaluation": evaluation.to_dict(),
+            "evaluation": evaluation.to_dict() | {"mistakes": mistakes(training, arrays)},
         }
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
+
+
+def mistakes(training: Training, arrays: Arrays) -> list[dict[str, Any]]:
+    """The surest mistakes on the test images, each with its picture."""
+    surest = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
+    return [asdict(mistake) | {"image": data_uri(arrays.x_test[mistake.index])} for mistake in surest]
 
 
 def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:

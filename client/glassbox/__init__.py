@@ -1,13 +1,155 @@
 """The client of Glassbox: talks HTTP to its API, and to nothing else.
 
-from glassbox import Client
+    from glassbox import Client
 
-client = Client("http://127.0.0.1:8000")
-job = client.train(model="digits", dataset="mnist")
-print(client.wait(job["id"])["result"])
+    client = Client("http://127.0.0.1:8000")
+    job = client.train("mnist.npz", model="digits", preset="accurate").wait()
+    print(job.result)
+
+What is named here is loaded when it is first used: the command's `--help` needs none of it.
 """
 
-from glassbox.client import Client
-from glassbox.errors import GlassboxError, JobFailed, NotReachable, Refused
+from __future__ import annotations
 
-__all__ = ["Client", "GlassboxError", "JobFailed", "NotReachable", "Refused"]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from glassbox.client import Client
+    from glassbox.datasets import Dataset
+    from glassbox.errors import (
+        Conflict,
+        Damaged,
+        DownloadDamaged,
+        Forbidden,
+        GlassboxError,
+        Invalid,
+        JobFailed,
+        LengthRequired,
+        LocalFileError,
+        Malformed,
+        NotFound,
+        NotInstalled,
+        NotReachable,
+        PreconditionFailed,
+        Refused,
+        ServerFault,
+        SettingsError,
+        StillRunning,
+        StorageFull,
+        TooLarge,
+        TooMany,
+        Unauthenticated,
+        Unavailable,
+        UnexpectedAnswer,
+        UnsupportedType,
+        WrongArgument,
+    )
+    from glassbox.evaluations import ClassEvaluation, Evaluation, Mistake
+    from glassbox.events import Event
+    from glassbox.jobs import BatchResult, Job, JobError, JobProgress, ReproductionResult, TrainingResult
+    from glassbox.models import Alias, Model, Version
+    from glassbox.retrying import Retries
+    from glassbox.rows import Best, Prediction, Predictions, Row, RowError
+    from glassbox.service import Readiness
+
+_PLACES = {
+    "client": ("Client",),
+    "datasets": ("Dataset",),
+    "errors": (
+        "Conflict",
+        "Damaged",
+        "DownloadDamaged",
+        "Forbidden",
+        "GlassboxError",
+        "Invalid",
+        "JobFailed",
+        "LengthRequired",
+        "LocalFileError",
+        "Malformed",
+        "NotFound",
+        "NotInstalled",
+        "NotReachable",
+        "PreconditionFailed",
+        "Refused",
+        "ServerFault",
+        "SettingsError",
+        "StillRunning",
+        "StorageFull",
+        "TooLarge",
+        "TooMany",
+        "Unauthenticated",
+        "Unavailable",
+        "UnexpectedAnswer",
+        "UnsupportedType",
+        "WrongArgument",
+    ),
+    "evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
+    "events": ("Event",),
+    "jobs": ("BatchResult", "Job", "JobError", "JobProgress", "ReproductionResult", "TrainingResult"),
+    "models": ("Alias", "Model", "Version"),
+    "retrying": ("Retries",),
+    "rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
+    "service": ("Readiness",),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Alias",
+    "BatchResult",
+    "Best",
+    "ClassEvaluation",
+    "Client",
+    "Conflict",
+    "Damaged",
+    "Dataset",
+    "DownloadDamaged",
+    "Evaluation",
+    "Event",
+    "Forbidden",
+    "GlassboxError",
+    "Invalid",
+    "Job",
+    "JobError",
+    "JobFailed",
+    "JobProgress",
+    "LengthRequired",
+    "LocalFileError",
+    "Malformed",
+    "Mistake",
+    "Model",
+    "NotFound",
+    "NotInstalled",
+    "NotReachable",
+    "PreconditionFailed",
+    "Prediction",
+    "Predictions",
+    "Readiness",
+    "Refused",
+    "ReproductionResult",
+    "Retries",
+    "Row",
+    "RowError",
+    "ServerFault",
+    "SettingsError",
+    "StillRunning",
+    "StorageFull",
+    "TooLarge",
+    "TooMany",
+    "TrainingResult",
+    "Unauthenticated",
+    "Unavailable",
+    "UnexpectedAnswer",
+    "UnsupportedType",
+    "Version",
+    "WrongArgument",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'glassbox' has no attribute {name!r}")
+    return getattr(import_module(f"glassbox.{module}"), name)

@@ -1,31 +1,59 @@
-"""The synchronous client: each method is one request, but for `wait`, which asks until a job is over."""
+"""The client: a connection to one Glassbox server, with what one does most and with what there is.
+
+from glassbox import Client
+
+client = Client()
+client.train("mnist.npz", model="digits", preset="accurate", promote="champion").wait()
+client.classify("images.zip", model="digits@champion").wait().save("rows.csv")
+"""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-import httpx
-
-from glassbox.errors import JobFailed, NotReachable, Refused
-
-Json = dict[str, Any]
-
-SUCCESS = frozenset({"succeeded", "completed_with_errors"})
-OVER = SUCCESS | {"failed", "cancelled"}
+from glassbox import datasets as data
+from glassbox import settings
+from glassbox.archives import opened
+from glassbox.bodies import OnBytes
+from glassbox.datasets import Datasets
+from glassbox.jobs import Job, Jobs
+from glassbox.models import Models, Reference
+from glassbox.options import BatchOptions, Invert, TrainingOptions
+from glassbox.pictures import Picture, form
+from glassbox.reading import read
+from glassbox.retrying import Retries
+from glassbox.routes import path_to
+from glassbox.rows import Predictions
+from glassbox.service import Readiness
+from glassbox.transport import Transport
 
 
 class Client:
-    """A connection to one Glassbox server. Raises `NotReachable`, `Refused` and, in `wait`, `JobFailed`."""
+    """A connection to one server. Use it in a `with` block, or `close` it; several threads may share it.
 
-    def __init__(self, url: str = "http://127.0.0.1:8000", timeout: float = 60.0, api_key: str | None = None) -> None:
-        self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, headers=headers)
+    url, api_key: by default those of the environment (`GLASSBOX_URL`, `GLASSBOX_API_KEY`), else of the file of settings
+    (`glassbox/settings.py`), else this machine's port 8000. timeout: seconds without a sign of the server, for one
+    request. retries: how often what may be sent again is.
+
+    Every method can raise `NotReachable` and, where the server refuses, a kind of `Refused`: see `glassbox/errors.py`.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        retries: Retries | None = None,
+    ) -> None:
+        found = settings.settings(url, api_key)
+        self.url = found.url
+        self.transport = Transport(found.url, found.api_key, timeout, retries)
+        self.datasets = Datasets(self.transport)
+        self.jobs = Jobs(self.transport)
+        self.models = Models(self.transport)
 
     def __enter__(self) -> Self:
         return self
@@ -33,78 +61,61 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._http.close()
+        self.close()
 
-    def ready(self) -> Json:
-        """What `/readyz` says: whether Redis and the volume answer, and how many workers are online."""
-        return self._json("GET", "/readyz")
+    def close(self) -> None:
+        """Close its connections."""
+        self.transport.close()
 
-    def upload_dataset(self, path: Path, name: str) -> Json:
-        """Upload an `.npz`; returns the data set. The file is streamed."""
-        return self._upload("/v1/datasets", path, {"name": name})
+    def train(
+        self, dataset: Path | str, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[TrainingOptions]
+    ) -> Job:
+        """Train a new version of `model`; gives the job at once.
 
-    def train(self, **request: Any) -> Json:
-        """Submit a training: `model`, `dataset`, and what should differ from the preset. Returns the job."""
-        return self._json("POST", "/v1/training-jobs", json=request)
+        dataset: the name or id of a data set, or a file or folder, which is uploaded first: a `Path`, a text with a
+        slash, or one with an ending like `.npz` or `.zip`. options: the preset, and what should differ from it.
+        """
+        if data.is_file(dataset):
+            dataset = self.datasets.upload(dataset, on_bytes=on_bytes).id
+        return self.jobs.made(
+            self.transport.create(
+                path_to("training-jobs"), document={"model": model, "dataset": str(dataset), **options}
+            )
+        )
 
-    def classify(self, archive: Path, model: str, **options: Any) -> Json:
-        """Submit a zip of images to `name`, `name@alias` or `name@3`. Returns the job."""
-        return self._upload("/v1/batch-jobs", archive, {"model": model, **options})
+    def classify(
+        self, images: Path | str, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]
+    ) -> Job:
+        """Classify an archive of images, or a folder of them, with `digits`, `digits@3` or `digits@champion`.
 
-    def job(self, job_id: str) -> Json:
-        """The job as it stands."""
-        return self._json("GET", f"/v1/jobs/{job_id}")
+        Gives the job at once. A folder is sent as a zip that is made on the way.
+        """
+        body = opened(Path(images))
+        params = {"model": model, **options}
+        return self.jobs.made(self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes))
 
-    def wait(self, job_id: str, on_change: Callable[[Json], None] | None = None, every: float = 0.1) -> Json:
-        """Ask every so many seconds until the job is over; `on_change` sees each answer that is new."""
-        last: Json = {}
-        while True:
-            job = self.job(job_id)
-            if on_change and job != last:
-                on_change(job)
-            if job["state"] in SUCCESS:
-                return job
-            if job["state"] in OVER:
-                raise JobFailed(job)
-            last = job
-            time.sleep(every)
+    def reproduce(self, model: str) -> Job:
+        """Have a version, `digits@3`, trained again; gives the job at once. Its result says whether the bits agree."""
+        return self.jobs.made(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
 
-    def delete(self, job_id: str) -> None:
-        """Remove a job that is over, its record and its files."""
-        self._request("DELETE", f"/v1/jobs/{job_id}")
+    def predict(self, *images: Picture, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
+        """What a version says of a few images, at once. An image is a file's path, or such a file's bytes."""
+        return self._predict(model, top_k, invert, files=form(images))
 
-    def rows(self, job_id: str) -> Iterator[Json]:
-        """A batch's rows, in the archive's order: `path`, `label`, `confidence`, `top`."""
-        return self._lines(f"/v1/jobs/{job_id}/results")
+    def predict_numbers(self, instances: Any, *, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
+        """The same for images as numbers: lists of greys from 0 to 255, or an array of NumPy (N, H, W) or (N, H·W)."""
+        plain = instances.tolist() if hasattr(instances, "tolist") else instances
+        return self._predict(model, top_k, invert, json={"instances": plain})
 
-    def errors(self, job_id: str) -> Iterator[Json]:
-        """The files of a batch that could not be classified: `path`, `code`, `detail`."""
-        return self._lines(f"/v1/jobs/{job_id}/errors")
+    def ready(self) -> Readiness:
+        """Whether Redis and the volume answer, and how many workers are online; also where they do not."""
+        return read(Readiness, self.transport.probe("/readyz"))
 
-    def _upload(self, route: str, path: Path, options: Json) -> Json:
-        with path.open("rb") as file:
-            headers = {"Content-Type": "application/octet-stream", "Content-Length": str(path.stat().st_size)}
-            return self._json("POST", route, params=options, content=file, headers=headers)
+    def server_version(self) -> str:
+        """Which Glassbox the server is."""
+        return str(self.transport.get("/openapi.json")["info"]["version"])
 
-    def _json(self, method: str, route: str, **request: Any) -> Json:
-        content: Json = self._request(method, route, **request).json()
-        return content
-
-    def _request(self, method: str, route: str, **request: Any) -> httpx.Response:
-        try:
-            answer = self._http.request(method, route, **request)
-        except httpx.TransportError as error:
-            raise NotReachable(f"{self.url} does not answer: {error}") from error
-        if answer.is_error and "code" in answer.json():
-            raise Refused(answer.json())
-        return answer
-
-    def _lines(self, route: str) -> Iterator[Json]:
-        try:
-            with self._http.stream("GET", route) as answer:
-                if answer.is_error:
-                    answer.read()
-                    raise Refused(answer.json())
-                yield from map(json.loads, answer.iter_lines())
-        except httpx.TransportError as error:
-            raise NotReachable(f"{self.url} stopped answering: {error}") from error
+    def _predict(self, model: str, top_k: int, invert: Invert, **body: Any) -> Predictions:
+        params = {"top_k": top_k, "invert": invert}
+        route = f"{Reference.parse(model).route}/predict"
+        return read(Predictions, self.transport.ask(route, params=params, **body))

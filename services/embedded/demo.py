@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from glassbox import Client
+from glassbox import Client, Event, TrainingResult
 from rich.console import Console
 
 from services.embedded.running import running_stack
@@ -39,13 +39,13 @@ def main() -> None:
 
 def show(client: Client, volume: Path, dataset: str) -> None:
     """Train, classify, and say how it went."""
-    job = client.train(model="demo", dataset=dataset, **OVERRIDES[dataset])
-    console.print(f"\ntraining on [bold]{dataset}[/] (job {job['id']})")
-    job = client.wait(job["id"], print_epoch)
-    result = job["result"]
+    job = client.train(dataset, model="demo", **OVERRIDES[dataset])
+    console.print(f"\ntraining on [bold]{dataset}[/] (job {job.id})")
+    job = job.wait(on_event=print_epoch)
+    assert isinstance(job.result, TrainingResult)
     console.print(
-        f"published [bold]{result['model']}@{result['version']}[/] after"
-        f" {job['metrics']['training_seconds']:.1f} s of training: test accuracy {result['test_accuracy']:.2%}"
+        f"published [bold]{job.result.model}@{job.result.version}[/] after"
+        f" {job.metrics['training_seconds']:.1f} s of training: test accuracy {job.result.test_accuracy:.2%}"
     )
 
     manifest, arrays = DatasetStore(Volume(volume)).load(dataset)
@@ -53,23 +53,23 @@ def show(client: Client, volume: Path, dataset: str) -> None:
     pack(manifest, arrays, archive)
     console.print(f"\nclassifying {archive.name}: {len(arrays.x_test)} PNG files, {archive.stat().st_size:,} bytes")
     started = time.monotonic()
-    job = client.wait(client.classify(archive, "demo")["id"], every=0.02)
-    rows = list(client.rows(job["id"]))
+    job = client.classify(archive, model="demo").wait()
+    rows = list(job.rows())
     seconds = time.monotonic() - started
     truth = [manifest.classes[label] for label in arrays.y_test]
-    right = sum(row["label"] == label for row, label in zip(rows, truth, strict=True))
+    right = sum(row.label == label for row, label in zip(rows, truth, strict=True))
     console.print(
         f"{len(rows)} rows, from upload to the last row in {seconds:.2f} s; {right / len(rows):.2%} are right"
     )
     for row in rows[:3]:
-        console.print(f"  {row['path']}  is a [bold]{row['label']}[/], with confidence {row['confidence']:.4f}")
+        console.print(f"  {row.path}  is a [bold]{row.label}[/], with confidence {row.confidence:.4f}")
     console.print()
 
 
-def print_epoch(job: dict[str, Any]) -> None:
-    """A line for each epoch that is done; a very short one may be passed over."""
-    progress, metrics = job["progress"], job["metrics"]
-    if job["state"] == "running" and metrics and progress["done"]:
+def print_epoch(event: Event) -> None:
+    """A line for each epoch that is done."""
+    if event.type == "epoch":
+        progress, metrics = event.data["progress"], event.data["metrics"]
         console.print(
             f"  epoch {progress['done']:>2} of {progress['total']}: loss {metrics['train_loss']:.4f},"
             f" accuracy {metrics['train_accuracy']:.2%}, {progress['eta_seconds']} s to go"

@@ -46,7 +46,7 @@ def wait_until_ready(client: Client, stack: subprocess.Popen[bytes], log: Path) 
     deadline = time.monotonic() + START_SECONDS
     while stack.poll() is None and time.monotonic() < deadline:
         try:
-            if all(client.ready()["workers"].values()):
+            if all(client.ready().workers.values()):
                 return
         except GlassboxError:
             pass

@@ -17,6 +17,7 @@ class Kind(StrEnum):
 
     TRAINING = "training"
     BATCH = "batch"
+    REPRODUCTION = "reproduction"
 
 
 class Progress(BaseModel):

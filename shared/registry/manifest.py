@@ -17,7 +17,11 @@ class Weights(BaseModel):
 
 
 class ModelVersion(BaseModel):
-    """One published version, as its `manifest.json` says; it never changes, but for what a deletion takes away."""
+    """One published version, as its `manifest.json` says; it never changes, but for what a deletion takes away.
+
+    The weights' bits follow from dataset, configuration, seed and blas_threads on the same `environment`: the versions
+    of Python, NumPy and the BLAS, and the processor.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +32,7 @@ class ModelVersion(BaseModel):
     configuration: dict[str, Any]
     seed: int
     blas_threads: int
+    environment: dict[str, str] = Field(default_factory=dict)
     image_shape: tuple[int, int]
     classes: tuple[str, ...]
     parameters: int

@@ -17,12 +17,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from shared import clock, durable
 from shared.names import is_name
 from shared.registry.manifest import ModelVersion, Weights
+from shared.registry.weights import write_parameters
 from shared.volume import Volume
 
 
@@ -53,7 +53,7 @@ class Publications:
         weights = durable.temporary_beside(scratch / "weights.npz")
         durable.make_folder(scratch)
         with durable.fsynced(weights) as file:
-            np.savez(file, allow_pickle=False, **parameters)
+            write_parameters(file, parameters)
         try:
             size = Weights(bytes=weights.stat().st_size, sha256=durable.sha256_of(weights))
             version = self._reserve({**draft, "weights": size, "created_at": clock.now()})

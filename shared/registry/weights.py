@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,18 @@ from shared import durable
 from shared.errors import Damaged
 from shared.registry.manifest import ModelVersion
 from shared.volume import Volume
+
+
+def write_parameters(file: IO[bytes], parameters: Mapping[str, NDArray[Any]]) -> None:
+    """Write a `weights.npz`: the same parameters make the same bytes, for no time of writing is in them."""
+    np.savez(file, allow_pickle=False, **parameters)
+
+
+def digest_of(parameters: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of the `weights.npz` that these parameters make."""
+    file = io.BytesIO()
+    write_parameters(file, parameters)
+    return hashlib.sha256(file.getbuffer()).hexdigest()
 
 
 class WeightFiles:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from glassbox import Client
+from glassbox import BatchResult, Client, TrainingResult
 
 from services.embedded.running import running_stack
 
@@ -30,10 +31,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 def test_the_readmes_first_job_works_by_copy_and_paste(stack: Client, tmp_path: Path) -> None:
     script = re.search(r"## The first job.*?```bash\n(.*?)```", README, re.DOTALL)
     assert script is not None
-    commands = script[1].replace("http://127.0.0.1:8000", stack.url).replace("var/digits", f"{tmp_path}/digits")
+    commands = script[1].replace("var/digits", f"{tmp_path}/digits")
     sample = f'make() {{ command make --no-print-directory SAMPLE={tmp_path}/digits.zip "$@"; }}\n'
-    run = subprocess.run(  # noqa: PLW1510
-        ["bash", "-euo", "pipefail", "-c", sample + commands], cwd=ROOT, capture_output=True, text=True, timeout=120
+    installed = f'glassbox() {{ "{sys.executable}" -m glassbox "$@"; }}\n'
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", sample + installed + commands],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ".:client", "GLASSBOX_URL": stack.url},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
     rows = [line.split(",") for line in (tmp_path / "digits.csv").read_text().splitlines()]
@@ -50,14 +58,15 @@ def test_the_readmes_first_job_works_by_copy_and_paste(stack: Client, tmp_path: 
     not (TEST_DATA / "mnist.npz").exists(), reason="real MNIST is not there: set GLASSBOX_TEST_DATA to its folder"
 )
 def test_the_main_job_on_real_mnist(stack: Client) -> None:
-    job = stack.wait(stack.train(model="mnist-digits", dataset="mnist", preset="fast", promote="champion")["id"])
-    assert job["result"]["test_accuracy"] >= 0.97
+    job = stack.train("mnist", model="mnist-digits", preset="fast", promote="champion").wait()
+    assert isinstance(job.result, TrainingResult)
+    assert job.result.test_accuracy >= 0.97
 
-    batch = stack.classify(TEST_DATA / "mnist-test-png.zip", "mnist-digits@champion")
-    batch = stack.wait(batch["id"])
-    assert batch["result"]["succeeded"] == 10_000
-    rows = list(stack.rows(batch["id"]))
-    assert [row["path"] for row in rows] == [f"mnist-test/{number:05d}.png" for number in range(10_000)]
+    batch = stack.classify(TEST_DATA / "mnist-test-png.zip", model="mnist-digits@champion").wait()
+    assert isinstance(batch.result, BatchResult)
+    assert batch.result.succeeded == 10_000
+    rows = list(batch.rows())
+    assert [row.path for row in rows] == [f"mnist-test/{number:05d}.png" for number in range(10_000)]
     with np.load(TEST_DATA / "mnist.npz") as arrays:
-        right = np.mean([row["label"] == str(label) for row, label in zip(rows, arrays["y_test"], strict=True)])
-    assert right == pytest.approx(job["result"]["test_accuracy"], abs=1e-9)
+        right = np.mean([row.label == str(label) for row, label in zip(rows, arrays["y_test"], strict=True)])
+    assert right == pytest.approx(job.result.test_accuracy, abs=1e-9)

@@ -50,6 +50,22 @@ class TestWorkersDie:
         (resumed,) = [data for kind, data in stack.events(job_id) if kind == "resumed"]
         assert resumed["epochs"] >= done - 1
 
+    def test_a_reproduction_whose_process_is_killed_goes_on_from_its_checkpoint_to_the_same_verdict(
+        self, stack: Stack
+    ) -> None:
+        stack.until_over(submit(stack.http, seed=3, model="reproduced"))
+        job_id = stack.http.post("/v1/models/reproduced/versions/latest/reproduce").json()["id"]
+        stack.until_done(job_id, epochs=20)
+
+        stack.kill_child("training")
+
+        (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert job.result["reproduced"] is True
+        assert (job.attempt, job.crashes) == (2, 1)
+        assert "resumed" in [kind for kind, _ in stack.events(job_id)]
+        assert len(stack.registry.versions("reproduced")) == 1
+
     def test_a_worker_told_to_stop_gives_its_training_back_and_another_ends_it_with_the_same_bits(
         self, stack: Stack, expected: Expected
     ) -> None:

@@ -82,10 +82,10 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     volume = Volume(settings.volume)
     file = volume.incoming / "easy.npz"
     durable.write_bytes(file, npz(easy_arrays()))
-    DatasetStore(volume).add(read_npz(file, settings, 0.1, 0), EXAMPLES["name"], "upload")
+    dataset, _ = DatasetStore(volume).add(read_npz(file, settings, 0.1, 0), EXAMPLES["name"], "upload")
     registry = Registry(volume)
     if EXAMPLES["name"] not in registry.models():
-        version = publish(registry, EXAMPLES["name"], job=new_id())
+        version = publish(registry, EXAMPLES["name"], job=new_id(), dataset=dataset.id)
         registry.point(EXAMPLES["name"], EXAMPLES["alias"], version.version)
     pinned = {"model": EXAMPLES["name"], "version": registry.get(EXAMPLES["name"]).version, "top_k": 1}
     batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)

@@ -22,7 +22,8 @@ def evaluation(client: FlaskClient, registry: Registry) -> Any:
     """What the API says of a version that was measured on ninety images."""
     measured = tiny_network().evaluate(tiny_parameters(), *easy_images(90, seed=1))
     report = EpochReport(epoch=1, train_loss=0.5, train_accuracy=0.9, seconds=0.1)
-    publish(registry, evaluation=measured.to_dict(), history=(asdict(report),))
+    mistake = {"index": 17, "label": 0, "predicted": 2, "confidence": 0.75, "image": "data:image/png;base64,AAAA"}
+    publish(registry, evaluation=measured.to_dict() | {"mistakes": [mistake]}, history=(asdict(report),))
     return client.get(PATH).json
 
 
@@ -49,6 +50,19 @@ def test_calibration_and_history_are_there(evaluation: Any) -> None:
     assert 0 <= evaluation["calibration"]["expected_error"] <= 1
     assert [epoch["train_loss"] for epoch in evaluation["history"]] == [0.5]
     assert evaluation["top_accuracy"]["1"] == evaluation["accuracy"]
+
+
+def test_its_mistakes_name_the_classes(evaluation: Any) -> None:
+    assert evaluation["mistakes"] == [
+        {"index": 17, "label": "0", "predicted": "2", "confidence": 0.75, "image": "data:image/png;base64,AAAA"}
+    ]
+
+
+def test_a_version_of_before_there_were_mistakes_has_none(client: FlaskClient, registry: Registry) -> None:
+    measured = tiny_network().evaluate(tiny_parameters(), *easy_images(90, seed=1))
+    publish(registry, evaluation=measured.to_dict())
+
+    assert client.get(PATH).get_json()["mistakes"] == []
 
 
 def test_a_version_without_one_says_so(client: FlaskClient, registry: Registry) -> None:

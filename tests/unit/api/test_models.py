@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from typing import Any
 
-import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
-from tests.support.models import publish, tiny_network, tiny_parameters
+from tests.support.models import publish, tiny_network
 from tests.support.problems import assert_problem
 
 WEIGHTS = "/v1/models/toy/versions/1/weights"
-
-
-def download(client: FlaskClient, **options: Any) -> TestResponse:
-    """Read the weights to their end, so that the file is closed."""
-    return client.get(WEIGHTS, buffered=True, **options)
 
 
 @pytest.fixture
@@ -109,50 +99,3 @@ class TestModels:
     @pytest.mark.usefixtures("model")
     def test_models_are_served_without_redis(self, client_without_redis: FlaskClient, path: str) -> None:
         assert client_without_redis.get(path, buffered=True).status_code == 200
-
-
-class TestWeights:
-    def test_the_weights_are_the_file_of_the_manifests_digest(self, client: FlaskClient, model: ModelVersion) -> None:
-        response = download(client)
-
-        assert response.status_code == 200
-        assert response.content_type == "application/octet-stream"
-        assert "toy-1.npz" in response.headers["Content-Disposition"]
-        assert len(response.data) == model.weights.bytes
-        assert hashlib.sha256(response.data).hexdigest() == model.weights.sha256
-        with np.load(io.BytesIO(response.data), allow_pickle=False) as file:
-            for name, array in tiny_parameters().items():
-                assert np.array_equal(file[name], array)
-
-    def test_they_are_not_sent_again_to_who_has_them(self, client: FlaskClient, model: ModelVersion) -> None:
-        etag = download(client).headers["ETag"]
-
-        assert model.weights.sha256 in etag
-        assert download(client, headers={"If-None-Match": etag}).status_code == 304
-
-    @pytest.mark.usefixtures("model")
-    def test_a_part_of_them_is_sent_where_asked_for(self, client: FlaskClient) -> None:
-        whole = download(client).data
-
-        response = download(client, headers={"Range": "bytes=10-19"})
-
-        assert response.status_code == 206
-        assert response.data == whole[10:20]
-        assert response.headers["Content-Range"] == f"bytes 10-19/{len(whole)}"
-
-    @pytest.mark.usefixtures("model")
-    @pytest.mark.parametrize("given", ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1"])
-    def test_all_of_them_are_sent_where_another_kind_of_part_is_asked_for(
-        self, client: FlaskClient, given: str
-    ) -> None:
-        response = download(client, headers={"Range": given})
-
-        assert response.status_code == 200
-        assert response.data == download(client).data
-        assert "Content-Range" not in response.headers
-
-    @pytest.mark.usefixtures("model")
-    def test_damaged_weights_are_not_sent(self, client: FlaskClient, volume: Volume) -> None:
-        (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
-
-        assert_problem(download(client), 500, "version_damaged")

@@ -42,6 +42,7 @@ CONTRACT = {
     "GET /v1/models/{}/versions/{}/weights",
     "GET /v1/models/{}/versions/{}/evaluation",
     "POST /v1/models/{}/versions/{}/predict",
+    "POST /v1/models/{}/versions/{}/reproduce",
     "PUT /v1/models/{}/aliases/{}",
     "DELETE /v1/models/{}/aliases/{}",
     "GET /v2",

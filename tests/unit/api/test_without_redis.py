@@ -85,6 +85,7 @@ REQUESTS = [
         {"json": {"instances": NUMBERS}},
         status=200,
     ),
+    Request("POST", "/v1/models/<name>/versions/<reference>/reproduce", "/v1/models/toy/versions/1/reproduce"),
     Request("GET", "/v1/models/<name>/aliases", "/v1/models/toy/aliases", status=200),
     Request("GET", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/stable", status=200),
     Request("PUT", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/new", {"json": {"version": 1}}, 201),
@@ -118,9 +119,10 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """The answers to all requests, on a volume with a model and a data set; sent at once, for many take seconds."""
     with TemporaryDirectory(prefix="glassbox-") as folder, redis_that_is(request.param, Path(folder)) as url:
         volume = Volume(tmp_path_factory.mktemp(request.param) / "volume")
-        fill(Registry(volume))
         app = create_app(Settings(redis_url=url, volume=volume.root, datasets=None, bind="127.0.0.1"))
-        assert app.test_client().post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5))).status_code == 201
+        uploaded = app.test_client().post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5)))
+        assert uploaded.status_code == 201
+        fill(Registry(volume), uploaded.get_json()["id"])
         with ThreadPoolExecutor(len(REQUESTS)) as pool:
             given = dict(zip(map(str, REQUESTS), pool.map(lambda each: ask(app, each), REQUESTS), strict=True))
         yield given
@@ -128,10 +130,11 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             answer.response.close()
 
 
-def fill(registry: Registry) -> None:
+def fill(registry: Registry, dataset: str) -> None:
     """The models that the requests name."""
     images, labels = easy_images(9)
-    publish(registry, evaluation=tiny_network().evaluate(tiny_parameters(), images, labels).to_dict())
+    evaluation = tiny_network().evaluate(tiny_parameters(), images, labels).to_dict()
+    publish(registry, evaluation=evaluation, dataset=dataset)
     for alias in ("stable", "gone"):
         registry.point("toy", alias, 1)
     for number, model in enumerate(("other", "other", "second", "third", "unwanted")):

@@ -34,7 +34,10 @@ def dead(settings: Settings) -> Settings:
 
 
 class TestSending:
-    @pytest.mark.parametrize(("kind", "queue"), [(Kind.TRAINING, "training"), (Kind.BATCH, "inference")])
+    @pytest.mark.parametrize(
+        ("kind", "queue"),
+        [(Kind.TRAINING, "training"), (Kind.BATCH, "inference"), (Kind.REPRODUCTION, "training")],
+    )
     def test_each_kind_of_job_has_its_queue(self, outbox: Outbox, redis: Redis, kind: Kind, queue: str) -> None:
         outbox.send(kind, "job-1")
 

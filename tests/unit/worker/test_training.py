@@ -14,6 +14,7 @@ from redis import Redis
 
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
+from shared.images.pictures import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.network import Training
 from shared.registry import Registry
@@ -123,6 +124,17 @@ class TestPublishing:
         assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
         assert history[-1]["train_loss"] < history[0]["train_loss"]
         assert registry.get("toy").metrics["train_loss"] == history[-1]["train_loss"]
+
+    def test_its_mistakes_come_with_their_pictures(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run(epochs=1, optimizer={"name": "sgd", "learning_rate": 1e-9})  # it has learnt nothing
+        version = registry.get("toy")
+
+        mistakes = version.evaluation["mistakes"]
+
+        P = tiny_network().probabilities(registry.load(version), ARRAYS["x_test"])
+        assert 0 < len(mistakes) == min(24, int(np.count_nonzero(P.argmax(axis=1) != ARRAYS["y_test"])))
+        assert mistakes[0]["label"] == ARRAYS["y_test"][mistakes[0]["index"]] != mistakes[0]["predicted"]
+        assert mistakes[0]["image"] == data_uri(ARRAYS["x_test"][mistakes[0]["index"]])
 
     def test_the_same_seed_gives_the_same_weights(self, trainings: Trainings, registry: Registry) -> None:
         for seed in (1, 1, 2):

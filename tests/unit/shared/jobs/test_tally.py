@@ -73,7 +73,7 @@ def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leav
     jobs.create(first)
     jobs.create(second)
     jobs.create(a_batch())
-    assert read_tally(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1}
+    assert read_tally(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
 
     ways: dict[str, Callable[[], Any]] = {
         "claim": lambda: claimed(jobs, first.id),
@@ -82,7 +82,7 @@ def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leav
     }
     ways[leave]()
 
-    assert read_tally(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1}
+    assert read_tally(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
     assert jobs.waiting(Kind.TRAINING) == 1
 
 

@@ -1,0 +1,69 @@
+"""`POST /v1/models/{name}/versions/{ref}/reproduce`: train a version again, and see whether the same bits come out."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from api.idempotency import id_to_make
+from api.operations import Answer, operation, refusal
+from api.submission import Submission
+from api.views import JobView, job_view
+from api.webhooks import Webhooks
+from shared.datasets import DatasetStore
+from shared.errors import Conflict, Damaged, NotFound, TooMany
+from shared.jobs import Job, Kind, Progress
+from shared.registry import ModelVersion, Registry
+from shared.specifications import ReproductionSpecification
+
+
+def blueprint(registry: Registry, datasets: DatasetStore, submission: Submission, webhooks: Webhooks) -> Blueprint:
+    """The route that takes reproductions."""
+    routes = Blueprint("reproductions", __name__)
+
+    @routes.post("/v1/models/<name>/versions/<reference>/reproduce")
+    @operation(
+        "Train a version again and compare the bits",
+        scope="submit",
+        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        errors=(
+            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            refusal(Conflict, "dataset_deleted"),
+            refusal(Damaged, "version_damaged"),
+            refusal(TooMany, "queue_full"),
+        ),
+        creates=True,
+    )
+    def submit(name: str, reference: str) -> tuple[JobView, int, dict[str, str]]:
+        """The job trains on the same data, with the same settings, seed and number of threads, and publishes nothing.
+
+        It succeeds whether the bits agree or not: its result says which.
+        """
+        version = registry.get(name, reference)
+        registry.weights_path(version, anew=False)
+        _refuse_without_data(version, datasets)
+        specification = ReproductionSpecification(model=name, version=version.version, dataset=version.dataset)
+        job, warnings = submission.submit(
+            Job(
+                id=id_to_make(),
+                kind=Kind.REPRODUCTION,
+                model=name,
+                webhook=webhooks.choose(None),
+                progress=Progress(total=version.configuration["epochs"], unit="epochs"),
+                request={"model": f"{name}@{reference}"},
+                specification=specification.pinned(),
+            )
+        )
+        return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
+
+    return routes
+
+
+def _refuse_without_data(version: ModelVersion, datasets: DatasetStore) -> None:
+    try:
+        datasets.get(version.dataset)
+    except NotFound as error:
+        raise Conflict(
+            "dataset_deleted",
+            f"{version.model}@{version.version} was trained on {version.dataset}, which was deleted since; "
+            "upload the same data again, and it can be reproduced",
+        ) from error

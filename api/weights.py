@@ -1,0 +1,82 @@
+"""`GET /v1/models/{name}/versions/{ref}/weights`: a version's parameters, in its own or in another format."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask import Blueprint, Response, request, send_file
+from pydantic import Field
+
+from api.operations import Answer, MediaType, operation, refusal
+from api.validation import Form, from_texts
+from shared.errors import Damaged, NotFound
+from shared.exports import export
+from shared.registry import ModelVersion, Registry
+
+BINARY = "application/octet-stream"
+FILE = MediaType(BINARY, "an .npz: the parameters by name; or .safetensors, or .onnx, as `format` asks for")
+
+
+class WeightsQuery(Form):
+    """What to read a version's weights with."""
+
+    format: Literal["npz", "safetensors", "onnx"] = Field(
+        "npz", description="NumPy's arrays by name, the same as safetensors, or the whole network as an ONNX graph"
+    )
+
+
+def blueprint(registry: Registry) -> Blueprint:
+    """The weights' route."""
+    routes = Blueprint("weights", __name__)
+
+    @routes.get("/v1/models/<name>/versions/<reference>/weights")
+    @operation(
+        "Download a version's weights",
+        scope="read",
+        query=WeightsQuery,
+        answers={
+            200: Answer((FILE,), "The file itself.", headers=("ETag",)),
+            206: Answer((FILE,), "The part that was asked for.", headers=("ETag", "Content-Range")),
+            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        },
+        errors=(
+            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            refusal(Damaged, "version_damaged"),
+        ),
+        headers=("Range", "If-Range", "If-None-Match"),
+    )
+    def weights(name: str, reference: str) -> Response:
+        """A version gives the same bytes each time, in each format; the ETag is their SHA-256."""
+        form = from_texts(WeightsQuery, request.args).format
+        version = registry.get(name, reference)
+        return as_stored(version) if form == "npz" else exported(version, form)
+
+    def as_stored(version: ModelVersion) -> Response:
+        return send_file(
+            registry.weights_path(version, anew=_sends_all()).resolve(),
+            mimetype=BINARY,
+            as_attachment=True,
+            download_name=_file_name(version, "npz"),
+            etag=version.weights.sha256,
+            conditional=True,
+        )
+
+    def exported(version: ModelVersion, form: str) -> Response:
+        content = export(version, registry.load(version), form)
+        response = Response(content.blocks(), mimetype=BINARY)
+        response.headers["Content-Disposition"] = f"attachment; filename={_file_name(version, form)}"
+        response.content_length = content.length
+        response.set_etag(content.sha256)
+        response.make_conditional(request, accept_ranges=True, complete_length=content.length)
+        return response
+
+    return routes
+
+
+def _file_name(version: ModelVersion, extension: str) -> str:
+    return f"{version.model}-{version.version}.{extension}"
+
+
+def _sends_all() -> bool:
+    """Whether the whole file is going to be sent: for a part of it, it is not worth reading it all once more."""
+    return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())

@@ -1,0 +1,5 @@
+"""`python -m glassbox`: the command."""
+
+from glassbox.cli import main
+
+main()

@@ -1,0 +1,13 @@
+"""Which bytes a path stands for: a file's own, or a folder's as a zip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from glassbox.bodies import Body, FileBody
+from glassbox.folders import FolderBody
+
+
+def opened(path: Path) -> Body:
+    """What to send of a file or a folder. Raises `LocalFileError`."""
+    return FolderBody(path) if path.is_dir() else FileBody(path)

@@ -1,0 +1,11 @@
+"""The command `glassbox`: a module for each command or group of commands, and what they share.
+
+Nothing here imports the client, httpx or rich before a command runs that needs it: `glassbox --help` is quick.
+"""
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    from glassbox.cli.app import app  # noqa: PLC0415 - this module is imported for its docstring, too
+
+    app(prog_name="glassbox")

@@ -1,0 +1,61 @@
+"""A job's progress on a terminal: a bar with figures, redrawn in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from glassbox.cli.progress import NAMES, Rate, counted, figures, remaining
+from glassbox.events import Event
+from glassbox.jobs import SUCCESS, Job
+
+
+class Bar:
+    """A bar with figures, redrawn in place."""
+
+    def __init__(self, job: Job) -> None:
+        self._rate = Rate()
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]}"),
+            TextColumn("{task.fields[figures]}", style="cyan"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}", style="dim"),
+            console=Console(stderr=True, highlight=False),
+        )
+        self._total = job.progress.total
+        self._unit = job.progress.unit
+        self._task = self.progress.add_task(job.state, total=self._total or None, count="", figures="", eta="")
+
+    def event(self, event: Event) -> None:
+        """Redraw."""
+        if event.type == "state":
+            state = str(event.data["state"])
+            self.progress.update(self._task, description=NAMES.get(state, state), eta="")
+            if state in SUCCESS:
+                self.progress.update(self._task, completed=self._total)
+        if "progress" in event.data:
+            done, total = event.data["progress"]["done"], event.data["progress"]["total"]
+            self._total = total
+            self.progress.update(
+                self._task,
+                completed=done,
+                total=total,
+                count=counted(done, total, self._unit),
+                figures="  ".join(figures(event.data.get("metrics") or {}, self._rate.of(done), self._unit)),
+                eta=remaining(event.data["progress"]["eta_seconds"]),
+            )
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal to a question."""
+        self.progress.stop()
+        try:
+            yield
+        finally:
+            self.progress.start()

@@ -1,0 +1,174 @@
+"""`glassbox jobs`: what is queued, running and over, and what can be done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from glassbox.cli import options
+from glassbox.cli.classify import FORMATS, fetch, rows_format
+from glassbox.cli.output import moment, print_facts, print_json, print_table, share
+from glassbox.cli.session import client_of
+from glassbox.cli.watching import watched
+
+if TYPE_CHECKING:
+    from glassbox.jobs import Job
+
+EXAMPLES = """\b
+Examples:
+  glassbox jobs list --state running
+  glassbox jobs watch 01k8z4y6w9m3n5p7q1r2s4t6v8
+  glassbox jobs rows 01k8z4y6w9m3n5p7q1r2s4t6v8 -o rows.csv
+"""
+
+app = typer.Typer(help=f"List, show, watch, cancel, retry and delete jobs.\n\n{EXAMPLES}", no_args_is_help=True)
+
+
+@app.command("list")
+def list_jobs(
+    context: typer.Context,
+    kind: Annotated[
+        str | None, typer.Option(metavar="training|batch|reproduction", help="Only jobs of this kind.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Only jobs of this model.", autocompletion=options.model_names)
+    ] = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List the newest jobs."""
+    with client_of(context) as client:
+        jobs = list(client.jobs.list(cast("Any", kind), cast("Any", state), model, limit))
+    if as_json:
+        print_json(jobs)
+        return
+    print_table(
+        ("job", "kind", "state", "model", "progress", "submitted"),
+        [
+            (job.id, job.kind, job.state, job.request.get("model"), progress(job), moment(job.created_at))
+            for job in jobs
+        ],
+        empty="no jobs; `glassbox train` makes one",
+    )
+
+
+@app.command()
+def show(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
+    """Show a job: how far it is, how it ended."""
+    with client_of(context) as client:
+        print_job(client.jobs.get(job_id), as_json=as_json)
+
+
+@app.command()
+def watch(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
+    """Show a job's progress until it is over."""
+    with client_of(context) as client:
+        job = watched(client, client.jobs.get(job_id), quiet=as_json)
+        print_job(job, as_json=as_json)
+
+
+@app.command()
+def cancel(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
+    """Stop a job; what is finished of it is kept."""
+    with client_of(context) as client:
+        job = client.jobs.cancel(job_id)
+    tell(job, f"job {job.id} is {job.state}; `glassbox jobs retry {job.id}` lets it go on", as_json=as_json)
+
+
+@app.command()
+def retry(
+    context: typer.Context, job_id: options.JobId, detach: options.Detach = False, as_json: options.Json = False
+) -> None:
+    """Let a failed or cancelled job go on, and wait for it; a batch tries its errors again."""
+    with client_of(context) as client:
+        job = client.jobs.retry(job_id)
+        if detach:
+            tell(job, f"job {job.id} is {job.state}", as_json=as_json)
+        else:
+            print_job(watched(client, job, quiet=as_json), as_json=as_json)
+
+
+@app.command()
+def delete(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
+    """Remove a job that is over, with its rows; a version that it made stays."""
+    with client_of(context) as client:
+        client.jobs.delete(job_id)
+    if as_json:
+        print_json({"deleted": job_id})
+    else:
+        typer.echo(f"job {job_id} is deleted")
+
+
+@app.command()
+def rows(
+    context: typer.Context,
+    job_id: options.JobId,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where they go.")] = "-",
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar=FORMATS, help="What they are; else by the file's ending.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Fetch a batch's rows, also while it runs."""
+    form = rows_format(output, format_, default="jsonl" if as_json else "csv")
+    with client_of(context) as client:
+        fetch(client, client.jobs.get(job_id), output, form)
+
+
+@app.command()
+def errors(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
+    """List the images of a batch that could not be read."""
+    with client_of(context) as client:
+        found = list(client.jobs.errors(job_id))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        ("image", "code", "what is wrong"),
+        [(error.path, error.code, error.detail) for error in found],
+        empty="every image could be read",
+    )
+
+
+def tell(job: Job, line: str, *, as_json: bool) -> None:
+    """The job as JSON, or a line about it."""
+    if as_json:
+        print_json(job)
+    else:
+        typer.echo(line)
+
+
+def print_job(job: Job, *, as_json: bool) -> None:
+    """All that is known of a job."""
+    if as_json:
+        print_json(job)
+        return
+    result: Any = job.result
+    facts = [
+        ("job", job.id),
+        ("kind", job.kind),
+        ("state", job.state),
+        ("error", job.error and f"{job.error.detail} ({job.error.code})"),
+        ("progress", progress(job)),
+        ("submitted", moment(job.created_at)),
+        ("started", moment(job.started_at)),
+        ("finished", moment(job.finished_at)),
+        ("attempt", job.attempt),
+        ("request", ", ".join(f"{name}={value}" for name, value in job.request.items())),
+        ("result", result and f"{result.model}@{result.version}"),
+    ]
+    if result and job.kind == "training":
+        facts.append(("test accuracy", share(result.test_accuracy)))
+    elif result and job.kind == "reproduction":
+        facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
+    elif result:
+        facts += [("images", f"{result.succeeded:,} classified, {result.failed:,} could not be read")]
+    facts += [("warning", warning) for warning in job.warnings]
+    print_facts(facts)
+
+
+def progress(job: Job) -> str:
+    """How far it is."""
+    return f"{job.progress.done:,}/{job.progress.total:,} {job.progress.unit}"

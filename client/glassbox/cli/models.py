@@ -1,0 +1,231 @@
+"""`glassbox models`: models, their versions and aliases, and their weights as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from glassbox.cli import options, report, verify
+from glassbox.cli.evaluation import print_evaluation
+from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
+from glassbox.cli.session import client_of
+from glassbox.cli.transfer import transfer
+
+if TYPE_CHECKING:
+    from glassbox.models import Version
+
+EXAMPLES = """\b
+Examples:
+  glassbox models list
+  glassbox models show digits@champion
+  glassbox models promote digits@3 --alias champion
+  glassbox models compare digits@champion digits@latest
+  glassbox models report digits@champion -o report.html
+  glassbox models download digits@3 -o digits.npz
+  glassbox models download digits@3 --format onnx
+  glassbox models verify digits@3
+"""
+
+WeightsFormat = Literal["npz", "safetensors", "onnx"]
+
+app = typer.Typer(
+    help=f"List, show, compare, promote, download, verify and delete versions of models.\n\n{EXAMPLES}",
+    no_args_is_help=True,
+)
+
+
+@app.command("list")
+def list_models(
+    context: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]",
+            help="Whose versions to list, instead of the models.",
+            autocompletion=options.model_names,
+            show_default=False,
+        ),
+    ] = None,
+    limit: options.Limit = 50,
+    as_json: options.Json = False,
+) -> None:
+    """List the models, or one model's versions."""
+    with client_of(context) as client:
+        models = None if name else list(client.models.list(limit))
+        versions = list(client.models.versions(name, limit)) if name else [model.latest for model in models or []]
+    if as_json:
+        print_json(versions if models is None else models)
+        return
+    rows: list[tuple[Any, ...]]
+    if models is None:
+        columns = ("version", "aliases", "test accuracy>", "parameters>", "made")
+        rows = [
+            (v.name, ", ".join(v.aliases), accuracy(v), f"{v.parameters:,}", moment(v.created_at)) for v in versions
+        ]
+    else:
+        columns = ("model", "versions>", "aliases", "test accuracy>", "newest")
+        rows = [
+            (m.name, m.versions, pointers(m.aliases), accuracy(m.latest), moment(m.latest.created_at)) for m in models
+        ]
+    print_table(columns, rows, empty="no models; `glassbox train` makes one")
+
+
+@app.command()
+def show(context: typer.Context, reference: options.Reference, as_json: options.Json = False) -> None:
+    """Show a version: what it is, how good, what it takes for what, and how its training went."""
+    from glassbox.report.making import evaluation_of  # noqa: PLC0415 - see the package's docstring
+
+    with client_of(context) as client:
+        version = client.models.version(reference)
+        evaluation = evaluation_of(client.models, version.name)
+    if as_json:
+        print_json({**plain(version), "evaluation": plain(evaluation)})
+        return
+    print_version(version)
+    if evaluation is not None:
+        print_evaluation(evaluation)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    references: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL[@VERSION]…",
+            help="Two or more versions.",
+            autocompletion=options.versions,
+            show_default=False,
+        ),
+    ],
+    as_json: options.Json = False,
+) -> None:
+    """Hold versions against each other: how good they are, and in what they differ."""
+    with client_of(context) as client:
+        versions = [client.models.version(reference) for reference in references]
+    if as_json:
+        print_json(versions)
+        return
+    print_table(("", *(version.name for version in versions)), differences(versions), empty="")
+
+
+@app.command()
+def promote(
+    context: typer.Context,
+    reference: options.Reference,
+    alias: Annotated[str, typer.Option("--alias", "-a", help="The alias to point there.")] = "champion",
+    as_json: options.Json = False,
+) -> None:
+    """Point an alias to a version."""
+    with client_of(context) as client:
+        moved = client.models.promote(reference, alias)
+    if as_json:
+        print_json(moved)
+    else:
+        typer.echo(f"{moved.model}@{moved.alias} is version {moved.version}")
+
+
+@app.command()
+def download(
+    context: typer.Context,
+    reference: options.Reference,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default digits-3.npz.", show_default=False)
+    ] = None,
+    weights_format: Annotated[
+        WeightsFormat | None,
+        typer.Option("--format", "-f", help="By default what the file's ending says, else npz.", show_default=False),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Bring a version's weights here, for NumPy, safetensors or ONNX; they are checked against their SHA-256."""
+    with client_of(context) as client, transfer(f"fetching {reference}", quiet=as_json) as on_bytes:
+        path = client.models.download(reference, output, on_bytes, weights_format)
+    if as_json:
+        print_json({"path": str(path), "bytes": path.stat().st_size})
+    else:
+        typer.echo(path)
+
+
+app.command("report")(report.report)
+app.command("verify")(verify.verify)
+
+
+@app.command()
+def delete(
+    context: typer.Context, reference: options.Reference, force: options.Force = False, as_json: options.Json = False
+) -> None:
+    """Delete a version, digits@3, or a whole model, digits."""
+    with client_of(context) as client:
+        client.models.delete(reference, force=force)
+    if as_json:
+        print_json({"deleted": reference})
+    else:
+        typer.echo(f"{reference} is deleted")
+
+
+def print_version(version: Version) -> None:
+    """The facts about a version."""
+    print_facts(
+        [
+            ("version", version.name + (", DAMAGED: it cannot be used" if version.damaged else "")),
+            ("aliases", ", ".join(version.aliases)),
+            ("made", moment(version.created_at)),
+            ("by job", version.job),
+            ("data set", version.dataset),
+            ("images", "×".join(map(str, version.input.image_shape))),
+            ("classes", ", ".join(version.classes)),
+            ("parameters", f"{version.parameters:,}"),
+            ("test accuracy", accuracy(version)),
+            ("test loss", loss(version)),
+            ("weights", f"{version.weights.bytes:,} bytes, SHA-256 {version.weights.sha256}"),
+            ("configuration", ", ".join(f"{name}={value}" for name, value in flat(version.configuration))),
+        ]
+    )
+
+
+def differences(versions: list[Version]) -> list[tuple[str, ...]]:
+    """A row for each figure, and for each setting that is not the same in all versions."""
+    rows = [
+        ("test accuracy", *map(accuracy, versions)),
+        ("test loss", *map(loss, versions)),
+        ("parameters", *(f"{version.parameters:,}" for version in versions)),
+        ("weights, bytes", *(f"{version.weights.bytes:,}" for version in versions)),
+        ("made", *(moment(version.created_at) for version in versions)),
+        ("data set", *(version.dataset[:19] for version in versions)),
+    ]
+    settings = [dict(flat(version.configuration)) for version in versions]
+    for name in dict.fromkeys(name for each in settings for name in each):
+        values = [str(each.get(name, "")) for each in settings]
+        if len(set(values)) > 1:
+            rows.append((name, *values))
+    return rows
+
+
+def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """A configuration's settings that say something, each under its path: `optimizer.learning_rate`."""
+    found = []
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{prefix}{name}.")
+        elif value is not None:
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def accuracy(version: Version) -> str:
+    """The share of its test images that a version gets right."""
+    return share(version.metrics.get("test_accuracy"))
+
+
+def loss(version: Version) -> str:
+    """The loss on its test images."""
+    value = version.metrics.get("test_loss")
+    return "" if value is None else f"{value:.4f}"
+
+
+def pointers(aliases: dict[str, int]) -> str:
+    """Where aliases point."""
+    return ", ".join(f"{alias} → {version}" for alias, version in sorted(aliases.items()))

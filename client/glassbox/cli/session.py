@@ -1,0 +1,34 @@
+"""What a command works with: the client of the server that is meant."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import typer
+
+    from glassbox.client import Client
+    from glassbox.retrying import Retries
+
+
+@dataclass(frozen=True)
+class Session:
+    """The options before the command."""
+
+    url: str | None = None
+
+    def client(self, timeout: float = 60.0, retries: Retries | None = None) -> Client:
+        """A client, to be used in a `with` block."""
+        # httpx brings a command of its own, whose import takes as long as all the rest of it, where click is installed.
+        modules = cast("dict[str, Any]", sys.modules)
+        modules.setdefault("httpx._main", None)
+        from glassbox.client import Client  # noqa: PLC0415 - see the package's docstring
+
+        return Client(self.url, timeout=timeout, retries=retries)
+
+
+def client_of(context: typer.Context) -> Client:
+    """The client that a command's options mean."""
+    return cast("Session", context.obj).client()

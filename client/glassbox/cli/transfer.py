@@ -1,0 +1,44 @@
+"""How far an upload or a download is: a bar on a terminal, nothing in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from glassbox.bodies import OnBytes
+
+
+@contextmanager
+def transfer(what: str, *, quiet: bool = False) -> Iterator[OnBytes | None]:
+    """A block in which bytes may go over the line: gives what to tell of them. The bar is gone afterwards."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    shown: list[Progress] = []
+
+    def tell(done: int, total: int) -> None:
+        if not shown:  # not before there is something to show
+            shown.append(_bar(what))
+        shown[0].update(shown[0].task_ids[0], completed=done, total=total or None)
+
+    try:
+        yield tell
+    finally:
+        for progress in shown:
+            progress.stop()
+
+
+def _bar(what: str) -> Progress:
+    from rich.console import Console  # noqa: PLC0415 - see the package's docstring
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress.add_task(what, total=None)
+    progress.start()
+    return progress

@@ -1,0 +1,61 @@
+"""`glassbox models verify`: have a version trained again, and say whether the bits agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from glassbox.cli import options
+from glassbox.cli.exits import JOB_FAILED
+from glassbox.cli.output import print_json
+from glassbox.cli.session import client_of
+from glassbox.cli.watching import watched
+
+if TYPE_CHECKING:
+    from glassbox.jobs import ReproductionResult
+
+
+def verify(
+    context: typer.Context,
+    reference: options.Reference,
+    detach: options.Detach = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a version again and compare the bits: exit status 0 if they agree, 1 if not."""
+    from glassbox.jobs import ReproductionResult  # noqa: PLC0415 - see the package's docstring
+
+    with client_of(context) as client:
+        job = client.reproduce(reference)
+        if not detach:
+            job = watched(client, job, quiet=as_json)
+    if as_json:
+        print_json(job)
+    elif detach:
+        typer.echo(job.id)
+    if isinstance(job.result, ReproductionResult):
+        if not as_json:
+            for line in told(job.result):
+                typer.echo(line)
+        if not job.result.reproduced:
+            raise typer.Exit(JOB_FAILED)
+
+
+def told(result: ReproductionResult) -> list[str]:
+    """The verdict, and what is known of why."""
+    name = f"{result.model}@{result.version}"
+    threads = f"{result.threads} BLAS thread{'' if result.threads == 1 else 's'}"
+    if result.reproduced:
+        return [f"{name} is reproduced bit for bit, with {threads}: SHA-256 {result.weights_sha256_got}"]
+    lines = [f"{name} is NOT reproduced, with {threads}: {result.differing_numbers:,} numbers differ"]
+    first = result.first_difference
+    if first is not None and first.index is not None:
+        place = ", ".join(map(str, first.index))
+        lines.append(f"first difference: {first.parameter}[{place}] is {first.got!r}, was {first.expected!r}")
+    elif first is not None:
+        lines.append(f"first difference: {first.parameter} has another shape")
+    for what, change in result.environment.items():
+        lines.append(f"{what} has changed since then: {change.then or 'not recorded'} → {change.now}")
+    if not result.environment:
+        lines.append("Python, NumPy, BLAS and processor are the same as then: look at the manifest, and at the data")
+    return lines

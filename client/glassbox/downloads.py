@@ -1,0 +1,165 @@
+"""Downloads: to a file beside the target that then takes its place, so that there is no half file; checked; resumed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+
+from glassbox.bodies import OnBytes
+from glassbox.errors import DownloadDamaged, LocalFileError, NotReachable
+from glassbox.transport import Transport
+
+Write = Callable[[bytes], None]
+
+FROM_ETAG = "ETag"
+"""In the place of a SHA-256: the one that the answer has as its ETag."""
+
+
+def download(
+    transport: Transport,
+    route: str,
+    target: Path,
+    *,
+    params: Mapping[str, Any] | None = None,
+    sha256: str | None = None,
+    on_bytes: OnBytes | None = None,
+) -> Path:
+    """Bring what `route` answers to `target`, and give that back.
+
+    A connection that breaks is taken up where it broke, if the server can do that, else from the beginning. Raises
+    `LocalFileError` where the target cannot be written, and `DownloadDamaged` where the bytes are not those of
+    `sha256`, or of the ETag: there is nothing at the target then that was not there before.
+    """
+    with _placed(target) as file:
+        digest, etag = _fetch(transport, route, params or {}, file, target, on_bytes)
+        expected = etag if sha256 == FROM_ETAG else sha256
+        if expected is not None and digest != expected:
+            raise DownloadDamaged(
+                f"what arrived for {target} has another SHA-256 than the server says; nothing was kept: try again"
+            )
+    return target
+
+
+def copy(transport: Transport, route: str, output: IO[bytes], params: Mapping[str, Any] | None = None) -> None:
+    """Write what `route` answers to a stream that is open. Errors in writing are the caller's."""
+    with transport.opened(route, params=params) as response:
+        for block in _blocks(response, transport):
+            output.write(block)
+
+
+def write_text(target: Path, text: str) -> Path:
+    """Write a text to `target`, whole or not at all, and give that back. Raises `LocalFileError`."""
+    with _placed(target) as file, _writing(target):
+        file.write(text.encode())
+    return target
+
+
+def _fetch(
+    transport: Transport,
+    route: str,
+    params: Mapping[str, Any],
+    file: IO[bytes],
+    target: Path,
+    on_bytes: OnBytes | None,
+) -> tuple[str, str | None]:
+    """Fill the file; give the SHA-256 of what is in it, and the ETag without its quotes."""
+    digest = hashlib.sha256()
+    done = failures = 0
+    waited = 0.0
+    etag: str | None = None
+    while True:
+        ranged = {"Range": f"bytes={done}-", "If-Range": etag} if done and etag else {}
+        try:
+            with transport.opened(route, params=params, headers=ranged) as response:
+                if response.status_code != 206 and done:  # all of it once more
+                    file.seek(0)
+                    file.truncate()
+                    digest, done = hashlib.sha256(), 0
+                etag = response.headers.get("ETag") if response.headers.get("Accept-Ranges") == "bytes" else None
+                total = done + int(response.headers.get("Content-Length", 0))
+                for block in _blocks(response, transport):
+                    with _writing(target):
+                        file.write(block)
+                    digest.update(block)
+                    done += len(block)
+                    if on_bytes:
+                        on_bytes(done, total)
+            return digest.hexdigest(), etag and etag.strip('"')
+        except NotReachable as error:
+            failures += 1
+            pause = transport.retries.pause(failures, waited)
+            if pause is None:
+                raise NotReachable(f"{error}; nothing was kept of {target}") from error
+            waited += pause
+            time.sleep(pause)
+
+
+def _blocks(response: httpx.Response, transport: Transport) -> Iterator[bytes]:
+    try:
+        yield from response.iter_bytes()
+    except httpx.TransportError as error:
+        raise NotReachable(
+            f"{transport.url} stopped answering in the middle: {str(error) or type(error).__name__}"
+        ) from error
+
+
+@contextmanager
+def _placed(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the target's place when the block ends well, and is gone when it does not.
+
+    What is no file, such as `/dev/null` or a pipe, keeps its place and is written to.
+    """
+    target = Path(os.path.realpath(target))  # a link stays a link
+    if target.is_dir():
+        raise LocalFileError(f"{target} is a folder: name a file in it")
+    if target.exists() and not target.is_file():
+        with _writing(target), target.open("wb") as device:
+            yield device
+        return
+    with _writing(target):
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with _writing(target), os.fdopen(descriptor, "w+b") as file:
+            yield file
+            os.fchmod(file.fileno(), _mode(target))
+        with _writing(target):
+            temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _mode(target: Path) -> int:
+    """What a new file at the target's place would be open to; that of the file that is there already."""
+    try:
+        return target.stat().st_mode & 0o777
+    except OSError:
+        mask = os.umask(0o077)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+@contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """What the system says of a write, in words that tell what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            told = f"there is no space for {target}, and nothing was kept of it: free some, or name another place"
+        elif error.errno == errno.ENOENT:
+            told = f"{target} cannot be written: there is no folder {target.parent}"
+        else:
+            told = f"{target} cannot be written: {error.strerror}"
+        raise LocalFileError(told) from error

@@ -1,0 +1,166 @@
+"""A folder of images as a zip that is made while it is sent: stored, not packed, so that its length is known before.
+
+The zip has the images in the order of their paths, and no dates: the same folder gives the same bytes. Paths are bytes
+here, as the system has them: to decode and encode each of a million would be a good part of the work.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from glassbox.bodies import BLOCK
+from glassbox.errors import LocalFileError
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # where a number does not fit, and stands in the extension for large zips
+FAR = ALL_32  # a size or a place from here on does not fit
+
+LOCAL = struct.Struct("<4sHHHHHIIIHH")
+CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
+CENTRAL_64 = struct.Struct("<HHQ")
+END = struct.Struct("<4sHHHHIIH")
+END_64 = struct.Struct("<4sQHHIIQQQQ")
+LOCATOR_64 = struct.Struct("<4sIQI")
+UTF_8 = 0x800
+DATE = 0x21  # the first day that a zip can tell: 1 January 1980
+
+_ENDINGS = tuple(map(os.fsencode, ENDINGS))
+
+Entry = tuple[bytes, int]  # an image's path below the folder, with `/`, and its size
+
+
+class FolderBody:
+    """The images below a folder, as a zip. Raises `LocalFileError` where there are none, or one cannot be read.
+
+    `left_out` counts the other files. What begins with a dot is passed over.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = os.fsencode(folder) + b"/"
+        self.left_out = 0
+        self._entries: list[Entry] = []
+        self._find(b"")
+        if not self._entries:
+            raise LocalFileError(f"there are no images in {folder}: it has no file that ends with {', '.join(ENDINGS)}")
+        self._entries.sort()
+        self.size = self._measured()
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[bytes]:
+        block = bytearray()
+        directory = bytearray()
+        sent = 0  # bytes before the block
+        for name, size in self._entries:
+            content, checksum = self._read(name, size)
+            place = sent + len(block)
+            directory += _central(name, checksum, size, place)
+            block += LOCAL.pack(b"PK\3\4", 20, UTF_8, 0, 0, DATE, checksum, size, size, len(name), 0)
+            block += name
+            if content is not None:
+                block += content
+                if len(block) < BLOCK:
+                    continue
+            yield bytes(block)
+            sent += len(block)
+            block.clear()
+            if content is None:
+                yield from self._streamed(name, size)
+                sent += size
+        place = sent + len(block)
+        yield bytes(block + directory + _end(len(self._entries), len(directory), place))
+
+    def _find(self, below: bytes) -> None:
+        """Note the images in a folder below the folder, and in those in it."""
+        try:
+            with os.scandir(self._folder + below) as entries:
+                for entry in entries:
+                    if entry.name.startswith(b"."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        self._find(below + entry.name + b"/")
+                    elif entry.name.lower().endswith(_ENDINGS) and entry.is_file():
+                        self._entries.append((below + entry.name, entry.stat().st_size))
+                    else:
+                        self.left_out += 1
+        except OSError as error:
+            raise LocalFileError(f"{_shown(error.filename)} cannot be read: {error.strerror}") from error
+
+    def _measured(self) -> int:
+        """The zip's length in bytes."""
+        place = directory = 0
+        for name, size in self._entries:
+            if size >= ALL_32:
+                raise LocalFileError(f"{_shown(self._folder + name)} has {size:,} bytes: that is no image")
+            directory += CENTRAL.size + len(name)
+            if place >= FAR:
+                directory += CENTRAL_64.size
+            place += LOCAL.size + len(name) + size
+        return place + directory + len(_end(len(self._entries), directory, place))
+
+    def _read(self, name: bytes, size: int) -> tuple[bytes | None, int]:
+        """A file's content, None where that is long, and its checksum."""
+        if size > BLOCK:
+            checksum = 0
+            for block in self._streamed(name, size):
+                checksum = zlib.crc32(block, checksum)
+            return None, checksum
+        try:
+            descriptor = os.open(self._folder + name, os.O_RDONLY)
+            try:
+                content = os.read(descriptor, size + 1)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+        if len(content) != size:
+            raise self._changed(name)
+        return content, zlib.crc32(content)
+
+    def _streamed(self, name: bytes, size: int) -> Iterator[bytes]:
+        left = size
+        try:
+            with Path(os.fsdecode(self._folder + name)).open("rb") as file:
+                while block := file.read(BLOCK):
+                    left -= len(block)
+                    if left < 0:
+                        break
+                    yield block
+        except OSError as error:
+            raise self._unreadable(name, error) from error
+        if left:
+            raise self._changed(name)
+
+    def _unreadable(self, name: bytes, error: OSError) -> LocalFileError:
+        return LocalFileError(f"{_shown(self._folder + name)} cannot be read: {error.strerror}; nothing was submitted")
+
+    def _changed(self, name: bytes) -> LocalFileError:
+        return LocalFileError(f"{_shown(self._folder + name)} changed while it was sent; nothing was submitted")
+
+
+def _shown(path: bytes | str) -> str:
+    return os.fsdecode(path).encode(errors="replace").decode()
+
+
+def _central(name: bytes, checksum: int, size: int, place: int) -> bytes:
+    """An entry of the zip's directory."""
+    if place < FAR:
+        numbers = (checksum, size, size, len(name), 0, 0, 0, 0, 0, place)
+        return CENTRAL.pack(b"PK\1\2", 20, 20, UTF_8, 0, 0, DATE, *numbers) + name
+    numbers = (checksum, size, size, len(name), CENTRAL_64.size, 0, 0, 0, 0, ALL_32)
+    return CENTRAL.pack(b"PK\1\2", 45, 45, UTF_8, 0, 0, DATE, *numbers) + name + CENTRAL_64.pack(1, 8, place)
+
+
+def _end(count: int, directory: int, place: int) -> bytes:
+    """What ends the zip: how many entries it has, and where its directory is."""
+    if count < ALL_16 and directory < FAR and place < FAR:
+        return END.pack(b"PK\5\6", 0, 0, count, count, directory, place, 0)
+    end_64 = END_64.pack(b"PK\6\6", END_64.size - 12, 45, 45, 0, 0, count, count, directory, place)
+    locator = LOCATOR_64.pack(b"PK\6\7", 0, place + directory, 1)
+    return end_64 + locator + END.pack(b"PK\5\6", 0, 0, ALL_16, ALL_16, ALL_32, ALL_32, 0)

@@ -1,0 +1,183 @@
+"""`client.models`: models, their versions and aliases; how good a version is; its weights as a file.
+
+A version is named as everywhere: `digits` (the newest), `digits@3`, or by an alias, `digits@champion`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from glassbox import downloads
+from glassbox.bodies import OnBytes
+from glassbox.errors import WrongArgument
+from glassbox.evaluations import Evaluation
+from glassbox.reading import read
+from glassbox.routes import path_to
+from glassbox.transport import Transport
+
+WeightsFormat = Literal["npz", "safetensors", "onnx"]
+WEIGHTS_FORMATS: dict[str, WeightsFormat] = {".npz": "npz", ".safetensors": "safetensors", ".onnx": "onnx"}
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a model takes: height and width of an image."""
+
+    image_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The file of a version's parameters."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a model. A `damaged` one is not what was published, and cannot be used."""
+
+    model: str
+    version: int
+    aliases: tuple[str, ...]
+    created_at: str
+    job: str
+    dataset: str
+    configuration: dict[str, Any]
+    seed: int
+    blas_threads: int
+    input: Input
+    classes: tuple[str, ...]
+    parameters: int
+    metrics: dict[str, Any]
+    weights: Weights
+    damaged: bool
+    links: dict[str, str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """How it is named wherever a version is: `digits@3`."""
+        return f"{self.model}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: how many versions it has, where its aliases point, and its newest version."""
+
+    name: str
+    versions: int
+    aliases: dict[str, int]
+    latest: Version
+    links: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias, the version that it points to, and since when."""
+
+    model: str
+    alias: str
+    version: int
+    moved_at: str
+    links: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version's name in its parts."""
+
+    model: str
+    version: str = "latest"
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """`digits@champion` in its parts; without an `@` it is the newest version. Raises `WrongArgument`."""
+        model, at, version = text.partition("@")
+        if not model or "/" in text or (at and not version):
+            raise WrongArgument(f"{text!r} names no version: write digits, digits@3 or digits@champion")
+        return cls(model, version or "latest")
+
+    @property
+    def route(self) -> str:
+        """Where the version is on the server."""
+        return path_to("models", self.model, "versions", self.version)
+
+
+class Models:
+    """The server's models."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, limit: int | None = None) -> Iterator[Model]:
+        """The models by name, `limit` of them at the most."""
+        return (read(Model, item) for item in self._transport.pages(path_to("models"), size=limit))
+
+    def get(self, name: str) -> Model:
+        """One model."""
+        return read(Model, self._transport.get(path_to("models", name)))
+
+    def versions(self, name: str, limit: int | None = None) -> Iterator[Version]:
+        """A model's versions, the newest first, `limit` of them at the most."""
+        return (read(Version, item) for item in self._transport.pages(path_to("models", name, "versions"), size=limit))
+
+    def version(self, reference: str) -> Version:
+        """One version."""
+        return read(Version, self._transport.get(Reference.parse(reference).route))
+
+    def evaluation(self, reference: str) -> Evaluation:
+        """How good a version is on its data set's test images, and how it became so."""
+        return read(Evaluation, self._transport.get(f"{Reference.parse(reference).route}/evaluation"))
+
+    def download(
+        self,
+        reference: str,
+        path: Path | str | None = None,
+        on_bytes: OnBytes | None = None,
+        format: WeightsFormat | None = None,  # noqa: A002 - the API's word
+    ) -> Path:
+        """Bring a version's weights here: to `path`, by default `digits-3.npz` in this folder. They are checked.
+
+        Without a `format` the path's ending says which; `.npz` where it says nothing.
+        """
+        form = format or WEIGHTS_FORMATS.get(Path(path or "").suffix.lower(), "npz")
+        version = self.version(reference)
+        target = Path(path) if path else Path(f"{version.model}-{version.version}.{form}")
+        route = f"{Reference(version.model, str(version.version)).route}/weights"  # an alias may move meanwhile
+        sha256 = version.weights.sha256 if form == "npz" else downloads.FROM_ETAG
+        return downloads.download(
+            self._transport, route, target, params={"format": form}, sha256=sha256, on_bytes=on_bytes
+        )
+
+    def report(self, reference: str) -> str:
+        """All that is known of a version as one HTML page, which needs nothing beside itself."""
+        from glassbox.report.making import report_of  # noqa: PLC0415 - for those who want one
+
+        return report_of(self, reference)
+
+    def aliases(self, name: str) -> Iterator[Alias]:
+        """A model's aliases, by name."""
+        return (read(Alias, item) for item in self._transport.pages(path_to("models", name, "aliases")))
+
+    def promote(self, reference: str, alias: str = "champion") -> Alias:
+        """Point an alias to a version; it is made where it is not there."""
+        version = self.version(reference)
+        route = path_to("models", version.model, "aliases", alias)
+        return read(Alias, self._transport.change("PUT", route, json={"version": version.version}))
+
+    def remove_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; the version stays."""
+        self._transport.change("DELETE", path_to("models", name, "aliases", alias))
+
+    def delete(self, reference: str, *, force: bool = False) -> None:
+        """Delete a version, `digits@3`, or a whole model, `digits`; `force` although aliases point there."""
+        if "@" in reference:
+            route = Reference.parse(reference).route
+        else:
+            route = path_to("models", Reference.parse(reference).model)
+        self._transport.change("DELETE", route, params={"force": force})

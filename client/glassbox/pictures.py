@@ -1,0 +1,28 @@
+"""Images as the parts of a form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from glassbox.errors import LocalFileError
+
+Picture = Path | str | bytes
+Part = tuple[str, tuple[str, bytes, str]]
+
+
+def form(images: Iterable[Picture]) -> list[Part]:
+    """The parts `image`. Raises `LocalFileError` where a file cannot be read."""
+    return [("image", _part(image)) for image in images]
+
+
+def _part(image: Picture) -> tuple[str, bytes, str]:
+    if isinstance(image, bytes):
+        return "image", image, "application/octet-stream"
+    path = Path(image)
+    try:
+        return path.name, path.read_bytes(), "application/octet-stream"
+    except FileNotFoundError as error:
+        raise LocalFileError(f"there is no file {path}") from error
+    except OSError as error:
+        raise LocalFileError(f"{path} cannot be read: {error.strerror}") from error

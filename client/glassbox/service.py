@@ -1,0 +1,15 @@
+"""The service itself: whether it lives, what it needs, who works, and which version it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether Redis and the volume answer, and how many workers are online for each queue."""
+
+    status: str
+    redis: str
+    volume: str
+    workers: dict[str, int]

@@ -1,0 +1,224 @@
+"""Requests to one server: retried where that is safe, answered with JSON or a stream, or ended by our own exceptions.
+
+Safe to send again is a GET, and a POST that carries an `Idempotency-Key`, which is made here, once for each thing to be
+made.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+import httpx
+
+from glassbox.bodies import Body, OnBytes, told
+from glassbox.errors import NotReachable, Refused, UnexpectedAnswer, refusal
+from glassbox.retrying import TRANSIENT, Retries
+
+T = TypeVar("T")
+
+RAW = {"Accept-Encoding": "identity"}  # what is streamed comes as it is
+PAGE = 500
+IN_USE = "idempotency_key_in_use"  # the try before, whose answer was lost, is still being worked on
+
+
+class Transport:
+    """A connection to one server. Close it when it is done with; several threads may share it."""
+
+    def __init__(
+        self, url: str, api_key: str | None = None, timeout: float = 60.0, retries: Retries | None = None
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.retries = retries or Retries()
+        self.timeout = timeout
+        try:
+            self._http = httpx.Client(
+                base_url=self.url,
+                timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
+                headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+                verify=self.url.startswith("https:"),  # to load the certificates takes longer than a small job
+                trust_env=not _is_loopback(self.url),  # no proxy leads to this machine
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotReachable(f"{self.url!r} is no address of a server: {error}") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, route: str, **params: Any) -> Any:
+        """What a GET answers, as JSON."""
+        return self._repeated(lambda: self._json("GET", route, params=_given(params)), self.retries)
+
+    def change(self, method: str, route: str, **request: Any) -> Any:
+        """Send once what changes something; None where the answer has no body."""
+        return self._json(method, route, **request)
+
+    def ask(self, route: str, **request: Any) -> Any:
+        """A POST that changes nothing."""
+        return self._repeated(lambda: self._json("POST", route, **request), self.retries)
+
+    def create(
+        self,
+        route: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        document: Any = None,
+        body: Body | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> Any:
+        """Make something by a POST, exactly once however often it has to be sent: a JSON `document`, or an upload."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        request: dict[str, Any] = {"params": _given(params or {})}
+        if body is None:
+            request["json"] = document
+        else:
+            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
+
+        def send() -> Any:
+            content = {} if body is None else {"content": told(body, on_bytes)}
+            return self._json("POST", route, headers=headers, **request, **content)
+
+        return self._repeated(send, self.retries)
+
+    def pages(self, route: str, size: int | None = None, **params: Any) -> Iterator[Any]:
+        """The items of a list, `size` of them at the most, page by page."""
+        after, left = None, size
+        while left is None or left > 0:
+            page = self.get(route, **params, limit=PAGE if left is None else min(left, PAGE), after=after)
+            yield from page["items"]
+            after = page["next"]
+            if after is None:
+                return
+            left = None if left is None else left - len(page["items"])
+
+    def lines(self, route: str, **params: Any) -> Iterator[Any]:
+        """The JSON in each line of an answer, which is not held in memory."""
+        with self.opened(route, params=params) as response:
+            try:
+                yield from map(json.loads, filter(None, response.iter_lines()))
+            except httpx.TransportError as error:
+                raise self._unreachable(error, "stopped answering") from error
+
+    @contextmanager
+    def opened(
+        self,
+        route: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float | None = None,
+        retries: Retries | None = None,
+    ) -> Iterator[httpx.Response]:
+        """A GET whose answer's body is read while it comes; that can raise `httpx.TransportError`."""
+        timeout = httpx.Timeout(self.timeout, read=read_timeout or self.timeout)
+        request = self._http.build_request(
+            "GET", route, params=_given(params or {}), headers={**RAW, **(headers or {})}, timeout=timeout
+        )
+
+        def send() -> httpx.Response:
+            response = self._sent(request, stream=True)
+            if response.is_error:
+                try:
+                    response.read()
+                except httpx.TransportError as error:
+                    raise self._unreachable(error, "stopped answering") from error
+                finally:
+                    response.close()
+                raise self._problem(response)
+            return response
+
+        response = self._repeated(send, retries or self.retries)
+        try:
+            yield response
+        finally:
+            response.close()
+
+    def probe(self, route: str) -> Any:
+        """What a probe answers in JSON, whatever its status; asked once."""
+        return self._decoded(self._sent(self._http.build_request("GET", route)))
+
+    def head(self, route: str) -> httpx.Headers:
+        """The headers of an answer."""
+        return self._sent(self._http.build_request("HEAD", route)).headers
+
+    def _json(self, method: str, route: str, **request: Any) -> Any:
+        response = self._sent(self._http.build_request(method, route, **request))
+        if response.is_error:
+            raise self._problem(response)
+        return None if response.status_code == 204 else self._decoded(response)
+
+    def _sent(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        try:
+            return self._http.send(request, stream=stream)
+        except httpx.TransportError as error:
+            raise self._unreachable(error, "does not answer") from error
+        except httpx.InvalidURL as error:
+            raise NotReachable(f"{self.url!r} is no address of a server: {error}") from error
+
+    def _repeated(self, send: Callable[[], T], retries: Retries) -> T:
+        failures, waited = 0, 0.0
+        while True:
+            try:
+                return send()
+            except (NotReachable, Refused) as error:
+                if isinstance(error, Refused) and error.status not in TRANSIENT and error.code != IN_USE:
+                    raise
+                failures += 1
+                pause = retries.pause(failures, waited, getattr(error, "retry_after", None))
+                if pause is None:
+                    raise
+            time.sleep(pause)
+            waited += pause
+
+    def _decoded(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError as error:
+            raise UnexpectedAnswer(
+                f"{response.url} answered with {response.headers.get('Content-Type', 'no type')}, not JSON;"
+                f" is {self.url} a Glassbox server?"
+            ) from error
+
+    def _problem(self, response: httpx.Response) -> Exception:
+        """The exception that an error's response stands for; what is between us and the server answers otherwise."""
+        try:
+            problem = response.json()
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict) and {"status", "code", "detail"} <= set(problem):
+            return refusal(problem, response.headers.get("X-Request-Id", ""), _seconds(response.headers))
+        if response.status_code in TRANSIENT:
+            return NotReachable(f"{self.url} does not answer: what is in front of it says {response.status_code}")
+        return UnexpectedAnswer(
+            f"{response.url} answered {response.status_code} without a problem of Glassbox;"
+            f" is {self.url} a Glassbox server?"
+        )
+
+    def _unreachable(self, error: httpx.TransportError, what: str) -> NotReachable:
+        return NotReachable(f"{self.url} {what}: {str(error) or type(error).__name__}")
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def _seconds(headers: httpx.Headers) -> float | None:
+    """`Retry-After` where it is a number of seconds, which our server always says."""
+    try:
+        return max(0.0, float(headers.get("Retry-After", "")))
+    except ValueError:
+        return None
+
+
+def _is_loopback(url: str) -> bool:
+    host = httpx.URL(url).host
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

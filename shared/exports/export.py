@@ -1,0 +1,44 @@
+"""One exported version: a file's content in parts, most of which are the parameters' own memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from shared.durable import BLOCK
+from shared.exports import onnx, safetensors
+from shared.exports.parts import Part
+from shared.registry import ModelVersion
+
+FORMATS: Mapping[str, Callable[[ModelVersion, Mapping[str, NDArray[Any]]], list[Part]]] = {
+    "safetensors": safetensors.encode,
+    "onnx": onnx.encode,
+}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file's content; `length` in bytes, `sha256` in hexadecimal."""
+
+    parts: Sequence[Part]
+    length: int
+    sha256: str
+
+    def blocks(self) -> Iterator[bytes]:
+        """The content, a piece at a time."""
+        for part in self.parts:
+            for start in range(0, len(part), BLOCK):
+                yield bytes(part[start : start + BLOCK])
+
+
+def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], form: str) -> Export:
+    """The version in one of `FORMATS`. `parameters`: its own, by name."""
+    parts = FORMATS[form](version, parameters)
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return Export(parts, sum(map(len, parts)), digest.hexdigest())

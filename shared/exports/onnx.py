@@ -1,0 +1,88 @@
+"""An ONNX file: the network's graph with its parameters, which a runtime executes as it is.
+
+Source: onnx/onnx, onnx/onnx.proto and docs/IR.md, version 8 of the format. The fields' numbers are that file's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any
+
+from numpy.typing import NDArray
+
+from shared.exports.description import description
+from shared.exports.graph import IMAGES, PROBABILITIES, Graph, Node, graph_of
+from shared.exports.parts import Part, little_endian
+from shared.exports.protobuf import message, number, text
+from shared.registry import ModelVersion
+
+FORMAT_VERSION = 8
+OPERATORS_VERSION = 17
+FLOAT32 = 1
+TYPES = {"float32": FLOAT32, "float64": 11}  # TensorProto.DataType
+WHOLE_NUMBER = 2  # AttributeProto.AttributeType
+
+
+def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
+    """The version as a ModelProto, from `images` (N, pixels) to `probabilities` (N, classes)."""
+    own = TYPES[version.configuration["dtype"]]
+    graph = graph_of(version.configuration["activation"], parameters, FLOAT32, own)
+    images = _tensor_type(IMAGES, FLOAT32, math.prod(version.image_shape))
+    probabilities = _tensor_type(PROBABILITIES, own, len(version.classes))
+    return [
+        *number(1, FORMAT_VERSION),
+        *text(2, "glassbox"),  # who made it
+        *number(5, version.version),
+        *message(7, _graph(graph, f"{version.model}@{version.version}", images, probabilities)),
+        *message(8, number(2, OPERATORS_VERSION)),
+        *_all(message(14, [*text(1, name), *text(2, value)]) for name, value in description(version).items()),
+    ]
+
+
+def _graph(graph: Graph, name: str, images: list[Part], probabilities: list[Part]) -> list[Part]:
+    """A GraphProto."""
+    return [
+        *_all(message(1, _node(node)) for node in graph.nodes),
+        *text(2, name),
+        *_all(message(5, _tensor(name, array)) for name, array in graph.tensors.items()),
+        *message(11, images),
+        *message(12, probabilities),
+    ]
+
+
+def _node(node: Node) -> list[Part]:
+    """A NodeProto."""
+    return [
+        *_all(text(1, name) for name in node.inputs),
+        *text(2, node.output),
+        *text(3, node.output),  # the node's own name
+        *text(4, node.operator),
+        *_all(message(5, _setting(name, value)) for name, value in node.settings.items()),
+    ]
+
+
+def _setting(name: str, value: int) -> list[Part]:
+    """An AttributeProto."""
+    return [*text(1, name), *number(3, value), *number(20, WHOLE_NUMBER)]
+
+
+def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
+    """A TensorProto with raw data."""
+    return [
+        *_all(number(1, side) for side in array.shape),
+        *number(2, TYPES[array.dtype.name]),
+        *text(8, name),
+        *message(9, [little_endian(array)]),
+    ]
+
+
+def _tensor_type(name: str, datatype: int, width: int) -> list[Part]:
+    """A ValueInfoProto of a tensor (N, width)."""
+    shape = [*message(1, text(2, "N")), *message(1, number(1, width))]
+    return [*text(1, name), *message(2, message(1, [*number(1, datatype), *message(2, shape)]))]
+
+
+def _all(fields: Iterable[list[Part]]) -> Iterable[Part]:
+    return chain.from_iterable(fields)

@@ -1,0 +1,53 @@
+"""The pages about versions, followed as a reader would: every example in them is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from glassbox import Client
+
+from services.embedded.running import running_stack
+from tests.support.processes import ROOT
+from tests.support.snippets import run_snippets
+
+DOCS = ROOT / "docs"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A stack with three versions of `digits`, the last of them the champion."""
+    folder = tmp_path_factory.mktemp("stack")
+    with running_stack(folder / "volume", folder / "stack.log") as client:
+        for seed in range(3):
+            client.train("digits", model="digits", seed=seed, epochs=20, promote="champion").wait()
+        yield client
+
+
+def test_using_a_version_elsewhere(stack: Client, tmp_path: Path) -> None:
+    *_, python = run_snippets(DOCS / "exporting.md", tmp_path, stack.url)
+
+    assert {path.name for path in tmp_path.glob("[a-z]*.*")} == {
+        *("digits-3.npz", "digits-3.onnx", "network.safetensors", "champion.onnx"),
+        *("digits.onnx", "digits.safetensors", "digits.npz"),
+    }
+    assert (tmp_path / "champion.onnx").read_bytes() == (tmp_path / "digits-3.onnx").read_bytes()
+    assert python.startswith("['")
+
+
+def test_whether_a_version_can_be_had_again(stack: Client, tmp_path: Path) -> None:
+    command, http, python = run_snippets(DOCS / "reproducing.md", tmp_path, stack.url)
+
+    assert "digits@3 is reproduced bit for bit" in command
+    assert '"kind":"reproduction"' in http.replace(" ", "")
+    assert python == f"True {stack.models.version('digits@3').blas_threads}\n"
+
+
+def test_looking_at_a_version(stack: Client, tmp_path: Path) -> None:
+    shown, path, python = run_snippets(DOCS / "reports.md", tmp_path, stack.url)
+
+    assert "confusion matrix" in shown
+    assert path == "report.html\n"
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert python.startswith("image ")

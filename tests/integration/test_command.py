@@ -1,0 +1,379 @@
+"""The command `glassbox` as a process on a real service: in a pipe, on a terminal, when all is well and when not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.api_keys import KeysFile, Scope, new_key
+from tests.support.command import Command, command_line
+from tests.support.images import png
+from tests.support.network import closed_port
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.redis_server import RedisServer
+from tests.support.stack import Stack, running_stack
+from tests.support.waiting import eventually
+
+LONG = "100000"  # epochs: more than a test waits for
+KEYS_DATABASE = 6
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder: a data set, and images as a folder and as a zip."""
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "easy.npz").write_bytes(npz(easy_arrays(seed=31)))
+    (folder / "images" / "more").mkdir(parents=True)
+    images, labels = easy_images(20, seed=32)
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            name = f"{'more/' if number % 2 else ''}{number:02d}-{label}.png"
+            (folder / "images" / name).write_bytes(png(image))
+        for path in sorted((folder / "images").rglob("*.png")):
+            archive.write(path, path.relative_to(folder / "images"))
+    return folder
+
+
+@pytest.fixture
+def glassbox(stack: Stack, folder: Path) -> Command:
+    return Command(f"http://127.0.0.1:{stack.port}", folder, {})
+
+
+@pytest.fixture(scope="module")
+def model(stack: Stack, folder: Path) -> str:
+    """A model that tells the images apart, made by the command."""
+    done = Command(f"http://127.0.0.1:{stack.port}", folder, {})(
+        "train", "easy.npz", "--model", "by-command", "--epochs", "20", "--promote", "champion"
+    )
+    assert done.status == 0, done.err
+    return "by-command"
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Command, dict[Scope, str]]]:
+    """A service that asks for keys, and one of each scope."""
+    folder = tmp_path_factory.mktemp("guarded")
+    made = {scope: new_key(f"a-{scope}-key", frozenset({scope})) for scope in Scope}
+    KeysFile(folder / "keys").write([line for _, line in made.values()])
+    with running_stack(folder, redis_server.url(KEYS_DATABASE), GLASSBOX_API_KEYS_FILE=str(folder / "keys")) as stack:
+        command = Command(f"http://127.0.0.1:{stack.port}", folder, {})
+        yield command, {scope: key for scope, (key, _) in made.items()}
+
+
+class TestInAPipe:
+    def test_a_file_is_trained_on_and_each_epoch_is_a_plain_line(self, glassbox: Command) -> None:
+        done = glassbox("train", "easy.npz", "--model", "piped", "--epochs", "3", "--seed", "7")
+        assert done.status == 0
+        assert done.out.startswith("piped@1: test accuracy ")
+        assert "\x1b" not in done.out + done.err
+        assert [line.split(",")[0] for line in done.err.splitlines() if "epoch" in line] == [
+            f"glassbox: epoch {number}/3" for number in (1, 2, 3)
+        ]
+
+    def test_a_folder_and_a_zip_of_it_give_the_same_rows(self, glassbox: Command, model: str, folder: Path) -> None:
+        for source in ("images", "images.zip"):
+            done = glassbox("classify", source, "--model", f"{model}@champion", "-o", f"{source}.csv")
+            assert done.status == 0, done.err
+            assert "20 of 20 images" in done.out
+        rows = (folder / "images.csv").read_text()
+        assert rows == (folder / "images.zip.csv").read_text()
+        lines = [line.split(",") for line in rows.splitlines()[1:]]
+        assert all(path.endswith(f"-{label}.png") for path, label, _ in lines)
+
+    def test_rows_go_to_standard_output_alone_where_that_is_wanted(self, glassbox: Command, model: str) -> None:
+        done = glassbox("classify", "images.zip", "--model", model, "-o", "-", "--format", "jsonl", "--top-k", "2")
+        rows = [json.loads(line) for line in done.out.splitlines()]
+        assert len(rows) == 20
+        assert all(len(row["top"]) == 2 for row in rows)
+
+    def test_a_reader_that_has_enough_is_no_error_to_tell_of(self, glassbox: Command, model: str) -> None:
+        job = glassbox("classify", "images.zip", "--model", model, "--detach").out.strip()
+        assert glassbox("jobs", "watch", job).status == 0
+        with glassbox.start("jobs", "rows", job) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            assert process.stderr.read() == ""
+
+    def test_ctrl_c_detaches_and_says_how_to_go_on(self, glassbox: Command) -> None:
+        process = glassbox.start("train", "easy.npz", "--model", "detached", "--epochs", LONG)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        job = line.split()[2].rstrip(":")
+        while "running" not in line:
+            line = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert f"glassbox jobs watch {job}" in told
+        assert glassbox("jobs", "show", job, "--json").json["state"] == "running"
+        assert glassbox("jobs", "cancel", job).status == 0
+        eventually(lambda: glassbox("jobs", "show", job, "--json").json["state"] == "cancelled")
+
+    def test_tables_are_plain_columns(self, glassbox: Command, model: str) -> None:
+        lines = [line.split("\t") for line in glassbox("models", "list").out.splitlines()]
+        assert lines[0] == ["model", "versions", "aliases", "test accuracy", "newest"]
+        assert model in [line[0] for line in lines]
+
+
+class TestForPrograms:
+    def test_every_list_and_every_thing_is_json_where_that_is_wanted(self, glassbox: Command, model: str) -> None:
+        version = glassbox("models", "show", f"{model}@champion", "--json").json
+        assert version["model"] == model
+        assert version["aliases"] == ["champion"]
+        assert model in [each["name"] for each in glassbox("models", "list", "--json").json]
+        assert glassbox("models", "list", model, "--json").json[-1]["version"] == 1
+        dataset = glassbox("datasets", "show", "easy", "--json").json
+        assert dataset["id"] in [each["id"] for each in glassbox("datasets", "list", "--json").json]
+        jobs = glassbox("jobs", "list", "--model", model, "--kind", "training", "--json").json
+        assert [job["result"]["version"] for job in jobs] == [1]
+        assert [check["ok"] for check in glassbox("doctor", "--json").json] == [True] * 8
+
+    def test_a_job_is_json_and_nothing_else_is_said(self, glassbox: Command, model: str) -> None:
+        done = glassbox("classify", "images.zip", "--model", model, "-o", "rows.npz", "--json")
+        assert done.err == ""
+        assert done.json["result"]["succeeded"] == 20
+
+    def test_an_error_is_json_too(self, glassbox: Command) -> None:
+        done = glassbox("jobs", "show", "nobody", "--json")
+        assert done.status == 5
+        assert json.loads(done.err)["error"]["code"] == "job_not_found"
+
+
+class TestOnATerminal:
+    def test_a_bar_shows_epochs_loss_accuracy_rate_and_what_is_left(self, glassbox: Command) -> None:
+        with glassbox.on_terminal("train", "digits", "--model", "shown", "--epochs", "200") as terminal:
+            assert terminal.ended() == 0
+            shown = terminal.shown
+        assert "/200" in shown
+        for figure in ("loss ", "accuracy ", "epochs/s", "s left"):
+            assert figure in shown
+        assert "shown@1: test accuracy" in shown
+
+    def test_ctrl_c_asks_and_the_job_can_be_watched_on_and_cancelled(self, glassbox: Command) -> None:
+        with glassbox.on_terminal("train", "easy.npz", "--model", "asked", "--epochs", LONG) as terminal:
+            terminal.shows("running")
+            terminal.types("\x03")
+            terminal.shows("[w]atching?")
+            terminal.types("w\n")
+            terminal.shows("running")
+            terminal.types("\x03")
+            terminal.shows("[w]atching?")
+            terminal.types("c\n")
+            assert terminal.ended() == 130
+            assert "is being cancelled" in terminal.shown
+        (job,) = glassbox("jobs", "list", "--model", "asked", "--json").json
+        eventually(lambda: glassbox("jobs", "show", job["id"], "--json").json["state"] == "cancelled")
+
+    def test_ctrl_c_twice_detaches(self, glassbox: Command) -> None:
+        with glassbox.on_terminal("train", "easy.npz", "--model", "twice", "--epochs", LONG) as terminal:
+            terminal.shows("running")
+            terminal.types("\x03")
+            terminal.shows("[w]atching?")
+            terminal.types("\x03")
+            assert terminal.ended() == 130
+            assert "goes on without you" in terminal.shown
+        (job,) = glassbox("jobs", "list", "--model", "twice", "--json").json
+        assert job["state"] == "running"
+        glassbox("jobs", "cancel", job["id"])
+
+
+class TestManaging:
+    def test_versions_are_promoted_compared_downloaded_and_deleted(self, glassbox: Command, folder: Path) -> None:
+        for epochs in ("1", "2"):
+            assert glassbox("train", "easy.npz", "-m", "managed", "--epochs", epochs, "--json").status == 0
+        assert glassbox("models", "promote", "managed@1").out == "managed@champion is version 1\n"
+        assert "epochs\t1\t2\n" in glassbox("models", "compare", "managed@champion", "managed").out
+        assert glassbox("models", "download", "managed@champion").out == "managed-1.npz\n"
+        with np.load(folder / "managed-1.npz") as weights:
+            assert "layer1.weights" in weights
+        refused = glassbox("models", "delete", "managed@1")
+        assert refused.status == 6
+        assert glassbox("models", "delete", "managed@1", "--force").status == 0
+        assert glassbox("models", "show", "managed@1").status == 5
+
+    def test_a_job_is_cancelled_retried_and_deleted(self, glassbox: Command) -> None:
+        job = glassbox("train", "easy.npz", "-m", "retried", "--epochs", "30000", "--detach").out.strip()
+        assert glassbox("jobs", "cancel", job).status == 0
+        assert glassbox("jobs", "watch", job).status == 1
+        assert glassbox("jobs", "retry", job, "--detach").status == 0
+        glassbox("jobs", "cancel", job)
+        eventually(lambda: glassbox("jobs", "show", job, "--json").json["state"] == "cancelled")
+        assert glassbox("jobs", "delete", job).status == 0
+        assert glassbox("jobs", "show", job).status == 5
+
+    def test_data_sets_are_uploaded_from_folders_shown_and_deleted(self, glassbox: Command, folder: Path) -> None:
+        images, labels = easy_images(30, seed=33)
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            path = folder / "classes" / str(label) / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(image))
+        made = glassbox("datasets", "upload", "classes", "--name", "classes", "--image-shape", "8x8", "--json").json
+        assert made["image_shape"] == [8, 8]
+        assert made["classes"] == ["0", "1", "2"]
+        assert glassbox("datasets", "delete", "classes").status == 0
+        assert glassbox("datasets", "show", "classes").status == 5
+
+    def test_a_few_images_are_predicted_at_once(self, glassbox: Command, model: str) -> None:
+        done = glassbox("predict", "images/00-0.png", "images/more/01-1.png", "--model", model, "--json")
+        assert [each["label"] for each in done.json["predictions"]] == ["0", "1"]
+
+    def test_images_that_cannot_be_read_are_listed(self, glassbox: Command, model: str, folder: Path) -> None:
+        with zipfile.ZipFile(folder / "some.zip", "w") as archive:
+            archive.writestr("good.png", (folder / "images" / "00-0.png").read_bytes())
+            archive.writestr("bad.png", b"no image")
+        done = glassbox("classify", "some.zip", "--model", model)
+        assert done.status == 0
+        assert "1 could not be read" in done.out
+        (job, *_) = glassbox("jobs", "list", "--state", "completed_with_errors", "--json").json
+        assert [error["path"] for error in glassbox("jobs", "errors", job["id"], "--json").json] == ["bad.png"]
+
+
+class TestBadInput:
+    """One line that says what happened and what to do, a status that means something, and no half file."""
+
+    def test_a_server_that_is_down(self, glassbox: Command) -> None:
+        for command in (
+            ["jobs", "list"],
+            ["train", "easy.npz", "-m", "m"],
+            ["models", "download", "m@1", "-o", "w.npz"],
+        ):
+            done = glassbox(*command, GLASSBOX_URL=f"http://127.0.0.1:{closed_port()}")
+            assert done.status == 3
+            assert "does not answer" in done.line
+            assert "--url" in done.line
+
+    def test_something_else_than_a_server(self, glassbox: Command) -> None:
+        done = glassbox("jobs", "list", GLASSBOX_URL="somewhere")
+        assert done.status == 2
+        assert "no address of a server" in done.line
+
+    @pytest.mark.usefixtures("model")
+    @pytest.mark.parametrize(
+        ("arguments", "status", "told"),
+        [
+            (["classify", "images.zip", "-m", "nobody"], 5, "`glassbox models list` shows"),
+            (["classify", "easy.npz.csv", "-m", "by-command"], 8, "there is no file"),
+            (["classify", "text.txt", "-m", "by-command"], 6, "no archive"),
+            (["classify", "empty", "-m", "by-command"], 8, "there are no images"),
+            (["classify", "images.zip", "-m", "by-command", "-o", "none/rows.csv"], 8, "no folder none"),
+            (["classify", "images.zip", "-m", "by-command", "-o", "rows.what"], 2, "name the format"),
+            (["train", "text.txt", "-m", "m"], 6, "npz"),
+            (["train", "missing.npz", "-m", "m"], 8, "there is no file missing.npz"),
+            (["train", "nothing-of-the-kind", "-m", "m"], 5, "`glassbox datasets list` shows"),
+            (["train", "easy.npz", "-m", "m", "--set", "hidden=[0]"], 6, "at least 1"),
+            (["models", "show", "by-command@77"], 5, "no version"),
+            (["models", "show", "a/b"], 2, "names no version"),
+            (["predict", "text.txt", "-m", "by-command"], 6, "image"),
+            (["jobs", "show", "nobody"], 5, "`glassbox jobs list` shows"),
+        ],
+    )
+    def test_what_is_wrong_with_the_request(
+        self, arguments: list[str], status: int, told: str, glassbox: Command, folder: Path
+    ) -> None:
+        (folder / "text.txt").write_text("neither an archive nor an image")
+        (folder / "empty").mkdir(exist_ok=True)
+        done = glassbox(*arguments)
+        assert told in done.line
+        assert done.status == status
+        assert done.out == ""
+
+    def test_no_space_while_rows_and_weights_are_fetched(self, glassbox: Command, model: str, folder: Path) -> None:
+        job = glassbox("classify", "images", "--model", model, "--json").json["id"]
+        before = sorted(folder.iterdir())
+        for arguments in (["models", "download", model, "-o", "full.npz"], ["jobs", "rows", job, "-o", "full.csv"]):
+            little = ["prlimit", "--fsize=10", *command_line(*arguments)]
+            run = subprocess.run(
+                little, capture_output=True, text=True, cwd=folder, env=glassbox._environment({}), check=False
+            )
+            assert run.returncode == 8
+            assert "there is no space for" in run.stderr
+            assert len(run.stderr.splitlines()) == 1
+        assert sorted(folder.iterdir()) == before
+
+    def test_a_full_device(self, glassbox: Command, model: str) -> None:
+        done = glassbox("models", "download", model, "-o", "/dev/full")
+        assert done.status == 8
+        assert "no space" in done.line
+
+    def test_a_file_of_settings_that_others_can_read(self, glassbox: Command, tmp_path: Path) -> None:
+        (tmp_path / "config.toml").write_text('api_key = "secret"\n')
+        (tmp_path / "config.toml").chmod(0o644)
+        done = glassbox("jobs", "list", GLASSBOX_CONFIG=str(tmp_path / "config.toml"))
+        assert done.status == 2
+        assert "chmod 600" in done.line
+
+
+class TestKeys:
+    def test_no_key_and_a_wrong_key(self, guarded: tuple[Command, dict[Scope, str]], folder: Path) -> None:
+        glassbox, _ = guarded
+        for key in ("", "wrong"):
+            done = glassbox("jobs", "list", GLASSBOX_API_KEY=key)
+            assert done.status == 4
+            assert "GLASSBOX_API_KEY" in done.line
+            done = glassbox("train", folder / "easy.npz", "-m", "m", GLASSBOX_API_KEY=key)
+            assert done.status == 4
+
+    def test_a_key_that_may_not_do_this(self, guarded: tuple[Command, dict[Scope, str]], folder: Path) -> None:
+        glassbox, keys = guarded
+        done = glassbox("train", folder / "easy.npz", "-m", "m", GLASSBOX_API_KEY=keys[Scope.READ])
+        assert done.status == 4
+        assert "needs the scope submit" in done.line
+
+    def test_a_large_upload_that_is_refused_at_once_is_still_told_of(
+        self, guarded: tuple[Command, dict[Scope, str]], tmp_path: Path
+    ) -> None:
+        glassbox, keys = guarded
+        with (tmp_path / "large.npz").open("wb") as file:
+            file.truncate(200 << 20)
+        done = glassbox("train", tmp_path / "large.npz", "-m", "m", GLASSBOX_API_KEY=keys[Scope.READ])
+        assert done.status == 4
+        assert "needs the scope submit" in done.line
+
+    @pytest.mark.parametrize(
+        ("scope", "told"),
+        [(Scope.READ, "may read"), (Scope.SUBMIT, "may read, submit"), (Scope.MANAGE, "may read, submit, manage")],
+    )
+    def test_the_doctor_tells_what_a_key_may_do(
+        self, scope: Scope, told: str, guarded: tuple[Command, dict[Scope, str]]
+    ) -> None:
+        glassbox, keys = guarded
+        done = glassbox("doctor", GLASSBOX_API_KEY=keys[scope])
+        assert done.status == 0
+        assert done.out.splitlines()[-1] == f"ok   key: {told}"
+
+    def test_the_doctor_tells_what_to_do_about_a_wrong_key(self, guarded: tuple[Command, dict[Scope, str]]) -> None:
+        glassbox, _ = guarded
+        done = glassbox("doctor", GLASSBOX_API_KEY="wrong")
+        assert done.status == 4
+        assert "BAD  key" in done.out
+        assert "→ set GLASSBOX_API_KEY" in done.out
+
+
+class TestCompletion:
+    def test_the_shell_completes_models_and_aliases_and_shows_no_error(self, glassbox: Command, model: str) -> None:
+        def completed(words: str, **environment: str) -> str:
+            shell = {"_GLASSBOX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3", **environment}
+            return glassbox(**shell).out.strip()
+
+        assert completed("glassbox models show by-c") == model
+        assert f"{model}@champion" in completed(f"glassbox models show {model}@")
+        assert completed("glassbox models show by-c", GLASSBOX_URL=f"http://127.0.0.1:{closed_port()}") == ""
+
+
+def test_the_doctor_says_what_to_do_about_a_server_that_is_down(glassbox: Command) -> None:
+    done = glassbox("doctor", GLASSBOX_URL=f"http://127.0.0.1:{closed_port()}")
+    assert done.status == 3
+    assert "BAD  server" in done.out
+    assert "glassbox serve" in done.out
+    assert os.linesep not in done.err

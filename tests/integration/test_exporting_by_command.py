@@ -1,0 +1,150 @@
+"""`glassbox models show`, `report`, `download` and `verify`, against the service."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors.numpy
+
+from tests.support.command import Command, Done
+from tests.support.npz import easy_arrays, npz
+from tests.support.stack import Stack
+
+QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
+
+@pytest.fixture(scope="module", autouse=True)
+def trained(stack: Stack) -> None:
+    """`by-command@1`, the champion."""
+    stack.upload(npz(easy_arrays(train=300, test=60, seed=6)), name="by-command")
+    stack.finished(stack.train(model="by-command", dataset="by-command", promote="champion", **QUICK)["id"])
+
+
+@pytest.fixture
+def glassbox(stack: Stack, tmp_path: Path) -> Command:
+    """The command, in an empty folder."""
+    return Command(f"http://127.0.0.1:{stack.port}", tmp_path, {})
+
+
+def printed(done: Done) -> str:
+    assert done.status == 0, done.err
+    return done.out
+
+
+class TestShow:
+    def test_it_prints_facts_matrix_and_curves(self, glassbox: Command) -> None:
+        out = printed(glassbox("models", "show", "by-command@champion"))
+
+        assert "by-command@1" in out
+        assert "confusion matrix, 60 test images" in out
+        assert "train accuracy by epoch" in out
+        assert "precision" in out
+
+    def test_it_prints_json_with_the_evaluation(self, glassbox: Command) -> None:
+        shown: Any = json.loads(printed(glassbox("models", "show", "by-command", "--json")))
+
+        assert shown["version"] == 1
+        assert sum(map(sum, shown["evaluation"]["confusion_matrix"])) == 60
+        assert shown["environment"]["numpy"] == np.__version__
+
+
+class TestReport:
+    def test_it_writes_one_page(self, glassbox: Command, tmp_path: Path) -> None:
+        assert printed(glassbox("models", "report", "by-command@champion", "-o", "r.html")).strip() == "r.html"
+
+        page = (tmp_path / "r.html").read_text()
+        assert page.startswith("<!doctype html>")
+        assert page.count("<figcaption>unit ") == 8
+
+    def test_it_has_a_name_where_none_is_given(self, glassbox: Command, tmp_path: Path) -> None:
+        printed(glassbox("models", "report", "by-command"))
+
+        assert [path.name for path in tmp_path.iterdir()] == ["by-command-1.html"]
+
+    def test_it_goes_to_standard_output(self, glassbox: Command) -> None:
+        assert printed(glassbox("models", "report", "by-command", "-o", "-")).rstrip().endswith("</html>")
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "says"),
+        [(("nowhere",), 5, "no model 'nowhere'"), (("by-command", "-o", "no/such/r.html"), 8, "there is no folder")],
+    )
+    def test_what_goes_wrong_is_one_line_and_leaves_nothing(
+        self, glassbox: Command, tmp_path: Path, arguments: tuple[str, ...], status: int, says: str
+    ) -> None:
+        ran = glassbox("models", "report", *arguments)
+
+        assert ran.status == status
+        assert says in ran.err
+        assert len(ran.err.splitlines()) == 1
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestDownload:
+    @pytest.mark.parametrize("form", ["npz", "safetensors", "onnx"])
+    def test_each_format_is_brought_whole(self, glassbox: Command, stack: Stack, tmp_path: Path, form: str) -> None:
+        assert printed(glassbox("models", "download", "by-command@1", "--format", form)).strip() == f"by-command-1.{form}"
+
+        content = (tmp_path / f"by-command-1.{form}").read_bytes()
+        answer = stack.http.get(f"/v1/models/by-command/versions/1/weights?format={form}")
+        assert answer.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+
+    def test_the_files_ending_says_which_format(self, glassbox: Command, tmp_path: Path) -> None:
+        for name in ("a.safetensors", "b.onnx", "c.npz"):
+            printed(glassbox("models", "download", "by-command", "-o", name))
+
+        with np.load(tmp_path / "c.npz") as stored:
+            tensors = safetensors.numpy.load_file(tmp_path / "a.safetensors")
+            assert all(np.array_equal(tensors[key], stored[key]) for key in stored.files)
+        assert onnxruntime.InferenceSession(tmp_path / "b.onnx").get_inputs()[0].shape == ["N", 36]
+
+    def test_another_format_is_wrong_usage(self, glassbox: Command) -> None:
+        assert glassbox("models", "download", "by-command", "--format", "pickle").status == 2
+
+
+class TestVerify:
+    def test_a_version_that_is_reproduced_ends_with_0(self, glassbox: Command) -> None:
+        ran = glassbox("models", "verify", "by-command@1")
+
+        assert "by-command@1 is reproduced bit for bit" in printed(ran)
+        assert "epoch 4/4" in ran.err
+
+    def test_one_that_is_not_ends_with_1_and_says_why(self, glassbox: Command, stack: Stack) -> None:
+        stack.finished(stack.train(model="by-other-seed", dataset="by-command", **QUICK)["id"])
+        manifest = stack.volume.version("by-other-seed", 1) / "manifest.json"
+        content = json.loads(manifest.read_bytes())
+        manifest.write_text(json.dumps(content | {"configuration": content["configuration"] | {"seed": 1}}))
+
+        ran = glassbox("models", "verify", "by-other-seed")
+
+        assert ran.status == 1
+        assert "by-other-seed@1 is NOT reproduced" in ran.out
+        assert "first difference: layer1.weights[0, 0]" in ran.out
+        assert "Traceback" not in ran.err
+
+    def test_programs_get_the_job(self, glassbox: Command) -> None:
+        job: Any = json.loads(printed(glassbox("models", "verify", "by-command", "--json")))
+
+        assert job["kind"] == "reproduction"
+        assert job["result"]["reproduced"] is True
+
+    def test_it_can_be_left_to_itself(self, glassbox: Command, stack: Stack) -> None:
+        job_id = printed(glassbox("models", "verify", "by-command", "--detach")).strip()
+
+        assert stack.finished(job_id)["result"]["reproduced"] is True
+
+    def test_the_job_can_be_looked_at(self, glassbox: Command, stack: Stack) -> None:
+        job_id = printed(glassbox("models", "verify", "by-command", "--detach")).strip()
+        stack.finished(job_id)
+
+        assert "bit for bit" in printed(glassbox("jobs", "show", job_id))
+
+    def test_an_unknown_version_is_one_line(self, glassbox: Command) -> None:
+        ran = glassbox("models", "verify", "by-command@9")
+
+        assert ran.status == 5
+        assert len(ran.err.splitlines()) == 1

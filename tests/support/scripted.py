@@ -1,0 +1,118 @@
+"""A server on the loopback interface that answers as a test tells it to: statuses, JSON, bytes, broken connections."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import Any
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came; headers by lower-case names."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Reply = Callable[[BaseHTTPRequestHandler], None]
+
+
+@dataclass
+class Scripted:
+    """Answers each request with the next of `replies`, the last one again and again; keeps the requests."""
+
+    port: int
+    replies: list[Reply]
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def next_reply(self) -> Reply:
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+@contextmanager
+def scripted(*replies: Reply) -> Iterator[Scripted]:
+    """Such a server, until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            server.requests.append(Request(self.command, self.path, headers, body))
+            server.next_reply()(self)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names that it looks for
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.daemon_threads = True
+        http.block_on_close = False
+        server = Scripted(http.server_port, list(replies))
+        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            http.shutdown()
+            thread.join()
+
+
+def content(body: bytes, status: int = 200, cut: int | None = None, headers: Mapping[str, str] = NOTHING) -> Reply:
+    """These bytes; where `cut` is given the connection breaks after so many of them."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body if cut is None else body[:cut])
+        handler.close_connection = cut is not None
+
+    return reply
+
+
+def ranged(body: bytes, headers: Mapping[str, str] = NOTHING) -> Reply:
+    """The part of these bytes that is asked for."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        first = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        content(body[first:], 206, headers=headers)(handler)
+
+    return reply
+
+
+def document(value: Any, status: int = 200, headers: Mapping[str, str] = NOTHING) -> Reply:
+    """A JSON answer."""
+    return content(json.dumps(value).encode(), status, headers={"Content-Type": "application/json", **headers})
+
+
+def problem(status: int, code: str, detail: str = "it is so", headers: Mapping[str, str] = NOTHING) -> Reply:
+    """A problem as our API answers it."""
+    told = {"type": "about:blank", "title": "Problem", "status": status, "code": code, "detail": detail}
+    return document(told, status, {"X-Request-Id": "request-1", **headers})
+
+
+def broken() -> Reply:
+    """The connection is closed without an answer."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+
+    return reply

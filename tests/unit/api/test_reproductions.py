@@ -1,0 +1,134 @@
+"""`POST /v1/models/{name}/versions/{ref}/reproduce`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from api import create_app
+from shared.datasets import DatasetStore
+from shared.jobs import JobStore, Kind
+from shared.registry import ModelVersion, Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.jobs import messages
+from tests.support.models import publish
+from tests.support.npz import npz
+from tests.support.problems import assert_problem
+
+PATH = "/v1/models/toy/versions/1/reproduce"
+
+
+@pytest.fixture(autouse=True)
+def version(client: FlaskClient, registry: Registry) -> ModelVersion:
+    """`toy@1`, the champion, with its data."""
+    dataset: Any = client.post("/v1/datasets?name=easy", data=npz()).json
+    version = publish(registry, dataset=dataset["id"])
+    registry.point("toy", "champion", 1)
+    return version
+
+
+@pytest.mark.parametrize("reference", ["1", "champion", "latest"])
+def test_a_job_is_accepted_for_the_trainer(
+    client: FlaskClient, redis: Redis, jobs: JobStore, version: ModelVersion, reference: str
+) -> None:
+    response = client.post(f"/v1/models/toy/versions/{reference}/reproduce")
+
+    assert response.status_code == 202
+    job: Any = response.json
+    assert (job["kind"], job["state"]) == ("reproduction", "queued")
+    assert job["request"] == {"model": f"toy@{reference}"}
+    assert job["progress"] == {"done": 0, "total": 3, "unit": "epochs", "eta_seconds": None}
+    assert response.headers["Location"] == job["links"]["self"]
+    assert jobs.get(job["id"]).specification == {"model": "toy", "version": 1, "dataset": version.dataset}
+    assert len(messages(redis, "training")) == 1
+
+
+def test_it_is_written_down_on_the_volume(client: FlaskClient, volume: Volume) -> None:
+    job: Any = client.post(PATH).json
+
+    assert json.loads(volume.specification(job["id"]).read_bytes())["kind"] == "reproduction"
+
+
+def test_it_is_listed_by_its_kind_and_by_its_model(client: FlaskClient) -> None:
+    job: Any = client.post(PATH).json
+
+    for query in ("kind=reproduction", "model=toy"):
+        assert [item["id"] for item in client.get(f"/v1/jobs?{query}").get_json()["items"]] == [job["id"]]
+    assert client.get("/v1/jobs?kind=training").get_json()["items"] == []
+
+
+def test_it_can_be_cancelled_and_retried(client: FlaskClient) -> None:
+    job: Any = client.post(PATH).json
+
+    assert client.post(f"/v1/jobs/{job['id']}/cancel").get_json()["state"] == "cancelled"
+    assert client.post(f"/v1/jobs/{job['id']}/retry").get_json()["state"] == "queued"
+
+
+def test_the_same_key_makes_one_job(client: FlaskClient, jobs: JobStore) -> None:
+    first, second = (client.post(PATH, headers={"Idempotency-Key": "once"}) for _ in range(2))
+
+    assert first.json == second.json
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert [job.id for job in jobs.newest_first()] == [first.get_json()["id"]]
+
+
+def test_a_version_whose_data_were_deleted_is_refused(
+    client: FlaskClient, datasets: DatasetStore, version: ModelVersion, volume: Volume
+) -> None:
+    datasets.delete(version.dataset)
+
+    problem = assert_problem(client.post(PATH), 409, "dataset_deleted")
+
+    assert version.dataset in problem["detail"]
+    assert files_below(volume.jobs) == []
+
+
+def test_a_version_that_is_damaged_is_refused(client: FlaskClient, volume: Volume) -> None:
+    (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
+
+    assert_problem(client.post(PATH), 500, "version_damaged")
+    assert files_below(volume.jobs) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("unknown/versions/1", "model_not_found"), ("toy/versions/2", "version_not_found")],
+)
+def test_what_is_not_there_is_not_found(client: FlaskClient, path: str, code: str) -> None:
+    assert_problem(client.post(f"/v1/models/{path}/reproduce"), 404, code)
+
+
+def test_data_that_a_reproduction_needs_are_not_deleted(
+    client: FlaskClient, registry: Registry, version: ModelVersion
+) -> None:
+    job: Any = client.post(PATH).json
+    registry.delete_model("toy", force=True)
+
+    problem = assert_problem(client.delete(f"/v1/datasets/{version.dataset}"), 409, "dataset_in_use")
+
+    assert job["id"] in problem["detail"]
+
+
+def test_too_many_of_them_are_refused(settings: Settings, jobs: JobStore) -> None:
+    client = create_app(settings.model_copy(update={"max_queued_jobs": 2})).test_client()
+    for _ in range(2):
+        assert client.post(PATH).status_code == 202
+
+    problem = client.post(PATH)
+
+    assert_problem(problem, 429, "queue_full")
+    assert jobs.waiting(Kind.REPRODUCTION) == 2
+
+
+def test_they_wait_in_the_trainers_queue_with_the_trainings(client: FlaskClient) -> None:
+    client.post(PATH)
+    client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy"})
+
+    assert 'glassbox_queue_jobs{queue="training"} 2.0' in client.get("/metrics").text
+    assert client.get("/metrics").text.count("glassbox_queue_jobs{") == 2

@@ -1,0 +1,153 @@
+"""`GET /v1/models/{name}/versions/{ref}/weights`, in each format."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import safetensors.numpy
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api.weights import WeightsQuery
+from shared.exports import FORMATS
+from shared.registry import ModelVersion, Registry
+from shared.volume import Volume
+from tests.support.models import publish, tiny_network, tiny_parameters
+from tests.support.npz import easy_images
+from tests.support.problems import assert_problem
+
+WEIGHTS = "/v1/models/toy/versions/1/weights"
+EVERY_FORMAT = pytest.mark.parametrize("form", ["npz", *FORMATS])
+
+
+def download(client: FlaskClient, form: str = "npz", **options: Any) -> TestResponse:
+    """Read the weights to their end, so that the file is closed."""
+    return client.get(WEIGHTS, query_string={"format": form}, buffered=True, **options)
+
+
+def test_the_weights_are_the_file_of_the_manifests_digest(client: FlaskClient, model: ModelVersion) -> None:
+    response = client.get(WEIGHTS, buffered=True)
+
+    assert len(response.data) == model.weights.bytes
+    assert hashlib.sha256(response.data).hexdigest() == model.weights.sha256
+    assert response.headers["ETag"] == f'"{model.weights.sha256}"'
+    with np.load(io.BytesIO(response.data), allow_pickle=False) as file:
+        for name, array in tiny_parameters().items():
+            assert np.array_equal(file[name], array)
+
+
+@pytest.mark.usefixtures("model")
+def test_safetensors_have_the_same_parameters(client: FlaskClient) -> None:
+    loaded = safetensors.numpy.load(download(client, "safetensors").data)
+
+    assert loaded.keys() == tiny_parameters().keys()
+    assert all(np.array_equal(loaded[name], array) for name, array in tiny_parameters().items())
+
+
+@pytest.mark.usefixtures("model")
+def test_onnx_has_the_same_answers(client: FlaskClient) -> None:
+    images, _ = easy_images(40, seed=2)
+    rows = images.reshape(40, -1).astype(np.float32) / np.float32(255)
+
+    session = onnxruntime.InferenceSession(download(client, "onnx").data, providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(None, {"images": rows})
+
+    assert np.abs(probabilities - tiny_network().probabilities(tiny_parameters(), images)).max() < 1e-6
+
+
+@EVERY_FORMAT
+@pytest.mark.usefixtures("model")
+class TestEachFormat:
+    def test_it_comes_as_a_file_of_its_name(self, client: FlaskClient, form: str) -> None:
+        response = download(client, form)
+
+        assert response.status_code == 200
+        assert response.content_type == "application/octet-stream"
+        assert f"filename=toy-1.{form}" in response.headers["Content-Disposition"]
+        assert int(response.headers["Content-Length"]) == len(response.data)
+
+    def test_its_etag_is_its_digest_and_stays(self, client: FlaskClient, form: str) -> None:
+        response = download(client, form)
+
+        assert response.headers["ETag"] == f'"{hashlib.sha256(response.data).hexdigest()}"'
+        assert download(client, form).data == response.data
+
+    def test_it_is_not_sent_again_to_who_has_it(self, client: FlaskClient, form: str) -> None:
+        again = download(client, form, headers={"If-None-Match": download(client, form).headers["ETag"]})
+
+        assert (again.status_code, again.data) == (304, b"")
+
+    @pytest.mark.parametrize(("asked", "start", "stop"), [("10-19", 10, 20), ("100-", 100, None), ("-7", -7, None)])
+    def test_a_part_of_it_is_sent_where_asked_for(
+        self, client: FlaskClient, form: str, asked: str, start: int, stop: int | None
+    ) -> None:
+        whole = download(client, form).data
+
+        response = download(client, form, headers={"Range": f"bytes={asked}"})
+
+        assert response.status_code == 206
+        assert response.data == whole[start:stop]
+        assert response.headers["Content-Range"].endswith(f"/{len(whole)}")
+
+    @pytest.mark.parametrize("given", ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1"])
+    def test_all_of_it_is_sent_where_another_kind_of_part_is_asked_for(
+        self, client: FlaskClient, form: str, given: str
+    ) -> None:
+        response = download(client, form, headers={"Range": given})
+
+        assert response.status_code == 200
+        assert response.data == download(client, form).data
+        assert "Content-Range" not in response.headers
+
+    def test_a_part_goes_on_only_with_the_same_file(self, client: FlaskClient, form: str) -> None:
+        whole = download(client, form)
+        wanted = {"Range": "bytes=10-19"}
+
+        same = download(client, form, headers={**wanted, "If-Range": whole.headers["ETag"]})
+        other = download(client, form, headers={**wanted, "If-Range": '"another"'})
+
+        assert (same.status_code, same.data) == (206, whole.data[10:20])
+        assert (other.status_code, other.data) == (200, whole.data)
+
+    def test_a_part_beyond_its_end_is_refused(self, client: FlaskClient, form: str) -> None:
+        response = download(client, form, headers={"Range": "bytes=999999999-"})
+
+        assert_problem(response, 416, "requested_range_not_satisfiable")
+
+    def test_its_head_is_the_same(self, client: FlaskClient, form: str) -> None:
+        got, head = download(client, form), client.head(WEIGHTS, query_string={"format": form}, buffered=True)
+
+        assert head.data == b""
+        for name in ("ETag", "Content-Length", "Content-Disposition", "Accept-Ranges"):
+            assert head.headers[name] == got.headers[name]
+
+    def test_damaged_weights_are_not_sent(self, client: FlaskClient, volume: Volume, form: str) -> None:
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
+
+        assert_problem(download(client, form), 500, "version_damaged")
+
+    def test_it_needs_no_redis(self, client_without_redis: FlaskClient, form: str) -> None:
+        assert download(client_without_redis, form).status_code == 200
+
+    def test_what_was_deleted_is_not_found(self, client: FlaskClient, registry: Registry, form: str) -> None:
+        publish(registry, job="job-2")
+        registry.delete("toy", "1")
+
+        assert_problem(download(client, form), 404, "version_deleted")
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("query", [{"format": "pickle"}, {"format": ""}, {"forma": "onnx"}])
+def test_another_format_is_refused_by_name(client: FlaskClient, query: dict[str, str]) -> None:
+    problem = assert_problem(client.get(WEIGHTS, query_string=query), 422, "validation_failed")
+
+    assert [error["parameter"] for error in problem["errors"]] == list(query)
+
+
+def test_the_query_offers_what_there_is() -> None:
+    assert WeightsQuery.model_json_schema()["properties"]["format"]["enum"] == ["npz", *FORMATS]

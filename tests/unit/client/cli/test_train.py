@@ -1,0 +1,25 @@
+"""Settings of a training, written on the command line."""
+
+from __future__ import annotations
+
+import pytest
+from glassbox import WrongArgument
+from glassbox.cli.train import parsed_settings
+
+
+def test_values_are_json_or_texts() -> None:
+    texts = ["hidden=[64, 32]", "activation=relu", "dropout=0.1", "augmentation=null"]
+    assert parsed_settings(texts) == {
+        "hidden": [64, 32], "activation": "relu", "dropout": 0.1, "augmentation": None
+    }  # fmt: skip
+
+
+def test_a_path_names_a_setting_of_a_setting() -> None:
+    texts = ["optimizer.name=adam", "optimizer.learning_rate=0.01"]
+    assert parsed_settings(texts) == {"optimizer": {"name": "adam", "learning_rate": 0.01}}
+
+
+@pytest.mark.parametrize("texts", [["epochs"], ["=3"], ["optimizer=adam", "optimizer.learning_rate=0.1"]])
+def test_what_cannot_be_meant_is_told_of(texts: list[str]) -> None:
+    with pytest.raises(WrongArgument):
+        parsed_settings(texts)

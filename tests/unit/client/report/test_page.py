@@ -1,0 +1,175 @@
+"""The report: what is known of a version, on one page that asks nobody for anything and lets nobody in."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from html import unescape
+from typing import Any
+
+import pytest
+from glassbox.report import page
+from glassbox.report.tensors import Tensor
+
+from api.examples import PNG
+from tests.support.evaluated import a_version, an_evaluation
+from tests.unit.client.report.test_markup import Reader
+
+HOSTILE = ("</style><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<!--", "]]>&#x3c;script>", "'\"`&")
+
+
+def some_weights(units: int, pixels: int = 64) -> Tensor:
+    values = [((7 * i) % 13 - 6) * (1 + i % units) / units for i in range(pixels * units)]
+    return Tensor((pixels, units), array("f", values))
+
+
+def text_of(html: str) -> str:
+    """What is read on the page."""
+    visible = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", visible)))
+
+
+@pytest.fixture
+def report() -> str:
+    return page(a_version(), an_evaluation(), some_weights(128))
+
+
+class TestWhatItTells:
+    @pytest.mark.parametrize(
+        "told",
+        [
+            "digits@3", "champion", "90.00%", "16,771", "How the training went", "What is taken for what",
+            "Class by class", "expected calibration error", "What the first layer looks for", "The 64 of 128 units",
+            "is 0", "taken for 1", "98.7% sure", "glassbox models verify digits@3", "relu", "seed", "BLAS threads",
+            "2.4.6",
+        ],
+    )  # fmt: skip
+    def test_the_facts_are_on_it(self, report: str, told: str) -> None:
+        assert told in text_of(report)
+
+    def test_each_picture_has_words_in_its_place(self, report: str) -> None:
+        pictures = [attributes for name, attributes in Reader(report).elements if name in {"img", "svg"}]
+
+        assert len(pictures) == 64 + 1 + 3
+        assert all(attributes.get("alt") or attributes.get("aria-label") for attributes in pictures)
+
+    def test_each_table_has_headers_with_their_scope_and_each_section_its_heading(self, report: str) -> None:
+        elements = Reader(report).elements
+
+        assert all(attributes.get("scope") in {"col", "row"} for name, attributes in elements if name == "th")
+        headings = {attributes["id"] for name, attributes in elements if name == "h2"}
+        labelled = [attributes["aria-labelledby"] for name, attributes in elements if name == "section"]
+        assert headings == set(labelled)
+
+    def test_the_units_with_the_largest_weights_are_shown(self, report: str) -> None:
+        units = [int(number) for number in re.findall(r"<figcaption>unit (\d+)</figcaption>", report)]
+
+        assert len(set(units)) == 64
+        assert min(units) >= 60  # the later a unit, the larger its weights were made
+
+    def test_without_a_hidden_layer_the_pictures_are_the_classes(self) -> None:
+        configuration = a_version().configuration | {"hidden": []}
+
+        html = page(a_version(configuration=configuration), an_evaluation(), some_weights(3))
+
+        assert "<figcaption>2</figcaption>" in html
+        assert "without a hidden layer" in html
+
+    def test_for_many_classes_it_names_what_is_confused_instead_of_a_matrix(self) -> None:
+        labels = tuple(f"class {number}" for number in range(300))
+
+        html = page(a_version(classes=labels), an_evaluation(labels), None)
+
+        assert 'class="matrix"' not in html
+        assert "class 17 taken for class 18" in text_of(page(a_version(), an_evaluation(labels[15:20]), None))
+        assert len(html) < 200_000
+
+
+class TestWhatIsMissing:
+    def test_a_version_without_an_evaluation_has_a_page(self) -> None:
+        html = page(a_version(), None, some_weights(4))
+
+        assert "97.41%" in text_of(html)
+        assert "What is taken for what" not in html
+        assert "What the first layer looks for" in html
+
+    def test_a_damaged_version_has_a_page_that_says_so(self) -> None:
+        html = page(a_version(damaged=True), an_evaluation(), None)
+
+        assert "damaged" in text_of(html)
+        assert "first layer looks for" not in html
+
+    def test_an_evaluation_of_before_has_no_mistakes(self) -> None:
+        assert "mistakes of which" not in page(a_version(), an_evaluation(mistakes=[]), None)
+
+    def test_without_a_history_there_are_no_curves(self) -> None:
+        assert "How the training went" not in page(a_version(), an_evaluation(history=[]), None)
+
+    def test_a_training_of_one_epoch_has_points(self) -> None:
+        history = [{"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "seconds": 1.0}]
+
+        assert "<circle" in page(a_version(), an_evaluation(history=history), None)
+
+    def test_a_version_without_one_mistake_says_so(self) -> None:
+        html = page(a_version(), an_evaluation(confusion_matrix=[[10, 0, 0], [0, 10, 0], [0, 0, 10]]), None)
+
+        assert "Every test image was taken for what it is." in html
+
+
+class TestSafety:
+    def test_it_asks_nobody_for_anything(self, report: str) -> None:
+        sources = [
+            str(value)
+            for _, attributes in Reader(report).elements
+            for name, value in attributes.items()
+            if name in {"src", "href", "action", "data", "srcset", "poster"}
+        ]
+
+        assert sources
+        assert all(source.startswith("data:image/png;base64,") for source in sources)
+        assert not re.search(r"url\(|@import", report)
+        assert "default-src 'none'" in unescape(report)
+
+    def test_it_runs_nothing(self, report: str) -> None:
+        elements = Reader(report).elements
+
+        assert not any(name in {"script", "iframe", "object", "embed", "link", "base", "form"} for name, _ in elements)
+        assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
+
+    @pytest.mark.parametrize("hostile", HOSTILE)
+    def test_hostile_texts_are_texts(self, report: str, hostile: str) -> None:
+        version = a_version(
+            model=hostile,
+            aliases=[hostile],
+            classes=[hostile, "1", "2"],
+            dataset=hostile,
+            job=hostile,
+            created_at=hostile,
+            configuration={"hidden": [8], "activation": hostile, hostile: hostile},
+            environment={hostile: hostile},
+            weights={"bytes": 1, "sha256": hostile},
+        )
+        evaluation = an_evaluation((hostile, "1", "2"))
+
+        html = page(version, evaluation, some_weights(128))
+
+        def shape(text: str) -> set[tuple[str, frozenset[str]]]:
+            return {(name, frozenset(attributes)) for name, attributes in Reader(text).elements}
+
+        assert shape(html) <= shape(report)
+        assert " ".join(hostile.split()) in text_of(html)
+
+    @pytest.mark.parametrize(
+        "image",
+        ["https://example.org/x.png", "javascript:alert(1)", "", "data:text/html,<script>", PNG + '" onload="x'],
+    )
+    def test_what_is_no_picture_is_not_shown(self, image: str) -> None:
+        mistakes: Any = [{"index": 1, "label": "0", "predicted": "1", "confidence": 1.0, "image": image}]
+
+        elements = Reader(page(a_version(), an_evaluation(mistakes=mistakes), None)).elements
+
+        assert all(
+            str(attributes["src"]).startswith("data:image/png;base64,") and "onload" not in attributes
+            for name, attributes in elements
+            if name == "img"
+        )

@@ -1,0 +1,45 @@
+"""Pictures of signed numbers."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from glassbox.report.png import ABOVE, BELOW, diverging
+from numpy.typing import NDArray
+from PIL import Image
+
+
+def shown(uri: str) -> NDArray[np.uint8]:
+    """What a browser decodes: (H, W, red green blue opacity)."""
+    content = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
+
+
+def test_below_zero_is_blue_above_is_red_and_zero_is_see_through() -> None:
+    pixels = shown(diverging([-1.0, 0.0, 1.0, -0.5, 0.5, 0.01], 3, 1.0))
+
+    assert pixels.shape == (2, 3, 4)
+    assert tuple(pixels[0, 0]) == (*BELOW, 255)
+    assert pixels[0, 1, 3] == 0
+    assert tuple(pixels[0, 2]) == (*ABOVE, 255)
+    assert tuple(pixels[1, 0, :3]) == BELOW
+    assert 110 < pixels[1, 0, 3] == pixels[1, 1, 3] < 150
+    assert pixels[1, 2, 3] == 0
+
+
+def test_what_is_beyond_the_largest_has_the_full_colour() -> None:
+    pixels = shown(diverging([-9.0, 9.0], 2, 1.0))
+
+    assert pixels[0, :, 3].tolist() == [255, 255]
+
+
+def test_where_all_is_zero_nothing_is_seen() -> None:
+    assert shown(diverging([0.0] * 4, 2, 0.0))[..., 3].max() == 0
+
+
+def test_a_picture_is_small() -> None:
+    noise = np.random.default_rng(0).normal(size=784).tolist()
+
+    assert len(diverging(noise, 28, 2.0)) < 1500

@@ -1,0 +1,121 @@
+"""A folder becomes a zip on the way: of the length that was announced, the same each time, read by other programs."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from glassbox import LocalFileError, folders
+from glassbox.bodies import BLOCK, FileBody
+from glassbox.folders import FolderBody
+
+from shared.archives import judge
+from shared.settings import Settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images" / "b").mkdir(parents=True)
+    (tmp_path / "images" / "b" / "two.PNG").write_bytes(b"2" * 2000)
+    (tmp_path / "images" / "a.png").write_bytes(b"1")
+    (tmp_path / "images" / "größe.jpg").write_bytes(b"three")
+    return tmp_path / "images"
+
+
+def packed(folder: Path) -> bytes:
+    body = FolderBody(folder)
+    content = b"".join(body)
+    assert len(content) == body.size
+    return content
+
+
+def test_the_zip_holds_the_images_in_the_order_of_their_paths(folder: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(packed(folder))) as archive:
+        assert archive.namelist() == ["a.png", "b/two.PNG", "größe.jpg"]
+        assert archive.testzip() is None
+        assert archive.read("b/two.PNG") == b"2" * 2000
+
+
+def test_the_server_takes_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "upload").write_bytes(packed(folder))
+    assert judge(tmp_path / "upload", Settings()).paths(0, 3) == ["a.png", "b/two.PNG", "größe.jpg"]
+
+
+def test_the_same_folder_gives_the_same_bytes(folder: Path) -> None:
+    before = packed(folder)
+    (folder / "a.png").touch()
+    assert packed(folder) == before
+
+
+def test_what_is_no_image_is_left_out_and_counted(folder: Path) -> None:
+    (folder / "notes.txt").write_text("no image")
+    (folder / ".hidden.png").write_bytes(b"x")
+    body = FolderBody(folder)
+    assert (len(body), body.left_out) == (3, 1)
+
+
+def test_a_large_image_is_not_held_in_memory(folder: Path) -> None:
+    (folder / "large.tiff").write_bytes(bytes(5 * BLOCK))
+    assert max(map(len, FolderBody(folder))) < 3 * BLOCK
+    with zipfile.ZipFile(io.BytesIO(packed(folder))) as archive:
+        assert archive.testzip() is None
+
+
+def test_more_entries_than_the_format_first_allowed(tmp_path: Path) -> None:
+    for number in range(70_000):
+        (tmp_path / f"{number:05d}.png").touch()
+    with zipfile.ZipFile(io.BytesIO(packed(tmp_path))) as archive:
+        assert len(archive.namelist()) == 70_000
+
+
+def test_places_beyond_what_the_format_first_allowed(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "FAR", 100)  # as if 4 GiB were so few
+    content = packed(folder)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+    (tmp_path / "upload").write_bytes(content)
+    assert len(judge(tmp_path / "upload", Settings())) == 3
+
+
+def test_a_folder_without_images_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(LocalFileError, match="there are no images in"):
+        FolderBody(tmp_path)
+
+
+def test_a_file_that_changes_while_it_is_sent_is_told_of(folder: Path) -> None:
+    body = FolderBody(folder)
+    (folder / "a.png").write_bytes(b"longer than before")
+    with pytest.raises(LocalFileError, match="changed while it was sent"):
+        b"".join(body)
+
+
+def test_a_file_that_is_gone_is_told_of(folder: Path) -> None:
+    body = FolderBody(folder)
+    (folder / "a.png").unlink()
+    with pytest.raises(LocalFileError, match=r"a\.png cannot be read"):
+        b"".join(body)
+
+
+class TestFiles:
+    def test_a_file_is_sent_block_by_block(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(bytes(3 * BLOCK + 1))
+        assert list(map(len, FileBody(tmp_path / "file"))) == [BLOCK] * 3 + [1]
+
+    def test_a_file_that_becomes_shorter_is_told_of(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_bytes(b"ten bytes!")
+        body = FileBody(tmp_path / "file")
+        (tmp_path / "file").write_bytes(b"ten")
+        with pytest.raises(LocalFileError, match="became shorter"):
+            list(body)
+
+    @pytest.mark.parametrize(
+        ("name", "told"), [("none", "there is no file"), (".", "is no file"), ("empty", "is empty")]
+    )
+    def test_what_cannot_be_sent_is_told_of(self, name: str, told: str, tmp_path: Path) -> None:
+        (tmp_path / "empty").touch()
+        with pytest.raises(LocalFileError, match=told):
+            FileBody(tmp_path / name)

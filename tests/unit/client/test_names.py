@@ -1,0 +1,69 @@
+"""What names mean: files and data sets, versions of models, formats, paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from glassbox import WrongArgument
+from glassbox.datasets import is_file, name_of
+from glassbox.jobs import format_of
+from glassbox.models import Reference
+from glassbox.routes import path_to
+
+
+@pytest.mark.parametrize("text", ["mnist.npz", "data/pets", "./digits", "pets.tar.gz", "PETS.ZIP", Path("digits")])
+def test_this_means_a_file(text: Path | str) -> None:
+    assert is_file(text)
+
+
+@pytest.mark.parametrize("text", ["mnist", "fashion-mnist", "sha256:00ff", "mine.v2"])
+def test_this_means_a_data_set_of_the_servers(text: str) -> None:
+    assert not is_file(text)
+
+
+def test_a_file_that_is_there_is_meant_whatever_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    assert is_file("rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("mnist.npz", "mnist"), ("My Pets (1).tar.gz", "my-pets-1"), ("../x/Größe.zip", "gr-e"), ("???.npz", "data")],
+)
+def test_a_data_set_is_named_after_its_file(file: str, name: str) -> None:
+    assert name_of(Path(file)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "route"),
+    [
+        ("digits", "/v1/models/digits/versions/latest"),
+        ("digits@3", "/v1/models/digits/versions/3"),
+        ("digits@champion", "/v1/models/digits/versions/champion"),
+        ("digits@a?b", "/v1/models/digits/versions/a%3Fb"),
+    ],
+)
+def test_a_version_has_its_path(text: str, route: str) -> None:
+    assert Reference.parse(text).route == route
+
+
+@pytest.mark.parametrize("text", ["", "@3", "digits@", "a/b"])
+def test_what_names_no_version_is_told_of(text: str) -> None:
+    with pytest.raises(WrongArgument, match="names no version"):
+        Reference.parse(text)
+
+
+def test_a_name_stays_within_its_part_of_a_path() -> None:
+    assert path_to("jobs", "../models", "x y") == "/v1/jobs/..%2Fmodels/x%20y"
+
+
+@pytest.mark.parametrize(("file", "form"), [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.npz", "npz")])
+def test_a_format_goes_by_the_ending(file: str, form: str) -> None:
+    assert format_of(file) == form
+
+
+def test_an_ending_that_says_nothing_is_told_of() -> None:
+    with pytest.raises(WrongArgument, match="name the format"):
+        format_of("rows.txt")

@@ -1,0 +1,46 @@
+"""Images as pictures for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.images.pictures import LARGEST, data_uri
+
+
+def shown(uri: str) -> NDArray[np.uint8]:
+    """What a browser decodes."""
+    kind, _, content = uri.partition(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (1, 1), (8, 30), (64, 64)])
+def test_a_small_image_is_shown_as_it_is(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    assert np.array_equal(shown(data_uri(image)), image)
+
+
+@pytest.mark.parametrize(
+    ("shape", "smaller"), [((128, 128), (64, 64)), ((300, 100), (64, 21)), ((5000, 10), (64, 1)), ((65, 65), (64, 64))]
+)
+def test_a_large_one_is_made_smaller(shape: tuple[int, int], smaller: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    uri = data_uri(image)
+
+    assert shown(uri).shape == smaller
+    assert len(uri) < 6000
+    assert abs(float(shown(uri).mean()) - float(image.mean())) < 3
+
+
+def test_a_part_of_an_array_can_be_shown() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (2 * LARGEST, 20), dtype=np.uint8)
+
+    assert np.array_equal(shown(data_uri(image[::2, ::2])), image[::2, ::2])

@@ -1,0 +1,262 @@
+"""The reproduction step: a version is trained again, and its result says whether the bits agree."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from redis import Redis
+from threadpoolctl import threadpool_limits
+
+from shared.datasets import DatasetStore
+from shared.jobs import Job, Kind, Progress, State
+from shared.network import Training
+from shared.registry import ModelVersion, Registry
+from shared.specifications import ReproductionSpecification
+from shared.volume import Volume
+from tests.support.files import files_below
+from tests.support.jobs import a_training, events, move
+from tests.support.models import tiny_network, tiny_parameters
+from tests.support.waiting import eventually
+from tests.unit.worker.conftest import Bench
+from tests.unit.worker.test_training import Trainings
+from tests.unit.worker.test_training import trainings as trainings  # noqa: PLC0414 - a fixture
+from worker.checkpoints import Checkpoints
+from worker.environment import blas_threads
+from worker.reproduction import ReproductionStep, differences
+
+
+@pytest.fixture
+def step(bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry) -> ReproductionStep:
+    return ReproductionStep(volume, datasets, registry, bench.settings)
+
+
+def a_reproduction(version: ModelVersion) -> Job:
+    specification = ReproductionSpecification(model=version.model, version=version.version, dataset=version.dataset)
+    return a_training(
+        kind=Kind.REPRODUCTION,
+        model=version.model,
+        progress=Progress(total=version.configuration["epochs"], unit="epochs"),
+        specification=specification.model_dump(),
+    )
+
+
+def tamper(volume: Volume, **fields: Any) -> None:
+    """Change the manifest of `toy@1` on the disk."""
+    path = volume.version("toy", 1) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+@pytest.fixture
+def version(trainings: Trainings, registry: Registry) -> ModelVersion:
+    """A version that a training has published."""
+    trainings.run()
+    return registry.get("toy")
+
+
+class TestTheSameBits:
+    def test_a_version_is_reproduced(self, bench: Bench, step: ReproductionStep, version: ModelVersion) -> None:
+        job = bench.run(a_reproduction(version), step)
+
+        assert job.state is State.SUCCEEDED
+        assert job.result == {
+            "model": "toy",
+            "version": 1,
+            "reproduced": True,
+            "weights_sha256_expected": version.weights.sha256,
+            "weights_sha256_got": version.weights.sha256,
+            "threads": version.blas_threads,
+            "differing_numbers": 0,
+            "first_difference": None,
+            "environment": {},
+        }
+        assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
+
+    def test_nothing_is_published_and_nothing_is_left(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, registry: Registry, volume: Volume
+    ) -> None:
+        before = files_below(volume.models)
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert files_below(volume.models) == before
+        assert [found.version for found in registry.versions("toy")] == [1]
+        assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
+
+    def test_every_epoch_is_an_event(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, redis: Redis
+    ) -> None:
+        job = bench.run(a_reproduction(version), step)
+
+        epochs = [data["progress"]["done"] for kind, data in events(redis, job.id) if kind == "epoch"]
+        assert epochs == [1, 2, 3]
+
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_it_computes_with_as_many_threads_as_then(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume, threads: int
+    ) -> None:
+        tamper(volume, blas_threads=threads)
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert job.result is not None
+        assert job.result["threads"] == threads
+
+    def test_a_version_of_two_threads_is_reproduced_by_a_worker_of_one(
+        self, bench: Bench, step: ReproductionStep, trainings: Trainings, registry: Registry
+    ) -> None:
+        with threadpool_limits(2, user_api="blas"):
+            trainings.run(hidden=[1024, 512], batch_size=300)  # large enough for the threads to share a product
+        version = registry.get("toy")
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert blas_threads() == 1
+        assert job.result is not None
+        assert (job.result["threads"], job.result["reproduced"]) == (version.blas_threads, True) == (2, True)
+
+    def test_it_goes_on_from_its_checkpoint(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        job = a_reproduction(version)
+        _, arrays = DatasetStore(volume).load(version.dataset)
+        training = Training(tiny_network(), arrays.x_train, arrays.y_train)
+        for _ in range(40):
+            next(training)
+        Checkpoints(volume.checkpoints(job.id)).save(training.state(), 40)
+
+        done = bench.run(job, step)
+
+        assert done.result is not None
+        assert done.result["reproduced"] is True
+        assert "resumed" in [kind for kind, _ in events(bench.jobs._redis, job.id)]
+
+
+class TestOtherBits:
+    def test_another_seed_in_the_manifest_is_found(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        tamper(volume, configuration=version.configuration | {"seed": 1})
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert job.state is State.SUCCEEDED
+        assert job.result is not None
+        assert job.result["reproduced"] is False
+        assert job.result["weights_sha256_expected"] == version.weights.sha256 != job.result["weights_sha256_got"]
+        assert job.result["differing_numbers"] > 0
+        first = job.result["first_difference"]
+        assert (first["parameter"], first["index"]) == ("layer1.weights", [0, 0])
+        assert first["expected"] != first["got"]
+        assert job.result["environment"] == {}  # nothing has changed since then, so it is the manifest's fault
+
+    def test_another_architecture_in_the_manifest_is_found(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        tamper(volume, configuration=version.configuration | {"hidden": [9]})
+
+        result = bench.run(a_reproduction(version), step).result
+
+        assert result is not None
+        assert result["first_difference"] == {
+            "parameter": "layer1.weights", "index": None, "expected": None, "got": None,
+        }  # fmt: skip
+
+    def test_what_has_changed_since_then_is_told(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        environment = {**version.environment, "numpy": "1.0"}
+        del environment["cpu"]
+        tamper(volume, configuration=version.configuration | {"seed": 1}, environment=environment)
+
+        result = bench.run(a_reproduction(version), step).result
+
+        assert result is not None
+        assert result["environment"] == {
+            "numpy": {"then": "1.0", "now": np.__version__},
+            "cpu": {"then": None, "now": version.environment["cpu"]},
+        }
+
+    def test_one_bit_is_enough(self) -> None:
+        published = tiny_parameters()
+        trained = {name: array.copy() for name, array in published.items()}
+        trained["layer2.weights"][3, 1] = np.nextafter(trained["layer2.weights"][3, 1], np.float32(9))
+        trained["layer2.biases"][2] = -0.0
+        published = published | {"layer2.biases": np.where(np.arange(3) == 2, 0, trained["layer2.biases"])}
+
+        count, first = differences(published, trained)
+
+        assert count == 2
+        assert first == {
+            "parameter": "layer2.weights",
+            "index": [3, 1],
+            "expected": float(published["layer2.weights"][3, 1]),
+            "got": float(trained["layer2.weights"][3, 1]),
+        }
+
+    def test_the_same_parameters_do_not_differ(self) -> None:
+        assert differences(tiny_parameters(), tiny_parameters()) == (0, None)
+
+
+class TestStopping:
+    def test_a_cancel_ends_it_and_leaves_a_checkpoint(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        job = stopped(bench, step, version, volume, State.CANCELLING)
+
+        assert job.state is State.CANCELLED
+        assert job.progress.done > 0
+        assert any(name.startswith("checkpoints/") for name in files_below(volume.job(job.id)))
+
+    def test_a_worker_that_lost_its_lease_ends_nothing(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        assert stopped(bench, step, version, volume, State.QUEUED).state is State.QUEUED
+
+
+def stopped(bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume, state: State) -> Job:
+    """A reproduction that would go on for hours, after its job was moved to `state` while it ran."""
+    tamper(volume, configuration=version.configuration | {"epochs": 1_000_000, "batch_size": 1})
+    job = a_reproduction(version)
+    bench.submit(job)
+    thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,), daemon=True)
+    thread.start()
+    try:
+        eventually(lambda: bench.jobs.get(job.id).progress.done > 0)
+    finally:
+        move(bench.jobs, job.id, state)
+        thread.join(timeout=20.0)
+    assert not thread.is_alive()
+    return bench.jobs.get(job.id)
+
+
+class TestFailing:
+    def test_a_version_that_was_deleted_fails_the_job(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, registry: Registry
+    ) -> None:
+        registry.delete("toy", "1")
+
+        assert code(bench.run(a_reproduction(version), step)) == "version_deleted"
+
+    def test_weights_that_are_damaged_fail_the_job(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
+
+        assert code(bench.run(a_reproduction(version), step)) == "version_damaged"
+
+    def test_data_that_are_gone_fail_the_job(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, datasets: DatasetStore
+    ) -> None:
+        datasets.delete(version.dataset)
+
+        assert code(bench.run(a_reproduction(version), step)) == "dataset_not_found"
+
+
+def code(job: Job) -> str:
+    assert job.state is State.FAILED
+    assert job.error is not None
+    return str(job.error["code"])

@@ -1,0 +1,43 @@
+"""What a training's bits depend on beside its settings: the versions of what computes, the processor, the threads."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def environment() -> dict[str, str]:
+    """Python, NumPy, its BLAS with the kernels that it has chosen, and the processor, each as a text to compare."""
+    return {"python": platform.python_version(), "numpy": np.__version__, "blas": _blas(), "cpu": _processor()}
+
+
+def blas_threads() -> int:
+    """How many threads the BLAS computes with in this process now."""
+    return max((int(library["num_threads"]) for library in _libraries()), default=1)
+
+
+def _libraries() -> list[dict[str, str]]:
+    libraries: list[dict[str, str]] = ThreadpoolController().select(user_api="blas").info()
+    return libraries
+
+
+def _blas() -> str:
+    facts = ("internal_api", "version", "architecture")
+    libraries = (" ".join(str(library[fact]) for fact in facts if library.get(fact)) for library in _libraries())
+    return ", ".join(sorted(libraries)) or "unknown"
+
+
+def _processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    if sys.platform == "linux" and CPU_INFO.exists():
+        for line in CPU_INFO.read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

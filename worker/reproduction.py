@@ -1,0 +1,117 @@
+"""The reproduction step: train a version again as its manifest says, and compare the bits. It publishes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from shared.datasets import DatasetStore
+from shared.errors import Invalid
+from shared.jobs import Job, Progress, State
+from shared.network import Configuration, Network, Training, TrainingDiverged
+from shared.registry import ModelVersion, Registry
+from shared.registry.weights import digest_of
+from shared.settings import Settings
+from shared.specifications import ReproductionSpecification
+from shared.volume import Volume
+from worker.checkpoints import Checkpoints
+from worker.environment import blas_threads, environment
+from worker.lease import Lease
+from worker.runner import Outcome
+from worker.training import figures, resumed, train
+
+Parameters = Mapping[str, NDArray[Any]]
+
+
+class ReproductionStep:
+    """Does jobs of the kind `reproduction`."""
+
+    def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
+        self._volume = volume
+        self._datasets = datasets
+        self._registry = registry
+        self._settings = settings
+
+    def __call__(self, job: Job, lease: Lease) -> Outcome:
+        """Train to the end; whether the bits agree is the result, and no error."""
+        specification = ReproductionSpecification.of(job.specification)
+        version = self._registry.get(specification.model, str(specification.version))
+        published = self._registry.load(version)
+        checkpoints = Checkpoints(self._volume.checkpoints(job.id))
+        with threadpool_limits(version.blas_threads, user_api="blas"):
+            threads = blas_threads()
+            training = self._trained(version, checkpoints, lease)
+        checkpoints.clear()
+        epochs = training.network.configuration.epochs
+        return Outcome(
+            State.SUCCEEDED,
+            progress=Progress(done=len(training.history), total=epochs, unit="epochs", eta_seconds=0.0),
+            metrics=figures(training.history[-1]),
+            result=comparison(version, published, training.parameters) | {"threads": threads},
+        )
+
+    def _trained(self, version: ModelVersion, checkpoints: Checkpoints, lease: Lease) -> Training:
+        manifest, arrays = self._datasets.load(version.dataset)
+        configuration = Configuration.from_dict(version.configuration)
+        training = resumed(
+            Network(manifest.image_shape, len(manifest.classes), configuration), arrays, checkpoints, lease
+        )
+        try:
+            train(training, lease, checkpoints, self._settings)
+        except TrainingDiverged as error:
+            raise Invalid("training_diverged", str(error)) from error
+        return training
+
+
+def comparison(version: ModelVersion, published: Parameters, trained: Parameters) -> dict[str, Any]:
+    """A reproduction's result: whether the parameters are the same bit for bit, and if not, what is known of why."""
+    differing, first = differences(published, trained)
+    return {
+        "model": version.model,
+        "version": version.version,
+        "reproduced": first is None,
+        "weights_sha256_expected": version.weights.sha256,
+        "weights_sha256_got": digest_of(trained),
+        "differing_numbers": differing,
+        "first_difference": first,
+        "environment": {} if first is None else _changed_since(version),
+    }
+
+
+def _changed_since(version: ModelVersion) -> dict[str, dict[str, str | None]]:
+    """What is not as it was when the version was trained; None stands for what its manifest does not say."""
+    then = version.environment
+    return {
+        name: {"then": then.get(name), "now": value} for name, value in environment().items() if then.get(name) != value
+    }
+
+
+def differences(published: Parameters, trained: Parameters) -> tuple[int, dict[str, Any] | None]:
+    """How many numbers are other bits, and the first of them; an array of another shape differs as a whole."""
+    count = 0
+    first: dict[str, Any] | None = None
+    for name in dict.fromkeys([*published, *trained]):
+        expected, got = published.get(name), trained.get(name)
+        if expected is None or got is None or (expected.shape, expected.dtype) != (got.shape, got.dtype):
+            count += max(0 if array is None else array.size for array in (expected, got))
+            first = first or {"parameter": name, "index": None, "expected": None, "got": None}
+            continue
+        places = np.argwhere(_bits(expected) != _bits(got))  # -0.0 and 0.0 are equal numbers, but other bits
+        count += len(places)
+        if len(places) and first is None:
+            index = tuple(places[0].tolist())
+            first = {
+                "parameter": name,
+                "index": list(index),
+                "expected": float(expected[index]),
+                "got": float(got[index]),
+            }
+    return count, first
+
+
+def _bits(array: NDArray[Any]) -> NDArray[Any]:
+    return array.view(f"u{array.itemsize}")
