@@ -98,21 +98,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
-    app.register_blueprint(health.blueprint(redis, outbox, volume))
-    app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
-    app.register_blueprint(datasets.blueprint(store, built_in, registry, job_store, volume, settings))
-    app.register_blueprint(training_jobs.blueprint(built_in, submission, webhooks, settings))
-    app.register_blueprint(batch_jobs.blueprint(registry, submission, webhooks, volume, settings))
-    app.register_blueprint(jobs.blueprint(job_store, files, outbox, streams, submission))
-    app.register_blueprint(results.blueprint(job_store, registry, volume))
-    app.register_blueprint(models.blueprint(registry))
-    app.register_blueprint(weights.blueprint(registry))
-    app.register_blueprint(predictions.blueprint(online, settings))
-    app.register_blueprint(open_inference.blueprint(online, registry, volume, settings))
-    app.register_blueprint(evaluations.blueprint(registry))
-    app.register_blueprint(reproductions.blueprint(registry, store, submission, webhooks))
-    app.register_blueprint(aliases.blueprint(registry, settings))
-    app.register_blueprint(docs.blueprint(keys_needed=keys is not None))
+    for blueprint in (
+        health.blueprint(redis, outbox, volume),
+        metrics.blueprint(http_metrics, redis, outbox),
+        datasets.blueprint(store, built_in, registry, job_store, volume, settings),
+        training_jobs.blueprint(built_in, submission, webhooks, settings),
+        batch_jobs.blueprint(registry, submission, webhooks, volume, settings),
+        jobs.blueprint(job_store, files, outbox, streams, submission),
+        results.blueprint(job_store, registry, volume),
+        models.blueprint(registry),
+        weights.blueprint(registry),
+        predictions.blueprint(online, settings),
+        open_inference.blueprint(online, registry, volume, settings),
+        evaluations.blueprint(registry),
+        reproductions.blueprint(registry, store, submission, webhooks),
+        aliases.blueprint(registry, settings),
+        docs.blueprint(keys_needed=keys is not None),
+    ):
+        app.register_blueprint(blueprint)
     # Behind all blueprints: it looks through their views.
     idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app
