@@ -18,6 +18,7 @@ from tests.support.stack import Stack
 
 QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
 
+
 @pytest.fixture(scope="module", autouse=True)
 def trained(stack: Stack) -> None:
     """`by-command@1`, the champion."""
@@ -87,7 +88,9 @@ class TestReport:
 class TestDownload:
     @pytest.mark.parametrize("form", ["npz", "safetensors", "onnx"])
     def test_each_format_is_brought_whole(self, glassbox: Command, stack: Stack, tmp_path: Path, form: str) -> None:
-        assert printed(glassbox("models", "download", "by-command@1", "--format", form)).strip() == f"by-command-1.{form}"
+        assert (
+            printed(glassbox("models", "download", "by-command@1", "--format", form)).strip() == f"by-command-1.{form}"
+        )
 
         content = (tmp_path / f"by-command-1.{form}").read_bytes()
         answer = stack.http.get(f"/v1/models/by-command/versions/1/weights?format={form}")
