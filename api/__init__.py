@@ -32,6 +32,7 @@ from api import (
 )
 from api.event_streams import EventStreams
 from api.fast_lane import FastLane
+from api.incoming import SafeBodies
 from api.online import OnlineModels
 from api.submission import Submission
 from api.webhooks import Webhooks
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         tracing.register(app, traces)
     else:
         app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
+    app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))
     app.register_blueprint(metrics.blueprint(http_metrics, redis, outbox))
     app.register_blueprint(datasets.blueprint(store, registry, job_store, volume, settings))

@@ -1,6 +1,6 @@
 """The API under load, beside MLServer with the same network over the same protocol: real gunicorn, load from elsewhere.
 
-    make .venv/dev var/peer-venv/done && .venv/bin/python -m benchmarks.api
+    make bench-api
 
 Prints a table and writes `var/benchmarks/api.json`. Needs wrk. `ROUNDS` (3) and `SECONDS` (3) set how often and how
 long each load runs; ours and the peer's take turns. The exit status is 1 if a target was missed.

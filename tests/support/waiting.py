@@ -11,7 +11,7 @@ T = TypeVar("T")
 INTERVAL = 0.01
 
 
-def eventually(condition: Callable[[], T], within: float = 20.0) -> T:
+def eventually(condition: Callable[[], T | None], within: float = 20.0) -> T:
     """What `condition` returns as soon as that is true; an error, with what it said last, where it never is.
 
     An `AssertionError` or `OSError` that it raises counts as "not yet".
