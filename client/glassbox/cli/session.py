@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import typer
@@ -21,9 +20,6 @@ class Session:
 
     def client(self, timeout: float = 60.0, retries: Retries | None = None) -> Client:
         """A client, to be used in a `with` block."""
-        # httpx brings a command of its own, whose import takes as long as all the rest of it, where click is installed.
-        modules = cast("dict[str, Any]", sys.modules)
-        modules.setdefault("httpx._main", None)
         from glassbox.client import Client  # noqa: PLC0415 - see the package's docstring
 
         return Client(self.url, timeout=timeout, retries=retries)
