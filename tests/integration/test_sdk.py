@@ -10,7 +10,7 @@ from pathlib import Path
 import glassbox
 import numpy as np
 import pytest
-from glassbox import BatchResult, Client, JobFailed, NotFound, Row, StillRunning, TrainingResult
+from glassbox import BatchResult, Client, JobFailed, NotFound, StillRunning, TrainingResult
 
 from tests.support.images import png
 from tests.support.npz import easy_arrays, easy_images, npz
@@ -44,7 +44,7 @@ def test_five_lines_train_and_classify(client: Client, folder: Path) -> None:
     assert isinstance(trained.result, TrainingResult)
     assert isinstance(job.result, BatchResult)
     assert job.result.succeeded == len(rows) == 12
-    assert all(isinstance(row, Row) and row.path.endswith(f"-{row.label}.png") for row in rows)
+    assert all(row.path.endswith(f"-{row.label}.png") for row in rows)
     assert [len(row.top) for row in rows] == [2] * 12
     assert list(job.errors()) == []
 
