@@ -8,6 +8,9 @@ from glassbox.bodies import Body, FileBody
 from glassbox.folders import FolderBody
 
 
-def opened(path: Path) -> Body:
-    """What to send of a file or a folder. Raises `LocalFileError`."""
+def opened(source: Path | str | Body) -> Body:
+    """What to send of a file or a folder; what can be sent already is itself. Raises `LocalFileError`."""
+    if not isinstance(source, Path | str):
+        return source
+    path = Path(source)
     return FolderBody(path) if path.is_dir() else FileBody(path)

@@ -16,7 +16,7 @@ from typing import Any, Self, Unpack
 from glassbox import datasets as data
 from glassbox import settings
 from glassbox.archives import opened
-from glassbox.bodies import OnBytes
+from glassbox.bodies import Body, OnBytes
 from glassbox.datasets import Datasets
 from glassbox.jobs import Job, Jobs
 from glassbox.models import Models, Reference
@@ -84,13 +84,14 @@ class Client:
         )
 
     def classify(
-        self, images: Path | str, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]
+        self, images: Path | str | Body, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]
     ) -> Job:
         """Classify an archive of images, or a folder of them, with `digits`, `digits@3` or `digits@champion`.
 
-        Gives the job at once. A folder is sent as a zip that is made on the way.
+        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/bodies.py` has what else can
+        be sent.
         """
-        body = opened(Path(images))
+        body = opened(images)
         params = {"model": model, **options}
         return self.jobs.made(self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes))
 

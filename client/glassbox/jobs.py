@@ -9,8 +9,9 @@ from typing import IO, Any, Literal
 
 from glassbox import downloads, events
 from glassbox.bodies import OnBytes
-from glassbox.errors import JobFailed, WrongArgument
+from glassbox.errors import JobFailed
 from glassbox.events import TERMINAL, Event
+from glassbox.formats import Format, format_of
 from glassbox.reading import read
 from glassbox.routes import path_to
 from glassbox.rows import Row, RowError
@@ -18,7 +19,6 @@ from glassbox.transport import Transport
 
 Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
-Format = Literal["jsonl", "csv", "npz", "parquet"]
 
 SUCCESS = frozenset({"succeeded", "completed_with_errors"})
 
@@ -240,20 +240,3 @@ class Jobs:
     def made(self, values: Any) -> Job:
         """A job from the server's JSON."""
         return read(Job, values, _jobs=self)
-
-
-FORMATS: dict[str, Format] = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".csv": "csv",
-    ".npz": "npz",
-    ".parquet": "parquet",
-}
-
-
-def format_of(name: str) -> Format:
-    """The format that a file's ending stands for. Raises `WrongArgument`."""
-    found = FORMATS.get(Path(name).suffix.lower())
-    if found is None:
-        raise WrongArgument(f"the ending of {name} is none of {', '.join(FORMATS)}: name the format")
-    return found

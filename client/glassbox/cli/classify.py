@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,10 +17,12 @@ from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.cli.watching import watched
 from glassbox.errors import LocalFileError, WrongArgument
+from glassbox.formats import Format, format_of
 
 if TYPE_CHECKING:
+    from glassbox.cli.packing import Packing
     from glassbox.client import Client
-    from glassbox.jobs import Format, Job
+    from glassbox.jobs import Job
 
 FORMATS = "csv|jsonl|npz|parquet"
 
@@ -69,9 +73,10 @@ def classify(
         raise WrongArgument("--detach waits for no rows: leave -o away, and fetch them with `glassbox jobs rows`")
     wanted: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    with client_of(context) as client:
+    with packed(images) as packing, client_of(context) as client:
         with transfer(f"uploading {images}", quiet=as_json) as on_bytes:
-            job = client.classify(images, model=model, on_bytes=on_bytes, **wanted)
+            source = packing.opened() if packing else images
+            job = client.classify(source, model=model, on_bytes=on_bytes, **wanted)
         if not detach:
             job = watched(client, job, quiet=as_json)
             if form:
@@ -84,10 +89,20 @@ def classify(
             summarize(job, output)
 
 
+@contextmanager
+def packed(images: Path) -> Iterator[Packing | None]:
+    """A folder is packed from now on; what is none is left as it is."""
+    if not images.is_dir():
+        yield None
+        return
+    from glassbox.cli.packing import Packing  # noqa: PLC0415 - see the package's docstring
+
+    with closing(Packing(images)) as packing:
+        yield packing
+
+
 def rows_format(output: str | None, form: str | None, default: str) -> Format:
     """The format that is asked for, or that the file's ending stands for. Raises `WrongArgument`."""
-    from glassbox.jobs import format_of  # noqa: PLC0415 - see the package's docstring
-
     if form is None:
         return cast("Format", default) if output is None or output == "-" else format_of(output)
     if form not in FORMATS.split("|"):

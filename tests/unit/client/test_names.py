@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from glassbox import WrongArgument
 from glassbox.datasets import is_file, name_of
-from glassbox.jobs import format_of
+from glassbox.formats import format_of
 from glassbox.models import Reference
 from glassbox.routes import path_to
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from glassbox import datasets, evaluations, jobs, models, options, reading, rows, service
+from glassbox import datasets, evaluations, formats, jobs, models, options, reading, rows, service
 from glassbox.events import TERMINAL, Event
 
 from api import create_app
@@ -122,4 +122,4 @@ def test_formats_of_rows_are_the_servers(told: dict[str, Any]) -> None:
     (parameter,) = (
         each for each in told["paths"]["/v1/jobs/{job_id}/results"]["get"]["parameters"] if each["name"] == "format"
     )
-    assert set(parameter["schema"]["enum"]) == set(get_args(jobs.Format))
+    assert set(parameter["schema"]["enum"]) == set(get_args(formats.Format))

@@ -1,0 +1,106 @@
+"""The Python package on a real service: what a user of it relies on, from the upload to the rows."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import glassbox
+import numpy as np
+import pytest
+from glassbox import BatchResult, Client, JobFailed, NotFound, StillRunning, TrainingResult
+
+from tests.support.images import png
+from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.stack import Stack
+
+LONG = 100_000  # epochs: more than a test waits for
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{stack.port}") as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "sdk.npz").write_bytes(npz(easy_arrays(seed=41)))
+    images, labels = easy_images(12, seed=42)
+    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            archive.writestr(f"{number:02d}-{label}.png", png(image))
+    return folder
+
+
+def test_five_lines_train_and_classify(client: Client, folder: Path) -> None:
+    trained = client.train(folder / "sdk.npz", model="sdk", epochs=20, promote="champion").wait()
+    job = client.classify(folder / "images.zip", model="sdk@champion", top_k=2).wait()
+    rows = list(job.rows())
+
+    assert isinstance(trained.result, TrainingResult)
+    assert isinstance(job.result, BatchResult)
+    assert job.result.succeeded == len(rows) == 12
+    assert all(row.path.endswith(f"-{row.label}.png") for row in rows)
+    assert [len(row.top) for row in rows] == [2] * 12
+    assert list(job.errors()) == []
+
+
+def test_events_come_live_and_in_order(client: Client, folder: Path) -> None:
+    job = client.train(folder / "sdk.npz", model="sdk-events", epochs=5)
+    events = list(job.events())
+    assert [event.data["state"] for event in events if event.type == "state"] == ["queued", "running", "succeeded"]
+    assert [event.data["metrics"]["epoch"] for event in events if event.type == "epoch"] == [1, 2, 3, 4, 5]
+    assert [event.id for event in job.events(after=events[2].id)] == [event.id for event in events[3:]]
+
+
+def test_a_time_that_is_over_leaves_the_job_running_and_a_cancelled_job_has_failed(
+    client: Client, folder: Path
+) -> None:
+    job = client.train(folder / "sdk.npz", model="sdk-slow", epochs=LONG)
+    with pytest.raises(StillRunning):
+        job.wait(timeout=0.5)
+    assert job.refresh().state in {"queued", "running"}
+    job.cancel()
+    with pytest.raises(JobFailed) as caught:
+        job.wait(timeout=60)
+    assert caught.value.job.state == "cancelled"
+    job.delete()
+    with pytest.raises(NotFound):
+        job.refresh()
+
+
+def test_weights_arrive_as_they_are_on_the_server(client: Client, folder: Path) -> None:
+    client.train(folder / "sdk.npz", model="sdk-weights", epochs=1).wait()
+    version = client.models.version("sdk-weights")
+    path = client.models.download("sdk-weights", folder / "weights.npz")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == version.weights.sha256
+    assert path.stat().st_size == version.weights.bytes
+
+
+def test_files_bytes_and_numbers_are_predicted_alike(client: Client, folder: Path) -> None:
+    client.train(folder / "sdk.npz", model="sdk-predict", epochs=20).wait()
+    images, labels = easy_images(2, seed=43)
+    (folder / "one.png").write_bytes(png(images[0]))
+    by_files = client.predict(folder / "one.png", png(images[1]), model="sdk-predict")
+    by_numbers = client.predict_numbers(images, model="sdk-predict")
+    assert by_files == by_numbers
+    assert [prediction.label for prediction in by_files.predictions] == list(map(str, labels))
+    assert client.predict_numbers(images.reshape(2, 36).astype(np.float64) / 255, model="sdk-predict") == by_numbers
+
+
+def test_lists_have_everything_and_no_more_than_is_wanted(client: Client, folder: Path) -> None:
+    for _ in range(3):
+        client.train(folder / "sdk.npz", model="sdk-lists", epochs=1).wait()
+    assert [version.version for version in client.models.versions("sdk-lists")] == [3, 2, 1]
+    assert len(list(client.jobs.list(model="sdk-lists", limit=2))) == 2
+    assert "sdk-lists" in {model.name for model in client.models.list()}
+    assert "sdk" in {dataset.name for dataset in client.datasets.list()}
+
+
+def test_the_server_says_who_it_is_and_what_it_has(client: Client) -> None:
+    assert client.server_version() == glassbox.__version__
+    assert client.ready().workers.keys() == {"training", "inference"}
