@@ -88,8 +88,8 @@ class Client:
     ) -> Job:
         """Classify an archive of images, or a folder of them, with `digits`, `digits@3` or `digits@champion`.
 
-        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/bodies.py` has what else can be
-        sent.
+        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/bodies.py` has what else can
+        be sent.
         """
         body = opened(images)
         params = {"model": model, **options}
