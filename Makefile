@@ -87,6 +87,7 @@ lint: $(VENV)/dev ## style, types, import rules, Dockerfiles, Compose files
 bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/batch.py
+	@$(BIN)/python benchmarks/cli.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BENCH)/bin/python benchmarks/training.py
 	@$(BENCH)/bin/python benchmarks/decoding.py
