@@ -44,7 +44,7 @@ NOT_ANSWERS = {
     "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OpenApi", "Problem", "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
-    "IndexBody", "IndexEntry", "InferBody", "Liveness", "ModelMetadata", "ModelReadiness", "ServerMetadata",
+    "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
     "TensorMetadata", "api__open_inference__server__Readiness",
 }  # fmt: skip
 

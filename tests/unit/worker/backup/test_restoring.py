@@ -38,8 +38,9 @@ def interrupted(deployment: Deployment) -> Job:
 
 
 def everything(deployment: Deployment) -> list[str]:
-    root = deployment.volume.root
-    return files_below(root) if root.exists() else []
+    """The volume's files, but for the space that each volume keeps back for itself."""
+    volume = deployment.volume
+    return [path for path in files_below(volume.root) if path != volume.reserve.name] if volume.root.exists() else []
 
 
 class TestComingBack:
