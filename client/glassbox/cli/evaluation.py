@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from glassbox.cli.charts import curve
-from glassbox.cli.output import share
+from glassbox.cli.output import printable, share
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -69,11 +69,6 @@ def _matrix(matrix: tuple[tuple[int, ...], ...], labels: list[str], columns: lis
             line.append(f"{count or '·':>{widths[j]}}", style)
         lines.append(line)
     return lines
-
-
-def printable(text: str) -> str:
-    """A text of the server's without what a terminal would obey."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _short(name: str) -> str:

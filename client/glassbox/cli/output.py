@@ -32,7 +32,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
 
     In a pipe it is plain text: a header and a line for each row, columns by tabs.
     """
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     names = [column.removesuffix(">") for column in columns]
     if not sys.stdout.isatty():
         for line in [names, *texts]:
@@ -41,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
     from rich.table import Table  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not texts:
         console.print(empty, style="dim")
         return
@@ -58,7 +58,12 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
     known = [(name, value) for name, value in facts if value not in (None, "", {}, [], ())]
     width = max((len(name) for name, _ in known), default=0)
     for name, value in known:
-        print(f"{name:<{width}}  {value}")
+        print(f"{name:<{width}}  {printable(str(value))}")
+
+
+def printable(text: str) -> str:
+    """A text of the server's without what a terminal would obey."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def share(value: Any) -> str:
