@@ -33,6 +33,7 @@ from api import (
 )
 from api.event_streams import EventStreams
 from api.fast_lane import FastLane
+from api.incoming import SafeBodies
 from api.online import OnlineModels
 from api.submission import Submission
 from api.webhooks import Webhooks
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         tracing.register(app, traces)
     else:
         app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
+    app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     app.register_blueprint(health.blueprint(redis, outbox, volume))

@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
 from api import quick_json
-from api.bodies import whole_body
+from api.bodies import FOR_MORE, whole_body
 from api.examples import shown_as
 from api.instances import images_of
 from api.online import OnlineModels
@@ -101,7 +101,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     def predict(name: str, reference: str) -> Response:
         """Numbers are greys from 0 to 255, or from 0 to 1. One image that cannot be read refuses the request."""
         classifier = models.classifier(name, reference)
-        body = whole_body(limits.max_online_bytes)
+        body = whole_body(limits.max_online_bytes, FOR_MORE)
         if request.mimetype == "application/json":
             options = from_texts(PredictOptions, request.args)
             document = quick_json.read(body, limits.max_online_json_bytes)

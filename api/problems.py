@@ -6,6 +6,7 @@ import logging
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, NotRequired
+from urllib.parse import quote
 
 from flask import Flask, Response, g, json, request
 from kombu.exceptions import OperationalError
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 REALM = "glassbox"
 PROBLEM = "application/problem+json"
+PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # what a URI's path may hold as it is (RFC 3986, section 3.3)
 
 
 class FieldProblem(TypedDict):
@@ -110,7 +112,7 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
         "title": HTTPStatus(status).phrase,
         "status": int(status),
         "detail": detail,
-        "instance": request.path,
+        "instance": quote(request.path, safe=PATH_CHARACTERS),
         "code": code,
         **members,  # type: ignore[typeddict-item]
     }

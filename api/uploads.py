@@ -43,7 +43,7 @@ class CountingStream:
         """The next bytes, or none at the end."""
         try:
             content = self._stream.read(size)
-        except (ClientDisconnected, OSError):
+        except ClientDisconnected:
             content = b""
         self.count += len(content)
         self._digests.update(content)

@@ -9,7 +9,8 @@ from typing import Any, NoReturn, TypeVar
 from flask import request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from shared.errors import FieldError, Invalid, Malformed, TooLarge, UnsupportedType
+from api.bodies import whole_body
+from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.names import NAME
 from shared.network import ConfigurationError
 from shared.settings import Settings
@@ -28,11 +29,7 @@ def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:
     """Read the request's JSON body as `form`; numbers are not taken from texts, nor texts from numbers."""
     if not request.is_json:
         raise UnsupportedType("json_expected", "send JSON, with the header Content-Type: application/json")
-    if (request.content_length or 0) > limits.max_json_bytes:
-        raise TooLarge("body_too_large", f"a JSON body may have at most {limits.max_json_bytes} bytes")
-    body = request.stream.read(limits.max_json_bytes + 1)
-    if len(body) > limits.max_json_bytes:  # a body in chunks announces no length
-        raise TooLarge("body_too_large", f"a JSON body may have at most {limits.max_json_bytes} bytes")
+    body = whole_body(limits.max_json_bytes)
     try:
         content = json.loads(body, parse_constant=_refuse_constant)
         json.dumps(content, ensure_ascii=False).encode()  # half a character, as \ud800 is one, is no text

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.bodies import whole_body
+from api.bodies import FOR_MORE, whole_body
 from api.examples import shown_as
 from api.online import OnlineModels
 from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
@@ -65,7 +65,9 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
     def infer(name: str, version: str = "latest") -> Response:
         """Takes an alias in the version's place, and answers with the number that it stands for."""
         classifier = models.classifier(name, version)
-        answered = run(classifier, whole_body(limits.max_online_bytes), request.headers.get(HEADER_LENGTH), limits)
+        answered = run(
+            classifier, whole_body(limits.max_online_bytes, FOR_MORE), request.headers.get(HEADER_LENGTH), limits
+        )
         return Response(answered.body, headers=answered.headers)
 
     return routes

@@ -1,5 +1,6 @@
 """gunicorn's configuration for the API: `gunicorn --config services/api/gunicorn.conf.py "api:create_app()"`."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -7,8 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gunicorn import glogging
+from gunicorn import glogging, util
 
+from services.api import refusals, unread
 from services.api.balanced import BalancedThreads
 from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
@@ -36,6 +38,21 @@ class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the sett
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
         super().enqueue_req(conn)
+
+    def handle_request(self, req, conn):  # type: ignore[no-untyped-def]
+        """An answer promises nothing that its connection does not keep."""
+        unread.tell_the_end(req)
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
+        """What is no request gets an answer like any other error."""
+        status = refusals.status_of(exc)
+        if status is None:
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.info("%s sent what is no request: %s", addr[0] if addr else "a client", exc)
+        with contextlib.suppress(OSError):
+            util.write_nonblock(client, refusals.response(status, exc))
 
 
 workers = settings.api_processes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tests.support.deployment import DATA, Deployment, Json
+from tests.support.deployment import DATA, OURS, Deployment, Json
 from tests.support.waiting import eventually
 
 
@@ -79,3 +79,16 @@ def test_the_scale_option_works_too(deployment: Deployment) -> None:
 
     deployment.up("--no-recreate")
     assert [len(deployment.containers(service)) for service in ("classifier", "trainer")] == [1, 1]
+
+
+def test_new_passwords_count_after_a_restart(deployment: Deployment, training: Json) -> None:
+    client = "print(open('/run/glassbox/redis-password').read())"
+    before = deployment.python_in("api", client)
+
+    deployment.run_new("secrets", "python", "services/secrets/make.py", "renew")
+    deployment.compose("restart", "redis", *OURS)
+
+    assert deployment.python_in("api", client) != before
+    eventually(lambda: deployment.ask("GET", "/readyz").status == 200, within=60)
+    assert deployment.outcome(training) == training
+    assert deployment.train(epochs=1, model="renewed")["result"]["version"] == 1

@@ -148,3 +148,50 @@ def test_an_unknown_route_is_a_problem(stack: Stack) -> None:
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Request-Id"] == "mine-1"
     assert response.json()["code"] == "not_found"
+
+
+class TestWhatIsNoRequest:
+    @pytest.mark.parametrize(
+        ("sent", "status", "code"),
+        [
+            (b"nonsense\r\n\r\n", 400, "malformed_request"),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n", 400, "malformed_request"),
+            (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "request_uri_too_long"),
+            (
+                b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
+                431,
+                "request_header_fields_too_large",
+            ),
+            (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\n\r\n", 417, "expectation_failed"),
+        ],
+    )
+    def test_is_answered_with_a_problem(self, connection: socket.socket, sent: bytes, status: int, code: str) -> None:
+        connection.sendall(sent)
+
+        told, problem = answer(connection)
+
+        assert (told, problem["code"]) == (status, code)
+
+    @pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b'5\r\n{"mod'], ids=["no number", "cut off"])
+    def test_chunks_that_are_none_are_told_as_what_they_are(self, connection: socket.socket, chunks: bytes) -> None:
+        connection.sendall(
+            b"POST /v1/training-jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+        )
+        connection.shutdown(socket.SHUT_WR)
+
+        status, problem = answer(connection)
+
+        assert (status, problem["code"]) == (400, "body_cut_short")
+
+
+@pytest.mark.parametrize(("length", "goes_on"), [(1000, True), (10_000_000, False)])
+def test_an_answer_tells_whether_its_connection_goes_on(connection: socket.socket, length: int, goes_on: bool) -> None:
+    """A body that nobody reads is dropped where it is small; where it is large the connection ends, and says so."""
+    connection.sendall(request("/v1/nowhere", length) + bytes(1000))
+
+    head = connection.recv(65536).lower()
+
+    assert head.startswith(b"http/1.1 404 ")
+    assert (b"connection: keep-alive" in head) is goes_on
+    assert (b"connection: close" in head) is not goes_on

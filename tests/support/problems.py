@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from werkzeug.test import TestResponse
 
@@ -16,7 +17,7 @@ def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, 
     assert problem["type"] == "about:blank"
     assert problem["title"]
     assert problem["detail"]
-    assert problem["instance"] == response.request.path
+    assert unquote(problem["instance"]) == response.request.path
     assert "Traceback" not in problem["detail"]
     return problem
 

@@ -94,3 +94,7 @@ def test_the_setting_is_a_list_with_commas(
     monkeypatch.setenv("GLASSBOX_CORS_ORIGINS", text)
 
     assert Settings().cors_origins == origins
+
+
+def test_caches_are_told_that_answers_depend_on_the_origin(open_client: FlaskClient) -> None:
+    assert "Origin" in open_client.get("/v1/models").headers["Vary"]

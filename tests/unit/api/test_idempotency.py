@@ -131,10 +131,10 @@ class TestTwoAtOnce:
         first_began, second_answered = Event(), Event()
 
         class Slow(io.BytesIO):
-            def readinto(self, buffer: Any) -> int:
+            def read(self, size: int | None = -1) -> bytes:
                 first_began.set()
                 assert second_answered.wait(30)
-                return super().readinto(buffer)
+                return super().read(size)
 
         body = b'{"model": "toy", "dataset": "easy"}'
         options: Any = {

@@ -124,3 +124,10 @@ def raising(error: Exception):  # type: ignore[no-untyped-def]
         raise error
 
     return view
+
+
+def test_the_instance_is_a_uri_reference_whatever_the_path_holds(client: FlaskClient) -> None:
+    problem = client.get("/v1/jobs/a%20b%00%C3%A9").json
+
+    assert problem is not None
+    assert problem["instance"] == "/v1/jobs/a%20b%00%C3%A9"

@@ -1,0 +1,99 @@
+"""Bodies that break off, whichever way the server tells of it, end; and nobody waits for them twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, cast
+
+import pytest
+from flask.testing import FlaskClient
+
+from api.incoming import Incoming
+from tests.support.problems import assert_problem
+
+
+class Breaking:
+    """A body that gives some pieces and then raises, each time."""
+
+    def __init__(self, error: Exception, *pieces: bytes) -> None:
+        self.error = error
+        self.pieces = list(pieces)
+        self.raised = 0
+
+    def read(self, _size: int = -1) -> bytes:
+        if self.pieces:
+            return self.pieces.pop(0)
+        self.raised += 1
+        raise self.error
+
+
+def test_a_body_is_what_comes() -> None:
+    body = Incoming(cast("IO[bytes]", Breaking(OSError(), b"all of it")))
+
+    assert (body.read(), body.broken_off) == (b"all of it", False)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("a chunk of size zz")])
+def test_a_body_that_breaks_off_ends_and_is_not_asked_again(error: Exception) -> None:
+    stream = Breaking(error, b"half")
+    body = Incoming(cast("IO[bytes]", stream))
+
+    assert [body.read(), body.read(), body.read()] == [b"half", b"", b""]
+
+    assert body.broken_off
+    assert stream.raised == 1
+
+
+SENDERS: dict[str, Callable[[FlaskClient, Breaking], object]] = {
+    path: lambda client, body, path=path, method=method, kind=kind: client.open(  # type: ignore[misc]
+        path,
+        method=method,
+        headers={"Content-Type": kind, "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input": body, "wsgi.input_terminated": True},
+    )
+    for method, path, kind in [
+        ("POST", "/v1/training-jobs", "application/json"),
+        ("PUT", "/v1/models/toy/aliases/best", "application/json"),
+        ("POST", "/v1/models/toy/versions/1/predict", "application/json"),
+        ("POST", "/v1/models/toy/versions/1/predict?", "image/png"),
+        ("POST", "/v2/models/toy/infer", "application/json"),
+        ("POST", "/v2/repository/index", "application/json"),
+    ]
+}
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("send", SENDERS.values(), ids=SENDERS)
+def test_chunks_that_are_none_are_told_as_what_they_are(
+    client: FlaskClient, send: Callable[[FlaskClient, Breaking], object]
+) -> None:
+    response = send(client, Breaking(ValueError("a chunk of size zz")))
+
+    assert_problem(response, 400, "body_cut_short")  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("path", ["/v1/training-jobs", "/v1/models/toy/aliases/best"])
+def test_json_that_is_whole_in_a_body_that_is_not_is_refused(client: FlaskClient, path: str) -> None:
+    content = b'{"model": "toy", "dataset": "digits"}' if "training" in path else b'{"version": 1}'
+
+    response = client.open(
+        path,
+        method="POST" if "training" in path else "PUT",
+        data=content,
+        content_type="application/json",
+        environ_overrides={"CONTENT_LENGTH": str(len(content) + 1)},
+    )
+
+    assert_problem(response, 400, "body_cut_short")
+
+
+def test_json_may_come_packed(client: FlaskClient) -> None:
+    response = client.post(
+        "/v1/training-jobs",
+        data=b"\x1f\x8b damaged",
+        content_type="application/json",
+        headers={"Content-Encoding": "gzip"},
+    )
+
+    assert_problem(response, 400, "body_damaged")
