@@ -22,6 +22,10 @@ demo: $(VENV)/embedded ## train on real data and classify an archive, in a stack
 up: $(VENV)/embedded ## the embedded stack on 127.0.0.1:8000 (GLASSBOX_PORT), until Ctrl-C
 	@exec $(BIN)/python services/embedded/up.py
 
+.PHONY: dev
+dev: ## the containers with these sources, started anew when one changes, until Ctrl-C
+	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build
+
 SAMPLE ?= var/digits.zip
 .PHONY: sample
 sample: $(VENV)/embedded ## write var/digits.zip, an archive of PNG images to classify

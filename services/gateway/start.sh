@@ -30,9 +30,9 @@ rm -rf /var/spool/glassbox/* # what a killed gateway left
 write_upstream() {
   {
     echo "upstream api {"
-    getent ahosts "${api%:*}" | awk -v port="${api##*:}" '
-      { print "  server " ($1 ~ /:/ ? "[" $1 "]" : $1) ":" port " max_fails=1 fail_timeout=2s;" }' | sort -u
-    echo "  server 127.0.0.1:9 backup;" # nobody, where the name is not known
+    # Where the name is not known, nobody listens.
+    (getent ahosts "${api%:*}" || echo 127.0.0.1) | awk -v port="${api##*:}" '
+      { print "  server " ($1 ~ /:/ ? "[" $1 "]" : $1) ":" port " max_fails=2 fail_timeout=2s;" }' | sort -u
     echo "  keepalive 64;"
     echo "  keepalive_timeout 20s;" # less than gunicorn's, which would close a connection while it is taken
     echo "}"
