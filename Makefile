@@ -56,7 +56,7 @@ rollback: ## bring the images from before the last upgrade back
 
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
-	@$(BIN)/pytest
+	@$(BIN)/pytest --ignore=tests/docker
 
 .PHONY: test-docker
 test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose
