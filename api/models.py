@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Annotated
 
 from flask import Blueprint, request
@@ -39,12 +41,19 @@ def blueprint(registry: Registry) -> Blueprint:
         name, versions = model
         return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
+    def shown_each(names: Iterable[str]) -> Iterator[ModelView]:
+        for model in registry.each(names):
+            with suppress(NotFound):  # it is deleted just now
+                yield shown(model)
+
     @routes.get("")
     @operation("List the models", scope="read", query=PageQuery, answers={200: Page[ModelView]})
     def index() -> Page[ModelView]:
         """By name."""
         query = from_texts(PageQuery, request.args)
-        return page(registry.each(after(registry.models(), query, str)), query, lambda model: model[0], shown)
+        return page(
+            shown_each(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view
+        )
 
     @routes.get("/<name>")
     @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))

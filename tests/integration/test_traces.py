@@ -16,7 +16,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
-DATABASE = 2
+DATABASE = 8
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
