@@ -54,9 +54,13 @@ upgrade: ## build what is checked out and bring it into the deployment, a servic
 rollback: ## bring the images from before the last upgrade back
 	@services/compose/rollback.sh
 
+# All of schemathesis' tests have one name; processes that share tests out know them by their names, so it has a run alone.
+AGREEMENT := tests/integration/test_agreement.py
+PROCESSES ?= 2
 .PHONY: test
-test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn
-	@$(BIN)/pytest --ignore=tests/docker
+test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=2
+	@$(BIN)/pytest --ignore=tests/docker --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile
+	@$(BIN)/pytest $(AGREEMENT)
 
 .PHONY: test-docker
 test-docker: $(VENV)/dev ## build the images, run the main job on them with Docker Compose
