@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import socket
 import statistics
 import sys
 import tempfile
 import time
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import Figure, report
 from benchmarks.serving.paced import paced
 from benchmarks.serving.peer import running_peer
 from benchmarks.serving.wrk import Load, Request, load
@@ -46,17 +46,6 @@ IMAGE = np.random.default_rng(0).integers(1, 256, (28, 28), np.uint8)
 IMAGE[np.random.default_rng(1).random((28, 28)) > 0.19] = 0  # as much of it is background as of a written digit
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside what it should be; `reached` is None where nothing was asked."""
-
-    what: str
-    value: float
-    unit: str
-    target: str = ""
-    reached: bool | None = None
-
-
 def main() -> int:
     """Measure, print, write."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as name:
@@ -76,13 +65,7 @@ def main() -> int:
                 *streams(address, JobStore(redis.client())),
                 *uploads(address, folder),
             ]
-    for figure in figures:
-        verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]
-        print(f"{figure.what:<58} {figure.value:>12,.2f} {figure.unit:<5} {figure.target:<28} {verdict}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"machine": machine, "figures": [asdict(f) for f in figures]}, indent=2))
-    return 1 if any(figure.reached is False for figure in figures) else 0
+    return report(figures, OUTPUT)
 
 
 def publish(volume: Path) -> Path:

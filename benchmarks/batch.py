@@ -12,24 +12,22 @@ Writes `var/benchmarks/batch.json`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from glassbox import BatchResult, Client
 
 from benchmarks.batches.floor import floor_seconds
 from benchmarks.batches.loop import loop_seconds
 from benchmarks.batches.memory import peak_megabytes
+from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))
@@ -38,17 +36,6 @@ COMPARED = 100_000
 """The images of the archive with which the loop and the floor are compared."""
 
 PROCESSES = (1, 2)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside what it should be."""
-
-    what: str
-    value: float
-    unit: str
-    target: str = ""
-    holds: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,13 +60,7 @@ def main() -> int:
         compared = {n: comparison(Path(folder), archives[COMPARED], n, options.rounds) for n in PROCESSES}
         grown = list(growth(Path(folder), {count: archives[count] for count in options.images}, options.rounds))
     figures = [*figures_of_comparison(compared), *grown]
-    for figure in figures:
-        verdict = "" if figure.holds else "MISSED"
-        print(f"{figure.what:<62}{figure.value:>12,.2f} {figure.unit:<8} {figure.target:<16} {verdict}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"machine": machine, "figures": [asdict(f) for f in figures]}, indent=2) + "\n")
-    return 0 if all(figure.holds for figure in figures) else 1
+    return report(figures, OUTPUT)
 
 
 def repeated(path: Path, count: int) -> Path:

@@ -12,9 +12,7 @@ program that runs already is measured likewise. Needs `mnist.npz` and `mnist-tes
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,11 +20,11 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from glassbox import Client
 
+from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))
@@ -47,30 +45,13 @@ with httpx.Client(base_url=url, timeout=60.0) as http, open(archive, "rb") as fi
 """
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside what it should be."""
-
-    what: str
-    value: float
-    unit: str
-    target: str = ""
-    holds: bool = True
-
-
 def main() -> int:
     """Measure, print, write; give the exit status."""
     parser = argparse.ArgumentParser(description="Measure the command's start, and hold it against the API alone.")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     figures = [help_seconds(), *rates(options.rounds)]
-    for figure in figures:
-        verdict = "" if figure.holds else "MISSED"
-        print(f"{figure.what:<62}{figure.value:>12,.2f} {figure.unit:<8} {figure.target:<16} {verdict}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"machine": machine, "figures": [asdict(f) for f in figures]}, indent=2) + "\n")
-    return 0 if all(figure.holds for figure in figures) else 1
+    return report(figures, OUTPUT)
 
 
 def help_seconds() -> Figure:

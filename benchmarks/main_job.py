@@ -6,13 +6,10 @@ Prints a table and writes `var/benchmarks/main_job.json`. Needs `mnist.npz` and 
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +17,7 @@ import numpy as np
 from glassbox import Client, Row
 from glassbox.options import Preset
 
+from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
 from shared.inference import Classifier
 from shared.registry import Registry
@@ -31,27 +29,13 @@ BATCHES = 7
 STARTS = 30
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One measured figure beside what it should be."""
-
-    what: str
-    value: float
-    unit: str
-    target: str
-
-
 def main() -> None:
     """Measure, print, write."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder:
         volume = Path(folder) / "volume"
         with running_stack(volume, Path(folder) / "stack.log", GLASSBOX_DATASETS=str(DATA.resolve())) as client:
             figures = [*training(client), *batches(client, volume), *starts(client)]
-    for figure in figures:
-        print(f"{figure.what:<58} {figure.value:>9.3f} {figure.unit:<8} {figure.target}")
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "numpy": np.__version__}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"machine": machine, "figures": [asdict(f) for f in figures]}, indent=2))
+    report(figures, OUTPUT)
 
 
 def training(client: Client) -> list[Figure]:
