@@ -49,9 +49,9 @@ def test_images_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     [
         ("train-images-idx3-ubyte.gz", b"no gzip", "idx_damaged"),
         ("train-images-idx3-ubyte.gz", idx(ARRAYS["x_train"])[:-20], "idx_damaged"),
-        ("train-labels-idx1-ubyte.gz", gzip.compress(b"\0\0\x08\x01\0\0\0\x28few"), "idx_damaged"),
+        ("train-labels-idx1-ubyte.gz", gzip.compress(b"\0\0\x08\x01\0\0\0\x28few", mtime=0), "idx_damaged"),
         ("train-images-idx3-ubyte.gz", idx(ARRAYS["y_train"]), "idx_head"),
-        ("t10k-images-idx3-ubyte.gz", gzip.compress(b"PK\3\4" + bytes(100)), "idx_head"),
+        ("t10k-images-idx3-ubyte.gz", gzip.compress(b"PK\3\4" + bytes(100), mtime=0), "idx_head"),
         ("t10k-labels-idx1-ubyte.gz", idx(ARRAYS["y_test"][:0]), "idx_head"),
         ("t10k-labels-idx1-ubyte.gz", idx(ARRAYS["y_test"][:7]), "idx_mismatch"),
         ("t10k-images-idx3-ubyte.gz", idx(np.zeros((20, 5, 5))), "idx_mismatch"),
