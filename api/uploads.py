@@ -17,6 +17,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import FormDataParser
 
 from api.digests import AnnouncedDigests
+from api.incoming import is_broken_off
 from shared import durable
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.settings import Settings
@@ -71,9 +72,9 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
         with durable.fsynced(path) as file:
             options = _receive_form(body, file, part, length, limits) if is_form else _receive_raw(body, file)
             if body.count != length:
-                raise Malformed(
-                    "body_cut_short", f"the body ended after {body.count} of the {length} bytes that it announced"
-                )
+                # Of one that stalled, the server in front has bytes that nobody has counted.
+                place = "before" if is_broken_off(request.environ) else f"after {body.count} of"
+                raise Malformed("body_cut_short", f"the body ended {place} the {length} bytes that it announced")
             digests.check()
         yield Upload(path, {**request.args.to_dict(), **options})
     finally:

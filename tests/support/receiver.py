@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks.webhooks import Webhook
+
+from tests.support.http_server import QuietHandler, answering
 
 Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
@@ -48,8 +49,8 @@ class Receiver:
 def receiving(*answers: Answer) -> Iterator[Receiver]:
     """A receiver that is there until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Handler(QuietHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the name that it looks for
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = receiver.answers.pop(0) if receiver.answers else 204
@@ -60,20 +61,9 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
                 self.send_response(answer)
                 self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        server.block_on_close = False
-        receiver = Receiver(server.server_port, list(answers))
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(Handler) as port:
+        receiver = Receiver(port, list(answers))
+        yield receiver
 
 
 def redirect_to(url: str) -> Answer:

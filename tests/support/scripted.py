@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
 from typing import Any
+
+from tests.support.http_server import QuietHandler, answering
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -47,7 +48,7 @@ class Scripted:
 def scripted(*replies: Reply) -> Iterator[Scripted]:
     """Such a server, until the block ends."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -58,20 +59,9 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names that it looks for
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        http.block_on_close = False
-        server = Scripted(http.server_port, list(replies))
-        thread = threading.Thread(target=http.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            http.shutdown()
-            thread.join()
+    with answering(Handler) as port:
+        server = Scripted(port, list(replies))
+        yield server
 
 
 def content(body: bytes, status: int = 200, cut: int | None = None, headers: Mapping[str, str] = NOTHING) -> Reply:

@@ -15,7 +15,7 @@ from tests.support.problems import assert_problem
 ORIGIN = "https://lab.example"
 ASKS = {
     "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "Authorization, Content-Type, Idempotency-Key",
+    "Access-Control-Request-Headers": "Authorization, Content-Type, Idempotency-Key, Inference-Header-Content-Length",
 }
 
 
@@ -40,7 +40,7 @@ class TestATrustedOrigin:
         headers = open_client.get("/v1/jobs", headers={"Origin": ORIGIN}).headers
 
         assert headers["Access-Control-Allow-Origin"] == ORIGIN
-        assert {"ETag", "Location", "Retry-After", "X-Request-Id"} <= set(
+        assert {"ETag", "Inference-Header-Content-Length", "Location", "Retry-After", "X-Request-Id"} <= set(
             headers["Access-Control-Expose-Headers"].split(", ")
         )
         assert "Origin" in headers["Vary"]
