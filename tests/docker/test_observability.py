@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.base_images import base_image
 from tests.support.deployment import Deployment, Json
 from tests.support.network import free_port
 from tests.support.processes import ROOT
 from tests.support.waiting import eventually
 
-IMAGE = "prom/prometheus:v2.53.0"
+IMAGE = base_image("prom/prometheus")
 
 
 @pytest.fixture(scope="module")
