@@ -24,10 +24,12 @@ class SecretError(Exception):
 class Settings(BaseSettings):
     """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    What may be None is so where the variable says `none`.
+    What may be None is so if the variable says `none`. An empty variable counts as unset.
     """
 
-    model_config = SettingsConfigDict(env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none")
+    model_config = SettingsConfigDict(
+        env_prefix="GLASSBOX_", frozen=True, env_parse_none_str="none", env_ignore_empty=True
+    )
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     redis_password_file: Path | None = Field(None, description="the password of redis_url's user, kept out of the URL")

@@ -46,6 +46,15 @@ def test_each_setting_is_an_environment_variable(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
+    "name", ["PORT", "API_KEYS_FILE", "DATASETS", "TRACES", "WEBHOOK_URL", "CLASSIFIER_MEMORY_BYTES"]
+)
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, limits: Settings, name: str) -> None:
+    monkeypatch.setenv(f"GLASSBOX_{name}", "")
+
+    assert getattr(Settings(), name.lower()) == getattr(limits, name.lower())
+
+
+@pytest.mark.parametrize(
     ("name", "value"), [("PORT", "70000"), ("LEASE_SECONDS", "0"), ("MAX_BODY_BYTES", "-1"), ("API_THREADS", "many")]
 )
 def test_a_setting_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

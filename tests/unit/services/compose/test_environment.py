@@ -1,0 +1,91 @@
+"""The variables in docker-compose.yml: each service gets the settings that its code reads, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from shared.settings import Settings
+from tests.support.processes import ROOT
+from tests.support.settings_read import settings_read_by
+
+PREFIX = "GLASSBOX_"
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+
+WORKER = ("worker/__main__.py", "services/worker/healthcheck.py")
+ENTRIES = {
+    "api": ("services/api/gunicorn.conf.py", "api/__init__.py", "api/admin.py"),
+    "trainer": (*WORKER, "worker/backup/__main__.py"),
+    "classifier": WORKER,
+    "courier": ("worker/webhooks/__main__.py", "services/worker/healthcheck.py"),
+}
+INDEXING = [f"shared/archives/{name}.py" for name in ("array_planning", "collecting", "tar_planning", "zip_planning")]
+# All workers import the same modules. These do not run in the service.
+UNUSED: dict[str, tuple[str, ...]] = {
+    "api": (),
+    "trainer": ("worker/classification.py", "worker/assistance.py", "worker/shard_work.py", "shared/archives"),
+    "classifier": ("worker/training.py", "worker/reproduction.py", "shared/archives/unpacking.py", *INDEXING),
+    "courier": ("shared/archives",),
+}
+ONLY_IN = {"classifier_memory_bytes": "classifier"}  # what worker/app.py reads for one of the two queues
+NOT_UNDER_COMPOSE: set[str] = set()  # settings that no service of the Compose file needs
+
+
+def variables(service: str) -> set[str]:
+    return set(SERVICES[service].get("environment", {}))
+
+
+def settings_of(service: str) -> set[str]:
+    names = {name.removeprefix(PREFIX).lower() for name in variables(service) if name.startswith(PREFIX)}
+    assert names <= set(Settings.model_fields), "a variable that is not a setting"
+    return names
+
+
+@pytest.mark.parametrize("service", ENTRIES)
+def test_a_service_gets_the_settings_that_its_code_reads(service: str) -> None:
+    read = settings_read_by(ENTRIES[service], UNUSED[service])
+    read -= {field for field, other in ONLY_IN.items() if other != service}
+
+    assert settings_of(service) == read
+
+
+def test_every_setting_reaches_a_service_or_is_listed_as_not_under_compose() -> None:
+    reached = set().union(*map(settings_of, ENTRIES))
+    assert reached.isdisjoint(NOT_UNDER_COMPOSE)
+    assert reached | NOT_UNDER_COMPOSE == set(Settings.model_fields)
+
+
+def test_no_service_gets_a_whole_file_of_variables() -> None:
+    assert [name for name, service in SERVICES.items() if "env_file" in service] == []
+
+
+def test_only_what_sends_traces_gets_the_credentials_of_the_collector() -> None:
+    senders = {name for name in SERVICES if any(variable.startswith("OTEL_") for variable in variables(name))}
+    assert senders == {name for name in SERVICES if "GLASSBOX_TRACES" in variables(name)}
+
+
+def test_the_gateway_gets_the_variables_that_its_start_script_reads() -> None:
+    script = (ROOT / "services/gateway/start.sh").read_text()
+    fixed = {"GLASSBOX_PORT", "GLASSBOX_API"}  # the container's own port, and the API's address on its network
+
+    assert {name for name in variables("gateway") if f"{{{name}" not in script} == set()
+    assert {name for name in fixed if f"{{{name}" not in script} == set()
+
+
+def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
+    """A default here would be a second place that says it; an empty string would be a value."""
+    interpolated = {
+        (service, name): value
+        for service in ENTRIES
+        for name, value in SERVICES[service]["environment"].items()
+        if value is not None and "$" in str(value)
+    }
+
+    assert set(interpolated) == {
+        ("api", "GLASSBOX_PUBLISHED_ON"),
+        ("trainer", "GLASSBOX_REPLICAS"),
+        ("classifier", "GLASSBOX_REPLICAS"),
+    }
+    assert all(":-" in value and not value.endswith(":-}") for value in interpolated.values())
