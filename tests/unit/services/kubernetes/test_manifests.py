@@ -5,118 +5,50 @@ from __future__ import annotations
 import json
 import re
 from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
+from api import create_app
 from api.metrics import JobMetrics
 from shared.broker import Outbox, celery_app, connect
 from shared.settings import Settings
+from tests.support.network import free_port
 from tests.support.processes import ROOT
+from tests.unit.services.kubernetes.manifests import (
+    ALL,
+    ALWAYS,
+    COMPONENT,
+    COMPONENTS,
+    DEPLOYMENTS,
+    FOLDER,
+    GATEWAY,
+    KUSTOMIZATION,
+    PODS,
+    Manifest,
+    component_of,
+    container_of,
+    kustomization,
+    name_of,
+    of_kind,
+)
+from tests.unit.services.kubernetes.schemas import CUSTOM
 
-FOLDER = ROOT / "services" / "kubernetes"
-VERSIONS = ("1.30", "1.33", "1.37")  # of Kubernetes: what is in use
-COMPONENT = "app.kubernetes.io/component"
-
-Manifest = dict[str, Any]
-
-KUSTOMIZATION: Manifest = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
-
-ALL: list[Manifest] = [
-    document for file in KUSTOMIZATION["resources"] for document in yaml.safe_load_all((FOLDER / file).read_text())
-]
-SCALED = [manifest for manifest in ALL if manifest["kind"] == "ScaledObject"]
-OF_KUBERNETES = [manifest for manifest in ALL if manifest not in SCALED]
-DEPLOYMENTS = [manifest for manifest in ALL if manifest["kind"] == "Deployment"]
-PODS: list[Manifest] = [deployment["spec"]["template"] for deployment in DEPLOYMENTS]
-SECRETS = {"glassbox-redis": {"redis-password"}, "glassbox-keys": {"keys"}, "glassbox-tls": {"tls.crt", "tls.key"}}
-
-# KEDA's own schema is in no package, so these are the fields that its documentation has, and that are used here.
-SCALED_OBJECT: Manifest = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["apiVersion", "kind", "metadata", "spec"],
-    "properties": {
-        "apiVersion": {"const": "keda.sh/v1alpha1"},
-        "kind": {"const": "ScaledObject"},
-        "metadata": {"type": "object"},
-        "spec": {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["scaleTargetRef", "triggers"],
-            "properties": {
-                "scaleTargetRef": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["name"],
-                    "properties": {"name": {"type": "string"}},
-                },
-                "minReplicaCount": {"type": "integer", "minimum": 0},
-                "maxReplicaCount": {"type": "integer", "minimum": 1},
-                "pollingInterval": {"type": "integer", "minimum": 1},
-                "fallback": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["failureThreshold", "replicas"],
-                    "properties": {"failureThreshold": {"type": "integer"}, "replicas": {"type": "integer"}},
-                },
-                "advanced": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "horizontalPodAutoscalerConfig": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "properties": {"behavior": {"type": "object"}},  # Kubernetes' own: checked as such below
-                        }
-                    },
-                },
-                "triggers": {
-                    "type": "array",
-                    "minItems": 1,
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["type", "metadata"],
-                        "properties": {
-                            "type": {"const": "prometheus"},
-                            "metricType": {"enum": ["AverageValue", "Value"]},  # `Utilization` is for CPU and memory
-                            "metadata": {
-                                "type": "object",
-                                "additionalProperties": False,
-                                "required": ["serverAddress", "query", "threshold"],
-                                "properties": {
-                                    "serverAddress": {"type": "string", "pattern": "^https?://"},
-                                    "query": {"type": "string"},
-                                    "threshold": {"type": "string", "pattern": r"^\d+(\.\d+)?$"},
-                                },
-                            },
-                        },
-                    },
-                },
-            },
-        },
-    },
+VERSIONS = ("1.30", "1.33", "1.37")  # of Kubernetes: the oldest and the newest in use, and one between
+SCALED = of_kind("ScaledObject")
+EVERY = [*ALL, *GATEWAY]
+OF_KUBERNETES = [manifest for manifest in EVERY if manifest["kind"] not in CUSTOM]
+OF_OTHERS = [manifest for manifest in EVERY if manifest["kind"] in CUSTOM]
+SECRETS = {
+    "glassbox-redis": {"redis-password"},
+    "glassbox-keys": {"keys"},
+    "glassbox-tls": {"tls.crt", "tls.key"},
+    "glassbox-metrics-key": {"key"},
 }
-
-
-def name_of(manifest: Manifest) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
-
-
-def container_of(pod: Manifest) -> Manifest:
-    [container] = pod["spec"]["containers"]
-    assert isinstance(container, dict)
-    return container
-
-
-def component_of(pod: Manifest) -> str:
-    return str(pod["metadata"]["labels"][COMPONENT])
-
 
 each_manifest = pytest.mark.parametrize("manifest", OF_KUBERNETES, ids=name_of)
 each_pod = pytest.mark.parametrize("pod", PODS, ids=component_of)
@@ -130,9 +62,19 @@ class TestTheirForm:
     ) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
-    @pytest.mark.parametrize("manifest", SCALED, ids=name_of)
-    def test_each_scaled_object_is_what_keda_documents(self, manifest: Manifest) -> None:
-        Draft202012Validator(SCALED_OBJECT).validate(manifest)
+    @pytest.mark.parametrize("manifest", OF_OTHERS, ids=name_of)
+    def test_each_custom_resource_has_the_fields_of_its_definition_alone(self, manifest: Manifest) -> None:
+        Draft202012Validator(CUSTOM[manifest["kind"]]).validate(manifest)
+
+    @pytest.mark.parametrize("manifest", OF_OTHERS, ids=name_of)
+    def test_a_wrong_field_of_a_custom_resource_is_found(self, manifest: Manifest) -> None:
+        wrong = {**manifest, "spec": {**manifest["spec"], "host": "x"}}
+
+        with pytest.raises(ValidationError):
+            Draft202012Validator(CUSTOM[manifest["kind"]]).validate(wrong)
+
+    def test_nothing_that_is_always_applied_needs_a_custom_resource(self) -> None:
+        assert not {manifest["kind"] for manifest in ALWAYS} & CUSTOM.keys()
 
     @pytest.mark.parametrize("manifest", SCALED, ids=name_of)
     def test_what_a_scaled_object_says_to_kubernetes_is_what_that_takes(self, manifest: Manifest) -> None:
@@ -158,11 +100,27 @@ class TestTheirForm:
 
 
 class TestWhatTheyReferTo:
-    def test_the_kustomization_lists_every_file_and_has_no_field_that_kustomize_does_not_know(self) -> None:
+    def test_the_kustomizations_list_every_file_and_have_no_field_that_kustomize_rejects(self) -> None:
         assert KUSTOMIZATION.keys() == {
-            *("apiVersion", "kind", "namespace", "labels", "resources", "images", "configMapGenerator"),
+            *("apiVersion", "kind", "namespace", "labels", "resources", "components", "images", "configMapGenerator"),
         }
-        assert {*KUSTOMIZATION["resources"], "kustomization.yaml"} == {path.name for path in FOLDER.iterdir()}
+        assert KUSTOMIZATION["components"] == []
+        listed = {FOLDER / "kustomization.yaml", *(FOLDER / file for file in KUSTOMIZATION["resources"])}
+        for name in COMPONENTS:
+            component = kustomization(FOLDER / name)
+            assert component.keys() <= {"apiVersion", "kind", "resources", "components"}
+            assert component["apiVersion"] == "kustomize.config.k8s.io/v1alpha1"
+            assert component["kind"] == "Component"
+            listed |= {FOLDER / name / file for file in ["kustomization.yaml", *component["resources"]]}
+        assert listed | {FOLDER / "gateway-api" / "gateway.yaml"} == set(FOLDER.rglob("*.yaml"))
+
+    def test_a_component_of_a_component_is_there(self) -> None:
+        for name in COMPONENTS:
+            for inner in kustomization(FOLDER / name).get("components", []):
+                component = kustomization((FOLDER / name / inner).resolve())
+                assert component["kind"] == "Component"
+                for generated in component["configMapGenerator"]:
+                    assert all((FOLDER / name / inner / file).is_file() for file in generated["files"])
 
     def test_no_two_have_one_name(self) -> None:
         assert len({name_of(manifest) for manifest in ALL}) == len(ALL)
@@ -185,7 +143,7 @@ class TestWhatTheyReferTo:
             selectors += [spec["podSelector"]] if "podSelector" in spec else []
             selectors += [spec["selector"]] if manifest["kind"] == "PodDisruptionBudget" else []
             selectors += [{"matchLabels": spec["selector"]}] if manifest["kind"] == "Service" else []
-        assert len(selectors) == 8
+        assert len(selectors) == 12
         for selector in selectors:
             wanted = selector.get("matchLabels", {}).items()
             assert any(wanted <= pod["metadata"]["labels"].items() for pod in PODS), selector
@@ -193,7 +151,7 @@ class TestWhatTheyReferTo:
     @each_pod
     def test_each_mount_has_its_volume_and_each_volume_what_it_is_made_of(self, pod: Manifest) -> None:
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
-        claims = {each["metadata"]["name"] for each in ALL if each["kind"] == "PersistentVolumeClaim"}
+        claims = {each["metadata"]["name"] for each in ALWAYS if each["kind"] == "PersistentVolumeClaim"}
 
         assert {mount["name"] for mount in container_of(pod)["volumeMounts"]} == volumes.keys()
         for volume in volumes.values():
@@ -202,31 +160,90 @@ class TestWhatTheyReferTo:
             if "secret" in volume:
                 assert volume["secret"]["secretName"] in SECRETS
 
-    def test_the_secrets_that_are_needed_are_those_that_the_document_makes(self) -> None:
+    def test_every_secret_is_one_that_the_document_creates(self) -> None:
         page = (ROOT / "docs" / "scale-out.md").read_text()
+        [monitor] = of_kind("ServiceMonitor")
+        credentials = monitor["spec"]["endpoints"][0]["authorization"]["credentials"]
+        [gateway] = of_kind("Gateway", GATEWAY)
+        [ingress] = of_kind("Ingress")
+        certificates = {each["name"] for each in gateway["spec"]["listeners"][0]["tls"]["certificateRefs"]}
 
+        assert credentials["key"] in SECRETS[credentials["name"]]
+        assert certificates == {ingress["spec"]["tls"][0]["secretName"]} <= SECRETS.keys()
         for secret, keys in SECRETS.items():
-            assert secret in page
+            assert f" {secret} " in page
             assert all(key in page for key in keys)
 
     def test_the_claim_is_for_the_volume(self) -> None:
-        [volume] = [each for each in ALL if each["kind"] == "PersistentVolume"]
-        [claim] = [each for each in ALL if each["kind"] == "PersistentVolumeClaim"]
+        [volume] = [each for each in ALWAYS if each["kind"] == "PersistentVolume"]
+        [claim] = [each for each in ALWAYS if each["kind"] == "PersistentVolumeClaim"]
 
         assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
         assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"] == ["ReadWriteMany"]
         assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"]
 
-    def test_the_ingress_leads_to_a_port_of_the_api(self) -> None:
-        [ingress] = [each for each in ALL if each["kind"] == "Ingress"]
-        [service] = [each for each in ALL if each["kind"] == "Service"]
+    def test_each_way_in_leads_to_a_port_of_the_api(self) -> None:
+        [ingress] = of_kind("Ingress")
+        [route] = of_kind("HTTPRoute")
+        [monitor] = of_kind("ServiceMonitor")
+        [service] = of_kind("Service")
+        [port] = service["spec"]["ports"]
         backend = ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
 
-        assert backend["name"] == service["metadata"]["name"]
-        assert backend["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
+        assert backend == {"name": service["metadata"]["name"], "port": {"name": port["name"]}}
+        assert route["spec"]["rules"][0]["backendRefs"] == [{"name": service["metadata"]["name"], "port": port["port"]}]
+        assert monitor["spec"]["endpoints"][0]["port"] == port["name"]
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        assert wanted <= service["metadata"]["labels"].items()
         api = next(pod for pod in PODS if component_of(pod) == "api")
-        ports = {port["name"] for port in container_of(api)["ports"]}
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+        assert port["targetPort"] in {each["name"] for each in container_of(api)["ports"]}
+
+    def test_the_route_belongs_to_a_listener_of_the_gateway_that_accepts_its_namespace(self) -> None:
+        [route] = of_kind("HTTPRoute")
+        [gateway] = of_kind("Gateway", GATEWAY)
+        [redirect] = of_kind("HTTPRoute", GATEWAY)
+        listeners = {listener["name"]: listener for listener in gateway["spec"]["listeners"]}
+        [parent] = route["spec"]["parentRefs"]
+
+        assert parent["name"] == gateway["metadata"]["name"]
+        assert parent["namespace"] == gateway["metadata"]["namespace"]
+        accepted = listeners[parent["sectionName"]]["allowedRoutes"]["namespaces"]["selector"]["matchLabels"]
+        assert accepted == {"kubernetes.io/metadata.name": KUSTOMIZATION["namespace"]}
+        assert route["spec"]["hostnames"] == [listeners[parent["sectionName"]]["hostname"]]
+        assert redirect["spec"]["parentRefs"] == [{"name": gateway["metadata"]["name"], "sectionName": "http"}]
+        assert redirect["spec"]["hostnames"] == route["spec"]["hostnames"]
+
+    def test_no_timeout_of_the_route_ends_an_upload_or_an_event_stream(self) -> None:
+        [route] = of_kind("HTTPRoute")
+
+        assert [rule["timeouts"] for rule in route["spec"]["rules"]] == [{"request": "0s", "backendRequest": "0s"}]
+
+    def test_the_body_limits_of_proxies_are_those_of_the_api(self) -> None:
+        [policy] = of_kind("ClientSettingsPolicy")
+        [ingress] = of_kind("Ingress")
+        [route] = of_kind("HTTPRoute")
+        limits = {
+            policy["spec"]["body"]["maxSize"],
+            ingress["metadata"]["annotations"]["nginx.org/client-max-body-size"],
+        }
+
+        assert limits == {f"{Settings.model_fields['max_body_bytes'].default // 2**30}g"}
+        assert policy["spec"]["targetRef"]["name"] == route["metadata"]["name"]
+
+    def test_the_rules_are_those_of_prometheus(self) -> None:
+        [rules] = of_kind("PrometheusRule")
+        [monitor] = of_kind("ServiceMonitor")
+        source = yaml.safe_load((ROOT / "services" / "prometheus" / "rules.yml").read_text())
+
+        assert rules["spec"] == source, "run services/kubernetes/monitoring/make-rules.sh"
+        assert monitor["metadata"]["labels"] == rules["metadata"]["labels"]
+
+    def test_the_job_has_the_name_that_the_rules_select(self) -> None:
+        [monitor] = of_kind("ServiceMonitor")
+        [labels] = KUSTOMIZATION["labels"]
+        [job] = yaml.safe_load((ROOT / "services" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+
+        assert labels["pairs"][monitor["spec"]["jobLabel"]] == job["job_name"]
 
     def test_a_scaled_object_scales_a_deployment_that_leaves_the_number_to_it(self) -> None:
         deployments = {each["metadata"]["name"]: each for each in DEPLOYMENTS}
@@ -276,11 +293,10 @@ class TestThePods:
     def test_what_it_runs_is_in_its_image(self, pod: Manifest) -> None:
         container = container_of(pod)
         dockerfile = (ROOT / "services" / container["image"].removeprefix("glassbox-") / "Dockerfile").read_text()
-        probes = [container[probe]["exec"]["command"] for probe in ("startupProbe", "readinessProbe")]
-
-        for command in probes:
-            assert (ROOT / command[1]).is_file()
-            assert command[1] in dockerfile.split()
+        if "exec" in container["readinessProbe"]:
+            _, script, *_ = container["readinessProbe"]["exec"]["command"]
+            assert (ROOT / script).is_file()
+            assert script in dockerfile.split()
         if command := container.get("command"):
             assert command[:2] == ["python", "-m"]
             assert find_spec(f"{command[2]}.__main__")
@@ -288,12 +304,30 @@ class TestThePods:
             assert json.loads(dockerfile.rpartition("CMD ")[2])[0] == "gunicorn"
 
     @each_pod
-    def test_its_health_check_is_told_the_queue_that_compose_tells(self, pod: Manifest) -> None:
+    def test_it_runs_and_checks_the_worker_that_compose_does(self, pod: Manifest) -> None:
         compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][component_of(pod)]
         container = container_of(pod)
 
-        assert container["readinessProbe"]["exec"]["command"] == compose["healthcheck"]["test"][1:]
         assert container.get("command") == compose.get("command")
+        if component_of(pod) != "api":
+            assert container["readinessProbe"]["exec"]["command"] == compose["healthcheck"]["test"][1:]
+
+    def test_no_probe_of_the_api_needs_redis(self, settings: Settings) -> None:
+        without_redis = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+        client = create_app(without_redis).test_client()
+        api = container_of(next(pod for pod in PODS if component_of(pod) == "api"))
+        probes = [api[f"{name}Probe"]["httpGet"] for name in ("startup", "readiness", "liveness")]
+
+        assert client.get("/readyz").status_code == 503
+        assert {client.get(probe["path"]).status_code for probe in probes} == {200}
+        assert {probe["port"] for probe in probes} == {"http"}
+
+    @each_pod
+    def test_no_check_that_needs_redis_restarts_a_pod(self, pod: Manifest) -> None:
+        container = container_of(pod)
+
+        for probe in ("startupProbe", "livenessProbe"):
+            assert container.get(probe, {}).keys().isdisjoint({"exec"})
 
     @each_pod
     def test_it_has_no_privilege_and_nothing_to_write_to_but_what_is_mounted(self, pod: Manifest) -> None:
@@ -331,6 +365,25 @@ class TestThePods:
         assert pod["spec"]["terminationGracePeriodSeconds"] >= longest
 
     def test_all_traffic_is_forbidden_but_for_what_a_policy_allows(self) -> None:
-        policies = [each["spec"] for each in ALL if each["kind"] == "NetworkPolicy"]
+        policies = [each["spec"] for each in of_kind("NetworkPolicy")]
 
         assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in policies
+
+    @pytest.mark.parametrize(
+        "resolver", ["169.254.20.10", "10.96.0.10", "172.20.0.10", "192.168.0.10", "100.64.0.10", "fd00::a"]
+    )
+    def test_names_are_resolved_by_a_resolver_in_the_nodes_network(self, resolver: str) -> None:
+        [policy] = [each for each in of_kind("NetworkPolicy") if each["metadata"]["name"] == "names"]
+        [rule] = policy["spec"]["egress"]
+        blocks = [ip_network(peer["ipBlock"]["cidr"]) for peer in rule["to"] if "ipBlock" in peer]
+
+        assert any(ip_address(resolver) in block for block in blocks)
+        assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {("UDP", 53), ("TCP", 53)}
+        assert not any(block.is_global for block in blocks)
+
+    @each_pod
+    def test_a_drain_of_nodes_ends_whatever_the_number_of_replicas(self, pod: Manifest) -> None:
+        for budget in of_kind("PodDisruptionBudget"):
+            if budget["spec"]["selector"]["matchLabels"][COMPONENT] == component_of(pod):
+                assert budget["spec"]["maxUnavailable"] == 1
+                assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Brings an older version back into the cluster: rollback.sh [KUSTOMIZATION], whose images are the older ones.
+# The API goes first: until it is back, it may accept jobs that older workers do not know (docs/adr/0017).
+set -eu
+
+here=$(dirname "$0")
+exec "$here/roll.sh" "${1:-$here}" api "courier classifier trainer"
