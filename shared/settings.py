@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.cores import usable_cores
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
+SECRET = {"redis_url", "webhook_secrets"}  # settings that may hold a password; error messages omit the value
 
 
 class SecretError(Exception):
     """A file that a setting names does not hold its secret."""
+
+
+class SettingsError(Exception):
+    """Variables have values that the settings refuse; the message has a line for each."""
 
 
 class Settings(BaseSettings):
@@ -71,8 +86,11 @@ class Settings(BaseSettings):
     classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
     webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
+    webhook_secrets_file: Path | None = Field(
+        None, description="the secrets to sign with, whsec_…, one a line; made on first use; by default on the volume"
+    )
     webhook_secrets: SecretStr | None = Field(
-        None, description="whsec_… to sign with; several, by spaces, to change it"
+        None, description="deprecated, use webhook_secrets_file: the secrets themselves, separated by spaces"
     )
     webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
     webhook_tries: PositiveInt = 10
@@ -95,6 +113,10 @@ class Settings(BaseSettings):
     idempotency_seconds: PositiveFloat = Field(24 * 3600.0, description="how long an Idempotency-Key's answer is kept")
     idempotency_lease_seconds: PositiveFloat = Field(
         300.0, description="after which time without a sign of life a request's Idempotency-Key may be used again"
+    )
+
+    deployment: Literal["embedded", "compose"] = Field(
+        "embedded", description="how the service runs: error messages name the commands of it"
     )
 
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
@@ -127,7 +149,11 @@ class Settings(BaseSettings):
             return self.redis_url
         url = urlsplit(self.redis_url)
         name, host = url.username or "", url.netloc.rpartition("@")[2]
-        password = quote(_secret_in(self.redis_password_file), safe="")
+        try:
+            password = quote(_secret_in(self.redis_password_file), safe="")
+        except SecretError as error:
+            remedy = " Make it: `docker compose run --rm --no-deps secrets && docker compose up --wait`"
+            raise SecretError(f"{error}.{remedy}" if self.deployment == "compose" else str(error)) from error
         return urlunsplit(url._replace(netloc=f"{name}:{password}@{host}"))
 
     @property
@@ -143,6 +169,23 @@ class Settings(BaseSettings):
     def processes(self, queue: str) -> int:
         """How many processes a worker has that listens to this queue."""
         return self.worker_processes or (1 if queue == "training" else self.cores)
+
+
+def load_settings() -> Settings:
+    """The settings of the environment; raises `SettingsError`, with what is wrong with each variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_wrong_variables(error))) from None
+
+
+def _wrong_variables(error: ValidationError) -> Iterator[str]:
+    """A sentence for each variable that is refused, with its value unless that is a secret."""
+    for detail in error.errors(include_url=False):
+        field = str(detail["loc"][0])
+        value = "refused" if field in SECRET else repr(str(detail["input"]))
+        reason = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+        yield f"GLASSBOX_{field.upper()} is {value}; {reason.split(', unable to ')[0]}"
 
 
 def is_loopback(host: str) -> bool:

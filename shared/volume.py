@@ -22,7 +22,7 @@ class Volume:
     models/<name>/states/<n>      its aliases and deletions; the highest n is the one that counts
     jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
     reserve                       space that is freed so that something can be deleted where the disk is full
-    webhook-secret                what webhooks are signed with, unless the settings have it
+    webhook-secret                signs webhooks, unless the settings name another file
     """
 
     root: Path

@@ -9,16 +9,16 @@ from __future__ import annotations
 import sys
 
 from shared import logs, traces
-from shared.settings import SecretError, Settings, limit_blas_threads
+from shared.settings import SecretError, SettingsError, limit_blas_threads, load_settings
 
 
 def main(queue: str) -> None:
     """Run the worker until it is told to stop."""
-    settings = Settings()
     try:
+        settings = load_settings()
         traces.check(settings)
         _ = settings.redis_address
-    except (SecretError, traces.TracesError) as error:
+    except (SettingsError, SecretError, traces.TracesError) as error:
         sys.exit(f"glassbox: {error}")
     logs.configure(settings)
     processes = settings.processes(queue)

@@ -15,15 +15,15 @@ from services.api.balanced import BalancedThreads
 from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
 from shared.scratch import scratch_folder
-from shared.settings import SecretError, Settings, collect_metrics_in, limit_blas_threads
+from shared.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 
-settings = Settings()
-limit_blas_threads(1)  # each request has a thread of its own already
 try:
+    settings = load_settings()
+    limit_blas_threads(1)  # each request has a thread of its own already
     required_keys(settings)  # here, and not in each process: one sentence, and nothing started
     traces.check(settings)
     _ = settings.redis_address
-except (KeysError, SecretError, traces.TracesError) as error:
+except (SettingsError, KeysError, SecretError, traces.TracesError) as error:
     sys.exit(f"glassbox: {error}")
 
 bind = f"{settings.bind}:{settings.port}"

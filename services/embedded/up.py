@@ -27,7 +27,7 @@ from honcho.process import Process
 
 from shared.api_keys import KeysError, required_keys
 from shared.processes import die_with_parent
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError, load_settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -89,7 +89,10 @@ class Group(honcho.manager.Manager):  # type: ignore[misc]
 
 def main() -> int:
     """Run the stack; returns the exit status."""
-    settings = Settings()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(f"glassbox: {error}")
     settings.volume.mkdir(parents=True, exist_ok=True)
     _refuse_without_keys(settings)
     _refuse_taken_port(settings)

@@ -114,3 +114,42 @@ def test_redis_is_reached_from_its_network_and_from_no_other(deployment: Deploym
 @pytest.mark.parametrize("service", [name for name in WORKERS if name != "courier"])
 def test_a_worker_that_reads_strangers_files_has_no_way_out(deployment: Deployment, service: str) -> None:
     assert list(deployment.inspect(service)["NetworkSettings"]["Networks"]) == [f"{deployment.project}_backend"]
+
+
+WEBHOOK_SECRETS = "/etc/glassbox/webhooks/secrets"
+OLDER = "/var/lib/glassbox/webhook-secret"
+
+
+def test_the_courier_alone_can_read_what_signs_webhooks(deployment: Deployment) -> None:
+    secret = deployment.run_in("courier", "python", "-m", "worker.webhooks.secrets", "show").stdout.strip()
+    assert secret.startswith("whsec_")
+
+    for service in SERVICES:
+        found = deployment.run_in(
+            service, "sh", "-c", f"grep -rsl '{secret}' /etc /run /var/lib /srv /data /tmp"
+        ).stdout
+        assert found.split() == ([WEBHOOK_SECRETS] if service == "courier" else [])
+
+
+def test_the_secret_of_an_older_version_moves_from_the_shared_volume_to_the_courier(deployment: Deployment) -> None:
+    show = ("python", "-m", "worker.webhooks.secrets", "show")
+    secret = deployment.run_in("courier", *show).stdout
+    deployment.run_in("courier", "mv", WEBHOOK_SECRETS, OLDER)
+
+    deployment.compose("restart", "courier")
+    deployment.up()
+
+    assert deployment.run_in("courier", *show).stdout == secret
+    assert deployment.run_in("classifier", "cat", OLDER).returncode != 0
+
+
+def test_webhook_secrets_are_set_from_a_file_of_the_host(deployment: Deployment) -> None:
+    show = ("python", "-m", "worker.webhooks.secrets", "show")
+    before = deployment.run_in("courier", *show).stdout
+    new = "whsec_" + "bmV3IHNl" * 4 + "\n"
+    try:
+        done = deployment.run_new("courier", "python", "-m", "worker.webhooks.secrets", "set", stdin=new + before)
+        assert done.returncode == 0, done.stderr
+        assert deployment.run_in("courier", *show).stdout == new + before
+    finally:
+        deployment.run_new("courier", "python", "-m", "worker.webhooks.secrets", "set", stdin=before)

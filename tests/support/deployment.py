@@ -86,11 +86,13 @@ class Deployment:
         """Run a command in the service's container."""
         return self._run(["docker", "exec", self.container(service), *command])
 
-    def run_new(self, service: str, *command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def run_new(
+        self, service: str, *command: str, stdin: str = "", **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command, or what the service runs, in a new container of the service; it is gone afterwards."""
         options = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
         compose = ["docker", "compose", "--project-name", self.project, "run", "--rm", "--no-deps", "--no-TTY"]
-        return self._run([*compose, *options, service, *command])
+        return self._run([*compose, *options, service, *command], stdin=stdin)
 
     def python_in(self, service: str, program: str) -> str:
         """What a Python program prints in the service's container."""
@@ -187,10 +189,17 @@ class Deployment:
         page = self.get(f"/v1/jobs/{job['id']}/events?limit=500")
         return [event for event in page["items"] if event["type"] == kind]
 
-    def _run(self, command: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str], stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **variables}
         return subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+            command,
+            cwd=ROOT,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
         )
 
 

@@ -16,7 +16,7 @@ from shared import logs
 from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notices
-from shared.settings import SecretError, Settings
+from shared.settings import SecretError, SettingsError, load_settings
 from shared.volume import Volume
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets
@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 
 def main() -> None:
     """Run the courier until it is told to stop."""
-    settings = Settings()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(f"glassbox: {error}")
     logs.configure(settings)
     stop = Event()
 
@@ -38,9 +41,6 @@ def main() -> None:
     volume = Volume(settings.volume)
     try:
         secrets = load_secrets(settings, volume)
-    except ValueError as error:
-        sys.exit(f"glassbox: GLASSBOX_WEBHOOK_SECRETS: {error}")
-    try:
         redis = connect(settings)
     except SecretError as error:
         sys.exit(f"glassbox: {error}")

@@ -1,42 +1,36 @@
-"""Signatures of Standard Webhooks 1.0: HMAC-SHA256 over `{id}.{timestamp}.{body}`, by each secret that is in use.
+"""Signatures of Standard Webhooks 1.0: HMAC-SHA256 over `{id}.{timestamp}.{body}`, one with each secret in use.
 
-Several are in use while one takes another's place: a receiver accepts a message of which one signature is right.
+Two secrets are in use while one replaces the other: a receiver accepts a message if one signature is right.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
-import os
-import secrets
+import logging
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 
-from shared import durable
 from shared.settings import Settings
 from shared.volume import Volume
+from worker.webhooks.secrets import SecretsFile, key_of
 
-PREFIX = "whsec_"
-FEWEST_BYTES, MOST_BYTES = 24, 64
+log = logging.getLogger(__name__)
 
 
 def load_secrets(settings: Settings, volume: Volume) -> list[bytes]:
-    """The secrets in use: those of the settings, else the volume's own, which is made on first use.
+    """The keys of the secrets in use: of the deprecated setting, else of the file, which is made on first use.
 
-    Raises ValueError where one is not of the form that Standard Webhooks gives them.
+    Raises `SecretError` for a secret of another form, and for a file that cannot be read or made.
     """
-    if settings.webhook_secrets:  # an empty one is none
-        return [_key(text) for text in settings.webhook_secrets.get_secret_value().split()]
-    path = volume.webhook_secret
-    if not path.exists():
-        private = os.umask(0o077)
-        try:
-            durable.write_exclusively(path, _new_secret().encode())
-        finally:
-            os.umask(private)
-    return [_key(path.read_text().strip())]
+    if settings.webhook_secrets:
+        log.warning(
+            "GLASSBOX_WEBHOOK_SECRETS is deprecated. Put the secrets into GLASSBOX_WEBHOOK_SECRETS_FILE instead"
+        )
+        return [key_of(text) for text in settings.webhook_secrets.get_secret_value().split()]
+    file = SecretsFile(settings.webhook_secrets_file or volume.webhook_secret)
+    file.make(replaces=volume.webhook_secret)
+    return [key_of(text) for text in file.read()]
 
 
 def signed_headers(keys: Iterable[bytes], message_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
@@ -48,18 +42,3 @@ def signed_headers(keys: Iterable[bytes], message_id: str, timestamp: int, body:
         "webhook-timestamp": str(timestamp),
         "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
     }
-
-
-def _new_secret() -> str:
-    return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
-def _key(text: str) -> bytes:
-    key = b""
-    with suppress(binascii.Error, ValueError):
-        key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    if not text.startswith(PREFIX) or not FEWEST_BYTES <= len(key) <= MOST_BYTES:
-        raise ValueError(
-            f"a webhook secret is {PREFIX!r} and the base64 of {FEWEST_BYTES} to {MOST_BYTES} bytes; one is not"
-        )
-    return key

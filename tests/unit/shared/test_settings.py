@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from shared.settings import GiB, MiB, SecretError, Settings, limit_blas_threads
+from shared.settings import (
+    GiB,
+    MiB,
+    SecretError,
+    Settings,
+    SettingsError,
+    limit_blas_threads,
+    load_settings,
+)
 from tests.support.processes import ROOT
 
 
@@ -64,6 +72,25 @@ def test_a_setting_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, 
         Settings()
 
 
+def test_a_refused_variable_is_named_with_its_value_and_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"API_THREADS": "many", "LEASE_SECONDS": "0", "LOG_FORMAT": "xml", "TRACES": "perhaps"}.items():
+        monkeypatch.setenv(f"GLASSBOX_{name}", value)
+
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+
+    assert str(caught.value).splitlines() == [
+        "GLASSBOX_API_THREADS is 'many'; it must be a valid integer",
+        "GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0",
+        "GLASSBOX_LOG_FORMAT is 'xml'; it must be 'auto', 'json' or 'text'",
+        "GLASSBOX_TRACES is 'perhaps'; it must be a valid boolean",
+    ]
+
+
+def test_settings_that_are_right_are_loaded(limits: Settings) -> None:
+    assert load_settings() == limits
+
+
 def test_the_cores_are_those_that_the_process_may_use(limits: Settings) -> None:
     all_cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(all_cores)})
@@ -104,6 +131,12 @@ class TestPasswords:
         settings = limits.model_copy(update={"redis_password_file": tmp_path / "none"})
 
         with pytest.raises(SecretError, match=r"none cannot be read: No such file"):
+            _ = settings.redis_address
+
+    def test_under_compose_the_error_says_how_to_make_the_password(self, limits: Settings, tmp_path: Path) -> None:
+        settings = limits.model_copy(update={"redis_password_file": tmp_path / "none", "deployment": "compose"})
+
+        with pytest.raises(SecretError, match=r"none cannot be read: .*`docker compose run --rm --no-deps secrets"):
             _ = settings.redis_address
 
     def test_an_empty_file_is_no_password(self, limits: Settings, tmp_path: Path) -> None:

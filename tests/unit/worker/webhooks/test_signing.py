@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
-from shared.settings import Settings
+from shared.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.webhooks.signing import load_secrets, signed_headers
 
@@ -72,7 +72,7 @@ class TestTheVolumesOwnSecret:
     ["secret", OLD.removeprefix("whsec_"), "whsec_", "whsec_c2hvcnQ=", "whsec_!!!", "whsec_" + "QUFB" * 40],
 )
 def test_a_secret_of_another_form_is_refused_and_not_shown(settings: Settings, volume: Volume, secret: str) -> None:
-    with pytest.raises(ValueError, match="whsec_") as caught:
+    with pytest.raises(SecretError, match="whsec_") as caught:
         load_secrets(with_secrets(settings, OLD, secret), volume)
 
     assert OLD.removeprefix("whsec_") not in str(caught.value)

@@ -1,0 +1,120 @@
+"""The file with the secrets that sign webhooks, one a line; its owner alone may read it.
+
+python -m worker.webhooks.secrets show
+python -m worker.webhooks.secrets set < FILE    takes effect when the courier starts again
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared import durable
+from shared.errors import StorageFull
+from shared.settings import SecretError, SettingsError, load_settings
+from shared.volume import Volume
+
+PREFIX = "whsec_"
+FEWEST_BYTES, MOST_BYTES = 24, 64
+USAGE = "usage: python -m worker.webhooks.secrets show | set < FILE"
+
+
+@dataclass(frozen=True)
+class SecretsFile:
+    """The secrets at `path`; whatever fails raises `SecretError`."""
+
+    path: Path
+
+    def make(self, replaces: Path) -> None:
+        """Make the file if it is missing: from the one at `replaces`, where older versions have it, or a new secret.
+
+        The older file is removed as soon as this one has its secret, because more services can read it there.
+        """
+        older = SecretsFile(replaces)
+        moves = replaces != self.path and replaces.exists()
+        if not self.path.exists():
+            self._write(older.read() if moves else [PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()])
+        if moves and set(older.read()) <= set(self.read()):
+            replaces.unlink(missing_ok=True)
+
+    def read(self) -> list[str]:
+        """The secrets, each of the right form."""
+        try:
+            found = self.path.read_text().split()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SecretError(f"{self.path} cannot be read: {_reason(error)}") from error
+        if not found:
+            raise SecretError(f"{self.path} is empty; it should hold a webhook secret")
+        for secret in found:
+            key_of(secret)
+        return found
+
+    def replace(self, text: str) -> None:
+        """Put these secrets in the place of the present ones."""
+        found = text.split()
+        if not found:
+            raise SecretError("no secret came by the standard input; the file is as it was")
+        for secret in found:
+            key_of(secret)
+        try:
+            with durable.replacing(self.path) as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(_lines(found))
+        except (OSError, StorageFull) as error:
+            raise SecretError(f"{self.path} cannot be written: {_reason(error)}") from error
+
+    def _write(self, found: Sequence[str]) -> None:
+        """Create the file, unless another process was faster."""
+        private = os.umask(0o077)
+        try:
+            durable.write_exclusively(self.path, _lines(found))
+        except (OSError, StorageFull) as error:
+            raise SecretError(f"{self.path} cannot be written: {_reason(error)}") from error
+        finally:
+            os.umask(private)
+
+
+def key_of(secret: str) -> bytes:
+    """The key that a secret stands for; raises `SecretError` if it is not of the form of Standard Webhooks."""
+    key = b""
+    with suppress(binascii.Error, ValueError):
+        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+    if not secret.startswith(PREFIX) or not FEWEST_BYTES <= len(key) <= MOST_BYTES:
+        raise SecretError(
+            f"a webhook secret is {PREFIX!r} and the base64 of {FEWEST_BYTES} to {MOST_BYTES} bytes; one is not"
+        )
+    return key
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command; ends the process with a message if it fails."""
+    try:
+        settings = load_settings()
+        file = SecretsFile(settings.webhook_secrets_file or Volume(settings.volume).webhook_secret)
+        if arguments == ["show"]:
+            print("\n".join(file.read()))
+        elif arguments == ["set"]:
+            file.replace(sys.stdin.read())
+        else:
+            sys.exit(USAGE)
+    except (SettingsError, SecretError) as error:
+        sys.exit(f"glassbox: {error}")
+
+
+def _lines(found: Sequence[str]) -> bytes:
+    return "".join(f"{secret}\n" for secret in found).encode()
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
