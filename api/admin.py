@@ -1,4 +1,4 @@
-"""`python -m api.admin keys create|list|revoke`: makes API keys and takes them back; a running API notices."""
+"""`python -m api.admin keys create|list|revoke|restore`: makes and revokes API keys; a running API notices."""
 
 from __future__ import annotations
 
@@ -11,22 +11,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from shared import durable
-from shared.api_keys import KeysError, KeysFile, Scope, new_key, parse_scopes
-from shared.settings import Settings
+from shared.api_keys import KeysError, KeysFile, Scope, new_key, parse_keys, parse_scopes
+from shared.errors import StorageFull
+from shared.remedies import name_keys_file
+from shared.settings import SettingsError, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says; ends the process with a sentence where it cannot be done."""
     wanted = _parser().parse_args(arguments)
-    path = wanted.file or Settings().api_keys_file
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(f"glassbox-admin: {error}")
+    path = wanted.file or settings.api_keys_file
     if path is None:
-        sys.exit("glassbox-admin: which file? Set GLASSBOX_API_KEYS_FILE, or say --file")
+        sys.exit(f"glassbox-admin: no file of keys is named. {name_keys_file(settings)}")
     try:
         wanted.run(KeysFile(path), wanted)
     except KeysError as error:
         sys.exit(f"glassbox-admin: {error}")
-    except OSError as error:
-        sys.exit(f"glassbox-admin: {path} cannot be written: {error.strerror}")
+    except (OSError, StorageFull) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        sys.exit(f"glassbox-admin: {path} cannot be written: {reason}")
 
 
 def create(keys: KeysFile, wanted: argparse.Namespace) -> None:
@@ -58,6 +65,16 @@ def revoke(keys: KeysFile, wanted: argparse.Namespace) -> None:
     print(f"The key {wanted.name!r} is revoked.", file=sys.stderr)
 
 
+def restore(keys: KeysFile, _wanted: argparse.Namespace) -> None:
+    """Replace the file by the one that comes by the standard input, with the owner and the mode that the API needs."""
+    restored = parse_keys(sys.stdin.buffer.read(), "the standard input")
+    if not restored:
+        raise KeysError("no key came by the standard input; the file is as it was")
+    with _locked(keys.path):
+        keys.write(restored)
+    print(f"{keys.path} has {len(restored)} keys: {', '.join(key.name for key in restored)}", file=sys.stderr)
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the file for this change alone, so that two made at once are both in it."""
@@ -75,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     subjects = parser.add_subparsers(required=True, metavar="keys")
     subject = subjects.add_parser("keys", help="API keys")
     subject.add_argument("--file", type=Path, help="where they are (GLASSBOX_API_KEYS_FILE)")
-    keys = subject.add_subparsers(required=True, metavar="create|list|revoke")
+    keys = subject.add_subparsers(required=True, metavar="create|list|revoke|restore")
     command = keys.add_parser("create", help="make a key and print it, once")
     command.add_argument("name", help="whose it is: the log and `list` show it")
     command.add_argument("--scopes", default="submit", help="read, submit or manage; each allows the ones before it")
@@ -85,6 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     command = keys.add_parser("revoke", help="make a key useless at once")
     command.add_argument("name")
     command.set_defaults(run=revoke)
+    command = keys.add_parser("restore", help="replace the file by a copy of it, from the standard input")
+    command.set_defaults(run=restore)
     return parser
 
 

@@ -13,11 +13,13 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from shared import durable
+from shared.remedies import create_key, how_to_require_keys, restore_keys
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -147,21 +149,34 @@ class KeysFile:
             lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
             return (), [f"{self.path} cannot be read: {error.strerror}"]
-        keys: dict[str, ApiKey] = {}
-        damage = []
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                key = ApiKey.parse(line)
-            except KeysError as error:
-                damage.append(f"{self.path}, line {number}: {error}")
-                continue
-            if key.name in keys:
-                damage.append(f"{self.path}, line {number}: another line has the name {key.name!r} already")
-            else:
-                keys[key.name] = key
-        return tuple(keys.values()), damage
+        return _parse(lines, str(self.path))
+
+
+def parse_keys(content: bytes, source: str) -> Sequence[ApiKey]:
+    """The keys of such a file's content; raises `KeysError`, with the line's number if one is damaged."""
+    keys, damage = _parse(content.decode(errors="replace").splitlines(), source)
+    if damage:
+        raise KeysError("; ".join(damage))
+    return keys
+
+
+def _parse(lines: Iterable[str], source: str) -> tuple[tuple[ApiKey, ...], list[str]]:
+    """The keys of the whole lines, and what is wrong with the others."""
+    keys: dict[str, ApiKey] = {}
+    damage = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        try:
+            key = ApiKey.parse(line)
+        except KeysError as error:
+            damage.append(f"{source}, line {number}: {error}")
+            continue
+        if key.name in keys:
+            damage.append(f"{source}, line {number}: another line has the name {key.name!r} already")
+        else:
+            keys[key.name] = key
+    return tuple(keys.values()), damage
 
 
 def required_keys(settings: Settings) -> KeysFile | None:
@@ -173,11 +188,29 @@ def required_keys(settings: Settings) -> KeysFile | None:
         if settings.is_local:
             return None
         raise KeysError(
-            f"the API would be open to everybody who reaches {settings.published_on or settings.bind}. Make a key"
-            " (`make keys CREATE=me SCOPES=manage`, or `python -m api.admin keys create me --scopes manage`) and let"
-            " GLASSBOX_API_KEYS_FILE name the file that it is in; or set GLASSBOX_BIND=127.0.0.1"
+            f"the API would be open to everybody who reaches {settings.published_on or settings.bind}."
+            f" {how_to_require_keys(settings)}"
         )
     keys = KeysFile(settings.api_keys_file)
+    if reason := _why_unreadable(keys.path):
+        raise KeysError(
+            f"{reason}. Make a key: `{create_key(settings)}`; or restore a copy of the file: `{restore_keys(settings)}`"
+        )
     if not keys.check() and not settings.is_local:
-        raise KeysError(f"{keys.path} has no key in it: make one with `python -m api.admin keys create me`")
+        raise KeysError(f"{keys.path} has no key in it. Make one: `{create_key(settings)}`")
     return keys
+
+
+def _why_unreadable(path: Path) -> str | None:
+    """Why this process cannot read the file: it is missing, or whose it is, with which mode."""
+    try:
+        with path.open("rb"):
+            return None
+    except PermissionError as error:
+        with suppress(OSError):
+            status = path.stat()
+            owner = f"it belongs to uid {status.st_uid} with mode {status.st_mode & 0o7777:04o}"
+            return f"{path} cannot be read by uid {os.geteuid()}: {owner}"
+        return f"{path} cannot be read: {error.strerror}"
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from shared.remedies import install_traces
 from shared.settings import Settings
 from shared.version import VERSION
 
@@ -54,7 +55,10 @@ def check(settings: Settings) -> None:
     except ModuleNotFoundError:
         pass
     if settings.traces:
-        raise TracesError("GLASSBOX_TRACES needs what requirements/otel.txt has: install that, or unset the variable")
+        raise TracesError(
+            "GLASSBOX_TRACES is set, and the packages of requirements/otel.txt, which send traces, are not installed."
+            f" Install them (`{install_traces(settings)}`), or unset the variable"
+        )
 
 
 def traces_of(program: str, settings: Settings) -> Traces | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import stat
 from collections.abc import Callable
@@ -101,6 +102,47 @@ def test_a_damaged_file_is_left_as_it_is(admin: Admin, path: Path) -> None:
         admin("create", "me")
 
     assert path.read_text() == "damaged\n"
+
+
+class TestRestoring:
+    @pytest.fixture
+    def copy(self, admin: Admin, path: Path) -> bytes:
+        admin("create", "laptop")
+        return path.read_bytes() + b"# a remark\n"
+
+    @staticmethod
+    def _send(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    def test_a_copy_takes_the_place_of_the_file_and_its_owner_alone_may_read_it(
+        self, admin: Admin, path: Path, copy: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path.write_text("damaged")
+        path.chmod(0o644)
+        self._send(monkeypatch, copy)
+
+        admin("restore")
+
+        assert admin("list") == "laptop\tsubmit\n"
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.usefixtures("copy")
+    @pytest.mark.parametrize(("content", "reason"), [(b"", "no key came"), (b"damaged\n", "standard input, line 1")])
+    def test_what_is_no_copy_is_refused_and_the_file_stays(
+        self, admin: Admin, path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
+    ) -> None:
+        before = path.read_bytes()
+        self._send(monkeypatch, content)
+
+        with pytest.raises(SystemExit, match=reason):
+            admin("restore")
+        assert path.read_bytes() == before
+
+
+def test_under_compose_it_says_how_to_name_the_file(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    monkeypatch.setenv("GLASSBOX_DEPLOYMENT", "compose")
+    with pytest.raises(SystemExit, match=r"GLASSBOX_API_KEYS_FILE=/etc/glassbox/keys >> \.env"):
+        main(["keys", "list"])
 
 
 def test_without_a_file_it_asks_which(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:

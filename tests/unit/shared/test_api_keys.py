@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import os
 import stat
 from pathlib import Path
 
@@ -162,6 +164,45 @@ class TestWhatTheApiAsksFor:
     def test_elsewhere_it_refuses_to_start_without_keys_and_says_what_to_do(self, limits: Settings, bind: str) -> None:
         with pytest.raises(KeysError, match="GLASSBOX_API_KEYS_FILE"):
             required_keys(limits.model_copy(update={"bind": bind}))
+
+    @pytest.mark.parametrize(
+        ("deployment", "commands"),
+        [
+            ("embedded", ("make keys CREATE=me", "python -m api.admin keys create me", "GLASSBOX_BIND=127.0.0.1")),
+            (
+                "compose",
+                ("docker compose run --rm --no-deps --no-TTY api", "GLASSBOX_API_KEYS_FILE=/etc/glassbox/keys"),
+            ),
+        ],
+    )
+    def test_the_commands_are_those_of_the_deployment(
+        self, limits: Settings, path: Path, deployment: str, commands: tuple[str, ...]
+    ) -> None:
+        settings = limits.model_copy(update={"bind": "10.0.0.7", "deployment": deployment})
+        with pytest.raises(KeysError) as open_to_others:
+            required_keys(settings)
+        with pytest.raises(KeysError) as missing:
+            required_keys(settings.model_copy(update={"api_keys_file": path}))
+
+        assert all(command in str(open_to_others.value) for command in commands)
+        for error in (open_to_others, missing):
+            assert ("docker compose" in str(error.value)) == (deployment == "compose")
+            assert ("make " in str(error.value)) <= (deployment == "embedded")
+        assert "python -m api.admin keys restore < keys" in str(missing.value)
+
+    def test_a_file_of_another_owner_is_named_with_owner_and_mode(
+        self, limits: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path.write_text("")
+        path.chmod(0o400)
+
+        def refuse(_path: Path, *_: object, **__: object) -> None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+        monkeypatch.setattr(Path, "open", refuse)  # root could read it
+
+        with pytest.raises(KeysError, match=f"by uid {os.geteuid()}: it belongs to uid {os.geteuid()} with mode 0400"):
+            required_keys(limits.model_copy(update={"api_keys_file": path}))
 
     def test_a_containers_port_counts_where_it_is_published(self, limits: Settings) -> None:
         inside = limits.model_copy(update={"bind": "0.0.0.0", "published_on": "127.0.0.1"})  # noqa: S104
