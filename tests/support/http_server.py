@@ -16,9 +16,9 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    """The port of a server that has its requests answered by `handler`, until the block ends."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+def answering(handler: type[BaseHTTPRequestHandler], address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
+    """The port of a server that has its requests answered by `handler`, until the block ends; by default a free one."""
+    with ThreadingHTTPServer(address, handler) as server:
         server.daemon_threads = True
         server.block_on_close = False
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -46,7 +46,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving(*answers: Answer) -> Iterator[Receiver]:
+def receiving(*answers: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Receiver]:
     """A receiver that is there until the block ends."""
 
     class Handler(QuietHandler):
@@ -61,7 +61,7 @@ def receiving(*answers: Answer) -> Iterator[Receiver]:
                 self.send_response(answer)
                 self.end_headers()
 
-    with answering(Handler) as port:
+    with answering(Handler, address) as port:
         receiver = Receiver(port, list(answers))
         yield receiver
 
