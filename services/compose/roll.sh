@@ -1,11 +1,22 @@
 #!/bin/sh
 # Replaces the containers of some services by those that the images and the Compose file now say, one group of services
 # after the other: roll.sh "SERVICE…"…
-# A group must be healthy before the next one's turn comes; one that is not ends the roll, and the later ones run as before.
+# A group must be healthy before the next group is replaced. If one is not, the roll ends, and the later groups keep running
+# as before. A service that does not run here is left out.
 set -eu
+
+monitoring="prometheus grafana"
 
 up() { # OPTION… SERVICE…
   docker compose up --detach --no-deps --no-build --wait "$@"
+}
+
+check_prometheus() { # in a container of the new image: one that rejects its files would take the old one's place
+  docker compose run --rm --no-deps --no-TTY --entrypoint promtool prometheus \
+    check config /etc/prometheus/prometheus.yml >&2 </dev/null && return
+  echo "glassbox: Prometheus rejects its files in services/prometheus, as printed above. It keeps running as before, and so" >&2
+  echo "does Grafana; every other service is replaced. Correct the files and repeat the command." >&2
+  exit 1
 }
 
 for group in "$@"; do
@@ -26,6 +37,13 @@ for group in "$@"; do
     docker stop $before >/dev/null
     # shellcheck disable=SC2086
     docker rm $before >/dev/null
+  fi
+  if [ "$group" = "$monitoring" ]; then
+    case $running in *prometheus*) check_prometheus ;; esac
+    # Always new ones: the definition is often the same when the mounted files are not.
+    # shellcheck disable=SC2086 # words, as above
+    up --force-recreate $running
+    continue
   fi
   # shellcheck disable=SC2086 # words, as above
   up $scales $running # a worker gives its job back before it ends

@@ -22,4 +22,4 @@ done
   echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2
   exit 1
 }
-exec "$here/roll.sh" gateway api "$workers"
+exec "$here/roll.sh" gateway api "$workers" "prometheus grafana"

@@ -20,4 +20,4 @@ echo "$before" | while read -r name id; do
   [ "$(docker image inspect --format '{{.Id}}' "$name")" = "$id" ] || docker tag "$id" "$name:previous"
 done
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
-exec "$here/roll.sh" "$workers" api gateway
+exec "$here/roll.sh" "$workers" api gateway "prometheus grafana"

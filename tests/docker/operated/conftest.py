@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.deployment import Deployment
+from tests.support.network import free_port
 from tests.support.processes import ROOT
 
 MAKE_SECONDS = 240
@@ -19,21 +23,31 @@ class Operated(Deployment):
 
     def make(self, target: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a make target on it, from this version of the sources or another one."""
+        assignments = [f"{name}={value}" for name, value in variables.items()]
+        return self.run(folder, "make", "--no-print-directory", target, *assignments)
+
+    def run(self, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of a folder with sources on it."""
         environment = {
             **self.environment,
             "COMPOSE_PROJECT_NAME": self.project,
             "COMPOSE_FILE": str(folder / "docker-compose.yml"),
         }
-        assignments = [f"{name}={value}" for name, value in variables.items()]
         return subprocess.run(
-            ["make", "--no-print-directory", target, *assignments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=MAKE_SECONDS,
-            check=False,
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=MAKE_SECONDS, check=False
         )
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """Prometheus's HTTP API."""
+
+    port: int
+
+    def rule_groups(self) -> set[str]:
+        """The names of the rule groups that it has loaded."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/rules", timeout=10) as response:
+            return {group["name"] for group in json.load(response)["data"]["groups"]}
 
 
 @pytest.fixture(scope="package")
@@ -49,6 +63,19 @@ def operated(engine: None) -> Iterator[Operated]:
             for tag in ("latest", "previous"):  # `down` knows nothing of the older ones, nor of those retagged
                 name = f"{deployment.project}-{image}:{tag}"
                 subprocess.run(["docker", "rmi", "--force", name], capture_output=True, check=False)
+
+
+@pytest.fixture
+def prometheus(operated: Operated) -> Iterator[Prometheus]:
+    """Prometheus beside the deployment, as `--profile observability` starts it."""
+    prometheus = Prometheus(free_port())
+    operated.environment["GLASSBOX_PROMETHEUS_PORT"] = str(prometheus.port)
+    operated.up("--no-deps", "prometheus")
+    try:
+        yield prometheus
+    finally:
+        operated.compose("rm", "--force", "--stop", "prometheus")
+        del operated.environment["GLASSBOX_PROMETHEUS_PORT"]
 
 
 @pytest.fixture(autouse=True)

@@ -19,12 +19,16 @@ from uuid import uuid4
 
 import pytest
 
-from tests.docker.operated.conftest import Operated
+from tests.docker.operated.conftest import Operated, Prometheus
 from tests.support.deployment import Json
 from tests.support.processes import ROOT
 from tests.support.waiting import eventually
 
 PARTS = ("Makefile", "docker-compose.yml", ".dockerignore", "api", "requirements", "services", "shared", "worker")
+NEW_GROUP = """  - name: newer
+    rules:
+      - { record: "glassbox:newer", expr: "vector(1)" }
+"""
 PAUSE_SECONDS = 1.0  # between two submissions
 PATIENCE_SECONDS = 60.0
 
@@ -42,6 +46,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _replace(
         folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    priority: str = "normal"\n'
     )
+    _replace(folder / "services" / "prometheus" / "rules.yml", "  - name: alerts\n", f"{NEW_GROUP}  - name: alerts\n")
     return folder
 
 
@@ -121,8 +126,11 @@ def check_that_nothing_is_lost(operated: Operated, client: Client, *others: Json
     assert {job["id"] for job in client.accepted} <= known
 
 
-def test_an_upgrade_and_a_rollback_lose_no_job(operated: Operated, newer: Path) -> None:
+def test_an_upgrade_and_a_rollback_lose_no_job_and_take_the_monitoring_with_them(
+    operated: Operated, newer: Path, prometheus: Prometheus
+) -> None:
     assert version(operated) == "0.1.0"
+    assert "newer" not in prometheus.rule_groups()
     long = operated.submit_training(model="long", epochs=20)
     eventually(lambda: is_under_way(operated, long), within=60)
 
@@ -130,12 +138,14 @@ def test_an_upgrade_and_a_rollback_lose_no_job(operated: Operated, newer: Path) 
         upgraded = operated.make("upgrade", newer)
         assert upgraded.returncode == 0, upgraded.stderr
         assert version(operated) == "0.2.0"
+        assert "newer" in prometheus.rule_groups()
         of_the_newer = operated.submit_training(model="newer", epochs=2)
         priority = operated.redis("hget", f"glassbox:job:{of_the_newer['id']}", "priority")
 
         back = operated.make("rollback")
         assert back.returncode == 0, back.stderr
         assert version(operated) == "0.1.0"
+        assert "newer" not in prometheus.rule_groups()
 
     assert priority == "normal"
     check_that_nothing_is_lost(operated, client, long, of_the_newer)
