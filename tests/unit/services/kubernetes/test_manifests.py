@@ -48,6 +48,7 @@ SECRETS = {
     "glassbox-keys": {"keys"},
     "glassbox-tls": {"tls.crt", "tls.key"},
     "glassbox-metrics-key": {"key"},
+    "glassbox-webhooks": {"secrets"},
 }
 
 each_manifest = pytest.mark.parametrize("manifest", OF_KUBERNETES, ids=name_of)
@@ -173,6 +174,20 @@ class TestWhatTheyReferTo:
         for secret, keys in SECRETS.items():
             assert f" {secret} " in page
             assert all(key in page for key in keys)
+
+    def test_only_the_courier_can_read_what_signs_webhooks(self) -> None:
+        readers = {
+            component_of(pod)
+            for pod in PODS
+            for volume in pod["spec"]["volumes"]
+            if volume.get("secret", {}).get("secretName") == "glassbox-webhooks"
+        }
+        courier = container_of(next(pod for pod in PODS if component_of(pod) == "courier"))
+        [file] = [Path(each["value"]) for each in courier["env"] if each["name"] == "GLASSBOX_WEBHOOK_SECRETS_FILE"]
+
+        assert readers == {"courier"}
+        assert file.name in SECRETS["glassbox-webhooks"]
+        assert str(file.parent) in {mount["mountPath"] for mount in courier["volumeMounts"]}
 
     def test_the_claim_is_for_the_volume(self) -> None:
         [volume] = [each for each in ALWAYS if each["kind"] == "PersistentVolume"]
