@@ -18,7 +18,6 @@ from api import (
     evaluations,
     headers,
     health,
-    idempotency,
     jobs,
     metrics,
     models,
@@ -69,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
+    idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
     submission = Submission(job_store, outbox, files, settings.max_queued_jobs)
 
     webhooks = Webhooks(settings)
@@ -101,9 +101,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     for blueprint in (
         health.blueprint(redis, outbox, volume),
         metrics.blueprint(http_metrics, redis, outbox),
-        datasets.blueprint(store, built_in, registry, job_store, volume, settings),
-        training_jobs.blueprint(built_in, submission, webhooks, settings),
-        batch_jobs.blueprint(registry, submission, webhooks, volume, settings),
+        datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
+        training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
+        batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         jobs.blueprint(job_store, files, outbox, streams, submission),
         results.blueprint(job_store, registry, volume),
         models.blueprint(registry),
@@ -111,11 +111,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         predictions.blueprint(online, settings),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
-        reproductions.blueprint(registry, store, submission, webhooks),
+        reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys),
         aliases.blueprint(registry, settings),
         docs.blueprint(keys_needed=keys is not None),
     ):
         app.register_blueprint(blueprint)
-    # Behind all blueprints: it looks through their views.
-    idempotency.register(app, IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds))
     return app

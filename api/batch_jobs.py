@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
-from api.idempotency import id_to_make
+from api.idempotency import id_to_make, idempotent
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received
@@ -14,6 +14,7 @@ from api.views import JobView, job_view
 from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
+from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.registry import Registry
 from shared.settings import Settings
@@ -33,7 +34,12 @@ class BatchOptions(Form):
 
 
 def blueprint(
-    registry: Registry, submission: Submission, webhooks: Webhooks, volume: Volume, settings: Settings
+    registry: Registry,
+    submission: Submission,
+    webhooks: Webhooks,
+    volume: Volume,
+    keys: IdempotencyKeys,
+    settings: Settings,
 ) -> Blueprint:
     """The route that takes batch jobs."""
     routes = Blueprint("batch-jobs", __name__)
@@ -52,8 +58,8 @@ def blueprint(
             refusal(Invalid, "archive_*", "invalid_reference"),
             refusal(TooMany, "queue_full"),
         ),
-        creates=True,
     )
+    @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The model's version is resolved and pinned now, whatever becomes of its alias later."""
         submission.refuse_if_full(Kind.BATCH)

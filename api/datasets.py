@@ -8,6 +8,7 @@ from flask import Blueprint, request
 from pydantic import Field
 
 from api.dataset_guard import refuse_if_needed
+from api.idempotency import idempotent
 from api.operations import Answer, Upload, operation, refusal
 from api.pages import Cursor, Page, PageQuery, after, page
 from api.uploads import received
@@ -17,6 +18,7 @@ from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.names import Name
 from shared.registry import Registry
@@ -62,7 +64,13 @@ class DeletionQuery(Form):
 
 
 def blueprint(
-    store: DatasetStore, built_in: BuiltIn, registry: Registry, jobs: JobStore, volume: Volume, settings: Settings
+    store: DatasetStore,
+    built_in: BuiltIn,
+    registry: Registry,
+    jobs: JobStore,
+    volume: Volume,
+    keys: IdempotencyKeys,
+    settings: Settings,
 ) -> Blueprint:
     """The data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
@@ -87,8 +95,8 @@ def blueprint(
             refusal(UnsupportedType, "dataset_expected"),
             refusal(Invalid, "npz_*", "dataset_*", "archive_*"),
         ),
-        creates=True,
     )
+    @idempotent(keys)
     def upload() -> tuple[DatasetView, int, dict[str, str]]:
         """Arrays of images are uint8 of shape (N, H, W), labels integers of shape (N,); folders name their classes."""
         with received("file", volume, settings) as file:

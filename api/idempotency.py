@@ -12,19 +12,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import IO, Any
+from typing import IO, Any, TypeVar, cast
 
-from flask import Flask, Response, current_app, g, request
+from flask import Response, current_app, g, request
 from redis import RedisError
 
 from api.fingerprints import Fingerprint
-from api.operations import operation_of
+from api.operations import CREATES, operation_of
 from shared import durable, log_context
 from shared.errors import Invalid, Malformed
 from shared.idempotency import Answered, Held, IdempotencyKeys
 from shared.names import new_id
 
 log = logging.getLogger(__name__)
+
+View = TypeVar("View", bound=Callable[..., Any])
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
@@ -34,12 +36,20 @@ BARE = re.compile(r'[^"\\]*')
 SIGN_OF_LIFE_SECONDS = 10.0
 
 
-def register(app: Flask, keys: IdempotencyKeys) -> None:
-    """Have every view that declares to create something heed the header."""
-    for endpoint, view in app.view_functions.items():
-        operation = operation_of(view)
-        if operation is not None and operation.creates:
-            app.view_functions[endpoint] = _once(view, keys)
+def idempotent(keys: IdempotencyKeys) -> Callable[[View], View]:
+    """Return a decorator for a view that creates something: it accepts the header `Idempotency-Key`.
+
+    It stands below `operation`, which documents the header for such a view. Raises TypeError if it stands above.
+    """
+
+    def decorate(view: View) -> View:
+        if operation_of(view) is not None:
+            raise TypeError(f"put @idempotent below @operation at {view.__qualname__}: @operation documents the header")
+        answer = _once(view, keys)
+        vars(answer)[CREATES] = True
+        return cast("View", answer)
+
+    return decorate
 
 
 def id_to_make() -> str:

@@ -21,6 +21,9 @@ from shared.errors import GlassboxError
 Scope = Literal["read", "submit", "manage"]
 View = TypeVar("View", bound=Callable[..., Any])
 
+CREATES = "creates"
+"""The attribute by which `idempotent` marks a view that accepts an Idempotency-Key."""
+
 
 @dataclass(frozen=True)
 class MediaType:
@@ -73,7 +76,8 @@ class Operation:
     """What one route does, for whom, with what, and how it can end.
 
     scope: what a key must allow; None where no key is needed. query: the model of its query parameters. body: the
-    model of its JSON, or a file. creates: whether it takes an Idempotency-Key. headers: request headers that it reads.
+    model of its JSON, or a file. creates: whether it accepts an Idempotency-Key. headers: request headers that it
+    reads.
     """
 
     summary: str
@@ -94,28 +98,26 @@ def operation(
     query: type[Form] | None = None,
     body: type[Form] | Upload | None = None,
     errors: tuple[type[GlassboxError] | Refusal, ...] = (),
-    creates: bool = False,
     headers: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """Declare what a view does; the view's docstring, if it has one, tells the rest.
 
     answers: for each status an `Answer`, or in short the type of its JSON, a `MediaType`, a tuple of those, or None for
-    no body. errors: what only this operation can end with; what follows from `scope`, `query`, `body` and `creates`,
-    and what any operation can end with, is known without being said.
+    no body. errors: the errors of this operation alone; those that follow from `scope`, `query`, `body` and the
+    decorator `idempotent`, and those of any operation, are added to the document.
     """
-    declared = Operation(
-        summary,
-        scope,
-        {status: _answer(answer) for status, answer in answers.items()},
-        query,
-        body,
-        tuple(error if isinstance(error, Refusal) else Refusal(error) for error in errors),
-        creates,
-        headers,
-    )
 
     def declare(view: View) -> View:
-        vars(view)["operation"] = declared
+        vars(view)["operation"] = Operation(
+            summary,
+            scope,
+            {status: _answer(answer) for status, answer in answers.items()},
+            query,
+            body,
+            tuple(error if isinstance(error, Refusal) else Refusal(error) for error in errors),
+            getattr(view, CREATES, False),
+            headers,
+        )
         return view
 
     return declare

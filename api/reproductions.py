@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from api.idempotency import id_to_make
+from api.idempotency import id_to_make, idempotent
 from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.views import JobView, job_view
 from api.webhooks import Webhooks
 from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, NotFound, TooMany
+from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.registry import ModelVersion, Registry
 from shared.specifications import ReproductionSpecification
 
 
-def blueprint(registry: Registry, datasets: DatasetStore, submission: Submission, webhooks: Webhooks) -> Blueprint:
+def blueprint(
+    registry: Registry, datasets: DatasetStore, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys
+) -> Blueprint:
     """The route that takes reproductions."""
     routes = Blueprint("reproductions", __name__)
 
@@ -31,8 +34,8 @@ def blueprint(registry: Registry, datasets: DatasetStore, submission: Submission
             refusal(Damaged, "version_damaged"),
             refusal(TooMany, "queue_full"),
         ),
-        creates=True,
     )
+    @idempotent(keys)
     def submit(name: str, reference: str) -> tuple[JobView, int, dict[str, str]]:
         """The job trains on the same data, with the same settings, seed and number of threads, and publishes nothing.
 

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from api import examples
 from api.examples import shown_as
 from api.hints import named, number, one_of, share, whole_number, whole_numbers
-from api.idempotency import id_to_make
+from api.idempotency import id_to_make, idempotent
 from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.validation import Form, from_json, invalid_configuration
@@ -20,6 +20,7 @@ from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
+from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.names import AliasName, Name
 from shared.network import Configuration, ConfigurationError, Network, preset
@@ -85,7 +86,9 @@ class TrainingRequest(Form):
         return configuration
 
 
-def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, settings: Settings) -> Blueprint:
+def blueprint(
+    built_in: BuiltIn, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys, settings: Settings
+) -> Blueprint:
     """The route that takes training jobs."""
     routes = Blueprint("training-jobs", __name__)
 
@@ -100,8 +103,8 @@ def blueprint(built_in: BuiltIn, submission: Submission, webhooks: Webhooks, set
             refusal(Unavailable, "dataset_unavailable"),
             refusal(TooMany, "queue_full"),
         ),
-        creates=True,
     )
+    @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The data set's content is pinned now; the training ends in a new version of the model."""
         wanted = from_json(TrainingRequest, settings)

@@ -15,6 +15,8 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from api import create_app
+from api.idempotency import idempotent
+from api.operations import operation
 from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys
@@ -271,3 +273,12 @@ def answered(client: FlaskClient) -> TestResponse:
     response = train(client)
     assert response.status_code != 409
     return response
+
+
+def test_decorator_above_the_declaration_is_rejected(redis: Redis) -> None:
+    @operation("Create something", scope="submit", answers={201: None})
+    def create() -> tuple[str, int]:
+        return "", 201
+
+    with pytest.raises(TypeError, match="below @operation"):
+        idempotent(IdempotencyKeys(redis, 60.0, 1.0))(create)
