@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -41,18 +41,18 @@ class BehindProxies:
         return (self._corrected if trusted else self._application)(environ, start_response)
 
     def _trusts(self, address: str) -> bool:
-        if address in self._addresses:
-            return True
         try:
             peer = ip_address(address)
         except ValueError:  # a Unix socket's peer has none
             return False
-        if any(peer in network for network in self._networks):
+        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:  # a socket bound to [::] has IPv4 peers in this form
+            peer = peer.ipv4_mapped
+        if str(peer) in self._addresses or any(peer in network for network in self._networks):
             return True
         if self._names and time.monotonic() - self._looked_up >= LOOK_UP_SECONDS:
             self._looked_up = time.monotonic()
             self._addresses = frozenset(found for name in self._names for found in _addresses(name))
-        return address in self._addresses
+        return str(peer) in self._addresses
 
 
 def _network(text: str) -> IPv4Network | IPv6Network | None:

@@ -110,7 +110,14 @@ def test_without_redis_the_requests_are_told_and_that_redis_is_down(client_witho
     assert not any(name.startswith("glassbox_job") for name, _ in found)
 
 
-@pytest.mark.parametrize("accept", ["application/openmetrics-text; version=1.0.0", "*/*", ""])
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize("accept", [PROMETHEUS_3, "application/openmetrics-text; version=1.0.0", "*/*", ""])
 def test_the_form_is_the_one_that_is_asked_for(client: FlaskClient, accept: str) -> None:
     response = client.get("/metrics", headers={"Accept": accept})
 

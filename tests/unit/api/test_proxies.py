@@ -34,6 +34,12 @@ def test_the_client_is_whom_a_trusted_proxy_names(proxies: tuple[str, ...]) -> N
     assert seen(proxies, X_Forwarded_For="203.0.113.9") == "203.0.113.9 http localhost"
 
 
+@pytest.mark.parametrize("proxies", [(PROXY,), ("10.0.0.0/8",)])
+def test_an_ipv4_proxy_is_trusted_on_an_ipv6_socket(proxies: tuple[str, ...]) -> None:
+    assert seen(proxies, f"::ffff:{PROXY}", X_Forwarded_For="203.0.113.9").split()[0] == "203.0.113.9"
+    assert seen(proxies, "::ffff:203.0.113.1", X_Forwarded_For="203.0.113.9").split()[0] == "::ffff:203.0.113.1"
+
+
 @pytest.mark.parametrize("peer", ["10.1.2.4", "127.0.0.1", ""])
 def test_nobody_else_is_believed(peer: str) -> None:
     assert seen((PROXY,), peer, X_Forwarded_For="203.0.113.9").split()[0] in {peer, "None", "http"}
