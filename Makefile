@@ -83,13 +83,19 @@ fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SEC
 	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
 
 .PHONY: lint
-lint: $(VENV)/dev ## style, types, import rules, Dockerfiles, Compose files
+lint: $(VENV)/dev ## style, types, import rules, Dockerfiles, Compose files, workflows, the list of images
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo 2>&1 || { $(BIN)/lint-imports; exit 1; }
 	@$(BIN)/hadolint services/*/Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/python -m services.images.check
+
+.PHONY: digests
+digests: ## read the base images' digests from their registries into services/images/list.txt; needs docker
+	@$(PYTHON) -m services.images.digests update
 
 .PHONY: bench
 bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks

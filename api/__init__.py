@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     for blueprint in (
-        health.blueprint(redis, outbox, volume),
+        health.blueprint(redis, outbox, volume, settings),
         metrics.blueprint(http_metrics, redis, outbox),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),

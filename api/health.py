@@ -13,6 +13,8 @@ from api.operations import Answer, operation
 from shared import durable
 from shared.broker import QUEUES, Outbox
 from shared.errors import StorageFull
+from shared.settings import Settings
+from shared.version import VERSION
 from shared.volume import Volume
 
 
@@ -23,18 +25,20 @@ class Health(TypedDict):
 
 
 class Readiness(TypedDict):
-    """Whether Redis and the volume answer, and how many workers are online for each queue."""
+    """Whether Redis and the volume answer, how many workers are online for each queue, and which Glassbox this is."""
 
     status: Literal["ready", "not ready"]
     redis: str
     volume: str
     workers: dict[str, int]
+    version: str
+    revision: str | None
 
 
 NOT_READY = Answer((Readiness,), "Redis or the volume does not answer.", headers=("Retry-After",))
 
 
-def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
+def blueprint(redis: Redis, outbox: Outbox, volume: Volume, settings: Settings) -> Blueprint:
     """The operators' routes."""
     routes = Blueprint("health", __name__)
 
@@ -60,6 +64,8 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume) -> Blueprint:
             "redis": redis_state,
             "volume": volume_state,
             "workers": workers,
+            "version": VERSION,
+            "revision": settings.revision,
         }
         return (readiness, 200, {}) if ready else (readiness, 503, {"Retry-After": "2"})
 

@@ -121,6 +121,7 @@ class Settings(BaseSettings):
 
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    revision: str | None = Field(None, description="the commit of these sources; the images have it from their build")
     traces: bool = Field(False, description="send OpenTelemetry traces, as the variables OTEL_… say")
 
     max_body_bytes: PositiveInt = 2 * GiB

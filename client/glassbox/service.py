@@ -7,9 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether Redis and the volume answer, and how many workers are online for each queue."""
+    """Whether Redis and the volume answer, how many workers are online for each queue, and the server's version.
+
+    `revision` is the commit of the server's sources, if it is known.
+    """
 
     status: str
     redis: str
     volume: str
     workers: dict[str, int]
+    version: str
+    revision: str | None = None

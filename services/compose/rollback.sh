@@ -4,19 +4,18 @@
 set -eu
 
 here=$(dirname "$0")
+. "$here/images.sh"
 workers="courier classifier trainer" # they go last: they must know every job that the newer API took
 
 found=
-for service in gateway api $workers; do
-  for container in $(docker compose ps --quiet "$service" | head -n 1); do
-    name=$(docker inspect --format '{{.Config.Image}}' "$container")
-    previous=$(docker image inspect --format '{{.Id}}' "$name:previous" 2>/dev/null) || continue
-    docker tag "$name" "$name:leaving"
-    docker tag "$previous" "$name"
-    docker tag "$name:leaving" "$name:previous"
-    docker rmi "$name:leaving" >/dev/null
-    found=yes
-  done
+for image in gateway api worker; do
+  id=$(running $image) || continue
+  reference=$(reference $image)
+  older=$(identifier "$(previous "$reference")") || continue
+  [ "$older" != "$id" ] || continue
+  docker tag "$older" "$reference"
+  docker tag "$id" "$(previous "$reference")"
+  found=yes
 done
 [ "$found" ] || {
   echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2

@@ -1,23 +1,44 @@
 #!/bin/sh
 # Brings the version that is checked out into the deployment, while it runs: upgrade.sh
-# The images of before stay, as `:previous`, for rollback.sh.
+# It pulls newer base images if it can, then builds; with GLASSBOX_IMAGES and GLASSBOX_PULL=missing it pulls and builds nothing.
+# The images from before stay as `:previous`, for rollback.sh.
 set -eu
 
 here=$(dirname "$0")
+. "$here/images.sh"
 workers="courier classifier trainer" # they go first: they must know every job that the new API takes
 
-images() { # each service's image by name, and the id of what runs now
-  for service in $workers api gateway; do
-    for container in $(docker compose ps --quiet "$service" | head -n 1); do
-      docker inspect --format '{{.Config.Image}} {{.Image}}' "$container"
-    done
-  done
+pull() { # WHAT COMMAND…: a registry that cannot be reached does not end the upgrade
+  what=$1
+  shift
+  if ! reason=$("$@" 2>&1 >/dev/null); then
+    echo "glassbox: $what cannot be pulled and stays as it is on this host: $(echo "$reason" | tail -n 1)" >&2
+  fi
 }
 
-before=$(images)
-docker compose build
-echo "$before" | while read -r name id; do
-  [ "$(docker image inspect --format '{{.Id}}' "$name")" = "$id" ] || docker tag "$id" "$name:previous"
+before=$(for image in worker api gateway; do ! id=$(running $image) || echo "$image $id"; done)
+
+for service in $(docker compose ps --services); do # ours are skipped unless GLASSBOX_PULL says that they come from a registry
+  pull "the image of $service" docker compose pull --quiet "$service"
+done
+if docker compose config | grep -q 'pull_policy: never'; then
+  for base in $(sed -n 's/^ARG [A-Z]*=\(..*\)/\1/p' "$here"/../*/Dockerfile | sort -u); do
+    pull "$base" docker pull --quiet "$base"
+  done
+  # The revision of the sources, for the images' labels and /readyz.
+  [ "${GLASSBOX_REVISION:-}" ] || GLASSBOX_REVISION=$(git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || true)
+  export GLASSBOX_REVISION
+  docker compose build
+fi
+
+echo "$before" | while read -r image id; do
+  [ "$image" ] || continue
+  reference=$(reference "$image")
+  new=$(identifier "$reference") || {
+    echo "glassbox: $reference is neither on this host nor can it be pulled; nothing was changed" >&2
+    exit 1
+  }
+  [ "$new" = "$id" ] || docker tag "$id" "$(previous "$reference")"
 done
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
 exec "$here/roll.sh" "$workers" api gateway "prometheus grafana"

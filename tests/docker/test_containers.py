@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
+from shared.version import VERSION
 from tests.support.base_images import base_image
-from tests.support.deployment import OURS, SERVICES, Deployment, inspect
+from tests.support.deployment import OURS, REVISION, SERVICES, Deployment, inspect
 
 MB = 1_000_000
 BASES = {"api": "python", "trainer": "python", "gateway": "nginx"}
@@ -100,7 +101,7 @@ def test_every_module_of_ours_comes_with_its_bytecode(deployment: Deployment, se
     assert deployment.python_in(service, find) == "[]"
 
 
-@pytest.mark.parametrize(("service", "megabytes"), [("api", 150), ("trainer", 250), ("gateway", 5)])
+@pytest.mark.parametrize(("service", "megabytes"), [("api", 140), ("trainer", 130), ("gateway", 5)])
 def test_an_image_is_small(deployment: Deployment, service: str, megabytes: int) -> None:
     image, base = inspect(deployment.inspect(service)["Image"]), inspect(base_image(BASES[service]))
     above = (image["Size"] - base["Size"]) / MB
@@ -113,3 +114,10 @@ def test_an_image_says_what_it_is(deployment: Deployment, service: str) -> None:
     labels = deployment.inspect(service)["Config"]["Labels"]
     for name in ("title", "description", "licenses"):
         assert labels[f"org.opencontainers.image.{name}"]
+    assert labels["org.opencontainers.image.version"] == VERSION
+    assert labels["org.opencontainers.image.revision"] == REVISION
+
+
+def test_the_api_reports_the_version_and_the_revision_of_its_image(deployment: Deployment) -> None:
+    ready = deployment.get("/readyz")
+    assert (ready["version"], ready["revision"]) == (VERSION, REVISION)

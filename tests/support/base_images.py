@@ -1,10 +1,10 @@
-"""The list of container images, services/images.txt."""
+"""The list of container images, services/images/list.txt."""
 
 from __future__ import annotations
 
 from tests.support.processes import ROOT
 
-LIST = ROOT / "services" / "images.txt"
+LIST = ROOT / "services" / "images" / "list.txt"
 
 
 def base_image(name: str) -> str:

@@ -23,6 +23,7 @@ DATA = Path(os.environ.get("GLASSBOX_TEST_DATA") or ROOT.parent / "shared" / "da
 WORKERS = ("trainer", "classifier", "courier")
 OURS = ("api", *WORKERS)
 SERVICES = ("gateway", *OURS, "redis")
+REVISION = "0123abc"  # of the images that the tests build
 UP_SECONDS = 120  # after which it is given up
 JOB_SECONDS = 120
 
@@ -53,6 +54,7 @@ class Deployment:
             **{name: value for name, value in os.environ.items() if not name.startswith(("GLASSBOX_", "COMPOSE_"))},
             "GLASSBOX_PORT": str(self.port),
             "GLASSBOX_DATASETS": str(DATA),
+            "GLASSBOX_REVISION": REVISION,
             "COMPOSE_FILE": os.pathsep.join(str(root / file) for file in files),
         }
         self.seconds_to_healthy = 0.0
@@ -70,8 +72,9 @@ class Deployment:
         self.compose(*command, check=True, **variables)
 
     def down(self) -> None:
-        """Take everything away: containers, networks, volumes and the images that were built."""
-        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "20")
+        """Remove everything: containers, networks, volumes and the images that were built under the project's name."""
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
+        remove_images(self.project)
 
     def compose(self, *arguments: str, check: bool = True, **variables: str) -> str:
         """Run `docker compose` on the project; what it prints to its standard output."""
@@ -208,6 +211,14 @@ def inspect(name: str) -> Json:
     description = subprocess.run(["docker", "inspect", name], stdout=subprocess.PIPE, check=True).stdout
     first: Json = json.loads(description)[0]
     return first
+
+
+def remove_images(project: str) -> None:
+    """Remove the images that Compose built for a project, the `:previous` ones of an upgrade included."""
+    command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/{project}/*"]
+    names = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    if names:
+        subprocess.run(["docker", "rmi", "--force", *names], stdout=subprocess.PIPE, check=True)
 
 
 def why_no_engine() -> str | None:

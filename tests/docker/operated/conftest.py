@@ -59,10 +59,6 @@ def operated(engine: None) -> Iterator[Operated]:
         yield deployment
     finally:
         deployment.down()
-        for image in ("gateway", "api", "trainer", "classifier", "courier"):
-            for tag in ("latest", "previous"):  # `down` knows nothing of the older ones, nor of those retagged
-                name = f"{deployment.project}-{image}:{tag}"
-                subprocess.run(["docker", "rmi", "--force", name], capture_output=True, check=False)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.version import VERSION
 from tests.docker.operated.conftest import Operated
 from tests.support.deployment import DATA, Json
 from tests.support.processes import ROOT
@@ -36,6 +37,7 @@ class FurtherHost:
 
     def __init__(self, first: Operated, number: int, secrets: Path) -> None:
         self.project = f"{first.project}-{number}"
+        self._image = f"localhost/{self.project}/glassbox-worker:{VERSION}"
         self._network = f"{self.project}_backend"
         self._redis = first.container("redis")
         self._environment = {
@@ -47,8 +49,7 @@ class FurtherHost:
             "GLASSBOX_NFS_SERVER": "none",
             "GLASSBOX_NFS_PATH": "/none",
         }
-        for worker in WORKERS:
-            docker("tag", f"{first.project}-{worker}", f"{self.project}-{worker}")
+        docker("tag", f"localhost/{first.project}/glassbox-worker:{VERSION}", self._image)
         self.compose("create", "--no-build", *WORKERS)
         self.reconnect()
         self.compose("up", "--detach", "--no-build", *WORKERS)
@@ -78,8 +79,7 @@ class FurtherHost:
         with suppress(AssertionError):  # it may be cut off
             self.disconnect()
         self.compose("down", "--volumes", "--timeout", "5")
-        for worker in WORKERS:
-            docker("rmi", f"{self.project}-{worker}")
+        docker("rmi", self._image)
 
 
 @pytest.fixture(scope="module")

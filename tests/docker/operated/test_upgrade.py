@@ -42,7 +42,8 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, folder / part)
-    _replace(folder / "shared" / "version.py", 'VERSION = "0.1.0"', 'VERSION = "0.2.0"')
+    for file in ("shared/version.py", "docker-compose.yml"):
+        _replace(folder / file, "0.1.0", "0.2.0")
     _replace(
         folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    priority: str = "normal"\n'
     )
@@ -131,7 +132,7 @@ def test_an_upgrade_and_a_rollback_lose_no_job_and_take_the_monitoring_with_them
 ) -> None:
     assert version(operated) == "0.1.0"
     assert "newer" not in prometheus.rule_groups()
-    long = operated.submit_training(model="long", epochs=20)
+    long = operated.submit_training(model="long", epochs=60)
     eventually(lambda: is_under_way(operated, long), within=60)
 
     with under_load(operated) as client:

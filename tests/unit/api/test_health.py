@@ -8,6 +8,7 @@ from redis import Redis
 from api import create_app
 from shared.broker import Presence
 from shared.settings import Settings
+from shared.version import VERSION
 from shared.volume import Volume
 
 
@@ -33,7 +34,18 @@ def test_ready_says_who_is_online(client: FlaskClient, redis: Redis) -> None:
         "redis": "ok",
         "volume": "ok",
         "workers": {"training": 0, "inference": 2},
+        "version": VERSION,
+        "revision": None,
     }
+
+
+def test_ready_says_the_revision_that_the_image_was_built_from(settings: Settings) -> None:
+    built = settings.model_copy(update={"revision": "0123abc"})
+
+    response = create_app(built).test_client().get("/readyz")
+
+    assert response.json is not None
+    assert (response.json["version"], response.json["revision"]) == (VERSION, "0123abc")
 
 
 def test_without_redis_it_is_not_ready(client_without_redis: FlaskClient) -> None:

@@ -162,3 +162,10 @@ def test_numpy_is_not_imported_by_what_a_worker_imports_before_it_sets_the_threa
     script = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_an_image_that_was_built_without_a_revision_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLASSBOX_REVISION", "")
+    assert Settings().revision is None
+    monkeypatch.setenv("GLASSBOX_REVISION", "0123abc")
+    assert Settings().revision == "0123abc"
