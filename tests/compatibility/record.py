@@ -82,8 +82,11 @@ def _finish_jobs(source: Deployment, client: Client, answers: dict[str, Any]) ->
         jobs["reproduced"] = client.reproduce("article", 1)
         jobs["zip"] = client.classify(workload.zip_archive(), model="fast@champion", top_k=3, webhook=HOOK)
         jobs["slow"] = client.classify(workload.slow_archive(), model="fast@1", top_k=2)
+        jobs["failed-batch"] = client.classify(workload.zip_archive(), model="fast@1", error_threshold=0.0)
         for job in jobs.values():
             client.ended(job)
+        client.post(f"/v1/jobs/{jobs['failed-batch']}/retry")
+        client.ended(jobs["failed-batch"])
         eventually(lambda: receiver.messages)
         answers["delivered"] = receiver.messages[0].id
     with source.running("training"):  # no webhook dispatcher runs

@@ -76,10 +76,11 @@ def dataset() -> bytes:
 
 
 def files() -> dict[str, bytes]:
-    """Return image files, a truncated one, and a file that is not an image."""
+    """Return image files, a truncated one, a file that is not an image, and two that archivers add."""
     images, _ = _images(9)
     whole = {f"images/{number}.png": png(image) for number, image in enumerate(images)}
-    return {**whole, "images/broken.png": whole["images/0.png"][:60], "notes.txt": b"not an image"}
+    skipped = {".DS_Store": b"", "__MACOSX/images/._0.png": b""}
+    return {**whole, "images/broken.png": whole["images/0.png"][:60], "notes.txt": b"not an image", **skipped}
 
 
 def zip_archive() -> bytes:
