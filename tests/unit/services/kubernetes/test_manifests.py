@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -252,6 +254,16 @@ class TestWhatTheyReferTo:
 
         assert rules["spec"] == source, "run services/kubernetes/monitoring/make-rules.sh"
         assert monitor["metadata"]["labels"] == rules["metadata"]["labels"]
+
+    def test_the_script_makes_the_rules_that_are_there(self, tmp_path: Path) -> None:
+        for file in ("kubernetes/monitoring/make-rules.sh", "prometheus/rules.yml"):
+            (tmp_path / file).parent.mkdir(parents=True)
+            shutil.copy(FOLDER.parent / file, tmp_path / file)
+
+        subprocess.run([tmp_path / "kubernetes" / "monitoring" / "make-rules.sh"], check=True)
+
+        made = (tmp_path / "kubernetes" / "monitoring" / "rules.yaml").read_text()
+        assert made == (FOLDER / "monitoring" / "rules.yaml").read_text()
 
     def test_the_job_has_the_name_that_the_rules_select(self) -> None:
         [monitor] = of_kind("ServiceMonitor")
