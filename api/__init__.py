@@ -39,9 +39,11 @@ from api.fast_lane import FastLane
 from api.incoming import SafeBodies
 from api.online import OnlineModels
 from api.submission import Submission
+from api.waiting import WaitingReasons
 from api.webhooks import Webhooks
 from shared.api_keys import required_keys
 from shared.broker import Outbox, celery_app, connect
+from shared.capacity import VolumeGauge
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -61,6 +63,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings()
     redis = connect(settings)
     volume = Volume(settings.volume)
+    gauge = VolumeGauge(volume)
     store = DatasetStore(volume)
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
@@ -69,7 +72,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     files = JobFiles(volume)
     outbox = Outbox(celery_app(settings), redis)
     idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
-    submission = Submission(job_store, outbox, files, settings.max_queued_jobs)
+    reasons = WaitingReasons(redis, outbox, gauge)
+    submission = Submission(job_store, outbox, files, settings.max_queued_jobs, reasons)
 
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
@@ -99,12 +103,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     for blueprint in (
-        health.blueprint(redis, outbox, volume, settings),
-        metrics.blueprint(http_metrics, redis, outbox),
+        health.blueprint(redis, outbox, gauge, settings),
+        metrics.blueprint(http_metrics, redis, outbox, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
-        jobs.blueprint(job_store, files, outbox, streams, submission),
+        jobs.blueprint(job_store, files, outbox, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         models.blueprint(registry),
         weights.blueprint(registry),

@@ -95,6 +95,6 @@ def blueprint(
                 archive=upload.path,
                 plan=plan,
             )
-        return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
+        return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes

@@ -20,6 +20,7 @@ from redis import RedisError
 from api.connection import Connection
 from shared.errors import NotFound, Unavailable
 from shared.jobs import Event, Job, JobStore, State
+from shared.redis_faults import explained
 from shared.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class EventStreams:
                     return
                 over = over if events else self._is_over(job.id)  # then the log is read once more, to its end
             except RedisError as error:
-                log.warning("job %s: an event stream waits for Redis: %s", job.id, error)
+                log.warning("job %s: an event stream waits: %s", job.id, explained(error))
                 time.sleep(self._look_seconds)
                 continue
             for event in events:

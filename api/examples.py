@@ -43,6 +43,7 @@ TRAINING_JOB: Json = {
     "started_at": "2026-01-31T12:00:05.120Z",
     "finished_at": "2026-01-31T12:00:09.480Z",
     "attempt": 1,
+    "waiting": None,
     "progress": {"done": 10, "total": 10, "unit": "epochs", "eta_seconds": 0.0},
     "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986, "test_accuracy": 0.9741},
     "request": {"model": "digits", "dataset": "digits", "epochs": 10, "preset": "fast"},

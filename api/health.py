@@ -1,21 +1,20 @@
-"""`/healthz`: the process lives. `/readyz`: what it needs answers, and who else is online."""
+"""`/healthz`: the process lives. `/readyz`: jobs and uploads are accepted, and how many workers are online."""
 
 from __future__ import annotations
 
-import os
-from typing import Literal
+from contextlib import suppress
+from typing import Annotated, Literal, NotRequired
 
 from flask import Blueprint
+from pydantic import Field
 from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
 from api.operations import Answer, operation
-from shared import durable
 from shared.broker import QUEUES, Outbox
-from shared.errors import StorageFull
+from shared.capacity import VolumeGauge, write_fault
 from shared.settings import Settings
 from shared.version import VERSION
-from shared.volume import Volume
 
 
 class Health(TypedDict):
@@ -24,8 +23,19 @@ class Health(TypedDict):
     status: Literal["ok"]
 
 
+class Reason(TypedDict):
+    """Why it is not ready: a stable code for programs, a sentence with the remedy for people."""
+
+    code: str
+    detail: str
+
+
 class Readiness(TypedDict):
-    """Whether Redis and the volume answer, how many workers are online for each queue, and which Glassbox this is."""
+    """Whether jobs and uploads are accepted, how many workers are online for each queue, and which Glassbox this is.
+
+    `redis` and `volume` are `ok`, or say what is wrong: one that is full is not ready. What is on the volume can be
+    read, and models predict, all the same.
+    """
 
     status: Literal["ready", "not ready"]
     redis: str
@@ -33,12 +43,15 @@ class Readiness(TypedDict):
     workers: dict[str, int]
     version: str
     revision: str | None
+    reasons: Annotated[NotRequired[list[Reason]], Field(description="why it is not ready")]
 
 
-NOT_READY = Answer((Readiness,), "Redis or the volume does not answer.", headers=("Retry-After",))
+NOT_READY = Answer(
+    (Readiness,), "Redis or the volume is full, or cannot be used; `reasons` says which.", headers=("Retry-After",)
+)
 
 
-def blueprint(redis: Redis, outbox: Outbox, volume: Volume, settings: Settings) -> Blueprint:
+def blueprint(redis: Redis, outbox: Outbox, gauge: VolumeGauge, settings: Settings) -> Blueprint:
     """The operators' routes."""
     routes = Blueprint("health", __name__)
 
@@ -50,31 +63,29 @@ def blueprint(redis: Redis, outbox: Outbox, volume: Volume, settings: Settings) 
     @routes.get("/readyz")
     @operation("Can it do its work?", scope=None, answers={200: Readiness, 503: NOT_READY})
     def readyz() -> tuple[Readiness, int, dict[str, str]]:
+        """Whether it accepts jobs and uploads. Not ready, it goes on with what needs none of what is missing."""
+        reasons: list[Reason] = []
+        redis_state = volume_state = "ok"
+        if fault := write_fault(redis):
+            redis_state = fault.detail
+            reasons.append({"code": fault.code, "detail": fault.detail})
+        if volume_fault := gauge.fault():
+            volume_state = volume_fault.detail
+            reasons.append({"code": volume_fault.code, "detail": volume_fault.detail})
         workers: dict[str, int] = {}
-        try:
-            redis.ping()
-            workers = {QUEUES[kind]: outbox.workers_online(kind) for kind in QUEUES}
-            redis_state = "ok"
-        except RedisError as error:
-            redis_state = f"does not answer: {error}"
-        volume_state = _volume_state(volume)
-        ready = redis_state == volume_state == "ok"
+        if fault is None or fault.refuses:  # else it would take the time to find it silent once more
+            with suppress(RedisError):
+                workers = {QUEUES[kind]: outbox.workers_online(kind) for kind in QUEUES}
         readiness: Readiness = {
-            "status": "ready" if ready else "not ready",
+            "status": "not ready" if reasons else "ready",
             "redis": redis_state,
             "volume": volume_state,
             "workers": workers,
             "version": VERSION,
             "revision": settings.revision,
         }
-        return (readiness, 200, {}) if ready else (readiness, 503, {"Retry-After": "2"})
+        if not reasons:
+            return readiness, 200, {}
+        return {**readiness, "reasons": reasons}, 503, {"Retry-After": "2"}
 
     return routes
-
-
-def _volume_state(volume: Volume) -> str:
-    try:
-        durable.make_folder(volume.incoming)
-    except (OSError, StorageFull) as error:
-        return f"cannot be used: {error}"
-    return "ok" if os.access(volume.incoming, os.W_OK) else "is not writable"

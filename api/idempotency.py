@@ -23,6 +23,7 @@ from shared import durable, log_context
 from shared.errors import Invalid, Malformed
 from shared.idempotency import Answered, Held, IdempotencyKeys
 from shared.names import new_id
+from shared.redis_faults import explained
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def _keep(keys: IdempotencyKeys, held: Held, answered: Answered) -> None:
     try:
         keys.finish(held, answered)
     except RedisError as error:  # what was made is made; a request that comes again finds it under the key's id
-        log.warning("the answer to an Idempotency-Key could not be kept: %s", error)
+        log.warning("the answer to an Idempotency-Key could not be kept: %s", explained(error))
 
 
 def _again(answered: Answered) -> Response:

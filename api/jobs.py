@@ -15,10 +15,11 @@ from api.pages import Cursor, Page, PageQuery, page
 from api.submission import Submission
 from api.validation import from_texts
 from api.views import EventView, JobView, event_view, job_view
+from api.waiting import WaitingReasons
 from shared.broker import Outbox
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.job_files import JobFiles, close
-from shared.jobs import JobStore, Kind, State
+from shared.jobs import Job, JobStore, Kind, State
 
 EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 EVENT_EXAMPLE = (
@@ -44,10 +45,18 @@ class EventQuery(PageQuery):
 
 
 def blueprint(
-    jobs: JobStore, files: JobFiles, outbox: Outbox, streams: EventStreams, submission: Submission
+    jobs: JobStore,
+    files: JobFiles,
+    outbox: Outbox,
+    streams: EventStreams,
+    submission: Submission,
+    reasons: WaitingReasons,
 ) -> Blueprint:
     """The jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
+
+    def view(job: Job) -> JobView:
+        return job_view(job, waiting=reasons.of(job))
 
     @routes.get("")
     @operation("List the jobs", scope="read", query=JobQuery, answers={200: Page[JobView]})
@@ -59,12 +68,12 @@ def blueprint(
             for job in jobs.newest_first(query.state, before=query.after)
             if query.kind in {None, job.kind} and query.model in {None, job.model}
         )
-        return page(found, query, lambda job: job.id, job_view)
+        return page(found, query, lambda job: job.id, view)
 
     @routes.get("/<job_id>")
     @operation("Show a job", scope="read", answers={200: JobView}, errors=(NOT_FOUND,))
     def show(job_id: str) -> JobView:
-        return job_view(jobs.get(job_id))
+        return view(jobs.get(job_id))
 
     @routes.delete("/<job_id>")
     @operation("Delete a job", scope="manage", answers={204: None}, errors=(NOT_FOUND, WRONG_STATE))
@@ -80,7 +89,7 @@ def blueprint(
         """A running job stops at its next stopping point; what is finished of it is kept."""
         jobs.cancel(job_id)
         close(jobs, files, job_id)
-        return job_view(jobs.get(job_id)), 202
+        return view(jobs.get(job_id)), 202
 
     @routes.post("/<job_id>/retry")
     @operation(
@@ -97,7 +106,7 @@ def blueprint(
         job = jobs.get(job_id)
         files.reopen(job)
         outbox.send(job.kind, job.id)
-        return job_view(job), 202
+        return view(job), 202
 
     @routes.get("/<job_id>/events")
     @operation(

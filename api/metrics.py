@@ -20,8 +20,10 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from api.operations import MediaType, operation
-from shared.broker import QUEUES, Outbox
-from shared.jobs.tally import Durations, read_tally
+from shared.broker import COURIER, QUEUES, Outbox
+from shared.capacity import VolumeGauge, redis_memory
+from shared.jobs.tally import Durations, oldest_ages, read_tally
+from shared.redis_faults import explained
 from shared.settings import metrics_folder
 from shared.version import VERSION
 
@@ -78,7 +80,7 @@ class HttpMetrics:
 
 
 class JobMetrics(Collector):
-    """The jobs' figures, which are in Redis; where it does not answer, that alone."""
+    """The figures of the jobs and of Redis; if it does not answer, that alone."""
 
     def __init__(self, redis: Redis, outbox: Outbox) -> None:
         self._redis = redis
@@ -89,8 +91,10 @@ class JobMetrics(Collector):
         try:
             tally = read_tally(self._redis)
             workers = {QUEUES[kind]: self._outbox.workers_online(kind) for kind in QUEUES}
+            couriers = self._outbox.couriers_online()
+            ages = oldest_ages(self._redis)
         except RedisError as error:
-            log.warning("Redis does not answer, so the jobs' metrics are left out: %s", error)
+            log.warning("the jobs' metrics are left out: %s", explained(error))
             yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 0)
             return
         yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 1)
@@ -112,10 +116,57 @@ class JobMetrics(Collector):
         for outcome, count in tally.images.items():
             images.add_metric([outcome], count)
         yield images
-        online = GaugeMetricFamily("glassbox_workers_online", "Workers that listen to a queue.", labels=["queue"])
+        online = GaugeMetricFamily(
+            "glassbox_workers_online", "Workers that listen to a queue, and couriers.", labels=["queue"]
+        )
         for queue, count in workers.items():
             online.add_metric([queue], count)
+        online.add_metric([COURIER], couriers)
         yield online
+        oldest = GaugeMetricFamily(
+            "glassbox_queue_oldest_job_age_seconds",
+            "How long the job that has waited longest in a queue waits; 0 if none waits.",
+            labels=["queue"],
+        )
+        for queue in dict.fromkeys(QUEUES.values()):
+            oldest.add_metric([queue], max(age for kind, age in ages.items() if QUEUES[kind] == queue))
+        yield oldest
+        yield from self._memory()
+
+    def _memory(self) -> Iterator[Metric]:
+        try:
+            memory = redis_memory(self._redis)
+        except RedisError as error:
+            log.warning("the metrics of Redis's memory are left out: %s", explained(error))
+            return
+        yield GaugeMetricFamily(
+            "glassbox_redis_memory_used_bytes", "Memory of Redis that counts against its limit.", memory.used
+        )
+        yield GaugeMetricFamily(
+            "glassbox_redis_memory_limit_bytes", "Redis's maxmemory; 0 if there is none.", memory.limit or 0
+        )
+
+
+class VolumeMetrics(Collector):
+    """How much room the volume has; nothing if its file system does not answer."""
+
+    def __init__(self, gauge: VolumeGauge) -> None:
+        self._gauge = gauge
+
+    def collect(self) -> Iterator[Metric]:
+        """The space as it is now."""
+        try:
+            space = self._gauge.space()
+        except OSError as error:
+            log.warning("the metrics of the volume's space are left out: %s", error)
+            return
+        for name, help_text, value in (
+            ("glassbox_volume_free_bytes", "Free space of the volume.", space.free),
+            ("glassbox_volume_size_bytes", "Size of the volume.", space.total),
+            ("glassbox_volume_free_inodes", "Free inodes of the volume.", space.free_inodes),
+            ("glassbox_volume_inodes", "Inodes of the volume; 0 if it has no limit on them.", space.inodes),
+        ):
+            yield GaugeMetricFamily(name, help_text, value)
 
 
 class BuildInfo(Collector):
@@ -128,7 +179,7 @@ class BuildInfo(Collector):
         yield info
 
 
-def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox) -> Blueprint:
+def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox, gauge: VolumeGauge) -> Blueprint:
     """The route that Prometheus asks."""
     routes = Blueprint("metrics", __name__)
 
@@ -139,6 +190,7 @@ def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox) -> Blueprint:
         registry = CollectorRegistry()
         http.add_to(registry)
         registry.register(JobMetrics(redis, outbox))
+        registry.register(VolumeMetrics(gauge))
         registry.register(BuildInfo())
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return Response(encode(registry), content_type=content_type)

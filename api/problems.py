@@ -17,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 
 from shared import errors
 from shared.names import new_id
+from shared.redis_faults import explained, fault_of
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +70,8 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
 def register(app: Flask) -> None:
     """Answer every error of the application with a problem, and every request with its id."""
     app.register_error_handler(errors.GlassboxError, _glassbox_error)
-    app.register_error_handler(RedisError, _no_redis)
-    app.register_error_handler(OperationalError, _no_redis)
+    app.register_error_handler(RedisError, _redis_error)
+    app.register_error_handler(OperationalError, _redis_error)
     app.register_error_handler(HTTPException, _http_exception)
     app.register_error_handler(Exception, _bug)
 
@@ -146,14 +147,14 @@ def _headers(error: errors.GlassboxError) -> dict[str, str]:
     return {}
 
 
-def _no_redis(error: Exception) -> Response:
-    log.warning("Redis does not answer: %s", error)
-    return _glassbox_error(
-        errors.Unavailable(
-            "redis_unavailable",
-            "Redis does not answer, so the request may have been done or not; it is safe to send it again soon",
-        )
-    )
+def _redis_error(error: Exception) -> Response:
+    log.warning("%s", explained(error))
+    fault = fault_of(error)
+    if fault.refuses:
+        detail = f"{fault.detail}; then send the request again"
+    else:
+        detail = f"{fault.detail}, so the request may have been done or not; it is safe to send it again soon"
+    return _glassbox_error(errors.Unavailable(fault.code, detail, fault.retry_after))
 
 
 def _http_exception(error: HTTPException) -> Response:

@@ -56,7 +56,7 @@ def blueprint(
                 specification=specification.pinned(),
             )
         )
-        return job_view(job, warnings), 202, {"Location": f"/v1/jobs/{job.id}"}
+        return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
+from api.views import WaitingView
+from api.waiting import WaitingReasons
 from shared import log_context
 from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
 from shared.errors import NotFound, TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
+from shared.redis_faults import fault_of
 
 FULL_SECONDS = 10  # to wait where a queue is full
 
@@ -21,11 +24,25 @@ FULL_SECONDS = 10  # to wait where a queue is full
 class Submission:
     """Accepts jobs, or leaves nothing of them behind."""
 
-    def __init__(self, jobs: JobStore, outbox: Outbox, files: JobFiles, max_queued_jobs: int = 0) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        outbox: Outbox,
+        files: JobFiles,
+        max_queued_jobs: int = 0,
+        reasons: WaitingReasons | None = None,
+    ) -> None:
+        self._reasons = reasons
         self._jobs = jobs
         self._outbox = outbox
         self._files = files
         self._max_queued = max_queued_jobs
+
+    def waiting(self, job: Job) -> WaitingView | None:
+        """Why the accepted job cannot start now; None if that cannot be read, for the job is accepted all the same."""
+        with suppress(RedisError):
+            return None if self._reasons is None else self._reasons.of(job)
+        return None
 
     def refuse_if_full(self, kind: Kind) -> None:
         """Raise `TooMany` where as many jobs wait as may; to be asked before an upload is received, too."""
@@ -50,7 +67,8 @@ class Submission:
             self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it
         except BaseException as error:
             self._files.remove(job.id)  # what the volume does not know is not run, whatever Redis has of it
-            if not isinstance(error, RedisError | OperationalError):  # those would make the user wait once more
+            silent = isinstance(error, RedisError | OperationalError) and not fault_of(error).refuses
+            if not silent:  # a Redis that does not answer would make the user wait once more
                 with suppress(RedisError):
                     self._jobs.discard(job.id)
             raise

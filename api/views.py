@@ -98,9 +98,22 @@ class JobErrorView(TypedDict):
     detail: str
 
 
+class WaitingView(TypedDict):
+    """Why a queued job cannot start: a stable code for programs, a sentence for people.
+
+    `volume_full` and `redis_full` among the codes, other faults of Redis and the volume, and `no_workers`.
+    """
+
+    code: str
+    detail: str
+
+
 @with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB))
 class JobView(TypedDict):
-    """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch."""
+    """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch.
+
+    `waiting` says why a queued job cannot start; it is null for one that runs, is over, or waits for its turn alone.
+    """
 
     id: str
     kind: Kind
@@ -109,6 +122,7 @@ class JobView(TypedDict):
     started_at: Time | None
     finished_at: Time | None
     attempt: int
+    waiting: WaitingView | None
     progress: ProgressView
     metrics: dict[str, Any]
     request: dict[str, Any]
@@ -118,9 +132,10 @@ class JobView(TypedDict):
     warnings: NotRequired[list[str]]
 
 
-def job_view(job: Job, warnings: list[str] | None = None) -> JobView:
-    """A job as `/v1/jobs/{id}` shows it, with warnings for who has just submitted it."""
+def job_view(job: Job, warnings: list[str] | None = None, waiting: WaitingView | None = None) -> JobView:
+    """A job as `/v1/jobs/{id}` shows it, with warnings after its submission, and why it waits if known here."""
     view = cast("JobView", shown_job(job))
+    view["waiting"] = waiting or view["waiting"]
     if warnings:
         view["warnings"] = warnings
     return view

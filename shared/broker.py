@@ -27,6 +27,12 @@ QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION:
 BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
 COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0
+# Removes before it adds: after a removal, Redis lets a script add even if its memory is full, so a worker stays online.
+RENEW_PRESENCE = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+"""
 
 
 def connect(settings: Settings) -> Redis:
@@ -122,14 +128,11 @@ class Presence:
         self._redis = redis
         self._worker = f"{worker} {processes}"
         self._key = keys.workers(queue)
+        self._renew = redis.register_script(RENEW_PRESENCE)
 
     def renew(self) -> None:
         """Say that this worker is online for another `PRESENCE_SECONDS`."""
-        seconds, _ = self._redis.time()
-        with self._redis.pipeline() as pipe:
-            pipe.zadd(self._key, {self._worker: seconds + PRESENCE_SECONDS})
-            pipe.zremrangebyscore(self._key, "-inf", seconds)
-            pipe.execute()
+        self._renew(keys=[self._key], args=[self._worker, PRESENCE_SECONDS])
 
     def withdraw(self) -> None:
         """Say that this worker is gone."""

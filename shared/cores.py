@@ -6,8 +6,10 @@ A container with a quota still sees every core of its machine; threads beyond th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+
+from shared.cgroups import cgroup_folders, read_text
 
 
 def usable_cores(root: Path = Path("/")) -> int:
@@ -21,31 +23,15 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 def _quotas(root: Path) -> Iterator[float]:
     """Each quota that holds for this process, in cores: a cgroup's own, and those of all that it is part of."""
-    for line in _read(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            yield from _along(root / "sys/fs/cgroup", path, _quota)
-        elif "cpu" in controllers.split(","):
-            yield from _along(root / "sys/fs/cgroup/cpu", path, _quota_of_version_1)
-
-
-def _along(top: Path, path: str, quota_in: Callable[[Path], float | None]) -> Iterator[float]:
-    """The quotas of the folders from the path up to `top`.
-
-    In a container the path may be the host's, and not there: `top` itself is the container's cgroup then.
-    """
-    folder = top / path.lstrip("/")
-    for each in (folder, *folder.parents):
-        quota = quota_in(each)
+    for version, folder in cgroup_folders("cpu", root):
+        quota = _quota(folder) if version == 2 else _quota_of_version_1(folder)
         if quota is not None:
             yield quota
-        if each == top:
-            return
 
 
 def _quota(folder: Path) -> float | None:
     """What `cpu.max` says: microseconds in each period of so many, or `max`."""
-    fields = _read(folder / "cpu.max").split()
+    fields = read_text(folder / "cpu.max").split()
     if len(fields) != 2 or fields[0] == "max":
         return None
     return int(fields[0]) / int(fields[1])
@@ -53,14 +39,7 @@ def _quota(folder: Path) -> float | None:
 
 def _quota_of_version_1(folder: Path) -> float | None:
     """The same as cgroups of version 1 write it, -1 for none."""
-    quota, period = (_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    quota, period = (read_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     if not quota or not period or int(quota) <= 0:
         return None
     return int(quota) / int(period)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:  # not there, or not this process's to read: no limit that it knows of
-        return ""

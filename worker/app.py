@@ -20,11 +20,14 @@ from shared import logs
 from shared.broker import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind, Ledger
+from shared.memory_limit import MemoryGroup
 from shared.processes import die_with_parent, limit_memory
+from shared.redis_faults import explained
 from shared.settings import Settings
 from shared.traces import traces_of
 from shared.volume import Volume
 from worker.drain import Drain, tell_children
+from worker.memory_kills import MemoryKills
 from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -121,13 +124,15 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
     """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
     redis = connect(settings)
     presence = Presence(redis, _owner(), queue, settings.processes(queue))
-    upkeep = Upkeep(job_store(settings), JobFiles(Volume(settings.volume)), Outbox(app, redis), settings)
+    jobs = job_store(settings)
+    kills = MemoryKills(jobs, socket.gethostname(), MemoryGroup())
+    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), Outbox(app, redis), settings, kills)
 
     def renew_presence() -> None:
         try:
             presence.renew()
         except RedisError as error:
-            log.warning("could not renew this worker's presence: %s", error)
+            log.warning("could not renew this worker's presence: %s", explained(error))
 
     class Background(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -148,6 +153,6 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
             try:
                 presence.withdraw()
             except RedisError as error:
-                log.warning("could not withdraw this worker's presence: %s", error)
+                log.warning("could not withdraw this worker's presence: %s", explained(error))
 
     return Background

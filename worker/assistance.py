@@ -13,6 +13,7 @@ from shared import log_context
 from shared.errors import NotFound
 from shared.inference import ClassifierCache
 from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
+from shared.redis_faults import explained
 from shared.settings import Settings
 from shared.volume import Volume
 from worker.drain import Drain
@@ -54,7 +55,7 @@ class Hold(Heartbeat):
         try:
             held = self._ledger.renew(self._claim, self._helper, shard)
         except RedisError as error:
-            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, error)
+            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, explained(error))
             return
         if shard == self.shard:  # else it was exchanged meanwhile
             self._lost = self._lost or not held
@@ -95,7 +96,7 @@ class Assistance:
         except NotFound:
             return
         except RedisError as error:
-            log.warning("job %s: Redis does not answer, helping no more: %s", job_id, error)
+            log.warning("job %s: helping no more: %s", job_id, explained(error))
 
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job

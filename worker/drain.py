@@ -25,6 +25,10 @@ class Drain:
         """True once the process was told."""
         return self._told.is_set()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, or until the process is told; returns whether it was."""
+        return self._told.wait(seconds)
+
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take SIGTERM for the wish to stop for the length of one job, which begins untold; in the main thread only."""

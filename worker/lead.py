@@ -10,6 +10,7 @@ from redis import RedisError
 
 from shared.broker import Outbox
 from shared.jobs import Claim, Kind, Ledger, Progress, Standing
+from shared.redis_faults import explained
 from shared.results.files import Survey
 from worker.lease import Lease
 from worker.runner import insist
@@ -82,4 +83,4 @@ class Lead:
             for _ in range(self._ledger.invite(self._claim, processes)):
                 self._outbox.invite(self._claim.job.id)
         except (RedisError, OperationalError) as error:  # the lead goes on alone
-            log.warning("job %s: no helper was sent for: %s", self._claim.job.id, error)
+            log.warning("job %s: no helper was sent for: %s", self._claim.job.id, explained(error))

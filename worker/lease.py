@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from redis import RedisError
 
 from shared.jobs import Claim, JobStore, Progress, Pulse
+from shared.redis_faults import explained
 from shared.settings import Settings
 from worker.drain import Drain
 from worker.heartbeat import REST_SECONDS, Heartbeat
@@ -91,7 +92,7 @@ class Lease(Heartbeat):
         try:
             self._jobs.log(self._claim, event, data)
         except RedisError as error:
-            log.warning("job %s: the event %s is not logged: %s", self._claim.job.id, event, error)
+            log.warning("job %s: the event %s is not logged: %s", self._claim.job.id, event, explained(error))
 
     def _renew(self) -> None:
         with self._renewing:
@@ -108,7 +109,7 @@ class Lease(Heartbeat):
                 del self._unsent[:1]
             self._renewed_at = sent_at
         except RedisError as error:
-            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, error)
+            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, explained(error))
 
     def _waiting_reports(self) -> Iterable[Report]:
         while True:

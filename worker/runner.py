@@ -14,10 +14,15 @@ from redis import RedisError
 
 from shared import log_context
 from shared.broker import Outbox
+from shared.capacity import room, volume_full
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
 from shared.job_files import JobFiles, close
-from shared.jobs import Claim, Job, JobStore, Kind, Progress, State
+from shared.jobs import Blocked, Claim, Job, JobStore, Kind, Progress, State
+from shared.memory_words import REMEDIES
+from shared.redis_faults import OTHER, explained, fault_of
 from shared.settings import Settings
+from shared.sizes import in_words
+from shared.volume import Volume
 from worker.drain import Drain
 from worker.heartbeat import Drained, LeaseLost
 from worker.lease import Cancelled, Lease, TimedOut
@@ -27,6 +32,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PAUSE_SECONDS = 0.2  # between two tries to reach Redis
+CLAIM_SECONDS = 1.0  # between two tries to claim a job
 LONGEST_BACKOFF_SECONDS = 300.0
 
 
@@ -55,10 +61,14 @@ class Outcome:
 
 @dataclass(frozen=True)
 class GivenBack:
-    """The job's work is not over: it goes back to the queue, after a time, with so many failures to count."""
+    """The job's work is not over: it goes back to the queue, after a time, with so many failures to count.
+
+    blocked: why it waits, if for room on the volume.
+    """
 
     after_seconds: float = 0.0
     failures: int = 0
+    blocked: Blocked | None = None
 
 
 class Step(Protocol):
@@ -81,6 +91,7 @@ class Runner:
         drain: Drain,
         owner: str,
     ) -> None:
+        self._volume = Volume(settings.volume)
         self._jobs = jobs
         self._files = files
         self._outbox = outbox
@@ -91,13 +102,35 @@ class Runner:
 
     def run(self, job_id: str) -> None:
         """Do the job if it is still to be done; a message that was seen before ends here as a no-op."""
-        claim = self._jobs.claim(job_id, self._owner)
+        try:
+            claim = self._claim(job_id)
+        except Drained:  # its message is sent again, to another worker
+            return
         if claim is None:
             log.info("job %s: nothing to do, it is not queued", job_id)
             return
         job = claim.job
         with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
             self._run(claim)
+
+    def _claim(self, job_id: str) -> Claim | None:
+        """Claim the job as soon as Redis accepts it: its message is taken, and would be sent again much later.
+
+        Raises `Drained` if this worker is to stop first.
+        """
+        known = ""
+        while True:
+            try:
+                return self._jobs.claim(job_id, self._owner)
+            except RedisError as error:
+                fault = fault_of(error)
+                if fault is OTHER:  # not a state of Redis that passes
+                    raise
+                if fault.code != known:
+                    known = fault.code
+                    log.warning("job %s cannot start yet: %s", job_id, explained(error))
+                if self._drain.wait(CLAIM_SECONDS):
+                    raise Drained from error
 
     def _run(self, claim: Claim) -> None:
         job = claim.job
@@ -126,9 +159,9 @@ class Runner:
             return Outcome.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
         except Drained:
             return GivenBack()
-        except StorageFull:
-            log.warning("job %s: the volume is full, trying again later", job.id)
-            return GivenBack(_backoff(job.attempt))
+        except StorageFull as error:
+            log.warning("job %s: %s; it waits for room", job.id, error.detail)
+            return GivenBack(_backoff(job.attempt), blocked=self._blocked())
         except (OSError, RedisError, Unavailable, MemoryError) as error:
             return self._try_again(job, error)
         except GlassboxError as error:
@@ -141,8 +174,18 @@ class Runner:
         if job.failures + 1 < self._settings.max_tries:
             log.warning("job %s: %s: %s; trying again later", job.id, type(error).__name__, error)
             return GivenBack(_backoff(job.failures + 1), failures=1)
+        if isinstance(error, MemoryError):
+            detail = f"out of memory: {str(error) or 'an allocation failed'}, {self._settings.max_tries} times"
+            return Outcome.failed("out_of_memory", f"{detail}; {REMEDIES[job.kind]}")
         detail = f"{type(error).__name__}: {error}; the worker's log has more"
         return Outcome.failed("internal_error", f"failed {self._settings.max_tries} times, at last with {detail}")
+
+    def _blocked(self) -> Blocked:
+        """How much room there is, and what the job's record is to say of it."""
+        free = room(self._volume)
+        amount = f": {in_words(free)} free, which is less than this job needs" if free else ""
+        fault = volume_full(amount)
+        return Blocked(fault.code, fault.detail, free)
 
     def _finish(self, claim: Claim, outcome: Outcome, lease: Lease) -> None:
         job = claim.job
@@ -155,7 +198,9 @@ class Runner:
     def _give_back(self, claim: Claim, given_back: GivenBack, lease: Lease) -> None:
         job = claim.job
         lease.flush()
-        state = insist(lambda: self._jobs.release(claim, given_back.after_seconds, given_back.failures), lease)
+        state = insist(
+            lambda: self._jobs.release(claim, given_back.after_seconds, given_back.failures, given_back.blocked), lease
+        )
         if state is None:
             raise LeaseLost
         log.info("job %s: given back, it is %s", job.id, state)
@@ -179,7 +224,7 @@ def insist(step: Callable[[], T], lease: Lease) -> T:
         except (RedisError, OperationalError) as error:
             if lease.seconds_until_lost < 0:
                 raise LeaseLost from error
-            log.warning("Redis does not answer (%s), trying again", error)
+            log.warning("%s; trying again", explained(error))
             time.sleep(PAUSE_SECONDS)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from contextlib import suppress
 
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.broker import Outbox
+from shared.broker import QUEUES, Outbox
+from shared.capacity import LEAST_SPACE, room
 from shared.errors import Conflict, GlassboxError, NotFound
 from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import Job, JobStore, State
+from shared.redis_faults import explained, fault_of
 from shared.settings import Settings
+from shared.volume import Volume
+from worker.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +30,37 @@ class Upkeep:
     Several hosts may do it at once: each step is atomic, and a job that two hosts send twice runs once.
     """
 
-    def __init__(self, jobs: JobStore, files: JobFiles, outbox: Outbox, settings: Settings) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        files: JobFiles,
+        outbox: Outbox,
+        settings: Settings,
+        kills: MemoryKills | None = None,
+    ) -> None:
+        self._volume = Volume(settings.volume)
+        self._kills = kills
+        self._refused = False
+        self._unsent: dict[str, Job] = {}
         self._jobs = jobs
         self._files = files
         self._outbox = outbox
         self._retention_ms = settings.retention_seconds * 1000
 
     def tick(self) -> None:
-        """Do what is to be done now; leaves it to the next time where Redis does not answer."""
+        """Do what is to be done now; what Redis or the volume refuses is done at a later call."""
         try:
+            self._notice_refusal()
+            if self._kills is not None:
+                self._kills.note()
             self._rebuild()
             self._rescue()
+            self._wake()
             self._send()
             self._close()
-        except (RedisError, OperationalError, OSError, GlassboxError) as error:
+        except (RedisError, OperationalError) as error:
+            log.warning("upkeep: %s", explained(error))
+        except (OSError, GlassboxError) as error:
             log.warning("upkeep: %s", error)
 
     def collect(self) -> None:
@@ -49,7 +71,9 @@ class Upkeep:
                 for job in self._jobs.newest_first(state):
                     if job.finished_at is not None and job.finished_at < oldest:
                         self._collect(job)
-        except (RedisError, OSError) as error:
+        except RedisError as error:
+            log.warning("upkeep: %s", explained(error))
+        except OSError as error:
             log.warning("upkeep: %s", error)
 
     def _collect(self, job: Job) -> None:
@@ -77,5 +101,36 @@ class Upkeep:
                 close(self._jobs, self._files, job.id)
 
     def _send(self) -> None:
-        for job in self._jobs.due():
+        """Send the messages that are due; one that Redis refuses is sent at the next call, not when it is due again."""
+        if not self._unsent:
+            self._unsent = {job.id: job for job in self._jobs.due()}
+        for job in list(self._unsent.values()):
             self._outbox.send(job.kind, job.id)
+            del self._unsent[job.id]
+
+    def _notice_refusal(self) -> None:
+        """Raise Redis's error if it accepts no change; when it does again, send what was lost meanwhile."""
+        try:
+            self._jobs.check_writable()
+        except RedisError as error:
+            self._refused = self._refused or fault_of(error).refuses
+            raise
+        if self._refused and self._messages_are_missing():
+            self._jobs.hasten()
+        self._refused = False
+
+    def _messages_are_missing(self) -> bool:
+        """Whether a queue has fewer messages than queued jobs; more than enough must not pile up there."""
+        queued: Counter[str] = Counter()
+        messages = {}
+        for kind, queue in QUEUES.items():
+            queued[queue] += self._jobs.waiting(kind)
+            messages[queue] = self._outbox.waiting(kind)
+        return any(messages[queue] < queued[queue] for queue in messages)
+
+    def _wake(self) -> None:
+        """Let the jobs go on that wait for room on the volume, if there is more than when they gave up."""
+        if not self._jobs.are_blocked():
+            return
+        for job_id in self._jobs.wake(room(self._volume) - LEAST_SPACE + 1):
+            log.info("job %s: there is room on the volume, it goes on", job_id)

@@ -22,6 +22,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedType,
 )
+from shared.redis_faults import FAULTS
 
 Codes = Mapping[HTTPStatus, tuple[str, ...]]
 
@@ -35,7 +36,7 @@ WITH_A_KEY = (
     refusal(Unauthenticated, "key_missing", "key_unknown"),
     refusal(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
     refusal(TooMany, "too_many_requests"),
-    refusal(Unavailable, "redis_unavailable"),
+    refusal(Unavailable, *(fault.code for fault in FAULTS)),
 )
 WITH_A_CHANGE = (refusal(StorageFull, "storage_full"),)
 WITH_A_PATH_PARAMETER = (refusal(NotFound, "not_found"),)

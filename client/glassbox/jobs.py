@@ -100,6 +100,14 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """Why a queued job cannot start: a stable code for programs, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Job:
     """A job as it was when it was asked for. Its methods ask the server; `wait` gives the job as it is in the end."""
 
@@ -117,6 +125,7 @@ class Job:
     error: JobError | None
     links: dict[str, str]
     warnings: tuple[str, ...] = ()
+    waiting: Waiting | None = None
     _jobs: Jobs = field(kw_only=True, repr=False, compare=False)
 
     @property

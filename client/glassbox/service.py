@@ -6,8 +6,16 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why the service is not ready: a stable code for programs, a sentence for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Readiness:
-    """Whether Redis and the volume answer, how many workers are online for each queue, and the server's version.
+    """Whether jobs and uploads are accepted, why not, how many workers are online for each queue, and the version.
 
     `revision` is the commit of the server's sources, if it is known.
     """
@@ -18,3 +26,4 @@ class Readiness:
     workers: dict[str, int]
     version: str
     revision: str | None = None
+    reasons: tuple[Reason, ...] = ()

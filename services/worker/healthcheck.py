@@ -12,6 +12,7 @@ from redis import RedisError
 
 from shared.broker import connect
 from shared.jobs import keys
+from shared.redis_faults import explained
 from shared.settings import Settings
 
 queue = sys.argv[1]
@@ -20,6 +21,6 @@ try:
     seconds, _ = redis.time()
     online = cast("list[str]", redis.zrangebyscore(keys.workers(queue), seconds, "+inf"))
 except RedisError as error:
-    sys.exit(f"Redis does not answer: {error}")
+    sys.exit(explained(error))
 if not any(worker.startswith(f"{socket.gethostname()}:") for worker in online):
     sys.exit(f"no worker of this container listens to {queue!r}; online are {online}")

@@ -7,6 +7,19 @@ How several processes share one batch is in `ledger.py`, what webhooks are owed 
 from shared.jobs.ledger import Finished, Ledger, Standing
 from shared.jobs.record import Job, Kind, Progress
 from shared.jobs.states import State
-from shared.jobs.store import Claim, Event, JobStore, Pulse
+from shared.jobs.store import Blocked, Claim, Event, JobStore, Pulse
 
-__all__ = ["Claim", "Event", "Finished", "Job", "JobStore", "Kind", "Ledger", "Progress", "Pulse", "Standing", "State"]
+__all__ = [
+    "Blocked",
+    "Claim",
+    "Event",
+    "Finished",
+    "Job",
+    "JobStore",
+    "Kind",
+    "Ledger",
+    "Progress",
+    "Pulse",
+    "Standing",
+    "State",
+]

@@ -17,6 +17,11 @@ NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id
 NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
 TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
+PROBE = f"{PREFIX}probe"  # never there: a change of it that changes nothing tells whether Redis accepts changes
+BLOCKED = (
+    f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that found the volume full, by the bytes that it had free
+)
+HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due lately
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
@@ -63,6 +68,11 @@ def gone(url_digest: str) -> str:
 def in_state(state: State) -> str:
     """A sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
+
+
+def queued(kind: str) -> str:
+    """A sorted set: the ids of the queued jobs of this kind, by the time in ms since when they wait."""
+    return f"{PREFIX}queued:{kind}"
 
 
 def workers(queue: str) -> str:

@@ -38,7 +38,9 @@ class Job(BaseModel):
     set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
     claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass, `retries`
     the times that a person had it tried again. The URL `webhook` is told of the job's end. `request_id` is the request
-    that submitted the job, `key` the name of the API key that it came with, `traceparent` its trace.
+    that submitted the job, `key` the name of the API key that it came with, `traceparent` its trace. `waiting` says
+    with `code` and `detail` why a queued job cannot start, `waiting_since` since when each attempt has ended for that;
+    both are cleared when it goes on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +63,8 @@ class Job(BaseModel):
     failures: int = 0
     retries: int = 0
     owner: str | None = None
+    waiting: dict[str, Any] | None = None
+    waiting_since: int | None = None
     progress: Progress
     metrics: dict[str, Any] = Field(default_factory=dict)
     request: dict[str, Any]
@@ -80,7 +84,7 @@ class Job(BaseModel):
         return encode_fields(self.model_dump(mode="json", exclude_none=True))
 
 
-STRUCTURED = frozenset({"progress", "metrics", "request", "specification", "result", "error"})
+STRUCTURED = frozenset({"waiting", "progress", "metrics", "request", "specification", "result", "error"})
 
 
 def encode_fields(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 STATES = tuple(State)
+WITHOUT_A_JOB = {"due", "expired", "hasten", "oldest"}  # scripts that `common.lua` does not stand before
 MANY = 1000  # how many jobs one look at the due and the expired takes at the most
 
 
@@ -50,6 +51,15 @@ class Claim:
         assert self.job.started_at is not None
         assert self.job.claimed_at is not None
         return self.job.timeout_seconds - (self.job.claimed_at - self.job.started_at) / 1000
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Why a job has to wait for room on the volume, and how many bytes it found free there."""
+
+    code: str
+    detail: str
+    free: int
 
 
 class Pulse(Enum):
@@ -84,12 +94,16 @@ class JobStore:
         self._lease_ms = int(lease_seconds * 1000)
         self._resend_ms = int(resend_seconds * 1000)
         self._max_crashes = max_crashes
-        common = f"local BOUNDS = {{{','.join(map(str, BOUNDS))}}}\n" + (SCRIPTS / "common.lua").read_text()
+        constants = (
+            f"local BOUNDS, KINDS = {{{','.join(map(str, BOUNDS))}}}, {{{','.join(map(repr, map(str, Kind)))}}}\n"
+        )
+        common = constants + (SCRIPTS / "common.lua").read_text()
         self._scripts = {
             path.stem: redis.register_script(common + path.read_text())
             for path in SCRIPTS.glob("*.lua")
-            if path.stem not in {"common", "due", "expired"}
+            if path.stem not in {"common", *WITHOUT_A_JOB}
         }
+        self._hasten = redis.register_script((SCRIPTS / "hasten.lua").read_text())
         self._due = redis.register_script((SCRIPTS / "due.lua").read_text())
         self._expired = redis.register_script((SCRIPTS / "expired.lua").read_text())
 
@@ -194,12 +208,16 @@ class JobStore:
         sources = json.dumps(sorted(sources_of(state)))
         return bool(self._run("finish", claim.job.id, claim.token, state, sources, *_flat(encode_fields(fields))))
 
-    def release(self, claim: Claim, after_seconds: float = 0.0, failures: int = 0) -> State | None:
-        """Give the claimed job back to the queue, due again after that time; None where the lease was lost.
+    def release(
+        self, claim: Claim, after_seconds: float = 0.0, failures: int = 0, blocked: Blocked | None = None
+    ) -> State | None:
+        """Give the claimed job back to the queue, due again after that time; None if the lease was lost.
 
-        failures: how many tries to count, 0 where the job is not to blame. A job being cancelled ends here.
+        failures: how many tries to count, 0 if the job is not to blame. A job being cancelled ends here.
         """
-        state = self._run("release", claim.job.id, claim.token, int(after_seconds * 1000), failures)
+        why = "" if blocked is None else json.dumps({"code": blocked.code, "detail": blocked.detail})
+        free = 0 if blocked is None else blocked.free
+        state = self._run("release", claim.job.id, claim.token, int(after_seconds * 1000), failures, why, free)
         return None if state is None else State(state)
 
     def cancel(self, job_id: str) -> State:
@@ -219,6 +237,43 @@ class JobStore:
         """The queued jobs whose message is to be sent now, each given once to one caller."""
         ids = cast("list[str]", self._due(keys=[keys.DUE, keys.SENDS], args=[self._resend_ms, MANY]))
         return list(self._many(ids))
+
+    def check_writable(self) -> None:
+        """Raise the `redis.RedisError` with which Redis would refuse any change now; changes nothing."""
+        self._redis.setrange(keys.PROBE, 0, "")
+
+    def are_blocked(self) -> bool:
+        """Whether queued jobs wait for room on the volume."""
+        return bool(self._redis.exists(keys.BLOCKED))
+
+    def wake(self, free: int) -> list[str]:
+        """Make the jobs due now that found fewer bytes free on the volume than `free`; returns their ids."""
+        ids = cast("list[str]", self._redis.zrangebyscore(keys.BLOCKED, "-inf", f"({free}", start=0, num=MANY))
+        for job_id in ids:
+            self._run("wake", job_id, free)
+        return ids
+
+    def hasten(self) -> None:
+        """Make all queued jobs due now, for their messages may be lost; done once a minute, whoever calls it."""
+        if self._redis.set(keys.HASTENED, 1, nx=True, ex=60):
+            self._hasten(keys=[keys.DUE], args=[MANY])
+
+    def claimed_by(self, host: str) -> dict[str, str]:
+        """The claimed jobs whose owner is a process of this host: each job's id and its owner."""
+        ids = cast("list[str]", self._redis.zrange(keys.LEASES, 0, MANY - 1))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hget(keys.job(job_id), "owner")
+            owners = pipe.execute()
+        return {
+            job_id: owner
+            for job_id, owner in zip(ids, owners, strict=True)
+            if owner and owner.rpartition(":")[0] == host
+        }
+
+    def note_memory_kill(self, job_id: str, owner: str, detail: str, remedy: str) -> bool:
+        """Note that the kernel killed the job's process for memory; False if the job is not that owner's."""
+        return bool(self._run("killed", job_id, owner, json.dumps({"detail": detail, "remedy": remedy})))
 
     def rescue_expired(self) -> list[Job]:
         """End the claims whose lease expired: back to the queue, or `failed` after too many; returns those jobs."""
@@ -270,7 +325,16 @@ class JobStore:
         common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.WAITING]
         notices = [keys.NOTICES, keys.NOTICES_DUE]
         return self._scripts[script](
-            keys=[*own, *common, *notices, *keys.ledger_keys(job_id), *map(keys.in_state, STATES), keys.TALLY],
+            keys=[
+                *own,
+                *common,
+                *notices,
+                *keys.ledger_keys(job_id),
+                keys.BLOCKED,
+                *map(keys.queued, Kind),
+                *map(keys.in_state, STATES),
+                keys.TALLY,
+            ],
             args=[job_id, json.dumps(STATES), *arguments],
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from redis import Redis
@@ -18,6 +19,9 @@ from shared.jobs.states import State
 
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)  # seconds
 OUTCOMES = ("succeeded", "failed")
+
+
+OLDEST = (Path(__file__).parent / "scripts" / "oldest.lua").read_text()
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,10 @@ def read_tally(redis: Redis) -> Tally:
         queued={kind: number(f"queued:{kind}") for kind in Kind},
         images={outcome: number(f"images:{outcome}") for outcome in OUTCOMES},
     )
+
+
+def oldest_ages(redis: Redis) -> dict[Kind, float]:
+    """For each kind, how many seconds the job has waited that has waited longest; 0 if none waits."""
+    oldest = redis.register_script(OLDEST)
+    queued = keys.in_state(State.QUEUED)
+    return {kind: float(cast("str", oldest(keys=[keys.queued(kind), queued]))) for kind in Kind}

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.clock import rfc3339
 from shared.jobs.record import Job, Kind
+from shared.jobs.states import State
 
 
 def job_view(job: Job) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "started_at": job.started_at and rfc3339(job.started_at),
         "finished_at": job.finished_at and rfc3339(job.finished_at),
         "attempt": job.attempt,
+        "waiting": job.waiting if job.state is State.QUEUED else None,
         "progress": job.progress.model_dump(),
         "metrics": job.metrics,
         "request": job.request,

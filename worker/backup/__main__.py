@@ -9,6 +9,7 @@ from redis import RedisError
 from shared import logs
 from shared.broker import Outbox, celery_app, connect
 from shared.errors import GlassboxError
+from shared.redis_faults import explained
 from shared.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.backup.archive import BackupReader
@@ -46,5 +47,7 @@ if __name__ == "__main__":
     logs.configure(Settings())
     try:
         print(f"glassbox: {main(sys.argv[1:])}", file=sys.stderr)
-    except (GlassboxError, RedisError, SecretError, OSError) as error:
+    except RedisError as error:
+        sys.exit(f"glassbox: {explained(error)}")
+    except (GlassboxError, SecretError, OSError) as error:
         sys.exit(f"glassbox: {error}")

@@ -16,6 +16,7 @@ from shared import logs
 from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notices
+from shared.redis_faults import explained
 from shared.settings import SecretError, SettingsError, load_settings
 from shared.volume import Volume
 from worker.webhooks.courier import Courier
@@ -57,12 +58,12 @@ def _be_present(presence: Presence, stop: Event) -> None:
         try:
             presence.renew()
         except RedisError as error:
-            log.warning("could not renew this courier's presence: %s", error)
+            log.warning("could not renew this courier's presence: %s", explained(error))
         stop.wait(PRESENCE_SECONDS / 3)
     try:
         presence.withdraw()
     except RedisError as error:
-        log.warning("could not withdraw this courier's presence: %s", error)
+        log.warning("could not withdraw this courier's presence: %s", explained(error))
 
 
 def _name() -> str:

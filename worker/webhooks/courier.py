@@ -20,6 +20,7 @@ from shared.addresses import Target
 from shared.errors import StorageFull
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notice, Notices
+from shared.redis_faults import explained
 from shared.settings import Settings
 from worker.webhooks.message import message
 from worker.webhooks.posting import Refused, Unreachable, post
@@ -87,7 +88,7 @@ class Courier:
         try:
             return self._notices.take(limit, self._lease_seconds) if limit else []
         except RedisError as error:
-            log.warning("no notices: Redis does not answer: %s", error)
+            log.warning("no notices: %s", explained(error))
             return []
 
     def _attempt(self, notice: Notice) -> Outcome:

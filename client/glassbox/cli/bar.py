@@ -51,6 +51,10 @@ class Bar:
                 eta=remaining(event.data["progress"]["eta_seconds"]),
             )
 
+    def note(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.progress.console.print(f"note: {text}", markup=False)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave the terminal to a question."""

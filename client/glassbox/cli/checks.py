@@ -16,6 +16,27 @@ from glassbox.settings import settings
 
 NO_JOB = "00000000000000000000000000"  # no job has this id: to ask for it changes nothing, and tells what a key may do
 CLOCK_SECONDS = 30.0
+START_REDIS = "start Redis, or set the API's GLASSBOX_REDIS_URL to where it is"
+VOLUME_REMEDY = "make the API's GLASSBOX_VOLUME a folder that it can write to, with space left"
+DELETE_JOBS = "delete ended jobs (`glassbox jobs list`, `glassbox jobs delete`)"
+REMEDIES = {  # by the codes that the server gives as reasons
+    "Redis": {
+        "redis_full": f"{DELETE_JOBS}, or raise the limit: under Compose GLASSBOX_REDIS_MAXMEMORY (and"
+        " GLASSBOX_REDIS_MEMORY, twice as much) in .env, then `docker compose up --wait redis`; elsewhere"
+        " `redis-cli config set maxmemory …`",
+        "redis_disk_error": "free space on the disk that holds Redis's data; under Compose that of Docker's volumes",
+        "redis_loading": "wait until Redis has read its data",
+        "redis_read_only": "set the API's GLASSBOX_REDIS_URL to the address of the primary",
+        "redis_login_refused": "set GLASSBOX_REDIS_URL and GLASSBOX_REDIS_PASSWORD_FILE to a user that Redis knows;"
+        " under Compose `docker compose restart redis api trainer classifier courier` after new passwords",
+        "redis_permission_missing": "give Redis's user the commands that docs/operations.md names",
+        "redis_too_many_clients": "raise Redis's maxclients, or run fewer API processes and workers",
+    },
+    "volume": {
+        "volume_full": f"{DELETE_JOBS}, versions (`glassbox models delete`) or data sets (`glassbox datasets delete`),"
+        " or make the volume larger",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -67,20 +88,10 @@ def _parts(client: Client) -> Iterator[Check]:
     except (NotReachable, Refused, UnexpectedAnswer) as error:
         yield Check("readiness", False, str(error), "look at the API's log", UNREACHABLE)
         return
-    redis_is_ok = ready.redis == "ok"
-    yield Check(
-        "Redis",
-        redis_is_ok,
-        ready.redis,
-        "" if redis_is_ok else "start Redis, or set the API's GLASSBOX_REDIS_URL to where it is",
-    )
-    volume_is_ok = ready.volume == "ok"
-    yield Check(
-        "volume",
-        volume_is_ok,
-        ready.volume,
-        "" if volume_is_ok else "make the API's GLASSBOX_VOLUME a folder that it can write to, with space left",
-    )
+    codes = {reason.code for reason in ready.reasons}
+    for what, state, general in (("Redis", ready.redis, START_REDIS), ("volume", ready.volume, VOLUME_REMEDY)):
+        specific = (REMEDIES[what][code] for code in sorted(codes & REMEDIES[what].keys()))
+        yield Check(what, state == "ok", state, "" if state == "ok" else next(specific, general))
     for queue, count in ready.workers.items():
         told = f"{count} online" if count else "nobody works on this queue: its jobs wait"
         remedy = "" if count else f"start one: `python -m worker {queue}`, or the stack's worker service"

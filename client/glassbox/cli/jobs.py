@@ -150,6 +150,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         ("job", job.id),
         ("kind", job.kind),
         ("state", job.state),
+        ("waits", job.waiting and f"{job.waiting.detail} ({job.waiting.code})"),
         ("error", job.error and f"{job.error.detail} ({job.error.code})"),
         ("progress", progress(job)),
         ("submitted", moment(job.created_at)),

@@ -26,6 +26,10 @@ class Display(Protocol):
         """Something happened to the job."""
         ...
 
+    def note(self, text: str) -> None:
+        """A remark that is not an event."""
+        ...
+
     def paused(self) -> Any:
         """A block in which nothing is drawn."""
         ...
@@ -50,6 +54,9 @@ class Silence:
     """Shows nothing."""
 
     def event(self, event: Event) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     @contextmanager
@@ -100,6 +107,10 @@ class Lines:
                 remaining(told["eta_seconds"]),
             ]
             say(", ".join(filter(None, parts)))
+
+    def note(self, text: str) -> None:
+        """Print a line."""
+        say(f"note: {text}")
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import typer
 
 from glassbox.cli.exits import INTERRUPTED, say
+from glassbox.errors import GlassboxError
 
 if TYPE_CHECKING:
+    from glassbox.cli.progress import Display
     from glassbox.client import Client
     from glassbox.jobs import Job
+
+LOOK_SECONDS = 5.0  # between two looks at why a queued job waits
 
 
 def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
@@ -23,7 +30,7 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
 
     for warning in job.warnings:
         say(f"note: {warning}")
-    with display(job, quiet=quiet) as shown:
+    with display(job, quiet=quiet) as shown, _reasons_shown(client, job, shown, quiet=quiet):
         interrupted = False
         while True:
             try:
@@ -35,6 +42,35 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
                 return job.wait(on_event=shown.event)
             except KeyboardInterrupt:  # whenever it comes, also while the bar is drawn anew
                 interrupted = True
+
+
+@contextmanager
+def _reasons_shown(client: Client, job: Job, shown: Display, *, quiet: bool) -> Iterator[None]:
+    """Say why the job waits while it is queued: a full Redis cannot take the event that would say so."""
+    over = Event()
+    told = ""
+
+    def look() -> None:
+        nonlocal told
+        now = job
+        while now.state == "queued":
+            if now.waiting is not None and now.waiting.detail != told:
+                told = now.waiting.detail
+                shown.note(f"the job waits: {told}")
+            if over.wait(LOOK_SECONDS):
+                return
+            with suppress(GlassboxError):
+                now = client.jobs.get(job.id)
+
+    thread = Thread(target=look, daemon=True)
+    if not quiet:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if thread.is_alive():
+            thread.join(1.0)
 
 
 def _goes_on(client: Client, job: Job) -> bool:

@@ -1,16 +1,21 @@
 -- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
 -- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 the counts of sends, 6 all
 -- jobs, 7 the ends that are not on the volume yet, 8 the batches that wait for a process, 9 the notices that webhooks are
--- owed, 10 when each is due, 11 to 14 the job's ledger of shards, then the sorted sets of the ids in each state, which
--- STATE_KEYS gives by the state's name, and last the tally. ARGV[1] is the job's id, ARGV[2] the names of the states in the
+-- owed, 10 when each is due, 11 to 14 the job's ledger of shards, 15 the jobs that found the volume full, then the queued
+-- jobs of each kind, which QUEUED gives by the kind's name, then the sorted sets of the ids in each state, which STATE_KEYS
+-- gives by the state's name, and last the tally. ARGV[1] is the job's id, ARGV[2] the names of the states in the
 -- order of their keys.
 local record, events, leases, due, sends, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local waiting, notices, notices_due = KEYS[8], KEYS[9], KEYS[10]
 local ledger = {KEYS[11], KEYS[12], KEYS[13], KEYS[14]}
+local blocked = KEYS[15]
 local id = ARGV[1]
-local STATE_KEYS = {}
+local QUEUED, STATE_KEYS = {}, {}
+for i, kind in ipairs(KINDS) do
+  QUEUED[kind] = KEYS[15 + i]
+end
 for i, state in ipairs(cjson.decode(ARGV[2])) do
-  STATE_KEYS[state] = KEYS[14 + i]
+  STATE_KEYS[state] = KEYS[15 + #KINDS + i]
 end
 
 -- This server's clock in ms: the only clock that a lease knows.
@@ -46,15 +51,25 @@ local function enter(state, from, data)
   redis.call('ZADD', STATE_KEYS[state], 0, id)
   if state ~= 'running' and state ~= 'cancelling' then
     redis.call('ZREM', leases, id)
-    redis.call('HDEL', record, 'owner', 'token')
+    redis.call('HDEL', record, 'owner', 'token', 'killed')
     redis.call('DEL', unpack(ledger)) -- it was the attempt's
   end
   if state ~= 'queued' then
     redis.call('ZREM', due, id)
     redis.call('HDEL', sends, id)
     redis.call('ZREM', waiting, id)
-  elseif kind == 'batch' then
-    redis.call('ZADD', waiting, now(), id)
+    redis.call('ZREM', blocked, id)
+    redis.call('HDEL', record, 'waiting')
+    if QUEUED[kind] then
+      redis.call('ZREM', QUEUED[kind], id)
+    end
+  else
+    if kind == 'batch' then
+      redis.call('ZADD', waiting, now(), id)
+    end
+    if QUEUED[kind] then -- a newer version's kind has a queue of its own
+      redis.call('ZADD', QUEUED[kind], redis.call('HGET', record, 'waiting_since') or now(), id)
+    end
   end
   data = data or {}
   data.state = state
@@ -100,6 +115,7 @@ local function finish(state, from, data)
   local time = now()
   count_end(time)
   redis.call('HSET', record, 'finished_at', time)
+  redis.call('HDEL', record, 'waiting_since')
   redis.call('ZADD', ended, time, id)
   enter(state, from, data)
   owe_notice()

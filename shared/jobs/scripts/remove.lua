@@ -4,10 +4,11 @@ local state = redis.call('HGET', record, 'state')
 if state and ARGV[3] ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
+local kind = redis.call('HGET', record, 'kind')
+redis.call('DEL', record, events, unpack(ledger)) -- first: after a removal, a full Redis lets a script write
 if state == 'queued' then
-  count('queued:' .. redis.call('HGET', record, 'kind'), -1)
+  count('queued:' .. kind, -1)
 end
-redis.call('DEL', record, events, unpack(ledger))
 for _, set in pairs(STATE_KEYS) do
   redis.call('ZREM', set, id)
 end
@@ -17,4 +18,8 @@ redis.call('ZREM', due, id)
 redis.call('HDEL', sends, id)
 redis.call('ZREM', ended, id)
 redis.call('ZREM', waiting, id)
+redis.call('ZREM', blocked, id)
+if QUEUED[kind] then
+  redis.call('ZREM', QUEUED[kind], id)
+end
 return state and {1, state} or {}

@@ -6,15 +6,28 @@ if not ends or tonumber(ends) > now() then
   return false
 end
 local state = redis.call('HGET', record, 'state')
+local data = {lease = 'expired'}
+local killed = redis.call('HGET', record, 'killed')
+if killed then
+  killed = cjson.decode(killed)
+  data.cause, data.detail = 'out_of_memory', killed.detail
+end
 if state == 'cancelling' then
-  finish('cancelled', state, {lease = 'expired'})
+  finish('cancelled', state, data)
 elseif state == 'running' then
-  if redis.call('HINCRBY', record, 'crashes', 1) >= tonumber(ARGV[3]) then
-    redis.call('HSET', record, 'error', ARGV[4])
-    finish('failed', state, {lease = 'expired'})
+  local crashes = redis.call('HINCRBY', record, 'crashes', 1)
+  local kills = killed and redis.call('HINCRBY', record, 'memory_kills', 1) or 0
+  if crashes >= tonumber(ARGV[3]) then
+    local error = ARGV[4]
+    if killed then
+      local times = kills == crashes and crashes .. ' times' or kills .. ' of the ' .. crashes .. ' times that it died'
+      error = cjson.encode({code = 'out_of_memory', detail = 'out of memory: ' .. killed.detail .. ', ' .. times .. '; ' .. killed.remedy})
+    end
+    redis.call('HSET', record, 'error', error)
+    finish('failed', state, data)
   else
     redis.call('ZADD', due, now(), id)
-    enter('queued', state, {lease = 'expired'})
+    enter('queued', state, data)
   end
 else
   redis.call('ZREM', leases, id)

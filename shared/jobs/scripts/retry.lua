@@ -5,7 +5,7 @@ local state = redis.call('HGET', record, 'state')
 if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_errors' then
   return state and {0, state} or {}
 end
-redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'failures')
+redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'memory_kills', 'failures')
 redis.call('HINCRBY', record, 'retries', 1)
 redis.call('ZREM', ended, id)
 redis.call('ZADD', due, now() + ARGV[3], id)

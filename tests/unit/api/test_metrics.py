@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+
 import pytest
 from flask.testing import FlaskClient
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 
-from shared.jobs import JobStore, State
-from tests.support.jobs import a_batch, claimed, running
+from shared.broker import COURIER, Presence
+from shared.jobs import JobStore, Kind, State, keys
+from shared.volume import Volume
+from tests.support.jobs import a_batch, a_training, claimed, running
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -45,6 +51,13 @@ def test_every_promised_figure_is_there_from_the_start(client: FlaskClient) -> N
         "glassbox_images_total",
         "glassbox_http_request_duration_seconds_bucket",
         "glassbox_build_info",
+        "glassbox_queue_oldest_job_age_seconds",
+        "glassbox_redis_memory_used_bytes",
+        "glassbox_redis_memory_limit_bytes",
+        "glassbox_volume_free_bytes",
+        "glassbox_volume_size_bytes",
+        "glassbox_volume_free_inodes",
+        "glassbox_volume_inodes",
     }
 
 
@@ -68,6 +81,56 @@ def test_jobs_are_counted_by_their_records(client: FlaskClient, jobs: JobStore) 
     assert figure(found, "glassbox_queue_jobs", queue="training") == 0
     assert figure(found, "glassbox_images_total", outcome="succeeded") == 9
     assert figure(found, "glassbox_images_total", outcome="failed") == 1
+
+
+def test_the_oldest_queued_job_of_each_queue_has_an_age(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
+    for name in ("old", "young"):
+        jobs.create(a_training(id=name))
+    redis.zadd(keys.queued(Kind.TRAINING), {"old": jobs.now() - 90_000})
+
+    assert 90 <= figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 120
+    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="inference") == 0
+
+    claimed(jobs, "old")
+
+    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 30
+
+
+def test_a_job_that_an_older_version_moved_has_no_age(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
+    redis.zadd(keys.queued(Kind.TRAINING), {"claimed by an older version": 1, "another": 2})
+
+    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") == 0
+    assert redis.zcard(keys.queued(Kind.TRAINING)) == 0
+
+
+def test_couriers_are_counted_beside_the_workers(client: FlaskClient, redis: Redis) -> None:
+    assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 0
+
+    Presence(redis, "host:1", COURIER, 1).renew()
+
+    assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 1
+
+
+def test_the_volumes_space_is_that_of_its_file_system(client: FlaskClient, volume: Volume) -> None:
+    found = figures(client)
+
+    assert figure(found, "glassbox_volume_size_bytes") == shutil.disk_usage(volume.root.parent).total
+    assert 0 < figure(found, "glassbox_volume_free_bytes") < figure(found, "glassbox_volume_size_bytes")
+
+
+def test_a_volume_that_does_not_answer_costs_its_own_figures_alone(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = threading.Event()
+    monkeypatch.setattr("shared.capacity.STATVFS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.capacity._space", lambda _: hung.wait())
+    try:
+        found = figures(client)
+    finally:
+        hung.set()
+
+    assert not any(name.startswith("glassbox_volume") for name, _ in found)
+    assert figure(found, "glassbox_redis_up") == 1
 
 
 def test_requests_are_counted_by_route_method_and_status(client: FlaskClient) -> None:

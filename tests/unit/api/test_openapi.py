@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from api.openapi import document
 from api.operations import operation_of
+from shared.redis_faults import FAULTS
 
 GUIDE = Path(__file__).parents[3] / "docs" / "api.md"
 # The names that clients rely on, wherever this application has them.
@@ -163,7 +164,7 @@ class TestTheDocument:
         assert codes("404") == ["dataset_not_found"]
         assert codes("409") == ["idempotency_key_in_use"]
         assert set(codes("422")) == {"validation_failed", "idempotency_key_reused"}
-        assert set(codes("503")) == {"dataset_unavailable", "redis_unavailable"}
+        assert set(codes("503")) == {"dataset_unavailable", *(fault.code for fault in FAULTS)}
         assert {"401", "403", "413", "415", "429", "500"} <= responses.keys()
         assert "Retry-After" in responses["503"]["headers"]
 

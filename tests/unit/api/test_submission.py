@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kombu.exceptions import OperationalError
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from api import create_app
 from api.submission import Submission
@@ -64,6 +65,21 @@ def test_all_is_written_down_before_the_message_is_sent(
     assert len(messages(redis, "inference")) == 1
     assert job == jobs.get(job.id)
     assert not archive.exists()
+
+
+def test_a_message_that_a_full_redis_refuses_leaves_no_record_either(
+    settings: Settings, jobs: JobStore, volume: Volume, redis: Redis, archive: Path
+) -> None:
+    refused = OperationalError("OOM")
+    refused.__cause__ = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+    failing = Witness(settings, redis, volume, error=refused)
+
+    with pytest.raises(OperationalError):
+        Submission(jobs, failing, JobFiles(volume)).submit(a_batch(), archive)
+
+    assert failing.state == "queued"
+    assert list(jobs.newest_first()) == []
+    assert files_below(volume.root) == []
 
 
 def test_a_message_that_cannot_be_sent_leaves_nothing_to_run(

@@ -22,6 +22,8 @@ SAME = {
     "FirstDifference": jobs.FirstDifference,
     "Changed": jobs.Changed,
     "JobError": jobs.JobError,
+    "Waiting": jobs.Waiting,
+    "Reason": service.Reason,
     "Event": Event,
     "Dataset": datasets.Dataset,
     "Model": models.Model,

@@ -8,9 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from shared.errors import Invalid
-from shared.jobs import Job, Kind, Progress, State, keys
+from shared.jobs import Claim, Job, Kind, Progress, State, keys
+from shared.settings import Settings
+from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch, a_training, claimed, move, states_told
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
@@ -170,3 +173,57 @@ def while_it_runs(bench: Bench, step: Step, meanwhile: Callable[[str], object]) 
     finally:
         thread.join()
     return bench.jobs.get(job.id)
+
+
+class TestRedisThatRefuses:
+    @pytest.fixture
+    def bench(self, settings: Settings) -> WorkBench:
+        return WorkBench(settings)
+
+    def test_a_claim_is_tried_again_until_redis_accepts_it(
+        self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        job = bench.write_down(a_training())
+        monkeypatch.setattr("worker.runner.CLAIM_SECONDS", 0.01)
+        claim = bench.jobs.claim
+        tries: list[str] = []
+
+        def refused_twice(job_id: str, owner: str) -> Claim | None:
+            tries.append(job_id)
+            if len(tries) < 3:
+                raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+            return claim(job_id, owner)
+
+        monkeypatch.setattr(bench.jobs, "claim", refused_twice)
+
+        bench.runner({job.kind: succeed}).run(job.id)
+
+        assert bench.jobs.get(job.id).state is State.SUCCEEDED
+        assert caplog.text.count("cannot start yet: Redis is full") == 1
+
+    def test_a_worker_that_is_to_stop_gives_up_the_claim(
+        self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = bench.write_down(a_training())
+
+        def refused(job_id: str, owner: str) -> Claim | None:
+            bench.drain._told.set()
+            raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+        monkeypatch.setattr(bench.jobs, "claim", refused)
+
+        bench.runner({job.kind: succeed}).run(job.id)
+
+        assert bench.jobs.get(job.id).state is State.QUEUED
+
+    def test_a_job_that_needs_more_memory_than_there_is_fails_as_out_of_memory(self, bench: WorkBench) -> None:
+        job = bench.write_down(a_training())
+        for _ in range(3):
+            bench.runner({job.kind: raising(MemoryError("Unable to allocate 18.9 TiB"))}).run(job.id)
+
+        ended = bench.jobs.get(job.id)
+
+        assert ended.error is not None
+        assert ended.error["code"] == "out_of_memory"
+        assert "Unable to allocate 18.9 TiB, 3 times" in ended.error["detail"]
+        assert "GLASSBOX_TRAINER_MEMORY" in ended.error["detail"]

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kombu.exceptions import OperationalError
 from redis import Redis
 
 from shared.errors import StorageFull
 from shared.job_files import JobFiles
-from shared.jobs import Job, Kind, State, keys
+from shared.jobs import Blocked, Job, Kind, State, keys
 from shared.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch, a_training, claimed, messages
+from tests.support.redis_server import RedisServer
 from worker.upkeep import Upkeep
+
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -90,6 +95,123 @@ class TestSending:
         upkeep.tick()
 
         assert redis.zcard(keys.DUE) == sent(redis, "training") == 0
+
+
+class TestRefusedByRedis:
+    """A real Redis whose memory is used up for a time."""
+
+    @pytest.fixture
+    def bench(self, settings: Settings, own_redis_server: RedisServer) -> WorkBench:
+        return WorkBench(settings.model_copy(update={"redis_url": own_redis_server.url()}))
+
+    @pytest.fixture
+    def redis(self, own_redis_server: RedisServer) -> Iterator[Redis]:
+        with own_redis_server.client() as redis:
+            yield redis
+
+    def test_what_could_not_be_sent_is_sent_when_there_is_room(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        bench.write_down(a_training())
+        redis.config_set("maxmemory", 1)
+        upkeep.tick()
+        redis.config_set("maxmemory", 0)
+
+        upkeep.tick()
+
+        assert sent(redis, "training") == 1  # although it would be due a minute later
+
+    def test_a_message_that_redis_refuses_while_many_are_sent_is_sent_at_the_next_call(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for job in (first := bench.write_down(a_training()), bench.write_down(a_training())):
+            overdue(bench, job)
+        send = bench.outbox.send
+
+        def full_after_the_first(kind: Kind, job_id: str) -> None:
+            if job_id != first.id:
+                raise OperationalError("OOM command not allowed when used memory > 'maxmemory'")
+            send(kind, job_id)
+
+        monkeypatch.setattr(bench.outbox, "send", full_after_the_first)
+        upkeep.tick()
+        monkeypatch.undo()
+        assert sent(redis, "training") == 1
+
+        upkeep.tick()
+
+        assert sent(redis, "training") == 2
+
+    def test_messages_that_are_still_there_are_not_sent_twice(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+    ) -> None:
+        job = bench.write_down(a_training())
+        bench.outbox.send(job.kind, job.id)
+        redis.config_set("maxmemory", 1)
+        upkeep.tick()
+        redis.config_set("maxmemory", 0)
+
+        upkeep.tick()
+
+        assert sent(redis, "training") == 1
+
+    def test_the_log_says_that_redis_is_full(
+        self, upkeep: Upkeep, redis: Redis, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        redis.config_set("maxmemory", 1)
+
+        upkeep.tick()
+
+        assert "Redis is full" in caplog.text
+        assert "not answer" not in caplog.text
+
+
+class TestWaking:
+    """Jobs that found the volume full."""
+
+    @pytest.fixture
+    def blocked(self, bench: WorkBench) -> Job:
+        """A job that found 1 MiB free, which was too little, and is to be tried again in five minutes."""
+        job = bench.write_down(a_training())
+        bench.jobs.release(claimed(bench.jobs, job.id), 300.0, blocked=Blocked("volume_full", "full", MIB))
+        return job
+
+    @pytest.mark.parametrize(
+        ("free", "woken"), [(0, False), (MIB, False), (MIB + 200_000, False), (MIB + 262_144, True), (10 * MIB, True)]
+    )
+    def test_a_job_is_sent_when_there_is_more_room_than_it_found(
+        self,
+        bench: WorkBench,
+        upkeep: Upkeep,
+        redis: Redis,
+        blocked: Job,
+        monkeypatch: pytest.MonkeyPatch,
+        free: int,
+        woken: bool,
+    ) -> None:
+        monkeypatch.setattr("worker.upkeep.room", lambda _: free)
+
+        upkeep.tick()
+        upkeep.tick()
+
+        assert sent(redis, "training") == int(woken)
+        assert (bench.jobs.get(blocked.id).waiting is None) == woken
+
+    def test_a_job_that_is_cancelled_or_deleted_waits_no_more(self, bench: WorkBench, blocked: Job) -> None:
+        bench.jobs.cancel(blocked.id)
+
+        assert not bench.jobs.are_blocked()
+
+    def test_how_long_it_waits_is_counted_from_the_first_attempt_that_ended_so(
+        self, bench: WorkBench, blocked: Job
+    ) -> None:
+        first = bench.jobs.get(blocked.id).waiting_since
+
+        bench.jobs.release(claimed(bench.jobs, blocked.id), 300.0, blocked=Blocked("volume_full", "full", MIB))
+        assert bench.jobs.get(blocked.id).waiting_since == first
+
+        bench.jobs.release(claimed(bench.jobs, blocked.id), 0.0)
+        assert bench.jobs.get(blocked.id).waiting_since is None
 
 
 class TestRescuing:

@@ -1,0 +1,58 @@
+"""Why a queued job cannot start now: what its record says, and what Redis, the volume and the workers are like.
+
+A full Redis takes no note in a record, so this is found when the job is read. Each fact is read once a second at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from redis import Redis
+
+from api.views import WaitingView
+from shared.broker import QUEUES, Outbox
+from shared.capacity import VolumeGauge, write_fault
+from shared.jobs import Job, Kind, State
+
+T = TypeVar("T")
+
+FRESH_SECONDS = 1.0
+
+
+class WaitingReasons:
+    """The reasons for which jobs wait, as they are now."""
+
+    def __init__(self, redis: Redis, outbox: Outbox, gauge: VolumeGauge) -> None:
+        self._redis_fault = _Fresh(lambda: write_fault(redis))
+        self._volume_fault = _Fresh(gauge.fault)
+        self._workers = {kind: _Fresh(lambda kind=kind: outbox.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
+
+    def of(self, job: Job) -> WaitingView | None:
+        """Why this job waits; None if it is not queued, or waits for its turn alone. Raises `redis.RedisError`."""
+        if job.state is not State.QUEUED:
+            return None
+        fault = self._redis_fault()
+        if fault is not None:
+            return {"code": fault.code, "detail": fault.detail}
+        if job.waiting is not None:
+            return {"code": job.waiting["code"], "detail": job.waiting["detail"]}
+        if not self._workers[job.kind]():
+            return {"code": "no_workers", "detail": f"no worker is online for the queue {QUEUES[job.kind]!r}"}
+        volume_fault = self._volume_fault()
+        return None if volume_fault is None else {"code": volume_fault.code, "detail": volume_fault.detail}
+
+
+class _Fresh(Generic[T]):
+    """A value that is read again when it is a second old."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self._known: tuple[float, T] | None = None
+
+    def __call__(self) -> T:
+        known = self._known
+        if known is None or time.monotonic() - known[0] > FRESH_SECONDS:
+            known = self._known = (time.monotonic(), self._read())
+        return known[1]

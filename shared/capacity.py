@@ -1,0 +1,173 @@
+"""How much room Redis and the volume have, and whether they are full."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock, Thread
+
+from redis import Redis, RedisError
+
+from shared import durable, redis_faults
+from shared.errors import StorageFull
+from shared.jobs import keys
+from shared.redis_faults import RedisFault, fault_of
+from shared.reserve import SIZES
+from shared.sizes import in_words
+from shared.volume import Volume
+
+LEAST_SPACE = SIZES[0]  # bytes; with less, nothing is accepted, and what is left is for deletions
+LEAST_MEMORY = 256 * 1024  # bytes; the buffers of one request take that much
+STATVFS_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class RedisMemory:
+    """Bytes that count against Redis's `maxmemory`, and that limit; None if there is no limit."""
+
+    used: int
+    limit: int | None
+
+    @property
+    def full(self) -> bool:
+        """Whether less than a thousandth of the limit, or less than one request takes, is left."""
+        return self.limit is not None and self.limit - self.used < max(LEAST_MEMORY, self.limit // 1000)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Bytes and inodes of the volume's file system; a file system without a limit on inodes has none of them."""
+
+    free: int
+    total: int
+    free_inodes: int
+    inodes: int
+
+
+@dataclass(frozen=True)
+class VolumeFault:
+    """Why the volume accepts nothing, with the remedy."""
+
+    code: str
+    detail: str
+
+
+def redis_memory(redis: Redis) -> RedisMemory:
+    """Read the memory of Redis; raises `redis.RedisError`."""
+    info = redis.info("memory")
+    not_counted = int(info.get("mem_not_counted_for_evict", 0))
+    return RedisMemory(int(info["used_memory"]) - not_counted, int(info.get("maxmemory", 0)) or None)
+
+
+def write_fault(redis: Redis) -> RedisFault | None:
+    """Why Redis accepts no change now; None if it does."""
+    try:
+        redis.setrange(keys.PROBE, 0, "")  # changes nothing, and is refused if any change would be
+    except RedisError as error:
+        fault = fault_of(error)
+        if fault is redis_faults.FULL:
+            return _full(redis)
+        return replace(fault, detail=f"{fault.detail} ({error})")
+    try:
+        return _full(redis) if redis_memory(redis).full else None
+    except RedisError:  # a server that does not show its memory; it accepts changes
+        return None
+
+
+def _full(redis: Redis) -> RedisFault:
+    fault = redis_faults.FULL
+    try:
+        memory = redis_memory(redis)
+    except RedisError:
+        return fault
+    if memory.limit is None:
+        return fault
+    amount = f"Redis is full: {in_words(memory.used)} of {in_words(memory.limit)}"
+    return replace(fault, detail=fault.detail.replace("Redis is full", amount, 1))
+
+
+class VolumeGauge:
+    """Reads the space of the volume. A file system that does not answer costs a caller two seconds, and no more."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._lock = Lock()
+        self._pending: Thread | None = None
+
+    def space(self) -> Space:
+        """The space as it is now; raises OSError, `TimeoutError` if the file system does not answer."""
+        found: list[Space | OSError] = []
+
+        def read() -> None:
+            try:
+                found.append(_space(self._volume.root))
+            except OSError as error:
+                found.append(error)
+
+        with self._lock:
+            if self._pending is not None and self._pending.is_alive():
+                raise TimeoutError("the file system of the volume does not answer")
+            self._pending = Thread(target=read, name="statvfs", daemon=True)
+            self._pending.start()
+            self._pending.join(STATVFS_SECONDS)
+        if not found:
+            raise TimeoutError("the file system of the volume does not answer")
+        if isinstance(found[0], OSError):
+            raise found[0]
+        return found[0]
+
+    def fault(self) -> VolumeFault | None:
+        """Why the volume accepts no upload and no job; None if it does."""
+        try:
+            space = self.space()
+            durable.make_folder(self._volume.incoming)
+        except StorageFull:
+            return volume_full("")
+        except OSError as error:
+            return VolumeFault("volume_unavailable", f"the volume cannot be used: {error}")
+        if not os.access(self._volume.incoming, os.W_OK):
+            return VolumeFault("volume_not_writable", f"the volume is not writable: {self._volume.incoming}")
+        return full_volume(space)
+
+
+def full_volume(space: Space) -> VolumeFault | None:
+    """The fault that the volume is full; None if it is not."""
+    if space.free < LEAST_SPACE:
+        return volume_full(
+            f": {in_words(space.free)} of {in_words(space.total)} free;"
+            f" the reserve of {in_words(LEAST_SPACE)} is for deletions"
+        )
+    if space.inodes and not space.free_inodes:
+        return volume_full(f": none of its {space.inodes:,} inodes is free")
+    return None
+
+
+def volume_full(amount: str) -> VolumeFault:
+    """The fault that the volume is full, with how full it is."""
+    remedy = "delete versions, data sets or ended jobs, or make the volume larger"
+    return VolumeFault("volume_full", f"the volume is full{amount}; {remedy}")
+
+
+def room(volume: Volume) -> int:
+    """The bytes that a job may hope for on the volume: 0 if not even a small file can be written there."""
+    probe = durable.temporary_beside(volume.reserve)
+    try:
+        free = _space(volume.root).free
+        with durable.fsynced(probe) as file:  # a quota may be used up although the file system has space
+            file.write(os.urandom(LEAST_SPACE))
+    except (OSError, StorageFull):
+        return 0
+    else:
+        return free
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
+def _space(root: Path) -> Space:
+    while not root.exists() and root != root.parent:
+        root = root.parent
+    found = os.statvfs(root)
+    return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize, found.f_favail, found.f_files)

@@ -1,0 +1,46 @@
+"""How much memory this process's cgroups allow, and how often the kernel has killed a process there for memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shared.cgroups import cgroup_folders, read_text
+
+UNLIMITED = 2**60  # bytes; cgroups of version 1 write a number near 2**63 for no limit
+
+
+class MemoryGroup:
+    """The memory cgroup of this process, of version 1 or 2; without one, what the kernel counts for the whole machine.
+
+    root: the folder that has `proc` and `sys`.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self._root = root
+
+    @property
+    def limit(self) -> int | None:
+        """The smallest limit in bytes of this cgroup and those above it; None if there is none."""
+        limits = []
+        for version, folder in cgroup_folders("memory", self._root):
+            text = read_text(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).strip()
+            if text.isdecimal() and int(text) < UNLIMITED:
+                limits.append(int(text))
+        return min(limits, default=None)
+
+    def kills(self) -> int | None:
+        """How often the kernel has killed a process for memory so far; None if it does not say."""
+        for version, folder in cgroup_folders("memory", self._root):
+            file = folder / ("memory.events" if version == 2 else "memory.oom_control")
+            if (count := _count(file)) is not None:
+                return count
+        return _count(self._root / "proc/vmstat")
+
+
+def _count(file: Path) -> int | None:
+    """The number after `oom_kill` in a file of names and numbers."""
+    for line in read_text(file).splitlines():
+        name, _, number = line.partition(" ")
+        if name == "oom_kill":
+            return int(number)
+    return None

@@ -1,0 +1,18 @@
+"""What to change if a job takes more memory than it may."""
+
+from __future__ import annotations
+
+from shared.jobs import Kind
+
+TRAINER = "raise the trainer's limit (GLASSBOX_TRAINER_MEMORY under Compose)"
+REMEDIES = {
+    Kind.TRAINING: (
+        f"{TRAINER}, or train on a smaller data set, with smaller layers or a smaller batch_size; then retry the job"
+    ),
+    Kind.REPRODUCTION: f"{TRAINER} to what the original training had; then retry the job",
+    Kind.BATCH: (
+        "raise the classifier's limits (GLASSBOX_CLASSIFIER_MEMORY under Compose, GLASSBOX_CLASSIFIER_MEMORY_BYTES for"
+        " each of its processes), or send smaller images, or run fewer processes (GLASSBOX_WORKER_PROCESSES);"
+        " then retry the job"
+    ),
+}

@@ -1,0 +1,114 @@
+"""What is wrong with Redis, by the error that its client raised: the one place that maps Redis's errors to words.
+
+A Redis that refuses a command is not one that does not answer: each kind has its code and its remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+)
+
+
+@dataclass(frozen=True)
+class RedisFault:
+    """One kind of fault. `refuses`: Redis answers and has not run the command. `retry_after`: seconds."""
+
+    code: str
+    detail: str
+    refuses: bool = True
+    retry_after: int = 5
+
+
+FULL = RedisFault(
+    "redis_full",
+    "Redis is full; raise its maxmemory (GLASSBOX_REDIS_MAXMEMORY under Compose) or delete ended jobs",
+    retry_after=10,
+)
+DISK = RedisFault(
+    "redis_disk_error",
+    "Redis cannot write to its disk, so it accepts no change: free space on the disk that holds Redis's data",
+    retry_after=10,
+)
+READ_ONLY = RedisFault(
+    "redis_read_only", "Redis is a read-only replica: set GLASSBOX_REDIS_URL to the address of the primary"
+)
+REPLICAS = RedisFault("redis_replicas_missing", "Redis accepts no change because too few of its replicas are connected")
+LOADING = RedisFault("redis_loading", "Redis is loading its data from disk; it accepts commands when that is done")
+LOGIN = RedisFault(
+    "redis_login_refused",
+    "Redis refuses the login: the user or password in GLASSBOX_REDIS_URL or GLASSBOX_REDIS_PASSWORD_FILE is wrong",
+)
+PERMISSION = RedisFault("redis_permission_missing", "Redis's access list does not allow a command that Glassbox needs")
+CLIENTS = RedisFault(
+    "redis_too_many_clients", "Redis has as many connections as it allows: raise its maxclients or run fewer processes"
+)
+BUSY = RedisFault("redis_busy", "Redis is busy with a script that does not end", refuses=False, retry_after=2)
+PRIMARY = RedisFault("redis_primary_missing", "Redis is a replica that has lost the connection to its primary")
+SILENT = RedisFault("redis_unavailable", "Redis does not answer", refuses=False, retry_after=2)
+OTHER = RedisFault("redis_refused", "Redis refuses a command")
+
+FAULTS = (FULL, DISK, READ_ONLY, REPLICAS, LOADING, LOGIN, PERMISSION, CLIENTS, BUSY, PRIMARY, SILENT, OTHER)
+
+CLASSES: tuple[tuple[type[RedisError], RedisFault], ...] = (
+    (OutOfMemoryError, FULL),
+    (ReadOnlyError, READ_ONLY),
+    (BusyLoadingError, LOADING),
+    (NoPermissionError, PERMISSION),
+    (AuthenticationError, LOGIN),
+    (AuthenticationWrongNumberOfArgsError, LOGIN),
+    (MasterDownError, PRIMARY),
+)
+# The codes as Redis sends them. The client removes some of them, and Redis before version 7 puts them into the
+# middle of the text if a script met the error.
+TEXTS = (
+    (r"\bOOM\b|command not allowed when used memory", FULL),
+    (r"\bMISCONF\b", DISK),
+    (r"\bREADONLY\b|write against a read only replica", READ_ONLY),
+    (r"\bNOREPLICAS\b", REPLICAS),
+    (r"\bLOADING\b|is loading the dataset", LOADING),
+    (r"\b(NOAUTH|WRONGPASS)\b|invalid (username-)?password|Authentication required", LOGIN),
+    (r"\bNOPERM\b", PERMISSION),
+    (r"max number of clients", CLIENTS),
+    (r"\bMASTERDOWN\b", PRIMARY),
+    (r"^BUSY\b|busy running a script", BUSY),
+)
+
+
+def fault_of(error: BaseException) -> RedisFault:
+    """The kind of fault behind an error of Redis's client or of the transport; `redis_unavailable` if none is named."""
+    for cause in _causes(error):
+        for kind, fault in CLASSES:
+            if isinstance(cause, kind):
+                return fault
+        if isinstance(cause, RedisError):
+            for pattern, fault in TEXTS:
+                if re.search(pattern, str(cause)):
+                    return fault
+            if isinstance(cause, ResponseError):
+                return OTHER
+    return SILENT
+
+
+def explained(error: BaseException) -> str:
+    """The fault in a sentence for a log line, with what Redis or the operating system said."""
+    return f"{fault_of(error).detail} ({error})"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from: the transport wraps Redis's errors in its own."""
+    while error is not None:
+        yield error
+        error = error.__cause__

@@ -1,0 +1,184 @@
+"""A Redis whose memory is used up is said to be full, and what needs no new memory goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask.testing import FlaskClient
+from redis import Redis
+
+from api import create_app
+from shared.broker import Presence
+from shared.jobs import JobStore, State
+from shared.registry import Registry
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.jobs import a_training, running
+from tests.support.models import publish
+from tests.support.npz import easy_arrays, npz
+from tests.support.problems import assert_problem
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture
+def own_settings(own_redis_server: RedisServer, settings: Settings) -> Settings:
+    return settings.model_copy(update={"redis_url": own_redis_server.url()})
+
+
+@pytest.fixture
+def server(own_redis_server: RedisServer) -> Iterator[Redis]:
+    with own_redis_server.client() as redis:
+        yield redis
+
+
+@pytest.fixture
+def client(own_settings: Settings) -> FlaskClient:
+    return create_app(own_settings).test_client()
+
+
+@pytest.fixture
+def jobs(server: Redis) -> JobStore:
+    return JobStore(server)
+
+
+@contextmanager
+def full(redis: Redis) -> Iterator[None]:
+    """Redis has used up its memory for as long as the block lasts."""
+    redis.config_set("maxmemory", 600_000)
+    redis.config_set("maxmemory-policy", "noeviction")
+    try:
+        yield
+    finally:
+        redis.config_set("maxmemory", 0)
+
+
+def test_readyz_says_that_redis_is_full_how_full_and_what_to_do(client: FlaskClient, server: Redis) -> None:
+    assert client.get("/readyz").status_code == 200
+
+    with full(server):
+        response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    told = response.get_json()
+    assert told["status"] == "not ready"
+    assert told["redis"].startswith("Redis is full: ")
+    assert " of 585.9 KiB" in told["redis"]
+    assert "GLASSBOX_REDIS_MAXMEMORY" in told["redis"]
+    assert "delete ended jobs" in told["redis"]
+    assert told["reasons"] == [{"code": "redis_full", "detail": told["redis"]}]
+    assert told["workers"] == {"training": 0, "inference": 0}
+    assert client.get("/readyz").status_code == 200
+
+
+def test_redis_counts_as_full_when_one_more_request_would_fill_it(client: FlaskClient, server: Redis) -> None:
+    used = int(server.info("memory")["used_memory"])
+    server.config_set("maxmemory", used + 100_000)
+
+    assert client.get("/readyz").get_json()["reasons"][0]["code"] == "redis_full"
+
+
+def test_a_redis_with_room_below_its_limit_is_ready(client: FlaskClient, server: Redis) -> None:
+    server.config_set("maxmemory", 100_000_000)
+
+    assert client.get("/readyz").status_code == 200
+
+
+def test_a_submission_is_refused_with_a_code_of_its_own_and_leaves_nothing(
+    client: FlaskClient, server: Redis, volume: Volume, jobs: JobStore
+) -> None:
+    assert client.post("/v1/datasets?name=easy", data=npz(easy_arrays())).status_code == 201
+
+    with full(server):
+        response = client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy"})
+
+    problem = assert_problem(response, 503, "redis_full")
+    assert "Redis is full" in problem["detail"]
+    assert "not answer" not in problem["detail"]
+    assert int(response.headers["Retry-After"]) > 0
+    assert list(jobs.newest_first()) == []
+    assert not volume.jobs.exists() or list(volume.jobs.iterdir()) == []
+
+
+def test_ended_jobs_can_be_deleted_and_jobs_and_models_read_while_redis_is_full(
+    client: FlaskClient, server: Redis, jobs: JobStore, registry: Registry
+) -> None:
+    publish(registry)
+    ended = running(jobs)
+    jobs.finish(ended, State.SUCCEEDED)
+
+    with full(server):
+        assert client.get(f"/v1/jobs/{ended.job.id}").status_code == 200
+        assert client.get("/v1/jobs").status_code == 200
+        assert client.get("/v1/models/toy").status_code == 200
+        assert client.post("/v1/models/toy/versions/1/predict", json={"instances": [[0] * 36]}).status_code == 200
+        assert client.delete(f"/v1/jobs/{ended.job.id}").status_code == 204
+
+    assert list(jobs.newest_first()) == []
+
+
+def test_a_queued_job_can_be_taken_back_while_redis_is_full(server: Redis, jobs: JobStore) -> None:
+    job = a_training()
+    jobs.create(job)
+
+    with full(server):
+        jobs.discard(job.id)
+
+    assert list(jobs.newest_first()) == []
+    assert jobs.waiting(job.kind) == 0
+
+
+def test_a_worker_stays_online_while_redis_is_full(client: FlaskClient, server: Redis) -> None:
+    presence = Presence(server, "host:1", "training", 1)
+
+    with full(server):
+        presence.renew()
+
+        assert client.get("/readyz").get_json()["workers"]["training"] == 1
+
+
+def test_a_queued_job_says_that_it_waits_because_redis_is_full(
+    client: FlaskClient, server: Redis, jobs: JobStore
+) -> None:
+    Presence(server, "host:1", "training", 1).renew()
+    job = a_training()
+    jobs.create(job)
+
+    with full(server):
+        waiting = client.get(f"/v1/jobs/{job.id}").get_json()["waiting"]
+        (listed,) = client.get("/v1/jobs").get_json()["items"]
+
+    assert waiting["code"] == "redis_full"
+    assert waiting["detail"].startswith("Redis is full: ")
+    assert listed["waiting"] == waiting
+
+
+@pytest.mark.parametrize(("name", "value", "code"), [("requirepass", "secret", "redis_login_refused")])
+def test_a_redis_that_refuses_the_login_is_not_said_to_be_silent(
+    client: FlaskClient, server: Redis, name: str, value: str, code: str
+) -> None:
+    server.config_set(name, value)
+
+    assert_problem(client.get("/v1/jobs"), 503, code)
+    assert client.get("/readyz").get_json()["reasons"][0]["code"] == code
+
+
+def test_a_replica_is_named_as_one(client: FlaskClient, server: Redis) -> None:
+    server.replicaof("127.0.0.1", "1")
+
+    response = client.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.get_json()["reasons"][0]["code"] == "redis_read_only"
+
+
+def test_metrics_show_the_memory_and_its_limit(client: FlaskClient, server: Redis) -> None:
+    server.config_set("maxmemory", 50_000_000)
+
+    lines = client.get("/metrics").text.splitlines()
+
+    assert "glassbox_redis_memory_limit_bytes 5e+07" in lines
+    (used,) = (line for line in lines if line.startswith("glassbox_redis_memory_used_bytes "))
+    assert 500_000 < float(used.split()[1]) < 50_000_000

@@ -1,0 +1,70 @@
+"""What the kernel says of a cgroup's memory, in files of both versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shared.memory_limit import MemoryGroup
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path, "proc/self/cgroup", "")
+    return tmp_path
+
+
+def write(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+class TestVersion2:
+    def test_the_limit_is_the_smallest_on_the_way_up(self, root: Path) -> None:
+        write(root, "proc/self/cgroup", "0::/pod/container\n")
+        write(root, "sys/fs/cgroup/pod/container/memory.max", "max\n")
+        write(root, "sys/fs/cgroup/pod/memory.max", "4294967296\n")
+
+        assert MemoryGroup(root).limit == 4 * 2**30
+
+    def test_kills_are_counted_in_its_own_cgroup(self, root: Path) -> None:
+        write(root, "proc/self/cgroup", "0::/pod/container\n")
+        write(root, "sys/fs/cgroup/pod/container/memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\n")
+        write(root, "sys/fs/cgroup/pod/memory.events", "oom_kill 7\n")
+
+        assert MemoryGroup(root).kills() == 2
+
+    def test_in_a_container_the_top_folder_is_its_own(self, root: Path) -> None:
+        write(root, "proc/self/cgroup", "0::/docker/0123abcd\n")
+        write(root, "sys/fs/cgroup/memory.max", "1073741824\n")
+        write(root, "sys/fs/cgroup/memory.events", "oom_kill 1\n")
+
+        assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (2**30, 1)
+
+
+class TestVersion1:
+    def test_limit_and_kills_are_in_the_folder_of_the_controller(self, root: Path) -> None:
+        write(root, "proc/self/cgroup", "7:cpu,cpuacct:/\n4:memory:/docker/0123abcd\n0::/\n")
+        write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "536870912\n")
+        write(root, "sys/fs/cgroup/memory/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n")
+
+        assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (512 * 2**20, 5)
+
+    def test_no_limit_is_a_huge_number(self, root: Path) -> None:
+        write(root, "proc/self/cgroup", "4:memory:/\n")
+        write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
+
+        assert MemoryGroup(root).limit is None
+
+
+def test_without_a_cgroup_the_whole_machine_is_counted(root: Path) -> None:
+    write(root, "proc/self/cgroup", "0::/\n")
+    write(root, "proc/vmstat", "nr_free_pages 1\noom_kill 4\n")
+
+    assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (None, 4)
+
+
+def test_a_kernel_that_says_nothing_counts_nothing(root: Path) -> None:
+    assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (None, None)
