@@ -19,6 +19,11 @@ TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 DIGEST = r"@sha256:[0-9a-f]+"
 NAME = rf"(?:{HOST})?{PART}(?:/{PART})*"
 IMAGE = re.compile(rf"{NAME}(?::{TAG})?(?:{DIGEST})?")
+# A tag of an official repository. Anything else after such a name is a port (redis:6379) or a module (node:fs).
+RELEASE = (
+    r"(?:v?(?!\d{4,5}\b)\d[A-Za-z0-9._-]*|(?:latest|stable|mainline|edge|nightly|lts|current|alpine|slim|trixie|bookworm"
+    r"|bullseye|sid|unstable|testing|noble|jammy|focal)\b[A-Za-z0-9._-]*)"
+)
 
 KEY = re.compile(r"""^[\s-]*["']?(?:image|container|containerImage)["']?\s*:\s*(?:&\w+\s+)?["']?([^\s"'#,}]+)""")
 INLINE_KEY = re.compile(r"""[{,]\s*["']?(?:image|container)["']?\s*:\s*["']?([^\s"'#,}]+)""")
@@ -27,10 +32,14 @@ FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNOREC
 ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=(\S*)", re.IGNORECASE)
 COPIED = re.compile(r"^\s*(?:COPY|ADD)\s.*?--from=(\S+)|--mount=\S*\bfrom=([^\s,]+)", re.IGNORECASE)
 SYNTAX = re.compile(r"^#\s*syntax\s*=\s*(\S+)")
+# Kustomize and Helm write a name and a tag in two lines.
+NAME_KEY = re.compile(r"""\b(?:newName|repository)["']?\s*:\s*["']?([^\s"'#,}]+)""")
+TAG_KEY = re.compile(r"""\b(?:newTag|tag)["']?\s*:\s*["']?([^\s"'#,}]+)""")
+RUN = re.compile(r"\bdocker\s+(?:container\s+)?(?:run|create)\s+(.*)")
 COMMAND = re.compile(r"\bdocker\s+(?:image\s+)?(?:pull|push|save|history)\s+((?:-\S+\s+)*)([^\s\"'`;|&)]+)")
 # In any text: a well-known repository or one on a registry's host with any tag; a path with a tag that is a version.
 ANYWHERE = re.compile(
-    rf"(?<![\w./:@$-])(?:(?:docker\.io/)?(?:library/)?(?:{'|'.join(OFFICIAL.split())}):(?!\d{{4,5}}\b){TAG}"
+    rf"(?<![\w./:@$-])(?:(?:docker\.io/)?(?:library/)?(?:{'|'.join(OFFICIAL.split())}):{RELEASE}"
     rf"|[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d+)?/{PART}(?:/{PART})*:{TAG}"
     rf"|{PART}(?:/{PART})+:v?\d+\.[A-Za-z0-9._-]*\w)(?:{DIGEST})?(?![\w/(])"
 )
@@ -60,6 +69,7 @@ def named(path: PurePath, text: str) -> Iterator[Named]:
     yaml = path.suffix in {".yml", ".yaml", ".json"}
     arguments: dict[str, str] = {}
     stages: set[str] = {"scratch"}
+    name = ""
     for number, line in enumerate(lines, 1):
         if IGNORED_LINE in line:
             continue
@@ -68,6 +78,11 @@ def named(path: PurePath, text: str) -> Iterator[Named]:
             found += _in_dockerfile(line, arguments, stages)
         if yaml:
             found += [match[1] for match in KEY.finditer(line)] + [match[1] for match in INLINE_KEY.finditer(line)]
+            if match := NAME_KEY.search(line):
+                name = match[1]
+            if name and (match := TAG_KEY.search(line)):
+                found.append(f"{name}:{match[1]}")
+                name = ""
         for reference in dict.fromkeys(filter(None, (_plain(each, arguments) for each in found))):
             yield Named(number, reference)
 
@@ -79,6 +94,12 @@ def _anywhere(line: str) -> Iterator[str]:
             yield match[0]
     for match in COMMAND.finditer(line):
         yield match[2]
+    for match in RUN.finditer(line):
+        for word in match[1].split():
+            if word in OFFICIAL.split():
+                yield word
+            if word in OFFICIAL.split() or ":" in word or word.lstrip("\"'").startswith("$"):
+                break  # the image; a command in the container follows
     for match in ACTION.finditer(line):
         yield match[1]
 

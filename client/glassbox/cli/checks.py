@@ -79,7 +79,16 @@ def _version(client: Client) -> Iterator[Check]:
         return
     same = version.split(".")[:2] == glassbox.__version__.split(".")[:2]
     remedy = "" if same else "install the client of the server's version if something is not understood"
-    yield Check("version", True, f"server {version}, client {glassbox.__version__}", remedy)
+    yield Check("version", True, f"server {version}{_revision(client)}, client {glassbox.__version__}", remedy)
+
+
+def _revision(client: Client) -> str:
+    """The start of the commit of the server's sources, in parentheses; empty if it is not known."""
+    try:
+        revision = client.ready().revision
+    except GlassboxError:  # the check of its parts reports why
+        return ""
+    return f" ({revision[:12]})" if revision else ""
 
 
 def _parts(client: Client) -> Iterator[Check]:

@@ -68,6 +68,12 @@ def test_a_listed_image_that_is_used_is_no_problem(tree: Tree) -> None:
         (".ci/run", "bases=(redis:8.0-trixie)", "redis:8.0-trixie"),
         ("scripts/try.sh", 'docker run --rm "nginx:1.27-alpine" nginx -v', "nginx:1.27-alpine"),
         ("scripts/try.sh", "docker pull --quiet acme/thing", None),
+        ("scripts/try.sh", "docker run --rm -it alpine sh", None),
+        ("scripts/try.sh", "kubectl run web --image=nginx:alpine", "nginx:alpine"),
+        ("docker-compose.dev.yml", "    image: redis", None),
+        ("services/api/Dockerfile", "FROM debian", None),
+        ("values.json", '  "image": "memcached:1.6",', "memcached:1.6"),
+        ("overlay.yaml", "  - { name: a, newName: acme/thing, newTag: v3 }", "acme/thing:v3"),
         ("docs/a.md", "Start `docker.io/library/nginx:1.27` beside it.", "nginx:1.27"),
         ("docs/a.md", "    docker run prom/alertmanager:v0.27.0", "prom/alertmanager:v0.27.0"),
         ("tests/test_a.py", 'IMAGE = "postgres:16"', "postgres:16"),
@@ -83,6 +89,12 @@ def test_an_image_that_is_not_listed_is_named_with_its_place(
     assert problem.startswith(f"{name}:2: ")
     assert str(LIST) in problem
     assert f"the image {image} is not in" in problem if image else "has no tag" in problem
+
+
+def test_a_name_and_a_tag_may_be_in_two_lines(tree: Tree) -> None:
+    tree.write("values.yaml", "image:\n  repository: acme/thing\n  tag: 'v3'\nother:\n  tag: v4\n")
+    [problem] = tree.problems()
+    assert problem.startswith("values.yaml:3: the image acme/thing:v3 is not in")
 
 
 def test_an_argument_of_a_dockerfile_is_resolved(tree: Tree) -> None:
@@ -106,6 +118,10 @@ def test_an_argument_of_a_dockerfile_is_resolved(tree: Tree) -> None:
         "    image: ${IMAGE}",
         "see docs/operations.md:12 and shared/version.py:3.14",
         "proxy_pass http://nginx:8080;",
+        'import test from "node:test"; import "node:fs/promises"',
+        "docker compose run --rm redis redis-cli",
+        "docker run --rm glassbox-api:0.1.0 python -c pass",
+        'docker run --rm "$IMAGE" python -c pass',
         "volumes: [./a/b:/etc/c.d:ro]",
     ],
 )
