@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, create_model
 
 from api import examples
 from api.examples import shown_as
-from api.hints import named, number, one_of, share, whole_number, whole_numbers
 from api.idempotency import id_to_make, idempotent
 from api.operations import Answer, operation, refusal
 from api.submission import Submission
-from api.validation import Form, from_json, invalid_configuration
+from api.validation import Form, described_by, from_json, invalid_configuration
 from api.views import JobView, job_view
 from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
@@ -24,66 +23,60 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.names import AliasName, Name
 from shared.network import Configuration, ConfigurationError, Network, preset
-from shared.network.activations import ACTIVATIONS
-from shared.network.configuration import DTYPES
-from shared.network.initializers import INITIALIZERS
-from shared.network.optimizers import OPTIMIZERS
-from shared.network.presets import PRESETS
-from shared.network.schedules import SCHEDULES
+from shared.network.configuration import PRESET_ONLY
+from shared.network.fields import fields_of
+from shared.network.presets import DEFAULT_PRESET, PRESET
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification
 
-MOST_EPOCHS = 100_000
-MOST_LAYERS = 100  # what bounds the parameters does not bound layers of one unit
 LabelName = Annotated[str, StringConstraints(max_length=128)]
 LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 
 
-class TrainingRequest(Form):
-    """What to train, on what; every field of the network that is given, null included, overrides the preset's."""
+class TrainingOfPreset(Form):
+    """A training of a preset's network: which data, and what the job does beside the training."""
 
     model_config = shown_as(examples.TRAINING_REQUEST)
 
-    model: Name = Field(description="the model of which a new version is made")
-    dataset: str = Field(description="a data set's id or name; `digits`, `mnist` and `fashion-mnist` are built in")
-    preset: Annotated[str, one_of(PRESETS)] = "fast"
-    hidden: Annotated[
-        list[int] | None, Field(max_length=MOST_LAYERS), whole_numbers("the widths of the hidden layers", MOST_LAYERS)
-    ] = None
-    activation: Annotated[str | None, one_of(ACTIVATIONS)] = None
-    initializer: Annotated[str | None, one_of(INITIALIZERS)] = None
-    optimizer: Annotated[dict[str, Any] | None, named(OPTIMIZERS, "with settings such as `learning_rate`")] = None
-    schedule: Annotated[dict[str, Any] | None, named(SCHEDULES, "how the learning rate changes")] = None
-    epochs: Annotated[int | None, Field(le=MOST_EPOCHS), whole_number(1, MOST_EPOCHS)] = None
-    batch_size: Annotated[int | None, whole_number(1)] = None
-    seed: Annotated[int | None, whole_number(0, 2**63 - 1)] = None
-    dtype: Annotated[str | None, one_of(DTYPES)] = None
-    dropout: Annotated[float | None, share("of the units that a training step leaves out")] = None
-    weight_decay: Annotated[float | None, number(minimum=0)] = None
-    label_smoothing: Annotated[float | None, share("of each target that goes to all classes alike")] = None
-    gradient_clip: Annotated[float | None, Field(description="the longest that a gradient may be; null for any")] = None
-    augmentation: Annotated[dict[str, Any] | None, Field(description="how images are changed at random")] = None
-    early_stopping: Annotated[dict[str, Any] | None, Field(description="when to stop before the last epoch")] = None
-    validation_fraction: Annotated[float | None, share("of the images that are kept to validate on")] = None
-    promote: AliasName | None = Field(None, description="an alias to move to the new version")
+    model: Name = Field(description="Name of the model that gets the new version")
+    dataset: str = Field(description="Data set: its id or name; `digits`, `mnist` and `fashion-mnist` are built in")
+    preset: described_by(PRESET) = DEFAULT_PRESET  # type: ignore[valid-type]
+    promote: AliasName | None = Field(None, description="Alias that is moved to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
-    timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
+    timeout_seconds: float | None = Field(None, gt=0, description="Time limit of the job in seconds")
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
-        default_factory=dict, description="what you like to remember with the job"
+        default_factory=dict, description="Labels: texts by name that are kept with the job"
     )
 
     def configuration(self, samples: int) -> Configuration:
-        """The preset with the request's changes; raises `ConfigurationError`.
+        """The preset with the request's settings in place of its own; raises `ConfigurationError`.
 
-        A preset's mini-batch shrinks to the data where there are fewer images; one that was asked for does not.
+        A preset's mini-batch shrinks to the data if there are fewer images; one that the request sets does not.
         """
-        about_the_job = {"model", "dataset", "preset", "promote", "webhook", "timeout_seconds", "labels"}
-        configuration = preset(self.preset, **self.model_dump(exclude=about_the_job, exclude_unset=True))
-        if self.batch_size is None:
+        settings = self.model_dump(exclude=set(TrainingOfPreset.model_fields), exclude_unset=True)
+        configuration = preset(self.preset, **settings)
+        if "batch_size" not in settings:
             most = max(1, samples - configuration.validation_count(samples))
             configuration = replace(configuration, batch_size=min(configuration.batch_size, most))
         configuration.check(samples)
         return configuration
+
+
+def request_for(configuration: type[Configuration]) -> type[TrainingOfPreset]:
+    """The request's model: a preset's training and, optional, each setting of the network as its class describes it."""
+    settings: dict[str, Any] = {
+        name: (described_by(field), None) for name, field in fields_of(configuration).items() if name not in PRESET_ONLY
+    }
+    return create_model(
+        "TrainingRequest",
+        __base__=TrainingOfPreset,
+        __module__=__name__,
+        __doc__="A training. Each setting that is given, null included, replaces the preset's.",
+        **settings,
+    )
+
+
+TrainingRequest = request_for(Configuration)
 
 
 def blueprint(
@@ -126,7 +119,7 @@ def blueprint(
                 timeout_seconds=wanted.timeout_seconds,
                 webhook=webhook,
                 progress=Progress(total=configuration.epochs, unit="epochs"),
-                request={**wanted.model_dump(exclude_unset=True), "preset": wanted.preset},
+                request={**wanted.model_dump(mode="json", exclude_unset=True), "preset": wanted.preset},
                 specification=specification.pinned(),
             )
         )

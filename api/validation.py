@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 
 from api.bodies import whole_body
 from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.names import NAME
 from shared.network import ConfigurationError
+from shared.network.fields import Field
 from shared.settings import Settings
 
 
@@ -38,7 +39,7 @@ def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:
     try:
         return form.model_validate(content, strict=True)
     except ValidationError as error:
-        fields = [FieldError(_describe(item), pointer=_pointer(item["loc"])) for item in error.errors()]
+        fields = [_field_error(item) for item in error.errors()]
         raise Invalid("validation_failed", _summary(fields), fields) from error
 
 
@@ -51,10 +52,30 @@ def from_texts(form: type[AnyForm], texts: Mapping[str, str]) -> AnyForm:
         raise Invalid("validation_failed", _summary(fields), fields) from error
 
 
+def described_by(field: Field) -> Any:
+    """The annotation of a request's field that the network checks and describes."""
+
+    def check(value: object, info: ValidationInfo) -> Any:
+        return field.check_override(str(info.field_name), value)
+
+    return Annotated[Any, PlainValidator(check), WithJsonSchema(field.schema())]
+
+
 def invalid_configuration(error: ConfigurationError) -> Invalid:
-    """A setting that the network refuses, as an error of the request's field."""
-    field = FieldError(error.reason, pointer=_pointer(error.field.split(".")))
+    """A setting that the network rejects, as an error of the request's field."""
+    field = _setting_error(error)
     return Invalid("validation_failed", _summary([field]), [field])
+
+
+def _field_error(item: Any) -> FieldError:
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, ConfigurationError):
+        return _setting_error(cause)
+    return FieldError(_describe(item), pointer=_pointer(item["loc"]))
+
+
+def _setting_error(error: ConfigurationError) -> FieldError:
+    return FieldError(error.reason, pointer=_pointer(error.field.split(".")))
 
 
 def _refuse_constant(name: str) -> NoReturn:

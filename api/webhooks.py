@@ -6,7 +6,7 @@ from shared.addresses import Target, is_address, is_allowed
 from shared.errors import FieldError, Invalid
 from shared.settings import Settings
 
-WEBHOOK = "a URL that is told of the job's end, by a signed POST (Standard Webhooks)"
+WEBHOOK = "URL that receives a signed POST when the job ends (Standard Webhooks)"
 
 
 class Webhooks:

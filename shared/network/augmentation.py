@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from shared.network.fields import Number
 from shared.network.settings import Options
 
 
@@ -14,29 +15,20 @@ class Augmentation(Options):
 
     part: ClassVar[str] = "augmentation"
 
-    shift: float = 0.0
-    """At most so many pixels to any side."""
+    # The upper bounds only keep coordinates finite; no useful image needs a value near them.
 
-    rotation: float = 0.0
-    """At most so many degrees either way."""
+    shift: Annotated[float, Number("Largest shift in pixels", minimum=0, below=1000)] = 0.0
 
-    scale: float = 0.0
+    rotation: Annotated[float, Number("Largest rotation in degrees", minimum=0, below=360)] = 0.0
+
+    scale: Annotated[float, Number("Largest change of width and of height, as a share", minimum=0, below=1)] = 0.0
     """Width and height, each on its own, become 1 - scale to 1 + scale times as large."""
 
-    shear: float = 0.0
+    shear: Annotated[float, Number("Largest shear in pixels per row", minimum=0, below=10)] = 0.0
     """Each row moves by at most so many pixels per row of its distance from the middle."""
 
-    elastic: float = 0.0
-    """The strength α of elastic deformations, in the units of Simard, Steinkraus and Platt 2003, who used 34."""
+    elastic: Annotated[float, Number("Strength of elastic deformations", minimum=0, below=100_000)] = 0.0
+    """The α of Simard, Steinkraus and Platt 2003, in their units; they used 34."""
 
-    smoothness: float = 4.0
-    """Their σ in pixels: over what distance neighbouring pixels of an elastic deformation move alike."""
-
-    def __post_init__(self) -> None:
-        # The upper bounds only keep coordinates finite; no image of any use stays one far below them.
-        self._normalize("shift", minimum=0, below=1000)
-        self._normalize("rotation", minimum=0, below=360)
-        self._normalize("scale", minimum=0, below=1)
-        self._normalize("shear", minimum=0, below=10)
-        self._normalize("elastic", minimum=0, below=100_000)
-        self._normalize("smoothness", above=0, below=1000)
+    smoothness: Annotated[float, Number("Smoothness of elastic deformations in pixels", above=0, below=1000)] = 4.0
+    """Their σ: the distance over which neighbouring pixels of an elastic deformation move alike."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Annotated, Any
 
-from shared.network import validation
 from shared.network.activations import ACTIVATIONS
 from shared.network.augmentation import Augmentation
 from shared.network.early_stopping import EarlyStopping
 from shared.network.errors import ConfigurationError
+from shared.network.fields import Choice, Integer, Integers, Number, normalize
 from shared.network.initializers import INITIALIZERS
 from shared.network.optimizers import OPTIMIZERS, AdamW, Optimizer
 from shared.network.schedules import SCHEDULES, Schedule
-from shared.network.settings import read, read_optional
+from shared.network.settings import NamedGroup, OptionalGroup
 
 DTYPES = ("float32", "float64")
 UPDATE_ORDERS = ("together", "layerwise")
+
+PRESET_ONLY = ("update_order",)
+"""Fields that a preset alone sets. A training's request may replace any other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,76 +30,68 @@ class Configuration:
     A value that cannot work raises ConfigurationError, which names the field.
     """
 
-    hidden: tuple[int, ...]
-    """The widths of the hidden layers, from the input's side. Empty: softmax regression."""
+    hidden: Annotated[
+        tuple[int, ...],
+        Integers("Units in each hidden layer, from input to output; [] for softmax regression", minimum=1, longest=100),
+    ]
 
-    activation: str
-    """The function of every hidden layer, by its name in `activations`."""
+    activation: Annotated[str, Choice("Activation function of the hidden layers", ACTIVATIONS)]
 
-    initializer: str
-    """How weights and biases begin, by its name in `initializers`."""
+    initializer: Annotated[str, Choice("Initialization of weights and biases", INITIALIZERS)]
 
-    optimizer: Optimizer
+    optimizer: Annotated[Optimizer, NamedGroup("Optimizer", OPTIMIZERS)]
 
-    schedule: Schedule
-    """How the learning rate changes from step to step."""
+    schedule: Annotated[Schedule, NamedGroup("Learning-rate schedule", SCHEDULES)]
 
-    update_order: str
+    update_order: Annotated[str, Choice("Order in which the layers are updated", UPDATE_ORDERS)]
     """"together": all layers' gradients first, then one update. "layerwise": from the last layer to the
     first, update the layer and propagate the error through its new weights, as the article does."""
 
-    epochs: int
+    epochs: Annotated[int, Integer("Number of epochs", minimum=1, maximum=100_000)]
 
-    batch_size: int
+    batch_size: Annotated[int, Integer("Number of images in a mini-batch", minimum=1)]
 
-    seed: int
-    """Where the one random generator starts, which draws the parameters and shuffles the images."""
+    seed: Annotated[int, Integer("Random seed", minimum=0, maximum=2**63 - 1)]
+    """It determines the initial parameters, the order of the images, dropout, augmentation and the validation split."""
 
-    dtype: str
+    dtype: Annotated[str, Choice("Floating-point type of the computation", DTYPES)]
 
-    # Whatever comes later is off unless it is set: the configurations of older models do not know it.
+    # Fields added later are off by default: the configurations of older models do not have them.
 
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Number("Weight decay: the factor of the L2 penalty on the weights", minimum=0)] = 0.0
     """λ of the penalty λ/2 ‖W‖² on the weights (not on the biases), added to the loss: its gradient λ W goes through
-    the optimizer. AdamW's own `optimizer.weight_decay` does not, and takes this one's place there."""
+    the optimizer. AdamW's own `optimizer.weight_decay` does not, and replaces this one there."""
 
-    dropout: float = 0.0
-    """The probability with which each unit of a hidden layer is left out of a training step."""
+    dropout: Annotated[float, Number("Dropout rate of the hidden layers", minimum=0, below=1)] = 0.0
+    """The probability with which a training step leaves out each unit of a hidden layer."""
 
-    label_smoothing: float = 0.0
-    """The share of each target that goes to all classes alike. Reported losses are of the labels themselves."""
+    label_smoothing: Annotated[
+        float, Number("Label smoothing: the share of each target spread over all classes", minimum=0, below=1)
+    ] = 0.0
+    """Reported losses are of the labels themselves."""
 
-    gradient_clip: float | None = None
-    """The norm that the gradient of a mini-batch's loss is shortened to where it is longer."""
+    gradient_clip: Annotated[
+        float | None, Number("Largest norm of a mini-batch's gradient; null for no clipping", above=0, optional=True)
+    ] = None
+    """A longer gradient of a mini-batch's loss is scaled down to this norm."""
 
-    augmentation: Augmentation | None = None
-    """How each image is changed at random whenever it is trained on."""
+    augmentation: Annotated[
+        Augmentation | None, OptionalGroup("Random changes of each training image; null for none", Augmentation)
+    ] = None
 
-    validation_fraction: float = 0.0
-    """The share of the training images that is not trained on, but measured after each epoch: with each class in
-    proportion, chosen by the seed."""
+    validation_fraction: Annotated[
+        float, Number("Share of the training images that is kept for validation", minimum=0, below=1)
+    ] = 0.0
+    """These images are not trained on, but measured after each epoch. The split keeps the proportions of the classes,
+    and the seed determines it."""
 
-    early_stopping: EarlyStopping | None = None
-    """When to stop before the last epoch; the training then gives the parameters that validated best."""
+    early_stopping: Annotated[
+        EarlyStopping | None, OptionalGroup("Early stopping on the validation loss; null for none", EarlyStopping)
+    ] = None
+    """The training then returns the parameters with the lowest validation loss."""
 
     def __post_init__(self) -> None:
-        self._set("hidden", _widths("hidden", self.hidden))
-        validation.choice("activation", self.activation, ACTIVATIONS)
-        validation.choice("initializer", self.initializer, INITIALIZERS)
-        self._set("optimizer", read("optimizer", OPTIMIZERS, self.optimizer))
-        self._set("schedule", read("schedule", SCHEDULES, self.schedule))
-        validation.choice("update_order", self.update_order, UPDATE_ORDERS)
-        self._set("epochs", validation.integer("epochs", self.epochs, minimum=1))
-        self._set("batch_size", validation.integer("batch_size", self.batch_size, minimum=1))
-        self._set("seed", validation.integer("seed", self.seed, minimum=0, maximum=2**63 - 1))
-        validation.choice("dtype", self.dtype, DTYPES)
-        self._set("weight_decay", validation.number("weight_decay", self.weight_decay, minimum=0))
-        for share in ("dropout", "label_smoothing", "validation_fraction"):
-            self._set(share, validation.number(share, getattr(self, share), minimum=0, below=1))
-        if self.gradient_clip is not None:
-            self._set("gradient_clip", validation.number("gradient_clip", self.gradient_clip, above=0))
-        self._set("augmentation", read_optional(Augmentation, self.augmentation))
-        self._set("early_stopping", read_optional(EarlyStopping, self.early_stopping))
+        normalize(self)
         self._check_combinations()
 
     def _check_combinations(self) -> None:
@@ -141,17 +136,8 @@ class Configuration:
         known = {field.name: field.default for field in fields(cls)}
         for name, value in values.items():
             if name not in known and value:
-                raise ConfigurationError(name, "is no setting of a network")
+                raise ConfigurationError(name, "is not a setting of a network")
         for name, default in known.items():
             if name not in values and default is MISSING:
                 raise ConfigurationError(name, "is missing")
         return cls(**{name: value for name, value in values.items() if name in known})
-
-    def _set(self, field: str, value: object) -> None:
-        object.__setattr__(self, field, value)  # the one moment at which a frozen value is still being made
-
-
-def _widths(field: str, value: object) -> tuple[int, ...]:
-    if not isinstance(value, list | tuple):
-        raise ConfigurationError(field, "must be a list of widths")
-    return tuple(validation.integer(f"{field}.{i}", width, minimum=1) for i, width in enumerate(value))

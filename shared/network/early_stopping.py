@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from shared.network import validation
 from shared.network.arrays import Array
+from shared.network.fields import Integer
 from shared.network.reports import EpochReport
 from shared.network.settings import Options
 
@@ -21,11 +21,7 @@ class EarlyStopping(Options):
 
     part: ClassVar[str] = "early_stopping"
 
-    patience: int
-    """Epochs in a row that may pass without a validation loss lower than all before them."""
-
-    def __post_init__(self) -> None:
-        validation.integer("early_stopping.patience", self.patience, minimum=1)
+    patience: Annotated[int, Integer("Epochs without a lower validation loss before training stops", minimum=1)]
 
     def stops(self, history: Sequence[EpochReport]) -> bool:
         """Say whether the training ends after these epochs."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from numpy import divide, multiply, sqrt, square
 
 from shared.network.arrays import Array
+from shared.network.fields import Number
 from shared.network.settings import Settings
+
+LearningRate = Annotated[float, Number("Learning rate", above=0)]
+Epsilon = Annotated[float, Number("Term that keeps the denominator above 0", above=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,10 +31,7 @@ class Optimizer(Settings):
     slots: ClassVar[tuple[str, ...]] = ()
     """What the rule remembers from step to step: arrays like P, zero in the beginning."""
 
-    learning_rate: float
-
-    def __post_init__(self) -> None:
-        self._normalize("learning_rate", above=0)
+    learning_rate: LearningRate
 
     @abstractmethod
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:
@@ -42,7 +43,7 @@ class SGD(Optimizer):
     """Gradient descent: P ← P - η g. Robbins and Monro 1951."""
 
     name = "sgd"
-    learning_rate: float = 0.01
+    learning_rate: LearningRate = 0.01
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:  # noqa: ARG002
         """P ← P - η g."""
@@ -56,12 +57,8 @@ class Momentum(Optimizer):
 
     name = "momentum"
     slots = ("velocity",)
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("momentum", minimum=0, below=1)
+    learning_rate: LearningRate = 0.01
+    momentum: Annotated[float, Number("Momentum", minimum=0, below=1)] = 0.9
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:  # noqa: ARG002
         """Take one heavy-ball step."""
@@ -101,14 +98,9 @@ class RMSProp(Optimizer):
 
     name = "rmsprop"
     slots = ("mean_square",)
-    learning_rate: float = 0.001
-    decay: float = 0.99
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("decay", minimum=0, below=1)
-        self._normalize("epsilon", above=0)
+    learning_rate: LearningRate = 0.001
+    decay: Annotated[float, Number("Decay rate of the mean square", minimum=0, below=1)] = 0.99
+    epsilon: Epsilon = 1e-8
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:  # noqa: ARG002
         """Take one step, scaled by the mean square of each element's gradients."""
@@ -137,16 +129,10 @@ class Adam(Optimizer):
 
     name = "adam"
     slots = ("moment", "square_moment")
-    learning_rate: float = 0.001
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("beta1", minimum=0, below=1)
-        self._normalize("beta2", minimum=0, below=1)
-        self._normalize("epsilon", above=0)
+    learning_rate: LearningRate = 0.001
+    beta1: Annotated[float, Number("Decay rate of the first moment", minimum=0, below=1)] = 0.9
+    beta2: Annotated[float, Number("Decay rate of the second moment", minimum=0, below=1)] = 0.999
+    epsilon: Epsilon = 1e-8
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:
         """Take one step, scaled by each element's own moments."""
@@ -173,11 +159,7 @@ class AdamW(Adam):
     """
 
     name = "adamw"
-    weight_decay: float = 0.01
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("weight_decay", minimum=0)
+    weight_decay: Annotated[float, Number("Decoupled weight decay", minimum=0)] = 0.01
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:
         """Shrink the parameters, then take Adam's step."""

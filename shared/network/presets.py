@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shared.network import validation
 from shared.network.augmentation import Augmentation
 from shared.network.configuration import Configuration
+from shared.network.fields import Choice
 from shared.network.optimizers import SGD, Adam, Nesterov
 from shared.network.schedules import Constant, Cosine, OneCycle
 
@@ -57,6 +57,10 @@ PRESETS: Mapping[str, Configuration] = MappingProxyType(
 )
 
 
+DEFAULT_PRESET = "fast"
+PRESET = Choice("Preset", PRESETS)
+
+
 def preset(name: str, **overrides: Any) -> Configuration:
     """Give the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
 
@@ -64,7 +68,7 @@ def preset(name: str, **overrides: Any) -> Configuration:
     by one; one of another name starts from its own defaults. An augmentation overrides the preset's own likewise, and
     null turns it off. Raises ConfigurationError for an unknown preset, field or value.
     """
-    validation.choice("preset", name, PRESETS)
+    PRESET.check("preset", name)
     base = PRESETS[name].to_dict()
     values = base | overrides
     for part in ("optimizer", "schedule"):

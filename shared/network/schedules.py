@@ -9,10 +9,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from shared.network.errors import ConfigurationError
+from shared.network.fields import Number
 from shared.network.settings import Settings
+
+Decay = Annotated[float, Number("Factor on the learning rate at each drop or epoch", above=0)]
+Final = Annotated[float, Number("Last learning rate, as a share of the optimizer's", minimum=0)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,11 +25,7 @@ class Schedule(Settings):
 
     part: ClassVar[str] = "schedule"
 
-    warmup: float = 0.0
-    """The share of the training that warms up, 0 ≤ warmup < 1."""
-
-    def __post_init__(self) -> None:
-        self._normalize("warmup", minimum=0, below=1)
+    warmup: Annotated[float, Number("Share of the training with a linear warm-up", minimum=0, below=1)] = 0.0
 
     def check(self, epochs: int) -> None:
         """Refuse what does not fit into the training. Raises ConfigurationError."""
@@ -58,13 +58,8 @@ class Step(Schedule):
     """decay^⌊time / every⌋: a drop after every so many epochs."""
 
     name = "step"
-    every: float = 1.0
-    decay: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("every", above=0)
-        self._normalize("decay", above=0)
+    every: Annotated[float, Number("Epochs from one drop to the next", above=0)] = 1.0
+    decay: Decay = 0.5
 
     def check(self, epochs: int) -> None:
         """Refuse a first drop that would come after the end."""
@@ -81,11 +76,7 @@ class Exponential(Schedule):
     """decay^time: the same share of the rate is lost in every epoch."""
 
     name = "exponential"
-    decay: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("decay", above=0)
+    decay: Decay = 0.9
 
     def course(self, time: float, length: float) -> float:  # noqa: ARG002
         """Fall by the factor `decay` per epoch."""
@@ -97,11 +88,7 @@ class Cosine(Schedule):
     """final + (1 - final) (1 + cos(π time / length)) / 2. Loshchilov and Hutter 2017, equation 5."""
 
     name = "cosine"
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("final", minimum=0)
+    final: Final = 0.0
 
     def course(self, time: float, length: float) -> float:
         """Fall from 1 to `final` along half a cosine."""
@@ -116,15 +103,9 @@ class OneCycle(Schedule):
     """
 
     name = "one_cycle"
-    rise: float = 0.3
-    start: float = 0.04
-    final: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._normalize("rise", above=0, below=1)
-        self._normalize("start", minimum=0)
-        self._normalize("final", minimum=0)
+    rise: Annotated[float, Number("Share of the training in which the rate rises", above=0, below=1)] = 0.3
+    start: Annotated[float, Number("First learning rate, as a share of the optimizer's", minimum=0)] = 0.04
+    final: Final = 0.0
 
     def course(self, time: float, length: float) -> float:
         """Rise, then fall."""

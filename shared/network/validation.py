@@ -1,21 +1,24 @@
-"""Checks of single settings: each gives the value in its normal form, or names the field that is wrong."""
+"""Checks of single settings: each returns the value in its normal form, or names the field that is wrong."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 
 from shared.network.errors import ConfigurationError
 
+LONGEST_SHOWN = 40
+
 
 def integer(field: str, value: object, *, minimum: int, maximum: int | None = None) -> int:
-    """Accept a whole number in [minimum, maximum]; True and 3.0 are none."""
+    """Accept a whole number in [minimum, maximum]; True and 3.0 are not whole numbers here."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(field, f"must be a whole number, not {_kind(value)}")
+        raise ConfigurationError(field, f"must be a whole number; got {shown(value)}")
     if value < minimum:
-        raise ConfigurationError(field, f"must be at least {minimum}")
+        raise ConfigurationError(field, f"must be at least {minimum}; got {shown(value)}")
     if maximum is not None and value > maximum:
-        raise ConfigurationError(field, f"must be at most {maximum}")
+        raise ConfigurationError(field, f"must be at most {maximum}; got {shown(value)}")
     return int(value)
 
 
@@ -29,31 +32,34 @@ def number(
 ) -> float:
     """Accept a finite number with above < value, minimum ≤ value and value < below, as a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(field, f"must be a number, not {_kind(value)}")
+        raise ConfigurationError(field, f"must be a number; got {shown(value)}")
     try:
-        value = float(value)
+        converted = float(value)
     except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise ConfigurationError(field, "must be finite")
-    if above is not None and value <= above:
-        raise ConfigurationError(field, f"must be greater than {above:g}")
-    if minimum is not None and value < minimum:
-        raise ConfigurationError(field, f"must be at least {minimum:g}")
-    if below is not None and value >= below:
-        raise ConfigurationError(field, f"must be less than {below:g}")
-    return value
+        converted = math.inf
+    if not math.isfinite(converted):
+        raise ConfigurationError(field, f"must be a finite number; got {shown(value)}")
+    if above is not None and converted <= above:
+        raise ConfigurationError(field, f"must be greater than {above:g}; got {shown(value)}")
+    if minimum is not None and converted < minimum:
+        raise ConfigurationError(field, f"must be at least {minimum:g}; got {shown(value)}")
+    if below is not None and converted >= below:
+        raise ConfigurationError(field, f"must be less than {below:g}; got {shown(value)}")
+    return converted
 
 
 def choice(field: str, value: object, known: Iterable[str]) -> str:
     """Accept one of the known names."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
-        raise ConfigurationError(field, f"must be one of {', '.join(known)}")
+        raise ConfigurationError(field, f"must be one of {', '.join(known)}; got {shown(value)}")
     return value
 
 
-def _kind(value: object) -> str:
-    return {bool: "a boolean", str: "text", float: "a fraction", type(None): "null"}.get(
-        type(value), type(value).__name__
-    )
+def shown(value: object) -> str:
+    """Return the value as JSON for an error message, cut to a length that a line can hold."""
+    try:
+        text = json.dumps(value, default=repr)
+    except (ValueError, TypeError, RecursionError):  # a number of thousands of digits, a dict with keys of other types
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"

@@ -92,7 +92,7 @@ def test_a_setting_of_a_newer_network_that_is_off_is_passed_over(off: object) ->
 
 
 def test_a_setting_of_a_newer_network_that_is_on_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="lookahead is no setting"):
+    with pytest.raises(ConfigurationError, match="lookahead is not a setting"):
         Configuration.from_dict({**tiny_configuration().to_dict(), "lookahead": 0.5})
 
 

@@ -171,7 +171,7 @@ def test_settings_that_exclude_each_other_are_refused(field: str, values: dict[s
 
 def test_an_unknown_field_is_refused() -> None:
     values = preset("fast").to_dict() | {"learning_rate": 0.1}
-    with pytest.raises(ConfigurationError, match="learning_rate is no setting") as refusal:
+    with pytest.raises(ConfigurationError, match="learning_rate is not a setting") as refusal:
         Configuration.from_dict(values)
     assert refusal.value.field == "learning_rate"
 
