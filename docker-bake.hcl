@@ -11,7 +11,7 @@ variable "SOURCE" { default = "" }
 variable "PLATFORMS" { default = "linux/amd64,linux/arm64" }
 
 group "default" {
-  targets = ["api", "worker", "gateway"]
+  targets = ["api", "worker", "gateway", "certificates"]
 }
 
 target "image" {
@@ -43,4 +43,11 @@ target "gateway" {
   dockerfile = "services/gateway/Dockerfile"
   args       = { NGINX_DIGEST = GLASSBOX_NGINX_DIGEST }
   tags       = ["${GLASSBOX_IMAGES}/glassbox-gateway:${GLASSBOX_VERSION}"]
+}
+
+target "certificates" {
+  inherits   = ["image"]
+  dockerfile = "services/certificates/Dockerfile"
+  args       = { PYTHON_DIGEST = GLASSBOX_PYTHON_DIGEST }
+  tags       = ["${GLASSBOX_IMAGES}/glassbox-certificates:${GLASSBOX_VERSION}"]
 }

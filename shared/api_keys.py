@@ -188,8 +188,8 @@ def required_keys(settings: Settings) -> KeysFile | None:
         if settings.is_local:
             return None
         raise KeysError(
-            f"the API would be open to everybody who reaches {settings.published_on or settings.bind}."
-            f" {how_to_require_keys(settings)}"
+            "the API would be open to everybody who reaches"
+            f" {settings.domain or settings.published_on or settings.bind}. {how_to_require_keys(settings)}"
         )
     keys = KeysFile(settings.api_keys_file)
     if reason := _why_unreadable(keys.path):

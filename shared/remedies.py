@@ -12,7 +12,8 @@ def how_to_require_keys(settings: Settings) -> str:
     if settings.deployment == "compose":
         return (
             f"Require keys: `echo GLASSBOX_API_KEYS_FILE={KEYS} >> .env`, then `{create_key(settings)}` and"
-            " `docker compose up --wait`. Or unset GLASSBOX_PUBLISHED_ON, so that only this host reaches it"
+            " `docker compose up --wait`. Or unset GLASSBOX_PUBLISHED_ON and GLASSBOX_DOMAIN, so that only this host"
+            " reaches it"
         )
     return (
         f"Make a key (`make keys CREATE=me SCOPES=manage`, or `{create_key(settings)}`) and set GLASSBOX_API_KEYS_FILE"

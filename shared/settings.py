@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
+    domain: str | None = Field(None, description="the public names, by commas, that others reach the service at")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses, networks or names, by commas, of the proxies that say in X-Forwarded-For who asks"
     )
@@ -164,8 +165,11 @@ class Settings(BaseSettings):
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody but this host reaches the API: it binds, or its container's port is published on, loopback."""
-        return is_loopback(self.published_on or self.bind)
+        """Whether only this host reaches the API: it binds, or its container's port is published on, loopback.
+
+        A service with a public domain is for others, whatever address its port is published on.
+        """
+        return not self.domain and is_loopback(self.published_on or self.bind)
 
     def processes(self, queue: str) -> int:
         """How many processes a worker has that listens to this queue."""

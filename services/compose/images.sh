@@ -1,7 +1,7 @@
 # Functions about the images of a deployment, for upgrade.sh and rollback.sh.
 # shellcheck shell=sh
 
-running() { # IMAGE: print the id of the image api, worker or gateway that runs now; fail if none does
+running() { # IMAGE: print the id of the image api, worker, gateway or certificates that runs now; fail if none does
   case $1 in worker) set -- trainer classifier courier ;; esac
   for service in "$@"; do
     container=$(docker compose ps --quiet "$service" | head -n 1)

@@ -6,9 +6,10 @@ set -eu
 here=$(dirname "$0")
 . "$here/images.sh"
 workers="courier classifier trainer" # they go last: they must know every job that the newer API took
+certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
 found=
-for image in gateway api worker; do
+for image in gateway api worker $certificates; do
   id=$(running $image) || continue
   reference=$(reference $image)
   older=$(identifier "$(previous "$reference")") || continue
@@ -21,4 +22,4 @@ done
   echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2
   exit 1
 }
-exec "$here/roll.sh" gateway api "$workers" "prometheus grafana"
+exec "$here/roll.sh" gateway api "$workers" "prometheus grafana" "$certificates"

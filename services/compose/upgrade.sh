@@ -7,6 +7,7 @@ set -eu
 here=$(dirname "$0")
 . "$here/images.sh"
 workers="courier classifier trainer" # they go first: they must know every job that the new API takes
+certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
 pull() { # WHAT COMMAND…: a registry that cannot be reached does not end the upgrade
   what=$1
@@ -16,7 +17,7 @@ pull() { # WHAT COMMAND…: a registry that cannot be reached does not end the u
   fi
 }
 
-before=$(for image in worker api gateway; do ! id=$(running $image) || echo "$image $id"; done)
+before=$(for image in worker api gateway $certificates; do ! id=$(running $image) || echo "$image $id"; done)
 
 for service in $(docker compose ps --services); do # ours are skipped unless GLASSBOX_PULL says that they come from a registry
   pull "the image of $service" docker compose pull --quiet "$service"
@@ -41,4 +42,4 @@ echo "$before" | while read -r image id; do
   [ "$new" = "$id" ] || docker tag "$id" "$(previous "$reference")"
 done
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
-exec "$here/roll.sh" "$workers" api gateway "prometheus grafana"
+exec "$here/roll.sh" "$workers" api gateway "prometheus grafana" "$certificates"

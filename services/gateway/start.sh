@@ -1,10 +1,13 @@
 #!/bin/sh
-# Writes what the settings decide as pieces of nginx's configuration, keeps an eye on where the API is, becomes nginx.
+# Writes what the settings decide as pieces of nginx's configuration, then becomes nginx. Loops beside it reload nginx
+# when the API's addresses or the certificate change.
 set -eu
 
 port=${GLASSBOX_PORT:-8000}
 api=${GLASSBOX_API:-api:8000}
 tls=${GLASSBOX_TLS:+/etc/glassbox/tls}
+domain=${GLASSBOX_DOMAIN:-}
+certificates=/etc/glassbox/certificates # a volume that the certificates service writes
 pieces=/tmp/gateway
 
 fail() {
@@ -21,6 +24,11 @@ upload=$(number GLASSBOX_MAX_BODY_BYTES "${GLASSBOX_MAX_BODY_BYTES:-2147483648}"
 online=$(number GLASSBOX_MAX_ONLINE_BYTES "${GLASSBOX_MAX_ONLINE_BYTES:-20971520}")
 json=$(number GLASSBOX_MAX_JSON_BYTES "${GLASSBOX_MAX_JSON_BYTES:-1048576}")
 uploads=$(number GLASSBOX_MAX_UPLOADS "${GLASSBOX_MAX_UPLOADS:-48}")
+
+[ -z "$tls" ] || [ -z "$domain" ] ||
+  fail "GLASSBOX_TLS and GLASSBOX_DOMAIN are both set: leave GLASSBOX_TLS empty to get a certificate for $domain, or GLASSBOX_DOMAIN to serve yours"
+
+case $domain in *[!a-zA-Z0-9.,\ -]*) fail "GLASSBOX_DOMAIN is '$domain': write names alone, separated by commas" ;; esac
 
 mkdir -p "$pieces"
 rm -rf /var/spool/glassbox/* # what a killed gateway left
@@ -49,6 +57,49 @@ follow_the_api() {
   done
 }
 
+# The certificates service replaces its file as a whole. Here nginx gets a copy, so that a reload always finds a key and
+# the certificate that belongs to it.
+new_certificate() {
+  [ -n "$domain" ] && [ "$certificates/tls.pem" -nt "$pieces/tls.pem" ] &&
+    cp --preserve=timestamps "$certificates/tls.pem" "$pieces/tls.new" && mv -f "$pieces/tls.new" "$pieces/tls.pem"
+}
+
+follow_the_certificate() {
+  while sleep 1; do
+    if new_certificate; then
+      write_server
+      kill -HUP "$(cat "$pieces/nginx.pid")" # requests in progress go on to their end
+    fi
+  done
+}
+
+write_server() {
+  {
+    echo "client_max_body_size $((online > json ? online : json));"
+    if [ -n "$tls" ]; then
+      tls_port "$tls/tls.crt" "$tls/tls.key"
+    elif [ -n "$domain" ] && [ -e "$pieces/tls.pem" ]; then
+      tls_port "$pieces/tls.pem" "$pieces/tls.pem"
+    elif [ -n "$domain" ]; then
+      echo "listen 127.0.0.1:8002;" # no port for users before there is a certificate, not even a temporary one
+    else
+      echo "listen $port;"
+    fi
+  } >"$pieces/server.conf"
+}
+
+tls_port() { # CERTIFICATE KEY
+  echo "listen $port ssl;"
+  echo "http2 on;"
+  echo "ssl_certificate $1;"
+  echo "ssl_certificate_key $2;"
+  echo "ssl_protocols TLSv1.2 TLSv1.3;"
+  echo "ssl_session_cache shared:tls:4m;"
+  # Who speaks plain HTTP here is told where to go, and that what he sent is to be sent again.
+  # shellcheck disable=SC2016
+  echo 'error_page 497 =308 https://$http_host$request_uri;'
+}
+
 write_upstream
 mv "$pieces/upstream.new" "$pieces/upstream.conf"
 
@@ -60,25 +111,33 @@ mv "$pieces/upstream.new" "$pieces/upstream.conf"
   echo "real_ip_recursive on;"
 } >"$pieces/http.conf"
 
-{
-  echo "client_max_body_size $((online > json ? online : json));"
-  if [ -n "$tls" ]; then
-    for file in "$tls/tls.crt" "$tls/tls.key"; do
-      [ -r "$file" ] || fail "GLASSBOX_TLS is set, and $(id -u), as whom the gateway runs, cannot read $file"
-    done
-    echo "listen $port ssl;"
-    echo "http2 on;"
-    echo "ssl_certificate $tls/tls.crt;"
-    echo "ssl_certificate_key $tls/tls.key;"
-    echo "ssl_protocols TLSv1.2 TLSv1.3;"
-    echo "ssl_session_cache shared:tls:4m;"
-    # Who speaks plain HTTP here is told where to go, and that what he sent is to be sent again.
-    # shellcheck disable=SC2016
-    echo 'error_page 497 =308 https://$http_host$request_uri;'
-  else
-    echo "listen $port;"
-  fi
-} >"$pieces/server.conf"
+if [ -n "$tls" ]; then
+  for file in "$tls/tls.crt" "$tls/tls.key"; do
+    [ -r "$file" ] || fail "GLASSBOX_TLS is set, and $(id -u), as whom the gateway runs, cannot read $file"
+  done
+fi
+new_certificate || true
+write_server
+
+# Plain HTTP: the certificate authority's challenges. All else is redirected, with a status that keeps the method.
+https_port=$(number GLASSBOX_HTTPS_PORT "${GLASSBOX_HTTPS_PORT:-443}")
+[ "$https_port" = 443 ] && https_port= || https_port=":$https_port"
+if [ -n "$domain" ]; then
+  cat <<END
+server {
+  listen 8080;
+  server_name ${domain%%,*}; # of requests without a Host
+  client_max_body_size 1k;
+  location /.well-known/acme-challenge/ {
+    root $certificates/webroot;
+    default_type text/plain;
+  }
+  location / {
+    return 308 https://\$host$https_port\$request_uri;
+  }
+}
+END
+fi >"$pieces/domain.conf"
 
 {
   echo "client_max_body_size $upload;"
@@ -86,4 +145,7 @@ mv "$pieces/upstream.new" "$pieces/upstream.conf"
 } >"$pieces/upload.conf"
 
 follow_the_api &
+if [ -n "$domain" ]; then
+  follow_the_certificate &
+fi
 exec nginx -e stderr -c /etc/glassbox/nginx.conf

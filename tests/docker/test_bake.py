@@ -15,7 +15,8 @@ from shared.version import VERSION
 from tests.support.deployment import inspect, remove_images
 from tests.support.processes import ROOT
 
-IMAGES = {"api", "worker", "gateway"}
+IMAGES = {"api", "worker", "gateway", "certificates"}
+COMPOSE = ("docker-compose.yml", "services/compose/certificates-with-domain.yml")
 pytestmark = pytest.mark.usefixtures("engine")
 
 
@@ -39,8 +40,10 @@ def test_each_image_is_built_for_both_platforms() -> None:
 
 
 def test_the_names_are_those_that_compose_pulls() -> None:
-    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    composed = {service["image"].rpartition("/")[2].partition(":")[0] for service in services.values()}
+    services = [
+        service for file in COMPOSE for service in yaml.safe_load((ROOT / file).read_text())["services"].values()
+    ]
+    composed = {service["image"].rpartition("/")[2].partition(":")[0] for service in services}
 
     targets = bake(GLASSBOX_IMAGES="registry.example/team")
 

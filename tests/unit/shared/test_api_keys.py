@@ -211,6 +211,12 @@ class TestWhatTheApiAsksFor:
         with pytest.raises(KeysError):
             required_keys(inside.model_copy(update={"published_on": "0.0.0.0"}))  # noqa: S104
 
+    def test_public_domain_requires_keys_although_the_port_is_on_loopback(self, limits: Settings) -> None:
+        public = limits.model_copy(update={"published_on": "127.0.0.1", "domain": "glassbox.example.org"})
+
+        with pytest.raises(KeysError, match=r"everybody who reaches glassbox\.example\.org"):
+            required_keys(public)
+
     def test_a_file_that_is_named_is_asked_on_loopback_too(self, limits: Settings, path: Path) -> None:
         named = limits.model_copy(update={"api_keys_file": path})
         with pytest.raises(KeysError, match="cannot be read"):

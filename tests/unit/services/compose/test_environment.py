@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -37,6 +38,12 @@ def variables(service: str) -> set[str]:
     return set(SERVICES[service].get("environment", {}))
 
 
+def part(file: str, service: str) -> dict[str, Any]:
+    """A service in a file that docker-compose.yml includes or extends."""
+    services: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "services/compose" / file).read_text())["services"]
+    return services[service]
+
+
 def settings_of(service: str) -> set[str]:
     names = {name.removeprefix(PREFIX).lower() for name in variables(service) if name.startswith(PREFIX)}
     assert names <= set(Settings.model_fields), "a variable that is not a setting"
@@ -69,9 +76,16 @@ def test_only_what_sends_traces_gets_the_credentials_of_the_collector() -> None:
 def test_the_gateway_gets_the_variables_that_its_start_script_reads() -> None:
     script = (ROOT / "services/gateway/start.sh").read_text()
     fixed = {"GLASSBOX_PORT", "GLASSBOX_API"}  # the container's own port, and the API's address on its network
+    passed = variables("gateway") | set(part("gateway.yml", "gateway-with-domain")["environment"])
 
-    assert {name for name in variables("gateway") if f"{{{name}" not in script} == set()
+    assert {name for name in passed if f"{{{name}" not in script} == set()
     assert {name for name in fixed if f"{{{name}" not in script} == set()
+
+
+def test_the_certificates_service_gets_the_variables_that_its_code_reads() -> None:
+    options = (ROOT / "services/certificates/options.py").read_text()
+    read = set(re.findall(r'environment\.get\("([A-Z_]+)"', options))
+    assert set(part("certificates-with-domain.yml", "certificates")["environment"]) == read
 
 
 def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
@@ -83,6 +97,8 @@ def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
         if value is not None and "$" in str(value)
     }
 
+    keys = interpolated.pop(("api", "GLASSBOX_API_KEYS_FILE"))
+    assert keys == "${GLASSBOX_API_KEYS_FILE:-${GLASSBOX_DOMAIN:+/etc/glassbox/keys}}"
     assert set(interpolated) == {
         ("api", "GLASSBOX_PUBLISHED_ON"),
         ("trainer", "GLASSBOX_REPLICAS"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.certificates.options import LETS_ENCRYPT
 from shared.settings import Settings
 from tests.support.processes import ROOT
 
@@ -19,7 +20,12 @@ SCRIPTS = [*ROOT.glob("services/compose/*.sh"), *ROOT.glob("services/gateway/*.s
 INTERPOLATION = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?:(:[-?+])((?:[^{}]|\$\{[^}]*\})*))?\}")
 PASSED_ON = re.compile(r"^ *((?:GLASSBOX|OTEL)_[A-Z0-9_]+):$", re.MULTILINE)
 FIELDS = {name.removeprefix("GLASSBOX_").lower() for name in EXAMPLE} - {"published_on"}  # Compose has its own default
-OF_THE_IMAGE = {"GLASSBOX_API"}  # where the gateway finds the API, for those who run its image without Compose
+OF_THE_IMAGE = {"GLASSBOX_API", "GLASSBOX_HTTPS_PORT"}  # the gateway's, for those who run its image without Compose
+WITH_DOMAIN = {  # other defaults if GLASSBOX_DOMAIN is set
+    ("GLASSBOX_PORT", "443"),
+    ("GLASSBOX_PUBLISHED_ON", "0.0.0.0"),  # noqa: S104 - what the operator asks for by a domain
+    ("GLASSBOX_API_KEYS_FILE", "${GLASSBOX_DOMAIN:+/etc/glassbox/keys}"),
+}
 
 
 def interpolations(files: list[Path]) -> Iterator[tuple[str, str, str]]:
@@ -59,4 +65,16 @@ def test_a_default_is_that_of_the_compose_files_and_scripts() -> None:
 
     wrong = {(name, default) for name, default in given if EXAMPLE[name] != default and default not in placeholders}
 
-    assert wrong - {("GLASSBOX_TRACES", "")} == set()  # a build argument: empty is false there
+    assert wrong - {("GLASSBOX_TRACES", "")} == WITH_DOMAIN  # a build argument: empty is false there
+
+
+def test_a_default_that_depends_on_the_domain_is_in_the_remark() -> None:
+    remarks = {match[1]: match[3] or "" for line in LINES if (match := LINE.fullmatch(line))}
+    for name, default in WITH_DOMAIN:
+        value = default.removeprefix("${GLASSBOX_DOMAIN:+").removesuffix("}")
+        assert "with GLASSBOX_DOMAIN the default" in remarks[name]
+        assert value in remarks[name]
+
+
+def test_default_authority_is_that_of_the_code() -> None:
+    assert EXAMPLE["GLASSBOX_ACME_DIRECTORY"] == LETS_ENCRYPT

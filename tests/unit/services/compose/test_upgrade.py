@@ -22,17 +22,20 @@ cd "$ENGINE"
 file() { echo "$1" | tr / _; }
 build() { for image in "$@"; do echo "new-$image" > "r.example_glassbox-$image:2"; done; }
 case "$*" in
-  "compose ps --services") printf 'api\ntrainer\ngateway\nredis\n' ;;
+  "compose ps --services") printf 'api\ntrainer\ngateway\nredis\n'; [ ! "$DOMAIN" ] || echo certificates ;;
   "compose ps --quiet api") echo c-api ;;
   "compose ps --quiet trainer") echo c-worker ;;
   "compose ps --quiet gateway") echo c-gateway ;;
+  "compose ps --quiet certificates") echo c-certificates ;;
   "compose ps --quiet "*) ;;
   "inspect --format {{.Image}} c-"*) cat "running-${4#c-}" ;;
-  "compose config --images") echo base; for image in api worker gateway; do echo "r.example/glassbox-$image:2"; done ;;
+  "compose config --images")
+    echo base
+    for image in api worker gateway certificates; do echo "r.example/glassbox-$image:2"; done ;;
   "compose config") echo "pull_policy: $POLICY" ;;
   "compose build")
     echo "build $GLASSBOX_REVISION" >> log
-    build api worker gateway ;;
+    build api worker gateway certificates ;;
   "compose pull "* | "pull "*)
     echo "$*" >> log
     [ "$REGISTRY" ] || { echo "Error: no such host" >&2; exit 1; }
@@ -61,6 +64,7 @@ class FakeEngine:
             "ENGINE": str(self.folder),
             "POLICY": "never",
             "REGISTRY": "",
+            "DOMAIN": "",
             "GLASSBOX_REVISION": "0123abc",
             **variables,
         }
@@ -126,6 +130,19 @@ def test_an_upgrade_from_a_registry_builds_nothing(engine: FakeEngine) -> None:
     assert not [line for line in engine.log() if line.startswith(("build", "pull "))]
     assert {engine.image(name, "2") for name in NAMES} == {f"new-{name}" for name in NAMES}
     assert {engine.image(name, "previous") for name in NAMES} == {f"old-{name}" for name in NAMES}
+
+
+def test_certificates_service_of_a_domain_is_upgraded_last_and_rolled_back(engine: FakeEngine) -> None:
+    engine.write("running-certificates", "old-certificates")
+
+    assert engine.run("upgrade.sh", DOMAIN="example.org").returncode == 0
+    assert engine.log()[-1].endswith(" certificates")
+    assert engine.image("certificates", "previous") == "old-certificates"
+
+    engine.write("running-certificates", "new-certificates")
+    assert engine.run("rollback.sh", DOMAIN="example.org").returncode == 0
+    assert engine.log()[-1].endswith(" certificates")
+    assert engine.image("certificates", "2") == "old-certificates"
 
 
 def test_an_upgrade_from_a_registry_that_does_not_answer_changes_nothing(engine: FakeEngine) -> None:

@@ -17,7 +17,7 @@ from tests.support.processes import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["images"]["steps"]
-DIGESTS = {name: f"sha256:{number}" for number, name in enumerate(("api", "worker", "gateway"))}
+DIGESTS = {name: f"sha256:{number}" for number, name in enumerate(("api", "worker", "gateway", "certificates"))}
 
 
 def script(name: str) -> str:

@@ -12,7 +12,8 @@ import yaml
 from shared.version import VERSION
 from tests.support.processes import ROOT
 
-BUILDS = ("docker-compose.yml", "services/compose/further-host.yml", "docker-bake.hcl")
+CERTIFICATES = "services/compose/certificates-with-domain.yml"
+BUILDS = ("docker-compose.yml", "services/compose/further-host.yml", CERTIFICATES, "docker-bake.hcl")
 
 
 def test_the_client_has_the_services_version() -> None:
