@@ -16,6 +16,7 @@ from redis import RedisError
 from shared.broker import connect
 from shared.errors import TooMany
 from shared.jobs import keys
+from shared.redis_scripts import Script
 from shared.settings import Settings
 
 SCRIPT = Path(__file__).with_name("take_tokens.lua")
@@ -41,7 +42,7 @@ class RateLimit:
     def __init__(self, settings: Settings, name: str, rate: float, burst: int) -> None:
         patience = min(PATIENCE_SECONDS, settings.redis_timeout)
         redis = connect(settings.model_copy(update={"redis_timeout": patience}))
-        self._take = redis.register_script(SCRIPT.read_text())
+        self._take = Script(redis, SCRIPT.read_text())
         self._name = name
         self._rate = rate
         self._burst = burst
@@ -63,9 +64,8 @@ class RateLimit:
         if time.monotonic() < self._ask_again_at:
             return
         try:
-            taken, wait_ms = self._take(
-                keys=[keys.rate_bucket(self._name, holder)], args=[self._rate, self._burst, self._share]
-            )
+            bucket = keys.rate_bucket(self._name, holder)
+            taken, wait_ms = self._take({"bucket": bucket}, rate=self._rate, burst=self._burst, wanted=self._share)
         except RedisError:
             self._ask_again_at = time.monotonic() + PAUSE_SECONDS
             return

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.jobs import Kind, keys
+from shared.redis_scripts import Script
 from shared.settings import Settings
 
 TASKS = {
@@ -29,9 +30,12 @@ COURIER = "webhooks"  # no queue of messages: the name under which couriers are 
 PRESENCE_SECONDS = 30.0
 # Removes before it adds: after a removal, Redis lets a script add even if its memory is full, so a worker stays online.
 RENEW_PRESENCE = """
+-- @key workers: who listens to the queue
+-- @arg worker: the worker and how many processes it has
+-- @arg seconds: how long it counts as online
 local now = tonumber(redis.call('TIME')[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', workers, '-inf', now)
+redis.call('ZADD', workers, now + seconds, worker)
 """
 
 
@@ -128,11 +132,11 @@ class Presence:
         self._redis = redis
         self._worker = f"{worker} {processes}"
         self._key = keys.workers(queue)
-        self._renew = redis.register_script(RENEW_PRESENCE)
+        self._renew = Script(redis, RENEW_PRESENCE)
 
     def renew(self) -> None:
         """Say that this worker is online for another `PRESENCE_SECONDS`."""
-        self._renew(keys=[self._key], args=[self._worker, PRESENCE_SECONDS])
+        self._renew({"workers": self._key}, worker=self._worker, seconds=PRESENCE_SECONDS)
 
     def withdraw(self) -> None:
         """Say that this worker is gone."""

@@ -17,6 +17,7 @@ from redis import Redis
 from shared.errors import Conflict
 from shared.jobs import keys
 from shared.names import new_id
+from shared.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent
 
@@ -51,14 +52,17 @@ class IdempotencyKeys:
         self._keep_ms = int(keep_seconds * 1000)
         self._lease_ms = int(lease_seconds * 1000)
         self._begin, self._write, self._give_back = (
-            redis.register_script((SCRIPTS / f"{name}.lua").read_text()) for name in ("begin", "write", "give_back")
+            Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("begin", "write", "give_back")
         )
 
     def begin(self, owner: str, key: str) -> Held | Answered:
         """Take the owner's key, or learn how it was answered; raises `Conflict` while another request holds it."""
         digest = hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()  # of any length, with any characters
         name, token = keys.idempotency(digest), uuid4().hex
-        flat = cast("list[str]", self._begin(keys=[name], args=[token, new_id(), self._lease_ms, self._keep_ms]))
+        flat = cast(
+            "list[str]",
+            self._begin({"record": name}, token=token, new_id=new_id(), lease_ms=self._lease_ms, keep_ms=self._keep_ms),
+        )
         record = dict(zip(flat[::2], flat[1::2], strict=True))
         if "status" in record:
             return Answered(
@@ -76,13 +80,13 @@ class IdempotencyKeys:
 
     def renew(self, held: Held) -> None:
         """Show a sign of life."""
-        self._write(keys=[held.name], args=[held.token, self._lease_ms])
+        self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=())
 
     def finish(self, held: Held, answered: Answered) -> None:
         """Keep the answer for whoever sends the request again."""
         fields = [text for pair in vars(answered).items() for text in pair]
-        self._write(keys=[held.name], args=[held.token, self._lease_ms, *fields])
+        self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=fields)
 
     def give_back(self, held: Held) -> None:
         """Forget the key: nothing was made, and the request may be sent again, changed or not."""
-        self._give_back(keys=[held.name], args=[held.token])
+        self._give_back({"record": held.name}, token=held.token)

@@ -1,4 +1,6 @@
--- Forget a key, if it is still the request's own. KEYS: the record    ARGV: the token
-if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then
-  redis.call('DEL', KEYS[1])
+-- Forget a key, if it is still the request's own.
+-- @key record: the key's record
+-- @arg token: the request's token
+if redis.call('HGET', record, 'token') == token then
+  redis.call('DEL', record)
 end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.jobs.record import Kind
 from shared.jobs.states import State
 
 PREFIX = "glassbox:"
@@ -55,9 +56,35 @@ def invitations(job_id: str) -> str:
     return f"{PREFIX}invitations:{job_id}"
 
 
-def ledger_keys(job_id: str) -> list[str]:
-    """All keys of a job's ledger, which comes and goes with them."""
-    return [ledger(job_id), open_shards(job_id), taken_shards(job_id), invitations(job_id)]
+def shard_keys(job_id: str) -> dict[str, str]:
+    """All keys of a job's ledger, by the names that the scripts give them; they are deleted together."""
+    return {
+        "ledger": ledger(job_id),
+        "open_shards": open_shards(job_id),
+        "taken_shards": taken_shards(job_id),
+        "invitations": invitations(job_id),
+    }
+
+
+def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
+    """All keys that a change of a job's state may touch, by the names that `scripts/common.lua` gives them."""
+    return {
+        "record": job(job_id),
+        "events": events(job_id),
+        "jobs": JOBS,
+        "leases": LEASES,
+        "due": DUE,
+        "sends": SENDS,
+        "ended": ENDED,
+        "waiting": WAITING,
+        "blocked": BLOCKED,
+        "queued": {kind: queued(kind) for kind in Kind},
+        "in_state": {state: in_state(state) for state in State},
+        "tally": TALLY,
+        "notices": NOTICES,
+        "notices_due": NOTICES_DUE,
+        **shard_keys(job_id),
+    }
 
 
 def gone(url_digest: str) -> str:

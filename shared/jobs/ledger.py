@@ -15,6 +15,7 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.store import Claim
+from shared.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "ledger"
 AT_ONCE = 5000  # shards that one call writes down: a script's arguments have a limit
@@ -55,7 +56,7 @@ class Ledger:
         self._resend_ms = int(resend_seconds * 1000)
         common = (SCRIPTS / "common.lua").read_text()
         self._scripts = {
-            path.stem: redis.register_script(common + path.read_text())
+            path.stem: Script(redis, common, path.read_text())
             for path in SCRIPTS.glob("*.lua")
             if path.stem != "common"
         }
@@ -63,7 +64,7 @@ class Ledger:
     def open(self, claim: Claim, shards: Sequence[int]) -> bool:
         """Write down anew which shards are to be done, in this order; False where the attempt is over."""
         return all(
-            self._run("open", claim, int(start == 0), *shards[start : start + AT_ONCE])
+            self._run("open", claim, anew=int(start == 0), shards=shards[start : start + AT_ONCE])
             for start in range(0, max(1, len(shards)), AT_ONCE)
         )
 
@@ -81,7 +82,7 @@ class Ledger:
         All processes are at most so many, the lead's among them. An invitation counts until a helper comes or its
         message is taken for lost; there is none while another batch waits.
         """
-        return int(self._run("invite", claim, processes, self._resend_ms))
+        return int(self._run("invite", claim, processes=processes, resend_ms=self._resend_ms))
 
     def arrive(self, claim: Claim, helper: str) -> int | None:
         """A helper's first shard, for which it is taken off the invitations."""
@@ -96,21 +97,25 @@ class Ledger:
 
     def renew(self, claim: Claim, helper: str, shard: int) -> bool:
         """Prolong the helper's lease of its shard; False where it is lost, or the job is to stop."""
-        return bool(self._run("renew", claim, f"{shard}@{helper}", self._lease_ms))
+        return bool(self._run("renew", claim, shard=f"{shard}@{helper}", lease_ms=self._lease_ms))
 
     def give_back(self, claim: Claim, helper: str, shard: int) -> None:
         """Leave the shard to the lead, now."""
-        self._run("give_back", claim, f"{shard}@{helper}")
+        self._run("give_back", claim, shard=f"{shard}@{helper}")
 
     def _take(self, claim: Claim, helper: str, finished: Finished | None) -> int | None:
-        report: list[Any] = []
-        if finished is not None:
-            report = [f"{finished.shard}@{helper}", finished.succeeded, finished.failed]
-        shard = self._run("take", claim, helper, self._lease_ms, *report)
+        shard = self._run(
+            "take",
+            claim,
+            helper=helper,
+            lease_ms=self._lease_ms,
+            finished="" if finished is None else f"{finished.shard}@{helper}",
+            succeeded=0 if finished is None else finished.succeeded,
+            failed=0 if finished is None else finished.failed,
+        )
         return None if shard is None else int(shard)
 
-    def _run(self, script: str, claim: Claim, *arguments: Any) -> Any:
+    def _run(self, script: str, claim: Claim, **arguments: Any) -> Any:
         job_id = claim.job.id
-        return self._scripts[script](
-            keys=[keys.job(job_id), *keys.ledger_keys(job_id), keys.WAITING], args=[claim.token, *arguments]
-        )
+        names = {"record": keys.job(job_id), **keys.shard_keys(job_id), "waiting": keys.WAITING}
+        return self._scripts[script](names, token=claim.token, **arguments)

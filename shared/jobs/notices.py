@@ -17,6 +17,7 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.record import Job
+from shared.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "notices"
 GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone
@@ -36,13 +37,12 @@ class Notices:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._take, self._tried = (
-            redis.register_script((SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried")
-        )
+        self._take, self._tried = (Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried"))
 
     def take(self, limit: int, seconds: float) -> list[Notice]:
         """The notices that are due, `limit` at the most, for this caller alone for so many seconds."""
-        flat = cast("list[str]", self._take(keys=[keys.NOTICES, keys.NOTICES_DUE], args=[int(seconds * 1000), limit]))
+        names = {"notices": keys.NOTICES, "notices_due": keys.NOTICES_DUE}
+        flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
         return [_notice(notice_id, text) for notice_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
     def postpone(self, notice: Notice, seconds: float, outcome: Mapping[str, Any]) -> None:
@@ -66,10 +66,13 @@ class Notices:
         return bool(self._redis.exists(_gone(url)))
 
     def _note(self, notice: Notice, outcome: Mapping[str, Any], due: str) -> None:
-        self._tried(
-            keys=[keys.NOTICES, keys.NOTICES_DUE, keys.job(notice.job.id), keys.events(notice.job.id)],
-            args=[notice.id, json.dumps({"notice": notice.id, **outcome}), due],
-        )
+        names = {
+            "notices": keys.NOTICES,
+            "notices_due": keys.NOTICES_DUE,
+            "record": keys.job(notice.job.id),
+            "events": keys.events(notice.job.id),
+        }
+        self._tried(names, id=notice.id, outcome=json.dumps({"notice": notice.id, **outcome}), retry_ms=due)
 
 
 def _notice(notice_id: str, text: str) -> Notice:

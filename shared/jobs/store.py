@@ -23,11 +23,11 @@ from shared.jobs import keys
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 from shared.jobs.tally import BOUNDS
+from shared.redis_scripts import Script
 
 log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
-STATES = tuple(State)
 WITHOUT_A_JOB = {"due", "expired", "hasten", "oldest"}  # scripts that `common.lua` does not stand before
 MANY = 1000  # how many jobs one look at the due and the expired takes at the most
 
@@ -94,37 +94,34 @@ class JobStore:
         self._lease_ms = int(lease_seconds * 1000)
         self._resend_ms = int(resend_seconds * 1000)
         self._max_crashes = max_crashes
-        constants = (
-            f"local BOUNDS, KINDS = {{{','.join(map(str, BOUNDS))}}}, {{{','.join(map(repr, map(str, Kind)))}}}\n"
-        )
-        common = constants + (SCRIPTS / "common.lua").read_text()
+        texts = {path.stem: path.read_text() for path in SCRIPTS.glob("*.lua")}
+        bounds = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}"
+        tables = {"queued": tuple(Kind), "in_state": tuple(State)}
         self._scripts = {
-            path.stem: redis.register_script(common + path.read_text())
-            for path in SCRIPTS.glob("*.lua")
-            if path.stem not in {"common", *WITHOUT_A_JOB}
+            name: Script(redis, bounds, texts["common"], text, tables=tables)
+            for name, text in texts.items()
+            if name not in {"common", *WITHOUT_A_JOB}
         }
-        self._hasten = redis.register_script((SCRIPTS / "hasten.lua").read_text())
-        self._due = redis.register_script((SCRIPTS / "due.lua").read_text())
-        self._expired = redis.register_script((SCRIPTS / "expired.lua").read_text())
+        self._hasten, self._due, self._expired = (Script(redis, texts[name]) for name in ("hasten", "due", "expired"))
 
     def create(self, job: Job, *, owes_notice: bool = False) -> bool:
         """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
 
         owes_notice: whether the job has ended, and its webhook was not told yet as far as anybody knows.
         """
-        return bool(self._run("create", job.id, self._resend_ms, int(owes_notice), *_flat(job.to_hash())))
+        return bool(self._create(job.id, job.to_hash(), owes_notice))
 
     def recreate(self, fields: Mapping[str, str]) -> None:
         """Write a record as a backup has it, field by field, in state `queued` or an ended one."""
-        self._run("create", fields["id"], self._resend_ms, 0, *_flat(fields))
+        self._create(fields["id"], fields, owes_notice=False)
 
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
-        self._run("remove", job_id, 1)
+        self._run("remove", job_id, anyway=1)
 
     def delete(self, job_id: str) -> None:
         """Forget a job that is over; raises `NotFound` or `Conflict`."""
-        self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, 0))
+        self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, anyway=0))
 
     def get(self, job_id: str) -> Job:
         """The job as it stands; `NotFound` where there is none, `Damaged` where it cannot be read."""
@@ -174,7 +171,7 @@ class JobStore:
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
         """Take a queued job; None where it is not queued (any more), so that a message seen twice does no harm."""
-        fields = self._run("claim", job_id, owner, self._lease_ms)
+        fields = self._run("claim", job_id, owner=owner, lease_ms=self._lease_ms)
         if not fields:
             return None
         return Claim(Job.from_hash(dict(zip(fields[::2], fields[1::2], strict=True))))
@@ -192,21 +189,22 @@ class JobStore:
             report["progress"] = progress.model_dump()
         if metrics is not None:
             report["metrics"] = dict(metrics)
-        fields = _flat(encode_fields(report))
-        state = self._run("renew", claim.job.id, claim.token, self._lease_ms, event, json.dumps(report), *fields)
+        state = self._renew(claim, event, report, encode_fields(report))
         if state is None:
             return Pulse.LOST
         return Pulse.CANCEL if state == State.CANCELLING else Pulse.HELD
 
     def log(self, claim: Claim, event: str, data: Mapping[str, Any]) -> Pulse:
         """Prolong the lease and put an event of another kind into the job's log."""
-        state = self._run("renew", claim.job.id, claim.token, self._lease_ms, event, json.dumps(dict(data)))
+        state = self._renew(claim, event, dict(data), {})
         return Pulse.LOST if state is None else Pulse.HELD
 
     def finish(self, claim: Claim, state: State, **fields: Any) -> bool:
         """End the claimed job in `state`, with `result`, `error`, `progress`; False where the lease was lost."""
         sources = json.dumps(sorted(sources_of(state)))
-        return bool(self._run("finish", claim.job.id, claim.token, state, sources, *_flat(encode_fields(fields))))
+        texts = _flat(encode_fields(fields))
+        arguments = {"token": claim.token, "end_state": state, "sources": sources, "fields": texts}
+        return bool(self._run("finish", claim.job.id, **arguments))
 
     def release(
         self, claim: Claim, after_seconds: float = 0.0, failures: int = 0, blocked: Blocked | None = None
@@ -215,9 +213,15 @@ class JobStore:
 
         failures: how many tries to count, 0 if the job is not to blame. A job being cancelled ends here.
         """
-        why = "" if blocked is None else json.dumps({"code": blocked.code, "detail": blocked.detail})
-        free = 0 if blocked is None else blocked.free
-        state = self._run("release", claim.job.id, claim.token, int(after_seconds * 1000), failures, why, free)
+        state = self._run(
+            "release",
+            claim.job.id,
+            token=claim.token,
+            after_ms=int(after_seconds * 1000),
+            failures=failures,
+            reason="" if blocked is None else json.dumps({"code": blocked.code, "detail": blocked.detail}),
+            free=0 if blocked is None else blocked.free,
+        )
         return None if state is None else State(state)
 
     def cancel(self, job_id: str) -> State:
@@ -226,7 +230,7 @@ class JobStore:
 
     def retry(self, job_id: str) -> State:
         """Queue a job again that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
-        return self._demand(job_id, "retried", self._run("retry", job_id, self._resend_ms))
+        return self._demand(job_id, "retried", self._run("retry", job_id, resend_ms=self._resend_ms))
 
     def now(self) -> int:
         """The time in ms by Redis's clock, which is every host's."""
@@ -235,7 +239,9 @@ class JobStore:
 
     def due(self) -> list[Job]:
         """The queued jobs whose message is to be sent now, each given once to one caller."""
-        ids = cast("list[str]", self._due(keys=[keys.DUE, keys.SENDS], args=[self._resend_ms, MANY]))
+        ids = cast(
+            "list[str]", self._due({"due": keys.DUE, "sends": keys.SENDS}, resend_ms=self._resend_ms, limit=MANY)
+        )
         return list(self._many(ids))
 
     def check_writable(self) -> None:
@@ -250,13 +256,13 @@ class JobStore:
         """Make the jobs due now that found fewer bytes free on the volume than `free`; returns their ids."""
         ids = cast("list[str]", self._redis.zrangebyscore(keys.BLOCKED, "-inf", f"({free}", start=0, num=MANY))
         for job_id in ids:
-            self._run("wake", job_id, free)
+            self._run("wake", job_id, free_now=free)
         return ids
 
     def hasten(self) -> None:
         """Make all queued jobs due now, for their messages may be lost; done once a minute, whoever calls it."""
         if self._redis.set(keys.HASTENED, 1, nx=True, ex=60):
-            self._hasten(keys=[keys.DUE], args=[MANY])
+            self._hasten({"due": keys.DUE}, limit=MANY)
 
     def claimed_by(self, host: str) -> dict[str, str]:
         """The claimed jobs whose owner is a process of this host: each job's id and its owner."""
@@ -273,11 +279,12 @@ class JobStore:
 
     def note_memory_kill(self, job_id: str, owner: str, detail: str, remedy: str) -> bool:
         """Note that the kernel killed the job's process for memory; False if the job is not that owner's."""
-        return bool(self._run("killed", job_id, owner, json.dumps({"detail": detail, "remedy": remedy})))
+        killed = json.dumps({"detail": detail, "remedy": remedy})
+        return bool(self._run("killed", job_id, owner=owner, killed=killed))
 
     def rescue_expired(self) -> list[Job]:
         """End the claims whose lease expired: back to the queue, or `failed` after too many; returns those jobs."""
-        ids = cast("list[str]", self._expired(keys=[keys.LEASES], args=[MANY]))
+        ids = cast("list[str]", self._expired({"leases": keys.LEASES}, limit=MANY))
         return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
 
     def unclosed(self, after_seconds: float = 5.0) -> list[Job]:
@@ -290,7 +297,7 @@ class JobStore:
 
     def closed(self, job: Job) -> None:
         """Say that this end of the job is on the volume."""
-        self._run("closed", job.id, job.finished_at)
+        self._run("closed", job.id, finished_at=job.finished_at)
 
     def needs_rebuilding(self) -> bool:
         """Whether the records were lost; true for one caller a minute, until one has called `rebuilt`."""
@@ -306,7 +313,7 @@ class JobStore:
     def _rescue(self, job_id: str) -> bool:
         detail = f"its worker died {self._max_crashes} times; `retry` runs it once more when the cause is gone"
         poison = json.dumps({"code": "poison", "detail": detail})
-        return self._run("rescue", job_id, self._max_crashes, poison) is not None
+        return self._run("rescue", job_id, max_crashes=self._max_crashes, poison=poison) is not None
 
     def _many(self, ids: Iterable[str]) -> Iterator[Job]:
         with self._redis.pipeline(transaction=False) as pipe:
@@ -320,23 +327,24 @@ class JobStore:
             except ValidationError as error:  # of a kind or a state that a newer version of the code has
                 log.warning("the record of job %s cannot be read and is passed over: %s", fields.get("id"), error)
 
-    def _run(self, script: str, job_id: str, *arguments: Any) -> Any:
-        own = [keys.job(job_id), keys.events(job_id)]
-        common = [keys.LEASES, keys.DUE, keys.SENDS, keys.JOBS, keys.ENDED, keys.WAITING]
-        notices = [keys.NOTICES, keys.NOTICES_DUE]
-        return self._scripts[script](
-            keys=[
-                *own,
-                *common,
-                *notices,
-                *keys.ledger_keys(job_id),
-                keys.BLOCKED,
-                *map(keys.queued, Kind),
-                *map(keys.in_state, STATES),
-                keys.TALLY,
-            ],
-            args=[job_id, json.dumps(STATES), *arguments],
+    def _create(self, job_id: str, fields: Mapping[str, str], owes_notice: bool) -> bool:
+        arguments = {"resend_ms": self._resend_ms, "owes_notice": int(owes_notice), "fields": _flat(fields)}
+        return bool(self._run("create", job_id, **arguments))
+
+    def _renew(self, claim: Claim, event: str, data: Mapping[str, Any], fields: Mapping[str, str]) -> str | None:
+        state: str | None = self._run(
+            "renew",
+            claim.job.id,
+            token=claim.token,
+            lease_ms=self._lease_ms,
+            event=event,
+            data=json.dumps(data),
+            fields=_flat(fields),
         )
+        return state
+
+    def _run(self, script: str, job_id: str, **arguments: Any) -> Any:
+        return self._scripts[script](keys.job_keys(job_id), id=job_id, **arguments)
 
     def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:
         """Read the answer of a script that a person's wish runs: whether it was possible, and the state."""

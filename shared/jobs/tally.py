@@ -16,6 +16,7 @@ from redis import Redis
 from shared.jobs import keys
 from shared.jobs.record import Kind
 from shared.jobs.states import State
+from shared.redis_scripts import Script
 
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)  # seconds
 OUTCOMES = ("succeeded", "failed")
@@ -65,6 +66,6 @@ def read_tally(redis: Redis) -> Tally:
 
 def oldest_ages(redis: Redis) -> dict[Kind, float]:
     """For each kind, how many seconds the job has waited that has waited longest; 0 if none waits."""
-    oldest = redis.register_script(OLDEST)
+    oldest = Script(redis, OLDEST)
     queued = keys.in_state(State.QUEUED)
-    return {kind: float(cast("str", oldest(keys=[keys.queued(kind), queued]))) for kind in Kind}
+    return {kind: float(cast("str", oldest({"queued": keys.queued(kind), "all_queued": queued}))) for kind in Kind}

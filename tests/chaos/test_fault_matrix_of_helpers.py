@@ -70,7 +70,7 @@ def assert_done_in_order(stack: Stack, job: Job) -> None:
     """Every image has its row, once and in its place, and of the ledger nothing is left."""
     assert job.state is State.SUCCEEDED
     assert batch_paths(stack, job.id) == [f"{number:05d}.png" for number in range(job.progress.total)]
-    assert stack.redis.exists(*keys.ledger_keys(job.id)) == 0
+    assert stack.redis.exists(*keys.shard_keys(job.id).values()) == 0
 
 
 class TestHelpers:
@@ -151,7 +151,7 @@ class TestWishes:
 
         stack.until(job_id, State.CANCELLED, within=15.0)
         assert len(batch_paths(stack, job_id)) >= 2 * SHARD
-        assert stack.redis.exists(*keys.ledger_keys(job_id)) == 0
+        assert stack.redis.exists(*keys.shard_keys(job_id).values()) == 0
         assert stack.http.post(f"/v1/jobs/{job_id}/retry").status_code == 202
         (job,) = assert_sound(stack, [job_id])
         assert_done_in_order(stack, job)
@@ -220,7 +220,7 @@ def test_an_image_that_kills_whoever_decodes_it_makes_its_batch_poison_and_no_ot
     assert poison.error is not None
     assert (poison.error["code"], poison.crashes, poison.attempt) == ("poison", 3, 3)
     assert len(set(batch_paths(stack, job_id))) >= 3 * SHARD  # what came before it is done
-    assert stack.redis.exists(*keys.ledger_keys(job_id)) == 0
+    assert stack.redis.exists(*keys.shard_keys(job_id).values()) == 0
 
 
 def files(stack: Stack, job_id: str) -> dict[str, tuple[int, int]]:

@@ -1,5 +1,6 @@
--- The job's end is on the volume. ARGV: the time of that end, for the job may have ended once more since
+-- Note that the job's end is on the volume.
+-- @arg finished_at: the time of that end; the job may have ended once more since
 local time = redis.call('ZSCORE', ended, id)
-if time and tonumber(time) == tonumber(ARGV[3]) then
+if time and tonumber(time) == tonumber(finished_at) then
   redis.call('ZREM', ended, id)
 end

@@ -1,22 +1,24 @@
--- Stands before every script. Each step of a job is one script, which Redis runs alone: a compare-and-set.
--- KEYS, in every script: 1 the job's record, 2 its events, 3 the leases, 4 the due times, 5 the counts of sends, 6 all
--- jobs, 7 the ends that are not on the volume yet, 8 the batches that wait for a process, 9 the notices that webhooks are
--- owed, 10 when each is due, 11 to 14 the job's ledger of shards, 15 the jobs that found the volume full, then the queued
--- jobs of each kind, which QUEUED gives by the kind's name, then the sorted sets of the ids in each state, which STATE_KEYS
--- gives by the state's name, and last the tally. ARGV[1] is the job's id, ARGV[2] the names of the states in the
--- order of their keys.
-local record, events, leases, due, sends, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local waiting, notices, notices_due = KEYS[8], KEYS[9], KEYS[10]
-local ledger = {KEYS[11], KEYS[12], KEYS[13], KEYS[14]}
-local blocked = KEYS[15]
-local id = ARGV[1]
-local QUEUED, STATE_KEYS = {}, {}
-for i, kind in ipairs(KINDS) do
-  QUEUED[kind] = KEYS[15 + i]
-end
-for i, state in ipairs(cjson.decode(ARGV[2])) do
-  STATE_KEYS[state] = KEYS[15 + #KINDS + i]
-end
+-- The first part of every script that changes one job. Redis runs a script alone, so each is one compare-and-set.
+-- @arg id: the job's id
+-- @key record: the job's record
+-- @key events: its log
+-- @key jobs: the ids of all jobs
+-- @key leases: the claimed jobs, by the end of their lease
+-- @key due: the queued jobs, by the time of their next message
+-- @key sends: how often each queued job's message was sent again
+-- @key ended: the ended jobs whose end is not on the volume yet
+-- @key waiting: the batches that wait for a process
+-- @key blocked: the queued jobs that found the volume full
+-- @keys queued: the queued jobs of each kind, by the kind
+-- @keys in_state: the ids of the jobs in each state, by the state
+-- @key tally: the counters of all jobs
+-- @key notices: the webhooks' messages that are not delivered yet
+-- @key notices_due: those messages, by the time of the next try
+-- @key ledger: who works on the job's shards
+-- @key open_shards: its shards that nobody has taken
+-- @key taken_shards: its shards that helpers work on
+-- @key invitations: the helpers that were requested
+local shard_keys = {ledger, open_shards, taken_shards, invitations}
 
 -- This server's clock in ms: the only clock that a lease knows.
 local function now()
@@ -24,7 +26,6 @@ local function now()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
-local tally = KEYS[#KEYS]
 local function count(name, by)
   redis.call('HINCRBY', tally, name, by)
 end
@@ -46,13 +47,13 @@ local function enter(state, from, data)
     count('queued:' .. kind, -1)
   end
   if from then
-    redis.call('ZREM', STATE_KEYS[from], id)
+    redis.call('ZREM', in_state[from], id)
   end
-  redis.call('ZADD', STATE_KEYS[state], 0, id)
+  redis.call('ZADD', in_state[state], 0, id)
   if state ~= 'running' and state ~= 'cancelling' then
     redis.call('ZREM', leases, id)
     redis.call('HDEL', record, 'owner', 'token', 'killed')
-    redis.call('DEL', unpack(ledger)) -- it was the attempt's
+    redis.call('DEL', unpack(shard_keys)) -- it was the attempt's
   end
   if state ~= 'queued' then
     redis.call('ZREM', due, id)
@@ -60,15 +61,15 @@ local function enter(state, from, data)
     redis.call('ZREM', waiting, id)
     redis.call('ZREM', blocked, id)
     redis.call('HDEL', record, 'waiting')
-    if QUEUED[kind] then
-      redis.call('ZREM', QUEUED[kind], id)
+    if queued[kind] then
+      redis.call('ZREM', queued[kind], id)
     end
   else
     if kind == 'batch' then
       redis.call('ZADD', waiting, now(), id)
     end
-    if QUEUED[kind] then -- a newer version's kind has a queue of its own
-      redis.call('ZADD', QUEUED[kind], redis.call('HGET', record, 'waiting_since') or now(), id)
+    if queued[kind] then -- a newer version's kind has a queue of its own
+      redis.call('ZADD', queued[kind], redis.call('HGET', record, 'waiting_since') or now(), id)
     end
   end
   data = data or {}

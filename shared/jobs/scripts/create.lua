@@ -1,9 +1,11 @@
--- Write a job down, once. ARGV: ms until its message is sent again unless it is claimed, 1 where it has ended and its
--- webhook is owed the news of that still, then fields and values
+-- Write a job down, once.
+-- @arg resend_ms: ms until its message is sent again unless it is claimed
+-- @arg owes_notice: 1 if the job has ended and its webhook has not been called
+-- @rest fields: the record's fields and values, by turns
 if redis.call('EXISTS', record) == 1 then
   return 0
 end
-redis.call('HSET', record, unpack(ARGV, 5))
+redis.call('HSET', record, unpack(fields))
 redis.call('ZADD', jobs, 0, id)
 local time = now()
 if redis.call('HGET', record, 'created_at') == '0' then
@@ -11,10 +13,10 @@ if redis.call('HGET', record, 'created_at') == '0' then
 end
 local state = redis.call('HGET', record, 'state')
 if state == 'queued' then
-  redis.call('ZADD', due, time + ARGV[3], id)
+  redis.call('ZADD', due, time + resend_ms, id)
 end
 enter(state, nil)
-if ARGV[4] == '1' then
+if owes_notice == '1' then
   owe_notice()
 end
 return 1

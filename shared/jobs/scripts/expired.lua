@@ -1,4 +1,6 @@
--- The jobs whose lease has ended.    KEYS: the leases    ARGV: how many at the most
+-- The jobs whose lease has ended.
+-- @key leases: the claimed jobs, by the end of their lease
+-- @arg limit: how many jobs at most
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+return redis.call('ZRANGEBYSCORE', leases, '-inf', now, 'LIMIT', 0, limit)

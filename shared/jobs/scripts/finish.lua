@@ -1,15 +1,18 @@
--- The holder ends its job. ARGV: token, the terminal state, the states that allow it, then fields and values
--- Returns 1, or 0 where the lease is lost.
-local held, state = holds(ARGV[3])
+-- The holder ends its job. Returns 1, or 0 if the lease is lost.
+-- @arg token: the holder's
+-- @arg end_state: the terminal state
+-- @arg sources: the states that allow it, as JSON
+-- @rest fields: the record's fields and values, by turns
+local held, state = holds(token)
 if not held then
   return 0
 end
-for _, source in ipairs(cjson.decode(ARGV[5])) do
+for _, source in ipairs(cjson.decode(sources)) do
   if source == state then
-    if #ARGV > 5 then
-      redis.call('HSET', record, unpack(ARGV, 6))
+    if #fields > 0 then
+      redis.call('HSET', record, unpack(fields))
     end
-    finish(ARGV[4], state)
+    finish(end_state, state)
     return 1
   end
 end

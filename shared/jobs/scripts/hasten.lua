@@ -1,7 +1,8 @@
 -- Make all queued jobs due now: their messages may be lost, because Redis accepted no change for a time.
--- KEYS: the due times    ARGV: how many jobs at the most
+-- @key due: the queued jobs, by the time of their next message
+-- @arg limit: how many jobs at most
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'LIMIT', 0, ARGV[1])) do
-  redis.call('ZADD', KEYS[1], now, id)
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '(' .. now, '+inf', 'LIMIT', 0, limit)) do
+  redis.call('ZADD', due, now, id)
 end

@@ -1,15 +1,16 @@
 -- How many seconds the job has waited that has waited longest, as text: '0' if none waits. A job that is not queued any
 -- more may still be listed if an older version moved it; it is removed here.
--- KEYS: the queued jobs of one kind by the time since when they wait, all queued jobs
+-- @key queued: the queued jobs of one kind, by the time since when they wait
+-- @key all_queued: the queued jobs of all kinds
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 for _ = 1, 1000 do
-  local oldest = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+  local oldest = redis.call('ZRANGE', queued, 0, 0, 'WITHSCORES')
   if #oldest == 0 then
     return '0'
-  elseif redis.call('ZSCORE', KEYS[2], oldest[1]) then
+  elseif redis.call('ZSCORE', all_queued, oldest[1]) then
     return tostring(math.max(0, now - oldest[2]) / 1000)
   end
-  redis.call('ZREM', KEYS[1], oldest[1])
+  redis.call('ZREM', queued, oldest[1])
 end
 return '0'

@@ -1,15 +1,16 @@
--- Forget a job that is over. ARGV: 1 to forget it in any state
+-- Forget a job that is over.
+-- @arg anyway: 1 to forget it in any state
 -- Returns whether that was possible, and the job's state; nothing where there is no such job.
 local state = redis.call('HGET', record, 'state')
-if state and ARGV[3] ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
+if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
 local kind = redis.call('HGET', record, 'kind')
-redis.call('DEL', record, events, unpack(ledger)) -- first: after a removal, a full Redis lets a script write
+redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a full Redis lets a script write
 if state == 'queued' then
   count('queued:' .. kind, -1)
 end
-for _, set in pairs(STATE_KEYS) do
+for _, set in pairs(in_state) do
   redis.call('ZREM', set, id)
 end
 redis.call('ZREM', jobs, id)
@@ -19,7 +20,7 @@ redis.call('HDEL', sends, id)
 redis.call('ZREM', ended, id)
 redis.call('ZREM', waiting, id)
 redis.call('ZREM', blocked, id)
-if QUEUED[kind] then
-  redis.call('ZREM', QUEUED[kind], id)
+if queued[kind] then
+  redis.call('ZREM', queued[kind], id)
 end
 return state and {1, state} or {}

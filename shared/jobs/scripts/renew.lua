@@ -1,15 +1,18 @@
--- The holder's heartbeat: prolong the lease and report. ARGV: token, lease in ms, an event's type ('' for none) and its
--- data, then fields and values
--- Returns the state, or nothing where the lease is lost.
-local held, state = holds(ARGV[3])
+-- The holder's heartbeat: prolong the lease and report. Returns the state, or nothing if the lease is lost.
+-- @arg token: the holder's
+-- @arg lease_ms: the lease in ms
+-- @arg event: the type of an event to log; '' for none
+-- @arg data: the event's data, as JSON
+-- @rest fields: the record's fields and values, by turns
+local held, state = holds(token)
 if not held then
   return false
 end
-redis.call('ZADD', leases, now() + ARGV[4], id)
-if #ARGV > 6 then
-  redis.call('HSET', record, unpack(ARGV, 7))
+redis.call('ZADD', leases, now() + lease_ms, id)
+if #fields > 0 then
+  redis.call('HSET', record, unpack(fields))
 end
-if ARGV[5] ~= '' then
-  log(ARGV[5], cjson.decode(ARGV[6]))
+if event ~= '' then
+  log(event, cjson.decode(data))
 end
 return state

@@ -1,6 +1,6 @@
--- End the claim of a worker that stopped renewing its lease. ARGV: crashes at which a job counts as poison, the error
--- that it then ends with, as JSON
--- Returns the job's new state, or nothing where the lease lives.
+-- End the claim of a worker that stopped renewing its lease. Returns the job's new state, or nothing if the lease is valid.
+-- @arg max_crashes: the crashes after which the job fails
+-- @arg poison: the error with which it fails then, as JSON
 local ends = redis.call('ZSCORE', leases, id)
 if not ends or tonumber(ends) > now() then
   return false
@@ -17,8 +17,8 @@ if state == 'cancelling' then
 elseif state == 'running' then
   local crashes = redis.call('HINCRBY', record, 'crashes', 1)
   local kills = killed and redis.call('HINCRBY', record, 'memory_kills', 1) or 0
-  if crashes >= tonumber(ARGV[3]) then
-    local error = ARGV[4]
+  if crashes >= tonumber(max_crashes) then
+    local error = poison
     if killed then
       local times = kills == crashes and crashes .. ' times' or kills .. ' of the ' .. crashes .. ' times that it died'
       error = cjson.encode({code = 'out_of_memory', detail = 'out of memory: ' .. killed.detail .. ', ' .. times .. '; ' .. killed.remedy})

@@ -1,5 +1,6 @@
 -- A person's wish: queue a job again that failed, was cancelled or has errors, with its files as they are and a clean count
 -- of crashes. The count of retries tells a batch which of its errors are older than the wish.
+-- @arg resend_ms: ms until its message is sent, unless the caller sends it
 -- Returns whether that was possible, and the job's state; nothing where there is no such job.
 local state = redis.call('HGET', record, 'state')
 if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_errors' then
@@ -8,6 +9,6 @@ end
 redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'memory_kills', 'failures')
 redis.call('HINCRBY', record, 'retries', 1)
 redis.call('ZREM', ended, id)
-redis.call('ZADD', due, now() + ARGV[3], id)
+redis.call('ZADD', due, now() + resend_ms, id)
 enter('queued', state, {retried = true})
 return {1, 'queued'}

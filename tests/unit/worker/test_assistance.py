@@ -105,7 +105,7 @@ class TestHelping:
         for job_id in ("unknown", training.id):
             batches.assistance().run(job_id)
 
-        assert redis.exists(*keys.ledger_keys("unknown"), *keys.ledger_keys(training.id)) == 0
+        assert redis.exists(*keys.shard_keys("unknown").values(), *keys.shard_keys(training.id).values()) == 0
 
     def test_without_redis_a_helper_just_goes(self, batches: Batches, settings: Settings, claim: Claim) -> None:
         gone = WorkBench(settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"}))

@@ -1,7 +1,11 @@
--- Stands before every script of the ledger.
--- KEYS, in every script: 1 the job's record, 2 the ledger, 3 its open shards, 4 its taken shards, 5 its invitations, 6 the
--- batches that wait for a process. ARGV[1] is the token of the attempt for which the caller works.
-local record, ledger, open, taken, invitations, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+-- The first part of every script that shares out a job's shards.
+-- @key record: the job's record
+-- @key ledger: the attempt that the shards belong to, and what its helpers have finished
+-- @key open_shards: the shards that nobody has taken
+-- @key taken_shards: the shards that helpers work on, by the end of their lease
+-- @key invitations: the helpers that were requested, by the time at which they count as lost
+-- @key waiting: the batches that wait for a process
+-- @arg token: the token of the attempt for which the caller works
 
 local function now()
   local time = redis.call('TIME')
@@ -11,12 +15,12 @@ end
 -- Whether the job runs under the caller's attempt.
 local function runs()
   local fields = redis.call('HMGET', record, 'state', 'token')
-  return fields[1] == 'running' and fields[2] == ARGV[1]
+  return fields[1] == 'running' and fields[2] == token
 end
 
 -- Whether, besides, the ledger is this attempt's.
 local function valid()
-  return runs() and redis.call('HGET', ledger, 'token') == ARGV[1]
+  return runs() and redis.call('HGET', ledger, 'token') == token
 end
 
 local function a_batch_waits()

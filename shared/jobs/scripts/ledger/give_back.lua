@@ -1,4 +1,5 @@
--- A helper leaves its shard to the lead: its lease has ended. ARGV: the shard, <number>@<helper>
+-- A helper leaves its shard to the lead: its lease has ended.
+-- @arg shard: <number>@<helper>
 if valid() then
-  redis.call('ZADD', taken, 'XX', 0, ARGV[2])
+  redis.call('ZADD', taken_shards, 'XX', 0, shard)
 end

@@ -5,14 +5,14 @@ if not valid() then
   return {}
 end
 local shard = -1
-local lost = redis.call('ZRANGEBYSCORE', taken, '-inf', now(), 'LIMIT', 0, 1)[1]
+local lost = redis.call('ZRANGEBYSCORE', taken_shards, '-inf', now(), 'LIMIT', 0, 1)[1]
 if lost then
-  redis.call('ZREM', taken, lost)
+  redis.call('ZREM', taken_shards, lost)
   shard = tonumber(string.match(lost, '^%d+'))
 else
-  shard = tonumber(redis.call('LPOP', open) or -1)
+  shard = tonumber(redis.call('LPOP', open_shards) or -1)
 end
 local done = redis.call('HMGET', ledger, 'succeeded', 'failed')
 return {
-  shard, redis.call('LLEN', open), redis.call('ZCARD', taken), tonumber(done[1] or 0), tonumber(done[2] or 0)
+  shard, redis.call('LLEN', open_shards), redis.call('ZCARD', taken_shards), tonumber(done[1] or 0), tonumber(done[2] or 0)
 }

@@ -1,13 +1,14 @@
--- Write the shards of an attempt down. ARGV: 1 to begin anew, 0 to add to what is there, then the shards' numbers
--- Returns 1, or 0 where the attempt is over.
+-- Write the shards of an attempt down. Returns 1, or 0 if the attempt is over.
+-- @arg anew: 1 to begin anew, 0 to add to the shards that are there
+-- @rest shards: the shards' numbers
 if not runs() then
   return 0
 end
-if ARGV[2] == '1' then
-  redis.call('DEL', ledger, open, taken, invitations)
-  redis.call('HSET', ledger, 'token', ARGV[1])
+if anew == '1' then
+  redis.call('DEL', ledger, open_shards, taken_shards, invitations)
+  redis.call('HSET', ledger, 'token', token)
 end
-if #ARGV > 2 then
-  redis.call('RPUSH', open, unpack(ARGV, 3))
+if #shards > 0 then
+  redis.call('RPUSH', open_shards, unpack(shards))
 end
 return 1

@@ -1,7 +1,8 @@
--- A helper's heartbeat. ARGV: the shard that it works on, <number>@<helper>, its lease in ms
--- Returns 1, or 0 where the shard is not its own any more or the job is to stop.
-if not valid() or not redis.call('ZSCORE', taken, ARGV[2]) then
+-- A helper's heartbeat. Returns 1, or 0 if the shard is not its own any more or the job is to stop.
+-- @arg shard: the shard that it works on, <number>@<helper>
+-- @arg lease_ms: its lease in ms
+if not valid() or not redis.call('ZSCORE', taken_shards, shard) then
   return 0
 end
-redis.call('ZADD', taken, now() + ARGV[3], ARGV[2])
+redis.call('ZADD', taken_shards, now() + lease_ms, shard)
 return 1

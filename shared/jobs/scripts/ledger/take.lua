@@ -1,20 +1,23 @@
--- A helper takes a shard. ARGV: the helper, its lease in ms, then, unless it has just arrived, the shard that it has
--- finished, <number>@<helper>, and how many of its images have a row and how many an error
--- Returns the shard's number; nothing where there is none for this helper (any more).
+-- A helper takes a shard. Returns the shard's number, or nothing if there is none for this helper (any more).
+-- @arg helper: its name
+-- @arg lease_ms: its lease in ms
+-- @arg finished: the shard that it has finished, <number>@<helper>; '' if it has just arrived
+-- @arg succeeded: how many images of that shard have a row
+-- @arg failed: how many have an error
 if not valid() then
   return false
 end
-if #ARGV == 3 then
+if finished == '' then
   redis.call('ZPOPMIN', invitations)
-elseif redis.call('ZREM', taken, ARGV[4]) == 1 then
-  redis.call('HINCRBY', ledger, 'succeeded', ARGV[5])
-  redis.call('HINCRBY', ledger, 'failed', ARGV[6])
+elseif redis.call('ZREM', taken_shards, finished) == 1 then
+  redis.call('HINCRBY', ledger, 'succeeded', succeeded)
+  redis.call('HINCRBY', ledger, 'failed', failed)
 end
 if a_batch_waits() then
   return false
 end
-local shard = redis.call('LPOP', open)
+local shard = redis.call('LPOP', open_shards)
 if shard then
-  redis.call('ZADD', taken, now() + ARGV[3], shard .. '@' .. ARGV[2])
+  redis.call('ZADD', taken_shards, now() + lease_ms, shard .. '@' .. helper)
 end
 return shard

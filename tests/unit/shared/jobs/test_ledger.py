@@ -66,7 +66,7 @@ class TestOpening:
         move(jobs, claim.job.id, state)
 
         assert not ledger.open(claim, [0])
-        assert redis.exists(*keys.ledger_keys(claim.job.id)) == 0
+        assert redis.exists(*keys.shard_keys(claim.job.id).values()) == 0
 
 
 class TestTaking:
@@ -214,14 +214,14 @@ def test_a_ledger_is_gone_when_its_attempt_is_over(
     assert ledger.lead(opened)
     ledger.invite(opened, 3)
     ledger.arrive(opened, "a")
-    assert redis.exists(*keys.ledger_keys(opened.job.id)) == 4
+    assert redis.exists(*keys.shard_keys(opened.job.id).values()) == 4
 
     if end is State.QUEUED:
         jobs.release(opened)
     else:
         jobs.finish(opened, end)
 
-    assert redis.exists(*keys.ledger_keys(opened.job.id)) == 0
+    assert redis.exists(*keys.shard_keys(opened.job.id).values()) == 0
 
 
 def test_a_ledger_goes_with_its_job(ledger: Ledger, opened: Claim, jobs: JobStore, redis: Redis) -> None:

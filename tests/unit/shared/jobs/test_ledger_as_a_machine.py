@@ -184,7 +184,7 @@ class Batch(RuleBasedStateMachine):
         if self.state.is_terminal:
             assert self.on_the_volume == self.shards
         if self.state is not State.RUNNING:
-            assert self.redis.exists(*keys.ledger_keys("job")) == 0
+            assert self.redis.exists(*keys.shard_keys("job").values()) == 0
 
     def teardown(self) -> None:
         """Whatever has happened: with one process that lives, the batch comes to its end."""
