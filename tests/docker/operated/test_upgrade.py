@@ -31,6 +31,7 @@ NEW_GROUP = """  - name: newer
 """
 PAUSE_SECONDS = 1.0  # between two submissions
 PATIENCE_SECONDS = 60.0
+LONG_SECONDS = 300.0  # for the training that is interrupted twice, on a machine that is busy
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,7 @@ def test_an_upgrade_and_a_rollback_lose_no_job_and_take_the_monitoring_with_them
         assert "newer" not in prometheus.rule_groups()
 
     assert priority == "normal"
+    operated.outcome(long, within=LONG_SECONDS)
     check_that_nothing_is_lost(operated, client, long, of_the_newer)
     print(f"{len(client.accepted)} jobs accepted in {client.tries} tries")
     told = operated.get(f"/v1/jobs/{long['id']}/events?limit=500")["items"]
