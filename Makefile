@@ -110,6 +110,10 @@ bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a tabl
 bench-api: $(VENV)/dev $(PEER)/done ## the API under load, beside MLServer; needs wrk
 	@$(BIN)/python -m benchmarks.api
 
+.PHONY: options
+options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, from the API's requests
+	@PYTHONPATH=.:client $(BIN)/python -m tests.support.make_client_options
+
 .PHONY: lock
 lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	@cd requirements && uv pip compile --universal --python-version 3.11 --generate-hashes --quiet dev.in -o dev.txt

@@ -32,8 +32,9 @@ class Configuration:
 
     hidden: Annotated[
         tuple[int, ...],
-        Integers("Units in each hidden layer, from input to output; [] for softmax regression", minimum=1, longest=100),
+        Integers("Units in each hidden layer, from input to output", minimum=1, longest=100),
     ]
+    """Empty: softmax regression."""
 
     activation: Annotated[str, Choice("Activation function of the hidden layers", ACTIVATIONS)]
 
@@ -58,35 +59,33 @@ class Configuration:
 
     # Fields added later are off by default: the configurations of older models do not have them.
 
-    weight_decay: Annotated[float, Number("Weight decay: the factor of the L2 penalty on the weights", minimum=0)] = 0.0
+    weight_decay: Annotated[float, Number("Weight decay (L2 penalty on the weights)", minimum=0)] = 0.0
     """λ of the penalty λ/2 ‖W‖² on the weights (not on the biases), added to the loss: its gradient λ W goes through
     the optimizer. AdamW's own `optimizer.weight_decay` does not, and replaces this one there."""
 
     dropout: Annotated[float, Number("Dropout rate of the hidden layers", minimum=0, below=1)] = 0.0
     """The probability with which a training step leaves out each unit of a hidden layer."""
 
-    label_smoothing: Annotated[
-        float, Number("Label smoothing: the share of each target spread over all classes", minimum=0, below=1)
-    ] = 0.0
-    """Reported losses are of the labels themselves."""
+    label_smoothing: Annotated[float, Number("Label smoothing, as a share of each target", minimum=0, below=1)] = 0.0
+    """The share of each target that is spread over all classes. Reported losses are of the labels themselves."""
 
     gradient_clip: Annotated[
-        float | None, Number("Largest norm of a mini-batch's gradient; null for no clipping", above=0, optional=True)
+        float | None, Number("Largest norm of a mini-batch's gradient", above=0, optional=True)
     ] = None
     """A longer gradient of a mini-batch's loss is scaled down to this norm."""
 
     augmentation: Annotated[
-        Augmentation | None, OptionalGroup("Random changes of each training image; null for none", Augmentation)
+        Augmentation | None, OptionalGroup("Random augmentation of each training image", Augmentation)
     ] = None
 
-    validation_fraction: Annotated[
-        float, Number("Share of the training images that is kept for validation", minimum=0, below=1)
-    ] = 0.0
+    validation_fraction: Annotated[float, Number("Share of the training images for validation", minimum=0, below=1)] = (
+        0.0
+    )
     """These images are not trained on, but measured after each epoch. The split keeps the proportions of the classes,
     and the seed determines it."""
 
     early_stopping: Annotated[
-        EarlyStopping | None, OptionalGroup("Early stopping on the validation loss; null for none", EarlyStopping)
+        EarlyStopping | None, OptionalGroup("Early stopping on the validation loss", EarlyStopping)
     ] = None
     """The training then returns the parameters with the lowest validation loss."""
 

@@ -45,7 +45,7 @@ def show_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-app.command("train")(train.train)
+app.command("train", epilog=train.settings_help())(train.train)
 app.command("classify")(classify.classify)
 app.command("predict")(predict.predict)
 app.add_typer(jobs.app, name="jobs")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from textwrap import TextWrapper
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -13,7 +14,10 @@ from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.cli.watching import watched
 from glassbox.errors import WrongArgument
+from glassbox.options import TRAINING, Option, Preset
 
+WIDTH = 100  # of a line of the help
+OWN_OPTIONS = ("model", "dataset", "preset", "epochs", "seed", "promote", "labels")
 EXAMPLES = """\b
 Examples:
   glassbox train mnist.npz --model digits --preset accurate
@@ -39,26 +43,42 @@ def train(
             "--model",
             "-m",
             metavar="NAME",
-            help="The model of which a version is made.",
+            help=f"{TRAINING['model'].description}.",
             autocompletion=options.model_names,
             show_default=False,
         ),
     ],
-    preset: Annotated[str | None, typer.Option(metavar="fast|accurate|article", help="Where to start from.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="How often to go through the images.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Where chance starts.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(get_args(Preset)),
+            help=f"{TRAINING['preset'].description} (default: {TRAINING['preset'].default}).",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=TRAINING["epochs"].minimum,
+            max=TRAINING["epochs"].maximum,
+            help=f"{TRAINING['epochs'].description}.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=TRAINING["seed"].minimum, max=TRAINING["seed"].maximum, help=f"{TRAINING['seed'].description}."
+        ),
+    ] = None,
     promote: Annotated[
-        str | None, typer.Option(metavar="ALIAS", help="An alias to point to the new version, such as champion.")
+        str | None, typer.Option(metavar="ALIAS", help=f"{TRAINING['promote'].description}, such as champion.")
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Any other setting of a training, as in hidden=[128,64]; repeatable."
-        ),
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting from the list below; repeatable."),
     ] = None,
     labels: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="NAME=TEXT", help="What to remember with the job; repeatable."),
+        typer.Option("--label", metavar="NAME=TEXT", help="Label that is kept with the job; repeatable."),
     ] = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
@@ -86,7 +106,7 @@ def train(
 
 
 def parsed_settings(texts: list[str]) -> dict[str, Any]:
-    """`optimizer.learning_rate=0.01` as a request's fields: values are JSON, or texts where they are none."""
+    """`optimizer.learning_rate=0.01` as a request's fields: values are JSON, or texts if they are not JSON."""
     found: dict[str, Any] = {}
     for text in texts:
         name, value = _halves(text, "--set")
@@ -108,6 +128,18 @@ def _halves(text: str, option: str) -> tuple[str, str]:
     if not name or not equals:
         raise WrongArgument(f"{option} {text!r}: write a name, =, and a value")
     return name, value
+
+
+def settings_help(known: dict[str, Option] = TRAINING) -> str:
+    """The settings for `--set` with their descriptions and values: all options but those of the command itself."""
+    column = max(map(len, known)) + 4
+    lines = ["\b", "Settings for --set (values are JSON, or text):"]
+    for name, option in known.items():
+        if name not in OWN_OPTIONS:
+            text = f"{option.description}: {option.values}" if option.values else option.description
+            wrapper = TextWrapper(WIDTH, initial_indent=f"  {name}".ljust(column), subsequent_indent=" " * column)
+            lines += wrapper.wrap(text)
+    return "\n".join(lines)
 
 
 train.__doc__ = f"{train.__doc__}\n\n{EXAMPLES}"
