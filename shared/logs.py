@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 access = logging.getLogger("glassbox.access")
 
-HEALTH_CHECKS = ("/healthz", "/readyz", "/v2/health/")
+HEALTH_CHECKS = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 LOUD = {  # from which level on they are heard
     "amqp": logging.INFO,
     "kombu": logging.INFO,
@@ -78,8 +78,8 @@ def log_access(
     client: str,
     context: Mapping[str, str],
 ) -> None:
-    """One line for a request that was answered; that of a health check is a detail unless it failed."""
-    level = logging.DEBUG if status < 400 and path.startswith(HEALTH_CHECKS) else logging.INFO
+    """Log one line for a request that was answered; at level debug for a health check, whatever its status."""
+    level = logging.DEBUG if path in HEALTH_CHECKS else logging.INFO
     fields = {"status": status, "bytes": size, "seconds": round(seconds, 6), "client": client, **context}
     access.log(level, "%s %s %d", method, path, status, extra={"fields": fields})
 

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
     worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
     blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
+    presence_file: Path | None = Field(None, description="a worker's file for its container's health check")
     replicas: PositiveInt = Field(1, description="workers of this kind on this machine, who share its cores")
 
     lease_seconds: PositiveFloat = 30.0

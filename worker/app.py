@@ -28,6 +28,7 @@ from shared.traces import traces_of
 from shared.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.memory_kills import MemoryKills
+from worker.presence_file import PresenceFile
 from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
     """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
     redis = connect(settings)
     presence = Presence(redis, _owner(), queue, settings.processes(queue))
+    presence_file = PresenceFile(settings.presence_file)
     jobs = job_store(settings)
     kills = MemoryKills(jobs, socket.gethostname(), MemoryGroup())
     upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), Outbox(app, redis), settings, kills)
@@ -131,6 +133,7 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
     def renew_presence() -> None:
         try:
             presence.renew()
+            presence_file.renew()
         except RedisError as error:
             log.warning("could not renew this worker's presence: %s", explained(error))
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes what the settings decide as pieces of nginx's configuration, then becomes nginx. Loops beside it reload nginx
+# Writes what the settings decide as pieces of nginx's configuration, then becomes nginx. What runs beside it reloads nginx
 # when the API's addresses or the certificate change.
 set -eu
 
@@ -32,30 +32,6 @@ case $domain in *[!a-zA-Z0-9.,\ -]*) fail "GLASSBOX_DOMAIN is '$domain': write n
 
 mkdir -p "$pieces"
 rm -rf /var/spool/glassbox/* # what a killed gateway left
-
-# The API's containers come and go. nginx of this version looks their name up once, or else has a new connection for each
-# request, which costs half of the requests a second. So the name is looked up here, again and again.
-write_upstream() {
-  {
-    echo "upstream api {"
-    # Where the name is not known, nobody listens.
-    (getent ahosts "${api%:*}" || echo 127.0.0.1) | awk -v port="${api##*:}" '
-      { print "  server " ($1 ~ /:/ ? "[" $1 "]" : $1) ":" port " max_fails=2 fail_timeout=2s;" }' | sort -u
-    echo "  keepalive 64;"
-    echo "  keepalive_timeout 20s;" # less than gunicorn's, which would close a connection while it is taken
-    echo "}"
-  } >"$pieces/upstream.new"
-}
-
-follow_the_api() {
-  while sleep 1; do
-    write_upstream
-    if ! cmp -s "$pieces/upstream.new" "$pieces/upstream.conf"; then
-      mv "$pieces/upstream.new" "$pieces/upstream.conf"
-      kill -HUP "$(cat "$pieces/nginx.pid")" # what is under way goes on to its end
-    fi
-  done
-}
 
 # The certificates service replaces its file as a whole. Here nginx gets a copy, so that a reload always finds a key and
 # the certificate that belongs to it.
@@ -100,8 +76,7 @@ tls_port() { # CERTIFICATE KEY
   echo 'error_page 497 =308 https://$http_host$request_uri;'
 }
 
-write_upstream
-mv "$pieces/upstream.new" "$pieces/upstream.conf"
+follow_api.pl "$api" "$pieces" once
 
 {
   for proxy in $(echo "${GLASSBOX_OUTER_PROXIES:-}" | tr ',' ' '); do
@@ -144,7 +119,7 @@ fi >"$pieces/domain.conf"
   echo "limit_conn uploads $uploads;"
 } >"$pieces/upload.conf"
 
-follow_the_api &
+follow_api.pl "$api" "$pieces" &
 if [ -n "$domain" ]; then
   follow_the_certificate &
 fi

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment
+from tests.support.deployment import Deployment, inspect
 from tests.support.event_streams import read_events
 from tests.support.waiting import eventually
 
@@ -143,6 +143,39 @@ def test_while_the_api_is_away_the_gateway_says_so_and_finds_it_again(deployment
     finally:
         deployment.up("--no-deps", "--force-recreate", "api")
     eventually(lambda: deployment.ask("GET", "/v1/models").status == 200)
+
+
+def test_the_gateway_finds_an_api_at_another_address(deployment: Deployment) -> None:
+    network = f"{deployment.project}_frontend"
+    api = deployment.container("api")
+
+    def address() -> str:
+        found: str = inspect(api)["NetworkSettings"]["Networks"][network]["IPAddress"]
+        return found
+
+    before = address()
+    subprocess.run(["docker", "network", "disconnect", network, api], check=True)
+    image = deployment.inspect("gateway")["Image"]
+    taker = ["docker", "run", "--rm", "--detach", "--network", network, "--entrypoint", "sleep", image, "300"]
+    other = subprocess.run(taker, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # takes the address
+    try:
+        subprocess.run(["docker", "network", "connect", "--alias", "api", network, api], check=True)
+        assert address() != before
+        eventually(lambda: deployment.ask("GET", "/v1/models").status == 200, 5)
+    finally:
+        subprocess.run(["docker", "rm", "--force", other], stdout=subprocess.PIPE, check=True)
+
+
+@pytest.mark.parametrize("service", ["gateway", "api"])
+def test_health_checks_are_in_no_access_log(deployment: Deployment, service: str) -> None:
+    checks = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+    for path in checks:
+        assert deployment.ask("GET", path).status == 200
+    last = deployment.ask("GET", "/v1/models").headers["X-Request-Id"]
+
+    eventually(lambda: last in {line.get("request_id") for line in deployment.logs(service)})
+    messages = [line["message"] for line in deployment.logs(service)]
+    assert [message for message in messages if message.split()[1:2] and message.split()[1] in checks] == []
 
 
 @pytest.fixture

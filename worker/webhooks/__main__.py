@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import sys
-from threading import Event, Thread
+import time
+from threading import Event
 from types import FrameType
 
 from redis import RedisError
@@ -19,6 +20,7 @@ from shared.jobs.notices import Notices
 from shared.redis_faults import explained
 from shared.settings import SecretError, SettingsError, load_settings
 from shared.volume import Volume
+from worker.presence_file import PresenceFile
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets
 
@@ -45,25 +47,37 @@ def main() -> None:
         redis = connect(settings)
     except SecretError as error:
         sys.exit(f"glassbox: {error}")
-    presence = Thread(target=_be_present, args=(Presence(redis, _name(), COURIER, 1), stop), daemon=True)
-    presence.start()
+    presence = RegularPresence(Presence(redis, _name(), COURIER, 1), PresenceFile(settings.presence_file))
     log.info("the courier is ready")
-    Courier(Notices(redis), JobFiles(volume), secrets, settings).run(stop)
-    presence.join()
+    Courier(Notices(redis), JobFiles(volume), secrets, settings).run(stop, presence.renew_when_due)
+    presence.withdraw()
 
 
-def _be_present(presence: Presence, stop: Event) -> None:
-    """Say that this courier is online, until it stops."""
-    while not stop.is_set():
+class RegularPresence:
+    """The courier's presence, renewed by its own loop: it lapses if the loop hangs."""
+
+    def __init__(self, presence: Presence, file: PresenceFile) -> None:
+        self._presence = presence
+        self._file = file
+        self._due = 0.0  # by the monotonic clock
+
+    def renew_when_due(self) -> None:
+        """Renew the presence if the last time was long enough ago; an error waits for the next time."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + PRESENCE_SECONDS / 3
         try:
-            presence.renew()
+            self._presence.renew()
+            self._file.renew()
         except RedisError as error:
             log.warning("could not renew this courier's presence: %s", explained(error))
-        stop.wait(PRESENCE_SECONDS / 3)
-    try:
-        presence.withdraw()
-    except RedisError as error:
-        log.warning("could not withdraw this courier's presence: %s", explained(error))
+
+    def withdraw(self) -> None:
+        """Say that the courier is gone."""
+        try:
+            self._presence.withdraw()
+        except RedisError as error:
+            log.warning("could not withdraw this courier's presence: %s", explained(error))
 
 
 def _name() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -59,11 +60,15 @@ class Courier:
         self._settings = settings
         self._lease_seconds = settings.webhook_timeout + RESOLVE_SECONDS
 
-    def run(self, stop: Event) -> None:
-        """Deliver what is due, again and again; what is on its way when `stop` is set is waited for."""
+    def run(self, stop: Event, each_time: Callable[[], None] = lambda: None) -> None:
+        """Deliver what is due until `stop` is set, then wait for the deliveries in progress.
+
+        Calls `each_time` before it looks for what is due: about every second.
+        """
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(AT_ONCE, "delivery") as pool:
             while not stop.is_set():
+                each_time()
                 taken = self._take(AT_ONCE - len(busy))
                 busy |= {pool.submit(self.deliver, notice) for notice in taken}
                 if len(busy) == AT_ONCE:

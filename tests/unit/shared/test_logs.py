@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared import log_context
+from shared import log_context, logs
 from shared.logs import JsonFormatter, TextFormatter
 from tests.support.processes import ROOT
 
@@ -86,3 +86,14 @@ def test_a_program_logs_in_the_form_that_is_set_and_to_a_file_in_json(form: str,
     assert done.stderr.startswith("{") == is_json
     assert "hello" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_health_check_is_logged_at_debug_whatever_its_status(caplog: pytest.LogCaptureFixture, status: int) -> None:
+    with caplog.at_level(logging.DEBUG):
+        for path in ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready", "/v1/models", "/readyz/else"):
+            logs.log_access(method="GET", path=path, status=status, size=2, seconds=0.1, client="::1", context={})
+
+    levels = {record.getMessage().split()[1]: record.levelname for record in caplog.records}
+    assert [path for path, level in levels.items() if level == "INFO"] == ["/v1/models", "/readyz/else"]
+    assert len(levels) == 6

@@ -15,12 +15,12 @@ from tests.support.settings_read import settings_read_by
 PREFIX = "GLASSBOX_"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
-WORKER = ("worker/__main__.py", "services/worker/healthcheck.py")
+WORKER = ("worker/__main__.py",)
 ENTRIES = {
     "api": ("services/api/gunicorn.conf.py", "api/__init__.py", "api/admin.py"),
     "trainer": (*WORKER, "worker/backup/__main__.py"),
     "classifier": WORKER,
-    "courier": ("worker/webhooks/__main__.py", "services/worker/healthcheck.py"),
+    "courier": ("worker/webhooks/__main__.py",),
 }
 INDEXING = [f"shared/archives/{name}.py" for name in ("array_planning", "collecting", "tar_planning", "zip_planning")]
 # All workers import the same modules. These do not run in the service.
@@ -31,7 +31,7 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "courier": ("shared/archives",),
 }
 ONLY_IN = {"classifier_memory_bytes": "classifier"}  # what worker/app.py reads for one of the two queues
-NOT_UNDER_COMPOSE = {"revision"}  # the images have it from their build
+NOT_UNDER_COMPOSE = {"revision", "presence_file"}  # the images set them
 
 
 def variables(service: str) -> set[str]:

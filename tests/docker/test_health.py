@@ -1,0 +1,121 @@
+"""Health checks: a service that is dead, hung or cut off is unhealthy within 30 s, and healthy again soon after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.deployment import SERVICES, WORKERS, Deployment
+from tests.support.waiting import eventually
+
+DETECTION_SECONDS = 30.0
+RECOVERY_SECONDS = 30.0
+CHECK = "healthcheck.sh"
+
+
+def health(deployment: Deployment, service: str) -> str:
+    status: str = deployment.inspect(service)["State"]["Health"]["Status"]
+    return status
+
+
+def why(deployment: Deployment, service: str) -> str:
+    """What the last health check that ended printed."""
+    output: str = deployment.inspect(service)["State"]["Health"]["Log"][-1]["Output"]
+    return output
+
+
+def assert_noticed(deployment: Deployment, service: str) -> str:
+    """Wait for the service to be unhealthy; the reason."""
+    eventually(lambda: health(deployment, service) == "unhealthy", DETECTION_SECONDS, interval=0.2)
+    return why(deployment, service)
+
+
+def assert_recovered(deployment: Deployment, service: str) -> None:
+    eventually(lambda: health(deployment, service) == "healthy", RECOVERY_SECONDS, interval=0.2)
+
+
+def processes(deployment: Deployment, service: str) -> list[int]:
+    """The service's processes on this host, the main one first, without `docker-init` and the health check."""
+    listed = subprocess.run(
+        ["docker", "top", deployment.container(service), "-eo", "pid,args"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout.splitlines()[1:]
+    lines = [line.split(maxsplit=1) for line in listed]
+    return [int(pid) for pid, args in lines if "docker-init" not in args and CHECK not in args]
+
+
+@contextmanager
+def stopped(pids: list[int]) -> Iterator[None]:
+    try:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+@pytest.fixture(autouse=True)
+def every_service_is_healthy(deployment: Deployment) -> Iterator[None]:
+    """Before and after each of these tests."""
+    for service in SERVICES:
+        assert_recovered(deployment, service)
+    yield
+    for service in SERVICES:
+        assert_recovered(deployment, service)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_whose_processes_are_stopped_is_unhealthy_until_they_go_on(
+    deployment: Deployment, service: str
+) -> None:
+    with stopped(processes(deployment, service)):
+        assert_noticed(deployment, service)
+    assert_recovered(deployment, service)
+
+
+@pytest.mark.parametrize("service", ["trainer", "api", "gateway"])
+def test_a_stopped_main_process_is_enough(deployment: Deployment, service: str) -> None:
+    main, *others = processes(deployment, service)
+    assert others
+    with stopped([main]):
+        assert " is stopped" in assert_noticed(deployment, service)
+    assert_recovered(deployment, service)
+
+
+def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment: Deployment) -> None:
+    network = f"{deployment.project}_backend"
+    for service in WORKERS:
+        subprocess.run(["docker", "network", "disconnect", network, deployment.container(service)], check=True)
+    try:
+        for service in WORKERS:
+            assert "has not reached Redis lately" in assert_noticed(deployment, service)
+    finally:
+        for service in WORKERS:
+            command = ["docker", "network", "connect", "--alias", service, network, deployment.container(service)]
+            subprocess.run(command, check=True)
+    for service in WORKERS:
+        assert_recovered(deployment, service)
+
+
+def test_a_redis_that_is_silent_makes_what_needs_it_unhealthy(deployment: Deployment) -> None:
+    with stopped(processes(deployment, "redis")):
+        noticed = {service: assert_noticed(deployment, service) for service in ("redis", "api", *WORKERS)}
+    assert "503" in noticed["api"] or "no answer" in noticed["api"], noticed
+    assert health(deployment, "gateway") == "healthy"  # the gateway itself answers
+
+
+@pytest.mark.parametrize("service", ["trainer", "gateway"])
+def test_a_service_that_dies_is_started_again(deployment: Deployment, service: str) -> None:
+    started = deployment.inspect(service)["State"]["StartedAt"]
+    main, *_ = processes(deployment, service)
+    os.kill(main, signal.SIGKILL)
+    eventually(lambda: deployment.inspect(service)["State"]["StartedAt"] != started, DETECTION_SECONDS)
+    assert_recovered(deployment, service)

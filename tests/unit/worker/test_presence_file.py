@@ -1,0 +1,49 @@
+"""The file by which a container's health check sees its worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worker.presence_file import VALID_SECONDS, PresenceFile
+
+
+def uptime() -> float:
+    return float(Path("/proc/uptime").read_text().split()[0])
+
+
+def test_it_holds_the_uptime_until_which_the_worker_is_present(tmp_path: Path) -> None:
+    before = uptime()
+    PresenceFile(tmp_path / "present").renew()
+
+    until = int((tmp_path / "present").read_text())
+    assert int(before + VALID_SECONDS) <= until <= uptime() + VALID_SECONDS
+
+
+def test_renewing_moves_the_time(tmp_path: Path) -> None:
+    file = PresenceFile(tmp_path / "present")
+    (tmp_path / "present").write_text("7\n")
+    file.renew()
+
+    assert int((tmp_path / "present").read_text()) > 7
+    assert [path.name for path in tmp_path.iterdir()] == ["present"]
+
+
+def test_without_a_path_nothing_is_written(tmp_path: Path) -> None:
+    PresenceFile(None).renew()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_logged_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    PresenceFile(tmp_path / "no-such-folder" / "present").renew()
+
+    assert "present cannot be written: No such file or directory" in caplog.text
+
+
+def test_a_health_check_notices_within_half_a_minute_that_a_worker_hangs() -> None:
+    between_tests = 8  # pause_seconds in services/healthcheck.sh
+    assert VALID_SECONDS + between_tests + 1 < 30

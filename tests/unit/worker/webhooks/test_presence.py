@@ -1,0 +1,58 @@
+"""The courier's presence: in Redis for everybody, in a file for its container's health check."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from redis import Redis
+
+from shared.broker import COURIER, Presence, connect
+from shared.job_files import JobFiles
+from shared.jobs import keys
+from shared.jobs.notices import Notices
+from shared.settings import Settings
+from shared.volume import Volume
+from tests.support.network import closed_port
+from tests.support.waiting import eventually
+from worker.presence_file import PresenceFile
+from worker.webhooks.__main__ import RegularPresence
+from worker.webhooks.courier import Courier
+
+
+def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Path) -> None:
+    file = tmp_path / "present"
+    presence = RegularPresence(Presence(redis, "host:1", COURIER, 1), PresenceFile(file))
+    presence.renew_when_due()
+    assert redis.zcard(keys.workers(COURIER)) == 1
+    assert file.exists()
+
+    file.unlink()
+    presence.renew_when_due()
+    assert not file.exists()
+
+    presence.withdraw()
+    assert redis.zcard(keys.workers(COURIER)) == 0
+
+
+def test_the_file_is_not_renewed_while_redis_is_away(settings: Settings, tmp_path: Path) -> None:
+    away = connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{closed_port()}/0"}))
+    presence = RegularPresence(Presence(away, "host:1", COURIER, 1), PresenceFile(tmp_path / "present"))
+
+    presence.renew_when_due()
+    presence.withdraw()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_loop_that_delivers_renews_it(redis: Redis, settings: Settings, volume: Volume) -> None:
+    stop = threading.Event()
+    turns: list[None] = []
+    courier = Courier(Notices(redis), JobFiles(volume), [], settings)
+    thread = threading.Thread(target=courier.run, args=(stop, lambda: turns.append(None)))
+    thread.start()
+    try:
+        eventually(lambda: len(turns) > 1)
+    finally:
+        stop.set()
+        thread.join()
