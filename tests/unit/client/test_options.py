@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import click
@@ -31,15 +33,15 @@ def test_the_file_is_what_make_options_writes() -> None:
     assert FILE.read_text() == options_source()
 
 
-def test_a_new_setting_of_the_network_becomes_an_option() -> None:
-    written: dict[str, Any] = {}
-    exec(options_source(request_for(Extended)), written)  # noqa: S102 - source that is generated here
+def test_a_new_setting_of_the_network_becomes_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: Any = ModuleType("options_of_the_extended_network")
+    monkeypatch.setitem(sys.modules, written.__name__, written)  # where annotations are looked up
+    exec(options_source(request_for(Extended)), written.__dict__)  # noqa: S102 - source that is generated here
 
-    assert written["TrainingOptions"].__annotations__.keys() - options.TrainingOptions.__annotations__.keys() == {
-        "sharpness"
-    }
-    assert get_type_hints(written["TrainingOptions"], written)["sharpness"] is float
-    added = set(settings_help(written["TRAINING"]).splitlines()) - set(settings_help().splitlines())
+    types = get_type_hints(written.TrainingOptions)
+    assert types.keys() - get_type_hints(options.TrainingOptions).keys() == {"sharpness"}
+    assert types["sharpness"] is float
+    added = set(settings_help(written.TRAINING).splitlines()) - set(settings_help().splitlines())
     assert [" ".join(line.split()) for line in added] == ["sharpness Sharpness of the network: at least 0, less than 3"]
 
 
