@@ -9,7 +9,7 @@ from pathlib import Path
 
 from shared import durable
 from shared.archives.npy import check_images, read_header
-from shared.archives.plan import ImageArray, Kind, Plan
+from shared.archives.plan import Entry, ImageArray, Kind, Plan
 from shared.archives.unpacking import BLOCK, pieces
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.archives.zip_planning import DEFLATED, plan_zip, raw_names
@@ -58,21 +58,21 @@ def plan_npz(path: Path, descriptor: int, file_size: int, directory: Directory, 
     chosen = next((name for name in NAMES if name in names), names[0])
     if chosen not in NAMES and len(names) > 1:
         raise Invalid("npz_array_missing", f"the .npz holds {len(names)} arrays, and none is called x or images")
-    row: tuple[int, ...] = archive.entries[names.index(chosen)].tolist()
-    offset, _, packed, size, _, _, crc, _, _, _, method = row
+    entry = Entry._make(archive.entries[names.index(chosen)].tolist())
     try:
-        start = offset + header_bytes(os.pread(descriptor, LONGEST_HEADER, offset), 0, row, archive.names.data)
+        header = os.pread(descriptor, LONGEST_HEADER, entry.offset)
+        start = entry.offset + header_bytes(header, 0, entry, archive.names.data)
     except Malformed as error:
         raise _damaged(chosen) from error
-    content = _blocks(descriptor, start, packed)
-    if method != DEFLATED:
-        for _ in _checked(content, chosen, size, crc):
+    content = _blocks(descriptor, start, entry.packed)
+    if entry.method != DEFLATED:
+        for _ in _checked(content, chosen, entry.size, entry.crc):
             pass
-        return plan_array(path, start, size, chosen, limits)
+        return plan_array(path, start, entry.size, chosen, limits)
     with durable.replacing(path) as target:
-        for piece in _checked(_inflated(content, chosen), chosen, size, crc):
+        for piece in _checked(_inflated(content, chosen), chosen, entry.size, entry.crc):
             target.write(piece)
-    return plan_array(path, 0, size, chosen, limits)
+    return plan_array(path, 0, entry.size, chosen, limits)
 
 
 def _damaged(name: str) -> Invalid:

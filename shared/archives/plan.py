@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.lib import format as npy
@@ -36,6 +36,22 @@ ENTRY = np.dtype(
         ("method", "<u2"),
     ]
 )
+
+
+class Entry(NamedTuple):
+    """One row of ENTRY, with the same fields in the same order."""
+
+    offset: int
+    end: int
+    packed: int
+    size: int
+    name: int
+    raw: int
+    crc: int
+    name_length: int
+    raw_length: int
+    flags: int
+    method: int
 
 
 class Kind(StrEnum):

@@ -19,10 +19,10 @@ class TarEntries:
 
     def read(self, index: int) -> bytes:
         """One entry's bytes; raises `Malformed`."""
-        offset, _, _, size, *_ = self._rows[index]
-        if size > self._max_entry_bytes:
+        entry = self._rows[index]
+        if entry.size > self._max_entry_bytes:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
-        content = self._window.read(offset, size)
-        if len(content) != size:
+        content = self._window.read(entry.offset, entry.size)
+        if len(content) != entry.size:
             raise Malformed("entry_damaged", "the entry cannot be unpacked: the file ends before it does")
         return content

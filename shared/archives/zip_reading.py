@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from shared.archives.plan import Plan
+from shared.archives.plan import Entry, Plan
 from shared.archives.rows import Rows
 from shared.archives.window import Window
 from shared.archives.zip_directory import MANY
@@ -17,6 +17,8 @@ LOCAL = struct.Struct("<4s2x2H4x3L2H")  # magic, flags, method, CRC, packed, siz
 MAGIC = b"PK\x03\x04"
 SIZES_FOLLOW, PATCHED = 0x8, 0x20  # of an entry's flags
 LONGEST_HEADER = LOCAL_BYTES + 2 * 0xFFFF
+
+Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
 
 
 def damaged(what: str) -> Malformed:
@@ -35,50 +37,50 @@ class ZipEntries:
 
     def read(self, index: int) -> bytes:
         """One entry's bytes; raises `Malformed`."""
-        row = self._rows[index]
-        offset, end, packed, size, _, _, crc, _, _, _, method = row
+        entry = self._rows[index]
+        packed, size = entry.packed, entry.size
         if size > self._max_entry_bytes:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
-        at = self._window.find(offset, min(end - offset, packed + LONGEST_HEADER))
+        at = self._window.find(entry.offset, min(entry.end - entry.offset, packed + LONGEST_HEADER))
         content = self._window.buffer
-        start = at + header_bytes(content, at, row, self._names)
+        start = at + header_bytes(content, at, entry, self._names)
         content = content[start : start + packed]
-        if method == DEFLATED:
+        if entry.method == DEFLATED:
             content = inflated(content, size)
         elif packed != size:
             raise damaged("it is not as long as the archive's directory says")
-        if zlib.crc32(content) != crc:
+        if zlib.crc32(content) != entry.crc:
             raise damaged("its checksum is wrong")
         return content
 
 
-def header_bytes(buffer: bytes, at: int, row: tuple[int, ...], names: memoryview) -> int:
+def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int:
     """How long the local header at `at` of `buffer` is, behind which the data are.
 
-    Raises `Malformed` where it says otherwise than the entry's row in the plan, or where the data would reach into what
+    Raises `Malformed` where it says otherwise than the entry in the plan, or where the data would reach into what
     follows the entry.
     """
-    offset, end, packed, size, _, raw, crc, _, raw_length, flags, method = row
     if len(buffer) < at + LOCAL.size:
         raise damaged("the file ends before it")
-    magic, local_flags, local_method, *local, name_length, extra_length = LOCAL.unpack_from(buffer, at)
+    magic, local_flags, local_method, crc, packed, size, name_length, extra_length = LOCAL.unpack_from(buffer, at)
     name = at + LOCAL.size
     if (
         magic != MAGIC
-        or buffer[name : name + name_length] != names[raw : raw + raw_length]
-        or local_method != method
-        or (local_flags | flags) & (ENCRYPTED | PATCHED)
+        or buffer[name : name + name_length] != names[entry.raw : entry.raw + entry.raw_length]
+        or local_method != entry.method
+        or (local_flags | entry.flags) & (ENCRYPTED | PATCHED)
     ):
         raise damaged("its own header says otherwise than the archive's directory")
     length: int = LOCAL.size + name_length + extra_length
-    if local != [crc, packed, size]:
-        _check_sizes(local, [crc, packed, size], local_flags, buffer[name + name_length : at + length])
-    if offset + length + packed > end:
+    if crc != entry.crc or packed != entry.packed or size != entry.size:
+        extra = buffer[name + name_length : at + length]
+        _check_sizes((crc, packed, size), (entry.crc, entry.packed, entry.size), local_flags, extra)
+    if entry.offset + length + entry.packed > entry.end:
         raise damaged("it reaches into what follows it")
     return length
 
 
-def _check_sizes(local: list[int], central: list[int], flags: int, extra: bytes) -> None:
+def _check_sizes(local: Sizes, central: Sizes, flags: int, extra: bytes) -> None:
     """Compare CRC, packed and unpacked size with the directory's, where the local header does not simply repeat them.
 
     It may leave the sizes to its zip64 extra field; a writer that streams leaves all three to what follows the data.

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.archives import Plan
-from shared.archives.plan import ENTRY, FILE, ImageArray, Kind
+from shared.archives.plan import ENTRY, FILE, Entry, ImageArray, Kind
 from shared.errors import Damaged
 from tests.support.archives import zip_of
 from tests.support.files import files_below
@@ -113,3 +113,7 @@ class TestOnTheVolume:
             (tmp_path / FILE).write_bytes(whole[:length])
             with pytest.raises(Damaged):
                 Plan.load(tmp_path)
+
+
+def test_a_named_row_has_the_columns_of_the_plan() -> None:
+    assert Entry._fields == ENTRY.names
