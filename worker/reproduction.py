@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from shared.datasets import DatasetStore
-from shared.errors import Invalid
 from shared.jobs import Job, Progress, State
-from shared.network import Configuration, Network, Training, TrainingDiverged
 from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.settings import Settings
@@ -22,7 +20,7 @@ from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment
 from worker.lease import Lease
 from worker.runner import Outcome
-from worker.training import figures, resumed, train
+from worker.training import figures, load_and_train
 
 Parameters = Mapping[str, NDArray[Any]]
 
@@ -44,7 +42,9 @@ class ReproductionStep:
         checkpoints = Checkpoints(self._volume.checkpoints(job.id))
         with threadpool_limits(version.blas_threads, user_api="blas"):
             threads = blas_threads()
-            training = self._trained(version, checkpoints, lease)
+            training = load_and_train(
+                version.dataset, version.configuration, self._datasets, checkpoints, lease, self._settings
+            ).training
         checkpoints.clear()
         epochs = training.network.configuration.epochs
         return Outcome(
@@ -53,18 +53,6 @@ class ReproductionStep:
             metrics=figures(training.history[-1]),
             result=comparison(version, published, training.parameters) | {"threads": threads},
         )
-
-    def _trained(self, version: ModelVersion, checkpoints: Checkpoints, lease: Lease) -> Training:
-        manifest, arrays = self._datasets.load(version.dataset)
-        configuration = Configuration.from_dict(version.configuration)
-        training = resumed(
-            Network(manifest.image_shape, len(manifest.classes), configuration), arrays, checkpoints, lease
-        )
-        try:
-            train(training, lease, checkpoints, self._settings)
-        except TrainingDiverged as error:
-            raise Invalid("training_diverged", str(error)) from error
-        return training
 
 
 def comparison(version: ModelVersion, published: Parameters, trained: Parameters) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.datasets import Arrays, DatasetStore, Manifest
@@ -26,6 +27,15 @@ from worker.runner import Outcome
 MISTAKES = 24  # that an evaluation shows
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training that has ended, with its data."""
+
+    manifest: Manifest
+    arrays: Arrays
+    training: Training
+
+
 class TrainingStep:
     """Does jobs of the kind `training`."""
 
@@ -40,19 +50,11 @@ class TrainingStep:
         specification = TrainingSpecification.of(job.specification)
         version = self._registry.version_of_job(specification.model, job.id)
         if version is None:
-            manifest, arrays = self._datasets.load(specification.dataset)
-            try:
-                configuration = Configuration.from_dict(specification.configuration)
-            except ConfigurationError as error:
-                raise unknown(error) from error
-            network = Network(manifest.image_shape, len(manifest.classes), configuration)
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
-            training = resumed(network, arrays, checkpoints, lease)
-            try:
-                train(training, lease, checkpoints, self._settings)
-            except TrainingDiverged as error:
-                raise Invalid("training_diverged", str(error)) from error
-            version = self._publish(job, manifest, arrays, training, lease)
+            trained = load_and_train(
+                specification.dataset, specification.configuration, self._datasets, checkpoints, lease, self._settings
+            )
+            version = self._publish(job, trained, lease)
             checkpoints.clear()
         if specification.promote is not None:
             self._registry.point(specification.model, specification.promote, version.version)
@@ -69,7 +71,8 @@ class TrainingStep:
             },
         )
 
-    def _publish(self, job: Job, manifest: Manifest, arrays: Arrays, training: Training, lease: Lease) -> ModelVersion:
+    def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:
+        manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
         evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
         draft = {
@@ -99,6 +102,33 @@ def mistakes(training: Training, arrays: Arrays) -> list[dict[str, Any]]:
     """The surest mistakes on the test images, each with its picture."""
     surest = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
     return [asdict(mistake) | {"image": data_uri(arrays.x_test[mistake.index])} for mistake in surest]
+
+
+def load_and_train(
+    dataset: str,
+    configuration: Mapping[str, Any],
+    datasets: DatasetStore,
+    checkpoints: Checkpoints,
+    lease: Lease,
+    settings: Settings,
+) -> Trained:
+    """Load the data set, build the network, and train it to the end, from the newest checkpoint if there is one.
+
+    configuration: in the form of `Configuration.to_dict`.
+    Raises `Invalid` if this version of the code does not support the configuration, or if the training diverges; also
+    what `DatasetStore.load` and `Lease.check` raise.
+    """
+    manifest, arrays = datasets.load(dataset)
+    try:
+        network = Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
+    except ConfigurationError as error:
+        raise unknown(error) from error
+    training = resumed(network, arrays, checkpoints, lease)
+    try:
+        train(training, lease, checkpoints, settings)
+    except TrainingDiverged as error:
+        raise Invalid("training_diverged", str(error)) from error
+    return Trained(manifest, arrays, training)
 
 
 def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:

@@ -19,7 +19,7 @@ class Engine:
             batch_size=workload.batch_size,
             optimizer={"name": workload.optimizer, "learning_rate": workload.rate},
             schedule={"name": "constant"},
-            epochs=1_000_000,
+            epochs=100_000,
             dtype=dtype,
         )
         images, labels = images_and_labels()

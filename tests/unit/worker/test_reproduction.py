@@ -219,7 +219,7 @@ class TestStopping:
 
 def stopped(bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume, state: State) -> Job:
     """A reproduction that would go on for hours, after its job was moved to `state` while it ran."""
-    tamper(volume, configuration=version.configuration | {"epochs": 1_000_000, "batch_size": 1})
+    tamper(volume, configuration=version.configuration | {"epochs": 100_000, "batch_size": 1})
     job = a_reproduction(version)
     bench.submit(job)
     thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,), daemon=True)
@@ -247,6 +247,24 @@ class TestFailing:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
         assert code(bench.run(a_reproduction(version), step)) == "version_damaged"
+
+    def test_a_configuration_of_a_newer_version_fails_the_job_with_its_field(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        tamper(volume, configuration=version.configuration | {"lookahead": 2})
+
+        job = bench.run(a_reproduction(version), step)
+
+        assert code(job) == "specification_unknown"
+        assert job.error is not None
+        assert "lookahead is not a setting" in job.error["detail"]
+
+    def test_a_training_that_diverges_fails_the_job(
+        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+    ) -> None:
+        tamper(volume, configuration=version.configuration | {"optimizer": {"name": "sgd", "learning_rate": 1e38}})
+
+        assert code(bench.run(a_reproduction(version), step)) == "training_diverged"
 
     def test_data_that_are_gone_fail_the_job(
         self, bench: Bench, step: ReproductionStep, version: ModelVersion, datasets: DatasetStore

@@ -270,7 +270,7 @@ class TestStopping:
 def stopped(trainings: Trainings, state: State) -> Job:
     """A training that would go on for hours, after its job was moved to `state` while it ran."""
     jobs = trainings.bench.jobs
-    job = trainings.submit(epochs=1_000_000, batch_size=1)
+    job = trainings.submit(epochs=100_000, batch_size=1)
     trainings.bench.submit(job)
     thread = threading.Thread(
         target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,), daemon=True
