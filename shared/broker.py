@@ -68,6 +68,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=True,  # silences a warning; no task is acknowledged late
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that refuses changes for a time ends no worker
         broker_transport_options={
             # Lost messages are sent again by us, so Redis need not know of those that are not acknowledged yet; and an
             # acknowledgement that Redis's death makes fail would keep its place in the worker taken for ever.

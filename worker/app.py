@@ -29,6 +29,7 @@ from shared.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.memory_kills import MemoryKills
 from worker.presence_file import PresenceFile
+from worker.starting import wait_until_redis_accepts_changes
 from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ COLLECT_SECONDS = 3600.0
 
 
 def create_app(settings: Settings, queue: str) -> Celery:
-    """The Celery application of a worker that listens to `queue`."""
+    """The Celery application of a worker that listens to `queue`; waits until Redis accepts changes."""
     app = celery_app(settings)
     built: dict[str, Callable[[str], None]] = {}
 
@@ -128,12 +129,17 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
     presence_file = PresenceFile(settings.presence_file)
     jobs = job_store(settings)
     kills = MemoryKills(jobs, socket.gethostname(), MemoryGroup())
-    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), Outbox(app, redis), settings, kills)
+
+    def be_present() -> None:
+        presence.renew()
+        presence_file.renew()
+
+    wait_until_redis_accepts_changes(jobs, be_present)
+    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), Outbox(app, redis), settings, kills, messages_lost=True)
 
     def renew_presence() -> None:
         try:
-            presence.renew()
-            presence_file.renew()
+            be_present()
         except RedisError as error:
             log.warning("could not renew this worker's presence: %s", explained(error))
 

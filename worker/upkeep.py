@@ -27,6 +27,8 @@ TERMINAL = tuple(state for state in State if state.is_terminal)
 class Upkeep:
     """Rescues jobs from lost workers, sends lost messages again, rebuilds lost records, collects what is old.
 
+    messages_lost: whether a worker may have died with messages that it had taken, as the one before this may have.
+
     Several hosts may do it at once: each step is atomic, and a job that two hosts send twice runs once.
     """
 
@@ -37,10 +39,12 @@ class Upkeep:
         outbox: Outbox,
         settings: Settings,
         kills: MemoryKills | None = None,
+        *,
+        messages_lost: bool = False,
     ) -> None:
         self._volume = Volume(settings.volume)
         self._kills = kills
-        self._refused = False
+        self._messages_lost = messages_lost
         self._unsent: dict[str, Job] = {}
         self._jobs = jobs
         self._files = files
@@ -113,11 +117,11 @@ class Upkeep:
         try:
             self._jobs.check_writable()
         except RedisError as error:
-            self._refused = self._refused or fault_of(error).refuses
+            self._messages_lost = self._messages_lost or fault_of(error).refuses
             raise
-        if self._refused and self._messages_are_missing():
+        if self._messages_lost and self._messages_are_missing():
             self._jobs.hasten()
-        self._refused = False
+        self._messages_lost = False
 
     def _messages_are_missing(self) -> bool:
         """Whether a queue has fewer messages than queued jobs; more than enough must not pile up there."""

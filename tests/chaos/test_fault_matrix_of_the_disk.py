@@ -11,16 +11,20 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 
 from api import create_app
+from shared.broker import Presence
 from shared.durable import TEMPORARY
-from shared.jobs import State
+from shared.jobs import Job, State
 from shared.settings import Settings
 from tests.chaos.work import archive_of
 from tests.support.bench import AtConfirm, WorkBench
 from tests.support.files import files_below
+from tests.support.jobs import messages
 from tests.support.models import publish
 from tests.support.problems import assert_problem
+from worker.upkeep import Upkeep
 
 SMALL = 2 * 1024 * 1024
 
@@ -116,6 +120,57 @@ class TestFull:
         (small_disk / "ballast").unlink()
         assert bench.run(job, bench.training()).state is State.SUCCEEDED
         assert [version.job for version in bench.registry.versions("toy")] == [job.id]
+
+
+class TestWaitingForRoom:
+    @pytest.fixture
+    def upkeep(self, bench: WorkBench) -> Upkeep:
+        bench.jobs.rebuilt()
+        return Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+
+    @pytest.fixture
+    def job(self, bench: WorkBench, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+        """A training that found the disk full, and backs off for an hour, so that it is not due by itself."""
+        monkeypatch.setattr("worker.runner._backoff", lambda _: 3600.0)
+        job = bench.a_training(epochs=2)
+        fill(small_disk)
+        return bench.run(job, bench.training())
+
+    def test_a_job_that_found_the_disk_full_says_so_and_starts_when_there_is_room(
+        self, bench: WorkBench, upkeep: Upkeep, redis: Redis, small_disk: Path, job: Job
+    ) -> None:
+        Presence(redis, "host:1", "training", 1).renew()
+        client = create_app(bench.settings).test_client()
+        waiting = client.get(f"/v1/jobs/{job.id}").get_json()["waiting"]
+        assert waiting["code"] == "volume_full"
+        assert waiting["detail"].startswith("the volume is full")
+        upkeep.tick()
+        assert messages(redis, "training") == []
+
+        (small_disk / "ballast").unlink()
+        upkeep.tick()
+
+        assert len(messages(redis, "training")) == 1
+        assert client.get(f"/v1/jobs/{job.id}").get_json()["waiting"] is None
+        assert bench.run(job, bench.training()).state is State.SUCCEEDED
+
+    def test_readyz_says_that_the_disk_is_full_how_full_and_what_to_do(
+        self, bench: WorkBench, small_disk: Path
+    ) -> None:
+        client = create_app(bench.settings).test_client()
+        assert client.get("/readyz").status_code == 200
+        ballast = fill(small_disk)
+
+        response = client.get("/readyz")
+
+        assert response.status_code == 503
+        told = response.get_json()
+        assert told["redis"] == "ok"
+        assert told["volume"].startswith("the volume is full: 0 bytes of 2.0 MiB free")
+        assert "delete versions" in told["volume"]
+        assert [reason["code"] for reason in told["reasons"]] == ["volume_full"]
+        ballast.unlink()
+        assert client.get("/readyz").status_code == 200
 
 
 class TestMakingRoom:

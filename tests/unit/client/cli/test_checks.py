@@ -1,40 +1,74 @@
-"""What `glassbox doctor` says of the server's version."""
+"""What `glassbox doctor` says of a server that is not ready."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import glassbox
 import pytest
-from glassbox.cli import checks
-from glassbox.client import Client
-from glassbox.errors import NotReachable
-from glassbox.service import Readiness
+from glassbox import Client
+from glassbox.cli.checks import Check, examined
+
+from tests.support.scripted import content, document, problem, scripted
+
+READY: dict[str, Any] = {
+    "status": "not ready",
+    "redis": "ok",
+    "volume": "ok",
+    "workers": {"training": 1, "inference": 1},
+    "version": glassbox.__version__,
+}
 
 
-class Server(Client):
-    """A client of a server whose readiness is given."""
+def checks(**readiness: Any) -> dict[str, Check]:
+    """The checks by what they looked at."""
+    answer = document({**READY, **readiness}, 503)
+    openapi = document({"info": {"version": glassbox.__version__}})
+    with scripted(content(b""), openapi, answer, answer, problem(404, "not_found")) as server:
+        client = Client(server.url)
+        try:
+            return {check.what: check for check in examined(client)}
+        finally:
+            client.close()
 
-    def __init__(self, ready: Readiness | Exception) -> None:
-        self._ready = ready
 
-    def server_version(self) -> str:
-        return glassbox.__version__
+def not_ready(part: str, code: str, detail: str) -> dict[str, Check]:
+    return checks(**{part: detail, "reasons": [{"code": code, "detail": detail}]})
 
-    def ready(self) -> Readiness:
-        if isinstance(self._ready, Exception):
-            raise self._ready
-        return self._ready
+
+def test_a_full_redis_is_named_with_the_commands_that_help() -> None:
+    found = not_ready("redis", "redis_full", "Redis is full: 1.0 GiB of 1.0 GiB; raise its maxmemory")
+
+    assert not found["Redis"].ok
+    assert found["Redis"].told.startswith("Redis is full: 1.0 GiB of 1.0 GiB")
+    assert "GLASSBOX_REDIS_MAXMEMORY" in found["Redis"].remedy
+    assert "docker compose up --wait redis" in found["Redis"].remedy
+    assert "start Redis" not in found["Redis"].remedy
+    assert found["volume"].ok
+
+
+def test_a_full_volume_is_named_with_what_can_be_deleted() -> None:
+    found = not_ready("volume", "volume_full", "the volume is full: 0 bytes of 2.0 MiB free")
+
+    assert not found["volume"].ok
+    assert found["volume"].told.startswith("the volume is full")
+    assert "glassbox models delete" in found["volume"].remedy
+    assert found["Redis"].ok
 
 
 @pytest.mark.parametrize(
-    ("ready", "shown"),
+    ("code", "remedy"),
     [
-        (Readiness("ready", "ok", "ok", {}, glassbox.__version__, "0123456789abcdef"), " (0123456789ab)"),
-        (Readiness("ready", "ok", "ok", {}, glassbox.__version__), ""),
-        (NotReachable("away"), ""),
+        ("redis_unavailable", "start Redis"),
+        ("redis_loading", "wait until Redis has read its data"),
+        ("redis_disk_error", "free space"),
+        ("redis_login_refused", "GLASSBOX_REDIS_PASSWORD_FILE"),
+        ("a_code_of_a_newer_server", "start Redis"),
     ],
 )
-def test_the_version_has_the_revision_if_the_server_knows_it(ready: Readiness | Exception, shown: str) -> None:
-    [check] = checks._version(Server(ready))
+def test_each_fault_of_redis_has_its_remedy(code: str, remedy: str) -> None:
+    assert remedy in not_ready("redis", code, "it is so")["Redis"].remedy
 
-    assert check.ok
-    assert check.told == f"server {glassbox.__version__}{shown}, client {glassbox.__version__}"
+
+def test_an_older_server_gives_no_reasons() -> None:
+    assert "start Redis" in checks(redis="does not answer: Connection refused")["Redis"].remedy

@@ -1,0 +1,86 @@
+"""The fault matrix's rows about Redis's memory, on a stack of real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from shared.jobs import Kind, State
+from tests.chaos.stack import QUICK, Stack
+from tests.support.waiting import eventually
+
+START_SECONDS = 30.0  # within which a job that waits has to start when there is room
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with TemporaryDirectory(prefix="glassbox-") as folder:
+        # Only what this test is about may start the job: no message is sent again by itself.
+        settings = {**QUICK, "RESEND_SECONDS": "3600"}
+        with Stack(Path(folder), settings, workers=("training",)) as stack:
+            yield stack
+
+
+def submit(stack: Stack) -> str:
+    answer = stack.http.post("/v1/training-jobs", json={"model": "toy", "dataset": "digits", "epochs": 1})
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
+def waiting(stack: Stack, job_id: str) -> str | None:
+    reason = stack.http.get(f"/v1/jobs/{job_id}").json()["waiting"]
+    return reason and str(reason["code"])
+
+
+def held_job(stack: Stack) -> str:
+    """A job whose message a worker has taken, and which it could not claim since, because Redis is full."""
+    with stack.frozen(stack.parts["training"].pid):
+        job = submit(stack)
+        stack.redis.config_set("maxmemory", 1)
+    eventually(lambda: stack.waiting(Kind.TRAINING) == 0)
+    eventually(lambda: "cannot start yet: Redis is full" in stack.parts["training"].log())
+    return job
+
+
+def seconds_until_started(stack: Stack, job_id: str) -> float:
+    """Give Redis room, wait until the job has succeeded, and return how long after that it started."""
+    stack.redis.config_set("maxmemory", 0)
+    raised_ms = stack.jobs.now()
+    eventually(lambda: stack.jobs.get(job_id).state is State.SUCCEEDED, within=60)
+    started_ms = stack.jobs.get(job_id).started_at
+    assert started_ms is not None
+    return (started_ms - raised_ms) / 1000
+
+
+def test_jobs_that_a_worker_finds_at_its_start_wait_for_room_in_redis(stack: Stack) -> None:
+    stack.end("training")
+    job = submit(stack)
+    stack.redis.config_set("maxmemory", 1)
+
+    stack.start("training")
+
+    eventually(lambda: waiting(stack, job) == "redis_full")
+    eventually(lambda: stack.http.get("/readyz").json()["workers"]["training"] == 1)
+    refused = stack.http.post("/v1/training-jobs", json={"model": "toy", "dataset": "digits", "epochs": 1})
+    assert (refused.status_code, refused.json()["code"]) == (503, "redis_full")
+    assert seconds_until_started(stack, job) < START_SECONDS
+    assert stack.jobs.get(job).attempt == 1
+
+
+def test_a_job_whose_message_is_taken_starts_when_redis_has_room(stack: Stack) -> None:
+    job = held_job(stack)
+
+    eventually(lambda: waiting(stack, job) == "redis_full")
+    assert seconds_until_started(stack, job) < START_SECONDS
+    assert stack.jobs.get(job).attempt == 1
+
+
+def test_a_job_whose_message_dies_with_its_worker_starts_when_redis_has_room(stack: Stack) -> None:
+    job = held_job(stack)
+    stack.kill("training")
+    stack.start("training")
+
+    assert seconds_until_started(stack, job) < START_SECONDS

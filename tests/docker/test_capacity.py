@@ -1,0 +1,63 @@
+"""What the deployment says when memory runs out: Redis's, and a trainer's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.deployment import Deployment, Json
+from tests.support.waiting import eventually
+
+ENOUGH_SECONDS = 300  # for three attempts, each of which ends when its lease of 30 s does
+
+
+@pytest.fixture
+def full_redis(deployment: Deployment) -> Iterator[None]:
+    """Redis has used up its memory."""
+    _, before = deployment.redis("config", "get", "maxmemory").splitlines()
+    deployment.redis("config", "set", "maxmemory", "500kb")
+    yield
+    deployment.redis("config", "set", "maxmemory", before)
+    eventually(lambda: deployment.ask("GET", "/readyz").status == 200)
+
+
+@pytest.fixture
+def small_trainer(deployment: Deployment) -> Iterator[None]:
+    """A trainer with too little memory for a large network."""
+    deployment.up("--no-deps", "trainer", GLASSBOX_TRAINER_MEMORY="200m")
+    yield
+    deployment.up("--no-deps", "trainer")
+
+
+@pytest.mark.usefixtures("full_redis")
+def test_a_full_redis_is_named_and_refuses_jobs(deployment: Deployment) -> None:
+    readiness = deployment.ask("GET", "/readyz")
+    refused = deployment.ask(
+        "POST",
+        "/v1/training-jobs",
+        b'{"model": "refused", "dataset": "mnist", "epochs": 1}',
+        **{"Content-Type": "application/json"},
+    )
+
+    assert readiness.status == 503
+    assert readiness.json()["redis"].startswith("Redis is full: ")
+    assert readiness.json()["workers"]["training"] == 1
+    assert (refused.status, refused.json()["code"]) == (503, "redis_full")
+    assert deployment.ask("GET", "/v1/models").status == 200
+
+
+@pytest.mark.usefixtures("small_trainer")
+def test_a_training_that_the_kernel_kills_for_memory_says_so_and_what_to_change(deployment: Deployment) -> None:
+    job = deployment.submit_training(model="too-large", epochs=5, hidden=[4000, 4000])
+
+    def failed() -> Json | None:
+        now = deployment.get(f"/v1/jobs/{job['id']}")
+        return now if now["state"] == "failed" else None
+
+    error = eventually(failed, within=ENOUGH_SECONDS, interval=1.0)["error"]
+    assert error["code"] == "out_of_memory"
+    assert "killed for memory (limit 200.0 MiB)" in error["detail"]
+    assert "GLASSBOX_TRAINER_MEMORY" in error["detail"]
+    causes = [event["data"].get("cause") for event in deployment.events(job, "state") if "lease" in event["data"]]
+    assert causes == ["out_of_memory"] * 3

@@ -1,0 +1,67 @@
+"""To wait for a job at a terminal: why it waits is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from glassbox import Client
+from glassbox.cli.watching import watched
+
+from tests.support.scripted import Reply, content, document, scripted
+
+EVENT = 'id: 1-0\nevent: state\ndata: {{"time": "2026-01-31T12:00:05.120Z", "state": "{}", "attempt": 1}}\n\n'
+
+
+def job(state: str, waiting: dict[str, str] | None = None) -> dict[str, Any]:
+    return {
+        "id": "one",
+        "kind": "training",
+        "state": state,
+        "created_at": "2026-01-31T12:00:05.000Z",
+        "started_at": None,
+        "finished_at": None,
+        "attempt": 0,
+        "waiting": waiting,
+        "progress": {"done": 0, "total": 1, "unit": "epochs", "eta_seconds": None},
+        "metrics": {},
+        "request": {},
+        "result": None,
+        "error": None,
+        "links": {},
+    }
+
+
+@contextmanager
+def client_of(*replies: Reply) -> Iterator[Client]:
+    with scripted(*replies) as server:
+        client = Client(server.url)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+def test_the_reason_for_which_a_job_waits_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("glassbox.cli.watching.LOOK_SECONDS", 60.0)
+    full = {"code": "redis_full", "detail": "Redis is full: 1.0 GiB of 1.0 GiB"}
+    stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
+
+    with client_of(document(job("queued", full)), stream, document(job("succeeded"))) as client:
+        ended = watched(client, client.jobs.get("one"))
+
+    assert ended.state == "succeeded"
+    assert capsys.readouterr().err.count("note: the job waits: Redis is full: 1.0 GiB of 1.0 GiB") == 1
+
+
+def test_a_job_that_waits_for_its_turn_alone_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
+
+    with client_of(document(job("running")), stream, document(job("succeeded"))) as client:
+        watched(client, client.jobs.get("one"))
+
+    assert "waits" not in capsys.readouterr().err
