@@ -26,7 +26,7 @@ SERVED = Path("/srv/certificates")  # a volume that the gateway reads, too
 CERTIFICATE = Path("tls.pem")
 WEBROOT = Path("webroot")  # certbot puts its answers into .well-known/acme-challenge below it
 GOOD_UNTIL = Path("/tmp/good-until")  # noqa: S108 - the container's own, for its health check: seconds since 1970
-SECONDS_OF_GATEWAY = 3.0  # within which the gateway serves a new certificate: it looks for one every second
+SECONDS_OF_GATEWAY = 4.0  # within which the gateway serves a new certificate: it looks for one every 2 s
 AWAKE = 3600.0  # the longest sleep: the clock may have been set in the meantime
 
 

@@ -41,10 +41,11 @@ new_certificate() {
 }
 
 follow_the_certificate() {
-  while sleep 1; do
+  while sleep 2; do # each sleep is a process
     if new_certificate; then
       write_server
-      kill -HUP "$(cat "$pieces/nginx.pid")" # requests in progress go on to their end
+      # Requests in progress go on to their end. Until nginx has started there is nothing to reload.
+      until kill -HUP "$(cat "$pieces/nginx.pid")"; do sleep 1; done 2>/dev/null
     fi
   done
 }
