@@ -311,7 +311,10 @@ class JobStore:
         self._redis.delete(keys.REBUILDING)
 
     def _rescue(self, job_id: str) -> bool:
-        detail = f"its worker died {self._max_crashes} times; `retry` runs it once more when the cause is gone"
+        detail = (
+            f"its worker died {self._max_crashes} times; its log says why, or the state of its container (OOMKilled"
+            " if its memory was used up); `retry` runs the job once more when the cause is gone"
+        )
         poison = json.dumps({"code": "poison", "detail": detail})
         return self._run("rescue", job_id, max_crashes=self._max_crashes, poison=poison) is not None
 
