@@ -38,6 +38,10 @@ keys: $(VENV)/embedded ## the API keys in var/keys (GLASSBOX_API_KEYS_FILE); CRE
 	@$(BIN)/python -m api.admin keys --file "$(KEYS)" \
 	  $(if $(CREATE),create "$(CREATE)" --scopes "$(SCOPES)",$(if $(REVOKE),revoke "$(REVOKE)",list))
 
+.PHONY: deploy
+deploy: ## check the host and .env, then start or update the containers with Compose
+	@services/compose/up.sh
+
 .PHONY: backup
 backup: ## save what is deployed with Compose into one file, while it runs; TO=glassbox.backup
 	@services/compose/backup.sh "$(or $(TO),$(error say where to: make backup TO=glassbox.backup))"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
@@ -34,6 +34,10 @@ class SecretError(Exception):
 
 class SettingsError(Exception):
     """Variables have values that the settings refuse; the message has a line for each."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__("\n".join(variables.values()))
+        self.variables = variables  # by name, what is wrong
 
 
 class Settings(BaseSettings):
@@ -182,16 +186,17 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(_wrong_variables(error))) from None
+        raise SettingsError(dict(_wrong_variables(error))) from None
 
 
-def _wrong_variables(error: ValidationError) -> Iterator[str]:
-    """A sentence for each variable that is refused, with its value unless that is a secret."""
+def _wrong_variables(error: ValidationError) -> Iterator[tuple[str, str]]:
+    """Each variable that is refused, and a sentence with its value, unless that is a secret."""
     for detail in error.errors(include_url=False):
         field = str(detail["loc"][0])
+        name = f"GLASSBOX_{field.upper()}"
         value = "refused" if field in SECRET else repr(str(detail["input"]))
         reason = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-        yield f"GLASSBOX_{field.upper()} is {value}; {reason.split(', unable to ')[0]}"
+        yield name, f"{name} is {value}; {reason.split(', unable to ')[0]}"
 
 
 def is_loopback(host: str) -> bool:

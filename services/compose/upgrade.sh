@@ -41,5 +41,9 @@ echo "$before" | while read -r image id; do
   }
   [ "$new" = "$id" ] || docker tag "$id" "$(previous "$reference")"
 done
+docker compose run --rm --no-deps --no-TTY check </dev/null >&2 || {
+  echo "glassbox: the new version's check of the settings failed, as printed above; no container was replaced" >&2
+  exit 1
+}
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
 exec "$here/roll.sh" "$workers" api gateway "prometheus grafana" "$certificates"

@@ -64,13 +64,38 @@ def test_every_setting_reaches_a_service_or_is_listed_as_not_under_compose() -> 
     assert reached | NOT_UNDER_COMPOSE == set(Settings.model_fields)
 
 
+@pytest.mark.parametrize("service", [name for name in SERVICES if "profiles" not in SERVICES[name]])
+def test_a_service_depends_on_what_no_variable_changes(service: str) -> None:
+    """Compose replaces each service that depends on one that it replaces."""
+    for name, dependency in SERVICES[service].get("depends_on", {}).items():
+        assert dependency["condition"] == "service_completed_successfully"
+        assert variables(name) == set()
+        assert "$" not in str({**SERVICES[name], "build": None, "image": None, "pull_policy": None})
+
+
+def test_the_check_gets_each_setting_that_the_environment_can_change_but_no_secret() -> None:
+    changeable = {
+        name
+        for service in (*ENTRIES, "gateway")
+        for name, value in SERVICES[service]["environment"].items()
+        if value is None or "$" in str(value)
+    }
+    secrets = {"GLASSBOX_WEBHOOK_SECRETS", *(name for name in changeable if name.startswith("OTEL_"))}
+    elsewhere = {"GLASSBOX_REPLICAS", "GLASSBOX_TLS"}  # Compose itself checks the number; the folder is HOST_TLS
+
+    assert changeable - secrets - elsewhere <= variables("check")
+    assert variables("check").isdisjoint(secrets)
+
+    assert variables("preflight") == set()  # else a change would replace it, and so all that depends on it
+
+
 def test_no_service_gets_a_whole_file_of_variables() -> None:
     assert [name for name, service in SERVICES.items() if "env_file" in service] == []
 
 
 def test_only_what_sends_traces_gets_the_credentials_of_the_collector() -> None:
     senders = {name for name in SERVICES if any(variable.startswith("OTEL_") for variable in variables(name))}
-    assert senders == {name for name in SERVICES if "GLASSBOX_TRACES" in variables(name)}
+    assert senders == {name for name in ENTRIES if "GLASSBOX_TRACES" in variables(name)}
 
 
 def test_the_gateway_gets_the_variables_that_its_start_script_reads() -> None:

@@ -46,6 +46,8 @@ case "$*" in
   "tag "*)
     echo "$*" >> log
     echo "$2" > "$(file "$3")" ;;
+  "compose run --rm --no-deps --no-TTY check")
+    [ -z "$PROBLEM" ] || { echo "glassbox: $PROBLEM" >&2; exit 1; } ;;
   "compose up "*) echo "$*" >> log ;;
   *) echo "not expected: $*" >&2; exit 64 ;;
 esac
@@ -65,6 +67,7 @@ class FakeEngine:
             "POLICY": "never",
             "REGISTRY": "",
             "DOMAIN": "",
+            "PROBLEM": "",
             "GLASSBOX_REVISION": "0123abc",
             **variables,
         }
@@ -153,6 +156,15 @@ def test_an_upgrade_from_a_registry_that_does_not_answer_changes_nothing(engine:
         "glassbox: r.example/glassbox-worker:2 is neither on this host nor can it be pulled; nothing was changed"
     )
     assert not [line for line in engine.log() if line.startswith(("tag", "compose up", "roll"))]
+
+
+def test_an_upgrade_that_refuses_the_settings_replaces_no_container(engine: FakeEngine) -> None:
+    done = engine.run("upgrade.sh", PROBLEM="GLASSBOX_LEASE_SECONDS is '0'")
+
+    assert done.returncode == 1
+    assert "glassbox: GLASSBOX_LEASE_SECONDS is '0'" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("no container was replaced")
+    assert not [line for line in engine.log() if line.startswith(("compose up", "roll"))]
 
 
 def test_an_image_that_did_not_change_keeps_its_previous_one(engine: FakeEngine) -> None:

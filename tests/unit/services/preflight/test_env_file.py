@@ -1,0 +1,109 @@
+"""The check of `.env`: a problem is named with its line, and what is right is let alone."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from services.preflight.env_file import EXAMPLE, main, names_in, problems
+
+NAMES = names_in(EXAMPLE.read_text())
+
+
+def found(*lines: str) -> list[str]:
+    return list(problems(lines, NAMES))
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+    """Have what the check puts into the environment taken out again."""
+    for name in NAMES:
+        monkeypatch.setenv(name, "")
+
+
+def test_the_example_is_right_as_it_is_and_with_every_line_in_use() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    assert found(*lines) == []
+    assert found(*(line.removeprefix("#") for line in lines if line.startswith(("#GLASSBOX_", "#OTEL_")))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "  # GLASSBOX_PROT=1",
+        "GLASSBOX_PORT=9000",
+        "export GLASSBOX_PORT = 9000",
+        "GLASSBOX_PORT='9000' # ours",
+        'GLASSBOX_LOG_LEVEL="debug"',
+        "GLASSBOX_LOG_LEVEL=debug # while we look",
+        "GLASSBOX_PORT=",
+        "GLASSBOX_PORT=${OURS}",
+        "GLASSBOX_CLASSIFIER_MEMORY_BYTES=none",
+        "GLASSBOX_PUBLISHED_ON=::1",
+        "GLASSBOX_OUTER_PROXIES=10.0.0.0/8, proxy.example",
+        "GLASSBOX_DATA=./data",
+        "GLASSBOX_TRAINER_MEMORY=1.5g",
+        "GLASSBOX_METRICS_RETENTION=1w2d",
+        "GLASSBOX_URL=http://127.0.0.1:9000",
+        "COMPOSE_FILE=docker-compose.yml",
+    ],
+)
+def test_a_right_line_is_let_alone(line: str) -> None:
+    assert found(line) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("GLASSBOX_PROT=1", "line 2: there is no variable GLASSBOX_PROT. Did you mean GLASSBOX_PORT?"),
+        ("glassbox_port=1", "line 2: there is no variable glassbox_port. Did you mean GLASSBOX_PORT?"),
+        ("GLASSBOX_VOLUME=/x", "line 2: there is no variable GLASSBOX_VOLUME."),
+        ("GLASSBOX_QQQQQQQQQQQQQQ=1", ".env.example lists all variables"),
+        ("GLASSBOX_PORT", "line 2: 'GLASSBOX_PORT' is not of the form NAME=value"),
+        ("GLASSBOX PORT=1", "not of the form NAME=value"),
+        ("GLASSBOX_PORT=70000", "line 2: GLASSBOX_PORT is '70000'; it must be a port from 1 to 65535"),
+        ("GLASSBOX_GRAFANA_PORT=0", "it must be a port from 1 to 65535"),
+        ("GLASSBOX_PORT=http", "it must be a port"),
+        ("GLASSBOX_TRAINERS=two", "it must be a whole number above 0"),
+        ("GLASSBOX_API_MEMORY=lots", "it must be a size such as 512m or 4g"),
+        ("GLASSBOX_REDIS_MAXMEMORY=1.5gb", "it must be a size such as 512mb or 1gb"),
+        ("GLASSBOX_METRICS_RETENTION=long", "it must be a time such as 30d"),
+        ("GLASSBOX_PUBLISHED_ON=everywhere", "it must be an IP address of this host"),
+        ("GLASSBOX_OUTER_PROXIES=10.0.0.0/40", "it must be addresses"),
+        ("GLASSBOX_DATA=data", 'it must be an absolute path, or a relative one that starts with "."'),
+        ("GLASSBOX_API_KEYS_FILE=./keys", "it must be a path in /etc/glassbox"),
+        ("GLASSBOX_LEASE_SECONDS=0", "line 2: GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0"),
+        ("GLASSBOX_LOG_FORMAT=xml", "it must be 'auto', 'json' or 'text'"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_number_and_what_it_must_be(line: str, problem: str) -> None:
+    [only] = found("# ours", line, "GLASSBOX_LOG_LEVEL=debug")
+    assert only.startswith(".env, line 2: ")
+    assert problem in only
+
+
+def test_each_wrong_line_is_named() -> None:
+    assert [line.split(":")[0] for line in found("GLASSBOX_A=1", "x", "GLASSBOX_PORT=0")] == [
+        ".env, line 1",
+        ".env, line 2",
+        ".env, line 3",
+    ]
+
+
+def test_a_file_is_checked_and_its_problems_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / ".env").write_text("GLASSBOX_PROT=1\n")
+
+    assert main(str(tmp_path / ".env")) == 1
+    assert capsys.readouterr().err.startswith("glassbox: .env, line 1: there is no variable GLASSBOX_PROT")
+
+
+def test_the_standard_input_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("GLASSBOX_PORT=9000\n"))
+    assert main("-") == 0
+
+
+def test_a_file_that_is_missing_is_right(tmp_path: Path) -> None:
+    assert main(str(tmp_path / ".env")) == 0
