@@ -21,7 +21,7 @@ def sources(tmp_path: Path) -> Path:
     """A copy of the sources, to be changed."""
     for folder in SOURCES:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (*FILES, ".dockerignore"):
+    for file in (*FILES, ".dockerignore", ".env.example"):
         shutil.copy(ROOT / file, tmp_path)
     return tmp_path
 

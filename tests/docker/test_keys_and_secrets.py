@@ -153,3 +153,24 @@ def test_webhook_secrets_are_set_from_a_file_of_the_host(deployment: Deployment)
         assert deployment.run_in("courier", *show).stdout == new + before
     finally:
         deployment.run_new("courier", "python", "-m", "worker.webhooks.secrets", "set", stdin=before)
+
+
+def test_a_keys_file_of_another_owner_is_named_and_a_copy_of_it_restored(deployment: Deployment) -> None:
+    keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
+    admin = ("python", "-m", "api.admin", "keys")
+    deployment.run_new("api", *admin, "create", "kept", **keys)
+    copy = deployment.run_in("api", "cat", "/etc/glassbox/keys").stdout
+    image = deployment.inspect("api")["Image"]
+    chown = ["chown", "0:0", "/keys/keys"]
+    volume = f"{deployment.project}_keys:/keys"
+    subprocess.run(["docker", "run", "--rm", "--user", "root", "--volume", volume, image, *chown], check=True)
+
+    refused = deployment.run_new("api", **keys)
+    restored = deployment.run_new("api", *admin, "restore", stdin=copy, **keys)
+
+    assert refused.returncode != 0
+    assert "cannot be read by uid 10001: it belongs to uid 0 with mode 0600" in refused.stderr
+    assert "docker compose run --rm --no-deps --no-TTY api python -m api.admin keys restore < keys" in refused.stderr
+    assert restored.returncode == 0, restored.stderr
+    assert deployment.run_in("api", "cat", "/etc/glassbox/keys").stdout == copy
+    assert deployment.run_in("api", "stat", "-c", "%u:%g %a", "/etc/glassbox/keys").stdout == "10001:10001 600\n"

@@ -103,7 +103,9 @@ def _parts(client: Client) -> Iterator[Check]:
         yield Check(what, state == "ok", state, "" if state == "ok" else next(specific, general))
     for queue, count in ready.workers.items():
         told = f"{count} online" if count else "nobody works on this queue: its jobs wait"
-        remedy = "" if count else f"start one: `python -m worker {queue}`, or the stack's worker service"
+        service = {"training": "trainer", "inference": "classifier"}.get(queue, queue)
+        start = f"start one: `docker compose up --wait {service}`, or `python -m worker {queue}` without containers"
+        remedy = "" if count else start
         yield Check(f"workers, {queue}", bool(count), told, remedy)
 
 

@@ -24,7 +24,17 @@ from tests.support.deployment import Json
 from tests.support.processes import ROOT
 from tests.support.waiting import eventually
 
-PARTS = ("Makefile", "docker-compose.yml", ".dockerignore", "api", "requirements", "services", "shared", "worker")
+PARTS = (
+    "Makefile",
+    "docker-compose.yml",
+    ".dockerignore",
+    ".env.example",
+    "api",
+    "requirements",
+    "services",
+    "shared",
+    "worker",
+)
 NEW_GROUP = """  - name: newer
     rules:
       - { record: "glassbox:newer", expr: "vector(1)" }
