@@ -31,7 +31,7 @@ def development(engine: None, sources: Path) -> Iterator[Deployment]:
     deployment = Deployment(sources, FILES)
     try:
         deployment.compose("build", "--quiet")
-        deployment.up("gateway", "trainer")
+        deployment.up("gateway", "api", "trainer", "redis")
         yield deployment
     except BaseException:
         deployment.print_logs()
