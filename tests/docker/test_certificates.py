@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 ACME = ROOT / "tests" / "docker" / "acme"
 DOMAIN = "glassbox.example.org"
-SERVICES = ("certificates", "gateway", "api", "redis", "secrets", "pebble")
+SERVICES = ("certificates", "gateway", "api", "redis", "preflight", "secrets", "pebble")
 
 
 class Domain(Deployment):
@@ -177,7 +177,7 @@ def test_keys_are_readable_for_one_user_and_the_account_for_one_container(domain
     volumes = {
         service: {mount.get("Name", "").rpartition("_")[2] for mount in domain.inspect(service)["Mounts"]}
         for service in SERVICES
-        if service != "secrets"
+        if service not in {"preflight", "secrets"}
     }
     assert [service for service in volumes if "acme" in volumes[service]] == ["certificates"]
     assert [service for service in volumes if "certificates" in volumes[service]] == ["certificates", "gateway"]
