@@ -14,8 +14,8 @@ from api.examples import shown_as
 from api.operations import Answer, operation, refusal
 from api.pages import Page, PageQuery, after, page
 from api.validation import Form, from_json, from_texts
-from api.views import Links, Time
 from shared.errors import Invalid, NotFound, PreconditionFailed
+from shared.jobs.view import Links, Time
 from shared.registry import Alias, Registry
 from shared.settings import Settings
 

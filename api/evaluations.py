@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Annotated
 
 from flask import Blueprint
 from pydantic import with_config
@@ -11,6 +11,8 @@ from typing_extensions import TypedDict
 from api.examples import DATASET_ID, PNG, shown_as
 from api.operations import operation, refusal
 from shared.errors import NotFound
+from shared.json_types import AS_WRITTEN, JsonObject
+from shared.network.calibration import CalibrationMeasures
 from shared.registry import ModelVersion, Registry
 
 
@@ -75,9 +77,9 @@ class EvaluationView(TypedDict):
     top_accuracy: dict[str, float]
     classes: list[ClassView]
     confusion_matrix: list[list[int]]
-    calibration: dict[str, Any]
+    calibration: Annotated[CalibrationMeasures, AS_WRITTEN]
     mistakes: list[MistakeView]
-    history: list[dict[str, Any]]
+    history: list[JsonObject]
 
 
 def blueprint(registry: Registry) -> Blueprint:
@@ -112,13 +114,16 @@ def evaluation_view(version: ModelVersion) -> EvaluationView:
         "accuracy": measured["accuracy"],
         "top_accuracy": measured["top"],
         "classes": [
-            cast("ClassView", {"label": label, **measures})
-            for label, measures in zip(version.classes, measured["classes"], strict=True)
+            {"label": label, **measures} for label, measures in zip(version.classes, measured["classes"], strict=True)
         ],
         "confusion_matrix": measured["confusion"],
         "calibration": measured["calibration"],
         "mistakes": [
-            cast("MistakeView", {**mistake, **{of: version.classes[mistake[of]] for of in ("label", "predicted")}})
+            {
+                **mistake,
+                "label": version.classes[mistake["label"]],
+                "predicted": version.classes[mistake["predicted"]],
+            }
             for mistake in measured.get("mistakes", ())
         ],
         "history": list(version.history),

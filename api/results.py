@@ -20,6 +20,7 @@ from shared.results.files import ShardFiles
 from shared.results.npz import as_npz
 from shared.results.parquet import as_parquet
 from shared.results.shard import read_shard
+from shared.specifications import BatchSpecification
 from shared.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
@@ -85,15 +86,15 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         return response
 
     def written(job: Job, form: str) -> Iterator[bytes]:
-        shards, top_k = finished(job), job.specification["top_k"]
+        shards, specification = finished(job), BatchSpecification.described_by(job.specification)
         match form:
             case "csv":
-                return as_csv(shards, top_k)
+                return as_csv(shards, specification.top_k)
             case "npz":
-                version = registry.get(job.specification["model"], str(job.specification["version"]))
-                return as_npz(shards, version.classes, top_k)
+                version = registry.get(specification.model, str(specification.version))
+                return as_npz(shards, version.classes, specification.top_k)
             case "parquet":
-                return as_parquet(shards, top_k)
+                return as_parquet(shards, specification.top_k)
         return (read_shard(path).rows for path in shards)
 
     @routes.get("/errors")

@@ -8,7 +8,6 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from api.views import WaitingView
 from api.waiting import WaitingReasons
 from shared import log_context
 from shared.archives import Plan
@@ -16,6 +15,7 @@ from shared.broker import QUEUES, Outbox
 from shared.errors import NotFound, TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
+from shared.jobs.outcome import Waiting
 from shared.redis_faults import fault_of
 
 FULL_SECONDS = 10  # to wait where a queue is full
@@ -38,7 +38,7 @@ class Submission:
         self._files = files
         self._max_queued = max_queued_jobs
 
-    def waiting(self, job: Job) -> WaitingView | None:
+    def waiting(self, job: Job) -> Waiting | None:
         """Why the accepted job cannot start now; None if that cannot be read, for the job is accepted all the same."""
         with suppress(RedisError):
             return None if self._reasons is None else self._reasons.of(job)

@@ -5,136 +5,42 @@ The types are dictionaries: the type checker holds what is filled in against the
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired, cast
+from typing import Annotated, NotRequired, cast
 
-from pydantic import Field, WithJsonSchema, with_config
+from pydantic import WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
 from api import examples
 from api.examples import shown_as
 from shared.datasets import Manifest
-from shared.jobs import Job, Kind, State
+from shared.jobs import Job
+from shared.jobs.outcome import Metrics, Waiting
 from shared.jobs.store import Event
-from shared.jobs.view import job_view as shown_job
+from shared.jobs.view import JobDocument, Links, Time, job_document
+from shared.json_types import AS_WRITTEN, JsonObject
 from shared.registry import ModelVersion
 
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Shape = Annotated[
     tuple[int, int],
     WithJsonSchema(
         {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "height, width"}
     ),
 ]
-Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
-
-
-class ProgressView(TypedDict):
-    """How far a job is: `done` of `total`, and how many seconds the rest may take, null where that is not known."""
-
-    done: int
-    total: int
-    unit: str
-    eta_seconds: float | None
-
-
-class TrainingResult(TypedDict):
-    """The version that a training made, and the share of the test images that it gets right."""
-
-    model: str
-    version: int
-    test_accuracy: float
-    weights_sha256: str
-
-
-class BatchResult(TypedDict):
-    """What became of a batch's images."""
-
-    model: str
-    version: int
-    total: int
-    succeeded: int
-    failed: int
-    images_per_second: float
-
-
-class FirstDifference(TypedDict):
-    """The first number that is another one: `index` in the array `parameter`; null where that has another shape."""
-
-    parameter: str
-    index: list[int] | None
-    expected: float | None
-    got: float | None
-
-
-class Changed(TypedDict):
-    """What was so when the version was trained, null where that is not known, and is so now."""
-
-    then: str | None
-    now: str
-
-
-class ReproductionResult(TypedDict):
-    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
-
-    `environment` has what has changed since then of what the bits depend on, the BLAS and the processor for example; it
-    is empty where the bits agree.
-    """
-
-    model: str
-    version: int
-    reproduced: bool
-    weights_sha256_expected: str
-    weights_sha256_got: str
-    threads: int
-    differing_numbers: int
-    first_difference: FirstDifference | None
-    environment: dict[str, Changed]
-
-
-class JobErrorView(TypedDict):
-    """Why a job failed: a stable code for programs, a sentence for people."""
-
-    code: str
-    detail: str
-
-
-class WaitingView(TypedDict):
-    """Why a queued job cannot start: a stable code for programs, a sentence for people.
-
-    `volume_full` and `redis_full` among the codes, other faults of Redis and the volume, and `no_workers`.
-    """
-
-    code: str
-    detail: str
 
 
 @with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB))
-class JobView(TypedDict):
+class JobView(JobDocument):
     """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch.
 
     `waiting` says why a queued job cannot start; it is null for one that runs, is over, or waits for its turn alone.
     """
 
-    id: str
-    kind: Kind
-    state: State
-    created_at: Time
-    started_at: Time | None
-    finished_at: Time | None
-    attempt: int
-    waiting: WaitingView | None
-    progress: ProgressView
-    metrics: dict[str, Any]
-    request: dict[str, Any]
-    result: TrainingResult | BatchResult | ReproductionResult | None
-    error: JobErrorView | None
-    links: Links
     warnings: NotRequired[list[str]]
 
 
-def job_view(job: Job, warnings: list[str] | None = None, waiting: WaitingView | None = None) -> JobView:
+def job_view(job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None) -> JobView:
     """A job as `/v1/jobs/{id}` shows it, with warnings after its submission, and why it waits if known here."""
-    view = cast("JobView", shown_job(job))
+    view = cast("JobView", job_document(job))
     view["waiting"] = waiting or view["waiting"]
     if warnings:
         view["warnings"] = warnings
@@ -148,7 +54,7 @@ class EventView(TypedDict):
     id: str
     type: str
     time: Time
-    data: dict[str, Any]
+    data: Annotated[JsonObject, AS_WRITTEN]
 
 
 def event_view(event: Event) -> EventView:
@@ -235,14 +141,14 @@ class VersionView(TypedDict):
     created_at: Time
     job: str
     dataset: str
-    configuration: dict[str, Any]
+    configuration: JsonObject
     seed: int
     blas_threads: int
     environment: dict[str, str]
     input: InputView
     classes: tuple[str, ...]
     parameters: int
-    metrics: dict[str, Any]
+    metrics: Annotated[Metrics, AS_WRITTEN]
     weights: WeightsView
     damaged: bool
     links: Links

@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 from redis import Redis
 
-from api.views import WaitingView
 from shared.broker import QUEUES, Outbox
 from shared.capacity import VolumeGauge, write_fault
 from shared.jobs import Job, Kind, State
+from shared.jobs.outcome import Waiting
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class WaitingReasons:
         self._volume_fault = _Fresh(gauge.fault)
         self._workers = {kind: _Fresh(lambda kind=kind: outbox.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
 
-    def of(self, job: Job) -> WaitingView | None:
+    def of(self, job: Job) -> Waiting | None:
         """Why this job waits; None if it is not queued, or waits for its turn alone. Raises `redis.RedisError`."""
         if job.state is not State.QUEUED:
             return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import Invalid
+from shared.json_types import JsonObject
 
 Invert = Literal["never", "always", "auto"]
 
@@ -28,14 +29,19 @@ class Specification(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def of(cls, pinned: dict[str, Any]) -> Self:
-        """Read what `pinned` gave; raises `Invalid` for what this version of the code does not know how to do."""
+    def of(cls, pinned: JsonObject) -> Self:
+        """Read what `pinned` gave, to do it; raises `Invalid` if it has a field that this version cannot do."""
         try:
             return cls.model_validate(pinned)
         except ValidationError as error:
             raise unknown(error) from error
 
-    def pinned(self) -> dict[str, Any]:
+    @classmethod
+    def described_by(cls, pinned: JsonObject) -> Self:
+        """Read what `pinned` gave, to show a job: fields of another version are ignored, and missing ones not set."""
+        return cast("Self", cls.model_construct(**pinned))
+
+    def pinned(self) -> JsonObject:
         """The specification as a job's record and its folder have it."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
@@ -51,7 +57,7 @@ class TrainingSpecification(Specification):
 
     model: str
     dataset: str
-    configuration: dict[str, Any]
+    configuration: JsonObject
     promote: str | None = None
 
 

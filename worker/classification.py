@@ -7,6 +7,7 @@ import time
 from shared.broker import Outbox
 from shared.inference import ClassifierCache
 from shared.jobs import Claim, Job, Ledger, Progress, State
+from shared.jobs.outcome import BatchResult
 from shared.results.files import Survey
 from shared.settings import Settings
 from shared.specifications import BatchSpecification
@@ -48,7 +49,7 @@ def _outcome(job: Job, survey: Survey, images_per_second: float) -> Outcome:
     specification = BatchSpecification.of(job.specification)
     succeeded, failed = survey.succeeded, survey.failed
     total = succeeded + failed
-    result = {
+    result: BatchResult = {
         "model": specification.model,
         "version": specification.version,
         "total": total,

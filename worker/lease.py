@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from redis import RedisError
 
 from shared.jobs import Claim, JobStore, Progress, Pulse
+from shared.jobs.outcome import Metrics
+from shared.json_types import JsonObject
 from shared.redis_faults import explained
 from shared.settings import Settings
 from worker.drain import Drain
@@ -36,7 +38,7 @@ class Report(NamedTuple):
     """What a heartbeat carries."""
 
     progress: Progress | None
-    metrics: Mapping[str, Any] | None
+    metrics: Metrics | None
     event: str
 
 
@@ -63,7 +65,7 @@ class Lease(Heartbeat):
         super().__exit__(kind, error, trace)
         self.flush()
 
-    def report(self, progress: Progress, metrics: Mapping[str, Any] | None = None, event: str = "progress") -> None:
+    def report(self, progress: Progress, metrics: Metrics | None = None, event: str = "progress") -> None:
         """Hand over how far the job is. A report of mere progress may be dropped in favour of a later one."""
         self._reports.put(Report(progress, metrics, event))
         self._wake.set()
@@ -87,7 +89,7 @@ class Lease(Heartbeat):
         self._renew()
         self.check()
 
-    def log(self, event: str, data: Mapping[str, Any]) -> None:
+    def log(self, event: str, data: JsonObject) -> None:
         """Put an event into the job's log, as far as Redis answers: the work does not hang on it."""
         try:
             self._jobs.log(self._claim, event, data)

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from shared.datasets import DatasetStore
 from shared.jobs import Job, Progress, State
+from shared.jobs.outcome import Changed, FirstDifference, ReproductionResult
 from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.settings import Settings
@@ -51,11 +52,11 @@ class ReproductionStep:
             State.SUCCEEDED,
             progress=Progress(done=len(training.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=figures(training.history[-1]),
-            result=comparison(version, published, training.parameters) | {"threads": threads},
+            result=comparison(version, published, training.parameters, threads),
         )
 
 
-def comparison(version: ModelVersion, published: Parameters, trained: Parameters) -> dict[str, Any]:
+def comparison(version: ModelVersion, published: Parameters, trained: Parameters, threads: int) -> ReproductionResult:
     """A reproduction's result: whether the parameters are the same bit for bit, and if not, what is known of why."""
     differing, first = differences(published, trained)
     return {
@@ -64,13 +65,14 @@ def comparison(version: ModelVersion, published: Parameters, trained: Parameters
         "reproduced": first is None,
         "weights_sha256_expected": version.weights.sha256,
         "weights_sha256_got": digest_of(trained),
+        "threads": threads,
         "differing_numbers": differing,
         "first_difference": first,
         "environment": {} if first is None else _changed_since(version),
     }
 
 
-def _changed_since(version: ModelVersion) -> dict[str, dict[str, str | None]]:
+def _changed_since(version: ModelVersion) -> dict[str, Changed]:
     """What is not as it was when the version was trained; None stands for what its manifest does not say."""
     then = version.environment
     return {
@@ -78,10 +80,10 @@ def _changed_since(version: ModelVersion) -> dict[str, dict[str, str | None]]:
     }
 
 
-def differences(published: Parameters, trained: Parameters) -> tuple[int, dict[str, Any] | None]:
+def differences(published: Parameters, trained: Parameters) -> tuple[int, FirstDifference | None]:
     """How many numbers are other bits, and the first of them; an array of another shape differs as a whole."""
     count = 0
-    first: dict[str, Any] | None = None
+    first: FirstDifference | None = None
     for name in dict.fromkeys([*published, *trained]):
         expected, got = published.get(name), trained.get(name)
         if expected is None or got is None or (expected.shape, expected.dtype) != (got.shape, got.dtype):

@@ -6,8 +6,8 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from kombu.exceptions import OperationalError
 from redis import RedisError
@@ -18,6 +18,7 @@ from shared.capacity import room, volume_full
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
 from shared.job_files import JobFiles, close
 from shared.jobs import Blocked, Claim, Job, JobStore, Kind, Progress, State
+from shared.jobs.outcome import JobError, Metrics, Result
 from shared.memory_words import REMEDIES
 from shared.redis_faults import OTHER, explained, fault_of
 from shared.settings import Settings
@@ -42,21 +43,14 @@ class Outcome:
 
     state: State
     progress: Progress | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    metrics: Metrics | None = None
+    result: Result | None = None
+    error: JobError | None = None
 
     @classmethod
     def failed(cls, code: str, detail: str) -> Outcome:
         """The end of a job that an error ended."""
         return cls(State.FAILED, error={"code": code, "detail": detail})
-
-    def fields(self) -> dict[str, Any]:
-        """What to write into the record: nothing is overwritten by what is not known."""
-        known = {"metrics": self.metrics, "result": self.result, "error": self.error}
-        if self.progress is not None:
-            known["progress"] = self.progress.model_dump()
-        return {name: value for name, value in known.items() if value}
 
 
 @dataclass(frozen=True)
@@ -190,7 +184,8 @@ class Runner:
     def _finish(self, claim: Claim, outcome: Outcome, lease: Lease) -> None:
         job = claim.job
         lease.flush()
-        if not insist(lambda: self._jobs.finish(claim, outcome.state, **outcome.fields()), lease):
+        end = (outcome.state, outcome.progress, outcome.metrics, outcome.result, outcome.error)
+        if not insist(lambda: self._jobs.finish(claim, *end), lease):
             raise LeaseLost
         log.info("job %s: %s", job.id, outcome.state)
         self._close(job, lease)

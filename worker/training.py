@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
 from shared.images.pictures import data_uri
 from shared.jobs import Job, Progress, State
+from shared.jobs.outcome import Metrics
+from shared.json_types import JsonObject
 from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
 from shared.network.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
+from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.settings import Settings
 from shared.specifications import TrainingSpecification, unknown
 from shared.volume import Volume
@@ -75,38 +76,47 @@ class TrainingStep:
         manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
         evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
-        draft = {
-            "model": job.model,
-            "job": job.id,
-            "dataset": manifest.id,
-            "configuration": configuration.to_dict(),
-            "seed": configuration.seed,
-            "blas_threads": blas_threads(),
-            "environment": environment(),
-            "image_shape": manifest.image_shape,
-            "classes": manifest.classes,
-            "parameters": network.parameter_count,
-            "metrics": {
+        draft = VersionDraft(
+            model=job.model,
+            job=job.id,
+            dataset=manifest.id,
+            configuration=configuration.to_dict(),
+            seed=configuration.seed,
+            blas_threads=blas_threads(),
+            environment=environment(),
+            image_shape=manifest.image_shape,
+            classes=manifest.classes,
+            parameters=network.parameter_count,
+            metrics={
                 **figures(training.history[-1]),
                 "test_loss": evaluation.loss,
                 "test_accuracy": evaluation.accuracy,
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
-            "history": [asdict(report) for report in training.history],
-            "evaluation": evaluation.to_dict() | {"mistakes": mistakes(training, arrays)},
-        }
+            history=tuple(asdict(report) for report in training.history),
+            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
+        )
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 
 
-def mistakes(training: Training, arrays: Arrays) -> list[dict[str, Any]]:
+def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
     """The surest mistakes on the test images, each with its picture."""
     surest = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
-    return [asdict(mistake) | {"image": data_uri(arrays.x_test[mistake.index])} for mistake in surest]
+    return [
+        {
+            "index": mistake.index,
+            "label": mistake.label,
+            "predicted": mistake.predicted,
+            "confidence": mistake.confidence,
+            "image": data_uri(arrays.x_test[mistake.index]),
+        }
+        for mistake in surest
+    ]
 
 
 def load_and_train(
     dataset: str,
-    configuration: Mapping[str, Any],
+    configuration: JsonObject,
     datasets: DatasetStore,
     checkpoints: Checkpoints,
     lease: Lease,
@@ -186,13 +196,14 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: 
         lease.report(progress, metrics, "epoch" if ended_epoch else "progress")
 
 
-def figures(report: EpochReport | StepReport) -> dict[str, Any]:
+def figures(report: EpochReport | StepReport) -> Metrics:
     """What a job's metrics show of an epoch, or of the part of one that is done."""
-    shown: dict[str, Any] = {
+    shown: Metrics = {
         "epoch": report.epoch,
         "train_loss": report.train_loss,
         "train_accuracy": report.train_accuracy,
     }
     if isinstance(report, EpochReport) and report.validation_accuracy is not None:
-        shown |= {"validation_loss": report.validation_loss, "validation_accuracy": report.validation_accuracy}
+        shown["validation_loss"] = report.validation_loss
+        shown["validation_accuracy"] = report.validation_accuracy
     return shown

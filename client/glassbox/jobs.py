@@ -45,7 +45,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch's images."""
+    """What became of a batch's images; `passed_over` entries of its archive were no files to classify."""
 
     model: str
     version: int
@@ -53,6 +53,7 @@ class BatchResult:
     succeeded: int
     failed: int
     images_per_second: float
+    passed_over: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.record import Job
+from shared.json_types import JsonObject
 from shared.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "notices"
@@ -45,11 +45,11 @@ class Notices:
         flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
         return [_notice(notice_id, text) for notice_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
-    def postpone(self, notice: Notice, seconds: float, outcome: Mapping[str, Any]) -> None:
+    def postpone(self, notice: Notice, seconds: float, outcome: JsonObject) -> None:
         """Count a try that failed, say so in the job's log, and let the notice be due again after that time."""
         self._note(notice, outcome, str(int(seconds * 1000)))
 
-    def settle(self, notice: Notice, outcome: Mapping[str, Any]) -> None:
+    def settle(self, notice: Notice, outcome: JsonObject) -> None:
         """Forget the notice, delivered or not, and say in the job's log what came of it."""
         self._note(notice, outcome, "")
 
@@ -65,7 +65,7 @@ class Notices:
         """Whether the receiver at this URL has said within a day that it wants nothing more."""
         return bool(self._redis.exists(_gone(url)))
 
-    def _note(self, notice: Notice, outcome: Mapping[str, Any], due: str) -> None:
+    def _note(self, notice: Notice, outcome: JsonObject, due: str) -> None:
         names = {
             "notices": keys.NOTICES,
             "notices_due": keys.NOTICES_DUE,

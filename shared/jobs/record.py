@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.jobs.outcome import JobError, Metrics, Result, Waiting
 from shared.jobs.states import State
+from shared.json_types import AS_WRITTEN, JsonObject
 
 
 class Kind(StrEnum):
@@ -63,14 +65,14 @@ class Job(BaseModel):
     failures: int = 0
     retries: int = 0
     owner: str | None = None
-    waiting: dict[str, Any] | None = None
+    waiting: Annotated[Waiting, AS_WRITTEN] | None = None
     waiting_since: int | None = None
     progress: Progress
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    request: dict[str, Any]
-    specification: dict[str, Any]
-    result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    metrics: Annotated[Metrics, AS_WRITTEN] = Field(default_factory=Metrics)
+    request: Annotated[JsonObject, AS_WRITTEN]
+    specification: Annotated[JsonObject, AS_WRITTEN]
+    result: Annotated[Result, AS_WRITTEN] | None = None
+    error: Annotated[JobError, AS_WRITTEN] | None = None
 
     @classmethod
     def from_hash(cls, fields: Mapping[str, str]) -> Job:
@@ -87,7 +89,7 @@ class Job(BaseModel):
 STRUCTURED = frozenset({"waiting", "progress", "metrics", "request", "specification", "result", "error"})
 
 
-def encode_fields(fields: Mapping[str, Any]) -> dict[str, str]:
+def encode_fields(fields: Mapping[str, object]) -> dict[str, str]:
     """Fields of a record as the texts that `Job.from_hash` reads."""
     return {
         name: json.dumps(value, allow_nan=False) if name in STRUCTURED else str(value) for name, value in fields.items()

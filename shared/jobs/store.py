@@ -20,9 +20,11 @@ from redis import Redis
 from shared.clock import rfc3339
 from shared.errors import Conflict, Damaged, NotFound
 from shared.jobs import keys
+from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 from shared.jobs.tally import BOUNDS
+from shared.json_types import JsonObject
 from shared.redis_scripts import Script
 
 log = logging.getLogger(__name__)
@@ -77,7 +79,7 @@ class Event:
     id: str
     type: str
     time: str
-    data: dict[str, Any]
+    data: JsonObject
 
 
 class JobStore:
@@ -180,29 +182,43 @@ class JobStore:
         self,
         claim: Claim,
         progress: Progress | None = None,
-        metrics: Mapping[str, Any] | None = None,
+        metrics: Metrics | None = None,
         event: str = "",
     ) -> Pulse:
         """Prolong the lease and report how far the job is; tells whether to go on."""
-        report: dict[str, Any] = {}
+        report: dict[str, object] = {}
         if progress is not None:
             report["progress"] = progress.model_dump()
         if metrics is not None:
-            report["metrics"] = dict(metrics)
+            report["metrics"] = metrics
         state = self._renew(claim, event, report, encode_fields(report))
         if state is None:
             return Pulse.LOST
         return Pulse.CANCEL if state == State.CANCELLING else Pulse.HELD
 
-    def log(self, claim: Claim, event: str, data: Mapping[str, Any]) -> Pulse:
+    def log(self, claim: Claim, event: str, data: JsonObject) -> Pulse:
         """Prolong the lease and put an event of another kind into the job's log."""
         state = self._renew(claim, event, dict(data), {})
         return Pulse.LOST if state is None else Pulse.HELD
 
-    def finish(self, claim: Claim, state: State, **fields: Any) -> bool:
-        """End the claimed job in `state`, with `result`, `error`, `progress`; False where the lease was lost."""
+    def finish(
+        self,
+        claim: Claim,
+        state: State,
+        progress: Progress | None = None,
+        metrics: Metrics | None = None,
+        result: Result | None = None,
+        error: JobError | None = None,
+    ) -> bool:
+        """End the claimed job in `state`; False if the lease was lost. What is None stays as the record has it."""
+        known = {
+            "progress": progress and progress.model_dump(),
+            "metrics": metrics or None,
+            "result": result,
+            "error": error,
+        }
+        texts = _flat(encode_fields({name: value for name, value in known.items() if value is not None}))
         sources = json.dumps(sorted(sources_of(state)))
-        texts = _flat(encode_fields(fields))
         arguments = {"token": claim.token, "end_state": state, "sources": sources, "fields": texts}
         return bool(self._run("finish", claim.job.id, **arguments))
 
@@ -334,7 +350,7 @@ class JobStore:
         arguments = {"resend_ms": self._resend_ms, "owes_notice": int(owes_notice), "fields": _flat(fields)}
         return bool(self._run("create", job_id, **arguments))
 
-    def _renew(self, claim: Claim, event: str, data: Mapping[str, Any], fields: Mapping[str, str]) -> str | None:
+    def _renew(self, claim: Claim, event: str, data: Mapping[str, object], fields: Mapping[str, str]) -> str | None:
         state: str | None = self._run(
             "renew",
             claim.job.id,

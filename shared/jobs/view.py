@@ -1,16 +1,52 @@
-"""How a job looks from outside: to those who ask the API, and in what webhooks are told."""
+"""A job as JSON, for the API's responses and the messages of webhooks."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, cast
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from shared.clock import rfc3339
+from shared.jobs.outcome import JobError, Metrics, Result, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
+from shared.json_types import AS_WRITTEN, JsonObject
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
 
 
-def job_view(job: Job) -> dict[str, Any]:
-    """A job as JSON: what `/v1/jobs/{id}` shows. Who works on it, and what is pinned for them, is nobody's business."""
+class ProgressView(TypedDict):
+    """How far a job is: `done` of `total`, and how many seconds the rest may take, null where that is not known."""
+
+    done: int
+    total: int
+    unit: str
+    eta_seconds: float | None
+
+
+class JobDocument(TypedDict):
+    """A job as `/v1/jobs/{id}` shows it."""
+
+    id: str
+    kind: Kind
+    state: State
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    attempt: int
+    waiting: Waiting | None
+    progress: ProgressView
+    metrics: Annotated[Metrics, AS_WRITTEN]
+    request: Annotated[JsonObject, AS_WRITTEN]
+    result: Result | None
+    error: JobError | None
+    links: Links
+
+
+def job_document(job: Job) -> JobDocument:
+    """The job as JSON. Its owner and its specification are internal and omitted."""
     path = f"/v1/jobs/{job.id}"
     links = {"self": path, "events": f"{path}/events"}
     if job.kind is Kind.BATCH:
@@ -22,11 +58,11 @@ def job_view(job: Job) -> dict[str, Any]:
         "kind": job.kind,
         "state": job.state,
         "created_at": rfc3339(job.created_at),
-        "started_at": job.started_at and rfc3339(job.started_at),
-        "finished_at": job.finished_at and rfc3339(job.finished_at),
+        "started_at": rfc3339(job.started_at) if job.started_at else None,
+        "finished_at": rfc3339(job.finished_at) if job.finished_at else None,
         "attempt": job.attempt,
         "waiting": job.waiting if job.state is State.QUEUED else None,
-        "progress": job.progress.model_dump(),
+        "progress": cast("ProgressView", job.progress.model_dump()),
         "metrics": job.metrics,
         "request": job.request,
         "result": job.result,

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 BINS = 15
+
+
+class Bin(TypedDict):
+    """The answers whose probability is above one bound and at most the other; None for means of no answers."""
+
+    above: float
+    to: float
+    count: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class CalibrationMeasures(TypedDict):
+    """A calibration as plain values."""
+
+    expected_error: float
+    bins: list[Bin]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +65,7 @@ class Calibration:
         """
         return float(np.abs(self.correct - self.confidences).sum() / self.counts.sum())
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> CalibrationMeasures:
         """Give the error and a reliability diagram's bars as plain values; a bin without answers has no height."""
         bars = zip(self.counts.tolist(), self.confidences.tolist(), self.correct.tolist(), strict=True)
         bins = len(self.counts)

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Array, Labels
-from shared.network.calibration import Calibration
+from shared.network.calibration import Calibration, CalibrationMeasures
 from shared.network.softmax import cross_entropy
 
 TOP = (1, 2, 3, 5)
 """The k whose top-k accuracies are told in JSON, as far as there are classes."""
+
+
+class ClassMeasures(TypedDict):
+    """One class's measures; `support` is the number of its images."""
+
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+class Measures(TypedDict):
+    """An evaluation as plain values; `top` has the top-k accuracies by k."""
+
+    samples: int
+    loss: float
+    accuracy: float
+    top: dict[str, float]
+    classes: list[ClassMeasures]
+    confusion: list[list[int]]
+    calibration: CalibrationMeasures
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +106,20 @@ class Evaluation:
         """(classes,): the harmonic mean of precision and recall; 0 for a class that is neither there nor seen."""
         return _shares(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Measures:
         """Give all measures as plain values, ready for JSON."""
         support = self.confusion.sum(axis=1)
-        columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1, "support": support}
-        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        columns = (self.precision, self.recall, self.f1, support)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
         return {
             "samples": self.samples,
             "loss": self.loss,
             "accuracy": self.accuracy,
             "top": {str(k): self.top(k) for k in TOP if k <= len(self.ranks)},
-            "classes": [dict(zip(columns, row, strict=True)) for row in rows],
+            "classes": [
+                {"precision": precision, "recall": recall, "f1": f1, "support": count}
+                for precision, recall, f1, count in rows
+            ],
             "confusion": self.confusion.tolist(),
             "calibration": self.calibration.to_dict(),
         }

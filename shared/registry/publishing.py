@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from shared import clock, durable
 from shared.names import is_name
-from shared.registry.manifest import ModelVersion, Weights
+from shared.registry.manifest import ModelVersion, VersionDraft, Weights
 from shared.registry.weights import write_parameters
 from shared.volume import Volume
 
@@ -36,18 +36,18 @@ class Publications:
 
     def publish(
         self,
-        draft: dict[str, Any],
+        draft: VersionDraft,
         parameters: dict[str, NDArray[Any]],
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
     ) -> int:
         """Publish the next version of a model, once for a job; returns the number that the job's publication has.
 
-        `draft` is the manifest without `version`, `weights` and `created_at`; `scratch` is a folder of the job's own.
+        `scratch` is a folder of the job's own.
         `confirm` is called last before the commit: what it raises, because the job is not the caller's any more, leaves
         nothing published.
         """
-        name, job = draft["model"], draft["job"]
+        name, job = draft.model, draft.job
         if (published := self.number_of_job(name, job)) is not None:
             return published
         weights = durable.temporary_beside(scratch / "weights.npz")
@@ -56,7 +56,7 @@ class Publications:
             write_parameters(file, parameters)
         try:
             size = Weights(bytes=weights.stat().st_size, sha256=durable.sha256_of(weights))
-            version = self._reserve({**draft, "weights": size, "created_at": clock.now()})
+            version = self._reserve(draft, size)
             folder = self._volume.version(name, version.version)
             durable.link_exclusively(weights, folder / "weights.npz")
         finally:
@@ -119,16 +119,15 @@ class Publications:
         """What a version says of itself; raises `FileNotFoundError`."""
         return ModelVersion.model_validate_json((self._volume.version(name, number) / "manifest.json").read_bytes())
 
-    def _reserve(self, draft: dict[str, Any]) -> ModelVersion:
+    def _reserve(self, draft: VersionDraft, weights: Weights) -> ModelVersion:
         """Take the next free number by an exclusive link of the manifest that claims it."""
-        name = draft["model"]
+        name, created_at = draft.model, clock.now()
         durable.make_folder(self._volume.model(name))
         number = max(self.newest_first(name), default=0)
         while True:
             number += 1
-            version = ModelVersion(version=number, **draft)
-            manifest = durable.encode_json(version.model_dump(mode="json"))
-            if durable.write_exclusively(self._volume.version(name, number) / "manifest.json", manifest):
+            version = ModelVersion.of(draft, number, weights, created_at)
+            if durable.write_exclusively(self._volume.version(name, number) / "manifest.json", version.encoded()):
                 return version
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from shared import clock, durable
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.names import ALIAS_RULE, is_alias, is_name
-from shared.registry.manifest import ModelVersion
+from shared.registry.manifest import ModelVersion, VersionDraft
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.weights import WeightFiles
@@ -34,7 +34,7 @@ class Registry:
 
     def publish(
         self,
-        draft: dict[str, Any],
+        draft: VersionDraft,
         parameters: dict[str, NDArray[Any]],
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
@@ -42,7 +42,7 @@ class Registry:
         """Publish what a job trained as the next version; see `Publications.publish`."""
         self._reserve.keep()
         self._publications.publish(draft, parameters, scratch, confirm)
-        version = self.version_of_job(draft["model"], draft["job"])
+        version = self.version_of_job(draft.model, draft.job)
         assert version is not None
         return version
 

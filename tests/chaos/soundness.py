@@ -12,6 +12,7 @@ from shared.results.files import ShardFiles
 from shared.results.lines import parsed
 from shared.results.shard import read_shard
 from tests.chaos.stack import Stack
+from tests.support.jobs import batch_result, training_result
 
 GOOD = {State.SUCCEEDED, State.COMPLETED_WITH_ERRORS}
 
@@ -61,14 +62,17 @@ def assert_published_if_succeeded(job: Job, by_job: dict[str, ModelVersion]) -> 
     assert (version is not None) == (job.state is State.SUCCEEDED), f"job {job.id} is {job.state}, published {version}"
     if version is not None:
         assert job.result is not None
-        assert (job.result["version"], job.result["weights_sha256"]) == (version.version, version.weights.sha256)
+        assert (job.result["version"], training_result(job)["weights_sha256"]) == (
+            version.version,
+            version.weights.sha256,
+        )
 
 
 def assert_each_file_has_one_row(stack: Stack, job: Job) -> None:
     """A batch has a row or an error for each of its files, once, and its result counts them."""
     paths = batch_paths(stack, job.id)
     assert job.result is not None
-    assert len(paths) == len(set(paths)) == job.result["total"] == job.progress.done == job.progress.total
+    assert len(paths) == len(set(paths)) == batch_result(job)["total"] == job.progress.done == job.progress.total
 
 
 def batch_paths(stack: Stack, job_id: str) -> list[str]:

@@ -20,6 +20,7 @@ from tests.chaos.monkey import Monkey
 from tests.chaos.soundness import batch_paths, damaged, published, versions_twice
 from tests.chaos.stack import Stack
 from tests.chaos.work import SHORT, Expected, archive_of, submit, training
+from tests.support.jobs import training_result
 
 WORKERS = ("training", "training-2", "inference")
 TRAININGS = 0.6  # of the jobs
@@ -165,7 +166,8 @@ class Storm:
         """How many trainings have other weights than an uninterrupted run of the same configuration."""
         expected = Expected(self.stack.volume.root)
         return sum(
-            job.result is not None and job.result["weights_sha256"] != expected.weights_sha256(*self.trainings[job.id])
+            job.result is not None
+            and training_result(job)["weights_sha256"] != expected.weights_sha256(*self.trainings[job.id])
             for job in jobs
             if job.kind is Kind.TRAINING
         )

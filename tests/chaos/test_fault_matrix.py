@@ -18,6 +18,7 @@ from tests.chaos.soundness import assert_sound, published
 from tests.chaos.stack import Stack
 from tests.chaos.work import LONG, SHORT, Expected, archive_of, submit, submit_batch
 from tests.support.files import files_below
+from tests.support.jobs import reproduction_result, training_result
 from tests.support.waiting import eventually
 
 RESCUE_SECONDS = 15.0  # a lease of 3 s, and upkeep every 0.5 s, on a busy machine
@@ -45,7 +46,7 @@ class TestWorkersDie:
 
         (job,) = assert_sound(stack, [job_id])
         assert job.result is not None
-        assert job.result["weights_sha256"] == expected.weights_sha256(seed=1)
+        assert training_result(job)["weights_sha256"] == expected.weights_sha256(seed=1)
         assert (job.attempt, job.crashes) == (2, 1)
         (resumed,) = [data for kind, data in stack.events(job_id) if kind == "resumed"]
         assert resumed["epochs"] >= done - 1
@@ -61,7 +62,7 @@ class TestWorkersDie:
 
         (job,) = assert_sound(stack, [job_id])
         assert job.result is not None
-        assert job.result["reproduced"] is True
+        assert reproduction_result(job)["reproduced"] is True
         assert (job.attempt, job.crashes) == (2, 1)
         assert "resumed" in [kind for kind, _ in stack.events(job_id)]
         assert len(stack.registry.versions("reproduced")) == 1
@@ -80,7 +81,7 @@ class TestWorkersDie:
         stack.start("training")
         (job,) = assert_sound(stack, [job_id])
         assert job.result is not None
-        assert (job.result["weights_sha256"], job.crashes) == (expected.weights_sha256(seed=2), 0)
+        assert (training_result(job)["weights_sha256"], job.crashes) == (expected.weights_sha256(seed=2), 0)
 
     def test_a_process_that_wakes_after_its_lease_was_taken_writes_nothing(
         self, stack: Stack, expected: Expected
@@ -93,7 +94,7 @@ class TestWorkersDie:
             eventually(lambda: "the lease of attempt 1 was lost" in stack.parts["training"].log())
             (job,) = assert_sound(stack, [job_id])
         assert job.result is not None
-        assert (job.result["weights_sha256"], job.attempt) == (expected.weights_sha256(seed=3), 2)
+        assert (training_result(job)["weights_sha256"], job.attempt) == (expected.weights_sha256(seed=3), 2)
 
     def test_a_batch_that_takes_its_worker_down_each_time_is_poison_and_other_jobs_proceed(self, stack: Stack) -> None:
         job_id = submit_batch(stack.http, archive_of(9_000), "base")

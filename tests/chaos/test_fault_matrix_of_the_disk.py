@@ -21,7 +21,7 @@ from shared.settings import Settings
 from tests.chaos.work import archive_of
 from tests.support.bench import AtConfirm, WorkBench
 from tests.support.files import files_below
-from tests.support.jobs import messages
+from tests.support.jobs import messages, training_result
 from tests.support.models import publish
 from tests.support.problems import assert_problem
 from worker.upkeep import Upkeep
@@ -232,7 +232,7 @@ class TestFlippedBits:
         self, bench: WorkBench
     ) -> None:
         undisturbed = bench.a_training(epochs=5)
-        weights = bench.run(undisturbed, bench.training()).result
+        expected = training_result(bench.run(undisturbed, bench.training()))
         job = bench.a_training(epochs=5)
         loses_its_lease = AtConfirm(bench.volume, before=bench.let_leases_expire)
         assert bench.run(job, bench.training(loses_its_lease)).state is State.QUEUED
@@ -241,9 +241,7 @@ class TestFlippedBits:
 
         ended = bench.run(job, bench.training())
 
-        assert weights is not None
-        assert ended.result is not None
-        assert ended.result["weights_sha256"] == weights["weights_sha256"]
+        assert training_result(ended)["weights_sha256"] == expected["weights_sha256"]
         told = [(event.type, event.data) for event in bench.jobs.events(job.id)]
         assert ("checkpoint_damaged", {"passed_over": [newest]}) in told
         assert ("resumed", {"epochs": 4}) in told

@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
 from shared.errors import Conflict
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
+from shared.jobs.outcome import BatchResult, ReproductionResult, TrainingResult
 from shared.names import new_id
+
+A_RESULT: TrainingResult = {"model": "toy", "version": 3, "test_accuracy": 1.0, "weights_sha256": "0" * 64}
+
+
+def a_batch_result(succeeded: int, failed: int) -> BatchResult:
+    """The result of a batch with so many rows and errors."""
+    total = succeeded + failed
+    counts = {"total": total, "succeeded": succeeded, "failed": failed, "passed_over": 0}
+    return cast("BatchResult", {"model": "toy", "version": 1, **counts, "images_per_second": 1.0})
+
+
+def training_result(job: Job) -> TrainingResult:
+    """The result of a training that has one."""
+    assert job.kind is Kind.TRAINING
+    assert job.result is not None
+    return cast("TrainingResult", job.result)
+
+
+def batch_result(job: Job) -> BatchResult:
+    """The result of a batch that has one."""
+    assert job.kind is Kind.BATCH
+    assert job.result is not None
+    return cast("BatchResult", job.result)
+
+
+def reproduction_result(job: Job) -> ReproductionResult:
+    """The result of a reproduction that has one."""
+    assert job.kind is Kind.REPRODUCTION
+    assert job.result is not None
+    return cast("ReproductionResult", job.result)
 
 
 def a_training(**fields: Any) -> Job:

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.network import Configuration, Network, Parameters, Training, preset
 from shared.registry import ModelVersion, Registry
+from shared.registry.manifest import VersionDraft
 from tests.support.npz import easy_images
 
 CLASSES = ("0", "1", "2")
@@ -35,9 +36,9 @@ def tiny_parameters() -> Parameters:
     return training.parameters
 
 
-def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> dict[str, Any]:
+def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> VersionDraft:
     """A manifest as a training hands it to the registry."""
-    return {
+    content = {
         "model": model,
         "job": job,
         "dataset": "sha256:" + "0" * 64,
@@ -48,7 +49,8 @@ def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> dict[str, 
         "classes": CLASSES,
         "parameters": tiny_network().parameter_count,
         "metrics": {"test_accuracy": 1.0},
-    } | fields
+    }
+    return VersionDraft.model_validate(content | fields)
 
 
 def publish(registry: Registry, model: str = "toy", job: str = "job-1", **fields: Any) -> ModelVersion:

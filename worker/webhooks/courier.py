@@ -13,7 +13,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Event
-from typing import Any
 
 from redis import RedisError
 
@@ -21,6 +20,7 @@ from shared.addresses import Target
 from shared.errors import StorageFull
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notice, Notices
+from shared.json_types import JsonObject
 from shared.redis_faults import explained
 from shared.settings import Settings
 from worker.webhooks.message import message
@@ -45,7 +45,7 @@ class Outcome:
     status: int | None = None
     final: bool = False
 
-    def event(self, tries: int) -> dict[str, Any]:
+    def event(self, tries: int) -> JsonObject:
         """What the job's log says of it."""
         return {"outcome": self.outcome, "try": tries, "status": self.status, "detail": self.detail}
 

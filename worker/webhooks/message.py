@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 from shared.clock import rfc3339
 from shared.jobs.notices import Notice
-from shared.jobs.view import job_view
+from shared.jobs.view import job_document
 
 MOST_BYTES = 20_000  # what Standard Webhooks advises for a payload
 LEFT_OUT = ("request", "metrics", "result", "error")  # in this order, of a job that is too large
@@ -17,7 +17,7 @@ def message(notice: Notice) -> bytes:
     """The body for a notice. Of a job that is too large, parts are null, and `left_out` names them."""
     job = notice.job
     assert job.finished_at is not None
-    data = job_view(job)
+    data: dict[str, object] = {**job_document(job)}
     body = {"type": f"job.{job.state}", "timestamp": rfc3339(job.finished_at), "data": data}
     left_out: list[str] = []
     while len(encoded := _encode(body)) >= MOST_BYTES and len(left_out) < len(LEFT_OUT):
@@ -26,5 +26,5 @@ def message(notice: Notice) -> bytes:
     return encoded
 
 
-def _encode(body: dict[str, Any]) -> bytes:
+def _encode(body: Mapping[str, object]) -> bytes:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

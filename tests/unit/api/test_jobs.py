@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.jobs import JobStore, Progress, State
-from tests.support.jobs import a_batch, a_training, claimed, running
+from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
 
 
@@ -16,14 +16,14 @@ class TestShowing:
     def test_a_job_shows_how_it_ended(self, client: FlaskClient, jobs: JobStore) -> None:
         claim = running(jobs)
         jobs.renew(claim, Progress(done=1, total=2, unit="epochs", eta_seconds=4.2), {"train_loss": 0.5}, "epoch")
-        jobs.finish(claim, State.SUCCEEDED, result={"model": "toy", "version": 3})
+        jobs.finish(claim, State.SUCCEEDED, result=A_RESULT)
 
         job: Any = client.get(f"/v1/jobs/{claim.job.id}").json
 
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
         assert job["progress"] == {"done": 1, "total": 2, "unit": "epochs", "eta_seconds": 4.2}
         assert job["metrics"] == {"train_loss": 0.5}
-        assert job["result"] == {"model": "toy", "version": 3}
+        assert job["result"] == A_RESULT
         assert job["links"]["version"] == "/v1/models/toy/versions/3"
         assert job["created_at"] <= job["started_at"] <= job["finished_at"]
 

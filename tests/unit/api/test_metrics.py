@@ -14,7 +14,7 @@ from redis import Redis
 from shared.broker import COURIER, Presence
 from shared.jobs import JobStore, Kind, State, keys
 from shared.volume import Volume
-from tests.support.jobs import a_batch, a_training, claimed, running
+from tests.support.jobs import a_batch, a_batch_result, a_training, claimed, running
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -65,7 +65,7 @@ def test_jobs_are_counted_by_their_records(client: FlaskClient, jobs: JobStore) 
     jobs.finish(running(jobs), State.SUCCEEDED)
     batch = a_batch()
     jobs.create(batch)
-    jobs.finish(claimed(jobs, batch.id), State.COMPLETED_WITH_ERRORS, result={"succeeded": 9, "failed": 1})
+    jobs.finish(claimed(jobs, batch.id), State.COMPLETED_WITH_ERRORS, result=a_batch_result(succeeded=9, failed=1))
     jobs.create(a_batch())
 
     found = figures(client)

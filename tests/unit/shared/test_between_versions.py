@@ -13,6 +13,7 @@ from shared import durable
 from shared.errors import Damaged, Invalid
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, keys
+from shared.jobs.view import job_document
 from shared.network import Configuration, ConfigurationError
 from shared.registry import Registry
 from shared.results.shard import read_header
@@ -36,6 +37,35 @@ def test_a_record_with_a_field_that_nobody_knows_is_read(jobs: JobStore, redis: 
     redis.hset(keys.job(job.id), "priority", "high")
 
     assert jobs.get(job.id).id == job.id
+
+
+def test_a_record_whose_results_have_other_fields_is_read_and_shown_whole(jobs: JobStore, redis: Redis) -> None:
+    job = a_training()
+    jobs.create(job)
+    written: dict[str, dict[str, Any]] = {
+        "metrics": {"train_loss": "of another type", "gradient_norm": 0.5},
+        "result": {"model": "toy", "version": 1, "carbon": {"grams": 3}},
+        "error": {"code": "new"},
+        "request": {"dataset": "digits", "class_weights": [1, 2]},
+        "specification": {"unknown": None},
+    }
+    redis.hset(keys.job(job.id), mapping={name: json.dumps(value) for name, value in written.items()})
+
+    read = jobs.get(job.id)
+    shown = job_document(read)
+
+    assert {name: json.loads(read.to_hash()[name]) for name in written} == written
+    assert (shown["metrics"], shown["result"], shown["request"]) == (
+        written["metrics"],
+        written["result"],
+        written["request"],
+    )
+
+
+def test_a_specification_of_another_version_can_be_shown() -> None:
+    described = BatchSpecification.described_by({"model": "toy", "version": 2, "top_k": 3, "tiles": 4})
+
+    assert (described.model, described.version, described.top_k, described.passed_over) == ("toy", 2, 3, 0)
 
 
 def test_a_record_of_an_unknown_kind_is_passed_over_among_the_others(jobs: JobStore, redis: Redis) -> None:

@@ -20,7 +20,7 @@ from tests.support.archives import zip_of_images
 from tests.support.batches import Batches, paths
 from tests.support.bench import WorkBench
 from tests.support.files import files_below
-from tests.support.jobs import a_batch, a_training, claimed, messages, move
+from tests.support.jobs import a_batch, a_training, batch_result, claimed, messages, move
 from tests.support.models import publish
 from tests.support.npz import easy_images
 from tests.support.waiting import eventually
@@ -241,8 +241,7 @@ class TestTheLead:
 
         ended = batches.bench.jobs.get(job.id)
         assert ended.state is State.SUCCEEDED
-        assert ended.result is not None
-        assert ended.result["succeeded"] == 10
+        assert batch_result(ended)["succeeded"] == 10
 
     def test_it_does_itself_what_a_helper_has_lost(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch

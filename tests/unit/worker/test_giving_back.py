@@ -13,7 +13,7 @@ from shared.job_files import JobFiles
 from shared.jobs import Job, State, keys
 from shared.settings import Settings
 from tests.support.bench import WorkBench
-from tests.support.jobs import a_training, claimed, messages
+from tests.support.jobs import A_RESULT, a_training, claimed, messages
 from tests.support.waiting import eventually
 from worker import runner
 from worker.lease import Lease
@@ -36,7 +36,7 @@ def job(bench: WorkBench) -> Job:
 
 
 def succeed(job: Job, lease: Lease) -> Outcome:
-    return Outcome(State.SUCCEEDED, result={"version": 3})
+    return Outcome(State.SUCCEEDED, result=A_RESULT)
 
 
 def raising(error: Exception) -> Step:
@@ -194,4 +194,4 @@ class TestEnding:
         ended = bench.run(job, succeed)
 
         assert list(bench.files) == [ended]
-        assert ended.result == {"version": 3}
+        assert ended.result == A_RESULT

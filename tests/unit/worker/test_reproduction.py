@@ -18,7 +18,7 @@ from shared.registry import ModelVersion, Registry
 from shared.specifications import ReproductionSpecification
 from shared.volume import Volume
 from tests.support.files import files_below
-from tests.support.jobs import a_training, events, move
+from tests.support.jobs import a_training, events, move, reproduction_result
 from tests.support.models import tiny_network, tiny_parameters
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
@@ -102,8 +102,7 @@ class TestTheSameBits:
 
         job = bench.run(a_reproduction(version), step)
 
-        assert job.result is not None
-        assert job.result["threads"] == threads
+        assert reproduction_result(job)["threads"] == threads
 
     def test_a_version_of_two_threads_is_reproduced_by_a_worker_of_one(
         self, bench: Bench, step: ReproductionStep, trainings: Trainings, registry: Registry
@@ -115,8 +114,11 @@ class TestTheSameBits:
         job = bench.run(a_reproduction(version), step)
 
         assert blas_threads() == 1
-        assert job.result is not None
-        assert (job.result["threads"], job.result["reproduced"]) == (version.blas_threads, True) == (2, True)
+        assert (
+            (reproduction_result(job)["threads"], reproduction_result(job)["reproduced"])
+            == (version.blas_threads, True)
+            == (2, True)
+        )
 
     def test_it_goes_on_from_its_checkpoint(
         self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
@@ -130,8 +132,7 @@ class TestTheSameBits:
 
         done = bench.run(job, step)
 
-        assert done.result is not None
-        assert done.result["reproduced"] is True
+        assert reproduction_result(done)["reproduced"] is True
         assert "resumed" in [kind for kind, _ in events(bench.jobs._redis, job.id)]
 
 
@@ -144,23 +145,23 @@ class TestOtherBits:
         job = bench.run(a_reproduction(version), step)
 
         assert job.state is State.SUCCEEDED
-        assert job.result is not None
-        assert job.result["reproduced"] is False
-        assert job.result["weights_sha256_expected"] == version.weights.sha256 != job.result["weights_sha256_got"]
-        assert job.result["differing_numbers"] > 0
-        first = job.result["first_difference"]
+        result = reproduction_result(job)
+        assert result["reproduced"] is False
+        assert result["weights_sha256_expected"] == version.weights.sha256 != result["weights_sha256_got"]
+        assert result["differing_numbers"] > 0
+        first = result["first_difference"]
+        assert first is not None
         assert (first["parameter"], first["index"]) == ("layer1.weights", [0, 0])
         assert first["expected"] != first["got"]
-        assert job.result["environment"] == {}  # nothing has changed since then, so it is the manifest's fault
+        assert result["environment"] == {}  # nothing has changed since then, so it is the manifest's fault
 
     def test_another_architecture_in_the_manifest_is_found(
         self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"hidden": [9]})
 
-        result = bench.run(a_reproduction(version), step).result
+        result = reproduction_result(bench.run(a_reproduction(version), step))
 
-        assert result is not None
         assert result["first_difference"] == {
             "parameter": "layer1.weights", "index": None, "expected": None, "got": None,
         }  # fmt: skip
@@ -172,9 +173,8 @@ class TestOtherBits:
         del environment["cpu"]
         tamper(volume, configuration=version.configuration | {"seed": 1}, environment=environment)
 
-        result = bench.run(a_reproduction(version), step).result
+        result = reproduction_result(bench.run(a_reproduction(version), step))
 
-        assert result is not None
         assert result["environment"] == {
             "numpy": {"then": "1.0", "now": np.__version__},
             "cpu": {"then": None, "now": version.environment["cpu"]},

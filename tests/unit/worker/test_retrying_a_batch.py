@@ -20,6 +20,7 @@ from tests.support.bench import WorkBench
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change
 from tests.support.images import png
+from tests.support.jobs import batch_result
 from tests.support.models import publish
 from tests.support.npz import easy_images
 
@@ -59,8 +60,7 @@ def test_what_failed_is_run_again_and_joined_in_the_archives_order(batches: Batc
     assert paths(batches.rows(job)) == ["0.png", "1.png", "2.png", "4.png", *(f"{n}.png" for n in range(5, 10))]
     assert paths(batches.errors(job)) == ["3.png"]
     assert job.state is State.COMPLETED_WITH_ERRORS
-    assert job.result is not None
-    assert (job.result["succeeded"], job.result["failed"]) == (9, 1)
+    assert (batch_result(job)["succeeded"], batch_result(job)["failed"]) == (9, 1)
 
 
 def test_its_rows_are_those_of_a_run_in_which_nothing_failed(batches: Batches, with_errors: Job) -> None:

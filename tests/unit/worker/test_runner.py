@@ -14,7 +14,7 @@ from shared.errors import Invalid
 from shared.jobs import Claim, Job, Kind, Progress, State, keys
 from shared.settings import Settings
 from tests.support.bench import WorkBench
-from tests.support.jobs import a_batch, a_training, claimed, move, states_told
+from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, move, states_told
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.lease import Lease
@@ -24,7 +24,7 @@ ALL = Progress(done=2, total=2, unit="epochs", eta_seconds=0.0)
 
 
 def succeed(job: Job, lease: Lease) -> Outcome:
-    return Outcome(State.SUCCEEDED, ALL, metrics={"test_accuracy": 1.0}, result={"version": 1})
+    return Outcome(State.SUCCEEDED, ALL, metrics={"test_accuracy": 1.0}, result=A_RESULT)
 
 
 def work_until_stopped(job: Job, lease: Lease) -> Outcome:
@@ -48,7 +48,7 @@ class TestEnding:
         job = bench.run(a_training(), succeed)
 
         assert job.state is State.SUCCEEDED
-        assert (job.result, job.metrics, job.progress) == ({"version": 1}, {"test_accuracy": 1.0}, ALL)
+        assert (job.result, job.metrics, job.progress) == (A_RESULT, {"test_accuracy": 1.0}, ALL)
         assert job.error is None
         assert states_told(redis, job.id) == ["queued", "running", "succeeded"]
 

@@ -16,7 +16,7 @@ from shared.job_files import JobFiles
 from shared.jobs import Blocked, Job, Kind, State, keys
 from shared.settings import Settings
 from tests.support.bench import WorkBench
-from tests.support.jobs import a_batch, a_training, claimed, messages
+from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.redis_server import RedisServer
 from worker.upkeep import Upkeep
 
@@ -273,7 +273,7 @@ class TestRebuilding:
         self, bench: WorkBench, upkeep: Upkeep, redis: Redis
     ) -> None:
         ended = bench.write_down(a_training())
-        bench.jobs.finish(claimed(bench.jobs, ended.id), State.SUCCEEDED, result={"version": 1})
+        bench.jobs.finish(claimed(bench.jobs, ended.id), State.SUCCEEDED, result=A_RESULT)
         ended = bench.jobs.get(ended.id)
         bench.files.end(ended)
         running = bench.write_down(a_batch())

@@ -47,11 +47,9 @@ def version_of(configuration: Configuration, **fields: Any) -> ModelVersion:
         configuration=configuration.to_dict(),
         image_shape=IMAGES.shape[1:],
         classes=tuple(map(str, range(10))),
-        weights=Weights(bytes=1, sha256="0" * 64),
-        created_at="2026-01-31T12:00:00.000Z",
-        version=3,
     )
-    return ModelVersion.model_validate(draft | fields)
+    version = ModelVersion.of(draft, 3, Weights(bytes=1, sha256="0" * 64), "2026-01-31T12:00:00.000Z")
+    return version.model_copy(update=fields)
 
 
 def exported(configuration: Configuration, form: str, **fields: Any) -> bytes:

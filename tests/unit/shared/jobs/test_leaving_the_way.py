@@ -24,7 +24,7 @@ def ended(jobs: JobStore, state: State) -> Job:
     claim = running(jobs)
     if state is State.CANCELLED:
         jobs.cancel(claim.job.id)
-    assert jobs.finish(claim, state, error={"code": "x"})
+    assert jobs.finish(claim, state, error={"code": "x", "detail": "y"})
     return jobs.get(claim.job.id)
 
 

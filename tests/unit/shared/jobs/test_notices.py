@@ -12,7 +12,7 @@ from shared.job_files import JobFiles, rebuild
 from shared.jobs import Job, JobStore, State, keys
 from shared.jobs.notices import Notice, Notices
 from shared.volume import Volume
-from tests.support.jobs import a_training, claimed, events, running
+from tests.support.jobs import A_RESULT, a_training, claimed, events, running
 
 URL = "https://example.org/hook"
 OUTCOME = {"outcome": "delivered"}
@@ -30,7 +30,7 @@ def taken(notices: Notices) -> Notice:
 
 def finished(jobs: JobStore, state: State = State.SUCCEEDED) -> Job:
     claim = running(jobs, webhook=URL)
-    assert jobs.finish(claim, state, result={"version": 3})
+    assert jobs.finish(claim, state, result=A_RESULT)
     return jobs.get(claim.job.id)
 
 

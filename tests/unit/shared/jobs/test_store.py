@@ -15,7 +15,7 @@ from shared.broker import connect
 from shared.errors import NotFound
 from shared.jobs import JobStore, Progress, Pulse, State, keys
 from shared.settings import Settings
-from tests.support.jobs import a_training, claimed, events, move, running, states_told
+from tests.support.jobs import A_RESULT, a_training, claimed, events, move, running, states_told
 from tests.support.redis_server import RedisServer
 
 HALF_WAY = Progress(done=1, total=2, unit="epochs", eta_seconds=3.5)
@@ -239,10 +239,10 @@ class TestFinishing:
         claim = running(jobs)
         before = milliseconds(redis)
 
-        assert jobs.finish(claim, State.SUCCEEDED, result={"version": 1}, progress=HALF_WAY.model_dump())
+        assert jobs.finish(claim, State.SUCCEEDED, result=A_RESULT, progress=HALF_WAY)
 
         job = jobs.get(claim.job.id)
-        assert (job.state, job.result, job.progress) == (State.SUCCEEDED, {"version": 1}, HALF_WAY)
+        assert (job.state, job.result, job.progress) == (State.SUCCEEDED, A_RESULT, HALF_WAY)
         assert job.owner is None
         assert job.finished_at is not None
         assert before <= job.finished_at <= milliseconds(redis)
@@ -258,7 +258,7 @@ class TestFinishing:
         new = claimed(jobs, old.job.id)
         told = events(redis, old.job.id)
 
-        assert not jobs.finish(old, State.SUCCEEDED, result={"version": 1})
+        assert not jobs.finish(old, State.SUCCEEDED, result=A_RESULT)
 
         assert jobs.get(old.job.id) == new.job
         assert events(redis, old.job.id) == told
@@ -394,7 +394,7 @@ def test_records_outlive_a_killed_redis(own_redis_server: RedisServer) -> None:
     with own_redis_server.client() as redis:
         store = JobStore(redis, 30.0)
         claim = running(store)
-        store.finish(claim, State.SUCCEEDED, result={"version": 1})
+        store.finish(claim, State.SUCCEEDED, result=A_RESULT)
         before = store.get(claim.job.id)
 
     own_redis_server.kill()

@@ -10,9 +10,9 @@ from redis import Redis
 
 from shared.jobs import JobStore, Kind, State, keys
 from shared.jobs.tally import BOUNDS, Tally, read_tally
-from tests.support.jobs import a_batch, a_training, claimed, move, running
+from tests.support.jobs import A_RESULT, a_batch, a_batch_result, a_training, claimed, move, running
 
-BATCH_OF_10 = {"total": 10, "succeeded": 8, "failed": 2}
+BATCH_OF_10 = a_batch_result(succeeded=8, failed=2)
 
 
 def entered(tally: Tally) -> dict[tuple[str, str], int]:
@@ -129,11 +129,11 @@ class TestImages:
         jobs.finish(claimed(jobs, job.id), State.FAILED, result=BATCH_OF_10)
 
         jobs.retry(job.id)
-        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result={"total": 10, "succeeded": 10, "failed": 0})
+        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result=a_batch_result(succeeded=10, failed=0))
 
         assert read_tally(redis).images == {"succeeded": 10, "failed": 2}
 
     def test_a_training_has_none(self, jobs: JobStore, redis: Redis) -> None:
-        jobs.finish(running(jobs), State.SUCCEEDED, result={"model": "toy", "version": 1})
+        jobs.finish(running(jobs), State.SUCCEEDED, result=A_RESULT)
 
         assert read_tally(redis).images == {"succeeded": 0, "failed": 0}

@@ -91,7 +91,7 @@ class Records(RuleBasedStateMachine):
     def finish(self, claim: Claim, state: State) -> None:
         expected = self.expected.get(claim.job.id)
         allowed = expected is not None and expected.holds(claim) and state in TRANSITIONS[expected.state]
-        assert self.store.finish(claim, state, error={"code": "x"}) == allowed
+        assert self.store.finish(claim, state, error={"code": "x", "detail": "y"}) == allowed
         if allowed and expected is not None:
             expected.go(state)
 

@@ -44,6 +44,17 @@ class TestPublishing:
         assert registry.get("toy") == version
         assert (version.job, version.seed, version.metrics) == ("job-1", 7, {"test_accuracy": 0.5})
 
+    def test_a_manifest_has_its_fields_in_the_order_of_all_versions(self, registry: Registry, volume: Volume) -> None:
+        publish(registry)
+
+        text = (volume.version("toy", 1) / "manifest.json").read_text()
+
+        assert list(json.loads(text)) == [
+            "model", "version", "job", "dataset", "configuration", "seed", "blas_threads", "environment",
+            "image_shape", "classes", "parameters", "metrics", "history", "evaluation", "weights", "created_at",
+        ]  # fmt: skip
+        assert json.loads(text)["evaluation"] == {}
+
     def test_the_weights_come_back_bit_for_bit(self, registry: Registry) -> None:
         loaded = registry.load(publish(registry))
 

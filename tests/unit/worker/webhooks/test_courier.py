@@ -17,7 +17,7 @@ from shared.jobs import Job, JobStore, State
 from shared.jobs.notices import Notices
 from shared.settings import Settings
 from shared.volume import Volume
-from tests.support.jobs import a_training, claimed, events
+from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port
 from tests.support.receiver import Receiver, receiving, redirect_to
 from tests.support.waiting import eventually
@@ -59,7 +59,7 @@ def ended(jobs: JobStore, files: JobFiles) -> Callable[[str], Job]:
         job = a_training(webhook=url)
         files.begin(job)
         jobs.create(job)
-        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result={"model": "toy", "version": 1})
+        jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result=A_RESULT)
         return jobs.get(job.id)
 
     return end

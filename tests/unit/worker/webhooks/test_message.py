@@ -10,7 +10,7 @@ import pytest
 from shared.clock import rfc3339
 from shared.jobs import State
 from shared.jobs.notices import Notice
-from shared.jobs.view import job_view
+from shared.jobs.view import job_document
 from tests.support.jobs import a_batch, a_training
 from worker.webhooks.message import MOST_BYTES, message
 
@@ -36,7 +36,7 @@ def test_its_time_is_that_of_the_end_and_its_data_are_the_job() -> None:
     content = told(about)
 
     assert content["timestamp"] == rfc3339(1_700_000_000_123)
-    assert content["data"] == json.loads(json.dumps(job_view(about.job)))
+    assert content["data"] == json.loads(json.dumps(job_document(about.job)))
     assert content["data"]["links"]["version"] == "/v1/models/toy/versions/3"
 
 
