@@ -107,7 +107,7 @@ if [ "$(value_of GLASSBOX_DOMAIN)" ]; then
 else
   check_port GLASSBOX_PORT "${port:-8000}" "${address:-127.0.0.1}" gateway
 fi
-check_folder GLASSBOX_TLS "Correct the path, or make the folder: docs/operations.md has the commands"
+check_folder GLASSBOX_TLS "Correct the path, or make the folder: docs/operations/certificates.md has the commands"
 check_folder GLASSBOX_DATASETS "Correct the path, or make the folder"
 data=$(value_of GLASSBOX_DATA)
 if [ "$data" ]; then

@@ -69,7 +69,7 @@ def of_the_volumes(volume: Path, folder: Path, data: str) -> Iterator[str]:
     """A volume, or a folder in its place, that the services cannot write to, or that is full."""
     if os.access(volume, os.W_OK | os.X_OK):
         place = f"{data}/volume" if data else "the volume `volume`"
-        yield from of_the_space(volume, place, "free some, or move the data (docs/operations.md)")
+        yield from of_the_space(volume, place, "free some, or move the data (docs/operations/compose.md)")
     elif data:
         yield _unwritable(f"{data}/volume", volume, data)
     else:

@@ -29,7 +29,7 @@ REMEDIES = {  # by the codes that the server gives as reasons
         "redis_read_only": "set the API's GLASSBOX_REDIS_URL to the address of the primary",
         "redis_login_refused": "set GLASSBOX_REDIS_URL and GLASSBOX_REDIS_PASSWORD_FILE to a user that Redis knows;"
         " under Compose `docker compose restart redis api trainer classifier courier` after new passwords",
-        "redis_permission_missing": "give Redis's user the commands that docs/operations.md names",
+        "redis_permission_missing": "give Redis's user the permissions in docs/operations/settings.md",
         "redis_too_many_clients": "raise Redis's maxclients, or run fewer API processes and workers",
     },
     "volume": {
