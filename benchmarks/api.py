@@ -29,6 +29,7 @@ from benchmarks.serving.wrk import Load, Request, load
 from shared.jobs import JobStore
 from shared.network import Network, preset
 from shared.registry import Registry
+from shared.registry.manifest import VersionDraft
 from shared.volume import Volume
 from tests.support.images import png
 from tests.support.jobs import a_training
@@ -73,18 +74,18 @@ def publish(volume: Path) -> Path:
     registry = Registry(Volume(volume))
     configuration = preset("article")
     network = Network((28, 28), 10, configuration)
-    draft = {
-        "model": "digits",
-        "job": "benchmark",
-        "dataset": "none",
-        "configuration": configuration.to_dict(),
-        "seed": 0,
-        "blas_threads": 1,
-        "image_shape": (28, 28),
-        "classes": [str(label) for label in range(10)],
-        "parameters": network.parameter_count,
-        "metrics": {},
-    }
+    draft = VersionDraft(
+        model="digits",
+        job="benchmark",
+        dataset="none",
+        configuration=configuration.to_dict(),
+        seed=0,
+        blas_threads=1,
+        image_shape=(28, 28),
+        classes=tuple(str(label) for label in range(10)),
+        parameters=network.parameter_count,
+        metrics={},
+    )
     version = registry.publish(draft, network.initialize(np.random.default_rng(0)), volume / "scratch")
     return registry.weights_path(version).resolve()
 
