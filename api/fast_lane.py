@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Request
 
@@ -27,9 +27,6 @@ from shared.api_keys import Scope
 from shared.names import NAME
 from shared.settings import Settings
 
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
-
 INFER = re.compile(rf"/v2/models/({NAME})(/versions/({NAME}))?/infer")
 ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}  # with a version or not
 SPECIAL = {"HTTP_CONTENT_ENCODING", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING"}
@@ -39,7 +36,7 @@ class FastLane:
     """A WSGI application in front of Flask's."""
 
     def __init__(
-        self, application: Application, gate: Gate, models: OnlineModels, metrics: HttpMetrics, limits: Settings
+        self, application: WSGIApplication, gate: Gate, models: OnlineModels, metrics: HttpMetrics, limits: Settings
     ) -> None:
         self._application = application
         self._gate = gate
@@ -47,7 +44,7 @@ class FastLane:
         self._metrics = metrics
         self._limits = limits
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request, or have Flask do it."""
         match = INFER.fullmatch(environ["PATH_INFO"])
         length = self._length(environ)
@@ -87,7 +84,7 @@ class FastLane:
         )
         return [answered.body]
 
-    def _length(self, environ: Environ) -> int | None:
+    def _length(self, environ: WSGIEnvironment) -> int | None:
         """How long the body is; None for a request that is not ordinary."""
         if environ["REQUEST_METHOD"] != "POST" or environ.get("QUERY_STRING") or not SPECIAL.isdisjoint(environ):
             return None
@@ -97,6 +94,6 @@ class FastLane:
         return int(length) if int(length) <= self._limits.max_online_bytes else None
 
 
-def _is_to_be_packed(answered: Answered, environ: Environ) -> bool:
+def _is_to_be_packed(answered: Answered, environ: WSGIEnvironment) -> bool:
     large = answered.header_length is None and len(answered.body) >= compression.WORTH_IT
     return large and "HTTP_ACCEPT_ENCODING" in environ

@@ -7,11 +7,9 @@ body counts what came; here the reading of it only ends.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import IO, Any
-
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+from collections.abc import Iterable
+from typing import IO
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +36,15 @@ class Incoming:
 class SafeBodies:
     """A WSGI application in front of another, whose requests' bodies never raise."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: WSGIApplication) -> None:
         self.application = application
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Have the request answered."""
         environ["wsgi.input"] = Incoming(environ["wsgi.input"])
         return self.application(environ, start_response)
 
 
-def is_broken_off(environ: Environ) -> bool:
+def is_broken_off(environ: WSGIEnvironment) -> bool:
     """Whether the body, as far as it was read, ended before its time, which the length of chunked ones cannot tell."""
     return getattr(environ["wsgi.input"], "broken_off", False)

@@ -21,10 +21,10 @@ from api.instances import images_of
 from api.online import OnlineModels
 from api.operations import Upload, operation, refusal
 from api.validation import Form, from_texts
-from api.views import Best
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
 from shared.inference import Classifier
+from shared.results.lines import Best
 from shared.settings import Settings
 from shared.specifications import Invert
 
@@ -172,11 +172,13 @@ def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) ->
     return images
 
 
-def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> list[dict[str, Any]]:
+def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> list[PredictionView]:
     answers = classifier.classify(images, top_k)
     names = classifier.version.classes
-    predictions = []
+    predictions: list[PredictionView] = []
     for labels, probabilities in zip(answers.labels.tolist(), answers.probabilities, strict=True):
-        top = [{"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)]
+        top: list[Best] = [
+            {"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)
+        ]
         predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
     return predictions

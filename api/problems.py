@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from shared import errors
+from shared.json_types import JsonObject
 from shared.names import new_id
 from shared.redis_faults import explained, fault_of
 
@@ -123,7 +124,7 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:
-    members: dict[str, Any] = {}
+    members: JsonObject = {}  # as the code defines them (RFC 9457, 3.2)
     if isinstance(error, errors.Invalid) and error.fields:
         members["errors"] = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
     if isinstance(error, errors.Forbidden) and error.scope:

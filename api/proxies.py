@@ -9,15 +9,14 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 log = logging.getLogger(__name__)
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 LOOK_UP_SECONDS = 1.0  # at the least between two
 
 
@@ -27,7 +26,7 @@ class BehindProxies:
     proxies: addresses, networks (10.0.0.0/8), and names of hosts.
     """
 
-    def __init__(self, application: Application, proxies: Sequence[str]) -> None:
+    def __init__(self, application: WSGIApplication, proxies: Sequence[str]) -> None:
         self._application = application
         self._corrected = ProxyFix(application, x_for=1, x_proto=1, x_host=0)  # `Host` comes as the client sent it
         self._networks = [network for text in proxies if (network := _network(text))]
@@ -35,7 +34,7 @@ class BehindProxies:
         self._addresses: frozenset[str] = frozenset()
         self._looked_up = float("-inf")
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         trusted = self._trusts(environ.get("REMOTE_ADDR", ""))
         return (self._corrected if trusted else self._application)(environ, start_response)

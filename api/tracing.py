@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Response, request
 
@@ -17,7 +17,7 @@ def register(app: Flask, traces: Traces) -> None:
     """Trace every request, and let its jobs and its lines in the log name its trace."""
     answer = app.wsgi_app
 
-    def traced(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         with traces.span(method, environ.get("HTTP_TRACEPARENT"), {"http.request.method": method}) as span:
             environ[SPAN] = span

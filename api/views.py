@@ -19,6 +19,7 @@ from shared.jobs.store import Event
 from shared.jobs.view import JobDocument, Links, Time, job_document
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.registry import ModelVersion
+from shared.results.lines import Row, RowError
 
 Shape = Annotated[
     tuple[int, int],
@@ -62,30 +63,14 @@ def event_view(event: Event) -> EventView:
     return {"id": event.id, "type": event.type, "time": event.time, "data": event.data}
 
 
-class Best(TypedDict):
-    """One of the classes that an image may show."""
-
-    label: str
-    probability: float
-
-
 @with_config(shown_as(examples.ROW))
-class RowView(TypedDict):
+class RowView(Row):
     """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
-
-    path: str
-    label: str
-    confidence: float
-    top: list[Best]
 
 
 @with_config(shown_as(examples.ROW_ERROR))
-class RowErrorView(TypedDict):
+class RowErrorView(RowError):
     """Why an image of a batch could not be read."""
-
-    path: str
-    code: str
-    detail: str
 
 
 @with_config(shown_as(examples.DATASET))

@@ -10,10 +10,10 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from shared import log_context
 from shared.clock import rfc3339
+from shared.json_types import JsonObject
 from shared.settings import Settings
 
 access = logging.getLogger("glassbox.access")
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        line: dict[str, Any] = {
+        line: JsonObject = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -84,7 +84,7 @@ def log_access(
     access.log(level, "%s %s %d", method, path, status, extra={"fields": fields})
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _fields(record: logging.LogRecord) -> JsonObject:
     return {**log_context.current(), **getattr(record, "fields", {})}
 
 

@@ -14,7 +14,7 @@ from shared.images.decoding import decode_into, invert, resize_into
 from shared.inference import ClassifierCache, ForwardPass
 from shared.jobs import Job
 from shared.results.files import ShardFiles
-from shared.results.lines import RowWriter, error_line, parsed
+from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard
 from shared.settings import Settings
 from shared.specifications import BatchSpecification
@@ -110,7 +110,7 @@ class ShardWork:
 
 def _positions(paths: list[str], before: Shard) -> list[int]:
     """Where the images are that failed before."""
-    failed = {error["path"] for error in parsed(before.errors)}
+    failed = {error["path"] for error in parsed_errors(before.errors)}
     return [position for position, path in enumerate(paths) if path in failed]
 
 

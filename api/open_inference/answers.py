@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,16 @@ from shared.registry import ModelVersion
 OUTPUT = "probabilities"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
+
+
+class OutputTensor(TypedDict):
+    """An output of the response. `data` is left out if the values follow the JSON as bytes."""
+
+    name: str
+    shape: tuple[int, ...]
+    datatype: str
+    data: NotRequired[NDArray[Any] | list[str]]
+    parameters: NotRequired[dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Ans
             binary.append(packed(data) if isinstance(data, list) else data.astype(P.dtype.newbyteorder("<")).tobytes())
             output["parameters"] = {"binary_data_size": len(binary[-1])}
         outputs.append(output)
-    document: dict[str, Any] = {"model_name": version.model, "model_version": str(version.version)}
+    document: dict[str, object] = {"model_name": version.model, "model_version": str(version.version)}
     if request.id is not None:
         document["id"] = request.id
     document["outputs"] = outputs
@@ -55,11 +65,11 @@ def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Ans
     return Answered(b"".join([header, *binary]), len(header)) if binary else Answered(header)
 
 
-def _probabilities(P: NDArray[Any]) -> dict[str, Any]:
+def _probabilities(P: NDArray[Any]) -> OutputTensor:
     return {"name": OUTPUT, "shape": P.shape, "datatype": NAMES[P.dtype], "data": P.ravel()}
 
 
-def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> dict[str, Any]:
+def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> OutputTensor:
     """The classification extension: the best classes of each image as `<probability>:<index>:<label>`."""
     answers = best_of(P, min(count, P.shape[1]))
     texts = [

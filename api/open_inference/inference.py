@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request
 from pydantic import Field
 
@@ -17,6 +15,7 @@ from api.operations import Answer, MediaType, operation, refusal
 from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.inference import Classifier
+from shared.json_types import JsonObject
 from shared.settings import Settings
 
 
@@ -32,9 +31,9 @@ class InferBody(Form):
     ) | {"extra": "forbid"}
 
     id: str | None = None
-    parameters: dict[str, Any] | None = None
-    inputs: list[dict[str, Any]] = Field(description="the tensor `images`: name, shape, datatype, data, parameters")
-    outputs: list[dict[str, Any]] | None = Field(None, description="the tensor `probabilities`: name, parameters")
+    parameters: JsonObject | None = None
+    inputs: list[JsonObject] = Field(description="the tensor `images`: name, shape, datatype, data, parameters")
+    outputs: list[JsonObject] | None = Field(None, description="the tensor `probabilities`: name, parameters")
 
 
 BINARY = MediaType("application/octet-stream", f"JSON of {HEADER_LENGTH} bytes, then the binary outputs")
@@ -50,7 +49,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         "Infer",
         scope="read",
         body=InferBody,
-        answers={200: Answer((dict[str, Any], BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
+        answers={200: Answer((JsonObject, BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
         errors=(
             refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             refusal(Conflict, "model_unloaded"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from flask import Blueprint
 from pydantic import Field, with_config
@@ -17,6 +17,7 @@ from api.open_inference.tensors import parameters_of, refuse
 from api.operations import operation, refusal
 from api.validation import Form
 from shared.errors import Damaged, Invalid, Malformed
+from shared.json_types import JsonObject
 from shared.registry import ModelVersion, Registry
 from shared.settings import Settings
 
@@ -30,7 +31,7 @@ class IndexBody(Form):
 class LoadBody(Form):
     """What a client may say with its wish; for the document alone, since clients send no Content-Type."""
 
-    parameters: dict[str, Any] | None = Field(None, description="such as the protocol's clients send; none is used")
+    parameters: JsonObject | None = Field(None, description="such as the protocol's clients send; none is used")
 
 
 @with_config(shown_as({"name": "digits", "version": "3", "state": "READY", "reason": ""}))
@@ -108,7 +109,7 @@ def _check_wish(body: bytes, limits: Settings) -> None:
         raise refuse("#/parameters/unload_dependents", "must be true or false")
 
 
-def _read(body: bytes, member: str, limits: Settings) -> dict[str, Any]:
+def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
     """A body that may be left out, and may have this member alone."""
     document = quick_json.read(body, limits.max_json_bytes) if body.strip() else {}
     if not isinstance(document, dict) or document.keys() - {member}:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import FieldError, Invalid
+from shared.json_types import JsonObject
 
 DATATYPES = {
     "BOOL": np.dtype("?"),
@@ -58,13 +59,13 @@ def refuse(pointer: str, reason: str) -> Invalid:
     return Invalid("validation_failed", f"{pointer}: {reason}", [FieldError(reason, pointer=pointer)])
 
 
-def refuse_unknown(given: dict[str, Any], known: set[str], pointer: str) -> None:
+def refuse_unknown(given: JsonObject, known: set[str], pointer: str) -> None:
     """Raise `Invalid` where there is a member that is not known."""
     if not given.keys() <= known:
         raise refuse(f"{pointer}/{min(given.keys() - known)}", "is not a member of an inference request")
 
 
-def parameters_of(given: dict[str, Any], pointer: str) -> dict[str, Any]:
+def parameters_of(given: JsonObject, pointer: str) -> JsonObject:
     """The parameters of a request, an input or an output; unknown ones are passed over, as the protocol says."""
     parameters = given.get("parameters")
     if parameters is None:

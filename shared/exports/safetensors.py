@@ -22,7 +22,7 @@ ALIGNMENT = 8
 
 def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
     """The parameters under their own names, as they are in the .npz; the metadata say the rest."""
-    header: dict[str, Any] = {"__metadata__": description(version)}
+    header: dict[str, object] = {"__metadata__": description(version)}
     content: list[Part] = []
     end = 0
     for name, array in parameters.items():

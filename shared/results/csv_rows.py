@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.results.lines import parsed
+from shared.results.lines import Row, parsed_rows
 from shared.results.shard import read_shard
 
 
@@ -18,7 +18,7 @@ def columns(top_k: int) -> list[str]:
     return ["path", "label", "confidence", *further]
 
 
-def flat(row: dict[str, Any]) -> list[Any]:
+def flat(row: Row) -> list[Any]:
     """A row's values in the order of the columns."""
     return [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
 
@@ -27,7 +27,7 @@ def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
     """The header and the rows of the shards, a shard at a time."""
     yield _lines([columns(top_k)])
     for path in shards:
-        yield _lines(map(flat, parsed(read_shard(path).rows)))
+        yield _lines(map(flat, parsed_rows(read_shard(path).rows)))
 
 
 def _lines(rows: Iterable[list[Any]]) -> bytes:

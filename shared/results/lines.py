@@ -9,11 +9,36 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from json.encoder import encode_basestring as quoted
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
+from typing_extensions import TypedDict
 
 from shared.errors import GlassboxError
+
+
+class Best(TypedDict):
+    """One of the classes that an image may show."""
+
+    label: str
+    probability: float
+
+
+class Row(TypedDict):
+    """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
+
+    path: str
+    label: str
+    confidence: float
+    top: list[Best]
+
+
+class RowError(TypedDict):
+    """Why an image of a batch could not be read."""
+
+    path: str
+    code: str
+    detail: str
 
 
 class RowWriter:
@@ -37,7 +62,16 @@ def error_line(path: str, error: GlassboxError) -> str:
     return json.dumps({"path": path, "code": error.code, "detail": error.detail}, ensure_ascii=False) + "\n"
 
 
-def parsed(lines: bytes) -> list[dict[str, Any]]:
-    """What these lines say: in one go, for one parser's start costs as much as a line."""
-    found: list[dict[str, Any]] = json.loads(b"[" + b",".join(lines.splitlines()) + b"]")
-    return found
+def parsed_rows(lines: bytes) -> list[Row]:
+    """The rows in these lines."""
+    return cast("list[Row]", _parsed(lines))
+
+
+def parsed_errors(lines: bytes) -> list[RowError]:
+    """The errors in these lines."""
+    return cast("list[RowError]", _parsed(lines))
+
+
+def _parsed(lines: bytes) -> object:
+    """Parse all lines in one call: the start of the parser costs as much as a line."""
+    return json.loads(b"[" + b",".join(lines.splitlines()) + b"]")

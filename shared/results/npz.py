@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from shared.results.lines import parsed
+from shared.results.lines import Row, parsed_rows
 from shared.results.outgoing import Outgoing
 from shared.results.shard import read_header, read_shard
 
@@ -26,7 +26,7 @@ class Column:
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
-    of: Callable[[dict[str, Any]], Any]
+    of: Callable[[Row], Any]
 
 
 def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterator[bytes]:
@@ -52,7 +52,7 @@ def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterat
                 description = {"descr": column.dtype.str, "fortran_order": False, "shape": shape}
                 npy.write_array_header_1_0(member, description)
                 for path in shards:
-                    rows = parsed(read_shard(path).rows)
+                    rows = parsed_rows(read_shard(path).rows)
                     member.write(np.array([column.of(row) for row in rows], column.dtype).tobytes())
                     yield outgoing.take()
         with _member(archive, "classes") as member:

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.errors import NotInstalled
 from shared.results.csv_rows import columns, flat
-from shared.results.lines import parsed
+from shared.results.lines import parsed_rows
 from shared.results.outgoing import Outgoing
 from shared.results.shard import read_shard
 
@@ -43,7 +43,7 @@ def _groups(shards: Sequence[Path]) -> Iterator[list[tuple[Any, ...]]]:
     """The rows' values by column, many rows at a time."""
     rows: list[list[Any]] = []
     for path in shards:
-        rows += map(flat, parsed(read_shard(path).rows))
+        rows += map(flat, parsed_rows(read_shard(path).rows))
         if len(rows) >= GROUP_ROWS:
             yield list(zip(*rows, strict=True))
             rows = []

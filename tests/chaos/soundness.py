@@ -9,7 +9,7 @@ from shared.errors import Damaged
 from shared.jobs import Job, Kind, State
 from shared.registry import ModelVersion
 from shared.results.files import ShardFiles
-from shared.results.lines import parsed
+from shared.results.lines import parsed_errors, parsed_rows
 from shared.results.shard import read_shard
 from tests.chaos.stack import Stack
 from tests.support.jobs import batch_result, training_result
@@ -78,4 +78,4 @@ def assert_each_file_has_one_row(stack: Stack, job: Job) -> None:
 def batch_paths(stack: Stack, job_id: str) -> list[str]:
     """The paths of a batch's rows and errors, from its finished shards: of each its rows first."""
     shards = map(read_shard, ShardFiles(stack.volume, job_id, 0).in_order())
-    return [line["path"] for shard in shards for line in parsed(shard.rows) + parsed(shard.errors)]
+    return [line["path"] for shard in shards for line in (*parsed_rows(shard.rows), *parsed_errors(shard.errors))]

@@ -12,15 +12,13 @@ from shared.archives import judge
 from shared.inference import ClassifierCache
 from shared.jobs import Job, Ledger, Progress
 from shared.results.files import ShardFiles
-from shared.results.lines import parsed
+from shared.results.lines import Row, RowError, parsed_errors, parsed_rows
 from shared.results.shard import Shard, read_shard
 from shared.specifications import BatchSpecification
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch
 from worker.assistance import Assistance
 from worker.classification import Classification
-
-Lines = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -80,11 +78,11 @@ class Batches:
         """The job's shards, as they are seen under the job's retry."""
         return ShardFiles(self.bench.volume, job.id, job.retries)
 
-    def rows(self, job: Job) -> Lines:
-        return [row for path in self.files(job).in_order() for row in parsed(read_shard(path).rows)]
+    def rows(self, job: Job) -> list[Row]:
+        return [row for path in self.files(job).in_order() for row in parsed_rows(read_shard(path).rows)]
 
-    def errors(self, job: Job) -> Lines:
-        return [error for path in self.files(job).in_order() for error in parsed(read_shard(path).errors)]
+    def errors(self, job: Job) -> list[RowError]:
+        return [error for path in self.files(job).in_order() for error in parsed_errors(read_shard(path).errors)]
 
     def finish(self, job: Job, number: int, rows: Sequence[str] = (), errors: Sequence[str] = ()) -> None:
         """Put a shard's results there, as an attempt before would have."""
@@ -92,5 +90,5 @@ class Batches:
         self.files(job).publish(number, Shard.of(rows, errors, 9))
 
 
-def paths(lines: Lines) -> list[str]:
+def paths(lines: Sequence[Row | RowError]) -> list[str]:
     return [line["path"] for line in lines]

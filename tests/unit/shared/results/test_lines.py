@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Malformed
-from shared.results.lines import RowWriter, error_line, parsed
+from shared.results.lines import RowWriter, error_line, parsed_rows
 
 LABELS, PROBABILITIES = np.array([[1, 0]]), np.array([[0.75, 1e-10]], np.float32)
 
@@ -30,7 +30,7 @@ def test_any_path_and_any_class_come_back_as_they_were(path: str, name: str) -> 
 
     lines = RowWriter(["cat", name], 1).rows([path, path], labels, probabilities)
 
-    assert [(row["path"], row["label"]) for row in parsed("".join(lines).encode())] == [(path, name)] * 2
+    assert [(row["path"], row["label"]) for row in parsed_rows("".join(lines).encode())] == [(path, name)] * 2
 
 
 @given(probability=st.floats(2**-33, 1, width=32))
@@ -48,4 +48,4 @@ def test_an_error_tells_path_code_and_detail() -> None:
 
 
 def test_no_lines_say_nothing() -> None:
-    assert parsed(b"") == []
+    assert parsed_rows(b"") == []
