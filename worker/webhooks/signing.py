@@ -5,11 +5,11 @@ Two secrets are in use while one replaces the other: a receiver accepts a messag
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from standardwebhooks.webhooks import Webhook
 
 from shared.settings import Settings
 from shared.volume import Volume
@@ -34,11 +34,11 @@ def load_secrets(settings: Settings, volume: Volume) -> list[bytes]:
 
 
 def signed_headers(keys: Iterable[bytes], message_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
-    """The headers by which a receiver knows that the message is ours and new."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    signatures = (base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys)
+    """The headers by which a receiver verifies who sent the message, and when. `body` is UTF-8."""
+    sent = datetime.fromtimestamp(timestamp, UTC)
+    signatures = (Webhook(key).sign(message_id, sent, body.decode()) for key in keys)
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "webhook-signature": " ".join(signatures),
     }
