@@ -5,50 +5,77 @@
 # request, which costs half of the requests a second. So the name is looked up here every second, and nginx reloads its
 # configuration when the answer changes. In one process, because a shell would start five a second, 0.5 % of a core;
 # in Perl, because Debian's base image has it.
+#
+# A reload can fail, and a signal that arrives while nginx starts waits for the next one. So nginx is asked, after a
+# change, which addresses it uses, and reloads again until they are these.
 use strict;
 use warnings;
-use Socket qw(getaddrinfo getnameinfo NI_NUMERICHOST NIx_NOSERV SOCK_STREAM);
+use IO::Socket::INET;
+use Socket qw(getaddrinfo getnameinfo EAI_NODATA EAI_NONAME NI_NUMERICHOST NIx_NOSERV SOCK_STREAM);
+
+use constant RELOAD_AGAIN_SECONDS => 5;
 
 my ($api, $folder, $once) = @ARGV;
 my ($name, $port) = $api =~ /^\[?(.*?)\]?:(\d+)$/ or die "glassbox: GLASSBOX_API is '$api', which is not NAME:PORT\n";
+my $status = $ENV{GLASSBOX_GATEWAY_STATUS} // '127.0.0.1:8001'; # nginx.conf: where nginx tells what it uses
 my $file = "$folder/upstream.conf";
-my $written = '';
+$ENV{RES_OPTIONS} = 'timeout:2 attempts:2'; # a name server that is silent delays the next look by 4 s at most
 
-sub upstream {
+sub servers { # the API's addresses, sorted; undef if the name server has no answer at present
   my ($error, @found) = getaddrinfo($name, '', { socktype => SOCK_STREAM });
+  return undef if $error && $error != EAI_NONAME && $error != EAI_NODATA;
   my %servers;
   for my $address ($error ? () : @found) {
     my ($failed, $host) = getnameinfo($address->{addr}, NI_NUMERICHOST, NIx_NOSERV);
-    $servers{ $host =~ /:/ ? "[$host]" : $host } = 1 unless $failed;
+    $servers{ $host =~ /:/ ? "[$host]:$port" : "$host:$port" } = 1 unless $failed;
   }
-  %servers = ('127.0.0.1' => 1) unless %servers; # nothing listens there: requests get 502 until the name is known
-  my $lines = join '', map { "  server $_:$port max_fails=2 fail_timeout=2s;\n" } sort keys %servers;
-  # keepalive_timeout is less than gunicorn's, which would close a connection while a request is sent on it
-  return "upstream api {\n$lines  keepalive 64;\n  keepalive_timeout 20s;\n}\n";
+  return join ' ', sort keys %servers;
 }
 
 sub put {
-  my ($text) = @_;
+  my ($servers) = @_;
+  # Without an address nginx would not start. Nothing listens on this one: requests get 502 until the name is known.
+  my $lines = join '', map { "  server $_ max_fails=2 fail_timeout=2s;\n" } split / /, $servers || "127.0.0.1:$port";
   open my $new, '>', "$file.new" or die "glassbox: $file.new: $!\n";
-  print $new $text;
+  # keepalive_timeout is less than gunicorn's, which would close a connection while a request is sent on it
+  print $new "upstream api {\n$lines  keepalive 64;\n  keepalive_timeout 20s;\n}\n";
+  print $new "map \$host \$api_servers {\n  default \"$servers\";\n}\n"; # for the answer to `used`
   close $new or die "glassbox: $file.new: $!\n";
   rename "$file.new", $file or die "glassbox: $file: $!\n";
-  $written = $text;
+}
+
+sub used { # the addresses that nginx uses; undef if it does not answer
+  my $nginx = IO::Socket::INET->new(PeerAddr => $status, Timeout => 2) or return undef;
+  local $SIG{ALRM} = sub { $nginx->shutdown(2) };
+  alarm 2;
+  print $nginx "GET /api-servers HTTP/1.0\r\n\r\n";
+  my $answer = do { local $/; <$nginx> } // '';
+  alarm 0;
+  return $answer =~ /\r\n\r\n(.*)/s ? $1 : undef;
 }
 
 sub reload {
-  open my $pid, '<', "$folder/nginx.pid" or return 0; # nginx is still starting
-  my $number = <$pid> // '';
-  return $number =~ /^(\d+)$/ && kill HUP => $1; # requests in progress go on to their end
+  open my $pid, '<', "$folder/nginx.pid" or return; # nginx is still starting
+  kill HUP => $1 if (<$pid> // '') =~ /^(\d+)$/; # requests in progress go on to their end
 }
 
-put(upstream());
+$SIG{PIPE} = 'IGNORE';
+my $written = servers() // '';
+put($written);
 exit 0 if $once;
+my $is_used = 0;
+my $wait = 0; # seconds until the next reload if nginx still uses other addresses
 while (1) {
   sleep 1;
-  my $now = upstream();
-  next if $now eq $written;
-  my $before = $written;
-  put($now);
-  $written = $before unless reload(); # tried again a second later
+  my $now = servers() // $written; # no answer is not the answer that there is no API
+  if ($now ne $written) {
+    put($now);
+    ($written, $is_used, $wait) = ($now, 0, 0);
+  }
+  next if $is_used;
+  my $used = used();
+  $is_used = defined $used && $used eq $written;
+  next if $is_used || $wait-- > 0;
+  reload();
+  $wait = RELOAD_AGAIN_SECONDS - 1;
 }

@@ -120,7 +120,11 @@ fi >"$pieces/domain.conf"
   echo "limit_conn uploads $uploads;"
 } >"$pieces/upload.conf"
 
-follow_api.pl "$api" "$pieces" &
+# If it ends, with a full /tmp for example, it starts again: nginx would keep addresses that other containers get.
+while true; do
+  follow_api.pl "$api" "$pieces" || true
+  sleep 1
+done &
 if [ -n "$domain" ]; then
   follow_the_certificate &
 fi
