@@ -68,6 +68,20 @@ def is_allowed(address: str, *, allow_private: bool) -> bool:
     return ip.is_global or (allow_private and not ip.is_reserved)
 
 
+def problem_of(url: str, *, allow_private: bool) -> str | None:
+    """The reason why a webhook cannot have this URL; None if it can.
+
+    A name's addresses may change, so they are checked at each delivery; an address is checked here.
+    """
+    try:
+        host = Target.parse(url).host
+    except ValueError as error:
+        return str(error)
+    if is_address(host) and not is_allowed(host, allow_private=allow_private):
+        return "is an internal address, to which webhooks are not sent"
+    return None
+
+
 def is_address(host: str) -> bool:
     """Whether a URL's host is an IP address, which needs no resolving."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,15 +18,18 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared.addresses import problem_of
 from shared.cores import usable_cores
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB
-SECRET = {"redis_url", "webhook_secrets"}  # settings that may hold a password; error messages omit the value
+SECRET = {"redis_url", "webhook_secrets", "webhook_url"}  # settings that may hold a secret; error messages omit it
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s]+")
 
 
 class SecretError(Exception):
@@ -91,7 +95,6 @@ class Settings(BaseSettings):
     shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
     classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
 
-    webhook_url: str | None = Field(None, description="told of each job's end that names no webhook of its own")
     webhook_secrets_file: Path | None = Field(
         None, description="the secrets to sign with, whsec_…, one a line; made on first use; by default on the volume"
     )
@@ -99,6 +102,7 @@ class Settings(BaseSettings):
         None, description="deprecated, use webhook_secrets_file: the secrets themselves, separated by spaces"
     )
     webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
+    webhook_url: str | None = Field(None, description="receives the end of each job that names no webhook of its own")
     webhook_tries: PositiveInt = 10
     webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
     webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
@@ -149,6 +153,22 @@ class Settings(BaseSettings):
     def _split(cls, text: object) -> object:
         return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
 
+    @field_validator("cors_origins", mode="before")  # runs before `_split`, so that an error has the variable's value
+    @classmethod
+    def _check_origins(cls, text: object) -> object:
+        if isinstance(text, str) and not all(
+            ORIGIN.fullmatch(part.strip()) for part in text.split(",") if part.strip()
+        ):
+            raise ValueError("it must be * or origins such as https://app.example, without a path, separated by commas")
+        return text
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_webhook_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        if url and (problem := problem_of(url, allow_private=bool(info.data.get("webhook_allow_private")))):
+            raise ValueError(f"the URL {problem}")
+        return url
+
     @property
     def redis_address(self) -> str:
         """The URL of Redis with the password in it: for connecting, never for showing. Raises `SecretError`."""
@@ -196,7 +216,8 @@ def _wrong_variables(error: ValidationError) -> Iterator[tuple[str, str]]:
         name = f"GLASSBOX_{field.upper()}"
         value = "refused" if field in SECRET else repr(str(detail["input"]))
         reason = detail["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
-        yield name, f"{name} is {value}; {reason.split(', unable to ')[0]}"
+        reason = reason.replace("a valid boolean", "true or false").split(", unable to ")[0]
+        yield name, f"{name} is {value}; {reason}"
 
 
 def is_loopback(host: str) -> bool:

@@ -23,3 +23,8 @@ identifier() { # REFERENCE: print the id of that image on this host; fail if it 
 previous() { # REFERENCE: print the name under which the image from before the last upgrade is kept
   echo "${1%:*}:previous"
 }
+
+name_revision() { # export the commit of the sources, which the images that are built have in their labels and /readyz
+  [ "${GLASSBOX_REVISION:-}" ] || GLASSBOX_REVISION=$(git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || true)
+  export GLASSBOX_REVISION
+}

@@ -5,6 +5,7 @@ set -eu
 
 cd "$(dirname "$0")/../.."
 . services/compose/images.sh
+. services/compose/settings.sh
 newest_engine_that_leaks=27 # until then, hosts of the same network could reach a port published on 127.0.0.1
 failed=
 
@@ -70,6 +71,7 @@ listeners() { # PORT: the addresses on which something listens, as hexadecimal n
 
 check_port() { # NAME PORT ADDRESS SERVICE: whether something else has the port
   [ -r /proc/net/tcp ] || return 0 # the engine runs in a virtual machine
+  case $2 in '' | *[!0-9]*) return 0 ;; esac # check_settings names it
   own=$(docker compose ps --format '{{.Publishers}}' "$4" 2>/dev/null) || own=
   case $own in *" $2 "*) return 0 ;; esac
   hexadecimal=$(echo "$3" | awk -F . 'NF == 4 { printf "%02X%02X%02X%02X", $4, $3, $2, $1 }')
@@ -83,6 +85,12 @@ check_port() { # NAME PORT ADDRESS SERVICE: whether something else has the port
     problem "port $2 of $3 is taken by ${holder:-another program}. Stop that, or choose another port: echo $1=$(($2 + 1)) >> .env"
     return
   done
+}
+
+check_address() { # NAME ADDRESS: whether it is one of this host, as far as the kernel lists them
+  case $2 in *[!0-9.]* | 127.* | 0.0.0.0) return 0 ;; esac
+  [ ! -r /proc/net/fib_trie ] || grep --quiet --word-regexp --fixed-strings "$2" /proc/net/fib_trie ||
+    problem "$1: this host has no address $2. \`ip -brief address\` lists those that it has"
 }
 
 check_folder() { # NAME: a folder of this host that a variable names; Docker would make it, for root
@@ -107,6 +115,7 @@ if [ "$(value_of GLASSBOX_DOMAIN)" ]; then
 else
   check_port GLASSBOX_PORT "${port:-8000}" "${address:-127.0.0.1}" gateway
 fi
+[ -z "$address" ] || check_address GLASSBOX_PUBLISHED_ON "$address"
 check_folder GLASSBOX_TLS "Correct the path, or make the folder: docs/operations/certificates.md has the commands"
 check_folder GLASSBOX_DATASETS "Correct the path, or make the folder"
 data=$(value_of GLASSBOX_DATA)
@@ -123,20 +132,11 @@ built=$(identifier "$(reference worker)") || needed=2048 # the images are still 
 check_space "$(docker info --format '{{.DockerRootDir}}')" $needed "Docker's folder"
 end_if_failed
 
-# The rest is checked in a container, as the user that the services run as.
-run_check() { # COMMAND…
-  output=$(docker compose run --rm --no-deps --no-TTY check "$@" 2>&1) && return
-  failed=yes
-  echo "$output" | grep '^glassbox: ' >&2 || { # it did not come so far
-    echo "$output" >&2
-    problem "the check could not run, as printed above. After a change of the sources: make upgrade"
-  }
-}
+[ "$(value_of GLASSBOX_REVISION)" ] || name_revision
 [ "$built" ] || ! docker compose config | grep -q 'pull_policy: never' || docker compose build --quiet preflight >&2 || {
   problem "the image of the workers cannot be built, as printed above"
   end_if_failed
 }
-[ ! -r .env ] || run_check python services/preflight/env_file.py - <.env
-[ "$failed" ] || run_check </dev/null
+check_settings || failed=yes
 end_if_failed
 exec docker compose up --wait "$@"

@@ -6,6 +6,7 @@ set -eu
 
 here=$(dirname "$0")
 . "$here/images.sh"
+. "$here/settings.sh"
 workers="courier classifier trainer" # they go first: they must know every job that the new API takes
 certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
@@ -26,9 +27,7 @@ if docker compose config | grep -q 'pull_policy: never'; then
   for base in $(sed -n 's/^ARG [A-Z]*=\(..*\)/\1/p' "$here"/../*/Dockerfile | sort -u); do
     pull "$base" docker pull --quiet "$base"
   done
-  # The revision of the sources, for the images' labels and /readyz.
-  [ "${GLASSBOX_REVISION:-}" ] || GLASSBOX_REVISION=$(git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || true)
-  export GLASSBOX_REVISION
+  name_revision
   docker compose build
 fi
 
@@ -41,8 +40,8 @@ echo "$before" | while read -r image id; do
   }
   [ "$new" = "$id" ] || docker tag "$id" "$(previous "$reference")"
 done
-docker compose run --rm --no-deps --no-TTY check </dev/null >&2 || {
-  echo "glassbox: the new version's check of the settings failed, as printed above; no container was replaced" >&2
+check_settings || {
+  echo "glassbox: the new version rejects the settings, as printed above; no container was replaced" >&2
   exit 1
 }
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from services.preflight.env_file import is_count, is_network
+from services.preflight import mounted_files
 from shared import traces
 from shared.api_keys import KeysError, required_keys
 from shared.settings import MiB, Settings, SettingsError, load_settings
@@ -35,7 +35,7 @@ def problems(environment: Mapping[str, str]) -> Iterator[str]:
         of_the_data = list(of_the_volumes(settings.volume, DATA, environment.get("HOST_DATA", "")))
         yield from of_the_data[:1]  # the second folder mostly has the problem of the first
         yield from of_the_datasets(settings.datasets, environment.get("HOST_DATASETS", ""))
-    yield from of_the_gateway(environment)
+    yield from mounted_files.problems()
     if folder := environment.get("HOST_TLS"):
         yield from of_the_certificate(TLS, folder)
     yield from of_the_space(
@@ -50,19 +50,6 @@ def of_the_settings(settings: Settings) -> Iterator[str]:
         traces.check(settings)
     except (KeysError, traces.TracesError) as error:
         yield str(error)
-
-
-def of_the_gateway(environment: Mapping[str, str]) -> Iterator[str]:
-    """Variables that the gateway alone reads."""
-    uploads = environment.get("GLASSBOX_MAX_UPLOADS", "")
-    if uploads and not is_count(uploads):
-        yield f"GLASSBOX_MAX_UPLOADS is {uploads!r}; it must be a whole number above 0. Correct it in .env"
-    for proxy in filter(None, (part.strip() for part in environment.get("GLASSBOX_OUTER_PROXIES", "").split(","))):
-        if not is_network(proxy):
-            yield (
-                f"GLASSBOX_OUTER_PROXIES has {proxy!r}; it must be addresses, networks (10.0.0.0/8) or names, separated"
-                " by commas. Correct it in .env"
-            )
 
 
 def of_the_volumes(volume: Path, folder: Path, data: str) -> Iterator[str]:

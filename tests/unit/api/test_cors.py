@@ -86,7 +86,12 @@ def test_a_question_beforehand_needs_no_key(settings: Settings, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("text", "origins"),
-    [("", ()), ("*", ("*",)), ("https://a.example", ("https://a.example",)), (" a , b,", ("a", "b"))],
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://a.example", ("https://a.example",)),
+        (" https://a , http://b:80,", ("https://a", "http://b:80")),
+    ],
 )
 def test_the_setting_is_a_list_with_commas(
     clean_environment: None, monkeypatch: pytest.MonkeyPatch, text: str, origins: tuple[str, ...]

@@ -83,8 +83,41 @@ def test_a_refused_variable_is_named_with_its_value_and_the_rule(monkeypatch: py
         "GLASSBOX_API_THREADS is 'many'; it must be a valid integer",
         "GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0",
         "GLASSBOX_LOG_FORMAT is 'xml'; it must be 'auto', 'json' or 'text'",
-        "GLASSBOX_TRACES is 'perhaps'; it must be a valid boolean",
+        "GLASSBOX_TRACES is 'perhaps'; it must be true or false",
     ]
+
+
+@pytest.mark.parametrize("origin", ["app.example", "https://app.example/", "https://a.example, b.example"])
+def test_an_origin_that_no_browser_sends_is_rejected(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    monkeypatch.setenv("GLASSBOX_CORS_ORIGINS", origin)
+
+    with pytest.raises(SettingsError, match=f"GLASSBOX_CORS_ORIGINS is '{origin}'; it must be \\* or origins"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("receiver.example/hook", "the URL must begin with https:// or http://"),
+        ("http://10.0.0.1/hook", "the URL is an internal address"),
+    ],
+)
+def test_a_webhook_url_that_cannot_be_used_is_rejected_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, url: str, problem: str
+) -> None:
+    monkeypatch.setenv("GLASSBOX_WEBHOOK_URL", url)
+
+    with pytest.raises(SettingsError, match=f"GLASSBOX_WEBHOOK_URL is refused; {problem}") as caught:
+        load_settings()
+
+    assert "/hook" not in str(caught.value)
+
+
+def test_an_internal_webhook_url_is_accepted_with_the_setting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLASSBOX_WEBHOOK_URL", "http://10.0.0.1/hook")
+    monkeypatch.setenv("GLASSBOX_WEBHOOK_ALLOW_PRIVATE", "true")
+
+    assert load_settings().webhook_url == "http://10.0.0.1/hook"
 
 
 def test_settings_that_are_right_are_loaded(limits: Settings) -> None:

@@ -93,6 +93,11 @@ def test_no_service_gets_a_whole_file_of_variables() -> None:
     assert [name for name, service in SERVICES.items() if "env_file" in service] == []
 
 
+def test_no_service_gets_the_attributes_that_compose_sets_for_its_own_traces() -> None:
+    """The docker command sets OTEL_RESOURCE_ATTRIBUTES for its plugins, which would win over the line in `.env`."""
+    assert "OTEL_RESOURCE_ATTRIBUTES:\n" not in (ROOT / "docker-compose.yml").read_text()
+
+
 def test_only_what_sends_traces_gets_the_credentials_of_the_collector() -> None:
     senders = {name for name in SERVICES if any(variable.startswith("OTEL_") for variable in variables(name))}
     assert senders == {name for name in ENTRIES if "GLASSBOX_TRACES" in variables(name)}
@@ -124,6 +129,8 @@ def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
 
     keys = interpolated.pop(("api", "GLASSBOX_API_KEYS_FILE"))
     assert keys == "${GLASSBOX_API_KEYS_FILE:-${GLASSBOX_DOMAIN:+/etc/glassbox/keys}}"
+    for service in ("api", "trainer", "classifier"):  # if it is empty, OpenTelemetry takes it as unset
+        assert interpolated.pop((service, "OTEL_RESOURCE_ATTRIBUTES")) == "${GLASSBOX_TRACES_ATTRIBUTES:-}"
     assert set(interpolated) == {
         ("api", "GLASSBOX_PUBLISHED_ON"),
         ("trainer", "GLASSBOX_REPLICAS"),

@@ -107,8 +107,8 @@ def test_compose_puts_every_file_where_it_is_looked_for() -> None:
     assert source["url"] == "http://prometheus:9090"
     assert "prometheus" in services
     [provider] = read(GRAFANA / "provisioning" / "dashboards" / "glassbox.yml")["providers"]
-    assert f"./services/grafana/dashboards:{provider['options']['path']}:ro" in services["grafana"]["volumes"]
-    mounts = dict(volume.removesuffix(":ro").rsplit(":", 1) for volume in services["prometheus"]["volumes"])
+    assert f"./services/grafana/dashboards:{provider['options']['path']}:ro,z" in services["grafana"]["volumes"]
+    mounts = dict(volume.removesuffix(":ro,z").rsplit(":", 1) for volume in services["prometheus"]["volumes"])
     targets = {target: source for source, target in mounts.items()}
     assert targets["/etc/prometheus"] == "./services/prometheus"
     scrape = read(PROMETHEUS / "prometheus.yml")

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from services.preflight import check
+from services.preflight import check, mounted_files
 from shared.settings import MiB, Settings
+from tests.support.processes import ROOT
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "glassbox.example")])
 HOST = "/etc/glassbox-tls"
@@ -137,19 +138,9 @@ class TestTheVariables:
         [only] = check.of_the_settings(settings)
         assert "docker compose run" in only
 
-    @pytest.mark.parametrize(
-        ("name", "value"), [("MAX_UPLOADS", "many"), ("MAX_UPLOADS", "0"), ("OUTER_PROXIES", "10.0.0.1,10.0.0.0/40")]
-    )
-    def test_what_the_gateway_cannot_use_is_named(self, name: str, value: str) -> None:
-        [only] = check.of_the_gateway({f"GLASSBOX_{name}": value})
-        assert only.startswith(f"GLASSBOX_{name} ")
-
-    def test_what_the_gateway_can_use_is_right(self) -> None:
-        environment = {"GLASSBOX_MAX_UPLOADS": "3", "GLASSBOX_OUTER_PROXIES": "10.0.0.0/8, ::1, proxy.example"}
-        assert list(check.of_the_gateway(environment)) == []
-
     def test_each_wrong_setting_is_named_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(check, "FREE_BYTES", 0)
+        monkeypatch.setattr(mounted_files, "SERVICES", ROOT / "services")
         environment = {"GLASSBOX_API_THREADS": "many", "GLASSBOX_LEASE_SECONDS": "0"}
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

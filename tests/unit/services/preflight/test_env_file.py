@@ -46,6 +46,11 @@ def test_the_example_is_right_as_it_is_and_with_every_line_in_use() -> None:
         "GLASSBOX_OUTER_PROXIES=10.0.0.0/8, proxy.example",
         "GLASSBOX_DATA=./data",
         "GLASSBOX_TRAINER_MEMORY=1.5g",
+        "GLASSBOX_REDIS_MAXMEMORY=512mb",
+        "GLASSBOX_DOMAIN=glassbox.example.org, www.example.org",
+        "GLASSBOX_IMAGES=registry.example:5000/team",
+        "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318",
+        "GLASSBOX_WEBHOOK_SECRETS=whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
         "GLASSBOX_METRICS_RETENTION=1w2d",
         "GLASSBOX_URL=http://127.0.0.1:9000",
         "COMPOSE_FILE=docker-compose.yml",
@@ -67,7 +72,30 @@ def test_a_right_line_is_let_alone(line: str) -> None:
         ("GLASSBOX_PORT=70000", "line 2: GLASSBOX_PORT is '70000'; it must be a port from 1 to 65535"),
         ("GLASSBOX_GRAFANA_PORT=0", "it must be a port from 1 to 65535"),
         ("GLASSBOX_PORT=http", "it must be a port"),
-        ("GLASSBOX_TRAINERS=two", "it must be a whole number above 0"),
+        ("GLASSBOX_TRAINERS=two", "it must be a number of containers from 1 to 64"),
+        ("GLASSBOX_CLASSIFIERS=1000", "it must be a number of containers from 1 to 64"),
+        ("GLASSBOX_MAX_UPLOADS=0", "it must be a whole number above 0"),
+        ("GLASSBOX_API_MEMORY=4", "it must be a size such as 512m or 4g, 32m or more"),
+        ("GLASSBOX_REDIS_MAXMEMORY=0", "it must be a size such as 512mb or 1gb"),
+        (
+            "GLASSBOX_REDIS_MAXMEMORY=4gb",
+            "Redis may hold 4096 MiB (GLASSBOX_REDIS_MAXMEMORY), and its container has 2048",
+        ),
+        ("GLASSBOX_REDIS_MEMORY=512m", "GLASSBOX_REDIS_MAXMEMORY must be less, at best half"),
+        ("GLASSBOX_HEARTBEAT_SECONDS=60", "a lease ends after 30 s (GLASSBOX_LEASE_SECONDS), before it is renewed"),
+        ("GLASSBOX_LEASE_SECONDS=5", "a lease must be longer"),
+        ("GLASSBOX_WEBHOOK_URL=receiver.example/hook", "the URL must begin with https:// or http://"),
+        ("GLASSBOX_WEBHOOK_SECRETS=hunter2", "GLASSBOX_WEBHOOK_SECRETS is refused; it must be whsec_ and the base64"),
+        ("GLASSBOX_WEBHOOK_ALLOW_PRIVATE=perhaps", "it must be true or false"),
+        ("GLASSBOX_CORS_ORIGINS=app.example", "it must be * or origins such as https://app.example"),
+        ("GLASSBOX_DOMAIN=https://glassbox.example", "it must be public names such as glassbox.example.org"),
+        ("GLASSBOX_DOMAIN=*.glassbox.example", "it must be public names"),
+        ("GLASSBOX_ACME_DIRECTORY=ca.example", "it must be a URL that starts with https://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", "it must be a URL that starts with http:// or https://"),
+        ("GLASSBOX_IMAGES=https://registry.example/team", "it must be a registry without https://"),
+        ("GLASSBOX_PULL=sometimes", "it must be never, missing or always"),
+        ("GLASSBOX_REDIS_DIGEST=sha256:abc", "it must be @sha256: and 64 hexadecimal digits"),
+        ("GLASSBOX_LOG_FORMAT=\ufffd", "it must be 'auto', 'json' or 'text'"),
         ("GLASSBOX_API_MEMORY=lots", "it must be a size such as 512m or 4g"),
         ("GLASSBOX_REDIS_MAXMEMORY=1.5gb", "it must be a size such as 512mb or 1gb"),
         ("GLASSBOX_METRICS_RETENTION=long", "it must be a time such as 30d"),
@@ -101,8 +129,33 @@ def test_a_file_is_checked_and_its_problems_are_printed(tmp_path: Path, capsys: 
 
 
 def test_the_standard_input_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("GLASSBOX_PORT=9000\n"))
-    assert main("-") == 0
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"GLASSBOX_PORT=0\n")))
+    assert main("-") == 1
+
+
+def test_a_secret_is_not_printed() -> None:
+    [only] = found("GLASSBOX_WEBHOOK_SECRETS=hunter2")
+    assert "hunter2" not in only
+
+
+def test_a_certificate_from_two_sources_is_named() -> None:
+    [only] = found("GLASSBOX_DOMAIN=glassbox.example.org", "GLASSBOX_TLS=/etc/tls")
+    assert only.startswith(".env, line 2: GLASSBOX_TLS and GLASSBOX_DOMAIN are both set")
+
+
+def test_an_exported_variable_is_checked_and_wins_over_the_file() -> None:
+    exported = {"GLASSBOX_TRAINERS": "0", "GLASSBOX_LEASE_SECONDS": "20", "GLASSBOX_TEST_DATA": "x"}
+
+    [only] = problems(["GLASSBOX_LEASE_SECONDS=5"], NAMES, exported)
+
+    assert only.startswith("the shell exports a wrong value: GLASSBOX_TRAINERS is '0'; it must be")
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfGLASSBOX_PORT=9000\r\n", b"# caf\xe9\nGLASSBOX_PORT=9000\n"])
+def test_a_file_of_another_system_is_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+
+    assert main(str(tmp_path / ".env")) == 0
 
 
 def test_a_file_that_is_missing_is_right(tmp_path: Path) -> None:
