@@ -51,8 +51,8 @@ from shared.inference import ClassifierCache
 from shared.job_files import JobFiles
 from shared.jobs import JobStore
 from shared.registry import Registry
-from shared.settings import Settings
-from shared.traces import traces_of
+from shared.runtime.settings import Settings
+from shared.runtime.traces import traces_of
 from shared.volume import Volume
 
 __all__ = ["create_app"]

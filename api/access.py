@@ -18,10 +18,10 @@ from werkzeug.wrappers import Request
 
 from api.operations import operation_of
 from api.rate_limits import RateLimit
-from shared import log_context
 from shared.api_keys import ApiKey, KeysFile, Scope
 from shared.errors import Forbidden, Unauthenticated
-from shared.settings import Settings, is_loopback
+from shared.runtime import log_context
+from shared.runtime.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 COUNTED = "glassbox.counted"  # in the environment of a request that has counted against its sender's limits

@@ -13,8 +13,8 @@ from pathlib import Path
 from shared import durable
 from shared.api_keys import KeysError, KeysFile, Scope, new_key, parse_keys, parse_scopes
 from shared.errors import StorageFull
-from shared.remedies import name_keys_file
-from shared.settings import SettingsError, load_settings
+from shared.runtime.remedies import name_keys_file
+from shared.runtime.settings import SettingsError, load_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

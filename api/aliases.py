@@ -17,7 +17,7 @@ from api.validation import Form, from_json, from_texts
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.jobs.view import Links, Time
 from shared.registry import Alias, Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class AliasTarget(Form):

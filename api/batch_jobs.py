@@ -17,7 +17,7 @@ from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, Unsu
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification, Invert, shard_size
 from shared.volume import Volume
 

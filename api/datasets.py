@@ -22,7 +22,7 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.names import Name
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 
 PLACE = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"

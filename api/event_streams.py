@@ -20,8 +20,8 @@ from redis import RedisError
 from api.connection import Connection
 from shared.errors import NotFound, Unavailable
 from shared.jobs import Event, Job, JobStore, State
-from shared.redis_faults import explained
-from shared.settings import Settings
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing_extensions import TypedDict
 from api.operations import Answer, operation
 from shared.broker import QUEUES, Outbox
 from shared.capacity import VolumeGauge, write_fault
-from shared.settings import Settings
-from shared.version import VERSION
+from shared.runtime.settings import Settings
+from shared.runtime.version import VERSION
 
 
 class Health(TypedDict):

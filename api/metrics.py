@@ -23,9 +23,9 @@ from api.operations import MediaType, operation
 from shared.broker import COURIER, QUEUES, Outbox
 from shared.capacity import VolumeGauge, redis_memory
 from shared.jobs.tally import Durations, oldest_ages, read_tally
-from shared.redis_faults import explained
-from shared.settings import metrics_folder
-from shared.version import VERSION
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import metrics_folder
+from shared.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, Not
 from shared.images.decoding import decode_into, invert
 from shared.inference import Classifier
 from shared.results.lines import Best
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import Invert
 
 

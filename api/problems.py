@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException
 from shared import errors
 from shared.json_types import JsonObject
 from shared.names import new_id
-from shared.redis_faults import explained, fault_of
+from shared.runtime.redis_faults import explained, fault_of
 
 log = logging.getLogger(__name__)
 

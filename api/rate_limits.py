@@ -16,8 +16,8 @@ from redis import RedisError
 from shared.broker import connect
 from shared.errors import TooMany
 from shared.jobs import keys
-from shared.redis_scripts import Script
-from shared.settings import Settings
+from shared.runtime.redis_scripts import Script
+from shared.runtime.settings import Settings
 
 SCRIPT = Path(__file__).with_name("take_tokens.lua")
 PATIENCE_SECONDS = 0.25  # with Redis

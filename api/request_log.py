@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, Response, g, request
 
-from shared import log_context
+from shared.runtime import log_context
 
 ENVIRON = "glassbox.log_context"  # by which gunicorn's logger finds it, when the request is over
 

@@ -9,14 +9,14 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from api.waiting import WaitingReasons
-from shared import log_context
 from shared.archives import Plan
 from shared.broker import QUEUES, Outbox
 from shared.errors import NotFound, TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.outcome import Waiting
-from shared.redis_faults import fault_of
+from shared.runtime import log_context
+from shared.runtime.redis_faults import fault_of
 
 FULL_SECONDS = 10  # to wait where a queue is full
 

@@ -7,8 +7,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Response, request
 
-from shared import log_context
-from shared.traces import Traces
+from shared.runtime import log_context
+from shared.runtime.traces import Traces
 
 SPAN = "glassbox.span"
 

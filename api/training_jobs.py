@@ -26,7 +26,7 @@ from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.configuration import PRESET_ONLY
 from shared.network.fields import fields_of
 from shared.network.presets import DEFAULT_PRESET, PRESET
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification
 
 LabelName = Annotated[str, StringConstraints(max_length=128)]

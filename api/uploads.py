@@ -20,7 +20,7 @@ from api.digests import AnnouncedDigests
 from api.incoming import is_broken_off
 from shared import durable
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 
 

@@ -14,7 +14,7 @@ from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.names import NAME
 from shared.network import ConfigurationError
 from shared.network.fields import Field
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class Form(BaseModel):

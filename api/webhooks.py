@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.addresses import problem_of
 from shared.errors import FieldError, Invalid
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 WEBHOOK = "URL that receives a signed POST when the job ends (Standard Webhooks)"
 

@@ -19,8 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from shared import durable
-from shared.remedies import create_key, how_to_require_keys, restore_keys
-from shared.settings import Settings
+from shared.runtime.remedies import create_key, how_to_require_keys, restore_keys
+from shared.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 

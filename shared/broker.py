@@ -15,8 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.jobs import Kind, keys
-from shared.redis_scripts import Script
-from shared.settings import Settings
+from shared.runtime.redis_scripts import Script
+from shared.runtime.settings import Settings
 
 TASKS = {
     Kind.TRAINING: "glassbox.train",

@@ -10,12 +10,13 @@ from threading import Lock, Thread
 
 from redis import Redis, RedisError
 
-from shared import durable, redis_faults
+from shared import durable
 from shared.errors import StorageFull
 from shared.jobs import keys
-from shared.redis_faults import RedisFault, fault_of
 from shared.reserve import SIZES
-from shared.sizes import in_words
+from shared.runtime import redis_faults
+from shared.runtime.redis_faults import RedisFault, fault_of
+from shared.runtime.sizes import in_words
 from shared.volume import Volume
 
 LEAST_SPACE = SIZES[0]  # bytes; with less, nothing is accepted, and what is left is for deletions

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from redis import Redis
 
-from shared.settings import Settings, limit_blas_threads
+from shared.runtime.settings import Settings, limit_blas_threads
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime would report to its makers: tests ask nobody
 limit_blas_threads(1)  # before anything imports NumPy: tests run beside real workers, on few cores

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from shared import logs, traces
-from shared.settings import SecretError, SettingsError, limit_blas_threads, load_settings
+from shared.runtime import logs, traces
+from shared.runtime.settings import SecretError, SettingsError, limit_blas_threads, load_settings
 
 
 def main(queue: str) -> None:

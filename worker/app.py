@@ -16,15 +16,15 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
-from shared import logs
 from shared.broker import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind, Ledger
-from shared.memory_limit import MemoryGroup
-from shared.processes import die_with_parent, limit_memory
-from shared.redis_faults import explained
-from shared.settings import Settings
-from shared.traces import traces_of
+from shared.runtime import logs
+from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.processes import die_with_parent, limit_memory
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import Settings
+from shared.runtime.traces import traces_of
 from shared.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.memory_kills import MemoryKills

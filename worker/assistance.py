@@ -9,12 +9,12 @@ from types import TracebackType
 
 from redis import RedisError
 
-from shared import log_context
 from shared.errors import NotFound
 from shared.inference import ClassifierCache
 from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
-from shared.redis_faults import explained
-from shared.settings import Settings
+from shared.runtime import log_context
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from worker.drain import Drain
 from worker.heartbeat import Drained, Heartbeat, LeaseLost

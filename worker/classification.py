@@ -9,7 +9,7 @@ from shared.inference import ClassifierCache
 from shared.jobs import Claim, Job, Ledger, Progress, State
 from shared.jobs.outcome import BatchResult
 from shared.results.files import Survey
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification
 from shared.volume import Volume
 from worker.lead import Lead

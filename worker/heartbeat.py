@@ -12,7 +12,7 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from worker.drain import Drain
 
 log = logging.getLogger(__name__)

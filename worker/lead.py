@@ -10,8 +10,8 @@ from redis import RedisError
 
 from shared.broker import Outbox
 from shared.jobs import Claim, Kind, Ledger, Progress, Standing
-from shared.redis_faults import explained
 from shared.results.files import Survey
+from shared.runtime.redis_faults import explained
 from worker.lease import Lease
 from worker.runner import insist
 from worker.shard_work import ShardWork

@@ -15,8 +15,8 @@ from redis import RedisError
 from shared.jobs import Claim, JobStore, Progress, Pulse
 from shared.jobs.outcome import Metrics
 from shared.json_types import JsonObject
-from shared.redis_faults import explained
-from shared.settings import Settings
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import Settings
 from worker.drain import Drain
 from worker.heartbeat import REST_SECONDS, Heartbeat
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.jobs import JobStore
-from shared.memory_limit import MemoryGroup
 from shared.memory_words import REMEDIES
-from shared.sizes import in_words
+from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.sizes import in_words
 
 log = logging.getLogger(__name__)
 

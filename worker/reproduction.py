@@ -14,7 +14,7 @@ from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Changed, FirstDifference, ReproductionResult
 from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import ReproductionSpecification
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints

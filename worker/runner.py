@@ -12,7 +12,6 @@ from typing import Protocol, TypeVar
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared import log_context
 from shared.broker import Outbox
 from shared.capacity import room, volume_full
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
@@ -20,9 +19,10 @@ from shared.job_files import JobFiles, close
 from shared.jobs import Blocked, Claim, Job, JobStore, Kind, Progress, State
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.memory_words import REMEDIES
-from shared.redis_faults import OTHER, explained, fault_of
-from shared.settings import Settings
-from shared.sizes import in_words
+from shared.runtime import log_context
+from shared.runtime.redis_faults import OTHER, explained, fault_of
+from shared.runtime.settings import Settings
+from shared.runtime.sizes import in_words
 from shared.volume import Volume
 from worker.drain import Drain
 from worker.heartbeat import Drained, LeaseLost

@@ -16,7 +16,7 @@ from shared.jobs import Job
 from shared.results.files import ShardFiles
 from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification
 from shared.volume import Volume
 

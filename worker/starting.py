@@ -10,7 +10,7 @@ from contextlib import suppress
 from redis import RedisError
 
 from shared.jobs import JobStore
-from shared.redis_faults import OTHER, explained, fault_of
+from shared.runtime.redis_faults import OTHER, explained, fault_of
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.jobs import Job
-from shared.traces import Traces
+from shared.runtime.traces import Traces
 from worker.lease import Lease
 from worker.runner import Outcome, Step
 

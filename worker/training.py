@@ -16,7 +16,7 @@ from shared.network import Progress as StepReport
 from shared.network.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification, unknown
 from shared.volume import Volume
 from worker.checkpoints import Checkpoints

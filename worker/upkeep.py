@@ -14,8 +14,8 @@ from shared.capacity import LEAST_SPACE, room
 from shared.errors import Conflict, GlassboxError, NotFound
 from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import Job, JobStore, State
-from shared.redis_faults import explained, fault_of
-from shared.settings import Settings
+from shared.runtime.redis_faults import explained, fault_of
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from worker.memory_kills import MemoryKills
 

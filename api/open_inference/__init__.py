@@ -11,7 +11,7 @@ from flask import Blueprint
 from api.online import OnlineModels
 from api.open_inference import inference, models, repository, server
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 
 __all__ = ["blueprint"]

@@ -16,7 +16,7 @@ from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.inference import Classifier
 from shared.json_types import JsonObject
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class InferBody(Form):

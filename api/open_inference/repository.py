@@ -19,7 +19,7 @@ from api.validation import Form
 from shared.errors import Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
 from shared.registry import ModelVersion, Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class IndexBody(Form):

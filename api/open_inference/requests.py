@@ -8,7 +8,7 @@ from typing import Any
 from api import quick_json
 from api.open_inference.tensors import Binary, Tensor, parameters_of, read_tensor, refuse, refuse_unknown
 from shared.errors import Malformed
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 MEMBERS = {"id", "parameters", "inputs", "outputs"}
 OUTPUT_MEMBERS = {"name", "parameters"}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from api.open_inference.tensors import Tensor, refuse
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 INPUT = "images"
 OVERSHOOT = 1e-3  # by how much floating point may leave the range: interpolation and short types round

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.operations import operation, refusal
 from shared.errors import Unavailable
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from shared.volume import Volume
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")

@@ -17,7 +17,7 @@ from api.openapi.requests import body, parameters
 from api.openapi.schemas import Json, Schemas
 from api.operations import MediaType, Operation, Upload, operation_of
 from api.problems import Problem
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 
 Route = tuple[Rule, str, Callable[..., Any], Operation]
 

@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
     UnsupportedType,
 )
-from shared.redis_faults import FAULTS
+from shared.runtime.redis_faults import FAULTS
 
 Codes = Mapping[HTTPStatus, tuple[str, ...]]
 

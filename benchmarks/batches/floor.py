@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.archives import Contents, Plan, judge
 from shared.images.decoding import decode_into
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 SHARD = 1024
 

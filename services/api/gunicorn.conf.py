@@ -12,10 +12,10 @@ from gunicorn import glogging, util
 
 from services.api import refusals, unread
 from services.api.balanced import BalancedThreads
-from shared import logs, traces
 from shared.api_keys import KeysError, required_keys
+from shared.runtime import logs, traces
+from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 from shared.scratch import scratch_folder
-from shared.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 
 try:
     settings = load_settings()

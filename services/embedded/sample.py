@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 
 

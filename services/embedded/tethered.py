@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from shared.processes import die_with_parent
+from shared.runtime.processes import die_with_parent
 
 die_with_parent(signal.SIGTERM)
 os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted

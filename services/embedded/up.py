@@ -26,8 +26,8 @@ import honcho.manager
 from honcho.process import Process
 
 from shared.api_keys import KeysError, required_keys
-from shared.processes import die_with_parent
-from shared.settings import Settings, SettingsError, load_settings
+from shared.runtime.processes import die_with_parent
+from shared.runtime.settings import Settings, SettingsError, load_settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from services.preflight import mounted_files
-from shared import traces
 from shared.api_keys import KeysError, required_keys
-from shared.settings import MiB, Settings, SettingsError, load_settings
+from shared.runtime import traces
+from shared.runtime.settings import MiB, Settings, SettingsError, load_settings
 
 TLS = Path("/srv/tls")
 DATA = Path("/srv/data")

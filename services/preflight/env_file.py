@@ -18,7 +18,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
-from shared.settings import SECRET, GiB, MiB, SecretError, Settings, SettingsError, load_settings
+from shared.runtime.settings import SECRET, GiB, MiB, SecretError, Settings, SettingsError, load_settings
 from worker.webhooks.secrets import key_of
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"

@@ -15,7 +15,7 @@ from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.archives.zip_planning import DEFLATED, plan_zip, raw_names
 from shared.archives.zip_reading import LONGEST_HEADER, header_bytes
 from shared.errors import Invalid, Malformed, TooLarge
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 SUFFIX = ".npy"
 NAMES = ("x", "images")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shared.archives.names import normalised, shown
 from shared.archives.plan import ENTRY, Kind, Plan
 from shared.errors import Invalid, TooLarge
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 RUN = 65_536
 

@@ -14,7 +14,7 @@ from shared.archives.array_reading import ArrayImages
 from shared.archives.plan import Kind, Plan
 from shared.archives.tar_reading import TarEntries
 from shared.archives.zip_reading import ZipEntries
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class Contents:

@@ -14,7 +14,7 @@ from shared.archives.unpacking import decompressor, unpack_in_place
 from shared.archives.zip_directory import find_directory
 from shared.archives.zip_planning import plan_zip
 from shared.errors import UnsupportedType
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 TAKEN = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
 START = 512

@@ -17,7 +17,7 @@ from shared.archives.rules import Rule, enforce
 from shared.archives.tar_headers import BLOCK, damaged
 from shared.archives.window import PIECE, Window
 from shared.errors import Invalid, TooLarge
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 RUN = 8192
 EXTENSIONS = frozenset({headers.PAX, headers.PAX_OF_ALL, headers.LONG_NAME, headers.LONG_LINK})

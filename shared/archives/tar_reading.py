@@ -6,7 +6,7 @@ from shared.archives.plan import Plan
 from shared.archives.rows import Rows
 from shared.archives.window import Window
 from shared.errors import Malformed
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class TarEntries:

@@ -13,7 +13,7 @@ from shared import durable
 from shared.archives.tar_headers import BLOCK as TAR_BLOCK
 from shared.archives.tar_headers import is_tar
 from shared.errors import Invalid, TooLarge, UnsupportedType
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 
 BLOCK = 64 * 1024
 PIECE = 1024 * 1024

@@ -20,7 +20,7 @@ from shared.archives.plan import ENTRY, Kind, Plan
 from shared.archives.rules import Rule, enforce
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
 from shared.errors import Invalid, TooLarge
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 
 METHODS = STORED, DEFLATED = 0, 8
 PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)

@@ -11,7 +11,7 @@ from shared.archives.window import Window
 from shared.archives.zip_directory import MANY
 from shared.archives.zip_planning import DEFLATED, ENCRYPTED, LOCAL_BYTES, ZIP64, extra_fields
 from shared.errors import Invalid, Malformed
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 LOCAL = struct.Struct("<4s2x2H4x3L2H")  # magic, flags, method, CRC, packed, size, lengths of name and extra fields
 MAGIC = b"PK\x03\x04"

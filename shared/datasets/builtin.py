@@ -19,7 +19,7 @@ from shared.datasets.manifest import Manifest
 from shared.datasets.npz import read_npz
 from shared.datasets.store import DatasetStore
 from shared.errors import NotFound
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 
 KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"

@@ -15,7 +15,7 @@ from shared.datasets.layout import Indices, lay_out
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.images.decoding import decode_into
 from shared.images.shape import shape_of
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 BLOCK_BYTES = 4 * 1024 * 1024
 NAMED = 5  # damaged images that an error names; it counts the rest

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from shared.archives.npy import Header, check_images, read_header
 from shared.datasets.content import Content, Images, Labels, Split, classes_of, stratified_test_mask
 from shared.errors import Invalid, TooLarge, UnsupportedType
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 SPLIT_IN_TWO = ("x_train", "y_train", "x_test", "y_test")
 IN_ONE = ("x", "y")

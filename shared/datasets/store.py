@@ -12,11 +12,12 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shared import clock, durable
+from shared import durable
 from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.manifest import Manifest
 from shared.errors import Damaged, NotFound
 from shared.names import is_name
+from shared.runtime import clock
 from shared.volume import Volume
 
 

@@ -10,7 +10,7 @@ from shared.datasets.content import Content
 from shared.datasets.folders import Shape, read_folders
 from shared.datasets.npz import read_npz
 from shared.errors import FieldError, Invalid, UnsupportedType
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 TAKEN = "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images"
 

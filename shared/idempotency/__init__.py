@@ -17,7 +17,7 @@ from redis import Redis
 from shared.errors import Conflict
 from shared.jobs import keys
 from shared.names import new_id
-from shared.redis_scripts import Script
+from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.store import Claim
-from shared.redis_scripts import Script
+from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "ledger"
 AT_ONCE = 5000  # shards that one call writes down: a script's arguments have a limit

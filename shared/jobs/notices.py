@@ -17,7 +17,7 @@ from redis import Redis
 from shared.jobs import keys
 from shared.jobs.record import Job
 from shared.json_types import JsonObject
-from shared.redis_scripts import Script
+from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "notices"
 GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone

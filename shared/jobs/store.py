@@ -17,7 +17,6 @@ from typing import Any, cast
 from pydantic import ValidationError
 from redis import Redis
 
-from shared.clock import rfc3339
 from shared.errors import Conflict, Damaged, NotFound
 from shared.jobs import keys
 from shared.jobs.outcome import JobError, Metrics, Result
@@ -25,7 +24,8 @@ from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
 from shared.jobs.tally import BOUNDS
 from shared.json_types import JsonObject
-from shared.redis_scripts import Script
+from shared.runtime.clock import rfc3339
+from shared.runtime.redis_scripts import Script
 
 log = logging.getLogger(__name__)
 

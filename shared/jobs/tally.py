@@ -16,7 +16,7 @@ from redis import Redis
 from shared.jobs import keys
 from shared.jobs.record import Kind
 from shared.jobs.states import State
-from shared.redis_scripts import Script
+from shared.runtime.redis_scripts import Script
 
 BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)  # seconds
 OUTCOMES = ("succeeded", "failed")

@@ -7,11 +7,11 @@ from typing import Annotated, cast
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from shared.clock import rfc3339
 from shared.jobs.outcome import JobError, Metrics, Result, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
+from shared.runtime.clock import rfc3339
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared import clock, durable
+from shared import durable
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.names import ALIAS_RULE, is_alias, is_name
 from shared.registry.manifest import ModelVersion, VersionDraft
@@ -16,6 +16,7 @@ from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.weights import WeightFiles
 from shared.reserve import Reserve
+from shared.runtime import clock
 from shared.volume import Volume
 
 Condition = Callable[[Alias | None], None]

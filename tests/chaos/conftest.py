@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from shared.settings import limit_blas_threads
+from shared.runtime.settings import limit_blas_threads
 from tests.chaos.stack import QUICK, WORKERS, Stack
 from tests.chaos.work import SHORT, Expected, submit
 from tests.support.processes import Process

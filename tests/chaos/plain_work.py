@@ -11,7 +11,7 @@ from shared.archives import Contents, judge
 from shared.datasets import DatasetStore
 from shared.images.decoding import decode_into
 from shared.network import Network, Training, preset
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.chaos.work import TINY
 

@@ -19,7 +19,7 @@ from redis import Redis, RedisError
 from shared.broker import QUEUES, Outbox, celery_app, connect
 from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.network import free_port
 from tests.support.processes import Process

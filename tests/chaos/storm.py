@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from shared.settings import limit_blas_threads
+from shared.runtime.settings import limit_blas_threads
 
 limit_blas_threads(1)  # as the workers: it is part of what gives the same bits
 

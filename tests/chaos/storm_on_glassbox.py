@@ -14,8 +14,8 @@ from typing import Any
 
 from redis import RedisError
 
-from shared.clock import rfc3339
 from shared.jobs import Event, Job, Kind, State
+from shared.runtime.clock import rfc3339
 from tests.chaos.monkey import Monkey
 from tests.chaos.soundness import batch_paths, damaged, published, versions_twice
 from tests.chaos.stack import Stack

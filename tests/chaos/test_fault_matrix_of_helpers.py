@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from shared.jobs import Job, Kind, State, keys
-from shared.settings import GiB
+from shared.runtime.settings import GiB
 from tests.chaos.deadly import DEADLY
 from tests.chaos.soundness import assert_sound, batch_paths
 from tests.chaos.stack import QUICK, Stack

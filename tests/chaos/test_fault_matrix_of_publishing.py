@@ -11,7 +11,7 @@ import pytest
 from shared.job_files import rebuild
 from shared.jobs import Job, State
 from shared.registry import ModelVersion
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.chaos.zombie import Zombie
 from tests.support.bench import AtConfirm, WorkBench
 from tests.support.files import files_below

@@ -17,7 +17,7 @@ from api import create_app
 from shared.broker import Presence
 from shared.durable import TEMPORARY
 from shared.jobs import Job, State
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.chaos.work import archive_of
 from tests.support.bench import AtConfirm, WorkBench
 from tests.support.files import files_below

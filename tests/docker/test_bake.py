@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from tests.support.deployment import inspect, remove_images
 from tests.support.processes import ROOT
 

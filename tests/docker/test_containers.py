@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from tests.support.base_images import base_image
 from tests.support.deployment import OURS, REVISION, SERVICES, Deployment, inspect
 

@@ -43,7 +43,7 @@ def development(engine: None, sources: Path) -> Iterator[Deployment]:
 def test_a_change_of_a_source_is_in_effect_at_once(development: Deployment, sources: Path) -> None:
     assert development.get("/readyz")["workers"]["training"] == 1
 
-    (sources / "shared" / "version.py").write_text('"""Changed."""\n\nVERSION = "changed"\n')
+    (sources / "shared" / "runtime" / "version.py").write_text('"""Changed."""\n\nVERSION = "changed"\n')
 
     eventually(lambda: b'version="changed"' in development.request("GET", "/metrics"))
     eventually(lambda: "a source has changed" in development.compose("logs", "trainer"))

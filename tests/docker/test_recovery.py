@@ -77,14 +77,14 @@ def test_as_many_as_a_variable_says_share_the_cores(deployment: Deployment) -> N
     assert told == {"classifier": "4", "trainer": "2"}
     assert (services["classifier"]["scale"], services["trainer"]["scale"]) == (4, 2)
 
-    program = "from shared.settings import Settings; print(Settings().processes('inference'))"
+    program = "from shared.runtime.settings import Settings; print(Settings().processes('inference'))"
     share = deployment.run_new("classifier", "python", "-c", program, GLASSBOX_REPLICAS="4").stdout
     assert int(share) == max(1, len(os.sched_getaffinity(0)) // 4)
 
 
 def test_a_quota_counts_as_the_cores_that_there_are(deployment: Deployment) -> None:
     command = ["docker", "run", "--rm", "--cpus", "1", deployment.inspect("api")["Image"], "python", "-c"]
-    program = "from shared.settings import Settings; print(Settings().cores)"
+    program = "from shared.runtime.settings import Settings; print(Settings().cores)"
     done = subprocess.run([*command, program], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
 

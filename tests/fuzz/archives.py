@@ -16,7 +16,7 @@ with atheris.instrument_imports(include=["shared"]):
 
 from shared.archives.names import name_problem
 from shared.errors import Invalid, Malformed, TooLarge, UnsupportedType
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_told, folder_in_memory, run
 from tests.support.archives import zip_of
 from tests.support.hostile import CORPUS, LYING, TAR, ZIP, zip64_of

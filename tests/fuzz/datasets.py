@@ -13,7 +13,7 @@ with atheris.instrument_imports(include=["shared"]):
     from shared.datasets.npz import read_npz
 
 from shared.errors import Invalid, TooLarge, UnsupportedType
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_told, folder_in_memory, run
 from tests.support.npz import easy_arrays, easy_images, npy_header, npz, npz_of_members
 

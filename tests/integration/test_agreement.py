@@ -19,7 +19,7 @@ from schemathesis.config import SchemathesisConfig
 
 from api import create_app
 from api.openapi import document
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.documented import EXAMPLES, Served, documented_settings, served_on
 from tests.support.network import free_port

@@ -9,7 +9,7 @@ from redis import Redis
 
 from shared.broker import Outbox, celery_app
 from shared.jobs import JobStore, Kind, State
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.jobs import events, messages, move, states_told
 from tests.support.npz import easy_arrays, npz

@@ -17,7 +17,7 @@ from werkzeug.test import Client, run_wsgi_app
 
 from api import create_app
 from api.training_jobs import TrainingRequest
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.documented import EXAMPLES, Served, served_on
 from tests.support.npz import easy_arrays, easy_images, npz

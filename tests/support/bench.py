@@ -15,7 +15,7 @@ from shared.datasets.content import Content, Split
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, Progress, keys
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from tests.support.jobs import a_training

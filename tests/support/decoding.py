@@ -6,7 +6,7 @@ import resource
 import sys
 from pathlib import Path
 
-from shared.settings import limit_blas_threads
+from shared.runtime.settings import limit_blas_threads
 
 limit_blas_threads(1)  # as workers do, before anything imports NumPy
 

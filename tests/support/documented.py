@@ -19,7 +19,7 @@ from shared.datasets.npz import read_npz
 from shared.jobs import JobStore, State
 from shared.names import new_id
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.jobs import a_batch, claimed
 from tests.support.models import publish

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.processes import ROOT
 
 HOLDERS = {"settings", "_settings", "limits", "_limits"}  # the names that variables and attributes with settings have
-SETTINGS = ROOT / "shared" / "settings.py"
+SETTINGS = ROOT / "shared" / "runtime" / "settings.py"
 
 
 def settings_read_by(entries: Iterable[str], unused: Iterable[str] = ()) -> set[str]:

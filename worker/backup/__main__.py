@@ -6,11 +6,11 @@ import sys
 
 from redis import RedisError
 
-from shared import logs
 from shared.broker import Outbox, celery_app, connect
 from shared.errors import GlassboxError
-from shared.redis_faults import explained
-from shared.settings import SecretError, Settings
+from shared.runtime import logs
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.backup.archive import BackupReader
 from worker.backup.restoring import Restoration

@@ -20,9 +20,10 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self, cast
 
-from shared import clock, durable
+from shared import durable
 from shared.errors import Damaged, Invalid
-from shared.version import VERSION
+from shared.runtime import clock
+from shared.runtime.version import VERSION
 
 FORM = 1
 TITLE = "glassbox-backup.json"

@@ -13,12 +13,12 @@ from types import FrameType
 
 from redis import RedisError
 
-from shared import logs
 from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notices
-from shared.redis_faults import explained
-from shared.settings import SecretError, SettingsError, load_settings
+from shared.runtime import logs
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.volume import Volume
 from worker.presence_file import PresenceFile
 from worker.webhooks.courier import Courier

@@ -21,8 +21,8 @@ from shared.errors import StorageFull
 from shared.job_files import JobFiles
 from shared.jobs.notices import Notice, Notices
 from shared.json_types import JsonObject
-from shared.redis_faults import explained
-from shared.settings import Settings
+from shared.runtime.redis_faults import explained
+from shared.runtime.settings import Settings
 from worker.webhooks.message import message
 from worker.webhooks.posting import Refused, Unreachable, post
 from worker.webhooks.signing import signed_headers

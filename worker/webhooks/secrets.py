@@ -18,7 +18,7 @@ from pathlib import Path
 
 from shared import durable
 from shared.errors import StorageFull
-from shared.settings import SecretError, SettingsError, load_settings
+from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.volume import Volume
 
 PREFIX = "whsec_"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import Webhook
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from worker.webhooks.secrets import SecretsFile, key_of
 

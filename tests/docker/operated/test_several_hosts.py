@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from tests.docker.operated.conftest import Operated
 from tests.support.deployment import DATA, Json
 from tests.support.processes import ROOT

@@ -53,7 +53,7 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / part, folder / part)
-    for file in ("shared/version.py", "docker-compose.yml"):
+    for file in ("shared/runtime/version.py", "docker-compose.yml"):
         _replace(folder / file, "0.1.0", "0.2.0")
     _replace(
         folder / "shared" / "jobs" / "record.py", "    model: str\n", '    model: str\n    priority: str = "normal"\n'

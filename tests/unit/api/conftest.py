@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from shared.registry import ModelVersion, Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.models import publish
 
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from api import create_app
 from api.operations import operation_of
 from shared.api_keys import KeysFile, Scope, new_key
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 
 JOBS = "/v1/jobs"  # needs read

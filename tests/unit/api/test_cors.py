@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from shared.api_keys import KeysFile, new_key, parse_scopes
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 
 ORIGIN = "https://lab.example"

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from shared.jobs import JobStore, Progress, State
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
 from tests.support.jobs import a_training, claimed, running
 from tests.support.problems import assert_problem, parameters

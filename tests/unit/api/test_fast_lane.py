@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.fast_lane import FastLane
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.models import publish
 from tests.support.npz import easy_images
 from tests.support.problems import assert_problem

@@ -13,7 +13,7 @@ from api import create_app
 from shared.broker import Presence
 from shared.jobs import JobStore, State
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.jobs import a_training, running
 from tests.support.models import publish

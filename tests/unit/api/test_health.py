@@ -7,8 +7,8 @@ from redis import Redis
 
 from api import create_app
 from shared.broker import Presence
-from shared.settings import Settings
-from shared.version import VERSION
+from shared.runtime.settings import Settings
+from shared.runtime.version import VERSION
 from shared.volume import Volume
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api import create_app
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below, left_behind
 from tests.support.hostile import CORPUS, LYING, TAR, ZIP, Hostile, Lying, empties

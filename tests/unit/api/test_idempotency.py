@@ -21,7 +21,7 @@ from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.files import files_below
 from tests.support.jobs import messages

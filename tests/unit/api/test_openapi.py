@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from api.openapi import document
 from api.operations import operation_of
-from shared.redis_faults import FAULTS
+from shared.runtime.redis_faults import FAULTS
 
 GUIDE = Path(__file__).parents[3] / "docs" / "api.md"
 # The names that clients rely on, wherever this application has them.

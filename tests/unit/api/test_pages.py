@@ -14,7 +14,7 @@ from shared.datasets import DatasetStore
 from shared.datasets.npz import read_npz
 from shared.jobs import JobStore
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.jobs import a_training
 from tests.support.models import publish

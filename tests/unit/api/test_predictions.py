@@ -13,7 +13,7 @@ from PIL import Image
 
 from api import create_app
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.images import encoded, png
 from tests.support.models import publish, tiny_network, tiny_parameters

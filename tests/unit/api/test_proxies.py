@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from api import create_app
 from api.proxies import BehindProxies
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 PROXY = "10.1.2.3"
 

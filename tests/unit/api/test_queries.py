@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from api.operations import operation_of
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.npz import npz
 from tests.support.problems import assert_problem, parameters
 

@@ -14,7 +14,7 @@ from redis import Redis
 from api.rate_limits import PATIENCE_SECONDS, RateLimit
 from shared.errors import TooMany
 from shared.jobs import keys
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.waiting import eventually
 
 

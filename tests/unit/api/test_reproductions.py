@@ -13,7 +13,7 @@ from api import create_app
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore, Kind
 from shared.registry import ModelVersion, Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import messages

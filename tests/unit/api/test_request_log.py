@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from api.request_log import ENVIRON
-from shared import log_context
 from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.jobs import JobStore
-from shared.settings import Settings
+from shared.runtime import log_context
+from shared.runtime.settings import Settings
 
 TRAINING = {"model": "toy", "dataset": "digits"}
 

@@ -16,7 +16,7 @@ from shared.broker import Outbox, celery_app
 from shared.errors import TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, State, keys
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_batch, a_training, claimed, messages

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from api import tracing
 from shared.jobs import Job, JobStore, State
-from shared.traces import Traces
+from shared.runtime.traces import Traces
 from worker.lease import Lease
 from worker.runner import Outcome
 from worker.tracing import traced

@@ -12,7 +12,7 @@ from redis import Redis
 from api import create_app
 from shared.broker import Presence
 from shared.jobs import JobStore
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below, left_behind
 from tests.support.jobs import messages

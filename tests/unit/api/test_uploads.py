@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import left_behind
 from tests.support.npz import easy_arrays, npz

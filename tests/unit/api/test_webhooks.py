@@ -13,7 +13,7 @@ from shared.broker import COURIER, Presence, connect
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore
 from shared.registry import ModelVersion
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.bench import WorkBench
 from tests.support.npz import easy_images

@@ -22,7 +22,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of_images
 from tests.support.models import publish, tiny_network, tiny_parameters

@@ -12,7 +12,7 @@ from glassbox.bodies import BLOCK, FileBody
 from glassbox.folders import FolderBody
 
 from shared.archives import judge
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from glassbox.events import TERMINAL, Event
 from api import create_app
 from api.openapi import document
 from shared.jobs import Kind, State
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 SAME = {
     "Job": jobs.Job,

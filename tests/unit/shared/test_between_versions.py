@@ -17,7 +17,7 @@ from shared.jobs.view import job_document
 from shared.network import Configuration, ConfigurationError
 from shared.registry import Registry
 from shared.results.shard import read_header
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification, TrainingSpecification
 from shared.volume import Volume
 from tests.support.bench import WorkBench

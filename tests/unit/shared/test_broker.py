@@ -13,7 +13,7 @@ from redis import Redis, RedisError
 
 from shared.broker import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
 from shared.jobs import Kind, keys
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.jobs import messages
 from tests.support.redis_server import RedisServer
 

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 
 from shared.broker import Outbox, celery_app, connect
 from shared.jobs import Kind
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.redis_server import RedisServer
 
 

@@ -14,7 +14,7 @@ from shared.jobs import Claim, Finished, Job, Standing, State, keys
 from shared.registry import Registry
 from shared.results.files import ShardFiles
 from shared.results.shard import Header, Shard
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of_images
 from tests.support.batches import Batches, paths

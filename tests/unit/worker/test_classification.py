@@ -12,7 +12,7 @@ from PIL import Image
 from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
 from shared.results.shard import read_header
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of, zip_of_images
 from tests.support.batches import Batches, paths

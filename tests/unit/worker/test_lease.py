@@ -10,7 +10,7 @@ from redis import Redis
 
 from shared.broker import connect
 from shared.jobs import Claim, JobStore, Progress, State, keys
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.jobs import claimed, events, move, running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually

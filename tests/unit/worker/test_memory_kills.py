@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from shared.jobs import Job, State, keys
-from shared.memory_limit import MemoryGroup
-from shared.settings import Settings
+from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch, a_training, claimed
 from worker.memory_kills import MemoryKills, is_gone

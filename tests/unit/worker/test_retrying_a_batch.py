@@ -12,7 +12,7 @@ import pytest
 from shared.job_files import rebuild
 from shared.jobs import Job, State
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of
 from tests.support.batches import Batches, paths

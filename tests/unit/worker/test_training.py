@@ -18,7 +18,7 @@ from shared.images.pictures import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.network import Training
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification
 from shared.volume import Volume
 from tests.support.files import files_below

@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.images import png
 from tests.support.models import publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_images

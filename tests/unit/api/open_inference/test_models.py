@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from api import create_app
 from shared.registry import Registry
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.models import publish
 from tests.support.problems import assert_problem, pointers

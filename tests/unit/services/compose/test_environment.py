@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.processes import ROOT
 from tests.support.settings_read import settings_read_by
 

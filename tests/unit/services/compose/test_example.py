@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.certificates.options import LETS_ENCRYPT
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.processes import ROOT
 
 LINE = re.compile(r"#([A-Z][A-Z0-9_]*)=(\S*)(?: # (\S.*))?")

@@ -116,7 +116,7 @@ def test_an_argument_of_a_dockerfile_is_resolved(tree: Tree) -> None:
         "    image: ${GLASSBOX_IMAGES:-localhost/${PROJECT:-glassbox}}/glassbox-api:${VERSION:-0.1.0}",
         "    image: registry.example/glassbox-worker:0.1.0",
         "    image: ${IMAGE}",
-        "see docs/operations/settings.md:12 and shared/version.py:3.14",
+        "see docs/operations/settings.md:12 and shared/runtime/version.py:3.14",
         "proxy_pass http://nginx:8080;",
         'import test from "node:test"; import "node:fs/promises"',
         "docker compose run --rm redis redis-cli",

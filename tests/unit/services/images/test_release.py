@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from tests.support.processes import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
@@ -56,7 +56,7 @@ def test_a_tag_is_the_version_of_the_sources(tmp_path: Path, kind: str, name: st
     if passes:
         assert (tmp_path / "env").read_text() == f"GLASSBOX_VERSION={VERSION}\n"
     else:
-        assert done.stdout == f"::error::the tag is {name}, and shared/version.py says {VERSION}\n"
+        assert done.stdout == f"::error::the tag is {name}, and shared/runtime/version.py says {VERSION}\n"
 
 
 def test_each_image_is_signed_by_its_digest(tmp_path: Path) -> None:

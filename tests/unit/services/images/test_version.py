@@ -1,4 +1,4 @@
-"""One version: each file that repeats it agrees with shared/version.py."""
+"""One version: each file that repeats it agrees with shared/runtime/version.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import glassbox
 import pytest
 import yaml
 
-from shared.version import VERSION
+from shared.runtime.version import VERSION
 from tests.support.processes import ROOT
 
 CERTIFICATES = "services/compose/certificates-with-domain.yml"

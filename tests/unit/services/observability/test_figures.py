@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import create_app
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.processes import ROOT
 
 PROMETHEUS = ROOT / "services" / "prometheus"

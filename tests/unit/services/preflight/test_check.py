@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from services.preflight import check, mounted_files
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 from tests.support.processes import ROOT
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "glassbox.example")])

@@ -14,7 +14,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from services.secrets.make import CLIENT, OPERATOR, USERS, make
 from shared.broker import Outbox, celery_app, connect
 from shared.jobs import JobStore, Kind
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from tests.support.jobs import a_training
 from tests.support.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ import pytest
 
 from shared.archives import Contents, Plan, judge
 from shared.errors import GlassboxError
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 
 class Uploads:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
-from shared.settings import MiB
+from shared.runtime.settings import MiB
 from tests.support.tars import END, gzip_of, member, tar_of, zstd_of
 from tests.unit.shared.archives.conftest import Uploads
 

@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from shared.errors import Malformed
-from shared.settings import MiB
+from shared.runtime.settings import MiB
 from tests.support.archives import with_end, zip_of
 from tests.support.hostile import CORPUS, IMAGE, LYING, ZIP, Hostile, Lying, empties, quoted_overlap, zip64_of
 from tests.support.npz import npy_header

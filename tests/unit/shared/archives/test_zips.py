@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import GlassboxError, Malformed, TooLarge, UnsupportedType
-from shared.settings import MiB
+from shared.runtime.settings import MiB
 from tests.support.archives import special_file, with_central, zip_of, zip_of_images
 from tests.unit.shared.archives.conftest import Uploads
 

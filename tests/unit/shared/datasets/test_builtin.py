@@ -13,7 +13,7 @@ from shared.datasets import DatasetStore, builtin
 from shared.datasets.builtin import MIRRORS, BuiltIn
 from shared.datasets.digits import load_digits
 from shared.errors import GlassboxError, NotFound, Unavailable
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.files import files_below
 from tests.support.idx import idx_files_of

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.datasets.content import Content
 from shared.datasets.npz import read_npz
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
-from shared.settings import MiB, Settings
+from shared.runtime.settings import MiB, Settings
 from tests.support.archives import with_central
 from tests.support.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
 

@@ -15,7 +15,7 @@ from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.datasets.folders import Shape
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.archives import zip_of
 from tests.support.files import files_below

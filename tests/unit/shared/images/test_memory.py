@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.settings import MiB
+from shared.runtime.settings import MiB
 from tests.support.images import encoded, png, smooth
 
 SIDE = 4000

@@ -8,7 +8,7 @@ from shutil import rmtree
 
 import pytest
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.bench import WorkBench
 from tests.support.redis_server import RedisServer

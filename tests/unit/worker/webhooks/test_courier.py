@@ -15,7 +15,7 @@ from shared.broker import connect
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
 from shared.jobs.notices import Notices
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from shared.clock import rfc3339
 from shared.jobs import State
 from shared.jobs.notices import Notice
 from shared.jobs.view import job_document
+from shared.runtime.clock import rfc3339
 from tests.support.jobs import a_batch, a_training
 from worker.webhooks.message import MOST_BYTES, message
 

@@ -11,7 +11,7 @@ from shared.broker import COURIER, Presence, connect
 from shared.job_files import JobFiles
 from shared.jobs import keys
 from shared.jobs.notices import Notices
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 from shared.volume import Volume
 from tests.support.network import closed_port
 from tests.support.waiting import eventually

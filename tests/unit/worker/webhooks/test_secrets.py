@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.settings import SecretError, Settings
+from shared.runtime.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.webhooks import secrets
 from worker.webhooks.secrets import SecretsFile

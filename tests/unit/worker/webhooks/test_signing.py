@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
-from shared.settings import SecretError, Settings
+from shared.runtime.settings import SecretError, Settings
 from shared.volume import Volume
 from worker.webhooks.signing import load_secrets, signed_headers
 

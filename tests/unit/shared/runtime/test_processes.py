@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.settings import MiB
+from shared.runtime.settings import MiB
 from tests.support.processes import ROOT
 
 A_PROCESS = f"""
 import sys
 import numpy as np
-from shared.processes import limit_memory
+from shared.runtime.processes import limit_memory
 
 limit_memory({256 * MiB})
 {{work}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.settings import Settings
+from shared.runtime.settings import Settings
 
 KEYS = "/etc/glassbox/keys"  # the file with the API keys in the API's container
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.cgroups import cgroup_folders, read_text
+from shared.runtime.cgroups import cgroup_folders, read_text
 
 UNLIMITED = 2**60  # bytes; cgroups of version 1 write a number near 2**63 for no limit
 

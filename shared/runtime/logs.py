@@ -1,7 +1,8 @@
 """The log: one line an event on standard error, JSON for machines or text for a terminal.
 
-A line of JSON has `time`, `level`, `logger`, `message`, `process`, the fields of `shared/log_context.py` (`request_id`,
-`key`, `job_id`) and those that the caller gave as `extra={"fields": {…}}`; a traceback is its `exception`.
+A line of JSON has `time`, `level`, `logger`, `message`, `process`, the fields of `shared/runtime/log_context.py`
+(`request_id`, `key`, `job_id`) and those that the caller gave as `extra={"fields": {…}}`; a traceback is its
+`exception`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import logging
 import sys
 from collections.abc import Mapping
 
-from shared import log_context
-from shared.clock import rfc3339
 from shared.json_types import JsonObject
-from shared.settings import Settings
+from shared.runtime import log_context
+from shared.runtime.clock import rfc3339
+from shared.runtime.settings import Settings
 
 access = logging.getLogger("glassbox.access")
 

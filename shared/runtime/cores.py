@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.cgroups import cgroup_folders, read_text
+from shared.runtime.cgroups import cgroup_folders, read_text
 
 
 def usable_cores(root: Path = Path("/")) -> int:

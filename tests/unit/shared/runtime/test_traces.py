@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from shared.settings import Settings
-from shared.traces import traces_of
+from shared.runtime.settings import Settings
+from shared.runtime.traces import traces_of
 from tests.support.processes import ROOT
 
 
 def test_they_are_off_by_default_and_import_nothing(limits: Settings) -> None:
     assert traces_of("api", limits) is None
     script = (
-        "import sys; from shared.settings import Settings; from shared.traces import traces_of;"
+        "import sys; from shared.runtime.settings import Settings; from shared.runtime.traces import traces_of;"
         "traces_of('api', Settings()); sys.exit('opentelemetry' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.cores import usable_cores
+from shared.runtime.cores import usable_cores
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from shared import log_context, logs
-from shared.logs import JsonFormatter, TextFormatter
+from shared.runtime import log_context, logs
+from shared.runtime.logs import JsonFormatter, TextFormatter
 from tests.support.processes import ROOT
 
 
@@ -77,7 +77,7 @@ class TestContext:
 @pytest.mark.parametrize(("form", "is_json"), [("auto", True), ("json", True), ("text", False)])
 def test_a_program_logs_in_the_form_that_is_set_and_to_a_file_in_json(form: str, is_json: bool) -> None:
     script = (
-        f"import logging; from shared import logs; from shared.settings import Settings;"
+        f"import logging; from shared.runtime import logs; from shared.runtime.settings import Settings;"
         f"logs.configure(Settings(log_format='{form}')); logging.getLogger('a').info('hello'); logging.debug('no')"
     )
 

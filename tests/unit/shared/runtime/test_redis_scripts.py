@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from shared.redis_scripts import DECLARATION, Argument, Keys, Script
+from shared.runtime.redis_scripts import DECLARATION, Argument, Keys, Script
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SOURCES = sorted(path for room in ("api", "shared", "worker") for path in (ROOT / room).rglob("*.lua"))
 SCRIPT = """-- @arg unit: a text
 -- @key first: a counter

@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.addresses import problem_of
-from shared.cores import usable_cores
+from shared.runtime.cores import usable_cores
 
 MiB = 1024 * 1024
 GiB = 1024 * MiB

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.memory_limit import MemoryGroup
+from shared.runtime.memory_limit import MemoryGroup
 
 
 @pytest.fixture

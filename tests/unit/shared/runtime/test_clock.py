@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from shared import clock
+from shared.runtime import clock
 
 
 def test_a_time_is_written_in_utc_to_the_millisecond() -> None:

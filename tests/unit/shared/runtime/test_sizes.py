@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.sizes import in_words
+from shared.runtime.sizes import in_words
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as TooLate
 
-from shared.redis_faults import FAULTS, explained, fault_of
+from shared.runtime.redis_faults import FAULTS, explained, fault_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
 

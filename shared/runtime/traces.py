@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from shared.remedies import install_traces
-from shared.settings import Settings
-from shared.version import VERSION
+from shared.runtime.remedies import install_traces
+from shared.runtime.settings import Settings
+from shared.runtime.version import VERSION
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
