@@ -53,7 +53,7 @@ from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 __all__ = ["create_app"]
 

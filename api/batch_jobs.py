@@ -19,7 +19,7 @@ from shared.jobs import Job, Kind, Progress
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification, Invert, shard_size
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 
 class BatchOptions(Form):

@@ -20,10 +20,10 @@ from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
-from shared.names import Name
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.names import Name
+from shared.storage.volume import Volume
 
 PLACE = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 

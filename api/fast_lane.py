@@ -23,9 +23,9 @@ from api.open_inference.answers import Answered
 from api.open_inference.inference import run
 from api.problems import request_id
 from shared.api_keys import Scope
-from shared.names import NAME
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
+from shared.storage.names import NAME
 
 INFER = re.compile(rf"/v2/models/({NAME})(/versions/({NAME}))?/infer")
 ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}  # with a version or not

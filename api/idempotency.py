@@ -19,12 +19,12 @@ from redis import RedisError
 
 from api.fingerprints import Fingerprint
 from api.operations import CREATES, operation_of
-from shared import durable
 from shared.errors import Invalid, Malformed
 from shared.idempotency import Answered, Held, IdempotencyKeys
-from shared.names import new_id
 from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
+from shared.storage import durable
+from shared.storage.names import new_id
 
 log = logging.getLogger(__name__)
 

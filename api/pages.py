@@ -14,7 +14,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
 from api.validation import Form
-from shared.names import NAME
+from shared.storage.names import NAME
 
 Item = TypeVar("Item")
 Shown = TypeVar("Shown")

@@ -17,8 +17,8 @@ from werkzeug.exceptions import HTTPException
 
 from shared import errors
 from shared.json_types import JsonObject
-from shared.names import new_id
 from shared.runtime.redis_faults import explained, fault_of
+from shared.storage.names import new_id
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from shared.results.npz import as_npz
 from shared.results.parquet import as_parquet
 from shared.results.shard import read_shard
 from shared.specifications import BatchSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
 CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"

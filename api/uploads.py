@@ -18,10 +18,10 @@ from werkzeug.formparser import FormDataParser
 
 from api.digests import AnnouncedDigests
 from api.incoming import is_broken_off
-from shared import durable
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 
 @dataclass(frozen=True)

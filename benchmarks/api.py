@@ -30,7 +30,7 @@ from shared.jobs import JobStore
 from shared.network import Network, preset
 from shared.registry import Registry
 from shared.registry.manifest import VersionDraft
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.images import png
 from tests.support.jobs import a_training
 from tests.support.redis_server import RedisServer

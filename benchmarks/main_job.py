@@ -21,7 +21,7 @@ from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
 from shared.inference import Classifier
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))
 OUTPUT = Path("var/benchmarks/main_job.json")

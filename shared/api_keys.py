@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from shared import durable
 from shared.runtime.remedies import create_key, how_to_require_keys, restore_keys
 from shared.runtime.settings import Settings
+from shared.storage import durable
 
 log = logging.getLogger(__name__)
 

@@ -10,14 +10,14 @@ from threading import Lock, Thread
 
 from redis import Redis, RedisError
 
-from shared import durable
 from shared.errors import StorageFull
 from shared.jobs import keys
-from shared.reserve import SIZES
 from shared.runtime import redis_faults
 from shared.runtime.redis_faults import RedisFault, fault_of
 from shared.runtime.sizes import in_words
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.reserve import SIZES
+from shared.storage.volume import Volume
 
 LEAST_SPACE = SIZES[0]  # bytes; with less, nothing is accepted, and what is left is for deletions
 LEAST_MEMORY = 256 * 1024  # bytes; the buffers of one request take that much

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from shared import durable
 from shared.errors import StorageFull
 from shared.jobs import Job, JobStore
-from shared.names import is_name
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.names import is_name
+from shared.storage.volume import Volume
 
 if TYPE_CHECKING:
     from shared.archives import Plan  # brings NumPy, which a worker may not import before it has set the threads

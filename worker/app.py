@@ -25,7 +25,7 @@ from shared.runtime.processes import die_with_parent, limit_memory
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.drain import Drain, tell_children
 from worker.memory_kills import MemoryKills
 from worker.presence_file import PresenceFile

@@ -15,7 +15,7 @@ from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
 from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.drain import Drain
 from worker.heartbeat import Drained, Heartbeat, LeaseLost
 from worker.shard_work import ShardWork

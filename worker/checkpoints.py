@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import durable
+from shared.storage import durable
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from shared.jobs.outcome import BatchResult
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.lead import Lead
 from worker.lease import Lease
 from worker.runner import Outcome

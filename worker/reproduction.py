@@ -16,7 +16,7 @@ from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
 from shared.specifications import ReproductionSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment
 from worker.lease import Lease

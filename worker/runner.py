@@ -23,7 +23,7 @@ from shared.runtime import log_context
 from shared.runtime.redis_faults import OTHER, explained, fault_of
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.drain import Drain
 from worker.heartbeat import Drained, LeaseLost
 from worker.lease import Cancelled, Lease, TimedOut

@@ -18,7 +18,7 @@ from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 CHECK_SECONDS = 1.0  # between two looks at the lease: some images take long
 

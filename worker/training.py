@@ -18,7 +18,7 @@ from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification, unknown
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment
 from worker.heartbeat import Drained

@@ -16,7 +16,7 @@ from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import Job, JobStore, State
 from shared.runtime.redis_faults import explained, fault_of
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from api.online import OnlineModels
 from api.open_inference import inference, models, repository, server
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 __all__ = ["blueprint"]
 

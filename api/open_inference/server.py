@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 from api.operations import operation, refusal
 from shared.errors import Unavailable
 from shared.runtime.version import VERSION
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
 

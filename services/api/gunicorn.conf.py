@@ -15,7 +15,7 @@ from services.api.balanced import BalancedThreads
 from shared.api_keys import KeysError, required_keys
 from shared.runtime import logs, traces
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
-from shared.scratch import scratch_folder
+from shared.storage.scratch import scratch_folder
 
 try:
     settings = load_settings()

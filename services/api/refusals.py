@@ -8,7 +8,7 @@ from typing import Any
 
 from gunicorn.http import errors
 
-from shared.names import new_id
+from shared.storage.names import new_id
 
 REFUSED: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,

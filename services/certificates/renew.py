@@ -19,8 +19,8 @@ from services.certificates.authority import Authority, RequestFailed
 from services.certificates.options import OptionError, Options
 from services.certificates.schedule import FailureFile, seconds_to_next_check
 from services.certificates.served import Certificate, ServedFile
-from shared import durable
 from shared.runtime import clock
+from shared.storage import durable
 
 STATE = Path("/var/lib/certificates")  # a volume: the account's key, all certificates
 SERVED = Path("/srv/certificates")  # a volume that the gateway reads, too

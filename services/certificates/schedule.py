@@ -8,7 +8,7 @@ from pathlib import Path
 
 from services.certificates.options import Options
 from services.certificates.served import Certificate
-from shared import durable
+from shared.storage import durable
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared import durable
+from shared.storage import durable
 
 TEMPORARY = "Glassbox: temporary certificate"  # the issuer's name of those that `temporary` makes
 DAY = timedelta(days=1)

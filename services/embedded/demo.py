@@ -17,7 +17,7 @@ from services.embedded.running import running_stack
 from services.embedded.sample import pack
 from shared.datasets import DatasetStore
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 OVERRIDES: dict[str, dict[str, Any]] = {"mnist": {}, "digits": {"epochs": 60}}  # digits has 1,438 images to train on
 

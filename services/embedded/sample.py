@@ -13,7 +13,7 @@ from PIL import Image
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 
 def pack(manifest: Manifest, arrays: Arrays, path: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from hashlib import sha256
 from pathlib import Path
 
-from shared import durable
+from shared.storage import durable
 
 FOLDER = Path("/secrets")
 CLIENT = Path("clients/redis-password")

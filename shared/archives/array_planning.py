@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared import durable
 from shared.archives.npy import check_images, read_header
 from shared.archives.plan import Entry, ImageArray, Kind, Plan
 from shared.archives.unpacking import BLOCK, pieces
@@ -16,6 +15,7 @@ from shared.archives.zip_planning import DEFLATED, plan_zip, raw_names
 from shared.archives.zip_reading import LONGEST_HEADER, header_bytes
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
+from shared.storage import durable
 
 SUFFIX = ".npy"
 NAMES = ("x", "images")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shared import durable
 from shared.errors import Damaged
+from shared.storage import durable
 
 FILE = "plan"
 

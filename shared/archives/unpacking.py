@@ -9,11 +9,11 @@ from typing import IO, Protocol
 
 from backports import zstd
 
-from shared import durable
 from shared.archives.tar_headers import BLOCK as TAR_BLOCK
 from shared.archives.tar_headers import is_tar
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
+from shared.storage import durable
 
 BLOCK = 64 * 1024
 PIECE = 1024 * 1024

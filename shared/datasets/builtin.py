@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shared import durable
 from shared.datasets.content import Content
 from shared.datasets.digits import read_digits
 from shared.datasets.downloads import download
@@ -20,7 +19,8 @@ from shared.datasets.npz import read_npz
 from shared.datasets.store import DatasetStore
 from shared.errors import NotFound
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

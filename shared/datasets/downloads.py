@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 
-from shared import durable
 from shared.errors import Unavailable
+from shared.storage import durable
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from shared import durable
 from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.manifest import Manifest
 from shared.errors import Damaged, NotFound
-from shared.names import is_name
 from shared.runtime import clock
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.names import is_name
+from shared.storage.volume import Volume
 
 
 @dataclass(frozen=True)

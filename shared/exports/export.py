@@ -9,10 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared.durable import BLOCK
 from shared.exports import onnx, safetensors
 from shared.exports.parts import Part
 from shared.registry import ModelVersion
+from shared.storage.durable import BLOCK
 
 FORMATS: Mapping[str, Callable[[ModelVersion, Mapping[str, NDArray[Any]]], list[Part]]] = {
     "safetensors": safetensors.encode,

@@ -16,8 +16,8 @@ from redis import Redis
 
 from shared.errors import Conflict
 from shared.jobs import keys
-from shared.names import new_id
 from shared.runtime.redis_scripts import Script
+from shared.storage.names import new_id
 
 SCRIPTS = Path(__file__).parent
 

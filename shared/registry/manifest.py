@@ -7,10 +7,10 @@ from typing import Annotated, Self, cast
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from shared import durable
 from shared.jobs.outcome import Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation import Measures
+from shared.storage import durable
 
 
 class Weights(BaseModel):

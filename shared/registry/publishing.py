@@ -19,12 +19,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared import durable
-from shared.names import is_name
 from shared.registry.manifest import ModelVersion, VersionDraft, Weights
 from shared.registry.weights import write_parameters
 from shared.runtime import clock
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.names import is_name
+from shared.storage.volume import Volume
 
 
 class Publications:

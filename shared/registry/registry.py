@@ -8,16 +8,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared import durable
 from shared.errors import Conflict, Damaged, Invalid, NotFound
-from shared.names import ALIAS_RULE, is_alias, is_name
 from shared.registry.manifest import ModelVersion, VersionDraft
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.weights import WeightFiles
-from shared.reserve import Reserve
 from shared.runtime import clock
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.names import ALIAS_RULE, is_alias, is_name
+from shared.storage.reserve import Reserve
+from shared.storage.volume import Volume
 
 Condition = Callable[[Alias | None], None]
 """Looks at an alias before it changes, None where there is none, and raises to forbid it."""

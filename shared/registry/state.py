@@ -1,7 +1,7 @@
 """What changes about a model: its aliases, which versions were deleted, and whether it is served online.
 
-All of it is one state with one chain of revisions (`shared/revisions.py`), so that no alias can come to point to a
-version while that is being deleted, whoever does what on which host.
+All of it is one state with one chain of revisions (`shared/storage/revisions.py`), so that no alias can come to point
+to a version while that is being deleted, whoever does what on which host.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared import durable
-from shared.revisions import Revisions
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.revisions import Revisions
+from shared.storage.volume import Volume
 
 
 class Alias(BaseModel):

@@ -11,10 +11,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared import durable
 from shared.errors import Damaged
 from shared.registry.manifest import ModelVersion
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 
 def write_parameters(file: IO[bytes], parameters: Mapping[str, NDArray[Any]]) -> None:

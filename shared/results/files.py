@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared import durable
 from shared.results.shard import Header, Shard, read_header, read_shard
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 
 @dataclass(frozen=True)

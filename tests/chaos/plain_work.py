@@ -12,7 +12,7 @@ from shared.datasets import DatasetStore
 from shared.images.decoding import decode_into
 from shared.network import Network, Training, preset
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.chaos.work import TINY
 
 

@@ -20,7 +20,7 @@ from shared.broker import QUEUES, Outbox, celery_app, connect
 from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.network import free_port
 from tests.support.processes import Process
 from tests.support.redis_server import RedisServer

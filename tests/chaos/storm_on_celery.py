@@ -18,7 +18,7 @@ from redis import Redis, RedisError
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.chaos.monkey import Monkey
 from tests.chaos.storm_on_glassbox import EPOCHS, IMAGES, LONGEST_REFUSAL, SEEDS, TRAININGS
 from tests.chaos.work import archive_of

@@ -15,9 +15,9 @@ from redis import Redis
 
 from api import create_app
 from shared.broker import Presence
-from shared.durable import TEMPORARY
 from shared.jobs import Job, State
 from shared.runtime.settings import Settings
+from shared.storage.durable import TEMPORARY
 from tests.chaos.work import archive_of
 from tests.support.bench import AtConfirm, WorkBench
 from tests.support.files import files_below

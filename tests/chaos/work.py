@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.datasets import DatasetStore
 from shared.network import Configuration, Network, Training, preset
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of_images
 
 TINY: dict[str, Any] = {"hidden": [16], "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.003}}

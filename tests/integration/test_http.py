@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of_images
 from tests.support.files import files_below
 from tests.support.npz import easy_arrays, easy_images, npz

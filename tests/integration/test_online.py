@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.api import running_api
 from tests.support.archives import zip_of_images
 from tests.support.images import png

@@ -11,7 +11,7 @@ import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.api import running_api
 from tests.support.images import png
 from tests.support.models import publish, tiny_network, tiny_parameters

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.network import free_port
 from tests.support.processes import Process
 from tests.support.stack import START_SECONDS

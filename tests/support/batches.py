@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from shared import durable
 from shared.archives import judge
 from shared.inference import ClassifierCache
 from shared.jobs import Job, Ledger, Progress
@@ -15,6 +14,7 @@ from shared.results.files import ShardFiles
 from shared.results.lines import Row, RowError, parsed_errors, parsed_rows
 from shared.results.shard import Shard, read_shard
 from shared.specifications import BatchSpecification
+from shared.storage import durable
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch
 from worker.assistance import Assistance

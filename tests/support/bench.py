@@ -17,7 +17,7 @@ from shared.jobs import Job, JobStore, Kind, Progress, keys
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import a_training
 from tests.support.models import CLASSES, SIDE, tiny_configuration
 from tests.support.npz import easy_arrays

@@ -12,15 +12,15 @@ from flask import Flask
 
 from api import create_app
 from api.examples import JOB_ID
-from shared import durable
 from shared.api_keys import KeysFile, Scope, new_key
 from shared.datasets import DatasetStore
 from shared.datasets.npz import read_npz
 from shared.jobs import JobStore, State
-from shared.names import new_id
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.names import new_id
+from shared.storage.volume import Volume
 from tests.support.jobs import a_batch, claimed
 from tests.support.models import publish
 from tests.support.npz import easy_arrays, npz

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 
 def files_below(*folders: Path) -> list[str]:

@@ -11,7 +11,7 @@ from redis import Redis
 from shared.errors import Conflict
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
 from shared.jobs.outcome import BatchResult, ReproductionResult, TrainingResult
-from shared.names import new_id
+from shared.storage.names import new_id
 
 A_RESULT: TrainingResult = {"model": "toy", "version": 3, "test_accuracy": 1.0, "weights_sha256": "0" * 64}
 

@@ -9,7 +9,7 @@ from typing import Any
 from shared.jobs import Job
 from shared.results.files import ShardFiles
 from shared.results.shard import Shard
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 Line = dict[str, Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from shared.jobs import State
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.network import free_port
 from tests.support.processes import Process
 from tests.support.waiting import eventually

@@ -11,7 +11,7 @@ from shared.errors import GlassboxError
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.backup.archive import BackupReader
 from worker.backup.restoring import Restoration
 from worker.backup.saving import save

@@ -20,10 +20,10 @@ from pathlib import PurePosixPath
 from types import TracebackType
 from typing import IO, Any, NoReturn, Self, cast
 
-from shared import durable
 from shared.errors import Damaged, Invalid
 from shared.runtime import clock
 from shared.runtime.version import VERSION
+from shared.storage import durable
 
 FORM = 1
 TITLE = "glassbox-backup.json"

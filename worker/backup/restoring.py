@@ -17,13 +17,13 @@ from typing import IO, Any
 
 from redis import Redis
 
-from shared import durable
 from shared.broker import Outbox
 from shared.errors import Conflict
 from shared.job_files import JobFiles, rebuild
 from shared.jobs import JobStore, Kind
 from shared.jobs.copies import Copies
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader
 
 UNPACKED = "restoring"

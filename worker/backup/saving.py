@@ -14,10 +14,10 @@ from typing import IO
 
 from redis import Redis
 
-from shared.durable import TEMPORARY
 from shared.jobs.copies import Copies
-from shared.names import is_name
-from shared.volume import Volume
+from shared.storage.durable import TEMPORARY
+from shared.storage.names import is_name
+from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupWriter
 
 

@@ -19,7 +19,7 @@ from shared.jobs.notices import Notices
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.presence_file import PresenceFile
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets

@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared import durable
 from shared.errors import StorageFull
 from shared.runtime.settings import SecretError, SettingsError, load_settings
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 PREFIX = "whsec_"
 FEWEST_BYTES, MOST_BYTES = 24, 64

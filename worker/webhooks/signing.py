@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from standardwebhooks.webhooks import Webhook
 
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.webhooks.secrets import SecretsFile, key_of
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from shared.archives import Plan
 from shared.jobs import JobStore
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import with_central, zip_of, zip_of_images
 from tests.support.files import files_below, left_behind
 from tests.support.jobs import messages

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from shared.jobs import JobStore
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of
 from tests.support.files import files_below, left_behind
 from tests.support.folders import bright, easy_folders

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.models import publish
 from tests.support.problems import assert_problem, parameters

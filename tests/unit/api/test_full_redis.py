@@ -14,7 +14,7 @@ from shared.broker import Presence
 from shared.jobs import JobStore, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import a_training, running
 from tests.support.models import publish
 from tests.support.npz import easy_arrays, npz

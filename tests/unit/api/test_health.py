@@ -9,7 +9,7 @@ from api import create_app
 from shared.broker import Presence
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION
-from shared.volume import Volume
+from shared.storage.volume import Volume
 
 
 def test_a_process_that_answers_lives(client: FlaskClient) -> None:

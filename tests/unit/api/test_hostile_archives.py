@@ -9,7 +9,7 @@ from redis import Redis
 
 from api import create_app
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below, left_behind
 from tests.support.hostile import CORPUS, LYING, TAR, ZIP, Hostile, Lying, empties
 from tests.support.npz import npy

@@ -10,7 +10,7 @@ from redis import Redis
 
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, claimed, messages, states_told
 from tests.support.problems import assert_problem, parameters

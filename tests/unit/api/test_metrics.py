@@ -13,7 +13,7 @@ from redis import Redis
 
 from shared.broker import COURIER, Presence
 from shared.jobs import JobStore, Kind, State, keys
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import a_batch, a_batch_result, a_training, claimed, running
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]

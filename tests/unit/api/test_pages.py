@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from shared import durable
 from shared.datasets import DatasetStore
 from shared.datasets.npz import read_npz
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 from tests.support.jobs import a_training
 from tests.support.models import publish
 from tests.support.npz import easy_arrays, npz

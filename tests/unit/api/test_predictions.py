@@ -14,7 +14,7 @@ from PIL import Image
 from api import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.images import encoded, png
 from tests.support.models import publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_images

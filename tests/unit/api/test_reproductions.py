@@ -14,7 +14,7 @@ from shared.datasets import DatasetStore
 from shared.jobs import JobStore, Kind
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import messages
 from tests.support.models import publish

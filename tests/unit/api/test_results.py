@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from shared.jobs import Job, JobStore
 from shared.registry import ModelVersion
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import a_batch, a_training
 from tests.support.problems import assert_problem, parameters
 from tests.support.results import error, finish, row

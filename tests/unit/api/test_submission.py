@@ -17,7 +17,7 @@ from shared.errors import TooMany
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_batch, a_training, claimed, messages
 from tests.support.problems import assert_problem

@@ -13,7 +13,7 @@ from api import create_app
 from shared.broker import Presence
 from shared.jobs import JobStore
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below, left_behind
 from tests.support.jobs import messages
 from tests.support.npz import easy_arrays, npz

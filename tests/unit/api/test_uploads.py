@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import left_behind
 from tests.support.npz import easy_arrays, npz
 from tests.support.problems import assert_problem

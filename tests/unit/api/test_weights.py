@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from api.weights import WeightsQuery
 from shared.exports import FORMATS
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.models import publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_images
 from tests.support.problems import assert_problem

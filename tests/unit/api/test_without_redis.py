@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 from api import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of_images
 from tests.support.models import publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_arrays, easy_images, npz

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared import durable
 from shared.errors import Damaged, Invalid
 from shared.job_files import JobFiles
 from shared.jobs import JobStore, keys
@@ -19,7 +18,8 @@ from shared.registry import Registry
 from shared.results.shard import read_header
 from shared.runtime.settings import Settings
 from shared.specifications import BatchSpecification, TrainingSpecification
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_training
 from tests.support.models import publish, tiny_configuration

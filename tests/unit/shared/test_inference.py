@@ -12,7 +12,7 @@ from shared.errors import Damaged, NotFound
 from shared.inference import Classifier, ClassifierCache, ForwardPass
 from shared.network import Network
 from shared.registry import Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.models import SIDE, publish, tiny_configuration, tiny_network, tiny_parameters
 from tests.support.npz import easy_images
 

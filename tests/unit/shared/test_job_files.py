@@ -11,7 +11,7 @@ import pytest
 from shared.archives.plan import ImageArray, Kind, Plan
 from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import JobStore, State
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change
 from tests.support.jobs import a_batch, a_training, claimed

@@ -11,7 +11,7 @@ from shared.broker import Outbox, celery_app, connect
 from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.drain import Drain
 from worker.runner import Runner, Step
 

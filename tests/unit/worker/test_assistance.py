@@ -15,7 +15,7 @@ from shared.registry import Registry
 from shared.results.files import ShardFiles
 from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of_images
 from tests.support.batches import Batches, paths
 from tests.support.bench import WorkBench

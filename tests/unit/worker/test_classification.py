@@ -13,7 +13,7 @@ from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
 from shared.results.shard import read_header
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of, zip_of_images
 from tests.support.batches import Batches, paths
 from tests.support.bench import WorkBench

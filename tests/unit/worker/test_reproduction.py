@@ -16,7 +16,7 @@ from shared.jobs import Job, Kind, Progress, State
 from shared.network import Training
 from shared.registry import ModelVersion, Registry
 from shared.specifications import ReproductionSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, events, move, reproduction_result
 from tests.support.models import tiny_network, tiny_parameters

@@ -13,7 +13,7 @@ from shared.job_files import rebuild
 from shared.jobs import Job, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of
 from tests.support.batches import Batches, paths
 from tests.support.bench import WorkBench

@@ -20,7 +20,7 @@ from shared.network import Training
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.specifications import TrainingSpecification
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, events, move, running
 from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network

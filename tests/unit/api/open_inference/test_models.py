@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from api import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.models import publish
 from tests.support.problems import assert_problem, pointers
 

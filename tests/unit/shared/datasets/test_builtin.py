@@ -14,7 +14,7 @@ from shared.datasets.builtin import MIRRORS, BuiltIn
 from shared.datasets.digits import load_digits
 from shared.errors import GlassboxError, NotFound, Unavailable
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.idx import idx_files_of
 from tests.support.mirror import serving

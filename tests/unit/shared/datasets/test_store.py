@@ -12,11 +12,11 @@ import pytest
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.npz import read_npz
-from shared.durable import sha256_of
 from shared.errors import Damaged, Invalid, NotFound
 from shared.runtime import clock
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.durable import sha256_of
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.forks import together
 from tests.support.npz import easy_arrays, npz

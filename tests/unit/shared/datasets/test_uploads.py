@@ -16,7 +16,7 @@ from shared.datasets.folders import Shape
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.archives import zip_of
 from tests.support.files import files_below
 from tests.support.folders import bright, class_folders, easy_folders, split_folders

@@ -11,7 +11,7 @@ from redis import Redis
 from shared.job_files import JobFiles, rebuild
 from shared.jobs import Job, JobStore, State, keys
 from shared.jobs.notices import Notice, Notices
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import A_RESULT, a_training, claimed, events, running
 
 URL = "https://example.org/hook"

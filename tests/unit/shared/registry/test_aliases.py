@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.registry import Alias, Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.forks import dies_before_change, together
 from tests.support.models import publish
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.models import a_draft
 from tests.support.stepwise import Crashed, Stepwise
 from worker.heartbeat import LeaseLost

@@ -12,7 +12,7 @@ import pytest
 
 from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change, together
 from tests.support.models import publish, tiny_parameters

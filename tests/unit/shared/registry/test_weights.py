@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from shared import durable
 from shared.errors import Damaged
 from shared.registry import ModelVersion, Registry
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 from tests.support.models import publish
 
 

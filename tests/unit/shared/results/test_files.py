@@ -7,7 +7,7 @@ import pytest
 from shared.errors import Damaged
 from shared.results.files import ShardFiles, Survey
 from shared.results.shard import read_shard
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.results import error, row, shard_of
 

@@ -9,7 +9,7 @@ from shutil import rmtree
 import pytest
 
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.bench import WorkBench
 from tests.support.redis_server import RedisServer
 from worker.backup.restoring import Restoration, Restored

@@ -16,7 +16,7 @@ from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
 from shared.jobs.notices import Notices
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port
 from tests.support.receiver import Receiver, receiving, redirect_to

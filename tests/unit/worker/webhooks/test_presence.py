@@ -12,7 +12,7 @@ from shared.job_files import JobFiles
 from shared.jobs import keys
 from shared.jobs.notices import Notices
 from shared.runtime.settings import Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from tests.support.network import closed_port
 from tests.support.waiting import eventually
 from worker.presence_file import PresenceFile

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.settings import SecretError, Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.webhooks import secrets
 from worker.webhooks.secrets import SecretsFile
 from worker.webhooks.signing import load_secrets

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from shared.runtime.settings import SecretError, Settings
-from shared.volume import Volume
+from shared.storage.volume import Volume
 from worker.webhooks.signing import load_secrets, signed_headers
 
 OLD = "whsec_" + base64.b64encode(b"old " * 8).decode()

@@ -10,7 +10,7 @@ import os
 from itertools import count
 from pathlib import Path
 
-from shared import durable
+from shared.storage import durable
 
 KEPT = 32
 """The newest revisions that stay. Reading gets slower with their number; a change that took longer than so many others

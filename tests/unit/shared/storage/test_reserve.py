@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Conflict, StorageFull
-from shared.reserve import SIZES, Reserve
-from shared.volume import Volume
+from shared.storage.reserve import SIZES, Reserve
+from shared.storage.volume import Volume
 
 
 def size(volume: Volume) -> int | None:

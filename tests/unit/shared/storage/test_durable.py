@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import durable
 from shared.errors import StorageFull
+from shared.storage import durable
 from tests.support.files import files_below
 
 

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.scratch import scratch_folder
+from shared.storage.scratch import scratch_folder
 from tests.support.processes import ROOT
 
 MAKE = (
-    "import pathlib, sys; from shared.scratch import scratch_folder; print(scratch_folder(pathlib.Path('{}'), 'test-'))"
+    "import pathlib, sys; from shared.storage.scratch import scratch_folder;"
+    " print(scratch_folder(pathlib.Path('{}'), 'test-'))"
 )
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from shared import durable
 from shared.errors import StorageFull
-from shared.volume import Volume
+from shared.storage import durable
+from shared.storage.volume import Volume
 
 SIZES = (256 * 1024, 64 * 1024, 16 * 1024)  # bytes; a state takes a few thousand
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.names import is_name, new_id
+from shared.storage.names import is_name, new_id
 from tests.support.waiting import eventually
 
 
