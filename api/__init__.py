@@ -42,14 +42,14 @@ from api.submission import Submission
 from api.waiting import WaitingReasons
 from api.webhooks import Webhooks
 from shared.api_keys import required_keys
-from shared.broker import Outbox, celery_app, connect
-from shared.capacity import VolumeGauge
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys
 from shared.inference import ClassifierCache
-from shared.job_files import JobFiles
 from shared.jobs import JobStore
+from shared.jobs.capacity import VolumeGauge
+from shared.jobs.files import JobFiles
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of

@@ -16,9 +16,9 @@ from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
+from shared.jobs.specifications import BatchSpecification, Invert, shard_size
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.specifications import BatchSpecification, Invert, shard_size
 from shared.storage.volume import Volume
 
 

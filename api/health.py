@@ -11,8 +11,8 @@ from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
 from api.operations import Answer, operation
-from shared.broker import QUEUES, Outbox
-from shared.capacity import VolumeGauge, write_fault
+from shared.jobs.capacity import VolumeGauge, write_fault
+from shared.jobs.task_queue import QUEUES, Outbox
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION
 

@@ -16,10 +16,10 @@ from api.submission import Submission
 from api.validation import from_texts
 from api.views import EventView, JobView, event_view, job_view
 from api.waiting import WaitingReasons
-from shared.broker import Outbox
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
-from shared.job_files import JobFiles, close
 from shared.jobs import Job, JobStore, Kind, State
+from shared.jobs.files import JobFiles, close
+from shared.jobs.task_queue import Outbox
 
 EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 EVENT_EXAMPLE = (

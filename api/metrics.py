@@ -20,9 +20,9 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from api.operations import MediaType, operation
-from shared.broker import COURIER, QUEUES, Outbox
-from shared.capacity import VolumeGauge, redis_memory
-from shared.jobs.tally import Durations, oldest_ages, read_tally
+from shared.jobs.capacity import VolumeGauge, redis_memory
+from shared.jobs.counters import Durations, oldest_ages, read_tally
+from shared.jobs.task_queue import COURIER, QUEUES, Outbox
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import metrics_folder
 from shared.runtime.version import VERSION

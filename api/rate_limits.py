@@ -13,9 +13,9 @@ from threading import Lock
 
 from redis import RedisError
 
-from shared.broker import connect
 from shared.errors import TooMany
 from shared.jobs import keys
+from shared.jobs.task_queue import connect
 from shared.runtime.redis_scripts import Script
 from shared.runtime.settings import Settings
 

@@ -13,8 +13,8 @@ from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, NotFound, TooMany
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
+from shared.jobs.specifications import ReproductionSpecification
 from shared.registry import ModelVersion, Registry
-from shared.specifications import ReproductionSpecification
 
 
 def blueprint(

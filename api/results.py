@@ -14,13 +14,13 @@ from api.validation import Form, from_texts
 from api.views import RowErrorView, RowView
 from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
+from shared.jobs.specifications import BatchSpecification
 from shared.registry import Registry
 from shared.results.csv_rows import as_csv
 from shared.results.files import ShardFiles
 from shared.results.npz import as_npz
 from shared.results.parquet import as_parquet
 from shared.results.shard import read_shard
-from shared.specifications import BatchSpecification
 from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"

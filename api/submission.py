@@ -10,11 +10,11 @@ from redis import RedisError
 
 from api.waiting import WaitingReasons
 from shared.archives import Plan
-from shared.broker import QUEUES, Outbox
 from shared.errors import NotFound, TooMany
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
+from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
+from shared.jobs.task_queue import QUEUES, Outbox
 from shared.runtime import log_context
 from shared.runtime.redis_faults import fault_of
 

@@ -21,12 +21,12 @@ from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
+from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.configuration import PRESET_ONLY
 from shared.network.fields import fields_of
 from shared.network.presets import DEFAULT_PRESET, PRESET
 from shared.runtime.settings import Settings
-from shared.specifications import TrainingSpecification
 from shared.storage.names import AliasName, Name
 
 LabelName = Annotated[str, StringConstraints(max_length=128)]

@@ -11,10 +11,10 @@ from typing import Generic, TypeVar
 
 from redis import Redis
 
-from shared.broker import QUEUES, Outbox
-from shared.capacity import VolumeGauge, write_fault
 from shared.jobs import Job, Kind, State
+from shared.jobs.capacity import VolumeGauge, write_fault
 from shared.jobs.outcome import Waiting
+from shared.jobs.task_queue import QUEUES, Outbox
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
-from shared.broker import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
-from shared.job_files import JobFiles
 from shared.jobs import JobStore, Kind, Ledger
+from shared.jobs.files import JobFiles
+from shared.jobs.task_queue import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
 from shared.runtime import logs
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.processes import die_with_parent, limit_memory

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from shared.broker import Outbox
 from shared.inference import ClassifierCache
 from shared.jobs import Claim, Job, Ledger, Progress, State
 from shared.jobs.outcome import BatchResult
+from shared.jobs.specifications import BatchSpecification
+from shared.jobs.task_queue import Outbox
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
-from shared.specifications import BatchSpecification
 from shared.storage.volume import Volume
 from worker.lead import Lead
 from worker.lease import Lease

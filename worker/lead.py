@@ -8,8 +8,8 @@ import time
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.broker import Outbox
 from shared.jobs import Claim, Kind, Ledger, Progress, Standing
+from shared.jobs.task_queue import Outbox
 from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
 from worker.lease import Lease

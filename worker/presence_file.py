@@ -10,7 +10,7 @@ import logging
 import time
 from pathlib import Path
 
-from shared.broker import PRESENCE_SECONDS
+from shared.jobs.task_queue import PRESENCE_SECONDS
 
 log = logging.getLogger(__name__)
 

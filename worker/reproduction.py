@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 from shared.datasets import DatasetStore
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Changed, FirstDifference, ReproductionResult
+from shared.jobs.specifications import ReproductionSpecification
 from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
-from shared.specifications import ReproductionSpecification
 from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment

@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.broker import Outbox
-from shared.capacity import room, volume_full
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
-from shared.job_files import JobFiles, close
 from shared.jobs import Blocked, Claim, Job, JobStore, Kind, Progress, State
+from shared.jobs.capacity import room, volume_full
+from shared.jobs.files import JobFiles, close
+from shared.jobs.memory_words import REMEDIES
 from shared.jobs.outcome import JobError, Metrics, Result
-from shared.memory_words import REMEDIES
+from shared.jobs.task_queue import Outbox
 from shared.runtime import log_context
 from shared.runtime.redis_faults import OTHER, explained, fault_of
 from shared.runtime.settings import Settings

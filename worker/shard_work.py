@@ -13,11 +13,11 @@ from shared.errors import Malformed
 from shared.images.decoding import decode_into, invert, resize_into
 from shared.inference import ClassifierCache, ForwardPass
 from shared.jobs import Job
+from shared.jobs.specifications import BatchSpecification
 from shared.results.files import ShardFiles
 from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
-from shared.specifications import BatchSpecification
 from shared.storage.volume import Volume
 
 CHECK_SECONDS = 1.0  # between two looks at the lease: some images take long

@@ -10,6 +10,7 @@ from shared.errors import Invalid
 from shared.images.pictures import data_uri
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Metrics
+from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.json_types import JsonObject
 from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
@@ -17,7 +18,6 @@ from shared.network.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
-from shared.specifications import TrainingSpecification, unknown
 from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment

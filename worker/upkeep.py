@@ -9,11 +9,11 @@ from contextlib import suppress
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.broker import QUEUES, Outbox
-from shared.capacity import LEAST_SPACE, room
 from shared.errors import Conflict, GlassboxError, NotFound
-from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import Job, JobStore, State
+from shared.jobs.capacity import LEAST_SPACE, room
+from shared.jobs.files import JobFiles, close, rebuild
+from shared.jobs.task_queue import QUEUES, Outbox
 from shared.runtime.redis_faults import explained, fault_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

@@ -16,7 +16,7 @@ WAITING = (
 )
 NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
 NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
-TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`tally.py`)
+TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`counters.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 PROBE = f"{PREFIX}probe"  # never there: a change of it that changes nothing tells whether Redis accepts changes
 BLOCKED = (

@@ -19,10 +19,10 @@ from redis import Redis
 
 from shared.errors import Conflict, Damaged, NotFound
 from shared.jobs import keys
+from shared.jobs.counters import BOUNDS
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
-from shared.jobs.tally import BOUNDS
 from shared.json_types import JsonObject
 from shared.runtime.clock import rfc3339
 from shared.runtime.redis_scripts import Script

@@ -16,8 +16,8 @@ from typing import Any, Self, cast
 import httpx
 from redis import Redis, RedisError
 
-from shared.broker import QUEUES, Outbox, celery_app, connect
 from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
+from shared.jobs.task_queue import QUEUES, Outbox, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.job_files import rebuild
 from shared.jobs import Job, State
+from shared.jobs.files import rebuild
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
 from tests.chaos.zombie import Zombie

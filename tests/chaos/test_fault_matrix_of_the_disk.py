@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api import create_app
-from shared.broker import Presence
 from shared.jobs import Job, State
+from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.durable import TEMPORARY
 from tests.chaos.work import archive_of

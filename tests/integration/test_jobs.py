@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.broker import Outbox, celery_app
 from shared.jobs import JobStore, Kind, State
+from shared.jobs.task_queue import Outbox, celery_app
 from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.jobs import events, messages, move, states_told

@@ -10,10 +10,10 @@ from typing import Any
 from shared.archives import judge
 from shared.inference import ClassifierCache
 from shared.jobs import Job, Ledger, Progress
+from shared.jobs.specifications import BatchSpecification
 from shared.results.files import ShardFiles
 from shared.results.lines import Row, RowError, parsed_errors, parsed_rows
 from shared.results.shard import Shard, read_shard
-from shared.specifications import BatchSpecification
 from shared.storage import durable
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch

@@ -9,14 +9,14 @@ from typing import Any, cast
 
 from redis import Redis
 
-from shared.broker import Outbox, celery_app, connect
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, Progress, keys
+from shared.jobs.files import JobFiles
+from shared.jobs.specifications import TrainingSpecification
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.specifications import TrainingSpecification
 from shared.storage.volume import Volume
 from tests.support.jobs import a_training
 from tests.support.models import CLASSES, SIDE, tiny_configuration

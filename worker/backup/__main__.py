@@ -6,8 +6,8 @@ import sys
 
 from redis import RedisError
 
-from shared.broker import Outbox, celery_app, connect
 from shared.errors import GlassboxError
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, Settings

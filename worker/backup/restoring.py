@@ -17,11 +17,11 @@ from typing import IO, Any
 
 from redis import Redis
 
-from shared.broker import Outbox
 from shared.errors import Conflict
-from shared.job_files import JobFiles, rebuild
 from shared.jobs import JobStore, Kind
 from shared.jobs.copies import Copies
+from shared.jobs.files import JobFiles, rebuild
+from shared.jobs.task_queue import Outbox
 from shared.storage import durable
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader

@@ -13,9 +13,9 @@ from types import FrameType
 
 from redis import RedisError
 
-from shared.broker import COURIER, PRESENCE_SECONDS, Presence, connect
-from shared.job_files import JobFiles
+from shared.jobs.files import JobFiles
 from shared.jobs.notices import Notices
+from shared.jobs.task_queue import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings

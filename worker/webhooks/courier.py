@@ -18,7 +18,7 @@ from redis import RedisError
 
 from shared.addresses import Target
 from shared.errors import StorageFull
-from shared.job_files import JobFiles
+from shared.jobs.files import JobFiles
 from shared.jobs.notices import Notice, Notices
 from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api import create_app
-from shared.broker import Presence
+from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION
 from shared.storage.volume import Volume

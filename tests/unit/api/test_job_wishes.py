@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
+from shared.jobs.files import JobFiles
 from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, claimed, messages, states_told

@@ -11,8 +11,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from shared.broker import COURIER, Presence
 from shared.jobs import JobStore, Kind, State, keys
+from shared.jobs.task_queue import COURIER, Presence
 from shared.storage.volume import Volume
 from tests.support.jobs import a_batch, a_batch_result, a_training, claimed, running
 
@@ -122,8 +122,8 @@ def test_a_volume_that_does_not_answer_costs_its_own_figures_alone(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hung = threading.Event()
-    monkeypatch.setattr("shared.capacity.STATVFS_SECONDS", 0.05)
-    monkeypatch.setattr("shared.capacity._space", lambda _: hung.wait())
+    monkeypatch.setattr("shared.jobs.capacity.STATVFS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.jobs.capacity._space", lambda _: hung.wait())
     try:
         found = figures(client)
     finally:

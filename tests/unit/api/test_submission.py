@@ -12,10 +12,10 @@ from redis.exceptions import OutOfMemoryError
 
 from api import create_app
 from api.submission import Submission
-from shared.broker import Outbox, celery_app
 from shared.errors import TooMany
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind, State, keys
+from shared.jobs.files import JobFiles
+from shared.jobs.task_queue import Outbox, celery_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.files import files_below

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api import create_app
-from shared.broker import Presence
 from shared.jobs import JobStore
+from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.files import files_below, left_behind

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 from redis import Redis
 
-from shared.broker import Presence
 from shared.jobs import Blocked, JobStore
+from shared.jobs.task_queue import Presence
 from tests.support.jobs import a_training, claimed, running
 
 BLOCKED = Blocked("volume_full", "the volume is full", 0)

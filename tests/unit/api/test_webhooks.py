@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api import create_app
-from shared.broker import COURIER, Presence, connect
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore
+from shared.jobs.task_queue import COURIER, Presence, connect
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images

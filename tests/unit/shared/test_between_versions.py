@@ -10,14 +10,14 @@ import pytest
 from redis import Redis
 
 from shared.errors import Damaged, Invalid
-from shared.job_files import JobFiles
 from shared.jobs import JobStore, keys
+from shared.jobs.files import JobFiles
+from shared.jobs.specifications import BatchSpecification, TrainingSpecification
 from shared.jobs.view import job_document
 from shared.network import Configuration, ConfigurationError
 from shared.registry import Registry
 from shared.results.shard import read_header
 from shared.runtime.settings import Settings
-from shared.specifications import BatchSpecification, TrainingSpecification
 from shared.storage import durable
 from shared.storage.volume import Volume
 from tests.support.bench import WorkBench

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.broker import Outbox, celery_app, connect
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, Kind
+from shared.jobs.files import JobFiles
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.drain import Drain

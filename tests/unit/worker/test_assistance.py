@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from shared.broker import ASSIST, Presence
 from shared.errors import StorageFull
 from shared.jobs import Claim, Finished, Job, Standing, State, keys
+from shared.jobs.task_queue import ASSIST, Presence
 from shared.registry import Registry
 from shared.results.files import ShardFiles
 from shared.results.shard import Header, Shard

@@ -9,8 +9,8 @@ import pytest
 from redis import RedisError
 
 from shared.errors import Invalid, StorageFull, Unavailable
-from shared.job_files import JobFiles
 from shared.jobs import Job, State, keys
+from shared.jobs.files import JobFiles
 from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import A_RESULT, a_training, claimed, messages

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from redis import Redis
 
-from shared.broker import connect
 from shared.jobs import Claim, JobStore, Progress, State, keys
+from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
 from tests.support.jobs import claimed, events, move, running
 from tests.support.redis_server import RedisServer

@@ -13,9 +13,9 @@ from threadpoolctl import threadpool_limits
 
 from shared.datasets import DatasetStore
 from shared.jobs import Job, Kind, Progress, State
+from shared.jobs.specifications import ReproductionSpecification
 from shared.network import Training
 from shared.registry import ModelVersion, Registry
-from shared.specifications import ReproductionSpecification
 from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, events, move, reproduction_result

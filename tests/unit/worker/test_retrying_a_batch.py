@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.job_files import rebuild
 from shared.jobs import Job, State
+from shared.jobs.files import rebuild
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

@@ -16,10 +16,10 @@ from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
 from shared.images.pictures import data_uri
 from shared.jobs import Job, JobStore, Progress, State
+from shared.jobs.specifications import TrainingSpecification
 from shared.network import Training
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.specifications import TrainingSpecification
 from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.jobs import a_training, events, move, running

@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from shared.errors import StorageFull
-from shared.job_files import JobFiles
 from shared.jobs import Blocked, Job, Kind, State, keys
+from shared.jobs.files import JobFiles
 from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, messages

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from api import create_app
 from api.metrics import JobMetrics
-from shared.broker import Outbox, celery_app, connect
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.network import free_port
 from tests.support.processes import ROOT

@@ -12,8 +12,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from services.secrets.make import CLIENT, OPERATOR, USERS, make
-from shared.broker import Outbox, celery_app, connect
 from shared.jobs import JobStore, Kind
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.jobs import a_training
 from tests.support.redis_server import RedisServer

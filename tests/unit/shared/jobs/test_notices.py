@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.job_files import JobFiles, rebuild
 from shared.jobs import Job, JobStore, State, keys
+from shared.jobs.files import JobFiles, rebuild
 from shared.jobs.notices import Notice, Notices
 from shared.storage.volume import Volume
 from tests.support.jobs import A_RESULT, a_training, claimed, events, running

@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from redis import Redis, RedisError
 
-from shared.broker import connect
 from shared.errors import NotFound
 from shared.jobs import JobStore, Progress, Pulse, State, keys
+from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
 from tests.support.jobs import A_RESULT, a_training, claimed, events, move, running, states_told
 from tests.support.redis_server import RedisServer

@@ -182,7 +182,7 @@ def test_blas_threads_are_limited_for_every_library(monkeypatch: pytest.MonkeyPa
     assert [os.environ[name] for name in names] == ["2"] * 3
 
 
-@pytest.mark.parametrize("module", ["shared.runtime.settings", "shared.broker", "shared.jobs", "worker.app"])
+@pytest.mark.parametrize("module", ["shared.runtime.settings", "shared.jobs.task_queue", "shared.jobs", "worker.app"])
 def test_numpy_is_not_imported_by_what_a_worker_imports_before_it_sets_the_threads(module: str) -> None:
     script = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
 

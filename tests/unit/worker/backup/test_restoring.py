@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from shared.broker import COURIER, Presence
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import Answered, IdempotencyKeys
 from shared.jobs import Job, Kind, State
+from shared.jobs.counters import read_tally
 from shared.jobs.notices import Notices
-from shared.jobs.tally import read_tally
+from shared.jobs.task_queue import COURIER, Presence
 from tests.support.files import files_below
 from tests.support.jobs import a_training, claimed, events
 from tests.support.models import publish

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.broker import connect
-from shared.job_files import JobFiles
 from shared.jobs import Job, JobStore, State
+from shared.jobs.files import JobFiles
 from shared.jobs.notices import Notices
+from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.jobs import A_RESULT, a_training, claimed, events

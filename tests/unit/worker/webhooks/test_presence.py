@@ -7,10 +7,10 @@ from pathlib import Path
 
 from redis import Redis
 
-from shared.broker import COURIER, Presence, connect
-from shared.job_files import JobFiles
 from shared.jobs import keys
+from shared.jobs.files import JobFiles
 from shared.jobs.notices import Notices
+from shared.jobs.task_queue import COURIER, Presence, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.network import closed_port

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.specifications import shard_size
+from shared.jobs.specifications import shard_size
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import time
 import pytest
 from kombu.exceptions import OperationalError
 
-from shared.broker import Outbox, celery_app, connect
 from shared.jobs import Kind
+from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.redis_server import RedisServer
 

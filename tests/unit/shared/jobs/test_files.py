@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.archives.plan import ImageArray, Kind, Plan
-from shared.job_files import JobFiles, close, rebuild
 from shared.jobs import JobStore, State
+from shared.jobs.files import JobFiles, close, rebuild
 from shared.storage.volume import Volume
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change

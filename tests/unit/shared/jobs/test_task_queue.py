@@ -11,8 +11,8 @@ import pytest
 from celery import Celery
 from redis import Redis, RedisError
 
-from shared.broker import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
 from shared.jobs import Kind, keys
+from shared.jobs.task_queue import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.jobs import messages
 from tests.support.redis_server import RedisServer
