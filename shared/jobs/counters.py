@@ -22,7 +22,7 @@ BOUNDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86
 OUTCOMES = ("succeeded", "failed")
 
 
-OLDEST = (Path(__file__).parent / "scripts" / "oldest.lua").read_text()
+OLDEST = (Path(__file__).parent / "scripts" / "finding" / "oldest.lua").read_text()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from shared.runtime.redis_scripts import Script
 log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
-WITHOUT_A_JOB = {"due", "expired", "hasten", "oldest"}  # scripts that `common.lua` does not stand before
 MANY = 1000  # how many jobs one look at the due and the expired takes at the most
 
 
@@ -102,9 +101,11 @@ class JobStore:
         self._scripts = {
             name: Script(redis, bounds, texts["common"], text, tables=tables)
             for name, text in texts.items()
-            if name not in {"common", *WITHOUT_A_JOB}
+            if name != "common"
         }
-        self._hasten, self._due, self._expired = (Script(redis, texts[name]) for name in ("hasten", "due", "expired"))
+        self._hasten, self._due, self._expired = (
+            Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("hasten", "due", "expired")
+        )
 
     def create(self, job: Job, *, owes_notice: bool = False) -> bool:
         """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
