@@ -1,7 +1,8 @@
 """Jobs: their states, their records in Redis, and the atomic steps between them.
 
 The record is the truth about a job; Celery only carries its id. Read `states.py`, then `record.py`, then `store.py`.
-How several processes share one batch is in `shard_queue.py`, what webhooks are owed when a job ends in `notices.py`.
+How several processes share one batch is in `shard_queue.py`, what webhooks are owed when a job ends in
+`shared/webhooks/outbox.py`.
 """
 
 from shared.jobs.record import Job, Kind, Progress

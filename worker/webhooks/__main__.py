@@ -14,12 +14,12 @@ from types import FrameType
 from redis import RedisError
 
 from shared.jobs.files import JobFiles
-from shared.jobs.notices import Notices
 from shared.jobs.task_queue import COURIER, PRESENCE_SECONDS, Presence, connect
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.storage.volume import Volume
+from shared.webhooks.outbox import Notices
 from worker.presence_file import PresenceFile
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets

@@ -19,10 +19,10 @@ from redis import RedisError
 from shared.addresses import Target
 from shared.errors import StorageFull
 from shared.jobs.files import JobFiles
-from shared.jobs.notices import Notice, Notices
 from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
+from shared.webhooks.outbox import Notice, Notices
 from worker.webhooks.message import message
 from worker.webhooks.posting import Refused, Unreachable, post
 from worker.webhooks.signing import signed_headers

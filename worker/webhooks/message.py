@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from shared.jobs.notices import Notice
 from shared.jobs.view import job_document
 from shared.runtime.clock import rfc3339
+from shared.webhooks.outbox import Notice
 
 MOST_BYTES = 20_000  # what Standard Webhooks advises for a payload
 LEFT_OUT = ("request", "metrics", "result", "error")  # in this order, of a job that is too large

@@ -15,8 +15,8 @@ from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import Answered, IdempotencyKeys
 from shared.jobs import Job, Kind, State
 from shared.jobs.counters import read_tally
-from shared.jobs.notices import Notices
 from shared.jobs.task_queue import COURIER, Presence
+from shared.webhooks.outbox import Notices
 from tests.support.files import files_below
 from tests.support.jobs import a_training, claimed, events
 from tests.support.models import publish

@@ -13,10 +13,10 @@ from redis import Redis
 
 from shared.jobs import Job, JobStore, State
 from shared.jobs.files import JobFiles
-from shared.jobs.notices import Notices
 from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
+from shared.webhooks.outbox import Notices
 from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port
 from tests.support.receiver import Receiver, receiving, redirect_to

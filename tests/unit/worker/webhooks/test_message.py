@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from shared.jobs import State
-from shared.jobs.notices import Notice
 from shared.jobs.view import job_document
 from shared.runtime.clock import rfc3339
+from shared.webhooks.outbox import Notice
 from tests.support.jobs import a_batch, a_training
 from worker.webhooks.message import MOST_BYTES, message
 

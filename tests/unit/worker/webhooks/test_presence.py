@@ -9,10 +9,10 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.files import JobFiles
-from shared.jobs.notices import Notices
 from shared.jobs.task_queue import COURIER, Presence, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
+from shared.webhooks.outbox import Notices
 from tests.support.network import closed_port
 from tests.support.waiting import eventually
 from worker.presence_file import PresenceFile

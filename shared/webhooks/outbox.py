@@ -19,7 +19,7 @@ from shared.jobs.record import Job
 from shared.json_types import JsonObject
 from shared.runtime.redis_scripts import Script
 
-SCRIPTS = Path(__file__).parent / "scripts" / "notices"
+SCRIPTS = Path(__file__).parent / "scripts"
 GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone
 
 

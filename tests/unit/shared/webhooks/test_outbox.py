@@ -10,8 +10,8 @@ from redis import Redis
 
 from shared.jobs import Job, JobStore, State, keys
 from shared.jobs.files import JobFiles, rebuild
-from shared.jobs.notices import Notice, Notices
 from shared.storage.volume import Volume
+from shared.webhooks.outbox import Notice, Notices
 from tests.support.jobs import A_RESULT, a_training, claimed, events, running
 
 URL = "https://example.org/hook"

@@ -1,0 +1,1 @@
+"""Webhooks: the outbox of deliveries that are due."""
