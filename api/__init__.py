@@ -45,12 +45,12 @@ from shared.api_keys import required_keys
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys
-from shared.inference import ClassifierCache
 from shared.jobs import JobStore
 from shared.jobs.capacity import VolumeGauge
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.registry import Registry
+from shared.registry.classifier import ClassifierCache
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from shared.errors import Conflict
-from shared.inference import Classifier, ClassifierCache
 from shared.registry import Registry
+from shared.registry.classifier import Classifier, ClassifierCache
 
 
 class OnlineModels:

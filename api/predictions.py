@@ -23,8 +23,8 @@ from api.operations import Upload, operation, refusal
 from api.validation import Form, from_texts
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
-from shared.inference import Classifier
 from shared.jobs.specifications import Invert
+from shared.registry.classifier import Classifier
 from shared.results.lines import Best
 from shared.runtime.settings import Settings
 

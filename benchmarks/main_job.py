@@ -19,8 +19,8 @@ from glassbox.options import Preset
 
 from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
-from shared.inference import Classifier
 from shared.registry import Registry
+from shared.registry.classifier import Classifier
 from shared.storage.volume import Volume
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))

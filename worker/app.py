@@ -76,8 +76,8 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     Imported here, so that no job waits for it.
     """
     from shared.datasets import DatasetStore  # noqa: PLC0415
-    from shared.inference import ClassifierCache  # noqa: PLC0415
     from shared.registry import Registry  # noqa: PLC0415
+    from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
     from worker.assistance import Assistance  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
     from worker.reproduction import ReproductionStep  # noqa: PLC0415

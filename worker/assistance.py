@@ -10,8 +10,8 @@ from types import TracebackType
 from redis import RedisError
 
 from shared.errors import NotFound
-from shared.inference import ClassifierCache
 from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
+from shared.registry.classifier import ClassifierCache
 from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from shared.inference import ClassifierCache
 from shared.jobs import Claim, Job, Ledger, Progress, State
 from shared.jobs.outcome import BatchResult
 from shared.jobs.specifications import BatchSpecification
 from shared.jobs.task_queue import Outbox
+from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

@@ -11,9 +11,9 @@ from typing import Self
 from shared.archives import Contents, Plan
 from shared.errors import Malformed
 from shared.images.decoding import decode_into, invert, resize_into
-from shared.inference import ClassifierCache, ForwardPass
 from shared.jobs import Job
 from shared.jobs.specifications import BatchSpecification
+from shared.registry.classifier import ClassifierCache, ForwardPass
 from shared.results.files import ShardFiles
 from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard

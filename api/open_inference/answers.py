@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from api import quick_json
 from api.open_inference.requests import InferRequest, Wanted
 from api.open_inference.tensors import BYTES, DATATYPES, packed, refuse
-from shared.inference import best_of
 from shared.registry import ModelVersion
+from shared.registry.classifier import best_of
 
 OUTPUT = "probabilities"
 HEADER_LENGTH = "Inference-Header-Content-Length"

@@ -14,8 +14,8 @@ from api.open_inference.rows import INPUT, rows_of
 from api.operations import Answer, MediaType, operation, refusal
 from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
-from shared.inference import Classifier
 from shared.json_types import JsonObject
+from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from shared.archives import judge
-from shared.inference import ClassifierCache
 from shared.jobs import Job, Ledger, Progress
 from shared.jobs.specifications import BatchSpecification
+from shared.registry.classifier import ClassifierCache
 from shared.results.files import ShardFiles
 from shared.results.lines import Row, RowError, parsed_errors, parsed_rows
 from shared.results.shard import Shard, read_shard

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from shared.errors import Damaged, NotFound
-from shared.inference import Classifier, ClassifierCache, ForwardPass
 from shared.network import Network
 from shared.registry import Registry
+from shared.registry.classifier import Classifier, ClassifierCache, ForwardPass
 from shared.storage.volume import Volume
 from tests.support.models import SIDE, publish, tiny_configuration, tiny_network, tiny_parameters
 from tests.support.npz import easy_images
