@@ -4,8 +4,8 @@
 `Contents`. Nothing is ever extracted to a path that an archive names.
 """
 
-from shared.archives.contents import Contents
-from shared.archives.judging import judge
-from shared.archives.plan import Plan
+from shared.archives.index import Plan
+from shared.archives.reader import Contents
+from shared.archives.validate import judge
 
 __all__ = ["Contents", "Plan", "judge"]

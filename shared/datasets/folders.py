@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.archives import Contents, Plan
-from shared.archives.names import shown
+from shared.archives.entries import shown
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.layout import Indices, lay_out
 from shared.errors import Invalid, Malformed, TooLarge

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.names import shown
+from shared.archives.entries import shown
 from shared.datasets.content import Labels, stratified_test_mask
 from shared.errors import Invalid
 

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.npy import Header, check_images, read_header
+from shared.archives.arrays import Header, check_images, read_header
 from shared.datasets.content import Content, Images, Labels, Split, classes_of, stratified_test_mask
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings

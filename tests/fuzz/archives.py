@@ -14,7 +14,7 @@ import numpy as np
 with atheris.instrument_imports(include=["shared"]):
     from shared.archives import Contents, Plan, judge
 
-from shared.archives.names import name_problem
+from shared.archives.entries import name_problem
 from shared.errors import Invalid, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_told, folder_in_memory, run

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.archives.plan import Kind
+from shared.archives.index import Kind
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge
 from tests.support.archives import special_file, with_central, zip_of
 from tests.support.npz import npy, npy_header, npz

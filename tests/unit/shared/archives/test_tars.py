@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.archives.tar_planning import LONGEST_EXTENSION
+from shared.archives.tar import LONGEST_EXTENSION
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge, UnsupportedType
 from tests.support.tars import BLOCK, END, member, pax, pax_record, tar_of
 from tests.unit.shared.archives.conftest import Uploads

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.archives.plan import ImageArray, Kind, Plan
+from shared.archives.index import ImageArray, Kind, Plan
 from shared.jobs import JobStore, State
 from shared.jobs.files import JobFiles, close, rebuild
 from shared.storage.volume import Volume

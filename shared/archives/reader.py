@@ -10,10 +10,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.array_reading import ArrayImages
-from shared.archives.plan import Kind, Plan
-from shared.archives.tar_reading import TarEntries
-from shared.archives.zip_reading import ZipEntries
+from shared.archives.arrays import ArrayImages
+from shared.archives.index import Kind, Plan
+from shared.archives.tar import TarEntries
+from shared.archives.zip import ZipEntries
 from shared.runtime.settings import Settings
 
 

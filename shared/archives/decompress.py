@@ -9,8 +9,8 @@ from typing import IO, Protocol
 
 from backports import zstd
 
-from shared.archives.tar_headers import BLOCK as TAR_BLOCK
-from shared.archives.tar_headers import is_tar
+from shared.archives.tar import BLOCK as TAR_BLOCK
+from shared.archives.tar import is_tar
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
 from shared.storage import durable

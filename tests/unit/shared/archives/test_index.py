@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.archives import Plan
-from shared.archives.plan import ENTRY, FILE, Entry, ImageArray, Kind
+from shared.archives.index import ENTRY, FILE, Entry, ImageArray, Kind
 from shared.errors import Damaged
 from tests.support.archives import zip_of
 from tests.support.files import files_below

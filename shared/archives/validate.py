@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shared.archives import npy
-from shared.archives.array_planning import holds_arrays, plan_array, plan_npz
-from shared.archives.plan import Plan
-from shared.archives.tar_headers import is_tar
-from shared.archives.tar_planning import plan_tar
-from shared.archives.unpacking import decompressor, unpack_in_place
+from shared.archives import arrays
+from shared.archives.arrays import holds_arrays, plan_array, plan_npz
+from shared.archives.decompress import decompressor, unpack_in_place
+from shared.archives.index import Plan
+from shared.archives.tar import is_tar, plan_tar
+from shared.archives.zip import plan_zip
 from shared.archives.zip_directory import find_directory
-from shared.archives.zip_planning import plan_zip
 from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
 
@@ -37,7 +36,7 @@ def judge(path: Path, limits: Settings) -> Plan:
         size = file.seek(0, os.SEEK_END)
         if is_tar(start):
             return plan_tar(file.fileno(), size, limits)
-        if start.startswith(npy.MAGIC):
+        if start.startswith(arrays.MAGIC):
             return plan_array(path, 0, size, "the array", limits)
         directory = find_directory(file.fileno(), size)  # last: a zip may have anything in front of it
         if directory is None:

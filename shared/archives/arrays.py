@@ -1,0 +1,215 @@
+"""Arrays of images as archives: an `.npy`, or the one array of images in an `.npz`; headers, validation and reading."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tokenize import TokenError
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from shared.archives.decompress import BLOCK, pieces
+from shared.archives.index import Entry, ImageArray, Kind, Plan
+from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, plan_zip, raw_names
+from shared.archives.zip_directory import Directory, blocks, first_name
+from shared.errors import Invalid, Malformed, TooLarge
+from shared.runtime.settings import Settings
+from shared.storage import durable
+
+MAGIC = npy.MAGIC_PREFIX
+READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+LONGEST_HEADER = 10_000  # NumPy takes no longer one either, but reads it before it looks
+# What NumPy's parser raises on a text that is no header:
+UNREADABLE = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, MemoryError, TokenError)
+
+SUFFIX = ".npy"
+NAMES = ("x", "images")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a header says of the array `name`, and how many bytes magic and header took."""
+
+    name: str
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
+    start: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype!s:.80} of shape {self.shape!s:.80}"  # a header may tell more than a person would read
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the array's data."""
+        return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Sparing:
+    """A file that gives little at a time: a header that claims gigabytes is refused before it is unpacked."""
+
+    file: IO[bytes]
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; raises ValueError for more than a header may have."""
+        if size > LONGEST_HEADER:
+            raise ValueError(f"it claims to have {size} bytes")
+        return self.file.read(size)
+
+
+def read_header(file: IO[bytes], name: str, size: int) -> Header:
+    """Read and judge the header at the start of `size` bytes that hold one array; leaves `file` at its data.
+
+    Raises `Invalid` where it is none, tells of pickled objects, or does not agree with the size.
+    """
+    before = file.tell()
+    sparing = cast("IO[bytes]", Sparing(file))
+    try:
+        version = npy.read_magic(sparing)
+        shape, fortran_order, dtype = READ_HEADER[version](sparing)
+    except UNREADABLE as error:
+        reason = str(error)[:200]
+        raise Invalid("npz_header", f"{name} has no header of NumPy's format, version 1 or 2: {reason}") from error
+    header = Header(name, shape, fortran_order, dtype, file.tell() - before)
+    if dtype.hasobject:
+        raise Invalid("npz_pickled", f"{name} holds pickled objects, which are never loaded: save plain numbers")
+    if any(side < 0 for side in shape) or header.start + header.nbytes != size:
+        raise Invalid(
+            "npz_header",
+            f"the header of {name} claims {header}, but {size - header.start} bytes follow",
+        )
+    return header
+
+
+def check_images(header: Header) -> None:
+    """Check that an array holds images: uint8 (N, H, W), one behind the other; raises `Invalid`."""
+    name, dtype, shape = header.name, header.dtype, header.shape
+    if dtype != np.uint8 or len(shape) != 3:
+        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); it is {header}")
+    if header.fortran_order:
+        raise Invalid("npz_images", f"{name} is stored in Fortran order: save numpy.ascontiguousarray({name})")
+    if 0 in shape:
+        raise Invalid("npz_empty", f"{name} is empty: it is {header}")
+
+
+def plan_array(path: Path, start: int, size: int, name: str, limits: Settings) -> Plan:
+    """Judge the array whose header and data are the `size` bytes from `start` of the file.
+
+    Raises `Invalid`, or `TooLarge` where the images are too many or too large.
+    """
+    with path.open("rb") as file:
+        file.seek(start)
+        header = read_header(file, name, size)
+    check_images(header)
+    count, height, width = map(int, header.shape)
+    if count > limits.max_archive_entries:
+        raise TooLarge("archive_too_large", f"more than {limits.max_archive_entries} images")
+    if header.nbytes > limits.max_expanded_bytes:
+        raise TooLarge("archive_too_large", f"more than {limits.max_expanded_bytes} bytes when unpacked")
+    if height * width > limits.max_image_pixels:
+        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels")
+    return Plan(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width))
+
+
+def holds_arrays(descriptor: int, directory: Directory) -> bool:
+    """Whether a zip is an `.npz`: it holds nothing but arrays."""
+    if not first_name(descriptor, directory).endswith(SUFFIX.encode()):
+        return False  # the usual zip is not walked twice
+    return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
+
+
+def plan_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> Plan:
+    """Judge an `.npz` as the zip that it is, then its array `x` or `images`, or the only one.
+
+    An array that is packed is unpacked in the place of the `.npz`; one that is not is read from where it lies.
+    """
+    roomy = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})  # an entry is not one image here
+    archive = plan_zip(descriptor, file_size, directory, roomy)
+    names = [name.removesuffix(SUFFIX) for name in archive.paths(0, len(archive))]
+    chosen = next((name for name in NAMES if name in names), names[0])
+    if chosen not in NAMES and len(names) > 1:
+        raise Invalid("npz_array_missing", f"the .npz holds {len(names)} arrays, and none is called x or images")
+    entry = Entry._make(archive.entries[names.index(chosen)].tolist())
+    try:
+        header = os.pread(descriptor, LONGEST_LOCAL_HEADER, entry.offset)
+        start = entry.offset + header_bytes(header, 0, entry, archive.names.data)
+    except Malformed as error:
+        raise _damaged(chosen) from error
+    content = _blocks(descriptor, start, entry.packed)
+    if entry.method != DEFLATED:
+        for _ in _checked(content, chosen, entry.size, entry.crc):
+            pass
+        return plan_array(path, start, entry.size, chosen, limits)
+    with durable.replacing(path) as target:
+        for piece in _checked(_inflated(content, chosen), chosen, entry.size, entry.crc):
+            target.write(piece)
+    return plan_array(path, 0, entry.size, chosen, limits)
+
+
+def _damaged(name: str) -> Invalid:
+    return Invalid("npz_damaged", f"{name} is damaged: it is not what the .npz tells of it")
+
+
+def _blocks(descriptor: int, start: int, size: int) -> Iterator[bytes]:
+    while size > 0 and (block := os.pread(descriptor, min(size, BLOCK), start)):
+        yield block
+        start += len(block)
+        size -= len(block)
+
+
+def _inflated(content: Iterator[bytes], name: str) -> Iterator[bytes]:
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for data in content:
+            yield from pieces(stream, data)
+    except zlib.error as error:
+        raise _damaged(name) from error
+    if not stream.eof:
+        raise _damaged(name)
+
+
+def _checked(content: Iterator[bytes], name: str, size: int, crc: int) -> Iterator[bytes]:
+    """The content, which must have this size and checksum; no more than that is ever unpacked."""
+    total = checksum = 0
+    for piece in content:
+        total += len(piece)
+        if total > size:
+            raise _damaged(name)
+        checksum = zlib.crc32(piece, checksum)
+        yield piece
+    if total != size or checksum != crc:
+        raise _damaged(name)
+
+
+class ArrayImages:
+    """The images of an open array."""
+
+    def __init__(self, descriptor: int, array: ImageArray) -> None:
+        self._descriptor = descriptor
+        self._array = array
+
+    def read(self, index: int) -> bytes:
+        """One image's bytes, row by row; raises `Malformed`."""
+        if not 0 <= index < self._array.count:
+            raise IndexError(index)
+        return self.images(index, index + 1).tobytes()
+
+    def images(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """The images from `start` to before `stop`, (n, H, W); raises `Malformed`."""
+        array = self._array
+        images = np.empty((max(0, min(stop, array.count) - start), array.height, array.width), np.uint8)
+        content = images.reshape(-1).data
+        place, done = array.offset + start * array.height * array.width, 0
+        while done < len(content):
+            count = os.preadv(self._descriptor, [content[done:]], place + done)
+            if count == 0:
+                raise Malformed("entry_damaged", "the images cannot be read: the file ends before them")
+            done += count
+        return images

@@ -1,0 +1,251 @@
+"""Entries of an archive: rules on their names and sizes, collection into an index, and reads from the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.archives.index import ENTRY, Entry, Kind, Plan
+from shared.errors import GlassboxError, Invalid, TooLarge
+from shared.runtime.settings import Settings
+
+PASSED_OVER = (".DS_Store", "Thumbs.db", "desktop.ini")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+LONGEST_SHOWN = 100
+
+Broken = tuple[int, GlassboxError]  # the index of an entry that breaks a rule, and the error to raise
+
+RUN = 65_536
+
+ROWS_AT_ONCE = 256
+_entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the length: half its time
+
+PIECE = 256 * 1024
+
+
+def judge_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]:
+    """Judge the names of a run of entries.
+
+    Returns a mask (n,) that is true where an entry is passed over, and the first name that breaks a rule, if one does.
+    """
+    passed_over = np.zeros(len(names), np.bool_)
+    for index in _suspects(names):
+        name = names[index]
+        if problem := name_problem(name):
+            return passed_over, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
+        passed_over[index] = is_passed_over(name)
+        if not passed_over[index] and name.lower().endswith(ARCHIVES):
+            nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
+            return passed_over, (index, nested)
+    return passed_over, None
+
+
+def _suspects(names: Sequence[str]) -> Iterable[int]:
+    """The names that deserve a closer look: every other one is fine. Nearly all are, and there may be a million."""
+    return (
+        index
+        for index, name in enumerate(names)
+        if name[:1] in {"", "/"}
+        or name[-1] in "/."
+        or name.endswith(PASSED_OVER)
+        or "\0" in name
+        or "\\" in name
+        or ":" in name
+        or ".." in name
+        or "._" in name
+        or "__MACOSX" in name
+        or name.lower().endswith(ARCHIVES)
+    )
+
+
+def normalised(name: bytes) -> bytes:
+    """The same place without a part that it does not need: `./a//b` is `a/b`. A folder keeps its slash at the end."""
+    parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
+    return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
+
+
+def shown(name: str) -> str:
+    """A name in quotes, as an error may tell it: not longer than a person would read."""
+    return repr(name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…")
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with a name, as the rest of a sentence; None where nothing is."""
+    parts = PurePosixPath(name).parts
+    if "\0" in name:
+        return "has a NUL in it"
+    if "\\" in name:
+        return "has a backslash in it; names in archives use /"
+    if name.startswith("/") or name[1:2] == ":":
+        return "is absolute"
+    if ".." in parts:
+        return "climbs out of the archive with .."
+    if not parts and not name.endswith("/"):  # `./` is a folder; `.` is nothing
+        return "is empty"
+    return None
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether it is a folder, or something that systems add by themselves."""
+    if name.endswith("/"):
+        return True
+    parts = PurePosixPath(name).parts
+    return parts[0] == "__MACOSX" or parts[-1] in PASSED_OVER or parts[-1].startswith("._")
+
+
+class Collector:
+    """Takes the entries of an archive run by run, and knows the rules on their number, sum and names."""
+
+    def __init__(self, capacity: int, limits: Settings) -> None:
+        """capacity: as many entries as there can be; only what is used of it takes memory."""
+        self._limits = limits
+        self._entries = np.empty(min(capacity, limits.max_archive_entries), ENTRY)
+        self._passed_over = np.empty(len(self._entries), np.bool_)
+        self._hashes = np.empty(len(self._entries), np.int64)
+        self._names = bytearray()
+        self._count = self._size = 0
+
+    @property
+    def entries(self) -> NDArray[np.void]:
+        """What was collected so far, (n,) of ENTRY, to be changed in place."""
+        return self._entries[: self._count]
+
+    def check(self, count: int, size: int) -> None:
+        """Check that `count` more entries of `size` bytes when unpacked would be within the limits."""
+        if self._count + count > self._limits.max_archive_entries:
+            raise TooLarge("archive_too_large", f"more than {self._limits.max_archive_entries} entries")
+        if self._size + size > self._limits.max_expanded_bytes:
+            raise TooLarge("archive_too_large", f"more than {self._limits.max_expanded_bytes} bytes when unpacked")
+
+    def add(
+        self,
+        run: NDArray[np.void],
+        names: Sequence[bytes],
+        passed_over: NDArray[np.bool_],
+        raw_names: Sequence[bytes] | None = None,
+    ) -> None:
+        """Add a run (n,) of ENTRY that was judged, with their names in UTF-8, and as the archive spells them."""
+        start, stop = self._count, self._count + len(run)
+        lengths = np.fromiter(map(len, names), np.int64, len(names))
+        run["name"] = run["raw"] = len(self._names) + np.cumsum(lengths) - lengths
+        run["name_length"] = run["raw_length"] = lengths
+        self._names += b"".join(names)
+        for index, raw in enumerate(raw_names or ()):
+            if raw != names[index]:
+                run["raw"][index], run["raw_length"][index] = len(self._names), len(raw)
+                self._names += raw
+        if len(self._names) > self._limits.max_names_bytes:
+            raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
+        self._entries[start:stop] = run
+        self._passed_over[start:stop] = passed_over
+        self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
+        self._count = stop
+        self._size += int(run["size"].sum())
+
+    def name(self, index: int) -> str:
+        """The name of one entry."""
+        row = self._entries[index]
+        return self._names[row["name"] : row["name"] + row["name_length"]].decode()
+
+    def plan(self, kind: Kind) -> Plan:
+        """The plan of all that was collected; refuses an archive in which a name is twice, or nothing to classify."""
+        self._refuse_duplicates()
+        total, kept = self._count, 0
+        for start in range(0, total, RUN):  # in place, for a second copy of a million entries would be felt
+            run = self._entries[start : min(start + RUN, total)]
+            wanted = run[~self._passed_over[start : start + len(run)]]
+            self._entries[kept : kept + len(wanted)] = wanted
+            kept += len(wanted)
+        if kept == 0:
+            raise Invalid("archive_empty", "the archive holds no files to classify")
+        return Plan(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
+
+    def _refuse_duplicates(self) -> None:
+        """Sort the names' hashes and compare only those names whose hashes are equal: no set of a million names."""
+        hashes = self._hashes[: self._count]
+        order = np.argsort(hashes)
+        hashes = hashes[order]
+        equal = hashes[1:] == hashes[:-1]
+        seen = set()
+        for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
+            place = normalised(self.name(index).encode())
+            if place in seen:
+                raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice")
+            seen.add(place)
+
+
+def _places(names: Sequence[bytes]) -> Iterable[bytes]:
+    """The names in the one spelling by which they are compared; hardly any archive has a name in another."""
+    together = b"\n".join(names)
+    if b"./" in together or b"//" in together or together.endswith(b"/.") or b"/.\n" in together:
+        return map(normalised, names)
+    return names
+
+
+class Rule(NamedTuple):
+    """A mask (n,) of the entries that break the rule, and the error that tells of one: its kind, code and wording."""
+
+    broken: NDArray[np.bool_]
+    error: type[GlassboxError]
+    code: str
+    what: str
+
+
+def enforce(rules: Iterable[Rule], names: Sequence[str], bad_name: Broken | None) -> None:
+    """Raise the error of the first entry that breaks a rule; of several on one entry, that of its name or the first."""
+    found = [] if bad_name is None else [bad_name]
+    for rule in rules:
+        if rule.broken.any():
+            index = int(rule.broken.argmax())
+            found.append((index, rule.error(rule.code, f"{shown(names[index])} {rule.what}")))
+    if found:
+        raise min(found, key=lambda broken: broken[0])[1]
+
+
+class Rows:
+    """The rows of (N,) of `plan.ENTRY`; cheapest in order."""
+
+    def __init__(self, entries: NDArray[np.void]) -> None:
+        self._entries = entries
+        self._first = 0
+        self._rows: list[Entry] = []
+
+    def __getitem__(self, index: int) -> Entry:
+        at = index - self._first
+        if 0 <= at < len(self._rows):
+            return self._rows[at]
+        if not 0 <= index < len(self._entries):
+            raise IndexError(index)
+        self._first = index - index % ROWS_AT_ONCE
+        self._rows = list(map(_entry, self._entries[self._first : self._first + ROWS_AT_ONCE].tolist()))
+        return self._rows[index - self._first]
+
+
+class Window:
+    """One piece of a file at a time. Each process and thread needs its own; the descriptor may be common to all."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.start = 0  # of `buffer` in the file
+        self.buffer = b""
+
+    def find(self, start: int, size: int) -> int:
+        """Bring `size` bytes from `start` of the file into `buffer`, fewer where the file ends; tells where in it."""
+        at = start - self.start
+        if at < 0 or at + size > len(self.buffer):
+            self.buffer = b""  # before the next is there: one piece is enough
+            self.buffer = os.pread(self._descriptor, max(size, PIECE), start)
+            self.start, at = start, 0
+        return at
+
+    def read(self, start: int, size: int) -> bytes:
+        """The bytes from `start` of the file; fewer where the file ends."""
+        at = self.find(start, size)
+        return self.buffer[at : at + size]
