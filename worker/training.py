@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
-from shared.images.pictures import data_uri
+from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Metrics
 from shared.jobs.specifications import TrainingSpecification, unknown

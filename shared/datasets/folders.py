@@ -13,8 +13,7 @@ from shared.archives.entries import shown
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.layout import Indices, lay_out
 from shared.errors import Invalid, Malformed, TooLarge
-from shared.images.decoding import decode_into
-from shared.images.shape import shape_of
+from shared.images.decoding import decode_into, shape_of
 from shared.runtime.settings import Settings
 
 BLOCK_BYTES = 4 * 1024 * 1024

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Malformed
-from shared.images import grey, png
+from shared.images import grayscale, png
 from shared.images.area import area_resize
 from shared.images.formats import Format, format_of, open_image
 
@@ -58,15 +58,15 @@ def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) ->
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow's, of metadata that do not matter here
             image = open_image(kind, content, max_pixels)
-            orientation = grey.orientation_of(image)
-            pixels = grey.greys(image)
+            orientation = grayscale.orientation_of(image)
+            pixels = grayscale.greys(image)
             image.close()  # its memory is not needed for what follows
         height, width = row.shape
         # Turning what is resized gives the same as resizing what is turned, and is less to turn.
-        shape = (width, height) if orientation in grey.SIDEWAYS else (height, width)
+        shape = (width, height) if orientation in grayscale.SIDEWAYS else (height, width)
         if pixels.shape != shape:
             pixels = area_resize(pixels, shape)
-        row[...] = grey.upright(pixels, orientation)
+        row[...] = grayscale.upright(pixels, orientation)
     except Malformed:
         raise
     except Exception as error:  # Pillow's decoders raise IndexError, AssertionError and more on damaged data
@@ -109,3 +109,19 @@ def invert(images: NDArray[np.uint8], mode: str) -> None:
     border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
     bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
     images[bright] ^= 255
+
+
+def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
+    """The height and width that an image has when it is decoded and not resized; raises `Malformed`."""
+    kind = format_of(content)
+    try:
+        with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels) as image:
+            width, height = image.size
+            sideways = grayscale.orientation_of(image) in grayscale.SIDEWAYS
+    except Malformed:
+        raise
+    except Exception as error:  # Pillow's readers raise much on damaged headers
+        raise Malformed(
+            "image_damaged", f"the {kind.name}'s header is damaged: {str(error) or type(error).__name__}"
+        ) from None
+    return (width, height) if sideways else (height, width)

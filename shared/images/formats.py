@@ -5,11 +5,15 @@ Pillow reads the headers; nothing of the size of an image is allocated before it
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import PIL
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -22,7 +26,16 @@ from PIL.WebPImagePlugin import WebPImageFile
 from shared.errors import Malformed
 from shared.images import png, webp
 from shared.images.area import MAX_SIDE
-from shared.images.silence import silence_decoders
+
+
+def silence_decoders() -> None:
+    """Do it, once for the process. A libtiff that Pillow did not bring along stays as it is."""
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for library in (Path(PIL.__file__).parent.parent / "pillow.libs").glob("libtiff-*"):
+        libtiff = ctypes.CDLL(str(library))
+        libtiff.TIFFSetErrorHandler(None)
+        libtiff.TIFFSetWarningHandler(None)
+
 
 Image.MAX_IMAGE_PIXELS = None  # our own limit decides, image by image
 silence_decoders()

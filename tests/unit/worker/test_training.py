@@ -14,7 +14,7 @@ from redis import Redis
 
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
-from shared.images.pictures import data_uri
+from shared.images.thumbnails import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Training

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from shared.images.pictures import LARGEST, data_uri
+from shared.images.thumbnails import LARGEST, data_uri
 
 
 def shown(uri: str) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
-from shared.images.grey import upright
+from shared.images.grayscale import upright
 from tests.support.images import chunk, encoded, png, png_by_hand, tiff
 
 Order = Literal["<", ">"]
