@@ -7,10 +7,10 @@ from typing import Literal
 from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
+from api.exports import export
 from api.operations import Answer, MediaType, operation, refusal
 from api.validation import Form, from_texts
 from shared.errors import Damaged, NotFound
-from shared.exports import export
 from shared.registry import ModelVersion, Registry
 
 BINARY = "application/octet-stream"

@@ -13,8 +13,8 @@ import safetensors.numpy
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from api.exports import FORMATS
 from api.weights import WeightsQuery
-from shared.exports import FORMATS
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
 from tests.support.models import publish, tiny_network, tiny_parameters

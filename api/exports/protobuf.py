@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shared.exports.parts import Part
+from api.exports.parts import Part
 
 VARINT, BYTES = 0, 2
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared.exports.description import description
-from shared.exports.graph import IMAGES, PROBABILITIES, Graph, Node, graph_of
-from shared.exports.parts import Part, little_endian
-from shared.exports.protobuf import message, number, text
+from api.exports.description import description
+from api.exports.graph import IMAGES, PROBABILITIES, Graph, Node, graph_of
+from api.exports.parts import Part, little_endian
+from api.exports.protobuf import message, number, text
 from shared.registry import ModelVersion
 
 FORMAT_VERSION = 8

@@ -4,6 +4,6 @@ Both are written from the formats' specifications, without their libraries, and 
 gives the same bytes.
 """
 
-from shared.exports.export import FORMATS, Export, export
+from api.exports.export import FORMATS, Export, export
 
 __all__ = ["FORMATS", "Export", "export"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared.exports import onnx, safetensors
-from shared.exports.parts import Part
+from api.exports import onnx, safetensors
+from api.exports.parts import Part
 from shared.registry import ModelVersion
 from shared.storage.durable import BLOCK
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from shared.exports.description import description
-from shared.exports.parts import Part, little_endian
+from api.exports.description import description
+from api.exports.parts import Part, little_endian
 from shared.registry import ModelVersion
 
 DTYPES = {"float32": "F32", "float64": "F64"}

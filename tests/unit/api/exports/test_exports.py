@@ -13,9 +13,9 @@ import pytest
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from shared.exports import FORMATS, export
-from shared.exports.description import SCALE
-from shared.exports.graph import ACTIVATIONS as TRANSLATED
+from api.exports import FORMATS, export
+from api.exports.description import SCALE
+from api.exports.graph import ACTIVATIONS as TRANSLATED
 from shared.network import Configuration, Network, Parameters, preset
 from shared.network.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
