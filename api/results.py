@@ -10,16 +10,16 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.operations import MediaType, operation, refusal
+from api.results_formats.csv_rows import as_csv
+from api.results_formats.npz import as_npz
+from api.results_formats.parquet import as_parquet
 from api.validation import Form, from_texts
 from api.views import RowErrorView, RowView
 from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.specifications import BatchSpecification
 from shared.registry import Registry
-from shared.results.csv_rows import as_csv
 from shared.results.files import ShardFiles
-from shared.results.npz import as_npz
-from shared.results.parquet import as_parquet
 from shared.results.shard import read_shard
 from shared.storage.volume import Volume
 

@@ -14,8 +14,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
+from api.results_formats.outgoing import Outgoing
 from shared.results.lines import Row, parsed_rows
-from shared.results.outgoing import Outgoing
 from shared.results.shard import read_header, read_shard
 
 

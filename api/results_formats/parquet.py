@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from api.results_formats.csv_rows import columns, flat
+from api.results_formats.outgoing import Outgoing
 from shared.errors import NotInstalled
-from shared.results.csv_rows import columns, flat
 from shared.results.lines import parsed_rows
-from shared.results.outgoing import Outgoing
 from shared.results.shard import read_shard
 
 GROUP_ROWS = 65_536  # of one row group: many, so that the file is small and quick to read
