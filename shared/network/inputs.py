@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.network.arrays import Array, Images, Labels
+
+Indices: TypeAlias = npt.NDArray[np.intp]
 
 
 def as_rows(images: Images, image_shape: tuple[int, ...]) -> Images:
@@ -45,3 +48,18 @@ def scale(rows: np.ndarray[Any, Any], X: Array) -> None:
         X *= X.dtype.type(1 / 255)
     else:
         np.copyto(X, rows, casting="same_kind")
+
+
+def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
+    """Choose `count` of the images with these labels (N,) at random; give the others and the chosen, both ascending.
+
+    From the images in random order, but class after class, every N/count-th is taken: systematic sampling. So of
+    n images of a class, count · n / N are chosen, rounded up or down.
+    """
+    samples = len(labels)
+    shuffled = rng.permutation(samples)
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    places = (2 * np.arange(count) + 1) * samples // (2 * count) if count else np.arange(0)
+    chosen = np.zeros(samples, bool)
+    chosen[by_class[places]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

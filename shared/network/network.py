@@ -13,9 +13,9 @@ from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.errors import ConfigurationError
 from shared.network.evaluation import Evaluation
+from shared.network.forward_backward import Forward
 from shared.network.initializers import INITIALIZERS
 from shared.network.layout import Layout
-from shared.network.passes import Forward
 
 BLOCK = 1024
 """Images that go through the network at a time, so that memory does not grow with their number."""

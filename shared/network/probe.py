@@ -6,8 +6,8 @@ import numpy as np
 
 from shared.network import inputs
 from shared.network.arrays import Array, Images
+from shared.network.forward_backward import Forward
 from shared.network.network import Network
-from shared.network.passes import Forward
 
 SAMPLE = 512
 """Images, at most, that are looked at: enough for a verdict, and a small part of what an epoch computes."""

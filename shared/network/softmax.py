@@ -45,3 +45,13 @@ def _rows(count: int) -> npt.NDArray[np.intp]:
     rows = np.arange(count)
     rows.flags.writeable = False
     return rows
+
+
+def smoothed_logit_gradient(P: Array, y: Labels, smoothing: float) -> None:
+    """P ← (P - T) / N for the targets T = (1 - ε) onehot(y) + ε / classes, ε being the smoothing.
+
+    The derivative of the mean of -Σ T log P by the softmax's input Z; P is (N, classes), y is (N,).
+    """
+    P[np.arange(len(y)), y] -= 1 - smoothing
+    P -= smoothing / P.shape[1]
+    P /= len(y)

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from shared.network import ahead, gradients
-from shared.network.ahead import Ahead
+from shared.network import loader, parameter_update
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.configuration import Configuration
-from shared.network.feed import Feed
+from shared.network.forward_backward import Backward, Forward
+from shared.network.loader import Ahead, Feed
 from shared.network.network import Network
 from shared.network.optimizers import SGD
-from shared.network.passes import Backward, Forward
-from shared.network.single import SingleStep
+from shared.network.parameter_update import Update
+from shared.network.per_image_step import SingleStep
 from shared.network.softmax import cross_entropy
-from shared.network.update import Update
 
 
 def step_for(
@@ -59,7 +58,7 @@ class Step:
         self.lookahead = 0
         """How many images beyond its own a step would know."""
 
-        if configuration.augmentation and configuration.batch_size * rows.shape[1] >= ahead.WORTHWHILE:
+        if configuration.augmentation and configuration.batch_size * rows.shape[1] >= loader.WORTHWHILE:
             self.lookahead = configuration.batch_size
 
         self._network = network
@@ -112,9 +111,9 @@ class Step:
 
     def _update_together(self, backward: Backward, y: Labels) -> None:
         backward.run(y)
-        self.gradient_norm = gradients.norm(self.dP)
+        self.gradient_norm = parameter_update.norm(self.dP)
         if self._configuration.gradient_clip is not None:
-            gradients.clip(self.dP, self.gradient_norm, self._configuration.gradient_clip)
+            parameter_update.clip(self.dP, self.gradient_norm, self._configuration.gradient_clip)
         self._decay(range(len(self._layers)))
         self.update.apply_all()
 
@@ -122,7 +121,7 @@ class Step:
         norms = []
 
         def update(layer: int) -> None:
-            norms.append(gradients.norm(self.dP[self._network.layout.layers[layer]]))
+            norms.append(parameter_update.norm(self.dP[self._network.layout.layers[layer]]))
             self._decay([layer])
             self.update.apply(layer)
 
@@ -132,7 +131,7 @@ class Step:
     def _decay(self, layers: range | list[int]) -> None:
         rate = self._configuration.weight_decay
         if rate:
-            gradients.decay(((self._layers[layer][0], self._derivatives[layer][0]) for layer in layers), rate)
+            parameter_update.decay(((self._layers[layer][0], self._derivatives[layer][0]) for layer in layers), rate)
 
     def _pass(self, rows: int) -> Backward:
         """Give the arrays for this many rows: one set for whole mini-batches, one for an epoch's last."""

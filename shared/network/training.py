@@ -10,17 +10,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shared.network import generator, inputs
+from shared.network import inputs, random_state
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.early_stopping import Best
 from shared.network.epoch import Epoch
 from shared.network.errors import TrainingDiverged
-from shared.network.lit import PixelOrder
+from shared.network.inputs import stratified
 from shared.network.network import Network
+from shared.network.pixel_order import PixelOrder
 from shared.network.probe import Probe
 from shared.network.reports import EpochReport, Progress, history_from_array, history_to_array
-from shared.network.split import stratified
 from shared.network.steps import step_for
 
 State: TypeAlias = dict[str, np.ndarray[Any, Any]]
@@ -48,13 +48,13 @@ class Training:
         y = inputs.as_labels(labels, len(rows), network.classes)
 
         held_out = self.configuration.validation_count(len(rows))
-        splitter = generator.seeded(self.configuration.seed, generator.SPLIT)
+        splitter = random_state.seeded(self.configuration.seed, random_state.SPLIT)
         self._images, self._validation = stratified(y, held_out, splitter)
         self.samples = len(self._images)
         self._pixels = _pixel_order(rows, self.configuration)
         self._rows = self._pixels.arranged(rows)
         self._y = y
-        self._rng = generator.seeded(self.configuration.seed)
+        self._rng = random_state.seeded(self.configuration.seed)
         parameters = self._pixels.to_training(network.initialize(self._rng))
         self._step = step_for(network, parameters, self._rows, y, self._rng)
         self._best = Best(self._step.P) if self.configuration.early_stopping else None
@@ -137,7 +137,7 @@ class Training:
         return {
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
             "pixels": self._pixels.order.copy(),  # of the parameters and of all that the optimizer remembers of them
-            "generator": generator.state_of(self._rng),
+            "generator": random_state.state_of(self._rng),
             "history": history_to_array(self.history, len(self.configuration.hidden)),
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
@@ -165,7 +165,7 @@ class Training:
         epoch = part("epoch.")
         number = len(self.history) + (int(epoch["position"]) < self.samples)
         self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)
-        generator.set_state(self._rng, state["generator"])
+        random_state.set_state(self._rng, state["generator"])
 
     def _hint(self, what: str) -> str:
         rate = self.configuration.optimizer.learning_rate

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.network import Configuration, Network
+from shared.network.forward_backward import Forward
 from shared.network.inputs import scale
 from shared.network.network import BLOCK
-from shared.network.passes import Forward
 from shared.registry import ModelVersion, Registry
 
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from shared.network.arrays import Array
-from shared.network.elastic import ElasticFields
+from shared.network.distortion import ElasticFields
 
 ALPHA, SIGMA = 34.0, 4.0
 

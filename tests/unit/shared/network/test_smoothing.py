@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from shared.network import softmax
-from shared.network.smoothing import logit_gradient
+from shared.network.softmax import smoothed_logit_gradient
 from tests.unit.shared.network.conftest import Slope
 
 
@@ -18,5 +18,5 @@ def test_it_is_the_slope_of_the_smoothed_loss(rng: np.random.Generator, slope: S
     P = np.empty_like(Z)
     softmax.softmax(Z, P)
     expected = slope(loss, Z)
-    logit_gradient(P, y, smoothing)
+    smoothed_logit_gradient(P, y, smoothing)
     np.testing.assert_allclose(P, expected, rtol=1e-6, atol=1e-9)

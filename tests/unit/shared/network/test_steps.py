@@ -9,7 +9,7 @@ import pytest
 from shared.network import Network, preset
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.optimizers import OPTIMIZERS
-from shared.network.single import SingleStep
+from shared.network.per_image_step import SingleStep
 from shared.network.steps import Step, step_for
 from tests.unit.shared.network.conftest import Slope
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.network import ConfigurationError, Network, preset
 from shared.network.arrays import Array, Images, Labels
-from shared.network.feed import Feed
+from shared.network.loader import Feed
 
 SIDE = 6
 RANGES = {"shift": 1, "rotation": 20, "elastic": 8}

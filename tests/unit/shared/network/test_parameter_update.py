@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.network import update
+from shared.network import parameter_update
 from shared.network.optimizers import OPTIMIZERS, SGD
-from shared.network.update import Update
+from shared.network.parameter_update import Update
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
@@ -15,7 +15,7 @@ def test_blocks_give_the_bits_of_one_sweep(
     start, results = rng.normal(size=100), []
     steps = rng.normal(size=(4, 100))
     for block in (1000, 7):
-        monkeypatch.setattr(update, "BLOCK", block)
+        monkeypatch.setattr(parameter_update, "BLOCK", block)
         P, dP = start.copy(), np.empty(100)
         work = Update(OPTIMIZERS[name](learning_rate=0.1), P, dP, [slice(0, 100)])
         for gradient in steps:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shared.network.block import SIZE, Block
+from shared.network.per_image_first_layer import SIZE, Block
 
 PIXELS, OUT, SAMPLES = 12, 5, SIZE + 20
 

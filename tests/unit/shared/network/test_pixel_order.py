@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.network import Network, State, Training, lit, preset
+from shared.network import Network, State, Training, pixel_order, preset
 from shared.network.arrays import Array, Images, Labels, Parameters
-from shared.network.lit import PixelOrder, widths
+from shared.network.pixel_order import PixelOrder, widths
 
 SIDE, CLASSES, SAMPLES, BATCH = 6, 3, 60, 4
 DARK = 12
@@ -52,7 +52,7 @@ def test_the_natural_order_stays_where_few_pixels_are_dark(images: Images) -> No
 
 
 def test_the_natural_order_stays_where_the_images_are_large(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lit, "LARGEST", images.nbytes - 1)
+    monkeypatch.setattr(pixel_order, "LARGEST", images.nbytes - 1)
     assert PixelOrder.by_light(rows_of(images), BATCH).is_natural
 
 
@@ -74,7 +74,7 @@ def test_parameters_come_back_from_a_training_as_they_went(rng: np.random.Genera
 
 @pytest.mark.parametrize("blocks", [7, 4096])
 def test_a_rows_width_holds_all_its_lit_pixels(blocks: int, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lit, "BLOCK", blocks)
+    monkeypatch.setattr(pixel_order, "BLOCK", blocks)
     rows = rows_of(images)
     rows[5], rows[6, :-1] = 0, 0
     rows[6, -1] = 1
@@ -113,7 +113,7 @@ def test_what_an_optimizer_remembers_of_dark_pixels_still_moves_them(
     ordered = training(images, labels, **changes)
     assert order_of(ordered.state()) != list(range(SIDE * SIDE))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lit, "LARGEST", 0)
+        patch.setattr(pixel_order, "LARGEST", 0)
         natural = training(images, labels, **changes)
     for one, other in zip(ordered, natural, strict=True):
         assert one.train_loss == pytest.approx(other.train_loss, rel=1e-9)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,26 @@ BLOCK = 262_144
 and 1 MiB of float32 stays in the processor's cache meanwhile. Smaller blocks cost more calls than they save."""
 
 Operands: TypeAlias = tuple[Array, Array, tuple[Array, ...]]
+
+
+def norm(dP: Array) -> float:
+    """Give the Euclidean norm of dP (size,)."""
+    squared = float(np.dot(dP, dP))
+    if not math.isfinite(squared):  # perhaps only the squares are too large for float32
+        return float(np.linalg.norm(dP.astype(np.float64)))
+    return math.sqrt(squared)
+
+
+def clip(dP: Array, length: float, limit: float) -> None:
+    """Shorten dP, whose norm is `length`, to the limit: dP ← dP · min(1, limit / ‖dP‖). Pascanu et al. 2013."""
+    if length > limit:
+        dP *= limit / length
+
+
+def decay(weights: Iterable[tuple[Array, Array]], rate: float) -> None:
+    """Add the derivative of the penalty λ/2 ‖W‖² to that of the loss: dW ← dW + λ W for each pair (W, dW)."""
+    for W, dW in weights:
+        np.add(dW, rate * W, out=dW)
 
 
 class Update:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.network.ahead import Ahead
 from shared.network.arrays import Array, Labels
+from shared.network.loader import Ahead
 
 
 class Filler:

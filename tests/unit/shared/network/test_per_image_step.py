@@ -5,7 +5,7 @@ import pytest
 
 from shared.network import Network, preset
 from shared.network.activations import ACTIVATIONS
-from shared.network.single import SingleStep
+from shared.network.per_image_step import SingleStep
 from shared.network.steps import Step
 
 PIXELS, CLASSES, SAMPLES = 30, 4, 20

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shared.network import dense, smoothing
+from shared.network import dense
+from shared.network import softmax as smoothing
 from shared.network.activations import Activation
 from shared.network.arrays import Array, Labels
 from shared.network.dropout import Dropout
@@ -95,7 +96,7 @@ class Backward:
         forward = self.forward
         dZ = forward.Z[-1]  # the probabilities, until the next line
         if self.label_smoothing:
-            smoothing.logit_gradient(dZ, y, self.label_smoothing)
+            smoothing.smoothed_logit_gradient(dZ, y, self.label_smoothing)
         else:
             logit_gradient(dZ, y)
         for layer in reversed(range(len(forward.layers))):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.network.activations import Sigmoid
-from shared.network.small import SmallSigmoid
+from shared.network.per_image_step import SmallSigmoid
 
 DTYPES = ["float32", "float64"]
 

@@ -5,8 +5,8 @@ import pytest
 
 from shared.network.activations import ACTIVATIONS
 from shared.network.arrays import Array, Parameters
+from shared.network.forward_backward import Backward, Forward, Layers
 from shared.network.layout import Layout
-from shared.network.passes import Backward, Forward, Layers
 from shared.network.softmax import cross_entropy
 from tests.unit.shared.network.conftest import Slope
 
