@@ -72,7 +72,7 @@ test-docker: $(VENV)/dev ## build the images, run the main job on them with Dock
 
 .PHONY: test-pytorch
 test-pytorch: $(BENCH)/done ## hold the network's mathematics against PyTorch
-	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/test_against_pytorch.py
+	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/training/test_against_pytorch.py
 
 .PHONY: chaos
 SEED ?= 1

@@ -12,7 +12,7 @@ from api.examples import DATASET_ID, PNG, shown_as
 from api.operations import operation, refusal
 from shared.errors import NotFound
 from shared.json_types import AS_WRITTEN, JsonObject
-from shared.network.calibration import CalibrationMeasures
+from shared.network.evaluation.calibration import CalibrationMeasures
 from shared.registry import ModelVersion, Registry
 
 

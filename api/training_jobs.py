@@ -24,8 +24,8 @@ from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.configuration import PRESET_ONLY
-from shared.network.fields import fields_of
 from shared.network.presets import DEFAULT_PRESET, PRESET
+from shared.network.settings.fields import fields_of
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, Val
 from api.bodies import whole_body
 from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.network import ConfigurationError
-from shared.network.fields import Field
+from shared.network.settings.fields import Field
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME
 

@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.contenders.workload import ROOT, mnist
 from shared.network import Network, Parameters, Training, preset
-from shared.network.per_image_step import SingleStep
+from shared.network.training.per_image_step import SingleStep
 
 ORDERS = {"together": "true gradient", "layerwise": "the article's order"}
 SEEDS = (0, 1, 2)

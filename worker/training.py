@@ -14,7 +14,7 @@ from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.json_types import JsonObject
 from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
-from shared.network.mistakes import surest_mistakes
+from shared.network.inspection.mistakes import surest_mistakes
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.network.activations import GELU, LeakyReLU
-from shared.network.softmax import EPSILON
+from shared.network.layers.activations import GELU, LeakyReLU
+from shared.network.layers.softmax import EPSILON
 
 IMAGES = "images"
 PROBABILITIES = "probabilities"

@@ -11,16 +11,16 @@ It knows arrays and nothing else: no files, no jobs, no HTTP.
 """
 
 from shared.network.arrays import Parameters
-from shared.network.augmentation import Augmentation
-from shared.network.calibration import Calibration
+from shared.network.augmentation.ranges import Augmentation
 from shared.network.configuration import Configuration
-from shared.network.early_stopping import EarlyStopping
 from shared.network.errors import ConfigurationError, TrainingDiverged
-from shared.network.evaluation import Evaluation
+from shared.network.evaluation.calibration import Calibration
+from shared.network.evaluation.evaluation import Evaluation
+from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
+from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.presets import PRESETS, preset
-from shared.network.reports import EpochReport, Progress
-from shared.network.training import State, Training
+from shared.network.training.training import State, Training
 
 __all__ = [
     "PRESETS",

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any
 
-from shared.network.activations import ACTIVATIONS
-from shared.network.augmentation import Augmentation
-from shared.network.early_stopping import EarlyStopping
+from shared.network.augmentation.ranges import Augmentation
 from shared.network.errors import ConfigurationError
-from shared.network.fields import Choice, Integer, Integers, Number, normalize
-from shared.network.initializers import INITIALIZERS
-from shared.network.optimizers import OPTIMIZERS, AdamW, Optimizer
-from shared.network.schedules import SCHEDULES, Schedule
-from shared.network.settings import NamedGroup, OptionalGroup
+from shared.network.layers.activations import ACTIVATIONS
+from shared.network.layers.initializers import INITIALIZERS
+from shared.network.optimization.early_stopping import EarlyStopping
+from shared.network.optimization.optimizers import OPTIMIZERS, AdamW, Optimizer
+from shared.network.optimization.schedules import SCHEDULES, Schedule
+from shared.network.settings.fields import Choice, Integer, Integers, Number, normalize
+from shared.network.settings.groups import NamedGroup, OptionalGroup
 
 DTYPES = ("float32", "float64")
 UPDATE_ORDERS = ("together", "layerwise")

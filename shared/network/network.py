@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from shared.network import inputs
-from shared.network.activations import ACTIVATIONS
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.errors import ConfigurationError
-from shared.network.evaluation import Evaluation
-from shared.network.forward_backward import Forward
-from shared.network.initializers import INITIALIZERS
-from shared.network.layout import Layout
+from shared.network.evaluation.evaluation import Evaluation
+from shared.network.layers import inputs
+from shared.network.layers.activations import ACTIVATIONS
+from shared.network.layers.forward_backward import Forward
+from shared.network.layers.initializers import INITIALIZERS
+from shared.network.layers.layout import Layout
 
 BLOCK = 1024
 """Images that go through the network at a time, so that memory does not grow with their number."""

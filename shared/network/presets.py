@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from shared.network.augmentation import Augmentation
+from shared.network.augmentation.ranges import Augmentation
 from shared.network.configuration import Configuration
-from shared.network.fields import Choice
-from shared.network.optimizers import SGD, Adam, Nesterov
-from shared.network.schedules import Constant, Cosine, OneCycle
+from shared.network.optimization.optimizers import SGD, Adam, Nesterov
+from shared.network.optimization.schedules import Constant, Cosine, OneCycle
+from shared.network.settings.fields import Choice
 
 PRESETS: Mapping[str, Configuration] = MappingProxyType(
     {

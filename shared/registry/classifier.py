@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.network import Configuration, Network
-from shared.network.forward_backward import Forward
-from shared.network.inputs import scale
+from shared.network.layers.forward_backward import Forward
+from shared.network.layers.inputs import scale
 from shared.network.network import BLOCK
 from shared.registry import ModelVersion, Registry
 

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from shared.jobs.outcome import Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
-from shared.network.evaluation import Measures
+from shared.network.evaluation.evaluation import Measures
 from shared.storage import durable
 
 

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 from api.openapi.schemas import Schemas
 from api.training_jobs import TrainingRequest, request_for
 from shared.network import Configuration, ConfigurationError, preset
-from shared.network.fields import Number, fields_of
-from shared.network.optimizers import OPTIMIZERS
-from shared.network.schedules import SCHEDULES
+from shared.network.optimization.optimizers import OPTIMIZERS
+from shared.network.optimization.schedules import SCHEDULES
+from shared.network.settings.fields import Number, fields_of
 from tests.support.npz import npz
 from tests.support.problems import assert_problem, pointers
 

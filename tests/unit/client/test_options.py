@@ -15,8 +15,8 @@ from glassbox.cli.train import OWN_OPTIONS, settings_help
 
 from api.training_jobs import request_for
 from shared.network.configuration import Configuration
-from shared.network.fields import Integer, fields_of
 from shared.network.presets import DEFAULT_PRESET, PRESETS
+from shared.network.settings.fields import Integer, fields_of
 from tests.support.make_client_options import FILE, options_source
 from tests.unit.api.test_training_fields import Extended
 

@@ -17,7 +17,7 @@ from api.exports import FORMATS, export
 from api.exports.description import SCALE
 from api.exports.graph import ACTIVATIONS as TRANSLATED
 from shared.network import Configuration, Network, Parameters, preset
-from shared.network.activations import ACTIVATIONS
+from shared.network.layers.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
 from tests.support.models import a_draft
 

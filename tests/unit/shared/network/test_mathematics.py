@@ -10,13 +10,13 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 PAGE = (DOCS / "mathematics.md").read_text()
-REFERENCES = re.findall(r"\[`([\w.]+)`\]\(\.\./shared/network/(\w+)\.py\)", PAGE)
+REFERENCES = re.findall(r"\[`([\w.]+)`\]\(\.\./shared/network/([\w/]+)\.py\)", PAGE)
 
 
 @pytest.mark.parametrize(("name", "module"), sorted(set(REFERENCES)))
 def test_what_the_page_names_is_in_the_file_that_it_links(name: str, module: str) -> None:
-    place: object = importlib.import_module(f"shared.network.{module}")
-    for part in name.removeprefix(f"{module}.").split("."):
+    place: object = importlib.import_module(f"shared.network.{module.replace('/', '.')}")
+    for part in name.removeprefix(f"{module.rsplit('/', 1)[-1]}.").split("."):
         place = getattr(place, part)
     assert callable(place)
 

@@ -8,8 +8,8 @@ import pytest
 
 from shared.network import Network, Parameters, preset
 from shared.network import network as module
-from shared.network.activations import ACTIVATIONS
 from shared.network.arrays import Images
+from shared.network.layers.activations import ACTIVATIONS
 
 
 @pytest.fixture

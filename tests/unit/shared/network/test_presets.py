@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shared.network import PRESETS, Augmentation, ConfigurationError, preset
-from shared.network.optimizers import SGD, Adam
-from shared.network.schedules import Constant
+from shared.network.optimization.optimizers import SGD, Adam
+from shared.network.optimization.schedules import Constant
 
 
 def test_article_is_the_articles_network() -> None:

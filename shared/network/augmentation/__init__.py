@@ -1,0 +1,1 @@
+"""Augmentation: random distortions of the training images."""

@@ -1,0 +1,114 @@
+"""A batch's way through the network and back, in arrays that are allocated once and used for every batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import cycle
+from typing import TypeAlias
+
+import numpy as np
+
+from shared.network.arrays import Array, Labels
+from shared.network.layers import dense
+from shared.network.layers import softmax as smoothing
+from shared.network.layers.activations import Activation
+from shared.network.layers.dropout import Dropout
+from shared.network.layers.softmax import logit_gradient, softmax
+
+TURNS = 4
+"""Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them,
+and to write there takes twice as long as to write where the last product but three has been."""
+
+Layers: TypeAlias = Sequence[tuple[Array, Array]]
+"""Weights (in, out) and biases (out,) of each layer from the first to the last, or their derivatives."""
+
+
+class Forward:
+    """From a batch of N rows, which the caller writes into `X` (N, in), to probabilities.
+
+    X may be exchanged for another array of its shape.
+
+    dropout: the probability of leaving out a hidden unit, and the generator that decides; None uses all units.
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        activation: Activation,
+        rows: int,
+        dropout: tuple[float, np.random.Generator] | None = None,
+    ) -> None:
+        (first, _), (_, last) = layers[0], layers[-1]
+        self.layers = layers
+        self.activation = activation
+        self.X = np.empty((rows, len(first)), first.dtype)
+        self._turns = cycle([self.X, *(np.empty_like(self.X) for _ in range(TURNS - 1))])
+        # The last layer's Z lies class by class: softmax goes along its columns, in a fraction of the time.
+        self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
+        hidden = self.Z[:-1]
+        self.A = [np.empty_like(Z) for Z in hidden] if activation.needs_input else hidden
+        self.dropout = [Dropout(dropout[0], A, dropout[1]) for A in self.A] if dropout else []
+
+    def narrow(self, width: int) -> None:
+        """Make X a new (N, width), for rows whose further columns are all 0: the products leave those out."""
+        X = next(self._turns)
+        self.X = X.reshape(-1)[: len(X) * width].reshape(len(X), width)
+
+    def input(self, layer: int) -> Array:
+        """Give what the layer of this index was given in the last run: (N, in)."""
+        if layer == 0:
+            return self.X
+        return self.dropout[layer - 1].A if self.dropout else self.A[layer - 1]
+
+    def run(self) -> Array:
+        """Give the probabilities (N, classes) for the rows in X. They last until the next run."""
+        A = self.X
+        for layer, A_next in enumerate(self.A):  # the hidden layers
+            W, b = self.layers[layer]
+            Z = self.Z[layer]
+            dense.forward(A, W, b, Z)
+            self.activation.forward(Z, A_next)
+            A = self.dropout[layer].forward(A_next) if self.dropout else A_next
+        W, b = self.layers[-1]
+        P = self.Z[-1]
+        dense.forward(A, W, b, P)
+        softmax(P, P)
+        return P
+
+
+class Backward:
+    """From the labels of the batch that `forward` ran last to the derivatives of its mean loss.
+
+    label_smoothing: the share of each target that goes to all classes alike.
+    """
+
+    def __init__(self, forward: Forward, derivatives: Layers, label_smoothing: float = 0.0) -> None:
+        self.forward = forward
+        self.label_smoothing = label_smoothing
+        self.derivatives = derivatives
+        self.dA = [np.empty_like(A) for A in forward.A]
+
+    def run(self, y: Labels, done: Callable[[int], None] | None = None) -> None:
+        """Write every layer's derivatives, from the last layer to the first, for the labels y (N,).
+
+        done(l) is called once layer l's derivatives stand, before the error passes on through its weights.
+        """
+        forward = self.forward
+        dZ = forward.Z[-1]  # the probabilities, until the next line
+        if self.label_smoothing:
+            smoothing.smoothed_logit_gradient(dZ, y, self.label_smoothing)
+        else:
+            logit_gradient(dZ, y)
+        for layer in reversed(range(len(forward.layers))):
+            dW, db = self.derivatives[layer]
+            dense.gradients(forward.input(layer), dZ, dW, db)
+            if done:
+                done(layer)
+            if layer:
+                W, _ = forward.layers[layer]
+                dA = self.dA[layer - 1]
+                dense.propagate(dZ, W, dA)
+                if forward.dropout:
+                    forward.dropout[layer - 1].backward(dA)
+                forward.activation.backward(forward.Z[layer - 1], forward.A[layer - 1], dA)
+                dZ = dA

@@ -1,0 +1,144 @@
+"""Groups of settings, such as an optimizer's or an augmentation's, and their form in JSON."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import Any, ClassVar, Generic, TypeVar
+
+from shared.network.errors import ConfigurationError
+from shared.network.settings import validation
+from shared.network.settings.fields import Choice, Field, fields_of, normalize, or_null
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(ABC):
+    """The base of the groups. A setting that cannot work raises ConfigurationError("<part>.<setting>")."""
+
+    part: ClassVar[str]
+    """The configuration's field that holds the group."""
+
+    def __post_init__(self) -> None:
+        normalize(self, f"{self.part}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give every setting as a plain value."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
+    """A group that belongs to a named choice."""
+
+    name: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the name and every setting as plain values."""
+        return {"name": self.name, **asdict(self)}
+
+
+Group = TypeVar("Group", bound=Options)
+Kind = TypeVar("Kind", bound=Settings)
+
+
+@dataclass(frozen=True)
+class NamedGroup(Field, Generic[Kind]):
+    """An object with the `name` of one of these kinds and that kind's settings."""
+
+    kinds: Mapping[str, type[Kind]]
+
+    def check(self, name: str, value: object) -> Kind:
+        """Return the settings as one of the kinds."""
+        return read(name, self.kinds, value)
+
+    def check_override(self, name: str, value: object) -> Any:
+        """Return the settings. Without a name they belong to the preset's kind, so that the preset decides the rest."""
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(name, f"must be an object, {_example(self.kinds)}; got {validation.shown(value)}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Return the names, and the settings of all kinds.
+
+        Raises TypeError if two kinds describe a setting of one name differently.
+        """
+        described: dict[str, Field] = {}
+        takers: dict[str, list[str]] = {}
+        for kind in self.kinds.values():
+            for name, field in fields_of(kind).items():
+                if described.setdefault(name, field) != field:
+                    raise TypeError(f"{kind.__name__}.{name} differs from the setting of that name in {takers[name]}")
+                takers.setdefault(name, []).append(kind.name)
+        settings = {name: field.schema() for name, field in described.items()}
+        for name, kinds in takers.items():
+            if len(kinds) < len(self.kinds):
+                settings[name]["description"] += f" ({', '.join(kinds)})"
+        names = Choice(f"Name of the {self.description[0].lower()}{self.description[1:]}", self.kinds)
+        return {**_object({"name": names.schema()} | settings), "description": self.description}
+
+
+@dataclass(frozen=True)
+class OptionalGroup(Field, Generic[Group]):
+    """An object with a group's settings, or None, which turns the group off."""
+
+    group: type[Group]
+
+    def check(self, name: str, value: object) -> Group | None:  # noqa: ARG002 - the group has its own name
+        """Return the group."""
+        return read_optional(self.group, value)
+
+    def check_override(self, name: str, value: object) -> Any:
+        """Return the settings. Those that are missing can be the preset's."""
+        if value is not None and not isinstance(value, Mapping):
+            raise ConfigurationError(name, f"must be an object or null; got {validation.shown(value)}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        """Return the group's settings."""
+        group = _object({name: field.schema() for name, field in fields_of(self.group).items()})
+        required = [field.name for field in fields(self.group) if field.default is MISSING]
+        return {**or_null(group | ({"required": required} if required else {})), "description": self.description}
+
+
+def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
+    """Read `Settings.to_dict`'s form as one of these kinds; a setting left out has its default.
+
+    Settings that are one of these kinds already are returned unchanged. Raises ConfigurationError.
+    """
+    for kind in kinds.values():
+        if isinstance(settings, kind):
+            return settings
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(part, f"must be an object, {_example(kinds)}; got {validation.shown(settings)}")
+    kind = kinds[validation.choice(f"{part}.name", settings.get("name"), kinds)]
+    return _build(kind, {field: value for field, value in settings.items() if field != "name"}, kind.name)
+
+
+def read_optional(kind: type[Group], settings: object) -> Group | None:
+    """Read `Options.to_dict`'s form; None, which turns the group off, stays None. Raises ConfigurationError."""
+    if settings is None or isinstance(settings, kind):
+        return settings
+    if not isinstance(settings, Mapping):
+        raise ConfigurationError(kind.part, f"must be an object or null; got {validation.shown(settings)}")
+    return _build(kind, dict(settings), kind.part)
+
+
+def _build(kind: type[Group], values: dict[str, Any], title: str) -> Group:
+    known = {field.name: field for field in fields(kind)}
+    for name in values:
+        if name not in known:
+            settings = f"which has {', '.join(known)}" if known else "which has none"
+            raise ConfigurationError(f"{kind.part}.{name}", f"is not a setting of {title}, {settings}")
+    for name, field in known.items():
+        if name not in values and field.default is MISSING:
+            raise ConfigurationError(f"{kind.part}.{name}", "is missing")
+    return kind(**values)
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _example(kinds: Mapping[str, type[Kind]]) -> str:
+    return f'such as {{"name": "{next(iter(kinds))}"}}'

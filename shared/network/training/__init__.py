@@ -1,0 +1,1 @@
+"""Training: the steps over mini-batches, and the epochs."""

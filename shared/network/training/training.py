@@ -1,0 +1,199 @@
+"""A training: an iterator of mini-batches that can be stopped after any of them, saved, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from time import perf_counter
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from shared.network import random_state
+from shared.network.arrays import Images, Labels, Parameters
+from shared.network.configuration import Configuration
+from shared.network.errors import TrainingDiverged
+from shared.network.evaluation.reports import EpochReport, Progress, history_from_array, history_to_array
+from shared.network.inspection.probe import Probe
+from shared.network.layers import inputs
+from shared.network.layers.inputs import stratified
+from shared.network.network import Network
+from shared.network.optimization.early_stopping import Best
+from shared.network.training.epoch import Epoch
+from shared.network.training.pixel_order import PixelOrder
+from shared.network.training.steps import step_for
+
+State: TypeAlias = dict[str, np.ndarray[Any, Any]]
+"""Everything that a training needs to go on: plain arrays, for `np.savez` and `np.load` without pickles."""
+
+
+class Training:
+    """Trains a network on images (N, H, W) with labels (N,), as its configuration says.
+
+    Iterate over it: each item is the Progress after one more mini-batch. Leaving the loop loses nothing, and
+    another loop goes on. The same arguments give the same bits, however often the training is stopped.
+
+    Raises ConfigurationError where the configuration does not suit the data and ValueError where the arrays
+    don't fit. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
+    """
+
+    def __init__(self, network: Network, images: Images, labels: Labels) -> None:
+        self.network = network
+        self.configuration = network.configuration
+        self.history: list[EpochReport] = []
+        rows = inputs.as_rows(images, network.image_shape)
+        if not len(rows):
+            raise ValueError("there are no images to train on")
+        self.configuration.check(len(rows))
+        y = inputs.as_labels(labels, len(rows), network.classes)
+
+        held_out = self.configuration.validation_count(len(rows))
+        splitter = random_state.seeded(self.configuration.seed, random_state.SPLIT)
+        self._images, self._validation = stratified(y, held_out, splitter)
+        self.samples = len(self._images)
+        self._pixels = _pixel_order(rows, self.configuration)
+        self._rows = self._pixels.arranged(rows)
+        self._y = y
+        self._rng = random_state.seeded(self.configuration.seed)
+        parameters = self._pixels.to_training(network.initialize(self._rng))
+        self._step = step_for(network, parameters, self._rows, y, self._rng)
+        self._best = Best(self._step.P) if self.configuration.early_stopping else None
+        self._probe = Probe(network, self._rows, self._images, self._step.P)
+        self._epoch = self._begin_epoch()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or early stopping has ended the training before."""
+        return len(self.history) == self.configuration.epochs or self._stopped
+
+    @property
+    def _stopped(self) -> bool:
+        stopping = self.configuration.early_stopping
+        return stopping is not None and self._epoch.finished and stopping.stops(self.history)
+
+    @property
+    def parameters(self) -> Parameters:
+        """A copy of the parameters that the training gives if it ends here.
+
+        These are the latest; with early stopping, those after the epoch that validated best, once one has ended.
+        """
+        self._step.settle()
+        vector = self._best.P if self._best and self.history else self._step.P
+        return self._pixels.from_training(self.network.layout.views(vector.copy()))
+
+    def __iter__(self) -> Training:
+        return self
+
+    def __next__(self) -> Progress:
+        """Train on one more mini-batch."""
+        if self.finished:
+            raise StopIteration
+        started = perf_counter()
+        if self._epoch.finished:
+            self._epoch = self._begin_epoch()
+        epoch = self._epoch
+        batch = epoch.next_batch()
+        following = epoch.following(self._step.lookahead)
+        # The middle of the step: a course that begins or ends at 0 still moves in its first and last step.
+        time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
+        factor = self.configuration.schedule.factor(time, self.configuration.epochs)
+        loss, correct = self._step.run(batch, factor, following)
+        progress = epoch.add(len(batch), loss, correct, self._step.gradient_norm or 0.0)
+        if not math.isfinite(loss):
+            raise TrainingDiverged(progress.epoch, progress.step, self._hint("the loss"))
+        epoch.seconds += perf_counter() - started
+        if epoch.finished:
+            self._step.settle()
+            if not np.isfinite(self._step.P).all():  # no loss has seen the last update yet
+                raise TrainingDiverged(progress.epoch, progress.step, self._hint("a parameter"))
+            self._end_epoch()
+        return progress
+
+    def _begin_epoch(self) -> Epoch:
+        return Epoch.begin(len(self.history) + 1, self._images, self.configuration.batch_size, self._rng)
+
+    def _end_epoch(self) -> None:
+        report = self._epoch.report()
+        if self._step.gradient_norm is None:
+            report = replace(report, gradient_norm=None)
+        if len(self._validation):
+            parameters = self.network.layout.views(self._step.P)
+            held_out = self.network.evaluate(parameters, self._rows[self._validation], self._y[self._validation])
+            report = replace(report, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
+        self.history.append(replace(report, dead_units=self._probe.dead_units()))
+        if self._best:
+            self._best.consider(self._step.P, self.history)
+
+    def state(self) -> State:
+        """Give everything that `resume` needs, as copies."""
+        self._step.settle()
+        parts = {
+            "parameters": self.network.layout.views(self._step.P.copy()),
+            "optimizer": self._step.update.state(),
+            "step": self._step.state(),
+            "epoch": self._epoch.state(),
+            "best": {"parameters": self._best.P.copy()} if self._best else {},
+        }
+        return {
+            "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
+            "pixels": self._pixels.order.copy(),  # of the parameters and of all that the optimizer remembers of them
+            "generator": random_state.state_of(self._rng),
+            "history": history_to_array(self.history, len(self.configuration.hidden)),
+        } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    @classmethod
+    def resume(cls, network: Network, images: Images, labels: Labels, state: State) -> Training:
+        """Go on from a `state` that was taken of a training with the same arguments.
+
+        Raises ValueError for a state of another network, configuration or number of images.
+        """
+        training = cls(network, images, labels)
+        _check(state, like=training.state())
+        training._restore(state)
+        return training
+
+    def _restore(self, state: State) -> None:
+        def part(prefix: str) -> State:
+            return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+        self._step.P[:] = self.network.layout.pack(part("parameters."))
+        self._step.update.restore(part("optimizer."))
+        self._step.restore(part("step."))
+        if self._best:
+            self._best.P[:] = state["best.parameters"]
+        self.history = history_from_array(state["history"])
+        epoch = part("epoch.")
+        number = len(self.history) + (int(epoch["position"]) < self.samples)
+        self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)
+        random_state.set_state(self._rng, state["generator"])
+
+    def _hint(self, what: str) -> str:
+        rate = self.configuration.optimizer.learning_rate
+        return f"{what} is no longer a finite number; try a learning rate well below {rate:g}"
+
+
+def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
+    """Give the order of the pixels that suits the training best."""
+    if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has a first layer of its own
+        return PixelOrder.natural(rows.shape[1])
+    return PixelOrder.by_light(rows, configuration.batch_size)
+
+
+def _check(state: State, like: State) -> None:
+    """Raise ValueError unless the state has exactly the arrays of a training with the same arguments."""
+    if state.keys() != like.keys():
+        names = ", ".join(sorted(state.keys() ^ like.keys()))
+        raise ValueError(f"the state is not one of this training: {names} missing or not expected")
+    for name, expected in like.items():
+        array = state[name]
+        length = array.shape[:1] if name == "history" else expected.shape[:1]  # a history grows
+        shape = length + expected.shape[1:]
+        if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
+            raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
+    if str(state["configuration"]) != str(like["configuration"]):
+        raise ValueError("the state's configuration is another than this training's")
+    if not np.array_equal(state["pixels"], like["pixels"]):
+        raise ValueError("the state is of a training on other images: their pixels have another order")
+    if not 0 <= int(state["epoch.position"]) <= len(state["epoch.order"]):
+        raise ValueError("the state's epoch.position lies outside its epoch")
