@@ -26,10 +26,10 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume
-from worker.drain import Drain, tell_children
-from worker.memory_kills import MemoryKills
-from worker.presence_file import PresenceFile
-from worker.starting import wait_until_redis_accepts_changes
+from worker.running.memory_kills import MemoryKills
+from worker.running.presence_file import PresenceFile
+from worker.running.shutdown import Drain, tell_children
+from worker.running.starting import wait_until_redis_accepts_changes
 from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from worker.assistance import Assistance  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
     from worker.reproduction import ReproductionStep  # noqa: PLC0415
-    from worker.runner import Runner, Step  # noqa: PLC0415
-    from worker.tracing import traced  # noqa: PLC0415
+    from worker.running.runner import Runner, Step  # noqa: PLC0415
+    from worker.running.tracing import traced  # noqa: PLC0415
     from worker.training import TrainingStep  # noqa: PLC0415
 
     drain = Drain()

@@ -13,8 +13,8 @@ from shared.results.files import Survey
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.lead import Lead
-from worker.lease import Lease
-from worker.runner import Outcome
+from worker.running.lease import Lease
+from worker.running.runner import Outcome
 from worker.shard_work import ShardWork
 
 

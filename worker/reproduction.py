@@ -19,8 +19,8 @@ from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment
-from worker.lease import Lease
-from worker.runner import Outcome
+from worker.running.lease import Lease
+from worker.running.runner import Outcome
 from worker.training import figures, load_and_train
 
 Parameters = Mapping[str, NDArray[Any]]

@@ -21,9 +21,9 @@ from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.checkpoints import Checkpoints
 from worker.environment import blas_threads, environment
-from worker.heartbeat import Drained
-from worker.lease import REPORT_SECONDS, Cancelled, Lease
-from worker.runner import Outcome
+from worker.running.heartbeat import Drained
+from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
+from worker.running.runner import Outcome
 
 MISTAKES = 24  # that an evaluation shows
 

@@ -17,7 +17,7 @@ from shared.jobs.task_queue import QUEUES, Outbox
 from shared.runtime.redis_faults import explained, fault_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.memory_kills import MemoryKills
+from worker.running.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 

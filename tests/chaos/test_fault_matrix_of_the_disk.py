@@ -131,7 +131,7 @@ class TestWaitingForRoom:
     @pytest.fixture
     def job(self, bench: WorkBench, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         """A training that found the disk full, and backs off for an hour, so that it is not due by itself."""
-        monkeypatch.setattr("worker.runner._backoff", lambda _: 3600.0)
+        monkeypatch.setattr("worker.running.runner._backoff", lambda _: 3600.0)
         job = bench.a_training(epochs=2)
         fill(small_disk)
         return bench.run(job, bench.training())

@@ -21,8 +21,8 @@ from shared.storage.volume import Volume
 from tests.support.jobs import a_training
 from tests.support.models import CLASSES, SIDE, tiny_configuration
 from tests.support.npz import easy_arrays
-from worker.drain import Drain
-from worker.runner import Runner, Step
+from worker.running.runner import Runner, Step
+from worker.running.shutdown import Drain
 from worker.training import TrainingStep
 
 ARRAYS = easy_arrays(train=300, test=60)

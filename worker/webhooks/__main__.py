@@ -20,7 +20,7 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Notices
-from worker.presence_file import PresenceFile
+from worker.running.presence_file import PresenceFile
 from worker.webhooks.courier import Courier
 from worker.webhooks.signing import load_secrets
 

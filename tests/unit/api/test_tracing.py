@@ -14,9 +14,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from api import tracing
 from shared.jobs import Job, JobStore, State
 from shared.runtime.traces import Traces
-from worker.lease import Lease
-from worker.runner import Outcome
-from worker.tracing import traced
+from worker.running.lease import Lease
+from worker.running.runner import Outcome
+from worker.running.tracing import traced
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -12,8 +12,8 @@ from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.drain import Drain
-from worker.runner import Runner, Step
+from worker.running.runner import Runner, Step
+from worker.running.shutdown import Drain
 
 
 @pytest.fixture

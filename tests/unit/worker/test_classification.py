@@ -25,8 +25,8 @@ from tests.support.npz import easy_images, npy
 from tests.support.tars import gzip_of, tar_of
 from tests.support.waiting import eventually
 from worker import shard_work
-from worker.lease import Cancelled, Lease
-from worker.runner import Outcome
+from worker.running.lease import Cancelled, Lease
+from worker.running.runner import Outcome
 from worker.shard_work import ShardWork
 
 IMAGES, _ = easy_images(10, seed=3)

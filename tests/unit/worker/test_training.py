@@ -28,8 +28,8 @@ from tests.support.npz import easy_arrays
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.checkpoints import Checkpoints
-from worker.drain import Drain
-from worker.lease import Lease
+from worker.running.lease import Lease
+from worker.running.shutdown import Drain
 from worker.training import TrainingStep, train
 
 ARRAYS = easy_arrays(train=300, test=60)

@@ -15,7 +15,7 @@ from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
 from tests.support.models import a_draft
 from tests.support.stepwise import Crashed, Stepwise
-from worker.heartbeat import LeaseLost
+from worker.running.heartbeat import LeaseLost
 
 JOBS = ("a", "b", "c")
 ENOUGH = 60  # changes: more than a publication makes

@@ -15,7 +15,7 @@ from shared.storage.volume import Volume
 from shared.webhooks.outbox import Notices
 from tests.support.network import closed_port
 from tests.support.waiting import eventually
-from worker.presence_file import PresenceFile
+from worker.running.presence_file import PresenceFile
 from worker.webhooks.__main__ import RegularPresence
 from worker.webhooks.courier import Courier
 

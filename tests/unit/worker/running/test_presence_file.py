@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.presence_file import VALID_SECONDS, PresenceFile
+from worker.running.presence_file import VALID_SECONDS, PresenceFile
 
 
 def uptime() -> float:

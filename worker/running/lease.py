@@ -17,8 +17,8 @@ from shared.jobs.outcome import Metrics
 from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
-from worker.drain import Drain
-from worker.heartbeat import REST_SECONDS, Heartbeat
+from worker.running.heartbeat import REST_SECONDS, Heartbeat
+from worker.running.shutdown import Drain
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import A_RESULT, a_training, claimed, messages
 from tests.support.waiting import eventually
-from worker import runner
-from worker.lease import Lease
-from worker.runner import Outcome, Step
+from worker.running import runner
+from worker.running.lease import Lease
+from worker.running.runner import Outcome, Step
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from shared.runtime.settings import Settings
 from tests.support.jobs import claimed, events, move, running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
-from worker.drain import Drain
-from worker.heartbeat import LeaseLost
-from worker.lease import Cancelled, Lease
+from worker.running.heartbeat import LeaseLost
+from worker.running.lease import Cancelled, Lease
+from worker.running.shutdown import Drain
 
 
 def quick(jobs: JobStore, claim: Claim, heartbeat: float = 0.02, lease: float = 30.0) -> Lease:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.runtime.settings import Settings
-from worker.drain import Drain
+from worker.running.shutdown import Drain
 
 log = logging.getLogger(__name__)
 

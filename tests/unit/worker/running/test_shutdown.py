@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from tests.support.waiting import eventually
-from worker.drain import Drain
+from worker.running.shutdown import Drain
 
 
 def test_nobody_is_told_at_first() -> None:
@@ -41,7 +41,7 @@ def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None
 
 A_PARENT = """
 import subprocess, sys
-from worker.drain import tell_children
+from worker.running.shutdown import tell_children
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 tell_children()
 print(child.wait(20))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from shared.jobs import Job
 from shared.runtime.traces import Traces
-from worker.lease import Lease
-from worker.runner import Outcome, Step
+from worker.running.lease import Lease
+from worker.running.runner import Outcome, Step
 
 
 def traced(step: Step, traces: Traces | None) -> Step:

@@ -24,9 +24,9 @@ from shared.runtime.redis_faults import OTHER, explained, fault_of
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.volume import Volume
-from worker.drain import Drain
-from worker.heartbeat import Drained, LeaseLost
-from worker.lease import Cancelled, Lease, TimedOut
+from worker.running.heartbeat import Drained, LeaseLost
+from worker.running.lease import Cancelled, Lease, TimedOut
+from worker.running.shutdown import Drain
 
 log = logging.getLogger(__name__)
 

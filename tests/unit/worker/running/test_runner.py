@@ -17,8 +17,8 @@ from tests.support.bench import WorkBench
 from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, move, states_told
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
-from worker.lease import Lease
-from worker.runner import Outcome, Step
+from worker.running.lease import Lease
+from worker.running.runner import Outcome, Step
 
 ALL = Progress(done=2, total=2, unit="epochs", eta_seconds=0.0)
 
@@ -184,7 +184,7 @@ class TestRedisThatRefuses:
         self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         job = bench.write_down(a_training())
-        monkeypatch.setattr("worker.runner.CLAIM_SECONDS", 0.01)
+        monkeypatch.setattr("worker.running.runner.CLAIM_SECONDS", 0.01)
         claim = bench.jobs.claim
         tries: list[str] = []
 
