@@ -80,10 +80,10 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
     from worker.assistance import Assistance  # noqa: PLC0415
     from worker.classification import Classification  # noqa: PLC0415
-    from worker.reproduction import ReproductionStep  # noqa: PLC0415
     from worker.running.runner import Runner, Step  # noqa: PLC0415
     from worker.running.tracing import traced  # noqa: PLC0415
-    from worker.training import TrainingStep  # noqa: PLC0415
+    from worker.training.job import TrainingStep  # noqa: PLC0415
+    from worker.training.reproduction import ReproductionStep  # noqa: PLC0415
 
     drain = Drain()
     volume = Volume(settings.volume)

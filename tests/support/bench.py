@@ -23,7 +23,7 @@ from tests.support.models import CLASSES, SIDE, tiny_configuration
 from tests.support.npz import easy_arrays
 from worker.running.runner import Runner, Step
 from worker.running.shutdown import Drain
-from worker.training import TrainingStep
+from worker.training.job import TrainingStep
 
 ARRAYS = easy_arrays(train=300, test=60)
 

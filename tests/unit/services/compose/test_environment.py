@@ -35,7 +35,7 @@ INDEXING = {  # settings that `shared.archives` reads while it validates an uplo
 UNUSED: dict[str, tuple[str, ...]] = {
     "api": (),
     "trainer": ("worker/classification.py", "worker/assistance.py", "worker/shard_work.py", "shared/archives"),
-    "classifier": ("worker/training.py", "worker/reproduction.py"),
+    "classifier": ("worker/training/job.py", "worker/training/reproduction.py"),
     "courier": ("shared/archives",),
 }
 ONLY_IN = {"classifier_memory_bytes": "classifier"}  # what worker/app.py reads for one of the two queues

@@ -22,11 +22,11 @@ from tests.support.jobs import a_training, events, move, reproduction_result
 from tests.support.models import tiny_network, tiny_parameters
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
-from tests.unit.worker.test_training import Trainings
-from tests.unit.worker.test_training import trainings as trainings  # noqa: PLC0414 - a fixture
-from worker.checkpoints import Checkpoints
-from worker.environment import blas_threads
-from worker.reproduction import ReproductionStep, differences
+from tests.unit.worker.training.test_job import Trainings
+from tests.unit.worker.training.test_job import trainings as trainings  # noqa: PLC0414 - a fixture
+from worker.training.checkpoints import Checkpoints
+from worker.training.environment import blas_threads
+from worker.training.reproduction import ReproductionStep, differences
 
 
 @pytest.fixture

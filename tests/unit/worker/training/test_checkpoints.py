@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.files import files_below
 from tests.support.forks import dies_before_change
-from worker.checkpoints import Checkpoints, State
+from worker.training.checkpoints import Checkpoints, State
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.checkpoints import Checkpoints
-from worker.environment import blas_threads, environment
 from worker.running.lease import Lease
 from worker.running.runner import Outcome
-from worker.training import figures, load_and_train
+from worker.training.checkpoints import Checkpoints
+from worker.training.environment import blas_threads, environment
+from worker.training.job import figures, load_and_train
 
 Parameters = Mapping[str, NDArray[Any]]
 

@@ -27,10 +27,10 @@ from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.npz import easy_arrays
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
-from worker.checkpoints import Checkpoints
 from worker.running.lease import Lease
 from worker.running.shutdown import Drain
-from worker.training import TrainingStep, train
+from worker.training.checkpoints import Checkpoints
+from worker.training.job import TrainingStep, train
 
 ARRAYS = easy_arrays(train=300, test=60)
 

@@ -7,7 +7,7 @@ import platform
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from worker.environment import blas_threads, environment
+from worker.training.environment import blas_threads, environment
 
 
 def test_it_names_the_versions_and_the_processor() -> None:

@@ -19,11 +19,11 @@ from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.checkpoints import Checkpoints
-from worker.environment import blas_threads, environment
 from worker.running.heartbeat import Drained
 from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import Outcome
+from worker.training.checkpoints import Checkpoints
+from worker.training.environment import blas_threads, environment
 
 MISTAKES = 24  # that an evaluation shows
 
