@@ -78,8 +78,8 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.datasets import DatasetStore  # noqa: PLC0415
     from shared.registry import Registry  # noqa: PLC0415
     from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
-    from worker.assistance import Assistance  # noqa: PLC0415
-    from worker.classification import Classification  # noqa: PLC0415
+    from worker.batch.helper import Assistance  # noqa: PLC0415
+    from worker.batch.job import Classification  # noqa: PLC0415
     from worker.running.runner import Runner, Step  # noqa: PLC0415
     from worker.running.tracing import traced  # noqa: PLC0415
     from worker.training.job import TrainingStep  # noqa: PLC0415

@@ -17,8 +17,8 @@ from shared.results.shard import Shard, read_shard
 from shared.storage import durable
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch
-from worker.assistance import Assistance
-from worker.classification import Classification
+from worker.batch.helper import Assistance
+from worker.batch.job import Classification
 
 
 @dataclass(frozen=True)

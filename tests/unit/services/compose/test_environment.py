@@ -34,7 +34,7 @@ INDEXING = {  # settings that `shared.archives` reads while it validates an uplo
 # All workers import the same modules. These do not run in the service.
 UNUSED: dict[str, tuple[str, ...]] = {
     "api": (),
-    "trainer": ("worker/classification.py", "worker/assistance.py", "worker/shard_work.py", "shared/archives"),
+    "trainer": ("worker/batch/job.py", "worker/batch/helper.py", "worker/batch/shard.py", "shared/archives"),
     "classifier": ("worker/training/job.py", "worker/training/reproduction.py"),
     "courier": ("shared/archives",),
 }

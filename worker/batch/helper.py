@@ -16,9 +16,9 @@ from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
+from worker.batch.shard import ShardWork
 from worker.running.heartbeat import Drained, Heartbeat, LeaseLost
 from worker.running.shutdown import Drain
-from worker.shard_work import ShardWork
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.lead import Lead
+from worker.batch.coordinator import Lead
+from worker.batch.shard import ShardWork
 from worker.running.lease import Lease
 from worker.running.runner import Outcome
-from worker.shard_work import ShardWork
 
 
 class Classification:

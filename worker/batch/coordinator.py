@@ -12,9 +12,9 @@ from shared.jobs import Claim, Kind, Ledger, Progress, Standing
 from shared.jobs.task_queue import Outbox
 from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
+from worker.batch.shard import ShardWork
 from worker.running.lease import Lease
 from worker.running.runner import insist
-from worker.shard_work import ShardWork
 
 log = logging.getLogger(__name__)
 

@@ -24,10 +24,10 @@ from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
 from tests.support.npz import easy_images, npy
 from tests.support.tars import gzip_of, tar_of
 from tests.support.waiting import eventually
-from worker import shard_work
+from worker.batch import shard
+from worker.batch.shard import ShardWork
 from worker.running.lease import Cancelled, Lease
 from worker.running.runner import Outcome
-from worker.shard_work import ShardWork
 
 IMAGES, _ = easy_images(10, seed=3)
 
@@ -301,7 +301,7 @@ class TestShards:
     def test_the_lease_is_looked_at_within_a_shard(
         self, batches: Batches, volume: Volume, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(shard_work, "CHECK_SECONDS", 0.0)
+        monkeypatch.setattr(shard, "CHECK_SECONDS", 0.0)
         looks = []
         with ShardWork(
             batches.submit(zip_of_images(IMAGES)), volume, batches.classifiers, batches.bench.settings
