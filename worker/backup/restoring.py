@@ -19,12 +19,12 @@ from redis import Redis
 
 from shared.errors import Conflict
 from shared.jobs import JobStore, Kind
-from shared.jobs.copies import Copies
 from shared.jobs.files import JobFiles, rebuild
 from shared.jobs.task_queue import Outbox
 from shared.storage import durable
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader
+from worker.backup.job_dump import Copies
 
 UNPACKED = "restoring"
 

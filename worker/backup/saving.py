@@ -14,11 +14,11 @@ from typing import IO
 
 from redis import Redis
 
-from shared.jobs.copies import Copies
 from shared.storage.durable import TEMPORARY
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupWriter
+from worker.backup.job_dump import Copies
 
 
 def save(redis: Redis, volume: Volume, stream: IO[bytes]) -> int:
