@@ -26,11 +26,11 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume
+from worker.maintenance import Upkeep
 from worker.running.memory_kills import MemoryKills
 from worker.running.presence_file import PresenceFile
 from worker.running.shutdown import Drain, tell_children
 from worker.running.starting import wait_until_redis_accepts_changes
-from worker.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 

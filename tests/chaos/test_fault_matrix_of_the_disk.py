@@ -24,7 +24,7 @@ from tests.support.files import files_below
 from tests.support.jobs import messages, training_result
 from tests.support.models import publish
 from tests.support.problems import assert_problem
-from worker.upkeep import Upkeep
+from worker.maintenance import Upkeep
 
 SMALL = 2 * 1024 * 1024
 

@@ -1,5 +1,5 @@
 """The courier: a process of its own that tells webhooks how jobs ended (Standard Webhooks 1.0).
 
-`courier.py` takes the notices that are due and decides what comes of each try; `message.py` writes what is told,
-`signing.py` signs it, `posting.py` sends it.
+`dispatcher.py` takes the notices that are due and decides what comes of each try; `message.py` writes what is told,
+`signing.py` signs it, `delivery.py` sends it.
 """

@@ -21,7 +21,7 @@ from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Notices
 from worker.running.presence_file import PresenceFile
-from worker.webhooks.courier import Courier
+from worker.webhooks.dispatcher import Courier
 from worker.webhooks.signing import load_secrets
 
 log = logging.getLogger(__name__)

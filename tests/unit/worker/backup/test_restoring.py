@@ -22,7 +22,7 @@ from tests.support.jobs import a_training, claimed, events
 from tests.support.models import publish
 from tests.unit.worker.backup.conftest import Deployment
 from worker.backup.saving import save
-from worker.upkeep import Upkeep
+from worker.maintenance import Upkeep
 
 
 def ended(deployment: Deployment) -> Job:

@@ -12,8 +12,8 @@ from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import a_batch, a_training, claimed
+from worker.maintenance import Upkeep
 from worker.running.memory_kills import MemoryKills, is_gone
-from worker.upkeep import Upkeep
 
 DEAD, ALIVE = "host:41", "host:42"
 

@@ -17,7 +17,7 @@ from tests.support.network import closed_port
 from tests.support.waiting import eventually
 from worker.running.presence_file import PresenceFile
 from worker.webhooks.__main__ import RegularPresence
-from worker.webhooks.courier import Courier
+from worker.webhooks.dispatcher import Courier
 
 
 def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port
 from tests.support.receiver import Receiver, receiving, redirect_to
 from tests.support.waiting import eventually
-from worker.webhooks import courier as courier_module
-from worker.webhooks.courier import LONGEST_WAIT_SECONDS, Courier, backoff
+from worker.webhooks import dispatcher as courier_module
+from worker.webhooks.dispatcher import LONGEST_WAIT_SECONDS, Courier, backoff
 from worker.webhooks.signing import load_secrets
 
 Deliver = Callable[[], None]

@@ -23,8 +23,8 @@ from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.webhooks.outbox import Notice, Notices
+from worker.webhooks.delivery import Refused, Unreachable, post
 from worker.webhooks.message import message
-from worker.webhooks.posting import Refused, Unreachable, post
 from worker.webhooks.signing import signed_headers
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from shared.runtime.settings import Settings
 from tests.support.bench import WorkBench
 from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.redis_server import RedisServer
-from worker.upkeep import Upkeep
+from worker.maintenance import Upkeep
 
 MIB = 1024 * 1024
 
@@ -189,7 +189,7 @@ class TestWaking:
         free: int,
         woken: bool,
     ) -> None:
-        monkeypatch.setattr("worker.upkeep.room", lambda _: free)
+        monkeypatch.setattr("worker.maintenance.room", lambda _: free)
 
         upkeep.tick()
         upkeep.tick()
