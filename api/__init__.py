@@ -1,123 +1,21 @@
 """The HTTP API: Flask in, JSON out. It validates, stores, enqueues and reads; it trains nothing.
 
-`create_app` builds the collaborators and hands them to one blueprint per resource.
+`api.app` builds the application. This module stays light, because gunicorn's configuration imports `api.server` and
+`api.auth` before settings have taken effect that Flask, NumPy and prometheus_client read when they are imported.
 """
 
 from __future__ import annotations
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from api import (
-    access,
-    aliases,
-    batch_jobs,
-    compression,
-    cors,
-    datasets,
-    docs,
-    evaluations,
-    headers,
-    health,
-    jobs,
-    metrics,
-    models,
-    open_inference,
-    predictions,
-    problems,
-    proxies,
-    queries,
-    ranges,
-    reproductions,
-    request_log,
-    results,
-    tracing,
-    training_jobs,
-    weights,
-)
-from api.event_streams import EventStreams
-from api.fast_lane import FastLane
-from api.incoming import SafeBodies
-from api.online import OnlineModels
-from api.submission import Submission
-from api.waiting import WaitingReasons
-from api.webhooks import Webhooks
-from shared.api_keys import required_keys
-from shared.datasets import DatasetStore
-from shared.datasets.builtin import BuiltIn
-from shared.idempotency import IdempotencyKeys
-from shared.jobs import JobStore
-from shared.jobs.capacity import VolumeGauge
-from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import Outbox, celery_app, connect
-from shared.registry import Registry
-from shared.registry.classifier import ClassifierCache
-from shared.runtime.settings import Settings
-from shared.runtime.traces import traces_of
-from shared.storage.volume import Volume
+if TYPE_CHECKING:
+    from flask import Flask
 
 __all__ = ["create_app"]
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application; `settings` come from the environment unless they are given."""
-    settings = settings or Settings()
-    redis = connect(settings)
-    volume = Volume(settings.volume)
-    gauge = VolumeGauge(volume)
-    store = DatasetStore(volume)
-    built_in = BuiltIn(store, volume, settings)
-    registry = Registry(volume)
-    online = OnlineModels(registry, ClassifierCache(registry, settings.online_models))
-    job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
-    files = JobFiles(volume)
-    outbox = Outbox(celery_app(settings), redis)
-    idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
-    reasons = WaitingReasons(redis, outbox, gauge)
-    submission = Submission(job_store, outbox, files, settings.max_queued_jobs, reasons)
+def create_app() -> Flask:
+    """Build the application from the environment: the factory that gunicorn calls as `api:create_app()`."""
+    from api.app import create_app as build  # noqa: PLC0415 - see above
 
-    webhooks = Webhooks(settings)
-    streams = EventStreams(job_store, settings)
-
-    app = Flask("glassbox", static_folder=None)
-    app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
-    app.extensions["event_streams"] = streams  # the server ends them when it stops
-    http_metrics = metrics.HttpMetrics()
-    http_metrics.register(app)
-    problems.register(app)
-    request_log.register(app)
-    headers.register(app)
-    keys = required_keys(settings)
-    compression.register(app)
-    cors.register(app, settings.cors_origins)
-    gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
-    access.register(app, gate)
-    queries.register(app)  # behind the gate: a stranger is told no more than that he is one
-    ranges.register(app)
-    if traces := traces_of("api", settings):
-        tracing.register(app, traces)
-    else:
-        app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
-    app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
-    if settings.trusted_proxies:
-        app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
-    for blueprint in (
-        health.blueprint(redis, outbox, gauge, settings),
-        metrics.blueprint(http_metrics, redis, outbox, gauge),
-        datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
-        training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
-        batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
-        jobs.blueprint(job_store, files, outbox, streams, submission, reasons),
-        results.blueprint(job_store, registry, volume),
-        models.blueprint(registry),
-        weights.blueprint(registry),
-        predictions.blueprint(online, settings),
-        open_inference.blueprint(online, registry, volume, settings),
-        evaluations.blueprint(registry),
-        reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys),
-        aliases.blueprint(registry, settings),
-        docs.blueprint(keys_needed=keys is not None),
-    ):
-        app.register_blueprint(blueprint)
-    return app
+    return build()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gunicorn import glogging, util
 
-from services.api import refusals, unread
-from services.api.balanced import BalancedThreads
+from api.server import parse_errors, unread
+from api.server.balanced_worker import BalancedThreads
 from shared.api_keys import KeysError, required_keys
 from shared.runtime import logs, traces
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
@@ -46,13 +46,13 @@ class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the sett
 
     def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
         """What is no request gets an answer like any other error."""
-        status = refusals.status_of(exc)
+        status = parse_errors.status_of(exc)
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
         self.log.info("%s sent what is no request: %s", addr[0] if addr else "a client", exc)
         with contextlib.suppress(OSError):
-            util.write_nonblock(client, refusals.response(status, exc))
+            util.write_nonblock(client, parse_errors.response(status, exc))
 
 
 workers = settings.api_processes

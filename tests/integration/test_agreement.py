@@ -17,7 +17,7 @@ import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 
-from api import create_app
+from api.app import create_app
 from api.openapi import document
 from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images

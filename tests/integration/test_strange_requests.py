@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import Client, run_wsgi_app
 
-from api import create_app
+from api.app import create_app
 from api.training_jobs import TrainingRequest
 from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask
 
-from api import create_app
+from api.app import create_app
 from api.examples import JOB_ID
 from shared.api_keys import KeysFile, Scope, new_key
 from shared.datasets import DatasetStore

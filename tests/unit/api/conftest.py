@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api import create_app
+from api.app import create_app
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
 from tests.support.models import publish

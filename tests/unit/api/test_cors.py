@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from api import create_app
+from api.app import create_app
 from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from api.fast_lane import FastLane
 from shared.registry import Registry
 from shared.runtime.settings import Settings

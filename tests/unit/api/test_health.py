@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 from redis import Redis
 
-from api import create_app
+from api.app import create_app
 from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION

@@ -7,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from api import create_app
+from api.app import create_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.files import files_below, left_behind

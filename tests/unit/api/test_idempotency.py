@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from redis import Redis
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from api.idempotency import idempotent
 from api.operations import operation
 from shared.api_keys import KeysFile, new_key, parse_scopes

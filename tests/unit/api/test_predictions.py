@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from PIL import Image
 
-from api import create_app
+from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

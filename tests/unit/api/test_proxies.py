@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
-from api import create_app
+from api.app import create_app
 from api.proxies import BehindProxies
 from shared.runtime.settings import Settings
 

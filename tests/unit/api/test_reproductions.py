@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from api import create_app
+from api.app import create_app
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore, Kind
 from shared.registry import ModelVersion, Registry

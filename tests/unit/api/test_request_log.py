@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, request
 from flask.testing import FlaskClient
 
-from api import create_app
+from api.app import create_app
 from api.request_log import ENVIRON
 from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.jobs import JobStore

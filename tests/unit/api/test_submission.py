@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from api import create_app
+from api.app import create_app
 from api.submission import Submission
 from shared.errors import TooMany
 from shared.jobs import Job, JobStore, Kind, State, keys

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis
 
-from api import create_app
+from api.app import create_app
 from shared.jobs import JobStore
 from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.files import left_behind

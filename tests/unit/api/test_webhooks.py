@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore
 from shared.jobs.task_queue import COURIER, Presence, connect

@@ -20,7 +20,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume

@@ -8,7 +8,7 @@ import pytest
 from glassbox import datasets, evaluations, formats, jobs, models, options, reading, rows, service
 from glassbox.events import TERMINAL, Event
 
-from api import create_app
+from api.app import create_app
 from api.openapi import document
 from shared.jobs import Kind, State
 from shared.runtime.settings import Settings

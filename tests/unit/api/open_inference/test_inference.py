@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
-from api import create_app
+from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.images import png

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from api import create_app
+from api.app import create_app
 from api.metrics import JobMetrics
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings

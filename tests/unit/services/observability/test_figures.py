@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from api import create_app
+from api.app import create_app
 from shared.runtime.settings import Settings
 from tests.support.processes import ROOT
 

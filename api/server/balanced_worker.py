@@ -3,7 +3,7 @@
 Whichever process wakes first takes a new connection, and a client keeps it for many requests. So one process may come
 to have all of them, while another core idles: half the requests a second, and twice the time for each. Here each
 process writes its number of connections on a board that all share, and one that has more than another gives that one a
-moment. Why threads take turns is told in `services/api/turns.py`.
+moment. Why threads take turns is told in `api/server/fair_queue.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from services.api.turns import Turns
+from api.server.fair_queue import Turns
 
 PLACES = 256
 ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic clock; connections

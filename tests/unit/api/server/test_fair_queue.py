@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from services.api.turns import Turns
+from api.server.fair_queue import Turns
 from tests.support.waiting import eventually
 
 
