@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from shared.api_keys import KeysError, KeysFile, Scope, new_key, parse_keys, parse_scopes
+from api.auth.keys import KeysError, KeysFile, Scope, new_key, parse_keys, parse_scopes
 from shared.errors import StorageFull
 from shared.runtime.remedies import name_keys_file
 from shared.runtime.settings import SettingsError, load_settings

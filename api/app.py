@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Flask
 
 from api import (
-    access,
     aliases,
     batch_jobs,
     compression,
@@ -31,6 +30,8 @@ from api import (
     training_jobs,
     weights,
 )
+from api.auth import middleware as auth
+from api.auth.keys import required_keys
 from api.event_streams import EventStreams
 from api.fast_lane import FastLane
 from api.incoming import SafeBodies
@@ -38,7 +39,6 @@ from api.online import OnlineModels
 from api.submission import Submission
 from api.waiting import WaitingReasons
 from api.webhooks import Webhooks
-from shared.api_keys import required_keys
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -86,8 +86,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = required_keys(settings)
     compression.register(app)
     cors.register(app, settings.cors_origins)
-    gate = access.Gate(keys, access.Limits.from_settings(settings), settings.cors_origins)
-    access.register(app, gate)
+    gate = auth.Gate(keys, auth.Limits.from_settings(settings), settings.cors_origins)
+    auth.register(app, gate)
     queries.register(app)  # behind the gate: a stranger is told no more than that he is one
     ranges.register(app)
     if traces := traces_of("api", settings):

@@ -16,13 +16,13 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.wrappers import Request
 
 from api import compression, headers, request_log
-from api.access import Gate
+from api.auth.keys import Scope
+from api.auth.middleware import Gate
 from api.metrics import HttpMetrics
 from api.online import OnlineModels
 from api.open_inference.answers import Answered
 from api.open_inference.inference import run
 from api.problems import request_id
-from shared.api_keys import Scope
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gunicorn import glogging, util
 
+from api.auth.keys import KeysError, required_keys
 from api.server import parse_errors, unread
 from api.server.balanced_worker import BalancedThreads
-from shared.api_keys import KeysError, required_keys
 from shared.runtime import logs, traces
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 from shared.storage.scratch import scratch_folder

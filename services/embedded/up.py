@@ -25,7 +25,7 @@ from typing import Any
 import honcho.manager
 from honcho.process import Process
 
-from shared.api_keys import KeysError, required_keys
+from api.auth.keys import KeysError, required_keys
 from shared.runtime.processes import die_with_parent
 from shared.runtime.settings import Settings, SettingsError, load_settings
 

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from api.auth.keys import KeysError, required_keys
 from services.preflight import mounted_files
-from shared.api_keys import KeysError, required_keys
 from shared.runtime import traces
 from shared.runtime.settings import MiB, Settings, SettingsError, load_settings
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.api_keys import KeysFile, Scope, new_key
+from api.auth.keys import KeysFile, Scope, new_key
 from tests.support.command import Command, command_line
 from tests.support.images import png
 from tests.support.network import closed_port

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from shared.api_keys import KeysFile, new_key, parse_scopes
+from api.auth.keys import KeysFile, new_key, parse_scopes
 from tests.support.archives import zip_of
 from tests.support.images import png
 from tests.support.npz import easy_arrays, easy_images, npz

@@ -11,8 +11,8 @@ from typing import Any
 from flask import Flask
 
 from api.app import create_app
+from api.auth.keys import KeysFile, Scope, new_key
 from api.examples import JOB_ID
-from shared.api_keys import KeysFile, Scope, new_key
 from shared.datasets import DatasetStore
 from shared.datasets.npz import read_npz
 from shared.jobs import JobStore, State

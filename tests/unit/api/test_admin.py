@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from api.admin import main
-from shared.api_keys import KeysFile, Scope
+from api.auth.keys import KeysFile, Scope
 from tests.support.forks import together
 
 Admin = Callable[..., str]

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from shared.api_keys import KeysFile, new_key, parse_scopes
+from api.auth.keys import KeysFile, new_key, parse_scopes
 from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 

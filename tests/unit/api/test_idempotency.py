@@ -15,9 +15,9 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from api.app import create_app
+from api.auth.keys import KeysFile, new_key, parse_scopes
 from api.idempotency import idempotent
 from api.operations import operation
-from shared.api_keys import KeysFile, new_key, parse_scopes
 from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from api.rate_limits import PATIENCE_SECONDS, RateLimit
+from api.auth.rate_limits import PATIENCE_SECONDS, RateLimit
 from shared.errors import TooMany
 from shared.jobs import keys
 from shared.runtime.settings import Settings

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 from flask import Flask, request
 from werkzeug.wrappers import Request
 
+from api.auth.keys import ApiKey, KeysFile, Scope
+from api.auth.rate_limits import RateLimit
 from api.operations import operation_of
-from api.rate_limits import RateLimit
-from shared.api_keys import ApiKey, KeysFile, Scope
 from shared.errors import Forbidden, Unauthenticated
 from shared.runtime import log_context
 from shared.runtime.settings import Settings, is_loopback

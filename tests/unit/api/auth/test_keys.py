@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.api_keys import ApiKey, KeysError, KeysFile, Scope, digest_of, new_key, parse_scopes, required_keys
+from api.auth.keys import ApiKey, KeysError, KeysFile, Scope, digest_of, new_key, parse_scopes, required_keys
 from shared.runtime.settings import Settings
 
 DIGEST = "ab" * 32

@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import create_app
+from api.auth.keys import KeysFile, Scope, new_key
 from api.operations import operation_of
-from shared.api_keys import KeysFile, Scope, new_key
 from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 
