@@ -35,7 +35,7 @@ KEYS := $(or $(GLASSBOX_API_KEYS_FILE),var/keys)
 SCOPES ?= submit
 .PHONY: keys
 keys: $(VENV)/embedded ## the API keys in var/keys (GLASSBOX_API_KEYS_FILE); CREATE=me SCOPES=manage, REVOKE=me
-	@$(BIN)/python -m api.admin keys --file "$(KEYS)" \
+	@$(BIN)/python -m api.auth.admin keys --file "$(KEYS)" \
 	  $(if $(CREATE),create "$(CREATE)" --scopes "$(SCOPES)",$(if $(REVOKE),revoke "$(REVOKE)",list))
 
 .PHONY: deploy

@@ -30,12 +30,12 @@ def name_keys_file(settings: Settings) -> str:
 
 def create_key(settings: Settings) -> str:
     """Make an API key."""
-    return _in_api(settings, "python -m api.admin keys create me --scopes manage")
+    return _in_api(settings, "python -m api.auth.admin keys create me --scopes manage")
 
 
 def restore_keys(settings: Settings) -> str:
     """Put a copy of the API keys' file into its place, with the right owner and mode."""
-    return _in_api(settings, "python -m api.admin keys restore < keys")
+    return _in_api(settings, "python -m api.auth.admin keys restore < keys")
 
 
 def install_traces(settings: Settings) -> str:

@@ -169,7 +169,7 @@ def _queue_jobs(client: Client, answers: dict[str, Any]) -> None:
 
 
 def _new_key(source: Deployment) -> str:
-    command = ["-m", "api.admin", "keys", "--file", str(source.folder / "keys")]
+    command = ["-m", "api.auth.admin", "keys", "--file", str(source.folder / "keys")]
     made = subprocess.run(
         [sys.executable, *command, "create", "operator", "--scopes", "manage"],
         cwd=ROOT,

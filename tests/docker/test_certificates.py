@@ -48,7 +48,7 @@ class Domain(Deployment):
     def start(self) -> None:
         """Make a key, then start, as the documentation says."""
         self.compose("build", "--quiet", *SERVICES)
-        made = self.run_new("api", "python", "-m", "api.admin", "keys", "create", "test", "--scopes", "manage")
+        made = self.run_new("api", "python", "-m", "api.auth.admin", "keys", "create", "test", "--scopes", "manage")
         assert made.returncode == 0, made.stderr
         self.up(*SERVICES)
         self.trusted = ssl.create_default_context(cadata=self.root())
@@ -282,7 +282,7 @@ def test_gateway_without_the_authority_serves_a_temporary_certificate(engine: No
     services = [service for service in SERVICES if service != "pebble"]
     try:
         deployment.compose("build", "--quiet", *services)
-        deployment.run_new("api", "python", "-m", "api.admin", "keys", "create", "test", "--scopes", "manage")
+        deployment.run_new("api", "python", "-m", "api.auth.admin", "keys", "create", "test", "--scopes", "manage")
         started = deployment._run(
             [
                 *("docker", "compose", "--project-name", deployment.project),

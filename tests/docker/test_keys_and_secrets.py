@@ -22,8 +22,8 @@ def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(deploy
 def test_a_key_that_is_made_in_a_container_is_asked_for_in_the_next(deployment: Deployment) -> None:
     keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
 
-    made = deployment.run_new("api", "python", "-m", "api.admin", "keys", "create", "me", **keys)
-    listed = deployment.run_new("api", "python", "-m", "api.admin", "keys", "list", **keys)
+    made = deployment.run_new("api", "python", "-m", "api.auth.admin", "keys", "create", "me", **keys)
+    listed = deployment.run_new("api", "python", "-m", "api.auth.admin", "keys", "list", **keys)
 
     assert made.stdout.startswith("glassbox_"), made.stderr
     assert listed.stdout == "me\tsubmit\n"
@@ -157,7 +157,7 @@ def test_webhook_secrets_are_set_from_a_file_of_the_host(deployment: Deployment)
 
 def test_a_keys_file_of_another_owner_is_named_and_a_copy_of_it_restored(deployment: Deployment) -> None:
     keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
-    admin = ("python", "-m", "api.admin", "keys")
+    admin = ("python", "-m", "api.auth.admin", "keys")
     deployment.run_new("api", *admin, "create", "kept", **keys)
     copy = deployment.run_in("api", "cat", "/etc/glassbox/keys").stdout
     image = deployment.inspect("api")["Image"]
@@ -170,7 +170,9 @@ def test_a_keys_file_of_another_owner_is_named_and_a_copy_of_it_restored(deploym
 
     assert refused.returncode != 0
     assert "cannot be read by uid 10001: it belongs to uid 0 with mode 0600" in refused.stderr
-    assert "docker compose run --rm --no-deps --no-TTY api python -m api.admin keys restore < keys" in refused.stderr
+    assert (
+        "docker compose run --rm --no-deps --no-TTY api python -m api.auth.admin keys restore < keys" in refused.stderr
+    )
     assert restored.returncode == 0, restored.stderr
     assert deployment.run_in("api", "cat", "/etc/glassbox/keys").stdout == copy
     assert deployment.run_in("api", "stat", "-c", "%u:%g %a", "/etc/glassbox/keys").stdout == "10001:10001 600\n"

@@ -98,7 +98,10 @@ def test_a_wrong_line_of_env_keeps_a_bare_up_from_starting_anything(host: Host) 
         ("a remark", "line 1: key cannot contain a space"),
         ("GLASSBOX_TLS=/nowhere/tls", "GLASSBOX_TLS: /nowhere/tls is not a folder of this host"),
         ("GLASSBOX_DATA=/nowhere/data", "sudo install -d -o 10001 -g 10001 -m 770 /nowhere/data/volume"),
-        ("GLASSBOX_PUBLISHED_ON=0.0.0.0", "docker compose run --rm --no-deps --no-TTY api python -m api.admin keys"),
+        (
+            "GLASSBOX_PUBLISHED_ON=0.0.0.0",
+            "docker compose run --rm --no-deps --no-TTY api python -m api.auth.admin keys",
+        ),
     ],
 )
 def test_a_wrong_line_is_named_before_anything_starts(host: Host, line: str, message: str) -> None:

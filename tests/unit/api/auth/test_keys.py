@@ -168,7 +168,7 @@ class TestWhatTheApiAsksFor:
     @pytest.mark.parametrize(
         ("deployment", "commands"),
         [
-            ("embedded", ("make keys CREATE=me", "python -m api.admin keys create me", "GLASSBOX_BIND=127.0.0.1")),
+            ("embedded", ("make keys CREATE=me", "python -m api.auth.admin keys create me", "GLASSBOX_BIND=127.0.0.1")),
             (
                 "compose",
                 ("docker compose run --rm --no-deps --no-TTY api", "GLASSBOX_API_KEYS_FILE=/etc/glassbox/keys"),
@@ -188,7 +188,7 @@ class TestWhatTheApiAsksFor:
         for error in (open_to_others, missing):
             assert ("docker compose" in str(error.value)) == (deployment == "compose")
             assert ("make " in str(error.value)) <= (deployment == "embedded")
-        assert "python -m api.admin keys restore < keys" in str(missing.value)
+        assert "python -m api.auth.admin keys restore < keys" in str(missing.value)
 
     def test_a_file_of_another_owner_is_named_with_owner_and_mode(
         self, limits: Settings, path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 
 WORKER = ("worker/__main__.py",)
 ENTRIES = {
-    "api": ("services/api/gunicorn.conf.py", "api/__init__.py", "api/admin.py"),
+    "api": ("services/api/gunicorn.conf.py", "api/__init__.py", "api/auth/admin.py"),
     "trainer": (*WORKER, "worker/backup/__main__.py"),
     "classifier": WORKER,
     "courier": ("worker/webhooks/__main__.py",),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import logging
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from api.admin import main
+from api.auth.admin import main
 from api.auth.keys import KeysFile, Scope
 from tests.support.forks import together
 
@@ -169,3 +171,11 @@ def test_a_key_is_never_logged(admin: Admin, caplog: pytest.LogCaptureFixture) -
         key = admin("create", "me").strip()
 
     assert key not in caplog.text
+
+
+def test_former_name_of_the_command_still_works(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "api.admin", "keys", "--file", str(tmp_path / "keys"), "create", "me"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert "me" in done.stderr
+    assert done.stdout.strip()
