@@ -7,12 +7,9 @@ from flask import Flask
 from api import (
     aliases,
     batch_jobs,
-    compression,
-    cors,
     datasets,
     docs,
     evaluations,
-    headers,
     health,
     jobs,
     metrics,
@@ -20,21 +17,18 @@ from api import (
     open_inference,
     predictions,
     problems,
-    proxies,
-    queries,
-    ranges,
     reproductions,
-    request_log,
     results,
-    tracing,
     training_jobs,
     weights,
 )
 from api.auth import middleware as auth
 from api.auth.keys import required_keys
 from api.event_streams import EventStreams
-from api.fast_lane import FastLane
 from api.incoming import SafeBodies
+from api.middleware import compression, cors, headers, proxies, queries, ranges, request_log, tracing
+from api.middleware.fast_lane import FastLane
+from api.middleware.http_metrics import HttpMetrics
 from api.online import OnlineModels
 from api.submission import Submission
 from api.waiting import WaitingReasons
@@ -78,7 +72,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
     app.extensions["event_streams"] = streams  # the server ends them when it stops
-    http_metrics = metrics.HttpMetrics()
+    http_metrics = HttpMetrics()
     http_metrics.register(app)
     problems.register(app)
     request_log.register(app)

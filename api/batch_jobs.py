@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 from pydantic import Field
 
-from api.idempotency import id_to_make, idempotent
+from api.middleware.idempotency import id_to_make, idempotent
 from api.operations import Answer, Upload, operation, refusal
 from api.submission import Submission
 from api.uploads import received

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from pydantic import Field
 
 from api.dataset_guard import refuse_if_needed
-from api.idempotency import idempotent
+from api.middleware.idempotency import idempotent
 from api.operations import Answer, Upload, operation, refusal
 from api.pages import Cursor, Page, PageQuery, after, page
 from api.uploads import received

@@ -24,6 +24,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 CREATES = "creates"
 """The attribute by which `idempotent` marks a view that accepts an Idempotency-Key."""
 
+JUDGED = ("/v1/", "/v2/")
+
 
 @dataclass(frozen=True)
 class MediaType:

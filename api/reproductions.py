@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from api.idempotency import id_to_make, idempotent
+from api.middleware.idempotency import id_to_make, idempotent
 from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.views import JobView, job_view

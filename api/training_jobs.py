@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, create_model
 
 from api import examples
 from api.examples import shown_as
-from api.idempotency import id_to_make, idempotent
+from api.middleware.idempotency import id_to_make, idempotent
 from api.operations import Answer, operation, refusal
 from api.submission import Submission
 from api.validation import Form, described_by, from_json, invalid_configuration

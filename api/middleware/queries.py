@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from api.operations import current_operation
+from api.operations import JUDGED, current_operation
 from shared.errors import FieldError, Invalid
-
-JUDGED = ("/v1/", "/v2/")
 
 
 def register(app: Flask) -> None:

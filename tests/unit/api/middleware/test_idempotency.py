@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.auth.keys import KeysFile, new_key, parse_scopes
-from api.idempotency import idempotent
+from api.middleware.idempotency import idempotent
 from api.operations import operation
 from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.auth.keys import KeysFile, new_key, parse_scopes
-from api.request_log import ENVIRON
+from api.middleware.request_log import ENVIRON
 from shared.jobs import JobStore
 from shared.runtime import log_context
 from shared.runtime.settings import Settings

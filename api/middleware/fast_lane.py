@@ -15,10 +15,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Request
 
-from api import compression, headers, request_log
 from api.auth.keys import Scope
 from api.auth.middleware import Gate
-from api.metrics import HttpMetrics
+from api.middleware import compression, headers, request_log
+from api.middleware.http_metrics import HttpMetrics
 from api.online import OnlineModels
 from api.open_inference.answers import Answered
 from api.open_inference.inference import run

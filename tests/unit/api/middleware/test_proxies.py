@@ -10,7 +10,7 @@ from werkzeug.test import Client
 from werkzeug.wrappers import Request, Response
 
 from api.app import create_app
-from api.proxies import BehindProxies
+from api.middleware.proxies import BehindProxies
 from shared.runtime.settings import Settings
 
 PROXY = "10.1.2.3"
@@ -76,7 +76,7 @@ def test_a_name_is_looked_up_again_when_its_address_has_changed(monkeypatch: pyt
         return [(0, 0, 0, "", (address, 0)) for address in addresses]
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    monkeypatch.setattr("api.proxies.LOOK_UP_SECONDS", 0.0)
+    monkeypatch.setattr("api.middleware.proxies.LOOK_UP_SECONDS", 0.0)
     client = Client(BehindProxies(who_asks, ("gateway",)))
 
     def seen_from(peer: str) -> str:

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.fast_lane import FastLane
+from api.middleware.fast_lane import FastLane
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.models import publish

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from api import tracing
+from api.middleware import tracing
 from shared.jobs import Job, JobStore, State
 from shared.runtime.traces import Traces
 from worker.running.lease import Lease

@@ -1,0 +1,1 @@
+"""Middleware: what every request and response passes through, whatever the resource."""
