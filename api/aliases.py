@@ -10,9 +10,9 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api.examples import shown_as
-from api.operations import Answer, operation, refusal
 from api.pages import Page, PageQuery, after, page
+from api.schema.examples import shown_as
+from api.schema.operations import Answer, operation, refusal
 from api.validation import Form, from_json, from_texts
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.jobs.view import Links, Time

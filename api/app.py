@@ -8,7 +8,6 @@ from api import (
     aliases,
     batch_jobs,
     datasets,
-    docs,
     evaluations,
     health,
     jobs,
@@ -30,6 +29,7 @@ from api.middleware import compression, cors, headers, proxies, queries, ranges,
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.online import OnlineModels
+from api.openapi import routes as openapi
 from api.submission import Submission
 from api.waiting import WaitingReasons
 from api.webhooks import Webhooks
@@ -106,7 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         evaluations.blueprint(registry),
         reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys),
         aliases.blueprint(registry, settings),
-        docs.blueprint(keys_needed=keys is not None),
+        openapi.blueprint(keys_needed=keys is not None),
     ):
         app.register_blueprint(blueprint)
     return app

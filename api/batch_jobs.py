@@ -6,11 +6,11 @@ from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.operations import Answer, Upload, operation, refusal
+from api.schema.operations import Answer, Upload, operation, refusal
+from api.schema.responses import JobView, job_view
 from api.submission import Submission
 from api.uploads import received
 from api.validation import Form, from_texts
-from api.views import JobView, job_view
 from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType

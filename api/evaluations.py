@@ -8,8 +8,8 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.examples import DATASET_ID, PNG, shown_as
-from api.operations import operation, refusal
+from api.schema.examples import DATASET_ID, PNG, shown_as
+from api.schema.operations import operation, refusal
 from shared.errors import NotFound
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.calibration import CalibrationMeasures

@@ -10,7 +10,7 @@ from pydantic import Field
 from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
-from api.operations import Answer, operation
+from api.schema.operations import Answer, operation
 from shared.jobs.capacity import VolumeGauge, write_fault
 from shared.jobs.task_queue import QUEUES, Outbox
 from shared.runtime.settings import Settings

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from api.middleware.http_metrics import HttpMetrics
-from api.operations import MediaType, operation
+from api.schema.operations import MediaType, operation
 from shared.jobs.capacity import VolumeGauge, redis_memory
 from shared.jobs.counters import Durations, oldest_ages, read_tally
 from shared.jobs.task_queue import COURIER, QUEUES, Outbox

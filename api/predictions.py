@@ -16,10 +16,10 @@ from werkzeug.formparser import FormDataParser
 
 from api import quick_json
 from api.bodies import FOR_MORE, whole_body
-from api.examples import shown_as
 from api.instances import images_of
 from api.online import OnlineModels
-from api.operations import Upload, operation, refusal
+from api.schema.examples import shown_as
+from api.schema.operations import Upload, operation, refusal
 from api.validation import Form, from_texts
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.operations import Answer, operation, refusal
+from api.schema.operations import Answer, operation, refusal
+from api.schema.responses import JobView, job_view
 from api.submission import Submission
-from api.views import JobView, job_view
 from api.webhooks import Webhooks
 from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, NotFound, TooMany

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field, StringConstraints, create_model
 
-from api import examples
-from api.examples import shown_as
 from api.middleware.idempotency import id_to_make, idempotent
-from api.operations import Answer, operation, refusal
+from api.schema import examples
+from api.schema.examples import shown_as
+from api.schema.operations import Answer, operation, refusal
+from api.schema.responses import JobView, job_view
 from api.submission import Submission
 from api.validation import Form, described_by, from_json, invalid_configuration
-from api.views import JobView, job_view
 from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest

@@ -18,7 +18,7 @@ from werkzeug.wrappers import Request
 
 from api.auth.keys import ApiKey, KeysFile, Scope
 from api.auth.rate_limits import RateLimit
-from api.operations import operation_of
+from api.schema.operations import operation_of
 from shared.errors import Forbidden, Unauthenticated
 from shared.runtime import log_context
 from shared.runtime.settings import Settings, is_loopback

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar, cast
 from flask import Response, current_app, g, request
 from redis import RedisError
 
-from api.operations import CREATES, operation_of
+from api.schema.operations import CREATES, operation_of
 from shared.errors import Invalid, Malformed
 from shared.idempotency import Answered, Held, IdempotencyKeys
 from shared.runtime import log_context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from api.operations import JUDGED, current_operation
+from api.schema.operations import JUDGED, current_operation
 from shared.errors import FieldError, Invalid
 
 

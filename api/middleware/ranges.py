@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from api.operations import current_operation
+from api.schema.operations import current_operation
 
 
 def register(app: Flask) -> None:

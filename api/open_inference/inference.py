@@ -6,12 +6,12 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.bodies import FOR_MORE, whole_body
-from api.examples import shown_as
 from api.online import OnlineModels
 from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.requests import read_request
 from api.open_inference.rows import INPUT, rows_of
-from api.operations import Answer, MediaType, operation, refusal
+from api.schema.examples import shown_as
+from api.schema.operations import Answer, MediaType, operation, refusal
 from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.json_types import JsonObject

@@ -8,11 +8,11 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.examples import shown_as
 from api.online import OnlineModels
 from api.open_inference.answers import NAMES, OUTPUT
 from api.open_inference.rows import INPUT
-from api.operations import operation, refusal
+from api.schema.examples import shown_as
+from api.schema.operations import operation, refusal
 from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import Registry
 

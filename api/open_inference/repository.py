@@ -10,11 +10,11 @@ from typing_extensions import TypedDict
 
 from api import quick_json
 from api.bodies import whole_body
-from api.examples import shown_as
 from api.online import OnlineModels
 from api.open_inference.models import NOT_THERE, ModelReadiness
 from api.open_inference.tensors import parameters_of, refuse
-from api.operations import operation, refusal
+from api.schema.examples import shown_as
+from api.schema.operations import operation, refusal
 from api.validation import Form
 from shared.errors import Damaged, Invalid, Malformed
 from shared.json_types import JsonObject

@@ -8,7 +8,7 @@ from contextlib import suppress
 from flask import Blueprint
 from typing_extensions import TypedDict
 
-from api.operations import operation, refusal
+from api.schema.operations import operation, refusal
 from shared.errors import Unavailable
 from shared.runtime.version import VERSION
 from shared.storage.volume import Volume

@@ -11,8 +11,8 @@ from typing import Any
 from api.openapi.refusals import codes_of
 from api.openapi.samples import sample
 from api.openapi.schemas import Json, Schemas
-from api.operations import Answer, MediaType, Operation
 from api.problems import STATUSES, Problem
+from api.schema.operations import Answer, MediaType, Operation
 
 WITH_ERRORS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),

@@ -15,8 +15,8 @@ from api.openapi.answers import answers
 from api.openapi.fields import RESPONSE_HEADERS
 from api.openapi.requests import body, parameters
 from api.openapi.schemas import Json, Schemas
-from api.operations import MediaType, Operation, Upload, operation_of
 from api.problems import Problem
+from api.schema.operations import MediaType, Operation, Upload, operation_of
 from shared.runtime.version import VERSION
 
 Route = tuple[Rule, str, Callable[..., Any], Operation]

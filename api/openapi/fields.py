@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
+from api.schema.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
-from api.operations import JUDGED, Operation, Refusal, Upload, refusal
 from api.problems import STATUSES
+from api.schema.operations import JUDGED, Operation, Refusal, Upload, refusal
 from shared.errors import (
     Conflict,
     Forbidden,

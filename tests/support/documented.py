@@ -12,7 +12,7 @@ from flask import Flask
 
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
-from api.examples import JOB_ID
+from api.schema.examples import JOB_ID
 from shared.datasets import DatasetStore
 from shared.datasets.npz import read_npz
 from shared.jobs import JobStore, State

@@ -8,7 +8,7 @@ from glassbox.evaluations import Evaluation
 from glassbox.models import Version
 from glassbox.reading import read
 
-from api.examples import PNG, VERSION
+from api.schema.examples import PNG, VERSION
 
 
 def a_version(**fields: Any) -> Version:

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
-from api.operations import operation_of
+from api.schema.operations import operation_of
 from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.auth.keys import KeysFile, new_key, parse_scopes
 from api.middleware.idempotency import idempotent
-from api.operations import operation
+from api.schema.operations import operation
 from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore

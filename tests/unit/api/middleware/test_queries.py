@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from api.app import create_app
-from api.operations import operation_of
+from api.schema.operations import operation_of
 from shared.runtime.settings import Settings
 from tests.support.npz import npz
 from tests.support.problems import assert_problem, parameters

@@ -11,7 +11,7 @@ import pytest
 from glassbox.report import page
 from glassbox.report.tensors import Tensor
 
-from api.examples import PNG
+from api.schema.examples import PNG
 from tests.support.evaluated import a_version, an_evaluation
 from tests.unit.client.report.test_markup import Reader
 

@@ -15,10 +15,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from werkzeug.test import TestResponse
 
 from api.openapi import document
-from api.operations import operation_of
+from api.schema.operations import operation_of
 from shared.runtime.redis_faults import FAULTS
 
-GUIDE = Path(__file__).parents[3] / "docs" / "api.md"
+GUIDE = Path(__file__).parents[4] / "docs" / "api.md"
 # The names that clients rely on, wherever this application has them.
 CONTRACT = {
     "POST /v1/datasets",

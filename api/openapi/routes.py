@@ -14,9 +14,9 @@ from flask import Blueprint, Response, current_app, request
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.examples import shown_as
 from api.openapi import document
-from api.operations import Answer, MediaType, operation, refusal
+from api.schema.examples import shown_as
+from api.schema.operations import Answer, MediaType, operation, refusal
 from shared.errors import NotFound
 
 

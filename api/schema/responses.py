@@ -10,8 +10,8 @@ from typing import Annotated, NotRequired, cast
 from pydantic import WithJsonSchema, with_config
 from typing_extensions import TypedDict
 
-from api import examples
-from api.examples import shown_as
+from api.schema import examples
+from api.schema.examples import shown_as
 from shared.datasets import Manifest
 from shared.jobs import Job
 from shared.jobs.outcome import Metrics, Waiting

@@ -1,0 +1,1 @@
+"""What routes declare of themselves: operations, the JSON of responses, and examples of it."""
