@@ -10,10 +10,10 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api.pages import Page, PageQuery, after, page
+from api.requests.pagination import Page, PageQuery, after, page
+from api.requests.validation import Form, from_json, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import Answer, operation, refusal
-from api.validation import Form, from_json, from_texts
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.jobs.view import Links, Time
 from shared.registry import Alias, Registry

@@ -24,15 +24,15 @@ from api import (
 from api.auth import middleware as auth
 from api.auth.keys import required_keys
 from api.event_streams import EventStreams
-from api.incoming import SafeBodies
 from api.middleware import compression, cors, headers, proxies, queries, ranges, request_log, tracing
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.online import OnlineModels
 from api.openapi import routes as openapi
-from api.submission import Submission
-from api.waiting import WaitingReasons
-from api.webhooks import Webhooks
+from api.requests.body import SafeBodies
+from api.requests.submission import Submission
+from api.requests.waiting import WaitingReasons
+from api.requests.webhook_choice import Webhooks
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys

@@ -6,12 +6,12 @@ from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.submission import Submission
+from api.requests.uploads import received
+from api.requests.validation import Form, from_texts
+from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import Answer, Upload, operation, refusal
 from api.schema.responses import JobView, job_view
-from api.submission import Submission
-from api.uploads import received
-from api.validation import Form, from_texts
-from api.webhooks import WEBHOOK, Webhooks
 from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.idempotency import IdempotencyKeys

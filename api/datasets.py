@@ -9,11 +9,11 @@ from pydantic import Field
 
 from api.dataset_guard import refuse_if_needed
 from api.middleware.idempotency import idempotent
-from api.pages import Cursor, Page, PageQuery, after, page
+from api.requests.pagination import Cursor, Page, PageQuery, after, page
+from api.requests.uploads import received
+from api.requests.validation import Form, from_texts
 from api.schema.operations import Answer, Upload, operation, refusal
 from api.schema.responses import DatasetView, dataset_view
-from api.uploads import received
-from api.validation import Form, from_texts
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.uploads import read_upload

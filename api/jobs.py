@@ -10,12 +10,12 @@ from pydantic import Field
 
 from api.connection import Connection
 from api.event_streams import EVENT_STREAM, EventStreams
-from api.pages import Cursor, Page, PageQuery, page
+from api.requests.pagination import Cursor, Page, PageQuery, page
+from api.requests.submission import Submission
+from api.requests.validation import from_texts
+from api.requests.waiting import WaitingReasons
 from api.schema.operations import Answer, MediaType, operation, refusal
 from api.schema.responses import EventView, JobView, event_view, job_view
-from api.submission import Submission
-from api.validation import from_texts
-from api.waiting import WaitingReasons
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close

@@ -9,10 +9,10 @@ from typing import Annotated
 from flask import Blueprint, request
 from pydantic import Field
 
-from api.pages import Cursor, Page, PageQuery, after, page
+from api.requests.pagination import Cursor, Page, PageQuery, after, page
+from api.requests.validation import Form, from_texts
 from api.schema.operations import operation, refusal
 from api.schema.responses import ModelView, VersionView, model_view, version_view
-from api.validation import Form, from_texts
 from shared.errors import Conflict, NotFound
 from shared.registry import ModelVersion, Registry
 

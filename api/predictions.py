@@ -14,13 +14,13 @@ from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
-from api import quick_json
-from api.bodies import FOR_MORE, whole_body
 from api.instances import images_of
 from api.online import OnlineModels
+from api.requests import fast_json
+from api.requests.body import FOR_MORE, whole_body
+from api.requests.validation import Form, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import Upload, operation, refusal
-from api.validation import Form, from_texts
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
 from shared.jobs.specifications import Invert
@@ -104,7 +104,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         body = whole_body(limits.max_online_bytes, FOR_MORE)
         if request.mimetype == "application/json":
             options = from_texts(PredictOptions, request.args)
-            document = quick_json.read(body, limits.max_online_json_bytes)
+            document = fast_json.read(body, limits.max_online_json_bytes)
             images = images_of(document, classifier.version.image_shape)
         else:
             contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
@@ -112,7 +112,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             images = _decoded(contents, classifier.version.image_shape, limits)
         check_top_k(options.top_k, classifier)
         invert(images, options.invert)
-        return quick_json.answer(
+        return fast_json.answer(
             {
                 "model": classifier.version.model,
                 "version": classifier.version.version,

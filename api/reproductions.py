@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint
 
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.submission import Submission
+from api.requests.webhook_choice import Webhooks
 from api.schema.operations import Answer, operation, refusal
 from api.schema.responses import JobView, job_view
-from api.submission import Submission
-from api.webhooks import Webhooks
 from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, NotFound, TooMany
 from shared.idempotency import IdempotencyKeys

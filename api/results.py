@@ -9,12 +9,12 @@ from typing import Literal
 from flask import Blueprint, Response, request
 from pydantic import Field
 
+from api.requests.validation import Form, from_texts
 from api.results_formats.csv_rows import as_csv
 from api.results_formats.npz import as_npz
 from api.results_formats.parquet import as_parquet
 from api.schema.operations import MediaType, operation, refusal
 from api.schema.responses import RowErrorView, RowView
-from api.validation import Form, from_texts
 from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.specifications import BatchSpecification

@@ -9,13 +9,13 @@ from flask import Blueprint
 from pydantic import Field, StringConstraints, create_model
 
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.submission import Submission
+from api.requests.validation import Form, described_by, from_json, invalid_configuration
+from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.operations import Answer, operation, refusal
 from api.schema.responses import JobView, job_view
-from api.submission import Submission
-from api.validation import Form, described_by, from_json, invalid_configuration
-from api.webhooks import WEBHOOK, Webhooks
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable

@@ -8,8 +8,8 @@ from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
 from api.exports import export
+from api.requests.validation import Form, from_texts
 from api.schema.operations import Answer, MediaType, operation, refusal
-from api.validation import Form, from_texts
 from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 

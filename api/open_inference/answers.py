@@ -8,9 +8,9 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from api import quick_json
 from api.open_inference.requests import InferRequest, Wanted
 from api.open_inference.tensors import BYTES, DATATYPES, packed, refuse
+from api.requests import fast_json
 from shared.registry import ModelVersion
 from shared.registry.classifier import best_of
 
@@ -61,7 +61,7 @@ def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Ans
     if request.id is not None:
         document["id"] = request.id
     document["outputs"] = outputs
-    header = quick_json.write(document)
+    header = fast_json.write(document)
     return Answered(b"".join([header, *binary]), len(header)) if binary else Answered(header)
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.bodies import FOR_MORE, whole_body
 from api.online import OnlineModels
 from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.requests import read_request
 from api.open_inference.rows import INPUT, rows_of
+from api.requests.body import FOR_MORE, whole_body
+from api.requests.validation import Form
 from api.schema.examples import shown_as
 from api.schema.operations import Answer, MediaType, operation, refusal
-from api.validation import Form
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.json_types import JsonObject
 from shared.registry.classifier import Classifier

@@ -8,14 +8,14 @@ from flask import Blueprint
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api import quick_json
-from api.bodies import whole_body
 from api.online import OnlineModels
 from api.open_inference.models import NOT_THERE, ModelReadiness
 from api.open_inference.tensors import parameters_of, refuse
+from api.requests import fast_json
+from api.requests.body import whole_body
+from api.requests.validation import Form
 from api.schema.examples import shown_as
 from api.schema.operations import operation, refusal
-from api.validation import Form
 from shared.errors import Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
 from shared.registry import ModelVersion, Registry
@@ -111,7 +111,7 @@ def _check_wish(body: bytes, limits: Settings) -> None:
 
 def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
     """A body that may be left out, and may have this member alone."""
-    document = quick_json.read(body, limits.max_json_bytes) if body.strip() else {}
+    document = fast_json.read(body, limits.max_json_bytes) if body.strip() else {}
     if not isinstance(document, dict) or document.keys() - {member}:
         raise refuse("#", f"must be a JSON object of at most one member, `{member}`")
     return document

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api import quick_json
 from api.open_inference.tensors import Binary, Tensor, parameters_of, read_tensor, refuse, refuse_unknown
+from api.requests import fast_json
 from shared.errors import Malformed
 from shared.runtime.settings import Settings
 
@@ -47,7 +47,7 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
                 f"Inference-Header-Content-Length says {header_length!r}, of a body of {len(body)} bytes",
             )
     view = memoryview(body)
-    document = quick_json.read(view[:length], limits.max_online_json_bytes)
+    document = fast_json.read(view[:length], limits.max_online_json_bytes)
     if not isinstance(document, dict):
         raise refuse("#", "must be a JSON object")
     refuse_unknown(document, MEMBERS, "#")

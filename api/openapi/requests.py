@@ -9,8 +9,8 @@ from werkzeug.routing import Rule
 from api.openapi.fields import IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
 from api.openapi.samples import sample
 from api.openapi.schemas import Json, Schemas
+from api.requests.validation import Form
 from api.schema.operations import Operation, Upload
-from api.validation import Form
 
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"schema": {"type": "string"}}

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from flask import current_app, request
 
-from api.validation import Form
+from api.requests.validation import Form
 from shared.errors import GlassboxError
 
 Scope = Literal["read", "submit", "manage"]

@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
-from api.validation import Form
+from api.requests.validation import Form
 from shared.storage.names import NAME
 
 Item = TypeVar("Item")

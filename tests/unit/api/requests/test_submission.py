@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from api.app import create_app
-from api.submission import Submission
+from api.requests.submission import Submission
 from shared.errors import TooMany
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.jobs.files import JobFiles

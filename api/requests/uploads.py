@@ -16,8 +16,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import FormDataParser
 
-from api.digests import AnnouncedDigests
-from api.incoming import is_broken_off
+from api.requests.body import AnnouncedDigests, is_broken_off
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable

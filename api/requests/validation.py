@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 from flask import request
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, ValidationInfo, WithJsonSchema
 
-from api.bodies import whole_body
+from api.requests.body import whole_body
 from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.network import ConfigurationError
 from shared.network.settings.fields import Field

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from flask import Flask
 
-from api.bodies import whole_body
+from api.requests.body import whole_body
 from shared.errors import Malformed, TooLarge, UnsupportedType
 
 LIMIT = 1000

@@ -8,7 +8,7 @@ from pathlib import Path
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from api.waiting import WaitingReasons
+from api.requests.waiting import WaitingReasons
 from shared.archives import Plan
 from shared.errors import NotFound, TooMany
 from shared.jobs import Job, JobStore, Kind
