@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import (
+from api import open_inference, problems
+from api.auth import middleware as auth
+from api.auth.keys import required_keys
+from api.loaded_models import OnlineModels
+from api.middleware import compression, cors, headers, proxies, queries, ranges, request_log, tracing
+from api.middleware.fast_lane import FastLane
+from api.middleware.http_metrics import HttpMetrics
+from api.openapi import routes as openapi
+from api.requests.body import SafeBodies
+from api.requests.submission import Submission
+from api.requests.waiting import WaitingReasons
+from api.requests.webhook_choice import Webhooks
+from api.resources import (
     aliases,
     batch_jobs,
     datasets,
@@ -13,26 +25,13 @@ from api import (
     jobs,
     metrics,
     models,
-    open_inference,
     predictions,
-    problems,
     reproductions,
     results,
     training_jobs,
     weights,
 )
-from api.auth import middleware as auth
-from api.auth.keys import required_keys
-from api.event_streams import EventStreams
-from api.middleware import compression, cors, headers, proxies, queries, ranges, request_log, tracing
-from api.middleware.fast_lane import FastLane
-from api.middleware.http_metrics import HttpMetrics
-from api.online import OnlineModels
-from api.openapi import routes as openapi
-from api.requests.body import SafeBodies
-from api.requests.submission import Submission
-from api.requests.waiting import WaitingReasons
-from api.requests.webhook_choice import Webhooks
+from api.resources.event_streams import EventStreams
 from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.idempotency import IdempotencyKeys

@@ -17,9 +17,9 @@ from werkzeug.wrappers import Request
 
 from api.auth.keys import Scope
 from api.auth.middleware import Gate
+from api.loaded_models import OnlineModels
 from api.middleware import compression, headers, request_log
 from api.middleware.http_metrics import HttpMetrics
-from api.online import OnlineModels
 from api.open_inference.answers import Answered
 from api.open_inference.inference import run
 from api.problems import request_id

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from api.online import OnlineModels
+from api.loaded_models import OnlineModels
 from api.open_inference import inference, models, repository, server
 from shared.registry import Registry
 from shared.runtime.settings import Settings

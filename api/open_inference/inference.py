@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.online import OnlineModels
+from api.loaded_models import OnlineModels
 from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.requests import read_request
 from api.open_inference.rows import INPUT, rows_of

@@ -8,7 +8,7 @@ from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.online import OnlineModels
+from api.loaded_models import OnlineModels
 from api.open_inference.answers import NAMES, OUTPUT
 from api.open_inference.rows import INPUT
 from api.schema.examples import shown_as

@@ -8,7 +8,7 @@ from flask import Blueprint
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api.online import OnlineModels
+from api.loaded_models import OnlineModels
 from api.open_inference.models import NOT_THERE, ModelReadiness
 from api.open_inference.tensors import parameters_of, refuse
 from api.requests import fast_json

@@ -30,7 +30,7 @@ class Liveness(TypedDict):
     live: bool
 
 
-class Readiness(TypedDict):
+class ServerReadiness(TypedDict):
     """Whether models can be read from the volume."""
 
     live: bool
@@ -55,10 +55,10 @@ def blueprint(volume: Volume) -> Blueprint:
     @operation(
         "Tell whether the inference server is ready",
         scope=None,
-        answers={200: Readiness},
+        answers={200: ServerReadiness},
         errors=(refusal(Unavailable, "volume_unavailable"),),
     )
-    def ready() -> Readiness:
+    def ready() -> ServerReadiness:
         """It is when it can read the volume; it does not need Redis."""
         try:
             with suppress(FileNotFoundError):  # nothing was published yet

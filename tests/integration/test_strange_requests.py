@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.test import Client, run_wsgi_app
 
 from api.app import create_app
-from api.training_jobs import TrainingRequest
+from api.resources.training_jobs import TrainingRequest
 from shared.runtime.settings import Settings
 from tests.support.archives import zip_of_images
 from tests.support.documented import EXAMPLES, Served, served_on

@@ -15,10 +15,10 @@ from typing import Any
 
 import glassbox
 
-from api.batch_jobs import BatchOptions
 from api.openapi.schemas import Schemas
 from api.requests.validation import Form
-from api.training_jobs import TrainingRequest
+from api.resources.batch_jobs import BatchOptions
+from api.resources.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
 ARGUMENTS = {"model", "dataset"}  # of `Client.train` and `Client.classify`, beside the options

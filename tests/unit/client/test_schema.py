@@ -39,7 +39,7 @@ SAME = {
     "RowError": rows.RowError,
     "Prediction": rows.Prediction,
     "Predictions": rows.Predictions,
-    "api__health__Readiness": service.Readiness,
+    "Readiness": service.Readiness,
 }
 # Requests, pages, errors, words and the other protocol, which are held against the server below or elsewhere.
 NOT_ANSWERS = {
@@ -47,7 +47,7 @@ NOT_ANSWERS = {
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
-    "TensorMetadata", "api__open_inference__server__Readiness",
+    "TensorMetadata", "ServerReadiness",
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,8 +15,7 @@ from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 from werkzeug.formparser import FormDataParser
 
-from api.instances import images_of
-from api.online import OnlineModels
+from api.loaded_models import OnlineModels
 from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
 from api.requests.validation import Form, from_texts
@@ -27,6 +27,8 @@ from shared.jobs.specifications import Invert
 from shared.registry.classifier import Classifier
 from shared.results.lines import Best
 from shared.runtime.settings import Settings
+
+TOLD = 20  # of the instances that are wrong
 
 
 class PredictOptions(Form):
@@ -62,7 +64,7 @@ class PredictionsView(TypedDict):
 
 
 class Instances(Form):
-    """Images as numbers; for the document alone, a request is read by `api/instances.py`."""
+    """Images as numbers; for the document alone, a request is read by `api/resources/predictions.py`."""
 
     model_config = shown_as({"instances": [[0, 64, 128, 255]]}) | {"extra": "forbid"}
 
@@ -182,3 +184,59 @@ def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) 
         ]
         predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
     return predictions
+
+
+def images_of(document: Any, image_shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The instances as images (N, H, W).
+
+    An instance is a list of H·W numbers, or H lists of W: greys from 0 to 255 as data sets have them, rounded to whole
+    ones; or from 0 to 1, where none of its numbers is above 1. Raises `Invalid`, which names those that are wrong.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("instances"), list) or not document["instances"]:
+        raise _invalid_instances([FieldError("must be a list of at least one image", pointer="#/instances")])
+    if unknown := sorted(document.keys() - {"instances"}):
+        raise _invalid_instances(
+            [FieldError("is not a field of this request", pointer=f"#/{name}") for name in unknown]
+        )
+    instances = document["instances"]
+    numbers = _numbers(instances)
+    if numbers is None or numbers.shape[1:] not in {image_shape, (math.prod(image_shape),)}:
+        raise _invalid_instances(_wrong(instances, image_shape))
+    rows = numbers.reshape(len(numbers), -1).astype(np.float64)
+    lowest, highest = rows.min(axis=1), rows.max(axis=1)
+    fits = (lowest >= 0) & (highest <= 255)  # neither is true of NaN, which JSON does not have
+    if not fits.all():
+        raise _invalid_instances(_out_of_range(np.flatnonzero(~fits)))
+    rows[highest <= 1] *= 255
+    return np.rint(rows).astype(np.uint8).reshape(len(rows), *image_shape)
+
+
+def _numbers(value: Any) -> NDArray[Any] | None:
+    """The numbers as an array; None where they are no block of numbers."""
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        return None
+    return array if array.dtype.kind in "iuf" else None
+
+
+def _wrong(instances: list[Any], image_shape: tuple[int, int]) -> list[FieldError]:
+    """What is wrong with each instance by itself; with all of them where each is right, but differs from the others."""
+    height, width = image_shape
+    expected = f"must be {height * width} numbers, or {height} lists of {width}"
+    shapes = {image_shape, (height * width,)}
+    wrong = []
+    for index, instance in enumerate(instances):
+        numbers = _numbers(instance)
+        if numbers is None or numbers.shape not in shapes:
+            wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
+    return wrong[:TOLD] or [FieldError(f"each {expected}, and all in the same way", pointer="#/instances")]
+
+
+def _out_of_range(indices: NDArray[np.intp]) -> list[FieldError]:
+    reason = "has numbers that are no greys: they go from 0 to 255, or from 0 to 1"
+    return [FieldError(reason, pointer=f"#/instances/{index}") for index in indices[:TOLD].tolist()]
+
+
+def _invalid_instances(fields: list[FieldError]) -> Invalid:
+    return Invalid("validation_failed", "; ".join(f"{field.pointer}: {field.detail}" for field in fields), fields)

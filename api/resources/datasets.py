@@ -7,7 +7,6 @@ from typing import Annotated
 from flask import Blueprint, request
 from pydantic import Field
 
-from api.dataset_guard import refuse_if_needed
 from api.middleware.idempotency import idempotent
 from api.requests.pagination import Cursor, Page, PageQuery, after, page
 from api.requests.uploads import received
@@ -19,13 +18,17 @@ from shared.datasets.builtin import BuiltIn
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
-from shared.jobs import JobStore
+from shared.jobs import JobStore, Kind, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.names import Name
 from shared.storage.volume import Volume
 
 PLACE = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
+
+NAMED = 10  # versions and jobs that an error names; it counts the rest
+TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
+NOT_OVER = tuple(state for state in State if not state.is_terminal)
 
 
 class DatasetOptions(Form):
@@ -145,3 +148,24 @@ def blueprint(
 def _place(manifest: Manifest) -> str:
     """Where a data set stands in the list, as a text that sorts as the list does."""
     return f"{manifest.created_at}~{manifest.digest}"
+
+
+def refuse_if_needed(manifest: Manifest, registry: Registry, jobs: JobStore) -> None:
+    """Raise `Conflict` where a version was trained on the data set, or a job that is not over will be."""
+    users = [
+        f"{version.model}@{version.version}"
+        for name, versions in registry.each()
+        for version in versions
+        if version.dataset == manifest.id
+    ] + [
+        f"job {job.id}"
+        for state in NOT_OVER
+        for job in jobs.newest_first(state)
+        if job.kind in TRAINS and job.specification["dataset"] == manifest.id
+    ]
+    if users:
+        others = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""
+        raise Conflict(
+            "dataset_in_use",
+            f"{manifest.id} is needed by {', '.join(users[:NAMED])}{others}; ?force=true deletes it all the same",
+        )

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.exports import FORMATS
-from api.weights import WeightsQuery
+from api.resources.weights import WeightsQuery
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
 from tests.support.models import publish, tiny_network, tiny_parameters

@@ -8,12 +8,11 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.connection import Connection
-from api.event_streams import EVENT_STREAM, EventStreams
 from api.requests.pagination import Cursor, Page, PageQuery, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
+from api.resources.event_streams import EVENT_STREAM, Connection, EventStreams
 from api.schema.operations import Answer, MediaType, operation, refusal
 from api.schema.responses import EventView, JobView, event_view, job_view
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import logging
+import select
+import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import BoundedSemaphore
+from typing import Any
 
 from flask import Response
 from redis import RedisError
 
-from api.connection import Connection
 from shared.errors import NotFound, Unavailable
 from shared.jobs import Event, Job, JobStore, State
 from shared.runtime.redis_faults import explained
@@ -29,6 +31,8 @@ EVENT_STREAM = "text/event-stream"
 RECONNECT_MS = 2000  # after which time a client that lost its connection comes again
 LOOK_SECONDS = 1.0  # how long a stream waits for Redis before it looks at what else could end it
 AT_ONCE = 100  # events in one reading
+
+READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
 
 class EventStreams:
@@ -107,3 +111,35 @@ def encoded(event: Event) -> str:
     """One event as the protocol writes it; its data are what the log has, and the time."""
     data = json.dumps({"time": event.time, **event.data}, ensure_ascii=False)
     return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"
+
+
+class Connection:
+    """A client's socket, which is only looked at, never read or written: that is the server's to do.
+
+    A server that shows no socket, as that of the tests, is taken to have a client who stays.
+    """
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+
+    def is_open(self) -> bool:
+        """Whether the client has not closed its side."""
+        if self._socket is None or not self._ready(READABLE, 0.0):
+            return True
+        try:
+            peeked = socket.socket.recv(self._socket, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # beneath TLS, too
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return peeked != b""
+
+    def takes_bytes(self, within: float) -> bool:
+        """Whether the client takes more bytes, or begins to within so many seconds."""
+        return self._socket is None or self._ready(select.POLLOUT, within)
+
+    def _ready(self, events: int, within: float) -> bool:
+        assert self._socket is not None
+        poll = select.poll()
+        poll.register(self._socket, events)
+        return bool(poll.poll(within * 1000))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from flask import Flask
@@ -12,11 +13,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
+from api.resources.event_streams import Connection
 from shared.jobs import JobStore, Progress, State
 from shared.runtime.settings import Settings
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
 from tests.support.jobs import a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
+
+Ends = tuple[socket.socket, socket.socket]
 
 
 @pytest.fixture
@@ -227,3 +231,51 @@ def test_the_places_are_those_of_a_process(settings: Settings, jobs: JobStore) -
 
     for process in (create_app(settings), create_app(settings)):
         assert process.test_client().get(path, headers=ACCEPT).status_code == 200
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    """A connection's two ends: the client's, the server's."""
+    client, server = socket.socketpair()
+    with client, server:
+        yield client, server
+
+
+def test_a_client_who_stays_is_there_and_what_it_sends_stays_unread(ends: Ends) -> None:
+    client, server = ends
+    connection = Connection({"gunicorn.socket": server})
+
+    assert connection.is_open()
+    client.sendall(b"more")
+    assert connection.is_open()
+    assert server.recv(10) == b"more"
+
+
+def test_a_client_who_has_closed_is_gone(ends: Ends) -> None:
+    client, server = ends
+    client.close()
+
+    assert not Connection({"gunicorn.socket": server}).is_open()
+
+
+def test_a_client_takes_bytes_until_its_buffer_is_full(ends: Ends) -> None:
+    client, server = ends
+    connection = Connection({"gunicorn.socket": server})
+    server.setblocking(False)
+
+    assert connection.takes_bytes(within=0.0)
+    with suppress(BlockingIOError):
+        while server.send(bytes(65536)):
+            pass
+    assert not connection.takes_bytes(within=0.01)
+    with suppress(BlockingIOError):
+        while client.recv(65536, socket.MSG_DONTWAIT):
+            pass
+    assert connection.takes_bytes(within=0.0)
+
+
+def test_where_the_server_shows_no_socket_the_client_stays() -> None:
+    connection = Connection({})
+
+    assert connection.is_open()
+    assert connection.takes_bytes(within=0.0)
