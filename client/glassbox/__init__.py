@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         Forbidden,
         GlassboxError,
         Invalid,
-        JobFailed,
         LengthRequired,
         LocalFileError,
         Malformed,
@@ -49,11 +48,11 @@ if TYPE_CHECKING:
     )
     from glassbox.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.events import Event
-    from glassbox.jobs import BatchResult, Job, JobError, JobProgress, ReproductionResult, TrainingResult
-    from glassbox.models import Alias, Model, Version
+    from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
     from glassbox.retrying import Retries
     from glassbox.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.service import Readiness
+    from glassbox.versions import Alias, Model, Version
 
 _PLACES = {
     "client": ("Client",),
@@ -65,7 +64,6 @@ _PLACES = {
         "Forbidden",
         "GlassboxError",
         "Invalid",
-        "JobFailed",
         "LengthRequired",
         "LocalFileError",
         "Malformed",
@@ -88,8 +86,8 @@ _PLACES = {
     ),
     "evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "events": ("Event",),
-    "jobs": ("BatchResult", "Job", "JobError", "JobProgress", "ReproductionResult", "TrainingResult"),
-    "models": ("Alias", "Model", "Version"),
+    "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
+    "versions": ("Alias", "Model", "Version"),
     "retrying": ("Retries",),
     "rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "service": ("Readiness",),

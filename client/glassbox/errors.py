@@ -7,7 +7,7 @@
     ├── NotReachable           the server does not answer
     ├── UnexpectedAnswer       something answered that is no Glassbox, or one that this client does not understand
     ├── DownloadDamaged        what arrived is not what the server has
-    ├── JobFailed              a job ended without success; `job` tells how
+    ├── JobFailed              a job ended without success (`jobs.py`)
     ├── StillRunning           a job was not over in the time that was given for it
     └── Refused                the server answered with a problem
         ├── Malformed          400  the bytes are not what they claim to be
@@ -34,10 +34,7 @@ the server's log has.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from glassbox.jobs import Job
+from typing import Any
 
 
 class GlassboxError(Exception):
@@ -66,15 +63,6 @@ class UnexpectedAnswer(GlassboxError):
 
 class DownloadDamaged(GlassboxError):
     """What arrived is not what the server has."""
-
-
-class JobFailed(GlassboxError):
-    """A job ended without success: it failed or was cancelled."""
-
-    def __init__(self, job: Job) -> None:
-        told = f": {job.error.detail}" if job.error else ""
-        super().__init__(f"job {job.id} is {job.state}{told}")
-        self.job = job
 
 
 class StillRunning(GlassboxError):

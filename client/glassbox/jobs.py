@@ -9,7 +9,7 @@ from typing import IO, Any, Literal
 
 from glassbox import downloads, events
 from glassbox.bodies import OnBytes
-from glassbox.errors import JobFailed
+from glassbox.errors import GlassboxError
 from glassbox.events import TERMINAL, Event
 from glassbox.formats import Format, format_of
 from glassbox.reading import read
@@ -250,3 +250,12 @@ class Jobs:
     def made(self, values: Any) -> Job:
         """A job from the server's JSON."""
         return read(Job, values, _jobs=self)
+
+
+class JobFailed(GlassboxError):
+    """A job ended without success: it failed or was cancelled."""
+
+    def __init__(self, job: Job) -> None:
+        told = f": {job.error.detail}" if job.error else ""
+        super().__init__(f"job {job.id} is {job.state}{told}")
+        self.job = job

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from glassbox.evaluations import Evaluation
-from glassbox.models import Version
 from glassbox.reading import read
+from glassbox.versions import Version
 
 from api.schema.examples import PNG, VERSION
 

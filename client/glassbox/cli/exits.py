@@ -49,8 +49,10 @@ class Careful(TyperGroup):
 
 def status_of(error: errors.GlassboxError) -> int:
     """The exit status that stands for an error."""
+    from glassbox.jobs import JobFailed  # noqa: PLC0415 - `glassbox --help` needs no client
+
     match error:
-        case errors.JobFailed():
+        case JobFailed():
             return JOB_FAILED
         case errors.WrongArgument() | errors.SettingsError():
             return USAGE
@@ -87,6 +89,8 @@ def say(line: str) -> None:
 
 def _remedy(error: errors.GlassboxError) -> str:
     """What to do, where the error does not say it itself."""
+    from glassbox.jobs import JobFailed  # noqa: PLC0415 - see above
+
     match error:
         case errors.NotReachable():
             return "start it, or name another with --url or GLASSBOX_URL (`glassbox doctor` looks closer)"
@@ -104,7 +108,7 @@ def _remedy(error: errors.GlassboxError) -> str:
             return "`glassbox jobs list` shows which there are"
         case errors.ServerFault():
             return f"tell the server's operator, with the request {error.request_id}"
-        case errors.JobFailed(job=job) if job.error is not None:
+        case JobFailed(job=job) if job.error is not None:
             return f"`glassbox jobs retry {job.id}` lets it go on once the cause is gone"
         case errors.TooMany() | errors.Unavailable():
             return "try again later"

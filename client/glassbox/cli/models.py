@@ -14,7 +14,7 @@ from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 
 if TYPE_CHECKING:
-    from glassbox.models import Version
+    from glassbox.versions import Version
 
 EXAMPLES = """\b
 Examples:

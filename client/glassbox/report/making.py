@@ -13,7 +13,8 @@ from glassbox.report.tensors import Tensor, read_tensor
 
 if TYPE_CHECKING:
     from glassbox.evaluations import Evaluation
-    from glassbox.models import Models, Version
+    from glassbox.models import Models
+    from glassbox.versions import Version
 
 FIRST_LAYER = "layer1.weights"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from glassbox import datasets, evaluations, formats, jobs, models, options, reading, rows, service
+from glassbox import datasets, evaluations, formats, jobs, options, reading, rows, service, versions
 from glassbox.events import TERMINAL, Event
 
 from api.app import create_app
@@ -26,11 +26,11 @@ SAME = {
     "Reason": service.Reason,
     "Event": Event,
     "Dataset": datasets.Dataset,
-    "Model": models.Model,
-    "Version": models.Version,
-    "Input": models.Input,
-    "Weights": models.Weights,
-    "Alias": models.Alias,
+    "Model": versions.Model,
+    "Version": versions.Version,
+    "Input": versions.Input,
+    "Weights": versions.Weights,
+    "Alias": versions.Alias,
     "Evaluation": evaluations.Evaluation,
     "Class": evaluations.ClassEvaluation,
     "Mistake": evaluations.Mistake,

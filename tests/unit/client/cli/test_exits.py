@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from glassbox import errors
+from glassbox import errors, jobs
 from glassbox.cli import exits
 
 
@@ -21,7 +21,7 @@ A_JOB = cast("Any", SimpleNamespace(id="j", state="failed", error=SimpleNamespac
 @pytest.mark.parametrize(
     ("error", "status"),
     [
-        (errors.JobFailed(A_JOB), 1),
+        (jobs.JobFailed(A_JOB), 1),
         (errors.WrongArgument("x"), 2),
         (errors.SettingsError("x"), 2),
         (errors.NotReachable("x"), 3),
