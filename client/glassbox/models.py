@@ -5,22 +5,29 @@ A version is named as everywhere: `digits` (the newest), `digits@3`, or by an al
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
 
 from glassbox import downloads
 from glassbox.bodies import OnBytes
-from glassbox.errors import WrongArgument
+from glassbox.errors import Damaged, NotFound, UnexpectedAnswer, WrongArgument
 from glassbox.evaluations import Evaluation
 from glassbox.reading import read
 from glassbox.routes import path_to
 from glassbox.transport import Transport
 from glassbox.versions import Alias, Model, Version
 
+if TYPE_CHECKING:
+    from glassbox.report.tensors import Tensor
+
 WeightsFormat = Literal["npz", "safetensors", "onnx"]
 WEIGHTS_FORMATS: dict[str, WeightsFormat] = {".npz": "npz", ".safetensors": "safetensors", ".onnx": "onnx"}
+
+FIRST_LAYER = "layer1.weights"
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,6 @@ class Models:
 
     def report(self, reference: str) -> str:
         """All that is known of a version as one HTML page, which needs nothing beside itself."""
-        from glassbox.report.making import report_of  # noqa: PLC0415 - for those who want one
-
         return report_of(self, reference)
 
     def aliases(self, name: str) -> Iterator[Alias]:
@@ -117,3 +122,36 @@ class Models:
         else:
             route = path_to("models", Reference.parse(reference).model)
         self._transport.change("DELETE", route, params={"force": force})
+
+
+def report_of(models: Models, reference: str) -> str:
+    """The page about a version. What the server does not have of it is left out."""
+    from glassbox.report.page import page  # noqa: PLC0415 - for those who want a report
+
+    version = models.version(reference)
+    return page(version, evaluation_of(models, version.name), _first_layer(models, version))
+
+
+def evaluation_of(models: Models, reference: str) -> Evaluation | None:
+    """How good a version is, None where it was published without an evaluation."""
+    try:
+        return models.evaluation(reference)
+    except NotFound as error:
+        if error.code != "evaluation_not_found":
+            raise
+        return None
+
+
+def _first_layer(models: Models, version: Version) -> Tensor | None:
+    """The weights (pixels, units) of the first layer, None where they are damaged."""
+    from glassbox.report.tensors import read_tensor  # noqa: PLC0415 - for those who want a report
+
+    with TemporaryDirectory() as folder:
+        try:
+            path = models.download(version.name, Path(folder) / "weights.safetensors")
+        except Damaged:
+            return None
+        weights = read_tensor(path, FIRST_LAYER)
+    if len(weights.shape) != 2 or weights.shape[0] != math.prod(version.input.image_shape):
+        raise UnexpectedAnswer(f"{FIRST_LAYER} of {version.name} does not fit its images: {weights.shape}")
+    return weights

@@ -75,7 +75,7 @@ def list_models(
 @app.command()
 def show(context: typer.Context, reference: options.Reference, as_json: options.Json = False) -> None:
     """Show a version: what it is, how good, what it takes for what, and how its training went."""
-    from glassbox.report.making import evaluation_of  # noqa: PLC0415 - see the package's docstring
+    from glassbox.models import evaluation_of  # noqa: PLC0415 - see the package's docstring
 
     with client_of(context) as client:
         version = client.models.version(reference)
