@@ -46,13 +46,13 @@ if TYPE_CHECKING:
         UnsupportedType,
         WrongArgument,
     )
-    from glassbox.evaluations import ClassEvaluation, Evaluation, Mistake
-    from glassbox.events import Event
+    from glassbox.http.events import Event
+    from glassbox.http.retrying import Retries
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
-    from glassbox.retrying import Retries
-    from glassbox.rows import Best, Prediction, Predictions, Row, RowError
-    from glassbox.service import Readiness
-    from glassbox.versions import Alias, Model, Version
+    from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
+    from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
+    from glassbox.records.service import Readiness
+    from glassbox.records.versions import Alias, Model, Version
 
 _PLACES = {
     "client": ("Client",),
@@ -84,13 +84,13 @@ _PLACES = {
         "UnsupportedType",
         "WrongArgument",
     ),
-    "evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
-    "events": ("Event",),
+    "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
+    "http.events": ("Event",),
     "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
-    "versions": ("Alias", "Model", "Version"),
-    "retrying": ("Retries",),
-    "rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
-    "service": ("Readiness",),
+    "records.versions": ("Alias", "Model", "Version"),
+    "http.retrying": ("Retries",),
+    "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
+    "records.service": ("Readiness",),
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -15,19 +15,19 @@ from typing import Any, Self, Unpack
 
 from glassbox import datasets as data
 from glassbox import settings
-from glassbox.archives import opened
-from glassbox.bodies import Body, OnBytes
 from glassbox.datasets import Datasets
+from glassbox.files.archives import opened
+from glassbox.files.pictures import Picture, form
+from glassbox.http.bodies import Body, OnBytes
+from glassbox.http.reading import read
+from glassbox.http.retrying import Retries
+from glassbox.http.routes import path_to
+from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, Invert, TrainingOptions
-from glassbox.pictures import Picture, form
-from glassbox.reading import read
-from glassbox.retrying import Retries
-from glassbox.routes import path_to
-from glassbox.rows import Predictions
-from glassbox.service import Readiness
-from glassbox.transport import Transport
+from glassbox.records.rows import Predictions
+from glassbox.records.service import Readiness
 
 
 class Client:
@@ -88,8 +88,8 @@ class Client:
     ) -> Job:
         """Classify an archive of images, or a folder of them, with `digits`, `digits@3` or `digits@champion`.
 
-        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/bodies.py` has what else can
-        be sent.
+        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/http/bodies.py` has what
+        else can be sent.
         """
         body = opened(images)
         params = {"model": model, **options}

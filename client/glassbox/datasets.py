@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from glassbox.archives import opened
-from glassbox.bodies import OnBytes
-from glassbox.reading import read
-from glassbox.routes import path_to
-from glassbox.transport import Transport
+from glassbox.files.archives import opened
+from glassbox.http.bodies import OnBytes
+from glassbox.http.reading import read
+from glassbox.http.routes import path_to
+from glassbox.http.transport import Transport
 
 ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 

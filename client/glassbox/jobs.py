@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from glassbox import downloads, events
-from glassbox.bodies import OnBytes
 from glassbox.errors import GlassboxError
-from glassbox.events import TERMINAL, Event
-from glassbox.formats import Format, format_of
-from glassbox.reading import read
-from glassbox.routes import path_to
-from glassbox.rows import Row, RowError
-from glassbox.transport import Transport
+from glassbox.files.formats import Format, format_of
+from glassbox.http import downloads, events
+from glassbox.http.bodies import OnBytes
+from glassbox.http.events import TERMINAL, Event
+from glassbox.http.reading import read
+from glassbox.http.routes import path_to
+from glassbox.http.transport import Transport
+from glassbox.records.rows import Row, RowError
 
 Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]

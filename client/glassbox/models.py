@@ -12,14 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
-from glassbox import downloads
-from glassbox.bodies import OnBytes
 from glassbox.errors import Damaged, NotFound, UnexpectedAnswer, WrongArgument
-from glassbox.evaluations import Evaluation
-from glassbox.reading import read
-from glassbox.routes import path_to
-from glassbox.transport import Transport
-from glassbox.versions import Alias, Model, Version
+from glassbox.http import downloads
+from glassbox.http.bodies import OnBytes
+from glassbox.http.reading import read
+from glassbox.http.routes import path_to
+from glassbox.http.transport import Transport
+from glassbox.records.evaluations import Evaluation
+from glassbox.records.versions import Alias, Model, Version
 
 if TYPE_CHECKING:
     from glassbox.report.tensors import Tensor

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassbox.evaluations import Evaluation
-from glassbox.reading import read
-from glassbox.versions import Version
+from glassbox.http.reading import read
+from glassbox.records.evaluations import Evaluation
+from glassbox.records.versions import Version
 
 from api.schema.examples import PNG, VERSION
 

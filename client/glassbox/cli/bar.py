@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from glassbox.cli.rates import NAMES, Rate, counted, figures, remaining
-from glassbox.events import Event
+from glassbox.http.events import Event
 from glassbox.jobs import SUCCESS, Job
 
 

@@ -11,7 +11,7 @@ import glassbox
 from glassbox.cli.exits import JOB_FAILED, UNAUTHORIZED, UNREACHABLE
 from glassbox.client import Client
 from glassbox.errors import Forbidden, GlassboxError, NotReachable, Refused, Unauthenticated, UnexpectedAnswer
-from glassbox.routes import path_to
+from glassbox.http.routes import path_to
 from glassbox.settings import settings
 
 NO_JOB = "00000000000000000000000000"  # no job has this id: to ask for it changes nothing, and tells what a key may do

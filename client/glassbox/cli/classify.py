@@ -17,7 +17,7 @@ from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.cli.watching import watched
 from glassbox.errors import LocalFileError, WrongArgument
-from glassbox.formats import Format, format_of
+from glassbox.files.formats import Format, format_of
 
 if TYPE_CHECKING:
     from glassbox.cli.packing import Packing

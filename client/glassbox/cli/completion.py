@@ -26,7 +26,7 @@ def versions(incomplete: str) -> list[str]:
 def _models() -> list[tuple[str, list[str]]]:
     """Each model's name and aliases; none where the server does not answer at once."""
     with suppress(Exception):  # whatever is wrong, a shell that completes shows no error
-        from glassbox.retrying import NEVER  # noqa: PLC0415 - as in session.py
+        from glassbox.http.retrying import NEVER  # noqa: PLC0415 - as in session.py
 
         with Session().client(QUICK_SECONDS, NEVER) as client:
             return [(model.name, sorted(model.aliases)) for model in client.models.list()]

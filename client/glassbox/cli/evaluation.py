@@ -11,7 +11,7 @@ from glassbox.cli.output import printable, share
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from glassbox.evaluations import Evaluation
+    from glassbox.records.evaluations import Evaluation
 
 NARROWEST = 80
 LONGEST_NAME = 16

@@ -14,7 +14,7 @@ from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 
 if TYPE_CHECKING:
-    from glassbox.versions import Version
+    from glassbox.records.versions import Version
 
 EXAMPLES = """\b
 Examples:

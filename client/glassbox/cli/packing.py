@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, NoReturn
 
-from glassbox.bodies import BLOCK
 from glassbox.errors import LocalFileError
-from glassbox.folders import FolderBody
+from glassbox.files.folders import FolderBody
+from glassbox.http.bodies import BLOCK
 
 HELD_BYTES = 64 << 20  # a folder of no more is packed at once; a larger one as quickly as it is sent
 

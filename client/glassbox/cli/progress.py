@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from glassbox.cli.exits import say
-from glassbox.events import TERMINAL
+from glassbox.http.events import TERMINAL
 
 if TYPE_CHECKING:
-    from glassbox.events import Event
+    from glassbox.http.events import Event
     from glassbox.jobs import Job
 from glassbox.cli.rates import NAMES, Rate, counted, figures, remaining
 

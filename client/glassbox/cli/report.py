@@ -34,7 +34,7 @@ def report(
     if str(output) == "-":
         typer.echo(page, nl=False)
         return
-    from glassbox.downloads import write_text  # noqa: PLC0415 - see the package's docstring
+    from glassbox.http.downloads import write_text  # noqa: PLC0415 - see the package's docstring
 
     path = write_text(output or Path(f"{version.model}-{version.version}.html"), page)
     if as_json:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import typer
 
     from glassbox.client import Client
-    from glassbox.retrying import Retries
+    from glassbox.http.retrying import Retries
 
 
 @dataclass(frozen=True)

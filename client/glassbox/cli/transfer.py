@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from glassbox.bodies import OnBytes
+    from glassbox.http.bodies import OnBytes
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glassbox.evaluations import Evaluation
+from glassbox.records.evaluations import Evaluation
 from glassbox.report.charts import Bin, Curve, line_chart, reliability
 from glassbox.report.markup import Html, element
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassbox.evaluations import Evaluation, Mistake
+from glassbox.records.evaluations import Evaluation, Mistake
 from glassbox.report.markup import Html, element
 
 PICTURE = "data:image/png;base64,"  # nothing else is shown, so that the page asks nobody for anything

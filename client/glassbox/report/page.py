@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from glassbox.evaluations import Evaluation
+from glassbox.records.evaluations import Evaluation
+from glassbox.records.versions import Version
 from glassbox.report.curves import calibration, training
 from glassbox.report.first_layer import first_layer
 from glassbox.report.markup import Html, element
 from glassbox.report.mistakes import surest_mistakes
 from glassbox.report.tables import classes, confusion_matrix
 from glassbox.report.tensors import Tensor
-from glassbox.versions import Version
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """A browser loads nothing for the page and runs nothing in it, whatever texts are in it."""

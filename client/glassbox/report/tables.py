@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassbox.evaluations import Evaluation
+from glassbox.records.evaluations import Evaluation
 from glassbox.report.markup import Html, element
 
 LARGEST = 36  # classes of a matrix that a page has room for

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from glassbox import WrongArgument
 from glassbox.datasets import is_file, name_of
-from glassbox.formats import format_of
+from glassbox.files.formats import format_of
+from glassbox.http.routes import path_to
 from glassbox.models import Reference
-from glassbox.routes import path_to
 
 
 @pytest.mark.parametrize("text", ["mnist.npz", "data/pets", "./digits", "pets.tar.gz", "PETS.ZIP", Path("digits")])

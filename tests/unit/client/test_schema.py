@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from glassbox import datasets, evaluations, formats, jobs, options, reading, rows, service, versions
-from glassbox.events import TERMINAL, Event
+from glassbox import datasets, jobs, options
+from glassbox.files import formats
+from glassbox.http import reading
+from glassbox.http.events import TERMINAL, Event
+from glassbox.records import evaluations, rows, service, versions
 
 from api.app import create_app
 from api.openapi import document

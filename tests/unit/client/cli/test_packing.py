@@ -10,7 +10,7 @@ import pytest
 from glassbox import LocalFileError
 from glassbox.cli import packing
 from glassbox.cli.packing import PackedBody, Packing
-from glassbox.folders import FolderBody
+from glassbox.files.folders import FolderBody
 
 
 @pytest.fixture(params=["at once", "as it is sent"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from glassbox.cli.verify import told
+from glassbox.http.reading import read
 from glassbox.jobs import ReproductionResult
-from glassbox.reading import read
 
 SAME: dict[str, Any] = {
     "model": "digits",

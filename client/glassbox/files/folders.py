@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from glassbox.bodies import BLOCK
 from glassbox.errors import LocalFileError
+from glassbox.http.bodies import BLOCK
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # where a number does not fit, and stands in the extension for large zips

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from glassbox.bodies import Body, OnBytes, told
 from glassbox.errors import NotReachable, Refused, UnexpectedAnswer, refusal
-from glassbox.retrying import TRANSIENT, Retries
+from glassbox.http.bodies import Body, OnBytes, told
+from glassbox.http.retrying import TRANSIENT, Retries
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from glassbox import DownloadDamaged, LocalFileError, NotFound, NotReachable, Retries
-from glassbox.downloads import download
-from glassbox.transport import Transport
+from glassbox.http.downloads import download
+from glassbox.http.transport import Transport
 
 from tests.support.scripted import Reply, Scripted, content, problem, ranged, scripted
 

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 
 from glassbox.errors import NotReachable, Refused, StillRunning, Unavailable
-from glassbox.reading import read
-from glassbox.retrying import NEVER, Retries
-from glassbox.routes import path_to
-from glassbox.transport import PAGE, Transport
+from glassbox.http.reading import read
+from glassbox.http.retrying import NEVER, Retries
+from glassbox.http.routes import path_to
+from glassbox.http.transport import PAGE, Transport
 
 TERMINAL = frozenset({"succeeded", "completed_with_errors", "failed", "cancelled"})
 SILENCE_SECONDS = 45.0  # the server shows every 15 s that a stream lives

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from glassbox.bodies import Body, FileBody
-from glassbox.folders import FolderBody
+from glassbox.files.folders import FolderBody
+from glassbox.http.bodies import Body, FileBody
 
 
 def opened(source: Path | str | Body) -> Body:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from glassbox import Forbidden, Invalid, NotReachable, Retries, TooMany, UnexpectedAnswer
-from glassbox.bodies import FileBody
-from glassbox.transport import Transport
+from glassbox.http.bodies import FileBody
+from glassbox.http.transport import Transport
 
 from tests.support.network import closed_port
 from tests.support.scripted import Reply, Scripted, broken, content, document, problem, scripted

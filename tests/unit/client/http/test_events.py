@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from glassbox import NotFound, NotReachable, Retries, StillRunning
-from glassbox.events import Event, follow, parsed
-from glassbox.transport import Transport
+from glassbox.http.events import Event, follow, parsed
+from glassbox.http.transport import Transport
 
 from tests.support.scripted import Reply, Scripted, content, document, problem, scripted
 
@@ -110,7 +110,7 @@ def test_half_an_event_is_none() -> None:
 
 
 def test_a_server_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glassbox.events.PATIENCE", Retries(attempts=3, first_pause=0.001))
+    monkeypatch.setattr("glassbox.http.events.PATIENCE", Retries(attempts=3, first_pause=0.001))
     with served(content(b"", 502)) as (server, transport):
         with pytest.raises(NotReachable):
             ids(follow(transport, "job"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from glassbox import Retries
-from glassbox.retrying import NEVER
+from glassbox.http.retrying import NEVER
 
 RETRIES = Retries(attempts=6, first_pause=1.0, longest_pause=5.0, within=100.0, source=random.Random(1))
 

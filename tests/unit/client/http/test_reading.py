@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from glassbox import UnexpectedAnswer
-from glassbox.reading import field_names, read
+from glassbox.http.reading import field_names, read
 
 
 class Point(NamedTuple):

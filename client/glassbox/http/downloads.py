@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import httpx
 
-from glassbox.bodies import OnBytes
 from glassbox.errors import DownloadDamaged, LocalFileError, NotReachable
-from glassbox.transport import Transport
+from glassbox.http.bodies import OnBytes
+from glassbox.http.transport import Transport
 
 Write = Callable[[bytes], None]
 

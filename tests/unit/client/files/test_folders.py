@@ -7,9 +7,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from glassbox import LocalFileError, folders
-from glassbox.bodies import BLOCK, FileBody
-from glassbox.folders import FolderBody
+from glassbox import LocalFileError
+from glassbox.files import folders
+from glassbox.files.folders import FolderBody
+from glassbox.http.bodies import BLOCK, FileBody
 
 from shared.archives import judge
 from shared.runtime.settings import Settings

@@ -1,0 +1,1 @@
+"""Files here: folders as zips, images as forms, and formats by a file's ending."""

@@ -1,0 +1,1 @@
+"""Records: what the API answers with, as frozen dataclasses."""
