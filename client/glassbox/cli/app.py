@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import glassbox
-from glassbox.cli import classify, datasets, doctor, jobs, models, predict, serve, train
+from glassbox.cli.commands import classify, datasets, doctor, jobs, models, predict, serve, train
 from glassbox.cli.exits import CODES, Careful
 from glassbox.cli.session import Session
 

@@ -11,7 +11,7 @@ import pytest
 import typer
 from glassbox import options
 from glassbox.cli.app import app
-from glassbox.cli.train import OWN_OPTIONS, settings_help
+from glassbox.cli.commands.train import OWN_OPTIONS, settings_help
 
 from api.resources.training_jobs import request_for
 from shared.network.configuration import Configuration

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from glassbox.cli.charts import curve
+from glassbox.cli.display.charts import curve
 
 
 def shown(value: float) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from glassbox.cli.rates import NAMES, Rate, counted, figures, remaining
+from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 from glassbox.http.events import Event
 from glassbox.jobs import SUCCESS, Job
 

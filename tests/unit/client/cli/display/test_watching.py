@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from glassbox import Client
-from glassbox.cli.watching import watched
+from glassbox.cli.display.watching import watched
 
 from tests.support.scripted import Reply, content, document, scripted
 
@@ -47,7 +47,7 @@ def client_of(*replies: Reply) -> Iterator[Client]:
 def test_the_reason_for_which_a_job_waits_is_said_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("glassbox.cli.watching.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("glassbox.cli.display.watching.LOOK_SECONDS", 60.0)
     full = {"code": "redis_full", "detail": "Redis is full: 1.0 GiB of 1.0 GiB"}
     stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from glassbox.cli import options, report, verify
-from glassbox.cli.evaluation import print_evaluation
+from glassbox.cli import options
+from glassbox.cli.commands import report, verify
+from glassbox.cli.display.evaluation import print_evaluation
 from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from glassbox import WrongArgument
-from glassbox.cli.train import parsed_settings
+from glassbox.cli.commands.train import parsed_settings
 
 
 def test_values_are_json_or_texts() -> None:

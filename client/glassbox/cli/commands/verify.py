@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import JOB_FAILED
 from glassbox.cli.output import print_json
 from glassbox.cli.session import client_of
-from glassbox.cli.watching import watched
 
 if TYPE_CHECKING:
     from glassbox.jobs import ReproductionResult

@@ -9,10 +9,10 @@ from typing import Annotated, Any, get_args
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.watching import watched
 from glassbox.cli.output import print_json, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
-from glassbox.cli.watching import watched
 from glassbox.errors import WrongArgument
 from glassbox.options import TRAINING, Option, Preset
 

@@ -14,7 +14,7 @@ from glassbox.cli.exits import INTERRUPTED, say
 from glassbox.errors import GlassboxError
 
 if TYPE_CHECKING:
-    from glassbox.cli.progress import Display
+    from glassbox.cli.display.progress import Display
     from glassbox.client import Client
     from glassbox.jobs import Job
 
@@ -26,7 +26,7 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
 
     Raises `JobFailed`, or `typer.Exit` after Ctrl-C. quiet: show nothing, for programs.
     """
-    from glassbox.cli.progress import display  # noqa: PLC0415 - see the package's docstring
+    from glassbox.cli.display.progress import display  # noqa: PLC0415 - see the package's docstring
 
     for warning in job.warnings:
         say(f"note: {warning}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from glassbox.cli.verify import told
+from glassbox.cli.commands.verify import told
 from glassbox.http.reading import read
 from glassbox.jobs import ReproductionResult
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from glassbox import LocalFileError
-from glassbox.cli import serve
+from glassbox.cli.commands import serve
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 
 def a_checkout(folder: Path) -> Path:

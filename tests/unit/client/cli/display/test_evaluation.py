@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from glassbox.cli.evaluation import class_lines, confusion_lines, curves, matrix_lines, print_evaluation
+from glassbox.cli.display.evaluation import class_lines, confusion_lines, curves, matrix_lines, print_evaluation
 from glassbox.cli.output import printable
 
 from tests.support.evaluated import an_evaluation

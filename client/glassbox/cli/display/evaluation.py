@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from glassbox.cli.charts import curve
+from glassbox.cli.display.charts import curve
 from glassbox.cli.output import printable, share
 
 if TYPE_CHECKING:

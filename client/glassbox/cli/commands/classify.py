@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
 from glassbox.cli.output import print_json
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
-from glassbox.cli.watching import watched
 from glassbox.errors import LocalFileError, WrongArgument
 from glassbox.files.formats import Format, format_of
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.classify import FORMATS, fetch, rows_format
+from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
+from glassbox.cli.display.watching import watched
 from glassbox.cli.output import moment, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
-from glassbox.cli.watching import watched
 
 if TYPE_CHECKING:
     from glassbox.jobs import Job

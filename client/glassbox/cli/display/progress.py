@@ -14,7 +14,7 @@ from glassbox.http.events import TERMINAL
 if TYPE_CHECKING:
     from glassbox.http.events import Event
     from glassbox.jobs import Job
-from glassbox.cli.rates import NAMES, Rate, counted, figures, remaining
+from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 
 LINE_SECONDS = 2.0  # between two lines of a batch
 
@@ -41,7 +41,7 @@ def display(job: Job, *, quiet: bool) -> Iterator[Display]:
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():
-        from glassbox.cli.bar import Bar  # noqa: PLC0415 - rich is slow to import
+        from glassbox.cli.display.bar import Bar  # noqa: PLC0415 - rich is slow to import
 
         bar = Bar(job)
         with bar.progress:
