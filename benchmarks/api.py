@@ -31,10 +31,10 @@ from shared.network import Network, preset
 from shared.registry import Registry
 from shared.registry.manifest import VersionDraft
 from shared.storage.volume import Volume
-from tests.support.images import png
-from tests.support.jobs import a_training
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack, running_stack
+from tests.support.data.images import png
+from tests.support.objects.jobs import a_training
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack, running_stack
 
 OUTPUT = Path("var/benchmarks/api.json")
 ROUNDS = int(os.environ.get("ROUNDS", "3"))

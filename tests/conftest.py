@@ -23,8 +23,8 @@ from shared.datasets import DatasetStore  # noqa: E402
 from shared.jobs import JobStore  # noqa: E402
 from shared.registry import Registry  # noqa: E402
 from shared.storage.volume import Volume  # noqa: E402
-from tests.support.processes import Process  # noqa: E402
-from tests.support.redis_server import RedisServer  # noqa: E402
+from tests.support.programs.processes import Process  # noqa: E402
+from tests.support.servers.redis_server import RedisServer  # noqa: E402
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,8 +15,8 @@ import pytest
 from glassbox.cli.exits import CODES
 
 from services.embedded.running import running_stack
-from tests.support.images import png
-from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]

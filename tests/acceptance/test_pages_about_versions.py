@@ -9,8 +9,8 @@ import pytest
 from glassbox import Client
 
 from services.embedded.running import running_stack
-from tests.support.processes import ROOT
-from tests.support.snippets import run_snippets
+from tests.support.programs.processes import ROOT
+from tests.support.programs.snippets import run_snippets
 
 DOCS = ROOT / "docs"
 

@@ -11,7 +11,7 @@ import pytest
 from shared.runtime.settings import limit_blas_threads
 from tests.chaos.stack import QUICK, WORKERS, Stack
 from tests.chaos.work import SHORT, Expected, submit
-from tests.support.processes import Process
+from tests.support.programs.processes import Process
 
 limit_blas_threads(1)  # as the stack's workers: the number of threads is part of what gives the same bits
 

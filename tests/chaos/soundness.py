@@ -12,7 +12,7 @@ from shared.results.files import ShardFiles
 from shared.results.lines import parsed_errors, parsed_rows
 from shared.results.shard import read_shard
 from tests.chaos.stack import Stack
-from tests.support.jobs import batch_result, training_result
+from tests.support.objects.jobs import batch_result, training_result
 
 GOOD = {State.SUCCEEDED, State.COMPLETED_WITH_ERRORS}
 

@@ -22,8 +22,8 @@ from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.network import free_port
-from tests.support.processes import Process
-from tests.support.redis_server import RedisServer
+from tests.support.programs.processes import Process
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 GUNICORN = ("-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()")

@@ -22,8 +22,8 @@ from shared.storage.volume import Volume
 from tests.chaos.monkey import Monkey
 from tests.chaos.storm_on_glassbox import EPOCHS, IMAGES, LONGEST_REFUSAL, SEEDS, TRAININGS
 from tests.chaos.work import archive_of
-from tests.support.processes import Process
-from tests.support.redis_server import RedisServer
+from tests.support.programs.processes import Process
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 WORKER = "worker"

@@ -20,7 +20,7 @@ from tests.chaos.monkey import Monkey
 from tests.chaos.soundness import batch_paths, damaged, published, versions_twice
 from tests.chaos.stack import Stack
 from tests.chaos.work import SHORT, Expected, archive_of, submit, training
-from tests.support.jobs import training_result
+from tests.support.objects.jobs import training_result
 
 WORKERS = ("training", "training-2", "inference")
 TRAININGS = 0.6  # of the jobs

@@ -17,8 +17,8 @@ from shared.registry import ModelVersion
 from tests.chaos.soundness import assert_sound, published
 from tests.chaos.stack import Stack
 from tests.chaos.work import LONG, SHORT, Expected, archive_of, submit, submit_batch
-from tests.support.files import files_below
-from tests.support.jobs import reproduction_result, training_result
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import reproduction_result, training_result
 from tests.support.waiting import eventually
 
 RESCUE_SECONDS = 15.0  # a lease of 3 s, and upkeep every 0.5 s, on a busy machine

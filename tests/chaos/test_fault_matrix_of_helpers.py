@@ -19,10 +19,10 @@ from tests.chaos.soundness import assert_sound, batch_paths
 from tests.chaos.stack import QUICK, Stack
 from tests.chaos.test_fault_matrix import RESCUE_SECONDS
 from tests.chaos.work import archive_of, submit_batch
-from tests.support.archives import zip_of
-from tests.support.images import png
-from tests.support.models import publish
-from tests.support.processes import Process
+from tests.support.data.archives import zip_of
+from tests.support.data.images import png
+from tests.support.objects.models import publish
+from tests.support.programs.processes import Process
 from tests.support.waiting import eventually
 
 WORKERS = ("inference", "inference-2")

@@ -13,9 +13,9 @@ from shared.jobs.files import rebuild
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
 from tests.chaos.zombie import Zombie
-from tests.support.bench import AtConfirm, WorkBench
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change
+from tests.support.data.files import files_below
+from tests.support.objects.bench import AtConfirm, WorkBench
+from tests.support.programs.forks import dies_before_change
 
 
 @pytest.fixture

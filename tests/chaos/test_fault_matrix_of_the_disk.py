@@ -19,10 +19,10 @@ from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.durable import TEMPORARY
 from tests.chaos.work import archive_of
-from tests.support.bench import AtConfirm, WorkBench
-from tests.support.files import files_below
-from tests.support.jobs import messages, training_result
-from tests.support.models import publish
+from tests.support.data.files import files_below
+from tests.support.objects.bench import AtConfirm, WorkBench
+from tests.support.objects.jobs import messages, training_result
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
 from worker.maintenance import Upkeep
 

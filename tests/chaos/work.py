@@ -14,7 +14,7 @@ import numpy as np
 from shared.datasets import DatasetStore
 from shared.network import Configuration, Network, Training, preset
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of_images
+from tests.support.data.archives import zip_of_images
 
 TINY: dict[str, Any] = {"hidden": [16], "batch_size": 16, "optimizer": {"name": "adam", "learning_rate": 0.003}}
 LONG = 100  # epochs that take some seconds

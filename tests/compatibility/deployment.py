@@ -20,8 +20,8 @@ from redis import Redis
 
 from tests.compatibility import workload
 from tests.support.network import free_port
-from tests.support.processes import Process
-from tests.support.redis_server import RedisServer
+from tests.support.programs.processes import Process
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0

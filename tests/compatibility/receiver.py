@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.support.receiver import Receiver, receiving
+from tests.support.servers.receiver import Receiver, receiving
 
 HOST, PORT = "127.86.19.4", 18604  # an address of the loopback interface that no other test uses
 HOOK = f"http://{HOST}:{PORT}/hook"

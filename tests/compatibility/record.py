@@ -23,7 +23,7 @@ from typing import Any
 from tests.compatibility import workload
 from tests.compatibility.deployment import OPEN_STATES, Client, Deployment, deployment, dump, pack, read_everything
 from tests.compatibility.receiver import HOOK, webhook_receiver
-from tests.support.processes import ROOT, Process
+from tests.support.programs.processes import ROOT, Process
 from tests.support.waiting import eventually
 
 ENDLESS = {"preset": "article", "hidden": [6], "epochs": 100_000}

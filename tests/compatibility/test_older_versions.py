@@ -21,8 +21,8 @@ import pytest
 from tests.compatibility import workload
 from tests.compatibility.deployment import OPEN_STATES, Client, Deployment, deployment, load, read_everything, unpack
 from tests.compatibility.receiver import webhook_receiver
-from tests.support.processes import ROOT
-from tests.support.receiver import Message, Receiver
+from tests.support.programs.processes import ROOT
+from tests.support.servers.receiver import Message, Receiver
 from tests.support.waiting import eventually
 
 VERSIONS = sorted(path.parent.name for path in Path(__file__).parent.glob("*/deployment.tar.xz"))

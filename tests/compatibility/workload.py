@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.archives import zip_of
-from tests.support.images import png
-from tests.support.npz import npz
+from tests.support.data.archives import zip_of
+from tests.support.data.images import png
+from tests.support.data.npz import npz
 
 SIDE, CLASSES, TRAIN, TEST = 8, 4, 400, 24
 

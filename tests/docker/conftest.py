@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deployment import DATA, Deployment, Json, why_no_engine
+from tests.support.servers.deployment import DATA, Deployment, Json, why_no_engine
 
 ORDER = ("test_main_job", "test_containers", "test_keys_and_secrets")  # first, while nothing has been disturbed
 

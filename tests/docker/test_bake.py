@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from shared.runtime.version import VERSION
-from tests.support.deployment import inspect, remove_images
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import inspect, remove_images
 
 IMAGES = {"api", "worker", "gateway", "certificates"}
 COMPOSE = ("docker-compose.yml", "services/compose/certificates-with-domain.yml")

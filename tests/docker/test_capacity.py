@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deployment import Deployment, Json
+from tests.support.servers.deployment import Deployment, Json
 from tests.support.waiting import eventually
 
 ENOUGH_SECONDS = 300  # for three attempts, each of which ends when its lease of 30 s does

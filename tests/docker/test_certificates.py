@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import UP_SECONDS, Answer, Deployment, Json
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import UP_SECONDS, Answer, Deployment, Json
 from tests.support.waiting import eventually
 
 ACME = ROOT / "tests" / "docker" / "acme"

@@ -8,7 +8,7 @@ import pytest
 
 from shared.runtime.version import VERSION
 from tests.support.base_images import base_image
-from tests.support.deployment import OURS, REVISION, SERVICES, Deployment, inspect
+from tests.support.servers.deployment import OURS, REVISION, SERVICES, Deployment, inspect
 
 MB = 1_000_000
 BASES = {"api": "python", "trainer": "python", "gateway": "nginx"}

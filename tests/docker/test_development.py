@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import Deployment
 from tests.support.waiting import eventually
 
 SOURCES = ("api", "shared", "worker", "services", "requirements")

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment, inspect
 from tests.support.event_streams import read_events
+from tests.support.servers.deployment import Deployment, inspect
 from tests.support.waiting import eventually
 
 SLOW_CLIENTS = 300

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support.deployment import SERVICES, WORKERS, Deployment
+from tests.support.servers.deployment import SERVICES, WORKERS, Deployment
 from tests.support.waiting import eventually
 
 DETECTION_SECONDS = 30.0

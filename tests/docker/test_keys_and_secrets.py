@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.support.deployment import OURS, SERVICES, WORKERS, Deployment, inspect
+from tests.support.servers.deployment import OURS, SERVICES, WORKERS, Deployment, inspect
 
 REACH_REDIS = "exec 3<>/dev/tcp/{address}/6379"
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.support.deployment import DATA, OURS, SERVICES, Deployment, Json
+from tests.support.servers.deployment import DATA, OURS, SERVICES, Deployment, Json
 
 HEALTHY_SECONDS = 30
 

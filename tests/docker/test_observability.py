@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.base_images import base_image
-from tests.support.deployment import Deployment, Json
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import Deployment, Json
 from tests.support.waiting import eventually
 
 IMAGE = base_image("prom/prometheus")

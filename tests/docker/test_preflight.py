@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployment
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import Deployment
 
 COPIED = ("docker-compose.yml", ".env.example", ".dockerignore", "services", "requirements", "shared", "worker", "api")
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 
-from tests.support.deployment import DATA, OURS, Deployment, Json
+from tests.support.servers.deployment import DATA, OURS, Deployment, Json
 from tests.support.waiting import eventually
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import OURS, SERVICES, Deployment
+from tests.support.servers.deployment import OURS, SERVICES, Deployment
 
 TIMEOUT = "GLASSBOX_WEBHOOK_TIMEOUT"
 

@@ -18,10 +18,10 @@ from shared.archives.entries import name_problem
 from shared.errors import Invalid, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_told, folder_in_memory, run
-from tests.support.archives import zip_of
-from tests.support.hostile import CORPUS, LYING, TAR, ZIP, zip64_of
-from tests.support.npz import npy, npz
-from tests.support.tars import BLOCK, zstd_of
+from tests.support.data.archives import zip_of
+from tests.support.data.hostile import CORPUS, LYING, TAR, ZIP, zip64_of
+from tests.support.data.npz import npy, npz
+from tests.support.data.tars import BLOCK, zstd_of
 
 LIMITS = Settings(
     max_archive_entries=1000,

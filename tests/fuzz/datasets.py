@@ -15,7 +15,7 @@ with atheris.instrument_imports(include=["shared"]):
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
 from tests.fuzz.harness import check_told, folder_in_memory, run
-from tests.support.npz import easy_arrays, easy_images, npy_header, npz, npz_of_members
+from tests.support.data.npz import easy_arrays, easy_images, npy_header, npz, npz_of_members
 
 LIMITS = Settings(max_expanded_bytes=4 * MiB, max_image_pixels=10_000)
 

@@ -20,12 +20,12 @@ from schemathesis.config import SchemathesisConfig
 from api.app import create_app
 from api.openapi import document
 from shared.runtime.settings import Settings
-from tests.support.archives import zip_of_images
-from tests.support.documented import EXAMPLES, Served, documented_settings, served_on
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.network import free_port
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.processes import Process
-from tests.support.redis_server import RedisServer
+from tests.support.objects.documented import EXAMPLES, Served, documented_settings, served_on
+from tests.support.programs.processes import Process
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 IN_PROCESS, OVER_HTTP = 3, 4  # Redis databases of this module's own

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from api.auth.keys import KeysFile, Scope, new_key
-from tests.support.command import Command, command_line
-from tests.support.images import png
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.network import closed_port
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack, running_stack
+from tests.support.programs.command import Command, command_line
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
 LONG = "100000"  # epochs: more than a test waits for

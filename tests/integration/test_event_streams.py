@@ -13,12 +13,12 @@ import pytest
 from redis import Redis
 
 from shared.jobs import JobStore, State
-from tests.support.api_server import ApiServer, running_api
+from tests.support.data.npz import easy_arrays, npz
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
-from tests.support.jobs import running
-from tests.support.npz import easy_arrays, npz
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack
+from tests.support.objects.jobs import running
+from tests.support.servers.api_server import ApiServer, running_api
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
 DATABASE = 2  # of the API that runs alone

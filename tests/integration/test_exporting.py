@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 import safetensors.numpy
 
-from tests.support.npz import easy_arrays, npz
-from tests.support.stack import Stack
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.servers.stack import Stack
 
 ARRAYS = easy_arrays(train=300, test=60, seed=5)
 QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}

@@ -12,9 +12,9 @@ import onnxruntime
 import pytest
 import safetensors.numpy
 
-from tests.support.command import Command, Done
-from tests.support.npz import easy_arrays, npz
-from tests.support.stack import Stack
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.programs.command import Command, Done
+from tests.support.servers.stack import Stack
 
 QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of_images
-from tests.support.files import files_below
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.stack import Stack
+from tests.support.data.archives import zip_of_images
+from tests.support.data.files import files_below
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
 UPLOAD = npz(easy_arrays(seed=13))

@@ -10,11 +10,11 @@ from redis import Redis
 from shared.jobs import JobStore, Kind, State
 from shared.jobs.task_queue import Outbox, celery_app
 from shared.runtime.settings import Settings
-from tests.support.archives import zip_of_images
-from tests.support.jobs import events, messages, move, states_told
-from tests.support.npz import easy_arrays, npz
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.objects.jobs import events, messages, move, states_told
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
 QUICK = {"hidden": [], "epochs": 2, "batch_size": 10}

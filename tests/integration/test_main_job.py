@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from shared.network import Configuration, Network
-from tests.support.archives import zip_of, zip_of_images
-from tests.support.images import png
-from tests.support.npz import easy_arrays, npz
-from tests.support.stack import Stack
+from tests.support.data.archives import zip_of, zip_of_images
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.servers.stack import Stack
 
 ARRAYS = easy_arrays(train=300, test=30, seed=11)
 IMAGES = ARRAYS["x_test"]

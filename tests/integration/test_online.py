@@ -18,13 +18,13 @@ import pytest
 
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
-from tests.support.api import running_api
-from tests.support.archives import zip_of_images
-from tests.support.images import png
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
-from tests.support.processes import Process
-from tests.support.redis_server import RedisServer
+from tests.support.data.archives import zip_of_images
+from tests.support.data.images import png
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
+from tests.support.programs.processes import Process
+from tests.support.servers.api import running_api
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 IMAGES = easy_images(4, seed=1)[0]

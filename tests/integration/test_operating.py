@@ -18,12 +18,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.auth.keys import KeysFile, new_key, parse_scopes
-from tests.support.archives import zip_of
-from tests.support.images import png
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.processes import ROOT
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack, running_stack
+from tests.support.data.archives import zip_of
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.programs.processes import ROOT
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
 DATABASE = 2

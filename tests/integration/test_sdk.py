@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from glassbox import BatchResult, Client, JobFailed, NotFound, StillRunning, TrainingResult
 
-from tests.support.images import png
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.stack import Stack
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.servers.stack import Stack
 
 LONG = 100_000  # epochs: more than a test waits for
 

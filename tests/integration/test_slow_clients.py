@@ -10,9 +10,9 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from tests.support.files import files_below
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack, running_stack
+from tests.support.data.files import files_below
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
 DATABASE = 3

@@ -18,10 +18,10 @@ from werkzeug.test import Client, run_wsgi_app
 from api.app import create_app
 from api.resources.training_jobs import TrainingRequest
 from shared.runtime.settings import Settings
-from tests.support.archives import zip_of_images
-from tests.support.documented import EXAMPLES, Served, served_on
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.redis_server import RedisServer
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.objects.documented import EXAMPLES, Served, served_on
+from tests.support.servers.redis_server import RedisServer
 
 DATABASE = 5
 ROUTES: Flask = create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None))

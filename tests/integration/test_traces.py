@@ -11,9 +11,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.receiver import Receiver, receiving
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack, running_stack
+from tests.support.servers.receiver import Receiver, receiving
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
 DATABASE = 8

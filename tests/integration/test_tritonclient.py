@@ -12,10 +12,10 @@ from tritonclient.utils import InferenceServerException
 
 from shared.registry import Registry
 from shared.storage.volume import Volume
-from tests.support.api import running_api
-from tests.support.images import png
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.images import png
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
+from tests.support.servers.api import running_api
 
 IMAGES = easy_images(5, seed=1)[0]
 GREYS = IMAGES.reshape(5, 36)

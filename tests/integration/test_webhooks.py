@@ -15,12 +15,12 @@ from redis import Redis
 
 from shared.jobs import keys
 from tests.integration.conftest import DATABASE
-from tests.support.archives import zip_of_images
-from tests.support.npz import easy_arrays, easy_images, npz
-from tests.support.processes import Process
-from tests.support.receiver import receiving
-from tests.support.redis_server import RedisServer
-from tests.support.stack import Stack
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.programs.processes import Process
+from tests.support.servers.receiver import receiving
+from tests.support.servers.redis_server import RedisServer
+from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
 

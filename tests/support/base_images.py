@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 LIST = ROOT / "services" / "images" / "list.txt"
 

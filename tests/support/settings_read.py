@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from shared.runtime.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 HOLDERS = {"settings", "_settings", "limits", "_limits"}  # the names that variables and attributes with settings have
 SETTINGS = ROOT / "shared" / "runtime" / "settings.py"

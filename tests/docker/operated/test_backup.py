@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.operated.conftest import Operated
-from tests.support.deployment import DATA, Json
+from tests.support.servers.deployment import DATA, Json
 from tests.support.waiting import eventually
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docker.operated.conftest import Operated, Prometheus
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 from tests.support.waiting import eventually
 
 

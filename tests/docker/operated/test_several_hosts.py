@@ -16,8 +16,8 @@ import pytest
 
 from shared.runtime.version import VERSION
 from tests.docker.operated.conftest import Operated
-from tests.support.deployment import DATA, Json
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import DATA, Json
 from tests.support.waiting import eventually
 
 HERE = Path(__file__).parent

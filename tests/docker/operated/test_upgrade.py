@@ -20,8 +20,8 @@ from uuid import uuid4
 import pytest
 
 from tests.docker.operated.conftest import Operated, Prometheus
-from tests.support.deployment import Json
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
+from tests.support.servers.deployment import Json
 from tests.support.waiting import eventually
 
 PARTS = (

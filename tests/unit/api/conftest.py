@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
-from tests.support.models import publish
+from tests.support.objects.models import publish
 
 
 @pytest.fixture

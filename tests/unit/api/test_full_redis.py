@@ -15,11 +15,11 @@ from shared.jobs.task_queue import Presence
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.jobs import a_training, running
-from tests.support.models import publish
-from tests.support.npz import easy_arrays, npz
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.objects.jobs import a_training, running
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 
 @pytest.fixture

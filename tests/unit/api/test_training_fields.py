@@ -18,7 +18,7 @@ from shared.network import Configuration, ConfigurationError, preset
 from shared.network.optimization.optimizers import OPTIMIZERS
 from shared.network.optimization.schedules import SCHEDULES
 from shared.network.settings.fields import Number, fields_of
-from tests.support.npz import npz
+from tests.support.data.npz import npz
 from tests.support.problems import assert_problem, pointers
 
 Json = dict[str, Any]

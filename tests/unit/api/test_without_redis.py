@@ -24,9 +24,9 @@ from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of_images
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem
 
 SECONDS = 3.0

@@ -20,9 +20,9 @@ from shared.results.shard import read_header
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.volume import Volume
-from tests.support.bench import WorkBench
-from tests.support.jobs import a_training
-from tests.support.models import publish, tiny_configuration
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import a_training
+from tests.support.objects.models import publish, tiny_configuration
 
 TRAINING = TrainingSpecification(model="toy", dataset="sha256:0", configuration={})
 

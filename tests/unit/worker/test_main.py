@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 
 @pytest.mark.parametrize("arguments", [[], ["cooking"], ["training", "inference"]])

@@ -15,9 +15,9 @@ from shared.errors import StorageFull
 from shared.jobs import Blocked, Job, Kind, State, keys
 from shared.jobs.files import JobFiles
 from shared.runtime.settings import Settings
-from tests.support.bench import WorkBench
-from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, messages
-from tests.support.redis_server import RedisServer
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages
+from tests.support.servers.redis_server import RedisServer
 from worker.maintenance import Upkeep
 
 MIB = 1024 * 1024

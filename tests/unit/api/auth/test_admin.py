@@ -14,7 +14,7 @@ import pytest
 
 from api.auth.admin import main
 from api.auth.keys import KeysFile, Scope
-from tests.support.forks import together
+from tests.support.programs.forks import together
 
 Admin = Callable[..., str]
 

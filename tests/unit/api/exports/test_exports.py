@@ -19,7 +19,7 @@ from api.exports.graph import ACTIVATIONS as TRANSLATED
 from shared.network import Configuration, Network, Parameters, preset
 from shared.network.layers.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
-from tests.support.models import a_draft
+from tests.support.objects.models import a_draft
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (300, 28, 28), dtype=np.uint8)
 ROWS = IMAGES.reshape(len(IMAGES), -1).astype(np.float32) / np.float32(255)

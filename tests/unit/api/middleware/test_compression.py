@@ -10,7 +10,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from shared.jobs import JobStore
-from tests.support.jobs import a_training
+from tests.support.objects.jobs import a_training
 
 GZIP = {"Accept-Encoding": "gzip"}
 LARGE = "/openapi.json"

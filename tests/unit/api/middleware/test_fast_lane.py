@@ -16,8 +16,8 @@ from api.app import create_app
 from api.middleware.fast_lane import FastLane
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from tests.support.models import publish
-from tests.support.npz import easy_images
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
 
 PATH = "/v2/models/toy/infer"

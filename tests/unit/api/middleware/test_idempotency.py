@@ -22,10 +22,10 @@ from shared.datasets import DatasetStore
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.runtime.settings import Settings
-from tests.support.archives import zip_of_images
-from tests.support.files import files_below
-from tests.support.jobs import messages
-from tests.support.npz import easy_arrays, easy_images, npz
+from tests.support.data.archives import zip_of_images
+from tests.support.data.files import files_below
+from tests.support.data.npz import easy_arrays, easy_images, npz
+from tests.support.objects.jobs import messages
 from tests.support.problems import assert_problem
 from tests.support.waiting import eventually
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from api.schema.operations import operation_of
 from shared.runtime.settings import Settings
-from tests.support.npz import npz
+from tests.support.data.npz import npz
 from tests.support.problems import assert_problem, parameters
 
 ROUTES: Flask = create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None))

@@ -17,9 +17,9 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from tests.support.images import png
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.images import png
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem, pointers
 
 IMAGES = easy_images(4, seed=1)[0]

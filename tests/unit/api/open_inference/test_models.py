@@ -11,7 +11,7 @@ from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.models import publish
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, pointers
 
 

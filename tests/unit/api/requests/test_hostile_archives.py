@@ -10,11 +10,11 @@ from redis import Redis
 from api.app import create_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below, left_behind
-from tests.support.hostile import CORPUS, LYING, TAR, ZIP, Hostile, Lying, empties
-from tests.support.npz import npy
+from tests.support.data.files import files_below, left_behind
+from tests.support.data.hostile import CORPUS, LYING, TAR, ZIP, Hostile, Lying, empties
+from tests.support.data.npz import npy
+from tests.support.data.tars import gzip_of, tar_of, zstd_of
 from tests.support.problems import assert_problem
-from tests.support.tars import gzip_of, tar_of, zstd_of
 
 PATH = "/v1/batch-jobs?model=toy"
 ARRAY = npy(np.zeros((2, 3, 3), np.uint8))

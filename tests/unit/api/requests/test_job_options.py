@@ -11,8 +11,8 @@ from redis import Redis
 from shared.jobs import Job, JobStore, State
 from shared.jobs.files import JobFiles
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.jobs import a_training, claimed, messages, states_told
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import a_training, claimed, messages, states_told
 from tests.support.problems import assert_problem, parameters
 
 ENDS = [State.SUCCEEDED, State.FAILED, State.CANCELLED]

@@ -16,9 +16,9 @@ from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.volume import Volume
-from tests.support.jobs import a_training
-from tests.support.models import publish
-from tests.support.npz import easy_arrays, npz
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.objects.jobs import a_training
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, parameters
 
 

@@ -18,8 +18,8 @@ from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import Outbox, celery_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.jobs import a_batch, a_training, claimed, messages
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import a_batch, a_training, claimed, messages
 from tests.support.problems import assert_problem
 
 

@@ -14,8 +14,8 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import left_behind
-from tests.support.npz import easy_arrays, npz
+from tests.support.data.files import left_behind
+from tests.support.data.npz import easy_arrays, npz
 from tests.support.problems import assert_problem
 
 PATH = "/v1/datasets?name=easy"

@@ -7,7 +7,7 @@ from redis import Redis
 
 from shared.jobs import Blocked, JobStore
 from shared.jobs.task_queue import Presence
-from tests.support.jobs import a_training, claimed, running
+from tests.support.objects.jobs import a_training, claimed, running
 
 BLOCKED = Blocked("volume_full", "the volume is full", 0)
 

@@ -14,9 +14,9 @@ from shared.jobs import JobStore
 from shared.jobs.task_queue import COURIER, Presence, connect
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
-from tests.support.archives import zip_of_images
-from tests.support.bench import WorkBench
-from tests.support.npz import easy_images
+from tests.support.data.archives import zip_of_images
+from tests.support.data.npz import easy_images
+from tests.support.objects.bench import WorkBench
 from tests.support.problems import assert_problem, parameters, pointers
 
 URL = "https://example.org/hook"

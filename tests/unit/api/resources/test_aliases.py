@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.registry import Registry
-from tests.support.models import publish
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, pointers
 
 CHAMPION = "/v1/models/toy/aliases/champion"

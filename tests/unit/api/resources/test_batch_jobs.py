@@ -16,11 +16,11 @@ from shared.archives import Plan
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.storage.volume import Volume
-from tests.support.archives import with_central, zip_of, zip_of_images
-from tests.support.files import files_below, left_behind
-from tests.support.jobs import messages
-from tests.support.models import publish
-from tests.support.npz import easy_images
+from tests.support.data.archives import with_central, zip_of, zip_of_images
+from tests.support.data.files import files_below, left_behind
+from tests.support.data.npz import easy_images
+from tests.support.objects.jobs import messages
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, parameters
 
 PATH = "/v1/batch-jobs"

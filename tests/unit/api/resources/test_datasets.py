@@ -12,14 +12,14 @@ from werkzeug.test import TestResponse
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of
-from tests.support.files import files_below, left_behind
-from tests.support.folders import bright, easy_folders
-from tests.support.jobs import a_training
-from tests.support.models import publish
-from tests.support.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
+from tests.support.data.archives import zip_of
+from tests.support.data.files import files_below, left_behind
+from tests.support.data.folders import bright, easy_folders
+from tests.support.data.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
+from tests.support.data.tars import gzip_of, tar_of
+from tests.support.objects.jobs import a_training
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, parameters
-from tests.support.tars import gzip_of, tar_of
 
 
 def with_a_flipped_bit(content: bytes) -> bytes:

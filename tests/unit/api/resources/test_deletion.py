@@ -7,8 +7,8 @@ from flask.testing import FlaskClient
 
 from shared.registry import Registry
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.models import publish
+from tests.support.data.files import files_below
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, parameters
 
 VERSION = "/v1/models/toy/versions"

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from shared.network import EpochReport
 from shared.registry import Registry
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem
 
 PATH = "/v1/models/toy/versions/1/evaluation"

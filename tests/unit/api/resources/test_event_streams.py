@@ -17,7 +17,7 @@ from api.resources.event_streams import Connection
 from shared.jobs import JobStore, Progress, State
 from shared.runtime.settings import Settings
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
-from tests.support.jobs import a_training, claimed, running
+from tests.support.objects.jobs import a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
 
 Ends = tuple[socket.socket, socket.socket]

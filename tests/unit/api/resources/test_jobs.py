@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.jobs import JobStore, Progress, State
-from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, running
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
 
 

@@ -14,7 +14,7 @@ from redis import Redis
 from shared.jobs import JobStore, Kind, State, keys
 from shared.jobs.task_queue import COURIER, Presence
 from shared.storage.volume import Volume
-from tests.support.jobs import a_batch, a_batch_result, a_training, claimed, running
+from tests.support.objects.jobs import a_batch, a_batch_result, a_training, claimed, running
 
 Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.registry import ModelVersion, Registry
-from tests.support.models import publish, tiny_network
+from tests.support.objects.models import publish, tiny_network
 from tests.support.problems import assert_problem
 
 WEIGHTS = "/v1/models/toy/versions/1/weights"

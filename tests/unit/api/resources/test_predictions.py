@@ -15,9 +15,9 @@ from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.images import encoded, png
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.images import encoded, png
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem, parameters, pointers
 
 IMAGES = easy_images(6, seed=1)[0]

@@ -15,10 +15,10 @@ from shared.jobs import JobStore, Kind
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.jobs import messages
-from tests.support.models import publish
-from tests.support.npz import npz
+from tests.support.data.files import files_below
+from tests.support.data.npz import npz
+from tests.support.objects.jobs import messages
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
 
 PATH = "/v1/models/toy/versions/1/reproduce"

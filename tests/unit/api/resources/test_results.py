@@ -17,9 +17,9 @@ from pyarrow import parquet
 from shared.jobs import Job, JobStore
 from shared.registry import ModelVersion
 from shared.storage.volume import Volume
-from tests.support.jobs import a_batch, a_training
+from tests.support.objects.jobs import a_batch, a_training
+from tests.support.objects.results import error, finish, row
 from tests.support.problems import assert_problem, parameters
-from tests.support.results import error, finish, row
 
 ROWS = [
     [row("a.png", ("2", 0.75), ("0", 0.25)), row('ü, "q"\u2028.png', ("0", 0.5), ("2", 0.5))],

@@ -14,9 +14,9 @@ from shared.jobs import JobStore
 from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below, left_behind
-from tests.support.jobs import messages
-from tests.support.npz import easy_arrays, npz
+from tests.support.data.files import files_below, left_behind
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.objects.jobs import messages
 from tests.support.problems import assert_problem, pointers
 
 PATH = "/v1/training-jobs"

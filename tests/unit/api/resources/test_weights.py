@@ -17,8 +17,8 @@ from api.exports import FORMATS
 from api.resources.weights import WeightsQuery
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
-from tests.support.models import publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem
 
 WEIGHTS = "/v1/models/toy/versions/1/weights"

@@ -9,7 +9,7 @@ import pytest
 from glassbox import Client
 from glassbox.cli.checks import Check, examined
 
-from tests.support.scripted import content, document, problem, scripted
+from tests.support.servers.scripted import content, document, problem, scripted
 
 READY: dict[str, Any] = {
     "status": "not ready",

@@ -14,7 +14,7 @@ from glassbox import DownloadDamaged, LocalFileError, NotFound, NotReachable, Re
 from glassbox.http.downloads import download
 from glassbox.http.transport import Transport
 
-from tests.support.scripted import Reply, Scripted, content, problem, ranged, scripted
+from tests.support.servers.scripted import Reply, Scripted, content, problem, ranged, scripted
 
 BYTES = os.urandom(3_000_000)
 SHA256 = hashlib.sha256(BYTES).hexdigest()

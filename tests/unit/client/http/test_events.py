@@ -12,7 +12,7 @@ from glassbox import NotFound, NotReachable, Retries, StillRunning
 from glassbox.http.events import Event, follow, parsed
 from glassbox.http.transport import Transport
 
-from tests.support.scripted import Reply, Scripted, content, document, problem, scripted
+from tests.support.servers.scripted import Reply, Scripted, content, document, problem, scripted
 
 QUEUED, RUNNING, DONE = (
     {"id": "1-0", "type": "state", "time": "t", "data": {"state": "queued"}},

@@ -12,7 +12,7 @@ from glassbox.http.bodies import FileBody
 from glassbox.http.transport import Transport
 
 from tests.support.network import closed_port
-from tests.support.scripted import Reply, Scripted, broken, content, document, problem, scripted
+from tests.support.servers.scripted import Reply, Scripted, broken, content, document, problem, scripted
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from glassbox.report import page
 from glassbox.report.tensors import Tensor
 
 from api.schema.examples import PNG
-from tests.support.evaluated import a_version, an_evaluation
+from tests.support.objects.evaluated import a_version, an_evaluation
 from tests.unit.client.report.test_markup import Reader
 
 HOSTILE = ("</style><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "<!--", "]]>&#x3c;script>", "'\"`&")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from shared.runtime.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 from tests.support.settings_read import settings_read_by
 
 PREFIX = "GLASSBOX_"

@@ -10,7 +10,7 @@ import pytest
 
 from services.certificates.options import LETS_ENCRYPT
 from shared.runtime.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 LINE = re.compile(r"#([A-Z][A-Z0-9_]*)=(\S*)(?: # (\S.*))?")
 LINES = (ROOT / ".env.example").read_text().splitlines()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 NAMES = ("api", "worker", "gateway")
 # The engine: images are files `NAME:TAG` with an id in them, containers run the ids in `running-NAME`.

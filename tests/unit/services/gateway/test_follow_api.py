@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 from tests.support.waiting import eventually
 
 SCRIPT = ROOT / "services" / "gateway" / "follow_api.pl"

@@ -11,7 +11,7 @@ import pytest
 
 from services.images.check import problems
 from services.images.listed import LIST
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 GOOD = "redis:8.8-trixie - 2026-08-21 the records\n"

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 OURS = {name: service for name, service in SERVICES.items() if "/glassbox-" in service["image"]}

@@ -13,7 +13,7 @@ import pytest
 from services.images.check import problems
 from services.images.digests import update, variables
 from services.images.listed import LIST, Entry, entries
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 OLD, NEW = (f"sha256:{digit * 64}" for digit in "ab")
 TODAY = date(2026, 11, 28)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from shared.runtime.version import VERSION
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["images"]["steps"]

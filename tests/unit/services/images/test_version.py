@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from shared.runtime.version import VERSION
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 CERTIFICATES = "services/compose/certificates-with-domain.yml"
 BUILDS = ("docker-compose.yml", "services/compose/further-host.yml", CERTIFICATES, "docker-bake.hcl")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from api.resources.metrics import JobMetrics
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 from tests.unit.services.kubernetes.manifests import (
     ALL,
     ALWAYS,

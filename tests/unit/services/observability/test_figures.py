@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
 from shared.runtime.settings import Settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 PROMETHEUS = ROOT / "services" / "prometheus"
 GRAFANA = ROOT / "services" / "grafana"

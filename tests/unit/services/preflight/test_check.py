@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from services.preflight import check, mounted_files
 from shared.runtime.settings import MiB, Settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "glassbox.example")])
 HOST = "/etc/glassbox-tls"

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from services.preflight.mounted_files import MOUNTED, problems
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from services.secrets.make import CLIENT, OPERATOR, USERS, make
 from shared.jobs import JobStore, Kind
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
-from tests.support.jobs import a_training
-from tests.support.redis_server import RedisServer
+from tests.support.objects.jobs import a_training
+from tests.support.servers.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from shared.archives.index import Kind
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge
-from tests.support.archives import special_file, with_central, zip_of
-from tests.support.npz import npy, npy_header, npz
+from tests.support.data.archives import special_file, with_central, zip_of
+from tests.support.data.npz import npy, npy_header, npz
 from tests.unit.shared.archives.conftest import Uploads
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB
-from tests.support.tars import END, gzip_of, member, tar_of, zstd_of
+from tests.support.data.tars import END, gzip_of, member, tar_of, zstd_of
 from tests.unit.shared.archives.conftest import Uploads
 
 TAR = tar_of({"a.png": b"first", "folder/b.png": b"second" * 1000})

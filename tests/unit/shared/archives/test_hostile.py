@@ -8,10 +8,10 @@ import pytest
 
 from shared.errors import Malformed
 from shared.runtime.settings import MiB
-from tests.support.archives import with_end, zip_of
-from tests.support.hostile import CORPUS, IMAGE, LYING, ZIP, Hostile, Lying, empties, quoted_overlap, zip64_of
-from tests.support.npz import npy_header
-from tests.support.tars import END, gzip_of, member
+from tests.support.data.archives import with_end, zip_of
+from tests.support.data.hostile import CORPUS, IMAGE, LYING, ZIP, Hostile, Lying, empties, quoted_overlap, zip64_of
+from tests.support.data.npz import npy_header
+from tests.support.data.tars import END, gzip_of, member
 from tests.unit.shared.archives.conftest import Uploads
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shared.archives import Plan
 from shared.archives.index import ENTRY, FILE, Entry, ImageArray, Kind
 from shared.errors import Damaged
-from tests.support.archives import zip_of
-from tests.support.files import files_below
+from tests.support.data.archives import zip_of
+from tests.support.data.files import files_below
 from tests.unit.shared.archives.conftest import Uploads
 
 MANY = 10**12

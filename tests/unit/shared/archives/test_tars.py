@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.archives.tar import LONGEST_EXTENSION
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge, UnsupportedType
-from tests.support.tars import BLOCK, END, member, pax, pax_record, tar_of
+from tests.support.data.tars import BLOCK, END, member, pax, pax_record, tar_of
 from tests.unit.shared.archives.conftest import Uploads
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]

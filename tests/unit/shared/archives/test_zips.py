@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from shared.errors import GlassboxError, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB
-from tests.support.archives import special_file, with_central, zip_of, zip_of_images
+from tests.support.data.archives import special_file, with_central, zip_of, zip_of_images
 from tests.unit.shared.archives.conftest import Uploads
 
 UNICODE_PATH = 0x7075  # an extra field with a second name (APPNOTE 4.6.9)

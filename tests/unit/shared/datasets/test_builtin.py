@@ -15,11 +15,11 @@ from shared.datasets.digits import load_digits
 from shared.errors import GlassboxError, NotFound, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.idx import idx_files_of
-from tests.support.mirror import serving
+from tests.support.data.files import files_below
+from tests.support.data.idx import idx_files_of
+from tests.support.data.npz import easy_arrays, npz
 from tests.support.network import closed_port
-from tests.support.npz import easy_arrays, npz
+from tests.support.servers.mirror import serving
 
 Mirrors = Mapping[str, Sequence[str]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.datasets.content import Content, Split, classes_of, stratified_test_mask
-from tests.support.npz import Labels
+from tests.support.data.npz import Labels
 
 LABELS: Labels = np.repeat(np.arange(4), [100, 50, 10, 2])
 

@@ -10,8 +10,8 @@ import pytest
 
 from shared.datasets.idx import read_idx
 from shared.errors import Invalid
-from tests.support.idx import idx, idx_files_of
-from tests.support.npz import easy_arrays
+from tests.support.data.idx import idx, idx_files_of
+from tests.support.data.npz import easy_arrays
 
 ARRAYS = easy_arrays(train=40, test=20)
 

@@ -17,8 +17,8 @@ from shared.datasets.content import Content
 from shared.datasets.npz import read_npz
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
-from tests.support.archives import with_central
-from tests.support.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
+from tests.support.data.archives import with_central
+from tests.support.data.npz import easy_arrays, easy_images, npy, npy_header, npz, npz_of_members
 
 HEADER = "{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n"
 

@@ -17,9 +17,9 @@ from shared.runtime import clock
 from shared.runtime.settings import Settings
 from shared.storage.durable import sha256_of
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.forks import together
-from tests.support.npz import easy_arrays, npz
+from tests.support.data.files import files_below
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.programs.forks import together
 from tests.support.waiting import eventually
 
 

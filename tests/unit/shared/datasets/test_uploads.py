@@ -17,12 +17,12 @@ from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of
-from tests.support.files import files_below
-from tests.support.folders import bright, class_folders, easy_folders, split_folders
-from tests.support.images import encoded, png
-from tests.support.npz import easy_images, npy, npz
-from tests.support.tars import gzip_of, tar_of
+from tests.support.data.archives import zip_of
+from tests.support.data.files import files_below
+from tests.support.data.folders import bright, class_folders, easy_folders, split_folders
+from tests.support.data.images import encoded, png
+from tests.support.data.npz import easy_images, npy, npz
+from tests.support.data.tars import gzip_of, tar_of
 
 Stored = Callable[..., tuple[Manifest, Arrays]]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from shared.errors import Malformed
 from shared.images import decoding
 from shared.images.decoding import decode_into, invert, resize_into
-from tests.support.images import chunk, chunks_of, encoded, png, png_of, smooth, tiff
+from tests.support.data.images import chunk, chunks_of, encoded, png, png_of, smooth, tiff
 
 MAX_PIXELS = 1_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)

@@ -14,7 +14,7 @@ from PIL import Image
 from shared.errors import Malformed
 from shared.images.area import MAX_SIDE
 from shared.images.decoding import decode_into
-from tests.support.images import chunk, encoded, png, png_of, smooth, tiff
+from tests.support.data.images import chunk, encoded, png, png_of, smooth, tiff
 
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]
 BOMB = zlib.compress(bytes(50_000_000))

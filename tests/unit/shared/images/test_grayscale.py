@@ -12,7 +12,7 @@ from PIL import Image
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
 from shared.images.grayscale import upright
-from tests.support.images import chunk, encoded, png, png_by_hand, tiff
+from tests.support.data.images import chunk, encoded, png, png_by_hand, tiff
 
 Order = Literal["<", ">"]
 BT_601 = [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255), ((10, 200, 30), 124)]

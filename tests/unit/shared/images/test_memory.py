@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from shared.runtime.settings import MiB
-from tests.support.images import encoded, png, smooth
+from tests.support.data.images import encoded, png, smooth
 
 SIDE = 4000
 GOOD = np.full((28, 28), 9, np.uint8)
@@ -42,7 +42,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def decode_under_limit(room: int, *paths: Path) -> list[str]:
     """Decode the files in a process that may have `room` bytes more than it has at its start; what each gave."""
-    command = [sys.executable, "-m", "tests.support.decoding", str(room), *map(str, paths)]
+    command = [sys.executable, "-m", "tests.support.data.decoding", str(room), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr

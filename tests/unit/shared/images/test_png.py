@@ -16,8 +16,8 @@ from PIL import Image
 from shared.errors import Malformed
 from shared.images import decoding, png
 from shared.images.decoding import decode_into
-from tests.support import images
-from tests.support.images import chunk, chunks_of, encoded, png_by_hand, png_of
+from tests.support.data import images
+from tests.support.data.images import chunk, chunks_of, encoded, png_by_hand, png_of
 
 SHAPE = (5, 4)
 NOISE = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
-from tests.support.images import encoded, tiff
+from tests.support.data.images import encoded, tiff
 
 
 @pytest.mark.parametrize("compression", ["group4", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])

@@ -10,7 +10,7 @@ from redis import Redis
 
 from shared.jobs import JobStore, Kind, State, keys
 from shared.jobs.counters import BOUNDS, Tally, read_tally
-from tests.support.jobs import A_RESULT, a_batch, a_batch_result, a_training, claimed, move, running
+from tests.support.objects.jobs import A_RESULT, a_batch, a_batch_result, a_training, claimed, move, running
 
 BATCH_OF_10 = a_batch_result(succeeded=8, failed=2)
 

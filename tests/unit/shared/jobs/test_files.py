@@ -12,9 +12,9 @@ from shared.archives.index import ImageArray, Kind, Plan
 from shared.jobs import JobStore, State
 from shared.jobs.files import JobFiles, close, rebuild
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change
-from tests.support.jobs import a_batch, a_training, claimed
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import a_batch, a_training, claimed
+from tests.support.programs.forks import dies_before_change
 
 PLAN = Plan(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
 

@@ -9,7 +9,7 @@ from redis import Redis
 
 from shared.errors import Conflict, NotFound
 from shared.jobs import Claim, Job, JobStore, Pulse, State, keys
-from tests.support.jobs import a_training, claimed, events, running
+from tests.support.objects.jobs import a_training, claimed, events, running
 
 ENDS = [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS, State.FAILED, State.CANCELLED]
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.jobs import Job, Progress, State
 from shared.jobs.record import encode_fields
-from tests.support.jobs import a_batch, a_training
+from tests.support.objects.jobs import a_batch, a_training
 
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none()

@@ -6,7 +6,7 @@ import pytest
 from redis import Redis
 
 from shared.jobs import Claim, Finished, JobStore, Ledger, Standing, State, keys
-from tests.support.jobs import a_batch, claimed, move
+from tests.support.objects.jobs import a_batch, claimed, move
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 from redis import Redis
 
 from shared.jobs import Claim, Finished, JobStore, Ledger, State, keys
-from tests.support.jobs import a_batch, claimed
+from tests.support.objects.jobs import a_batch, claimed
 
 HELPERS = st.sampled_from(["a", "b", "c"])
 IMAGES = 10  # of each shard

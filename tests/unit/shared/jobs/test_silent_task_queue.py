@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from shared.jobs import Kind
 from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.runtime.settings import Settings
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 
 
 def test_a_message_to_a_silent_redis_is_refused_within_3_s(

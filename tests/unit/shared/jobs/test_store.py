@@ -15,8 +15,8 @@ from shared.errors import NotFound
 from shared.jobs import JobStore, Progress, Pulse, State, keys
 from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
-from tests.support.jobs import A_RESULT, a_training, claimed, events, move, running, states_told
-from tests.support.redis_server import RedisServer
+from tests.support.objects.jobs import A_RESULT, a_training, claimed, events, move, running, states_told
+from tests.support.servers.redis_server import RedisServer
 
 HALF_WAY = Progress(done=1, total=2, unit="epochs", eta_seconds=3.5)
 END_STATES = [state for state in State if state.is_terminal]

@@ -14,8 +14,8 @@ from redis import Redis, RedisError
 from shared.jobs import Kind, keys
 from shared.jobs.task_queue import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
 from shared.runtime.settings import Settings
-from tests.support.jobs import messages
-from tests.support.redis_server import RedisServer
+from tests.support.objects.jobs import messages
+from tests.support.servers.redis_server import RedisServer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from redis import Redis
 from shared.errors import Conflict, NotFound
 from shared.jobs import Claim, JobStore, Kind, Progress, Pulse, State, keys
 from shared.jobs.states import TRANSITIONS
-from tests.support.jobs import a_batch, a_training, states_told
+from tests.support.objects.jobs import a_batch, a_training, states_told
 
 MAX_CRASHES = 3
 HELD = {State.RUNNING, State.CANCELLING}

@@ -11,8 +11,8 @@ import pytest
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.registry import Alias, Registry
 from shared.storage.volume import Volume
-from tests.support.forks import dies_before_change, together
-from tests.support.models import publish
+from tests.support.objects.models import publish
+from tests.support.programs.forks import dies_before_change, together
 
 
 @pytest.fixture

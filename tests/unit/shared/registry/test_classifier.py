@@ -13,8 +13,8 @@ from shared.network import Network
 from shared.registry import Registry
 from shared.registry.classifier import Classifier, ClassifierCache, ForwardPass
 from shared.storage.volume import Volume
-from tests.support.models import SIDE, publish, tiny_configuration, tiny_network, tiny_parameters
-from tests.support.npz import easy_images
+from tests.support.data.npz import easy_images
+from tests.support.objects.models import SIDE, publish, tiny_configuration, tiny_network, tiny_parameters
 
 
 @pytest.fixture

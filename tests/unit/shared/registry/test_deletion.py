@@ -15,9 +15,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 from shared.errors import Conflict, NotFound
 from shared.registry import Registry
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change, together
-from tests.support.models import publish
+from tests.support.data.files import files_below
+from tests.support.objects.models import publish
+from tests.support.programs.forks import dies_before_change, together
 from tests.support.stepwise import Stepwise
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, 
 
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
-from tests.support.models import a_draft
+from tests.support.objects.models import a_draft
 from tests.support.stepwise import Crashed, Stepwise
 from worker.running.heartbeat import LeaseLost
 

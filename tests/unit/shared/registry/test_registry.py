@@ -13,9 +13,9 @@ import pytest
 from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change, together
-from tests.support.models import publish, tiny_parameters
+from tests.support.data.files import files_below
+from tests.support.objects.models import publish, tiny_parameters
+from tests.support.programs.forks import dies_before_change, together
 
 
 class TestPublishing:

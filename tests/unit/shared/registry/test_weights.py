@@ -12,7 +12,7 @@ from shared.errors import Damaged
 from shared.registry import ModelVersion, Registry
 from shared.storage import durable
 from shared.storage.volume import Volume
-from tests.support.models import publish
+from tests.support.objects.models import publish
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from shared.errors import Damaged
 from shared.results.files import ShardFiles, Survey
 from shared.results.shard import read_shard
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.results import error, row, shard_of
+from tests.support.data.files import files_below
+from tests.support.objects.results import error, row, shard_of
 
 ROW = row("a.png", ("cat", 0.75))
 

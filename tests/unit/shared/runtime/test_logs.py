@@ -13,7 +13,7 @@ import pytest
 
 from shared.runtime import log_context, logs
 from shared.runtime.logs import JsonFormatter, TextFormatter
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 
 def record(message: str, *arguments: object, **more: Any) -> logging.LogRecord:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.runtime.settings import MiB
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 A_PROCESS = f"""
 import sys

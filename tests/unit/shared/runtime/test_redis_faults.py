@@ -18,7 +18,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import TimeoutError as TooLate
 
 from shared.runtime.redis_faults import FAULTS, explained, fault_of
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 ERRORS = [

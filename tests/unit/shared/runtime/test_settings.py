@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.runtime.settings import GiB, MiB, SecretError, Settings, SettingsError, limit_blas_threads, load_settings
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 
 def test_the_limits_are_those_of_the_contract(limits: Settings) -> None:

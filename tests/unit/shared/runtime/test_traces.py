@@ -9,7 +9,7 @@ import pytest
 
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 
 def test_they_are_off_by_default_and_import_nothing(limits: Settings) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import StorageFull
 from shared.storage import durable
-from tests.support.files import files_below
+from tests.support.data.files import files_below
 
 
 def test_what_was_written_is_there(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared.storage.revisions import KEPT, Revisions
-from tests.support.forks import dies_before_change, together
+from tests.support.programs.forks import dies_before_change, together
 from tests.support.stepwise import Stepwise
 
 

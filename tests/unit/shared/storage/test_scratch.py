@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from shared.storage.scratch import scratch_folder
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 MAKE = (
     "import pathlib, sys; from shared.storage.scratch import scratch_folder;"

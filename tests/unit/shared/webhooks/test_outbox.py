@@ -12,7 +12,7 @@ from shared.jobs import Job, JobStore, State, keys
 from shared.jobs.files import JobFiles, rebuild
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Notice, Notices
-from tests.support.jobs import A_RESULT, a_training, claimed, events, running
+from tests.support.objects.jobs import A_RESULT, a_training, claimed, events, running
 
 URL = "https://example.org/hook"
 OUTCOME = {"outcome": "delivered"}

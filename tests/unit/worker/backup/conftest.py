@@ -10,8 +10,8 @@ import pytest
 
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.bench import WorkBench
-from tests.support.redis_server import RedisServer
+from tests.support.objects.bench import WorkBench
+from tests.support.servers.redis_server import RedisServer
 from worker.backup.restoring import Restoration, Restored
 from worker.backup.saving import save
 

@@ -17,9 +17,9 @@ from shared.jobs import Job, Kind, State
 from shared.jobs.counters import read_tally
 from shared.jobs.task_queue import COURIER, Presence
 from shared.webhooks.outbox import Notices
-from tests.support.files import files_below
-from tests.support.jobs import a_training, claimed, events
-from tests.support.models import publish
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import a_training, claimed, events
+from tests.support.objects.models import publish
 from tests.unit.worker.backup.conftest import Deployment
 from worker.backup.saving import save
 from worker.maintenance import Upkeep

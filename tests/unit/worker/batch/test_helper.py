@@ -16,13 +16,13 @@ from shared.results.files import ShardFiles
 from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of_images
-from tests.support.batches import Batches, paths
-from tests.support.bench import WorkBench
-from tests.support.files import files_below
-from tests.support.jobs import a_batch, a_training, batch_result, claimed, messages, move
-from tests.support.models import publish
-from tests.support.npz import easy_images
+from tests.support.data.archives import zip_of_images
+from tests.support.data.files import files_below
+from tests.support.data.npz import easy_images
+from tests.support.objects.batches import Batches, paths
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import a_batch, a_training, batch_result, claimed, messages, move
+from tests.support.objects.models import publish
 from tests.support.waiting import eventually
 
 IMAGES, _ = easy_images(10, seed=3)

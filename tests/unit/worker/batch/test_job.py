@@ -14,15 +14,15 @@ from shared.registry import Registry
 from shared.results.shard import read_header
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of, zip_of_images
-from tests.support.batches import Batches, paths
-from tests.support.bench import WorkBench
-from tests.support.files import files_below
-from tests.support.images import encoded, png
-from tests.support.jobs import batch_result, events, move
-from tests.support.models import CLASSES, publish, tiny_network, tiny_parameters
-from tests.support.npz import easy_images, npy
-from tests.support.tars import gzip_of, tar_of
+from tests.support.data.archives import zip_of, zip_of_images
+from tests.support.data.files import files_below
+from tests.support.data.images import encoded, png
+from tests.support.data.npz import easy_images, npy
+from tests.support.data.tars import gzip_of, tar_of
+from tests.support.objects.batches import Batches, paths
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import batch_result, events, move
+from tests.support.objects.models import CLASSES, publish, tiny_network, tiny_parameters
 from tests.support.waiting import eventually
 from worker.batch import shard
 from worker.batch.shard import ShardWork

@@ -14,15 +14,15 @@ from shared.jobs.files import rebuild
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.archives import zip_of
-from tests.support.batches import Batches, paths
-from tests.support.bench import WorkBench
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change
-from tests.support.images import png
-from tests.support.jobs import batch_result
-from tests.support.models import publish
-from tests.support.npz import easy_images
+from tests.support.data.archives import zip_of
+from tests.support.data.files import files_below
+from tests.support.data.images import png
+from tests.support.data.npz import easy_images
+from tests.support.objects.batches import Batches, paths
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import batch_result
+from tests.support.objects.models import publish
+from tests.support.programs.forks import dies_before_change
 
 IMAGES, _ = easy_images(10, seed=3)
 LARGE = png(np.kron(IMAGES[0], np.ones((4, 4), np.uint8)).astype(np.uint8))

@@ -11,8 +11,8 @@ from redis import Redis
 from shared.jobs import Claim, JobStore, Progress, State, keys
 from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
-from tests.support.jobs import claimed, events, move, running
-from tests.support.redis_server import RedisServer
+from tests.support.objects.jobs import claimed, events, move, running
+from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 from worker.running.heartbeat import LeaseLost
 from worker.running.lease import Cancelled, Lease

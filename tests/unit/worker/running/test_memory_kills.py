@@ -10,8 +10,8 @@ import pytest
 from shared.jobs import Job, State, keys
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.settings import Settings
-from tests.support.bench import WorkBench
-from tests.support.jobs import a_batch, a_training, claimed
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import a_batch, a_training, claimed
 from worker.maintenance import Upkeep
 from worker.running.memory_kills import MemoryKills, is_gone
 

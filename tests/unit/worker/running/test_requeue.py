@@ -12,8 +12,8 @@ from shared.errors import Invalid, StorageFull, Unavailable
 from shared.jobs import Job, State, keys
 from shared.jobs.files import JobFiles
 from shared.runtime.settings import Settings
-from tests.support.bench import WorkBench
-from tests.support.jobs import A_RESULT, a_training, claimed, messages
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import A_RESULT, a_training, claimed, messages
 from tests.support.waiting import eventually
 from worker.running import runner
 from worker.running.lease import Lease

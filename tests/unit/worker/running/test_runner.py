@@ -13,8 +13,8 @@ from redis.exceptions import OutOfMemoryError
 from shared.errors import Invalid
 from shared.jobs import Claim, Job, Kind, Progress, State, keys
 from shared.runtime.settings import Settings
-from tests.support.bench import WorkBench
-from tests.support.jobs import A_RESULT, a_batch, a_training, claimed, move, states_told
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, move, states_told
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.files import files_below
-from tests.support.forks import dies_before_change
+from tests.support.data.files import files_below
+from tests.support.programs.forks import dies_before_change
 from worker.training.checkpoints import Checkpoints, State
 
 

@@ -21,10 +21,10 @@ from shared.network import Training
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.jobs import a_training, events, move, running
-from tests.support.models import CLASSES, SIDE, tiny_configuration, tiny_network
-from tests.support.npz import easy_arrays
+from tests.support.data.files import files_below
+from tests.support.data.npz import easy_arrays
+from tests.support.objects.jobs import a_training, events, move, running
+from tests.support.objects.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease

@@ -17,9 +17,9 @@ from shared.jobs.specifications import ReproductionSpecification
 from shared.network import Training
 from shared.registry import ModelVersion, Registry
 from shared.storage.volume import Volume
-from tests.support.files import files_below
-from tests.support.jobs import a_training, events, move, reproduction_result
-from tests.support.models import tiny_network, tiny_parameters
+from tests.support.data.files import files_below
+from tests.support.objects.jobs import a_training, events, move, reproduction_result
+from tests.support.objects.models import tiny_network, tiny_parameters
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from tests.unit.worker.training.test_job import Trainings

@@ -12,7 +12,7 @@ import pytest
 
 from shared.addresses import Target
 from tests.support.network import closed_port
-from tests.support.receiver import receiving, redirect_to
+from tests.support.servers.receiver import receiving, redirect_to
 from worker.webhooks.delivery import Refused, Unreachable, post
 
 Resolver = Callable[..., list[tuple[object, ...]]]

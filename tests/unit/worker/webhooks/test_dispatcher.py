@@ -17,9 +17,9 @@ from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Notices
-from tests.support.jobs import A_RESULT, a_training, claimed, events
 from tests.support.network import closed_port
-from tests.support.receiver import Receiver, receiving, redirect_to
+from tests.support.objects.jobs import A_RESULT, a_training, claimed, events
+from tests.support.servers.receiver import Receiver, receiving, redirect_to
 from tests.support.waiting import eventually
 from worker.webhooks import dispatcher as courier_module
 from worker.webhooks.dispatcher import LONGEST_WAIT_SECONDS, Courier, backoff

@@ -11,7 +11,7 @@ from shared.jobs import State
 from shared.jobs.view import job_document
 from shared.runtime.clock import rfc3339
 from shared.webhooks.outbox import Notice
-from tests.support.jobs import a_batch, a_training
+from tests.support.objects.jobs import a_batch, a_training
 from worker.webhooks.message import MOST_BYTES, message
 
 

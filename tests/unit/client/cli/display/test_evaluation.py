@@ -6,7 +6,7 @@ import pytest
 from glassbox.cli.display.evaluation import class_lines, confusion_lines, curves, matrix_lines, print_evaluation
 from glassbox.cli.output import printable
 
-from tests.support.evaluated import an_evaluation
+from tests.support.objects.evaluated import an_evaluation
 
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 

@@ -10,7 +10,7 @@ import pytest
 from glassbox import Client
 from glassbox.cli.display.watching import watched
 
-from tests.support.scripted import Reply, content, document, scripted
+from tests.support.servers.scripted import Reply, content, document, scripted
 
 EVENT = 'id: 1-0\nevent: state\ndata: {{"time": "2026-01-31T12:00:05.120Z", "state": "{}", "attempt": 1}}\n\n'
 

@@ -15,10 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from tests.support.archives import special_file, with_central, with_end, with_local, zip_of
-from tests.support.images import png
-from tests.support.npz import npy, npy_header, npz
-from tests.support.tars import BLOCK, END, gzip_of, member, pax, tar_of, zstd_of
+from tests.support.data.archives import special_file, with_central, with_end, with_local, zip_of
+from tests.support.data.images import png
+from tests.support.data.npz import npy, npy_header, npz
+from tests.support.data.tars import BLOCK, END, gzip_of, member, pax, tar_of, zstd_of
 
 MiB = 1024 * 1024
 IMAGE = png(np.zeros((4, 4), np.uint8))

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 SECONDS = 60.0
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

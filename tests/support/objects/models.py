@@ -8,7 +8,7 @@ from typing import Any
 from shared.network import Configuration, Network, Parameters, Training, preset
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import VersionDraft
-from tests.support.npz import easy_images
+from tests.support.data.npz import easy_images
 
 CLASSES = ("0", "1", "2")
 SIDE = 6

@@ -21,11 +21,11 @@ from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.names import new_id
 from shared.storage.volume import Volume
-from tests.support.jobs import a_batch, claimed
-from tests.support.models import publish
-from tests.support.npz import easy_arrays, npz
-from tests.support.redis_server import RedisServer
-from tests.support.results import error, finish, row
+from tests.support.data.npz import easy_arrays, npz
+from tests.support.objects.jobs import a_batch, claimed
+from tests.support.objects.models import publish
+from tests.support.objects.results import error, finish, row
+from tests.support.servers.redis_server import RedisServer
 
 EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": "champion"}
 

@@ -18,9 +18,9 @@ from shared.jobs.task_queue import Outbox, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.support.jobs import a_training
-from tests.support.models import CLASSES, SIDE, tiny_configuration
-from tests.support.npz import easy_arrays
+from tests.support.data.npz import easy_arrays
+from tests.support.objects.jobs import a_training
+from tests.support.objects.models import CLASSES, SIDE, tiny_configuration
 from worker.running.runner import Runner, Step
 from worker.running.shutdown import Drain
 from worker.training.job import TrainingStep

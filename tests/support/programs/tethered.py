@@ -1,4 +1,4 @@
-"""`python -m tests.support.tethered PARENT COMMAND…`: become COMMAND, which dies with its parent, the test run."""
+"""`python -m tests.support.programs.tethered PARENT COMMAND…`: run COMMAND, which ends with the test run."""
 
 from __future__ import annotations
 

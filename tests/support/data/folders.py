@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.support.images import png
-from tests.support.npz import Images, Labels, easy_images
+from tests.support.data.images import png
+from tests.support.data.npz import Images, Labels, easy_images
 
 KINDS = ("ant", "bee", "cat")
 

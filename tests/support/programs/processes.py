@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STOP_SECONDS = 15.0
 LOG_TAIL = 8000
 
@@ -28,7 +28,7 @@ class Process:
         self.name = name
         self.folder = folder
         self._log = folder / f"{name}.log"
-        tethered = [sys.executable, "-m", "tests.support.tethered", str(os.getpid()), *map(str, command)]
+        tethered = [sys.executable, "-m", "tests.support.programs.tethered", str(os.getpid()), *map(str, command)]
         with self._log.open("wb") as output:
             self._popen = subprocess.Popen(
                 tethered,

@@ -15,8 +15,8 @@ from shared.results.files import ShardFiles
 from shared.results.lines import Row, RowError, parsed_errors, parsed_rows
 from shared.results.shard import Shard, read_shard
 from shared.storage import durable
-from tests.support.bench import WorkBench
-from tests.support.jobs import a_batch
+from tests.support.objects.bench import WorkBench
+from tests.support.objects.jobs import a_batch
 from worker.batch.helper import Assistance
 from worker.batch.job import Classification
 

@@ -11,7 +11,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.support.processes import ROOT, Process
+from tests.support.programs.processes import ROOT, Process
 from tests.support.waiting import eventually
 
 

@@ -14,7 +14,7 @@ import httpx
 from shared.jobs import State
 from shared.storage.volume import Volume
 from tests.support.network import free_port
-from tests.support.processes import Process
+from tests.support.programs.processes import Process
 from tests.support.waiting import eventually
 
 START_SECONDS = 60.0

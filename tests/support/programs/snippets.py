@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 
 COMMAND = f'glassbox() {{ "{sys.executable}" -m glassbox "$@"; }}\n'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.support.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, answering
 
 
 @contextmanager

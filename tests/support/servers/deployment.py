@@ -16,7 +16,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.network import free_port
-from tests.support.processes import ROOT
+from tests.support.programs.processes import ROOT
 from tests.support.waiting import eventually
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()

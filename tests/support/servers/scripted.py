@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
 from typing import Any
 
-from tests.support.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, answering
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.images import png
+from tests.support.data.images import png
 
 Entries = Mapping[str, bytes] | Iterable[tuple[str | zipfile.ZipInfo, bytes]]
 

@@ -1,4 +1,4 @@
-"""Decodes files under a limit of memory, and prints what each gave: `python -m tests.support.decoding ROOM FILE …`."""
+"""`python -m tests.support.data.decoding ROOM FILE …`: decode files under a limit of memory, print each result."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ import httpx
 
 from shared.storage.volume import Volume
 from tests.support.network import free_port
-from tests.support.processes import Process
-from tests.support.stack import START_SECONDS
+from tests.support.programs.processes import Process
+from tests.support.servers.stack import START_SECONDS
 from tests.support.waiting import eventually
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from tests.support.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, answering
 
 Answer = int | Callable[[BaseHTTPRequestHandler], None]
 

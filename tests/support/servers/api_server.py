@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.support.network import free_port
-from tests.support.processes import Process
+from tests.support.programs.processes import Process
 from tests.support.waiting import eventually
 
 
