@@ -78,7 +78,7 @@ test-pytorch: $(BENCH)/done ## hold the network's mathematics against PyTorch
 SEED ?= 1
 MINUTES ?= 6
 chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
-	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm
+	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm.storm
 
 .PHONY: fuzz
 SECONDS ?= 60

@@ -16,9 +16,9 @@ from redis import RedisError
 
 from shared.jobs import Event, Job, Kind, State
 from shared.runtime.clock import rfc3339
-from tests.chaos.monkey import Monkey
 from tests.chaos.soundness import batch_paths, damaged, published, versions_twice
 from tests.chaos.stack import Stack
+from tests.chaos.storm.monkey import Monkey
 from tests.chaos.work import SHORT, Expected, archive_of, submit, training
 from tests.support.objects.jobs import training_result
 

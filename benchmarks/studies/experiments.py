@@ -1,6 +1,6 @@
 """Tries variants of a preset on MNIST, by a validation split alone: the test images stay unseen.
 
-    PYTHONPATH=. python benchmarks/experiments.py accurate '{"epochs": 10}' '{"epochs": 10, "dropout": 0.1}'
+    PYTHONPATH=. python benchmarks/studies/experiments.py accurate '{"epochs": 10}' '{"epochs": 10, "dropout": 0.1}'
 
 Each argument after the preset's name is one variant: the settings that differ, in JSON. 10,000 of the 60,000 training
 images are kept for validation, with each digit in proportion. GLASSBOX_DATASETS names the folder that holds mnist.npz;
@@ -19,7 +19,7 @@ import numpy as np
 
 from shared.network import Network, Training, preset
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 HELD_OUT = 1 / 6
 
 

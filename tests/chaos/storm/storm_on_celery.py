@@ -19,8 +19,8 @@ from shared.datasets import DatasetStore
 from shared.datasets.builtin import BuiltIn
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from tests.chaos.monkey import Monkey
-from tests.chaos.storm_on_glassbox import EPOCHS, IMAGES, LONGEST_REFUSAL, SEEDS, TRAININGS
+from tests.chaos.storm.monkey import Monkey
+from tests.chaos.storm.storm_on_glassbox import EPOCHS, IMAGES, LONGEST_REFUSAL, SEEDS, TRAININGS
 from tests.chaos.work import archive_of
 from tests.support.programs.processes import Process
 from tests.support.servers.redis_server import RedisServer
@@ -49,7 +49,7 @@ class PlainStack:
         if part == "redis":
             self.parts[part] = RedisServer(self.redis_folder)
             return self.parts[part]
-        celery = ("-m", "celery", "-A", "tests.chaos.plain_celery", "worker", f"--concurrency={PROCESSES}")
+        celery = ("-m", "celery", "-A", "tests.chaos.storm.plain_celery", "worker", f"--concurrency={PROCESSES}")
         environment = {"PLAIN_BROKER": self.broker, "PLAIN_NOTES": str(self.notes), "OPENBLAS_NUM_THREADS": "1"}
         self.parts[part] = Process(part, [sys.executable, *celery], self.folder, environment)
         return self.parts[part]

@@ -16,7 +16,7 @@ app.conf.task_acks_late = True
 def train(task_id: str, volume: str, epochs: int, seed: int) -> None:
     """Train on `digits`."""
     note(task_id, "start")
-    from tests.chaos.plain_work import train as work  # noqa: PLC0415 - NumPy is not for the parent
+    from tests.chaos.storm.plain_work import train as work  # noqa: PLC0415 - NumPy is not for the parent
 
     work(volume, epochs, seed)
     note(task_id, "end")
@@ -26,7 +26,7 @@ def train(task_id: str, volume: str, epochs: int, seed: int) -> None:
 def classify(task_id: str, volume: str, archive: str) -> None:
     """Decode and classify an archive."""
     note(task_id, "start")
-    from tests.chaos.plain_work import classify as work  # noqa: PLC0415
+    from tests.chaos.storm.plain_work import classify as work  # noqa: PLC0415
 
     work(volume, archive)
     note(task_id, "end")

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.storm`: hundreds of jobs, hundreds of kills, and what became of every accepted job.
+"""`python -m tests.chaos.storm.storm`: hundreds of jobs, hundreds of kills, and what became of every accepted job.
 
 Beside it, the same storm on plain Celery. Prints both and writes `var/benchmarks/chaos.json`; ends with status 1 where
 a job was lost, done twice or damaged. The same seed gives the same jobs and the same moments and kinds of kills; what
@@ -19,8 +19,8 @@ from shared.runtime.settings import limit_blas_threads
 
 limit_blas_threads(1)  # as the workers: it is part of what gives the same bits
 
-from tests.chaos import storm_on_celery, storm_on_glassbox  # noqa: E402
 from tests.chaos.stack import QUICK  # noqa: E402
+from tests.chaos.storm import storm_on_celery, storm_on_glassbox  # noqa: E402
 
 OUTPUT = Path("var/benchmarks/chaos.json")
 PRODUCTION = {"BLAS_THREADS": "1", "WORKER_PROCESSES": "1", "API_PROCESSES": "1", "CHECKPOINT_PAUSE_SECONDS": "0"}

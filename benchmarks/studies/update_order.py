@@ -1,6 +1,6 @@
 """Draws what it changes that the article updates a layer before the error passes through it.
 
-    PYTHONPATH=. python benchmarks/update_order.py [--picture docs/images/update-order.svg]
+    PYTHONPATH=. python benchmarks/studies/update_order.py [--picture docs/images/update-order.svg]
 
 It needs requirements/bench.in. GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data
 beside the project. Writes the picture and the numbers behind it, both to var/benchmarks if not said otherwise.
