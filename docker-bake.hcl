@@ -1,4 +1,4 @@
-# The images for a registry. docs/base-images.md says how to use this file; the variables are those of Compose.
+# The images for a registry. docs/operations/base-images.md says how to use this file; the variables are those of Compose.
 #   docker buildx bake --file docker-bake.hcl --push
 
 variable "GLASSBOX_IMAGES" { default = "localhost/glassbox" }

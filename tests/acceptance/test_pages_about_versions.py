@@ -26,7 +26,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 
 
 def test_using_a_version_elsewhere(stack: Client, tmp_path: Path) -> None:
-    *_, python = run_snippets(DOCS / "exporting.md", tmp_path, stack.url)
+    *_, python = run_snippets(DOCS / "versions" / "exporting.md", tmp_path, stack.url)
 
     assert {path.name for path in tmp_path.glob("[a-z]*.*")} == {
         *("digits-3.npz", "digits-3.onnx", "network.safetensors", "champion.onnx"),
@@ -37,7 +37,7 @@ def test_using_a_version_elsewhere(stack: Client, tmp_path: Path) -> None:
 
 
 def test_whether_a_version_can_be_had_again(stack: Client, tmp_path: Path) -> None:
-    command, http, python = run_snippets(DOCS / "reproducing.md", tmp_path, stack.url)
+    command, http, python = run_snippets(DOCS / "versions" / "reproducing.md", tmp_path, stack.url)
 
     assert "digits@3 is reproduced bit for bit" in command
     assert '"kind":"reproduction"' in http.replace(" ", "")
@@ -45,7 +45,7 @@ def test_whether_a_version_can_be_had_again(stack: Client, tmp_path: Path) -> No
 
 
 def test_looking_at_a_version(stack: Client, tmp_path: Path) -> None:
-    shown, path, python = run_snippets(DOCS / "reports.md", tmp_path, stack.url)
+    shown, path, python = run_snippets(DOCS / "versions" / "reports.md", tmp_path, stack.url)
 
     assert "confusion matrix" in shown
     assert path == "report.html\n"
