@@ -38,7 +38,7 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.jobs.capacity import VolumeGauge
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.registry import Registry
 from shared.registry.classifier import ClassifierCache
 from shared.runtime.settings import Settings
@@ -58,10 +58,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     online = OnlineModels(registry, ClassifierCache(registry, settings.online_models))
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
-    outbox = Outbox(celery_app(settings), redis)
+    task_queue = TaskQueue(celery_app(settings), redis)
     idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
-    reasons = WaitingReasons(redis, outbox, gauge)
-    submission = Submission(job_store, outbox, files, settings.max_queued_jobs, reasons)
+    reasons = WaitingReasons(redis, task_queue, gauge)
+    submission = Submission(job_store, task_queue, files, settings.max_queued_jobs, reasons)
 
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
@@ -91,12 +91,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     for blueprint in (
-        health.blueprint(redis, outbox, gauge, settings),
-        metrics.blueprint(http_metrics, redis, outbox, gauge),
+        health.blueprint(redis, task_queue, gauge, settings),
+        metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
-        jobs.blueprint(job_store, files, outbox, streams, submission, reasons),
+        jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         models.blueprint(registry),
         weights.blueprint(registry),

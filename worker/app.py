@@ -18,7 +18,7 @@ from redis import RedisError
 
 from shared.jobs import JobStore, Kind, Ledger
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Outbox, Presence, celery_app, connect
+from shared.jobs.task_queue import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
 from shared.runtime import logs
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.processes import die_with_parent, limit_memory
@@ -93,14 +93,14 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     jobs = job_store(settings)
     ledger = Ledger(redis, settings.lease_seconds, settings.resend_seconds)
     classifiers = ClassifierCache(registry)
-    outbox = Outbox(app, redis)
+    task_queue = TaskQueue(app, redis)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
         Kind.REPRODUCTION: ReproductionStep(volume, DatasetStore(volume), registry, settings),
-        Kind.BATCH: Classification(volume, classifiers, ledger, outbox, settings),
+        Kind.BATCH: Classification(volume, classifiers, ledger, task_queue, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
-    runner = Runner(jobs, JobFiles(volume), outbox, steps, settings, drain, _owner())
+    runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, drain, _owner())
     assistance = Assistance(jobs, ledger, volume, classifiers, settings, drain, _owner())
 
     def heard(work: Callable[[str], None]) -> Callable[[str], None]:
@@ -135,7 +135,7 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
         presence_file.renew()
 
     wait_until_redis_accepts_changes(jobs, be_present)
-    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), Outbox(app, redis), settings, kills, messages_lost=True)
+    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), TaskQueue(app, redis), settings, kills, messages_lost=True)
 
     def renew_presence() -> None:
         try:

@@ -13,7 +13,7 @@ from shared.errors import Conflict, GlassboxError, NotFound
 from shared.jobs import Job, JobStore, State
 from shared.jobs.capacity import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, rebuild
-from shared.jobs.task_queue import QUEUES, Outbox
+from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained, fault_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -36,7 +36,7 @@ class Upkeep:
         self,
         jobs: JobStore,
         files: JobFiles,
-        outbox: Outbox,
+        task_queue: TaskQueue,
         settings: Settings,
         kills: MemoryKills | None = None,
         *,
@@ -48,7 +48,7 @@ class Upkeep:
         self._unsent: dict[str, Job] = {}
         self._jobs = jobs
         self._files = files
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._retention_ms = settings.retention_seconds * 1000
 
     def tick(self) -> None:
@@ -109,7 +109,7 @@ class Upkeep:
         if not self._unsent:
             self._unsent = {job.id: job for job in self._jobs.due()}
         for job in list(self._unsent.values()):
-            self._outbox.send(job.kind, job.id)
+            self._task_queue.send(job.kind, job.id)
             del self._unsent[job.id]
 
     def _notice_refusal(self) -> None:
@@ -129,7 +129,7 @@ class Upkeep:
         messages = {}
         for kind, queue in QUEUES.items():
             queued[queue] += self._jobs.waiting(kind)
-            messages[queue] = self._outbox.waiting(kind)
+            messages[queue] = self._task_queue.waiting(kind)
         return any(messages[queue] < queued[queue] for queue in messages)
 
     def _wake(self) -> None:

@@ -14,7 +14,7 @@ from shared.errors import NotFound, TooMany
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
-from shared.jobs.task_queue import QUEUES, Outbox
+from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime import log_context
 from shared.runtime.redis_faults import fault_of
 
@@ -27,14 +27,14 @@ class Submission:
     def __init__(
         self,
         jobs: JobStore,
-        outbox: Outbox,
+        task_queue: TaskQueue,
         files: JobFiles,
         max_queued_jobs: int = 0,
         reasons: WaitingReasons | None = None,
     ) -> None:
         self._reasons = reasons
         self._jobs = jobs
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._files = files
         self._max_queued = max_queued_jobs
 
@@ -64,7 +64,7 @@ class Submission:
             self._files.begin(job, archive, plan)
             self._jobs.create(job)
             accepted = self._jobs.get(job.id)
-            self._outbox.send(job.kind, job.id)  # last: nothing can fail behind it
+            self._task_queue.send(job.kind, job.id)  # last: nothing can fail behind it
         except BaseException as error:
             self._files.remove(job.id)  # what the volume does not know is not run, whatever Redis has of it
             silent = isinstance(error, RedisError | OperationalError) and not fault_of(error).refuses
@@ -84,9 +84,9 @@ class Submission:
 
     def _warnings(self, job: Job) -> list[str]:
         warnings = []
-        if not self._outbox.workers_online(job.kind):
+        if not self._task_queue.workers_online(job.kind):
             warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is")
-        if job.webhook is not None and not self._outbox.couriers_online():
+        if job.webhook is not None and not self._task_queue.couriers_online():
             warnings.append("no courier is online; the webhook is told of the job's end when one is")
         return warnings
 

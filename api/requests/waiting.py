@@ -14,7 +14,7 @@ from redis import Redis
 from shared.jobs import Job, Kind, State
 from shared.jobs.capacity import VolumeGauge, write_fault
 from shared.jobs.outcome import Waiting
-from shared.jobs.task_queue import QUEUES, Outbox
+from shared.jobs.task_queue import QUEUES, TaskQueue
 
 T = TypeVar("T")
 
@@ -24,10 +24,10 @@ FRESH_SECONDS = 1.0
 class WaitingReasons:
     """The reasons for which jobs wait, as they are now."""
 
-    def __init__(self, redis: Redis, outbox: Outbox, gauge: VolumeGauge) -> None:
+    def __init__(self, redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge) -> None:
         self._redis_fault = _Fresh(lambda: write_fault(redis))
         self._volume_fault = _Fresh(gauge.fault)
-        self._workers = {kind: _Fresh(lambda kind=kind: outbox.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
+        self._workers = {kind: _Fresh(lambda kind=kind: task_queue.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
 
     def of(self, job: Job) -> Waiting | None:
         """Why this job waits; None if it is not queued, or waits for its turn alone. Raises `redis.RedisError`."""

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 
 from api.schema.operations import Answer, operation
 from shared.jobs.capacity import VolumeGauge, write_fault
-from shared.jobs.task_queue import QUEUES, Outbox
+from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION
 
@@ -51,7 +51,7 @@ NOT_READY = Answer(
 )
 
 
-def blueprint(redis: Redis, outbox: Outbox, gauge: VolumeGauge, settings: Settings) -> Blueprint:
+def blueprint(redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge, settings: Settings) -> Blueprint:
     """The operators' routes."""
     routes = Blueprint("health", __name__)
 
@@ -75,7 +75,7 @@ def blueprint(redis: Redis, outbox: Outbox, gauge: VolumeGauge, settings: Settin
         workers: dict[str, int] = {}
         if fault is None or fault.refuses:  # else it would take the time to find it silent once more
             with suppress(RedisError):
-                workers = {QUEUES[kind]: outbox.workers_online(kind) for kind in QUEUES}
+                workers = {QUEUES[kind]: task_queue.workers_online(kind) for kind in QUEUES}
         readiness: Readiness = {
             "status": "not ready" if reasons else "ready",
             "redis": redis_state,

@@ -18,7 +18,7 @@ from api.schema.responses import EventView, JobView, event_view, job_view
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close
-from shared.jobs.task_queue import Outbox
+from shared.jobs.task_queue import TaskQueue
 
 EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 EVENT_EXAMPLE = (
@@ -46,7 +46,7 @@ class EventQuery(PageQuery):
 def blueprint(
     jobs: JobStore,
     files: JobFiles,
-    outbox: Outbox,
+    task_queue: TaskQueue,
     streams: EventStreams,
     submission: Submission,
     reasons: WaitingReasons,
@@ -104,7 +104,7 @@ def blueprint(
         jobs.retry(job_id)
         job = jobs.get(job_id)
         files.reopen(job)
-        outbox.send(job.kind, job.id)
+        task_queue.send(job.kind, job.id)
         return view(job), 202
 
     @routes.get("/<job_id>/events")

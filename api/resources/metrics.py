@@ -21,7 +21,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.schema.operations import MediaType, operation
 from shared.jobs.capacity import VolumeGauge, redis_memory
 from shared.jobs.counters import Durations, oldest_ages, read_tally
-from shared.jobs.task_queue import COURIER, QUEUES, Outbox
+from shared.jobs.task_queue import COURIER, QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained
 from shared.runtime.version import VERSION
 
@@ -36,16 +36,16 @@ EXPOSITION = (
 class JobMetrics(Collector):
     """The figures of the jobs and of Redis; if it does not answer, that alone."""
 
-    def __init__(self, redis: Redis, outbox: Outbox) -> None:
+    def __init__(self, redis: Redis, task_queue: TaskQueue) -> None:
         self._redis = redis
-        self._outbox = outbox
+        self._task_queue = task_queue
 
     def collect(self) -> Iterator[Metric]:
         """One look at Redis, as metrics."""
         try:
             tally = read_tally(self._redis)
-            workers = {QUEUES[kind]: self._outbox.workers_online(kind) for kind in QUEUES}
-            couriers = self._outbox.couriers_online()
+            workers = {QUEUES[kind]: self._task_queue.workers_online(kind) for kind in QUEUES}
+            couriers = self._task_queue.couriers_online()
             ages = oldest_ages(self._redis)
         except RedisError as error:
             log.warning("the jobs' metrics are left out: %s", explained(error))
@@ -133,7 +133,7 @@ class BuildInfo(Collector):
         yield info
 
 
-def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox, gauge: VolumeGauge) -> Blueprint:
+def blueprint(http: HttpMetrics, redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge) -> Blueprint:
     """The route that Prometheus asks."""
     routes = Blueprint("metrics", __name__)
 
@@ -143,7 +143,7 @@ def blueprint(http: HttpMetrics, redis: Redis, outbox: Outbox, gauge: VolumeGaug
         """For Prometheus, in the form that it asks for. Without Redis, the jobs' figures are left out."""
         registry = CollectorRegistry()
         http.add_to(registry)
-        registry.register(JobMetrics(redis, outbox))
+        registry.register(JobMetrics(redis, task_queue))
         registry.register(VolumeMetrics(gauge))
         registry.register(BuildInfo())
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -89,7 +89,7 @@ def _broker_url(redis_url: str) -> str:
     return "redis+socket://" + re.sub(r"(?<=[?&])db=", "virtual_host=", redis_url.removeprefix("unix://"))
 
 
-class Outbox:
+class TaskQueue:
     """Sends jobs to their queues, and knows who listens there."""
 
     def __init__(self, app: Celery, redis: Redis) -> None:

@@ -17,7 +17,7 @@ import httpx
 from redis import Redis, RedisError
 
 from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
-from shared.jobs.task_queue import QUEUES, Outbox, celery_app, connect
+from shared.jobs.task_queue import QUEUES, TaskQueue, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -63,7 +63,7 @@ class Stack:
         self.jobs = JobStore(self.redis, self.settings.lease_seconds)
         self.ledger = Ledger(self.redis, self.settings.lease_seconds)
         self.app = celery_app(self.settings)
-        self.outbox = Outbox(self.app, self.redis)
+        self.task_queue = TaskQueue(self.app, self.redis)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0)
         self._workers = workers
         self.parts: dict[str, Process] = {}

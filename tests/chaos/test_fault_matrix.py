@@ -178,7 +178,7 @@ class TestMessages:
         for state in (State.QUEUED, State.RUNNING, State.SUCCEEDED):
             stack.until(job_id, *([state] if state is not State.QUEUED else State))
             for _ in range(10):
-                stack.outbox.send(Kind.TRAINING, job_id)
+                stack.task_queue.send(Kind.TRAINING, job_id)
         eventually(lambda: stack.waiting(Kind.TRAINING) == 0)
 
         (job,) = assert_sound(stack, [job_id, submit(stack.http, epochs=1)])[:1]

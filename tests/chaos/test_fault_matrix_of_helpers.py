@@ -44,7 +44,7 @@ def stack(shared_stack: Stack) -> Stack:
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)
-    eventually(lambda: shared_stack.outbox.processes_online(Kind.BATCH) >= len(WORKERS))
+    eventually(lambda: shared_stack.task_queue.processes_online(Kind.BATCH) >= len(WORKERS))
     return shared_stack
 
 
@@ -182,8 +182,8 @@ class TestMessages:
     def test_the_same_message_and_invitation_ten_times_are_one_run(self, stack: Stack) -> None:
         job_id, _ = shared(stack)
         for _ in range(10):
-            stack.outbox.send(Kind.BATCH, job_id)
-            stack.outbox.invite(job_id)
+            stack.task_queue.send(Kind.BATCH, job_id)
+            stack.task_queue.invite(job_id)
 
         (job,) = assert_sound(stack, [job_id])
 

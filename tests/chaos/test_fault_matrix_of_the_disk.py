@@ -126,7 +126,7 @@ class TestWaitingForRoom:
     @pytest.fixture
     def upkeep(self, bench: WorkBench) -> Upkeep:
         bench.jobs.rebuilt()
-        return Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+        return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
     @pytest.fixture
     def job(self, bench: WorkBench, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Job:

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from shared.jobs import JobStore, Kind, State
-from shared.jobs.task_queue import Outbox, celery_app
+from shared.jobs.task_queue import TaskQueue, celery_app
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of_images
 from tests.support.data.npz import easy_arrays, npz
@@ -69,9 +69,9 @@ def test_a_message_that_is_sent_ten_times_is_one_attempt(
 ) -> None:
 
     job_id = stack.train(model="ten-times", dataset=dataset, **QUICK)["id"]
-    outbox = Outbox(celery_app(Settings(redis_url=redis_server.url(1))), stack_redis)
+    task_queue = TaskQueue(celery_app(Settings(redis_url=redis_server.url(1))), stack_redis)
     for _ in range(9):
-        outbox.send(Kind.TRAINING, job_id)
+        task_queue.send(Kind.TRAINING, job_id)
 
     job = stack.finished(job_id)
     after = stack.finished(stack.train(model="after", dataset=dataset, **QUICK)["id"])

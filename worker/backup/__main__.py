@@ -7,7 +7,7 @@ import sys
 from redis import RedisError
 
 from shared.errors import GlassboxError
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, Settings
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> str:
 
 def _restoration(settings: Settings) -> Restoration:
     redis = connect(settings)
-    return Restoration(redis, Outbox(celery_app(settings), redis), Volume(settings.volume))
+    return Restoration(redis, TaskQueue(celery_app(settings), redis), Volume(settings.volume))
 
 
 if __name__ == "__main__":

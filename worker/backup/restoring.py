@@ -20,7 +20,7 @@ from redis import Redis
 from shared.errors import Conflict
 from shared.jobs import JobStore, Kind
 from shared.jobs.files import JobFiles, rebuild
-from shared.jobs.task_queue import Outbox
+from shared.jobs.task_queue import TaskQueue
 from shared.storage import durable
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader
@@ -42,10 +42,10 @@ class Restored:
 class Restoration:
     """Restores a deployment whose API and workers are stopped."""
 
-    def __init__(self, redis: Redis, outbox: Outbox, volume: Volume) -> None:
+    def __init__(self, redis: Redis, task_queue: TaskQueue, volume: Volume) -> None:
         self._copies = Copies(redis)
         self._jobs = JobStore(redis, resend_seconds=0.0)  # what waits is due at once
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._volume = volume
         self._files = JobFiles(volume)
 
@@ -80,7 +80,7 @@ class Restoration:
             raise Conflict("not_empty", detail)
 
     def _refuse_at_work(self) -> None:
-        if sum(self._outbox.workers_online(kind) for kind in Kind) + self._outbox.couriers_online():
+        if sum(self._task_queue.workers_online(kind) for kind in Kind) + self._task_queue.couriers_online():
             detail = "workers are online: stop them and the API; those that were killed count as gone after 30 s"
             raise Conflict("workers_online", detail)
 

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.jobs import Claim, Kind, Ledger, Progress, Standing
-from shared.jobs.task_queue import Outbox
+from shared.jobs.task_queue import TaskQueue
 from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
 from worker.batch.shard import ShardWork
@@ -25,11 +25,11 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # between two looks at the ledger whi
 class Lead:
     """Works through one attempt at a batch, with whoever comes to help."""
 
-    def __init__(self, claim: Claim, work: ShardWork, ledger: Ledger, outbox: Outbox, lease: Lease) -> None:
+    def __init__(self, claim: Claim, work: ShardWork, ledger: Ledger, task_queue: TaskQueue, lease: Lease) -> None:
         self._claim = claim
         self._work = work
         self._ledger = ledger
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._lease = lease
         self._started = time.monotonic()
         self._next_invitation = self._started
@@ -77,10 +77,10 @@ class Lead:
             return
         self._next_invitation = now + INVITE_SECONDS
         try:
-            if self._outbox.waiting(Kind.BATCH):
+            if self._task_queue.waiting(Kind.BATCH):
                 return
-            processes = self._outbox.processes_online(Kind.BATCH)
+            processes = self._task_queue.processes_online(Kind.BATCH)
             for _ in range(self._ledger.invite(self._claim, processes)):
-                self._outbox.invite(self._claim.job.id)
+                self._task_queue.invite(self._claim.job.id)
         except (RedisError, OperationalError) as error:  # the lead goes on alone
             log.warning("job %s: no helper was sent for: %s", self._claim.job.id, explained(error))

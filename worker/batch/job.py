@@ -7,7 +7,7 @@ import time
 from shared.jobs import Claim, Job, Ledger, Progress, State
 from shared.jobs.outcome import BatchResult
 from shared.jobs.specifications import BatchSpecification
-from shared.jobs.task_queue import Outbox
+from shared.jobs.task_queue import TaskQueue
 from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
@@ -22,12 +22,12 @@ class Classification:
     """Does jobs of the kind `batch`."""
 
     def __init__(
-        self, volume: Volume, classifiers: ClassifierCache, ledger: Ledger, outbox: Outbox, settings: Settings
+        self, volume: Volume, classifiers: ClassifierCache, ledger: Ledger, task_queue: TaskQueue, settings: Settings
     ) -> None:
         self._volume = volume
         self._classifiers = classifiers
         self._ledger = ledger
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> Outcome:
@@ -35,7 +35,7 @@ class Classification:
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
-            lead = Lead(Claim(job), work, self._ledger, self._outbox, lease)
+            lead = Lead(Claim(job), work, self._ledger, self._task_queue, lease)
             first = survey = work.files.survey(len(work))
             while survey.missing:
                 lead.work_through(survey, before=first.succeeded + first.failed)

@@ -18,7 +18,7 @@ from shared.jobs.capacity import room, volume_full
 from shared.jobs.files import JobFiles, close
 from shared.jobs.memory_words import REMEDIES
 from shared.jobs.outcome import JobError, Metrics, Result
-from shared.jobs.task_queue import Outbox
+from shared.jobs.task_queue import TaskQueue
 from shared.runtime import log_context
 from shared.runtime.redis_faults import OTHER, explained, fault_of
 from shared.runtime.settings import Settings
@@ -79,7 +79,7 @@ class Runner:
         self,
         jobs: JobStore,
         files: JobFiles,
-        outbox: Outbox,
+        task_queue: TaskQueue,
         steps: Mapping[Kind, Step],
         settings: Settings,
         drain: Drain,
@@ -88,7 +88,7 @@ class Runner:
         self._volume = Volume(settings.volume)
         self._jobs = jobs
         self._files = files
-        self._outbox = outbox
+        self._task_queue = task_queue
         self._steps = steps
         self._settings = settings
         self._drain = drain
@@ -202,7 +202,7 @@ class Runner:
         if state is State.CANCELLED:
             self._close(job, lease)
         elif not given_back.after_seconds:
-            insist(lambda: self._outbox.send(job.kind, job.id), lease)
+            insist(lambda: self._task_queue.send(job.kind, job.id), lease)
 
     def _close(self, job: Job, lease: Lease) -> None:
         try:

@@ -40,7 +40,7 @@ class Batches:
     def step(self) -> Classification:
         """The work of the lead."""
         bench = self.bench
-        return Classification(bench.volume, self.classifiers, self.ledger, bench.outbox, bench.settings)
+        return Classification(bench.volume, self.classifiers, self.ledger, bench.task_queue, bench.settings)
 
     def assistance(self, helper: str = "a helper") -> Assistance:
         """The work of a helper."""

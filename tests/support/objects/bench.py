@@ -14,7 +14,7 @@ from shared.datasets.content import Content, Split
 from shared.jobs import Job, JobStore, Kind, Progress, keys
 from shared.jobs.files import JobFiles
 from shared.jobs.specifications import TrainingSpecification
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -58,11 +58,11 @@ class WorkBench:
         return Registry(self.volume)
 
     @cached_property
-    def outbox(self) -> Outbox:
-        return Outbox(celery_app(self.settings), self.redis)
+    def task_queue(self) -> TaskQueue:
+        return TaskQueue(celery_app(self.settings), self.redis)
 
     def runner(self, steps: Mapping[Kind, Step], owner: str = "bench") -> Runner:
-        return Runner(self.jobs, self.files, self.outbox, steps, self.settings, self.drain, owner)
+        return Runner(self.jobs, self.files, self.task_queue, steps, self.settings, self.drain, owner)
 
     def write_down(self, job: Job) -> Job:
         """Submit a job as the API does, but for its message."""

@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.runner import Runner, Step
@@ -39,9 +39,9 @@ class Bench:
         self.jobs.create(job)
 
     def runner(self, steps: Mapping[Kind, Step]) -> Runner:
-        outbox = Outbox(celery_app(self.settings), connect(self.settings))
+        task_queue = TaskQueue(celery_app(self.settings), connect(self.settings))
         one_try = self.settings.model_copy(update={"max_tries": 1})
-        return Runner(self.jobs, self.files, outbox, steps, one_try, Drain(), owner="bench")
+        return Runner(self.jobs, self.files, task_queue, steps, one_try, Drain(), owner="bench")
 
     def run(self, job: Job, step: Step) -> Job:
         """Write the job down, run it, and give it as it stands then."""

@@ -31,7 +31,7 @@ def bench(settings: Settings) -> WorkBench:
 @pytest.fixture
 def upkeep(bench: WorkBench) -> Upkeep:
     bench.jobs.rebuilt()
-    return Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+    return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
 
 def sent(redis: Redis, queue: str) -> int:
@@ -126,14 +126,14 @@ class TestRefusedByRedis:
     ) -> None:
         for job in (first := bench.write_down(a_training()), bench.write_down(a_training())):
             overdue(bench, job)
-        send = bench.outbox.send
+        send = bench.task_queue.send
 
         def full_after_the_first(kind: Kind, job_id: str) -> None:
             if job_id != first.id:
                 raise OperationalError("OOM command not allowed when used memory > 'maxmemory'")
             send(kind, job_id)
 
-        monkeypatch.setattr(bench.outbox, "send", full_after_the_first)
+        monkeypatch.setattr(bench.task_queue, "send", full_after_the_first)
         upkeep.tick()
         monkeypatch.undo()
         assert sent(redis, "training") == 1
@@ -146,7 +146,7 @@ class TestRefusedByRedis:
         self, bench: WorkBench, upkeep: Upkeep, redis: Redis
     ) -> None:
         job = bench.write_down(a_training())
-        bench.outbox.send(job.kind, job.id)
+        bench.task_queue.send(job.kind, job.id)
         redis.config_set("maxmemory", 1)
         upkeep.tick()
         redis.config_set("maxmemory", 0)
@@ -406,7 +406,7 @@ class TestCollecting:
 
 def test_a_redis_that_is_away_is_left_to_the_next_time(settings: Settings, tmp_path: Path) -> None:
     bench = WorkBench(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"}))
-    upkeep = Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings)
+    upkeep = Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
     upkeep.tick()
     upkeep.collect()

@@ -15,7 +15,7 @@ from api.requests.submission import Submission
 from shared.errors import TooMany
 from shared.jobs import Job, JobStore, Kind, State, keys
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import Outbox, celery_app
+from shared.jobs.task_queue import TaskQueue, celery_app
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
@@ -23,7 +23,7 @@ from tests.support.objects.jobs import a_batch, a_training, claimed, messages
 from tests.support.problems import assert_problem
 
 
-class Witness(Outbox):
+class Witness(TaskQueue):
     """An outbox that looks, when it is to send, at what is there already; it may fail after that."""
 
     def __init__(self, settings: Settings, redis: Redis, volume: Volume, error: Exception | None = None) -> None:
@@ -123,7 +123,7 @@ def test_a_volume_that_cannot_be_written_leaves_no_record(
 def test_a_job_whose_message_is_taken_at_once_is_returned_as_it_was_accepted(
     settings: Settings, jobs: JobStore, volume: Volume, redis: Redis
 ) -> None:
-    class Quick(Outbox):
+    class Quick(TaskQueue):
         def send(self, kind: Kind, job_id: str) -> None:  # noqa: ARG002
             assert jobs.claim(job_id, "a quick worker")
 
@@ -136,8 +136,8 @@ class TestFullQueues:
     @pytest.fixture
     def submission(self, settings: Settings, jobs: JobStore, volume: Volume, redis: Redis) -> Submission:
         """Takes two waiting jobs of each kind."""
-        outbox = Outbox(celery_app(settings), redis)
-        return Submission(jobs, outbox, JobFiles(volume), max_queued_jobs=2)
+        task_queue = TaskQueue(celery_app(settings), redis)
+        return Submission(jobs, task_queue, JobFiles(volume), max_queued_jobs=2)
 
     def test_as_many_wait_as_may_and_the_next_is_told_to_come_again(
         self, submission: Submission, volume: Volume

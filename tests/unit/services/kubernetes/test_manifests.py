@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from api.app import create_app
 from api.resources.metrics import JobMetrics
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.network import free_port
 from tests.support.programs.processes import ROOT
@@ -280,7 +280,7 @@ class TestWhatTheyReferTo:
 
     def test_it_asks_for_a_metric_that_the_api_has(self, settings: Settings) -> None:
         with connect(settings) as redis:
-            metrics = JobMetrics(redis, Outbox(celery_app(settings), redis)).collect()
+            metrics = JobMetrics(redis, TaskQueue(celery_app(settings), redis)).collect()
             known = {(sample.name, *sample.labels.values()) for metric in metrics for sample in metric.samples}
         queries = [scaled["spec"]["triggers"][0]["metadata"]["query"] for scaled in SCALED]
 

@@ -13,7 +13,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 
 from services.secrets.make import CLIENT, OPERATOR, USERS, make
 from shared.jobs import JobStore, Kind
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.objects.jobs import a_training
 from tests.support.servers.redis_server import RedisServer
@@ -126,10 +126,10 @@ class TestUsers:
 
     def test_the_service_writes_jobs_down_and_sends_them(self, service: Settings, server: RedisServer) -> None:
         with connect(service) as redis:
-            outbox = Outbox(celery_app(service), redis)
+            task_queue = TaskQueue(celery_app(service), redis)
             JobStore(redis, 30.0, 60.0, 3).create(a_training())
-            outbox.send(Kind.TRAINING, "job-1")
-            assert outbox.waiting(Kind.TRAINING) == 1
+            task_queue.send(Kind.TRAINING, "job-1")
+            assert task_queue.waiting(Kind.TRAINING) == 1
 
         assert refused(server) == set()
 

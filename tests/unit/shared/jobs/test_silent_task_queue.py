@@ -8,7 +8,7 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from shared.jobs import Kind
-from shared.jobs.task_queue import Outbox, celery_app, connect
+from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.servers.redis_server import RedisServer
 
@@ -18,12 +18,12 @@ def test_a_message_to_a_silent_redis_is_refused_within_3_s(
 ) -> None:
     settings = Settings(redis_url=own_redis_server.url())
     with celery_app(settings) as app, connect(settings) as redis:
-        outbox = Outbox(app, redis)
-        outbox.send(Kind.TRAINING, "a job")  # the connection is open already
+        task_queue = TaskQueue(app, redis)
+        task_queue.send(Kind.TRAINING, "a job")  # the connection is open already
         own_redis_server.freeze()
         started = time.monotonic()
 
         with pytest.raises(OperationalError):
-            outbox.send(Kind.TRAINING, "another")
+            task_queue.send(Kind.TRAINING, "another")
 
         assert time.monotonic() - started < 3.0

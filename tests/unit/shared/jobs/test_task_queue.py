@@ -12,7 +12,7 @@ from celery import Celery
 from redis import Redis, RedisError
 
 from shared.jobs import Kind, keys
-from shared.jobs.task_queue import PRESENCE_SECONDS, Outbox, Presence, celery_app, connect
+from shared.jobs.task_queue import PRESENCE_SECONDS, Presence, TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.objects.jobs import messages
 from tests.support.servers.redis_server import RedisServer
@@ -24,8 +24,8 @@ def app(settings: Settings) -> Celery:
 
 
 @pytest.fixture
-def outbox(app: Celery, redis: Redis) -> Outbox:
-    return Outbox(app, redis)
+def task_queue(app: Celery, redis: Redis) -> TaskQueue:
+    return TaskQueue(app, redis)
 
 
 def dead(settings: Settings) -> Settings:
@@ -38,14 +38,14 @@ class TestSending:
         ("kind", "queue"),
         [(Kind.TRAINING, "training"), (Kind.BATCH, "inference"), (Kind.REPRODUCTION, "training")],
     )
-    def test_each_kind_of_job_has_its_queue(self, outbox: Outbox, redis: Redis, kind: Kind, queue: str) -> None:
-        outbox.send(kind, "job-1")
+    def test_each_kind_of_job_has_its_queue(self, task_queue: TaskQueue, redis: Redis, kind: Kind, queue: str) -> None:
+        task_queue.send(kind, "job-1")
 
         assert len(messages(redis, queue)) == 1
         assert redis.keys(f"{keys.PREFIX}broker:[ti]*") == [f"{keys.PREFIX}broker:{queue}"]
 
-    def test_a_message_carries_the_jobs_id_and_nothing_else(self, outbox: Outbox, redis: Redis) -> None:
-        outbox.send(Kind.TRAINING, "job-1")
+    def test_a_message_carries_the_jobs_id_and_nothing_else(self, task_queue: TaskQueue, redis: Redis) -> None:
+        task_queue.send(Kind.TRAINING, "job-1")
 
         [message] = messages(redis, "training")
         arguments, named, _ = json.loads(base64.b64decode(message["body"]))
@@ -53,23 +53,25 @@ class TestSending:
         assert message["headers"]["task"] == "glassbox.train"
         assert message["content-type"] == "application/json"
 
-    def test_a_helper_is_sent_for_with_the_jobs_id_and_a_task_of_its_own(self, outbox: Outbox, redis: Redis) -> None:
-        outbox.invite("job-1")
+    def test_a_helper_is_sent_for_with_the_jobs_id_and_a_task_of_its_own(
+        self, task_queue: TaskQueue, redis: Redis
+    ) -> None:
+        task_queue.invite("job-1")
 
         [message] = messages(redis, "inference")
         assert json.loads(base64.b64decode(message["body"]))[0] == ["job-1"]
         assert message["headers"]["task"] == "glassbox.assist"
 
-    def test_it_knows_how_many_messages_wait(self, outbox: Outbox) -> None:
-        assert outbox.waiting(Kind.BATCH) == 0
-        outbox.invite("job-1")
-        outbox.send(Kind.BATCH, "job-2")
+    def test_it_knows_how_many_messages_wait(self, task_queue: TaskQueue) -> None:
+        assert task_queue.waiting(Kind.BATCH) == 0
+        task_queue.invite("job-1")
+        task_queue.send(Kind.BATCH, "job-2")
 
-        assert (outbox.waiting(Kind.BATCH), outbox.waiting(Kind.TRAINING)) == (2, 0)
+        assert (task_queue.waiting(Kind.BATCH), task_queue.waiting(Kind.TRAINING)) == (2, 0)
 
-    def test_messages_keep_their_order(self, outbox: Outbox, redis: Redis) -> None:
+    def test_messages_keep_their_order(self, task_queue: TaskQueue, redis: Redis) -> None:
         for job_id in ("a", "b", "c"):
-            outbox.send(Kind.BATCH, job_id)
+            task_queue.send(Kind.BATCH, job_id)
 
         bodies = [json.loads(base64.b64decode(message["body"])) for message in messages(redis, "inference")]
         assert [arguments for arguments, _, _ in bodies] == [["a"], ["b"], ["c"]]
@@ -81,7 +83,7 @@ class TestSending:
             other.flushdb()
             app = celery_app(settings.model_copy(update={"redis_url": redis_server.url(database=3)}))
 
-            Outbox(app, other).send(Kind.TRAINING, "job-1")
+            TaskQueue(app, other).send(Kind.TRAINING, "job-1")
 
             assert len(messages(other, "training")) == 1
             assert messages(redis, "training") == []
@@ -145,26 +147,26 @@ class TestConnection:
 
 
 class TestPresence:
-    def test_a_worker_that_says_so_is_online_on_its_queue(self, outbox: Outbox, redis: Redis) -> None:
+    def test_a_worker_that_says_so_is_online_on_its_queue(self, task_queue: TaskQueue, redis: Redis) -> None:
         Presence(redis, "host:1", "training", 1).renew()
         Presence(redis, "host:2", "training", 1).renew()
 
-        assert outbox.workers_online(Kind.TRAINING) == 2
-        assert outbox.workers_online(Kind.BATCH) == 0
+        assert task_queue.workers_online(Kind.TRAINING) == 2
+        assert task_queue.workers_online(Kind.BATCH) == 0
 
-    def test_a_worker_counts_once_however_often_it_says_so(self, outbox: Outbox, redis: Redis) -> None:
+    def test_a_worker_counts_once_however_often_it_says_so(self, task_queue: TaskQueue, redis: Redis) -> None:
         presence = Presence(redis, "host:1", "training", 1)
         presence.renew()
         presence.renew()
 
-        assert outbox.workers_online(Kind.TRAINING) == 1
+        assert task_queue.workers_online(Kind.TRAINING) == 1
 
-    def test_a_worker_that_goes_is_offline_at_once(self, outbox: Outbox, redis: Redis) -> None:
+    def test_a_worker_that_goes_is_offline_at_once(self, task_queue: TaskQueue, redis: Redis) -> None:
         presence = Presence(redis, "host:1", "inference", 1)
         presence.renew()
         presence.withdraw()
 
-        assert outbox.workers_online(Kind.BATCH) == 0
+        assert task_queue.workers_online(Kind.BATCH) == 0
 
     def test_a_sign_of_life_lasts_half_a_minute_by_the_clock_of_redis(self, redis: Redis) -> None:
         before = redis_seconds(redis)
@@ -175,10 +177,10 @@ class TestPresence:
         assert isinstance(until, float)
         assert before + PRESENCE_SECONDS <= until <= redis_seconds(redis) + PRESENCE_SECONDS
 
-    def test_a_sign_of_life_that_is_over_does_not_count(self, outbox: Outbox, redis: Redis) -> None:
+    def test_a_sign_of_life_that_is_over_does_not_count(self, task_queue: TaskQueue, redis: Redis) -> None:
         redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
 
-        assert outbox.workers_online(Kind.TRAINING) == 0
+        assert task_queue.workers_online(Kind.TRAINING) == 0
 
     def test_what_is_over_is_cleared_away_by_who_comes_next(self, redis: Redis) -> None:
         redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
@@ -187,12 +189,12 @@ class TestPresence:
 
         assert redis.zrange(keys.workers("training"), 0, -1) == ["host:2 1"]
 
-    def test_it_tells_how_many_processes_each_worker_has(self, outbox: Outbox, redis: Redis) -> None:
+    def test_it_tells_how_many_processes_each_worker_has(self, task_queue: TaskQueue, redis: Redis) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
         Presence(redis, "host:2", "inference", 14).renew()
 
-        assert outbox.processes_online(Kind.BATCH) == 16
-        assert outbox.processes_online(Kind.TRAINING) == 0
+        assert task_queue.processes_online(Kind.BATCH) == 16
+        assert task_queue.processes_online(Kind.TRAINING) == 0
 
 
 def redis_seconds(redis: Redis) -> int:

@@ -27,7 +27,7 @@ class Deployment(WorkBench):
         return stream.getvalue()
 
     def restore(self, backup: bytes, *, force: bool = False) -> Restored:
-        return Restoration(self.redis, self.outbox, self.volume).restore(io.BytesIO(backup), force=force)
+        return Restoration(self.redis, self.task_queue, self.volume).restore(io.BytesIO(backup), force=force)
 
     def clear(self) -> None:
         self.redis.flushdb()

@@ -81,8 +81,8 @@ class TestComingBack:
         assert (restored.jobs, restored.waiting) == (1, 1)
         again = there.jobs.get(job.id)
         assert (again.state, again.owner, again.attempt, again.crashes) == (State.QUEUED, None, 1, 0)
-        Upkeep(there.jobs, there.files, there.outbox, there.settings).tick()
-        assert there.outbox.waiting(Kind.TRAINING) == 1
+        Upkeep(there.jobs, there.files, there.task_queue, there.settings).tick()
+        assert there.task_queue.waiting(Kind.TRAINING) == 1
 
     def test_it_goes_on_to_the_result_that_it_would_have_had(self, here: Deployment, there: Deployment) -> None:
         job = interrupted(here)

@@ -294,7 +294,7 @@ class TestTheLead:
 
     def test_it_sends_for_nobody_while_messages_wait(self, batches: Batches, job: Job, redis: Redis) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
-        batches.bench.outbox.invite("another job")
+        batches.bench.task_queue.invite("another job")
 
         batches.go_on(job)
 

@@ -48,7 +48,7 @@ def kernel(tmp_path: Path) -> Kernel:
 def upkeep(bench: WorkBench, kernel: Kernel) -> Upkeep:
     bench.jobs.rebuilt()
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda pid: pid == 41)
-    return Upkeep(bench.jobs, bench.files, bench.outbox, bench.settings, kills)
+    return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings, kills)
 
 
 def lose(bench: WorkBench, upkeep: Upkeep, job: Job, owner: str = DEAD) -> Job:
