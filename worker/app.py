@@ -16,7 +16,7 @@ from celery import Celery, bootsteps
 from celery.signals import setup_logging, worker_process_init, worker_shutting_down
 from redis import RedisError
 
-from shared.jobs import JobStore, Kind, Ledger
+from shared.jobs import JobStore, Kind, ShardQueue
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
 from shared.runtime import logs
@@ -91,17 +91,17 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     redis = connect(settings)
     traces = traces_of("worker", settings)
     jobs = job_store(settings)
-    ledger = Ledger(redis, settings.lease_seconds, settings.resend_seconds)
+    shard_queue = ShardQueue(redis, settings.lease_seconds, settings.resend_seconds)
     classifiers = ClassifierCache(registry)
     task_queue = TaskQueue(app, redis)
     steps: dict[Kind, Step] = {
         Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
         Kind.REPRODUCTION: ReproductionStep(volume, DatasetStore(volume), registry, settings),
-        Kind.BATCH: Classification(volume, classifiers, ledger, task_queue, settings),
+        Kind.BATCH: Classification(volume, classifiers, shard_queue, task_queue, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
     runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, drain, _owner())
-    assistance = Assistance(jobs, ledger, volume, classifiers, settings, drain, _owner())
+    assistance = Assistance(jobs, shard_queue, volume, classifiers, settings, drain, _owner())
 
     def heard(work: Callable[[str], None]) -> Callable[[str], None]:
         def with_drain(job_id: str) -> None:

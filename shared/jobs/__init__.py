@@ -6,7 +6,7 @@ How several processes share one batch is in `shard_queue.py`, what webhooks are 
 """
 
 from shared.jobs.record import Job, Kind, Progress
-from shared.jobs.shard_queue import Finished, Ledger, Standing
+from shared.jobs.shard_queue import Finished, ShardQueue, ShardQueueState
 from shared.jobs.states import State
 from shared.jobs.store import Blocked, Claim, Event, JobStore, Pulse
 
@@ -18,9 +18,9 @@ __all__ = [
     "Job",
     "JobStore",
     "Kind",
-    "Ledger",
     "Progress",
     "Pulse",
-    "Standing",
+    "ShardQueue",
+    "ShardQueueState",
     "State",
 ]

@@ -36,7 +36,7 @@ def events(job_id: str) -> str:
     return f"{PREFIX}events:{job_id}"  # not below the record's key: an id may come with a colon in it
 
 
-def ledger(job_id: str) -> str:
+def shard_queue(job_id: str) -> str:
     """A hash: the token of the attempt whose shards the ledger holds, and what its helpers have finished."""
     return f"{PREFIX}ledger:{job_id}"
 
@@ -59,7 +59,7 @@ def invitations(job_id: str) -> str:
 def shard_keys(job_id: str) -> dict[str, str]:
     """All keys of a job's ledger, by the names that the scripts give them; they are deleted together."""
     return {
-        "ledger": ledger(job_id),
+        "ledger": shard_queue(job_id),
         "open_shards": open_shards(job_id),
         "taken_shards": taken_shards(job_id),
         "invitations": invitations(job_id),

@@ -17,7 +17,7 @@ from shared.jobs import keys
 from shared.jobs.store import Claim
 from shared.runtime.redis_scripts import Script
 
-SCRIPTS = Path(__file__).parent / "scripts" / "ledger"
+SCRIPTS = Path(__file__).parent / "scripts" / "shard_queue"
 AT_ONCE = 5000  # shards that one call writes down: a script's arguments have a limit
 
 
@@ -31,7 +31,7 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ShardQueueState:
     """What the lead learns when it asks for work.
 
     `shard` is the next one to do, None where none is left to take. `open` shards are untaken, `out` are with helpers;
@@ -45,7 +45,7 @@ class Standing:
     failed: int
 
 
-class Ledger:
+class ShardQueue:
     """The ledgers of all batches. Each step is one script; raises `redis.RedisError` where Redis does not answer.
 
     A `claim` is the lead's: what is asked under an attempt that is over, or of a job that is not running, is refused.
@@ -68,13 +68,13 @@ class Ledger:
             for start in range(0, max(1, len(shards)), AT_ONCE)
         )
 
-    def lead(self, claim: Claim) -> Standing | None:
+    def lead(self, claim: Claim) -> ShardQueueState | None:
         """The lead's next shard: first what a helper has lost. None where the ledger is not this attempt's."""
-        answer = self._run("lead", claim)
+        answer = self._run("next_shard", claim)
         if not answer:
             return None
         shard, *counts = map(int, answer)
-        return Standing(shard if shard >= 0 else None, *counts)
+        return ShardQueueState(shard if shard >= 0 else None, *counts)
 
     def invite(self, claim: Claim, processes: int) -> int:
         """How many helpers to send for, while the lead works on a shard of its own: one for each other one left.
@@ -82,7 +82,7 @@ class Ledger:
         All processes are at most so many, the lead's among them. An invitation counts until a helper comes or its
         message is taken for lost; there is none while another batch waits.
         """
-        return int(self._run("invite", claim, processes=processes, resend_ms=self._resend_ms))
+        return int(self._run("request_helpers", claim, processes=processes, resend_ms=self._resend_ms))
 
     def arrive(self, claim: Claim, helper: str) -> int | None:
         """A helper's first shard, for which it is taken off the invitations."""
@@ -101,7 +101,7 @@ class Ledger:
 
     def give_back(self, claim: Claim, helper: str, shard: int) -> None:
         """Leave the shard to the lead, now."""
-        self._run("give_back", claim, shard=f"{shard}@{helper}")
+        self._run("release", claim, shard=f"{shard}@{helper}")
 
     def _take(self, claim: Claim, helper: str, finished: Finished | None) -> int | None:
         shard = self._run(

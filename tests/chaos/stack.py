@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 import httpx
 from redis import Redis, RedisError
 
-from shared.jobs import Job, JobStore, Kind, Ledger, State, keys
+from shared.jobs import Job, JobStore, Kind, ShardQueue, State, keys
 from shared.jobs.task_queue import QUEUES, TaskQueue, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
@@ -61,7 +61,7 @@ class Stack:
         self.registry = Registry(self.volume)
         self.redis: Redis = connect(self.settings)
         self.jobs = JobStore(self.redis, self.settings.lease_seconds)
-        self.ledger = Ledger(self.redis, self.settings.lease_seconds)
+        self.shard_queue = ShardQueue(self.redis, self.settings.lease_seconds)
         self.app = celery_app(self.settings)
         self.task_queue = TaskQueue(self.app, self.redis)
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0)

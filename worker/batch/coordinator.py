@@ -8,7 +8,7 @@ import time
 from kombu.exceptions import OperationalError
 from redis import RedisError
 
-from shared.jobs import Claim, Kind, Ledger, Progress, Standing
+from shared.jobs import Claim, Kind, Progress, ShardQueue, ShardQueueState
 from shared.jobs.task_queue import TaskQueue
 from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
@@ -25,10 +25,12 @@ SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # between two looks at the ledger whi
 class Lead:
     """Works through one attempt at a batch, with whoever comes to help."""
 
-    def __init__(self, claim: Claim, work: ShardWork, ledger: Ledger, task_queue: TaskQueue, lease: Lease) -> None:
+    def __init__(
+        self, claim: Claim, work: ShardWork, shard_queue: ShardQueue, task_queue: TaskQueue, lease: Lease
+    ) -> None:
         self._claim = claim
         self._work = work
-        self._ledger = ledger
+        self._shard_queue = shard_queue
         self._task_queue = task_queue
         self._lease = lease
         self._started = time.monotonic()
@@ -39,30 +41,30 @@ class Lead:
 
         before: the images that were done when the attempt began. Raises what `Lease.check` raises.
         """
-        if not insist(lambda: self._ledger.open(self._claim, survey.missing), self._lease):
+        if not insist(lambda: self._shard_queue.open(self._claim, survey.missing), self._lease):
             self._lease.confirm()
         done = survey.succeeded + survey.failed  # by this process, and before
         wait = SHORTEST_WAIT
         while True:
-            standing = insist(self._ask, self._lease)
-            if standing is None:  # the attempt is over, which raises here, or Redis has lost the ledger
+            queue_state = insist(self._ask, self._lease)
+            if queue_state is None:  # the attempt is over, which raises here, or Redis has lost the ledger
                 self._lease.confirm()
                 return
-            self._report(done + standing.succeeded + standing.failed, before)
-            if standing.shard is not None:
-                self._invite(standing)
-                header = self._work.do(standing.shard, self._lease.check)
+            self._report(done + queue_state.succeeded + queue_state.failed, before)
+            if queue_state.shard is not None:
+                self._invite(queue_state)
+                header = self._work.do(queue_state.shard, self._lease.check)
                 done += header.rows + header.errors
                 wait = SHORTEST_WAIT
-            elif standing.out:
+            elif queue_state.out:
                 time.sleep(wait)
                 wait = min(2 * wait, LONGEST_WAIT)
             else:
                 return
 
-    def _ask(self) -> Standing | None:
+    def _ask(self) -> ShardQueueState | None:
         self._lease.check()
-        return self._ledger.lead(self._claim)
+        return self._shard_queue.lead(self._claim)
 
     def _report(self, done: int, before: int) -> None:
         total = len(self._work.plan)
@@ -70,17 +72,17 @@ class Lead:
         left = seconds * (total - done) / max(1, done - before)
         self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
 
-    def _invite(self, standing: Standing) -> None:
+    def _invite(self, queue_state: ShardQueueState) -> None:
         """Send for helpers, unless messages wait already: then no process is free, and none would come."""
         now = time.monotonic()
-        if not standing.open or now < self._next_invitation:
+        if not queue_state.open or now < self._next_invitation:
             return
         self._next_invitation = now + INVITE_SECONDS
         try:
             if self._task_queue.waiting(Kind.BATCH):
                 return
             processes = self._task_queue.processes_online(Kind.BATCH)
-            for _ in range(self._ledger.invite(self._claim, processes)):
+            for _ in range(self._shard_queue.invite(self._claim, processes)):
                 self._task_queue.invite(self._claim.job.id)
         except (RedisError, OperationalError) as error:  # the lead goes on alone
             log.warning("job %s: no helper was sent for: %s", self._claim.job.id, explained(error))

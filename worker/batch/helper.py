@@ -10,7 +10,7 @@ from types import TracebackType
 from redis import RedisError
 
 from shared.errors import NotFound
-from shared.jobs import Claim, Finished, JobStore, Kind, Ledger, State
+from shared.jobs import Claim, Finished, JobStore, Kind, ShardQueue, State
 from shared.registry.classifier import ClassifierCache
 from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
@@ -26,9 +26,11 @@ log = logging.getLogger(__name__)
 class Hold(Heartbeat):
     """A helper's lease of the shard that it works on, which is given back where the block ends with an error."""
 
-    def __init__(self, ledger: Ledger, claim: Claim, helper: str, shard: int, settings: Settings, drain: Drain) -> None:
+    def __init__(
+        self, shard_queue: ShardQueue, claim: Claim, helper: str, shard: int, settings: Settings, drain: Drain
+    ) -> None:
         super().__init__(f"job {claim.job.id}, helping", settings, drain)
-        self._ledger = ledger
+        self._shard_queue = shard_queue
         self._claim = claim
         self._helper = helper
         self.shard = shard
@@ -36,7 +38,7 @@ class Hold(Heartbeat):
     def exchange(self, finished: Finished) -> bool:
         """Report the shard as finished and hold the next one; False where there is none."""
         sent_at = time.monotonic()
-        shard = self._ledger.exchange(self._claim, self._helper, finished)
+        shard = self._shard_queue.exchange(self._claim, self._helper, finished)
         if shard is None:
             return False
         self.shard, self._renewed_at, self._lost = shard, sent_at, False
@@ -48,12 +50,12 @@ class Hold(Heartbeat):
         super().__exit__(kind, error, trace)
         if error is not None:  # after the last heartbeat, which would take it back
             with suppress(RedisError):  # then its lease ends by itself
-                self._ledger.give_back(self._claim, self._helper, self.shard)
+                self._shard_queue.give_back(self._claim, self._helper, self.shard)
 
     def _renew(self) -> None:
         sent_at, shard = time.monotonic(), self.shard
         try:
-            held = self._ledger.renew(self._claim, self._helper, shard)
+            held = self._shard_queue.renew(self._claim, self._helper, shard)
         except RedisError as error:
             log.warning("job %s: heartbeat failed: %s", self._claim.job.id, explained(error))
             return
@@ -68,7 +70,7 @@ class Assistance:
     def __init__(
         self,
         jobs: JobStore,
-        ledger: Ledger,
+        shard_queue: ShardQueue,
         volume: Volume,
         classifiers: ClassifierCache,
         settings: Settings,
@@ -76,7 +78,7 @@ class Assistance:
         helper: str,
     ) -> None:
         self._jobs = jobs
-        self._ledger = ledger
+        self._shard_queue = shard_queue
         self._volume = volume
         self._classifiers = classifiers
         self._settings = settings
@@ -89,7 +91,7 @@ class Assistance:
             job = self._jobs.get(job_id)
             if job.kind is not Kind.BATCH or job.state is not State.RUNNING:
                 return
-            shard = self._ledger.arrive(Claim(job), self._helper)
+            shard = self._shard_queue.arrive(Claim(job), self._helper)
             if shard is not None:
                 with log_context.bound(job_id=job.id, request_id=job.request_id, key=job.key):
                     self._help(Claim(job), shard)
@@ -101,7 +103,7 @@ class Assistance:
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
         done = 0
-        hold = Hold(self._ledger, claim, self._helper, shard, self._settings, self._drain)
+        hold = Hold(self._shard_queue, claim, self._helper, shard, self._settings, self._drain)
         try:
             with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
                 going_on = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from shared.jobs import Claim, Job, Ledger, Progress, State
+from shared.jobs import Claim, Job, Progress, ShardQueue, State
 from shared.jobs.outcome import BatchResult
 from shared.jobs.specifications import BatchSpecification
 from shared.jobs.task_queue import TaskQueue
@@ -22,11 +22,16 @@ class Classification:
     """Does jobs of the kind `batch`."""
 
     def __init__(
-        self, volume: Volume, classifiers: ClassifierCache, ledger: Ledger, task_queue: TaskQueue, settings: Settings
+        self,
+        volume: Volume,
+        classifiers: ClassifierCache,
+        shard_queue: ShardQueue,
+        task_queue: TaskQueue,
+        settings: Settings,
     ) -> None:
         self._volume = volume
         self._classifiers = classifiers
-        self._ledger = ledger
+        self._shard_queue = shard_queue
         self._task_queue = task_queue
         self._settings = settings
 
@@ -35,7 +40,7 @@ class Classification:
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
-            lead = Lead(Claim(job), work, self._ledger, self._task_queue, lease)
+            lead = Lead(Claim(job), work, self._shard_queue, self._task_queue, lease)
             first = survey = work.files.survey(len(work))
             while survey.missing:
                 lead.work_through(survey, before=first.succeeded + first.failed)

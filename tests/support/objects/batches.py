@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from shared.archives import judge
-from shared.jobs import Job, Ledger, Progress
+from shared.jobs import Job, Progress, ShardQueue
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache
 from shared.results.files import ShardFiles
@@ -32,20 +32,22 @@ class Batches:
         return ClassifierCache(self.bench.registry)
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def shard_queue(self) -> ShardQueue:
         settings = self.bench.settings
-        return Ledger(self.bench.redis, settings.lease_seconds, settings.resend_seconds)
+        return ShardQueue(self.bench.redis, settings.lease_seconds, settings.resend_seconds)
 
     @cached_property
     def step(self) -> Classification:
         """The work of the lead."""
         bench = self.bench
-        return Classification(bench.volume, self.classifiers, self.ledger, bench.task_queue, bench.settings)
+        return Classification(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
 
     def assistance(self, helper: str = "a helper") -> Assistance:
         """The work of a helper."""
         bench = self.bench
-        return Assistance(bench.jobs, self.ledger, bench.volume, self.classifiers, bench.settings, bench.drain, helper)
+        return Assistance(
+            bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.drain, helper
+        )
 
     def submit(self, archive: bytes, **options: Any) -> Job:
         """Submit an archive as the API does, but for its message."""

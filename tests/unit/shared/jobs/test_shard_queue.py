@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from shared.jobs import Claim, Finished, JobStore, Ledger, Standing, State, keys
+from shared.jobs import Claim, Finished, JobStore, ShardQueue, ShardQueueState, State, keys
 from tests.support.objects.jobs import a_batch, claimed, move
 
 
 @pytest.fixture
-def ledger(redis: Redis) -> Ledger:
-    return Ledger(redis)
+def shard_queue(redis: Redis) -> ShardQueue:
+    return ShardQueue(redis)
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def claim(jobs: JobStore) -> Claim:
 
 
 @pytest.fixture
-def opened(ledger: Ledger, claim: Claim) -> Claim:
+def opened(shard_queue: ShardQueue, claim: Claim) -> Claim:
     """A batch with four shards to do."""
-    assert ledger.open(claim, [0, 1, 2, 3])
+    assert shard_queue.open(claim, [0, 1, 2, 3])
     return claim
 
 
@@ -44,176 +44,186 @@ def waits(jobs: JobStore) -> str:
 
 
 class TestOpening:
-    def test_many_shards_are_written_down_in_their_order(self, ledger: Ledger, claim: Claim) -> None:
+    def test_many_shards_are_written_down_in_their_order(self, shard_queue: ShardQueue, claim: Claim) -> None:
         shards = list(range(3, 20_000))
-        assert ledger.open(claim, shards)
+        assert shard_queue.open(claim, shards)
 
-        assert [ledger.arrive(claim, str(number)) for number in range(3)] == [3, 4, 5]
-        standing = ledger.lead(claim)
-        assert standing == Standing(6, open=len(shards) - 4, out=3, succeeded=0, failed=0)
+        assert [shard_queue.arrive(claim, str(number)) for number in range(3)] == [3, 4, 5]
+        queue_state = shard_queue.lead(claim)
+        assert queue_state == ShardQueueState(6, open=len(shards) - 4, out=3, succeeded=0, failed=0)
 
-    def test_a_ledger_begins_anew(self, ledger: Ledger, opened: Claim) -> None:
-        ledger.arrive(opened, "a")
-        ledger.exchange(opened, "a", Finished(0, 9, 1))
-        ledger.open(opened, [7])
+    def test_a_ledger_begins_anew(self, shard_queue: ShardQueue, opened: Claim) -> None:
+        shard_queue.arrive(opened, "a")
+        shard_queue.exchange(opened, "a", Finished(0, 9, 1))
+        shard_queue.open(opened, [7])
 
-        assert ledger.lead(opened) == Standing(7, open=0, out=0, succeeded=0, failed=0)
+        assert shard_queue.lead(opened) == ShardQueueState(7, open=0, out=0, succeeded=0, failed=0)
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
     def test_none_is_opened_for_an_attempt_that_is_over(
-        self, ledger: Ledger, claim: Claim, jobs: JobStore, redis: Redis, state: State
+        self, shard_queue: ShardQueue, claim: Claim, jobs: JobStore, redis: Redis, state: State
     ) -> None:
         move(jobs, claim.job.id, state)
 
-        assert not ledger.open(claim, [0])
+        assert not shard_queue.open(claim, [0])
         assert redis.exists(*keys.shard_keys(claim.job.id).values()) == 0
 
 
 class TestTaking:
-    def test_each_shard_is_given_once(self, ledger: Ledger, opened: Claim) -> None:
-        lead = ledger.lead(opened)
+    def test_each_shard_is_given_once(self, shard_queue: ShardQueue, opened: Claim) -> None:
+        lead = shard_queue.lead(opened)
         assert lead is not None
 
-        assert [lead.shard, *(ledger.arrive(opened, helper) for helper in "abcd")] == [0, 1, 2, 3, None]
+        assert [lead.shard, *(shard_queue.arrive(opened, helper) for helper in "abcd")] == [0, 1, 2, 3, None]
 
-    def test_who_has_finished_a_shard_gets_the_next_one(self, ledger: Ledger, opened: Claim) -> None:
-        ledger.arrive(opened, "a")
+    def test_who_has_finished_a_shard_gets_the_next_one(self, shard_queue: ShardQueue, opened: Claim) -> None:
+        shard_queue.arrive(opened, "a")
 
-        assert ledger.exchange(opened, "a", Finished(0, 9, 1)) == 1
-        assert ledger.exchange(opened, "a", Finished(1, 10, 0)) == 2
-        assert ledger.lead(opened) == Standing(3, open=0, out=1, succeeded=19, failed=1)
+        assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) == 1
+        assert shard_queue.exchange(opened, "a", Finished(1, 10, 0)) == 2
+        assert shard_queue.lead(opened) == ShardQueueState(3, open=0, out=1, succeeded=19, failed=1)
 
-    def test_the_lead_knows_when_none_is_left_and_none_is_out(self, ledger: Ledger, claim: Claim) -> None:
-        ledger.open(claim, [5])
-        ledger.arrive(claim, "a")
-        assert ledger.lead(claim) == Standing(None, open=0, out=1, succeeded=0, failed=0)
+    def test_the_lead_knows_when_none_is_left_and_none_is_out(self, shard_queue: ShardQueue, claim: Claim) -> None:
+        shard_queue.open(claim, [5])
+        shard_queue.arrive(claim, "a")
+        assert shard_queue.lead(claim) == ShardQueueState(None, open=0, out=1, succeeded=0, failed=0)
 
-        assert ledger.exchange(claim, "a", Finished(5, 3, 0)) is None
+        assert shard_queue.exchange(claim, "a", Finished(5, 3, 0)) is None
 
-        assert ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=3, failed=0)
+        assert shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=3, failed=0)
 
-    def test_an_attempt_before_gets_nothing(self, ledger: Ledger, opened: Claim, jobs: JobStore) -> None:
+    def test_an_attempt_before_gets_nothing(self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore) -> None:
         move(jobs, opened.job.id, State.QUEUED)
         new = claimed(jobs, opened.job.id, "another lead")
-        ledger.open(new, [0, 1])
+        shard_queue.open(new, [0, 1])
 
-        assert ledger.arrive(opened, "a") is None
-        assert ledger.exchange(opened, "a", Finished(0, 9, 1)) is None
-        assert ledger.lead(opened) is None
-        assert ledger.lead(new) == Standing(0, open=1, out=0, succeeded=0, failed=0)
+        assert shard_queue.arrive(opened, "a") is None
+        assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) is None
+        assert shard_queue.lead(opened) is None
+        assert shard_queue.lead(new) == ShardQueueState(0, open=1, out=0, succeeded=0, failed=0)
 
-    def test_a_job_that_is_to_stop_gives_no_shard(self, ledger: Ledger, opened: Claim, jobs: JobStore) -> None:
+    def test_a_job_that_is_to_stop_gives_no_shard(self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore) -> None:
         jobs.cancel(opened.job.id)
 
-        assert ledger.arrive(opened, "a") is None
-        assert ledger.lead(opened) is None
+        assert shard_queue.arrive(opened, "a") is None
+        assert shard_queue.lead(opened) is None
 
     def test_while_another_batch_waits_helpers_get_none_and_the_lead_goes_on(
-        self, ledger: Ledger, opened: Claim, jobs: JobStore
+        self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
     ) -> None:
-        ledger.arrive(opened, "a")
+        shard_queue.arrive(opened, "a")
         other = waits(jobs)
 
-        assert ledger.exchange(opened, "a", Finished(0, 9, 1)) is None
-        assert ledger.lead(opened) == Standing(1, open=2, out=0, succeeded=9, failed=1)
+        assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) is None
+        assert shard_queue.lead(opened) == ShardQueueState(1, open=2, out=0, succeeded=9, failed=1)
         claimed(jobs, other)
-        assert ledger.arrive(opened, "a") == 2
+        assert shard_queue.arrive(opened, "a") == 2
 
-    def test_a_batch_that_backs_off_waits_for_nobody(self, ledger: Ledger, opened: Claim, jobs: JobStore) -> None:
+    def test_a_batch_that_backs_off_waits_for_nobody(
+        self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
+    ) -> None:
         jobs.release(claimed(jobs, waits(jobs)), after_seconds=60)
 
-        assert ledger.arrive(opened, "a") == 0
+        assert shard_queue.arrive(opened, "a") == 0
 
 
 class TestLosing:
-    def test_what_a_helper_lost_the_lead_does_itself(self, ledger: Ledger, opened: Claim, redis: Redis) -> None:
-        ledger.arrive(opened, "a")
+    def test_what_a_helper_lost_the_lead_does_itself(
+        self, shard_queue: ShardQueue, opened: Claim, redis: Redis
+    ) -> None:
+        shard_queue.arrive(opened, "a")
         lose_all(redis, opened)
 
-        assert ledger.arrive(opened, "b") == 1
-        assert ledger.lead(opened) == Standing(0, open=2, out=1, succeeded=0, failed=0)
+        assert shard_queue.arrive(opened, "b") == 1
+        assert shard_queue.lead(opened) == ShardQueueState(0, open=2, out=1, succeeded=0, failed=0)
 
-    def test_a_heartbeat_keeps_a_shard(self, ledger: Ledger, opened: Claim, redis: Redis) -> None:
-        ledger.arrive(opened, "a")
+    def test_a_heartbeat_keeps_a_shard(self, shard_queue: ShardQueue, opened: Claim, redis: Redis) -> None:
+        shard_queue.arrive(opened, "a")
         lose_all(redis, opened)
 
-        assert ledger.renew(opened, "a", 0)
-        assert ledger.lead(opened) == Standing(1, open=2, out=1, succeeded=0, failed=0)
+        assert shard_queue.renew(opened, "a", 0)
+        assert shard_queue.lead(opened) == ShardQueueState(1, open=2, out=1, succeeded=0, failed=0)
 
-    def test_a_lost_shard_is_neither_renewed_nor_counted(self, ledger: Ledger, opened: Claim, redis: Redis) -> None:
-        ledger.arrive(opened, "a")
+    def test_a_lost_shard_is_neither_renewed_nor_counted(
+        self, shard_queue: ShardQueue, opened: Claim, redis: Redis
+    ) -> None:
+        shard_queue.arrive(opened, "a")
         lose_all(redis, opened)
-        ledger.lead(opened)
+        shard_queue.lead(opened)
 
-        assert not ledger.renew(opened, "a", 0)
-        assert ledger.exchange(opened, "a", Finished(0, 9, 1)) == 1
-        assert ledger.lead(opened) == Standing(2, open=1, out=1, succeeded=0, failed=0)
+        assert not shard_queue.renew(opened, "a", 0)
+        assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) == 1
+        assert shard_queue.lead(opened) == ShardQueueState(2, open=1, out=1, succeeded=0, failed=0)
 
-    def test_a_shard_that_is_given_back_is_the_leads_at_once(self, ledger: Ledger, opened: Claim) -> None:
-        ledger.arrive(opened, "a")
-        ledger.give_back(opened, "a", 0)
+    def test_a_shard_that_is_given_back_is_the_leads_at_once(self, shard_queue: ShardQueue, opened: Claim) -> None:
+        shard_queue.arrive(opened, "a")
+        shard_queue.give_back(opened, "a", 0)
 
-        assert ledger.lead(opened) == Standing(0, open=3, out=0, succeeded=0, failed=0)
+        assert shard_queue.lead(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
 
-    def test_only_what_a_helper_has_can_be_given_back(self, ledger: Ledger, opened: Claim) -> None:
-        ledger.give_back(opened, "a", 2)
+    def test_only_what_a_helper_has_can_be_given_back(self, shard_queue: ShardQueue, opened: Claim) -> None:
+        shard_queue.give_back(opened, "a", 2)
 
-        assert ledger.lead(opened) == Standing(0, open=3, out=0, succeeded=0, failed=0)
+        assert shard_queue.lead(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
 
-    def test_a_heartbeat_hears_that_the_job_is_to_stop(self, ledger: Ledger, opened: Claim, jobs: JobStore) -> None:
-        ledger.arrive(opened, "a")
+    def test_a_heartbeat_hears_that_the_job_is_to_stop(
+        self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
+    ) -> None:
+        shard_queue.arrive(opened, "a")
         jobs.cancel(opened.job.id)
 
-        assert not ledger.renew(opened, "a", 0)
+        assert not shard_queue.renew(opened, "a", 0)
 
 
 class TestInviting:
     @pytest.fixture
-    def led(self, ledger: Ledger, opened: Claim) -> Claim:
+    def led(self, shard_queue: ShardQueue, opened: Claim) -> Claim:
         """The lead has its first shard; three are left."""
-        assert ledger.lead(opened)
+        assert shard_queue.lead(opened)
         return opened
 
     @pytest.mark.parametrize(("processes", "invited"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (50, 3)])
     def test_there_is_one_for_each_shard_left_and_each_process_but_the_leads(
-        self, ledger: Ledger, led: Claim, processes: int, invited: int
+        self, shard_queue: ShardQueue, led: Claim, processes: int, invited: int
     ) -> None:
-        assert ledger.invite(led, processes) == invited
-        assert ledger.invite(led, processes) == 0
+        assert shard_queue.invite(led, processes) == invited
+        assert shard_queue.invite(led, processes) == 0
 
-    def test_a_helper_that_has_come_is_not_sent_for_again(self, ledger: Ledger, led: Claim) -> None:
-        assert ledger.invite(led, 3) == 2
-        ledger.arrive(led, "a")
+    def test_a_helper_that_has_come_is_not_sent_for_again(self, shard_queue: ShardQueue, led: Claim) -> None:
+        assert shard_queue.invite(led, 3) == 2
+        shard_queue.arrive(led, "a")
 
-        assert ledger.invite(led, 3) == 0
+        assert shard_queue.invite(led, 3) == 0
 
-    def test_a_helper_that_was_lost_is_replaced(self, ledger: Ledger, led: Claim, redis: Redis) -> None:
-        assert ledger.invite(led, 2) == 1
-        ledger.arrive(led, "a")
+    def test_a_helper_that_was_lost_is_replaced(self, shard_queue: ShardQueue, led: Claim, redis: Redis) -> None:
+        assert shard_queue.invite(led, 2) == 1
+        shard_queue.arrive(led, "a")
         lose_all(redis, led)
-        ledger.lead(led)
+        shard_queue.lead(led)
 
-        assert ledger.invite(led, 2) == 1
+        assert shard_queue.invite(led, 2) == 1
 
-    def test_an_invitation_that_was_lost_is_replaced(self, ledger: Ledger, led: Claim, redis: Redis) -> None:
-        assert ledger.invite(led, 2) == 1
+    def test_an_invitation_that_was_lost_is_replaced(self, shard_queue: ShardQueue, led: Claim, redis: Redis) -> None:
+        assert shard_queue.invite(led, 2) == 1
         redis.zadd(keys.invitations(led.job.id), {"1": 1})  # its time is over
 
-        assert ledger.invite(led, 2) == 1
+        assert shard_queue.invite(led, 2) == 1
 
-    def test_nobody_is_sent_for_while_another_batch_waits(self, ledger: Ledger, led: Claim, jobs: JobStore) -> None:
+    def test_nobody_is_sent_for_while_another_batch_waits(
+        self, shard_queue: ShardQueue, led: Claim, jobs: JobStore
+    ) -> None:
         waits(jobs)
 
-        assert ledger.invite(led, 4) == 0
+        assert shard_queue.invite(led, 4) == 0
 
 
 @pytest.mark.parametrize("end", [State.SUCCEEDED, State.FAILED, State.QUEUED])
 def test_a_ledger_is_gone_when_its_attempt_is_over(
-    ledger: Ledger, opened: Claim, jobs: JobStore, redis: Redis, end: State
+    shard_queue: ShardQueue, opened: Claim, jobs: JobStore, redis: Redis, end: State
 ) -> None:
-    assert ledger.lead(opened)
-    ledger.invite(opened, 3)
-    ledger.arrive(opened, "a")
+    assert shard_queue.lead(opened)
+    shard_queue.invite(opened, 3)
+    shard_queue.arrive(opened, "a")
     assert redis.exists(*keys.shard_keys(opened.job.id).values()) == 4
 
     if end is State.QUEUED:
@@ -224,7 +234,7 @@ def test_a_ledger_is_gone_when_its_attempt_is_over(
     assert redis.exists(*keys.shard_keys(opened.job.id).values()) == 0
 
 
-def test_a_ledger_goes_with_its_job(ledger: Ledger, opened: Claim, jobs: JobStore, redis: Redis) -> None:
+def test_a_ledger_goes_with_its_job(shard_queue: ShardQueue, opened: Claim, jobs: JobStore, redis: Redis) -> None:
     jobs.discard(opened.job.id)
 
     assert redis.keys("*") == [keys.TALLY]

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 from redis import Redis
 
-from shared.jobs import Claim, Finished, JobStore, Ledger, State, keys
+from shared.jobs import Claim, Finished, JobStore, ShardQueue, State, keys
 from tests.support.objects.jobs import a_batch, claimed
 
 HELPERS = st.sampled_from(["a", "b", "c"])
@@ -34,7 +34,7 @@ class Batch(RuleBasedStateMachine):
         super().__init__()
         self.redis.flushdb()
         self.store = JobStore(self.redis, max_crashes=1000)
-        self.ledger = Ledger(self.redis)
+        self.shard_queue = ShardQueue(self.redis)
         self.job = a_batch(id="job")
         self.attempts: list[Claim] = []
         self.on_the_volume: set[int] = set()
@@ -68,7 +68,7 @@ class Batch(RuleBasedStateMachine):
     def begin(self) -> None:
         """A worker claims the job and opens the ledger with what the volume lacks."""
         claim = claimed(self.store, "job", f"lead {len(self.attempts)}")
-        assert self.ledger.open(claim, sorted(self.shards - self.on_the_volume))
+        assert self.shard_queue.open(claim, sorted(self.shards - self.on_the_volume))
         self.attempts.append(claim)
         self.counted = 0
 
@@ -78,21 +78,21 @@ class Batch(RuleBasedStateMachine):
         """The lead takes a shard, and does it, dies of it, or ends the job because there is none."""
         out = self.out
         lost = self.out_of_time()
-        standing = self.ledger.lead(self.attempts[-1])
-        assert standing is not None
-        assert standing.succeeded == self.counted
-        if standing.shard is None:
-            assert standing.out == len(out)
+        queue_state = self.shard_queue.lead(self.attempts[-1])
+        assert queue_state is not None
+        assert queue_state.succeeded == self.counted
+        if queue_state.shard is None:
+            assert queue_state.out == len(out)
             if not out:
                 assert self.on_the_volume == self.shards
                 self.store.finish(self.attempts[-1], State.SUCCEEDED)
             return
-        assert standing.shard not in out.values()
-        assert not lost or standing.shard in lost
+        assert queue_state.shard not in out.values()
+        assert not lost or queue_state.shard in lost
         if dies:
             self.lead_dies()
         else:
-            self.on_the_volume.add(standing.shard)
+            self.on_the_volume.add(queue_state.shard)
 
     def out_of_time(self) -> set[int]:
         """The shards whose helper's lease has ended, as the ledger has them."""
@@ -112,7 +112,7 @@ class Batch(RuleBasedStateMachine):
         if helper in self.holds:
             return
         claim = data.draw(st.sampled_from(self.attempts))
-        self.take(helper, claim, self.ledger.arrive(claim, helper))
+        self.take(helper, claim, self.shard_queue.arrive(claim, helper))
 
     @rule(helper=HELPERS)
     def finish(self, helper: str) -> None:
@@ -125,7 +125,7 @@ class Batch(RuleBasedStateMachine):
         self.on_the_volume.add(shard)
         if in_time:
             self.counted += IMAGES
-        self.take(helper, claim, self.ledger.exchange(claim, helper, Finished(shard, IMAGES, 0)))
+        self.take(helper, claim, self.shard_queue.exchange(claim, helper, Finished(shard, IMAGES, 0)))
 
     def take(self, helper: str, claim: Claim, shard: int | None) -> None:
         """Check what a helper was given, and let it have it."""
@@ -141,7 +141,7 @@ class Batch(RuleBasedStateMachine):
         if helper in self.holds:
             claim, shard = self.holds.pop(helper)
             self.lost.discard(helper)
-            self.ledger.give_back(claim, helper, shard)
+            self.shard_queue.give_back(claim, helper, shard)
 
     @rule(helper=HELPERS, dies=st.booleans())
     def expire(self, helper: str, dies: bool) -> None:
@@ -159,7 +159,7 @@ class Batch(RuleBasedStateMachine):
         if helper in self.out or helper not in self.holds:
             return
         claim, shard = self.holds[helper]
-        if self.ledger.renew(claim, helper, shard):  # nobody had taken it over yet
+        if self.shard_queue.renew(claim, helper, shard):  # nobody had taken it over yet
             self.lost.discard(helper)
 
     @rule()
@@ -176,7 +176,7 @@ class Batch(RuleBasedStateMachine):
     @rule(processes=st.integers(0, 5))
     def invite(self, processes: int) -> None:
         if self.attempts:
-            count = self.ledger.invite(self.attempts[-1], processes)
+            count = self.shard_queue.invite(self.attempts[-1], processes)
             assert count == 0 or (not self.others and self.state is State.RUNNING and count < processes)
 
     @invariant()

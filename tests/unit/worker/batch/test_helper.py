@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from shared.errors import StorageFull
-from shared.jobs import Claim, Finished, Job, Standing, State, keys
+from shared.jobs import Claim, Finished, Job, ShardQueueState, State, keys
 from shared.jobs.task_queue import ASSIST, Presence
 from shared.registry import Registry
 from shared.results.files import ShardFiles
@@ -42,7 +42,7 @@ def claim(batches: Batches) -> Claim:
     job = batches.submit(ARCHIVE)
     claim = claimed(batches.bench.jobs, job.id, "the lead")
     batches.files(job).prepare()
-    batches.ledger.open(claim, [0, 1, 2])
+    batches.shard_queue.open(claim, [0, 1, 2])
     return claim
 
 
@@ -69,7 +69,7 @@ class TestHelping:
         batches.assistance().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == NAMES
-        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=10, failed=0)
+        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=10, failed=0)
 
     def test_a_helper_goes_when_another_batch_waits(self, batches: Batches, claim: Claim) -> None:
         batches.bench.jobs.create(a_batch())
@@ -85,7 +85,7 @@ class TestHelping:
         batches.assistance().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == [*NAMES[:4], "theirs", *NAMES[8:]]
-        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=7, failed=1)
+        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=7, failed=1)
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
     def test_an_invitation_to_a_job_that_does_not_run_is_a_no_op(
@@ -121,9 +121,9 @@ class TestFailing:
     def assert_left_to_the_lead(self, batches: Batches, claim: Claim, shard: int = 0) -> None:
         job = batches.bench.jobs.get(claim.job.id)
         assert (job.state, job.failures, job.crashes) == (State.RUNNING, 0, 0)
-        standing = batches.ledger.lead(claim)
-        assert standing is not None
-        assert (standing.shard, standing.out) == (shard, 0)
+        queue_state = batches.shard_queue.lead(claim)
+        assert queue_state is not None
+        assert (queue_state.shard, queue_state.out) == (shard, 0)
 
     def test_an_error_leaves_the_shard_to_the_lead(self, batches: Batches, claim: Claim, volume: Volume) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
@@ -169,9 +169,9 @@ class TestBeingLate:
     ) -> None:
         def lead_takes_over(number: int) -> None:
             redis.zadd(keys.taken_shards(claim.job.id), {f"{number}@a helper": 1})
-            standing = batches.ledger.lead(claim)
-            assert standing is not None
-            assert standing.shard == number
+            queue_state = batches.shard_queue.lead(claim)
+            assert queue_state is not None
+            assert queue_state.shard == number
             batches.finish(claim.job, number, ['{"path": "the lead\'s"}\n'] * 4)
 
         before_publishing(monkeypatch, lead_takes_over)
@@ -179,7 +179,7 @@ class TestBeingLate:
         batches.assistance().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == ["the lead's"] * 4 + NAMES[4:]
-        assert batches.ledger.lead(claim) == Standing(None, open=0, out=0, succeeded=6, failed=0)
+        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=6, failed=0)
 
     def test_a_job_that_was_deleted_is_not_brought_back(
         self, batches: Batches, claim: Claim, volume: Volume, monkeypatch: pytest.MonkeyPatch
@@ -203,13 +203,13 @@ class TestBeingLate:
         def begin_anew(_: int) -> None:
             move(batches.bench.jobs, claim.job.id, State.QUEUED)
             later.append(claimed(batches.bench.jobs, claim.job.id, "another lead"))
-            batches.ledger.open(later[0], [0, 1, 2])
+            batches.shard_queue.open(later[0], [0, 1, 2])
 
         before_publishing(monkeypatch, begin_anew)
 
         batches.assistance().run(claim.job.id)
 
-        assert batches.ledger.lead(later[0]) == Standing(0, open=2, out=0, succeeded=0, failed=0)
+        assert batches.shard_queue.lead(later[0]) == ShardQueueState(0, open=2, out=0, succeeded=0, failed=0)
 
 
 class TestTheLead:
@@ -236,7 +236,7 @@ class TestTheLead:
 
         running = Claim(batches.bench.jobs.get(job.id))
         batches.finish(job, taken[0], ['{"path": "a helper\'s"}\n'] * 4)
-        batches.ledger.exchange(running, "test", Finished(taken[0], 4, 0))
+        batches.shard_queue.exchange(running, "test", Finished(taken[0], 4, 0))
         thread.join()
 
         ended = batches.bench.jobs.get(job.id)
@@ -306,7 +306,7 @@ def hand_one_out(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> list[int]
     taken: list[int] = []
 
     def take(_: int) -> None:
-        shard = batches.ledger.arrive(Claim(next(batches.bench.jobs.newest_first(State.RUNNING))), "test")
+        shard = batches.shard_queue.arrive(Claim(next(batches.bench.jobs.newest_first(State.RUNNING))), "test")
         assert shard is not None
         taken.append(shard)
 
