@@ -18,7 +18,7 @@ from redis import RedisError
 
 from shared.jobs import JobStore, Kind, ShardQueue
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import ASSIST, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
+from shared.jobs.task_queue import HELP, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
 from shared.runtime import logs
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.processes import die_with_parent, limit_memory
@@ -54,7 +54,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
     def run(job_id: str) -> None:
         built["run"](job_id)
 
-    def assist(job_id: str) -> None:
+    def help_with(job_id: str) -> None:
         built["assist"](job_id)
 
     def pass_on(**_: Any) -> None:
@@ -66,7 +66,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
     app.steps["consumer"].add(_background(app, settings, queue))
     for kind in Kind:
         app.task(name=TASKS[kind])(run)
-    app.task(name=ASSIST)(assist)
+    app.task(name=HELP)(help_with)
     return app
 
 
@@ -78,7 +78,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.datasets import DatasetStore  # noqa: PLC0415
     from shared.registry import Registry  # noqa: PLC0415
     from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
-    from worker.batch.helper import Assistance  # noqa: PLC0415
+    from worker.batch.helper import BatchHelper  # noqa: PLC0415
     from worker.batch.job import Classification  # noqa: PLC0415
     from worker.running.runner import Runner, Step  # noqa: PLC0415
     from worker.running.tracing import traced  # noqa: PLC0415
@@ -101,7 +101,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
     runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, drain, _owner())
-    assistance = Assistance(jobs, shard_queue, volume, classifiers, settings, drain, _owner())
+    batch_helper = BatchHelper(jobs, shard_queue, volume, classifiers, settings, drain, _owner())
 
     def heard(work: Callable[[str], None]) -> Callable[[str], None]:
         def with_drain(job_id: str) -> None:
@@ -110,7 +110,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
 
         return with_drain
 
-    return {"run": heard(runner.run), "assist": heard(assistance.run)}
+    return {"run": heard(runner.run), "assist": heard(batch_helper.run)}
 
 
 def job_store(settings: Settings) -> JobStore:

@@ -51,7 +51,7 @@ def taken_shards(job_id: str) -> str:
     return f"{PREFIX}shards-taken:{job_id}"
 
 
-def invitations(job_id: str) -> str:
+def helper_requests(job_id: str) -> str:
     """A sorted set: the invitations that no helper has answered, by the time in ms at which they count as lost."""
     return f"{PREFIX}invitations:{job_id}"
 
@@ -62,7 +62,7 @@ def shard_keys(job_id: str) -> dict[str, str]:
         "ledger": shard_queue(job_id),
         "open_shards": open_shards(job_id),
         "taken_shards": taken_shards(job_id),
-        "invitations": invitations(job_id),
+        "invitations": helper_requests(job_id),
     }
 
 

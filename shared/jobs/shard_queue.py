@@ -68,7 +68,7 @@ class ShardQueue:
             for start in range(0, max(1, len(shards)), AT_ONCE)
         )
 
-    def lead(self, claim: Claim) -> ShardQueueState | None:
+    def next_shard(self, claim: Claim) -> ShardQueueState | None:
         """The lead's next shard: first what a helper has lost. None where the ledger is not this attempt's."""
         answer = self._run("next_shard", claim)
         if not answer:
@@ -76,7 +76,7 @@ class ShardQueue:
         shard, *counts = map(int, answer)
         return ShardQueueState(shard if shard >= 0 else None, *counts)
 
-    def invite(self, claim: Claim, processes: int) -> int:
+    def request_helpers(self, claim: Claim, processes: int) -> int:
         """How many helpers to send for, while the lead works on a shard of its own: one for each other one left.
 
         All processes are at most so many, the lead's among them. An invitation counts until a helper comes or its
@@ -99,7 +99,7 @@ class ShardQueue:
         """Prolong the helper's lease of its shard; False where it is lost, or the job is to stop."""
         return bool(self._run("renew", claim, shard=f"{shard}@{helper}", lease_ms=self._lease_ms))
 
-    def give_back(self, claim: Claim, helper: str, shard: int) -> None:
+    def release(self, claim: Claim, helper: str, shard: int) -> None:
         """Leave the shard to the lead, now."""
         self._run("release", claim, shard=f"{shard}@{helper}")
 

@@ -23,7 +23,7 @@ TASKS = {
     Kind.BATCH: "glassbox.classify",
     Kind.REPRODUCTION: "glassbox.reproduce",
 }
-ASSIST = "glassbox.assist"  # the task of who helps with a batch that another process leads
+HELP = "glassbox.assist"  # the task of who helps with a batch that another process leads
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION: "training"}
 BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
 COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
@@ -100,9 +100,9 @@ class TaskQueue:
         """Send the job's id to its queue, once; raises `kombu.exceptions.OperationalError` if that fails."""
         self._app.send_task(TASKS[kind], args=[job_id], queue=QUEUES[kind], retry=False, ignore_result=True)
 
-    def invite(self, job_id: str) -> None:
+    def request_helper(self, job_id: str) -> None:
         """Send for a helper with a batch that runs, once; raises `kombu.exceptions.OperationalError` if that fails."""
-        self._app.send_task(ASSIST, args=[job_id], queue=QUEUES[Kind.BATCH], retry=False, ignore_result=True)
+        self._app.send_task(HELP, args=[job_id], queue=QUEUES[Kind.BATCH], retry=False, ignore_result=True)
 
     def waiting(self, kind: Kind) -> int:
         """How many messages wait in the queue of this kind of job: none while one of its processes is free."""

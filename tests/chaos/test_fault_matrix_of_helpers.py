@@ -183,7 +183,7 @@ class TestMessages:
         job_id, _ = shared(stack)
         for _ in range(10):
             stack.task_queue.send(Kind.BATCH, job_id)
-            stack.task_queue.invite(job_id)
+            stack.task_queue.request_helper(job_id)
 
         (job,) = assert_sound(stack, [job_id])
 

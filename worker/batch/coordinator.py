@@ -18,11 +18,11 @@ from worker.running.runner import insist
 
 log = logging.getLogger(__name__)
 
-INVITE_SECONDS = 0.5  # between two looks whether helpers are wanted
+REQUEST_SECONDS = 0.5  # between two looks whether helpers are wanted
 SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # between two looks at the ledger while only helpers work
 
 
-class Lead:
+class Coordinator:
     """Works through one attempt at a batch, with whoever comes to help."""
 
     def __init__(
@@ -34,7 +34,7 @@ class Lead:
         self._task_queue = task_queue
         self._lease = lease
         self._started = time.monotonic()
-        self._next_invitation = self._started
+        self._next_request = self._started
 
     def work_through(self, survey: Survey, before: int) -> None:
         """Have the missing shards done; returns when nobody works on any more. The volume tells whether all are.
@@ -52,7 +52,7 @@ class Lead:
                 return
             self._report(done + queue_state.succeeded + queue_state.failed, before)
             if queue_state.shard is not None:
-                self._invite(queue_state)
+                self._request_helpers(queue_state)
                 header = self._work.do(queue_state.shard, self._lease.check)
                 done += header.rows + header.errors
                 wait = SHORTEST_WAIT
@@ -64,7 +64,7 @@ class Lead:
 
     def _ask(self) -> ShardQueueState | None:
         self._lease.check()
-        return self._shard_queue.lead(self._claim)
+        return self._shard_queue.next_shard(self._claim)
 
     def _report(self, done: int, before: int) -> None:
         total = len(self._work.plan)
@@ -72,17 +72,17 @@ class Lead:
         left = seconds * (total - done) / max(1, done - before)
         self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
 
-    def _invite(self, queue_state: ShardQueueState) -> None:
+    def _request_helpers(self, queue_state: ShardQueueState) -> None:
         """Send for helpers, unless messages wait already: then no process is free, and none would come."""
         now = time.monotonic()
-        if not queue_state.open or now < self._next_invitation:
+        if not queue_state.open or now < self._next_request:
             return
-        self._next_invitation = now + INVITE_SECONDS
+        self._next_request = now + REQUEST_SECONDS
         try:
             if self._task_queue.waiting(Kind.BATCH):
                 return
             processes = self._task_queue.processes_online(Kind.BATCH)
-            for _ in range(self._shard_queue.invite(self._claim, processes)):
-                self._task_queue.invite(self._claim.job.id)
+            for _ in range(self._shard_queue.request_helpers(self._claim, processes)):
+                self._task_queue.request_helper(self._claim.job.id)
         except (RedisError, OperationalError) as error:  # the lead goes on alone
             log.warning("job %s: no helper was sent for: %s", self._claim.job.id, explained(error))

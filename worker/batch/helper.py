@@ -23,7 +23,7 @@ from worker.running.shutdown import Drain
 log = logging.getLogger(__name__)
 
 
-class Hold(Heartbeat):
+class ShardLease(Heartbeat):
     """A helper's lease of the shard that it works on, which is given back where the block ends with an error."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Hold(Heartbeat):
         super().__exit__(kind, error, trace)
         if error is not None:  # after the last heartbeat, which would take it back
             with suppress(RedisError):  # then its lease ends by itself
-                self._shard_queue.give_back(self._claim, self._helper, self.shard)
+                self._shard_queue.release(self._claim, self._helper, self.shard)
 
     def _renew(self) -> None:
         sent_at, shard = time.monotonic(), self.shard
@@ -64,7 +64,7 @@ class Hold(Heartbeat):
             self._renewed_at = max(self._renewed_at, sent_at)
 
 
-class Assistance:
+class BatchHelper:
     """Helps with batches by their ids, one at a time. Nothing that happens here counts against the job."""
 
     def __init__(
@@ -103,7 +103,7 @@ class Assistance:
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
         done = 0
-        hold = Hold(self._shard_queue, claim, self._helper, shard, self._settings, self._drain)
+        hold = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._drain)
         try:
             with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
                 going_on = True

@@ -12,7 +12,7 @@ from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.batch.coordinator import Lead
+from worker.batch.coordinator import Coordinator
 from worker.batch.shard import ShardWork
 from worker.running.lease import Lease
 from worker.running.runner import Outcome
@@ -40,10 +40,10 @@ class Classification:
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
-            lead = Lead(Claim(job), work, self._shard_queue, self._task_queue, lease)
+            next_shard = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease)
             first = survey = work.files.survey(len(work))
             while survey.missing:
-                lead.work_through(survey, before=first.succeeded + first.failed)
+                next_shard.work_through(survey, before=first.succeeded + first.failed)
                 survey = work.files.survey(len(work))
             work.files.settle()
         fresh = survey.succeeded + survey.failed - first.succeeded - first.failed - first.kept

@@ -17,7 +17,7 @@ from shared.results.shard import Shard, read_shard
 from shared.storage import durable
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import a_batch
-from worker.batch.helper import Assistance
+from worker.batch.helper import BatchHelper
 from worker.batch.job import Classification
 
 
@@ -42,10 +42,10 @@ class Batches:
         bench = self.bench
         return Classification(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
 
-    def assistance(self, helper: str = "a helper") -> Assistance:
+    def batch_helper(self, helper: str = "a helper") -> BatchHelper:
         """The work of a helper."""
         bench = self.bench
-        return Assistance(
+        return BatchHelper(
             bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.drain, helper
         )
 

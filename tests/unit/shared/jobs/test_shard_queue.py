@@ -49,7 +49,7 @@ class TestOpening:
         assert shard_queue.open(claim, shards)
 
         assert [shard_queue.arrive(claim, str(number)) for number in range(3)] == [3, 4, 5]
-        queue_state = shard_queue.lead(claim)
+        queue_state = shard_queue.next_shard(claim)
         assert queue_state == ShardQueueState(6, open=len(shards) - 4, out=3, succeeded=0, failed=0)
 
     def test_a_ledger_begins_anew(self, shard_queue: ShardQueue, opened: Claim) -> None:
@@ -57,7 +57,7 @@ class TestOpening:
         shard_queue.exchange(opened, "a", Finished(0, 9, 1))
         shard_queue.open(opened, [7])
 
-        assert shard_queue.lead(opened) == ShardQueueState(7, open=0, out=0, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(7, open=0, out=0, succeeded=0, failed=0)
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
     def test_none_is_opened_for_an_attempt_that_is_over(
@@ -71,26 +71,26 @@ class TestOpening:
 
 class TestTaking:
     def test_each_shard_is_given_once(self, shard_queue: ShardQueue, opened: Claim) -> None:
-        lead = shard_queue.lead(opened)
-        assert lead is not None
+        next_shard = shard_queue.next_shard(opened)
+        assert next_shard is not None
 
-        assert [lead.shard, *(shard_queue.arrive(opened, helper) for helper in "abcd")] == [0, 1, 2, 3, None]
+        assert [next_shard.shard, *(shard_queue.arrive(opened, helper) for helper in "abcd")] == [0, 1, 2, 3, None]
 
     def test_who_has_finished_a_shard_gets_the_next_one(self, shard_queue: ShardQueue, opened: Claim) -> None:
         shard_queue.arrive(opened, "a")
 
         assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) == 1
         assert shard_queue.exchange(opened, "a", Finished(1, 10, 0)) == 2
-        assert shard_queue.lead(opened) == ShardQueueState(3, open=0, out=1, succeeded=19, failed=1)
+        assert shard_queue.next_shard(opened) == ShardQueueState(3, open=0, out=1, succeeded=19, failed=1)
 
     def test_the_lead_knows_when_none_is_left_and_none_is_out(self, shard_queue: ShardQueue, claim: Claim) -> None:
         shard_queue.open(claim, [5])
         shard_queue.arrive(claim, "a")
-        assert shard_queue.lead(claim) == ShardQueueState(None, open=0, out=1, succeeded=0, failed=0)
+        assert shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=1, succeeded=0, failed=0)
 
         assert shard_queue.exchange(claim, "a", Finished(5, 3, 0)) is None
 
-        assert shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=3, failed=0)
+        assert shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=3, failed=0)
 
     def test_an_attempt_before_gets_nothing(self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore) -> None:
         move(jobs, opened.job.id, State.QUEUED)
@@ -99,14 +99,14 @@ class TestTaking:
 
         assert shard_queue.arrive(opened, "a") is None
         assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) is None
-        assert shard_queue.lead(opened) is None
-        assert shard_queue.lead(new) == ShardQueueState(0, open=1, out=0, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) is None
+        assert shard_queue.next_shard(new) == ShardQueueState(0, open=1, out=0, succeeded=0, failed=0)
 
     def test_a_job_that_is_to_stop_gives_no_shard(self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore) -> None:
         jobs.cancel(opened.job.id)
 
         assert shard_queue.arrive(opened, "a") is None
-        assert shard_queue.lead(opened) is None
+        assert shard_queue.next_shard(opened) is None
 
     def test_while_another_batch_waits_helpers_get_none_and_the_lead_goes_on(
         self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
@@ -115,7 +115,7 @@ class TestTaking:
         other = waits(jobs)
 
         assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) is None
-        assert shard_queue.lead(opened) == ShardQueueState(1, open=2, out=0, succeeded=9, failed=1)
+        assert shard_queue.next_shard(opened) == ShardQueueState(1, open=2, out=0, succeeded=9, failed=1)
         claimed(jobs, other)
         assert shard_queue.arrive(opened, "a") == 2
 
@@ -135,36 +135,36 @@ class TestLosing:
         lose_all(redis, opened)
 
         assert shard_queue.arrive(opened, "b") == 1
-        assert shard_queue.lead(opened) == ShardQueueState(0, open=2, out=1, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(0, open=2, out=1, succeeded=0, failed=0)
 
     def test_a_heartbeat_keeps_a_shard(self, shard_queue: ShardQueue, opened: Claim, redis: Redis) -> None:
         shard_queue.arrive(opened, "a")
         lose_all(redis, opened)
 
         assert shard_queue.renew(opened, "a", 0)
-        assert shard_queue.lead(opened) == ShardQueueState(1, open=2, out=1, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(1, open=2, out=1, succeeded=0, failed=0)
 
     def test_a_lost_shard_is_neither_renewed_nor_counted(
         self, shard_queue: ShardQueue, opened: Claim, redis: Redis
     ) -> None:
         shard_queue.arrive(opened, "a")
         lose_all(redis, opened)
-        shard_queue.lead(opened)
+        shard_queue.next_shard(opened)
 
         assert not shard_queue.renew(opened, "a", 0)
         assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) == 1
-        assert shard_queue.lead(opened) == ShardQueueState(2, open=1, out=1, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(2, open=1, out=1, succeeded=0, failed=0)
 
     def test_a_shard_that_is_given_back_is_the_leads_at_once(self, shard_queue: ShardQueue, opened: Claim) -> None:
         shard_queue.arrive(opened, "a")
-        shard_queue.give_back(opened, "a", 0)
+        shard_queue.release(opened, "a", 0)
 
-        assert shard_queue.lead(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
 
     def test_only_what_a_helper_has_can_be_given_back(self, shard_queue: ShardQueue, opened: Claim) -> None:
-        shard_queue.give_back(opened, "a", 2)
+        shard_queue.release(opened, "a", 2)
 
-        assert shard_queue.lead(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
+        assert shard_queue.next_shard(opened) == ShardQueueState(0, open=3, out=0, succeeded=0, failed=0)
 
     def test_a_heartbeat_hears_that_the_job_is_to_stop(
         self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
@@ -179,50 +179,50 @@ class TestInviting:
     @pytest.fixture
     def led(self, shard_queue: ShardQueue, opened: Claim) -> Claim:
         """The lead has its first shard; three are left."""
-        assert shard_queue.lead(opened)
+        assert shard_queue.next_shard(opened)
         return opened
 
     @pytest.mark.parametrize(("processes", "invited"), [(0, 0), (1, 0), (2, 1), (3, 2), (4, 3), (50, 3)])
     def test_there_is_one_for_each_shard_left_and_each_process_but_the_leads(
         self, shard_queue: ShardQueue, led: Claim, processes: int, invited: int
     ) -> None:
-        assert shard_queue.invite(led, processes) == invited
-        assert shard_queue.invite(led, processes) == 0
+        assert shard_queue.request_helpers(led, processes) == invited
+        assert shard_queue.request_helpers(led, processes) == 0
 
     def test_a_helper_that_has_come_is_not_sent_for_again(self, shard_queue: ShardQueue, led: Claim) -> None:
-        assert shard_queue.invite(led, 3) == 2
+        assert shard_queue.request_helpers(led, 3) == 2
         shard_queue.arrive(led, "a")
 
-        assert shard_queue.invite(led, 3) == 0
+        assert shard_queue.request_helpers(led, 3) == 0
 
     def test_a_helper_that_was_lost_is_replaced(self, shard_queue: ShardQueue, led: Claim, redis: Redis) -> None:
-        assert shard_queue.invite(led, 2) == 1
+        assert shard_queue.request_helpers(led, 2) == 1
         shard_queue.arrive(led, "a")
         lose_all(redis, led)
-        shard_queue.lead(led)
+        shard_queue.next_shard(led)
 
-        assert shard_queue.invite(led, 2) == 1
+        assert shard_queue.request_helpers(led, 2) == 1
 
     def test_an_invitation_that_was_lost_is_replaced(self, shard_queue: ShardQueue, led: Claim, redis: Redis) -> None:
-        assert shard_queue.invite(led, 2) == 1
-        redis.zadd(keys.invitations(led.job.id), {"1": 1})  # its time is over
+        assert shard_queue.request_helpers(led, 2) == 1
+        redis.zadd(keys.helper_requests(led.job.id), {"1": 1})  # its time is over
 
-        assert shard_queue.invite(led, 2) == 1
+        assert shard_queue.request_helpers(led, 2) == 1
 
     def test_nobody_is_sent_for_while_another_batch_waits(
         self, shard_queue: ShardQueue, led: Claim, jobs: JobStore
     ) -> None:
         waits(jobs)
 
-        assert shard_queue.invite(led, 4) == 0
+        assert shard_queue.request_helpers(led, 4) == 0
 
 
 @pytest.mark.parametrize("end", [State.SUCCEEDED, State.FAILED, State.QUEUED])
 def test_a_ledger_is_gone_when_its_attempt_is_over(
     shard_queue: ShardQueue, opened: Claim, jobs: JobStore, redis: Redis, end: State
 ) -> None:
-    assert shard_queue.lead(opened)
-    shard_queue.invite(opened, 3)
+    assert shard_queue.next_shard(opened)
+    shard_queue.request_helpers(opened, 3)
     shard_queue.arrive(opened, "a")
     assert redis.exists(*keys.shard_keys(opened.job.id).values()) == 4
 

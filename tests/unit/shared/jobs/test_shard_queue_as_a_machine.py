@@ -74,11 +74,11 @@ class Batch(RuleBasedStateMachine):
 
     @precondition(lambda self: self.state is State.RUNNING)
     @rule(dies=st.sampled_from([False, False, False, True]))
-    def lead(self, dies: bool) -> None:
+    def next_shard(self, dies: bool) -> None:
         """The lead takes a shard, and does it, dies of it, or ends the job because there is none."""
         out = self.out
         lost = self.out_of_time()
-        queue_state = self.shard_queue.lead(self.attempts[-1])
+        queue_state = self.shard_queue.next_shard(self.attempts[-1])
         assert queue_state is not None
         assert queue_state.succeeded == self.counted
         if queue_state.shard is None:
@@ -137,11 +137,11 @@ class Batch(RuleBasedStateMachine):
         self.holds[helper] = claim, shard
 
     @rule(helper=HELPERS)
-    def give_back(self, helper: str) -> None:
+    def release(self, helper: str) -> None:
         if helper in self.holds:
             claim, shard = self.holds.pop(helper)
             self.lost.discard(helper)
-            self.shard_queue.give_back(claim, helper, shard)
+            self.shard_queue.release(claim, helper, shard)
 
     @rule(helper=HELPERS, dies=st.booleans())
     def expire(self, helper: str, dies: bool) -> None:
@@ -174,9 +174,9 @@ class Batch(RuleBasedStateMachine):
             claimed(self.store, self.others.pop())
 
     @rule(processes=st.integers(0, 5))
-    def invite(self, processes: int) -> None:
+    def request_helpers(self, processes: int) -> None:
         if self.attempts:
-            count = self.shard_queue.invite(self.attempts[-1], processes)
+            count = self.shard_queue.request_helpers(self.attempts[-1], processes)
             assert count == 0 or (not self.others and self.state is State.RUNNING and count < processes)
 
     @invariant()
@@ -196,7 +196,7 @@ class Batch(RuleBasedStateMachine):
             if self.state is State.QUEUED:
                 self.begin()
             if self.state is State.RUNNING:
-                self.lead(dies=False)
+                self.next_shard(dies=False)
         assert self.state is State.SUCCEEDED
 
 

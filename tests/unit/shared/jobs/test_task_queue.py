@@ -56,7 +56,7 @@ class TestSending:
     def test_a_helper_is_sent_for_with_the_jobs_id_and_a_task_of_its_own(
         self, task_queue: TaskQueue, redis: Redis
     ) -> None:
-        task_queue.invite("job-1")
+        task_queue.request_helper("job-1")
 
         [message] = messages(redis, "inference")
         assert json.loads(base64.b64decode(message["body"]))[0] == ["job-1"]
@@ -64,7 +64,7 @@ class TestSending:
 
     def test_it_knows_how_many_messages_wait(self, task_queue: TaskQueue) -> None:
         assert task_queue.waiting(Kind.BATCH) == 0
-        task_queue.invite("job-1")
+        task_queue.request_helper("job-1")
         task_queue.send(Kind.BATCH, "job-2")
 
         assert (task_queue.waiting(Kind.BATCH), task_queue.waiting(Kind.TRAINING)) == (2, 0)

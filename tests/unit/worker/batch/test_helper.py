@@ -10,7 +10,7 @@ from redis import Redis
 
 from shared.errors import StorageFull
 from shared.jobs import Claim, Finished, Job, ShardQueueState, State, keys
-from shared.jobs.task_queue import ASSIST, Presence
+from shared.jobs.task_queue import HELP, Presence
 from shared.registry import Registry
 from shared.results.files import ShardFiles
 from shared.results.shard import Header, Shard
@@ -66,15 +66,15 @@ def before_publishing(monkeypatch: pytest.MonkeyPatch, step: Callable[[int], obj
 
 class TestHelping:
     def test_a_helper_does_what_is_open_and_reports_it(self, batches: Batches, claim: Claim) -> None:
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == NAMES
-        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=10, failed=0)
+        assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=10, failed=0)
 
     def test_a_helper_goes_when_another_batch_waits(self, batches: Batches, claim: Claim) -> None:
         batches.bench.jobs.create(a_batch())
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert shards_there(batches, claim) == []
         assert batches.bench.redis.exists(keys.taken_shards(claim.job.id)) == 0
@@ -82,10 +82,10 @@ class TestHelping:
     def test_a_shard_that_is_there_already_is_counted_and_not_done_again(self, batches: Batches, claim: Claim) -> None:
         batches.finish(claim.job, 1, ['{"path": "theirs"}\n'], ['{"path": "error"}\n'])
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == [*NAMES[:4], "theirs", *NAMES[8:]]
-        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=7, failed=1)
+        assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=7, failed=1)
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
     def test_an_invitation_to_a_job_that_does_not_run_is_a_no_op(
@@ -93,7 +93,7 @@ class TestHelping:
     ) -> None:
         move(batches.bench.jobs, claim.job.id, state)
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert shards_there(batches, claim) == []
 
@@ -103,14 +103,14 @@ class TestHelping:
         claimed(batches.bench.jobs, training.id)
 
         for job_id in ("unknown", training.id):
-            batches.assistance().run(job_id)
+            batches.batch_helper().run(job_id)
 
         assert redis.exists(*keys.shard_keys("unknown").values(), *keys.shard_keys(training.id).values()) == 0
 
     def test_without_redis_a_helper_just_goes(self, batches: Batches, settings: Settings, claim: Claim) -> None:
         gone = WorkBench(settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"}))
 
-        Batches(gone).assistance().run(claim.job.id)
+        Batches(gone).batch_helper().run(claim.job.id)
 
         assert shards_there(batches, claim) == []
 
@@ -121,14 +121,14 @@ class TestFailing:
     def assert_left_to_the_lead(self, batches: Batches, claim: Claim, shard: int = 0) -> None:
         job = batches.bench.jobs.get(claim.job.id)
         assert (job.state, job.failures, job.crashes) == (State.RUNNING, 0, 0)
-        queue_state = batches.shard_queue.lead(claim)
+        queue_state = batches.shard_queue.next_shard(claim)
         assert queue_state is not None
         assert (queue_state.shard, queue_state.out) == (shard, 0)
 
     def test_an_error_leaves_the_shard_to_the_lead(self, batches: Batches, claim: Claim, volume: Volume) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         self.assert_left_to_the_lead(batches, claim)
 
@@ -141,7 +141,7 @@ class TestFailing:
 
         before_publishing(monkeypatch, fail)
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         self.assert_left_to_the_lead(batches, claim)
         assert shards_there(batches, claim) == []
@@ -149,7 +149,7 @@ class TestFailing:
     def test_a_helper_that_is_told_to_stop_leaves_its_shard(self, batches: Batches, claim: Claim) -> None:
         batches.bench.drain._told.set()
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         self.assert_left_to_the_lead(batches, claim)
 
@@ -158,7 +158,7 @@ class TestFailing:
     ) -> None:
         before_publishing(monkeypatch, lambda _: batches.bench.jobs.cancel(claim.job.id))
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert shards_there(batches, claim) == ["000000.0.jsonl"]
 
@@ -169,17 +169,17 @@ class TestBeingLate:
     ) -> None:
         def lead_takes_over(number: int) -> None:
             redis.zadd(keys.taken_shards(claim.job.id), {f"{number}@a helper": 1})
-            queue_state = batches.shard_queue.lead(claim)
+            queue_state = batches.shard_queue.next_shard(claim)
             assert queue_state is not None
             assert queue_state.shard == number
             batches.finish(claim.job, number, ['{"path": "the lead\'s"}\n'] * 4)
 
         before_publishing(monkeypatch, lead_takes_over)
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == ["the lead's"] * 4 + NAMES[4:]
-        assert batches.shard_queue.lead(claim) == ShardQueueState(None, open=0, out=0, succeeded=6, failed=0)
+        assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=6, failed=0)
 
     def test_a_job_that_was_deleted_is_not_brought_back(
         self, batches: Batches, claim: Claim, volume: Volume, monkeypatch: pytest.MonkeyPatch
@@ -190,7 +190,7 @@ class TestBeingLate:
 
         before_publishing(monkeypatch, delete)
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
         assert not volume.job(claim.job.id).exists()
         assert batches.bench.redis.keys("*") == [keys.TALLY]
@@ -207,9 +207,9 @@ class TestBeingLate:
 
         before_publishing(monkeypatch, begin_anew)
 
-        batches.assistance().run(claim.job.id)
+        batches.batch_helper().run(claim.job.id)
 
-        assert batches.shard_queue.lead(later[0]) == ShardQueueState(0, open=2, out=0, succeeded=0, failed=0)
+        assert batches.shard_queue.next_shard(later[0]) == ShardQueueState(0, open=2, out=0, succeeded=0, failed=0)
 
 
 class TestTheLead:
@@ -290,11 +290,11 @@ class TestTheLead:
 
         batches.go_on(job)
 
-        assert [message["headers"]["task"] for message in messages(redis, "inference")] == [ASSIST] * 2
+        assert [message["headers"]["task"] for message in messages(redis, "inference")] == [HELP] * 2
 
     def test_it_sends_for_nobody_while_messages_wait(self, batches: Batches, job: Job, redis: Redis) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
-        batches.bench.task_queue.invite("another job")
+        batches.bench.task_queue.request_helper("another job")
 
         batches.go_on(job)
 
