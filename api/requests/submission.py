@@ -86,7 +86,7 @@ class Submission:
         warnings = []
         if not self._task_queue.workers_online(job.kind):
             warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is")
-        if job.webhook is not None and not self._task_queue.couriers_online():
+        if job.webhook is not None and not self._task_queue.dispatchers_online():
             warnings.append("no courier is online; the webhook is told of the job's end when one is")
         return warnings
 

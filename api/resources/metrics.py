@@ -21,7 +21,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.schema.operations import MediaType, operation
 from shared.jobs.capacity import VolumeGauge, redis_memory
 from shared.jobs.counters import Durations, oldest_ages, read_tally
-from shared.jobs.task_queue import COURIER, QUEUES, TaskQueue
+from shared.jobs.task_queue import DISPATCHER, QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained
 from shared.runtime.version import VERSION
 
@@ -45,7 +45,7 @@ class JobMetrics(Collector):
         try:
             tally = read_tally(self._redis)
             workers = {QUEUES[kind]: self._task_queue.workers_online(kind) for kind in QUEUES}
-            couriers = self._task_queue.couriers_online()
+            couriers = self._task_queue.dispatchers_online()
             ages = oldest_ages(self._redis)
         except RedisError as error:
             log.warning("the jobs' metrics are left out: %s", explained(error))
@@ -75,7 +75,7 @@ class JobMetrics(Collector):
         )
         for queue, count in workers.items():
             online.add_metric([queue], count)
-        online.add_metric([COURIER], couriers)
+        online.add_metric([DISPATCHER], couriers)
         yield online
         oldest = GaugeMetricFamily(
             "glassbox_queue_oldest_job_age_seconds",

@@ -56,17 +56,17 @@ class JobFiles:
             durable.write_json(path, {**known, "retries": job.retries})
         self._volume.end(job.id).unlink(missing_ok=True)
 
-    def settle(self, job: Job, notice: str) -> None:
+    def settle(self, job: Job, delivery: str) -> None:
         """Write down that this notice of the job's end is settled; does nothing where its folder is gone."""
         if self._volume.job(job.id).exists():
-            durable.write_json(self._volume.notice(job.id), {"settled": notice, "finished_at": job.finished_at})
+            durable.write_json(self._volume.delivery(job.id), {"settled": delivery, "finished_at": job.finished_at})
 
-    def owes_notice(self, job: Job) -> bool:
+    def owes_delivery(self, job: Job) -> bool:
         """Whether the job has ended, and its webhook may not know yet."""
         if job.webhook is None or not job.state.is_terminal:
             return False
         try:
-            settled = json.loads(self._volume.notice(job.id).read_bytes())
+            settled = json.loads(self._volume.delivery(job.id).read_bytes())
         except (FileNotFoundError, ValueError):
             return True
         return bool(settled["finished_at"] != job.finished_at)
@@ -93,7 +93,7 @@ class JobFiles:
 
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
     """Write the records that Redis lacks from what the volume knows; returns how many there were to write."""
-    return sum(jobs.create(job, owes_notice=files.owes_notice(job)) for job in files)
+    return sum(jobs.create(job, owes_delivery=files.owes_delivery(job)) for job in files)
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:

@@ -14,8 +14,12 @@ ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the 
 WAITING = (
     f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
 )
-NOTICES = f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
-NOTICES_DUE = f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
+DELIVERIES = (
+    f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
+)
+DELIVERIES_DUE = (
+    f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
+)
 TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`counters.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 PROBE = f"{PREFIX}probe"  # never there: a change of it that changes nothing tells whether Redis accepts changes
@@ -81,8 +85,8 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "queued": {kind: queued(kind) for kind in Kind},
         "in_state": {state: in_state(state) for state in State},
         "tally": TALLY,
-        "notices": NOTICES,
-        "notices_due": NOTICES_DUE,
+        "notices": DELIVERIES,
+        "notices_due": DELIVERIES_DUE,
         **shard_keys(job_id),
     }
 

@@ -107,16 +107,16 @@ class JobStore:
             Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("hasten", "due", "expired")
         )
 
-    def create(self, job: Job, *, owes_notice: bool = False) -> bool:
+    def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
         """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
 
-        owes_notice: whether the job has ended, and its webhook was not told yet as far as anybody knows.
+        owes_delivery: whether the job has ended, and its webhook was not told yet as far as anybody knows.
         """
-        return bool(self._create(job.id, job.to_hash(), owes_notice))
+        return bool(self._create(job.id, job.to_hash(), owes_delivery))
 
     def recreate(self, fields: Mapping[str, str]) -> None:
         """Write a record as a backup has it, field by field, in state `queued` or an ended one."""
-        self._create(fields["id"], fields, owes_notice=False)
+        self._create(fields["id"], fields, owes_delivery=False)
 
     def discard(self, job_id: str) -> None:
         """Take back a job whose submission failed half-way."""
@@ -347,8 +347,8 @@ class JobStore:
             except ValidationError as error:  # of a kind or a state that a newer version of the code has
                 log.warning("the record of job %s cannot be read and is passed over: %s", fields.get("id"), error)
 
-    def _create(self, job_id: str, fields: Mapping[str, str], owes_notice: bool) -> bool:
-        arguments = {"resend_ms": self._resend_ms, "owes_notice": int(owes_notice), "fields": _flat(fields)}
+    def _create(self, job_id: str, fields: Mapping[str, str], owes_delivery: bool) -> bool:
+        arguments = {"resend_ms": self._resend_ms, "owes_notice": int(owes_delivery), "fields": _flat(fields)}
         return bool(self._run("create", job_id, **arguments))
 
     def _renew(self, claim: Claim, event: str, data: Mapping[str, object], fields: Mapping[str, str]) -> str | None:

@@ -26,7 +26,7 @@ TASKS = {
 HELP = "glassbox.assist"  # the task of who helps with a batch that another process leads
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION: "training"}
 BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
-COURIER = "webhooks"  # no queue of messages: the name under which couriers are present
+DISPATCHER = "webhooks"  # no queue of messages: the name under which couriers are present
 PRESENCE_SECONDS = 30.0
 # Removes before it adds: after a removal, Redis lets a script add even if its memory is full, so a worker stays online.
 RENEW_PRESENCE = """
@@ -120,10 +120,10 @@ class TaskQueue:
         seconds, _ = self._redis.time()
         return cast("list[str]", self._redis.zrangebyscore(keys.workers(QUEUES[kind]), seconds, "+inf"))
 
-    def couriers_online(self) -> int:
+    def dispatchers_online(self) -> int:
         """How many couriers say that they deliver what webhooks are owed."""
         seconds, _ = self._redis.time()
-        return int(self._redis.zcount(keys.workers(COURIER), seconds, "+inf"))
+        return int(self._redis.zcount(keys.workers(DISPATCHER), seconds, "+inf"))
 
 
 class Presence:

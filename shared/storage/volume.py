@@ -79,7 +79,7 @@ class Volume:
     def end(self, job_id: str) -> Path:
         return self.job(job_id) / "end.json"
 
-    def notice(self, job_id: str) -> Path:
+    def delivery(self, job_id: str) -> Path:
         return self.job(job_id) / "notice.json"
 
     def checkpoints(self, job_id: str) -> Path:

@@ -24,7 +24,7 @@ GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone
 
 
 @dataclass(frozen=True)
-class Notice:
+class Delivery:
     """One end of one job, to be told; `tries` is how often that failed. The id is the same in every try."""
 
     id: str
@@ -32,30 +32,30 @@ class Notice:
     tries: int
 
 
-class Notices:
+class Outbox:
     """All notices. Raises `redis.RedisError` where Redis does not answer."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._take, self._tried = (Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried"))
 
-    def take(self, limit: int, seconds: float) -> list[Notice]:
+    def take(self, limit: int, seconds: float) -> list[Delivery]:
         """The notices that are due, `limit` at the most, for this caller alone for so many seconds."""
-        names = {"notices": keys.NOTICES, "notices_due": keys.NOTICES_DUE}
+        names = {"notices": keys.DELIVERIES, "notices_due": keys.DELIVERIES_DUE}
         flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
-        return [_notice(notice_id, text) for notice_id, text in zip(flat[::2], flat[1::2], strict=True)]
+        return [_delivery(delivery_id, text) for delivery_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
-    def postpone(self, notice: Notice, seconds: float, outcome: JsonObject) -> None:
+    def postpone(self, delivery: Delivery, seconds: float, outcome: JsonObject) -> None:
         """Count a try that failed, say so in the job's log, and let the notice be due again after that time."""
-        self._note(notice, outcome, str(int(seconds * 1000)))
+        self._note(delivery, outcome, str(int(seconds * 1000)))
 
-    def settle(self, notice: Notice, outcome: JsonObject) -> None:
+    def settle(self, delivery: Delivery, outcome: JsonObject) -> None:
         """Forget the notice, delivered or not, and say in the job's log what came of it."""
-        self._note(notice, outcome, "")
+        self._note(delivery, outcome, "")
 
     def count(self) -> int:
         """How many are owed."""
-        return int(self._redis.hlen(keys.NOTICES))
+        return int(self._redis.hlen(keys.DELIVERIES))
 
     def mark_gone(self, url: str) -> None:
         """Remember for a day that the receiver at this URL wants nothing more."""
@@ -65,20 +65,20 @@ class Notices:
         """Whether the receiver at this URL has said within a day that it wants nothing more."""
         return bool(self._redis.exists(_gone(url)))
 
-    def _note(self, notice: Notice, outcome: JsonObject, due: str) -> None:
+    def _note(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:
         names = {
-            "notices": keys.NOTICES,
-            "notices_due": keys.NOTICES_DUE,
-            "record": keys.job(notice.job.id),
-            "events": keys.events(notice.job.id),
+            "notices": keys.DELIVERIES,
+            "notices_due": keys.DELIVERIES_DUE,
+            "record": keys.job(delivery.job.id),
+            "events": keys.events(delivery.job.id),
         }
-        self._tried(names, id=notice.id, outcome=json.dumps({"notice": notice.id, **outcome}), retry_ms=due)
+        self._tried(names, id=delivery.id, outcome=json.dumps({"notice": delivery.id, **outcome}), retry_ms=due)
 
 
-def _notice(notice_id: str, text: str) -> Notice:
+def _delivery(delivery_id: str, text: str) -> Delivery:
     content = json.loads(text)
     flat = content["record"]
-    return Notice(notice_id, Job.from_hash(dict(zip(flat[::2], flat[1::2], strict=True))), content["tries"])
+    return Delivery(delivery_id, Job.from_hash(dict(zip(flat[::2], flat[1::2], strict=True))), content["tries"])
 
 
 def _gone(url: str) -> str:

@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 
 
 @contextmanager
-def running_courier(stack: Stack, redis_server: RedisServer, folder: Path) -> Iterator[Process]:
+def running_dispatcher(stack: Stack, redis_server: RedisServer, folder: Path) -> Iterator[Process]:
     environment = {
         "GLASSBOX_REDIS_URL": redis_server.url(DATABASE),
         "GLASSBOX_VOLUME": str(stack.volume.root),
@@ -37,8 +37,8 @@ def running_courier(stack: Stack, redis_server: RedisServer, folder: Path) -> It
 
 
 @pytest.fixture
-def courier(stack: Stack, redis_server: RedisServer, tmp_path: Path) -> Iterator[Process]:
-    with running_courier(stack, redis_server, tmp_path) as process:
+def dispatcher(stack: Stack, redis_server: RedisServer, tmp_path: Path) -> Iterator[Process]:
+    with running_dispatcher(stack, redis_server, tmp_path) as process:
         yield process
 
 
@@ -54,7 +54,7 @@ def log_of(stack: Stack, job_id: str) -> list[dict[str, Any]]:
     return [item["data"] for item in items if item["type"] == "webhook"]
 
 
-def test_the_ends_of_trainings_and_batches_are_told(stack: Stack, courier: Process) -> None:
+def test_the_ends_of_trainings_and_batches_are_told(stack: Stack, dispatcher: Process) -> None:
     with receiving() as receiver:
         training = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
         batch = stack.classify(zip_of_images(easy_images(5)[0]), "told", webhook=receiver.url)
@@ -71,7 +71,7 @@ def test_the_ends_of_trainings_and_batches_are_told(stack: Stack, courier: Proce
         assert [outcome["outcome"] for outcome in log_of(stack, job["id"])] == ["delivered"]
 
 
-def test_a_receiver_that_fails_is_told_again(stack: Stack, courier: Process) -> None:
+def test_a_receiver_that_fails_is_told_again(stack: Stack, dispatcher: Process) -> None:
     with receiving(500, 503) as receiver:
         job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
         eventually(
@@ -90,7 +90,7 @@ def test_an_end_that_came_while_no_courier_ran_is_told_by_the_next(
         stack.finished(job["id"])
         assert receiver.messages == []
 
-        with running_courier(stack, redis_server, tmp_path):
+        with running_dispatcher(stack, redis_server, tmp_path):
             eventually(lambda: log_of(stack, job["id"]))
 
     assert len(receiver.messages) == 1
@@ -105,13 +105,13 @@ def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
         never.wait(60.0)
 
     with receiving(hang) as receiver:
-        with running_courier(stack, redis_server, tmp_path) as first:
+        with running_dispatcher(stack, redis_server, tmp_path) as first:
             job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
             eventually(lambda: receiver.messages)
             first.kill()
-        for notice in cast("list[str]", stack_redis.zrange(keys.NOTICES_DUE, 0, -1)):  # as if its time were over
-            stack_redis.zadd(keys.NOTICES_DUE, {notice: 1})
-        with running_courier(stack, redis_server, tmp_path):
+        for delivery in cast("list[str]", stack_redis.zrange(keys.DELIVERIES_DUE, 0, -1)):  # as if its time were over
+            stack_redis.zadd(keys.DELIVERIES_DUE, {delivery: 1})
+        with running_dispatcher(stack, redis_server, tmp_path):
             eventually(lambda: log_of(stack, job["id"]))
         never.set()
 
@@ -119,12 +119,12 @@ def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
     assert len({message.id for message in receiver.messages}) == 1
 
 
-def test_a_courier_that_is_told_to_stop_ends_soon(courier: Process) -> None:
-    eventually(lambda: "ready" in courier.log())
+def test_a_courier_that_is_told_to_stop_ends_soon(dispatcher: Process) -> None:
+    eventually(lambda: "ready" in dispatcher.log())
 
-    courier.terminate()
+    dispatcher.terminate()
 
-    eventually(lambda: courier.has_ended, within=10.0)
+    eventually(lambda: dispatcher.has_ended, within=10.0)
 
 
 def test_a_courier_without_a_right_secret_does_not_start(tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Copies:
             fields, milliseconds = self._at_once(lambda pipe, name=name: (pipe.hgetall(name), pipe.pttl(name)))
             if fields:
                 yield f"idempotency/{name.removeprefix(prefix)}", {"fields": fields, "milliseconds": milliseconds}
-        for notice, content in cast("dict[str, str]", self._redis.hgetall(keys.NOTICES)).items():
-            yield f"notices/{notice}", {"content": content}
+        for delivery, content in cast("dict[str, str]", self._redis.hgetall(keys.DELIVERIES)).items():
+            yield f"notices/{delivery}", {"content": content}
         for job_id in self._job_ids():
             record, events = self._at_once(
                 lambda pipe, job_id=job_id: (pipe.hgetall(keys.job(job_id)), pipe.xrange(keys.events(job_id)))
@@ -56,11 +56,11 @@ class Copies:
         if state is State.CANCELLING:
             jobs.cancel(job_id)
 
-    def write_notice(self, notice: str, piece: Piece) -> None:
+    def write_delivery(self, delivery: str, piece: Piece) -> None:
         """Owe a webhook its notice again, with the tries that it has had, from now on."""
         seconds, _ = self._redis.time()
-        self._redis.hset(keys.NOTICES, notice, piece["content"])
-        self._redis.zadd(keys.NOTICES_DUE, {notice: seconds * 1000})
+        self._redis.hset(keys.DELIVERIES, delivery, piece["content"])
+        self._redis.zadd(keys.DELIVERIES_DUE, {delivery: seconds * 1000})
 
     def write_idempotency(self, digest: str, piece: Piece) -> None:
         """Keep a request's answer for as long as it was still to be kept."""

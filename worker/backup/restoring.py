@@ -80,7 +80,7 @@ class Restoration:
             raise Conflict("not_empty", detail)
 
     def _refuse_at_work(self) -> None:
-        if sum(self._task_queue.workers_online(kind) for kind in Kind) + self._task_queue.couriers_online():
+        if sum(self._task_queue.workers_online(kind) for kind in Kind) + self._task_queue.dispatchers_online():
             detail = "workers are online: stop them and the API; those that were killed count as gone after 30 s"
             raise Conflict("workers_online", detail)
 
@@ -114,8 +114,8 @@ class Restoration:
             if self._files.has(piece["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
                 self._copies.write_job(piece, self._jobs)
                 self._write_end(piece)
-        for notice, piece in _pieces(records / "notices"):
-            self._copies.write_notice(notice, piece)
+        for delivery, piece in _pieces(records / "notices"):
+            self._copies.write_delivery(delivery, piece)
         for digest, piece in _pieces(records / "idempotency"):
             self._copies.write_idempotency(digest, piece)
         self._copies.write_tally(_read(records / "tally.json"))

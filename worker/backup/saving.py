@@ -40,7 +40,7 @@ def files(volume: Volume) -> Iterator[Path]:
     for folder in _folders(volume.jobs):
         specification = volume.specification(folder.name)
         if specification.exists():  # else it is just being submitted, or deleted
-            yield from _each_once(specification, volume.end(folder.name), volume.notice(folder.name), folder)
+            yield from _each_once(specification, volume.end(folder.name), volume.delivery(folder.name), folder)
     for folder in _folders(volume.models):
         yield from _each_once(volume.states(folder.name), volume.commit(folder.name, "any").parent, folder)
     yield from _each_once(volume.dataset_names, volume.datasets)

@@ -14,14 +14,14 @@ from types import FrameType
 from redis import RedisError
 
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import COURIER, PRESENCE_SECONDS, Presence, connect
+from shared.jobs.task_queue import DISPATCHER, PRESENCE_SECONDS, Presence, connect
 from shared.runtime import logs
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.storage.volume import Volume
-from shared.webhooks.outbox import Notices
+from shared.webhooks.outbox import Outbox
 from worker.running.presence_file import PresenceFile
-from worker.webhooks.dispatcher import Courier
+from worker.webhooks.dispatcher import Dispatcher
 from worker.webhooks.signing import load_secrets
 
 log = logging.getLogger(__name__)
@@ -47,9 +47,9 @@ def main() -> None:
         redis = connect(settings)
     except SecretError as error:
         sys.exit(f"glassbox: {error}")
-    presence = RegularPresence(Presence(redis, _name(), COURIER, 1), PresenceFile(settings.presence_file))
+    presence = RegularPresence(Presence(redis, _name(), DISPATCHER, 1), PresenceFile(settings.presence_file))
     log.info("the courier is ready")
-    Courier(Notices(redis), JobFiles(volume), secrets, settings).run(stop, presence.renew_when_due)
+    Dispatcher(Outbox(redis), JobFiles(volume), secrets, settings).run(stop, presence.renew_when_due)
     presence.withdraw()
 
 

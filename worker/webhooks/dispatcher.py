@@ -22,7 +22,7 @@ from shared.jobs.files import JobFiles
 from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
-from shared.webhooks.outbox import Notice, Notices
+from shared.webhooks.outbox import Delivery, Outbox
 from worker.webhooks.delivery import Refused, Unreachable, post
 from worker.webhooks.message import message
 from worker.webhooks.signing import signed_headers
@@ -37,7 +37,7 @@ LONGEST_WAIT_SECONDS = 6 * 3600.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DeliveryOutcome:
     """What came of one try. `final`: whether no other is to follow, even where it failed."""
 
     outcome: str
@@ -50,11 +50,11 @@ class Outcome:
         return {"outcome": self.outcome, "try": tries, "status": self.status, "detail": self.detail}
 
 
-class Courier:
+class Dispatcher:
     """Delivers notices until it is told to stop."""
 
-    def __init__(self, notices: Notices, files: JobFiles, secrets: list[bytes], settings: Settings) -> None:
-        self._notices = notices
+    def __init__(self, outbox: Outbox, files: JobFiles, secrets: list[bytes], settings: Settings) -> None:
+        self._outbox = outbox
         self._files = files
         self._secrets = secrets
         self._settings = settings
@@ -70,68 +70,68 @@ class Courier:
             while not stop.is_set():
                 each_time()
                 taken = self._take(AT_ONCE - len(busy))
-                busy |= {pool.submit(self.deliver, notice) for notice in taken}
+                busy |= {pool.submit(self.deliver, delivery) for delivery in taken}
                 if len(busy) == AT_ONCE:
                     wait(busy, LOOK_SECONDS, FIRST_COMPLETED)
                 else:
                     stop.wait(LOOK_SECONDS)
                 busy = {delivery for delivery in busy if not delivery.done()}
 
-    def deliver(self, notice: Notice) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """Try once, and write down what came of it; where that fails, the notice is due again by itself."""
         try:
-            outcome = self._attempt(notice)
+            outcome = self._attempt(delivery)
         except Exception:
-            log.exception("notice %s: a fault of ours", notice.id)
-            outcome = Outcome("failed", "a fault of ours; the courier's log has more")
+            log.exception("notice %s: a fault of ours", delivery.id)
+            outcome = DeliveryOutcome("failed", "a fault of ours; the courier's log has more")
         try:
-            self._write_down(notice, outcome)
+            self._write_down(delivery, outcome)
         except (RedisError, OSError, StorageFull) as error:
-            log.warning("notice %s: %s, but that is not written down: %s", notice.id, outcome.outcome, error)
+            log.warning("notice %s: %s, but that is not written down: %s", delivery.id, outcome.outcome, error)
 
-    def _take(self, limit: int) -> list[Notice]:
+    def _take(self, limit: int) -> list[Delivery]:
         try:
-            return self._notices.take(limit, self._lease_seconds) if limit else []
+            return self._outbox.take(limit, self._lease_seconds) if limit else []
         except RedisError as error:
             log.warning("no notices: %s", explained(error))
             return []
 
-    def _attempt(self, notice: Notice) -> Outcome:
-        url = notice.job.webhook
+    def _attempt(self, delivery: Delivery) -> DeliveryOutcome:
+        url = delivery.job.webhook
         assert url is not None
-        if self._notices.is_gone(url):
-            return Outcome("gone", "its receiver answered 410 lately, and is left alone for a day", final=True)
-        body = message(notice)
+        if self._outbox.is_gone(url):
+            return DeliveryOutcome("gone", "its receiver answered 410 lately, and is left alone for a day", final=True)
+        body = message(delivery)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "glassbox",
-            **signed_headers(self._secrets, notice.id, int(time.time()), body),
+            **signed_headers(self._secrets, delivery.id, int(time.time()), body),
         }
         settings = self._settings
         try:
             target = Target.parse(url)
             status = post(target, headers, body, settings.webhook_timeout, allow_private=settings.webhook_allow_private)
         except (Refused, ValueError) as error:
-            return Outcome("refused", str(error), final=True)
+            return DeliveryOutcome("refused", str(error), final=True)
         except Unreachable as error:
-            return Outcome("failed", str(error))
+            return DeliveryOutcome("failed", str(error))
         if 200 <= status < 300:
-            return Outcome("delivered", f"answered {status}", status, final=True)
+            return DeliveryOutcome("delivered", f"answered {status}", status, final=True)
         if status == HTTPStatus.GONE:
-            self._notices.mark_gone(url)
-            return Outcome("gone", "answered 410: it is told nothing more for a day", status, final=True)
+            self._outbox.mark_gone(url)
+            return DeliveryOutcome("gone", "answered 410: it is told nothing more for a day", status, final=True)
         hint = ", and redirects are not followed" if 300 <= status < 400 else ""
-        return Outcome("failed", f"answered {status}{hint}", status)
+        return DeliveryOutcome("failed", f"answered {status}{hint}", status)
 
-    def _write_down(self, notice: Notice, outcome: Outcome) -> None:
-        tries = notice.tries + 1
-        log.info("notice %s, try %d: %s: %s", notice.id, tries, outcome.outcome, outcome.detail)
+    def _write_down(self, delivery: Delivery, outcome: DeliveryOutcome) -> None:
+        tries = delivery.tries + 1
+        log.info("notice %s, try %d: %s: %s", delivery.id, tries, outcome.outcome, outcome.detail)
         if outcome.final or tries >= self._settings.webhook_tries:
-            self._files.settle(notice.job, notice.id)
-            self._notices.settle(notice, outcome.event(tries) | {"next_try_seconds": None})
+            self._files.settle(delivery.job, delivery.id)
+            self._outbox.settle(delivery, outcome.event(tries) | {"next_try_seconds": None})
         else:
             pause = backoff(tries, self._settings.webhook_retry_seconds)
-            self._notices.postpone(notice, pause, outcome.event(tries) | {"next_try_seconds": round(pause, 1)})
+            self._outbox.postpone(delivery, pause, outcome.event(tries) | {"next_try_seconds": round(pause, 1)})
 
 
 def backoff(tries: int, first: float) -> float:

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 
 from shared.jobs.view import job_document
 from shared.runtime.clock import rfc3339
-from shared.webhooks.outbox import Notice
+from shared.webhooks.outbox import Delivery
 
 MOST_BYTES = 20_000  # what Standard Webhooks advises for a payload
 LEFT_OUT = ("request", "metrics", "result", "error")  # in this order, of a job that is too large
 
 
-def message(notice: Notice) -> bytes:
+def message(delivery: Delivery) -> bytes:
     """The body for a notice. Of a job that is too large, parts are null, and `left_out` names them."""
-    job = notice.job
+    job = delivery.job
     assert job.finished_at is not None
     data: dict[str, object] = {**job_document(job)}
     body = {"type": f"job.{job.state}", "timestamp": rfc3339(job.finished_at), "data": data}

@@ -98,7 +98,7 @@ def test_a_record_that_cannot_be_written_leaves_nothing(
     witness: Witness, volume: Volume, redis: Redis, archive: Path
 ) -> None:
     class Failing(JobStore):
-        def create(self, job: Job, *, owes_notice: bool = False) -> bool:  # noqa: ARG002
+        def create(self, job: Job, *, owes_delivery: bool = False) -> bool:  # noqa: ARG002
             raise ConnectionError
 
     with pytest.raises(ConnectionError):

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from shared.datasets import DatasetStore
 from shared.jobs import JobStore
-from shared.jobs.task_queue import COURIER, Presence, connect
+from shared.jobs.task_queue import DISPATCHER, Presence, connect
 from shared.registry import ModelVersion
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of_images
@@ -90,6 +90,6 @@ def test_a_warning_says_that_no_courier_is_online(
         return any("courier" in warning for warning in train(client, webhook=URL).get_json()["warnings"])
 
     assert warned()
-    Presence(connect(settings), "one", COURIER, 1).renew()
+    Presence(connect(settings), "one", DISPATCHER, 1).renew()
     assert not warned()
     assert not any("courier" in warning for warning in train(client).get_json()["warnings"])

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from shared.jobs import JobStore, Kind, State, keys
-from shared.jobs.task_queue import COURIER, Presence
+from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.storage.volume import Volume
 from tests.support.objects.jobs import a_batch, a_batch_result, a_training, claimed, running
 
@@ -106,7 +106,7 @@ def test_a_job_that_an_older_version_moved_has_no_age(client: FlaskClient, jobs:
 def test_couriers_are_counted_beside_the_workers(client: FlaskClient, redis: Redis) -> None:
     assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 0
 
-    Presence(redis, "host:1", COURIER, 1).renew()
+    Presence(redis, "host:1", DISPATCHER, 1).renew()
 
     assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 1
 

@@ -184,12 +184,12 @@ class TestWhatTheyReferTo:
             for volume in pod["spec"]["volumes"]
             if volume.get("secret", {}).get("secretName") == "glassbox-webhooks"
         }
-        courier = container_of(next(pod for pod in PODS if component_of(pod) == "courier"))
-        [file] = [Path(each["value"]) for each in courier["env"] if each["name"] == "GLASSBOX_WEBHOOK_SECRETS_FILE"]
+        dispatcher = container_of(next(pod for pod in PODS if component_of(pod) == "courier"))
+        [file] = [Path(each["value"]) for each in dispatcher["env"] if each["name"] == "GLASSBOX_WEBHOOK_SECRETS_FILE"]
 
         assert readers == {"courier"}
         assert file.name in SECRETS["glassbox-webhooks"]
-        assert str(file.parent) in {mount["mountPath"] for mount in courier["volumeMounts"]}
+        assert str(file.parent) in {mount["mountPath"] for mount in dispatcher["volumeMounts"]}
 
     def test_the_claim_is_for_the_volume(self) -> None:
         [volume] = [each for each in ALWAYS if each["kind"] == "PersistentVolume"]

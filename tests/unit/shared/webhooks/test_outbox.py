@@ -11,7 +11,7 @@ from redis import Redis
 from shared.jobs import Job, JobStore, State, keys
 from shared.jobs.files import JobFiles, rebuild
 from shared.storage.volume import Volume
-from shared.webhooks.outbox import Notice, Notices
+from shared.webhooks.outbox import Delivery, Outbox
 from tests.support.objects.jobs import A_RESULT, a_training, claimed, events, running
 
 URL = "https://example.org/hook"
@@ -19,13 +19,13 @@ OUTCOME = {"outcome": "delivered"}
 
 
 @pytest.fixture
-def notices(redis: Redis) -> Notices:
-    return Notices(redis)
+def outbox(redis: Redis) -> Outbox:
+    return Outbox(redis)
 
 
-def taken(notices: Notices) -> Notice:
-    (notice,) = notices.take(limit=10, seconds=60.0)
-    return notice
+def taken(outbox: Outbox) -> Delivery:
+    (delivery,) = outbox.take(limit=10, seconds=60.0)
+    return delivery
 
 
 def finished(jobs: JobStore, state: State = State.SUCCEEDED) -> Job:
@@ -59,120 +59,120 @@ def lose_its_worker_too_often(jobs: JobStore) -> State:
 class TestWhenTheyAreOwed:
     @pytest.mark.parametrize("state", [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS, State.FAILED])
     def test_a_job_that_ends_owes_one_with_the_job_as_it_ended(
-        self, jobs: JobStore, notices: Notices, state: State
+        self, jobs: JobStore, outbox: Outbox, state: State
     ) -> None:
         job = finished(jobs, state)
 
-        notice = taken(notices)
+        delivery = taken(outbox)
 
-        assert notice == Notice(f"msg_{job.id}_{job.finished_at}", job, tries=0)
-        assert notice.job.state is state
+        assert delivery == Delivery(f"msg_{job.id}_{job.finished_at}", job, tries=0)
+        assert delivery.job.state is state
 
     @pytest.mark.parametrize("end", [cancel_in_the_queue, cancel_while_it_runs, lose_its_worker_too_often])
     def test_every_other_end_owes_one_too(
-        self, jobs: JobStore, notices: Notices, end: Callable[[JobStore], State]
+        self, jobs: JobStore, outbox: Outbox, end: Callable[[JobStore], State]
     ) -> None:
         state = end(jobs)
 
-        assert taken(notices).job.state is state
+        assert taken(outbox).job.state is state
 
-    def test_a_job_without_a_webhook_owes_none(self, jobs: JobStore, notices: Notices) -> None:
+    def test_a_job_without_a_webhook_owes_none(self, jobs: JobStore, outbox: Outbox) -> None:
         jobs.finish(running(jobs), State.SUCCEEDED)
 
-        assert notices.count() == 0
+        assert outbox.count() == 0
 
-    def test_a_job_that_goes_on_owes_none(self, jobs: JobStore, notices: Notices) -> None:
+    def test_a_job_that_goes_on_owes_none(self, jobs: JobStore, outbox: Outbox) -> None:
         jobs.release(running(jobs, webhook=URL))
 
-        assert notices.count() == 0
+        assert outbox.count() == 0
 
-    def test_a_job_that_is_tried_again_owes_one_for_each_end(self, jobs: JobStore, notices: Notices) -> None:
+    def test_a_job_that_is_tried_again_owes_one_for_each_end(self, jobs: JobStore, outbox: Outbox) -> None:
         first = finished(jobs, State.FAILED)
         jobs.retry(first.id)
         jobs.finish(claimed(jobs, first.id), State.SUCCEEDED)
 
-        told = notices.take(limit=10, seconds=60.0)
+        told = outbox.take(limit=10, seconds=60.0)
 
-        assert {notice.job.state for notice in told} == {State.FAILED, State.SUCCEEDED}
-        assert len({notice.id for notice in told}) == 2
+        assert {delivery.job.state for delivery in told} == {State.FAILED, State.SUCCEEDED}
+        assert len({delivery.id for delivery in told}) == 2
 
-    def test_a_job_that_is_deleted_is_told_still(self, jobs: JobStore, notices: Notices, redis: Redis) -> None:
+    def test_a_job_that_is_deleted_is_told_still(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
         jobs.delete(job.id)
 
-        notice = taken(notices)
-        notices.settle(notice, OUTCOME)
+        delivery = taken(outbox)
+        outbox.settle(delivery, OUTCOME)
 
-        assert notice.job == job
+        assert delivery.job == job
         assert not redis.exists(keys.events(job.id))  # no log comes to life again
 
 
 class TestTheirWay:
-    def test_one_that_is_taken_is_nobody_elses_until_its_time_is_over(self, jobs: JobStore, notices: Notices) -> None:
+    def test_one_that_is_taken_is_nobody_elses_until_its_time_is_over(self, jobs: JobStore, outbox: Outbox) -> None:
         finished(jobs)
 
-        assert len(notices.take(limit=10, seconds=0.0)) == 1
-        again = notices.take(limit=10, seconds=60.0)
+        assert len(outbox.take(limit=10, seconds=0.0)) == 1
+        again = outbox.take(limit=10, seconds=60.0)
         assert len(again) == 1
-        assert notices.take(limit=10, seconds=60.0) == []
+        assert outbox.take(limit=10, seconds=60.0) == []
 
-    def test_no_more_are_taken_than_asked_for(self, jobs: JobStore, notices: Notices) -> None:
+    def test_no_more_are_taken_than_asked_for(self, jobs: JobStore, outbox: Outbox) -> None:
         for _ in range(3):
             finished(jobs)
 
-        assert [len(notices.take(limit=2, seconds=60.0)) for _ in range(3)] == [2, 1, 0]
+        assert [len(outbox.take(limit=2, seconds=60.0)) for _ in range(3)] == [2, 1, 0]
 
     def test_one_that_is_settled_is_gone_and_the_jobs_log_says_so(
-        self, jobs: JobStore, notices: Notices, redis: Redis
+        self, jobs: JobStore, outbox: Outbox, redis: Redis
     ) -> None:
         job = finished(jobs)
-        notice = taken(notices)
+        delivery = taken(outbox)
 
-        notices.settle(notice, OUTCOME)
+        outbox.settle(delivery, OUTCOME)
 
-        assert notices.count() == 0
-        assert redis.zcard(keys.NOTICES_DUE) == 0
-        assert events(redis, job.id)[-1] == ("webhook", {"notice": notice.id, **OUTCOME})
+        assert outbox.count() == 0
+        assert redis.zcard(keys.DELIVERIES_DUE) == 0
+        assert events(redis, job.id)[-1] == ("webhook", {"notice": delivery.id, **OUTCOME})
 
-    def test_one_that_is_postponed_comes_again_with_its_tries_counted(self, jobs: JobStore, notices: Notices) -> None:
+    def test_one_that_is_postponed_comes_again_with_its_tries_counted(self, jobs: JobStore, outbox: Outbox) -> None:
         finished(jobs)
-        first = taken(notices)
+        first = taken(outbox)
 
-        notices.postpone(first, 0.0, {"outcome": "failed"})
-        second = taken(notices)
-        notices.postpone(second, 3600.0, {"outcome": "failed"})
+        outbox.postpone(first, 0.0, {"outcome": "failed"})
+        second = taken(outbox)
+        outbox.postpone(second, 3600.0, {"outcome": "failed"})
 
         assert (second.id, second.job, second.tries) == (first.id, first.job, 1)
-        assert notices.take(limit=10, seconds=60.0) == []
-        assert notices.count() == 1
+        assert outbox.take(limit=10, seconds=60.0) == []
+        assert outbox.count() == 1
 
-    def test_a_courier_that_comes_late_changes_nothing(self, jobs: JobStore, notices: Notices, redis: Redis) -> None:
+    def test_a_courier_that_comes_late_changes_nothing(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
-        notice = taken(notices)
-        notices.settle(notice, OUTCOME)
+        delivery = taken(outbox)
+        outbox.settle(delivery, OUTCOME)
         log = events(redis, job.id)
 
-        notices.postpone(notice, 0.0, {"outcome": "failed"})
-        notices.settle(notice, OUTCOME)
+        outbox.postpone(delivery, 0.0, {"outcome": "failed"})
+        outbox.settle(delivery, OUTCOME)
 
-        assert notices.count() == 0
+        assert outbox.count() == 0
         assert events(redis, job.id) == log
 
-    def test_texts_of_every_kind_survive(self, jobs: JobStore, notices: Notices) -> None:
+    def test_texts_of_every_kind_survive(self, jobs: JobStore, outbox: Outbox) -> None:
         request: dict[str, Any] = {"labels": {"ключ": '"é"\n\\/'}, "none": [], "empty": {}, "deep": [[1.5, None]]}
         claim = running(jobs, webhook=URL, request=request)
         jobs.finish(claim, State.FAILED, error={"code": "x", "detail": "ü ∑"})
 
-        notices.postpone(taken(notices), 0.0, OUTCOME)
+        outbox.postpone(taken(outbox), 0.0, OUTCOME)
 
-        assert taken(notices).job == jobs.get(claim.job.id)
+        assert taken(outbox).job == jobs.get(claim.job.id)
 
-    def test_a_receiver_that_wants_nothing_more_is_remembered_for_a_time(self, notices: Notices, redis: Redis) -> None:
-        assert not notices.is_gone(URL)
-        notices.mark_gone(URL)
+    def test_a_receiver_that_wants_nothing_more_is_remembered_for_a_time(self, outbox: Outbox, redis: Redis) -> None:
+        assert not outbox.is_gone(URL)
+        outbox.mark_gone(URL)
 
-        assert notices.is_gone(URL)
-        assert not notices.is_gone(URL + "/other")
+        assert outbox.is_gone(URL)
+        assert not outbox.is_gone(URL + "/other")
         (key,) = redis.keys(keys.gone("*"))
         assert 0 < redis.ttl(key) <= 24 * 3600
 
@@ -194,42 +194,42 @@ class TestAfterRedisLostItsData:
         return job
 
     def test_what_was_not_settled_is_owed_again_under_the_same_id(
-        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+        self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
-        before = taken(notices)
+        before = taken(outbox)
         redis.flushdb()
 
         rebuild(jobs, files)
 
-        assert taken(notices) == before
+        assert taken(outbox) == before
         assert before.job == ended
 
     def test_what_was_settled_is_not(
-        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+        self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
-        files.settle(ended, taken(notices).id)
+        files.settle(ended, taken(outbox).id)
         redis.flushdb()
 
         rebuild(jobs, files)
 
-        assert notices.count() == 0
+        assert outbox.count() == 0
 
     def test_an_end_after_the_one_that_was_told_is(
-        self, ended: Job, jobs: JobStore, files: JobFiles, notices: Notices, redis: Redis
+        self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
         files.settle(ended.model_copy(update={"finished_at": 1}), "msg_of_an_earlier_end")
         redis.flushdb()
 
         rebuild(jobs, files)
 
-        assert taken(notices).job.id == ended.id
+        assert taken(outbox).job.id == ended.id
 
-    def test_a_job_that_is_to_be_done_owes_nothing_yet(self, jobs: JobStore, files: JobFiles, notices: Notices) -> None:
+    def test_a_job_that_is_to_be_done_owes_nothing_yet(self, jobs: JobStore, files: JobFiles, outbox: Outbox) -> None:
         files.begin(a_training(webhook=URL))
 
         rebuild(jobs, files)
 
-        assert notices.count() == 0
+        assert outbox.count() == 0
 
     def test_settling_brings_no_deleted_job_back(self, ended: Job, files: JobFiles) -> None:
         files.remove(ended.id)

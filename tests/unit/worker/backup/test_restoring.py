@@ -15,8 +15,8 @@ from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import Answered, IdempotencyKeys
 from shared.jobs import Job, Kind, State
 from shared.jobs.counters import read_tally
-from shared.jobs.task_queue import COURIER, Presence
-from shared.webhooks.outbox import Notices
+from shared.jobs.task_queue import DISPATCHER, Presence
+from shared.webhooks.outbox import Outbox
 from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_training, claimed, events
 from tests.support.objects.models import publish
@@ -156,7 +156,7 @@ class TestComingBack:
 
         there.restore(here.save())
 
-        assert [notice.job.id for notice in Notices(there.redis).take(10, 60.0)] == [job.id]
+        assert [delivery.job.id for delivery in Outbox(there.redis).take(10, 60.0)] == [job.id]
 
     def test_a_request_that_was_answered_is_answered_alike(self, here: Deployment, there: Deployment) -> None:
         answered = Answered("f", 1, 202, "/v1/jobs/1", "{}")
@@ -270,7 +270,7 @@ class TestRefusing:
         assert everything(there) == before
         assert len(list(there.jobs.newest_first())) == int(force)
 
-    @pytest.mark.parametrize("queue", ["training", "inference", COURIER])
+    @pytest.mark.parametrize("queue", ["training", "inference", DISPATCHER])
     def test_nothing_is_restored_while_a_worker_is_online(
         self, here: Deployment, there: Deployment, queue: str
     ) -> None:

@@ -10,28 +10,28 @@ import pytest
 from shared.jobs import State
 from shared.jobs.view import job_document
 from shared.runtime.clock import rfc3339
-from shared.webhooks.outbox import Notice
+from shared.webhooks.outbox import Delivery
 from tests.support.objects.jobs import a_batch, a_training
 from worker.webhooks.message import MOST_BYTES, message
 
 
-def notice(**fields: Any) -> Notice:
+def delivery(**fields: Any) -> Delivery:
     ended = {"state": State.SUCCEEDED, "created_at": 1, "finished_at": 1_700_000_000_123}
-    return Notice("msg_1", a_training(**ended | fields), tries=0)
+    return Delivery("msg_1", a_training(**ended | fields), tries=0)
 
 
-def told(about: Notice) -> dict[str, Any]:
+def told(about: Delivery) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(message(about))
     return content
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
 def test_its_type_names_the_end(state: State) -> None:
-    assert told(notice(state=state))["type"] == f"job.{state}"
+    assert told(delivery(state=state))["type"] == f"job.{state}"
 
 
 def test_its_time_is_that_of_the_end_and_its_data_are_the_job() -> None:
-    about = notice(result={"model": "toy", "version": 3}, request={"labels": {"who": "ü"}})
+    about = delivery(result={"model": "toy", "version": 3}, request={"labels": {"who": "ü"}})
 
     content = told(about)
 
@@ -41,7 +41,7 @@ def test_its_time_is_that_of_the_end_and_its_data_are_the_job() -> None:
 
 
 def test_a_batch_tells_where_its_rows_are() -> None:
-    batch = Notice("msg_1", a_batch(state=State.SUCCEEDED, finished_at=1), tries=0)
+    batch = Delivery("msg_1", a_batch(state=State.SUCCEEDED, finished_at=1), tries=0)
 
     assert told(batch)["data"]["links"]["results"].endswith("/results")
 
@@ -58,7 +58,7 @@ def test_a_batch_tells_where_its_rows_are() -> None:
 def test_of_a_job_that_is_too_large_parts_are_left_out(large: list[str], left_out: list[str]) -> None:
     fields = {name: {"model": "toy", "version": 1, "detail": "ü" * MOST_BYTES} for name in large}
 
-    content = told(about := notice(**fields))
+    content = told(about := delivery(**fields))
 
     assert len(message(about)) < MOST_BYTES
     assert content["data"]["left_out"] == left_out

@@ -9,22 +9,22 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.files import JobFiles
-from shared.jobs.task_queue import COURIER, Presence, connect
+from shared.jobs.task_queue import DISPATCHER, Presence, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from shared.webhooks.outbox import Notices
+from shared.webhooks.outbox import Outbox
 from tests.support.network import closed_port
 from tests.support.waiting import eventually
 from worker.running.presence_file import PresenceFile
 from worker.webhooks.__main__ import RegularPresence
-from worker.webhooks.dispatcher import Courier
+from worker.webhooks.dispatcher import Dispatcher
 
 
 def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Path) -> None:
     file = tmp_path / "present"
-    presence = RegularPresence(Presence(redis, "host:1", COURIER, 1), PresenceFile(file))
+    presence = RegularPresence(Presence(redis, "host:1", DISPATCHER, 1), PresenceFile(file))
     presence.renew_when_due()
-    assert redis.zcard(keys.workers(COURIER)) == 1
+    assert redis.zcard(keys.workers(DISPATCHER)) == 1
     assert file.exists()
 
     file.unlink()
@@ -32,12 +32,12 @@ def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Pat
     assert not file.exists()
 
     presence.withdraw()
-    assert redis.zcard(keys.workers(COURIER)) == 0
+    assert redis.zcard(keys.workers(DISPATCHER)) == 0
 
 
 def test_the_file_is_not_renewed_while_redis_is_away(settings: Settings, tmp_path: Path) -> None:
     away = connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{closed_port()}/0"}))
-    presence = RegularPresence(Presence(away, "host:1", COURIER, 1), PresenceFile(tmp_path / "present"))
+    presence = RegularPresence(Presence(away, "host:1", DISPATCHER, 1), PresenceFile(tmp_path / "present"))
 
     presence.renew_when_due()
     presence.withdraw()
@@ -48,8 +48,8 @@ def test_the_file_is_not_renewed_while_redis_is_away(settings: Settings, tmp_pat
 def test_the_loop_that_delivers_renews_it(redis: Redis, settings: Settings, volume: Volume) -> None:
     stop = threading.Event()
     turns: list[None] = []
-    courier = Courier(Notices(redis), JobFiles(volume), [], settings)
-    thread = threading.Thread(target=courier.run, args=(stop, lambda: turns.append(None)))
+    dispatcher = Dispatcher(Outbox(redis), JobFiles(volume), [], settings)
+    thread = threading.Thread(target=dispatcher.run, args=(stop, lambda: turns.append(None)))
     thread.start()
     try:
         eventually(lambda: len(turns) > 1)
