@@ -26,7 +26,7 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume
-from worker.maintenance import Upkeep
+from worker.maintenance import Maintenance
 from worker.running.memory_kills import MemoryKills
 from worker.running.presence_file import PresenceFile
 from worker.running.shutdown import Drain, tell_children
@@ -135,7 +135,9 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
         presence_file.renew()
 
     wait_until_redis_accepts_changes(jobs, be_present)
-    upkeep = Upkeep(jobs, JobFiles(Volume(settings.volume)), TaskQueue(app, redis), settings, kills, messages_lost=True)
+    maintenance = Maintenance(
+        jobs, JobFiles(Volume(settings.volume)), TaskQueue(app, redis), settings, kills, messages_lost=True
+    )
 
     def renew_presence() -> None:
         try:
@@ -149,11 +151,11 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
         def start(self, consumer: Any) -> None:
             every = consumer.timer.call_repeatedly
             renew_presence()
-            upkeep.tick()
+            maintenance.tick()
             self.timers = [
                 every(PRESENCE_SECONDS / 3, renew_presence),
-                every(settings.upkeep_seconds, upkeep.tick),
-                every(COLLECT_SECONDS, upkeep.collect),
+                every(settings.upkeep_seconds, maintenance.tick),
+                every(COLLECT_SECONDS, maintenance.collect),
             ]
 
         def stop(self, _consumer: Any) -> None:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 TERMINAL = tuple(state for state in State if state.is_terminal)
 
 
-class Upkeep:
+class Maintenance:
     """Rescues jobs from lost workers, sends lost messages again, rebuilds lost records, collects what is old.
 
     messages_lost: whether a worker may have died with messages that it had taken, as the one before this may have.
@@ -63,9 +63,9 @@ class Upkeep:
             self._send()
             self._close()
         except (RedisError, OperationalError) as error:
-            log.warning("upkeep: %s", explained(error))
+            log.warning("maintenance: %s", explained(error))
         except (OSError, GlassboxError) as error:
-            log.warning("upkeep: %s", error)
+            log.warning("maintenance: %s", error)
 
     def collect(self) -> None:
         """Remove the records and files of jobs that ended long ago, by Redis's clock; never a version."""
@@ -76,9 +76,9 @@ class Upkeep:
                     if job.finished_at is not None and job.finished_at < oldest:
                         self._collect(job)
         except RedisError as error:
-            log.warning("upkeep: %s", explained(error))
+            log.warning("maintenance: %s", explained(error))
         except OSError as error:
-            log.warning("upkeep: %s", error)
+            log.warning("maintenance: %s", error)
 
     def _collect(self, job: Job) -> None:
         with suppress(NotFound, Conflict):  # another host was quicker, or somebody tries it again
@@ -91,7 +91,7 @@ class Upkeep:
             count = rebuild(self._jobs, self._files)
             self._jobs.rebuilt()
             if count:
-                log.warning("upkeep: Redis had lost its records; %d were rebuilt from the volume", count)
+                log.warning("maintenance: Redis had lost its records; %d were rebuilt from the volume", count)
 
     def _rescue(self) -> None:
         for job in self._jobs.rescue_expired():

@@ -24,7 +24,7 @@ from tests.support.objects.bench import AtConfirm, WorkBench
 from tests.support.objects.jobs import messages, training_result
 from tests.support.objects.models import publish
 from tests.support.problems import assert_problem
-from worker.maintenance import Upkeep
+from worker.maintenance import Maintenance
 
 SMALL = 2 * 1024 * 1024
 
@@ -124,9 +124,9 @@ class TestFull:
 
 class TestWaitingForRoom:
     @pytest.fixture
-    def upkeep(self, bench: WorkBench) -> Upkeep:
+    def maintenance(self, bench: WorkBench) -> Maintenance:
         bench.jobs.rebuilt()
-        return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
+        return Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
     @pytest.fixture
     def job(self, bench: WorkBench, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
@@ -137,18 +137,18 @@ class TestWaitingForRoom:
         return bench.run(job, bench.training())
 
     def test_a_job_that_found_the_disk_full_says_so_and_starts_when_there_is_room(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis, small_disk: Path, job: Job
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis, small_disk: Path, job: Job
     ) -> None:
         Presence(redis, "host:1", "training", 1).renew()
         client = create_app(bench.settings).test_client()
         waiting = client.get(f"/v1/jobs/{job.id}").get_json()["waiting"]
         assert waiting["code"] == "volume_full"
         assert waiting["detail"].startswith("the volume is full")
-        upkeep.tick()
+        maintenance.tick()
         assert messages(redis, "training") == []
 
         (small_disk / "ballast").unlink()
-        upkeep.tick()
+        maintenance.tick()
 
         assert len(messages(redis, "training")) == 1
         assert client.get(f"/v1/jobs/{job.id}").get_json()["waiting"] is None

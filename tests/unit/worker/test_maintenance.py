@@ -18,7 +18,7 @@ from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.servers.redis_server import RedisServer
-from worker.maintenance import Upkeep
+from worker.maintenance import Maintenance
 
 MIB = 1024 * 1024
 
@@ -29,9 +29,9 @@ def bench(settings: Settings) -> WorkBench:
 
 
 @pytest.fixture
-def upkeep(bench: WorkBench) -> Upkeep:
+def maintenance(bench: WorkBench) -> Maintenance:
     bench.jobs.rebuilt()
-    return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
+    return Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
 
 def sent(redis: Redis, queue: str) -> int:
@@ -61,38 +61,42 @@ def full(*_: object) -> None:
 
 class TestSending:
     def test_a_job_whose_message_is_overdue_is_sent_again_to_its_queue(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         for job in (bench.write_down(a_training()), bench.write_down(a_batch())):
             overdue(bench, job)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert (sent(redis, "training"), sent(redis, "inference")) == (1, 1)
 
-    def test_a_new_job_has_time_to_be_claimed_first(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+    def test_a_new_job_has_time_to_be_claimed_first(
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
+    ) -> None:
         bench.write_down(a_training())
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert sent(redis, "training") == 0
 
     def test_it_is_sent_once_in_that_time_by_however_many_hosts(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         overdue(bench, bench.write_down(a_training()))
 
         for _ in range(3):
-            upkeep.tick()
+            maintenance.tick()
 
         assert sent(redis, "training") == 1
 
-    def test_a_job_that_runs_or_is_over_is_not_sent(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+    def test_a_job_that_runs_or_is_over_is_not_sent(
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
+    ) -> None:
         running, over = bench.write_down(a_training()), bench.write_down(a_training())
         claimed(bench.jobs, running.id)
         bench.jobs.finish(claimed(bench.jobs, over.id), State.SUCCEEDED)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert redis.zcard(keys.DUE) == sent(redis, "training") == 0
 
@@ -110,19 +114,19 @@ class TestRefusedByRedis:
             yield redis
 
     def test_what_could_not_be_sent_is_sent_when_there_is_room(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         bench.write_down(a_training())
         redis.config_set("maxmemory", 1)
-        upkeep.tick()
+        maintenance.tick()
         redis.config_set("maxmemory", 0)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert sent(redis, "training") == 1  # although it would be due a minute later
 
     def test_a_message_that_redis_refuses_while_many_are_sent_is_sent_at_the_next_call(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis, monkeypatch: pytest.MonkeyPatch
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for job in (first := bench.write_down(a_training()), bench.write_down(a_training())):
             overdue(bench, job)
@@ -134,33 +138,33 @@ class TestRefusedByRedis:
             send(kind, job_id)
 
         monkeypatch.setattr(bench.task_queue, "send", full_after_the_first)
-        upkeep.tick()
+        maintenance.tick()
         monkeypatch.undo()
         assert sent(redis, "training") == 1
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert sent(redis, "training") == 2
 
     def test_messages_that_are_still_there_are_not_sent_twice(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         job = bench.write_down(a_training())
         bench.task_queue.send(job.kind, job.id)
         redis.config_set("maxmemory", 1)
-        upkeep.tick()
+        maintenance.tick()
         redis.config_set("maxmemory", 0)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert sent(redis, "training") == 1
 
     def test_the_log_says_that_redis_is_full(
-        self, upkeep: Upkeep, redis: Redis, caplog: pytest.LogCaptureFixture
+        self, maintenance: Maintenance, redis: Redis, caplog: pytest.LogCaptureFixture
     ) -> None:
         redis.config_set("maxmemory", 1)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert "Redis is full" in caplog.text
         assert "not answer" not in caplog.text
@@ -182,7 +186,7 @@ class TestWaking:
     def test_a_job_is_sent_when_there_is_more_room_than_it_found(
         self,
         bench: WorkBench,
-        upkeep: Upkeep,
+        maintenance: Maintenance,
         redis: Redis,
         blocked: Job,
         monkeypatch: pytest.MonkeyPatch,
@@ -191,8 +195,8 @@ class TestWaking:
     ) -> None:
         monkeypatch.setattr("worker.maintenance.room", lambda _: free)
 
-        upkeep.tick()
-        upkeep.tick()
+        maintenance.tick()
+        maintenance.tick()
 
         assert sent(redis, "training") == int(woken)
         assert (bench.jobs.get(blocked.id).waiting is None) == woken
@@ -216,44 +220,46 @@ class TestWaking:
 
 class TestRescuing:
     def test_a_job_of_a_lost_worker_is_queued_and_sent_at_once(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         job = bench.write_down(a_training())
         claimed(bench.jobs, job.id)
         lost(bench, job)
 
-        upkeep.tick()
+        maintenance.tick()
 
         rescued = bench.jobs.get(job.id)
         assert (rescued.state, rescued.crashes, rescued.owner) == (State.QUEUED, 1, None)
         assert sent(redis, "training") == 1
 
     def test_a_job_that_was_lost_too_often_is_poison_and_that_is_written_down(
-        self, bench: WorkBench, upkeep: Upkeep
+        self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
         job = bench.write_down(a_training())
         for _ in range(3):
             claimed(bench.jobs, job.id)
             lost(bench, job)
-            upkeep.tick()
+            maintenance.tick()
 
         (ended,) = bench.files
         assert ended == bench.jobs.get(job.id)
         assert ended.error is not None
         assert (ended.state, ended.error["code"]) == (State.FAILED, "poison")
 
-    def test_a_job_that_was_to_stop_is_cancelled_with_its_worker(self, bench: WorkBench, upkeep: Upkeep) -> None:
+    def test_a_job_that_was_to_stop_is_cancelled_with_its_worker(
+        self, bench: WorkBench, maintenance: Maintenance
+    ) -> None:
         job = bench.write_down(a_training())
         claimed(bench.jobs, job.id)
         bench.jobs.cancel(job.id)
         lost(bench, job)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert [ended.state for ended in bench.files] == [State.CANCELLED]
 
     def test_a_full_volume_keeps_no_other_job_from_being_rescued_next_time(
-        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         jobs = [bench.write_down(a_training()) for _ in range(2)]
         for job in jobs:
@@ -262,15 +268,15 @@ class TestRescuing:
             lost(bench, job)
         monkeypatch.setattr(JobFiles, "end", full)
 
-        upkeep.tick()
-        upkeep.tick()
+        maintenance.tick()
+        maintenance.tick()
 
         assert {bench.jobs.get(job.id).state for job in jobs} == {State.CANCELLED}
 
 
 class TestRebuilding:
     def test_lost_records_are_written_anew_as_they_ended_or_else_queued(
-        self, bench: WorkBench, upkeep: Upkeep, redis: Redis
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         ended = bench.write_down(a_training())
         bench.jobs.finish(claimed(bench.jobs, ended.id), State.SUCCEEDED, result=A_RESULT)
@@ -280,27 +286,31 @@ class TestRebuilding:
         claimed(bench.jobs, running.id)
         redis.flushdb()
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert bench.jobs.get(ended.id) == ended
         again = bench.jobs.get(running.id)
         assert (again.state, again.attempt, again.kind) == (State.QUEUED, 0, Kind.BATCH)
 
-    def test_records_that_are_there_are_left_alone(self, bench: WorkBench, upkeep: Upkeep, redis: Redis) -> None:
+    def test_records_that_are_there_are_left_alone(
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
+    ) -> None:
         job = bench.write_down(a_training())
         claim = claimed(bench.jobs, job.id)
         redis.delete(keys.REBUILT)
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert bench.jobs.get(job.id) == claim.job
 
-    def test_a_specification_that_cannot_be_read_is_passed_over(self, bench: WorkBench, upkeep: Upkeep) -> None:
+    def test_a_specification_that_cannot_be_read_is_passed_over(
+        self, bench: WorkBench, maintenance: Maintenance
+    ) -> None:
         torn, whole = bench.write_down(a_training()), bench.write_down(a_training())
         bench.volume.specification(torn.id).write_bytes(b"{")
         bench.redis.flushdb()
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert [job.id for job in bench.jobs.newest_first()] == [whole.id]
 
@@ -312,29 +322,31 @@ class TestRebuilding:
 
 
 class TestClosing:
-    def test_an_end_that_nobody_wrote_to_the_volume_is_written_there(self, bench: WorkBench, upkeep: Upkeep) -> None:
+    def test_an_end_that_nobody_wrote_to_the_volume_is_written_there(
+        self, bench: WorkBench, maintenance: Maintenance
+    ) -> None:
         """Its worker, or the API that cancelled it, died right behind the record's end."""
         job = bench.write_down(a_training())
         bench.jobs.cancel(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert list(bench.files) == [bench.jobs.get(job.id)]
         assert bench.jobs.unclosed(0) == []
 
     def test_an_end_that_found_no_space_is_written_when_there_is_some(
-        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = bench.write_down(a_training())
         bench.jobs.cancel(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
         monkeypatch.setattr(JobFiles, "end", full)
-        upkeep.tick()
+        maintenance.tick()
         assert [job.state for job in bench.files] == [State.QUEUED]
         monkeypatch.undo()
 
-        upkeep.tick()
+        maintenance.tick()
 
         assert [job.state for job in bench.files] == [State.CANCELLED]
 
@@ -359,7 +371,9 @@ class TestClosing:
 
 
 class TestCollecting:
-    def test_what_ended_long_ago_is_removed_and_what_did_not_is_kept(self, bench: WorkBench, upkeep: Upkeep) -> None:
+    def test_what_ended_long_ago_is_removed_and_what_did_not_is_kept(
+        self, bench: WorkBench, maintenance: Maintenance
+    ) -> None:
         old, recent, running = (bench.write_down(a_training()) for _ in range(3))
         for job in (old, recent):
             bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
@@ -367,25 +381,25 @@ class TestCollecting:
         ended_at = bench.jobs.now() - 31 * 24 * 3600 * 1000
         bench.redis.hset(keys.job(old.id), "finished_at", ended_at)
 
-        upkeep.collect()
+        maintenance.collect()
 
         assert {job.id for job in bench.jobs.newest_first()} == {recent.id, running.id}
         assert {path.name for path in bench.volume.jobs.iterdir()} == {recent.id, running.id}
 
     def test_a_host_whose_clock_is_far_ahead_removes_nothing_too_early(
-        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = bench.write_down(a_training())
         bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 365 * 24 * 3600)
 
-        upkeep.collect()
+        maintenance.collect()
 
         assert bench.jobs.get(job.id).state is State.FAILED
 
     def test_a_job_that_another_host_collects_at_this_moment_does_not_end_the_round(
-        self, bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         jobs = [bench.write_down(a_training()) for _ in range(3)]
         for job in jobs:
@@ -399,21 +413,21 @@ class TestCollecting:
 
         monkeypatch.setattr(bench.jobs, "delete", twice)
 
-        upkeep.collect()
+        maintenance.collect()
 
         assert list(bench.jobs.newest_first()) == []
 
 
 def test_a_redis_that_is_away_is_left_to_the_next_time(settings: Settings, tmp_path: Path) -> None:
     bench = WorkBench(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"}))
-    upkeep = Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings)
+    maintenance = Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
-    upkeep.tick()
-    upkeep.collect()
+    maintenance.tick()
+    maintenance.collect()
 
 
 def test_a_volume_that_is_away_is_left_to_the_next_time(
-    bench: WorkBench, upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+    bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_: object) -> None:
         raise OSError(errno.ESTALE, "Stale file handle")
@@ -422,6 +436,6 @@ def test_a_volume_that_is_away_is_left_to_the_next_time(
     bench.redis.flushdb()
     monkeypatch.setattr(JobFiles, "__iter__", away)
 
-    upkeep.tick()
+    maintenance.tick()
 
     assert not bench.redis.exists(keys.REBUILT)

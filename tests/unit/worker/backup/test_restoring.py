@@ -22,7 +22,7 @@ from tests.support.objects.jobs import a_training, claimed, events
 from tests.support.objects.models import publish
 from tests.unit.worker.backup.conftest import Deployment
 from worker.backup.saving import save
-from worker.maintenance import Upkeep
+from worker.maintenance import Maintenance
 
 
 def ended(deployment: Deployment) -> Job:
@@ -81,7 +81,7 @@ class TestComingBack:
         assert (restored.jobs, restored.waiting) == (1, 1)
         again = there.jobs.get(job.id)
         assert (again.state, again.owner, again.attempt, again.crashes) == (State.QUEUED, None, 1, 0)
-        Upkeep(there.jobs, there.files, there.task_queue, there.settings).tick()
+        Maintenance(there.jobs, there.files, there.task_queue, there.settings).tick()
         assert there.task_queue.waiting(Kind.TRAINING) == 1
 
     def test_it_goes_on_to_the_result_that_it_would_have_had(self, here: Deployment, there: Deployment) -> None:

@@ -12,7 +12,7 @@ from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import a_batch, a_training, claimed
-from worker.maintenance import Upkeep
+from worker.maintenance import Maintenance
 from worker.running.memory_kills import MemoryKills, is_gone
 
 DEAD, ALIVE = "host:41", "host:42"
@@ -45,17 +45,17 @@ def kernel(tmp_path: Path) -> Kernel:
 
 
 @pytest.fixture
-def upkeep(bench: WorkBench, kernel: Kernel) -> Upkeep:
+def maintenance(bench: WorkBench, kernel: Kernel) -> Maintenance:
     bench.jobs.rebuilt()
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda pid: pid == 41)
-    return Upkeep(bench.jobs, bench.files, bench.task_queue, bench.settings, kills)
+    return Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings, kills)
 
 
-def lose(bench: WorkBench, upkeep: Upkeep, job: Job, owner: str = DEAD) -> Job:
+def lose(bench: WorkBench, maintenance: Maintenance, job: Job, owner: str = DEAD) -> Job:
     """Claim the job, let its lease end, and let upkeep find that; the record afterwards."""
     claimed(bench.jobs, job.id, owner)
     bench.redis.zadd(keys.LEASES, {job.id: 1})
-    upkeep.tick()
+    maintenance.tick()
     return bench.jobs.get(job.id)
 
 
@@ -64,12 +64,12 @@ def last_event(bench: WorkBench, job: Job) -> dict[str, object]:
 
 
 def test_the_event_says_that_the_process_was_killed_for_memory(
-    bench: WorkBench, upkeep: Upkeep, kernel: Kernel
+    bench: WorkBench, maintenance: Maintenance, kernel: Kernel
 ) -> None:
     job = bench.write_down(a_training())
     kernel.has_killed(1)
 
-    assert lose(bench, upkeep, job).state is State.QUEUED
+    assert lose(bench, maintenance, job).state is State.QUEUED
 
     event = last_event(bench, job)
     assert (event["lease"], event["cause"]) == ("expired", "out_of_memory")
@@ -80,15 +80,15 @@ def test_the_event_says_that_the_process_was_killed_for_memory(
     ("job", "setting"), [(a_training(), "GLASSBOX_TRAINER_MEMORY"), (a_batch(), "GLASSBOX_CLASSIFIER_MEMORY")]
 )
 def test_after_three_kills_the_error_names_the_memory_and_what_to_change(
-    bench: WorkBench, upkeep: Upkeep, kernel: Kernel, job: Job, setting: str
+    bench: WorkBench, maintenance: Maintenance, kernel: Kernel, job: Job, setting: str
 ) -> None:
     bench.write_down(job)
     for count in (1, 2):
         kernel.has_killed(count)
-        assert lose(bench, upkeep, job).state is State.QUEUED
+        assert lose(bench, maintenance, job).state is State.QUEUED
     kernel.has_killed(3)
 
-    ended = lose(bench, upkeep, job)
+    ended = lose(bench, maintenance, job)
 
     assert ended.state is State.FAILED
     assert ended.error is not None
@@ -97,24 +97,26 @@ def test_after_three_kills_the_error_names_the_memory_and_what_to_change(
     assert setting in ended.error["detail"]
 
 
-def test_a_kill_among_other_deaths_is_counted_as_one(bench: WorkBench, upkeep: Upkeep, kernel: Kernel) -> None:
+def test_a_kill_among_other_deaths_is_counted_as_one(
+    bench: WorkBench, maintenance: Maintenance, kernel: Kernel
+) -> None:
     job = bench.write_down(a_training())
     for _ in range(2):
-        lose(bench, upkeep, job)
+        lose(bench, maintenance, job)
     kernel.has_killed(1)
 
-    ended = lose(bench, upkeep, job)
+    ended = lose(bench, maintenance, job)
 
     assert ended.error is not None
     assert "1 of the 3 times" in ended.error["detail"]
 
 
-def test_a_death_without_a_kill_is_poison_as_before(bench: WorkBench, upkeep: Upkeep) -> None:
+def test_a_death_without_a_kill_is_poison_as_before(bench: WorkBench, maintenance: Maintenance) -> None:
     job = bench.write_down(a_training())
     for _ in range(2):
-        lose(bench, upkeep, job)
+        lose(bench, maintenance, job)
 
-    ended = lose(bench, upkeep, job)
+    ended = lose(bench, maintenance, job)
 
     assert "cause" not in last_event(bench, job)
     assert ended.error is not None
@@ -123,12 +125,12 @@ def test_a_death_without_a_kill_is_poison_as_before(bench: WorkBench, upkeep: Up
 
 @pytest.mark.parametrize("owner", [ALIVE, "another-host:41"])
 def test_a_kill_says_nothing_of_a_process_that_lives_or_is_elsewhere(
-    bench: WorkBench, upkeep: Upkeep, kernel: Kernel, owner: str
+    bench: WorkBench, maintenance: Maintenance, kernel: Kernel, owner: str
 ) -> None:
     job = bench.write_down(a_training())
     kernel.has_killed(1)
 
-    lose(bench, upkeep, job, owner)
+    lose(bench, maintenance, job, owner)
 
     assert "cause" not in last_event(bench, job)
 
