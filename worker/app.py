@@ -29,7 +29,7 @@ from shared.storage.volume import Volume
 from worker.maintenance import Maintenance
 from worker.running.memory_kills import MemoryKills
 from worker.running.presence_file import PresenceFile
-from worker.running.shutdown import Drain, tell_children
+from worker.running.shutdown import ShutdownRequest, notify_children
 from worker.running.starting import wait_until_redis_accepts_changes
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
         built["assist"](job_id)
 
     def pass_on(**_: Any) -> None:
-        tell_children()
+        notify_children()
 
     setup_logging.connect(configure_logging, weak=False)
     worker_process_init.connect(build, weak=False)
@@ -85,7 +85,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from worker.training.job import TrainingStep  # noqa: PLC0415
     from worker.training.reproduction import ReproductionStep  # noqa: PLC0415
 
-    drain = Drain()
+    shutdown = ShutdownRequest()
     volume = Volume(settings.volume)
     registry = Registry(volume)
     redis = connect(settings)
@@ -100,15 +100,15 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
         Kind.BATCH: Classification(volume, classifiers, shard_queue, task_queue, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
-    runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, drain, _owner())
-    batch_helper = BatchHelper(jobs, shard_queue, volume, classifiers, settings, drain, _owner())
+    runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, shutdown, _owner())
+    batch_helper = BatchHelper(jobs, shard_queue, volume, classifiers, settings, shutdown, _owner())
 
     def heard(work: Callable[[str], None]) -> Callable[[str], None]:
-        def with_drain(job_id: str) -> None:
-            with drain.listening():
+        def with_shutdown(job_id: str) -> None:
+            with shutdown.listening():
                 work(job_id)
 
-        return with_drain
+        return with_shutdown
 
     return {"run": heard(runner.run), "assist": heard(batch_helper.run)}
 

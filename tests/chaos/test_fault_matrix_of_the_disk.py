@@ -91,9 +91,9 @@ class TestFull:
         self, bench: WorkBench, small_disk: Path
     ) -> None:
         job = bench.a_training(epochs=4)
-        bench.drain._told.set()
+        bench.shutdown._told.set()
         bench.run(job, bench.training())
-        bench.drain._told.clear()
+        bench.shutdown._told.clear()
         kept = files_below(bench.volume.checkpoints(job.id))
         ballast = fill(small_disk)
 

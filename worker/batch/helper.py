@@ -17,8 +17,8 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.batch.shard import ShardWork
-from worker.running.heartbeat import Drained, Heartbeat, LeaseLost
-from worker.running.shutdown import Drain
+from worker.running.heartbeat import Heartbeat, LeaseLost, ShutdownRequested
+from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,15 @@ class ShardLease(Heartbeat):
     """A helper's lease of the shard that it works on, which is given back where the block ends with an error."""
 
     def __init__(
-        self, shard_queue: ShardQueue, claim: Claim, helper: str, shard: int, settings: Settings, drain: Drain
+        self,
+        shard_queue: ShardQueue,
+        claim: Claim,
+        helper: str,
+        shard: int,
+        settings: Settings,
+        shutdown: ShutdownRequest,
     ) -> None:
-        super().__init__(f"job {claim.job.id}, helping", settings, drain)
+        super().__init__(f"job {claim.job.id}, helping", settings, shutdown)
         self._shard_queue = shard_queue
         self._claim = claim
         self._helper = helper
@@ -74,7 +80,7 @@ class BatchHelper:
         volume: Volume,
         classifiers: ClassifierCache,
         settings: Settings,
-        drain: Drain,
+        shutdown: ShutdownRequest,
         helper: str,
     ) -> None:
         self._jobs = jobs
@@ -82,7 +88,7 @@ class BatchHelper:
         self._volume = volume
         self._classifiers = classifiers
         self._settings = settings
-        self._drain = drain
+        self._shutdown = shutdown
         self._helper = helper
 
     def run(self, job_id: str) -> None:
@@ -103,7 +109,7 @@ class BatchHelper:
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
         done = 0
-        hold = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._drain)
+        hold = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._shutdown)
         try:
             with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
                 going_on = True
@@ -111,7 +117,7 @@ class BatchHelper:
                     header = work.do(hold.shard, hold.check)
                     done += 1
                     going_on = hold.exchange(Finished(hold.shard, header.rows, header.errors))
-        except (LeaseLost, Drained):
+        except (LeaseLost, ShutdownRequested):
             pass  # others go on
         except Exception as error:  # the lead meets it too, and decides what it means
             log.warning("job %s: shard %d is left to the lead: %r", job.id, hold.shard, error)

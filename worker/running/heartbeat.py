@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from shared.runtime.settings import Settings
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class LeaseLost(Exception):
     """The work is not this process's any more: stop, and write nothing."""
 
 
-class Drained(Exception):
+class ShutdownRequested(Exception):
     """This worker is to stop: save the work and give it back."""
 
 
@@ -34,9 +34,9 @@ class Heartbeat(ABC):
     what: the work's name in the log.
     """
 
-    def __init__(self, what: str, settings: Settings, drain: Drain) -> None:
+    def __init__(self, what: str, settings: Settings, shutdown: ShutdownRequest) -> None:
         self._what = what
-        self._drain = drain
+        self._shutdown = shutdown
         self._heartbeat_seconds = settings.heartbeat_seconds
         self._stop_writing_seconds = settings.lease_seconds * 2 / 3
         self._stall_seconds = settings.stall_seconds
@@ -59,9 +59,9 @@ class Heartbeat(ABC):
         self._thread.join()
 
     def check(self) -> None:
-        """Called after each step of the work, every few seconds at the least; raises `LeaseLost` or `Drained`."""
+        """Check the lease after each step of the work, every few seconds; raises `LeaseLost` or `ShutdownRequested`."""
         self._check_held()
-        self._check_drain()
+        self._check_shutdown()
 
     @property
     def seconds_until_lost(self) -> float:
@@ -74,9 +74,9 @@ class Heartbeat(ABC):
         if self._lost or self.seconds_until_lost < 0:
             raise LeaseLost
 
-    def _check_drain(self) -> None:
-        if self._drain.told:
-            raise Drained
+    def _check_shutdown(self) -> None:
+        if self._shutdown.told:
+            raise ShutdownRequested
 
     @abstractmethod
     def _renew(self) -> None:

@@ -18,7 +18,7 @@ from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from worker.running.heartbeat import REST_SECONDS, Heartbeat
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ NOTHING_NEW = Report(None, None, "")
 class Lease(Heartbeat):
     """Renews a claim, and carries the progress; as soon as there is some to report. Use it in a `with` block."""
 
-    def __init__(self, jobs: JobStore, claim: Claim, settings: Settings, drain: Drain) -> None:
-        super().__init__(f"job {claim.job.id}", settings, drain)
+    def __init__(self, jobs: JobStore, claim: Claim, settings: Settings, shutdown: ShutdownRequest) -> None:
+        super().__init__(f"job {claim.job.id}", settings, shutdown)
         self._jobs = jobs
         self._claim = claim
         self._cancelled = False
@@ -71,13 +71,13 @@ class Lease(Heartbeat):
         self._wake.set()
 
     def check(self) -> None:
-        """Called after each mini-batch or shard; raises `LeaseLost`, `Cancelled`, `TimedOut` or `Drained`."""
+        """Called after each mini-batch or shard; raises `LeaseLost`, `Cancelled`, `TimedOut` or `ShutdownRequested`."""
         self._check_held()
         if self._cancelled:
             raise Cancelled
         if time.monotonic() > self._deadline:
             raise TimedOut
-        self._check_drain()
+        self._check_shutdown()
 
     def flush(self) -> None:
         """Send the reports that still wait: before the job's end, after which nothing more is taken."""

@@ -24,9 +24,9 @@ from shared.runtime.redis_faults import OTHER, explained, fault_of
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.volume import Volume
-from worker.running.heartbeat import Drained, LeaseLost
+from worker.running.heartbeat import LeaseLost, ShutdownRequested
 from worker.running.lease import Cancelled, Lease, TimedOut
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class Runner:
         task_queue: TaskQueue,
         steps: Mapping[Kind, Step],
         settings: Settings,
-        drain: Drain,
+        shutdown: ShutdownRequest,
         owner: str,
     ) -> None:
         self._volume = Volume(settings.volume)
@@ -91,14 +91,14 @@ class Runner:
         self._task_queue = task_queue
         self._steps = steps
         self._settings = settings
-        self._drain = drain
+        self._shutdown = shutdown
         self._owner = owner
 
     def run(self, job_id: str) -> None:
         """Do the job if it is still to be done; a message that was seen before ends here as a no-op."""
         try:
             claim = self._claim(job_id)
-        except Drained:  # its message is sent again, to another worker
+        except ShutdownRequested:  # its message is sent again, to another worker
             return
         if claim is None:
             log.info("job %s: nothing to do, it is not queued", job_id)
@@ -110,7 +110,7 @@ class Runner:
     def _claim(self, job_id: str) -> Claim | None:
         """Claim the job as soon as Redis accepts it: its message is taken, and would be sent again much later.
 
-        Raises `Drained` if this worker is to stop first.
+        Raises `ShutdownRequested` if this worker is to stop first.
         """
         known = ""
         while True:
@@ -123,13 +123,13 @@ class Runner:
                 if fault.code != known:
                     known = fault.code
                     log.warning("job %s cannot start yet: %s", job_id, explained(error))
-                if self._drain.wait(CLAIM_SECONDS):
-                    raise Drained from error
+                if self._shutdown.wait(CLAIM_SECONDS):
+                    raise ShutdownRequested from error
 
     def _run(self, claim: Claim) -> None:
         job = claim.job
         log.info("job %s: %s, attempt %d", job.id, job.kind, job.attempt)
-        with Lease(self._jobs, claim, self._settings, self._drain) as lease:
+        with Lease(self._jobs, claim, self._settings, self._shutdown) as lease:
             try:
                 end = self._work(job, lease)
                 if isinstance(end, GivenBack):
@@ -151,7 +151,7 @@ class Runner:
             return Outcome(State.CANCELLED)
         except TimedOut:
             return Outcome.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
-        except Drained:
+        except ShutdownRequested:
             return GivenBack()
         except StorageFull as error:
             log.warning("job %s: %s; it waits for room", job.id, error.detail)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 
-class Drain:
+class ShutdownRequest:
     """Whether this process has been told to give back the job that it works on."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Drain:
         self._told.set()
 
 
-def tell_children() -> None:
+def notify_children() -> None:
     """Pass the wish on to this process's children: a container's SIGTERM reaches its first process alone."""
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         with suppress(ProcessLookupError):

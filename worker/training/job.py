@@ -19,7 +19,7 @@ from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.running.heartbeat import Drained
+from worker.running.heartbeat import ShutdownRequested
 from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import Outcome
 from worker.training.checkpoints import Checkpoints
@@ -172,7 +172,7 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: 
         steps = (step.epoch - 1) * step.steps_per_epoch + step.step
         try:
             lease.check()
-        except (Cancelled, Drained):
+        except (Cancelled, ShutdownRequested):
             checkpoints.save(training.state(), steps)
             raise
         now = time.monotonic()

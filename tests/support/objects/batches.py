@@ -46,7 +46,7 @@ class Batches:
         """The work of a helper."""
         bench = self.bench
         return BatchHelper(
-            bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.drain, helper
+            bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.shutdown, helper
         )
 
     def submit(self, archive: bytes, **options: Any) -> Job:

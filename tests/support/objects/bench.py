@@ -22,7 +22,7 @@ from tests.support.data.npz import easy_arrays
 from tests.support.objects.jobs import a_training
 from tests.support.objects.models import CLASSES, SIDE, tiny_configuration
 from worker.running.runner import Runner, Step
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 from worker.training.job import TrainingStep
 
 ARRAYS = easy_arrays(train=300, test=60)
@@ -33,7 +33,7 @@ class WorkBench:
     """Runs jobs on the Redis and the volume of `settings`. One for each process: connections are not shared."""
 
     settings: Settings
-    drain: Drain = field(default_factory=Drain)
+    shutdown: ShutdownRequest = field(default_factory=ShutdownRequest)
 
     @cached_property
     def redis(self) -> Redis:
@@ -62,7 +62,7 @@ class WorkBench:
         return TaskQueue(celery_app(self.settings), self.redis)
 
     def runner(self, steps: Mapping[Kind, Step], owner: str = "bench") -> Runner:
-        return Runner(self.jobs, self.files, self.task_queue, steps, self.settings, self.drain, owner)
+        return Runner(self.jobs, self.files, self.task_queue, steps, self.settings, self.shutdown, owner)
 
     def write_down(self, job: Job) -> Job:
         """Submit a job as the API does, but for its message."""

@@ -13,7 +13,7 @@ from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.runner import Runner, Step
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ class Bench:
     def runner(self, steps: Mapping[Kind, Step]) -> Runner:
         task_queue = TaskQueue(celery_app(self.settings), connect(self.settings))
         one_try = self.settings.model_copy(update={"max_tries": 1})
-        return Runner(self.jobs, self.files, task_queue, steps, one_try, Drain(), owner="bench")
+        return Runner(self.jobs, self.files, task_queue, steps, one_try, ShutdownRequest(), owner="bench")
 
     def run(self, job: Job, step: Step) -> Job:
         """Write the job down, run it, and give it as it stands then."""

@@ -147,7 +147,7 @@ class TestFailing:
         assert shards_there(batches, claim) == []
 
     def test_a_helper_that_is_told_to_stop_leaves_its_shard(self, batches: Batches, claim: Claim) -> None:
-        batches.bench.drain._told.set()
+        batches.bench.shutdown._told.set()
 
         batches.batch_helper().run(claim.job.id)
 

@@ -16,11 +16,11 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 from worker.running.heartbeat import LeaseLost
 from worker.running.lease import Cancelled, Lease
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 
 def quick(jobs: JobStore, claim: Claim, heartbeat: float = 0.02, lease: float = 30.0) -> Lease:
-    return Lease(jobs, claim, Settings(heartbeat_seconds=heartbeat, lease_seconds=lease), Drain())
+    return Lease(jobs, claim, Settings(heartbeat_seconds=heartbeat, lease_seconds=lease), ShutdownRequest())
 
 
 def done(number: int) -> Progress:

@@ -130,7 +130,7 @@ class TestAFullVolume:
 
 class TestStopping:
     def test_a_worker_that_is_told_to_stop_gives_the_job_back_at_once(self, bench: WorkBench, job: Job) -> None:
-        back = bench.run(job, working(bench.drain._told.set))
+        back = bench.run(job, working(bench.shutdown._told.set))
 
         assert (back.state, back.failures, back.crashes, back.owner) == (State.QUEUED, 0, 0, None)
         assert [message["headers"]["argsrepr"] for message in messages(bench.redis, "training")] == [f"['{job.id}']"]

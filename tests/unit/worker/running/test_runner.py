@@ -207,7 +207,7 @@ class TestRedisThatRefuses:
         job = bench.write_down(a_training())
 
         def refused(job_id: str, owner: str) -> Claim | None:
-            bench.drain._told.set()
+            bench.shutdown._told.set()
             raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
         monkeypatch.setattr(bench.jobs, "claim", refused)

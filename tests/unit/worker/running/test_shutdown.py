@@ -8,42 +8,42 @@ import subprocess
 import sys
 
 from tests.support.waiting import eventually
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 
 
 def test_nobody_is_told_at_first() -> None:
-    assert not Drain().told
+    assert not ShutdownRequest().told
 
 
 def test_sigterm_during_a_job_is_the_wish_to_give_it_back() -> None:
-    drain = Drain()
-    with drain.listening():
+    shutdown = ShutdownRequest()
+    with shutdown.listening():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert eventually(lambda: drain.told)
+        assert eventually(lambda: shutdown.told)
 
 
 def test_between_jobs_the_handler_is_what_it_was() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with Drain().listening():
+    with ShutdownRequest().listening():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None:
-    drain = Drain()
-    with drain.listening():
+    shutdown = ShutdownRequest()
+    with shutdown.listening():
         os.kill(os.getpid(), signal.SIGTERM)
-        eventually(lambda: drain.told)
+        eventually(lambda: shutdown.told)
 
-    with drain.listening():
-        assert not drain.told
+    with shutdown.listening():
+        assert not shutdown.told
 
 
 A_PARENT = """
 import subprocess, sys
-from worker.running.shutdown import tell_children
+from worker.running.shutdown import notify_children
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-tell_children()
+notify_children()
 print(child.wait(20))
 """
 

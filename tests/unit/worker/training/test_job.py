@@ -28,7 +28,7 @@ from tests.support.objects.models import CLASSES, SIDE, tiny_configuration, tiny
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
-from worker.running.shutdown import Drain
+from worker.running.shutdown import ShutdownRequest
 from worker.training.checkpoints import Checkpoints
 from worker.training.job import TrainingStep, train
 
@@ -169,7 +169,7 @@ class TestReporting:
 
     def test_it_reports_within_an_epoch_too(self, jobs: JobStore, tmp_path: Path) -> None:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
-        lease = Notebook(jobs, running(jobs), Settings(), Drain())
+        lease = Notebook(jobs, running(jobs), Settings(), ShutdownRequest())
 
         train(training, lease, Checkpoints(tmp_path), Settings())
 
