@@ -79,11 +79,11 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.registry import Registry  # noqa: PLC0415
     from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
     from worker.batch.helper import BatchHelper  # noqa: PLC0415
-    from worker.batch.job import Classification  # noqa: PLC0415
-    from worker.running.runner import Runner, Step  # noqa: PLC0415
+    from worker.batch.job import BatchHandler  # noqa: PLC0415
+    from worker.running.runner import JobHandler, Runner  # noqa: PLC0415
     from worker.running.tracing import traced  # noqa: PLC0415
-    from worker.training.job import TrainingStep  # noqa: PLC0415
-    from worker.training.reproduction import ReproductionStep  # noqa: PLC0415
+    from worker.training.job import TrainingHandler  # noqa: PLC0415
+    from worker.training.reproduction import ReproductionHandler  # noqa: PLC0415
 
     shutdown = ShutdownRequest()
     volume = Volume(settings.volume)
@@ -94,10 +94,10 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     shard_queue = ShardQueue(redis, settings.lease_seconds, settings.resend_seconds)
     classifiers = ClassifierCache(registry)
     task_queue = TaskQueue(app, redis)
-    steps: dict[Kind, Step] = {
-        Kind.TRAINING: TrainingStep(volume, DatasetStore(volume), registry, settings),
-        Kind.REPRODUCTION: ReproductionStep(volume, DatasetStore(volume), registry, settings),
-        Kind.BATCH: Classification(volume, classifiers, shard_queue, task_queue, settings),
+    steps: dict[Kind, JobHandler] = {
+        Kind.TRAINING: TrainingHandler(volume, DatasetStore(volume), registry, settings),
+        Kind.REPRODUCTION: ReproductionHandler(volume, DatasetStore(volume), registry, settings),
+        Kind.BATCH: BatchHandler(volume, classifiers, shard_queue, task_queue, settings),
     }
     steps = {kind: traced(step, traces) for kind, step in steps.items()}
     runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, shutdown, _owner())

@@ -14,7 +14,7 @@ from shared.results.files import Survey
 from shared.runtime.redis_faults import explained
 from worker.batch.shard import ShardWork
 from worker.running.lease import Lease
-from worker.running.runner import insist
+from worker.running.runner import retry_until_lease_lost
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ class Coordinator:
 
         before: the images that were done when the attempt began. Raises what `Lease.check` raises.
         """
-        if not insist(lambda: self._shard_queue.open(self._claim, survey.missing), self._lease):
+        if not retry_until_lease_lost(lambda: self._shard_queue.open(self._claim, survey.missing), self._lease):
             self._lease.confirm()
         done = survey.succeeded + survey.failed  # by this process, and before
         wait = SHORTEST_WAIT
         while True:
-            queue_state = insist(self._ask, self._lease)
+            queue_state = retry_until_lease_lost(self._ask, self._lease)
             if queue_state is None:  # the attempt is over, which raises here, or Redis has lost the ledger
                 self._lease.confirm()
                 return

@@ -15,10 +15,10 @@ from shared.storage.volume import Volume
 from worker.batch.coordinator import Coordinator
 from worker.batch.shard import ShardWork
 from worker.running.lease import Lease
-from worker.running.runner import Outcome
+from worker.running.runner import JobOutcome
 
 
-class Classification:
+class BatchHandler:
     """Does jobs of the kind `batch`."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Classification:
         self._task_queue = task_queue
         self._settings = settings
 
-    def __call__(self, job: Job, lease: Lease) -> Outcome:
+    def __call__(self, job: Job, lease: Lease) -> JobOutcome:
         """Have done what no earlier attempt has finished; what that is the volume says, in the end too."""
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
@@ -50,7 +50,7 @@ class Classification:
         return _outcome(job, survey, fresh / (time.monotonic() - started))
 
 
-def _outcome(job: Job, survey: Survey, images_per_second: float) -> Outcome:
+def _outcome(job: Job, survey: Survey, images_per_second: float) -> JobOutcome:
     specification = BatchSpecification.of(job.specification)
     succeeded, failed = survey.succeeded, survey.failed
     total = succeeded + failed
@@ -65,8 +65,8 @@ def _outcome(job: Job, survey: Survey, images_per_second: float) -> Outcome:
     }
     progress = Progress(done=total, total=total, unit="images", eta_seconds=0.0)
     if failed == 0:
-        return Outcome(State.SUCCEEDED, progress, result=result)
+        return JobOutcome(State.SUCCEEDED, progress, result=result)
     if succeeded and failed <= specification.error_threshold * total:
-        return Outcome(State.COMPLETED_WITH_ERRORS, progress, result=result)
+        return JobOutcome(State.COMPLETED_WITH_ERRORS, progress, result=result)
     detail = f"{failed} of {total} files could not be classified; /v1/jobs/{job.id}/errors names each"
-    return Outcome(State.FAILED, progress, result=result, error={"code": "too_many_errors", "detail": detail})
+    return JobOutcome(State.FAILED, progress, result=result, error={"code": "too_many_errors", "detail": detail})

@@ -38,7 +38,7 @@ LONGEST_BACKOFF_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job's work ended, as its record will show it."""
 
     state: State
@@ -48,13 +48,13 @@ class Outcome:
     error: JobError | None = None
 
     @classmethod
-    def failed(cls, code: str, detail: str) -> Outcome:
+    def failed(cls, code: str, detail: str) -> JobOutcome:
         """The end of a job that an error ended."""
         return cls(State.FAILED, error={"code": code, "detail": detail})
 
 
 @dataclass(frozen=True)
-class GivenBack:
+class Released:
     """The job's work is not over: it goes back to the queue, after a time, with so many failures to count.
 
     blocked: why it waits, if for room on the volume.
@@ -65,10 +65,10 @@ class GivenBack:
     blocked: Blocked | None = None
 
 
-class Step(Protocol):
+class JobHandler(Protocol):
     """The work of one kind of job."""
 
-    def __call__(self, job: Job, lease: Lease) -> Outcome:
+    def __call__(self, job: Job, lease: Lease) -> JobOutcome:
         """Do the job; calls `lease.check()` often, and lets what it raises pass once its work is saved."""
 
 
@@ -80,7 +80,7 @@ class Runner:
         jobs: JobStore,
         files: JobFiles,
         task_queue: TaskQueue,
-        steps: Mapping[Kind, Step],
+        handlers: Mapping[Kind, JobHandler],
         settings: Settings,
         shutdown: ShutdownRequest,
         owner: str,
@@ -89,7 +89,7 @@ class Runner:
         self._jobs = jobs
         self._files = files
         self._task_queue = task_queue
-        self._steps = steps
+        self._handlers = handlers
         self._settings = settings
         self._shutdown = shutdown
         self._owner = owner
@@ -132,47 +132,47 @@ class Runner:
         with Lease(self._jobs, claim, self._settings, self._shutdown) as lease:
             try:
                 end = self._work(job, lease)
-                if isinstance(end, GivenBack):
-                    self._give_back(claim, end, lease)
+                if isinstance(end, Released):
+                    self._requeue(claim, end, lease)
                 else:
                     self._finish(claim, end, lease)
             except LeaseLost:
                 log.warning("job %s: the lease of attempt %d was lost", job.id, job.attempt)
 
-    def _work(self, job: Job, lease: Lease) -> Outcome | GivenBack:
+    def _work(self, job: Job, lease: Lease) -> JobOutcome | Released:
         """Run the step; decides for each error whether it ends the job, may pass, or is none of the job's."""
         try:
             if not self._files.has(job.id):
-                return Outcome.failed("not_accepted", "its submission ended in an error, so nothing was done")
-            return self._steps[job.kind](job, lease)
+                return JobOutcome.failed("not_accepted", "its submission ended in an error, so nothing was done")
+            return self._handlers[job.kind](job, lease)
         except LeaseLost:
             raise
         except Cancelled:
-            return Outcome(State.CANCELLED)
+            return JobOutcome(State.CANCELLED)
         except TimedOut:
-            return Outcome.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
+            return JobOutcome.failed("timeout", f"the job ran for longer than its {job.timeout_seconds:g} seconds")
         except ShutdownRequested:
-            return GivenBack()
+            return Released()
         except StorageFull as error:
             log.warning("job %s: %s; it waits for room", job.id, error.detail)
-            return GivenBack(_backoff(job.attempt), blocked=self._blocked())
+            return Released(_backoff(job.attempt), blocked=self._blocked())
         except (OSError, RedisError, Unavailable, MemoryError) as error:
             return self._try_again(job, error)
         except GlassboxError as error:
-            return Outcome.failed(error.code, error.detail)
+            return JobOutcome.failed(error.code, error.detail)
         except Exception as error:
             log.exception("job %s: attempt %d failed", job.id, job.attempt)
             return self._try_again(job, error)
 
-    def _try_again(self, job: Job, error: Exception) -> Outcome | GivenBack:
+    def _try_again(self, job: Job, error: Exception) -> JobOutcome | Released:
         if job.failures + 1 < self._settings.max_tries:
             log.warning("job %s: %s: %s; trying again later", job.id, type(error).__name__, error)
-            return GivenBack(_backoff(job.failures + 1), failures=1)
+            return Released(_backoff(job.failures + 1), failures=1)
         if isinstance(error, MemoryError):
             detail = f"out of memory: {str(error) or 'an allocation failed'}, {self._settings.max_tries} times"
-            return Outcome.failed("out_of_memory", f"{detail}; {REMEDIES[job.kind]}")
+            return JobOutcome.failed("out_of_memory", f"{detail}; {REMEDIES[job.kind]}")
         detail = f"{type(error).__name__}: {error}; the worker's log has more"
-        return Outcome.failed("internal_error", f"failed {self._settings.max_tries} times, at last with {detail}")
+        return JobOutcome.failed("internal_error", f"failed {self._settings.max_tries} times, at last with {detail}")
 
     def _blocked(self) -> Blocked:
         """How much room there is, and what the job's record is to say of it."""
@@ -181,37 +181,37 @@ class Runner:
         fault = volume_full(amount)
         return Blocked(fault.code, fault.detail, free)
 
-    def _finish(self, claim: Claim, outcome: Outcome, lease: Lease) -> None:
+    def _finish(self, claim: Claim, outcome: JobOutcome, lease: Lease) -> None:
         job = claim.job
         lease.flush()
         end = (outcome.state, outcome.progress, outcome.metrics, outcome.result, outcome.error)
-        if not insist(lambda: self._jobs.finish(claim, *end), lease):
+        if not retry_until_lease_lost(lambda: self._jobs.finish(claim, *end), lease):
             raise LeaseLost
         log.info("job %s: %s", job.id, outcome.state)
         self._close(job, lease)
 
-    def _give_back(self, claim: Claim, given_back: GivenBack, lease: Lease) -> None:
+    def _requeue(self, claim: Claim, released: Released, lease: Lease) -> None:
         job = claim.job
         lease.flush()
-        state = insist(
-            lambda: self._jobs.release(claim, given_back.after_seconds, given_back.failures, given_back.blocked), lease
+        state = retry_until_lease_lost(
+            lambda: self._jobs.release(claim, released.after_seconds, released.failures, released.blocked), lease
         )
         if state is None:
             raise LeaseLost
         log.info("job %s: given back, it is %s", job.id, state)
         if state is State.CANCELLED:
             self._close(job, lease)
-        elif not given_back.after_seconds:
-            insist(lambda: self._task_queue.send(job.kind, job.id), lease)
+        elif not released.after_seconds:
+            retry_until_lease_lost(lambda: self._task_queue.send(job.kind, job.id), lease)
 
     def _close(self, job: Job, lease: Lease) -> None:
         try:
-            insist(lambda: close(self._jobs, self._files, job.id), lease)
+            retry_until_lease_lost(lambda: close(self._jobs, self._files, job.id), lease)
         except (OSError, StorageFull, NotFound) as error:  # the record has the end; the volume's copy is for its loss
             log.warning("job %s: its end is not on the volume: %s", job.id, error)
 
 
-def insist(step: Callable[[], T], lease: Lease) -> T:
+def retry_until_lease_lost(step: Callable[[], T], lease: Lease) -> T:
     """Do what needs Redis, again and again while this worker may still write; raises `LeaseLost` after that."""
     while True:
         try:

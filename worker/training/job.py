@@ -21,7 +21,7 @@ from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.heartbeat import ShutdownRequested
 from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
-from worker.running.runner import Outcome
+from worker.running.runner import JobOutcome
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
 
@@ -37,7 +37,7 @@ class Trained:
     training: Training
 
 
-class TrainingStep:
+class TrainingHandler:
     """Does jobs of the kind `training`."""
 
     def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
@@ -46,7 +46,7 @@ class TrainingStep:
         self._registry = registry
         self._settings = settings
 
-    def __call__(self, job: Job, lease: Lease) -> Outcome:
+    def __call__(self, job: Job, lease: Lease) -> JobOutcome:
         """Train and publish; what was published by an attempt before this one is the result as it stands."""
         specification = TrainingSpecification.of(job.specification)
         version = self._registry.version_of_job(specification.model, job.id)
@@ -60,7 +60,7 @@ class TrainingStep:
         if specification.promote is not None:
             self._registry.point(specification.model, specification.promote, version.version)
         epochs = int(version.configuration["epochs"])
-        return Outcome(
+        return JobOutcome(
             State.SUCCEEDED,
             progress=Progress(done=len(version.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=version.metrics,

@@ -18,7 +18,7 @@ from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.lease import Lease
-from worker.running.runner import Outcome
+from worker.running.runner import JobOutcome
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
 from worker.training.job import figures, load_and_train
@@ -26,7 +26,7 @@ from worker.training.job import figures, load_and_train
 Parameters = Mapping[str, NDArray[Any]]
 
 
-class ReproductionStep:
+class ReproductionHandler:
     """Does jobs of the kind `reproduction`."""
 
     def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
@@ -35,7 +35,7 @@ class ReproductionStep:
         self._registry = registry
         self._settings = settings
 
-    def __call__(self, job: Job, lease: Lease) -> Outcome:
+    def __call__(self, job: Job, lease: Lease) -> JobOutcome:
         """Train to the end; whether the bits agree is the result, and no error."""
         specification = ReproductionSpecification.of(job.specification)
         version = self._registry.get(specification.model, str(specification.version))
@@ -48,7 +48,7 @@ class ReproductionStep:
             ).training
         checkpoints.clear()
         epochs = training.network.configuration.epochs
-        return Outcome(
+        return JobOutcome(
             State.SUCCEEDED,
             progress=Progress(done=len(training.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=figures(training.history[-1]),

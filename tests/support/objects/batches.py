@@ -18,7 +18,7 @@ from shared.storage import durable
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import a_batch
 from worker.batch.helper import BatchHelper
-from worker.batch.job import Classification
+from worker.batch.job import BatchHandler
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Batches:
         return ShardQueue(self.bench.redis, settings.lease_seconds, settings.resend_seconds)
 
     @cached_property
-    def step(self) -> Classification:
+    def step(self) -> BatchHandler:
         """The work of the lead."""
         bench = self.bench
-        return Classification(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
+        return BatchHandler(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
 
     def batch_helper(self, helper: str = "a helper") -> BatchHelper:
         """The work of a helper."""

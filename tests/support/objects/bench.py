@@ -21,9 +21,9 @@ from shared.storage.volume import Volume
 from tests.support.data.npz import easy_arrays
 from tests.support.objects.jobs import a_training
 from tests.support.objects.models import CLASSES, SIDE, tiny_configuration
-from worker.running.runner import Runner, Step
+from worker.running.runner import JobHandler, Runner
 from worker.running.shutdown import ShutdownRequest
-from worker.training.job import TrainingStep
+from worker.training.job import TrainingHandler
 
 ARRAYS = easy_arrays(train=300, test=60)
 
@@ -61,7 +61,7 @@ class WorkBench:
     def task_queue(self) -> TaskQueue:
         return TaskQueue(celery_app(self.settings), self.redis)
 
-    def runner(self, steps: Mapping[Kind, Step], owner: str = "bench") -> Runner:
+    def runner(self, steps: Mapping[Kind, JobHandler], owner: str = "bench") -> Runner:
         return Runner(self.jobs, self.files, self.task_queue, steps, self.settings, self.shutdown, owner)
 
     def write_down(self, job: Job) -> Job:
@@ -70,14 +70,14 @@ class WorkBench:
         self.jobs.create(job)
         return job
 
-    def run(self, job: Job, step: Step, owner: str = "bench") -> Job:
+    def run(self, job: Job, step: JobHandler, owner: str = "bench") -> Job:
         """Run a job that is written down, once, and give it as it stands then."""
         self.runner({job.kind: step}, owner).run(job.id)
         return self.jobs.get(job.id)
 
-    def training(self, registry: Registry | None = None) -> TrainingStep:
+    def training(self, registry: Registry | None = None) -> TrainingHandler:
         """The real step, perhaps with a registry of the test's own."""
-        return TrainingStep(self.volume, DatasetStore(self.volume), registry or self.registry, self.settings)
+        return TrainingHandler(self.volume, DatasetStore(self.volume), registry or self.registry, self.settings)
 
     def dataset(self) -> Manifest:
         """A small data set on the volume."""

@@ -12,7 +12,7 @@ from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
-from worker.running.runner import Runner, Step
+from worker.running.runner import JobHandler, Runner
 from worker.running.shutdown import ShutdownRequest
 
 
@@ -38,12 +38,12 @@ class Bench:
         self.files.begin(job)
         self.jobs.create(job)
 
-    def runner(self, steps: Mapping[Kind, Step]) -> Runner:
+    def runner(self, steps: Mapping[Kind, JobHandler]) -> Runner:
         task_queue = TaskQueue(celery_app(self.settings), connect(self.settings))
         one_try = self.settings.model_copy(update={"max_tries": 1})
         return Runner(self.jobs, self.files, task_queue, steps, one_try, ShutdownRequest(), owner="bench")
 
-    def run(self, job: Job, step: Step) -> Job:
+    def run(self, job: Job, step: JobHandler) -> Job:
         """Write the job down, run it, and give it as it stands then."""
         self.submit(job)
         self.runner({job.kind: step}).run(job.id)

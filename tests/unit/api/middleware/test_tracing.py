@@ -15,7 +15,7 @@ from api.middleware import tracing
 from shared.jobs import Job, JobStore, State
 from shared.runtime.traces import Traces
 from worker.running.lease import Lease
-from worker.running.runner import Outcome
+from worker.running.runner import JobOutcome
 from worker.running.tracing import traced
 
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -70,8 +70,8 @@ def test_a_step_is_left_alone_where_traces_are_off() -> None:
     assert traced(succeed, None) is succeed
 
 
-def succeed(job: Job, lease: Lease) -> Outcome:
-    return Outcome(State.SUCCEEDED)
+def succeed(job: Job, lease: Lease) -> JobOutcome:
+    return JobOutcome(State.SUCCEEDED)
 
 
 def identity(span: ReadableSpan) -> tuple[int, int]:

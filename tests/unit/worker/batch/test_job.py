@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 from worker.batch import shard
 from worker.batch.shard import ShardWork
 from worker.running.lease import Cancelled, Lease
-from worker.running.runner import Outcome
+from worker.running.runner import JobOutcome
 
 IMAGES, _ = easy_images(10, seed=3)
 
@@ -274,7 +274,7 @@ class TestShards:
     def test_a_cancel_keeps_the_finished_shards_and_begins_no_other(
         self, batches: Batches, jobs: JobStore, volume: Volume
     ) -> None:
-        def cancelled_first(job: Job, lease: Lease) -> Outcome:
+        def cancelled_first(job: Job, lease: Lease) -> JobOutcome:
             move(jobs, job.id, State.CANCELLING)
             eventually(lambda: is_cancelled(lease))
             return batches.step(job, lease)
@@ -288,7 +288,7 @@ class TestShards:
         assert files_below(volume.shards(job.id)) == ["000000.0.jsonl"]
 
     def test_a_batch_whose_files_were_deleted_brings_none_back(self, batches: Batches, volume: Volume) -> None:
-        def deleted_first(job: Job, lease: Lease) -> Outcome:
+        def deleted_first(job: Job, lease: Lease) -> JobOutcome:
             batches.bench.files.remove(job.id)
             return batches.step(job, lease)
 

@@ -17,7 +17,7 @@ from tests.support.objects.jobs import A_RESULT, a_training, claimed, messages
 from tests.support.waiting import eventually
 from worker.running import runner
 from worker.running.lease import Lease
-from worker.running.runner import Outcome, Step
+from worker.running.runner import JobHandler, JobOutcome
 
 
 @pytest.fixture
@@ -35,21 +35,21 @@ def job(bench: WorkBench) -> Job:
     return bench.write_down(a_training())
 
 
-def succeed(job: Job, lease: Lease) -> Outcome:
-    return Outcome(State.SUCCEEDED, result=A_RESULT)
+def succeed(job: Job, lease: Lease) -> JobOutcome:
+    return JobOutcome(State.SUCCEEDED, result=A_RESULT)
 
 
-def raising(error: Exception) -> Step:
-    def step(job: Job, lease: Lease) -> Outcome:
+def raising(error: Exception) -> JobHandler:
+    def step(job: Job, lease: Lease) -> JobOutcome:
         raise error
 
     return step
 
 
-def working(meanwhile: Callable[[], Any] = lambda: None) -> Step:
+def working(meanwhile: Callable[[], Any] = lambda: None) -> JobHandler:
     """A step that goes on until the lease says stop."""
 
-    def step(job: Job, lease: Lease) -> Outcome:
+    def step(job: Job, lease: Lease) -> JobOutcome:
         meanwhile()
 
         def ended() -> bool:
@@ -136,7 +136,7 @@ class TestStopping:
         assert [message["headers"]["argsrepr"] for message in messages(bench.redis, "training")] == [f"['{job.id}']"]
 
     def test_a_job_that_is_to_stop_and_given_back_is_cancelled(self, bench: WorkBench, job: Job) -> None:
-        def cancel_and_fail(job: Job, lease: Lease) -> Outcome:
+        def cancel_and_fail(job: Job, lease: Lease) -> JobOutcome:
             bench.jobs.cancel(job.id)
             raise OSError("stale")
 
@@ -170,7 +170,7 @@ class TestStopping:
 
 class TestBeingFenced:
     def test_who_lost_the_lease_gives_nothing_back(self, bench: WorkBench, job: Job) -> None:
-        def lose(job: Job, lease: Lease) -> Outcome:
+        def lose(job: Job, lease: Lease) -> JobOutcome:
             bench.let_leases_expire()
             claimed(bench.jobs, job.id, "another")
             raise OSError("stale")

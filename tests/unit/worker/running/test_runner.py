@@ -18,16 +18,16 @@ from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, m
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
-from worker.running.runner import Outcome, Step
+from worker.running.runner import JobHandler, JobOutcome
 
 ALL = Progress(done=2, total=2, unit="epochs", eta_seconds=0.0)
 
 
-def succeed(job: Job, lease: Lease) -> Outcome:
-    return Outcome(State.SUCCEEDED, ALL, metrics={"test_accuracy": 1.0}, result=A_RESULT)
+def succeed(job: Job, lease: Lease) -> JobOutcome:
+    return JobOutcome(State.SUCCEEDED, ALL, metrics={"test_accuracy": 1.0}, result=A_RESULT)
 
 
-def work_until_stopped(job: Job, lease: Lease) -> Outcome:
+def work_until_stopped(job: Job, lease: Lease) -> JobOutcome:
     def ended() -> bool:
         lease.check()  # raises what ends the work
         return False
@@ -36,8 +36,8 @@ def work_until_stopped(job: Job, lease: Lease) -> Outcome:
     raise AssertionError
 
 
-def raising(error: Exception) -> Step:
-    def step(job: Job, lease: Lease) -> Outcome:
+def raising(error: Exception) -> JobHandler:
+    def step(job: Job, lease: Lease) -> JobOutcome:
         raise error
 
     return step
@@ -71,7 +71,7 @@ class TestEnding:
         assert "Traceback" in caplog.text
 
     def test_what_was_reported_last_is_kept_where_the_end_does_not_tell(self, bench: Bench) -> None:
-        def step(job: Job, lease: Lease) -> Outcome:
+        def step(job: Job, lease: Lease) -> JobOutcome:
             lease.report(ALL, {"train_loss": 0.5}, "epoch")
             raise ValueError
 
@@ -100,7 +100,7 @@ class TestFencing:
         assert [job] == taken
 
     def test_an_end_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
-        def step(job: Job, lease: Lease) -> Outcome:
+        def step(job: Job, lease: Lease) -> JobOutcome:
             move(bench.jobs, job.id, State.QUEUED)
             return succeed(job, lease)
 
@@ -110,7 +110,7 @@ class TestFencing:
         assert job.result is None
 
     def test_an_end_of_a_job_that_was_deleted_is_no_error(self, bench: Bench, redis: Redis) -> None:
-        def step(job: Job, lease: Lease) -> Outcome:
+        def step(job: Job, lease: Lease) -> JobOutcome:
             bench.jobs.discard(job.id)
             return succeed(job, lease)
 
@@ -134,7 +134,7 @@ class TestMessages:
     def test_a_message_that_several_workers_see_at_once_is_done_once(self, bench: Bench) -> None:
         done: list[str] = []
 
-        def step(job: Job, lease: Lease) -> Outcome:
+        def step(job: Job, lease: Lease) -> JobOutcome:
             done.append(job.id)
             return succeed(job, lease)
 
@@ -161,7 +161,7 @@ class TestMessages:
         assert bench.jobs.get(job.id).state is State.SUCCEEDED
 
 
-def while_it_runs(bench: Bench, step: Step, meanwhile: Callable[[str], object]) -> Job:
+def while_it_runs(bench: Bench, step: JobHandler, meanwhile: Callable[[str], object]) -> Job:
     """Run a job in a thread, do something meanwhile, and give the job as it stands in the end."""
     job = a_training()
     bench.submit(job)

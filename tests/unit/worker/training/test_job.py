@@ -30,7 +30,7 @@ from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
 from worker.running.shutdown import ShutdownRequest
 from worker.training.checkpoints import Checkpoints
-from worker.training.job import TrainingStep, train
+from worker.training.job import TrainingHandler, train
 
 ARRAYS = easy_arrays(train=300, test=60)
 
@@ -41,7 +41,7 @@ class Trainings:
 
     bench: Bench
     dataset: Manifest
-    step: TrainingStep
+    step: TrainingHandler
 
     def submit(self, promote: str | None = None, **overrides: Any) -> Job:
         configuration = tiny_configuration(**overrides)
@@ -62,7 +62,7 @@ def trainings(
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
     train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
     manifest, _ = datasets.add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")
-    return Trainings(bench, manifest, TrainingStep(volume, datasets, registry, bench.settings))
+    return Trainings(bench, manifest, TrainingHandler(volume, datasets, registry, bench.settings))
 
 
 class TestPublishing:

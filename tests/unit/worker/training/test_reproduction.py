@@ -26,12 +26,12 @@ from tests.unit.worker.training.test_job import Trainings
 from tests.unit.worker.training.test_job import trainings as trainings  # noqa: PLC0414 - a fixture
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads
-from worker.training.reproduction import ReproductionStep, differences
+from worker.training.reproduction import ReproductionHandler, differences
 
 
 @pytest.fixture
-def step(bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry) -> ReproductionStep:
-    return ReproductionStep(volume, datasets, registry, bench.settings)
+def step(bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry) -> ReproductionHandler:
+    return ReproductionHandler(volume, datasets, registry, bench.settings)
 
 
 def a_reproduction(version: ModelVersion) -> Job:
@@ -58,7 +58,7 @@ def version(trainings: Trainings, registry: Registry) -> ModelVersion:
 
 
 class TestTheSameBits:
-    def test_a_version_is_reproduced(self, bench: Bench, step: ReproductionStep, version: ModelVersion) -> None:
+    def test_a_version_is_reproduced(self, bench: Bench, step: ReproductionHandler, version: ModelVersion) -> None:
         job = bench.run(a_reproduction(version), step)
 
         assert job.state is State.SUCCEEDED
@@ -76,7 +76,7 @@ class TestTheSameBits:
         assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
 
     def test_nothing_is_published_and_nothing_is_left(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, registry: Registry, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, registry: Registry, volume: Volume
     ) -> None:
         before = files_below(volume.models)
 
@@ -87,7 +87,7 @@ class TestTheSameBits:
         assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
 
     def test_every_epoch_is_an_event(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, redis: Redis
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, redis: Redis
     ) -> None:
         job = bench.run(a_reproduction(version), step)
 
@@ -96,7 +96,7 @@ class TestTheSameBits:
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_it_computes_with_as_many_threads_as_then(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume, threads: int
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, threads: int
     ) -> None:
         tamper(volume, blas_threads=threads)
 
@@ -105,7 +105,7 @@ class TestTheSameBits:
         assert reproduction_result(job)["threads"] == threads
 
     def test_a_version_of_two_threads_is_reproduced_by_a_worker_of_one(
-        self, bench: Bench, step: ReproductionStep, trainings: Trainings, registry: Registry
+        self, bench: Bench, step: ReproductionHandler, trainings: Trainings, registry: Registry
     ) -> None:
         with threadpool_limits(2, user_api="blas"):
             trainings.run(hidden=[1024, 512], batch_size=300)  # large enough for the threads to share a product
@@ -121,7 +121,7 @@ class TestTheSameBits:
         )
 
     def test_it_goes_on_from_its_checkpoint(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         job = a_reproduction(version)
         _, arrays = DatasetStore(volume).load(version.dataset)
@@ -138,7 +138,7 @@ class TestTheSameBits:
 
 class TestOtherBits:
     def test_another_seed_in_the_manifest_is_found(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"seed": 1})
 
@@ -156,7 +156,7 @@ class TestOtherBits:
         assert result["environment"] == {}  # nothing has changed since then, so it is the manifest's fault
 
     def test_another_architecture_in_the_manifest_is_found(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"hidden": [9]})
 
@@ -167,7 +167,7 @@ class TestOtherBits:
         }  # fmt: skip
 
     def test_what_has_changed_since_then_is_told(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         environment = {**version.environment, "numpy": "1.0"}
         del environment["cpu"]
@@ -203,7 +203,7 @@ class TestOtherBits:
 
 class TestStopping:
     def test_a_cancel_ends_it_and_leaves_a_checkpoint(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         job = stopped(bench, step, version, volume, State.CANCELLING)
 
@@ -212,12 +212,12 @@ class TestStopping:
         assert any(name.startswith("checkpoints/") for name in files_below(volume.job(job.id)))
 
     def test_a_worker_that_lost_its_lease_ends_nothing(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         assert stopped(bench, step, version, volume, State.QUEUED).state is State.QUEUED
 
 
-def stopped(bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume, state: State) -> Job:
+def stopped(bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, state: State) -> Job:
     """A reproduction that would go on for hours, after its job was moved to `state` while it ran."""
     tamper(volume, configuration=version.configuration | {"epochs": 100_000, "batch_size": 1})
     job = a_reproduction(version)
@@ -235,21 +235,21 @@ def stopped(bench: Bench, step: ReproductionStep, version: ModelVersion, volume:
 
 class TestFailing:
     def test_a_version_that_was_deleted_fails_the_job(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, registry: Registry
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, registry: Registry
     ) -> None:
         registry.delete("toy", "1")
 
         assert code(bench.run(a_reproduction(version), step)) == "version_deleted"
 
     def test_weights_that_are_damaged_fail_the_job(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
         assert code(bench.run(a_reproduction(version), step)) == "version_damaged"
 
     def test_a_configuration_of_a_newer_version_fails_the_job_with_its_field(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"lookahead": 2})
 
@@ -260,14 +260,14 @@ class TestFailing:
         assert "lookahead is not a setting" in job.error["detail"]
 
     def test_a_training_that_diverges_fails_the_job(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, volume: Volume
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"optimizer": {"name": "sgd", "learning_rate": 1e38}})
 
         assert code(bench.run(a_reproduction(version), step)) == "training_diverged"
 
     def test_data_that_are_gone_fail_the_job(
-        self, bench: Bench, step: ReproductionStep, version: ModelVersion, datasets: DatasetStore
+        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, datasets: DatasetStore
     ) -> None:
         datasets.delete(version.dataset)
 
