@@ -20,7 +20,7 @@ from redis import Redis, RedisError
 from api.middleware.http_metrics import HttpMetrics
 from api.schema.operations import MediaType, operation
 from shared.jobs.capacity import VolumeGauge, redis_memory
-from shared.jobs.counters import Durations, oldest_ages, read_tally
+from shared.jobs.counters import Durations, oldest_ages, read_counters
 from shared.jobs.task_queue import DISPATCHER, QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained
 from shared.runtime.version import VERSION
@@ -43,7 +43,7 @@ class JobMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """One look at Redis, as metrics."""
         try:
-            tally = read_tally(self._redis)
+            counters = read_counters(self._redis)
             workers = {QUEUES[kind]: self._task_queue.workers_online(kind) for kind in QUEUES}
             couriers = self._task_queue.dispatchers_online()
             ages = oldest_ages(self._redis)
@@ -53,21 +53,21 @@ class JobMetrics(Collector):
             return
         yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 1)
         jobs = CounterMetricFamily("glassbox_jobs", "Jobs that came into a state.", labels=["kind", "state"])
-        for (kind, state), count in tally.entered.items():
+        for (kind, state), count in counters.entered.items():
             jobs.add_metric([kind, state], count)
         yield jobs
         seconds = HistogramMetricFamily(
             "glassbox_job_duration_seconds", "From a job's first start until its end.", labels=["kind"]
         )
-        for kind, durations in tally.durations.items():
+        for kind, durations in counters.durations.items():
             seconds.add_metric([kind], _buckets(durations), durations.total)
         yield seconds
         queues = GaugeMetricFamily("glassbox_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
         for queue in dict.fromkeys(QUEUES.values()):
-            queues.add_metric([queue], sum(count for kind, count in tally.queued.items() if QUEUES[kind] == queue))
+            queues.add_metric([queue], sum(count for kind, count in counters.queued.items() if QUEUES[kind] == queue))
         yield queues
         images = CounterMetricFamily("glassbox_images", "Images of batches that ended.", labels=["outcome"])
-        for outcome, count in tally.images.items():
+        for outcome, count in counters.images.items():
             images.add_metric([outcome], count)
         yield images
         online = GaugeMetricFamily(

@@ -34,7 +34,7 @@ class Durations:
 
 
 @dataclass(frozen=True)
-class Tally:
+class JobCounters:
     """All figures at one moment. `images` are those of batches that ended, `queued` the jobs that wait now."""
 
     entered: Mapping[tuple[Kind, State], int]
@@ -43,14 +43,14 @@ class Tally:
     images: Mapping[str, int]
 
 
-def read_tally(redis: Redis) -> Tally:
+def read_counters(redis: Redis) -> JobCounters:
     """The figures as they stand, 0 for what never happened; raises `redis.RedisError` where Redis does not answer."""
-    fields = cast("dict[str, str]", redis.hgetall(keys.TALLY))
+    fields = cast("dict[str, str]", redis.hgetall(keys.COUNTERS))
 
     def number(name: str) -> int:
         return int(fields.get(name, 0))
 
-    return Tally(
+    return JobCounters(
         entered={(kind, state): number(f"entered:{kind}:{state}") for kind in Kind for state in State},
         durations={
             kind: Durations(

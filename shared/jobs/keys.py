@@ -20,7 +20,7 @@ DELIVERIES = (
 DELIVERIES_DUE = (
     f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
 )
-TALLY = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`counters.py`)
+COUNTERS = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`counters.py`)
 REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
 PROBE = f"{PREFIX}probe"  # never there: a change of it that changes nothing tells whether Redis accepts changes
 BLOCKED = (
@@ -84,7 +84,7 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "blocked": BLOCKED,
         "queued": {kind: queued(kind) for kind in Kind},
         "in_state": {state: in_state(state) for state in State},
-        "tally": TALLY,
+        "tally": COUNTERS,
         "notices": DELIVERIES,
         "notices_due": DELIVERIES_DUE,
         **shard_keys(job_id),

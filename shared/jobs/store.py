@@ -156,7 +156,7 @@ class JobStore:
 
     def waiting(self, kind: Kind) -> int:
         """How many jobs of this kind are queued."""
-        return int(self._redis.hget(keys.TALLY, f"queued:{kind}") or 0)
+        return int(self._redis.hget(keys.COUNTERS, f"queued:{kind}") or 0)
 
     def events(self, job_id: str, after: str | None = None, limit: int = 50) -> list[Event]:
         """The job's log from its beginning, or from behind the event `after`."""

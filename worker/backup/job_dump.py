@@ -22,7 +22,7 @@ Piece = dict[str, Any]
 
 
 class Copies:
-    """Reads and writes the pieces: `jobs/<id>`, `notices/<id>`, `idempotency/<digest>` and `tally`."""
+    """Reads and writes the pieces: `jobs/<id>`, `notices/<id>`, `idempotency/<digest>` and `counters`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -42,7 +42,7 @@ class Copies:
             )
             if record:
                 yield f"jobs/{job_id}", {"record": record, "events": events}
-        yield "tally", {"fields": self._redis.hgetall(keys.TALLY)}
+        yield "tally", {"fields": self._redis.hgetall(keys.COUNTERS)}
 
     def write_job(self, piece: Piece, jobs: JobStore) -> None:
         """Write a job's record and its log anew. Whoever asked for its end gets it; what ran is queued."""
@@ -68,10 +68,10 @@ class Copies:
         self._redis.hset(name, mapping=piece["fields"])
         self._redis.pexpire(name, max(1, piece["milliseconds"]))
 
-    def write_tally(self, piece: Piece) -> None:
+    def write_counters(self, piece: Piece) -> None:
         """Let the counts go on from where they were, after the jobs are written; how many wait now they tell."""
         if told := {name: count for name, count in piece["fields"].items() if not name.startswith("queued:")}:
-            self._redis.hset(keys.TALLY, mapping=told)
+            self._redis.hset(keys.COUNTERS, mapping=told)
 
     def is_empty(self) -> bool:
         """Whether Redis knows of no job."""

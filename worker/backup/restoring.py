@@ -118,7 +118,7 @@ class Restoration:
             self._copies.write_delivery(delivery, piece)
         for digest, piece in _pieces(records / "idempotency"):
             self._copies.write_idempotency(digest, piece)
-        self._copies.write_tally(_read(records / "tally.json"))
+        self._copies.write_counters(_read(records / "tally.json"))
         rebuild(self._jobs, self._files)
         self._jobs.rebuilt()
 

@@ -9,24 +9,24 @@ import pytest
 from redis import Redis
 
 from shared.jobs import JobStore, Kind, State, keys
-from shared.jobs.counters import BOUNDS, Tally, read_tally
+from shared.jobs.counters import BOUNDS, JobCounters, read_counters
 from tests.support.objects.jobs import A_RESULT, a_batch, a_batch_result, a_training, claimed, move, running
 
 BATCH_OF_10 = a_batch_result(succeeded=8, failed=2)
 
 
-def entered(tally: Tally) -> dict[tuple[str, str], int]:
-    return {(str(kind), str(state)): count for (kind, state), count in tally.entered.items() if count}
+def entered(counters: JobCounters) -> dict[tuple[str, str], int]:
+    return {(str(kind), str(state)): count for (kind, state), count in counters.entered.items() if count}
 
 
 def test_nothing_has_happened_yet(redis: Redis) -> None:
-    tally = read_tally(redis)
+    counters = read_counters(redis)
 
-    assert entered(tally) == {}
-    assert set(tally.entered) == {(kind, state) for kind in Kind for state in State}
-    assert tally.queued == dict.fromkeys(Kind, 0)
-    assert tally.images == {"succeeded": 0, "failed": 0}
-    assert {sum(durations.counts.values()) for durations in tally.durations.values()} == {0}
+    assert entered(counters) == {}
+    assert set(counters.entered) == {(kind, state) for kind in Kind for state in State}
+    assert counters.queued == dict.fromkeys(Kind, 0)
+    assert counters.images == {"succeeded": 0, "failed": 0}
+    assert {sum(durations.counts.values()) for durations in counters.durations.values()} == {0}
 
 
 def test_each_state_that_a_job_comes_into_counts(jobs: JobStore, redis: Redis) -> None:
@@ -34,7 +34,7 @@ def test_each_state_that_a_job_comes_into_counts(jobs: JobStore, redis: Redis) -
     jobs.finish(running(jobs), State.FAILED)
     jobs.create(a_batch())
 
-    assert entered(read_tally(redis)) == {
+    assert entered(read_counters(redis)) == {
         ("training", "queued"): 2,
         ("training", "running"): 2,
         ("training", "succeeded"): 1,
@@ -48,23 +48,23 @@ def test_a_job_whose_worker_was_lost_is_queued_and_runs_once_more(jobs: JobStore
     move(jobs, claim.job.id, State.QUEUED)
     claimed(jobs, claim.job.id)
 
-    assert entered(read_tally(redis)) == {("training", "queued"): 2, ("training", "running"): 2}
+    assert entered(read_counters(redis)) == {("training", "queued"): 2, ("training", "running"): 2}
 
 
 def test_the_counts_stay_when_the_jobs_are_deleted(jobs: JobStore, redis: Redis) -> None:
     claim = running(jobs)
     jobs.finish(claim, State.SUCCEEDED)
-    before = read_tally(redis)
+    before = read_counters(redis)
 
     jobs.delete(claim.job.id)
 
-    assert read_tally(redis) == before
+    assert read_counters(redis) == before
 
 
 def test_a_record_that_is_written_anew_after_its_end_counts_no_second_time(jobs: JobStore, redis: Redis) -> None:
     jobs.create(a_training(state=State.SUCCEEDED))
 
-    assert entered(read_tally(redis)) == {}
+    assert entered(read_counters(redis)) == {}
 
 
 @pytest.mark.parametrize("leave", ["claim", "cancel", "discard"])
@@ -73,7 +73,7 @@ def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leav
     jobs.create(first)
     jobs.create(second)
     jobs.create(a_batch())
-    assert read_tally(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
+    assert read_counters(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
 
     ways: dict[str, Callable[[], Any]] = {
         "claim": lambda: claimed(jobs, first.id),
@@ -82,7 +82,7 @@ def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leav
     }
     ways[leave]()
 
-    assert read_tally(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
+    assert read_counters(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
     assert jobs.waiting(Kind.TRAINING) == 1
 
 
@@ -98,7 +98,7 @@ class TestDurations:
 
         jobs.finish(claim, State.SUCCEEDED)
 
-        durations = read_tally(redis).durations[Kind.TRAINING]
+        durations = read_counters(redis).durations[Kind.TRAINING]
         assert {b: count for b, count in durations.counts.items() if count} == {bound: 1}
         assert durations.total == pytest.approx(seconds, abs=0.5)
 
@@ -111,7 +111,7 @@ class TestDurations:
         jobs.create(job)
         jobs.cancel(job.id)
 
-        assert sum(read_tally(redis).durations[Kind.TRAINING].counts.values()) == 0
+        assert sum(read_counters(redis).durations[Kind.TRAINING].counts.values()) == 0
 
 
 class TestImages:
@@ -121,7 +121,7 @@ class TestImages:
 
         jobs.finish(claimed(jobs, job.id), State.COMPLETED_WITH_ERRORS, result=BATCH_OF_10)
 
-        assert read_tally(redis).images == {"succeeded": 8, "failed": 2}
+        assert read_counters(redis).images == {"succeeded": 8, "failed": 2}
 
     def test_a_batch_that_is_tried_again_counts_only_what_is_new(self, jobs: JobStore, redis: Redis) -> None:
         job = a_batch()
@@ -131,9 +131,9 @@ class TestImages:
         jobs.retry(job.id)
         jobs.finish(claimed(jobs, job.id), State.SUCCEEDED, result=a_batch_result(succeeded=10, failed=0))
 
-        assert read_tally(redis).images == {"succeeded": 10, "failed": 2}
+        assert read_counters(redis).images == {"succeeded": 10, "failed": 2}
 
     def test_a_training_has_none(self, jobs: JobStore, redis: Redis) -> None:
         jobs.finish(running(jobs), State.SUCCEEDED, result=A_RESULT)
 
-        assert read_tally(redis).images == {"succeeded": 0, "failed": 0}
+        assert read_counters(redis).images == {"succeeded": 0, "failed": 0}

@@ -183,7 +183,7 @@ class TestDeleting:
     def test_a_job_that_is_over_is_forgotten(self, jobs: JobStore, redis: Redis, state: State) -> None:
         jobs.delete(ended(jobs, state).id)
 
-        assert redis.keys("*") == [keys.TALLY]
+        assert redis.keys("*") == [keys.COUNTERS]
 
     def test_a_job_that_is_not_over_must_be_cancelled_first(self, jobs: JobStore) -> None:
         with pytest.raises(Conflict, match="cancel it first"):

@@ -237,4 +237,4 @@ def test_a_ledger_is_gone_when_its_attempt_is_over(
 def test_a_ledger_goes_with_its_job(shard_queue: ShardQueue, opened: Claim, jobs: JobStore, redis: Redis) -> None:
     jobs.discard(opened.job.id)
 
-    assert redis.keys("*") == [keys.TALLY]
+    assert redis.keys("*") == [keys.COUNTERS]

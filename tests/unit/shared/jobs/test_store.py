@@ -79,7 +79,7 @@ class TestCreating:
 
         jobs.discard(job_id)
 
-        assert redis.keys("*") == [keys.TALLY]
+        assert redis.keys("*") == [keys.COUNTERS]
 
     @pytest.mark.parametrize("job_id", ["", "unknown", "*"])
     def test_an_unknown_job_is_not_found(self, jobs: JobStore, job_id: str) -> None:
@@ -277,7 +277,7 @@ class TestFinishing:
         jobs.discard(claim.job.id)
 
         assert not jobs.finish(claim, State.SUCCEEDED)
-        assert redis.keys("*") == [keys.TALLY]
+        assert redis.keys("*") == [keys.COUNTERS]
 
     def test_a_job_that_was_asked_to_stop_may_get_to_its_end_first(self, jobs: JobStore) -> None:
         claim = running(jobs)

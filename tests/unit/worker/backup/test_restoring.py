@@ -14,7 +14,7 @@ import pytest
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import Answered, IdempotencyKeys
 from shared.jobs import Job, Kind, State
-from shared.jobs.counters import read_tally
+from shared.jobs.counters import read_counters
 from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.webhooks.outbox import Outbox
 from tests.support.data.files import files_below
@@ -148,7 +148,7 @@ class TestComingBack:
 
         there.restore(here.save())
 
-        assert read_tally(there.redis) == read_tally(here.redis)
+        assert read_counters(there.redis) == read_counters(here.redis)
 
     def test_a_webhook_that_is_owed_its_news_is_told(self, here: Deployment, there: Deployment) -> None:
         job = here.write_down(a_training(webhook="https://receiver.example/"))

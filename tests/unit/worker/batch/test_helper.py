@@ -193,7 +193,7 @@ class TestBeingLate:
         batches.batch_helper().run(claim.job.id)
 
         assert not volume.job(claim.job.id).exists()
-        assert batches.bench.redis.keys("*") == [keys.TALLY]
+        assert batches.bench.redis.keys("*") == [keys.COUNTERS]
 
     def test_a_later_attempt_of_the_job_hears_nothing_of_a_helper_before(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch

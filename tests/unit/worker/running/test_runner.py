@@ -118,7 +118,7 @@ class TestFencing:
         bench.submit(job)
         bench.runner({Kind.TRAINING: step}).run(job.id)
 
-        assert redis.keys("*") == [keys.TALLY]
+        assert redis.keys("*") == [keys.COUNTERS]
 
 
 class TestMessages:
