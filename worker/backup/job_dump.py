@@ -18,16 +18,16 @@ from shared.jobs.store import JobStore
 
 PAGE = 1000
 
-Piece = dict[str, Any]
+Chunk = dict[str, Any]
 
 
-class Copies:
+class JobDump:
     """Reads and writes the pieces: `jobs/<id>`, `notices/<id>`, `idempotency/<digest>` and `counters`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    def read(self) -> Iterator[tuple[str, Piece]]:
+    def read(self) -> Iterator[tuple[str, Chunk]]:
         """Every piece, by name: first what refers to jobs, so that the jobs are there, whatever happens meanwhile."""
         prefix = keys.idempotency("")
         for name in set(self._redis.scan_iter(f"{prefix}*", count=PAGE)):  # a scan may give a name twice
@@ -44,33 +44,33 @@ class Copies:
                 yield f"jobs/{job_id}", {"record": record, "events": events}
         yield "tally", {"fields": self._redis.hgetall(keys.COUNTERS)}
 
-    def write_job(self, piece: Piece, jobs: JobStore) -> None:
+    def write_job(self, chunk: Chunk, jobs: JobStore) -> None:
         """Write a job's record and its log anew. Whoever asked for its end gets it; what ran is queued."""
-        record: dict[str, str] = piece["record"]
+        record: dict[str, str] = chunk["record"]
         job_id, state = record["id"], State(record["state"])
         with self._redis.pipeline() as pipe:
-            for event_id, fields in piece["events"]:
+            for event_id, fields in chunk["events"]:
                 pipe.xadd(keys.events(job_id), fields, id=event_id)
             pipe.execute()
         jobs.recreate(record if state.is_terminal else record | {"state": State.QUEUED})
         if state is State.CANCELLING:
             jobs.cancel(job_id)
 
-    def write_delivery(self, delivery: str, piece: Piece) -> None:
+    def write_delivery(self, delivery: str, chunk: Chunk) -> None:
         """Owe a webhook its notice again, with the tries that it has had, from now on."""
         seconds, _ = self._redis.time()
-        self._redis.hset(keys.DELIVERIES, delivery, piece["content"])
+        self._redis.hset(keys.DELIVERIES, delivery, chunk["content"])
         self._redis.zadd(keys.DELIVERIES_DUE, {delivery: seconds * 1000})
 
-    def write_idempotency(self, digest: str, piece: Piece) -> None:
+    def write_idempotency(self, digest: str, chunk: Chunk) -> None:
         """Keep a request's answer for as long as it was still to be kept."""
         name = keys.idempotency(digest)
-        self._redis.hset(name, mapping=piece["fields"])
-        self._redis.pexpire(name, max(1, piece["milliseconds"]))
+        self._redis.hset(name, mapping=chunk["fields"])
+        self._redis.pexpire(name, max(1, chunk["milliseconds"]))
 
-    def write_counters(self, piece: Piece) -> None:
+    def write_counters(self, chunk: Chunk) -> None:
         """Let the counts go on from where they were, after the jobs are written; how many wait now they tell."""
-        if told := {name: count for name, count in piece["fields"].items() if not name.startswith("queued:")}:
+        if told := {name: count for name, count in chunk["fields"].items() if not name.startswith("queued:")}:
             self._redis.hset(keys.COUNTERS, mapping=told)
 
     def is_empty(self) -> bool:

@@ -24,7 +24,7 @@ from shared.jobs.task_queue import TaskQueue
 from shared.storage import durable
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader
-from worker.backup.job_dump import Copies
+from worker.backup.job_dump import JobDump
 
 UNPACKED = "restoring"
 
@@ -43,7 +43,7 @@ class Restoration:
     """Restores a deployment whose API and workers are stopped."""
 
     def __init__(self, redis: Redis, task_queue: TaskQueue, volume: Volume) -> None:
-        self._copies = Copies(redis)
+        self._dump = JobDump(redis)
         self._jobs = JobStore(redis, resend_seconds=0.0)  # what waits is due at once
         self._task_queue = task_queue
         self._volume = volume
@@ -66,7 +66,7 @@ class Restoration:
                 with durable.translated_errors(), target.open("xb") as file:
                     shutil.copyfileobj(content, file)
             os.sync()
-            self._copies.clear()
+            self._dump.clear()
             self._put_in_place(folder / VOLUME, folder / "replaced")
             self._write_records(folder / RECORDS)
         count = sum(1 for _ in self._jobs.newest_first())
@@ -75,7 +75,7 @@ class Restoration:
 
     def refuse_if_not_empty(self) -> None:
         """Raise `Conflict` where there is anything that a backup would take the place of."""
-        if not self._copies.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._places()):
+        if not self._dump.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._places()):
             detail = "this deployment has jobs, models or data sets; FORCE=1 removes them and puts the backup there"
             raise Conflict("not_empty", detail)
 
@@ -110,30 +110,30 @@ class Restoration:
         durable.fsync_folder(self._volume.root)
 
     def _write_records(self, records: Path) -> None:
-        for _, piece in _pieces(records / "jobs"):
-            if self._files.has(piece["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
-                self._copies.write_job(piece, self._jobs)
-                self._write_end(piece)
-        for delivery, piece in _pieces(records / "notices"):
-            self._copies.write_delivery(delivery, piece)
-        for digest, piece in _pieces(records / "idempotency"):
-            self._copies.write_idempotency(digest, piece)
-        self._copies.write_counters(_read(records / "tally.json"))
+        for _, chunk in _chunks(records / "jobs"):
+            if self._files.has(chunk["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
+                self._dump.write_job(chunk, self._jobs)
+                self._write_end(chunk)
+        for delivery, chunk in _chunks(records / "notices"):
+            self._dump.write_delivery(delivery, chunk)
+        for digest, chunk in _chunks(records / "idempotency"):
+            self._dump.write_idempotency(digest, chunk)
+        self._dump.write_counters(_read(records / "tally.json"))
         rebuild(self._jobs, self._files)
         self._jobs.rebuilt()
 
-    def _write_end(self, piece: dict[str, Any]) -> None:
+    def _write_end(self, chunk: dict[str, Any]) -> None:
         """Write down on the volume how a job ended, if its worker had not come to it."""
-        job = self._jobs.get(piece["record"]["id"])
+        job = self._jobs.get(chunk["record"]["id"])
         if job.state.is_terminal and not self._volume.end(job.id).exists():
             self._files.end(job)
 
 
-def _pieces(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _chunks(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(folder.glob("*.json")):
         yield path.name.removesuffix(".json"), _read(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    piece: dict[str, Any] = json.loads(path.read_bytes())
-    return piece
+    chunk: dict[str, Any] = json.loads(path.read_bytes())
+    return chunk

@@ -18,14 +18,14 @@ from shared.storage.durable import TEMPORARY
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupWriter
-from worker.backup.job_dump import Copies
+from worker.backup.job_dump import JobDump
 
 
 def save(redis: Redis, volume: Volume, stream: IO[bytes]) -> int:
     """Write a backup to the stream; returns its content's bytes. Raises `redis.RedisError` and OSError."""
     with BackupWriter(stream) as backup:
-        for name, piece in Copies(redis).read():
-            backup.add_json(f"{RECORDS}/{name}.json", piece)
+        for name, chunk in JobDump(redis).read():
+            backup.add_json(f"{RECORDS}/{name}.json", chunk)
         for path in files(volume):
             with suppress(FileNotFoundError), path.open("rb") as file:  # it was deleted, or an old checkpoint
                 backup.add_file(f"{VOLUME}/{path.relative_to(volume.root).as_posix()}", file)
