@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 
 from benchmarks.contenders.workload import ROOT, mnist
 from shared.network import Network, Parameters, Training, preset
-from shared.network.training.per_image_step import SingleStep
+from shared.network.training.per_image_step import PerImageStep
 
 ORDERS = {"together": "true gradient", "layerwise": "the article's order"}
 SEEDS = (0, 1, 2)
@@ -106,7 +106,7 @@ def differences(data: dict[str, Any], parameters: Parameters) -> dict[str, list[
 def moved(order: str, rate: float, start: Parameters, rows: Any, y: Any, image: int) -> Parameters:
     """Give how far one step on one image moves each parameter, over the learning rate."""
     subject = network(order, rate=rate, dtype="float64")
-    step = SingleStep(subject, start, rows, y)
+    step = PerImageStep(subject, start, rows, y)
     before = step.P.copy()
     step.run(np.array([image]), 1.0)
     return subject.layout.views((before - step.P) / rate)

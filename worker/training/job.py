@@ -101,7 +101,7 @@ class TrainingHandler:
 
 def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
     """The surest mistakes on the test images, each with its picture."""
-    surest = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
+    most_confident = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
     return [
         {
             "index": mistake.index,
@@ -110,7 +110,7 @@ def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
             "confidence": mistake.confidence,
             "image": data_uri(arrays.x_test[mistake.index]),
         }
-        for mistake in surest
+        for mistake in most_confident
     ]
 
 

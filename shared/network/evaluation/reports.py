@@ -59,7 +59,7 @@ class EpochReport:
     step never forms a whole gradient."""
 
     dead_units: tuple[float, ...] = ()
-    """The share of units in each hidden layer that learn no more; `Probe.dead_units` says when."""
+    """The share of units in each hidden layer that learn no more; `DeadUnits.dead_units` says when."""
 
 
 def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray[np.float64]:

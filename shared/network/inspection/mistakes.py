@@ -35,12 +35,14 @@ def surest_mistakes(
 
     It goes by blocks, so memory does not grow with the number of images.
     """
-    surest: list[Mistake] = []
+    most_confident: list[Mistake] = []
     for start in range(0, len(images), BLOCK):
         P = network.probabilities(parameters, images[start : start + BLOCK])
         y = labels[start : start + BLOCK]
         answers = P.argmax(axis=1)
         wrong = np.flatnonzero(answers != y)
         found = (Mistake(start + i, int(y[i]), int(answers[i]), float(P[i, answers[i]])) for i in wrong.tolist())
-        surest = nlargest(count, [*surest, *found], key=lambda mistake: (mistake.confidence, -mistake.index))
-    return surest
+        most_confident = nlargest(
+            count, [*most_confident, *found], key=lambda mistake: (mistake.confidence, -mistake.index)
+        )
+    return most_confident

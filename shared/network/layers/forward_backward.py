@@ -15,7 +15,7 @@ from shared.network.layers.activations import Activation
 from shared.network.layers.dropout import Dropout
 from shared.network.layers.softmax import logit_gradient, softmax
 
-TURNS = 4
+NARROW_BUFFERS = 4
 """Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them,
 and to write there takes twice as long as to write where the last product but three has been."""
 
@@ -42,7 +42,7 @@ class Forward:
         self.layers = layers
         self.activation = activation
         self.X = np.empty((rows, len(first)), first.dtype)
-        self._turns = cycle([self.X, *(np.empty_like(self.X) for _ in range(TURNS - 1))])
+        self._buffers = cycle([self.X, *(np.empty_like(self.X) for _ in range(NARROW_BUFFERS - 1))])
         # The last layer's Z lies class by class: softmax goes along its columns, in a fraction of the time.
         self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
         hidden = self.Z[:-1]
@@ -51,7 +51,7 @@ class Forward:
 
     def narrow(self, width: int) -> None:
         """Make X a new (N, width), for rows whose further columns are all 0: the products leave those out."""
-        X = next(self._turns)
+        X = next(self._buffers)
         self.X = X.reshape(-1)[: len(X) * width].reshape(len(X), width)
 
     def input(self, layer: int) -> Array:

@@ -54,7 +54,7 @@ class Constant(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(Schedule):
+class StepDecay(Schedule):
     """decay^⌊time / every⌋: a drop after every so many epochs."""
 
     name = "step"
@@ -119,4 +119,6 @@ def _half_cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-SCHEDULES: dict[str, type[Schedule]] = {kind.name: kind for kind in (Constant, Step, Exponential, Cosine, OneCycle)}
+SCHEDULES: dict[str, type[Schedule]] = {
+    kind.name: kind for kind in (Constant, StepDecay, Exponential, Cosine, OneCycle)
+}

@@ -11,12 +11,12 @@ import numpy as np
 
 from shared.network import random_state
 from shared.network.arrays import Array, Images, Labels
-from shared.network.augmentation.distortion import Distortion
+from shared.network.augmentation.augmenter import Augmenter
 from shared.network.layers import inputs
 from shared.network.network import Network
 from shared.network.training import pixel_order
 
-WORTHWHILE = 2**15
+PREFETCH_FROM_PIXELS = 2**15
 """Augmented pixels per mini-batch from which a second thread is used. On a busy machine with two cores, mini-batches
 of 128 of MNIST's images took 0.5 to 0.9 times as long with it, those of 32 took 1.3 to 1.7 times. Where nothing was
 augmented, no gain stood out from the noise."""
@@ -25,7 +25,7 @@ Fill: TypeAlias = Callable[[Labels, int, Array], None]
 """Writes the batch (n,) for the step of this number into the array (n, pixels), always with the same bits."""
 
 
-class Feed:
+class BatchLoader:
     """Fills mini-batches from the rows (N, pixels), as the network's configuration says."""
 
     def __init__(self, network: Network, rows: Images) -> None:
@@ -34,10 +34,10 @@ class Feed:
         self._shape = network.image_shape
         self._seed = network.configuration.seed
         self._factor = 1 / 255 if rows.dtype == np.uint8 else 1.0
-        self._distortion = self._widths = None
+        self._augmenter = self._widths = None
         if network.configuration.augmentation:
             H, W = network.image_shape
-            self._distortion = Distortion((H, W), network.configuration.augmentation, network.dtype)
+            self._augmenter = Augmenter((H, W), network.configuration.augmentation, network.dtype)
         else:
             self._widths = pixel_order.widths(rows)
 
@@ -55,15 +55,15 @@ class Feed:
         thread; only one may do so at a time.
         """
         rows = self._rows.take(batch, axis=0)  # in two thirds of the time of self._rows[batch]
-        if self._distortion is None:
+        if self._augmenter is None:
             inputs.scale(rows[:, : X.shape[1]], X)
             return
         shape = (len(batch), *self._shape)
         rng = random_state.seeded(self._seed, random_state.AUGMENTATION, number)
-        self._distortion.run(rows.reshape(shape), self._factor, rng, X.reshape(shape))
+        self._augmenter.run(rows.reshape(shape), self._factor, rng, X.reshape(shape))
 
 
-class Ahead:
+class Prefetcher:
     """Fills batches one ahead of their use."""
 
     def __init__(self, fill: Fill) -> None:

@@ -48,7 +48,7 @@ class SmallSigmoid(Activation):
         subtract(dA, A, dA)
 
 
-class SingleStep:
+class PerImageStep:
     """A `Step` for mini-batches of one image and the optimizer "sgd"; equal to it but for rounding."""
 
     gradient_norm = None

@@ -42,14 +42,14 @@ class PixelOrder:
         return cls(np.arange(pixels))
 
     @classmethod
-    def by_light(cls, rows: Images, batch_size: int) -> Self:
+    def by_activity(cls, rows: Images, batch_size: int) -> Self:
         """Give the order of how many of the rows (N, pixels) light a pixel; the natural one where little is gained."""
         pixels = rows.shape[1]
         if rows.nbytes > LARGEST:
             return cls.natural(pixels)
-        lit = sum(np.count_nonzero(rows[start : start + BLOCK], axis=0) for start in range(0, len(rows), BLOCK))
-        rare = np.count_nonzero(lit * batch_size < len(rows))
-        return cls(np.argsort(-lit, kind="stable")) if rare >= SHARE * pixels else cls.natural(pixels)
+        active = sum(np.count_nonzero(rows[start : start + BLOCK], axis=0) for start in range(0, len(rows), BLOCK))
+        rare = np.count_nonzero(active * batch_size < len(rows))
+        return cls(np.argsort(-active, kind="stable")) if rare >= SHARE * pixels else cls.natural(pixels)
 
     @property
     def is_natural(self) -> bool:
@@ -76,6 +76,6 @@ def widths(rows: Images) -> npt.NDArray[np.intp]:
     pixels = rows.shape[1]
     found = np.empty(len(rows), np.intp)
     for start in range(0, len(rows), BLOCK):
-        lit = rows[start : start + BLOCK, ::-1] != 0
-        found[start : start + BLOCK] = np.where(lit.any(axis=1), pixels - lit.argmax(axis=1), 0)
+        active = rows[start : start + BLOCK, ::-1] != 0
+        found[start : start + BLOCK] = np.where(active.any(axis=1), pixels - active.argmax(axis=1), 0)
     return found

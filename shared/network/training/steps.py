@@ -15,17 +15,17 @@ from shared.network.optimization import parameter_update
 from shared.network.optimization.optimizers import SGD
 from shared.network.optimization.parameter_update import Update
 from shared.network.training import loader
-from shared.network.training.loader import Ahead, Feed
-from shared.network.training.per_image_step import SingleStep
+from shared.network.training.loader import BatchLoader, Prefetcher
+from shared.network.training.per_image_step import PerImageStep
 
 
 def step_for(
     network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator
-) -> Step | SingleStep:
+) -> TrainStep | PerImageStep:
     """Give the step that suits the configuration best."""
     if _is_plain(network.configuration):
-        return SingleStep(network, parameters, rows, y)
-    return Step(network, parameters, rows, y, rng)
+        return PerImageStep(network, parameters, rows, y)
+    return TrainStep(network, parameters, rows, y, rng)
 
 
 def _is_plain(configuration: Configuration) -> bool:
@@ -40,7 +40,7 @@ def _is_plain(configuration: Configuration) -> bool:
     return configuration.batch_size == 1 and isinstance(configuration.optimizer, SGD) and not any(extras)
 
 
-class Step:
+class TrainStep:
     """Steps over mini-batches of the rows (N, pixels) with labels y (N,), starting from the given parameters.
 
     The parameters live on in the vector P, which every step changes in place. rng: what decides whom dropout drops.
@@ -59,13 +59,13 @@ class Step:
         self.lookahead = 0
         """How many images beyond its own a step would know."""
 
-        if configuration.augmentation and configuration.batch_size * rows.shape[1] >= loader.WORTHWHILE:
+        if configuration.augmentation and configuration.batch_size * rows.shape[1] >= loader.PREFETCH_FROM_PIXELS:
             self.lookahead = configuration.batch_size
 
         self._network = network
         self._configuration = configuration
-        self._feed = Feed(network, rows)
-        self._ahead = Ahead(self._feed.fill)
+        self._loader = BatchLoader(network, rows)
+        self._prefetcher = Prefetcher(self._loader.fill)
         self._y = y
         self._dropout = (configuration.dropout, rng) if configuration.dropout else None
         self._layers, self._derivatives = (network.layers(network.layout.views(V)) for V in (self.P, self.dP))
@@ -83,12 +83,12 @@ class Step:
         y = self._y.take(batch)
         number = self.update.steps
         if self.lookahead:
-            forward.X = self._ahead.take(batch, number, forward.X)
+            forward.X = self._prefetcher.take(batch, number, forward.X)
             if following is not None and len(following):
-                self._ahead.start(following, number + 1, forward.X)
+                self._prefetcher.start(following, number + 1, forward.X)
         else:
-            forward.narrow(self._feed.width(batch))
-            self._feed.fill(batch, number, forward.X)
+            forward.narrow(self._loader.width(batch))
+            self._loader.fill(batch, number, forward.X)
         with np.errstate(all="ignore"):
             P = forward.run()
             loss = cross_entropy(P, y)

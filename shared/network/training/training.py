@@ -15,7 +15,7 @@ from shared.network.arrays import Images, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress, history_from_array, history_to_array
-from shared.network.inspection.probe import Probe
+from shared.network.inspection.dead_units import DeadUnits
 from shared.network.layers import inputs
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
@@ -59,7 +59,7 @@ class Training:
         parameters = self._pixels.to_training(network.initialize(self._rng))
         self._step = step_for(network, parameters, self._rows, y, self._rng)
         self._best = Best(self._step.P) if self.configuration.early_stopping else None
-        self._probe = Probe(network, self._rows, self._images, self._step.P)
+        self._dead_units = DeadUnits(network, self._rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
 
     @property
@@ -121,7 +121,7 @@ class Training:
             parameters = self.network.layout.views(self._step.P)
             held_out = self.network.evaluate(parameters, self._rows[self._validation], self._y[self._validation])
             report = replace(report, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
-        self.history.append(replace(report, dead_units=self._probe.dead_units()))
+        self.history.append(replace(report, dead_units=self._dead_units.dead_units()))
         if self._best:
             self._best.consider(self._step.P, self.history)
 
@@ -177,7 +177,7 @@ def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
     """Give the order of the pixels that suits the training best."""
     if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has a first layer of its own
         return PixelOrder.natural(rows.shape[1])
-    return PixelOrder.by_light(rows, configuration.batch_size)
+    return PixelOrder.by_activity(rows, configuration.batch_size)
 
 
 def _check(state: State, like: State) -> None:

@@ -5,7 +5,15 @@ import math
 import pytest
 
 from shared.network.errors import ConfigurationError
-from shared.network.optimization.schedules import SCHEDULES, Constant, Cosine, Exponential, OneCycle, Schedule, Step
+from shared.network.optimization.schedules import (
+    SCHEDULES,
+    Constant,
+    Cosine,
+    Exponential,
+    OneCycle,
+    Schedule,
+    StepDecay,
+)
 
 
 def test_constant_stays() -> None:
@@ -13,7 +21,7 @@ def test_constant_stays() -> None:
 
 
 def test_step_drops_at_each_multiple() -> None:
-    schedule = Step(every=2, decay=0.1)
+    schedule = StepDecay(every=2, decay=0.1)
     assert [schedule.factor(time, 6) for time in (0, 1.99, 2, 3.5, 4)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
@@ -47,7 +55,7 @@ def test_every_schedule_warms_up_from_zero_and_then_runs_its_course(name: str) -
 
 
 def test_a_drop_after_the_end_is_refused() -> None:
-    schedule = Step(every=3, warmup=0.25)
+    schedule = StepDecay(every=3, warmup=0.25)
     schedule.check(epochs=5)
     with pytest.raises(ConfigurationError) as refusal:
         schedule.check(epochs=4)
@@ -59,8 +67,8 @@ def test_a_drop_after_the_end_is_refused() -> None:
     [
         (Constant, "warmup", -0.1),
         (Cosine, "warmup", 1),
-        (Step, "every", 0),
-        (Step, "decay", 0),
+        (StepDecay, "every", 0),
+        (StepDecay, "decay", 0),
         (Exponential, "decay", -1),
         (Cosine, "final", -1),
         (OneCycle, "rise", 0),

@@ -12,7 +12,7 @@ from shared.network import Network, preset
 from shared.network.arrays import Array
 from shared.network.layers.dropout import Dropout
 from shared.network.optimization.schedules import OneCycle
-from shared.network.training.steps import Step, step_for
+from shared.network.training.steps import TrainStep, step_for
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch, which these tests compare with, is not installed")
 
@@ -135,7 +135,7 @@ def test_clipping_comes_before_weight_decay_as_in_pytorch(rng: np.random.Generat
 
 def test_the_layerwise_order_reports_the_same_norm_for_a_single_layer(rng: np.random.Generator) -> None:
     pair = Pair(rng, hidden=[], update_order="layerwise", optimizer=optimizer("sgd"))
-    assert isinstance(pair.step, Step)
+    assert isinstance(pair.step, TrainStep)
     pair.compare_steps(RULES["sgd"](pair.model.parameters()), clip=1e9)
 
 

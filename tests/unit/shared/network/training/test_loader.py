@@ -7,7 +7,7 @@ import pytest
 
 from shared.network import ConfigurationError, Network, preset
 from shared.network.arrays import Array, Images, Labels
-from shared.network.training.loader import Feed
+from shared.network.training.loader import BatchLoader
 
 SIDE = 6
 RANGES = {"shift": 1, "rotation": 20, "elastic": 8}
@@ -18,11 +18,11 @@ def rows(rng: np.random.Generator) -> Images:
     return rng.integers(0, 256, (40, SIDE * SIDE), dtype=np.uint8)
 
 
-def feed(rows: Images, **overrides: Any) -> Feed:
-    return Feed(Network((SIDE, SIDE), 3, preset("fast", **overrides)), rows)
+def loader(rows: Images, **overrides: Any) -> BatchLoader:
+    return BatchLoader(Network((SIDE, SIDE), 3, preset("fast", **overrides)), rows)
 
 
-def filled(subject: Feed, batch: Labels, number: int) -> Array:
+def filled(subject: BatchLoader, batch: Labels, number: int) -> Array:
     X = np.full((len(batch), SIDE * SIDE), np.nan, np.float32)
     subject.fill(batch, number, X)
     return X
@@ -30,48 +30,48 @@ def filled(subject: Feed, batch: Labels, number: int) -> Array:
 
 def test_without_augmentation_it_gathers_and_scales(rows: Images) -> None:
     batch = np.array([7, 0, 39])
-    np.testing.assert_array_equal(filled(feed(rows), batch, 5), rows[batch].astype(np.float32) * np.float32(1 / 255))
+    np.testing.assert_array_equal(filled(loader(rows), batch, 5), rows[batch].astype(np.float32) * np.float32(1 / 255))
 
 
 def test_the_width_of_a_batch_holds_all_that_its_images_light(rows: Images) -> None:
     rows[:, 20:] = 0
     rows[3, 30] = rows[5, 25] = 1
     rows[7] = 0
-    subject = feed(rows)
+    subject = loader(rows)
     assert [subject.width(np.array(batch)) for batch in ([3, 5], [5, 7], [7], [0])] == [31, 26, 1, 20]
 
 
 def test_a_narrow_batch_has_the_leading_pixels(rows: Images) -> None:
     batch = np.array([7, 0, 39])
     X = np.full((3, 10), np.nan, np.float32)
-    feed(rows).fill(batch, 5, X)
-    np.testing.assert_array_equal(X, filled(feed(rows), batch, 5)[:, :10])
+    loader(rows).fill(batch, 5, X)
+    np.testing.assert_array_equal(X, filled(loader(rows), batch, 5)[:, :10])
 
 
 def test_augmented_images_are_lit_everywhere(rows: Images) -> None:
     rows[:, 20:] = 0
-    assert feed(rows, augmentation=RANGES).width(np.array([0])) == SIDE * SIDE
+    assert loader(rows, augmentation=RANGES).width(np.array([0])) == SIDE * SIDE
 
 
 def test_each_step_changes_an_image_in_another_way(rows: Images) -> None:
-    subject, batch = feed(rows, augmentation=RANGES), np.array([7, 7])
+    subject, batch = loader(rows, augmentation=RANGES), np.array([7, 7])
     first, second = filled(subject, batch, 5), filled(subject, batch, 6)
     assert (first[0] != first[1]).any()
     assert (first != second).any()
 
 
 def test_the_same_step_has_the_same_bits_whatever_was_filled_before(rows: Images) -> None:
-    subject, batch = feed(rows, augmentation=RANGES), np.arange(9)
+    subject, batch = loader(rows, augmentation=RANGES), np.arange(9)
     first = filled(subject, batch, 5)
     filled(subject, np.arange(20), 6)
     np.testing.assert_array_equal(filled(subject, batch, 5), first)
-    np.testing.assert_array_equal(filled(feed(rows, augmentation=RANGES), batch, 5), first)
-    assert (filled(feed(rows, augmentation=RANGES, seed=1), batch, 5) != first).any()
+    np.testing.assert_array_equal(filled(loader(rows, augmentation=RANGES), batch, 5), first)
+    assert (filled(loader(rows, augmentation=RANGES, seed=1), batch, 5) != first).any()
 
 
 def test_the_rows_stay_as_they_are(rows: Images) -> None:
     before = rows.copy()
-    filled(feed(rows, augmentation=RANGES), np.arange(9), 0)
+    filled(loader(rows, augmentation=RANGES), np.arange(9), 0)
     np.testing.assert_array_equal(rows, before)
 
 

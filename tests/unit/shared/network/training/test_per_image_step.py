@@ -5,8 +5,8 @@ import pytest
 
 from shared.network import Network, preset
 from shared.network.layers.activations import ACTIVATIONS
-from shared.network.training.per_image_step import SingleStep
-from shared.network.training.steps import Step
+from shared.network.training.per_image_step import PerImageStep
+from shared.network.training.steps import TrainStep
 
 PIXELS, CLASSES, SAMPLES = 30, 4, 20
 
@@ -26,7 +26,7 @@ def test_it_takes_the_plain_steps_but_for_rounding(
     rows = images if source == "bytes" else images / 255
     y = rng.integers(0, CLASSES, SAMPLES)
     parameters = network.initialize(rng)
-    single, plain = SingleStep(network, parameters, rows, y), Step(network, parameters, rows, y, rng)
+    single, plain = PerImageStep(network, parameters, rows, y), TrainStep(network, parameters, rows, y, rng)
     for index in range(SAMPLES):
         factor = 1 + index % 3
         following = np.arange(index + 1, SAMPLES) if index < SAMPLES // 2 else None
@@ -44,7 +44,7 @@ def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Ge
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = (1e4, -1e4)
     blank, label = np.zeros((1, PIXELS), np.uint8), np.array([1])
-    for step in (SingleStep(network, parameters, blank, label), Step(network, parameters, blank, label, rng)):
+    for step in (PerImageStep(network, parameters, blank, label), TrainStep(network, parameters, blank, label, rng)):
         loss, right = step.run(np.array([0]), 1.0)
         assert loss == pytest.approx(23.02585)
         assert right == 0
@@ -52,7 +52,7 @@ def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Ge
 
 def test_what_overflows_raises_no_warning(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), 2, preset("article", activation="relu", optimizer={"learning_rate": 1e30}))
-    step = SingleStep(network, network.initialize(rng), np.full((1, PIXELS), 255, np.uint8), np.array([1]))
+    step = PerImageStep(network, network.initialize(rng), np.full((1, PIXELS), 255, np.uint8), np.array([1]))
     losses = [step.run(np.array([0]), 1.0)[0] for _ in range(5)]
     assert np.isnan(losses[-1])
 
@@ -61,7 +61,7 @@ def test_the_parameters_are_up_to_date_where_the_known_images_end(rng: np.random
     network = Network((PIXELS,), CLASSES, preset("article", dtype="float64"))
     rows, y = rng.integers(0, 256, (SAMPLES, PIXELS), dtype=np.uint8), rng.integers(0, CLASSES, SAMPLES)
     parameters = network.initialize(rng)
-    known, unknown = (SingleStep(network, parameters, rows, y) for _ in range(2))
+    known, unknown = (PerImageStep(network, parameters, rows, y) for _ in range(2))
     for index in range(SAMPLES):
         known.run(np.array([index]), 1.0, np.arange(index + 1, SAMPLES))
         unknown.run(np.array([index]), 1.0)
@@ -71,7 +71,7 @@ def test_the_parameters_are_up_to_date_where_the_known_images_end(rng: np.random
 def test_warnings_outside_a_step_are_as_they_were(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), 2, preset("article"))
     before = np.geterr()
-    step = SingleStep(network, network.initialize(rng), np.zeros((1, PIXELS), np.uint8), np.array([1]))
+    step = PerImageStep(network, network.initialize(rng), np.zeros((1, PIXELS), np.uint8), np.array([1]))
     step.run(np.array([0]), 1.0)
     step.settle()
     assert np.geterr() == before != dict.fromkeys(before, "ignore")

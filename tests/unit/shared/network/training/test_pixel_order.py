@@ -42,24 +42,24 @@ def order_of(state: State) -> list[int]:
 
 
 def test_the_pixels_that_most_images_light_come_first_and_the_dark_ones_last(images: Images) -> None:
-    order = PixelOrder.by_light(rows_of(images), BATCH).order
+    order = PixelOrder.by_activity(rows_of(images), BATCH).order
     counts = np.count_nonzero(rows_of(images), axis=0)
     assert (np.diff(counts[order]) <= 0).all()
     assert list(order[-DARK:][:3]) == [6, 3, 0]
 
 
 def test_the_natural_order_stays_where_few_pixels_are_dark(images: Images) -> None:
-    assert PixelOrder.by_light(rows_of(np.maximum(images, 1)), BATCH).is_natural
+    assert PixelOrder.by_activity(rows_of(np.maximum(images, 1)), BATCH).is_natural
 
 
 def test_the_natural_order_stays_where_the_images_are_large(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_order, "LARGEST", images.nbytes - 1)
-    assert PixelOrder.by_light(rows_of(images), BATCH).is_natural
+    assert PixelOrder.by_activity(rows_of(images), BATCH).is_natural
 
 
 def test_rows_are_arranged_once_and_left_alone_where_nothing_changes(images: Images) -> None:
     rows = rows_of(images)
-    order = PixelOrder.by_light(rows, BATCH)
+    order = PixelOrder.by_activity(rows, BATCH)
     np.testing.assert_array_equal(order.arranged(rows), rows[:, order.order])
     assert PixelOrder.natural(rows.shape[1]).arranged(rows) is rows
 

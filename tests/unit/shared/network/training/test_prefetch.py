@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.network.arrays import Array, Labels
-from shared.network.training.loader import Ahead
+from shared.network.training.loader import Prefetcher
 
 
 class Filler:
@@ -29,8 +29,8 @@ def array(rows: int) -> Array:
     return np.empty((rows, 3))
 
 
-def take(ahead: Ahead, batch: Labels, number: int, X: Array) -> list[Any]:
-    result = ahead.take(batch, number, X)
+def take(prefetcher: Prefetcher, batch: Labels, number: int, X: Array) -> list[Any]:
+    result = prefetcher.take(batch, number, X)
     assert (result == result[:, :1]).all()
     return list(result[:, 0].tolist())
 
@@ -41,36 +41,36 @@ ONE, TWO = np.array([10, 20]), np.array([30, 40])
 def test_what_was_not_begun_is_filled_at_once() -> None:
     filler = Filler()
     X = array(2)
-    assert take(Ahead(filler), ONE, 5, X) == [15, 25]
+    assert take(Prefetcher(filler), ONE, 5, X) == [15, 25]
     assert X[0, 0] == 15
     assert filler.threads == [threading.main_thread()]
 
 
 def test_what_was_begun_is_filled_by_another_thread_and_only_once() -> None:
     filler = Filler()
-    ahead = Ahead(filler)
-    ahead.start(TWO, 6, array(2))
-    assert take(ahead, TWO, 6, array(2)) == [36, 46]
+    prefetcher = Prefetcher(filler)
+    prefetcher.start(TWO, 6, array(2))
+    assert take(prefetcher, TWO, 6, array(2)) == [36, 46]
     assert len(filler.threads) == 1
     assert filler.threads[0] is not threading.main_thread()
 
 
 @pytest.mark.parametrize(("batch", "number"), [(ONE, 6), (TWO, 7), (np.array([30, 40, 50]), 6)])
 def test_what_was_begun_for_another_step_is_not_taken(batch: Labels, number: int) -> None:
-    ahead = Ahead(Filler())
-    ahead.start(TWO, 6, array(2))
-    assert take(ahead, batch, number, array(len(batch))) == (number + batch).tolist()
+    prefetcher = Prefetcher(Filler())
+    prefetcher.start(TWO, 6, array(2))
+    assert take(prefetcher, batch, number, array(len(batch))) == (number + batch).tolist()
 
 
 def test_two_arrays_take_turns() -> None:
-    ahead = Ahead(Filler())
-    X = ahead.take(ONE, 0, array(2))
+    prefetcher = Prefetcher(Filler())
+    X = prefetcher.take(ONE, 0, array(2))
     seen = {id(X)}
     for number in range(1, 9):
-        ahead.start(ONE, number, X)
+        prefetcher.start(ONE, number, X)
         kept = X.copy()
         np.testing.assert_array_equal(X, kept)  # the array in use is left alone
-        X = ahead.take(ONE, number, X)
+        X = prefetcher.take(ONE, number, X)
         assert X[0, 0] == number + 10
         seen.add(id(X))
     assert len(seen) == 2
@@ -79,15 +79,15 @@ def test_two_arrays_take_turns() -> None:
 def test_an_error_is_raised_to_whoever_takes_the_batch() -> None:
     filler = Filler()
     filler.error = ValueError("no such image")
-    ahead = Ahead(filler)
-    ahead.start(TWO, 6, array(2))
+    prefetcher = Prefetcher(filler)
+    prefetcher.start(TWO, 6, array(2))
     with pytest.raises(ValueError, match="no such image"):
-        ahead.take(TWO, 6, array(2))
+        prefetcher.take(TWO, 6, array(2))
 
 
 def test_no_thread_is_left_once_a_batch_is_filled() -> None:
     filler = Filler()
-    Ahead(filler).start(TWO, 6, array(2))
+    Prefetcher(filler).start(TWO, 6, array(2))
     for thread in threading.enumerate():
         if thread.name == "next batch":
             thread.join(timeout=5)
@@ -103,13 +103,13 @@ def test_a_forked_process_fills_what_its_thread_had_begun() -> None:
             go_on.wait(10)
         X[:] = number
 
-    ahead = Ahead(fill)
-    ahead.start(TWO, 6, array(2))
+    prefetcher = Prefetcher(fill)
+    prefetcher.start(TWO, 6, array(2))
     child = os.fork()
     if child == 0:
-        right = ahead.take(TWO, 6, array(2))[0, 0] == 6
+        right = prefetcher.take(TWO, 6, array(2))[0, 0] == 6
         os._exit(0 if right else 1)
     go_on.set()
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert ahead.take(TWO, 6, array(2))[0, 0] == 6
+    assert prefetcher.take(TWO, 6, array(2))[0, 0] == 6

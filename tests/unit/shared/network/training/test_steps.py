@@ -9,8 +9,8 @@ import pytest
 from shared.network import Network, preset
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.optimization.optimizers import OPTIMIZERS
-from shared.network.training.per_image_step import SingleStep
-from shared.network.training.steps import Step, step_for
+from shared.network.training.per_image_step import PerImageStep
+from shared.network.training.steps import TrainStep, step_for
 from tests.unit.shared.network.conftest import Slope
 
 Vector = npt.NDArray[np.float64]
@@ -57,24 +57,28 @@ def labels(rng: np.random.Generator) -> Labels:
 
 
 def build(
-    kind: type[Step | SingleStep], network: Network, rng: np.random.Generator, images: Images, labels: Labels
-) -> Step | SingleStep:
+    kind: type[TrainStep | PerImageStep], network: Network, rng: np.random.Generator, images: Images, labels: Labels
+) -> TrainStep | PerImageStep:
     parameters = network.initialize(rng)
-    if kind is Step:
-        return Step(network, parameters, images, labels, rng)
-    return SingleStep(network, parameters, images, labels)
+    if kind is TrainStep:
+        return TrainStep(network, parameters, images, labels, rng)
+    return PerImageStep(network, parameters, images, labels)
 
 
 def start(
-    images: Images, labels: Labels, rng: np.random.Generator, kind: type[Step | SingleStep] = Step, **changes: Any
-) -> tuple[Network, Step | SingleStep]:
+    images: Images,
+    labels: Labels,
+    rng: np.random.Generator,
+    kind: type[TrainStep | PerImageStep] = TrainStep,
+    **changes: Any,
+) -> tuple[Network, TrainStep | PerImageStep]:
     network = Network((PIXELS,), CLASSES, preset("article", **{"dtype": "float64", **changes}))
     return network, build(kind, network, rng, images, labels)
 
 
-@pytest.mark.parametrize("kind", [Step, SingleStep])
+@pytest.mark.parametrize("kind", [TrainStep, PerImageStep])
 def test_article_is_step_by_step_the_articles_own_loop(
-    kind: type[Step | SingleStep], images: Images, labels: Labels, rng: np.random.Generator
+    kind: type[TrainStep | PerImageStep], images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     network, step = start(images, labels, rng, kind)
     parameters = network.layout.views(step.P)
@@ -149,9 +153,9 @@ def test_one_image_at_a_time_with_plain_sgd_has_a_step_of_its_own(
         network, _ = start(images, labels, rng, **changes)
         return type(step_for(network, network.initialize(rng), images, labels, rng))
 
-    assert kind() is SingleStep
-    assert kind(batch_size=2) is Step
-    assert kind(optimizer={"name": "momentum"}) is Step
+    assert kind() is PerImageStep
+    assert kind(batch_size=2) is TrainStep
+    assert kind(optimizer={"name": "momentum"}) is TrainStep
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])

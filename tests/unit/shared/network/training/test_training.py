@@ -28,7 +28,7 @@ IMAGES[np.arange(SAMPLES), LABELS] += 100  # a bright row for each class
 @pytest.fixture(scope="module", autouse=True)
 def prefetch_the_smallest_batches() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "WORTHWHILE", 0)
+        patch.setattr(loader, "PREFETCH_FROM_PIXELS", 0)
         yield
 
 
@@ -375,7 +375,7 @@ def test_a_second_thread_changes_no_bit(prefetching: bool) -> None:
 def test_a_second_thread_is_used_where_it_pays(
     batch_size: int, prefetches: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loader, "WORTHWHILE", 21 * SIDE * SIDE)
+    monkeypatch.setattr(loader, "PREFETCH_FROM_PIXELS", 21 * SIDE * SIDE)
     subject = network(augmentation={"shift": 1}, batch_size=batch_size)
     assert Training(subject, IMAGES, LABELS)._step.lookahead == (batch_size if prefetches else 0)
     plain = network(batch_size=batch_size)

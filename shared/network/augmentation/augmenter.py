@@ -41,7 +41,7 @@ def _basis(side: int, sigma: float) -> Array:
     return basis
 
 
-class Distortion:
+class Augmenter:
     """Distorts images (n, H, W) as the augmentation's ranges say; what comes in from outside an image is 0.
 
     Each pixel of the result is looked up where the map takes it: affine around the middle, plus the elastic field.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.network import Network, preset
-from shared.network.inspection.probe import Probe
+from shared.network.inspection.dead_units import DeadUnits
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu"])
@@ -16,7 +16,7 @@ def test_a_unit_whose_slope_is_flat_at_every_image_is_dead(activation: str, rng:
     parameters["layer1.biases"][:2] = -1000
     parameters["layer2.biases"][3] = -1000
     rows = rng.integers(0, 256, (30, 6), dtype=np.uint8)
-    probe = Probe(network, rows, np.arange(30), network.layout.pack(parameters))
+    probe = DeadUnits(network, rows, np.arange(30), network.layout.pack(parameters))
     assert probe.dead_units() == (0.25, 0.25)
 
 
@@ -27,10 +27,10 @@ def test_one_image_at_which_it_learns_keeps_a_unit_alive(rng: np.random.Generato
     parameters["layer1.biases"][:] = -0.5
     rows = np.zeros((30, 6), np.uint8)
     P = network.layout.pack(parameters)
-    assert Probe(network, rows, np.arange(30), P).dead_units() == (1.0,)
+    assert DeadUnits(network, rows, np.arange(30), P).dead_units() == (1.0,)
     rows[17, 0] = 255
-    assert Probe(network, rows, np.arange(30), P).dead_units() == (0.0,)
-    assert Probe(network, rows, np.array([3, 4]), P).dead_units() == (1.0,)
+    assert DeadUnits(network, rows, np.arange(30), P).dead_units() == (0.0,)
+    assert DeadUnits(network, rows, np.array([3, 4]), P).dead_units() == (1.0,)
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "identity"])
@@ -39,13 +39,13 @@ def test_units_that_always_have_a_slope_never_die(activation: str, rng: np.rando
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = -1e6
     rows = rng.integers(0, 256, (30, 6), dtype=np.uint8)
-    assert Probe(network, rows, np.arange(30), network.layout.pack(parameters)).dead_units() == (0.0,)
+    assert DeadUnits(network, rows, np.arange(30), network.layout.pack(parameters)).dead_units() == (0.0,)
 
 
 def test_it_sees_the_parameters_as_they_are_now(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[8], activation="relu"))
     P = network.layout.pack(network.initialize(rng))
-    probe = Probe(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
+    probe = DeadUnits(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
     alive = probe.dead_units()
     network.layout.views(P)["layer1.biases"][:] = -1e6
     assert alive < probe.dead_units() == (1.0,)
@@ -54,4 +54,4 @@ def test_it_sees_the_parameters_as_they_are_now(rng: np.random.Generator) -> Non
 def test_a_network_without_hidden_layers_has_no_units_to_lose(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[]))
     P = network.layout.pack(network.initialize(rng))
-    assert Probe(network, np.zeros((3, 6), np.uint8), np.arange(3), P).dead_units() == ()
+    assert DeadUnits(network, np.zeros((3, 6), np.uint8), np.arange(3), P).dead_units() == ()

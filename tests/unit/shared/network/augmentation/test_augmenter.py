@@ -7,7 +7,7 @@ import pytest
 
 from shared.network.arrays import Array, Images
 from shared.network.augmentation import sampling
-from shared.network.augmentation.distortion import Distortion
+from shared.network.augmentation.augmenter import Augmenter
 from shared.network.augmentation.ranges import Augmentation
 
 SIDE = 21
@@ -16,7 +16,7 @@ MIDDLE = SIDE // 2
 
 def distort(images: Images, seed: int = 3, **ranges: Any) -> Array:
     out = np.empty(images.shape, np.float64)
-    distortion = Distortion((images.shape[1], images.shape[2]), Augmentation(**ranges), out.dtype)
+    distortion = Augmenter((images.shape[1], images.shape[2]), Augmentation(**ranges), out.dtype)
     distortion.run(images, 1.0, np.random.default_rng(seed), out)
     return out
 
@@ -110,6 +110,6 @@ def test_blocks_change_nothing_but_the_draws_of_the_fields(monkeypatch: pytest.M
 def test_bytes_are_scaled_on_the_way(rng: np.random.Generator) -> None:
     images = rng.integers(0, 256, (10, 8, 8), dtype=np.uint8)
     out = np.empty(images.shape, np.float32)
-    Distortion((8, 8), Augmentation(rotation=20), out.dtype).run(images, 1 / 255, np.random.default_rng(3), out)
+    Augmenter((8, 8), Augmentation(rotation=20), out.dtype).run(images, 1 / 255, np.random.default_rng(3), out)
     np.testing.assert_allclose(out, distort(images, rotation=20) / 255, atol=1e-4)
     assert 0 <= out.min() <= out.max() <= 1 + 1e-6

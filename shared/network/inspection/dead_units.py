@@ -16,7 +16,7 @@ FLAT = 1e-3
 """Where an activation's slope stays below this, hardly any of the error comes through."""
 
 
-class Probe:
+class DeadUnits:
     """Runs a sample of the rows (N, pixels) through a network whose parameters live in the vector P."""
 
     def __init__(self, network: Network, rows: Images, indices: np.ndarray[tuple[int], np.dtype[np.intp]], P: Array):
