@@ -8,7 +8,7 @@ from api import open_inference, problems
 from api.auth import middleware as auth
 from api.auth.keys import required_keys
 from api.loaded_models import OnlineModels
-from api.middleware import compression, cors, headers, proxies, queries, ranges, request_log, tracing
+from api.middleware import compression, cors, headers, proxies, query_validation, ranges, request_log, tracing
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.openapi import routes as openapi
@@ -79,14 +79,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = required_keys(settings)
     compression.register(app)
     cors.register(app, settings.cors_origins)
-    gate = auth.Gate(keys, auth.Limits.from_settings(settings), settings.cors_origins)
-    auth.register(app, gate)
-    queries.register(app)  # behind the gate: a stranger is told no more than that he is one
+    authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
+    auth.register(app, authorizer)
+    query_validation.register(app)  # behind the gate: a stranger is told no more than that he is one
     ranges.register(app)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:
-        app.wsgi_app = FastLane(app.wsgi_app, gate, online, http_metrics, settings)  # type: ignore[method-assign]
+        app.wsgi_app = FastLane(app.wsgi_app, authorizer, online, http_metrics, settings)  # type: ignore[method-assign]
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

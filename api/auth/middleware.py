@@ -43,7 +43,7 @@ class Limits:
         )
 
 
-class Gate:
+class Authorizer:
     """Who may pass.
 
     keys: None where no keys are asked for. trusted_origins: those whose web pages may use the API then; `*` trusts all.
@@ -77,7 +77,7 @@ class Gate:
         request.environ[COUNTED] = True
 
 
-def register(app: Flask, gate: Gate) -> None:
+def register(app: Flask, authorizer: Authorizer) -> None:
     """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope."""
 
     @app.before_request
@@ -86,7 +86,7 @@ def register(app: Flask, gate: Gate) -> None:
             return  # an unknown route; a browser's question about what it may ask
         scope = needed_scope(app.view_functions[request.endpoint])
         if scope is not None:
-            gate.admit(request, scope)
+            authorizer.admit(request, scope)
 
 
 def needed_scope(view: Callable[..., Any]) -> Scope | None:

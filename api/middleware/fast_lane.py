@@ -16,12 +16,12 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from werkzeug.wrappers import Request
 
 from api.auth.keys import Scope
-from api.auth.middleware import Gate
+from api.auth.middleware import Authorizer
 from api.loaded_models import OnlineModels
 from api.middleware import compression, headers, request_log
 from api.middleware.http_metrics import HttpMetrics
-from api.open_inference.answers import Answered
 from api.open_inference.inference import run
+from api.open_inference.responses import Answered
 from api.problems import request_id
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
@@ -36,10 +36,15 @@ class FastLane:
     """A WSGI application in front of Flask's."""
 
     def __init__(
-        self, application: WSGIApplication, gate: Gate, models: OnlineModels, metrics: HttpMetrics, limits: Settings
+        self,
+        application: WSGIApplication,
+        authorizer: Authorizer,
+        models: OnlineModels,
+        metrics: HttpMetrics,
+        limits: Settings,
     ) -> None:
         self._application = application
-        self._gate = gate
+        self._authorizer = authorizer
         self._models = models
         self._metrics = metrics
         self._limits = limits
@@ -57,7 +62,7 @@ class FastLane:
         log_context.bind(request_id=name)
         body = None
         try:
-            self._gate.admit(request, Scope.READ)
+            self._authorizer.admit(request, Scope.READ)
             body = environ["wsgi.input"].read(length)
             classifier = self._models.classifier(match[1], match[3] or "latest")
             header_length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")

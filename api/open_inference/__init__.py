@@ -1,7 +1,7 @@
 """`/v2`: the Open Inference Protocol, so that stock clients of KServe, Triton and their like work unchanged.
 
-`requests` and `tensors` read what comes, `rows` makes the network's input of it, `answers` writes what goes; `server`,
-`models`, `inference` and `repository` are the routes.
+`requests` and `tensors` read what comes, `rows` makes the network's input of it, `responses` writes what goes;
+`server`, `models`, `inference` and `repository` are the routes.
 """
 
 from __future__ import annotations

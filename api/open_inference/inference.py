@@ -6,20 +6,20 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.loaded_models import OnlineModels
-from api.open_inference.answers import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.requests import read_request
+from api.open_inference.responses import HEADER_LENGTH, OUTPUT, Answered, answer
 from api.open_inference.rows import INPUT, rows_of
 from api.requests.body import FOR_MORE, whole_body
-from api.requests.validation import Form
+from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
-from api.schema.operations import Answer, MediaType, operation, refusal
+from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.json_types import JsonObject
 from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings
 
 
-class InferBody(Form):
+class InferBody(RequestModel):
     """An inference request; for the document alone, a request is read by `api/open_inference/requests.py`."""
 
     model_config = shown_as(
@@ -49,15 +49,15 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         "Infer",
         scope="read",
         body=InferBody,
-        answers={200: Answer((JsonObject, BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
+        responses={200: ResponseSpec((JsonObject, BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(Conflict, "model_unloaded"),
-            refusal(Malformed, "malformed_json", "header_length_wrong", "body_cut_short", "body_damaged"),
-            refusal(TooLarge, "body_too_large"),
-            refusal(UnsupportedType, "encoding_unknown"),
-            refusal(Invalid, "validation_failed"),
-            refusal(Damaged, "version_damaged"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(Conflict, "model_unloaded"),
+            error_response(Malformed, "malformed_json", "header_length_wrong", "body_cut_short", "body_damaged"),
+            error_response(TooLarge, "body_too_large"),
+            error_response(UnsupportedType, "encoding_unknown"),
+            error_response(Invalid, "validation_failed"),
+            error_response(Damaged, "version_damaged"),
         ),
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )

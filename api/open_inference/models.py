@@ -9,16 +9,16 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.loaded_models import OnlineModels
-from api.open_inference.answers import NAMES, OUTPUT
+from api.open_inference.responses import NAMES, OUTPUT
 from api.open_inference.rows import INPUT
 from api.schema.examples import shown_as
-from api.schema.operations import operation, refusal
+from api.schema.operations import error_response, operation
 from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import Registry
 
 PLATFORM = "numpy_npz"
-NOT_THERE = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
-NOT_READY = (NOT_THERE, refusal(Conflict, "model_unloaded"), refusal(Damaged, "version_damaged"))
+NOT_THERE = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
+NOT_READY = (NOT_THERE, error_response(Conflict, "model_unloaded"), error_response(Damaged, "version_damaged"))
 
 
 class TensorMetadata(TypedDict):
@@ -63,7 +63,7 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
 
     @routes.get("")
     @routes.get("/versions/<version>")
-    @operation("Show a model's tensors", scope="read", answers={200: ModelMetadata}, errors=NOT_READY)
+    @operation("Show a model's tensors", scope="read", responses={200: ModelMetadata}, errors=NOT_READY)
     def metadata(name: str, version: str = "latest") -> ModelMetadata:
         classifier = models.classifier(name, version)
         datatype = NAMES[classifier.network.dtype]
@@ -78,7 +78,7 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
 
     @routes.get("/ready")
     @routes.get("/versions/<version>/ready")
-    @operation("Tell whether a model is ready", scope="read", answers={200: ModelReadiness}, errors=NOT_READY)
+    @operation("Tell whether a model is ready", scope="read", responses={200: ModelReadiness}, errors=NOT_READY)
     def ready(name: str, version: str = "latest") -> ModelReadiness:
         """It is when it can be loaded, and was not unloaded."""
         models.classifier(name, version)

@@ -13,22 +13,22 @@ from api.open_inference.models import NOT_THERE, ModelReadiness
 from api.open_inference.tensors import parameters_of, refuse
 from api.requests import fast_json
 from api.requests.body import whole_body
-from api.requests.validation import Form
+from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
-from api.schema.operations import operation, refusal
+from api.schema.operations import error_response, operation
 from shared.errors import Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
 
 
-class IndexBody(Form):
+class IndexBody(RequestModel):
     """Which versions to list; for the document alone, since clients send no Content-Type."""
 
     ready: bool = Field(False, description="only those that are ready")
 
 
-class LoadBody(Form):
+class LoadBody(RequestModel):
     """What a client may say with its wish; for the document alone, since clients send no Content-Type."""
 
     parameters: JsonObject | None = Field(None, description="such as the protocol's clients send; none is used")
@@ -44,7 +44,7 @@ class IndexEntry(TypedDict):
     reason: str
 
 
-NOT_UNDERSTOOD = (refusal(Malformed, "malformed_json"), refusal(Invalid, "validation_failed"))
+NOT_UNDERSTOOD = (error_response(Malformed, "malformed_json"), error_response(Invalid, "validation_failed"))
 
 
 def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blueprint:
@@ -56,7 +56,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         "List what can be served",
         scope="read",
         body=IndexBody,
-        answers={200: list[IndexEntry]},
+        responses={200: list[IndexEntry]},
         errors=NOT_UNDERSTOOD,
     )
     def index() -> list[IndexEntry]:
@@ -70,8 +70,8 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         "Load a model",
         scope="manage",
         body=LoadBody,
-        answers={200: ModelReadiness},
-        errors=(NOT_THERE, refusal(Damaged, "version_damaged"), *NOT_UNDERSTOOD),
+        responses={200: ModelReadiness},
+        errors=(NOT_THERE, error_response(Damaged, "version_damaged"), *NOT_UNDERSTOOD),
     )
     def load(name: str) -> ModelReadiness:
         """Undoes an unload. A model need not be loaded otherwise: it is read when it is asked for."""
@@ -84,7 +84,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         "Unload a model",
         scope="manage",
         body=LoadBody,
-        answers={200: ModelReadiness},
+        responses={200: ModelReadiness},
         errors=(NOT_THERE, *NOT_UNDERSTOOD),
     )
     def unload(name: str) -> ModelReadiness:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from flask import Blueprint
 from typing_extensions import TypedDict
 
-from api.schema.operations import operation, refusal
+from api.schema.operations import error_response, operation
 from shared.errors import Unavailable
 from shared.runtime.version import VERSION
 from shared.storage.volume import Volume
@@ -42,12 +42,12 @@ def blueprint(volume: Volume) -> Blueprint:
     routes = Blueprint("inference-server", __name__, url_prefix="/v2")
 
     @routes.get("")
-    @operation("Show the inference server", scope="read", answers={200: ServerMetadata})
+    @operation("Show the inference server", scope="read", responses={200: ServerMetadata})
     def metadata() -> ServerMetadata:
         return {"name": "glassbox", "version": VERSION, "extensions": EXTENSIONS}
 
     @routes.get("/health/live")
-    @operation("Tell whether the inference server lives", scope=None, answers={200: Liveness})
+    @operation("Tell whether the inference server lives", scope=None, responses={200: Liveness})
     def live() -> Liveness:
         return {"live": True}
 
@@ -55,8 +55,8 @@ def blueprint(volume: Volume) -> Blueprint:
     @operation(
         "Tell whether the inference server is ready",
         scope=None,
-        answers={200: ServerReadiness},
-        errors=(refusal(Unavailable, "volume_unavailable"),),
+        responses={200: ServerReadiness},
+        errors=(error_response(Unavailable, "volume_unavailable"),),
     )
     def ready() -> ServerReadiness:
         """It is when it can read the volume; it does not need Redis."""

@@ -11,12 +11,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
-from api.openapi.answers import answers
 from api.openapi.fields import RESPONSE_HEADERS
 from api.openapi.requests import body, parameters
+from api.openapi.responses import responses
 from api.openapi.schemas import Json, Schemas
 from api.problems import Problem
-from api.schema.operations import MediaType, Operation, Upload, operation_of
+from api.schema.operations import MediaType, Operation, UploadSpec, operation_of
 from shared.runtime.version import VERSION
 
 Route = tuple[Rule, str, Callable[..., Any], Operation]
@@ -72,7 +72,7 @@ def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: 
         "summary": operation.summary,
         "description": _description(view, operation),
         "parameters": parameters(rule, operation, schemas),
-        "responses": answers(rule.rule, operation, schemas),
+        "responses": responses(rule.rule, operation, schemas),
         "security": _security(operation, keys_needed=keys_needed),
     }
     if (request_body := body(operation, schemas)) is not None:
@@ -103,9 +103,9 @@ def _types(operation: Operation) -> Iterator[Any]:
         yield operation.query
     if isinstance(operation.body, type):
         yield operation.body
-    if isinstance(operation.body, Upload) and operation.body.json is not None:
+    if isinstance(operation.body, UploadSpec) and operation.body.json is not None:
         yield operation.body.json
-    for answer in operation.answers.values():
+    for answer in operation.responses.values():
         for content in answer.contents:
             shown = content.item if isinstance(content, MediaType) else content
             if shown is not None:

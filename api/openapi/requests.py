@@ -9,8 +9,8 @@ from werkzeug.routing import Rule
 from api.openapi.fields import IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
 from api.openapi.samples import sample
 from api.openapi.schemas import Json, Schemas
-from api.requests.validation import Form
-from api.schema.operations import Operation, Upload
+from api.requests.validation import RequestModel
+from api.schema.operations import Operation, UploadSpec
 
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"schema": {"type": "string"}}
@@ -31,7 +31,7 @@ def body(operation: Operation, schemas: Schemas) -> Json | None:
     """The operation's body, None where it takes none. JSON that needs no member may be left out."""
     if operation.body is None:
         return None
-    if isinstance(operation.body, Upload):
+    if isinstance(operation.body, UploadSpec):
         upload = operation.body
         raw = {media_type: {"schema": FILE} for media_type in upload.media_types}
         form = {"multipart/form-data": {"schema": _form(operation, upload.part, schemas)}}
@@ -41,7 +41,7 @@ def body(operation: Operation, schemas: Schemas) -> Json | None:
     return {"required": needed, "content": _json(operation.body, schemas)}
 
 
-def _json(form: type[Form], schemas: Schemas) -> Json:
+def _json(form: type[RequestModel], schemas: Schemas) -> Json:
     schema = schemas.of(form)
     return {"application/json": {"schema": schema, "example": sample(schema, schemas)}}
 
@@ -63,7 +63,7 @@ def _in_query(operation: Operation, schemas: Schemas) -> list[Json]:
 
 
 def _headers(operation: Operation) -> list[str]:
-    uploads = ["Content-Digest"] if isinstance(operation.body, Upload) else []
+    uploads = ["Content-Digest"] if isinstance(operation.body, UploadSpec) else []
     creates = ["Idempotency-Key"] if operation.creates else []
     return [*operation.headers, *creates, *uploads, "X-Request-Id"]
 

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from api.openapi import document
 from api.schema.examples import shown_as
-from api.schema.operations import Answer, MediaType, operation, refusal
+from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import NotFound
 
 
@@ -81,9 +81,9 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
     @operation(
         "Read this document",
         scope=None,
-        answers={
-            200: Answer((OpenApi,), headers=("ETag",)),
-            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        responses={
+            200: ResponseSpec((OpenApi,), headers=("ETag",)),
+            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
         },
         headers=("If-None-Match",),
     )
@@ -92,7 +92,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
         return _cached(encoded(), "application/json")
 
     @routes.get("/docs")
-    @operation("Show this document", scope=None, answers={200: MediaType("text/html", "a page for people")})
+    @operation("Show this document", scope=None, responses={200: MediaType("text/html", "a page for people")})
     def docs() -> Response:
         return Response(PAGE, content_type="text/html; charset=utf-8")
 
@@ -100,11 +100,13 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
     @operation(
         "Read a file of the page",
         scope=None,
-        answers={
-            200: Answer(tuple(MediaType(name, "a file") for name in dict.fromkeys(ASSETS.values())), headers=("ETag",)),
-            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        responses={
+            200: ResponseSpec(
+                tuple(MediaType(name, "a file") for name in dict.fromkeys(ASSETS.values())), headers=("ETag",)
+            ),
+            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
         },
-        errors=(refusal(NotFound, "not_found"),),
+        errors=(error_response(NotFound, "not_found"),),
         headers=("If-None-Match",),
     )
     def asset(file: str) -> Response:

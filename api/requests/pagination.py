@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
-from api.requests.validation import Form
+from api.requests.validation import RequestModel
 from shared.storage.names import NAME
 
 Item = TypeVar("Item")
@@ -38,7 +38,7 @@ class Cursor:
         return text
 
 
-class PageQuery(Form):
+class PageQuery(RequestModel):
     """The query parameters of every list."""
 
     limit: int = Field(50, ge=1, le=500, description="how many items a page has at the most")

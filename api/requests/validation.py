@@ -17,13 +17,13 @@ from shared.runtime.settings import Settings
 from shared.storage.names import NAME
 
 
-class Form(BaseModel):
+class RequestModel(BaseModel):
     """What a request may hold; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-AnyForm = TypeVar("AnyForm", bound=Form)
+AnyForm = TypeVar("AnyForm", bound=RequestModel)
 
 
 def from_json(form: type[AnyForm], limits: Settings) -> AnyForm:

@@ -11,16 +11,16 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from api.requests.pagination import Page, PageQuery, after, page
-from api.requests.validation import Form, from_json, from_texts
+from api.requests.validation import RequestModel, from_json, from_texts
 from api.schema.examples import shown_as
-from api.schema.operations import Answer, operation, refusal
+from api.schema.operations import ResponseSpec, error_response, operation
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.jobs.view import Links, Time
 from shared.registry import Alias, Registry
 from shared.runtime.settings import Settings
 
 
-class AliasTarget(Form):
+class AliasTarget(RequestModel):
     """Where an alias is to point."""
 
     version: int = Field(ge=1, description="the version's number")
@@ -47,9 +47,9 @@ class AliasView(TypedDict):
     links: Links
 
 
-MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
-ALIAS_NOT_FOUND = refusal(NotFound, "model_not_found", "alias_not_found")
-OTHER_STATE = refusal(PreconditionFailed, "alias_moved", "alias_exists")
+MODEL_NOT_FOUND = error_response(NotFound, "model_not_found")
+ALIAS_NOT_FOUND = error_response(NotFound, "model_not_found", "alias_not_found")
+OTHER_STATE = error_response(PreconditionFailed, "alias_moved", "alias_exists")
 CONDITIONS = ("If-Match", "If-None-Match")
 
 
@@ -62,7 +62,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         "List a model's aliases",
         scope="read",
         query=PageQuery,
-        answers={200: Page[AliasView]},
+        responses={200: Page[AliasView]},
         errors=(MODEL_NOT_FOUND,),
     )
     def index(name: str) -> Page[AliasView]:
@@ -75,9 +75,9 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
     @operation(
         "Show an alias",
         scope="read",
-        answers={
-            200: Answer((AliasView,), headers=("ETag",)),
-            304: Answer(description="It is as the client knows it.", headers=("ETag",)),
+        responses={
+            200: ResponseSpec((AliasView,), headers=("ETag",)),
+            304: ResponseSpec(description="It is as the client knows it.", headers=("ETag",)),
         },
         errors=(ALIAS_NOT_FOUND,),
         headers=("If-None-Match",),
@@ -92,13 +92,13 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         "Move an alias",
         scope="manage",
         body=AliasTarget,
-        answers={
-            200: Answer((AliasView,), "It points there now.", headers=("ETag",)),
-            201: Answer((AliasView,), "It is new, and points there.", headers=("ETag",)),
+        responses={
+            200: ResponseSpec((AliasView,), "It points there now.", headers=("ETag",)),
+            201: ResponseSpec((AliasView,), "It is new, and points there.", headers=("ETag",)),
         },
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(Invalid, "invalid_alias"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(Invalid, "invalid_alias"),
             OTHER_STATE,
         ),
         headers=CONDITIONS,
@@ -121,7 +121,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
     @operation(
         "Remove an alias",
         scope="manage",
-        answers={204: None},
+        responses={204: None},
         errors=(ALIAS_NOT_FOUND, OTHER_STATE),
         headers=CONDITIONS,
     )

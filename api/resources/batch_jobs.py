@@ -8,9 +8,9 @@ from pydantic import Field
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.submission import Submission
 from api.requests.uploads import received
-from api.requests.validation import Form, from_texts
+from api.requests.validation import RequestModel, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
-from api.schema.operations import Answer, Upload, operation, refusal
+from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.archives import judge
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
@@ -22,7 +22,7 @@ from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 
 
-class BatchOptions(Form):
+class BatchOptions(RequestModel):
     """Which model, and how."""
 
     model: str = Field(description="`digits` (its newest version), `digits@champion` (an alias) or `digits@3`")
@@ -49,14 +49,14 @@ def blueprint(
         "Classify an archive of images",
         scope="submit",
         query=BatchOptions,
-        body=Upload("archive", "the archive of images", ("application/zip", "application/octet-stream")),
-        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        body=UploadSpec("archive", "the archive of images", ("application/zip", "application/octet-stream")),
+        responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(TooLarge, "archive_*"),
-            refusal(UnsupportedType, "archive_expected"),
-            refusal(Invalid, "archive_*", "invalid_reference"),
-            refusal(TooMany, "queue_full"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(TooLarge, "archive_*"),
+            error_response(UnsupportedType, "archive_expected"),
+            error_response(Invalid, "archive_*", "invalid_reference"),
+            error_response(TooMany, "queue_full"),
         ),
     )
     @idempotent(keys)

@@ -10,8 +10,8 @@ from pydantic import Field
 from api.middleware.idempotency import idempotent
 from api.requests.pagination import Cursor, Page, PageQuery, after, page
 from api.requests.uploads import received
-from api.requests.validation import Form, from_texts
-from api.schema.operations import Answer, Upload, operation, refusal
+from api.requests.validation import RequestModel, from_texts
+from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
@@ -31,7 +31,7 @@ TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
 NOT_OVER = tuple(state for state in State if not state.is_terminal)
 
 
-class DatasetOptions(Form):
+class DatasetOptions(RequestModel):
     """The options of an upload."""
 
     name: Name = Field(description="what the content is called from now on")
@@ -60,7 +60,7 @@ class DatasetQuery(PageQuery):
     after: Annotated[str, Cursor(PLACE)] | None = Field(None, description="the `next` of the page before")
 
 
-class DeletionQuery(Form):
+class DeletionQuery(RequestModel):
     """Whether to delete a data set that is needed."""
 
     force: bool = Field(False, description="delete it although a version was trained on it, or a job needs it")
@@ -83,20 +83,22 @@ def blueprint(
         "Upload a data set",
         scope="submit",
         query=DatasetOptions,
-        body=Upload(
+        body=UploadSpec(
             "file",
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
             " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
             ("application/octet-stream", "application/zip"),
         ),
-        answers={
-            201: Answer((DatasetView,), "The data set is new.", headers=("Location",)),
-            200: Answer((DatasetView,), "The same content is there already; the name points to it.", ("Location",)),
+        responses={
+            201: ResponseSpec((DatasetView,), "The data set is new.", headers=("Location",)),
+            200: ResponseSpec(
+                (DatasetView,), "The same content is there already; the name points to it.", ("Location",)
+            ),
         },
         errors=(
-            refusal(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
-            refusal(UnsupportedType, "dataset_expected"),
-            refusal(Invalid, "npz_*", "dataset_*", "archive_*"),
+            error_response(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
+            error_response(UnsupportedType, "dataset_expected"),
+            error_response(Invalid, "npz_*", "dataset_*", "archive_*"),
         ),
     )
     @idempotent(keys)
@@ -110,7 +112,7 @@ def blueprint(
         return dataset_view(manifest), 201 if created else 200, {"Location": location}
 
     @routes.get("")
-    @operation("List the data sets", scope="read", query=DatasetQuery, answers={200: Page[DatasetView]})
+    @operation("List the data sets", scope="read", query=DatasetQuery, responses={200: Page[DatasetView]})
     def index() -> Page[DatasetView]:
         """The newest come first."""
         query = from_texts(DatasetQuery, request.args)
@@ -120,8 +122,8 @@ def blueprint(
     @operation(
         "Show a data set",
         scope="read",
-        answers={200: DatasetView},
-        errors=(refusal(NotFound, "dataset_not_found"),),
+        responses={200: DatasetView},
+        errors=(error_response(NotFound, "dataset_not_found"),),
     )
     def show(reference: str) -> DatasetView:
         return dataset_view(built_in.prepared(reference))
@@ -131,8 +133,8 @@ def blueprint(
         "Delete a data set",
         scope="manage",
         query=DeletionQuery,
-        answers={204: None},
-        errors=(refusal(NotFound, "dataset_not_found"), refusal(Conflict, "dataset_in_use")),
+        responses={204: None},
+        errors=(error_response(NotFound, "dataset_not_found"), error_response(Conflict, "dataset_in_use")),
     )
     def delete(reference: str) -> tuple[str, int]:
         """By its id, with all its names; by a name, that name, and the content if no other points to it."""

@@ -9,7 +9,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.schema.examples import DATASET_ID, PNG, shown_as
-from api.schema.operations import operation, refusal
+from api.schema.operations import error_response, operation
 from shared.errors import NotFound
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.calibration import CalibrationMeasures
@@ -90,8 +90,10 @@ def blueprint(registry: Registry) -> Blueprint:
     @operation(
         "Show how good a version is",
         scope="read",
-        answers={200: EvaluationView},
-        errors=(refusal(NotFound, "model_not_found", "version_not_found", "version_deleted", "evaluation_not_found"),),
+        responses={200: EvaluationView},
+        errors=(
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted", "evaluation_not_found"),
+        ),
     )
     def show(name: str, reference: str) -> EvaluationView:
         version = registry.get(name, reference)

@@ -10,7 +10,7 @@ from pydantic import Field
 from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
-from api.schema.operations import Answer, operation
+from api.schema.operations import ResponseSpec, operation
 from shared.jobs.capacity import VolumeGauge, write_fault
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.settings import Settings
@@ -46,7 +46,7 @@ class Readiness(TypedDict):
     reasons: Annotated[NotRequired[list[Reason]], Field(description="why it is not ready")]
 
 
-NOT_READY = Answer(
+NOT_READY = ResponseSpec(
     (Readiness,), "Redis or the volume is full, or cannot be used; `reasons` says which.", headers=("Retry-After",)
 )
 
@@ -56,12 +56,12 @@ def blueprint(redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge, settings:
     routes = Blueprint("health", __name__)
 
     @routes.get("/healthz")
-    @operation("Does the process live?", scope=None, answers={200: Health})
+    @operation("Does the process live?", scope=None, responses={200: Health})
     def healthz() -> Health:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    @operation("Can it do its work?", scope=None, answers={200: Readiness, 503: NOT_READY})
+    @operation("Can it do its work?", scope=None, responses={200: Readiness, 503: NOT_READY})
     def readyz() -> tuple[Readiness, int, dict[str, str]]:
         """Whether it accepts jobs and uploads. Not ready, it goes on with what needs none of what is missing."""
         reasons: list[Reason] = []

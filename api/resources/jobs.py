@@ -13,7 +13,7 @@ from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
 from api.resources.event_streams import EVENT_STREAM, Connection, EventStreams
-from api.schema.operations import Answer, MediaType, operation, refusal
+from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from api.schema.responses import EventView, JobView, event_view, job_view
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
@@ -25,8 +25,8 @@ EVENT_EXAMPLE = (
     "id: 1769860805120-0\nevent: state\n"
     'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
 )
-NOT_FOUND = refusal(NotFound, "job_not_found")
-WRONG_STATE = refusal(Conflict, "wrong_state")
+NOT_FOUND = error_response(NotFound, "job_not_found")
+WRONG_STATE = error_response(Conflict, "wrong_state")
 
 
 class JobQuery(PageQuery):
@@ -58,7 +58,7 @@ def blueprint(
         return job_view(job, waiting=reasons.of(job))
 
     @routes.get("")
-    @operation("List the jobs", scope="read", query=JobQuery, answers={200: Page[JobView]})
+    @operation("List the jobs", scope="read", query=JobQuery, responses={200: Page[JobView]})
     def index() -> Page[JobView]:
         """The newest come first."""
         query = from_texts(JobQuery, request.args)
@@ -70,12 +70,12 @@ def blueprint(
         return page(found, query, lambda job: job.id, view)
 
     @routes.get("/<job_id>")
-    @operation("Show a job", scope="read", answers={200: JobView}, errors=(NOT_FOUND,))
+    @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND,))
     def show(job_id: str) -> JobView:
         return view(jobs.get(job_id))
 
     @routes.delete("/<job_id>")
-    @operation("Delete a job", scope="manage", answers={204: None}, errors=(NOT_FOUND, WRONG_STATE))
+    @operation("Delete a job", scope="manage", responses={204: None}, errors=(NOT_FOUND, WRONG_STATE))
     def delete(job_id: str) -> tuple[str, int]:
         """Its record and its files go, with a batch's rows; a version that a training published stays."""
         jobs.delete(job_id)
@@ -83,7 +83,7 @@ def blueprint(
         return "", 204
 
     @routes.post("/<job_id>/cancel")
-    @operation("Cancel a job", scope="submit", answers={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
+    @operation("Cancel a job", scope="submit", responses={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
     def cancel(job_id: str) -> tuple[JobView, int]:
         """A running job stops at its next stopping point; what is finished of it is kept."""
         jobs.cancel(job_id)
@@ -94,8 +94,8 @@ def blueprint(
     @operation(
         "Retry a job",
         scope="submit",
-        answers={202: JobView},
-        errors=(NOT_FOUND, WRONG_STATE, refusal(TooMany, "queue_full")),
+        responses={202: JobView},
+        errors=(NOT_FOUND, WRONG_STATE, error_response(TooMany, "queue_full")),
     )
     def retry(job_id: str) -> tuple[JobView, int]:
         """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
@@ -112,11 +112,11 @@ def blueprint(
         "Read a job's log, or follow it",
         scope="read",
         query=EventQuery,
-        answers={
+        responses={
             200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
-            204: Answer(description="A stream that goes on behind the last event of a job that is over."),
+            204: ResponseSpec(description="A stream that goes on behind the last event of a job that is over."),
         },
-        errors=(NOT_FOUND, refusal(Unavailable, "too_many_event_streams")),
+        errors=(NOT_FOUND, error_response(Unavailable, "too_many_event_streams")),
         headers=("Last-Event-ID",),
     )
     def events(job_id: str) -> Response | Page[EventView]:

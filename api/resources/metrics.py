@@ -138,7 +138,7 @@ def blueprint(http: HttpMetrics, redis: Redis, task_queue: TaskQueue, gauge: Vol
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
-    @operation("Read the metrics", scope="read", answers={200: EXPOSITION})
+    @operation("Read the metrics", scope="read", responses={200: EXPOSITION})
     def metrics() -> Response:
         """For Prometheus, in the form that it asks for. Without Redis, the jobs' figures are left out."""
         registry = CollectorRegistry()

@@ -10,15 +10,15 @@ from flask import Blueprint, request
 from pydantic import Field
 
 from api.requests.pagination import Cursor, Page, PageQuery, after, page
-from api.requests.validation import Form, from_texts
-from api.schema.operations import operation, refusal
+from api.requests.validation import RequestModel, from_texts
+from api.schema.operations import error_response, operation
 from api.schema.responses import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, NotFound
 from shared.registry import ModelVersion, Registry
 
-MODEL_NOT_FOUND = refusal(NotFound, "model_not_found")
-VERSION_NOT_FOUND = refusal(NotFound, "model_not_found", "version_not_found", "version_deleted")
-VERSION_IN_USE = refusal(Conflict, "version_in_use")
+MODEL_NOT_FOUND = error_response(NotFound, "model_not_found")
+VERSION_NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
+VERSION_IN_USE = error_response(Conflict, "version_in_use")
 
 
 class VersionQuery(PageQuery):
@@ -27,7 +27,7 @@ class VersionQuery(PageQuery):
     after: Annotated[str, Cursor("[0-9]{12,}")] | None = Field(None, description="the `next` of the page before")
 
 
-class DeleteQuery(Form):
+class DeleteQuery(RequestModel):
     """How to delete a version or a model."""
 
     force: bool = Field(False, description="delete although aliases point there, and remove those aliases")
@@ -47,7 +47,7 @@ def blueprint(registry: Registry) -> Blueprint:
                 yield shown(model)
 
     @routes.get("")
-    @operation("List the models", scope="read", query=PageQuery, answers={200: Page[ModelView]})
+    @operation("List the models", scope="read", query=PageQuery, responses={200: Page[ModelView]})
     def index() -> Page[ModelView]:
         """By name."""
         query = from_texts(PageQuery, request.args)
@@ -56,7 +56,7 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     @routes.get("/<name>")
-    @operation("Show a model", scope="read", answers={200: ModelView}, errors=(MODEL_NOT_FOUND,))
+    @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND,))
     def show(name: str) -> ModelView:
         return shown((name, registry.versions(name)))
 
@@ -65,7 +65,7 @@ def blueprint(registry: Registry) -> Blueprint:
         "Delete a model",
         scope="manage",
         query=DeleteQuery,
-        answers={204: None},
+        responses={204: None},
         errors=(MODEL_NOT_FOUND, VERSION_IN_USE),
     )
     def delete(name: str) -> tuple[str, int]:
@@ -78,7 +78,7 @@ def blueprint(registry: Registry) -> Blueprint:
         "List a model's versions",
         scope="read",
         query=VersionQuery,
-        answers={200: Page[VersionView]},
+        responses={200: Page[VersionView]},
         errors=(MODEL_NOT_FOUND,),
     )
     def versions(name: str) -> Page[VersionView]:
@@ -93,7 +93,7 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     @routes.get("/<name>/versions/<reference>")
-    @operation("Show a version", scope="read", answers={200: VersionView}, errors=(VERSION_NOT_FOUND,))
+    @operation("Show a version", scope="read", responses={200: VersionView}, errors=(VERSION_NOT_FOUND,))
     def show_version(name: str, reference: str) -> VersionView:
         version = registry.get(name, reference)
         return version_view(version, registry.aliases(name), registry.is_damaged(version))
@@ -103,7 +103,7 @@ def blueprint(registry: Registry) -> Blueprint:
         "Delete a version",
         scope="manage",
         query=DeleteQuery,
-        answers={204: None},
+        responses={204: None},
         errors=(VERSION_NOT_FOUND, VERSION_IN_USE),
     )
     def delete_version(name: str, reference: str) -> tuple[str, int]:

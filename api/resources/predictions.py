@@ -18,9 +18,9 @@ from werkzeug.formparser import FormDataParser
 from api.loaded_models import OnlineModels
 from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
-from api.requests.validation import Form, from_texts
+from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
-from api.schema.operations import Upload, operation, refusal
+from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
 from shared.jobs.specifications import Invert
@@ -31,7 +31,7 @@ from shared.runtime.settings import Settings
 TOLD = 20  # of the instances that are wrong
 
 
-class PredictOptions(Form):
+class PredictOptions(RequestModel):
     """How to answer, and what to do to the images before."""
 
     top_k: int = Field(1, ge=1, description="how many of the most probable classes to tell")
@@ -63,7 +63,7 @@ class PredictionsView(TypedDict):
     predictions: list[PredictionView]
 
 
-class Instances(Form):
+class Instances(RequestModel):
     """Images as numbers; for the document alone, a request is read by `api/resources/predictions.py`."""
 
     model_config = shown_as({"instances": [[0, 64, 128, 255]]}) | {"extra": "forbid"}
@@ -71,7 +71,7 @@ class Instances(Form):
     instances: list[Any] = Field(description="images, each a list of its greys from 0 to 255, or a list of such rows")
 
 
-IMAGES = Upload(
+IMAGES = UploadSpec(
     "image",
     "An image; in a form any number of parts `image`; or images as numbers, in JSON.",
     ("image/png", "image/jpeg", "application/octet-stream"),
@@ -89,15 +89,15 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         scope="read",
         query=PredictOptions,
         body=IMAGES,
-        answers={200: PredictionsView},
+        responses={200: PredictionsView},
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(Conflict, "model_unloaded"),
-            refusal(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
-            refusal(TooLarge, "body_too_large", "form_too_large", "too_many_images"),
-            refusal(UnsupportedType, "encoding_unknown"),
-            refusal(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
-            refusal(Damaged, "version_damaged"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(Conflict, "model_unloaded"),
+            error_response(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
+            error_response(TooLarge, "body_too_large", "form_too_large", "too_many_images"),
+            error_response(UnsupportedType, "encoding_unknown"),
+            error_response(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
+            error_response(Damaged, "version_damaged"),
         ),
     )
     def predict(name: str, reference: str) -> Response:
@@ -175,10 +175,10 @@ def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) ->
 
 
 def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> list[PredictionView]:
-    answers = classifier.classify(images, top_k)
+    responses = classifier.classify(images, top_k)
     names = classifier.version.classes
     predictions: list[PredictionView] = []
-    for labels, probabilities in zip(answers.labels.tolist(), answers.probabilities, strict=True):
+    for labels, probabilities in zip(responses.labels.tolist(), responses.probabilities, strict=True):
         top: list[Best] = [
             {"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)
         ]

@@ -7,7 +7,7 @@ from flask import Blueprint
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.submission import Submission
 from api.requests.webhook_choice import Webhooks
-from api.schema.operations import Answer, operation, refusal
+from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, NotFound, TooMany
@@ -27,12 +27,12 @@ def blueprint(
     @operation(
         "Train a version again and compare the bits",
         scope="submit",
-        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(Conflict, "dataset_deleted"),
-            refusal(Damaged, "version_damaged"),
-            refusal(TooMany, "queue_full"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(Conflict, "dataset_deleted"),
+            error_response(Damaged, "version_damaged"),
+            error_response(TooMany, "queue_full"),
         ),
     )
     @idempotent(keys)

@@ -9,11 +9,11 @@ from typing import Literal
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.requests.validation import Form, from_texts
+from api.requests.validation import RequestModel, from_texts
 from api.results_formats.csv_rows import as_csv
 from api.results_formats.npz import as_npz
 from api.results_formats.parquet import as_parquet
-from api.schema.operations import MediaType, operation, refusal
+from api.schema.operations import MediaType, error_response, operation
 from api.schema.responses import RowErrorView, RowView
 from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
@@ -25,8 +25,8 @@ from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
 CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
-NOT_FOUND = refusal(NotFound, "job_not_found")
-NOT_A_BATCH = refusal(Conflict, "not_a_batch")
+NOT_FOUND = error_response(NotFound, "job_not_found")
+NOT_A_BATCH = error_response(Conflict, "not_a_batch")
 TYPES = {
     "jsonl": JSON_LINES,
     "csv": "text/csv; charset=utf-8",
@@ -35,7 +35,7 @@ TYPES = {
 }
 
 
-class ResultsQuery(Form):
+class ResultsQuery(RequestModel):
     """How to write a batch's rows."""
 
     format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
@@ -62,7 +62,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         "Read a batch's rows",
         scope="read",
         query=ResultsQuery,
-        answers={
+        responses={
             200: (
                 MediaType(JSON_LINES, "a row in each line", item=RowView),
                 MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
@@ -71,9 +71,9 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
             )
         },
         errors=(
-            refusal(NotFound, "job_not_found", "model_not_found", "version_not_found"),
+            error_response(NotFound, "job_not_found", "model_not_found", "version_not_found"),
             NOT_A_BATCH,
-            refusal(NotInstalled, "parquet_not_installed"),
+            error_response(NotInstalled, "parquet_not_installed"),
         ),
     )
     def results(job_id: str) -> Response:
@@ -101,7 +101,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
     @operation(
         "Read which images of a batch failed",
         scope="read",
-        answers={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
+        responses={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
         errors=(NOT_FOUND, NOT_A_BATCH),
     )
     def errors(job_id: str) -> Response:

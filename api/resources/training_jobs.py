@@ -10,11 +10,11 @@ from pydantic import Field, StringConstraints, create_model
 
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.submission import Submission
-from api.requests.validation import Form, described_by, from_json, invalid_configuration
+from api.requests.validation import RequestModel, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema import examples
 from api.schema.examples import shown_as
-from api.schema.operations import Answer, operation, refusal
+from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
@@ -33,7 +33,7 @@ LabelName = Annotated[str, StringConstraints(max_length=128)]
 LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 
 
-class TrainingOfPreset(Form):
+class TrainingOfPreset(RequestModel):
     """A training of a preset's network: which data, and what the job does beside the training."""
 
     model_config = shown_as(examples.TRAINING_REQUEST)
@@ -90,11 +90,11 @@ def blueprint(
         "Train a network",
         scope="submit",
         body=TrainingRequest,
-        answers={202: Answer((JobView,), "The job was accepted.", headers=("Location",))},
+        responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
-            refusal(NotFound, "dataset_not_found"),
-            refusal(Unavailable, "dataset_unavailable"),
-            refusal(TooMany, "queue_full"),
+            error_response(NotFound, "dataset_not_found"),
+            error_response(Unavailable, "dataset_unavailable"),
+            error_response(TooMany, "queue_full"),
         ),
     )
     @idempotent(keys)

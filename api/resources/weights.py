@@ -8,8 +8,8 @@ from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
 from api.exports import export
-from api.requests.validation import Form, from_texts
-from api.schema.operations import Answer, MediaType, operation, refusal
+from api.requests.validation import RequestModel, from_texts
+from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 
@@ -17,7 +17,7 @@ BINARY = "application/octet-stream"
 FILE = MediaType(BINARY, "an .npz: the parameters by name; or .safetensors, or .onnx, as `format` asks for")
 
 
-class WeightsQuery(Form):
+class WeightsQuery(RequestModel):
     """What to read a version's weights with."""
 
     format: Literal["npz", "safetensors", "onnx"] = Field(
@@ -34,14 +34,14 @@ def blueprint(registry: Registry) -> Blueprint:
         "Download a version's weights",
         scope="read",
         query=WeightsQuery,
-        answers={
-            200: Answer((FILE,), "The file itself.", headers=("ETag",)),
-            206: Answer((FILE,), "The part that was asked for.", headers=("ETag", "Content-Range")),
-            304: Answer(description="It is what the client has.", headers=("ETag",)),
+        responses={
+            200: ResponseSpec((FILE,), "The file itself.", headers=("ETag",)),
+            206: ResponseSpec((FILE,), "The part that was asked for.", headers=("ETag", "Content-Range")),
+            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
         },
         errors=(
-            refusal(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            refusal(Damaged, "version_damaged"),
+            error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
+            error_response(Damaged, "version_damaged"),
         ),
         headers=("Range", "If-Range", "If-None-Match"),
     )

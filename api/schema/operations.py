@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from flask import current_app, request
 
-from api.requests.validation import Form
+from api.requests.validation import RequestModel
 from shared.errors import GlassboxError
 
 Scope = Literal["read", "submit", "manage"]
@@ -24,7 +24,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 CREATES = "creates"
 """The attribute by which `idempotent` marks a view that accepts an Idempotency-Key."""
 
-JUDGED = ("/v1/", "/v2/")
+VALIDATED = ("/v1/", "/v2/")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class MediaType:
 
 
 @dataclass(frozen=True)
-class Upload:
+class UploadSpec:
     """A file as a request's body: raw, or as the part `part` of a form whose other parts are the query's options.
 
     json: what may come instead, as JSON.
@@ -50,11 +50,11 @@ class Upload:
     part: str
     description: str
     media_types: tuple[str, ...] = ("application/octet-stream",)
-    json: type[Form] | None = None
+    json: type[RequestModel] | None = None
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResponseSpec:
     """One answer that is no error. `contents` are the types of JSON or the media types that the client may get.
 
     headers: the names of those that this answer has beside the ones that every answer has; `api/openapi` explains them.
@@ -66,7 +66,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ErrorSpec:
     """A kind of error that an operation can end with, and its codes: `archive_*` is every code that begins so."""
 
     error: type[GlassboxError]
@@ -84,10 +84,10 @@ class Operation:
 
     summary: str
     scope: Scope | None
-    answers: Mapping[int, Answer]
-    query: type[Form] | None = None
-    body: type[Form] | Upload | None = None
-    errors: tuple[Refusal, ...] = ()
+    responses: Mapping[int, ResponseSpec]
+    query: type[RequestModel] | None = None
+    body: type[RequestModel] | UploadSpec | None = None
+    errors: tuple[ErrorSpec, ...] = ()
     creates: bool = False
     headers: tuple[str, ...] = ()
 
@@ -96,27 +96,27 @@ def operation(
     summary: str,
     *,
     scope: Scope | None,
-    answers: Mapping[int, Any],
-    query: type[Form] | None = None,
-    body: type[Form] | Upload | None = None,
-    errors: tuple[type[GlassboxError] | Refusal, ...] = (),
+    responses: Mapping[int, Any],
+    query: type[RequestModel] | None = None,
+    body: type[RequestModel] | UploadSpec | None = None,
+    errors: tuple[type[GlassboxError] | ErrorSpec, ...] = (),
     headers: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
     """Declare what a view does; the view's docstring, if it has one, tells the rest.
 
-    answers: for each status an `Answer`, or in short the type of its JSON, a `MediaType`, a tuple of those, or None for
-    no body. errors: the errors of this operation alone; those that follow from `scope`, `query`, `body` and the
-    decorator `idempotent`, and those of any operation, are added to the document.
+    responses: for each status an `ResponseSpec`, or in short the type of its JSON, a `MediaType`, a tuple of those, or
+    None for no body. errors: the errors of this operation alone; those that follow from `scope`, `query`, `body` and
+    the decorator `idempotent`, and those of any operation, are added to the document.
     """
 
     def declare(view: View) -> View:
         vars(view)["operation"] = Operation(
             summary,
             scope,
-            {status: _answer(answer) for status, answer in answers.items()},
+            {status: _answer(answer) for status, answer in responses.items()},
             query,
             body,
-            tuple(error if isinstance(error, Refusal) else Refusal(error) for error in errors),
+            tuple(error if isinstance(error, ErrorSpec) else ErrorSpec(error) for error in errors),
             getattr(view, CREATES, False),
             headers,
         )
@@ -125,9 +125,9 @@ def operation(
     return declare
 
 
-def refusal(error: type[GlassboxError], *codes: str) -> Refusal:
+def error_response(error: type[GlassboxError], *codes: str) -> ErrorSpec:
     """An error with the codes that it can have here."""
-    return Refusal(error, codes)
+    return ErrorSpec(error, codes)
 
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:
@@ -141,9 +141,9 @@ def current_operation() -> Operation | None:
     return None if view is None else operation_of(view)
 
 
-def _answer(answer: Any) -> Answer:
-    if isinstance(answer, Answer):
+def _answer(answer: Any) -> ResponseSpec:
+    if isinstance(answer, ResponseSpec):
         return answer
     if answer is None:
-        return Answer()
-    return Answer(answer if isinstance(answer, tuple) else (answer,))
+        return ResponseSpec()
+    return ResponseSpec(answer if isinstance(answer, tuple) else (answer,))

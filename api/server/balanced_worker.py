@@ -16,7 +16,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
-from api.server.fair_queue import Turns
+from api.server.fair_queue import FairQueue
 
 PLACES = 256
 ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic clock; connections
@@ -24,7 +24,7 @@ STALE_SECONDS = 3.0  # a living process writes once a second at the least
 MOMENT_SECONDS = 0.001
 LINGER_MILLISECONDS = 2
 
-board = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
+shared_counters = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
 
 
 class BalancedThreads(ThreadWorker):  # type: ignore[misc]
@@ -34,7 +34,7 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Run; called in the new process."""
-        self._turns = Turns()
+        self._queue = FairQueue()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
@@ -51,11 +51,11 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
         return again
 
     def _handle_in_turn(self, conn: Any) -> Any:
-        turn = self._turns.take()
+        turn = self._queue.take()
         try:
             return super().handle(conn)
         finally:
-            self._turns.give_back(turn)
+            self._queue.release(turn)
 
     def notify(self) -> None:
         """Give a sign of life; called in each turn of the loop."""
@@ -78,11 +78,11 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
         return _is_readable(conn, LINGER_MILLISECONDS)
 
     def _write(self) -> None:
-        ENTRY.pack_into(board, self.place % PLACES * ENTRY.size, time.monotonic(), self.nr_conns)
+        ENTRY.pack_into(shared_counters, self.place % PLACES * ENTRY.size, time.monotonic(), self.nr_conns)
 
     def _fewest(self) -> int:
         now = time.monotonic()
-        entries = ENTRY.iter_unpack(board[:])
+        entries = ENTRY.iter_unpack(shared_counters[:])
         return min((connections for written, connections in entries if now - written < STALE_SECONDS), default=0)
 
 

@@ -23,7 +23,7 @@ class Turn:
         self.since = 0.0
 
 
-class Turns:
+class FairQueue:
     """Gives turns, first come, first served."""
 
     def __init__(self, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -45,7 +45,7 @@ class Turns:
                     self._next()
         return turn
 
-    def give_back(self, turn: Turn) -> None:
+    def release(self, turn: Turn) -> None:
         """Let the next one work, unless it does already because this turn took long."""
         with self._lock:
             if self._holder is turn:

@@ -16,7 +16,7 @@ from typing import Any
 import glassbox
 
 from api.openapi.schemas import Schemas
-from api.requests.validation import Form
+from api.requests.validation import RequestModel
 from api.resources.batch_jobs import BatchOptions
 from api.resources.training_jobs import TrainingRequest
 
@@ -69,7 +69,7 @@ TRAINING: Final = {{
 '''
 
 
-def options_source(training: type[Form] = TrainingRequest, batch: type[Form] = BatchOptions) -> str:
+def options_source(training: type[RequestModel] = TrainingRequest, batch: type[RequestModel] = BatchOptions) -> str:
     """Return the source of `glassbox.options`."""
     asked = _properties(training)
     options = _properties(batch)
@@ -97,7 +97,7 @@ def formatted(source: str) -> str:
     return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 
-def _properties(form: type[Form]) -> dict[str, Json]:
+def _properties(form: type[RequestModel]) -> dict[str, Json]:
     schemas = Schemas([form])
     properties: dict[str, Json] = schemas.resolved(schemas.of(form))["properties"]
     return properties

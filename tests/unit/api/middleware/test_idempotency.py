@@ -159,11 +159,11 @@ class TestTwoAtOnce:
 
     def test_of_many_one_makes_the_job(self, app: Flask, jobs: JobStore) -> None:
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(lambda _: train(app.test_client()), range(24)))
+            responses = list(pool.map(lambda _: train(app.test_client()), range(24)))
 
         assert len(jobs_of(jobs)) == 1
-        assert {answer.status_code for answer in answers} <= {202, 409}
-        assert {answer.get_json()["id"] for answer in answers if answer.status_code == 202} == set(jobs_of(jobs))
+        assert {answer.status_code for answer in responses} <= {202, 409}
+        assert {answer.get_json()["id"] for answer in responses if answer.status_code == 202} == set(jobs_of(jobs))
 
 
 @pytest.mark.usefixtures("dataset")
@@ -276,7 +276,7 @@ def answered(client: FlaskClient) -> TestResponse:
 
 
 def test_decorator_above_the_declaration_is_rejected(redis: Redis) -> None:
-    @operation("Create something", scope="submit", answers={201: None})
+    @operation("Create something", scope="submit", responses={201: None})
     def create() -> tuple[str, int]:
         return "", 201
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from api.server.fair_queue import Turns
+from api.server.fair_queue import FairQueue
 from tests.support.waiting import eventually
 
 
@@ -20,7 +20,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_one_works_at_a_time(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(patience_seconds=60)
+    turns = FairQueue(patience_seconds=60)
     working: list[int] = []
     seen: list[int] = []
 
@@ -30,7 +30,7 @@ def test_one_works_at_a_time(pool: ThreadPoolExecutor) -> None:
             working.append(number)
             seen.append(len(working))
             working.remove(number)
-            turns.give_back(turn)
+            turns.release(turn)
 
     list(pool.map(work, range(8)))
 
@@ -38,54 +38,54 @@ def test_one_works_at_a_time(pool: ThreadPoolExecutor) -> None:
 
 
 def test_turns_come_in_the_order_in_which_they_were_asked_for(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(patience_seconds=60)
+    turns = FairQueue(patience_seconds=60)
     first = turns.take()
     order: list[int] = []
 
     def work(number: int) -> None:
         turn = turns.take()
         order.append(number)
-        turns.give_back(turn)
+        turns.release(turn)
 
     for number in range(8):
         pool.submit(work, number)
         eventually(lambda waiting=number + 1: len(turns._queue) == waiting)  # type: ignore[misc]
-    turns.give_back(first)
+    turns.release(first)
 
     eventually(lambda: len(order) == 8)
     assert order == list(range(8))
 
 
 def test_who_takes_long_keeps_nobody_waiting(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(patience_seconds=0.01)
+    turns = FairQueue(patience_seconds=0.01)
     slow = [turns.take() for _ in range(5)]  # none of them gives back before the next has its turn
 
-    turns.give_back(turns.take())
+    turns.release(turns.take())
     for turn in slow:
-        turns.give_back(turn)
+        turns.release(turn)
 
     assert turns._holder is None
-    turns.give_back(turns.take())
+    turns.release(turns.take())
 
 
 def test_who_lost_the_turn_does_not_give_anothers_away(pool: ThreadPoolExecutor) -> None:
-    turns = Turns(patience_seconds=0.01)
+    turns = FairQueue(patience_seconds=0.01)
     slow = turns.take()
     other = turns.take()
-    patient = Turns(patience_seconds=60)
+    patient = FairQueue(patience_seconds=60)
     patient._holder = other
     waits = threading.Event()
 
     def third() -> None:
         turn = patient.take()
         waits.set()
-        patient.give_back(turn)
+        patient.release(turn)
 
     asked = pool.submit(third)
     eventually(lambda: len(patient._queue) == 1)
-    patient.give_back(slow)
+    patient.release(slow)
     assert not waits.is_set()
 
-    patient.give_back(other)
+    patient.release(other)
     asked.result(timeout=20)
     assert waits.is_set()

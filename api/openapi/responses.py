@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from api.openapi.refusals import codes_of
+from api.openapi.error_responses import codes_of
 from api.openapi.samples import sample
 from api.openapi.schemas import Json, Schemas
 from api.problems import STATUSES, Problem
-from api.schema.operations import Answer, MediaType, Operation
+from api.schema.operations import MediaType, Operation, ResponseSpec
 
 WITH_ERRORS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
@@ -22,16 +22,16 @@ WITH_ERRORS = {
 MEANINGS = {status: (error.__doc__ or "").splitlines()[0] for error, status in STATUSES.items()}
 
 
-def answers(path: str, operation: Operation, schemas: Schemas) -> Json:
+def responses(path: str, operation: Operation, schemas: Schemas) -> Json:
     """A response for each status."""
     problems = {
         str(int(status)): _problem(path, status, codes, schemas) for status, codes in codes_of(operation, path).items()
     }
-    told = {str(status): _answer(status, answer, operation, schemas) for status, answer in operation.answers.items()}
+    told = {str(status): _answer(status, answer, operation, schemas) for status, answer in operation.responses.items()}
     return dict(sorted({**problems, **_both(problems, told)}.items()))
 
 
-def _answer(status: int, answer: Answer, operation: Operation, schemas: Schemas) -> Json:
+def _answer(status: int, answer: ResponseSpec, operation: Operation, schemas: Schemas) -> Json:
     headers = [*answer.headers, *(["Idempotent-Replayed"] if operation.creates else [])]
     response: Json = {
         "description": answer.description or HTTPStatus(status).phrase,

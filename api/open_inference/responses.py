@@ -71,11 +71,11 @@ def _probabilities(P: NDArray[Any]) -> OutputTensor:
 
 def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> OutputTensor:
     """The classification extension: the best classes of each image as `<probability>:<index>:<label>`."""
-    answers = best_of(P, min(count, P.shape[1]))
+    responses = best_of(P, min(count, P.shape[1]))
     texts = [
         f"{probability:.7g}:{label}:{version.classes[label]}"
         for label, probability in zip(
-            answers.labels.ravel().tolist(), np.ravel(answers.probabilities).tolist(), strict=True
+            responses.labels.ravel().tolist(), np.ravel(responses.probabilities).tolist(), strict=True
         )
     ]
-    return {"name": OUTPUT, "shape": answers.labels.shape, "datatype": BYTES, "data": texts}
+    return {"name": OUTPUT, "shape": responses.labels.shape, "datatype": BYTES, "data": texts}

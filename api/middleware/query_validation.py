@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from api.schema.operations import JUDGED, current_operation
+from api.schema.operations import VALIDATED, current_operation
 from shared.errors import FieldError, Invalid
 
 
@@ -16,7 +16,7 @@ def register(app: Flask) -> None:
         if not request.query_string or request.method == "OPTIONS":
             return
         operation = current_operation()
-        if operation is None or not f"{request.path}/".startswith(JUDGED):
+        if operation is None or not f"{request.path}/".startswith(VALIDATED):
             return
         fields = [
             FieldError(reason, parameter=name)

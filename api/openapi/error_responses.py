@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from api.problems import STATUSES
-from api.schema.operations import JUDGED, Operation, Refusal, Upload, refusal
+from api.schema.operations import VALIDATED, ErrorSpec, Operation, UploadSpec, error_response
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -32,30 +32,30 @@ ANY = {
 WITH_AN_ETAG = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
 WITH_A_RANGE = {HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("requested_range_not_satisfiable",)}
 WITH_A_KEY = (
-    refusal(Unauthenticated, "key_missing", "key_unknown"),
-    refusal(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
-    refusal(TooMany, "too_many_requests"),
-    refusal(Unavailable, *(fault.code for fault in FAULTS)),
+    error_response(Unauthenticated, "key_missing", "key_unknown"),
+    error_response(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
+    error_response(TooMany, "too_many_requests"),
+    error_response(Unavailable, *(fault.code for fault in FAULTS)),
 )
-WITH_A_CHANGE = (refusal(StorageFull, "storage_full"),)
-WITH_A_PATH_PARAMETER = (refusal(NotFound, "not_found"),)
-WITH_A_QUERY = (refusal(Invalid, "validation_failed"),)
+WITH_A_CHANGE = (error_response(StorageFull, "storage_full"),)
+WITH_A_PATH_PARAMETER = (error_response(NotFound, "not_found"),)
+WITH_A_QUERY = (error_response(Invalid, "validation_failed"),)
 WITH_JSON = (
-    refusal(Malformed, "malformed_json"),
-    refusal(TooLarge, "body_too_large"),
-    refusal(UnsupportedType, "json_expected"),
-    refusal(Invalid, "validation_failed"),
+    error_response(Malformed, "malformed_json"),
+    error_response(TooLarge, "body_too_large"),
+    error_response(UnsupportedType, "json_expected"),
+    error_response(Invalid, "validation_failed"),
 )
 WITH_A_FILE = (
-    refusal(Malformed, "body_cut_short", "malformed_form", "malformed_digest", "digest_mismatch"),
-    refusal(LengthRequired, "length_required"),
-    refusal(TooLarge, "body_too_large", "form_too_large"),
-    refusal(Invalid, "file_expected", "validation_failed"),
+    error_response(Malformed, "body_cut_short", "malformed_form", "malformed_digest", "digest_mismatch"),
+    error_response(LengthRequired, "length_required"),
+    error_response(TooLarge, "body_too_large", "form_too_large"),
+    error_response(Invalid, "file_expected", "validation_failed"),
 )
 WITH_AN_IDEMPOTENCY_KEY = (
-    refusal(Malformed, "malformed_idempotency_key"),
-    refusal(Conflict, "idempotency_key_in_use"),
-    refusal(Invalid, "idempotency_key_reused"),
+    error_response(Malformed, "malformed_idempotency_key"),
+    error_response(Conflict, "idempotency_key_in_use"),
+    error_response(Invalid, "idempotency_key_reused"),
 )
 
 
@@ -65,7 +65,7 @@ def codes_of(operation: Operation, path: str) -> Codes:
     outside = {
         **ANY,
         **(WITH_A_RANGE if "Range" in operation.headers else {}),
-        **(WITH_AN_ETAG if any("ETag" in answer.headers for answer in operation.answers.values()) else {}),
+        **(WITH_AN_ETAG if any("ETag" in answer.headers for answer in operation.responses.values()) else {}),
     }
     for status, some in outside.items():
         codes.setdefault(status, []).extend(some)
@@ -74,7 +74,7 @@ def codes_of(operation: Operation, path: str) -> Codes:
     return {status: tuple(dict.fromkeys(codes[status])) for status in sorted(codes)}
 
 
-def _refusals(operation: Operation, path: str) -> Iterator[Refusal]:
+def _refusals(operation: Operation, path: str) -> Iterator[ErrorSpec]:
     yield from operation.errors
     if operation.scope is not None:
         yield from WITH_A_KEY
@@ -82,9 +82,9 @@ def _refusals(operation: Operation, path: str) -> Iterator[Refusal]:
         yield from WITH_A_CHANGE
     if "<" in path:
         yield from WITH_A_PATH_PARAMETER
-    if f"{path}/".startswith(JUDGED):
+    if f"{path}/".startswith(VALIDATED):
         yield from WITH_A_QUERY
-    if isinstance(operation.body, Upload):
+    if isinstance(operation.body, UploadSpec):
         yield from WITH_A_FILE
     elif operation.body is not None:
         yield from WITH_JSON
