@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from api.requests.waiting import WaitingReasons
-from shared.archives import Plan
+from shared.archives import ArchiveIndex
 from shared.errors import NotFound, TooMany
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
@@ -50,7 +50,7 @@ class Submission:
             detail = f"{self._max_queued} jobs wait in the queue {QUEUES[kind]!r} already; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
 
-    def submit(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> tuple[Job, list[str]]:
+    def submit(self, job: Job, archive: Path | None = None, plan: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings.
 
         A job of the same id may be there from a request that died before it was answered: then that is the one.

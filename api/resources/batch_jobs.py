@@ -12,7 +12,7 @@ from api.requests.validation import RequestModel, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import JobView, job_view
-from shared.archives import judge
+from shared.archives import validate
 from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
@@ -70,7 +70,7 @@ def blueprint(
             if options.top_k > len(version.classes):
                 reason = f"the model has only {len(version.classes)} classes"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            plan = judge(upload.path, settings)
+            plan = validate(upload.path, settings)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,

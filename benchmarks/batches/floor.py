@@ -10,7 +10,7 @@ from time import perf_counter
 
 import numpy as np
 
-from shared.archives import Contents, Plan, judge
+from shared.archives import ArchiveIndex, Contents, validate
 from shared.images.decoding import decode_into
 from shared.runtime.settings import Settings
 
@@ -20,7 +20,7 @@ SHARD = 1024
 def floor_seconds(archive: Path, processes: int) -> float:
     """Time it with so many processes, each of which reads and decodes its share; their start is not counted."""
     settings = Settings()
-    plan = judge(archive, settings)
+    plan = validate(archive, settings)
     bounds = np.linspace(0, len(plan), processes + 1, dtype=int).tolist()
     context = multiprocessing.get_context("fork")
     ready = context.Barrier(processes + 1)
@@ -37,7 +37,7 @@ def floor_seconds(archive: Path, processes: int) -> float:
     return perf_counter() - started
 
 
-def _decode(archive: Path, plan: Plan, settings: Settings, start: int, stop: int, ready: Barrier) -> None:
+def _decode(archive: Path, plan: ArchiveIndex, settings: Settings, start: int, stop: int, ready: Barrier) -> None:
     images = np.empty((SHARD, 28, 28), np.uint8)
     ready.wait()
     with Contents(archive, plan, settings) as contents:

@@ -1,11 +1,11 @@
 """Archives of images: everything between an uploaded file and the bytes of its entry `i`.
 
-`judge` decides whether a file is taken and gives its `Plan`; any worker loads the plan and reads its share through
-`Contents`. Nothing is ever extracted to a path that an archive names.
+`validate` decides whether a file is taken and gives its `ArchiveIndex`; any worker loads the plan and reads its share
+through `Contents`. Nothing is ever extracted to a path that an archive names.
 """
 
-from shared.archives.index import Plan
+from shared.archives.index import ArchiveIndex
 from shared.archives.reader import Contents
-from shared.archives.validate import judge
+from shared.archives.validate import validate
 
-__all__ = ["Contents", "Plan", "judge"]
+__all__ = ["ArchiveIndex", "Contents", "validate"]

@@ -15,8 +15,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from shared.archives.decompress import BLOCK, pieces
-from shared.archives.index import Entry, ImageArray, Kind, Plan
-from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, plan_zip, raw_names
+from shared.archives.index import ArchiveIndex, Entry, ImageArray, Kind
+from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
@@ -99,7 +99,7 @@ def check_images(header: Header) -> None:
         raise Invalid("npz_empty", f"{name} is empty: it is {header}")
 
 
-def plan_array(path: Path, start: int, size: int, name: str, limits: Settings) -> Plan:
+def index_array(path: Path, start: int, size: int, name: str, limits: Settings) -> ArchiveIndex:
     """Judge the array whose header and data are the `size` bytes from `start` of the file.
 
     Raises `Invalid`, or `TooLarge` where the images are too many or too large.
@@ -115,7 +115,7 @@ def plan_array(path: Path, start: int, size: int, name: str, limits: Settings) -
         raise TooLarge("archive_too_large", f"more than {limits.max_expanded_bytes} bytes when unpacked")
     if height * width > limits.max_image_pixels:
         raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels")
-    return Plan(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width))
+    return ArchiveIndex(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width))
 
 
 def holds_arrays(descriptor: int, directory: Directory) -> bool:
@@ -125,13 +125,13 @@ def holds_arrays(descriptor: int, directory: Directory) -> bool:
     return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
 
 
-def plan_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> Plan:
+def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
     """Judge an `.npz` as the zip that it is, then its array `x` or `images`, or the only one.
 
     An array that is packed is unpacked in the place of the `.npz`; one that is not is read from where it lies.
     """
     roomy = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})  # an entry is not one image here
-    archive = plan_zip(descriptor, file_size, directory, roomy)
+    archive = index_zip(descriptor, file_size, directory, roomy)
     names = [name.removesuffix(SUFFIX) for name in archive.paths(0, len(archive))]
     chosen = next((name for name in NAMES if name in names), names[0])
     if chosen not in NAMES and len(names) > 1:
@@ -146,11 +146,11 @@ def plan_npz(path: Path, descriptor: int, file_size: int, directory: Directory, 
     if entry.method != DEFLATED:
         for _ in _checked(content, chosen, entry.size, entry.crc):
             pass
-        return plan_array(path, start, entry.size, chosen, limits)
+        return index_array(path, start, entry.size, chosen, limits)
     with durable.replacing(path) as target:
         for piece in _checked(_inflated(content, chosen), chosen, entry.size, entry.crc):
             target.write(piece)
-    return plan_array(path, 0, entry.size, chosen, limits)
+    return index_array(path, 0, entry.size, chosen, limits)
 
 
 def _damaged(name: str) -> Invalid:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.index import ENTRY, Entry, Kind, Plan
+from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.errors import GlassboxError, Invalid, TooLarge
 from shared.runtime.settings import Settings
 
@@ -30,7 +30,7 @@ _entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the
 PIECE = 256 * 1024
 
 
-def judge_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]:
+def validate_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]:
     """Judge the names of a run of entries.
 
     Returns a mask (n,) that is true where an entry is passed over, and the first name that breaks a rule, if one does.
@@ -154,7 +154,7 @@ class Collector:
         row = self._entries[index]
         return self._names[row["name"] : row["name"] + row["name_length"]].decode()
 
-    def plan(self, kind: Kind) -> Plan:
+    def plan(self, kind: Kind) -> ArchiveIndex:
         """The plan of all that was collected; refuses an archive in which a name is twice, or nothing to classify."""
         self._refuse_duplicates()
         total, kept = self._count, 0
@@ -165,7 +165,7 @@ class Collector:
             kept += len(wanted)
         if kept == 0:
             raise Invalid("archive_empty", "the archive holds no files to classify")
-        return Plan(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
+        return ArchiveIndex(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
 
     def _refuse_duplicates(self) -> None:
         """Sort the names' hashes and compare only those names whose hashes are equal: no set of a million names."""

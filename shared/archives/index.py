@@ -73,7 +73,7 @@ class ImageArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class ArchiveIndex:
     """What an archive holds: its entries to classify, in its order, and how many names were `passed_over`."""
 
     kind: Kind

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import ArrayImages
-from shared.archives.index import Kind, Plan
+from shared.archives.index import ArchiveIndex, Kind
 from shared.archives.tar import TarEntries
 from shared.archives.zip import ZipEntries
 from shared.runtime.settings import Settings
@@ -20,7 +20,7 @@ from shared.runtime.settings import Settings
 class Contents:
     """An open archive. Use it in a `with` block, in one thread; any number of processes may have it open at once."""
 
-    def __init__(self, path: Path, plan: Plan, limits: Settings) -> None:
+    def __init__(self, path: Path, plan: ArchiveIndex, limits: Settings) -> None:
         """path: the file that `judge` made the plan of."""
         self._descriptor = os.open(path, os.O_RDONLY)
         self._entries: ZipEntries | TarEntries | ArrayImages

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.entries import PIECE, Collector, Rows, Rule, Window, enforce, judge_names
-from shared.archives.index import ENTRY, Kind, Plan
+from shared.archives.entries import PIECE, Collector, Rows, Rule, Window, enforce, validate_names
+from shared.archives.index import ENTRY, ArchiveIndex, Kind
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
 
@@ -118,7 +118,7 @@ class Member(NamedTuple):
     size: int
 
 
-def plan_tar(descriptor: int, file_size: int, limits: Settings) -> Plan:
+def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex:
     """Judge every header; raises `TooLarge` or `Invalid` with the first entry that breaks a rule."""
     collector = Collector(file_size // BLOCK, limits)
     walk = Walk(descriptor, file_size, limits)
@@ -131,7 +131,7 @@ def plan_tar(descriptor: int, file_size: int, limits: Settings) -> Plan:
         entries["end"] = entries["offset"] + entries["size"]
         collector.check(len(run), int(entries["size"].sum()))
         names = [_text(member) for member in run]
-        passed_over = _judge(run, entries["size"], names, limits)
+        passed_over = _validate(run, entries["size"], names, limits)
         collector.add(entries, [name.encode() for name in names], passed_over)
     walk.check_headers()
     return collector.plan(Kind.TAR)
@@ -208,11 +208,11 @@ def _text(member: Member) -> str:
         return name.decode("latin-1")
 
 
-def _judge(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.bool_]:
+def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.bool_]:
     """Apply every rule on a single entry; returns which of them are passed over (n,)."""
     kinds = np.array([member.kind for member in run])
     lengths = np.array([len(member.name) for member in run])
-    passed_over, bad_name = judge_names(names)
+    passed_over, bad_name = validate_names(names)
     long = f"is a name of more than {limits.max_name_bytes} bytes"
     special = ~np.isin(kinds, [*FILES, FOLDER])
     large = f"is larger than {limits.max_entry_bytes} bytes"
@@ -229,7 +229,7 @@ def _judge(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits
 class TarEntries:
     """The entries of an open tar."""
 
-    def __init__(self, descriptor: int, plan: Plan, limits: Settings) -> None:
+    def __init__(self, descriptor: int, plan: ArchiveIndex, limits: Settings) -> None:
         self._window = Window(descriptor)
         self._rows = Rows(plan.entries)
         self._max_entry_bytes = limits.max_entry_bytes

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from shared.archives import arrays
-from shared.archives.arrays import holds_arrays, plan_array, plan_npz
+from shared.archives.arrays import holds_arrays, index_array, index_npz
 from shared.archives.decompress import decompressor, unpack_in_place
-from shared.archives.index import Plan
-from shared.archives.tar import is_tar, plan_tar
-from shared.archives.zip import plan_zip
+from shared.archives.index import ArchiveIndex
+from shared.archives.tar import index_tar, is_tar
+from shared.archives.zip import index_zip
 from shared.archives.zip_directory import find_directory
 from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
@@ -19,7 +19,7 @@ TAKEN = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of th
 START = 512
 
 
-def judge(path: Path, limits: Settings) -> Plan:
+def validate(path: Path, limits: Settings) -> ArchiveIndex:
     """Judge an uploaded file and give its plan.
 
     What must be read in order, a compressed tar and the compressed array of an `.npz`, is unpacked in the place of
@@ -35,15 +35,15 @@ def judge(path: Path, limits: Settings) -> Plan:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if is_tar(start):
-            return plan_tar(file.fileno(), size, limits)
+            return index_tar(file.fileno(), size, limits)
         if start.startswith(arrays.MAGIC):
-            return plan_array(path, 0, size, "the array", limits)
+            return index_array(path, 0, size, "the array", limits)
         directory = find_directory(file.fileno(), size)  # last: a zip may have anything in front of it
         if directory is None:
             raise UnsupportedType("archive_expected", f"the file is no archive that is taken here; send {TAKEN}")
         if holds_arrays(file.fileno(), directory):
-            return plan_npz(path, file.fileno(), size, directory, limits)
-        return plan_zip(file.fileno(), size, directory, limits)
+            return index_npz(path, file.fileno(), size, directory, limits)
+        return index_zip(file.fileno(), size, directory, limits)
 
 
 def _start(path: Path) -> bytes:

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.entries import Collector, Rows, Rule, Window, enforce, judge_names, name_problem, shown
-from shared.archives.index import ENTRY, Entry, Kind, Plan
+from shared.archives.entries import Collector, Rows, Rule, Window, enforce, name_problem, shown, validate_names
+from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import MiB, Settings
@@ -35,7 +35,7 @@ LONGEST_LOCAL_HEADER = LOCAL_BYTES + 2 * 0xFFFF
 Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
 
 
-def plan_zip(descriptor: int, file_size: int, directory: Directory, limits: Settings) -> Plan:
+def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
     """Judge the whole central directory; raises `TooLarge` or `Invalid` with the first entry that breaks a rule."""
     collector = Collector(directory.size // CENTRAL.itemsize, limits)
     for block in blocks(descriptor, directory):
@@ -43,7 +43,7 @@ def plan_zip(descriptor: int, file_size: int, directory: Directory, limits: Sett
         spelled = raw_names(block)
         names = _names(block, spelled, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
-        passed_over = _judge(block, run, names, limits)
+        passed_over = _validate(block, run, names, limits)
         collector.add(run, [name.encode() for name in names], passed_over, spelled)
     _refuse_overlap(collector, directory, file_size)
     return collector.plan(Kind.ZIP)
@@ -133,12 +133,12 @@ def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str
     return second if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 
-def _judge(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.bool_]:
+def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.bool_]:
     """Apply every rule on a single entry; returns which of them are passed over (n,)."""
     kind = block.records["external"] >> 28 << 12  # the kind of file in the Unix mode, which is the upper half
     size, packed = run["size"], run["packed"]
     ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
-    passed_over, bad_name = judge_names(names)
+    passed_over, bad_name = validate_names(names)
 
     long = f"is a name of more than {limits.max_name_bytes} bytes"
     large = f"is larger than {limits.max_entry_bytes} bytes"
@@ -183,7 +183,7 @@ def entry_damaged(what: str) -> Malformed:
 class ZipEntries:
     """The entries of an open zip."""
 
-    def __init__(self, descriptor: int, plan: Plan, limits: Settings) -> None:
+    def __init__(self, descriptor: int, plan: ArchiveIndex, limits: Settings) -> None:
         self._window = Window(descriptor)
         self._rows = Rows(plan.entries)
         self._names = plan.names.data

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.archives import Contents, Plan
+from shared.archives import ArchiveIndex, Contents
 from shared.archives.entries import shown
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.layout import Indices, lay_out
@@ -23,7 +23,7 @@ Shape = tuple[int, int]
 
 
 def read_folders(
-    path: Path, plan: Plan, limits: Settings, test_fraction: float, seed: int, image_shape: Shape | None
+    path: Path, plan: ArchiveIndex, limits: Settings, test_fraction: float, seed: int, image_shape: Shape | None
 ) -> Content:
     """Lay the images out and describe the content; they are decoded later, block by block.
 
@@ -50,7 +50,7 @@ class Reading:
     """What the parts of one archive share while they are read: the shape of all images, and which were damaged."""
 
     path: Path
-    plan: Plan
+    plan: ArchiveIndex
     limits: Settings
     shape: Shape
     resized_to: Shape | None
@@ -115,7 +115,7 @@ class Blocks:
             reading.refuse_damage()
 
 
-def _first_shape(path: Path, plan: Plan, limits: Settings, indices: Indices) -> Shape:
+def _first_shape(path: Path, plan: ArchiveIndex, limits: Settings, indices: Indices) -> Shape:
     """The shape of the first image that can be read; raises `Invalid` where none can."""
     with Contents(path, plan, limits) as contents:
         for index in indices.tolist():

@@ -117,7 +117,7 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> dict[str, Member]:
         if info.compress_type not in METHODS:
             raise Invalid("npz_method", f"{name} is packed by a method other than stored and deflate")
         with archive.open(info) as member:
-            members[name] = Member(info, _judged(read_header(member, name, info.file_size)))
+            members[name] = Member(info, _validated(read_header(member, name, info.file_size)))
     headers = [member.header for member in members.values()]
     if sum(header.nbytes for header in headers) > limits.max_expanded_bytes:
         raise TooLarge("npz_too_large", f"the arrays take more than {limits.max_expanded_bytes} bytes when unpacked")
@@ -125,7 +125,7 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> dict[str, Member]:
     return members
 
 
-def _judged(header: Header) -> Header:
+def _validated(header: Header) -> Header:
     """Judge one array by its header alone."""
     name, dtype, shape = header.name, header.dtype, header.shape
     if name.startswith("x"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from shared.archives import judge
+from shared.archives import validate
 from shared.datasets.content import Content
 from shared.datasets.folders import Shape, read_folders
 from shared.datasets.npz import read_npz
@@ -28,7 +28,7 @@ def read_upload(
             raise Invalid("validation_failed", f"image_shape: {reason}", [FieldError(reason, parameter="image_shape")])
         return read_npz(path, limits, test_fraction, seed)
     try:
-        plan = judge(path, limits)
+        plan = validate(path, limits)
     except UnsupportedType as error:
         raise UnsupportedType(
             "dataset_expected", f"the file is no data set that is taken here; send {TAKEN}"
@@ -46,4 +46,4 @@ def _holds_arrays(path: Path) -> bool:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False  # `judge` tells what is wrong with it
+        return False  # `validate` tells what is wrong with it

@@ -18,7 +18,9 @@ from shared.storage.names import is_name
 from shared.storage.volume import Volume
 
 if TYPE_CHECKING:
-    from shared.archives import Plan  # brings NumPy, which a worker may not import before it has set the threads
+    from shared.archives import (
+        ArchiveIndex,  # brings NumPy, which a worker may not import before it has set the threads
+    )
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class JobFiles:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
-    def begin(self, job: Job, archive: Path | None = None, plan: Plan | None = None) -> None:
+    def begin(self, job: Job, archive: Path | None = None, plan: ArchiveIndex | None = None) -> None:
         """Write a job's specification down, durably, behind the plan of its archive and the archive itself."""
         durable.make_folder(self._volume.job(job.id))
         if plan is not None:

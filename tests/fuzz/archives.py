@@ -12,7 +12,7 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["shared"]):
-    from shared.archives import Contents, Plan, judge
+    from shared.archives import ArchiveIndex, Contents, validate
 
 from shared.archives.entries import name_problem
 from shared.errors import Invalid, Malformed, TooLarge, UnsupportedType
@@ -37,7 +37,7 @@ def attack(path: Path, data: bytes) -> None:
     """Judge the file that `data` makes, and read all of it."""
     path.write_bytes(data)
     try:
-        plan = judge(path, LIMITS)
+        plan = validate(path, LIMITS)
     except (UnsupportedType, TooLarge, Invalid) as error:
         check_told(error)
         return
@@ -60,7 +60,7 @@ def attack(path: Path, data: bytes) -> None:
     assert total <= LIMITS.max_expanded_bytes
 
 
-def _check_paths(plan: Plan) -> None:
+def _check_paths(plan: ArchiveIndex) -> None:
     paths = plan.paths(0, len(plan))
     assert len(set(paths)) == len(paths) == len(plan)
     for path in paths:

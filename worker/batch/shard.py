@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from shared.archives import Contents, Plan
+from shared.archives import ArchiveIndex, Contents
 from shared.errors import Malformed
 from shared.images.decoding import decode_into, invert, resize_into
 from shared.jobs import Job
@@ -33,7 +33,7 @@ class ShardWork:
         specification = BatchSpecification.of(job.specification)
         classifier = classifiers.get(specification.model, specification.version)
         self.files = ShardFiles(volume, job.id, job.retries)
-        self.plan = Plan.load(volume.plan(job.id))
+        self.plan = ArchiveIndex.load(volume.plan(job.id))
         self._shards = self.plan.shards(specification.shard_images, specification.shard_bytes)
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
         self._writer = RowWriter(classifier.version.classes, specification.top_k)

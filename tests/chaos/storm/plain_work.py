@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.archives import Contents, judge
+from shared.archives import Contents, validate
 from shared.datasets import DatasetStore
 from shared.images.decoding import decode_into
 from shared.network import Network, Training, preset
@@ -32,7 +32,7 @@ def classify(volume: str, path: str) -> None:
     manifest = DatasetStore(Volume(Path(volume))).get("digits")
     network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY))
     parameters = network.initialize(np.random.default_rng(0))
-    plan = judge(Path(path), Settings())
+    plan = validate(Path(path), Settings())
     pixels = np.empty((len(plan), 8, 8), np.uint8)
     with Contents(Path(path), plan, Settings()) as contents:
         for index in range(len(plan)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from shared.archives import judge
+from shared.archives import validate
 from shared.jobs import Job, Progress, ShardQueue
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache
@@ -54,7 +54,7 @@ class Batches:
         settings = self.bench.settings
         path = self.bench.volume.incoming / "archive"
         durable.write_bytes(path, archive)
-        plan = judge(path, settings)
+        plan = validate(path, settings)
         defaults = {"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0}
         cut = {"shard_images": settings.shard_images, "shard_bytes": settings.shard_bytes}
         specification = BatchSpecification.model_validate(defaults | cut | options)

@@ -12,7 +12,7 @@ from glassbox.files import folders
 from glassbox.files.folders import FolderBody
 from glassbox.http.bodies import BLOCK, FileBody
 
-from shared.archives import judge
+from shared.archives import validate
 from shared.runtime.settings import Settings
 
 
@@ -41,7 +41,7 @@ def test_the_zip_holds_the_images_in_the_order_of_their_paths(folder: Path) -> N
 
 def test_the_server_takes_it(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(packed(folder))
-    assert judge(tmp_path / "upload", Settings()).paths(0, 3) == ["a.png", "b/two.PNG", "größe.jpg"]
+    assert validate(tmp_path / "upload", Settings()).paths(0, 3) == ["a.png", "b/two.PNG", "größe.jpg"]
 
 
 def test_the_same_folder_gives_the_same_bytes(folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_places_beyond_what_the_format_first_allowed(
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
     (tmp_path / "upload").write_bytes(content)
-    assert len(judge(tmp_path / "upload", Settings())) == 3
+    assert len(validate(tmp_path / "upload", Settings())) == 3
 
 
 def test_a_folder_without_images_is_told_of(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.archives import Contents, Plan, judge
+from shared.archives import ArchiveIndex, Contents, validate
 from shared.errors import GlassboxError
 from shared.runtime.settings import Settings
 
@@ -18,9 +18,9 @@ class Uploads:
         self.path = path
         self.limits = limits
 
-    def plan(self, content: bytes, **limits: int) -> Plan:
+    def plan(self, content: bytes, **limits: int) -> ArchiveIndex:
         self.path.write_bytes(content)
-        return judge(self.path, self._limits(limits))
+        return validate(self.path, self._limits(limits))
 
     def names(self, content: bytes) -> list[str]:
         plan = self.plan(content)
@@ -32,7 +32,7 @@ class Uploads:
         assert sorted(self.path.parent.iterdir()) == [self.path]
         return caught.value
 
-    def opened(self, plan: Plan, **limits: int) -> Contents:
+    def opened(self, plan: ArchiveIndex, **limits: int) -> Contents:
         return Contents(self.path, plan, self._limits(limits))
 
     def read_all(self, content: bytes, **limits: int) -> list[bytes]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.archives import Plan
+from shared.archives import ArchiveIndex
 from shared.archives.index import ENTRY, FILE, Entry, ImageArray, Kind
 from shared.errors import Damaged
 from tests.support.data.archives import zip_of
@@ -18,13 +18,13 @@ from tests.support.data.files import files_below
 from tests.unit.shared.archives.conftest import Uploads
 
 MANY = 10**12
-ARRAY = Plan(Kind.ARRAY, array=ImageArray(128, 10, 4, 5))
+ARRAY = ArchiveIndex(Kind.ARRAY, array=ImageArray(128, 10, 4, 5))
 
 
-def of_sizes(*sizes: int) -> Plan:
+def of_sizes(*sizes: int) -> ArchiveIndex:
     entries = np.zeros(len(sizes), ENTRY)
     entries["size"] = sizes
-    return Plan(Kind.ZIP, entries=entries)
+    return ArchiveIndex(Kind.ZIP, entries=entries)
 
 
 class TestPaths:
@@ -73,7 +73,7 @@ class TestOnTheVolume:
         plan = uploads.plan(zip_of({"a.png": b"first", "folder/": b"", "ü.png": b"second"}))
         plan.save(tmp_path / "plan")
 
-        loaded = Plan.load(tmp_path / "plan")
+        loaded = ArchiveIndex.load(tmp_path / "plan")
 
         assert files_below(tmp_path / "plan") == [FILE]
         assert (loaded.kind, loaded.passed_over, loaded.image_shape) == (plan.kind, 1, None)
@@ -85,7 +85,7 @@ class TestOnTheVolume:
     def test_the_plan_of_an_array_is_loaded_too(self, tmp_path: Path) -> None:
         ARRAY.save(tmp_path)
 
-        loaded = Plan.load(tmp_path)
+        loaded = ArchiveIndex.load(tmp_path)
 
         assert loaded.array == ARRAY.array
         assert loaded.image_shape == (4, 5)
@@ -94,14 +94,14 @@ class TestOnTheVolume:
     def test_it_is_mapped_not_read(self, uploads: Uploads, tmp_path: Path) -> None:
         uploads.plan(zip_of({"a.png": b""})).save(tmp_path)
 
-        assert isinstance(Plan.load(tmp_path).entries, np.memmap)
+        assert isinstance(ArchiveIndex.load(tmp_path).entries, np.memmap)
 
     @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\1\0"])
     def test_a_plan_that_cannot_be_read_is_damaged(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / FILE).write_bytes(content)
 
         with pytest.raises(Damaged) as caught:
-            Plan.load(tmp_path)
+            ArchiveIndex.load(tmp_path)
 
         assert caught.value.code == "plan_damaged"
 
@@ -112,7 +112,7 @@ class TestOnTheVolume:
         for length in range(len(whole)):
             (tmp_path / FILE).write_bytes(whole[:length])
             with pytest.raises(Damaged):
-                Plan.load(tmp_path)
+                ArchiveIndex.load(tmp_path)
 
 
 def test_a_named_row_has_the_columns_of_the_plan() -> None:

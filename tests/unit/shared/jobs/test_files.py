@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.archives.index import ImageArray, Kind, Plan
+from shared.archives.index import ArchiveIndex, ImageArray, Kind
 from shared.jobs import JobStore, State
 from shared.jobs.files import JobFiles, close, rebuild
 from shared.storage.volume import Volume
@@ -16,7 +16,7 @@ from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_batch, a_training, claimed
 from tests.support.programs.forks import dies_before_change
 
-PLAN = Plan(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
+PLAN = ArchiveIndex(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_its_archive_moves_to_it_with_its_plan(files: JobFiles, volume: Volume, 
 
     assert volume.archive(job.id).read_bytes() == b"PK"
     assert not archive.exists()
-    assert len(Plan.load(volume.plan(job.id))) == 7
+    assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
 
 
 def test_a_job_that_is_written_down_has_its_archive_and_the_plan_of_it(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_job_that_is_written_down_has_its_archive_and_the_plan_of_it(tmp_path:
         died = dies_before_change(change, partial(files.begin, job, upload, PLAN))
         if files.has(job.id):
             assert volume.archive(job.id).exists()
-            assert len(Plan.load(volume.plan(job.id))) == 7
+            assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
         if not died:
             break
     assert change > 6
