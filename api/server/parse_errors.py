@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import Any
 
 from gunicorn.http import errors
 
@@ -28,7 +27,7 @@ def status_of(error: Exception) -> HTTPStatus | None:
 
 def response(status: HTTPStatus, error: Exception) -> bytes:
     """The whole response, after which the connection has to be closed: where a next request would begin is unknown."""
-    problem: dict[str, Any] = {
+    problem: dict[str, str | int] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),

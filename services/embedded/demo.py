@@ -8,9 +8,9 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from glassbox import Client, Event, TrainingResult
+from glassbox.options import TrainingOptions
 from rich.console import Console
 
 from services.embedded.running import running_stack
@@ -19,7 +19,7 @@ from shared.datasets import DatasetStore
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 
-OVERRIDES: dict[str, dict[str, Any]] = {"mnist": {}, "digits": {"epochs": 60}}  # digits has 1,438 images to train on
+OVERRIDES: dict[str, TrainingOptions] = {"mnist": {}, "digits": {"epochs": 60}}  # digits has 1,438 images to train on
 
 console = Console(highlight=False)
 

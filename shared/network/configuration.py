@@ -13,7 +13,7 @@ from shared.network.layers.initializers import INITIALIZERS
 from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.optimization.optimizers import OPTIMIZERS, AdamW, Optimizer
 from shared.network.optimization.schedules import SCHEDULES, Schedule
-from shared.network.settings.fields import Choice, Integer, Integers, Number, normalize
+from shared.network.settings.fields import Choice, Integer, Integers, JsonObject, Number, normalize
 from shared.network.settings.groups import NamedGroup, OptionalGroup
 
 DTYPES = ("float32", "float64")
@@ -115,7 +115,7 @@ class Configuration:
         """Say how many of so many training images are kept apart for validation."""
         return round(self.validation_fraction * samples)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give every setting as a plain value, none left out, ready for JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {

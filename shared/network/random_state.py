@@ -23,7 +23,7 @@ def seeded(seed: int, *stream: int) -> np.random.Generator:
 
 def state_of(rng: np.random.Generator) -> npt.NDArray[np.uint64]:
     """Give its state as 6 words: two integers of 128 bits, high word first, and a kept half-word."""
-    state: dict[str, Any] = dict(rng.bit_generator.state)
+    state: dict[str, Any] = dict(rng.bit_generator.state)  # NumPy types it as any mapping
     words = []
     for integer in (state["state"]["state"], state["state"]["inc"]):
         words += [integer >> 64, integer & _WORD]

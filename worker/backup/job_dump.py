@@ -8,7 +8,7 @@ made anew. A job that ran is queued again; its work goes on from what the volume
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 from redis import Redis
 
@@ -18,7 +18,36 @@ from shared.jobs.store import JobStore
 
 PAGE = 1000
 
-Chunk = dict[str, Any]
+Hash = dict[str, str]  # redis-py has wider types for the fields that it takes and gives
+
+
+class JobChunk(TypedDict):
+    """A job's record, and its log as ids and fields."""
+
+    record: Hash
+    events: list[tuple[str, Hash]]
+
+
+class DeliveryChunk(TypedDict):
+    """A webhook's delivery that is not settled, as JSON text."""
+
+    content: str
+
+
+class IdempotencyChunk(TypedDict):
+    """The record of an idempotency key, and for how many milliseconds it is kept."""
+
+    fields: Hash
+    milliseconds: int
+
+
+class CountersChunk(TypedDict):
+    """The counters of all jobs."""
+
+    fields: Hash
+
+
+Chunk = JobChunk | DeliveryChunk | IdempotencyChunk | CountersChunk
 
 
 class JobDump:
@@ -42,36 +71,36 @@ class JobDump:
             )
             if record:
                 yield f"jobs/{job_id}", {"record": record, "events": events}
-        yield "tally", {"fields": self._redis.hgetall(keys.COUNTERS)}
+        yield "tally", {"fields": cast("Hash", self._redis.hgetall(keys.COUNTERS))}
 
-    def write_job(self, chunk: Chunk, jobs: JobStore) -> None:
+    def write_job(self, chunk: JobChunk, jobs: JobStore) -> None:
         """Write a job's record and its log anew. Whoever asked for its end gets it; what ran is queued."""
-        record: dict[str, str] = chunk["record"]
+        record = chunk["record"]
         job_id, state = record["id"], State(record["state"])
         with self._redis.pipeline() as pipe:
             for event_id, fields in chunk["events"]:
-                pipe.xadd(keys.events(job_id), fields, id=event_id)
+                pipe.xadd(keys.events(job_id), cast("Any", fields), id=event_id)
             pipe.execute()
         jobs.recreate(record if state.is_terminal else record | {"state": State.QUEUED})
         if state is State.CANCELLING:
             jobs.cancel(job_id)
 
-    def write_delivery(self, delivery: str, chunk: Chunk) -> None:
+    def write_delivery(self, delivery: str, chunk: DeliveryChunk) -> None:
         """Owe a webhook its notice again, with the tries that it has had, from now on."""
         seconds, _ = self._redis.time()
         self._redis.hset(keys.DELIVERIES, delivery, chunk["content"])
         self._redis.zadd(keys.DELIVERIES_DUE, {delivery: seconds * 1000})
 
-    def write_idempotency(self, digest: str, chunk: Chunk) -> None:
+    def write_idempotency(self, digest: str, chunk: IdempotencyChunk) -> None:
         """Keep a request's answer for as long as it was still to be kept."""
         name = keys.idempotency(digest)
-        self._redis.hset(name, mapping=chunk["fields"])
+        self._redis.hset(name, mapping=cast("Any", chunk["fields"]))
         self._redis.pexpire(name, max(1, chunk["milliseconds"]))
 
-    def write_counters(self, chunk: Chunk) -> None:
+    def write_counters(self, chunk: CountersChunk) -> None:
         """Let the counts go on from where they were, after the jobs are written; how many wait now they tell."""
         if told := {name: count for name, count in chunk["fields"].items() if not name.startswith("queued:")}:
-            self._redis.hset(keys.COUNTERS, mapping=told)
+            self._redis.hset(keys.COUNTERS, mapping=cast("Any", told))
 
     def is_empty(self) -> bool:
         """Whether Redis knows of no job."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar, cast
 
 from redis import Redis
 
@@ -24,7 +24,9 @@ from shared.jobs.task_queue import TaskQueue
 from shared.storage import durable
 from shared.storage.volume import Volume
 from worker.backup.archive import RECORDS, VOLUME, BackupReader
-from worker.backup.job_dump import JobDump
+from worker.backup.job_dump import CountersChunk, DeliveryChunk, IdempotencyChunk, JobChunk, JobDump
+
+T = TypeVar("T")
 
 UNPACKED = "restoring"
 
@@ -110,30 +112,29 @@ class Restoration:
         durable.fsync_folder(self._volume.root)
 
     def _write_records(self, records: Path) -> None:
-        for _, chunk in _chunks(records / "jobs"):
-            if self._files.has(chunk["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
-                self._dump.write_job(chunk, self._jobs)
-                self._write_end(chunk)
-        for delivery, chunk in _chunks(records / "notices"):
-            self._dump.write_delivery(delivery, chunk)
-        for digest, chunk in _chunks(records / "idempotency"):
-            self._dump.write_idempotency(digest, chunk)
-        self._dump.write_counters(_read(records / "tally.json"))
+        for _, job in _chunks(records / "jobs", JobChunk):
+            if self._files.has(job["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
+                self._dump.write_job(job, self._jobs)
+                self._write_end(job)
+        for name, delivery in _chunks(records / "notices", DeliveryChunk):
+            self._dump.write_delivery(name, delivery)
+        for digest, key in _chunks(records / "idempotency", IdempotencyChunk):
+            self._dump.write_idempotency(digest, key)
+        self._dump.write_counters(_read(records / "tally.json", CountersChunk))
         rebuild(self._jobs, self._files)
         self._jobs.rebuilt()
 
-    def _write_end(self, chunk: dict[str, Any]) -> None:
+    def _write_end(self, chunk: JobChunk) -> None:
         """Write down on the volume how a job ended, if its worker had not come to it."""
         job = self._jobs.get(chunk["record"]["id"])
         if job.state.is_terminal and not self._volume.end(job.id).exists():
             self._files.end(job)
 
 
-def _chunks(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _chunks(folder: Path, kind: type[T]) -> Iterator[tuple[str, T]]:
     for path in sorted(folder.glob("*.json")):
-        yield path.name.removesuffix(".json"), _read(path)
+        yield path.name.removesuffix(".json"), _read(path, kind)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    chunk: dict[str, Any] = json.loads(path.read_bytes())
-    return chunk
+def _read(path: Path, kind: type[T]) -> T:  # noqa: ARG001 - for the type checker
+    return cast("T", json.loads(path.read_bytes()))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
+JsonObject = dict[str, Any]
+"""A JSON Schema, or the values of settings, whose fields depend on what they describe."""
+
+
 @dataclass(frozen=True)
 class Field(ABC):
     """One setting. `description` is a short phrase without a full stop, which the command's help shows as it is."""
@@ -38,7 +42,7 @@ class Field(ABC):
         return self.check(name, value)
 
     @abstractmethod
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the JSON Schema of the values."""
 
 
@@ -54,7 +58,7 @@ class Integer(Field):
         """Return the number."""
         return validation.integer(name, value, minimum=self.minimum, maximum=self.maximum)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the type and the bounds."""
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
         return {"type": "integer", **_given(bounds), "description": self.description}
@@ -76,7 +80,7 @@ class Number(Field):
             return None
         return validation.number(name, value, above=self.above, minimum=self.minimum, below=self.below)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the type and the bounds."""
         bounds = {"exclusiveMinimum": self.above, "minimum": self.minimum, "exclusiveMaximum": self.below}
         number = {"type": "number", **_given(bounds)}
@@ -97,7 +101,7 @@ class Choice(Field):
         """Return the name."""
         return validation.choice(name, value, self.names)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the names."""
         return {"type": "string", "enum": list(self.names), "description": self.description}
 
@@ -118,7 +122,7 @@ class Integers(Field):
             raise ConfigurationError(name, f"must have at most {self.longest} numbers; got {len(value)}")
         return tuple(validation.integer(f"{name}.{i}", each, minimum=self.minimum) for i, each in enumerate(value))
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the type and the bounds."""
         items = {"type": "integer", "minimum": self.minimum}
         return {"type": "array", "items": items, "maxItems": self.longest, "description": self.description}
@@ -153,7 +157,7 @@ def normalize(settings: DataclassInstance, prefix: str = "") -> None:
         object.__setattr__(settings, name, field.check(prefix + name, getattr(settings, name)))
 
 
-def or_null(schema: dict[str, Any]) -> dict[str, Any]:
+def or_null(schema: JsonObject) -> JsonObject:
     """Return the JSON Schema that also admits null."""
     return {"anyOf": [schema, {"type": "null"}]}
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from shared.network.errors import ConfigurationError
 from shared.network.settings import validation
-from shared.network.settings.fields import Choice, Field, fields_of, normalize, or_null
+from shared.network.settings.fields import Choice, Field, JsonObject, fields_of, normalize, or_null
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Options(ABC):
     def __post_init__(self) -> None:
         normalize(self, f"{self.part}.")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give every setting as a plain value."""
         return asdict(self)
 
@@ -33,7 +33,7 @@ class Settings(Options):
 
     name: ClassVar[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give the name and every setting as plain values."""
         return {"name": self.name, **asdict(self)}
 
@@ -58,7 +58,7 @@ class NamedGroup(Field, Generic[Kind]):
             raise ConfigurationError(name, f"must be an object, {_example(self.kinds)}; got {validation.shown(value)}")
         return value
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the names, and the settings of all kinds.
 
         Raises TypeError if two kinds describe a setting of one name differently.
@@ -94,7 +94,7 @@ class OptionalGroup(Field, Generic[Group]):
             raise ConfigurationError(name, f"must be an object or null; got {validation.shown(value)}")
         return value
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self) -> JsonObject:
         """Return the group's settings."""
         group = _object({name: field.schema() for name, field in fields_of(self.group).items()})
         required = [field.name for field in fields(self.group) if field.default is MISSING]
@@ -124,7 +124,7 @@ def read_optional(kind: type[Group], settings: object) -> Group | None:
     return _build(kind, dict(settings), kind.part)
 
 
-def _build(kind: type[Group], values: dict[str, Any], title: str) -> Group:
+def _build(kind: type[Group], values: JsonObject, title: str) -> Group:
     known = {field.name: field for field in fields(kind)}
     for name in values:
         if name not in known:
@@ -136,7 +136,7 @@ def _build(kind: type[Group], values: dict[str, Any], title: str) -> Group:
     return kind(**values)
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: JsonObject) -> JsonObject:
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
