@@ -1,4 +1,4 @@
-"""Types for the JSON in records, manifests and logs, which another version of the code may have written."""
+"""Types for JSON: for any object, and for fields of records and manifests that another version may have written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 JsonObject = dict[str, Any]
-"""Any JSON object: what a user sent, or what another version of the code wrote. It is passed on unchanged."""
+"""Any JSON object: what a user sent, what another version of the code wrote, a JSON Schema or an example of one."""
 
 
 class AsWritten:

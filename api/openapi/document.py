@@ -14,9 +14,10 @@ from werkzeug.routing import Rule
 from api.openapi.fields import RESPONSE_HEADERS
 from api.openapi.requests import body, parameters
 from api.openapi.responses import responses
-from api.openapi.schemas import Json, Schemas
+from api.openapi.schemas import Schemas
 from api.problems import Problem
 from api.schema.operations import MediaType, Operation, UploadSpec, operation_of
+from shared.json_types import JsonObject
 from shared.runtime.version import VERSION
 
 Route = tuple[Rule, str, Callable[..., Any], Operation]
@@ -31,11 +32,11 @@ compressed with gzip where that is accepted. `HEAD` and `OPTIONS` go wherever `G
 """
 
 
-def document(app: Flask, *, keys_needed: bool) -> Json:
+def document(app: Flask, *, keys_needed: bool) -> JsonObject:
     """The document of the application's routes. keys_needed: whether requests must show an API key."""
     routes = list(_routes(app))
     schemas = Schemas([Problem, *(one for *_, operation in routes for one in _types(operation))])
-    paths: dict[str, Json] = {}
+    paths: dict[str, JsonObject] = {}
     for rule, method, view, operation in routes:
         path = re.sub(r"<(?:[^:<>]+:)?([^<>]+)>", r"{\1}", rule.rule)
         paths.setdefault(path, {})[method.lower()] = _entry(rule, view, operation, schemas, keys_needed=keys_needed)
@@ -65,8 +66,10 @@ def document(app: Flask, *, keys_needed: bool) -> Json:
     }
 
 
-def _entry(rule: Rule, view: Callable[..., Any], operation: Operation, schemas: Schemas, *, keys_needed: bool) -> Json:
-    entry: Json = {
+def _entry(
+    rule: Rule, view: Callable[..., Any], operation: Operation, schemas: Schemas, *, keys_needed: bool
+) -> JsonObject:
+    entry: JsonObject = {
         "operationId": _id(rule, view),
         "tags": [_tag(rule)],
         "summary": operation.summary,
@@ -118,10 +121,10 @@ def _description(view: Callable[..., Any], operation: Operation) -> str:
     return f"{told}\n\n{needed}".strip()
 
 
-def _security(operation: Operation, *, keys_needed: bool) -> list[Json]:
+def _security(operation: Operation, *, keys_needed: bool) -> list[JsonObject]:
     if operation.scope is None:
         return []
-    with_a_key: list[Json] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
+    with_a_key: list[JsonObject] = [{"bearer": [operation.scope]}, {"header": [operation.scope]}]
     return with_a_key if keys_needed else [{}, *with_a_key]
 
 
@@ -129,7 +132,7 @@ def _tag(rule: Rule) -> str:
     return str(rule.endpoint).partition(".")[0]
 
 
-def _tags(routes: list[Route], order: list[str]) -> list[Json]:
+def _tags(routes: list[Route], order: list[str]) -> list[JsonObject]:
     """A tag for each blueprint, in the words of the module that its views are from; what operators need comes last."""
     modules = {_tag(rule): sys.modules[view.__module__] for rule, _, view, _ in routes}
     versioned = {_tag(rule) for rule, *_ in routes if rule.rule.startswith("/v")}

@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from api.schema.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
+from shared.json_types import JsonObject
 
-Json = dict[str, Any]
 
-
-def _text(description: str, example: str, **schema: Any) -> Json:
+def _text(description: str, example: str, **schema: Any) -> JsonObject:
     return {"description": description, "schema": {"type": "string", **schema}, "example": example}
 
 
-def _header(description: str, **schema: Any) -> Json:
+def _header(description: str, **schema: Any) -> JsonObject:
     return {"description": description, "schema": {"type": "string", **schema}}
 
 
-IN_PATHS: dict[str, Json] = {
+IN_PATHS: dict[str, JsonObject] = {
     "alias": _text("a name that points to one version and can be moved", "champion"),
     "file": _text("a file of the page", "swagger-ui.css"),
     "job_id": _text("a job's id", JOB_ID),
@@ -25,10 +24,10 @@ IN_PATHS: dict[str, Json] = {
     "reference": _text("a version: its number, an alias, or `latest`", "latest"),
     "version": _text("a version: its number, an alias, or `latest`", "latest"),
 }
-IN_DATASET_PATHS: dict[str, Json] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
+IN_DATASET_PATHS: dict[str, JsonObject] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
 
 # Without `example`: the page would fill it in, and so send one key, digest or range with every request.
-REQUEST_HEADERS: dict[str, Json] = {
+REQUEST_HEADERS: dict[str, JsonObject] = {
     "X-Request-Id": _header("Comes back with the answer, and is in the server's log. One is made where none is sent."),
     "Idempotency-Key": _header(
         "Makes it safe to send this again: for a day, the first answer to this key is given once more.",
@@ -45,7 +44,7 @@ REQUEST_HEADERS: dict[str, Json] = {
     "Range": _header("Send this part only: `bytes=0-1023`."),
 }
 
-RESPONSE_HEADERS: dict[str, Json] = {
+RESPONSE_HEADERS: dict[str, JsonObject] = {
     "X-Request-Id": _text("The request's id, as it was sent or as it was made.", "order-17"),
     "Location": _text("Where the thing is that was made.", f"/v1/jobs/{JOB_ID}", format="uri-reference"),
     "ETag": _text("Changes when the thing does.", f'"{WEIGHTS_SHA256}"'),

@@ -8,15 +8,16 @@ from werkzeug.routing import Rule
 
 from api.openapi.fields import IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
 from api.openapi.samples import sample
-from api.openapi.schemas import Json, Schemas
+from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
 from api.schema.operations import Operation, UploadSpec
+from shared.json_types import JsonObject
 
 FILE = {"type": "string", "format": "binary"}
 TEXT = {"schema": {"type": "string"}}
 
 
-def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[Json]:
+def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[JsonObject]:
     """Every parameter of the operation at this path."""
     known = IN_PATHS | (IN_DATASET_PATHS if rule.rule.startswith("/v1/datasets/") else {})
     in_path = [
@@ -27,7 +28,7 @@ def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[Json]
     return [*in_path, *_in_query(operation, schemas), *in_headers]
 
 
-def body(operation: Operation, schemas: Schemas) -> Json | None:
+def body(operation: Operation, schemas: Schemas) -> JsonObject | None:
     """The operation's body, None where it takes none. JSON that needs no member may be left out."""
     if operation.body is None:
         return None
@@ -41,12 +42,12 @@ def body(operation: Operation, schemas: Schemas) -> Json | None:
     return {"required": needed, "content": _json(operation.body, schemas)}
 
 
-def _json(form: type[RequestModel], schemas: Schemas) -> Json:
+def _json(form: type[RequestModel], schemas: Schemas) -> JsonObject:
     schema = schemas.of(form)
     return {"application/json": {"schema": schema, "example": sample(schema, schemas)}}
 
 
-def _in_query(operation: Operation, schemas: Schemas) -> list[Json]:
+def _in_query(operation: Operation, schemas: Schemas) -> list[JsonObject]:
     if operation.query is None:
         return []
     form = schemas.resolved(schemas.of(operation.query))
@@ -68,19 +69,19 @@ def _headers(operation: Operation) -> list[str]:
     return [*operation.headers, *creates, *uploads, "X-Request-Id"]
 
 
-def _form(operation: Operation, part: str, schemas: Schemas) -> Json:
+def _form(operation: Operation, part: str, schemas: Schemas) -> JsonObject:
     """A form of the file and, if the client likes, of the query's options."""
-    options: Json = {}
+    options: JsonObject = {}
     if operation.query is not None:
         properties = schemas.resolved(schemas.of(operation.query))["properties"]
         options = {name: _without_null(schema) for name, schema in properties.items()}
     return {"type": "object", "properties": {part: FILE, **options}, "required": [part], "additionalProperties": False}
 
 
-def _without_null(schema: Json) -> Json:
+def _without_null(schema: JsonObject) -> JsonObject:
     """The schema of what a query or a form can say, which has no null."""
-    choices: list[Json] = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    choices: list[JsonObject] = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema
-    only: Json = choices[0]
+    only: JsonObject = choices[0]
     return {key: value for key, value in schema.items() if key != "anyOf"} | only

@@ -10,9 +10,10 @@ from typing import Any
 
 from api.openapi.error_responses import codes_of
 from api.openapi.samples import sample
-from api.openapi.schemas import Json, Schemas
+from api.openapi.schemas import Schemas
 from api.problems import STATUSES, Problem
 from api.schema.operations import MediaType, Operation, ResponseSpec
+from shared.json_types import JsonObject
 
 WITH_ERRORS = {
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
@@ -22,7 +23,7 @@ WITH_ERRORS = {
 MEANINGS = {status: (error.__doc__ or "").splitlines()[0] for error, status in STATUSES.items()}
 
 
-def responses(path: str, operation: Operation, schemas: Schemas) -> Json:
+def responses(path: str, operation: Operation, schemas: Schemas) -> JsonObject:
     """A response for each status."""
     problems = {
         str(int(status)): _problem(path, status, codes, schemas) for status, codes in codes_of(operation, path).items()
@@ -31,28 +32,28 @@ def responses(path: str, operation: Operation, schemas: Schemas) -> Json:
     return dict(sorted({**problems, **_both(problems, told)}.items()))
 
 
-def _answer(status: int, answer: ResponseSpec, operation: Operation, schemas: Schemas) -> Json:
+def _answer(status: int, answer: ResponseSpec, operation: Operation, schemas: Schemas) -> JsonObject:
     headers = [*answer.headers, *(["Idempotent-Replayed"] if operation.creates else [])]
-    response: Json = {
+    response: JsonObject = {
         "description": answer.description or HTTPStatus(status).phrase,
         "headers": _headers(headers),
     }
-    content: Json = {}
+    content: JsonObject = {}
     for one in answer.contents:
         content |= _media(one, schemas) if isinstance(one, MediaType) else _json(one, schemas)
     return response | {"content": content} if content else response
 
 
-def _json(one: Any, schemas: Schemas) -> Json:
+def _json(one: Any, schemas: Schemas) -> JsonObject:
     schema = schemas.of(one)
     examples = schemas.resolved(schema).get("examples") or [sample(schema, schemas)]
     named = {f"example {number}": {"value": example} for number, example in enumerate(examples, 1)}
     return {"application/json": {"schema": schema, "examples": named}}
 
 
-def _media(media: MediaType, schemas: Schemas) -> Json:
+def _media(media: MediaType, schemas: Schemas) -> JsonObject:
     """A text or bytes; `contentSchema` tells of the JSON in each line or event."""
-    schema: Json = {"type": "string", "description": media.description}
+    schema: JsonObject = {"type": "string", "description": media.description}
     if media.item is not None:
         schema |= {"contentMediaType": "application/json", "contentSchema": schemas.of(media.item)}
     elif not media.name.startswith("text/"):
@@ -64,7 +65,7 @@ def _media(media: MediaType, schemas: Schemas) -> Json:
     return {media.name: {"schema": schema} | ({} if example is None else {"example": example})}
 
 
-def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> Json:
+def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> JsonObject:
     """One problem's schema with the codes that it has here, and an example for each of them."""
     base = schemas.of(Problem)
     told = " or ".join(f"`{code}`" for code in codes)
@@ -81,12 +82,12 @@ def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Sch
     }
 
 
-def _example(path: str, status: HTTPStatus, code: str) -> Json:
+def _example(path: str, status: HTTPStatus, code: str) -> JsonObject:
     detail = MEANINGS.get(status, "A fault of ours, not of your request.")
     return {"title": status.phrase, "status": int(status), "detail": detail, "instance": path, "code": code}
 
 
-def _code(codes: Iterable[str]) -> Json:
+def _code(codes: Iterable[str]) -> JsonObject:
     """The schema of a code that is one of these; `archive_*` is any that begins so."""
     plain = [code for code in codes if not code.endswith("*")]
     families = [{"pattern": f"^{re.escape(code[:-1])}"} for code in codes if code.endswith("*")]
@@ -95,7 +96,7 @@ def _code(codes: Iterable[str]) -> Json:
     return {"anyOf": [*([{"enum": plain}] if plain else []), *families]}
 
 
-def _both(problems: Json, told: Json) -> Json:
+def _both(problems: JsonObject, told: JsonObject) -> JsonObject:
     """Answers and problems of the same status in one response, as that of a service that is not ready."""
     return {
         status: problems[status] | response | {"content": problems[status]["content"] | response.get("content", {})}
@@ -105,5 +106,5 @@ def _both(problems: Json, told: Json) -> Json:
     }
 
 
-def _headers(names: Iterable[str]) -> Json:
+def _headers(names: Iterable[str]) -> JsonObject:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.openapi.schemas import Json, Schemas
+from api.openapi.schemas import Schemas
+from shared.json_types import JsonObject
 
 
-def sample(schema: Json, schemas: Schemas) -> Any:
+def sample(schema: JsonObject, schemas: Schemas) -> Any:
     """The schema's own example, or else one that its parts' examples, choices and defaults make up."""
     schema = schemas.resolved(schema)
     match schema:

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-Json = dict[str, Any]
+from shared.json_types import JsonObject
+
 PREFIX = "#/components/schemas/"
 
 
@@ -28,13 +29,13 @@ class Schemas:
         self.components = {names[name]: _renamed(schema, names) for name, schema in components.items()}
         self._schemas = {one: _renamed(schema, names) for (one, _), schema in schemas.items()}
 
-    def of(self, one: Any) -> Json:
+    def of(self, one: Any) -> JsonObject:
         """The type's schema, most often a reference to a component."""
         return self._schemas[one]
 
-    def used_in(self, document: Json) -> Json:
+    def used_in(self, document: JsonObject) -> JsonObject:
         """The components to which the document refers, and those to which they refer, by name."""
-        used: Json = {}
+        used: JsonObject = {}
         waiting = [document]
         while waiting:
             for name in set(re.findall(f'"{PREFIX}([^"]+)"', json.dumps(waiting.pop()))) - used.keys():
@@ -42,7 +43,7 @@ class Schemas:
                 waiting.append(used[name])
         return dict(sorted(used.items()))
 
-    def resolved(self, schema: Json) -> Json:
+    def resolved(self, schema: JsonObject) -> JsonObject:
         """The schema itself where it is a reference."""
         while "$ref" in schema:
             schema = self.components[schema["$ref"].removeprefix(PREFIX)]
@@ -52,13 +53,13 @@ class Schemas:
 class _WithoutNoise(GenerateJsonSchema):
     """Keeps the fields' order, and leaves out what says nothing: titles like the field's name, null as a default."""
 
-    def sort(self, value: Json, parent_key: str | None = None) -> Json:  # noqa: ARG002
+    def sort(self, value: JsonObject, parent_key: str | None = None) -> JsonObject:  # noqa: ARG002
         return value
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
         return False
 
-    def default_schema(self, schema: Any) -> Json:
+    def default_schema(self, schema: Any) -> JsonObject:
         json_schema = super().default_schema(schema)
         if "default" in json_schema and json_schema["default"] is None:
             del json_schema["default"]
@@ -71,10 +72,10 @@ def _short(name: str) -> str:
     return f"{_short(page[1])}Page" if page else name.removesuffix("View")
 
 
-def _renamed(schema: Any, names: dict[str, str]) -> Json:
+def _renamed(schema: Any, names: dict[str, str]) -> JsonObject:
     text = json.dumps(schema)
     for name, short in names.items():
         text = text.replace(f'"{PREFIX}{name}"', f'"{PREFIX}{short}"')
-    renamed: Json = json.loads(text)
+    renamed: JsonObject = json.loads(text)
     renamed.pop("title", None)
     return renamed

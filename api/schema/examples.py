@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict
 
-Json = dict[str, Any]
+from shared.json_types import JsonObject
 
 
-def shown_as(*examples: Json) -> ConfigDict:
+def shown_as(*examples: JsonObject) -> ConfigDict:
     """The configuration of a type that the document shows with these examples."""
     return ConfigDict(json_schema_extra={"examples": list(examples)})
 
@@ -23,7 +21,7 @@ PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNg+M/wnwEABgAB/4/x/JoAAAAASUVORK5CYII="
 )
 
-DATASET: Json = {
+DATASET: JsonObject = {
     "id": DATASET_ID,
     "name": "digits",
     "source": "upload",
@@ -35,7 +33,7 @@ DATASET: Json = {
     "created_at": "2026-01-31T12:00:00.000Z",
 }
 
-TRAINING_JOB: Json = {
+TRAINING_JOB: JsonObject = {
     "id": JOB_ID,
     "kind": "training",
     "state": "succeeded",
@@ -56,7 +54,7 @@ TRAINING_JOB: Json = {
     },
 }
 
-BATCH_JOB: Json = {
+BATCH_JOB: JsonObject = {
     **TRAINING_JOB,
     "kind": "batch",
     "state": "running",
@@ -73,7 +71,7 @@ BATCH_JOB: Json = {
     },
 }
 
-REPRODUCTION_JOB: Json = {
+REPRODUCTION_JOB: JsonObject = {
     **TRAINING_JOB,
     "kind": "reproduction",
     "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986},
@@ -91,23 +89,23 @@ REPRODUCTION_JOB: Json = {
     },
 }
 
-EVENT: Json = {
+EVENT: JsonObject = {
     "id": "1769860809480-0",
     "type": "state",
     "time": "2026-01-31T12:00:09.480Z",
     "data": {"state": "succeeded"},
 }
 
-ROW: Json = {
+ROW: JsonObject = {
     "path": "mnist-test/00000.png",
     "label": "7",
     "confidence": 0.9991,
     "top": [{"label": "7", "probability": 0.9991}, {"label": "9", "probability": 0.0006}],
 }
 
-ROW_ERROR: Json = {"path": "mnist-test/notes.txt", "code": "not_an_image", "detail": "the file is no image"}
+ROW_ERROR: JsonObject = {"path": "mnist-test/notes.txt", "code": "not_an_image", "detail": "the file is no image"}
 
-VERSION: Json = {
+VERSION: JsonObject = {
     "model": "digits",
     "version": 3,
     "aliases": ["champion"],
@@ -137,7 +135,7 @@ VERSION: Json = {
     },
 }
 
-MODEL: Json = {
+MODEL: JsonObject = {
     "name": "digits",
     "versions": 3,
     "aliases": {"champion": 3},
@@ -145,4 +143,4 @@ MODEL: Json = {
     "links": {"versions": "/v1/models/digits/versions"},
 }
 
-TRAINING_REQUEST: Json = {"model": "digits", "dataset": "digits", "preset": "fast", "epochs": 10, "seed": 0}
+TRAINING_REQUEST: JsonObject = {"model": "digits", "dataset": "digits", "preset": "fast", "epochs": 10, "seed": 0}
