@@ -120,3 +120,10 @@ def test_pages_about_operations_are_short_and_in_the_table_of_contents() -> None
     listed = re.findall(r"^\| \[[^]]+\]\(([^)]+)\)", (OPERATIONS / "README.md").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(pages)
     assert [page for page in pages if len((OPERATIONS / page).read_text().splitlines()) > LONGEST] == []
+
+
+def test_paths_in_the_docs_exist() -> None:
+    pages = "\n".join(page.read_text() for page in PAGES)
+    paths = re.findall(r"`((?:api|benchmarks|client|docs|services|shared|tests|worker|\.github)/[\w./-]*)`", pages)
+    assert len(paths) > 100
+    assert sorted({path for path in paths if not (ROOT / path).exists()}) == []

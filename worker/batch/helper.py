@@ -120,5 +120,5 @@ class BatchHelper:
         except (LeaseLost, ShutdownRequested):
             pass  # others go on
         except Exception as error:  # the lead meets it too, and decides what it means
-            log.warning("job %s: shard %d is left to the lead: %r", job.id, hold.shard, error)
+            log.warning("job %s: shard %d is left to the coordinator: %r", job.id, hold.shard, error)
         log.info("job %s: helped with %d shards", job.id, done)
