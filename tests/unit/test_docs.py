@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,9 @@ DOCS = ROOT / "docs"
 OPERATIONS = DOCS / "operations"
 PAGES = sorted([ROOT / "README.md", *DOCS.rglob("*.md")])
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "day": 86_400, "days": 86_400}
+FOLDERS = (".github", "api", "benchmarks", "client", "docs", "requirements", "services", "shared", "tests", "worker")
+BINARY = {".npz", ".png", ".svg", ".pyc", ".gz", ".zst"}
+ONNX = "docs/IR.md"  # a page of ONNX, not of this repository
 LONGEST = 120  # lines of a page about operations
 
 
@@ -33,6 +35,15 @@ def anchors(page: Path) -> set[str]:
 def sources(*folders: str) -> str:
     """The text of all Python files below these folders."""
     return "\n".join(path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def files_of_the_tree() -> Iterator[Path]:
+    """The sources, configuration and pages, apart from what programs write beside them."""
+    yield from (path for path in ROOT.iterdir() if path.is_file())
+    for folder in FOLDERS:
+        for path in (ROOT / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts and path.suffix not in BINARY:
+                yield path
 
 
 def rows(page: Path) -> Iterator[list[str]]:
@@ -55,20 +66,22 @@ def test_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
     assert wrong == []
 
 
+def test_pages_that_the_sources_mention_exist() -> None:
+    mentions = {
+        (name(file), page)
+        for file in files_of_the_tree()
+        if file.relative_to(ROOT).parts[0] != "tests"
+        for page in re.findall(r"(?<![\w./-])docs/[\w/-]+\.md", file.read_bytes().decode(errors="replace"))
+    }
+    assert len(mentions) > 10
+    assert sorted((file, page) for file, page in mentions if page != ONNX and not (ROOT / page).exists()) == []
+
+
 def test_variables_in_the_docs_occur_in_the_sources() -> None:
-    files = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=True,
-    ).stdout.splitlines()
     known = {f"GLASSBOX_{field.upper()}" for field in Settings.model_fields}
-    for file in files:
-        if not file.endswith(".md") and "docs" not in file and (ROOT / file).is_file():
-            known |= set(
-                re.findall(r"GLASSBOX_[A-Z0-9_]*[A-Z0-9]", (ROOT / file).read_bytes().decode(errors="replace"))
-            )
+    for file in files_of_the_tree():
+        if file.suffix != ".md":
+            known |= set(re.findall(r"GLASSBOX_[A-Z0-9_]*[A-Z0-9]", file.read_bytes().decode(errors="replace")))
     pages = "\n".join(page.read_text() for page in PAGES)
     mentioned = set(re.findall(r"GLASSBOX_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_])", pages))
     assert mentioned - known == set()
