@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
@@ -30,39 +31,39 @@ OURS = ("api", "shared", "worker", "services", "client/glassbox")
 GUNICORN, HONCHO, PILLOW, CELERY = "gunicorn", "honcho", "pillow", "celery"
 
 ATTRIBUTES = [  # the library, what has the name, the name, who uses it
-    (GUNICORN, parser, "_DRAIN_MAX_BYTES", "unread"),
-    (GUNICORN, util, "write_nonblock", "gunicorn.conf"),
-    (GUNICORN, arbiter.Arbiter, "WORKERS", "gunicorn.conf"),
-    *((GUNICORN, errors, name, "parse errors") for name in (
+    (GUNICORN, parser, "_DRAIN_MAX_BYTES", "api/server/unread.py"),
+    (GUNICORN, util, "write_nonblock", "services/api/gunicorn.conf.py"),
+    (GUNICORN, arbiter.Arbiter, "WORKERS", "services/api/gunicorn.conf.py"),
+    *((GUNICORN, errors, name, "api/server/parse_errors.py") for name in (
         "LimitRequestLine", "LimitRequestHeaders", "ExpectationFailed", "UnsupportedTransferCoding",
         "ConfigurationProblem", "ParseException",
     )),
-    (GUNICORN, glogging.Logger, "setup", "gunicorn.conf"),
-    (HONCHO, manager, "KILL_WAIT", "embedded/up"),
-    (HONCHO, manager.Manager, "_any_stopped", "embedded/up"),
-    (HONCHO, manager.Manager, "_all_stopped", "embedded/up"),
-    (HONCHO, manager.Manager, "_killall", "embedded/up"),
-    (HONCHO, process.Process, "run", "embedded/up"),
-    (PILLOW, Image.core, "map_buffer", "images/png"),  # type: ignore[attr-defined]
-    (PILLOW, Image.core, "zip_decoder", "images/png"),  # type: ignore[attr-defined]
-    (CELERY, Timer, "call_repeatedly", "worker/app"),
-    ("prometheus-client", values, "ValueClass", "gunicorn.conf"),
-    ("prometheus-client", values, "MultiProcessValue", "gunicorn.conf"),
+    (GUNICORN, glogging.Logger, "setup", "services/api/gunicorn.conf.py"),
+    (HONCHO, manager, "KILL_WAIT", "services/embedded/up.py"),
+    (HONCHO, manager.Manager, "_any_stopped", "services/embedded/up.py"),
+    (HONCHO, manager.Manager, "_all_stopped", "services/embedded/up.py"),
+    (HONCHO, manager.Manager, "_killall", "services/embedded/up.py"),
+    (HONCHO, process.Process, "run", "services/embedded/up.py"),
+    (PILLOW, Image.core, "map_buffer", "shared/images/png.py"),  # type: ignore[attr-defined]
+    (PILLOW, Image.core, "zip_decoder", "shared/images/png.py"),  # type: ignore[attr-defined]
+    (CELERY, Timer, "call_repeatedly", "worker/app.py"),
+    ("prometheus-client", values, "ValueClass", "services/api/gunicorn.conf.py"),
+    ("prometheus-client", values, "MultiProcessValue", "services/api/gunicorn.conf.py"),
 ]  # fmt: skip
 SET_BY_INIT = [  # the library, the class whose objects have the attribute, the attribute, who uses it
-    (GUNICORN, gthread.ThreadWorker, "tpool", "balanced worker"),
-    (GUNICORN, gthread.ThreadWorker, "nr_conns", "balanced worker"),
-    (GUNICORN, base.Worker, "alive", "balanced worker"),
-    (GUNICORN, gthread.TConn, "initialized", "balanced worker"),
-    (GUNICORN, gthread.TConn, "parser", "balanced worker"),
-    (GUNICORN, gthread.TConn, "sock", "balanced worker"),
-    (GUNICORN, unreader.Unreader, "buf", "balanced worker"),
-    (GUNICORN, body.Body, "reader", "unread"),
-    (GUNICORN, body.Body, "failed", "unread"),
-    (GUNICORN, body.LengthReader, "length", "unread"),
-    (GUNICORN, body.ChunkedReader, "parser", "unread"),
-    (HONCHO, manager.Manager, "_processes", "embedded/up"),
-    (HONCHO, manager.Manager, "_process_ctor", "embedded/up"),
+    (GUNICORN, gthread.ThreadWorker, "tpool", "api/server/balanced_worker.py"),
+    (GUNICORN, gthread.ThreadWorker, "nr_conns", "api/server/balanced_worker.py"),
+    (GUNICORN, base.Worker, "alive", "api/server/balanced_worker.py"),
+    (GUNICORN, gthread.TConn, "initialized", "api/server/balanced_worker.py"),
+    (GUNICORN, gthread.TConn, "parser", "api/server/balanced_worker.py"),
+    (GUNICORN, gthread.TConn, "sock", "api/server/balanced_worker.py"),
+    (GUNICORN, unreader.Unreader, "buf", "api/server/balanced_worker.py"),
+    (GUNICORN, body.Body, "reader", "api/server/unread.py"),
+    (GUNICORN, body.Body, "failed", "api/server/unread.py"),
+    (GUNICORN, body.LengthReader, "length", "api/server/unread.py"),
+    (GUNICORN, body.ChunkedReader, "parser", "api/server/unread.py"),
+    (HONCHO, manager.Manager, "_processes", "services/embedded/up.py"),
+    (HONCHO, manager.Manager, "_process_ctor", "services/embedded/up.py"),
 ]
 OVERRIDDEN = [  # methods that are overridden or called, with the parameters that they must have
     (GUNICORN, gthread.ThreadWorker.init_process, ["self"]),
@@ -80,7 +81,7 @@ ELSEWHERE = {"_work_queue", "_Hash", "_typeshed"}  # tested below; the two other
 
 
 def gone(library: str, name: str, user: str) -> str:
-    return f"{library} {version(library)} has no {name} any more, which the code of '{user}' needs"
+    return f"{library} {version(library)} has no {name} any more, which {user} uses"
 
 
 @pytest.mark.parametrize(("library", "owner", "name", "user"), ATTRIBUTES)
@@ -118,6 +119,11 @@ def test_httpx_still_imports_its_command_by_the_name_that_the_client_replaces() 
 
 def test_pillow_still_logs_below_one_name() -> None:
     assert TiffImagePlugin.logger.name.startswith("PIL.")
+
+
+@pytest.mark.parametrize(("name", "user"), [(name, user) for *_, name, user in (*ATTRIBUTES, *SET_BY_INIT)])
+def test_the_lists_name_only_what_is_used(name: str, user: str) -> None:
+    assert re.search(rf"\b{name}\b", (ROOT / user).read_text()), f"{user} uses {name} no more: remove it from the list"
 
 
 def test_the_lists_above_name_every_private_name_that_the_code_uses() -> None:
