@@ -1,6 +1,5 @@
--- Take a key for a request, unless another one has it.
--- Returns the record: with this token where the request is to go on, else as another one left it. A request that takes over
--- a dead one's key takes over its id, too.
+-- Take a key for a request, unless another request holds it or has finished with it. Returns the record, with this token if
+-- the key was taken. A request that takes the key of one that stopped takes its id, too.
 -- @key record: the key's record
 -- @arg token: the request's token
 -- @arg new_id: an id for what it is to make

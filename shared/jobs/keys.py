@@ -1,4 +1,4 @@
-"""The names of everything that Glassbox keeps in Redis: the one module that knows them."""
+"""The names of all keys in Redis. No other module has them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at
 SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
 WAITING = (
-    f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for somebody
+    f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for a process
 )
-DELIVERIES = (
-    f"{PREFIX}notices"  # hash: what webhooks are owed, by the notice's id: the job as it ended, the tries so far
-)
-DELIVERIES_DUE = (
-    f"{PREFIX}notices-due"  # sorted set: the notices' ids, by the time in ms at which to try to deliver them
-)
-COUNTERS = f"{PREFIX}tally"  # hash: what has become of all jobs so far, counted with each transition (`counters.py`)
-REBUILT = f"{PREFIX}rebuilt"  # there unless the data were lost: says that the records are complete
-PROBE = f"{PREFIX}probe"  # never there: a change of it that changes nothing tells whether Redis accepts changes
+DELIVERIES = f"{PREFIX}notices"  # hash: the webhook deliveries that are not settled, by id
+DELIVERIES_DUE = f"{PREFIX}notices-due"  # sorted set: the deliveries' ids, by the time in ms of the next try
+COUNTERS = f"{PREFIX}tally"  # hash: the counters of all jobs, changed with each transition (`counters.py`)
+REBUILT = f"{PREFIX}rebuilt"  # exists unless the data were lost: the records are complete
+PROBE = f"{PREFIX}probe"  # never exists: a write of nothing to it shows whether Redis accepts changes
 BLOCKED = (
     f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that found the volume full, by the bytes that it had free
 )
@@ -41,12 +37,12 @@ def events(job_id: str) -> str:
 
 
 def shard_queue(job_id: str) -> str:
-    """A hash: the token of the attempt whose shards the ledger holds, and what its helpers have finished."""
+    """A hash: the token of the attempt that the shards belong to, and the images that its helpers have finished."""
     return f"{PREFIX}ledger:{job_id}"
 
 
 def open_shards(job_id: str) -> str:
-    """A list: the numbers of the shards that nobody has taken yet, the next one first."""
+    """A list: the numbers of the shards that no process has taken, the next one first."""
     return f"{PREFIX}shards-open:{job_id}"
 
 
@@ -56,22 +52,22 @@ def taken_shards(job_id: str) -> str:
 
 
 def helper_requests(job_id: str) -> str:
-    """A sorted set: the invitations that no helper has answered, by the time in ms at which they count as lost."""
+    """A sorted set: the requests for helpers that none has answered, by the time in ms at which they count as lost."""
     return f"{PREFIX}invitations:{job_id}"
 
 
 def shard_keys(job_id: str) -> dict[str, str]:
-    """All keys of a job's ledger, by the names that the scripts give them; they are deleted together."""
+    """All keys of a job's shard queue, by their names in the scripts; they are deleted together."""
     return {
-        "ledger": shard_queue(job_id),
+        "shard_queue": shard_queue(job_id),
         "open_shards": open_shards(job_id),
         "taken_shards": taken_shards(job_id),
-        "invitations": helper_requests(job_id),
+        "helper_requests": helper_requests(job_id),
     }
 
 
 def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
-    """All keys that a change of a job's state may touch, by the names that `scripts/common.lua` gives them."""
+    """All keys that a change of a job's state may touch, by their names in `scripts/common.lua`."""
     return {
         "record": job(job_id),
         "events": events(job_id),
@@ -84,15 +80,15 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "blocked": BLOCKED,
         "queued": {kind: queued(kind) for kind in Kind},
         "in_state": {state: in_state(state) for state in State},
-        "tally": COUNTERS,
-        "notices": DELIVERIES,
-        "notices_due": DELIVERIES_DUE,
+        "counters": COUNTERS,
+        "deliveries": DELIVERIES,
+        "deliveries_due": DELIVERIES_DUE,
         **shard_keys(job_id),
     }
 
 
 def gone(url_digest: str) -> str:
-    """A mark, for a time: this webhook's receiver has said that it wants nothing more."""
+    """A text that expires: the receiver at this URL has answered 410 Gone."""
     return f"{PREFIX}gone:{url_digest}"
 
 
@@ -107,15 +103,15 @@ def queued(kind: str) -> str:
 
 
 def workers(queue: str) -> str:
-    """A sorted set: who listens to the queue, `<worker> <processes>`, by the time until which they count as online."""
+    """A sorted set: the queue's workers, `<worker> <processes>`, by the time until which they count as online."""
     return f"{PREFIX}workers:{queue}"
 
 
 def idempotency(digest: str) -> str:
-    """A hash: which request holds an Idempotency-Key, or its answer, by the digest of the owner and the key."""
+    """A hash: the request that holds an Idempotency-Key, or the response, by the digest of the owner and the key."""
     return f"{PREFIX}idempotency:{digest}"
 
 
 def rate_bucket(limit: str, who: str) -> str:
-    """A hash: how many requests somebody may still send under a limit, and since when it is so."""
+    """A hash: a token bucket, the requests that a holder may still send under a limit, and when that was computed."""
     return f"{PREFIX}rate:{limit}:{who}"

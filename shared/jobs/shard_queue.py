@@ -1,7 +1,7 @@
-"""The ledger of a running batch's shards: which are open, which are out with which helper, what helpers have finished.
+"""The queue of a running batch's shards: which are open, which helper has taken which, and what helpers have finished.
 
-The process that holds the job leads it: it opens the ledger for its attempt, takes shards like its helpers, and takes
-over what a helper has lost. The ledger shares out the work, no more: whether a shard is finished the volume says.
+The process that holds the job coordinates it: it opens the queue for its attempt, takes shards like its helpers, and
+takes the shards whose lease has expired. The queue distributes the work; the volume has which shards are finished.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.jobs.store import Claim
 from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "shard_queue"
-AT_ONCE = 5000  # shards that one call writes down: a script's arguments have a limit
+AT_ONCE = 5000  # shards in one call: the number of a script's arguments is limited
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class ShardQueueState:
-    """What the lead learns when it asks for work.
+    """The coordinator's next `shard`, None if none is left, and how many shards are `open`, and `out` at helpers.
 
-    `shard` is the next one to do, None where none is left to take. `open` shards are untaken, `out` are with helpers;
-    the helpers have finished `succeeded` and `failed` images under this attempt.
+    In this attempt the helpers have finished `succeeded` images with a row, and `failed` with an error.
     """
 
     shard: int | None
@@ -46,9 +45,9 @@ class ShardQueueState:
 
 
 class ShardQueue:
-    """The ledgers of all batches. Each step is one script; raises `redis.RedisError` where Redis does not answer.
+    """The shard queues of all batches. Each method is one script. Raises `redis.RedisError` if Redis does not answer.
 
-    A `claim` is the lead's: what is asked under an attempt that is over, or of a job that is not running, is refused.
+    A `claim` is the coordinator's. A call under an ended attempt, or for a job that is not running, changes nothing.
     """
 
     def __init__(self, redis: Redis, lease_seconds: float = 30.0, resend_seconds: float = 60.0) -> None:
@@ -62,14 +61,14 @@ class ShardQueue:
         }
 
     def open(self, claim: Claim, shards: Sequence[int]) -> bool:
-        """Write down anew which shards are to be done, in this order; False where the attempt is over."""
+        """Replace the queue by these shards, in this order; False if the attempt is over."""
         return all(
             self._run("open", claim, anew=int(start == 0), shards=shards[start : start + AT_ONCE])
             for start in range(0, max(1, len(shards)), AT_ONCE)
         )
 
     def next_shard(self, claim: Claim) -> ShardQueueState | None:
-        """The lead's next shard: first what a helper has lost. None where the ledger is not this attempt's."""
+        """The coordinator's next shard: first those that helpers have lost. None if the queue is not this attempt's."""
         answer = self._run("next_shard", claim)
         if not answer:
             return None
@@ -77,30 +76,30 @@ class ShardQueue:
         return ShardQueueState(shard if shard >= 0 else None, *counts)
 
     def request_helpers(self, claim: Claim, processes: int) -> int:
-        """How many helpers to send for, while the lead works on a shard of its own: one for each other one left.
+        """The number of helpers to request: one for each open shard, while the coordinator works on one itself.
 
-        All processes are at most so many, the lead's among them. An invitation counts until a helper comes or its
-        message is taken for lost; there is none while another batch waits.
+        processes: the processes that may work on the batch, the coordinator included. A request counts until a helper
+        arrives or its message counts as lost. It is 0 while another batch waits.
         """
         return int(self._run("request_helpers", claim, processes=processes, resend_ms=self._resend_ms))
 
     def arrive(self, claim: Claim, helper: str) -> int | None:
-        """A helper's first shard, for which it is taken off the invitations."""
+        """Take a helper's first shard, and count its request as answered."""
         return self._take(claim, helper, None)
 
     def exchange(self, claim: Claim, helper: str, finished: Finished) -> int | None:
-        """Report a shard as finished, and take the next one; None where there is none for this helper any more.
+        """Report a shard as finished, and take the next one; None if there is none for this helper.
 
-        A shard whose lease has ended is not counted: the lead counts it. While another batch waits, helpers get none.
+        A shard whose lease has expired is counted by the coordinator. While another batch waits, helpers get none.
         """
         return self._take(claim, helper, finished)
 
     def renew(self, claim: Claim, helper: str, shard: int) -> bool:
-        """Prolong the helper's lease of its shard; False where it is lost, or the job is to stop."""
+        """Renew the helper's lease of its shard; False if it is lost, or if the job is to stop."""
         return bool(self._run("renew", claim, shard=f"{shard}@{helper}", lease_ms=self._lease_ms))
 
     def release(self, claim: Claim, helper: str, shard: int) -> None:
-        """Leave the shard to the lead, now."""
+        """Return the shard to the coordinator now."""
         self._run("release", claim, shard=f"{shard}@{helper}")
 
     def _take(self, claim: Claim, helper: str, finished: Finished | None) -> int | None:

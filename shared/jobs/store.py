@@ -348,7 +348,7 @@ class JobStore:
                 log.warning("the record of job %s cannot be read and is passed over: %s", fields.get("id"), error)
 
     def _create(self, job_id: str, fields: Mapping[str, str], owes_delivery: bool) -> bool:
-        arguments = {"resend_ms": self._resend_ms, "owes_notice": int(owes_delivery), "fields": _flat(fields)}
+        arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "fields": _flat(fields)}
         return bool(self._run("create", job_id, **arguments))
 
     def _renew(self, claim: Claim, event: str, data: Mapping[str, object], fields: Mapping[str, str]) -> str | None:

@@ -1,7 +1,7 @@
-"""The notices that webhooks are owed: written down in the same step that ends a job, kept until they are settled.
+"""The outbox of webhook deliveries: each is added by the script that ends its job, and kept until it is settled.
 
-A notice holds the job as it ended, so it is told even if the job is tried again or deleted meanwhile. It is taken by
-one courier at a time; one that dies with it leaves it to the next. So each is delivered at least once, under one id.
+A delivery has the job as it ended, so it is sent even if the job is retried or deleted. One dispatcher at a time takes
+it; if that one dies, another takes it later. So each is delivered at least once, always with the same id.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from shared.json_types import JsonObject
 from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts"
-GONE_SECONDS = 24 * 3600  # how long a receiver that answered 410 is left alone
+GONE_SECONDS = 24 * 3600  # how long nothing is sent to a receiver that answered 410
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One end of one job, to be told; `tries` is how often that failed. The id is the same in every try."""
+    """One end of one job for its webhook. `tries` is the number of failed tries, which all have the same id."""
 
     id: str
     job: Job
@@ -33,24 +33,24 @@ class Delivery:
 
 
 class Outbox:
-    """All notices. Raises `redis.RedisError` where Redis does not answer."""
+    """All deliveries. Raises `redis.RedisError` if Redis does not answer."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._take, self._tried = (Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried"))
 
     def take(self, limit: int, seconds: float) -> list[Delivery]:
-        """The notices that are due, `limit` at the most, for this caller alone for so many seconds."""
-        names = {"notices": keys.DELIVERIES, "notices_due": keys.DELIVERIES_DUE}
+        """At most `limit` due deliveries, for this caller alone for so many seconds."""
+        names = {"deliveries": keys.DELIVERIES, "deliveries_due": keys.DELIVERIES_DUE}
         flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
         return [_delivery(delivery_id, text) for delivery_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
     def postpone(self, delivery: Delivery, seconds: float, outcome: JsonObject) -> None:
-        """Count a try that failed, say so in the job's log, and let the notice be due again after that time."""
+        """Count a failed try, add it to the job's log, and make the delivery due again after that time."""
         self._note(delivery, outcome, str(int(seconds * 1000)))
 
     def settle(self, delivery: Delivery, outcome: JsonObject) -> None:
-        """Forget the notice, delivered or not, and say in the job's log what came of it."""
+        """Delete the delivery, successful or not, and add its outcome to the job's log."""
         self._note(delivery, outcome, "")
 
     def count(self) -> int:
@@ -67,8 +67,8 @@ class Outbox:
 
     def _note(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:
         names = {
-            "notices": keys.DELIVERIES,
-            "notices_due": keys.DELIVERIES_DUE,
+            "deliveries": keys.DELIVERIES,
+            "deliveries_due": keys.DELIVERIES_DUE,
             "record": keys.job(delivery.job.id),
             "events": keys.events(delivery.job.id),
         }

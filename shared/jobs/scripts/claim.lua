@@ -1,7 +1,7 @@
--- Take a queued job: count the attempt, name the owner, start the lease.
+-- Claim a queued job: count the attempt, set the owner, start the lease. Returns the record, or nothing if the job is not
+-- queued.
 -- @arg owner: the process that claims it
 -- @arg lease_ms: the lease in ms
--- Returns the record, or nothing where the job is not queued.
 if redis.call('HGET', record, 'state') ~= 'queued' then
   return {}
 end

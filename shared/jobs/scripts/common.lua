@@ -11,30 +11,30 @@
 -- @key blocked: the queued jobs that found the volume full
 -- @keys queued: the queued jobs of each kind, by the kind
 -- @keys in_state: the ids of the jobs in each state, by the state
--- @key tally: the counters of all jobs
--- @key notices: the webhooks' messages that are not delivered yet
--- @key notices_due: those messages, by the time of the next try
--- @key ledger: who works on the job's shards
--- @key open_shards: its shards that nobody has taken
+-- @key counters: the counters of all jobs
+-- @key deliveries: the outbox: webhook deliveries that are not settled
+-- @key deliveries_due: their ids, by the time of the next try
+-- @key shard_queue: the attempt that the job's shards belong to
+-- @key open_shards: its shards that no process has taken
 -- @key taken_shards: its shards that helpers work on
--- @key invitations: the helpers that were requested
-local shard_keys = {ledger, open_shards, taken_shards, invitations}
+-- @key helper_requests: the helpers that were requested
+local shard_keys = {shard_queue, open_shards, taken_shards, helper_requests}
 
--- This server's clock in ms: the only clock that a lease knows.
+-- The time in ms by the clock of this server, which all leases use.
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
 local function count(name, by)
-  redis.call('HINCRBY', tally, name, by)
+  redis.call('HINCRBY', counters, name, by)
 end
 
 local function log(kind, data)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'data', cjson.encode(data))
 end
 
--- Write the job's new state wherever it stands. What a state implies beyond its name is done here and nowhere else.
+-- Change the job's state, with everything that follows from it: sets, counters, lease, shard queue and log.
 local function enter(state, from, data)
   redis.call('HSET', record, 'state', state)
   local kind = redis.call('HGET', record, 'kind')
@@ -78,26 +78,26 @@ local function enter(state, from, data)
   log('state', data)
 end
 
--- Write down that the job's webhook, if it has one, is owed the news of its end, with the record as it is now.
-local function owe_notice()
+-- Add a delivery for the job's webhook, if it has one, with the record as it is now.
+local function owe_delivery()
   if redis.call('HEXISTS', record, 'webhook') == 1 then
-    local notice = 'msg_' .. id .. '_' .. redis.call('HGET', record, 'finished_at')
-    redis.call('HSET', notices, notice, cjson.encode({tries = 0, record = redis.call('HGETALL', record)}))
-    redis.call('ZADD', notices_due, now(), notice)
+    local delivery = 'msg_' .. id .. '_' .. redis.call('HGET', record, 'finished_at')
+    redis.call('HSET', deliveries, delivery, cjson.encode({tries = 0, record = redis.call('HGETALL', record)}))
+    redis.call('ZADD', deliveries_due, now(), delivery)
   end
 end
 
--- Count how long the job ran, and a batch's images: those that no earlier end of this job has counted.
+-- Count how long the job ran, and a batch's images that no earlier end of this job has counted.
 local function count_end(time)
   local fields = redis.call('HMGET', record, 'kind', 'started_at', 'result')
   local kind, started, result = fields[1], tonumber(fields[2]), fields[3]
   if started then
     local seconds, bound = (time - started) / 1000, 'inf'
-    for i = #BOUNDS, 1, -1 do -- tally.py has them
+    for i = #BOUNDS, 1, -1 do -- counters.py has them
       bound = seconds <= BOUNDS[i] and BOUNDS[i] or bound
     end
     count('seconds:' .. kind .. ':' .. bound, 1)
-    redis.call('HINCRBYFLOAT', tally, 'seconds:' .. kind .. ':sum', seconds)
+    redis.call('HINCRBYFLOAT', counters, 'seconds:' .. kind .. ':sum', seconds)
   end
   if kind == 'batch' and result then
     result = cjson.decode(result)
@@ -119,11 +119,11 @@ local function finish(state, from, data)
   redis.call('HDEL', record, 'waiting_since')
   redis.call('ZADD', ended, time, id)
   enter(state, from, data)
-  owe_notice()
+  owe_delivery()
 end
 
--- Whether the caller holds the newest claim. The owner belongs to the token: attempts count from the beginning again
--- where the records were lost and rebuilt.
+-- Whether the caller holds the newest claim, and the job's state. The owner is part of the token because attempts start
+-- again at 1 if the records are rebuilt.
 local function holds(token)
   local fields = redis.call('HMGET', record, 'state', 'token')
   return fields[2] == token and (fields[1] == 'running' or fields[1] == 'cancelling'), fields[1]

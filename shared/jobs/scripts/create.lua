@@ -1,6 +1,6 @@
--- Write a job down, once.
+-- Create a job's record, once. Returns 1, or 0 if it exists.
 -- @arg resend_ms: ms until its message is sent again unless it is claimed
--- @arg owes_notice: 1 if the job has ended and its webhook has not been called
+-- @arg owes_delivery: 1 if the job has ended and its webhook has not been called
 -- @rest fields: the record's fields and values, by turns
 if redis.call('EXISTS', record) == 1 then
   return 0
@@ -16,7 +16,7 @@ if state == 'queued' then
   redis.call('ZADD', due, time + resend_ms, id)
 end
 enter(state, nil)
-if owes_notice == '1' then
-  owe_notice()
+if owes_delivery == '1' then
+  owe_delivery()
 end
 return 1

@@ -1,4 +1,4 @@
--- Note that the kernel killed the process that holds the job, for memory; its lease ends by itself.
+-- Note that the kernel killed the process that holds the job because memory ran out. The lease expires by itself.
 -- Returns 1, or 0 if the job is not that process's.
 -- @arg owner: the process
 -- @arg killed: what happened and what to do, as JSON

@@ -1,6 +1,6 @@
--- Forget a job that is over.
--- @arg anyway: 1 to forget it in any state
--- Returns whether that was possible, and the job's state; nothing where there is no such job.
+-- Delete an ended job.
+-- @arg anyway: 1 to delete it in any state
+-- Returns whether it was possible, and the job's state; nothing if there is no such job.
 local state = redis.call('HGET', record, 'state')
 if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}

@@ -1,7 +1,7 @@
--- A person's wish: queue a job again that failed, was cancelled or has errors, with its files as they are and a clean count
--- of crashes. The count of retries tells a batch which of its errors are older than the wish.
+-- Retry: queue a job again that failed, was cancelled or has errors, with its files as they are and no crashes counted. From
+-- the count of retries a batch determines which of its errors are older.
 -- @arg resend_ms: ms until its message is sent, unless the caller sends it
--- Returns whether that was possible, and the job's state; nothing where there is no such job.
+-- Returns whether it was possible, and the job's state; nothing if there is no such job.
 local state = redis.call('HGET', record, 'state')
 if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_errors' then
   return state and {0, state} or {}

@@ -1,5 +1,5 @@
--- Make a queued job due at once that waits for room on the volume. If it finds the volume full once more, it waits for more
--- room than that.
+-- Make a queued job that waits for room on the volume due at once. If the volume is too full again, it waits for more room
+-- than now.
 -- @arg free_now: the bytes that are free there
 local free = redis.call('ZSCORE', blocked, id)
 if free and tonumber(free) < tonumber(free_now) then

@@ -1,5 +1,5 @@
--- The queued jobs whose message is to be sent now; each is due again later, unless it is claimed. The waits double up to
--- 64 times the first: a job may wait for hours behind others, and its messages must not pile up meanwhile.
+-- The queued jobs whose message is to be sent now. Each is due again later, unless it is claimed. The waits double up to 64
+-- times the first, so that the messages of a job that waits for hours do not accumulate.
 -- @key due: the queued jobs, by the time of their next message
 -- @key sends: how often each message was sent again
 -- @arg resend_ms: ms until a job is due again

@@ -1,4 +1,4 @@
--- Make all queued jobs due now: their messages may be lost, because Redis accepted no change for a time.
+-- Make all queued jobs due now: their messages may be lost after a time in which Redis accepted no change.
 -- @key due: the queued jobs, by the time of their next message
 -- @arg limit: how many jobs at most
 local time = redis.call('TIME')

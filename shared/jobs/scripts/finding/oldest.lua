@@ -1,5 +1,5 @@
--- How many seconds the job has waited that has waited longest, as text: '0' if none waits. A job that is not queued any
--- more may still be listed if an older version moved it; it is removed here.
+-- The longest time in seconds that a queued job has waited, as text; '0' if none is queued. A job that an older version has
+-- claimed may still be listed, and is removed here.
 -- @key queued: the queued jobs of one kind, by the time since when they wait
 -- @key all_queued: the queued jobs of all kinds
 local time = redis.call('TIME')

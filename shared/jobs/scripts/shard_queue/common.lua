@@ -1,9 +1,9 @@
--- The first part of every script that shares out a job's shards.
+-- The first part of every script that distributes a job's shards.
 -- @key record: the job's record
--- @key ledger: the attempt that the shards belong to, and what its helpers have finished
--- @key open_shards: the shards that nobody has taken
+-- @key shard_queue: the attempt that the shards belong to, and the images that its helpers have finished
+-- @key open_shards: the shards that no process has taken
 -- @key taken_shards: the shards that helpers work on, by the end of their lease
--- @key invitations: the helpers that were requested, by the time at which they count as lost
+-- @key helper_requests: the helpers that were requested, by the time at which they count as lost
 -- @key waiting: the batches that wait for a process
 -- @arg token: the token of the attempt for which the caller works
 
@@ -18,9 +18,9 @@ local function runs()
   return fields[1] == 'running' and fields[2] == token
 end
 
--- Whether, besides, the ledger is this attempt's.
+-- Whether, in addition, the shard queue is that of the caller's attempt.
 local function valid()
-  return runs() and redis.call('HGET', ledger, 'token') == token
+  return runs() and redis.call('HGET', shard_queue, 'token') == token
 end
 
 local function a_batch_waits()

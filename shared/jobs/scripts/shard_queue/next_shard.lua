@@ -1,6 +1,6 @@
--- The lead asks for a shard: one that a helper has lost, else the next open one.
--- Returns its number or -1, how many are open and how many are out then, and what the helpers have finished; nothing where
--- the ledger is not the attempt's.
+-- The coordinator's next shard: one whose lease has expired, else the next open one.
+-- Returns its number or -1, the numbers of open and of taken shards, and of images that the helpers have finished with a
+-- row and with an error; nothing if the shard queue is not the attempt's.
 if not valid() then
   return {}
 end
@@ -12,7 +12,7 @@ if lost then
 else
   shard = tonumber(redis.call('LPOP', open_shards) or -1)
 end
-local done = redis.call('HMGET', ledger, 'succeeded', 'failed')
+local done = redis.call('HMGET', shard_queue, 'succeeded', 'failed')
 return {
   shard, redis.call('LLEN', open_shards), redis.call('ZCARD', taken_shards), tonumber(done[1] or 0), tonumber(done[2] or 0)
 }

@@ -5,8 +5,8 @@ if not runs() then
   return 0
 end
 if anew == '1' then
-  redis.call('DEL', ledger, open_shards, taken_shards, invitations)
-  redis.call('HSET', ledger, 'token', token)
+  redis.call('DEL', shard_queue, open_shards, taken_shards, helper_requests)
+  redis.call('HSET', shard_queue, 'token', token)
 end
 if #shards > 0 then
   redis.call('RPUSH', open_shards, unpack(shards))

@@ -1,4 +1,4 @@
--- A helper leaves its shard to the lead: its lease has ended.
+-- Return a helper's shard to the coordinator: its lease ends now.
 -- @arg shard: <number>@<helper>
 if valid() then
   redis.call('ZADD', taken_shards, 'XX', 0, shard)

@@ -1,4 +1,4 @@
--- A helper takes a shard. Returns the shard's number, or nothing if there is none for this helper (any more).
+-- Take a shard for a helper. Returns its number, or nothing if there is none for this helper.
 -- @arg helper: its name
 -- @arg lease_ms: its lease in ms
 -- @arg finished: the shard that it has finished, <number>@<helper>; '' if it has just arrived
@@ -8,10 +8,10 @@ if not valid() then
   return false
 end
 if finished == '' then
-  redis.call('ZPOPMIN', invitations)
+  redis.call('ZPOPMIN', helper_requests)
 elseif redis.call('ZREM', taken_shards, finished) == 1 then
-  redis.call('HINCRBY', ledger, 'succeeded', succeeded)
-  redis.call('HINCRBY', ledger, 'failed', failed)
+  redis.call('HINCRBY', shard_queue, 'succeeded', succeeded)
+  redis.call('HINCRBY', shard_queue, 'failed', failed)
 end
 if a_batch_waits() then
   return false
