@@ -209,23 +209,22 @@ class ZipEntries:
 
 
 def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int:
-    """How long the local header at `at` of `buffer` is, behind which the data are.
+    """The length of the local header at `at` in `buffer`; the data follow it.
 
-    Raises `Malformed` where it says otherwise than the entry in the plan, or where the data would reach into what
-    follows the entry.
+    Raises `Malformed` if the header contradicts the entry in the index, or if the data overlap what follows the entry.
     """
-    if len(buffer) < at + LOCAL.size:
+    if len(buffer) < at + LOCAL_BYTES:
         raise entry_damaged("the file ends before it")
     magic, local_flags, local_method, crc, packed, size, name_length, extra_length = LOCAL.unpack_from(buffer, at)
-    name = at + LOCAL.size
+    name, raw = at + LOCAL_BYTES, entry.raw
     if (
         magic != LOCAL_MAGIC
-        or buffer[name : name + name_length] != names[entry.raw : entry.raw + entry.raw_length]
+        or buffer[name : name + name_length] != names[raw : raw + entry.raw_length]
         or local_method != entry.method
         or (local_flags | entry.flags) & (ENCRYPTED | PATCHED)
     ):
         raise entry_damaged("its own header says otherwise than the archive's directory")
-    length: int = LOCAL.size + name_length + extra_length
+    length: int = LOCAL_BYTES + name_length + extra_length
     if crc != entry.crc or packed != entry.packed or size != entry.size:
         extra = buffer[name + name_length : at + length]
         _check_sizes((crc, packed, size), (entry.crc, entry.packed, entry.size), local_flags, extra)
