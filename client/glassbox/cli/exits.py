@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer import Exit
 from typer.core import TyperGroup
 
 from glassbox import errors
+from glassbox.cli.messages import CONTEXT, message
+
+if TYPE_CHECKING:
+    import typer
 
 CODES = {
     0: "done",
@@ -37,7 +41,7 @@ class Careful(TyperGroup):
         try:
             return super().invoke(ctx)
         except errors.GlassboxError as error:
-            report(error)
+            report(error, ctx.meta.get(CONTEXT))
             raise Exit(status_of(error)) from None
         except KeyboardInterrupt:
             say("interrupted")
@@ -72,14 +76,18 @@ def status_of(error: errors.GlassboxError) -> int:
     return JOB_FAILED
 
 
-def report(error: errors.GlassboxError) -> None:
-    """Say on standard error what happened and what to do; as JSON where the command was asked for JSON."""
+def report(error: errors.GlassboxError, context: typer.Context | None = None) -> None:
+    """Print on standard error what happened and what to do; as JSON if the command has the option `--json`.
+
+    context: that of the command, whose options take the place of the request's fields.
+    """
+    told = message(error, context) if isinstance(error, errors.Refused) else str(error)
     if "--json" in sys.argv:
-        document = {"status": status_of(error), "code": getattr(error, "code", None), "detail": str(error)}
+        document = {"status": status_of(error), "code": getattr(error, "code", None), "detail": told}
         print(json.dumps({"error": document}), file=sys.stderr)
         return
     remedy = _remedy(error)
-    say(f"{error}; {remedy}" if remedy else str(error))
+    say(f"{told}; {remedy}" if remedy else told)
 
 
 def say(line: str) -> None:

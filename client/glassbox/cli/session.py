@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from glassbox.cli.messages import remember
+
 if TYPE_CHECKING:
     import typer
 
@@ -26,5 +28,6 @@ class Session:
 
 
 def client_of(context: typer.Context) -> Client:
-    """The client that a command's options mean."""
+    """Return the client for the server that the command's options name."""
+    remember(context)
     return cast("Session", context.obj).client()

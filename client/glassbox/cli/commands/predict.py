@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.messages import remember
 from glassbox.cli.output import print_json, print_table, share
 from glassbox.cli.session import client_of
 
@@ -35,6 +36,7 @@ def predict(
     with client_of(context) as client:
         for start in range(0, len(images), AT_ONCE):
             some = images[start : start + AT_ONCE]
+            remember(context, some)
             answers.append(client.predict(*some, model=model, top_k=top_k, invert=cast("Any", invert)))
     rows = [(path, each) for path, each in zip(images, [p for a in answers for p in a.predictions], strict=True)]
     if as_json:
