@@ -77,7 +77,7 @@ def blueprint(
                 top_k=options.top_k,
                 invert=options.invert,
                 error_threshold=options.error_threshold,
-                passed_over=plan.passed_over,
+                passed_over=plan.skipped,
                 shard_images=shard_size(len(plan), settings.shard_images),
                 shard_bytes=settings.shard_bytes,
             )

@@ -1,7 +1,7 @@
-"""Archives of images: everything between an uploaded file and the bytes of its entry `i`.
+"""Archives of images: validation of an uploaded file, its index, and reads of single entries.
 
-`validate` decides whether a file is taken and gives its `ArchiveIndex`; any worker loads the plan and reads its share
-through `Contents`. Nothing is ever extracted to a path that an archive names.
+`validate` accepts or rejects a file and returns its `ArchiveIndex`. A worker loads the index and reads the entries of
+its shards through `Contents`. No entry is ever extracted to a path that an archive names.
 """
 
 from shared.archives.index import ArchiveIndex

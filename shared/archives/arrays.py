@@ -1,4 +1,4 @@
-"""Arrays of images as archives: an `.npy`, or the one array of images in an `.npz`; headers, validation and reading."""
+"""Arrays of images as archives, an `.npy` or one array of an `.npz`: headers, validation and reads."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from shared.storage import durable
 
 MAGIC = npy.MAGIC_PREFIX
 READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-LONGEST_HEADER = 10_000  # NumPy takes no longer one either, but reads it before it looks
-# What NumPy's parser raises on a text that is no header:
+LONGEST_HEADER = 10_000  # NumPy has the same limit, but checks it only after the read
+# Errors of NumPy's parser on a text that is not a header:
 UNREADABLE = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, MemoryError, TokenError)
 
 SUFFIX = ".npy"
@@ -34,7 +34,7 @@ NAMES = ("x", "images")
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says of the array `name`, and how many bytes magic and header took."""
+    """The header of the array `name`; `start` is the offset of the data after magic and header."""
 
     name: str
     shape: tuple[int, ...]
@@ -43,37 +43,37 @@ class Header:
     start: int
 
     def __str__(self) -> str:
-        return f"{self.dtype!s:.80} of shape {self.shape!s:.80}"  # a header may tell more than a person would read
+        return f"{self.dtype!s:.80} of shape {self.shape!s:.80}"  # a header may be longer than a message should be
 
     @property
     def nbytes(self) -> int:
-        """The bytes of the array's data."""
+        """The size of the array's data in bytes."""
         return int(np.prod(self.shape, dtype=object)) * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
-class Sparing:
-    """A file that gives little at a time: a header that claims gigabytes is refused before it is unpacked."""
+class HeaderReader:
+    """A file with a limit on each read, so that a header that states gigabytes is refused before it is read."""
 
     file: IO[bytes]
 
     def read(self, size: int) -> bytes:
-        """The next bytes; raises ValueError for more than a header may have."""
+        """Return the next bytes; raises ValueError if `size` exceeds the longest header."""
         if size > LONGEST_HEADER:
-            raise ValueError(f"it claims to have {size} bytes")
+            raise ValueError(f"its stated length is {size} bytes")
         return self.file.read(size)
 
 
 def read_header(file: IO[bytes], name: str, size: int) -> Header:
-    """Read and judge the header at the start of `size` bytes that hold one array; leaves `file` at its data.
+    """Read and validate the header of an array of `size` bytes in all; leaves `file` at the array's data.
 
-    Raises `Invalid` where it is none, tells of pickled objects, or does not agree with the size.
+    Raises `Invalid` if the header is malformed, declares pickled objects, or does not match the size.
     """
     before = file.tell()
-    sparing = cast("IO[bytes]", Sparing(file))
+    reader = cast("IO[bytes]", HeaderReader(file))
     try:
-        version = npy.read_magic(sparing)
-        shape, fortran_order, dtype = READ_HEADER[version](sparing)
+        version = npy.read_magic(reader)
+        shape, fortran_order, dtype = READ_HEADER[version](reader)
     except UNREADABLE as error:
         reason = str(error)[:200]
         raise Invalid("npz_header", f"{name} has no header of NumPy's format, version 1 or 2: {reason}") from error
@@ -83,13 +83,13 @@ def read_header(file: IO[bytes], name: str, size: int) -> Header:
     if any(side < 0 for side in shape) or header.start + header.nbytes != size:
         raise Invalid(
             "npz_header",
-            f"the header of {name} claims {header}, but {size - header.start} bytes follow",
+            f"the header of {name} states {header}, but {size - header.start} bytes follow",
         )
     return header
 
 
 def check_images(header: Header) -> None:
-    """Check that an array holds images: uint8 (N, H, W), one behind the other; raises `Invalid`."""
+    """Check that an array holds images, uint8 (N, H, W) in C order; raises `Invalid`."""
     name, dtype, shape = header.name, header.dtype, header.shape
     if dtype != np.uint8 or len(shape) != 3:
         raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); it is {header}")
@@ -100,9 +100,9 @@ def check_images(header: Header) -> None:
 
 
 def index_array(path: Path, start: int, size: int, name: str, limits: Settings) -> ArchiveIndex:
-    """Judge the array whose header and data are the `size` bytes from `start` of the file.
+    """Validate the array whose header and data are the `size` bytes from `start` of the file, and return its index.
 
-    Raises `Invalid`, or `TooLarge` where the images are too many or too large.
+    Raises `Invalid`, or `TooLarge` if the images are too many or too large.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -119,23 +119,23 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
 
 
 def holds_arrays(descriptor: int, directory: Directory) -> bool:
-    """Whether a zip is an `.npz`: it holds nothing but arrays."""
+    """Return whether a zip is an `.npz`, that is, contains only arrays."""
     if not first_name(descriptor, directory).endswith(SUFFIX.encode()):
-        return False  # the usual zip is not walked twice
+        return False  # avoids a second pass over a zip of images
     return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
 
 
 def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
-    """Judge an `.npz` as the zip that it is, then its array `x` or `images`, or the only one.
+    """Validate an `.npz` as a zip, then its array `x` or `images`, or its only array, and return the array's index.
 
-    An array that is packed is unpacked in the place of the `.npz`; one that is not is read from where it lies.
+    A compressed array is unpacked and replaces the `.npz`; a stored one is read from its place in it.
     """
-    roomy = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})  # an entry is not one image here
+    roomy = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})  # here an entry is not one image
     archive = index_zip(descriptor, file_size, directory, roomy)
     names = [name.removesuffix(SUFFIX) for name in archive.paths(0, len(archive))]
     chosen = next((name for name in NAMES if name in names), names[0])
     if chosen not in NAMES and len(names) > 1:
-        raise Invalid("npz_array_missing", f"the .npz holds {len(names)} arrays, and none is called x or images")
+        raise Invalid("npz_array_missing", f"the .npz holds {len(names)} arrays, but none is named x or images")
     entry = Entry._make(archive.entries[names.index(chosen)].tolist())
     try:
         header = os.pread(descriptor, LONGEST_LOCAL_HEADER, entry.offset)
@@ -154,7 +154,7 @@ def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory,
 
 
 def _damaged(name: str) -> Invalid:
-    return Invalid("npz_damaged", f"{name} is damaged: it is not what the .npz tells of it")
+    return Invalid("npz_damaged", f"{name} is damaged: it does not match the .npz's directory")
 
 
 def _blocks(descriptor: int, start: int, size: int) -> Iterator[bytes]:
@@ -176,7 +176,7 @@ def _inflated(content: Iterator[bytes], name: str) -> Iterator[bytes]:
 
 
 def _checked(content: Iterator[bytes], name: str, size: int, crc: int) -> Iterator[bytes]:
-    """The content, which must have this size and checksum; no more than that is ever unpacked."""
+    """Yield the content; raises `Invalid` if size or checksum differ, and unpacks no more than `size` bytes."""
     total = checksum = 0
     for piece in content:
         total += len(piece)
@@ -196,13 +196,13 @@ class ArrayImages:
         self._array = array
 
     def read(self, index: int) -> bytes:
-        """One image's bytes, row by row; raises `Malformed`."""
+        """Return one image's bytes, row by row; raises `Malformed`."""
         if not 0 <= index < self._array.count:
             raise IndexError(index)
         return self.images(index, index + 1).tobytes()
 
     def images(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The images from `start` to before `stop`, (n, H, W); raises `Malformed`."""
+        """Return the images `start` to `stop` (exclusive), (n, H, W); raises `Malformed`."""
         array = self._array
         images = np.empty((max(0, min(stop, array.count) - start), array.height, array.width), np.uint8)
         content = images.reshape(-1).data

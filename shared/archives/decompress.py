@@ -1,4 +1,4 @@
-"""Unpacking what is packed as one stream, once and in order, in the place of the upload; bombs stop at the limits."""
+"""Decompression of a gzip or zstd stream, which replaces the uploaded file; decompression bombs stop at the limits."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from shared.storage import durable
 
 BLOCK = 64 * 1024
 PIECE = 1024 * 1024
-MANY_PARTS, PART_BYTES = 1000, 1024  # a stream may have so many parts, or so few bytes to a part: more would only cost
+MANY_PARTS, PART_BYTES = 1000, 1024  # more parts than this must have at least PART_BYTES each on average
 GZIP = b"\x1f\x8b"
-ZSTD = tuple(value.to_bytes(4, "little") for value in (0xFD2FB528, *range(0x184D2A50, 0x184D2A60)))  # skippable: last
+ZSTD = tuple(value.to_bytes(4, "little") for value in (0xFD2FB528, *range(0x184D2A50, 0x184D2A60)))  # data, skippable
 
 
 class Decompressor(Protocol):
-    """One part of a stream: a gzip member, a zstd frame."""
+    """A decompressor of one part of a stream: a gzip member or a zstd frame."""
 
     @property
     def eof(self) -> bool:
@@ -31,14 +31,14 @@ class Decompressor(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What came in behind its end."""
+        """Input after the end of the part."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         """Unpack at most `max_length` bytes."""
 
 
 def decompressor(magic: bytes, limits: Settings) -> Callable[[], Decompressor] | None:
-    """What unpacks a stream that starts like this; None where it is none that is taken."""
+    """Return a factory of decompressors for a stream that starts with `magic`; None if the format is not supported."""
     if magic.startswith(GZIP):
         return lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)
     if magic.startswith(ZSTD):
@@ -48,16 +48,16 @@ def decompressor(magic: bytes, limits: Settings) -> Callable[[], Decompressor] |
 
 
 def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Settings) -> None:
-    """Put what a stream unpacks to, a tar, in its place, durably.
+    """Replace a compressed file by the tar that it contains, durably.
 
-    Raises `UnsupportedType` for anything else, `TooLarge` or `Invalid`; then the file is left as it was.
+    Raises `UnsupportedType` if the content is not a tar, and `TooLarge` or `Invalid`; the file is then unchanged.
     """
     packed = path.stat().st_size
     dense = max(MiB, limits.max_compression_ratio * packed)
     size = 0
     with path.open("rb") as source, durable.replacing(path) as target:
         for piece in unpacked(source, new, limits):
-            if size == 0 and len(piece) >= TAR_BLOCK and not is_tar(piece):  # not only after all is unpacked
+            if size == 0 and len(piece) >= TAR_BLOCK and not is_tar(piece):  # before the rest is unpacked
                 raise UnsupportedType("archive_expected", "a compressed file must hold a tar of images")
             size += len(piece)
             if size > limits.max_expanded_bytes:
@@ -70,13 +70,13 @@ def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Setting
 
 
 def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Settings) -> Iterator[bytes]:
-    """What a stream of one or more parts unpacks to, in pieces; raises `Invalid` where it is damaged or cut short."""
+    """Yield the unpacked content of a stream of one or more parts; raises `Invalid` if it is damaged or cut short."""
     stream, parts, size = new(), 1, 0
     try:
         while data := source.read(BLOCK):
             while data:
                 if stream.eof:
-                    data = data.lstrip(b"\0")  # tapes and disks pad with zeros
+                    data = data.lstrip(b"\0")  # tapes and disks pad archives with zeros
                     if not data:
                         break
                     stream, parts = new(), parts + 1
@@ -90,7 +90,7 @@ def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Setting
         if "too much memory" in str(error):
             raise TooLarge(
                 "archive_window_too_large",
-                f"unpacking takes a window of more than {limits.max_zstd_window_bytes} bytes; pack the archive without"
+                f"unpacking needs a window of more than {limits.max_zstd_window_bytes} bytes; pack the archive without"
                 " --long and --ultra",
             ) from error
         raise Invalid("archive_damaged", f"the archive cannot be unpacked: {error}") from error
@@ -99,11 +99,11 @@ def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Setting
 
 
 def pieces(stream: Decompressor, data: bytes) -> Iterator[bytes]:
-    """All that `data` unpacks to, at most `PIECE` bytes at a time."""
+    """Yield the unpacked content of `data`, at most `PIECE` bytes at a time."""
     while True:
         piece = stream.decompress(data, PIECE)
         if piece:
             yield piece
         if stream.eof or len(piece) < PIECE:
             return
-        data = getattr(stream, "unconsumed_tail", b"")  # zlib gives back what it could not take; zstd keeps it
+        data = getattr(stream, "unconsumed_tail", b"")  # zlib returns the unread input; zstd buffers it

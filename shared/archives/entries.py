@@ -15,7 +15,7 @@ from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.errors import GlassboxError, Invalid, TooLarge
 from shared.runtime.settings import Settings
 
-PASSED_OVER = (".DS_Store", "Thumbs.db", "desktop.ini")
+SKIPPED_NAMES = (".DS_Store", "Thumbs.db", "desktop.ini")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 LONGEST_SHOWN = 100
@@ -31,30 +31,30 @@ PIECE = 256 * 1024
 
 
 def validate_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]:
-    """Judge the names of a run of entries.
+    """Validate the names of a run of entries.
 
-    Returns a mask (n,) that is true where an entry is passed over, and the first name that breaks a rule, if one does.
+    Returns a mask (n,) that is true for each skipped entry, and the first name that breaks a rule, or None.
     """
-    passed_over = np.zeros(len(names), np.bool_)
+    skipped = np.zeros(len(names), np.bool_)
     for index in _suspects(names):
         name = names[index]
         if problem := name_problem(name):
-            return passed_over, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
-        passed_over[index] = is_passed_over(name)
-        if not passed_over[index] and name.lower().endswith(ARCHIVES):
+            return skipped, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
+        skipped[index] = is_skipped(name)
+        if not skipped[index] and name.lower().endswith(ARCHIVES):
             nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
-            return passed_over, (index, nested)
-    return passed_over, None
+            return skipped, (index, nested)
+    return skipped, None
 
 
 def _suspects(names: Sequence[str]) -> Iterable[int]:
-    """The names that deserve a closer look: every other one is fine. Nearly all are, and there may be a million."""
+    """Return the indices of the names that need the full checks; a cheap filter, as there may be a million names."""
     return (
         index
         for index, name in enumerate(names)
         if name[:1] in {"", "/"}
         or name[-1] in "/."
-        or name.endswith(PASSED_OVER)
+        or name.endswith(SKIPPED_NAMES)
         or "\0" in name
         or "\\" in name
         or ":" in name
@@ -66,59 +66,59 @@ def _suspects(names: Sequence[str]) -> Iterable[int]:
 
 
 def normalised(name: bytes) -> bytes:
-    """The same place without a part that it does not need: `./a//b` is `a/b`. A folder keeps its slash at the end."""
+    """Return the name without empty and `.` parts: `./a//b` becomes `a/b`. A folder keeps its slash at the end."""
     parts = [part for part in name.split(b"/") if part not in {b"", b"."}]
     return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
 
 
 def shown(name: str) -> str:
-    """A name in quotes, as an error may tell it: not longer than a person would read."""
+    """Return a name in quotes, cut to `LONGEST_SHOWN` characters, for an error message."""
     return repr(name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…")
 
 
 def name_problem(name: str) -> str | None:
-    """What is wrong with a name, as the rest of a sentence; None where nothing is."""
+    """Return what is wrong with a name, as the rest of a sentence; None if the name is valid."""
     parts = PurePosixPath(name).parts
     if "\0" in name:
-        return "has a NUL in it"
+        return "contains a NUL"
     if "\\" in name:
-        return "has a backslash in it; names in archives use /"
+        return "contains a backslash; names in archives use /"
     if name.startswith("/") or name[1:2] == ":":
         return "is absolute"
     if ".." in parts:
-        return "climbs out of the archive with .."
-    if not parts and not name.endswith("/"):  # `./` is a folder; `.` is nothing
+        return "contains .., which leads out of the archive"
+    if not parts and not name.endswith("/"):  # `./` is a folder; `.` is empty
         return "is empty"
     return None
 
 
-def is_passed_over(name: str) -> bool:
-    """Whether it is a folder, or something that systems add by themselves."""
+def is_skipped(name: str) -> bool:
+    """Return whether the name is a folder, or a file that an operating system adds by itself."""
     if name.endswith("/"):
         return True
     parts = PurePosixPath(name).parts
-    return parts[0] == "__MACOSX" or parts[-1] in PASSED_OVER or parts[-1].startswith("._")
+    return parts[0] == "__MACOSX" or parts[-1] in SKIPPED_NAMES or parts[-1].startswith("._")
 
 
 class Collector:
-    """Takes the entries of an archive run by run, and knows the rules on their number, sum and names."""
+    """Collects the entries of an archive run by run, and enforces the limits on their number, total size and names."""
 
     def __init__(self, capacity: int, limits: Settings) -> None:
-        """capacity: as many entries as there can be; only what is used of it takes memory."""
+        """capacity: the largest possible number of entries; pages that are not used take no memory."""
         self._limits = limits
         self._entries = np.empty(min(capacity, limits.max_archive_entries), ENTRY)
-        self._passed_over = np.empty(len(self._entries), np.bool_)
+        self._skipped = np.empty(len(self._entries), np.bool_)
         self._hashes = np.empty(len(self._entries), np.int64)
         self._names = bytearray()
         self._count = self._size = 0
 
     @property
     def entries(self) -> NDArray[np.void]:
-        """What was collected so far, (n,) of ENTRY, to be changed in place."""
+        """The entries collected so far, (n,) of ENTRY; a caller may change them in place."""
         return self._entries[: self._count]
 
     def check(self, count: int, size: int) -> None:
-        """Check that `count` more entries of `size` bytes when unpacked would be within the limits."""
+        """Check that `count` more entries of `size` unpacked bytes are within the limits; raises `TooLarge`."""
         if self._count + count > self._limits.max_archive_entries:
             raise TooLarge("archive_too_large", f"more than {self._limits.max_archive_entries} entries")
         if self._size + size > self._limits.max_expanded_bytes:
@@ -128,10 +128,10 @@ class Collector:
         self,
         run: NDArray[np.void],
         names: Sequence[bytes],
-        passed_over: NDArray[np.bool_],
+        skipped: NDArray[np.bool_],
         raw_names: Sequence[bytes] | None = None,
     ) -> None:
-        """Add a run (n,) of ENTRY that was judged, with their names in UTF-8, and as the archive spells them."""
+        """Add a validated run (n,) of ENTRY, with the names in UTF-8 and, if different, as stored in the archive."""
         start, stop = self._count, self._count + len(run)
         lengths = np.fromiter(map(len, names), np.int64, len(names))
         run["name"] = run["raw"] = len(self._names) + np.cumsum(lengths) - lengths
@@ -144,23 +144,23 @@ class Collector:
         if len(self._names) > self._limits.max_names_bytes:
             raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
         self._entries[start:stop] = run
-        self._passed_over[start:stop] = passed_over
+        self._skipped[start:stop] = skipped
         self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
         self._count = stop
         self._size += int(run["size"].sum())
 
     def name(self, index: int) -> str:
-        """The name of one entry."""
+        """Return the name of one entry."""
         row = self._entries[index]
         return self._names[row["name"] : row["name"] + row["name_length"]].decode()
 
-    def plan(self, kind: Kind) -> ArchiveIndex:
-        """The plan of all that was collected; refuses an archive in which a name is twice, or nothing to classify."""
+    def build_index(self, kind: Kind) -> ArchiveIndex:
+        """Build the index of all collected entries; raises `Invalid` for a duplicate name, or if nothing is left."""
         self._refuse_duplicates()
         total, kept = self._count, 0
-        for start in range(0, total, RUN):  # in place, for a second copy of a million entries would be felt
+        for start in range(0, total, RUN):  # in place: a copy of a million entries takes memory
             run = self._entries[start : min(start + RUN, total)]
-            wanted = run[~self._passed_over[start : start + len(run)]]
+            wanted = run[~self._skipped[start : start + len(run)]]
             self._entries[kept : kept + len(wanted)] = wanted
             kept += len(wanted)
         if kept == 0:
@@ -168,7 +168,7 @@ class Collector:
         return ArchiveIndex(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
 
     def _refuse_duplicates(self) -> None:
-        """Sort the names' hashes and compare only those names whose hashes are equal: no set of a million names."""
+        """Raise `Invalid` for a duplicate name. Compares only names with equal hashes: no set of a million names."""
         hashes = self._hashes[: self._count]
         order = np.argsort(hashes)
         hashes = hashes[order]
@@ -182,7 +182,7 @@ class Collector:
 
 
 def _places(names: Sequence[bytes]) -> Iterable[bytes]:
-    """The names in the one spelling by which they are compared; hardly any archive has a name in another."""
+    """Return the normalised names, for comparison; in nearly every archive they are the names themselves."""
     together = b"\n".join(names)
     if b"./" in together or b"//" in together or together.endswith(b"/.") or b"/.\n" in together:
         return map(normalised, names)
@@ -190,7 +190,7 @@ def _places(names: Sequence[bytes]) -> Iterable[bytes]:
 
 
 class Rule(NamedTuple):
-    """A mask (n,) of the entries that break the rule, and the error that tells of one: its kind, code and wording."""
+    """A mask (n,) of the entries that break the rule, and the error to raise: its type, code and detail."""
 
     broken: NDArray[np.bool_]
     error: type[GlassboxError]
@@ -199,7 +199,7 @@ class Rule(NamedTuple):
 
 
 def enforce(rules: Iterable[Rule], names: Sequence[str], bad_name: Broken | None) -> None:
-    """Raise the error of the first entry that breaks a rule; of several on one entry, that of its name or the first."""
+    """Raise the error of the first entry that breaks a rule; for one entry, its name's error precedes the rules'."""
     found = [] if bad_name is None else [bad_name]
     for rule in rules:
         if rule.broken.any():
@@ -210,7 +210,7 @@ def enforce(rules: Iterable[Rule], names: Sequence[str], bad_name: Broken | None
 
 
 class Rows:
-    """The rows of (N,) of `plan.ENTRY`; cheapest in order."""
+    """The rows of entries (N,) of `index.ENTRY` as tuples; reads in ascending order are fastest."""
 
     def __init__(self, entries: NDArray[np.void]) -> None:
         self._entries = entries
@@ -229,23 +229,23 @@ class Rows:
 
 
 class Window:
-    """One piece of a file at a time. Each process and thread needs its own; the descriptor may be common to all."""
+    """A buffered piece of a file. Each process and thread needs its own `Window`; they may share the descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.start = 0  # of `buffer` in the file
+        self.start = 0  # the offset of `buffer` in the file
         self.buffer = b""
 
     def find(self, start: int, size: int) -> int:
-        """Bring `size` bytes from `start` of the file into `buffer`, fewer where the file ends; tells where in it."""
+        """Load `size` bytes at `start` of the file into `buffer`, fewer at its end; returns their offset in it."""
         at = start - self.start
         if at < 0 or at + size > len(self.buffer):
-            self.buffer = b""  # before the next is there: one piece is enough
+            self.buffer = b""  # frees the old piece before the next is read
             self.buffer = os.pread(self._descriptor, max(size, PIECE), start)
             self.start, at = start, 0
         return at
 
     def read(self, start: int, size: int) -> bytes:
-        """The bytes from `start` of the file; fewer where the file ends."""
+        """Return `size` bytes at `start` of the file; fewer at the file's end."""
         at = self.find(start, size)
         return self.buffer[at : at + size]

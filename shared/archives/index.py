@@ -1,6 +1,6 @@
-"""The plan of an archive: where each entry lies and what it is called, in columns that any worker can map.
+"""The index of an archive: the offset, size and name of each entry, in columns that any worker can map.
 
-It is made once, when the archive is uploaded, so that no worker has to parse and judge the archive again.
+It is built once, when the archive is uploaded, so that no worker parses and validates the archive again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ FILE = "plan"
 
 ENTRY = np.dtype(
     [
-        ("offset", "<i8"),  # in a zip of the local header, in a tar of the data
-        ("end", "<i8"),  # where what follows begins; the entry must end before it
+        ("offset", "<i8"),  # of the local header in a zip, of the data in a tar
+        ("end", "<i8"),  # offset of what follows; the entry must not reach beyond it
         ("packed", "<i8"),  # bytes in the archive
         ("size", "<i8"),  # bytes when unpacked
-        ("name", "<i8"),  # where the name starts among the plan's names
-        ("raw", "<i8"),  # where the name as the archive spells it starts; mostly the same
+        ("name", "<i8"),  # offset of the name in `ArchiveIndex.names`
+        ("raw", "<i8"),  # offset of the name as stored in the archive; mostly the same
         ("crc", "<u4"),
         ("name_length", "<u4"),
         ("raw_length", "<u2"),
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 class Kind(StrEnum):
-    """What an archive's bytes are, once it is unpacked as far as it must be."""
+    """The format of an archive, after decompression."""
 
     ZIP = "zip"
     TAR = "tar"
@@ -64,7 +64,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageArray:
-    """Images (N, H, W) of uint8 that follow each other from `offset` on."""
+    """The place and shape of contiguous images (N, H, W) of uint8, from `offset` of the file."""
 
     offset: int
     count: int
@@ -74,12 +74,12 @@ class ImageArray:
 
 @dataclass(frozen=True, eq=False)
 class ArchiveIndex:
-    """What an archive holds: its entries to classify, in its order, and how many names were `passed_over`."""
+    """The entries to classify, in the archive's order, and the number of entries that were `skipped`."""
 
     kind: Kind
-    passed_over: int = 0
-    entries: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))  # (N,) of ENTRY; none in an array
-    names: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, one behind the other
+    skipped: int = 0
+    entries: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))  # (N,) of ENTRY; empty for an array
+    names: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
     array: ImageArray | None = None
 
     def __len__(self) -> int:
@@ -87,11 +87,11 @@ class ArchiveIndex:
 
     @property
     def image_shape(self) -> tuple[int, int] | None:
-        """The height and width of each image, where the archive is an array of them; None where it holds files."""
+        """The height and width of each image if the archive is an array of images; None if it holds files."""
         return (self.array.height, self.array.width) if self.array else None
 
     def paths(self, start: int, stop: int) -> list[str]:
-        """The names of the entries from `start` to before `stop`; of an array, their indices as text."""
+        """Return the names of the entries `start` to `stop` (exclusive); for an array, the indices as text."""
         if self.array:
             return [str(index) for index in range(start, min(stop, len(self)))]
         rows = self.entries[start:stop]
@@ -102,8 +102,8 @@ class ArchiveIndex:
     def shards(self, images: int, nbytes: int) -> list[tuple[int, int]]:
         """Cut the entries into runs (start, stop), in their order.
 
-        Each has at most `images` entries, and no more than `nbytes` of unpacked bytes unless its only entry has. The
-        same plan and numbers give the same runs.
+        Each run has at most `images` entries and `nbytes` unpacked bytes; a larger entry is a run of its own. The same
+        index and limits give the same runs.
         """
         return list(self._runs(images, nbytes))
 
@@ -112,7 +112,7 @@ class ArchiveIndex:
             step = max(1, min(images, nbytes // (self.array.height * self.array.width)))
             yield from ((start, min(start + step, len(self))) for start in range(0, len(self), step))
             return
-        ends = np.cumsum(self.entries["size"])  # (N,) unpacked bytes up to and with each entry
+        ends = np.cumsum(self.entries["size"])  # (N,) unpacked bytes up to and including each entry
         start = before = 0
         while start < len(ends):
             fitting = int(np.searchsorted(ends, before + nbytes, "right"))
@@ -121,35 +121,35 @@ class ArchiveIndex:
             start, before = stop, int(ends[stop - 1])
 
     def save(self, folder: Path) -> None:
-        """Write the plan into `folder`, durably."""
-        description = {"kind": self.kind, "passed_over": self.passed_over, "array": self.array and asdict(self.array)}
+        """Write the index into `folder`, durably."""
+        description = {"kind": self.kind, "passed_over": self.skipped, "array": self.array and asdict(self.array)}
         with durable.replacing(folder / FILE) as file:
             for part in (self.entries, self.names, np.frombuffer(json.dumps(description).encode(), np.uint8)):
                 npy.write_array(file, part, version=(1, 0), allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Map the plan that was saved into `folder`.
+        """Map the index that `save` wrote into `folder`.
 
-        Raises `Damaged` where it is not what `save` writes, and FileNotFoundError where there is none.
+        Raises `Damaged` if the file is not what `save` writes, and FileNotFoundError if it does not exist.
         """
         path = folder / FILE
         try:
             with path.open("rb") as file:
                 entries, names, description = (_mapped(file, path) for _ in range(3))
-            told = json.loads(description.tobytes())
-            array = ImageArray(**told["array"]) if told["array"] else None
-            return cls(Kind(told["kind"]), told["passed_over"], entries, names, array)
+            values = json.loads(description.tobytes())
+            array = ImageArray(**values["array"]) if values["array"] else None
+            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array)
         except (ValueError, KeyError, TypeError) as error:
-            raise Damaged("plan_damaged", f"the plan of the archive cannot be read: {error}") from error
+            raise Damaged("plan_damaged", f"the index of the archive cannot be read: {error}") from error
 
 
 def _mapped(file: IO[bytes], path: Path) -> NDArray[Any]:
-    """The array that starts where `file` stands, mapped; leaves `file` behind it."""
+    """Map the array that starts at the position of `file`; moves `file` to the array's end."""
     npy.read_magic(file)
     shape, _, dtype = npy.read_array_header_1_0(file)
     offset = file.tell()
-    if 0 in shape:  # nothing cannot be mapped
+    if 0 in shape:  # an empty range cannot be mapped
         return np.empty(shape, dtype)
     array = np.memmap(path, dtype, "r", offset, shape)
     file.seek(offset + array.nbytes)

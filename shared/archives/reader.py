@@ -1,4 +1,4 @@
-"""Reading what a plan points to: the bytes of entry `i`, straight from the archive on the volume."""
+"""Reads of single entries, by an archive's index, directly from the archive on the volume."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from shared.runtime.settings import Settings
 class Contents:
     """An open archive. Use it in a `with` block, in one thread; any number of processes may have it open at once."""
 
-    def __init__(self, path: Path, plan: ArchiveIndex, limits: Settings) -> None:
-        """path: the file that `judge` made the plan of."""
+    def __init__(self, path: Path, archive: ArchiveIndex, limits: Settings) -> None:
+        """path: the file that `validate` indexed. archive: its index."""
         self._descriptor = os.open(path, os.O_RDONLY)
         self._entries: ZipEntries | TarEntries | ArrayImages
-        if plan.array:
-            self._entries = ArrayImages(self._descriptor, plan.array)
-        elif plan.kind is Kind.TAR:
-            self._entries = TarEntries(self._descriptor, plan, limits)
+        if archive.array:
+            self._entries = ArrayImages(self._descriptor, archive.array)
+        elif archive.kind is Kind.TAR:
+            self._entries = TarEntries(self._descriptor, archive, limits)
         else:
-            self._entries = ZipEntries(self._descriptor, plan, limits)
+            self._entries = ZipEntries(self._descriptor, archive, limits)
 
     def __enter__(self) -> Self:
         return self
@@ -40,14 +40,14 @@ class Contents:
         os.close(self._descriptor)
 
     def read(self, index: int) -> bytes:
-        """The bytes of one entry: of a file, checked against its checksum where the archive has one, or of an image.
+        """Return the bytes of one entry: of a file, verified by its checksum if the archive has one, or of an image.
 
-        Cheapest in the archive's order. Raises `Malformed` where the entry is damaged, lies about its size, or is
-        larger than the limit.
+        Reads in the archive's order are fastest. Raises `Malformed` if the entry is damaged, has another size than
+        its header states, or is larger than the limit.
         """
         return self._entries.read(index)
 
     def images(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """The images from `start` to before `stop`, (n, H, W), of an archive whose plan has an `image_shape`."""
+        """Return the images `start` to `stop` (exclusive), (n, H, W); the index must have an `image_shape`."""
         assert isinstance(self._entries, ArrayImages), "the archive holds files, not an array of images"
         return self._entries.images(start, stop)

@@ -16,11 +16,11 @@ from shared.runtime.settings import Settings
 
 BLOCK = 512
 END = bytes(BLOCK)
-FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # kinds; 7 is a file that lies in one piece, as all do here
+FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # kinds; 7 is a contiguous file, read as a plain file
 PAX, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xgLK"
 POSIX_MAGIC = b"ustar\x00"
 MAX_RECORDS = 64  # of a pax header
-MEANT = (b"path=", b"size=", b"sparse", b"SCHILY.realsize")  # without one of these, a pax header tells nothing of use
+RELEVANT = (b"path=", b"size=", b"sparse", b"SCHILY.realsize")  # a pax header without these is ignored
 REDEFINES = frozenset({b"path", b"size", b"linkpath"})
 
 RUN = 8192
@@ -34,25 +34,25 @@ def damaged(what: str) -> Invalid:
 
 
 def is_tar(start: bytes) -> bool:
-    """Whether a file that starts like this is a tar."""
+    """Return whether a file that starts with these bytes is a tar."""
     return len(start) >= BLOCK and (start[257:262] == b"ustar" or (start[0] != 0 and checksums_agree([start[:BLOCK]])))
 
 
 def checksums_agree(headers: Sequence[bytes]) -> bool:
-    """Whether each header has the sum that it tells; some old writers have summed signed bytes."""
+    """Return whether each header's checksum is right; some old writers sum signed bytes."""
     try:
-        told = np.array([number(header[148:156]) for header in headers])
+        stated = np.array([number(header[148:156]) for header in headers])
     except Invalid:
         return False
     content = np.frombuffer(b"".join(headers), np.uint8).reshape(-1, BLOCK)
     counted = np.concatenate([content[:, :148], content[:, 156:]], axis=1)
     sums = counted.sum(axis=1, dtype=np.int64) + 8 * ord(" ")
     signed = sums - 256 * (counted > 127).sum(axis=1)
-    return bool(((told == sums) | (told == signed)).all())
+    return bool(((stated == sums) | (stated == signed)).all())
 
 
 def number(field: bytes) -> int:
-    """A number in octal digits, or where it would be too long for that, in binary (GNU, star)."""
+    """Parse a number in octal digits, or in binary if it is too large for these (GNU, star)."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.partition(b"\0")[0].strip(b" ")
@@ -63,11 +63,11 @@ def number(field: bytes) -> int:
             return int(digits, 8)
     except ValueError:
         pass
-    raise damaged("a number in a header is none")
+    raise damaged("a numeric field of a header is not a number")
 
 
 def header_name(header: bytes) -> bytes:
-    """The name in the header itself."""
+    """Return the name that the header itself holds."""
     name = header[:100].partition(b"\0")[0]
     if header.startswith(POSIX_MAGIC, 257) and header[345]:
         return header[345:500].partition(b"\0")[0] + b"/" + name
@@ -75,17 +75,17 @@ def header_name(header: bytes) -> bytes:
 
 
 def pax_values(content: bytes) -> dict[bytes, bytes]:
-    """What a pax header tells of the entry behind it; empty where it tells nothing that matters here."""
-    if not any(word in content for word in MEANT):
+    """Parse a pax header, which describes the entry after it; returns nothing if it has no relevant record."""
+    if not any(word in content for word in RELEVANT):
         return {}
     records = dict(_pax_records(content))
     if any(b"sparse" in key or key == b"SCHILY.realsize" for key in records):
-        raise Invalid("archive_special_file", "a sparse file is in the archive; pack it without --sparse")
+        raise Invalid("archive_special_file", "the archive contains a sparse file; pack it without --sparse")
     return records
 
 
 def _pax_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each record is its own length, a space, a key, `=`, a value and a line feed."""
+    """Yield the keys and values. A record is its own length, a space, a key, `=`, a value and a line feed."""
     start = count = 0
     while start < len(content):
         space = content.find(b" ", start, start + 10)
@@ -100,12 +100,12 @@ def _pax_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def pax_size(values: dict[bytes, bytes], size: int) -> int:
-    """An entry's size, which a pax header may tell instead of the entry's own, where it has room for more digits."""
+    """Return an entry's size; a pax header overrides the entry's own header, whose field may be too short."""
     digits = values.get(b"size")
     if digits is None:
         return size
     if not digits.isdigit() or len(digits) > 20:
-        raise damaged("a pax header tells a size that is none")
+        raise damaged("the size in a pax header is not a number")
     return int(digits)
 
 
@@ -119,7 +119,7 @@ class Member(NamedTuple):
 
 
 def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex:
-    """Judge every header; raises `TooLarge` or `Invalid` with the first entry that breaks a rule."""
+    """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first entry against a rule."""
     collector = Collector(file_size // BLOCK, limits)
     walk = Walk(descriptor, file_size, limits)
     members = iter(walk)
@@ -131,14 +131,14 @@ def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex
         entries["end"] = entries["offset"] + entries["size"]
         collector.check(len(run), int(entries["size"].sum()))
         names = [_text(member) for member in run]
-        passed_over = _validate(run, entries["size"], names, limits)
-        collector.add(entries, [name.encode() for name in names], passed_over)
+        skipped = _validate(run, entries["size"], names, limits)
+        collector.add(entries, [name.encode() for name in names], skipped)
     walk.check_headers()
-    return collector.plan(Kind.TAR)
+    return collector.build_index(Kind.TAR)
 
 
 class Walk:
-    """Goes from header to header and gives the entries; what the headers say is believed once they are checked."""
+    """An iterator over the entries, header by header; call `check_headers` before you use what it yields."""
 
     def __init__(self, descriptor: int, file_size: int, limits: Settings) -> None:
         self._window = Window(descriptor)
@@ -147,30 +147,30 @@ class Walk:
         self._unchecked: list[bytes] = []
 
     def check_headers(self) -> None:
-        """Check the checksums of the headers that were met since the last time."""
+        """Verify the checksums of the headers read since the last call; raises `Invalid`."""
         if self._unchecked and not checksums_agree(self._unchecked):
             raise damaged("the checksum of a header is wrong")
         self._unchecked.clear()
 
     def __iter__(self) -> Iterator[Member]:
-        """Yield every entry up to the end mark, behind which nothing may follow."""
+        """Yield every entry up to the end mark; raises `Invalid` if data follow it."""
         place = count = 0
-        name, values = b"", dict[bytes, bytes]()  # what headers before an entry's own say of it
+        name, values = b"", dict[bytes, bytes]()  # from the extension headers before an entry's own header
         while (header := self._window.read(place, BLOCK)) != END:
             if len(header) < BLOCK:
-                raise damaged("it is cut short: its end is not marked")
+                raise damaged("it is cut short: the end mark is missing")
             self._unchecked.append(header)
-            if len(self._unchecked) > 2 * RUN:  # many of them belong to no entry of their own
+            if len(self._unchecked) > 2 * RUN:  # a run of extension headers yields no entries
                 self.check_headers()
             count += 1
-            if count > 2 * self._limits.max_archive_entries:  # each entry may have a header of names or times
+            if count > 2 * self._limits.max_archive_entries:  # each entry may have one extension header
                 raise TooLarge("archive_too_large", f"more than {self._limits.max_archive_entries} entries")
             kind, size = header[156], number(header[124:136])
             place += BLOCK
             if kind not in EXTENSIONS:
                 size = pax_size(values, size)
             if place + size > self._file_size:
-                raise damaged("it is cut short: an entry ends behind the file's end")
+                raise damaged("it is cut short: an entry ends after the file's end")
             if kind not in EXTENSIONS:
                 yield Member(kind, values.get(b"path") or name or header_name(header), place, size)
                 name, values = b"", {}
@@ -189,18 +189,18 @@ class Walk:
 
     def _extension(self, place: int, size: int) -> bytes:
         if size > LONGEST_EXTENSION:
-            raise damaged("a header of names or times is too long")
+            raise damaged("an extension header is too long")
         return self._window.read(place, size)
 
     def _check_rest(self, place: int) -> None:
         while content := self._window.read(place, PIECE):
             if content.strip(b"\0"):
-                raise damaged("something follows its end; were several archives joined?")
+                raise damaged("data follow its end mark; send joined archives one by one")
             place += len(content)
 
 
 def _text(member: Member) -> str:
-    """The name as text: UTF-8, or else Latin-1, which any bytes can be."""
+    """Decode the name as UTF-8, or else as Latin-1, which accepts any bytes."""
     name = member.name + b"/" if member.kind == FOLDER and not member.name.endswith(b"/") else member.name
     try:
         return name.decode()
@@ -209,33 +209,33 @@ def _text(member: Member) -> str:
 
 
 def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.bool_]:
-    """Apply every rule on a single entry; returns which of them are passed over (n,)."""
+    """Apply every rule for a single entry; returns a mask (n,) of the skipped entries."""
     kinds = np.array([member.kind for member in run])
     lengths = np.array([len(member.name) for member in run])
-    passed_over, bad_name = validate_names(names)
+    skipped, bad_name = validate_names(names)
     long = f"is a name of more than {limits.max_name_bytes} bytes"
     special = ~np.isin(kinds, [*FILES, FOLDER])
     large = f"is larger than {limits.max_entry_bytes} bytes"
     rules = (
         Rule(lengths > limits.max_name_bytes, Invalid, "archive_path", long),
-        Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file, not a plain one"),
+        Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file, not a plain file"),
         Rule((kinds == FOLDER) & (sizes > 0), Invalid, "archive_damaged", "is a folder with content"),
         Rule(sizes > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
     )
     enforce(rules, names, bad_name)
-    return passed_over
+    return skipped
 
 
 class TarEntries:
     """The entries of an open tar."""
 
-    def __init__(self, descriptor: int, plan: ArchiveIndex, limits: Settings) -> None:
+    def __init__(self, descriptor: int, archive: ArchiveIndex, limits: Settings) -> None:
         self._window = Window(descriptor)
-        self._rows = Rows(plan.entries)
+        self._rows = Rows(archive.entries)
         self._max_entry_bytes = limits.max_entry_bytes
 
     def read(self, index: int) -> bytes:
-        """One entry's bytes; raises `Malformed`."""
+        """Return one entry's bytes; raises `Malformed`."""
         entry = self._rows[index]
         if entry.size > self._max_entry_bytes:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")

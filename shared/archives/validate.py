@@ -1,4 +1,4 @@
-"""Judging an uploaded file: what it is by its bytes, whether it is taken, and the plan by which it is read."""
+"""Validation of an uploaded archive: detects the format by its bytes, applies the rules, builds the index."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from shared.archives.zip_directory import find_directory
 from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
 
-TAKEN = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
+ACCEPTED = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
 START = 512
 
 
 def validate(path: Path, limits: Settings) -> ArchiveIndex:
-    """Judge an uploaded file and give its plan.
+    """Validate an uploaded file and return its index.
 
-    What must be read in order, a compressed tar and the compressed array of an `.npz`, is unpacked in the place of
-    `path`, durably, once and for all readers. Raises `UnsupportedType` for what is no archive that is taken here,
-    `TooLarge` or `Invalid` with the name of the first entry that breaks a rule, and `StorageFull`.
+    A compressed tar and a compressed array in an `.npz` allow no random access: their unpacked content replaces the
+    file at `path`, durably. Raises `UnsupportedType` if the file is not a supported archive, `TooLarge` or `Invalid`
+    with the name of the first entry that breaks a rule, and `StorageFull`.
     """
     start = _start(path)
     if new := decompressor(start, limits):
         unpack_in_place(path, new, limits)
         start = _start(path)
         if not is_tar(start):
-            raise UnsupportedType("archive_expected", f"a compressed file must hold a tar; send {TAKEN}")
+            raise UnsupportedType("archive_expected", f"a compressed file must hold a tar; send {ACCEPTED}")
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if is_tar(start):
             return index_tar(file.fileno(), size, limits)
         if start.startswith(arrays.MAGIC):
             return index_array(path, 0, size, "the array", limits)
-        directory = find_directory(file.fileno(), size)  # last: a zip may have anything in front of it
+        directory = find_directory(file.fileno(), size)  # last: any bytes may precede a zip
         if directory is None:
-            raise UnsupportedType("archive_expected", f"the file is no archive that is taken here; send {TAKEN}")
+            raise UnsupportedType("archive_expected", f"the file is not a supported archive; send {ACCEPTED}")
         if holds_arrays(file.fileno(), directory):
             return index_npz(path, file.fileno(), size, directory, limits)
         return index_zip(file.fileno(), size, directory, limits)

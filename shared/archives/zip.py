@@ -1,7 +1,7 @@
 """Zip archives: validation by the central directory, and reading of entries.
 
-The rules answer overlapping entries (Fifield 2019), false sizes, path tricks, and archives in archives. The
-local headers are compared with the central directory, and the content with its CRC, when an entry is read.
+The rules reject overlapping entries (Fifield 2019), false sizes, unsafe paths, and archives in archives. When an entry
+is read, its local header is compared with the central directory, and its content with the CRC.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
 
 
 def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
-    """Judge the whole central directory; raises `TooLarge` or `Invalid` with the first entry that breaks a rule."""
+    """Validate the central directory and build the index; raises `TooLarge` or `Invalid` for the first bad entry."""
     collector = Collector(directory.size // CENTRAL.itemsize, limits)
     for block in blocks(descriptor, directory):
         run = _run(block, directory)
         spelled = raw_names(block)
         names = _names(block, spelled, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
-        passed_over = _validate(block, run, names, limits)
-        collector.add(run, [name.encode() for name in names], passed_over, spelled)
+        skipped = _validate(block, run, names, limits)
+        collector.add(run, [name.encode() for name in names], skipped, spelled)
     _refuse_overlap(collector, directory, file_size)
-    return collector.plan(Kind.ZIP)
+    return collector.build_index(Kind.ZIP)
 
 
 def _run(block: Block, directory: Directory) -> NDArray[np.void]:
-    """What the records say of their entries, (n,) of ENTRY; the names are still to come."""
+    """Convert a block's records to entries, (n,) of ENTRY, without their names."""
     run = np.zeros(len(block.records), ENTRY)
     for name in ("packed", "size", "offset", "crc", "flags", "method"):
         run[name] = block.records[name]
@@ -64,7 +64,7 @@ def _run(block: Block, directory: Directory) -> NDArray[np.void]:
 
 
 def _widen(run: NDArray[np.void], index: int, extra: bytes) -> None:
-    """Take the values that do not fit into 32 bits from the zip64 extra field, which has those that are needed."""
+    """Read the values that do not fit into 32 bits from the zip64 extra field, which holds only these."""
     content = next((content for kind, content in extra_fields(extra) if kind == ZIP64), b"")
     needed = [name for name in ("size", "packed", "offset") if run[name][index] == MANY]
     if len(content) < 8 * len(needed):
@@ -74,7 +74,7 @@ def _widen(run: NDArray[np.void], index: int, extra: bytes) -> None:
 
 
 def extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
-    """The kind and content of each extra field; up to three bytes behind them are padding."""
+    """Yield the kind and content of each extra field; up to three bytes after them are padding."""
     start = 0
     while start + 4 <= len(extra):
         kind, length = struct.unpack_from("<2H", extra, start)
@@ -92,14 +92,14 @@ def _extra(block: Block, index: int) -> bytes:
 
 
 def raw_names(block: Block) -> list[bytes]:
-    """The names of a block's entries as the archive spells them."""
+    """Return the names of a block's entries as stored in the archive."""
     starts = block.starts + CENTRAL.itemsize
     ends = starts + block.records["name_length"]
     return [block.buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
 def _names(block: Block, raw_names: list[bytes], limits: Settings) -> list[str]:
-    """The names as text: in UTF-8 where the entry says so, else in code page 437; or from an extra field."""
+    """Decode the names: as UTF-8 if the entry's flag is set, else as code page 437; an extra field overrides both."""
     if b"".join(raw_names).isascii():
         names = [raw.decode("ascii") for raw in raw_names]
     else:
@@ -110,7 +110,7 @@ def _names(block: Block, raw_names: list[bytes], limits: Settings) -> list[str]:
             raise damaged(f"a name is not the UTF-8 that it claims to be: {error}") from None
     for index in np.flatnonzero(block.records["extra_length"]).tolist():
         extra = _extra(block, index)
-        if b"up" in extra:  # 0x7075, unless it stands there by chance
+        if b"up" in extra:  # the bytes of 0x7075; may occur by chance
             for kind, content in extra_fields(extra):
                 if kind == UNICODE_PATH:
                     names[index] = _second_name(names[index], raw_names[index], content, limits)
@@ -118,7 +118,7 @@ def _names(block: Block, raw_names: list[bytes], limits: Settings) -> list[str]:
 
 
 def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:
-    """The entry's name after all, where a Unicode path field belongs to it; neither of the two may lead elsewhere."""
+    """Return the Unicode path field's name if its CRC matches, else `name`; raises `Invalid` if either is unsafe."""
     try:
         second = content[5:].decode()
     except UnicodeDecodeError as error:
@@ -134,11 +134,11 @@ def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str
 
 
 def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.bool_]:
-    """Apply every rule on a single entry; returns which of them are passed over (n,)."""
-    kind = block.records["external"] >> 28 << 12  # the kind of file in the Unix mode, which is the upper half
+    """Apply every rule for a single entry; returns a mask (n,) of the skipped entries."""
+    kind = block.records["external"] >> 28 << 12  # the file type of the Unix mode in the upper half
     size, packed = run["size"], run["packed"]
     ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
-    passed_over, bad_name = validate_names(names)
+    skipped, bad_name = validate_names(names)
 
     long = f"is a name of more than {limits.max_name_bytes} bytes"
     large = f"is larger than {limits.max_entry_bytes} bytes"
@@ -153,13 +153,13 @@ def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits:
         Rule(ratio, Invalid, "archive_ratio", dense),
     )
     enforce(rules, names, bad_name)
-    return passed_over
+    return skipped
 
 
 def _refuse_overlap(collector: Collector, directory: Directory, file_size: int) -> None:
-    """Each entry must end before the next one's header: else few bytes could stand for very many.
+    """Raise `Invalid` if an entry overlaps the next one: overlapping entries let a small file unpack to a huge one.
 
-    Sets where each entry must end. The extra fields of local headers are not known here; an entry that overlaps by
+    Sets the `end` of each entry. The local headers' extra fields are not read here; an entry that overlaps because of
     them is refused when it is read.
     """
     entries = collector.entries
@@ -167,30 +167,30 @@ def _refuse_overlap(collector: Collector, directory: Directory, file_size: int) 
     starts = entries["offset"][order]
     ends = starts + LOCAL_BYTES + entries["raw_length"][order] + entries["packed"][order]
     if len(ends) and (ends > file_size).any():
-        raise damaged("it is cut short: an entry ends behind the file's end")
+        raise damaged("it is cut short: an entry ends after the file's end")
     limits = np.append(starts[1:], directory.start)
     if (overlapping := ends > limits[: len(ends)]).any():
         name = collector.name(int(order[overlapping.argmax()]))
-        raise Invalid("archive_overlap", f"{shown(name)} overlaps what follows it")
+        raise Invalid("archive_overlap", f"{shown(name)} overlaps the next entry or the directory")
     entries["end"][order] = limits[: len(ends)]
 
 
 def entry_damaged(what: str) -> Malformed:
-    """The error for an entry that is not what the central directory says."""
+    """Return the error for an entry that differs from the central directory."""
     return Malformed("entry_damaged", f"the entry cannot be unpacked: {what}")
 
 
 class ZipEntries:
     """The entries of an open zip."""
 
-    def __init__(self, descriptor: int, plan: ArchiveIndex, limits: Settings) -> None:
+    def __init__(self, descriptor: int, archive: ArchiveIndex, limits: Settings) -> None:
         self._window = Window(descriptor)
-        self._rows = Rows(plan.entries)
-        self._names = plan.names.data
+        self._rows = Rows(archive.entries)
+        self._names = archive.names.data
         self._max_entry_bytes = limits.max_entry_bytes
 
     def read(self, index: int) -> bytes:
-        """One entry's bytes; raises `Malformed`."""
+        """Return one entry's bytes; raises `Malformed`."""
         entry = self._rows[index]
         packed, size = entry.packed, entry.size
         if size > self._max_entry_bytes:
@@ -209,9 +209,9 @@ class ZipEntries:
 
 
 def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int:
-    """The length of the local header at `at` in `buffer`; the data follow it.
+    """Return the length of the local header at `at` of `buffer`; the data follow it.
 
-    Raises `Malformed` if the header contradicts the entry in the index, or if the data overlap what follows the entry.
+    Raises `Malformed` if the header differs from the entry in the index, or if the data reach beyond the entry's end.
     """
     if len(buffer) < at + LOCAL_BYTES:
         raise entry_damaged("the file ends before it")
@@ -223,20 +223,20 @@ def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int
         or local_method != entry.method
         or (local_flags | entry.flags) & (ENCRYPTED | PATCHED)
     ):
-        raise entry_damaged("its own header says otherwise than the archive's directory")
+        raise entry_damaged("its local header differs from the archive's directory")
     length: int = LOCAL_BYTES + name_length + extra_length
     if crc != entry.crc or packed != entry.packed or size != entry.size:
         extra = buffer[name + name_length : at + length]
         _check_sizes((crc, packed, size), (entry.crc, entry.packed, entry.size), local_flags, extra)
     if entry.offset + length + entry.packed > entry.end:
-        raise entry_damaged("it reaches into what follows it")
+        raise entry_damaged("it overlaps the next entry or the directory")
     return length
 
 
 def _check_sizes(local: Sizes, central: Sizes, flags: int, extra: bytes) -> None:
-    """Compare CRC, packed and unpacked size with the directory's, where the local header does not simply repeat them.
+    """Compare CRC, packed and unpacked size with the directory's; raises `Malformed` if they differ.
 
-    It may leave the sizes to its zip64 extra field; a writer that streams leaves all three to what follows the data.
+    The sizes may be in the header's zip64 extra field; a writer that streams writes all three after the data.
     """
     crc, packed, size = local
     try:
@@ -246,14 +246,14 @@ def _check_sizes(local: Sizes, central: Sizes, flags: int, extra: bytes) -> None
         if packed == MANY:
             (packed,) = struct.unpack_from("<Q", wide)
     except (Invalid, struct.error) as error:
-        raise entry_damaged(f"its own header is wrong: {error}") from None
-    for mine, theirs in zip((crc, packed, size), central, strict=True):
-        if mine != theirs and not (flags & SIZES_FOLLOW and mine == 0):
-            raise entry_damaged("its own header tells other sizes than the archive's directory")
+        raise entry_damaged(f"its local header is wrong: {error}") from None
+    for found, expected in zip((crc, packed, size), central, strict=True):
+        if found != expected and not (flags & SIZES_FOLLOW and found == 0):
+            raise entry_damaged("the sizes in its local header differ from the archive's directory")
 
 
 def inflated(content: bytes, size: int) -> bytes:
-    """Unpack what deflate has packed, which must be exactly `size` bytes; no more than that is ever unpacked."""
+    """Inflate `content` to exactly `size` bytes; raises `Malformed` for another size, without unpacking the rest."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         content = stream.decompress(content, size + 1)

@@ -1,6 +1,6 @@
-"""A zip's central directory (APPNOTE 4.3.12 to 4.3.16): found from the file's end, walked block by block.
+"""A zip's central directory (APPNOTE 4.3.12 to 4.3.16): located from the file's end, read block by block.
 
-Where the file has bytes in front of the archive, every offset in it counts from behind them.
+If other bytes precede the archive, its offsets count from the archive's start, not the file's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Invalid
 
-END = struct.Struct("<4s4H2LH")  # disks, entries here and in all, size, offset, comment's length
+END = struct.Struct("<4s4H2LH")  # disks, entries on this disk and in all, size, offset, comment's length
 END64_LOCATOR = struct.Struct("<4sLQL")
 END64 = struct.Struct("<4sQ2H2L4Q")
 MAX_COMMENT = 0xFFFF
@@ -42,29 +42,29 @@ CENTRAL = np.dtype(
         ("offset", "<u4"),
     ]
 )
-LENGTHS = struct.Struct("<4s24x3H")  # of one record: its magic, the lengths of its name, extra fields and comment
+LENGTHS = struct.Struct("<4s24x3H")  # of one record: magic, lengths of name, extra fields and comment
 BLOCK = 1024 * 1024  # much more than the longest record
 
 
 @dataclass(frozen=True)
 class Directory:
-    """Where the central directory lies in the file, how far it must be moved, and how many entries it claims."""
+    """The central directory's place in the file, the shift of its offsets, and its stated number of entries."""
 
     start: int
     size: int
-    shift: int  # bytes in front of the archive
+    shift: int  # bytes before the archive
     count: int
-    count_mask: int  # not every writer goes over to zip64 at 65,536 entries: the count may have lost its upper bits
+    count_mask: int  # a writer without zip64 drops the upper bits of the count
 
     @property
     def end(self) -> int:
-        """Where the central directory ends."""
+        """The offset of the central directory's end."""
         return self.start + self.size
 
 
 @dataclass(frozen=True)
 class Block:
-    """A run of whole records: the `buffer` that they lie in, where in it they start, and their fixed fields."""
+    """A run of whole records: the `buffer` that holds them, their offsets in it, and their fixed fields."""
 
     buffer: bytes
     starts: NDArray[np.int64]  # (n,)
@@ -72,12 +72,12 @@ class Block:
 
 
 def damaged(what: str) -> Invalid:
-    """The error for a zip whose structure is wrong."""
+    """Return the error for a zip whose structure is wrong."""
     return Invalid("archive_damaged", f"the zip archive cannot be read: {what}")
 
 
 def find_directory(descriptor: int, file_size: int) -> Directory | None:
-    """Find the central directory; None where the file is no zip."""
+    """Find the central directory; returns None if the file is not a zip, and raises `Invalid` if it is damaged."""
     tail_start = max(0, file_size - END.size - MAX_COMMENT)
     tail = os.pread(descriptor, file_size - tail_start, tail_start)
     at = tail.rfind(b"PK\x05\x06")
@@ -96,14 +96,14 @@ def find_directory(descriptor: int, file_size: int) -> Directory | None:
                 raise damaged("its two end records disagree")
         mask = -1
     if (disk, directory_disk) != (0, 0) or here != count:
-        raise damaged("it is one part of an archive in several")
+        raise damaged("it is one part of a multi-part archive")
     if size + offset > end:
         raise damaged("its central directory is cut short")
     return Directory(end - size, size, end - size - offset, count, mask)
 
 
 def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
-    """The zip64 end record in front of the plain one at `end`: where it starts, and its fields."""
+    """Return the offset and fields of the zip64 end record before the plain one at `end`; None if it has none."""
     start = end - END64_LOCATOR.size - END64.size
     if start < 0:
         return None
@@ -120,7 +120,7 @@ def _end64(descriptor: int, end: int) -> tuple[int, tuple[int, ...]] | None:
 
 
 def first_name(descriptor: int, directory: Directory) -> bytes:
-    """The name of the first entry; nothing where there is none."""
+    """Return the name of the first entry; empty if the directory has no entries."""
     start = os.pread(descriptor, min(directory.size, CENTRAL.itemsize + 0xFFFF), directory.start)
     if len(start) < CENTRAL.itemsize:
         return b""
@@ -129,7 +129,7 @@ def first_name(descriptor: int, directory: Directory) -> bytes:
 
 
 def blocks(descriptor: int, directory: Directory) -> Iterator[Block]:
-    """Walk the central directory; raises `Invalid` where it is not a row of whole records, as many as it claims."""
+    """Yield the central directory's records in blocks; raises `Invalid` if one is damaged or their number is wrong."""
     buffer, place, count = b"", directory.start, 0
     while place < directory.end or buffer:
         more = os.pread(descriptor, min(BLOCK, directory.end - place), place)
@@ -144,17 +144,17 @@ def blocks(descriptor: int, directory: Directory) -> Iterator[Block]:
         count += len(starts)
         buffer = buffer[used:]
     if count & directory.count_mask != directory.count:
-        raise damaged(f"it has {count} entries, and claims to have {directory.count}")
+        raise damaged(f"it has {count} entries, but its end record states {directory.count}")
 
 
 def _starts(buffer: bytes) -> tuple[list[int], int]:
-    """Where the whole records of the buffer start, and where they end."""
+    """Return the offsets of the buffer's whole records, and the end of the last."""
     starts = []
     start, last, lengths = 0, len(buffer) - CENTRAL.itemsize, LENGTHS.unpack_from
     while start <= last:
         magic, name, extra, comment = lengths(buffer, start)
         if magic != CENTRAL_MAGIC:
-            raise damaged("its central directory is no row of entries")
+            raise damaged("its central directory has a record that is not an entry")
         end = start + 46 + name + extra + comment
         if end > len(buffer):
             break

@@ -1,4 +1,4 @@
-"""What the tests of archives share: bytes that arrive as an upload."""
+"""Fixtures of the archive tests: bytes as an uploaded file."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from shared.runtime.settings import Settings
 
 
 class Uploads:
-    """Judges and reads bytes as an archive."""
+    """Validates and reads bytes as an archive."""
 
     def __init__(self, path: Path, limits: Settings) -> None:
         self.path = path
         self.limits = limits
 
-    def plan(self, content: bytes, **limits: int) -> ArchiveIndex:
+    def index(self, content: bytes, **limits: int) -> ArchiveIndex:
         self.path.write_bytes(content)
         return validate(self.path, self._limits(limits))
 
     def names(self, content: bytes) -> list[str]:
-        plan = self.plan(content)
-        return plan.paths(0, len(plan))
+        archive = self.index(content)
+        return archive.paths(0, len(archive))
 
     def refusal(self, content: bytes, **limits: int) -> GlassboxError:
         with pytest.raises(GlassboxError) as caught:
-            self.plan(content, **limits)
+            self.index(content, **limits)
         assert sorted(self.path.parent.iterdir()) == [self.path]
         return caught.value
 
-    def opened(self, plan: ArchiveIndex, **limits: int) -> Contents:
-        return Contents(self.path, plan, self._limits(limits))
+    def opened(self, archive: ArchiveIndex, **limits: int) -> Contents:
+        return Contents(self.path, archive, self._limits(limits))
 
     def read_all(self, content: bytes, **limits: int) -> list[bytes]:
-        plan = self.plan(content, **limits)
-        with self.opened(plan, **limits) as contents:
-            return [contents.read(index) for index in range(len(plan))]
+        archive = self.index(content, **limits)
+        with self.opened(archive, **limits) as contents:
+            return [contents.read(index) for index in range(len(archive))]
 
     def _limits(self, changes: dict[str, int]) -> Settings:
         return self.limits.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Arrays of images as archives: `.npy` and `.npz`, judged by their headers, never unpickled."""
+"""Arrays of images as archives: `.npy` and `.npz`, validated by their headers, never unpickled."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def npz_with(content: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
 
 class TestAccepting:
     def test_an_npy_is_an_archive_of_its_images(self, uploads: Uploads) -> None:
-        plan = uploads.plan(npy(IMAGES))
+        archive = uploads.index(npy(IMAGES))
 
-        assert (len(plan), plan.image_shape, plan.passed_over) == (7, (4, 5), 0)
-        assert plan.paths(0, 7) == ["0", "1", "2", "3", "4", "5", "6"]
-        with uploads.opened(plan) as contents:
+        assert (len(archive), archive.image_shape, archive.skipped) == (7, (4, 5), 0)
+        assert archive.paths(0, 7) == ["0", "1", "2", "3", "4", "5", "6"]
+        with uploads.opened(archive) as contents:
             assert np.array_equal(contents.images(0, 7), IMAGES)
             assert np.array_equal(contents.images(2, 5), IMAGES[2:5])
             assert contents.images(5, 99).shape == (2, 4, 5)
@@ -39,37 +39,37 @@ class TestAccepting:
     @pytest.mark.parametrize("compressed", [False, True])
     @pytest.mark.parametrize("name", ["x", "images", "anything"])
     def test_an_npz_is_an_archive_of_the_images_in_it(self, uploads: Uploads, name: str, compressed: bool) -> None:
-        plan = uploads.plan(npz({name: IMAGES}, compressed=compressed))
+        archive = uploads.index(npz({name: IMAGES}, compressed=compressed))
 
-        assert (plan.kind, len(plan), plan.image_shape) == (Kind.ARRAY, 7, (4, 5))
-        with uploads.opened(plan) as contents:
+        assert (archive.kind, len(archive), archive.image_shape) == (Kind.ARRAY, 7, (4, 5))
+        with uploads.opened(archive) as contents:
             assert np.array_equal(contents.images(0, 7), IMAGES)
 
     @pytest.mark.parametrize("compressed", [False, True])
     @pytest.mark.parametrize("name", ["x", "images"])
-    def test_of_several_arrays_the_one_with_the_name_is_taken(
+    def test_an_npz_with_several_arrays_is_read_from_x_or_images(
         self, uploads: Uploads, name: str, compressed: bool
     ) -> None:
-        plan = uploads.plan(npz({"labels": np.arange(9), name: IMAGES, "y": np.arange(7)}, compressed=compressed))
+        archive = uploads.index(npz({"labels": np.arange(9), name: IMAGES, "y": np.arange(7)}, compressed=compressed))
 
-        with uploads.opened(plan) as contents:
+        with uploads.opened(archive) as contents:
             assert np.array_equal(contents.images(0, 7), IMAGES)
 
-    def test_a_packed_array_is_unpacked_in_the_place_of_the_upload(self, uploads: Uploads) -> None:
-        uploads.plan(npz({"x": IMAGES}, compressed=True))
+    def test_an_unpacked_array_replaces_the_upload(self, uploads: Uploads) -> None:
+        uploads.index(npz({"x": IMAGES}, compressed=True))
 
         assert uploads.path.read_bytes() == npy(IMAGES)
         assert sorted(uploads.path.parent.iterdir()) == [uploads.path]
 
-    def test_an_array_that_is_not_packed_stays_where_it_is(self, uploads: Uploads) -> None:
+    def test_a_stored_array_leaves_the_upload_unchanged(self, uploads: Uploads) -> None:
         upload = npz({"x": IMAGES})
-        uploads.plan(upload)
+        uploads.index(upload)
 
         assert uploads.path.read_bytes() == upload
 
     def test_an_array_may_be_larger_than_an_image(self, uploads: Uploads) -> None:
-        assert len(uploads.plan(npz({"x": IMAGES}), max_entry_bytes=20)) == 7
-        assert len(uploads.plan(npz({"x": IMAGES}, compressed=True), max_entry_bytes=20)) == 7
+        assert len(uploads.index(npz({"x": IMAGES}), max_entry_bytes=20)) == 7
+        assert len(uploads.index(npz({"x": IMAGES}, compressed=True), max_entry_bytes=20)) == 7
 
     def test_a_zip_that_holds_other_files_too_is_an_archive_of_files(self, uploads: Uploads) -> None:
         assert uploads.names(zip_of({"x.npy": npy(IMAGES), "a.png": b""})) == ["x.npy", "a.png"]
@@ -129,27 +129,27 @@ class TestRefusing:
         ],
     )
     @pytest.mark.parametrize("form", ["npy", "npz"])
-    def test_a_header_that_lies_or_is_none_is_refused(self, uploads: Uploads, header: str, form: str) -> None:
+    def test_a_false_or_malformed_header_is_refused(self, uploads: Uploads, header: str, form: str) -> None:
         content = npy_header(header) + IMAGES.tobytes()
 
         assert uploads.refusal(content if form == "npy" else npz_with(content)).code == "npz_header"
 
-    def test_a_header_that_claims_to_be_endless_is_refused(self, uploads: Uploads) -> None:
+    def test_a_header_of_4_gigabytes_is_refused(self, uploads: Uploads) -> None:
         content = b"\x93NUMPY\2\0" + b"\xff\xff\xff\xff" + bytes(1000)
 
         assert uploads.refusal(content).code == "npz_header"
         assert uploads.refusal(npz_with(content)).code == "npz_header"
 
-    def test_what_is_cut_short_is_refused(self, uploads: Uploads) -> None:
+    def test_a_truncated_file_is_refused(self, uploads: Uploads) -> None:
         for whole in (npy(IMAGES), npz({"x": IMAGES}), npz({"x": IMAGES}, compressed=True)):
             for length in range(0, len(whole), 7):
                 assert isinstance(uploads.refusal(whole[:length]), GlassboxError)
 
-    def test_an_npz_without_an_array_that_could_be_meant_is_refused(self, uploads: Uploads) -> None:
+    def test_an_npz_of_several_arrays_without_x_or_images_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(npz({"a": IMAGES, "b": IMAGES})).code == "npz_array_missing"
 
     @pytest.mark.parametrize("compressed", [False, True])
-    def test_a_changed_byte_is_damage(self, uploads: Uploads, compressed: bool) -> None:
+    def test_an_npz_with_a_changed_byte_is_refused_as_damaged(self, uploads: Uploads, compressed: bool) -> None:
         upload = bytearray(npz({"x": IMAGES}, compressed=compressed))
         upload[len(upload) // 2] ^= 1
 
@@ -157,13 +157,15 @@ class TestRefusing:
 
     @pytest.mark.parametrize("compressed", [False, True])
     @pytest.mark.parametrize("change", [-1, 1])
-    def test_a_size_that_lies_is_damage(self, uploads: Uploads, compressed: bool, change: int) -> None:
+    def test_an_npz_with_a_false_size_is_refused_as_damaged(
+        self, uploads: Uploads, compressed: bool, change: int
+    ) -> None:
         upload = npz({"x": IMAGES}, compressed=compressed)
         lying = with_central(upload, entry=0, size=len(npy(IMAGES)) + change)
 
         assert uploads.refusal(lying).code == "npz_damaged"
 
-    def test_it_is_judged_as_the_zip_that_it_is(self, uploads: Uploads) -> None:
+    def test_an_npz_is_validated_by_the_rules_for_zips(self, uploads: Uploads) -> None:
         upload = npz({"x": IMAGES})
 
         assert uploads.refusal(with_central(upload, entry=0, flags=1)).code == "archive_encrypted"
@@ -185,7 +187,7 @@ class TestLimits:
             ({"max_image_pixels": 19}, "npz_too_large"),
         ],
     )
-    def test_too_many_too_large_or_too_much_is_too_large(
+    def test_an_array_beyond_a_limit_is_refused_as_too_large(
         self, uploads: Uploads, form: str, changes: dict[str, int], code: str
     ) -> None:
         upload = npy(IMAGES) if form == "npy" else npz({"x": IMAGES}, compressed=form != "npz")
@@ -194,15 +196,15 @@ class TestLimits:
 
         assert (type(error), error.code) == (TooLarge, code)
 
-    def test_at_its_limits_it_is_taken(self, uploads: Uploads) -> None:
-        assert uploads.plan(npy(IMAGES), max_archive_entries=7, max_expanded_bytes=140, max_image_pixels=20).array
+    def test_an_array_exactly_at_the_limits_is_accepted(self, uploads: Uploads) -> None:
+        assert uploads.index(npy(IMAGES), max_archive_entries=7, max_expanded_bytes=140, max_image_pixels=20).array
 
 
-def test_images_that_have_become_fewer_are_an_error_of_theirs(uploads: Uploads) -> None:
-    plan = uploads.plan(npy(IMAGES))
+def test_a_file_truncated_after_validation_makes_only_the_missing_images_fail(uploads: Uploads) -> None:
+    archive = uploads.index(npy(IMAGES))
     uploads.path.write_bytes(uploads.path.read_bytes()[:-1])
 
-    with uploads.opened(plan) as contents:
+    with uploads.opened(archive) as contents:
         assert np.array_equal(contents.images(0, 6), IMAGES[:6])
         with pytest.raises(Malformed) as caught:
             contents.read(6)
@@ -212,7 +214,7 @@ def test_images_that_have_become_fewer_are_an_error_of_theirs(uploads: Uploads) 
 
 @given(data=st.data())
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damage_anywhere_is_an_error_of_ours_or_none(uploads: Uploads, data: st.DataObject) -> None:
+def test_random_damage_raises_glassbox_error_or_nothing(uploads: Uploads, data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(["npy", "npz", "npz, packed"]))
     upload = bytearray(npy(IMAGES) if form == "npy" else npz({"x": IMAGES}, compressed=form != "npz"))
     for _ in range(data.draw(st.integers(1, 4), "changes")):
@@ -221,4 +223,4 @@ def test_damage_anywhere_is_an_error_of_ours_or_none(uploads: Uploads, data: st.
     try:
         uploads.read_all(bytes(upload))
     except GlassboxError as error:
-        assert error.code  # noqa: PT017 - not raised is as good
+        assert error.code  # noqa: PT017 - damage that changes nothing raises nothing

@@ -1,4 +1,4 @@
-"""A compressed tar: unpacked once, in order, in the place of the upload; a bomb stops at the limits."""
+"""Compressed tars: the unpacked tar replaces the upload; decompression bombs stop at the limits."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ packed = pytest.mark.parametrize("pack", [gzip_of, zstd_of], ids=["gz", "zst"])
 
 @packed
 class TestBoth:
-    def test_entries_are_read_as_they_were_packed(self, uploads: Uploads, pack: Pack) -> None:
+    def test_entries_are_read_with_their_original_content(self, uploads: Uploads, pack: Pack) -> None:
         assert uploads.read_all(pack(TAR)) == [b"first", b"second" * 1000]
 
-    def test_the_tar_takes_the_place_of_the_upload(self, uploads: Uploads, pack: Pack) -> None:
-        uploads.plan(pack(TAR))
+    def test_the_unpacked_tar_replaces_the_upload(self, uploads: Uploads, pack: Pack) -> None:
+        uploads.index(pack(TAR))
 
         assert uploads.path.read_bytes() == TAR
         assert sorted(uploads.path.parent.iterdir()) == [uploads.path]
 
-    def test_what_is_larger_than_any_buffer_is_unpacked(self, uploads: Uploads, pack: Pack) -> None:
+    def test_a_tar_larger_than_every_buffer_is_unpacked(self, uploads: Uploads, pack: Pack) -> None:
         entries = {"noise.png": NOISE, "blank.png": bytes(3 * MiB), "more noise.png": NOISE}
 
         assert uploads.read_all(pack(tar_of(entries))) == list(entries.values())
@@ -46,13 +46,13 @@ class TestBoth:
 
         assert uploads.read_all(parts) == [NOISE[:100_000]]
 
-    def test_zeros_behind_it_are_padding(self, uploads: Uploads, pack: Pack) -> None:
-        assert len(uploads.plan(pack(TAR) + bytes(100_000))) == 2
+    def test_zeros_after_the_stream_are_padding(self, uploads: Uploads, pack: Pack) -> None:
+        assert len(uploads.index(pack(TAR) + bytes(100_000))) == 2
 
-    def test_anything_else_behind_it_is_damage(self, uploads: Uploads, pack: Pack) -> None:
+    def test_other_bytes_after_the_stream_are_refused_as_damage(self, uploads: Uploads, pack: Pack) -> None:
         assert uploads.refusal(pack(TAR) + b"more").code == "archive_damaged"
 
-    def test_what_is_cut_short_is_damage(self, uploads: Uploads, pack: Pack) -> None:
+    def test_a_truncated_stream_is_refused_as_damaged_and_left_unchanged(self, uploads: Uploads, pack: Pack) -> None:
         whole = pack(TAR)
 
         for length in range(4, len(whole)):
@@ -61,34 +61,36 @@ class TestBoth:
             assert uploads.path.read_bytes() == whole[:length]
 
     @pytest.mark.parametrize("content", [b"", b"text", b"text" * 1000, END * 20, b"PK\3\4" * 1000])
-    def test_what_holds_no_tar_is_of_an_unsupported_type(self, uploads: Uploads, pack: Pack, content: bytes) -> None:
+    def test_a_stream_that_holds_no_tar_is_refused_as_an_unsupported_type(
+        self, uploads: Uploads, pack: Pack, content: bytes
+    ) -> None:
         error = uploads.refusal(pack(content))
 
         assert isinstance(error, UnsupportedType)
         assert error.code == "archive_expected"
 
-    def test_what_is_packed_twice_is_of_an_unsupported_type(self, uploads: Uploads, pack: Pack) -> None:
+    def test_a_stream_compressed_twice_is_refused_as_an_unsupported_type(self, uploads: Uploads, pack: Pack) -> None:
         assert isinstance(uploads.refusal(pack(pack(TAR))), UnsupportedType)
 
-    def test_a_bomb_stops_at_the_ratio(self, uploads: Uploads, pack: Pack) -> None:
+    def test_a_bomb_is_refused_by_its_ratio_and_left_unchanged(self, uploads: Uploads, pack: Pack) -> None:
         bomb = pack(tar_of({"a.png": bytes(8 * MiB)}))
 
         assert uploads.refusal(bomb).code == "archive_ratio"
         assert uploads.path.read_bytes() == bomb
 
-    def test_a_small_archive_may_be_packed_well(self, uploads: Uploads, pack: Pack) -> None:
-        assert len(uploads.plan(pack(tar_of({f"{number}.png": b"" for number in range(1000)})))) == 1000
+    def test_a_small_archive_may_exceed_the_ratio(self, uploads: Uploads, pack: Pack) -> None:
+        assert len(uploads.index(pack(tar_of({f"{number}.png": b"" for number in range(1000)})))) == 1000
 
-    def test_it_stops_at_the_limit_of_what_it_may_unpack_to(self, uploads: Uploads, pack: Pack) -> None:
+    def test_unpacking_stops_at_the_limit_of_unpacked_bytes(self, uploads: Uploads, pack: Pack) -> None:
         upload = pack(tar_of({"a.png": NOISE}))
 
         error = uploads.refusal(upload, max_expanded_bytes=MiB)
 
         assert (type(error), error.code) == (TooLarge, "archive_too_large")
 
-    def test_too_many_empty_parts_are_refused(self, uploads: Uploads, pack: Pack) -> None:
+    def test_a_stream_of_too_many_empty_parts_is_refused(self, uploads: Uploads, pack: Pack) -> None:
         assert uploads.refusal(pack(b"") * 2000 + pack(TAR)).code == "archive_damaged"
-        assert len(uploads.plan(pack(b"") * 500 + pack(TAR))) == 2
+        assert len(uploads.index(pack(b"") * 500 + pack(TAR))) == 2
 
     @pytest.mark.parametrize(
         ("tar", "code"),
@@ -99,12 +101,16 @@ class TestBoth:
             (member("inner.zip") + END, "archive_nested"),
         ],
     )
-    def test_the_tar_in_it_is_judged_like_any_other(self, uploads: Uploads, pack: Pack, tar: bytes, code: str) -> None:
+    def test_the_unpacked_tar_is_validated_like_any_other(
+        self, uploads: Uploads, pack: Pack, tar: bytes, code: str
+    ) -> None:
         assert uploads.refusal(pack(tar)).code == code
 
     @given(data=st.data())
     @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_damage_is_an_error_of_ours(self, uploads: Uploads, pack: Pack, data: st.DataObject) -> None:
+    def test_a_flipped_bit_raises_glassbox_error_or_changes_nothing(
+        self, uploads: Uploads, pack: Pack, data: st.DataObject
+    ) -> None:
         whole = bytearray(pack(TAR))
         place = data.draw(st.integers(0, len(whole) - 1), "place")
         whole[place] ^= data.draw(st.integers(1, 255), "bits")
@@ -117,26 +123,26 @@ class TestBoth:
             assert content == [b"first", b"second" * 1000]
 
 
-def test_a_gzip_that_names_its_file_is_read(uploads: Uploads) -> None:
-    """`gzip images.tar` writes the name and the time."""
+def test_a_gzip_with_the_file_name_in_its_header_is_read(uploads: Uploads) -> None:
+    """The command `gzip images.tar` writes the name and the time."""
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     named = b"\x1f\x8b\x08\x08\1\2\3\4\0\3images.tar\0" + packer.compress(TAR) + packer.flush()
     tail = zlib.crc32(TAR).to_bytes(4, "little") + len(TAR).to_bytes(4, "little")
 
     assert gzip.decompress(named + tail) == TAR
-    assert len(uploads.plan(named + tail)) == 2
+    assert len(uploads.index(named + tail)) == 2
 
 
-def test_a_zstandard_stream_may_begin_with_a_frame_to_skip(uploads: Uploads) -> None:
+def test_a_zstandard_stream_may_begin_with_a_skippable_frame(uploads: Uploads) -> None:
     skippable = b"\x50\x2a\x4d\x18" + (5).to_bytes(4, "little") + b"notes"
 
-    assert len(uploads.plan(skippable + zstd_of(TAR))) == 2
+    assert len(uploads.index(skippable + zstd_of(TAR))) == 2
 
 
-def test_a_zstandard_stream_whose_window_would_take_too_much_memory_is_too_large(uploads: Uploads) -> None:
+def test_a_zstandard_stream_with_too_large_a_window_is_refused_as_too_large(uploads: Uploads) -> None:
     upload = zstd_of(tar_of({"a.png": NOISE}), window_log=26)
 
     error = uploads.refusal(upload)
 
     assert (type(error), error.code) == (TooLarge, "archive_window_too_large")
-    assert len(uploads.plan(upload, max_zstd_window_bytes=64 * MiB)) == 1
+    assert len(uploads.index(upload, max_zstd_window_bytes=64 * MiB)) == 1

@@ -1,4 +1,4 @@
-"""Hostile archives: each is refused with its own error, or costs its own entries alone."""
+"""Hostile archives: each is refused with its own error code, or makes only its bad entries fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.shared.archives.conftest import Uploads
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_it_is_refused_and_leaves_nothing(uploads: Uploads, hostile: Hostile) -> None:
+def test_a_hostile_archive_is_refused_and_leaves_no_files(uploads: Uploads, hostile: Hostile) -> None:
     error = uploads.refusal(hostile.build())
 
     assert error.code == hostile.code
@@ -35,15 +35,15 @@ def test_it_is_refused_and_leaves_nothing(uploads: Uploads, hostile: Hostile) ->
     ],
     ids=["name", "path", "path by pax", "header", "shape", "type"],
 )
-def test_an_error_does_not_repeat_all_that_it_tells_of(uploads: Uploads, archive: bytes) -> None:
+def test_an_error_detail_cuts_long_names_and_headers(uploads: Uploads, archive: bytes) -> None:
     assert 0 < len(uploads.refusal(archive).detail) < 1000
 
 
 @pytest.mark.parametrize("lying", LYING, ids=lambda lying: lying.name)
-def test_an_entry_that_lies_is_an_error_of_its_own(uploads: Uploads, lying: Lying) -> None:
-    plan = uploads.plan(lying.build())
+def test_an_entry_with_false_headers_fails_alone(uploads: Uploads, lying: Lying) -> None:
+    archive = uploads.index(lying.build())
 
-    with uploads.opened(plan) as contents:
+    with uploads.opened(archive) as contents:
         with pytest.raises(Malformed) as caught:
             contents.read(0)
         assert contents.read(1) == IMAGE
@@ -53,7 +53,7 @@ def test_an_entry_that_lies_is_an_error_of_its_own(uploads: Uploads, lying: Lyin
 
 def test_refusing_a_bomb_takes_little_memory(uploads: Uploads) -> None:
     bomb = quoted_overlap(1000, bytes(900_000))
-    uploads.refusal(bomb)  # what is imported and cached is not the bomb's
+    uploads.refusal(bomb)  # fills imports and caches before the measurement
 
     tracemalloc.start()
     try:
@@ -64,34 +64,34 @@ def test_refusing_a_bomb_takes_little_memory(uploads: Uploads) -> None:
 
 
 def test_a_hundred_thousand_empty_entries_are_within_the_limits(uploads: Uploads) -> None:
-    plan = uploads.plan(empties(100_000))
+    archive = uploads.index(empties(100_000))
 
-    assert len(plan) == 100_000
-    assert plan.paths(99_999, 100_000) == ["099999.png"]
-    with uploads.opened(plan) as contents:
+    assert len(archive) == 100_000
+    assert archive.paths(99_999, 100_000) == ["099999.png"]
+    with uploads.opened(archive) as contents:
         assert contents.read(99_999) == b""
 
 
 @pytest.mark.parametrize("form", ["zip", "tar"])
-def test_planning_takes_little_memory_for_each_entry(uploads: Uploads, form: str) -> None:
+def test_indexing_takes_little_memory_for_each_entry(uploads: Uploads, form: str) -> None:
     content = empties(30_000) if form == "zip" else b"".join(member(f"{n:06d}.png") for n in range(30_000)) + END
-    uploads.plan(zip_of({"a.png": b""}))  # what is imported and cached is not the entries'
+    uploads.index(zip_of({"a.png": b""}))  # fills imports and caches before the measurement
 
     tracemalloc.start()
     try:
-        plan = uploads.plan(content)
+        archive = uploads.index(content)
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
-    assert held < 100 * len(plan)
-    assert peak < 24 * MiB + 200 * len(plan)
+    assert held < 100 * len(archive)
+    assert peak < 24 * MiB + 200 * len(archive)
 
 
-def test_a_tar_of_a_hundred_thousand_empty_entries_is_within_them_too_unless_it_is_a_bomb(uploads: Uploads) -> None:
+def test_a_tar_of_a_hundred_thousand_empty_entries_is_accepted_unless_its_ratio_is_too_high(uploads: Uploads) -> None:
     tar = b"".join(member(f"{number:06d}.png") for number in range(100_000)) + END
 
-    assert len(uploads.plan(tar)) == 100_000
+    assert len(uploads.index(tar)) == 100_000
     assert uploads.refusal(gzip_of(tar), max_compression_ratio=10).code == "archive_ratio"
 
 
@@ -99,29 +99,29 @@ class TestHonest:
     def test_zip64_is_read(self, uploads: Uploads) -> None:
         assert uploads.read_all(zip64_of({"a.png": b"first", "ü.png": b"second"})) == [b"first", b"second"]
 
-    def test_a_comment_is_passed_over(self, uploads: Uploads) -> None:
+    def test_the_archive_comment_is_ignored(self, uploads: Uploads) -> None:
         comment = b"made by PK\1\2 and PK\3\4"
 
         assert uploads.read_all(with_end(ZIP, comment=len(comment)) + comment) == [IMAGE, IMAGE]
 
-    def test_bytes_behind_the_archive_are_passed_over(self, uploads: Uploads) -> None:
-        assert uploads.read_all(ZIP + b"a signature of somebody's") == [IMAGE, IMAGE]
+    def test_bytes_after_the_archive_are_ignored(self, uploads: Uploads) -> None:
+        assert uploads.read_all(ZIP + b"a signature") == [IMAGE, IMAGE]
 
-    def test_zip64_behind_other_bytes_is_read(self, uploads: Uploads) -> None:
+    def test_zip64_after_other_bytes_is_read(self, uploads: Uploads) -> None:
         assert uploads.read_all(b"#!/bin/sh\n" * 9 + zip64_of({"a.png": b"first"})) == [b"first"]
 
-    def test_more_than_65535_entries_are_counted_by_writers_without_zip64_too(self, uploads: Uploads) -> None:
+    def test_more_than_65535_entries_are_read_from_writers_without_zip64(self, uploads: Uploads) -> None:
         entries = {f"{number}": b"" for number in range(65_540)}
         end = zip_of(entries)[-22:]
         assert end.startswith(b"PK\5\6")
 
         counted = with_end_alone(zip_of(entries), count=4, here=4)
 
-        assert len(uploads.plan(counted)) == 65_540
+        assert len(uploads.index(counted)) == 65_540
 
 
 def with_end_alone(archive: bytes, count: int, here: int) -> bytes:
-    """A zip64 archive without its zip64 end record, as writers that do not know of it leave it."""
+    """Return a zip64 archive without its zip64 end record, as writers without zip64 support write it."""
     start = archive.index(b"PK\6\6")
     size = int.from_bytes(archive[start + 40 : start + 48], "little")
     offset = int.from_bytes(archive[start + 48 : start + 56], "little")

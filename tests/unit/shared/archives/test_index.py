@@ -1,4 +1,4 @@
-"""The plan of an archive: what it holds, in columns, on the volume for every worker."""
+"""The index of an archive: names, shards, and the file on the volume."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ def of_sizes(*sizes: int) -> ArchiveIndex:
 
 
 class TestPaths:
-    def test_a_run_of_entries_has_its_names(self, uploads: Uploads) -> None:
-        plan = uploads.plan(zip_of({"a": b"", "._b": b"", "é/数.png": b"", "d": b""}))
+    def test_paths_returns_the_names_of_a_range_of_entries(self, uploads: Uploads) -> None:
+        archive = uploads.index(zip_of({"a": b"", "._b": b"", "é/数.png": b"", "d": b""}))
 
-        assert plan.paths(0, 3) == ["a", "é/数.png", "d"]
-        assert plan.paths(1, 2) == ["é/数.png"]
-        assert plan.paths(2, 9) == ["d"]
+        assert archive.paths(0, 3) == ["a", "é/数.png", "d"]
+        assert archive.paths(1, 2) == ["é/数.png"]
+        assert archive.paths(2, 9) == ["d"]
 
-    def test_the_images_of_an_array_have_their_indices(self) -> None:
+    def test_paths_of_an_array_are_the_indices_of_its_images(self) -> None:
         assert ARRAY.paths(3, 5) == ["3", "4"]
         assert ARRAY.paths(8, 99) == ["8", "9"]
 
 
 class TestShards:
     @pytest.mark.parametrize(("count", "sizes"), [(1, [1]), (4, [4]), (5, [4, 1]), (9, [4, 4, 1])])
-    def test_they_have_at_most_so_many_images(self, count: int, sizes: list[int]) -> None:
+    def test_shards_have_at_most_the_given_number_of_images(self, count: int, sizes: list[int]) -> None:
         assert [stop - start for start, stop in of_sizes(*[1] * count).shards(4, MANY)] == sizes
 
-    def test_they_have_at_most_so_many_bytes(self) -> None:
+    def test_shards_have_at_most_the_given_number_of_bytes(self) -> None:
         assert of_sizes(5, 5, 1, 9, 2, 0, 0).shards(100, 10) == [(0, 2), (2, 4), (4, 7)]
 
-    def test_an_entry_that_is_larger_is_a_shard_of_its_own(self) -> None:
+    def test_a_larger_entry_is_a_shard_of_its_own(self) -> None:
         assert of_sizes(1, 99, 1, 1).shards(100, 10) == [(0, 1), (1, 2), (2, 4)]
 
-    def test_an_array_is_cut_alike(self) -> None:
+    def test_an_array_is_cut_by_the_same_limits(self) -> None:
         assert ARRAY.shards(4, MANY) == [(0, 4), (4, 8), (8, 10)]
         assert ARRAY.shards(100, 60) == [(0, 3), (3, 6), (6, 9), (9, 10)]
         assert ARRAY.shards(100, 1)[:2] == [(0, 1), (1, 2)]
 
     @given(st.lists(st.integers(0, 20), max_size=30), st.integers(1, 10), st.integers(1, 30))
-    def test_they_have_every_entry_once_in_order_and_are_as_long_as_they_may_be(
+    def test_shards_hold_every_entry_once_in_order_and_are_as_long_as_allowed(
         self, sizes: list[int], images: int, nbytes: int
     ) -> None:
         runs = of_sizes(*sizes).shards(images, nbytes)
@@ -69,20 +69,20 @@ class TestShards:
 
 
 class TestOnTheVolume:
-    def test_it_is_loaded_as_it_was_saved(self, uploads: Uploads, tmp_path: Path) -> None:
-        plan = uploads.plan(zip_of({"a.png": b"first", "folder/": b"", "ü.png": b"second"}))
-        plan.save(tmp_path / "plan")
+    def test_an_index_is_loaded_as_it_was_saved(self, uploads: Uploads, tmp_path: Path) -> None:
+        archive = uploads.index(zip_of({"a.png": b"first", "folder/": b"", "ü.png": b"second"}))
+        archive.save(tmp_path / "archive")
 
-        loaded = ArchiveIndex.load(tmp_path / "plan")
+        loaded = ArchiveIndex.load(tmp_path / "archive")
 
-        assert files_below(tmp_path / "plan") == [FILE]
-        assert (loaded.kind, loaded.passed_over, loaded.image_shape) == (plan.kind, 1, None)
-        assert np.array_equal(loaded.entries, plan.entries)
+        assert files_below(tmp_path / "archive") == [FILE]
+        assert (loaded.kind, loaded.skipped, loaded.image_shape) == (archive.kind, 1, None)
+        assert np.array_equal(loaded.entries, archive.entries)
         assert loaded.paths(0, 2) == ["a.png", "ü.png"]
         with uploads.opened(loaded) as contents:
             assert [contents.read(0), contents.read(1)] == [b"first", b"second"]
 
-    def test_the_plan_of_an_array_is_loaded_too(self, tmp_path: Path) -> None:
+    def test_the_index_of_an_array_is_loaded_as_it_was_saved(self, tmp_path: Path) -> None:
         ARRAY.save(tmp_path)
 
         loaded = ArchiveIndex.load(tmp_path)
@@ -91,13 +91,13 @@ class TestOnTheVolume:
         assert loaded.image_shape == (4, 5)
         assert len(loaded) == 10
 
-    def test_it_is_mapped_not_read(self, uploads: Uploads, tmp_path: Path) -> None:
-        uploads.plan(zip_of({"a.png": b""})).save(tmp_path)
+    def test_the_entries_are_mapped_into_memory(self, uploads: Uploads, tmp_path: Path) -> None:
+        uploads.index(zip_of({"a.png": b""})).save(tmp_path)
 
         assert isinstance(ArchiveIndex.load(tmp_path).entries, np.memmap)
 
     @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY\1\0"])
-    def test_a_plan_that_cannot_be_read_is_damaged(self, tmp_path: Path, content: bytes) -> None:
+    def test_an_unreadable_index_raises_damaged(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / FILE).write_bytes(content)
 
         with pytest.raises(Damaged) as caught:
@@ -105,8 +105,8 @@ class TestOnTheVolume:
 
         assert caught.value.code == "plan_damaged"
 
-    def test_a_plan_that_is_cut_short_is_damaged(self, uploads: Uploads, tmp_path: Path) -> None:
-        uploads.plan(zip_of({"a.png": b"", "b.png": b""})).save(tmp_path)
+    def test_a_truncated_index_raises_damaged(self, uploads: Uploads, tmp_path: Path) -> None:
+        uploads.index(zip_of({"a.png": b"", "b.png": b""})).save(tmp_path)
         whole = (tmp_path / FILE).read_bytes()
 
         for length in range(len(whole)):
@@ -115,5 +115,5 @@ class TestOnTheVolume:
                 ArchiveIndex.load(tmp_path)
 
 
-def test_a_named_row_has_the_columns_of_the_plan() -> None:
+def test_entry_has_the_fields_of_the_row_type() -> None:
     assert Entry._fields == ENTRY.names

@@ -1,4 +1,4 @@
-"""A tar of images: judged in one walk over its headers, read entry by entry."""
+"""Tars of images: validated in one pass over the headers, read entry by entry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 
 @pytest.mark.parametrize("form", FORMATS, ids=["ustar", "gnu", "pax"])
 class TestFormats:
-    def test_entries_are_read_as_they_were_packed_in_the_archives_order(self, uploads: Uploads, form: int) -> None:
+    def test_entries_are_read_with_their_content_in_the_archives_order(self, uploads: Uploads, form: int) -> None:
         entries = {"c.png": b"first", "folder/b.png": b"second" * 1000, "a.png": b""}
         upload = tar_of(entries, form)
 
@@ -28,17 +28,17 @@ class TestFormats:
     @pytest.mark.parametrize(
         "name", ["a" * 90 + "/" + "b" * 90, "ü.png", "数字/三.png", "🙂.png", "a b.png", ".hidden"]
     )
-    def test_names_of_any_kind_are_kept(self, uploads: Uploads, form: int, name: str) -> None:
+    def test_long_and_unicode_names_are_kept(self, uploads: Uploads, form: int, name: str) -> None:
         assert uploads.names(tar_of({name: b"", "next.png": b""}, form)) == [name, "next.png"]
 
     @pytest.mark.parametrize("name", ["../a.png", "a/../../b.png", "/etc/passwd", "..\\a.png", "C:/a.png", "."])
-    def test_a_name_that_could_lead_elsewhere_is_refused(self, uploads: Uploads, form: int, name: str) -> None:
+    def test_an_unsafe_name_is_refused(self, uploads: Uploads, form: int, name: str) -> None:
         assert uploads.refusal(tar_of({"good.png": b"", name: b""}, form)).code == "archive_path"
 
     @pytest.mark.parametrize("length", [255, 256])
-    def test_a_name_may_have_255_bytes(self, uploads: Uploads, form: int, length: int) -> None:
+    def test_a_name_has_at_most_255_bytes(self, uploads: Uploads, form: int, length: int) -> None:
         name = "a" * 150 + "/" + "b" * (length - 151)
-        if form == tarfile.USTAR_FORMAT:  # which has room for no more
+        if form == tarfile.USTAR_FORMAT:  # its fields hold 155 and 100 bytes
             name = "a" * 155 + "/" + "b" * (length - 156)
             if length > 255:
                 return
@@ -61,13 +61,13 @@ class TestFormats:
         assert error.code == "archive_special_file"
         assert "'a.png'" in error.detail
 
-    def test_a_long_link_is_a_link_too(self, uploads: Uploads, form: int) -> None:
+    def test_a_link_with_a_long_target_is_refused(self, uploads: Uploads, form: int) -> None:
         special = tarfile.TarInfo("a.png")
         special.type, special.linkname = tarfile.SYMTYPE, "b" * 90 if form == tarfile.USTAR_FORMAT else "b" * 200
 
         assert uploads.refusal(tar_of([(special, b"")], form)).code == "archive_special_file"
 
-    def test_an_archive_that_was_cut_short_is_refused(self, uploads: Uploads, form: int) -> None:
+    def test_a_truncated_archive_is_refused(self, uploads: Uploads, form: int) -> None:
         whole = (
             tar_of({"a.png": b"image" * 200, "ü" * 40 + "/" + "ü" * 40: b"", "c.png": b"image"}, form).rstrip(b"\0")
             + b"\0"
@@ -77,35 +77,35 @@ class TestFormats:
         for length in range(0, len(whole), 37):
             assert isinstance(uploads.refusal(whole[:length]), GlassboxError)
         assert uploads.refusal(whole).code == "archive_damaged"  # only the end mark is missing
-        assert len(uploads.plan(whole + END)) == 3
+        assert len(uploads.index(whole + END)) == 3
 
 
 class TestAccepting:
-    def test_folders_and_what_systems_add_are_passed_over_and_counted(self, uploads: Uploads) -> None:
+    def test_folders_and_system_files_are_skipped_and_counted(self, uploads: Uploads) -> None:
         folder = tarfile.TarInfo("./")
         folder.type = tarfile.DIRTYPE
         upload = tar_of([(folder, b""), ("./a.png", b"image"), ("._a.png", b""), ("__MACOSX/b.png", b"")])
 
-        plan = uploads.plan(upload)
+        archive = uploads.index(upload)
 
-        assert plan.paths(0, 9) == ["./a.png"]
-        assert plan.passed_over == 3
+        assert archive.paths(0, 9) == ["./a.png"]
+        assert archive.skipped == 3
 
     @pytest.mark.parametrize("name", ["folder", "folder/"])
-    def test_a_folder_is_one_with_and_without_a_slash(self, uploads: Uploads, name: str) -> None:
-        plan = uploads.plan(member(name, kind=b"5") + member("folder/a.png") + END)
+    def test_a_folder_is_skipped_with_and_without_a_slash_in_its_name(self, uploads: Uploads, name: str) -> None:
+        archive = uploads.index(member(name, kind=b"5") + member("folder/a.png") + END)
 
-        assert (plan.paths(0, 9), plan.passed_over) == (["folder/a.png"], 1)
+        assert (archive.paths(0, 9), archive.skipped) == (["folder/a.png"], 1)
 
-    def test_the_old_form_without_a_magic_is_read(self, uploads: Uploads) -> None:
+    def test_a_tar_of_the_old_form_without_a_magic_is_read(self, uploads: Uploads) -> None:
         upload = member("a.png", b"image", kind=b"\0", magic=bytes(8)) + member("folder/", kind=b"\0", magic=bytes(8))
 
         assert uploads.read_all(upload + END) == [b"image"]
 
-    def test_a_file_in_one_piece_is_a_file(self, uploads: Uploads) -> None:
+    def test_a_contiguous_file_is_read_as_a_file(self, uploads: Uploads) -> None:
         assert uploads.read_all(member("a.png", b"image", kind=b"7") + END) == [b"image"]
 
-    def test_sums_of_signed_bytes_are_right_too(self, uploads: Uploads) -> None:
+    def test_a_checksum_of_signed_bytes_is_accepted(self, uploads: Uploads) -> None:
         header = member("ü.png", checksum=b" " * 8)
         signed = sum(header) - 256 * sum(byte > 127 for byte in header)
 
@@ -116,64 +116,64 @@ class TestAccepting:
 
         assert uploads.read_all(member("a.png", b"image", size=size) + END) == [b"image"]
 
-    def test_a_size_in_a_pax_header_is_the_entrys(self, uploads: Uploads) -> None:
+    def test_a_size_in_a_pax_header_overrides_the_entrys_own(self, uploads: Uploads) -> None:
         upload = pax({"size": "5"}) + member("a.png", b"image", size=b"%011o\0" % 0) + member("b.png", b"other") + END
 
         assert uploads.read_all(upload) == [b"image", b"other"]
 
-    def test_a_pax_header_names_the_entry_behind_it_alone(self, uploads: Uploads) -> None:
+    def test_a_pax_header_names_only_the_next_entry(self, uploads: Uploads) -> None:
         upload = pax({"path": "ä.png", "mtime": "1.5"}) + member("a.png") + member("b.png") + END
 
         assert uploads.names(upload) == ["ä.png", "b.png"]
 
-    def test_a_header_for_all_entries_may_tell_what_does_not_matter(self, uploads: Uploads) -> None:
+    def test_a_global_header_with_irrelevant_records_is_ignored(self, uploads: Uploads) -> None:
         assert uploads.names(tar_of({"a.png": b""}, tarfile.PAX_FORMAT, pax_headers={"comment": "from git"})) == [
             "a.png"
         ]
 
-    def test_a_name_that_is_no_utf_8_is_latin_1(self, uploads: Uploads) -> None:
+    def test_a_name_that_is_not_utf_8_is_read_as_latin_1(self, uploads: Uploads) -> None:
         assert uploads.names(member(b"\xe4.png") + END) == ["ä.png"]
 
     @pytest.mark.parametrize("blocks", [1, 2, 20])
-    def test_the_end_may_be_marked_by_any_number_of_empty_blocks(self, uploads: Uploads, blocks: int) -> None:
+    def test_the_end_mark_may_have_any_number_of_empty_blocks(self, uploads: Uploads, blocks: int) -> None:
         assert uploads.names(member("a.png") + bytes(blocks * BLOCK)) == ["a.png"]
 
 
 class TestRefusing:
-    def test_an_archive_of_nothing_but_folders_is_refused(self, uploads: Uploads) -> None:
+    def test_an_archive_of_folders_only_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(member("folder/", kind=b"5") + END).code == "archive_empty"
 
-    def test_a_name_that_is_there_twice_is_refused(self, uploads: Uploads) -> None:
+    def test_a_duplicate_name_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(tar_of([("a.png", b"one"), ("a.png", b"two")])).code == "archive_duplicate"
 
     @pytest.mark.parametrize(
         ("one", "other"), [("a.png", "./a.png"), ("a/b.png", "a//b.png"), ("./a/./b.png", "a/b.png")]
     )
-    def test_nor_by_another_spelling(self, uploads: Uploads, one: str, other: str) -> None:
+    def test_a_duplicate_name_in_another_spelling_is_refused(self, uploads: Uploads, one: str, other: str) -> None:
         error = uploads.refusal(tar_of([(one, b"one"), ("c.png", b"three"), (other, b"two")]))
 
         assert error.code == "archive_duplicate"
 
-    def test_names_are_told_as_they_are_spelled(self, uploads: Uploads) -> None:
-        plan = uploads.plan(tar_of([("./a.png", b"one"), ("a//b.png", b"two")]))
+    def test_names_are_returned_in_the_archives_spelling(self, uploads: Uploads) -> None:
+        archive = uploads.index(tar_of([("./a.png", b"one"), ("a//b.png", b"two")]))
 
-        assert plan.paths(0, 2) == ["./a.png", "a//b.png"]
+        assert archive.paths(0, 2) == ["./a.png", "a//b.png"]
 
     def test_an_archive_in_the_archive_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(tar_of({"inner.tar.gz": b""})).code == "archive_nested"
 
     @pytest.mark.parametrize("name", ["../a.png", "a\0b", "a" * 256, "x.zip"])
-    def test_a_name_in_a_pax_header_leads_nowhere_either(self, uploads: Uploads, name: str) -> None:
+    def test_an_unsafe_name_in_a_pax_header_is_refused(self, uploads: Uploads, name: str) -> None:
         error = uploads.refusal(pax({"path": name}) + member("a.png") + END)
 
         assert error.code == ("archive_nested" if name == "x.zip" else "archive_path")
 
-    def test_a_long_name_of_gnus_leads_nowhere_either(self, uploads: Uploads) -> None:
+    def test_an_unsafe_gnu_long_name_is_refused(self, uploads: Uploads) -> None:
         upload = member("././@LongLink", b"../" * 40 + b"a.png\0", kind=b"L") + member("a.png") + END
 
         assert uploads.refusal(upload).code == "archive_path"
 
-    def test_a_prefix_leads_nowhere_either(self, uploads: Uploads) -> None:
+    def test_an_unsafe_prefix_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(member("a.png", prefix=b"/etc") + END).code == "archive_path"
 
     @pytest.mark.parametrize("kind", [b"S", b"M", b"D", b"V", b"N", b"Z", b"\xff"])
@@ -181,7 +181,7 @@ class TestRefusing:
         assert uploads.refusal(member("a.png", kind=kind) + END).code == "archive_special_file"
 
     @pytest.mark.parametrize("key", ["GNU.sparse.major", "GNU.sparse.map", "SCHILY.realsize"])
-    def test_sparse_files_by_pax_headers_are_refused(self, uploads: Uploads, key: str) -> None:
+    def test_sparse_files_of_pax_headers_are_refused(self, uploads: Uploads, key: str) -> None:
         assert uploads.refusal(pax({key: "1"}) + member("a.png") + END).code == "archive_special_file"
 
     @pytest.mark.parametrize("key", ["path", "size", "linkpath"])
@@ -193,52 +193,52 @@ class TestRefusing:
     def test_a_folder_with_content_is_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(member("folder/", b"x", kind=b"5") + END).code == "archive_damaged"
 
-    def test_the_first_name_that_breaks_a_rule_is_told(self, uploads: Uploads) -> None:
+    def test_the_error_names_the_first_entry_that_breaks_a_rule(self, uploads: Uploads) -> None:
         upload = tar_of({"a.png": b"", "../b.png": b"", "/c.png": b""})
 
         assert "'../b.png'" in uploads.refusal(upload).detail
 
 
 class TestLimits:
-    def test_too_many_entries_are_too_large(self, uploads: Uploads) -> None:
+    def test_too_many_entries_are_refused_as_too_large(self, uploads: Uploads) -> None:
         upload = tar_of({"a": b"", "b": b"", "c": b""})
 
-        assert len(uploads.plan(upload, max_archive_entries=3)) == 3
+        assert len(uploads.index(upload, max_archive_entries=3)) == 3
         assert_too_large(uploads.refusal(upload, max_archive_entries=2), "archive_too_large")
 
-    def test_headers_that_belong_to_entries_are_counted_too(self, uploads: Uploads) -> None:
+    def test_extension_headers_count_towards_the_number_of_entries(self, uploads: Uploads) -> None:
         upload = pax({"path": "b.png"}) * 6 + member("a.png") + END
 
-        assert uploads.plan(upload, max_archive_entries=4).paths(0, 9) == ["b.png"]
+        assert uploads.index(upload, max_archive_entries=4).paths(0, 9) == ["b.png"]
         assert_too_large(uploads.refusal(upload, max_archive_entries=3), "archive_too_large")
 
-    def test_too_many_bytes_in_all_are_too_large(self, uploads: Uploads) -> None:
+    def test_too_many_bytes_in_all_are_refused_as_too_large(self, uploads: Uploads) -> None:
         upload = tar_of({"a": b"x" * 500, "b": b"x" * 501})
 
-        assert len(uploads.plan(upload, max_expanded_bytes=1001)) == 2
+        assert len(uploads.index(upload, max_expanded_bytes=1001)) == 2
         assert_too_large(uploads.refusal(upload, max_expanded_bytes=1000), "archive_too_large")
 
-    def test_too_many_bytes_of_names_are_too_large(self, uploads: Uploads) -> None:
+    def test_too_many_bytes_of_names_are_refused_as_too_large(self, uploads: Uploads) -> None:
         upload = tar_of({"a.png": b"", "b/": b"", "c.png": b""})
 
-        assert len(uploads.plan(upload, max_names_bytes=12)) == 2
+        assert len(uploads.index(upload, max_names_bytes=12)) == 2
         assert_too_large(uploads.refusal(upload, max_names_bytes=11), "archive_too_large")
 
-    def test_too_large_an_entry_is_too_large(self, uploads: Uploads) -> None:
+    def test_an_entry_beyond_the_limit_is_refused_as_too_large(self, uploads: Uploads) -> None:
         upload = tar_of({"a": b"x" * 1000})
 
-        assert len(uploads.plan(upload, max_entry_bytes=1000)) == 1
+        assert len(uploads.index(upload, max_entry_bytes=1000)) == 1
         assert_too_large(uploads.refusal(upload, max_entry_bytes=999), "archive_entry_too_large")
 
-    def test_an_entry_that_a_reader_finds_too_large_is_its_error(self, uploads: Uploads) -> None:
-        plan = uploads.plan(tar_of({"a": b"x" * 1000}))
+    def test_an_entry_beyond_the_readers_limit_is_malformed(self, uploads: Uploads) -> None:
+        archive = uploads.index(tar_of({"a": b"x" * 1000}))
 
-        with uploads.opened(plan, max_entry_bytes=999) as contents, pytest.raises(Malformed) as caught:
+        with uploads.opened(archive, max_entry_bytes=999) as contents, pytest.raises(Malformed) as caught:
             contents.read(0)
 
         assert caught.value.code == "entry_too_large"
 
-    def test_a_header_of_names_may_be_long_but_not_endless(self, uploads: Uploads) -> None:
+    def test_an_extension_header_has_a_longest_length(self, uploads: Uploads) -> None:
         longest = b"\0" * LONGEST_EXTENSION
 
         assert uploads.names(member("long", longest, kind=b"K") + member("a.png") + END) == ["a.png"]
@@ -251,18 +251,18 @@ class TestDamage:
         [b"%011o\0" % 6000, b"7" * 11 + b"\0", b"\x80" + b"\xff" * 11, b"\xff" * 12, b"-0000000001\0", b"0x000000005\0",
          b"1_1\0", b"+5\0", b"8\0"],
     )  # fmt: skip
-    def test_a_size_that_lies_is_refused(self, uploads: Uploads, size: bytes) -> None:
+    def test_a_false_size_is_refused(self, uploads: Uploads, size: bytes) -> None:
         assert uploads.refusal(member("a.png", b"image", size=size) + END).code == "archive_damaged"
 
     @pytest.mark.parametrize("checksum", [b"000000\0 ", b"999999\0 ", b"\xff" * 8])
-    def test_a_checksum_that_is_wrong_is_refused(self, uploads: Uploads, checksum: bytes) -> None:
+    def test_a_wrong_checksum_is_refused(self, uploads: Uploads, checksum: bytes) -> None:
         good = member("a.png", b"image")
 
         assert uploads.refusal(good + member("b.png", checksum=checksum) + END).code == "archive_damaged"
         assert uploads.refusal(member("b.png", checksum=checksum) + END).code == "archive_damaged"
 
-    def test_a_smaller_size_makes_no_headers_of_what_a_file_holds(self, uploads: Uploads) -> None:
-        """Unless its owner wants that: then they are headers like any other."""
+    def test_headers_exposed_by_a_false_size_are_validated(self, uploads: Uploads) -> None:
+        """A size of 0 turns a file's content into headers; the rules apply to these too."""
         inner = member("../b.png") + END
 
         assert uploads.refusal(member("a.png", inner, size=b"%011o\0" % 0) + END).code == "archive_path"
@@ -283,26 +283,26 @@ class TestDamage:
             pax_record("mtime", "1") * 64 + pax_record("path", "b"),
         ],
     )
-    def test_a_pax_header_that_cannot_be_read_is_refused(self, uploads: Uploads, records: bytes) -> None:
+    def test_a_malformed_pax_header_is_refused(self, uploads: Uploads, records: bytes) -> None:
         assert uploads.refusal(member("pax", records, kind=b"x") + member("a.png") + END).code == "archive_damaged"
 
     @pytest.mark.parametrize("size", ["-1", "1.5", "", "9" * 30, "9" * 5000])
-    def test_a_size_in_a_pax_header_that_is_none_is_refused(self, uploads: Uploads, size: str) -> None:
+    def test_a_malformed_size_in_a_pax_header_is_refused(self, uploads: Uploads, size: str) -> None:
         assert uploads.refusal(pax({"size": size}) + member("a.png") + END).code == "archive_damaged"
 
     @pytest.mark.parametrize("header", [pax({"path": "a"}), member("long", b"name\0", kind=b"L")])
-    def test_a_header_that_belongs_to_no_entry_is_refused(self, uploads: Uploads, header: bytes) -> None:
+    def test_an_extension_header_without_an_entry_is_refused(self, uploads: Uploads, header: bytes) -> None:
         assert uploads.refusal(member("a.png") + header + END).code == "archive_damaged"
 
-    def test_archives_that_were_joined_are_refused(self, uploads: Uploads) -> None:
+    def test_joined_archives_are_refused(self, uploads: Uploads) -> None:
         assert uploads.refusal(tar_of({"a.png": b""}) + tar_of({"b.png": b""})).code == "archive_damaged"
 
-    def test_an_entry_whose_file_has_become_shorter_is_its_error(self, uploads: Uploads) -> None:
-        plan = uploads.plan(tar_of({"a.png": b"first", "b.png": b"second"}))
+    def test_a_file_truncated_after_validation_makes_only_the_missing_entry_fail(self, uploads: Uploads) -> None:
+        archive = uploads.index(tar_of({"a.png": b"first", "b.png": b"second"}))
         with uploads.path.open("r+b") as file:
             file.truncate(3 * BLOCK)
 
-        with uploads.opened(plan) as contents:
+        with uploads.opened(archive) as contents:
             assert contents.read(0) == b"first"
             with pytest.raises(Malformed) as caught:
                 contents.read(1)
@@ -311,10 +311,10 @@ class TestDamage:
 
     @given(data=st.data())
     @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_damage_to_a_header_is_noticed(self, uploads: Uploads, data: st.DataObject) -> None:
+    def test_a_changed_byte_in_a_header_is_refused(self, uploads: Uploads, data: st.DataObject) -> None:
         upload = bytearray(member("a.png", b"text" * 100) + member("b.png") + END)
         places = [start + field for start in (0, 2 * BLOCK) for field in range(BLOCK) if not 148 <= field < 156]
-        place = data.draw(st.sampled_from(places), "place")  # anywhere but in the checksum: 7 and 007 are the same
+        place = data.draw(st.sampled_from(places), "place")  # not in the checksum: 7 and 007 are equal
         byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != upload[place]), "byte")
         upload[place] = byte
 
