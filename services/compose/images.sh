@@ -24,6 +24,10 @@ previous() { # REFERENCE: print the name under which the image from before the l
   echo "${1%:*}:previous"
 }
 
+replace_dependencies() { # of all services: Compose replaces what depends on a container that the same command replaces
+  docker compose create --no-build preflight secrets
+}
+
 name_revision() { # export the commit of the sources, which the images that are built have in their labels and /readyz
   [ "${GLASSBOX_REVISION:-}" ] || GLASSBOX_REVISION=$(git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || true)
   export GLASSBOX_REVISION

@@ -7,8 +7,10 @@ set -eu
 
 monitoring="prometheus grafana"
 
+# Without --no-deps, although the dependencies run once and have ended: it would leave them out of the definition that Compose
+# keeps with a container, and the next `docker compose up` would replace all containers at once because that has changed.
 up() { # OPTION… SERVICE…
-  docker compose up --detach --no-deps --no-build --wait "$@"
+  docker compose up --detach --no-build --wait "$@"
 }
 
 check_prometheus() { # in a container of the new image: one that rejects its files would take the old one's place
@@ -42,7 +44,7 @@ for group in "$@"; do
     case $running in *prometheus*) check_prometheus ;; esac
     # Always new ones: the definition is often the same when the mounted files are not.
     # shellcheck disable=SC2086 # words, as above
-    up --force-recreate $running
+    up --no-deps --force-recreate $running # Grafana depends on Prometheus, which is not started if it did not run
     continue
   fi
   # shellcheck disable=SC2086 # words, as above

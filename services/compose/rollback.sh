@@ -22,4 +22,5 @@ done
   echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2
   exit 1
 }
+replace_dependencies
 exec "$here/roll.sh" gateway api "$workers" "prometheus grafana" "$certificates"

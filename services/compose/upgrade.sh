@@ -44,5 +44,6 @@ check_settings || {
   echo "glassbox: the new version rejects the settings, as printed above; no container was replaced" >&2
   exit 1
 }
+replace_dependencies
 docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
 exec "$here/roll.sh" "$workers" api gateway "prometheus grafana" "$certificates"

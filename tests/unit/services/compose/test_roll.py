@@ -58,7 +58,16 @@ def test_monitoring_is_replaced_after_its_files_are_checked(engine: Engine) -> N
     check, up = engine.changes()
     assert check.startswith("run --rm --no-deps")
     assert check.endswith("--entrypoint promtool prometheus check config /etc/prometheus/prometheus.yml")
-    assert up == "up --detach --no-deps --no-build --wait --force-recreate prometheus grafana"
+    assert up == "up --detach --no-build --wait --no-deps --force-recreate prometheus grafana"
+
+
+def test_other_services_are_replaced_with_the_definition_that_a_deployment_gives_them(engine: Engine) -> None:
+    """`--no-deps` changes it, and the next `docker compose up` would replace them all."""
+    assert engine.roll("courier trainer", "api", "gateway", running="trainer api gateway").returncode == 0
+
+    ups = [change for change in engine.changes() if change.startswith("up")]
+    assert len(ups) == 4
+    assert [up for up in ups if "--no-deps" in up] == []
 
 
 def test_monitoring_that_does_not_run_is_not_started(engine: Engine) -> None:

@@ -48,7 +48,7 @@ case "$*" in
     echo "$2" > "$(file "$3")" ;;
   "compose run --rm --no-deps --no-TTY --env EXPORTED check "*)
     [ -z "$PROBLEM" ] || { echo "glassbox: $PROBLEM" >&2; exit 1; } ;;
-  "compose up "*) echo "$*" >> log ;;
+  "compose up "* | "compose create "*) echo "$*" >> log ;;
   *) echo "not expected: $*" >&2; exit 64 ;;
 esac
 """
