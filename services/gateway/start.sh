@@ -120,6 +120,13 @@ fi >"$pieces/domain.conf"
   echo "limit_conn uploads $uploads;"
 } >"$pieces/upload.conf"
 
+if [ -n "$tls" ]; then
+  reason=$(nginx -t -q -e stderr -c /etc/glassbox/nginx.conf 2>&1) ||
+    fail "nginx cannot use the certificate that GLASSBOX_TLS names: $(echo "$reason" | sed -n 's/.*\[emerg\] [^:]*: //p' | head -n 1)." \
+      "Put a certificate and its key into that folder; \`make deploy\` checks both"
+  rm -f "$pieces/nginx.pid" # of the test, which writes it too
+fi
+
 # If it ends, with a full /tmp for example, it starts again: nginx would keep addresses that other containers get.
 while true; do
   follow_api.pl "$api" "$pieces" || true

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -214,6 +215,21 @@ class TestTls:
         plain = encrypted.ask("POST", "/v1/training-jobs?a=b", b"{}")
         assert plain.status == 308
         assert plain.headers["Location"] == f"https://127.0.0.1:{encrypted.port}/v1/training-jobs?a=b"
+
+
+def test_a_file_that_is_not_the_certificates_key_is_named_in_one_line(
+    deployment: Deployment, certificate: Path
+) -> None:
+    shutil.copy(certificate / "tls.crt", certificate / "tls.key")
+    environment = {**deployment.environment, "GLASSBOX_TLS": str(certificate)}
+    command = ("docker", "compose", "--project-name", deployment.project, "run", "--rm", "--no-deps", "--no-TTY")
+
+    done = subprocess.run([*command, "gateway"], env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    [line] = [line for line in done.stderr.splitlines() if "tls.key" in line]
+    assert line.startswith("glassbox: nginx cannot use the certificate that GLASSBOX_TLS names: ")
+    assert "make deploy" in line
 
 
 def test_without_a_certificate_that_was_promised_the_gateway_does_not_start(deployment: Deployment) -> None:
