@@ -196,7 +196,11 @@ def required_keys(settings: Settings) -> KeysFile | None:
         raise KeysError(
             f"{reason}. Make a key: `{create_key(settings)}`; or restore a copy of the file: `{restore_keys(settings)}`"
         )
-    if not keys.check() and not settings.is_local:
+    try:
+        present = keys.check()
+    except KeysError as error:
+        raise KeysError(f"{error}. Correct that, or restore a copy of the file: `{restore_keys(settings)}`") from error
+    if not present and not settings.is_local:
         raise KeysError(f"{keys.path} has no key in it. Make one: `{create_key(settings)}`")
     return keys
 

@@ -1,8 +1,8 @@
 # The check of the settings, for up.sh and upgrade.sh.
 # shellcheck shell=sh
 
-in_check() { # COMMAND…: run it in a container as the user that the services run as; print the problems that it finds
-  output=$(docker compose run --rm --no-deps --no-TTY --env EXPORTED check "$@" 2>&1) && return
+checked_by() { # SERVICE COMMAND…: run it in a container, as the user that the services run as; print the problems that it finds
+  output=$(docker compose run --rm --no-deps --no-TTY --env EXPORTED "$@" 2>&1) && return
   echo "$output" | grep '^glassbox: ' >&2 || { # it did not come so far
     echo "$output" >&2
     echo "glassbox: the check could not run, as printed above. After a change of the sources: make upgrade" >&2
@@ -13,8 +13,8 @@ in_check() { # COMMAND…: run it in a container as the user that the services r
 check_settings() { # print a line for each problem with .env, exported variables and what they name; fail if there is one
   EXPORTED=$(env | grep '^GLASSBOX_' | grep -v '^GLASSBOX_API_KEY=') || true # the key is the client's
   export EXPORTED
-  in_check python services/preflight/env_file.py - <<END || return 1
+  checked_by preflight python services/preflight/env_file.py - <<END || return 1
 $(if [ -r .env ]; then cat .env; fi)
 END
-  in_check python services/preflight/check.py </dev/null
+  checked_by check python services/preflight/check.py </dev/null
 }

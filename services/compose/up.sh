@@ -128,13 +128,19 @@ if [ "$data" ]; then
   done
 fi
 needed=256
-built=$(identifier "$(reference worker)") || needed=2048 # the images are still to be built or pulled
+built=yes
+for image in api worker; do
+  identifier "$(reference $image)" >/dev/null || { # still to be built or pulled
+    built=
+    needed=2048
+  }
+done
 check_space "$(docker info --format '{{.DockerRootDir}}')" $needed "Docker's folder"
 end_if_failed
 
 [ "$(value_of GLASSBOX_REVISION)" ] || name_revision
-[ "$built" ] || ! docker compose config | grep -q 'pull_policy: never' || docker compose build --quiet preflight >&2 || {
-  problem "the image of the workers cannot be built, as printed above"
+[ "$built" ] || ! docker compose config | grep -q 'pull_policy: never' || docker compose build --quiet preflight api >&2 || {
+  problem "the images of the API and the workers cannot be built, as printed above"
   end_if_failed
 }
 check_settings || failed=yes

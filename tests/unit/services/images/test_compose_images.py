@@ -22,7 +22,8 @@ def test_each_image_of_ours_is_built_by_exactly_one_service() -> None:
 
 def test_a_service_without_a_build_depends_on_the_one_that_builds_its_image() -> None:
     builders = {service["image"]: name for name, service in OURS.items() if "build" in service}
-    for name, service in OURS.items():
+    started = {name: service for name, service in OURS.items() if name != "check"}  # its scripts build the images first
+    for name, service in started.items():
         assert "build" in service or builders[service["image"]] in service["depends_on"], name
 
 
