@@ -1,1 +1,1 @@
-"""The workers: Celery tasks that claim a job, run its steps under a lease, and write its end into its record."""
+"""The workers: Celery tasks that claim a job, run its handler under a lease, and record its outcome."""

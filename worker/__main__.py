@@ -1,7 +1,7 @@
-"""`python -m worker training|inference`: one worker that listens to one queue, with its share of the cores.
+"""`python -m worker training|inference`: one worker that consumes one queue, with its share of the cores.
 
-A trainer is one process with BLAS threads on half of the cores; a classifier is one process of one thread per core.
-More threads than cores are worse than fewer: BLAS threads wait for each other busily, longest for one without a core.
+A trainer is one process with BLAS threads on half of the cores. A classifier has one single-threaded process per core.
+More threads than cores are slower than fewer: BLAS threads spin while they wait for each other.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from shared.runtime.settings import SecretError, SettingsError, limit_blas_threa
 
 
 def main(queue: str) -> None:
-    """Run the worker until it is told to stop."""
+    """Run the worker until it is shut down."""
     try:
         settings = load_settings()
         traces.check(settings)
@@ -30,7 +30,7 @@ def main(queue: str) -> None:
     app = create_app(settings, queue)
     app.worker_main(
         [
-            "--quiet",  # no banner: the settings are ours, and logged where they matter
+            "--quiet",  # Celery's banner does not show the settings of Glassbox
             "worker",
             "--pool=prefork",
             f"--concurrency={processes}",

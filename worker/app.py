@@ -1,6 +1,6 @@
-"""The worker's application: builds the collaborators in each process and hands them to the tasks.
+"""The worker's application: builds the collaborators in each process and passes them to the tasks.
 
-NumPy is imported in the pool's processes only, after the fork: BLAS threads started before one would be lost in it.
+Only the pool's processes import NumPy, after the fork: a fork does not copy BLAS threads.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COLLECT_SECONDS = 3600.0
 
 
 def create_app(settings: Settings, queue: str) -> Celery:
-    """The Celery application of a worker that listens to `queue`; waits until Redis accepts changes."""
+    """Return the Celery application of a worker that consumes `queue`; wait until Redis accepts changes."""
     app = celery_app(settings)
     built: dict[str, Callable[[str], None]] = {}
 
@@ -46,7 +46,7 @@ def create_app(settings: Settings, queue: str) -> Celery:
         logs.configure(settings)
 
     def build(**_: Any) -> None:
-        die_with_parent(signal.SIGKILL)  # none is left behind to hold a job that no worker answers for
+        die_with_parent(signal.SIGKILL)  # an orphaned process would hold its job's lease
         if queue == QUEUES[Kind.BATCH] and settings.classifier_memory_bytes is not None:
             limit_memory(settings.classifier_memory_bytes)
         built.update(_build(app, settings))
@@ -55,14 +55,14 @@ def create_app(settings: Settings, queue: str) -> Celery:
         built["run"](job_id)
 
     def help_with(job_id: str) -> None:
-        built["assist"](job_id)
+        built["help"](job_id)
 
-    def pass_on(**_: Any) -> None:
+    def shut_down_children(**_: Any) -> None:
         notify_children()
 
     setup_logging.connect(configure_logging, weak=False)
     worker_process_init.connect(build, weak=False)
-    worker_shutting_down.connect(pass_on, weak=False)
+    worker_shutting_down.connect(shut_down_children, weak=False)
     app.steps["consumer"].add(_background(app, settings, queue))
     for kind in Kind:
         app.task(name=TASKS[kind])(run)
@@ -71,9 +71,9 @@ def create_app(settings: Settings, queue: str) -> Celery:
 
 
 def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
-    """Everything that a pool process works with, as what it does with a job's id.
+    """Build a pool process's collaborators; return its functions of a job's id: `run` and `help`.
 
-    Imported here, so that no job waits for it.
+    The imports run here, before the first job, so that no job waits for them.
     """
     from shared.datasets import DatasetStore  # noqa: PLC0415
     from shared.registry import Registry  # noqa: PLC0415
@@ -94,27 +94,27 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     shard_queue = ShardQueue(redis, settings.lease_seconds, settings.resend_seconds)
     classifiers = ClassifierCache(registry)
     task_queue = TaskQueue(app, redis)
-    steps: dict[Kind, JobHandler] = {
+    handlers: dict[Kind, JobHandler] = {
         Kind.TRAINING: TrainingHandler(volume, DatasetStore(volume), registry, settings),
         Kind.REPRODUCTION: ReproductionHandler(volume, DatasetStore(volume), registry, settings),
         Kind.BATCH: BatchHandler(volume, classifiers, shard_queue, task_queue, settings),
     }
-    steps = {kind: traced(step, traces) for kind, step in steps.items()}
-    runner = Runner(jobs, JobFiles(volume), task_queue, steps, settings, shutdown, _owner())
+    handlers = {kind: traced(handler, traces) for kind, handler in handlers.items()}
+    runner = Runner(jobs, JobFiles(volume), task_queue, handlers, settings, shutdown, _owner())
     batch_helper = BatchHelper(jobs, shard_queue, volume, classifiers, settings, shutdown, _owner())
 
-    def heard(work: Callable[[str], None]) -> Callable[[str], None]:
+    def interruptible(work: Callable[[str], None]) -> Callable[[str], None]:
         def with_shutdown(job_id: str) -> None:
             with shutdown.listening():
                 work(job_id)
 
         return with_shutdown
 
-    return {"run": heard(runner.run), "assist": heard(batch_helper.run)}
+    return {"run": interruptible(runner.run), "help": interruptible(batch_helper.run)}
 
 
 def job_store(settings: Settings) -> JobStore:
-    """The job records, with a connection of their own."""
+    """Return the store of the job records, with its own connection to Redis."""
     return JobStore(connect(settings), settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
 
 
@@ -123,7 +123,10 @@ def _owner() -> str:
 
 
 def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.StartStopStep]:
-    """A part of Celery's consumer: presence and upkeep, on its timer, for as long as the worker really consumes."""
+    """Return a step of Celery's consumer that renews presence and does maintenance on its timer.
+
+    It runs only while the worker consumes messages.
+    """
     redis = connect(settings)
     presence = Presence(redis, _owner(), queue, settings.processes(queue))
     presence_file = PresenceFile(settings.presence_file)

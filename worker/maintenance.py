@@ -1,4 +1,4 @@
-"""What keeps the jobs going whatever dies: on every worker host, every few seconds, and nowhere in one place only."""
+"""Periodic maintenance of the jobs: every worker host does it every few seconds, so that no single host must live."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ TERMINAL = tuple(state for state in State if state.is_terminal)
 
 
 class Maintenance:
-    """Rescues jobs from lost workers, sends lost messages again, rebuilds lost records, collects what is old.
+    """Rescues jobs of lost workers, resends lost messages, rebuilds lost records, removes expired jobs.
 
-    messages_lost: whether a worker may have died with messages that it had taken, as the one before this may have.
+    messages_lost: whether a worker may have died with messages that it had received, such as this worker's predecessor.
 
-    Several hosts may do it at once: each step is atomic, and a job that two hosts send twice runs once.
+    Several hosts may run it at once: each step is atomic, and a job with two messages runs once.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Maintenance:
         self._retention_ms = settings.retention_seconds * 1000
 
     def tick(self) -> None:
-        """Do what is to be done now; what Redis or the volume refuses is done at a later call."""
+        """Do the maintenance that is due; what Redis or the volume refuses is retried at the next call."""
         try:
-            self._notice_refusal()
+            self._check_writable()
             if self._kills is not None:
                 self._kills.note()
             self._rebuild()
@@ -68,7 +68,7 @@ class Maintenance:
             log.warning("maintenance: %s", error)
 
     def collect(self) -> None:
-        """Remove the records and files of jobs that ended long ago, by Redis's clock; never a version."""
+        """Remove the records and files of jobs whose retention time is over, by Redis's clock; keep model versions."""
         try:
             oldest = self._jobs.now() - self._retention_ms
             for state in TERMINAL:
@@ -81,39 +81,39 @@ class Maintenance:
             log.warning("maintenance: %s", error)
 
     def _collect(self, job: Job) -> None:
-        with suppress(NotFound, Conflict):  # another host was quicker, or somebody tries it again
+        with suppress(NotFound, Conflict):  # another host has removed it, or a user retries it
             self._jobs.delete(job.id)
             self._files.remove(job.id)
-            log.info("job %s: collected, it ended long ago", job.id)
+            log.info("job %s: removed, its retention time is over", job.id)
 
     def _rebuild(self) -> None:
         if self._jobs.needs_rebuilding():
             count = rebuild(self._jobs, self._files)
             self._jobs.rebuilt()
             if count:
-                log.warning("maintenance: Redis had lost its records; %d were rebuilt from the volume", count)
+                log.warning("maintenance: Redis had lost its job records; %d were rebuilt from the volume", count)
 
     def _rescue(self) -> None:
         for job in self._jobs.rescue_expired():
-            log.warning("job %s: its worker was lost, it is %s now", job.id, job.state)
+            log.warning("job %s: its worker was lost; it is now %s", job.id, job.state)
             if job.state.is_terminal:
                 close(self._jobs, self._files, job.id)
 
     def _close(self) -> None:
         for job in self._jobs.unclosed():
-            with suppress(NotFound):  # it was deleted at this moment
+            with suppress(NotFound):  # it was just deleted
                 close(self._jobs, self._files, job.id)
 
     def _send(self) -> None:
-        """Send the messages that are due; one that Redis refuses is sent at the next call, not when it is due again."""
+        """Send the messages that are due; keep those that Redis refuses for the next call."""
         if not self._unsent:
             self._unsent = {job.id: job for job in self._jobs.due()}
         for job in list(self._unsent.values()):
             self._task_queue.send(job.kind, job.id)
             del self._unsent[job.id]
 
-    def _notice_refusal(self) -> None:
-        """Raise Redis's error if it accepts no change; when it does again, send what was lost meanwhile."""
+    def _check_writable(self) -> None:
+        """Raise Redis's error if it refuses writes; once it accepts them again, resend the messages that were lost."""
         try:
             self._jobs.check_writable()
         except RedisError as error:
@@ -124,7 +124,7 @@ class Maintenance:
         self._messages_lost = False
 
     def _messages_are_missing(self) -> bool:
-        """Whether a queue has fewer messages than queued jobs; more than enough must not pile up there."""
+        """Return whether a queue has fewer messages than queued jobs; superfluous messages must not pile up."""
         queued: Counter[str] = Counter()
         messages = {}
         for kind, queue in QUEUES.items():
@@ -133,8 +133,8 @@ class Maintenance:
         return any(messages[queue] < queued[queue] for queue in messages)
 
     def _wake(self) -> None:
-        """Let the jobs go on that wait for room on the volume, if there is more than when they gave up."""
+        """Resume the jobs that wait for space on the volume, if it has more than when they stopped."""
         if not self._jobs.are_blocked():
             return
         for job_id in self._jobs.wake(room(self._volume) - LEAST_SPACE + 1):
-            log.info("job %s: there is room on the volume, it goes on", job_id)
+            log.info("job %s: resumed, the volume has space again", job_id)

@@ -91,9 +91,9 @@ class TestFull:
         self, bench: WorkBench, small_disk: Path
     ) -> None:
         job = bench.a_training(epochs=4)
-        bench.shutdown._told.set()
+        bench.shutdown._requested.set()
         bench.run(job, bench.training())
-        bench.shutdown._told.clear()
+        bench.shutdown._requested.clear()
         kept = files_below(bench.volume.checkpoints(job.id))
         ballast = fill(small_disk)
 

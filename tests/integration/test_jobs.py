@@ -12,7 +12,7 @@ from shared.jobs.task_queue import TaskQueue, celery_app
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of_images
 from tests.support.data.npz import easy_arrays, npz
-from tests.support.objects.jobs import events, messages, move, states_told
+from tests.support.objects.jobs import events, messages, move, recorded_states
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
@@ -43,7 +43,7 @@ def test_a_job_goes_from_queued_over_running_to_succeeded(stack: Stack, stack_re
 
     stack.finished(job["id"])
 
-    assert states_told(stack_redis, job["id"]) == ["queued", "running", "succeeded"]
+    assert recorded_states(stack_redis, job["id"]) == ["queued", "running", "succeeded"]
     kinds = [kind for kind, _ in events(stack_redis, job["id"])]
     assert kinds.count("epoch") == 2
 
@@ -80,7 +80,7 @@ def test_a_message_that_is_sent_ten_times_is_one_attempt(
     assert messages(stack_redis, "training") == []
     assert stack.job(job_id) == job
     assert job["attempt"] == 1
-    assert states_told(stack_redis, job_id) == ["queued", "running", "succeeded"]
+    assert recorded_states(stack_redis, job_id) == ["queued", "running", "succeeded"]
     assert [version["version"] for version in stack.get("/v1/models/ten-times/versions")["items"]] == [1]
 
 

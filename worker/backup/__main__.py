@@ -1,4 +1,4 @@
-"""`python -m worker.backup save|verify|restore`: the backup comes or goes by the standard streams."""
+"""`python -m worker.backup save|verify|restore`: reads or writes a backup by the standard streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USAGE = "usage: python -m worker.backup save > FILE | verify [--empty] < FILE | 
 
 
 def main(arguments: list[str]) -> str:
-    """Do what the arguments say, and say what was done."""
+    """Run the command in the arguments; return a message that says what was done."""
     settings = Settings()
     match arguments:
         case ["save"] if not sys.stdout.isatty():
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> str:
             return f"the backup of {backup.title['created_at']} is whole: {count} files"
         case ["restore", *options] if not sys.stdin.isatty() and options in ([], ["--force"]):
             restored = _restoration(settings).restore(sys.stdin.buffer, force=bool(options))
-            jobs = f"{restored.jobs} jobs, {restored.waiting} of which go on when the workers start"
+            jobs = f"{restored.jobs} jobs; {restored.waiting} of them resume when the workers start"
             return f"restored what Glassbox {restored.version} saved at {restored.created_at}: {jobs}"
     sys.exit(USAGE)
 

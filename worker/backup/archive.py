@@ -1,11 +1,11 @@
-"""A backup's file: a tar that begins by saying what it is, and ends with the SHA-256 of everything in it.
+"""The file format of a backup: a tar that begins with a header and ends with the SHA-256 of each member.
 
-    glassbox-backup.json    the form's number, which Glassbox wrote it, and when
-    records/…               what Redis held, a JSON file for each piece
+    glassbox-backup.json    the format's number, the version of Glassbox that wrote it, and the time
+    records/…               the content of Redis, one JSON file for each chunk
     volume/…                the volume's files
-    digests.json            the SHA-256 of each of those, by name
+    digests.json            the SHA-256 of each of these members, by name
 
-It is written and read in one go, so it may go through a pipe. One that was cut short lacks its end.
+It is written and read sequentially, so it may go through a pipe. A truncated backup lacks `digests.json`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ VOLUME = "volume"
 
 
 class Digesting(io.RawIOBase):
-    """A file that is read, and the SHA-256 of what was read of it."""
+    """A readable file that computes the SHA-256 of the bytes read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Digesting(io.RawIOBase):
         self._digest = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Read, and add it to the digest; raises `Damaged` where a backup ends here."""
+        """Read a block and add it to the digest; raises `Damaged` if the backup is truncated."""
         try:
             block = self._file.read(size)
         except tarfile.ReadError as error:
@@ -50,12 +50,12 @@ class Digesting(io.RawIOBase):
         return block
 
     def hexdigest(self) -> str:
-        """The SHA-256 of what was read so far."""
+        """Return the SHA-256 of the bytes read so far."""
         return self._digest.hexdigest()
 
 
 class BackupWriter:
-    """Writes a backup to a stream. Use it in a `with` block; one that ends with an error leaves it without its end."""
+    """Writes a backup to a stream. Use it in a `with` block; after an error the backup lacks its digests."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._tar = tarfile.open(mode="w|", fileobj=stream, format=tarfile.PAX_FORMAT)  # noqa: SIM115
@@ -74,12 +74,12 @@ class BackupWriter:
             self._tar.close()
 
     def add_json(self, name: str, content: Any) -> None:
-        """Add a small file of JSON."""
+        """Add a small JSON file."""
         encoded = json.dumps(content).encode()
         self._add(name, io.BytesIO(encoded), len(encoded), 0.0)
 
     def add_file(self, name: str, file: IO[bytes]) -> None:
-        """Add an open file, of which nothing is changed any more."""
+        """Add an open file that no longer changes."""
         status = os.fstat(file.fileno())
         self._add(name, file, status.st_size, status.st_mtime)
 
@@ -93,9 +93,10 @@ class BackupWriter:
 
 
 class BackupReader:
-    """Reads a backup from a stream: go through it once, and it has been checked.
+    """Reads a backup from a stream; one complete iteration also verifies it.
 
-    Raises `Invalid` for what is no backup, or one of a form that is not known yet; `Damaged` for one that is not whole.
+    Raises `Invalid` if the stream is not a backup or has an unsupported format, and `Damaged` if it is incomplete or
+    corrupt.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -104,18 +105,18 @@ class BackupReader:
         self._digests: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[tuple[PurePosixPath, IO[bytes]]]:
-        """The name and the content of everything below `records/` and `volume/`; each is to be read before the next."""
-        said: dict[str, str] | None = None
+        """Yield the name and content of each file below `records/` and `volume/`; read each before the next."""
+        expected: dict[str, str] | None = None
         try:
             with tarfile.open(mode="r|", fileobj=self._stream) as tar:
                 for member in tar:
                     file = tar.extractfile(member) if member.isreg() else None
                     if file is None:
-                        _damaged(f"{member.name!r} is no file")
+                        _damaged(f"{member.name!r} is not a regular file")
                     if member.name in self._digests:
                         _damaged(f"{member.name!r} is in it twice")
                     if member.name == DIGESTS:
-                        said = json.load(file)
+                        expected = json.load(file)
                         continue
                     content = Digesting(file)
                     if not self._digests:
@@ -129,15 +130,16 @@ class BackupReader:
             if not self._digests:
                 raise _foreign() from error
             raise _unreadable(error) from error
-        self._compare(said)
+        self._compare(expected)
 
-    def _compare(self, said: Mapping[str, str] | None) -> None:
+    def _compare(self, expected: Mapping[str, str] | None) -> None:
         if not self._digests:
             raise _foreign()
-        if said is None:
+        if expected is None:
             _damaged("its end is missing")
-        if wrong := sorted(name for name in said.keys() | self._digests if said.get(name) != self._digests.get(name)):
-            _damaged(f"{wrong[0]!r} is not what was saved, nor are {len(wrong) - 1} others")
+        found = self._digests
+        if wrong := sorted(name for name in expected.keys() | found if expected.get(name) != found.get(name)):
+            _damaged(f"{wrong[0]!r} does not match its checksum, nor do {len(wrong) - 1} other files")
 
 
 def _title(name: str, content: Digesting) -> Mapping[str, Any]:
@@ -145,15 +147,15 @@ def _title(name: str, content: Digesting) -> Mapping[str, Any]:
         raise _foreign()
     title: Mapping[str, Any] = json.loads(content.read())
     if title["form"] != FORM:
-        detail = f"Glassbox {title['version']} wrote this backup in a form that this version, {VERSION}, does not know"
-        raise Invalid("backup_form", f"{detail}; restore it with that one")
+        detail = f"Glassbox {title['version']} wrote this backup in a format that version {VERSION} does not support"
+        raise Invalid("backup_form", f"{detail}; restore it with version {title['version']}")
     return title
 
 
 def _path(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or path.parts[0] not in {RECORDS, VOLUME} or len(path.parts) < 2:
-        _damaged(f"{name!r} belongs nowhere")
+        _damaged(f"{name!r} is not a path that a backup has")
     return path
 
 
@@ -166,4 +168,4 @@ def _unreadable(error: Exception) -> Damaged:
 
 
 def _foreign() -> Invalid:
-    return Invalid("backup_foreign", "this is no backup of Glassbox; `make backup` writes one")
+    return Invalid("backup_foreign", "this is not a backup of Glassbox; `make backup` writes one")

@@ -1,8 +1,8 @@
-"""The records as a backup holds them: read piece by piece while jobs run, and written into an empty Redis.
+"""The records in a backup: read chunk by chunk while jobs run, and written into an empty Redis.
 
-Each piece is read in one step, so a job's record and its log agree. No piece needs another one to agree with it: what
-Redis holds beside the records (which jobs are in which state, what is due, who holds a lease) follows from them, and is
-made anew. A job that ran is queued again; its work goes on from what the volume has of it.
+Each chunk is read in one transaction, so a job's record and its log are consistent. Chunks are independent of each
+other: a restore derives the indexes of Redis (the jobs by state, due messages, leases) from the records. A job that was
+running is queued again and resumes from its files on the volume.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from shared.jobs.store import JobStore
 
 PAGE = 1000
 
-Hash = dict[str, str]  # redis-py has wider types for the fields that it takes and gives
+Hash = dict[str, str]  # redis-py's types for a hash's fields are wider
 
 
 class JobChunk(TypedDict):
-    """A job's record, and its log as ids and fields."""
+    """A job's record, and its log as pairs of id and fields."""
 
     record: Hash
     events: list[tuple[str, Hash]]
 
 
 class DeliveryChunk(TypedDict):
-    """A webhook's delivery that is not settled, as JSON text."""
+    """A webhook delivery that is not settled, as JSON text."""
 
     content: str
 
 
 class IdempotencyChunk(TypedDict):
-    """The record of an idempotency key, and for how many milliseconds it is kept."""
+    """The record of an idempotency key, and the milliseconds until it expires."""
 
     fields: Hash
     milliseconds: int
@@ -51,15 +51,15 @@ Chunk = JobChunk | DeliveryChunk | IdempotencyChunk | CountersChunk
 
 
 class JobDump:
-    """Reads and writes the pieces: `jobs/<id>`, `notices/<id>`, `idempotency/<digest>` and `counters`."""
+    """Reads and writes the chunks: `jobs/<id>`, `notices/<id>`, `idempotency/<digest>` and `tally`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     def read(self) -> Iterator[tuple[str, Chunk]]:
-        """Every piece, by name: first what refers to jobs, so that the jobs are there, whatever happens meanwhile."""
+        """Yield each chunk with its name: first those that refer to jobs, so that the dump has their jobs, too."""
         prefix = keys.idempotency("")
-        for name in set(self._redis.scan_iter(f"{prefix}*", count=PAGE)):  # a scan may give a name twice
+        for name in set(self._redis.scan_iter(f"{prefix}*", count=PAGE)):  # a scan may return a name twice
             fields, milliseconds = self._at_once(lambda pipe, name=name: (pipe.hgetall(name), pipe.pttl(name)))
             if fields:
                 yield f"idempotency/{name.removeprefix(prefix)}", {"fields": fields, "milliseconds": milliseconds}
@@ -74,7 +74,7 @@ class JobDump:
         yield "tally", {"fields": cast("Hash", self._redis.hgetall(keys.COUNTERS))}
 
     def write_job(self, chunk: JobChunk, jobs: JobStore) -> None:
-        """Write a job's record and its log anew. Whoever asked for its end gets it; what ran is queued."""
+        """Write a job's record and log. A job that was running is queued; one that was cancelling is cancelled."""
         record = chunk["record"]
         job_id, state = record["id"], State(record["state"])
         with self._redis.pipeline() as pipe:
@@ -86,39 +86,39 @@ class JobDump:
             jobs.cancel(job_id)
 
     def write_delivery(self, delivery: str, chunk: DeliveryChunk) -> None:
-        """Owe a webhook its notice again, with the tries that it has had, from now on."""
+        """Write a pending webhook delivery, with its number of tries; it is due now."""
         seconds, _ = self._redis.time()
         self._redis.hset(keys.DELIVERIES, delivery, chunk["content"])
         self._redis.zadd(keys.DELIVERIES_DUE, {delivery: seconds * 1000})
 
     def write_idempotency(self, digest: str, chunk: IdempotencyChunk) -> None:
-        """Keep a request's answer for as long as it was still to be kept."""
+        """Write an idempotency key's record with the rest of its lifetime."""
         name = keys.idempotency(digest)
         self._redis.hset(name, mapping=cast("Any", chunk["fields"]))
         self._redis.pexpire(name, max(1, chunk["milliseconds"]))
 
     def write_counters(self, chunk: CountersChunk) -> None:
-        """Let the counts go on from where they were, after the jobs are written; how many wait now they tell."""
-        if told := {name: count for name, count in chunk["fields"].items() if not name.startswith("queued:")}:
-            self._redis.hset(keys.COUNTERS, mapping=cast("Any", told))
+        """Write the counters, after the jobs; skip those of queued jobs, which the jobs themselves have set."""
+        if totals := {name: count for name, count in chunk["fields"].items() if not name.startswith("queued:")}:
+            self._redis.hset(keys.COUNTERS, mapping=cast("Any", totals))
 
     def is_empty(self) -> bool:
-        """Whether Redis knows of no job."""
+        """Return whether Redis has no job."""
         return not self._redis.exists(keys.JOBS)
 
     def clear(self) -> None:
-        """Remove everything of Glassbox from Redis, what waits in the queues included."""
+        """Remove every key of Glassbox from Redis, including the messages in the queues."""
         for name in self._redis.scan_iter(f"{keys.PREFIX}*", count=PAGE):
             self._redis.unlink(name)
 
     def _job_ids(self) -> Iterator[str]:
-        """The ids of all jobs, the oldest first; those that come meanwhile are among them or not."""
+        """Yield the ids of all jobs, the oldest first; jobs submitted meanwhile may be missing."""
         oldest = "-"
         while page := cast("list[str]", self._redis.zrangebylex(keys.JOBS, oldest, "+", start=0, num=PAGE)):
             yield from page
             oldest = f"({page[-1]}"
 
-    def _at_once(self, ask: Any) -> list[Any]:
+    def _at_once(self, queue_commands: Any) -> list[Any]:
         with self._redis.pipeline(transaction=True) as pipe:
-            ask(pipe)
+            queue_commands(pipe)
             return list(pipe.execute())

@@ -1,7 +1,7 @@
-"""The way back: a backup is unpacked beside the volume's content and checked, and only then takes its place.
+"""The restore: unpacks a backup beside the volume's content, verifies it, and only then replaces that content.
 
-The files come first, then the records, then what the records lack: a job that was accepted while the backup was made is
-on the volume alone, and gets its record from there.
+It restores the files first, then the records, then the records that the backup lacks: a job accepted while the backup
+was made may be on the volume alone, and its record is rebuilt from there.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNPACKED = "restoring"
 
 @dataclass(frozen=True)
 class Restored:
-    """What came back: the jobs, how many of them wait to go on, and which Glassbox had saved them when."""
+    """The result of a restore: the number of jobs, how many of them are queued, the backup's version and time."""
 
     jobs: int
     waiting: int
@@ -46,18 +46,18 @@ class Restoration:
 
     def __init__(self, redis: Redis, task_queue: TaskQueue, volume: Volume) -> None:
         self._dump = JobDump(redis)
-        self._jobs = JobStore(redis, resend_seconds=0.0)  # what waits is due at once
+        self._jobs = JobStore(redis, resend_seconds=0.0)  # the messages of queued jobs are due at once
         self._task_queue = task_queue
         self._volume = volume
         self._files = JobFiles(volume)
 
     def restore(self, stream: IO[bytes], *, force: bool = False) -> Restored:
-        """Read a backup and put it in place; by `force` also in that of what is there.
+        """Restore a backup; with `force`, replace the content of a deployment that is not empty.
 
-        Raises `Conflict` where workers are online or there is something already, `Invalid` and `Damaged` as
-        `BackupReader` does, `StorageFull`. Before it has read the backup to its end, nothing is changed.
+        Raises `Conflict` if workers are online, or if the deployment is not empty and `force` is not set; `Invalid` and
+        `Damaged` as `BackupReader` does; `StorageFull`. Nothing changes before the whole backup has been read.
         """
-        self._refuse_at_work()
+        self._refuse_if_workers_online()
         if not force:
             self.refuse_if_not_empty()
         with self._unpacked() as folder:
@@ -76,22 +76,22 @@ class Restoration:
         return Restored(count, waiting, backup.title["version"], backup.title["created_at"])
 
     def refuse_if_not_empty(self) -> None:
-        """Raise `Conflict` where there is anything that a backup would take the place of."""
-        if not self._dump.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._places()):
-            detail = "this deployment has jobs, models or data sets; FORCE=1 removes them and puts the backup there"
+        """Raise `Conflict` if the deployment has anything that a restore would replace."""
+        if not self._dump.is_empty() or any(path.exists() and any(path.iterdir()) for path in self._folders()):
+            detail = "this deployment has jobs, models or data sets; set FORCE=1 to replace them with the backup"
             raise Conflict("not_empty", detail)
 
-    def _refuse_at_work(self) -> None:
+    def _refuse_if_workers_online(self) -> None:
         if sum(self._task_queue.workers_online(kind) for kind in Kind) + self._task_queue.dispatchers_online():
-            detail = "workers are online: stop them and the API; those that were killed count as gone after 30 s"
+            detail = "workers are online: stop them and the API; a killed worker counts as online for another 30 s"
             raise Conflict("workers_online", detail)
 
-    def _places(self) -> tuple[Path, ...]:
+    def _folders(self) -> tuple[Path, ...]:
         return (self._volume.datasets, self._volume.models, self._volume.jobs)
 
     @contextmanager
     def _unpacked(self) -> Iterator[Path]:
-        """A folder beside the places, on the same file system; gone afterwards, as what a killed restore has left."""
+        """Make a temporary folder on the volume's file system; first remove those of killed restores."""
         durable.make_folder(self._volume.root)
         for left in self._volume.root.glob(f"{durable.TEMPORARY}*-{UNPACKED}"):
             shutil.rmtree(left)
@@ -104,16 +104,16 @@ class Restoration:
 
     def _put_in_place(self, unpacked: Path, replaced: Path) -> None:
         replaced.mkdir()
-        for place in self._places():
-            if place.exists():
-                place.rename(replaced / place.name)
-            if (unpacked / place.name).exists():
-                durable.rename(unpacked / place.name, place)
+        for folder in self._folders():
+            if folder.exists():
+                folder.rename(replaced / folder.name)
+            if (unpacked / folder.name).exists():
+                durable.rename(unpacked / folder.name, folder)
         durable.fsync_folder(self._volume.root)
 
     def _write_records(self, records: Path) -> None:
         for _, job in _chunks(records / "jobs", JobChunk):
-            if self._files.has(job["record"]["id"]):  # else it was deleted, or taken back, while the backup was made
+            if self._files.has(job["record"]["id"]):  # else it was deleted or withdrawn while the backup was made
                 self._dump.write_job(job, self._jobs)
                 self._write_end(job)
         for name, delivery in _chunks(records / "notices", DeliveryChunk):
@@ -125,7 +125,7 @@ class Restoration:
         self._jobs.rebuilt()
 
     def _write_end(self, chunk: JobChunk) -> None:
-        """Write down on the volume how a job ended, if its worker had not come to it."""
+        """Write a job's outcome to the volume, if its worker had not done so yet."""
         job = self._jobs.get(chunk["record"]["id"])
         if job.state.is_terminal and not self._volume.end(job.id).exists():
             self._files.end(job)

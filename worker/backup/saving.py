@@ -1,7 +1,7 @@
-"""What is saved of a deployment, and in which order, so that a backup made while jobs run mentions nothing it lacks.
+"""The content of a backup and its order, so that a backup made while jobs run has no dangling reference.
 
-The records come first. A file of the volume is written before anything refers to it, and never changes in its place, so
-what a record read earlier refers to is there when the volume is read later; unless somebody deletes it meanwhile.
+The records come first. A deployment writes a file before anything refers to it, and never changes a file in place.
+So the files that a record refers to still exist when the volume is read, unless a user deletes them meanwhile.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from worker.backup.job_dump import JobDump
 
 
 def save(redis: Redis, volume: Volume, stream: IO[bytes]) -> int:
-    """Write a backup to the stream; returns its content's bytes. Raises `redis.RedisError` and OSError."""
+    """Write a backup to the stream; return the size of its content in bytes. Raises `redis.RedisError` and OSError."""
     with BackupWriter(stream) as backup:
         for name, chunk in JobDump(redis).read():
             backup.add_json(f"{RECORDS}/{name}.json", chunk)
         for path in files(volume):
-            with suppress(FileNotFoundError), path.open("rb") as file:  # it was deleted, or an old checkpoint
+            with suppress(FileNotFoundError), path.open("rb") as file:  # deleted meanwhile, such as an old checkpoint
                 backup.add_file(f"{VOLUME}/{path.relative_to(volume.root).as_posix()}", file)
     return backup.bytes
 
 
 def files(volume: Volume) -> Iterator[Path]:
-    """The volume's files that are to be saved, what refers to others before those.
+    """Yield the volume's files to save, references before their targets.
 
-    Neither uploads that still arrive are among them nor the webhooks' secret.
+    Skips unfinished uploads and the webhooks' secret.
     """
     for folder in _folders(volume.jobs):
         specification = volume.specification(folder.name)
-        if specification.exists():  # else it is just being submitted, or deleted
+        if specification.exists():  # else the job is being submitted or deleted
             yield from _each_once(specification, volume.end(folder.name), volume.delivery(folder.name), folder)
     for folder in _folders(volume.models):
         yield from _each_once(volume.states(folder.name), volume.commit(folder.name, "any").parent, folder)
@@ -53,7 +53,7 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _each_once(*places: Path) -> Iterator[Path]:
-    """The files at and below these places, in their order."""
+    """Yield the files at and below these places, in this order, each once."""
     seen: set[Path] = set()
     for place in places:
         for path in _below(place):
@@ -63,9 +63,9 @@ def _each_once(*places: Path) -> Iterator[Path]:
 
 
 def _below(place: Path) -> Iterator[Path]:
-    """The files at and below a place, the newest of those that are numbered first: it stays the longest."""
+    """Yield the files at and below a place; of numbered files the newest first, as it is deleted last."""
     try:
-        names = sorted(os.listdir(place), reverse=True)  # noqa: PTH208 - tells a file from a folder, too
+        names = sorted(os.listdir(place), reverse=True)  # noqa: PTH208 - also distinguishes a file from a folder
     except NotADirectoryError:
         yield place
         return

@@ -1,4 +1,4 @@
-"""The lead of a batch: it takes shards like its helpers, sends for them, and sees to it that none is missing."""
+"""The coordinator of a batch: processes shards like its helpers, requests helpers, and ensures that none is missing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from worker.running.runner import retry_until_lease_lost
 
 log = logging.getLogger(__name__)
 
-REQUEST_SECONDS = 0.5  # between two looks whether helpers are wanted
-SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # between two looks at the ledger while only helpers work
+REQUEST_SECONDS = 0.5  # between two checks whether helpers are needed
+SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # seconds between two looks at the shard queue while only helpers work
 
 
 class Coordinator:
-    """Works through one attempt at a batch, with whoever comes to help."""
+    """Processes one attempt at a batch, together with any helpers."""
 
     def __init__(
         self, claim: Claim, work: ShardWork, shard_queue: ShardQueue, task_queue: TaskQueue, lease: Lease
@@ -37,17 +37,17 @@ class Coordinator:
         self._next_request = self._started
 
     def work_through(self, survey: Survey, before: int) -> None:
-        """Have the missing shards done; returns when nobody works on any more. The volume tells whether all are.
+        """Process the missing shards; return when no process works on one. Survey the volume to see if all are done.
 
-        before: the images that were done when the attempt began. Raises what `Lease.check` raises.
+        before: the number of images that were done when the attempt began. Raises what `Lease.check` raises.
         """
         if not retry_until_lease_lost(lambda: self._shard_queue.open(self._claim, survey.missing), self._lease):
             self._lease.confirm()
-        done = survey.succeeded + survey.failed  # by this process, and before
+        done = survey.succeeded + survey.failed  # images done by this process, and before
         wait = SHORTEST_WAIT
         while True:
-            queue_state = retry_until_lease_lost(self._ask, self._lease)
-            if queue_state is None:  # the attempt is over, which raises here, or Redis has lost the ledger
+            queue_state = retry_until_lease_lost(self._next_shard, self._lease)
+            if queue_state is None:  # the attempt is over, and `confirm` raises; or Redis has lost the shard queue
                 self._lease.confirm()
                 return
             self._report(done + queue_state.succeeded + queue_state.failed, before)
@@ -62,18 +62,18 @@ class Coordinator:
             else:
                 return
 
-    def _ask(self) -> ShardQueueState | None:
+    def _next_shard(self) -> ShardQueueState | None:
         self._lease.check()
         return self._shard_queue.next_shard(self._claim)
 
     def _report(self, done: int, before: int) -> None:
-        total = len(self._work.plan)
+        total = len(self._work.index)
         seconds = time.monotonic() - self._started
         left = seconds * (total - done) / max(1, done - before)
         self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
 
     def _request_helpers(self, queue_state: ShardQueueState) -> None:
-        """Send for helpers, unless messages wait already: then no process is free, and none would come."""
+        """Request helpers, unless messages wait in the queue: then no process is free to help."""
         now = time.monotonic()
         if not queue_state.open or now < self._next_request:
             return
@@ -84,5 +84,5 @@ class Coordinator:
             processes = self._task_queue.processes_online(Kind.BATCH)
             for _ in range(self._shard_queue.request_helpers(self._claim, processes)):
                 self._task_queue.request_helper(self._claim.job.id)
-        except (RedisError, OperationalError) as error:  # the lead goes on alone
-            log.warning("job %s: no helper was sent for: %s", self._claim.job.id, explained(error))
+        except (RedisError, OperationalError) as error:  # the coordinator continues alone
+            log.warning("job %s: could not request helpers: %s", self._claim.job.id, explained(error))

@@ -1,4 +1,4 @@
-"""Helping with a batch that another process leads: shard by shard from the ledger, until there is none for a helper."""
+"""Helping with a batch that another process coordinates: shard by shard, until the shard queue has none left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class ShardLease(Heartbeat):
-    """A helper's lease of the shard that it works on, which is given back where the block ends with an error."""
+    """A helper's lease of the shard that it works on; released if the `with` block ends with an error."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ShardLease(Heartbeat):
         self.shard = shard
 
     def exchange(self, finished: Finished) -> bool:
-        """Report the shard as finished and hold the next one; False where there is none."""
+        """Report the shard as finished and lease the next one; return False if none is left."""
         sent_at = time.monotonic()
         shard = self._shard_queue.exchange(self._claim, self._helper, finished)
         if shard is None:
@@ -54,8 +54,8 @@ class ShardLease(Heartbeat):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
-        if error is not None:  # after the last heartbeat, which would take it back
-            with suppress(RedisError):  # then its lease ends by itself
+        if error is not None:  # after the last heartbeat, which would renew the lease
+            with suppress(RedisError):  # the lease then expires
                 self._shard_queue.release(self._claim, self._helper, self.shard)
 
     def _renew(self) -> None:
@@ -71,7 +71,7 @@ class ShardLease(Heartbeat):
 
 
 class BatchHelper:
-    """Helps with batches by their ids, one at a time. Nothing that happens here counts against the job."""
+    """Helps with batches by their ids, one at a time. A failure here does not count as a failure of the job."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class BatchHelper:
         self._helper = helper
 
     def run(self, job_id: str) -> None:
-        """Do shards until none is left, another batch waits, or the job stops; one invitation too many is a no-op."""
+        """Process shards until none is left, another batch waits, or the job stops; a surplus request is a no-op."""
         try:
             job = self._jobs.get(job_id)
             if job.kind is not Kind.BATCH or job.state is not State.RUNNING:
@@ -104,7 +104,7 @@ class BatchHelper:
         except NotFound:
             return
         except RedisError as error:
-            log.warning("job %s: helping no more: %s", job_id, explained(error))
+            log.warning("job %s: stopped helping: %s", job_id, explained(error))
 
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
@@ -112,13 +112,13 @@ class BatchHelper:
         hold = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._shutdown)
         try:
             with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
-                going_on = True
-                while going_on:
+                has_shard = True
+                while has_shard:
                     header = work.do(hold.shard, hold.check)
                     done += 1
-                    going_on = hold.exchange(Finished(hold.shard, header.rows, header.errors))
+                    has_shard = hold.exchange(Finished(hold.shard, header.rows, header.errors))
         except (LeaseLost, ShutdownRequested):
-            pass  # others go on
-        except Exception as error:  # the lead meets it too, and decides what it means
+            pass  # other processes continue
+        except Exception as error:  # the coordinator meets the same error, and handles it
             log.warning("job %s: shard %d is left to the coordinator: %r", job.id, hold.shard, error)
         log.info("job %s: helped with %d shards", job.id, done)

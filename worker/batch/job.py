@@ -1,4 +1,4 @@
-"""The batch step: an archive's shards are done by this process and its helpers, and counted when none is missing."""
+"""The handler of batch jobs: this process and its helpers classify an archive's shards; then it counts the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from worker.running.runner import JobOutcome
 
 
 class BatchHandler:
-    """Does jobs of the kind `batch`."""
+    """Handles jobs of the kind `batch`."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class BatchHandler:
         self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
-        """Have done what no earlier attempt has finished; what that is the volume says, in the end too."""
+        """Classify the shards that no earlier attempt finished, according to the volume; return the outcome."""
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()

@@ -1,4 +1,4 @@
-"""A batch's shards, from the archive on the volume to results on the volume, in one process and one at a time."""
+"""The processing of a batch's shards, from the archive to the results on the volume, one at a time in one process."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 
-CHECK_SECONDS = 1.0  # between two looks at the lease: some images take long
+CHECK_SECONDS = 1.0  # between two checks of the lease: some images take long
 
 
 class ShardWork:
     """The shards of one job. Use it in a `with` block.
 
-    Any number of processes may work on one job, even on one shard: each does the same, and the first results stay.
+    Any number of processes may work on one job, even on one shard: all compute the same, and the first results stay.
     """
 
     def __init__(self, job: Job, volume: Volume, classifiers: ClassifierCache, settings: Settings) -> None:
         specification = BatchSpecification.of(job.specification)
         classifier = classifiers.get(specification.model, specification.version)
         self.files = ShardFiles(volume, job.id, job.retries)
-        self.plan = ArchiveIndex.load(volume.plan(job.id))
-        self._shards = self.plan.shards(specification.shard_images, specification.shard_bytes)
+        self.index = ArchiveIndex.load(volume.plan(job.id))
+        self._shards = self.index.shards(specification.shard_images, specification.shard_bytes)
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
         self._writer = RowWriter(classifier.version.classes, specification.top_k)
         self._specification = specification
         self._max_pixels = settings.max_image_pixels
         self._exits = ExitStack()
-        self._contents = self._exits.enter_context(Contents(volume.archive(job.id), self.plan, settings))
+        self._contents = self._exits.enter_context(Contents(volume.archive(job.id), self.index, settings))
 
     def __enter__(self) -> Self:
         return self
@@ -51,20 +51,20 @@ class ShardWork:
         self._exits.close()
 
     def __len__(self) -> int:
-        """How many shards the archive has."""
+        """Return the number of shards of the archive."""
         return len(self._shards)
 
     def do(self, number: int, check: Callable[[], None]) -> Header:
-        """Do a shard, unless it is done: of one that has errors from before a retry, those alone.
+        """Process a shard, unless it is finished; after a retry, process only the images that had failed.
 
-        check: called every second, and before anything is written; what it raises ends the work, and nothing is left.
-        Raises FileNotFoundError where the job was deleted.
+        check: called every second, and before the results are written; if it raises, nothing is written.
+        Raises FileNotFoundError if the job was deleted.
         """
         finished = self.files.finished(number)
         if finished is not None:
             return finished
         start, stop = self._shards[number]
-        paths = self.plan.paths(start, stop)
+        paths = self.index.paths(start, stop)
         before = self.files.before(number)
         failed = [] if before is None else _positions(paths, before)
         again = before is not None and len(paths) == before.header.rows + len(failed)
@@ -79,9 +79,9 @@ class ShardWork:
     def _decode(
         self, start: int, positions: Sequence[int], paths: list[str], check: Callable[[], None]
     ) -> tuple[Sequence[int], list[str]]:
-        """Decode the entries at these positions behind `start`; which were good, and the errors of the others."""
+        """Decode the entries at these positions after `start`; return the good positions and the others' errors."""
         images = self._pass.images
-        if self.plan.image_shape:
+        if self.index.image_shape:
             resize_into(images[: len(paths)], self._contents.images(start, start + len(paths)))
             return positions, []
         good: list[int] = []
@@ -100,7 +100,7 @@ class ShardWork:
         return good, errors
 
     def _rows(self, paths: list[str]) -> list[str]:
-        """The rows of the images that were decoded last, by their paths."""
+        """Classify the images that were decoded last; return a row for each path."""
         if not paths:
             return []
         invert(self._pass.images[: len(paths)], self._specification.invert)
@@ -109,13 +109,13 @@ class ShardWork:
 
 
 def _positions(paths: list[str], before: Shard) -> list[int]:
-    """Where the images are that failed before."""
+    """Return the positions of the images that failed before."""
     failed = {error["path"] for error in parsed_errors(before.errors)}
     return [position for position, path in enumerate(paths) if path in failed]
 
 
 def _merged(before: Shard, count: int, again: set[int], new: dict[int, str]) -> list[str]:
-    """The rows from before and the new ones, in the archive's order; `again` are the positions tried again."""
+    """Return the earlier rows and the new ones in the archive's order; `again` are the positions tried again."""
     kept = (line.decode() for line in before.rows.splitlines(keepends=True))
     rows = [new.get(position) if position in again else next(kept) for position in range(count)]
     return [row for row in rows if row is not None]

@@ -1,1 +1,1 @@
-"""Running a job: the claim, its lease and heartbeat, graceful shutdown, and how it ends."""
+"""Running a job: the claim, its lease and heartbeat, graceful shutdown, and the job's outcome."""

@@ -1,4 +1,4 @@
-"""A thread that beats while the work goes on: it renews what the work holds, and ends a process whose work hangs."""
+"""A heartbeat thread: renews the lease while the work runs, and kills a process whose work hangs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from worker.running.shutdown import ShutdownRequest
 
 log = logging.getLogger(__name__)
 
-REST_SECONDS = 0.25  # between two beats, however often the thread is woken
+REST_SECONDS = 0.25  # the shortest time between two beats, however often the thread is woken
 
 
 class LeaseLost(Exception):
-    """The work is not this process's any more: stop, and write nothing."""
+    """This process no longer holds the lease: stop, and write nothing."""
 
 
 class ShutdownRequested(Exception):
-    """This worker is to stop: save the work and give it back."""
+    """This worker is shutting down: save the work and release it."""
 
 
 class Heartbeat(ABC):
@@ -44,7 +44,7 @@ class Heartbeat(ABC):
         self._renewed_at = self._checked_at = time.monotonic()
         self._wake = threading.Event()
         self._ended = threading.Event()
-        own_context = copy_context()  # so that the thread's lines in the log name the job as well
+        own_context = copy_context()  # so that the thread's log lines name the job as well
         self._thread = threading.Thread(target=own_context.run, args=(self._beat,), name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -59,28 +59,28 @@ class Heartbeat(ABC):
         self._thread.join()
 
     def check(self) -> None:
-        """Check the lease after each step of the work, every few seconds; raises `LeaseLost` or `ShutdownRequested`."""
+        """Check the lease after each part of the work, every few seconds; raises `LeaseLost` or `ShutdownRequested`."""
         self._check_held()
         self._check_shutdown()
 
     @property
     def seconds_until_lost(self) -> float:
-        """How long this process may still write without another beat."""
+        """The seconds for which this process may still write without another beat."""
         return self._renewed_at + self._stop_writing_seconds - time.monotonic()
 
     def _check_held(self) -> None:
-        """The lease counts as lost some time before others may take it: what is written must be written by then."""
+        """Raise `LeaseLost` some time before the lease expires, so that a write in progress ends before that."""
         self._checked_at = time.monotonic()
         if self._lost or self.seconds_until_lost < 0:
             raise LeaseLost
 
     def _check_shutdown(self) -> None:
-        if self._shutdown.told:
+        if self._shutdown.requested:
             raise ShutdownRequested
 
     @abstractmethod
     def _renew(self) -> None:
-        """Renew what the work holds."""
+        """Renew the lease that the work holds."""
 
     def _beat(self) -> None:
         while not self._ended.is_set():
@@ -88,6 +88,6 @@ class Heartbeat(ABC):
             self._wake.clear()
             self._renew()
             if time.monotonic() - self._checked_at > self._stall_seconds:
-                log.error("%s: no step for %.0f s, ending this process", self._what, self._stall_seconds)
-                os.kill(os.getpid(), signal.SIGKILL)  # what hangs in native code hears nothing else
+                log.error("%s: no progress for %.0f s; killing this process", self._what, self._stall_seconds)
+                os.kill(os.getpid(), signal.SIGKILL)  # native code that hangs handles no other signal
             self._ended.wait(REST_SECONDS)

@@ -1,4 +1,4 @@
-"""The lease of a running job, kept alive by a thread while the job works; it brings back whether to go on."""
+"""The lease of a running job: a thread renews it, sends progress, and receives a cancellation."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from worker.running.shutdown import ShutdownRequest
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = REST_SECONDS  # progress reaches the record at most this often
-REPORTS_AT_ONCE = 20  # of more epochs than that between two heartbeats, the log has the newest
+REPORTS_AT_ONCE = 20  # if more epochs end between two heartbeats, the log has the newest
 
 
 class Cancelled(Exception):
-    """Somebody asked for the job to stop."""
+    """A user has cancelled the job."""
 
 
 class TimedOut(Exception):
-    """The job has run for longer than it may."""
+    """The job has run for longer than its timeout."""
 
 
 class Report(NamedTuple):
-    """What a heartbeat carries."""
+    """The content of a heartbeat."""
 
     progress: Progress | None
     metrics: Metrics | None
@@ -46,7 +46,7 @@ NOTHING_NEW = Report(None, None, "")
 
 
 class Lease(Heartbeat):
-    """Renews a claim, and carries the progress; as soon as there is some to report. Use it in a `with` block."""
+    """Renews a claim, and sends progress as soon as some is reported. Use it in a `with` block."""
 
     def __init__(self, jobs: JobStore, claim: Claim, settings: Settings, shutdown: ShutdownRequest) -> None:
         super().__init__(f"job {claim.job.id}", settings, shutdown)
@@ -56,7 +56,7 @@ class Lease(Heartbeat):
         left = claim.seconds_left
         self._deadline = float("inf") if left is None else self._renewed_at + left
         self._reports: SimpleQueue[Report] = SimpleQueue()
-        self._unsent: list[Report] = []  # of the heartbeats that failed
+        self._unsent: list[Report] = []  # the reports of failed heartbeats
         self._renewing = threading.Lock()  # the heartbeat's thread and the work's `confirm` both renew
 
     def __exit__(
@@ -66,12 +66,15 @@ class Lease(Heartbeat):
         self.flush()
 
     def report(self, progress: Progress, metrics: Metrics | None = None, event: str = "progress") -> None:
-        """Hand over how far the job is. A report of mere progress may be dropped in favour of a later one."""
+        """Queue a progress report for the next heartbeat. A later one may replace an event `progress`."""
         self._reports.put(Report(progress, metrics, event))
         self._wake.set()
 
     def check(self) -> None:
-        """Called after each mini-batch or shard; raises `LeaseLost`, `Cancelled`, `TimedOut` or `ShutdownRequested`."""
+        """Check the lease and the deadline; call this after each mini-batch or shard.
+
+        Raises `LeaseLost`, `Cancelled`, `TimedOut` or `ShutdownRequested`.
+        """
         self._check_held()
         if self._cancelled:
             raise Cancelled
@@ -80,28 +83,28 @@ class Lease(Heartbeat):
         self._check_shutdown()
 
     def flush(self) -> None:
-        """Send the reports that still wait: before the job's end, after which nothing more is taken."""
+        """Send the queued reports: before the job ends, because Redis refuses reports after that."""
         if self._unsent or not self._reports.empty():
             self._renew()
 
     def confirm(self) -> None:
-        """Ask Redis, now, whether the lease holds: before what cannot be taken back. Raises as `check` does."""
+        """Renew the lease now, before an irreversible step. Raises as `check` does."""
         self._renew()
         self.check()
 
     def log(self, event: str, data: JsonObject) -> None:
-        """Put an event into the job's log, as far as Redis answers: the work does not hang on it."""
+        """Append an event to the job's log; if Redis fails, log a warning and continue."""
         try:
             self._jobs.log(self._claim, event, data)
         except RedisError as error:
-            log.warning("job %s: the event %s is not logged: %s", self._claim.job.id, event, explained(error))
+            log.warning("job %s: could not log the event %s: %s", self._claim.job.id, event, explained(error))
 
     def _renew(self) -> None:
         with self._renewing:
             self._renew_once()
 
     def _renew_once(self) -> None:
-        sent_at = time.monotonic()  # the lease counts from before the request, never from after it
+        sent_at = time.monotonic()  # the lease lasts from before the request, never from after it
         self._unsent = _worth_sending([*self._unsent, *self._waiting_reports()])
         try:
             for report in self._unsent[:] or [NOTHING_NEW]:
@@ -122,7 +125,7 @@ class Lease(Heartbeat):
 
 
 def _worth_sending(reports: Iterable[Report]) -> list[Report]:
-    """The newest reports of events of their own, and of mere progress only the last."""
+    """Drop each `progress` report that a later report follows; return the newest of the rest."""
     kept: list[Report] = []
     for report in reports:
         if kept and kept[-1].event == "progress":

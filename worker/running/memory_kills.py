@@ -1,7 +1,7 @@
-"""Finds the jobs whose pool process the kernel has killed for memory, and notes it in their records.
+"""Finds the jobs whose pool process the kernel has killed for lack of memory, and notes it in their records.
 
-The kernel counts its kills in the cgroup of the worker. If the count has risen, a claimed job whose process on this
-host is gone was its victim. A worker whose whole container is killed notes nothing: its counters go with it.
+The kernel counts its kills in the worker's cgroup. If the count has risen, a claimed job whose process on this host is
+gone was the victim. If the whole container is killed, nothing is noted: its counters are lost with it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from shared.runtime.sizes import in_words
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 60.0  # how long after a kill its victim is looked for: a process may take a while to be gone
+LOOK_SECONDS = 60.0  # how long to look for the victim after a kill: a process may take a while to end
 
 
 def is_gone(pid: int) -> bool:
-    """Whether no process has this id, or it has ended and waits for its parent to notice."""
+    """Return whether no process has this id, or it has ended and waits for its parent."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -31,7 +31,7 @@ def is_gone(pid: int) -> bool:
 
 
 class MemoryKills:
-    """Looks at the count of kills again and again."""
+    """Compares the kernel's count of kills with the one seen before."""
 
     def __init__(
         self, jobs: JobStore, host: str, memory: MemoryGroup, is_gone: Callable[[int], bool] = is_gone
@@ -44,10 +44,10 @@ class MemoryKills:
         self._look_until = 0.0
 
     def note(self) -> None:
-        """Note each victim in the record of its job. Raises `redis.RedisError`; the next call looks again then."""
+        """Note each victim in the record of its job. Raises `redis.RedisError`; the next call then tries again."""
         kills = self._memory.kills() or 0
         if kills > self._seen:
-            log.warning("the kernel has killed %d processes for memory%s", kills - self._seen, self._limit())
+            log.warning("the kernel has killed %d processes: out of memory%s", kills - self._seen, self._limit())
             self._look_until = time.monotonic() + LOOK_SECONDS
         self._seen = kills
         if time.monotonic() > self._look_until:

@@ -1,7 +1,7 @@
-"""The file by which a container's health check sees that its worker is present in Redis (services/healthcheck.sh).
+"""The file that shows a container's health check that its worker is present in Redis (services/healthcheck.sh).
 
-It holds the time until which the worker counts as present, in whole seconds since the host's start: `/proc/uptime`,
-which no change of the clock moves and which a shell reads without starting a process.
+It holds the time until which the worker counts as present, in whole seconds since the host's boot, as in
+`/proc/uptime`: a change of the clock does not affect it, and a shell reads it without starting a process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.jobs.task_queue import PRESENCE_SECONDS
 
 log = logging.getLogger(__name__)
 
-# Less than the presence in Redis itself: the check must notice a worker that hangs within 30 s.
+# Shorter than the presence in Redis itself: the check must detect a hanging worker within 30 s.
 VALID_SECONDS = PRESENCE_SECONDS / 3 + 8.0
 
 
@@ -25,9 +25,9 @@ class PresenceFile:
         self._path = path
 
     def renew(self) -> None:
-        """Let the worker count as present for another `VALID_SECONDS`; call it when Redis has its presence.
+        """Extend the worker's presence by `VALID_SECONDS`; call this after its presence in Redis was renewed.
 
-        An error is logged, and the health check fails for it: the worker goes on.
+        An error is logged; the health check then fails, but the worker continues.
         """
         if self._path is None:
             return
@@ -37,4 +37,4 @@ class PresenceFile:
             beside.write_text(f"{until}\n")
             beside.replace(self._path)
         except OSError as error:
-            log.warning("the health check's file %s cannot be written: %s", self._path, error.strerror)
+            log.warning("could not write the health check's file %s: %s", self._path, error.strerror)

@@ -1,4 +1,4 @@
-"""From a message to a job's end: claim it, run the step of its kind under a lease, write down how it ended."""
+"""Runs a job from its message to its end: claims it, runs its kind's handler under a lease, records the outcome."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PAUSE_SECONDS = 0.2  # between two tries to reach Redis
-CLAIM_SECONDS = 1.0  # between two tries to claim a job
+PAUSE_SECONDS = 0.2  # between two attempts to reach Redis
+CLAIM_SECONDS = 1.0  # between two attempts to claim a job
 LONGEST_BACKOFF_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job's work ended, as its record will show it."""
+    """How a job ended, as its record shows it."""
 
     state: State
     progress: Progress | None = None
@@ -49,15 +49,15 @@ class JobOutcome:
 
     @classmethod
     def failed(cls, code: str, detail: str) -> JobOutcome:
-        """The end of a job that an error ended."""
+        """Return the outcome of a job that an error ended."""
         return cls(State.FAILED, error={"code": code, "detail": detail})
 
 
 @dataclass(frozen=True)
 class Released:
-    """The job's work is not over: it goes back to the queue, after a time, with so many failures to count.
+    """The job is unfinished: it returns to the queue after `after_seconds`, with `failures` added to its count.
 
-    blocked: why it waits, if for room on the volume.
+    blocked: the reason, if it waits for space on the volume.
     """
 
     after_seconds: float = 0.0
@@ -69,7 +69,7 @@ class JobHandler(Protocol):
     """The work of one kind of job."""
 
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
-        """Do the job; calls `lease.check()` often, and lets what it raises pass once its work is saved."""
+        """Do the job; call `lease.check()` often, and propagate what it raises after the work is saved."""
 
 
 class Runner:
@@ -95,10 +95,10 @@ class Runner:
         self._owner = owner
 
     def run(self, job_id: str) -> None:
-        """Do the job if it is still to be done; a message that was seen before ends here as a no-op."""
+        """Do the job if it is still queued; a duplicate message is a no-op."""
         try:
             claim = self._claim(job_id)
-        except ShutdownRequested:  # its message is sent again, to another worker
+        except ShutdownRequested:  # maintenance sends the message again, to another worker
             return
         if claim is None:
             log.info("job %s: nothing to do, it is not queued", job_id)
@@ -108,20 +108,20 @@ class Runner:
             self._run(claim)
 
     def _claim(self, job_id: str) -> Claim | None:
-        """Claim the job as soon as Redis accepts it: its message is taken, and would be sent again much later.
+        """Claim the job as soon as Redis accepts it: its message is consumed, and would be resent much later.
 
-        Raises `ShutdownRequested` if this worker is to stop first.
+        Raises `ShutdownRequested` if this worker shuts down first.
         """
-        known = ""
+        logged = ""
         while True:
             try:
                 return self._jobs.claim(job_id, self._owner)
             except RedisError as error:
                 fault = fault_of(error)
-                if fault is OTHER:  # not a state of Redis that passes
+                if fault is OTHER:  # not a temporary state of Redis
                     raise
-                if fault.code != known:
-                    known = fault.code
+                if fault.code != logged:
+                    logged = fault.code
                     log.warning("job %s cannot start yet: %s", job_id, explained(error))
                 if self._shutdown.wait(CLAIM_SECONDS):
                     raise ShutdownRequested from error
@@ -140,7 +140,7 @@ class Runner:
                 log.warning("job %s: the lease of attempt %d was lost", job.id, job.attempt)
 
     def _work(self, job: Job, lease: Lease) -> JobOutcome | Released:
-        """Run the step; decides for each error whether it ends the job, may pass, or is none of the job's."""
+        """Run the handler; decide for each error whether it ends the job, is retried, or is not the job's failure."""
         try:
             if not self._files.has(job.id):
                 return JobOutcome.failed("not_accepted", "its submission ended in an error, so nothing was done")
@@ -154,7 +154,7 @@ class Runner:
         except ShutdownRequested:
             return Released()
         except StorageFull as error:
-            log.warning("job %s: %s; it waits for room", job.id, error.detail)
+            log.warning("job %s: %s; it waits for space", job.id, error.detail)
             return Released(_backoff(job.attempt), blocked=self._blocked())
         except (OSError, RedisError, Unavailable, MemoryError) as error:
             return self._try_again(job, error)
@@ -172,10 +172,10 @@ class Runner:
             detail = f"out of memory: {str(error) or 'an allocation failed'}, {self._settings.max_tries} times"
             return JobOutcome.failed("out_of_memory", f"{detail}; {REMEDIES[job.kind]}")
         detail = f"{type(error).__name__}: {error}; the worker's log has more"
-        return JobOutcome.failed("internal_error", f"failed {self._settings.max_tries} times, at last with {detail}")
+        return JobOutcome.failed("internal_error", f"failed {self._settings.max_tries} times; the last error: {detail}")
 
     def _blocked(self) -> Blocked:
-        """How much room there is, and what the job's record is to say of it."""
+        """Return the free space on the volume, with the error that the job's record shows."""
         free = room(self._volume)
         amount = f": {in_words(free)} free, which is less than this job needs" if free else ""
         fault = volume_full(amount)
@@ -198,7 +198,7 @@ class Runner:
         )
         if state is None:
             raise LeaseLost
-        log.info("job %s: given back, it is %s", job.id, state)
+        log.info("job %s: released; it is now %s", job.id, state)
         if state is State.CANCELLED:
             self._close(job, lease)
         elif not released.after_seconds:
@@ -207,23 +207,23 @@ class Runner:
     def _close(self, job: Job, lease: Lease) -> None:
         try:
             retry_until_lease_lost(lambda: close(self._jobs, self._files, job.id), lease)
-        except (OSError, StorageFull, NotFound) as error:  # the record has the end; the volume's copy is for its loss
-            log.warning("job %s: its end is not on the volume: %s", job.id, error)
+        except (OSError, StorageFull, NotFound) as error:  # the record has the outcome; the volume has a spare copy
+            log.warning("job %s: could not write its outcome to the volume: %s", job.id, error)
 
 
-def retry_until_lease_lost(step: Callable[[], T], lease: Lease) -> T:
-    """Do what needs Redis, again and again while this worker may still write; raises `LeaseLost` after that."""
+def retry_until_lease_lost(operation: Callable[[], T], lease: Lease) -> T:
+    """Retry an operation on Redis while this worker holds its lease; raises `LeaseLost` after that."""
     while True:
         try:
-            return step()
+            return operation()
         except (RedisError, OperationalError) as error:
             if lease.seconds_until_lost < 0:
                 raise LeaseLost from error
-            log.warning("%s; trying again", explained(error))
+            log.warning("%s; retrying", explained(error))
             time.sleep(PAUSE_SECONDS)
 
 
 def _backoff(tries: int) -> float:
-    """A time to wait: doubled with each try, with jitter, so that many jobs do not come back at once."""
-    seconds = 2.0 ** min(tries, 16)  # a volume may be full for thousands of tries, and a float has an end
+    """Return the seconds to wait: doubled with each try, with jitter, so that many jobs do not return at once."""
+    seconds = 2.0 ** min(tries, 16)  # a volume may be full for thousands of tries, and a float would overflow
     return random.uniform(0.5, 1.0) * min(seconds, LONGEST_BACKOFF_SECONDS)  # noqa: S311 - no secret

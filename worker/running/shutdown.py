@@ -1,6 +1,6 @@
-"""The wish to stop, as a pool process hears it: SIGTERM sets a flag, which the work looks at after each step.
+"""Graceful shutdown of a pool process: SIGTERM sets a flag, which the work checks after each mini-batch or shard.
 
-Only while it works: billiard sets a handler of its own after a pool process has begun, which ends an idle one.
+The handler is installed only while a job runs: billiard's own handler ends an idle process.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from types import FrameType
 
 
 class ShutdownRequest:
-    """Whether this process has been told to give back the job that it works on."""
+    """The request that this process release its job and stop."""
 
     def __init__(self) -> None:
-        self._told = threading.Event()
+        self._requested = threading.Event()
 
     @property
-    def told(self) -> bool:
-        """True once the process was told."""
-        return self._told.is_set()
+    def requested(self) -> bool:
+        """True after SIGTERM has arrived."""
+        return self._requested.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait so long, or until the process is told; returns whether it was."""
-        return self._told.wait(seconds)
+        """Wait for the request, at most so many seconds; return whether it has arrived."""
+        return self._requested.wait(seconds)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGTERM for the wish to stop for the length of one job, which begins untold; in the main thread only."""
-        self._told.clear()
-        before = signal.signal(signal.SIGTERM, self._hear)
+        """Handle SIGTERM as a request for the duration of one job; clear earlier requests. In the main thread only."""
+        self._requested.clear()
+        before = signal.signal(signal.SIGTERM, self._request)
         try:
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
 
-    def _hear(self, _signal: int, _frame: FrameType | None) -> None:
-        self._told.set()
+    def _request(self, _signal: int, _frame: FrameType | None) -> None:
+        self._requested.set()
 
 
 def notify_children() -> None:
-    """Pass the wish on to this process's children: a container's SIGTERM reaches its first process alone."""
+    """Send SIGTERM to this process's children: a container's SIGTERM reaches only its first process."""
     for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
         with suppress(ProcessLookupError):
             os.kill(int(child), signal.SIGTERM)

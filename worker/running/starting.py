@@ -1,4 +1,4 @@
-"""Waits at a worker's start until Redis accepts changes: Celery's consumer cannot declare its queue before."""
+"""The wait at a worker's start until Redis accepts writes: before that, Celery's consumer cannot declare its queue."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LOOK_SECONDS = 1.0
 
 
 def wait_until_redis_accepts_changes(jobs: JobStore, be_present: Callable[[], None]) -> None:
-    """Return when Redis accepts changes, or does not answer: Celery itself waits for that.
+    """Return when Redis accepts writes, or if it does not respond: Celery itself waits for a connection.
 
-    Keeps the worker online meanwhile, as far as Redis allows.
+    Keeps the worker's presence renewed meanwhile, if Redis allows.
     """
-    known = ""
+    logged = ""
     while True:
         try:
             jobs.check_writable()
@@ -30,11 +30,11 @@ def wait_until_redis_accepts_changes(jobs: JobStore, be_present: Callable[[], No
             fault = fault_of(error)
             if fault is OTHER or not fault.refuses:
                 return
-            if fault.code != known:
-                known = fault.code
+            if fault.code != logged:
+                logged = fault.code
                 log.warning("the worker waits: %s", explained(error))
         else:
             return
-        with suppress(RedisError):  # the log has it already
+        with suppress(RedisError):  # the error is already logged
             be_present()
         time.sleep(LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""A span for each attempt at a job, where traces are on: below the request that submitted the job."""
+"""A span for each attempt at a job, if tracing is enabled: a child of the request that submitted the job."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from worker.running.lease import Lease
 from worker.running.runner import JobHandler, JobOutcome
 
 
-def traced(step: JobHandler, traces: Traces | None) -> JobHandler:
-    """The step, in a span; the step itself where traces are off."""
+def traced(handler: JobHandler, traces: Traces | None) -> JobHandler:
+    """Wrap a handler in a span; return the handler itself if tracing is disabled."""
     if traces is None:
-        return step
+        return handler
 
     def run(job: Job, lease: Lease) -> JobOutcome:
         attributes: dict[str, str | int] = {"glassbox.job.id": job.id, "glassbox.job.attempt": job.attempt}
         with traces.span(f"job {job.kind}", job.traceparent, attributes) as span:
-            outcome = step(job, lease)
+            outcome = handler(job, lease)
             span.set_attribute("glassbox.job.state", outcome.state)
             return outcome
 

@@ -1,1 +1,1 @@
-"""Training jobs and reproductions: what they do with a data set, their checkpoints, and their environment."""
+"""The handlers of training and reproduction jobs, their checkpoints, and the environment that they record."""

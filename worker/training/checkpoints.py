@@ -1,4 +1,4 @@
-"""A training's checkpoints: its whole state, each in a file that begins with its SHA-256; the newest two are kept."""
+"""A training's checkpoints: each file holds the whole state and begins with its SHA-256; the newest two are kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGEST_BYTES = 32
 
 
 class Checkpoints:
-    """The checkpoints of one job, in a folder of their own, by the number of mini-batches that were done."""
+    """The checkpoints of one job, in their own folder, named by the number of mini-batches done."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,7 +38,7 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
     def load(self) -> tuple[State | None, list[str]]:
-        """The newest checkpoint that is whole, None where there is none; and the names of the damaged ones."""
+        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped."""
         damaged: list[str] = []
         for path in self._newest_first():
             content = path.read_bytes()
@@ -46,12 +46,12 @@ class Checkpoints:
             if hashlib.sha256(payload).digest() == digest:
                 with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
                     return dict(arrays), damaged
-            log.warning("%s is damaged and passed over", path)
+            log.warning("the checkpoint %s is damaged; skipped", path)
             damaged.append(path.name)
         return None, damaged
 
     def clear(self) -> None:
-        """Remove them all: the training is published."""
+        """Remove all checkpoints, after the training is published."""
         durable.remove_tree(self._folder)
 
     def _path(self, steps: int) -> Path:

@@ -1,4 +1,4 @@
-"""What a training's bits depend on beside its settings: the versions of what computes, the processor, the threads."""
+"""The environment that a training's bits depend on beside its settings: library versions, processor, threads."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def environment() -> dict[str, str]:
-    """Python, NumPy, its BLAS with the kernels that it has chosen, and the processor, each as a text to compare."""
+    """Return Python, NumPy, its BLAS with the selected kernels, and the processor, each as text to compare."""
     return {"python": platform.python_version(), "numpy": np.__version__, "blas": _blas(), "cpu": _processor()}
 
 
 def blas_threads() -> int:
-    """How many threads the BLAS computes with in this process now."""
+    """Return the number of threads that the BLAS uses in this process now."""
     return max((int(library["num_threads"]) for library in _libraries()), default=1)
 
 
@@ -34,7 +34,7 @@ def _blas() -> str:
 
 
 def _processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """Return the processor's name, or its architecture if the system does not report the name."""
     if sys.platform == "linux" and CPU_INFO.exists():
         for line in CPU_INFO.read_text(errors="replace").splitlines():
             name, _, value = line.partition(":")

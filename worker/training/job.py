@@ -1,4 +1,4 @@
-"""The training step: load the pinned data, train, evaluate on the test images, publish the version."""
+"""The handler of training jobs: loads the pinned data, trains, evaluates on the test images, publishes the version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MISTAKES = 24  # that an evaluation shows
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that has ended, with its data."""
+    """A finished training, with its data."""
 
     manifest: Manifest
     arrays: Arrays
@@ -38,7 +38,7 @@ class Trained:
 
 
 class TrainingHandler:
-    """Does jobs of the kind `training`."""
+    """Handles jobs of the kind `training`."""
 
     def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
         self._volume = volume
@@ -47,7 +47,7 @@ class TrainingHandler:
         self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
-        """Train and publish; what was published by an attempt before this one is the result as it stands."""
+        """Train and publish; if an earlier attempt has published a version, return that version as the result."""
         specification = TrainingSpecification.of(job.specification)
         version = self._registry.version_of_job(specification.model, job.id)
         if version is None:
@@ -100,7 +100,7 @@ class TrainingHandler:
 
 
 def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
-    """The surest mistakes on the test images, each with its picture."""
+    """Return the most confident errors on the test images, each with its thumbnail."""
     most_confident = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
     return [
         {
@@ -122,9 +122,9 @@ def load_and_train(
     lease: Lease,
     settings: Settings,
 ) -> Trained:
-    """Load the data set, build the network, and train it to the end, from the newest checkpoint if there is one.
+    """Load the data set, build the network, and train it to the end, from the newest checkpoint if one exists.
 
-    configuration: in the form of `Configuration.to_dict`.
+    configuration: as `Configuration.to_dict` returns it.
     Raises `Invalid` if this version of the code does not support the configuration, or if the training diverges; also
     what `DatasetStore.load` and `Lease.check` raise.
     """
@@ -142,7 +142,7 @@ def load_and_train(
 
 
 def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:
-    """The training where the newest checkpoint that is whole left it, or at its beginning."""
+    """Return the training as the newest intact checkpoint has it, or a new one if no checkpoint exists."""
     state, damaged = checkpoints.load()
     if damaged:
         lease.log("checkpoint_damaged", {"passed_over": damaged})
@@ -158,16 +158,16 @@ def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: L
 
 
 def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: Settings) -> None:
-    """Train to the end, looking at the lease after each mini-batch; reports each epoch, and several times a second.
+    """Train to the end; check the lease after each mini-batch; report each epoch, and progress several times a second.
 
-    Saves a checkpoint after each epoch unless the last one was just saved, every `checkpoint_seconds`, and before it
-    stops for a drain or a cancellation.
+    Saves a checkpoint after each epoch unless one was just saved, every `checkpoint_seconds`, and before it stops for
+    a graceful shutdown or a cancellation.
     Raises `TrainingDiverged`, or what `Lease.check` raises.
     """
     epochs = training.network.configuration.epochs
     reported_epochs = len(training.history)
     started = next_report = last_saved = time.monotonic()
-    begun = reported_epochs / epochs  # the share that an earlier attempt has done
+    begun = reported_epochs / epochs  # the fraction done by an earlier attempt
     for step in training:
         steps = (step.epoch - 1) * step.steps_per_epoch + step.step
         try:
@@ -185,19 +185,19 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: 
             continue
         reported_epochs = len(training.history)
         next_report = now + REPORT_SECONDS
-        share = (step.epoch - 1 + step.step / step.steps_per_epoch) / epochs
+        fraction = (step.epoch - 1 + step.step / step.steps_per_epoch) / epochs
         progress = Progress(
             done=reported_epochs,
             total=epochs,
             unit="epochs",
-            eta_seconds=round((now - started) * (1 - share) / (share - begun), 1),
+            eta_seconds=round((now - started) * (1 - fraction) / (fraction - begun), 1),
         )
         metrics = figures(training.history[-1]) if ended_epoch else figures(step)
         lease.report(progress, metrics, "epoch" if ended_epoch else "progress")
 
 
 def figures(report: EpochReport | StepReport) -> Metrics:
-    """What a job's metrics show of an epoch, or of the part of one that is done."""
+    """Return a job's metrics after an epoch, or during one."""
     shown: Metrics = {
         "epoch": report.epoch,
         "train_loss": report.train_loss,

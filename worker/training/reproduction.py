@@ -1,4 +1,7 @@
-"""The reproduction step: train a version again as its manifest says, and compare the bits. It publishes nothing."""
+"""The handler of reproduction jobs: trains a version again from its manifest and compares the bits.
+
+It publishes nothing.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ Parameters = Mapping[str, NDArray[Any]]
 
 
 class ReproductionHandler:
-    """Does jobs of the kind `reproduction`."""
+    """Handles jobs of the kind `reproduction`."""
 
     def __init__(self, volume: Volume, datasets: DatasetStore, registry: Registry, settings: Settings) -> None:
         self._volume = volume
@@ -36,7 +39,7 @@ class ReproductionHandler:
         self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
-        """Train to the end; whether the bits agree is the result, and no error."""
+        """Train to the end; the result says whether the bits agree. A difference is not an error."""
         specification = ReproductionSpecification.of(job.specification)
         version = self._registry.get(specification.model, str(specification.version))
         published = self._registry.load(version)
@@ -57,7 +60,7 @@ class ReproductionHandler:
 
 
 def comparison(version: ModelVersion, published: Parameters, trained: Parameters, threads: int) -> ReproductionResult:
-    """A reproduction's result: whether the parameters are the same bit for bit, and if not, what is known of why."""
+    """Return a reproduction's result: whether the parameters agree bit for bit, and if not, the likely causes."""
     differing, first = differences(published, trained)
     return {
         "model": version.model,
@@ -73,7 +76,7 @@ def comparison(version: ModelVersion, published: Parameters, trained: Parameters
 
 
 def _changed_since(version: ModelVersion) -> dict[str, Changed]:
-    """What is not as it was when the version was trained; None stands for what its manifest does not say."""
+    """Return what has changed in the environment since the version was trained; None for values not in its manifest."""
     then = version.environment
     return {
         name: {"then": then.get(name), "now": value} for name, value in environment().items() if then.get(name) != value
@@ -81,7 +84,7 @@ def _changed_since(version: ModelVersion) -> dict[str, Changed]:
 
 
 def differences(published: Parameters, trained: Parameters) -> tuple[int, FirstDifference | None]:
-    """How many numbers are other bits, and the first of them; an array of another shape differs as a whole."""
+    """Return the count of numbers whose bits differ, and the first; an array of another shape differs as a whole."""
     count = 0
     first: FirstDifference | None = None
     for name in dict.fromkeys([*published, *trained]):
@@ -90,7 +93,7 @@ def differences(published: Parameters, trained: Parameters) -> tuple[int, FirstD
             count += max(0 if array is None else array.size for array in (expected, got))
             first = first or {"parameter": name, "index": None, "expected": None, "got": None}
             continue
-        places = np.argwhere(_bits(expected) != _bits(got))  # -0.0 and 0.0 are equal numbers, but other bits
+        places = np.argwhere(_bits(expected) != _bits(got))  # -0.0 and 0.0 are equal, but their bits differ
         count += len(places)
         if len(places) and first is None:
             index = tuple(places[0].tolist())

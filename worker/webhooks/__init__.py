@@ -1,5 +1,5 @@
-"""The courier: a process of its own that tells webhooks how jobs ended (Standard Webhooks 1.0).
+"""The webhook dispatcher (service `courier`): a process that reports ended jobs to webhooks (Standard Webhooks 1.0).
 
-`dispatcher.py` takes the notices that are due and decides what comes of each try; `message.py` writes what is told,
+`dispatcher.py` takes the deliveries that are due and handles the outcome of each try; `message.py` writes the message,
 `signing.py` signs it, `delivery.py` sends it.
 """

@@ -1,4 +1,4 @@
-"""`python -m worker.webhooks`: the courier, until SIGTERM or Ctrl-C. It imports no NumPy and runs no job."""
+"""`python -m worker.webhooks`: runs the webhook dispatcher until SIGTERM or Ctrl-C, without NumPy and without jobs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Run the courier until it is told to stop."""
+    """Run the webhook dispatcher until SIGTERM or Ctrl-C."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -36,11 +36,11 @@ def main() -> None:
     logs.configure(settings)
     stop = Event()
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, tell)
+        signal.signal(number, request_stop)
     volume = Volume(settings.volume)
     try:
         secrets = load_secrets(settings, volume)
@@ -48,13 +48,13 @@ def main() -> None:
     except SecretError as error:
         sys.exit(f"glassbox: {error}")
     presence = RegularPresence(Presence(redis, _name(), DISPATCHER, 1), PresenceFile(settings.presence_file))
-    log.info("the courier is ready")
+    log.info("the webhook dispatcher is ready")
     Dispatcher(Outbox(redis), JobFiles(volume), secrets, settings).run(stop, presence.renew_when_due)
     presence.withdraw()
 
 
 class RegularPresence:
-    """The courier's presence, renewed by its own loop: it lapses if the loop hangs."""
+    """The dispatcher's presence, renewed by its own loop: it expires if the loop hangs."""
 
     def __init__(self, presence: Presence, file: PresenceFile) -> None:
         self._presence = presence
@@ -62,7 +62,7 @@ class RegularPresence:
         self._due = 0.0  # by the monotonic clock
 
     def renew_when_due(self) -> None:
-        """Renew the presence if the last time was long enough ago; an error waits for the next time."""
+        """Renew the presence if it is due; after an error, try again when it is next due."""
         if time.monotonic() < self._due:
             return
         self._due = time.monotonic() + PRESENCE_SECONDS / 3
@@ -70,14 +70,14 @@ class RegularPresence:
             self._presence.renew()
             self._file.renew()
         except RedisError as error:
-            log.warning("could not renew this courier's presence: %s", explained(error))
+            log.warning("could not renew this dispatcher's presence: %s", explained(error))
 
     def withdraw(self) -> None:
-        """Say that the courier is gone."""
+        """Remove the dispatcher's presence."""
         try:
             self._presence.withdraw()
         except RedisError as error:
-            log.warning("could not withdraw this courier's presence: %s", explained(error))
+            log.warning("could not withdraw this dispatcher's presence: %s", explained(error))
 
 
 def _name() -> str:

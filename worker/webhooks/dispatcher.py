@@ -1,6 +1,6 @@
-"""The courier: takes the notices that are due and delivers each, or tries again later, ever more seldom.
+"""The webhook dispatcher: takes the deliveries that are due, sends each, and retries failed ones with backoff.
 
-Only 2xx is success. A receiver that answers 410 is told nothing more for a day. Any number of couriers may run.
+Only 2xx is success. A receiver that responds with 410 gets no deliveries for a day. Any number of dispatchers may run.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from worker.webhooks.signing import signed_headers
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-AT_ONCE = 8  # deliveries of one courier at the same time: a slow receiver holds up no other
-RESOLVE_SECONDS = 60.0  # the longest that a system's resolver may take, generously
-GROWTH = 3.0  # each wait is so many times the one before
+AT_ONCE = 8  # concurrent deliveries of one dispatcher: a slow receiver must not delay the others
+RESOLVE_SECONDS = 60.0  # more than a system's resolver takes
+GROWTH = 3.0  # each wait is the previous one times this factor
 LONGEST_WAIT_SECONDS = 6 * 3600.0
 
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What came of one try. `final`: whether no other is to follow, even where it failed."""
+    """The outcome of one try. `final`: no other try follows, even after a failure."""
 
     outcome: str
     detail: str
@@ -46,12 +46,12 @@ class DeliveryOutcome:
     final: bool = False
 
     def event(self, tries: int) -> JsonObject:
-        """What the job's log says of it."""
+        """Return the data of the event in the job's log."""
         return {"outcome": self.outcome, "try": tries, "status": self.status, "detail": self.detail}
 
 
 class Dispatcher:
-    """Delivers notices until it is told to stop."""
+    """Sends webhook deliveries until it is stopped."""
 
     def __init__(self, outbox: Outbox, files: JobFiles, secrets: list[bytes], settings: Settings) -> None:
         self._outbox = outbox
@@ -61,9 +61,9 @@ class Dispatcher:
         self._lease_seconds = settings.webhook_timeout + RESOLVE_SECONDS
 
     def run(self, stop: Event, each_time: Callable[[], None] = lambda: None) -> None:
-        """Deliver what is due until `stop` is set, then wait for the deliveries in progress.
+        """Send the deliveries that are due until `stop` is set, then wait for those in progress.
 
-        Calls `each_time` before it looks for what is due: about every second.
+        Calls `each_time` before each look at the outbox: about every second.
         """
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(AT_ONCE, "delivery") as pool:
@@ -78,29 +78,29 @@ class Dispatcher:
                 busy = {delivery for delivery in busy if not delivery.done()}
 
     def deliver(self, delivery: Delivery) -> None:
-        """Try once, and write down what came of it; where that fails, the notice is due again by itself."""
+        """Try once and record the outcome; if recording fails, the delivery is due again when its lease expires."""
         try:
             outcome = self._attempt(delivery)
         except Exception:
-            log.exception("notice %s: a fault of ours", delivery.id)
-            outcome = DeliveryOutcome("failed", "a fault of ours; the courier's log has more")
+            log.exception("delivery %s: internal error", delivery.id)
+            outcome = DeliveryOutcome("failed", "internal error; see the log of the service `courier`")
         try:
-            self._write_down(delivery, outcome)
+            self._record(delivery, outcome)
         except (RedisError, OSError, StorageFull) as error:
-            log.warning("notice %s: %s, but that is not written down: %s", delivery.id, outcome.outcome, error)
+            log.warning("delivery %s: %s, but could not record it: %s", delivery.id, outcome.outcome, error)
 
     def _take(self, limit: int) -> list[Delivery]:
         try:
             return self._outbox.take(limit, self._lease_seconds) if limit else []
         except RedisError as error:
-            log.warning("no notices: %s", explained(error))
+            log.warning("could not read the deliveries that are due: %s", explained(error))
             return []
 
     def _attempt(self, delivery: Delivery) -> DeliveryOutcome:
         url = delivery.job.webhook
         assert url is not None
         if self._outbox.is_gone(url):
-            return DeliveryOutcome("gone", "its receiver answered 410 lately, and is left alone for a day", final=True)
+            return DeliveryOutcome("gone", "not sent: the receiver responded with 410 in the last 24 hours", final=True)
         body = message(delivery)
         headers = {
             "Content-Type": "application/json",
@@ -116,16 +116,16 @@ class Dispatcher:
         except Unreachable as error:
             return DeliveryOutcome("failed", str(error))
         if 200 <= status < 300:
-            return DeliveryOutcome("delivered", f"answered {status}", status, final=True)
+            return DeliveryOutcome("delivered", f"status {status}", status, final=True)
         if status == HTTPStatus.GONE:
             self._outbox.mark_gone(url)
-            return DeliveryOutcome("gone", "answered 410: it is told nothing more for a day", status, final=True)
-        hint = ", and redirects are not followed" if 300 <= status < 400 else ""
-        return DeliveryOutcome("failed", f"answered {status}{hint}", status)
+            return DeliveryOutcome("gone", "status 410: this receiver gets nothing for 24 hours", status, final=True)
+        hint = "; redirects are not followed" if 300 <= status < 400 else ""
+        return DeliveryOutcome("failed", f"status {status}{hint}", status)
 
-    def _write_down(self, delivery: Delivery, outcome: DeliveryOutcome) -> None:
+    def _record(self, delivery: Delivery, outcome: DeliveryOutcome) -> None:
         tries = delivery.tries + 1
-        log.info("notice %s, try %d: %s: %s", delivery.id, tries, outcome.outcome, outcome.detail)
+        log.info("delivery %s, try %d: %s: %s", delivery.id, tries, outcome.outcome, outcome.detail)
         if outcome.final or tries >= self._settings.webhook_tries:
             self._files.settle(delivery.job, delivery.id)
             self._outbox.settle(delivery, outcome.event(tries) | {"next_try_seconds": None})
@@ -135,6 +135,6 @@ class Dispatcher:
 
 
 def backoff(tries: int, first: float) -> float:
-    """The wait after so many tries: three times the one before, with jitter, so that not all come at once."""
+    """Return the seconds to wait after so many tries: three times the previous wait, with jitter."""
     seconds = min(first * GROWTH ** min(tries - 1, 30), LONGEST_WAIT_SECONDS)
     return random.uniform(0.5, 1.0) * seconds  # noqa: S311 - no secret

@@ -1,4 +1,4 @@
-"""What a webhook is told: `{"type": "job.succeeded", "timestamp": …, "data": {…the job…}}`, in under 20 kB."""
+"""The body of a webhook message: `{"type": "job.succeeded", "timestamp": …, "data": {…the job…}}`, under 20 kB."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.runtime.clock import rfc3339
 from shared.webhooks.outbox import Delivery
 
 MOST_BYTES = 20_000  # what Standard Webhooks advises for a payload
-LEFT_OUT = ("request", "metrics", "result", "error")  # in this order, of a job that is too large
+LEFT_OUT = ("request", "metrics", "result", "error")  # omitted in this order if the job is too large
 
 
 def message(delivery: Delivery) -> bytes:
-    """The body for a notice. Of a job that is too large, parts are null, and `left_out` names them."""
+    """Return the body of a delivery. If the job is too large, some fields are null, and `left_out` names them."""
     job = delivery.job
     assert job.finished_at is not None
     data: dict[str, object] = {**job_document(job)}

@@ -1,7 +1,7 @@
-"""The file with the secrets that sign webhooks, one a line; its owner alone may read it.
+"""The file with the secrets that sign webhooks, one per line, readable only by its owner.
 
 python -m worker.webhooks.secrets show
-python -m worker.webhooks.secrets set < FILE    takes effect when the courier starts again
+python -m worker.webhooks.secrets set < FILE    takes effect when the service `courier` restarts
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ USAGE = "usage: python -m worker.webhooks.secrets show | set < FILE"
 
 @dataclass(frozen=True)
 class SecretsFile:
-    """The secrets at `path`; whatever fails raises `SecretError`."""
+    """The secrets at `path`; each method raises `SecretError` if it fails."""
 
     path: Path
 
     def make(self, replaces: Path) -> None:
-        """Make the file if it is missing: from the one at `replaces`, where older versions have it, or a new secret.
+        """Create the file if it is missing: from the file at `replaces`, its place in older versions, or a new secret.
 
-        The older file is removed as soon as this one has its secret, because more services can read it there.
+        The older file is removed after this one has its secret, because more services can read it there.
         """
         older = SecretsFile(replaces)
         moves = replaces != self.path and replaces.exists()
@@ -45,22 +45,22 @@ class SecretsFile:
             replaces.unlink(missing_ok=True)
 
     def read(self) -> list[str]:
-        """The secrets, each of the right form."""
+        """Return the secrets, each in a valid format."""
         try:
             found = self.path.read_text().split()
         except (OSError, UnicodeDecodeError) as error:
             raise SecretError(f"{self.path} cannot be read: {_reason(error)}") from error
         if not found:
-            raise SecretError(f"{self.path} is empty; it should hold a webhook secret")
+            raise SecretError(f"{self.path} is empty; it must hold a webhook secret")
         for secret in found:
             key_of(secret)
         return found
 
     def replace(self, text: str) -> None:
-        """Put these secrets in the place of the present ones."""
+        """Replace the present secrets with these."""
         found = text.split()
         if not found:
-            raise SecretError("no secret came by the standard input; the file is as it was")
+            raise SecretError("the standard input has no secret; the file is unchanged")
         for secret in found:
             key_of(secret)
         try:
@@ -71,7 +71,7 @@ class SecretsFile:
             raise SecretError(f"{self.path} cannot be written: {_reason(error)}") from error
 
     def _write(self, found: Sequence[str]) -> None:
-        """Create the file, unless another process was faster."""
+        """Create the file, unless another process has created it."""
         private = os.umask(0o077)
         try:
             durable.write_exclusively(self.path, _lines(found))
@@ -82,19 +82,19 @@ class SecretsFile:
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a secret stands for; raises `SecretError` if it is not of the form of Standard Webhooks."""
+    """Return a secret's key as bytes; raises `SecretError` if it is not in the format of Standard Webhooks."""
     key = b""
     with suppress(binascii.Error, ValueError):
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     if not secret.startswith(PREFIX) or not FEWEST_BYTES <= len(key) <= MOST_BYTES:
         raise SecretError(
-            f"a webhook secret is {PREFIX!r} and the base64 of {FEWEST_BYTES} to {MOST_BYTES} bytes; one is not"
+            f"a webhook secret must be {PREFIX!r} and the base64 of {FEWEST_BYTES} to {MOST_BYTES} bytes; one is not"
         )
     return key
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the command; ends the process with a message if it fails."""
+    """Run the command; end the process with a message if it fails."""
     try:
         settings = load_settings()
         file = SecretsFile(settings.webhook_secrets_file or Volume(settings.volume).webhook_secret)

@@ -1,6 +1,6 @@
 """Signatures of Standard Webhooks 1.0: HMAC-SHA256 over `{id}.{timestamp}.{body}`, one with each secret in use.
 
-Two secrets are in use while one replaces the other: a receiver accepts a message if one signature is right.
+Two secrets are in use during a rotation: a receiver accepts a message if one signature is valid.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def load_secrets(settings: Settings, volume: Volume) -> list[bytes]:
-    """The keys of the secrets in use: of the deprecated setting, else of the file, which is made on first use.
+    """Return the keys of the secrets in use: from the deprecated setting, else from the file, created on first use.
 
-    Raises `SecretError` for a secret of another form, and for a file that cannot be read or made.
+    Raises `SecretError` if a secret has another format, or if the file cannot be read or created.
     """
     if settings.webhook_secrets:
         log.warning(
@@ -34,7 +34,7 @@ def load_secrets(settings: Settings, volume: Volume) -> list[bytes]:
 
 
 def signed_headers(keys: Iterable[bytes], message_id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
-    """The headers by which a receiver verifies who sent the message, and when. `body` is UTF-8."""
+    """Return the headers with which a receiver verifies the sender and the time. `body` is UTF-8."""
     sent = datetime.fromtimestamp(timestamp, UTC)
     signatures = (Webhook(key).sign(message_id, sent, body.decode()) for key in keys)
     return {

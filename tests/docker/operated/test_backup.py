@@ -83,7 +83,7 @@ def test_everything_is_there_again_and_the_interrupted_job_goes_on(operated: Ope
     done = operated.make("restore", FROM=str(before.backup))
 
     assert done.returncode == 0, done.stderr
-    assert "3 jobs, 1 of which go on" in done.stderr
+    assert "3 jobs; 1 of them resume" in done.stderr
     assert operated.get(f"/v1/jobs/{before.training['id']}") == before.training
     assert operated.get(f"/v1/jobs/{before.batch['id']}") == before.batch
     assert operated.request("GET", f"/v1/jobs/{before.batch['id']}/results") == before.rows

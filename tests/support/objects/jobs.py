@@ -93,7 +93,7 @@ def events(redis: Redis, job_id: str) -> list[tuple[str, dict[str, Any]]]:
     return [(fields["type"], json.loads(fields["data"])) for _, fields in entries]
 
 
-def states_told(redis: Redis, job_id: str) -> list[str]:
+def recorded_states(redis: Redis, job_id: str) -> list[str]:
     """The states that the job's log tells of, in order."""
     return [data["state"] for kind, data in events(redis, job_id) if kind == "state"]
 

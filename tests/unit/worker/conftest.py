@@ -18,13 +18,13 @@ from worker.running.shutdown import ShutdownRequest
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A worker that looks at its lease often."""
+    """Settings of a worker that checks its lease often."""
     return settings.model_copy(update={"heartbeat_seconds": 0.05, "shard_images": 4})
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Runs jobs with the steps that a test gives."""
+    """Runs jobs with the handlers of a test."""
 
     jobs: JobStore
     settings: Settings
@@ -34,23 +34,23 @@ class Bench:
         return JobFiles(Volume(self.settings.volume))
 
     def submit(self, job: Job) -> None:
-        """Write the job down, on the volume and in its record."""
+        """Write the job to the volume and to Redis."""
         self.files.begin(job)
         self.jobs.create(job)
 
-    def runner(self, steps: Mapping[Kind, JobHandler]) -> Runner:
+    def runner(self, handlers: Mapping[Kind, JobHandler]) -> Runner:
         task_queue = TaskQueue(celery_app(self.settings), connect(self.settings))
         one_try = self.settings.model_copy(update={"max_tries": 1})
-        return Runner(self.jobs, self.files, task_queue, steps, one_try, ShutdownRequest(), owner="bench")
+        return Runner(self.jobs, self.files, task_queue, handlers, one_try, ShutdownRequest(), owner="bench")
 
-    def run(self, job: Job, step: JobHandler) -> Job:
-        """Write the job down, run it, and give it as it stands then."""
+    def run(self, job: Job, handler: JobHandler) -> Job:
+        """Submit the job, run it, and return its record."""
         self.submit(job)
-        self.runner({job.kind: step}).run(job.id)
+        self.runner({job.kind: handler}).run(job.id)
         return self.jobs.get(job.id)
 
 
 @pytest.fixture
 def bench(jobs: JobStore, settings: Settings) -> Bench:
-    """Where jobs are run."""
+    """A bench that runs jobs."""
     return Bench(jobs, settings)

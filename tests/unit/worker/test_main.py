@@ -11,7 +11,7 @@ from tests.support.programs.processes import ROOT
 
 
 @pytest.mark.parametrize("arguments", [[], ["cooking"], ["training", "inference"]])
-def test_it_says_how_it_is_used(arguments: list[str]) -> None:
+def test_wrong_arguments_print_the_usage(arguments: list[str]) -> None:
     worker = subprocess.run(
         [sys.executable, "-m", "worker", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )

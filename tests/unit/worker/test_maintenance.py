@@ -1,4 +1,4 @@
-"""What keeps the jobs going whatever dies."""
+"""Periodic maintenance of the jobs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def sent(redis: Redis, queue: str) -> int:
 
 
 def overdue(bench: WorkBench, job: Job) -> None:
-    """As if the job's message had been sent long ago."""
+    """Change the record as if the job's message had been sent long ago."""
     bench.redis.zadd(keys.DUE, {job.id: 1})
 
 
 def lost(bench: WorkBench, job: Job) -> None:
-    """As if the job's worker had been silent for longer than its lease."""
+    """Let the job's lease expire."""
     bench.redis.zadd(keys.LEASES, {job.id: 1})
 
 
@@ -60,7 +60,7 @@ def full(*_: object) -> None:
 
 
 class TestSending:
-    def test_a_job_whose_message_is_overdue_is_sent_again_to_its_queue(
+    def test_an_overdue_message_is_sent_again_to_its_queue(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         for job in (bench.write_down(a_training()), bench.write_down(a_batch())):
@@ -70,7 +70,7 @@ class TestSending:
 
         assert (sent(redis, "training"), sent(redis, "inference")) == (1, 1)
 
-    def test_a_new_job_has_time_to_be_claimed_first(
+    def test_the_message_of_a_new_job_is_not_sent_again_at_once(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         bench.write_down(a_training())
@@ -79,7 +79,7 @@ class TestSending:
 
         assert sent(redis, "training") == 0
 
-    def test_it_is_sent_once_in_that_time_by_however_many_hosts(
+    def test_an_overdue_message_is_sent_once_by_several_hosts(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         overdue(bench, bench.write_down(a_training()))
@@ -89,7 +89,7 @@ class TestSending:
 
         assert sent(redis, "training") == 1
 
-    def test_a_job_that_runs_or_is_over_is_not_sent(
+    def test_no_message_is_sent_for_a_running_or_ended_job(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         running, over = bench.write_down(a_training()), bench.write_down(a_training())
@@ -102,7 +102,7 @@ class TestSending:
 
 
 class TestRefusedByRedis:
-    """A real Redis whose memory is used up for a time."""
+    """A real Redis whose memory is temporarily used up."""
 
     @pytest.fixture
     def bench(self, settings: Settings, own_redis_server: RedisServer) -> WorkBench:
@@ -113,7 +113,7 @@ class TestRefusedByRedis:
         with own_redis_server.client() as redis:
             yield redis
 
-    def test_what_could_not_be_sent_is_sent_when_there_is_room(
+    def test_refused_messages_are_sent_when_redis_has_memory_again(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         bench.write_down(a_training())
@@ -123,9 +123,9 @@ class TestRefusedByRedis:
 
         maintenance.tick()
 
-        assert sent(redis, "training") == 1  # although it would be due a minute later
+        assert sent(redis, "training") == 1  # although it is due a minute later
 
-    def test_a_message_that_redis_refuses_while_many_are_sent_is_sent_at_the_next_call(
+    def test_one_refused_message_of_many_is_sent_at_the_next_call(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for job in (first := bench.write_down(a_training()), bench.write_down(a_training())):
@@ -146,7 +146,7 @@ class TestRefusedByRedis:
 
         assert sent(redis, "training") == 2
 
-    def test_messages_that_are_still_there_are_not_sent_twice(
+    def test_messages_that_still_wait_are_not_sent_twice(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         job = bench.write_down(a_training())
@@ -175,7 +175,7 @@ class TestWaking:
 
     @pytest.fixture
     def blocked(self, bench: WorkBench) -> Job:
-        """A job that found 1 MiB free, which was too little, and is to be tried again in five minutes."""
+        """A job that found only 1 MiB free and is due again in five minutes."""
         job = bench.write_down(a_training())
         bench.jobs.release(claimed(bench.jobs, job.id), 300.0, blocked=Blocked("volume_full", "full", MIB))
         return job
@@ -183,7 +183,7 @@ class TestWaking:
     @pytest.mark.parametrize(
         ("free", "woken"), [(0, False), (MIB, False), (MIB + 200_000, False), (MIB + 262_144, True), (10 * MIB, True)]
     )
-    def test_a_job_is_sent_when_there_is_more_room_than_it_found(
+    def test_a_blocked_job_is_sent_when_the_volume_has_more_space_than_it_found(
         self,
         bench: WorkBench,
         maintenance: Maintenance,
@@ -201,14 +201,12 @@ class TestWaking:
         assert sent(redis, "training") == int(woken)
         assert (bench.jobs.get(blocked.id).waiting is None) == woken
 
-    def test_a_job_that_is_cancelled_or_deleted_waits_no_more(self, bench: WorkBench, blocked: Job) -> None:
+    def test_a_cancelled_or_deleted_job_is_no_longer_blocked(self, bench: WorkBench, blocked: Job) -> None:
         bench.jobs.cancel(blocked.id)
 
         assert not bench.jobs.are_blocked()
 
-    def test_how_long_it_waits_is_counted_from_the_first_attempt_that_ended_so(
-        self, bench: WorkBench, blocked: Job
-    ) -> None:
+    def test_the_waiting_time_starts_with_the_first_blocked_attempt(self, bench: WorkBench, blocked: Job) -> None:
         first = bench.jobs.get(blocked.id).waiting_since
 
         bench.jobs.release(claimed(bench.jobs, blocked.id), 300.0, blocked=Blocked("volume_full", "full", MIB))
@@ -232,7 +230,7 @@ class TestRescuing:
         assert (rescued.state, rescued.crashes, rescued.owner) == (State.QUEUED, 1, None)
         assert sent(redis, "training") == 1
 
-    def test_a_job_that_was_lost_too_often_is_poison_and_that_is_written_down(
+    def test_a_job_that_was_lost_too_often_is_poison_and_its_outcome_is_on_the_volume(
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
         job = bench.write_down(a_training())
@@ -246,9 +244,7 @@ class TestRescuing:
         assert ended.error is not None
         assert (ended.state, ended.error["code"]) == (State.FAILED, "poison")
 
-    def test_a_job_that_was_to_stop_is_cancelled_with_its_worker(
-        self, bench: WorkBench, maintenance: Maintenance
-    ) -> None:
+    def test_a_cancelling_job_of_a_lost_worker_is_cancelled(self, bench: WorkBench, maintenance: Maintenance) -> None:
         job = bench.write_down(a_training())
         claimed(bench.jobs, job.id)
         bench.jobs.cancel(job.id)
@@ -258,7 +254,7 @@ class TestRescuing:
 
         assert [ended.state for ended in bench.files] == [State.CANCELLED]
 
-    def test_a_full_volume_keeps_no_other_job_from_being_rescued_next_time(
+    def test_a_full_volume_does_not_prevent_the_rescue_of_other_jobs_at_the_next_call(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         jobs = [bench.write_down(a_training()) for _ in range(2)]
@@ -275,7 +271,7 @@ class TestRescuing:
 
 
 class TestRebuilding:
-    def test_lost_records_are_written_anew_as_they_ended_or_else_queued(
+    def test_lost_records_are_rebuilt_as_ended_or_queued(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
         ended = bench.write_down(a_training())
@@ -292,9 +288,7 @@ class TestRebuilding:
         again = bench.jobs.get(running.id)
         assert (again.state, again.attempt, again.kind) == (State.QUEUED, 0, Kind.BATCH)
 
-    def test_records_that_are_there_are_left_alone(
-        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
-    ) -> None:
+    def test_existing_records_are_unchanged(self, bench: WorkBench, maintenance: Maintenance, redis: Redis) -> None:
         job = bench.write_down(a_training())
         claim = claimed(bench.jobs, job.id)
         redis.delete(keys.REBUILT)
@@ -303,9 +297,7 @@ class TestRebuilding:
 
         assert bench.jobs.get(job.id) == claim.job
 
-    def test_a_specification_that_cannot_be_read_is_passed_over(
-        self, bench: WorkBench, maintenance: Maintenance
-    ) -> None:
+    def test_an_unreadable_specification_is_skipped(self, bench: WorkBench, maintenance: Maintenance) -> None:
         torn, whole = bench.write_down(a_training()), bench.write_down(a_training())
         bench.volume.specification(torn.id).write_bytes(b"{")
         bench.redis.flushdb()
@@ -314,7 +306,7 @@ class TestRebuilding:
 
         assert [job.id for job in bench.jobs.newest_first()] == [whole.id]
 
-    def test_it_is_done_by_one_host_at_a_time(self, bench: WorkBench) -> None:
+    def test_one_host_at_a_time_rebuilds(self, bench: WorkBench) -> None:
         assert bench.jobs.needs_rebuilding()
         assert not bench.jobs.needs_rebuilding()
         bench.jobs.rebuilt()
@@ -322,10 +314,10 @@ class TestRebuilding:
 
 
 class TestClosing:
-    def test_an_end_that_nobody_wrote_to_the_volume_is_written_there(
+    def test_an_outcome_missing_on_the_volume_is_written_there(
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
-        """Its worker, or the API that cancelled it, died right behind the record's end."""
+        """The worker, or the API that cancelled the job, crashed right after it had written the record."""
         job = bench.write_down(a_training())
         bench.jobs.cancel(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
@@ -335,7 +327,7 @@ class TestClosing:
         assert list(bench.files) == [bench.jobs.get(job.id)]
         assert bench.jobs.unclosed(0) == []
 
-    def test_an_end_that_found_no_space_is_written_when_there_is_some(
+    def test_an_outcome_that_found_no_space_is_written_later(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = bench.write_down(a_training())
@@ -350,7 +342,7 @@ class TestClosing:
 
         assert [job.state for job in bench.files] == [State.CANCELLED]
 
-    def test_an_end_that_is_over_again_since_is_not_taken_for_the_new_one(self, bench: WorkBench) -> None:
+    def test_an_outcome_from_before_a_retry_is_not_taken_for_the_new_one(self, bench: WorkBench) -> None:
         job = bench.write_down(a_training())
         bench.jobs.cancel(job.id)
         first = bench.jobs.get(job.id)
@@ -360,7 +352,7 @@ class TestClosing:
 
         assert [job.id for job in bench.jobs.unclosed(0)] == [job.id]
 
-    def test_a_job_that_is_tried_again_or_deleted_has_no_end_to_write(self, bench: WorkBench) -> None:
+    def test_a_retried_or_deleted_job_has_no_outcome_to_write(self, bench: WorkBench) -> None:
         again, deleted = (bench.write_down(a_training()) for _ in range(2))
         for job in (again, deleted):
             bench.jobs.cancel(job.id)
@@ -371,7 +363,7 @@ class TestClosing:
 
 
 class TestCollecting:
-    def test_what_ended_long_ago_is_removed_and_what_did_not_is_kept(
+    def test_jobs_that_ended_long_ago_are_removed_and_others_are_kept(
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
         old, recent, running = (bench.write_down(a_training()) for _ in range(3))
@@ -386,7 +378,7 @@ class TestCollecting:
         assert {job.id for job in bench.jobs.newest_first()} == {recent.id, running.id}
         assert {path.name for path in bench.volume.jobs.iterdir()} == {recent.id, running.id}
 
-    def test_a_host_whose_clock_is_far_ahead_removes_nothing_too_early(
+    def test_a_host_whose_clock_is_ahead_removes_nothing_too_early(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = bench.write_down(a_training())
@@ -398,7 +390,7 @@ class TestCollecting:
 
         assert bench.jobs.get(job.id).state is State.FAILED
 
-    def test_a_job_that_another_host_collects_at_this_moment_does_not_end_the_round(
+    def test_a_job_that_another_host_removes_meanwhile_does_not_end_the_collection(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         jobs = [bench.write_down(a_training()) for _ in range(3)]
@@ -418,7 +410,7 @@ class TestCollecting:
         assert list(bench.jobs.newest_first()) == []
 
 
-def test_a_redis_that_is_away_is_left_to_the_next_time(settings: Settings, tmp_path: Path) -> None:
+def test_an_unreachable_redis_is_retried_at_the_next_call(settings: Settings, tmp_path: Path) -> None:
     bench = WorkBench(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"}))
     maintenance = Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings)
 
@@ -426,7 +418,7 @@ def test_a_redis_that_is_away_is_left_to_the_next_time(settings: Settings, tmp_p
     maintenance.collect()
 
 
-def test_a_volume_that_is_away_is_left_to_the_next_time(
+def test_an_unreachable_volume_is_retried_at_the_next_call(
     bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_: object) -> None:

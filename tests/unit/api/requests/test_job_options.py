@@ -12,7 +12,7 @@ from shared.jobs import Job, JobStore, State
 from shared.jobs.files import JobFiles
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
-from tests.support.objects.jobs import a_training, claimed, messages, states_told
+from tests.support.objects.jobs import a_training, claimed, messages, recorded_states
 from tests.support.problems import assert_problem, parameters
 
 ENDS = [State.SUCCEEDED, State.FAILED, State.CANCELLED]
@@ -67,12 +67,12 @@ class TestCancelling:
         self, client: FlaskClient, job: Job, jobs: JobStore, redis: Redis
     ) -> None:
         bring(jobs, job, State.CANCELLING)
-        told = states_told(redis, job.id)
+        told = recorded_states(redis, job.id)
 
         response = client.post(f"/v1/jobs/{job.id}/cancel")
 
         assert (response.status_code, response.get_json()["state"]) == (202, "cancelling")
-        assert states_told(redis, job.id) == told
+        assert recorded_states(redis, job.id) == told
 
     @pytest.mark.parametrize("state", ENDS)
     def test_when_it_is_over_it_is_a_conflict_that_says_the_state(

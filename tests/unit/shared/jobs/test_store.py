@@ -15,7 +15,7 @@ from shared.errors import NotFound
 from shared.jobs import JobStore, Progress, Pulse, State, keys
 from shared.jobs.task_queue import connect
 from shared.runtime.settings import Settings
-from tests.support.objects.jobs import A_RESULT, a_training, claimed, events, move, running, states_told
+from tests.support.objects.jobs import A_RESULT, a_training, claimed, events, move, recorded_states, running
 from tests.support.servers.redis_server import RedisServer
 
 HALF_WAY = Progress(done=1, total=2, unit="epochs", eta_seconds=3.5)
@@ -341,7 +341,7 @@ class TestEvents:
         jobs.claim(claim.job.id, "another")
         jobs.finish(claim, State.CANCELLED)
 
-        assert states_told(redis, claim.job.id) == ["queued", "running"]
+        assert recorded_states(redis, claim.job.id) == ["queued", "running"]
 
 
 class TestListing:

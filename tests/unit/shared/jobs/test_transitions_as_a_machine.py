@@ -14,7 +14,7 @@ from redis import Redis
 from shared.errors import Conflict, NotFound
 from shared.jobs import Claim, JobStore, Kind, Progress, Pulse, State, keys
 from shared.jobs.states import TRANSITIONS
-from tests.support.objects.jobs import a_batch, a_training, states_told
+from tests.support.objects.jobs import a_batch, a_training, recorded_states
 
 MAX_CRASHES = 3
 HELD = {State.RUNNING, State.CANCELLING}
@@ -180,7 +180,7 @@ class Records(RuleBasedStateMachine):
             assert job.retries == expected.retries
             assert job.owner == (expected.owner if expected.state in HELD else None)
             assert (job.finished_at is not None) == expected.state.is_terminal
-            assert states_told(self.redis, job_id) == list(expected.told)
+            assert recorded_states(self.redis, job_id) == list(expected.told)
 
     @invariant()
     def indexes_agree_with_the_records(self) -> None:

@@ -1,4 +1,4 @@
-"""Two deployments: one that is saved, and an empty one."""
+"""Two deployments: one to save, and an empty one to restore into."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.support.servers.redis_server import RedisServer
 from worker.backup.restoring import Restoration, Restored
 from worker.backup.saving import save
 
-OTHER_DATABASE = 9  # nobody else's
+OTHER_DATABASE = 9  # no other test uses it
 
 
 class Deployment(WorkBench):
-    """A Redis and a volume, which can be saved and restored."""
+    """A Redis and a volume to save and restore."""
 
     def save(self) -> bytes:
         stream = io.BytesIO()
@@ -40,7 +40,7 @@ class Deployment(WorkBench):
 
 @pytest.fixture
 def here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """The deployment that is saved."""
+    """The deployment to save."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
     deployment = Deployment(settings)
     yield deployment
@@ -49,7 +49,7 @@ def here(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploy
 
 @pytest.fixture
 def there(settings: Settings, redis_server: RedisServer, volume: Volume) -> Iterator[Deployment]:
-    """An empty deployment, with a Redis and a volume of its own."""
+    """An empty deployment, with its own Redis and volume."""
     url, root = redis_server.url(OTHER_DATABASE), volume.root.with_name("other-volume")
     deployment = Deployment(settings.model_copy(update={"redis_url": url, "volume": root}))
     yield deployment

@@ -1,4 +1,4 @@
-"""The file of a backup: it tells whether it is whole, and whether it is one."""
+"""The file format of a backup: foreign and damaged files are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def packed(*members: tuple[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
 TITLED = (TITLE, b'{"form": 1, "version": "0.1.0", "created_at": "2026-01-01T00:00:00Z"}')
 
 
-def test_what_was_saved_is_read() -> None:
+def test_reader_returns_the_saved_files() -> None:
     assert read(a_backup()) == {
         "records/jobs/1.json": b'{"state": "queued"}',
         "volume/jobs/1/specification.json": json.dumps(list(range(2000))).encode(),
@@ -50,7 +50,7 @@ def test_a_reader_need_not_look_at_every_file() -> None:
     assert len([name for name, _ in BackupReader(io.BytesIO(a_backup()))]) == 2
 
 
-def test_it_says_who_wrote_it_and_when() -> None:
+def test_backup_has_the_version_and_time_of_its_writer() -> None:
     reader = BackupReader(io.BytesIO(a_backup()))
     list(reader)
 
@@ -58,26 +58,26 @@ def test_it_says_who_wrote_it_and_when() -> None:
 
 
 @pytest.mark.parametrize("foreign", [b"", b"hello", b"PK\x03\x04" * 1000, packed(("etc/passwd", b"root"))])
-def test_what_is_no_backup_is_refused(foreign: bytes) -> None:
+def test_foreign_file_is_refused(foreign: bytes) -> None:
     with pytest.raises(Invalid) as refused:
         read(foreign)
     assert refused.value.code == "backup_foreign"
 
 
-def test_a_backup_of_a_newer_form_is_refused_with_the_version_that_can_read_it() -> None:
+def test_a_backup_of_a_newer_format_is_refused_with_the_version_that_can_read_it() -> None:
     with pytest.raises(Invalid, match=r"Glassbox 9\.0") as refused:
         read(packed((TITLE, b'{"form": 2, "version": "9.0"}')))
     assert refused.value.code == "backup_form"
 
 
-def test_a_backup_that_was_cut_short_anywhere_is_refused() -> None:
-    backup = a_backup().rstrip(b"\0")  # what a tar ends with says nothing
+def test_a_backup_truncated_anywhere_is_refused() -> None:
+    backup = a_backup().rstrip(b"\0")  # without the padding at the end of a tar
     for length in range(0, len(backup), 97):
         with pytest.raises((Damaged, Invalid)):
             read(backup[:length])
 
 
-def test_a_flipped_bit_anywhere_that_matters_is_found() -> None:
+def test_a_flipped_bit_in_the_content_is_detected() -> None:
     backup = a_backup()
     content = backup.rstrip(b"\0")
     for place in range(0, len(content), 61):
@@ -91,19 +91,19 @@ def test_a_flipped_bit_anywhere_that_matters_is_found() -> None:
 
 
 def test_a_backup_that_lacks_a_file_is_refused() -> None:
-    with pytest.raises(Damaged, match="is not what was saved"):
+    with pytest.raises(Damaged, match="does not match its checksum"):
         read(packed(TITLED, ("digests.json", b'{"records/tally.json": "00"}')))
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "volume/../../x", "volume", "elsewhere/x", "records/jobs/../../../x"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
-    with pytest.raises(Damaged, match="belongs nowhere"):
+    with pytest.raises(Damaged, match="not a path that a backup has"):
         read(packed(TITLED, (name, b"")))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
-def test_what_is_no_file_is_refused(kind: bytes) -> None:
-    with pytest.raises(Damaged, match="no file"):
+def test_a_member_that_is_not_a_regular_file_is_refused(kind: bytes) -> None:
+    with pytest.raises(Damaged, match="not a regular file"):
         read(packed(TITLED, ("volume/jobs/x", b""), kind=kind))
 
 
@@ -112,7 +112,7 @@ def test_a_name_that_comes_twice_is_refused() -> None:
         read(packed(TITLED, ("volume/jobs/x", b""), ("volume/jobs/x", b"")))
 
 
-def test_one_whose_writing_failed_is_not_whole() -> None:
+def test_a_backup_whose_writing_failed_is_refused() -> None:
     def fail(backup: BackupWriter) -> None:
         backup.add_json("volume/jobs/1/specification.json", {})
         raise ConnectionError

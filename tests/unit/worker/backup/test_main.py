@@ -1,4 +1,4 @@
-"""The program, as it is run in a container: a backup goes through the standard streams, all else to standard error."""
+"""The program as a container runs it: the backup uses the standard streams, and messages go to standard error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(deployment: Deployment, *arguments: str, given: bytes = b"") -> subproce
     return subprocess.run(command, input=given, env=environment, cwd=ROOT, capture_output=True, check=False)
 
 
-def test_what_it_saves_it_verifies_and_restores(here: Deployment, there: Deployment) -> None:
+def test_saved_backup_can_be_verified_and_restored(here: Deployment, there: Deployment) -> None:
     job = here.run(here.a_training(), here.training())
 
     saved = run(here, "save")
@@ -31,11 +31,11 @@ def test_what_it_saves_it_verifies_and_restores(here: Deployment, there: Deploym
 
     assert (saved.returncode, verified.returncode, restored.returncode) == (0, 0, 0), restored.stderr
     assert b"is whole" in verified.stderr
-    assert b"1 jobs, 0 of which go on" in restored.stderr
+    assert b"1 jobs; 0 of them resume" in restored.stderr
     assert there.jobs.get(job.id).result == job.result
 
 
-def test_it_says_in_a_line_why_it_refuses(here: Deployment) -> None:
+def test_refusal_is_one_line_with_the_reason(here: Deployment) -> None:
     here.run(here.a_training(), here.training())
     saved = run(here, "save").stdout
 
@@ -43,7 +43,7 @@ def test_it_says_in_a_line_why_it_refuses(here: Deployment) -> None:
         (["verify", "--empty"], saved, b"FORCE=1"),
         (["restore"], saved, b"FORCE=1"),
         (["verify"], saved[:5000], b"the backup"),
-        (["restore", "--force"], b"hello", b"no backup of Glassbox"),
+        (["restore", "--force"], b"hello", b"not a backup of Glassbox"),
     ):
         done = run(here, *arguments, given=given)
         assert done.returncode == 1
@@ -53,7 +53,7 @@ def test_it_says_in_a_line_why_it_refuses(here: Deployment) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["restore", "--all"], ["verify", "--force"], ["backup"]])
-def test_it_says_how_it_is_used(here: Deployment, arguments: list[str]) -> None:
+def test_wrong_arguments_print_the_usage(here: Deployment, arguments: list[str]) -> None:
     done = run(here, *arguments)
 
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""What a backup holds comes back: the models, the data sets, the ended jobs, and those that wait or ran."""
+"""A restore brings back the models, the data sets, and the jobs: ended, queued and running."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from worker.maintenance import Maintenance
 
 
 def ended(deployment: Deployment) -> Job:
-    """A training that is done."""
+    """Run a training to its end."""
     job = deployment.a_training()
     return deployment.run(job, deployment.training())
 
 
 def interrupted(deployment: Deployment) -> Job:
-    """A job whose worker is at it."""
+    """Submit and claim a job, as if its worker were running it."""
     job = deployment.a_training(epochs=5)
     return claimed(deployment.jobs, job.id).job
 
 
 def everything(deployment: Deployment) -> list[str]:
-    """The volume's files, but for the space that each volume keeps back for itself."""
+    """Return the volume's files, except for the reserved space that each volume has."""
     volume = deployment.volume
     return [path for path in files_below(volume.root) if path != volume.reserve.name] if volume.root.exists() else []
 
 
-class TestComingBack:
-    def test_a_model_with_its_aliases_is_there_to_the_bit(self, here: Deployment, there: Deployment) -> None:
+class TestRestoring:
+    def test_a_model_with_its_aliases_is_restored_bit_for_bit(self, here: Deployment, there: Deployment) -> None:
         job = ended(here)
         here.registry.point("toy", "champion", 1)
 
@@ -65,7 +65,7 @@ class TestComingBack:
         assert everything(there) == saved
         assert all((there.volume.root / f).read_bytes() == (here.volume.root / f).read_bytes() for f in saved)
 
-    def test_an_ended_job_is_as_it_was_with_its_log(self, here: Deployment, there: Deployment) -> None:
+    def test_an_ended_job_is_restored_with_its_log(self, here: Deployment, there: Deployment) -> None:
         job = ended(here)
 
         there.restore(here.save())
@@ -73,7 +73,7 @@ class TestComingBack:
         assert there.jobs.get(job.id) == here.jobs.get(job.id)
         assert events(there.redis, job.id)[:-1] == events(here.redis, job.id)
 
-    def test_a_job_that_ran_is_queued_and_sent_at_once(self, here: Deployment, there: Deployment) -> None:
+    def test_a_running_job_is_queued_and_sent_at_once(self, here: Deployment, there: Deployment) -> None:
         job = interrupted(here)
 
         restored = there.restore(here.save())
@@ -84,7 +84,7 @@ class TestComingBack:
         Maintenance(there.jobs, there.files, there.task_queue, there.settings).tick()
         assert there.task_queue.waiting(Kind.TRAINING) == 1
 
-    def test_it_goes_on_to_the_result_that_it_would_have_had(self, here: Deployment, there: Deployment) -> None:
+    def test_a_running_job_reaches_the_same_result(self, here: Deployment, there: Deployment) -> None:
         job = interrupted(here)
         there.restore(here.save())
 
@@ -93,7 +93,7 @@ class TestComingBack:
         assert outcome.state is State.SUCCEEDED
         assert there.registry.get("toy").version == 1
 
-    def test_one_that_somebody_wanted_to_stop_stops(self, here: Deployment, there: Deployment) -> None:
+    def test_a_cancelling_job_is_cancelled(self, here: Deployment, there: Deployment) -> None:
         job = interrupted(here)
         here.jobs.cancel(job.id)
 
@@ -101,11 +101,11 @@ class TestComingBack:
 
         assert there.jobs.get(job.id).state is State.CANCELLED
 
-    def test_one_that_published_after_its_record_was_read_publishes_nothing_more(
+    def test_a_job_that_published_after_its_record_was_read_does_not_publish_again(
         self, here: Deployment, there: Deployment
     ) -> None:
         job = interrupted(here)
-        publish(here.registry, job=job.id)  # as its worker does while the volume is being read
+        publish(here.registry, job=job.id)  # as its worker does while the backup reads the volume
         there.restore(here.save())
 
         outcome = there.run(job, there.training())
@@ -113,7 +113,7 @@ class TestComingBack:
         assert outcome.state is State.SUCCEEDED
         assert [version.version for version in there.registry.versions("toy")] == [1]
 
-    def test_one_that_was_accepted_after_the_records_were_read_gets_its_record(
+    def test_a_job_accepted_after_the_records_were_read_gets_a_record(
         self, here: Deployment, there: Deployment
     ) -> None:
         late = a_training()
@@ -123,9 +123,7 @@ class TestComingBack:
 
         assert there.jobs.get(late.id).state is State.QUEUED
 
-    def test_one_that_was_deleted_after_the_records_were_read_stays_deleted(
-        self, here: Deployment, there: Deployment
-    ) -> None:
+    def test_a_job_deleted_after_the_records_were_read_stays_deleted(self, here: Deployment, there: Deployment) -> None:
         job = ended(here)
         here.files.remove(job.id)
 
@@ -134,7 +132,7 @@ class TestComingBack:
         with pytest.raises(NotFound):
             there.jobs.get(job.id)
 
-    def test_an_end_that_was_not_on_the_volume_yet_is_put_there(self, here: Deployment, there: Deployment) -> None:
+    def test_an_outcome_missing_on_the_volume_is_written_there(self, here: Deployment, there: Deployment) -> None:
         job = ended(here)
         here.volume.end(job.id).unlink()
 
@@ -142,7 +140,7 @@ class TestComingBack:
 
         assert [known.state for known in there.files] == [State.SUCCEEDED]
 
-    def test_the_counts_go_on_from_where_they_were(self, here: Deployment, there: Deployment) -> None:
+    def test_the_counters_are_restored(self, here: Deployment, there: Deployment) -> None:
         ended(here)
         here.a_training()
 
@@ -150,7 +148,7 @@ class TestComingBack:
 
         assert read_counters(there.redis) == read_counters(here.redis)
 
-    def test_a_webhook_that_is_owed_its_news_is_told(self, here: Deployment, there: Deployment) -> None:
+    def test_a_pending_webhook_delivery_is_due(self, here: Deployment, there: Deployment) -> None:
         job = here.write_down(a_training(webhook="https://receiver.example/"))
         here.jobs.cancel(job.id)
 
@@ -158,7 +156,7 @@ class TestComingBack:
 
         assert [delivery.job.id for delivery in Outbox(there.redis).take(10, 60.0)] == [job.id]
 
-    def test_a_request_that_was_answered_is_answered_alike(self, here: Deployment, there: Deployment) -> None:
+    def test_a_repeated_request_gets_the_same_response(self, here: Deployment, there: Deployment) -> None:
         answered = Answered("f", 1, 202, "/v1/jobs/1", "{}")
         before, after = (IdempotencyKeys(each.redis, 3600.0, 300.0) for each in (here, there))
         held = before.begin("somebody", "key")
@@ -171,18 +169,18 @@ class TestComingBack:
 
 
 class Watched(io.BytesIO):
-    """A stream during whose writing something happens: before its block of this number, if it has so many."""
+    """A stream that calls a function before it writes the block of this number, if it gets so many."""
 
-    def __init__(self, block: int, happen: Callable[[], object]) -> None:
+    def __init__(self, block: int, call: Callable[[], object]) -> None:
         super().__init__()
         self._left = block
-        self._happen = happen
-        self.happened = False
+        self._call = call
+        self.called = False
 
     def write(self, content: Any) -> int:
         if self._left == 0:
-            self._happen()
-            self.happened = True
+            self._call()
+            self.called = True
         self._left -= 1
         return super().write(content)
 
@@ -201,20 +199,20 @@ def test_a_job_may_end_at_any_moment_of_the_backup(here: Deployment, there: Depl
         assert there.jobs.get(job.id).state is State.SUCCEEDED
         assert [version.job for version in there.registry.versions("toy")] == [job.id, *others[::-1]]
         there.registry.load(there.registry.get("toy"))
-        if not backup.happened:
+        if not backup.called:
             break
         here.clear()
-    assert moment > 6  # the stream gets blocks of many pieces
+    assert moment > 6  # the stream gets many blocks
 
 
 class TestWhatIsNotSaved:
-    def test_no_secret_is_in_it(self, here: Deployment) -> None:
+    def test_a_backup_has_no_secret(self, here: Deployment) -> None:
         here.volume.root.mkdir()
         here.volume.webhook_secret.write_text("whsec_c2VjcmV0")
 
         assert b"whsec_" not in here.save()
 
-    def test_uploads_that_still_arrive_are_not_nor_what_is_being_written(self, here: Deployment) -> None:
+    def test_a_backup_has_no_unfinished_upload_or_temporary_file(self, here: Deployment) -> None:
         job = ended(here)
         for path in (here.volume.incoming / "upload", here.volume.job(job.id) / ".tmp-1-end.json"):
             path.parent.mkdir(exist_ok=True)
@@ -222,7 +220,7 @@ class TestWhatIsNotSaved:
 
         assert b"half" not in here.save()
 
-    def test_a_job_that_is_not_written_down_yet_is_not(self, here: Deployment, there: Deployment) -> None:
+    def test_a_backup_has_no_job_without_a_specification(self, here: Deployment, there: Deployment) -> None:
         here.volume.job("01abc").mkdir(parents=True)
         here.volume.archive("01abc").write_bytes(b"PK")
 
@@ -232,7 +230,7 @@ class TestWhatIsNotSaved:
 
 
 class TestRefusing:
-    def test_a_deployment_that_is_not_empty_is_left_alone(self, here: Deployment, there: Deployment) -> None:
+    def test_a_deployment_that_is_not_empty_is_unchanged(self, here: Deployment, there: Deployment) -> None:
         job = ended(there)
         before = everything(there)
 
@@ -243,7 +241,7 @@ class TestRefusing:
         assert everything(there) == before
         assert there.jobs.get(job.id).state is State.SUCCEEDED
 
-    def test_by_force_it_is_replaced(self, here: Deployment, there: Deployment) -> None:
+    def test_force_replaces_a_deployment_that_is_not_empty(self, here: Deployment, there: Deployment) -> None:
         here.registry.point("toy", "champion", ended(here).result["version"])  # type: ignore[index]
         old = ended(there)
         publish(there.registry, "another")
@@ -280,7 +278,7 @@ class TestRefusing:
             there.restore(here.save())
         assert refused.value.code == "workers_online"
 
-    def test_what_a_killed_restore_left_is_removed(self, here: Deployment, there: Deployment) -> None:
+    def test_the_temporary_files_of_a_killed_restore_are_removed(self, here: Deployment, there: Deployment) -> None:
         left: Path = there.volume.root / ".tmp-1234-restoring" / "volume"
         left.mkdir(parents=True)
 

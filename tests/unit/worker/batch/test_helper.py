@@ -1,4 +1,4 @@
-"""Helping with a batch that another process leads."""
+"""Helping with a batch that another process coordinates."""
 
 from __future__ import annotations
 
@@ -38,48 +38,48 @@ def batches(settings: Settings, registry: Registry) -> Batches:
 
 @pytest.fixture
 def claim(batches: Batches) -> Claim:
-    """A batch of three shards whose lead has opened the ledger."""
+    """A batch of three shards whose coordinator has opened the shard queue."""
     job = batches.submit(ARCHIVE)
-    claim = claimed(batches.bench.jobs, job.id, "the lead")
+    claim = claimed(batches.bench.jobs, job.id, "the coordinator")
     batches.files(job).prepare()
     batches.shard_queue.open(claim, [0, 1, 2])
     return claim
 
 
-def shards_there(batches: Batches, claim: Claim) -> list[str]:
+def finished_shards(batches: Batches, claim: Claim) -> list[str]:
     return files_below(batches.bench.volume.shards(claim.job.id))
 
 
-def before_publishing(monkeypatch: pytest.MonkeyPatch, step: Callable[[int], object]) -> None:
-    """Let something happen when a helper is about to write its first shard."""
+def before_publishing(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], object]) -> None:
+    """Call a function with the shard's number before a helper writes its first shard."""
     publish = ShardFiles.publish
-    told: list[int] = []
+    called: list[int] = []
 
     def watched(self: ShardFiles, number: int, shard: Shard) -> Header:
-        if not told:
-            told.append(number)
-            step(number)
+        if not called:
+            called.append(number)
+            call(number)
         return publish(self, number, shard)
 
     monkeypatch.setattr(ShardFiles, "publish", watched)
 
 
 class TestHelping:
-    def test_a_helper_does_what_is_open_and_reports_it(self, batches: Batches, claim: Claim) -> None:
+    def test_a_helper_processes_the_open_shards_and_reports_them(self, batches: Batches, claim: Claim) -> None:
         batches.batch_helper().run(claim.job.id)
 
         assert paths(batches.rows(claim.job)) == NAMES
         assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=10, failed=0)
 
-    def test_a_helper_goes_when_another_batch_waits(self, batches: Batches, claim: Claim) -> None:
+    def test_a_helper_stops_when_another_batch_waits(self, batches: Batches, claim: Claim) -> None:
         batches.bench.jobs.create(a_batch())
 
         batches.batch_helper().run(claim.job.id)
 
-        assert shards_there(batches, claim) == []
+        assert finished_shards(batches, claim) == []
         assert batches.bench.redis.exists(keys.taken_shards(claim.job.id)) == 0
 
-    def test_a_shard_that_is_there_already_is_counted_and_not_done_again(self, batches: Batches, claim: Claim) -> None:
+    def test_a_finished_shard_is_counted_and_not_processed_again(self, batches: Batches, claim: Claim) -> None:
         batches.finish(claim.job, 1, ['{"path": "theirs"}\n'], ['{"path": "error"}\n'])
 
         batches.batch_helper().run(claim.job.id)
@@ -88,16 +88,16 @@ class TestHelping:
         assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=7, failed=1)
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.CANCELLING])
-    def test_an_invitation_to_a_job_that_does_not_run_is_a_no_op(
+    def test_a_request_for_a_job_that_is_not_running_is_a_no_op(
         self, batches: Batches, claim: Claim, state: State
     ) -> None:
         move(batches.bench.jobs, claim.job.id, state)
 
         batches.batch_helper().run(claim.job.id)
 
-        assert shards_there(batches, claim) == []
+        assert finished_shards(batches, claim) == []
 
-    def test_an_invitation_to_an_unknown_job_or_a_training_is_a_no_op(self, batches: Batches, redis: Redis) -> None:
+    def test_a_request_for_an_unknown_job_or_a_training_is_a_no_op(self, batches: Batches, redis: Redis) -> None:
         training = a_training()
         batches.bench.jobs.create(training)
         claimed(batches.bench.jobs, training.id)
@@ -107,33 +107,33 @@ class TestHelping:
 
         assert redis.exists(*keys.shard_keys("unknown").values(), *keys.shard_keys(training.id).values()) == 0
 
-    def test_without_redis_a_helper_just_goes(self, batches: Batches, settings: Settings, claim: Claim) -> None:
+    def test_a_helper_without_redis_stops(self, batches: Batches, settings: Settings, claim: Claim) -> None:
         gone = WorkBench(settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"}))
 
         Batches(gone).batch_helper().run(claim.job.id)
 
-        assert shards_there(batches, claim) == []
+        assert finished_shards(batches, claim) == []
 
 
 class TestFailing:
-    """Whatever ends a helper's work: the job hears nothing of it, and the lead gets the shard."""
+    """A helper's failure does not affect the job, and the coordinator gets the shard."""
 
-    def assert_left_to_the_lead(self, batches: Batches, claim: Claim, shard: int = 0) -> None:
+    def assert_left_to_the_coordinator(self, batches: Batches, claim: Claim, shard: int = 0) -> None:
         job = batches.bench.jobs.get(claim.job.id)
         assert (job.state, job.failures, job.crashes) == (State.RUNNING, 0, 0)
         queue_state = batches.shard_queue.next_shard(claim)
         assert queue_state is not None
         assert (queue_state.shard, queue_state.out) == (shard, 0)
 
-    def test_an_error_leaves_the_shard_to_the_lead(self, batches: Batches, claim: Claim, volume: Volume) -> None:
+    def test_an_error_leaves_the_shard_to_the_coordinator(self, batches: Batches, claim: Claim, volume: Volume) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
 
         batches.batch_helper().run(claim.job.id)
 
-        self.assert_left_to_the_lead(batches, claim)
+        self.assert_left_to_the_coordinator(batches, claim)
 
     @pytest.mark.parametrize("error", [StorageFull("storage_full", "no space"), MemoryError(), OSError("stale")])
-    def test_an_error_while_it_writes_leaves_the_shard_to_the_lead(
+    def test_a_write_error_leaves_the_shard_to_the_coordinator(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
         def fail(_: int) -> None:
@@ -143,45 +143,45 @@ class TestFailing:
 
         batches.batch_helper().run(claim.job.id)
 
-        self.assert_left_to_the_lead(batches, claim)
-        assert shards_there(batches, claim) == []
+        self.assert_left_to_the_coordinator(batches, claim)
+        assert finished_shards(batches, claim) == []
 
-    def test_a_helper_that_is_told_to_stop_leaves_its_shard(self, batches: Batches, claim: Claim) -> None:
-        batches.bench.shutdown._told.set()
+    def test_a_helper_that_is_shut_down_releases_its_shard(self, batches: Batches, claim: Claim) -> None:
+        batches.bench.shutdown._requested.set()
 
         batches.batch_helper().run(claim.job.id)
 
-        self.assert_left_to_the_lead(batches, claim)
+        self.assert_left_to_the_coordinator(batches, claim)
 
-    def test_a_helper_of_a_job_that_is_to_stop_stops_at_its_next_shard(
+    def test_a_helper_of_a_cancelled_job_stops_at_its_next_shard(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before_publishing(monkeypatch, lambda _: batches.bench.jobs.cancel(claim.job.id))
 
         batches.batch_helper().run(claim.job.id)
 
-        assert shards_there(batches, claim) == ["000000.0.jsonl"]
+        assert finished_shards(batches, claim) == ["000000.0.jsonl"]
 
 
 class TestBeingLate:
-    def test_what_was_done_meanwhile_is_neither_changed_nor_counted_twice(
+    def test_a_shard_finished_meanwhile_is_neither_changed_nor_counted_twice(
         self, batches: Batches, claim: Claim, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def lead_takes_over(number: int) -> None:
+        def coordinator_takes_over(number: int) -> None:
             redis.zadd(keys.taken_shards(claim.job.id), {f"{number}@a helper": 1})
             queue_state = batches.shard_queue.next_shard(claim)
             assert queue_state is not None
             assert queue_state.shard == number
-            batches.finish(claim.job, number, ['{"path": "the lead\'s"}\n'] * 4)
+            batches.finish(claim.job, number, ['{"path": "by the coordinator"}\n'] * 4)
 
-        before_publishing(monkeypatch, lead_takes_over)
+        before_publishing(monkeypatch, coordinator_takes_over)
 
         batches.batch_helper().run(claim.job.id)
 
-        assert paths(batches.rows(claim.job)) == ["the lead's"] * 4 + NAMES[4:]
+        assert paths(batches.rows(claim.job)) == ["by the coordinator"] * 4 + NAMES[4:]
         assert batches.shard_queue.next_shard(claim) == ShardQueueState(None, open=0, out=0, succeeded=6, failed=0)
 
-    def test_a_job_that_was_deleted_is_not_brought_back(
+    def test_a_deleted_job_is_not_recreated(
         self, batches: Batches, claim: Claim, volume: Volume, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def delete(_: int) -> None:
@@ -195,14 +195,14 @@ class TestBeingLate:
         assert not volume.job(claim.job.id).exists()
         assert batches.bench.redis.keys("*") == [keys.COUNTERS]
 
-    def test_a_later_attempt_of_the_job_hears_nothing_of_a_helper_before(
+    def test_a_later_attempt_ignores_a_helper_of_the_previous_one(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         later: list[Claim] = []
 
         def begin_anew(_: int) -> None:
             move(batches.bench.jobs, claim.job.id, State.QUEUED)
-            later.append(claimed(batches.bench.jobs, claim.job.id, "another lead"))
+            later.append(claimed(batches.bench.jobs, claim.job.id, "another coordinator"))
             batches.shard_queue.open(later[0], [0, 1, 2])
 
         before_publishing(monkeypatch, begin_anew)
@@ -212,25 +212,25 @@ class TestBeingLate:
         assert batches.shard_queue.next_shard(later[0]) == ShardQueueState(0, open=2, out=0, succeeded=0, failed=0)
 
 
-class TestTheLead:
-    """It runs in a thread, and the test is its helper."""
+class TestTheCoordinator:
+    """The coordinator runs in a thread, and the test is its helper."""
 
     @pytest.fixture
     def job(self, batches: Batches) -> Job:
         return batches.submit(ARCHIVE)
 
-    def led(self, batches: Batches, job: Job) -> threading.Thread:
-        """The lead at work, on a bench of its own: what a thread uses is not shared."""
+    def coordinated(self, batches: Batches, job: Job) -> threading.Thread:
+        """Start the coordinator in a thread, on its own bench: connections are not shared between threads."""
         other = Batches(WorkBench(batches.bench.settings))
         thread = threading.Thread(target=other.go_on, args=(job,))
         thread.start()
         return thread
 
-    def test_it_waits_for_shards_that_are_out_and_counts_them(
+    def test_the_coordinator_waits_for_shards_of_helpers_and_counts_them(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taken = hand_one_out(batches, monkeypatch)
-        thread = self.led(batches, job)
+        thread = self.coordinated(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
         assert batches.bench.jobs.get(job.id).state is State.RUNNING
 
@@ -243,11 +243,11 @@ class TestTheLead:
         assert ended.state is State.SUCCEEDED
         assert batch_result(ended)["succeeded"] == 10
 
-    def test_it_does_itself_what_a_helper_has_lost(
+    def test_the_coordinator_processes_the_shard_of_a_lost_helper(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taken = hand_one_out(batches, monkeypatch)
-        thread = self.led(batches, job)
+        thread = self.coordinated(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.redis.zadd(keys.taken_shards(job.id), {f"{taken[0]}@test": 1})
@@ -256,24 +256,24 @@ class TestTheLead:
         assert batches.bench.jobs.get(job.id).state is State.SUCCEEDED
         assert paths(batches.rows(job)) == NAMES
 
-    def test_it_hears_of_a_cancellation_while_it_waits(
+    def test_a_waiting_coordinator_is_cancelled(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hand_one_out(batches, monkeypatch)
-        thread = self.led(batches, job)
+        thread = self.coordinated(batches, job)
         eventually(lambda: len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.jobs.cancel(job.id)
         thread.join()
 
         assert batches.bench.jobs.get(job.id).state is State.CANCELLED
-        assert len(shards_there(batches, Claim(job))) == 2
+        assert len(finished_shards(batches, Claim(job))) == 2
 
-    def test_it_looks_at_the_volume_before_it_ends_whatever_the_ledger_says(
+    def test_the_coordinator_surveys_the_volume_before_it_ends(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         taken = hand_one_out(batches, monkeypatch)
-        thread = self.led(batches, job)
+        thread = self.coordinated(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.redis.delete(keys.taken_shards(job.id))  # as if it were finished, though nothing was written
@@ -282,7 +282,7 @@ class TestTheLead:
         assert batches.bench.jobs.get(job.id).state is State.SUCCEEDED
         assert paths(batches.rows(job)) == NAMES
 
-    def test_it_sends_for_a_helper_for_each_shard_and_process_beside_its_own(
+    def test_the_coordinator_requests_a_helper_for_each_further_shard_and_process(
         self, batches: Batches, job: Job, redis: Redis
     ) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
@@ -292,7 +292,9 @@ class TestTheLead:
 
         assert [message["headers"]["task"] for message in messages(redis, "inference")] == [HELP] * 2
 
-    def test_it_sends_for_nobody_while_messages_wait(self, batches: Batches, job: Job, redis: Redis) -> None:
+    def test_the_coordinator_requests_no_helper_while_messages_wait(
+        self, batches: Batches, job: Job, redis: Redis
+    ) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
         batches.bench.task_queue.request_helper("another job")
 
@@ -302,7 +304,7 @@ class TestTheLead:
 
 
 def hand_one_out(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the test be a helper that takes a shard as soon as the lead is about to write its first one."""
+    """Take a shard, as a helper, before the coordinator writes its first one."""
     taken: list[int] = []
 
     def take(_: int) -> None:

@@ -1,4 +1,4 @@
-"""The batch step: an archive becomes rows and errors, shard by shard."""
+"""The handler of batch jobs: it turns an archive into rows and errors, shard by shard."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
 
 
 class TestRows:
-    def test_rows_are_what_the_network_says_in_the_archives_order(self, batches: Batches) -> None:
+    def test_rows_are_the_networks_results_in_the_archives_order(self, batches: Batches) -> None:
         job = batches.run(zip_of_images(IMAGES))
 
         P = probabilities(IMAGES)
@@ -150,7 +150,7 @@ class TestErrors:
         ]
         assert all(error["detail"] for error in batches.errors(job))
 
-    def test_a_broken_file_does_not_shift_the_rows_behind_it(self, batches: Batches) -> None:
+    def test_a_broken_file_does_not_shift_the_rows_after_it(self, batches: Batches) -> None:
         archive = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)} | {"1.png": b"", "6.png": b""}
 
         job = batches.run(zip_of(archive))
@@ -177,7 +177,7 @@ class TestErrors:
         assert [(error["path"], error["code"]) for error in batches.errors(job)] == [("a.png", "entry_damaged")]
         assert [row["path"] for row in batches.rows(job)] == ["b.png"]
 
-    def test_a_batch_without_one_good_image_has_failed(self, batches: Batches) -> None:
+    def test_a_batch_without_any_good_image_fails(self, batches: Batches) -> None:
         job = batches.run(zip_of({f"{number}.txt": b"text" for number in range(6)}))
 
         assert job.state is State.FAILED
@@ -216,7 +216,7 @@ class TestErrors:
         assert job.error is not None
         assert (job.state, job.error["code"]) == (State.FAILED, "version_damaged")
 
-    def test_a_model_that_is_gone_fails_the_job(self, batches: Batches) -> None:
+    def test_a_missing_model_fails_the_job(self, batches: Batches) -> None:
         job = batches.run(zip_of_images(IMAGES), version=7)
 
         assert job.error is not None
@@ -230,14 +230,14 @@ class TestShards:
         assert files_below(volume.shards(job.id)) == [f"{number:06d}.0.jsonl" for number in range(3)]
         assert [read_header(path).rows for path in batches.files(job).in_order()] == [4, 4, 2]
 
-    def test_a_shard_has_no_more_bytes_than_it_may_unless_one_image_has(self, batches: Batches, volume: Volume) -> None:
+    def test_a_shard_exceeds_its_byte_limit_only_for_one_large_image(self, batches: Batches, volume: Volume) -> None:
         archive = zip_of_images(IMAGES)
         size = len(png(IMAGES[0]))
 
         assert len(files_below(volume.shards(batches.run(archive, shard_bytes=3 * size).id))) >= 4
         assert len(files_below(volume.shards(batches.run(archive, shard_bytes=1).id))) == 10
 
-    def test_shards_that_are_finished_are_not_done_again(self, batches: Batches) -> None:
+    def test_finished_shards_are_not_processed_again(self, batches: Batches) -> None:
         job = batches.submit(zip_of_images(IMAGES))
         line = '{"path": "from the attempt before"}\n'
         batches.finish(job, 1, [line] * 3, ['{"path": "its error"}\n'])
@@ -249,7 +249,7 @@ class TestShards:
         assert job.state is State.COMPLETED_WITH_ERRORS
         assert (batch_result(job)["succeeded"], batch_result(job)["failed"]) == (9, 1)
 
-    def test_settings_that_change_between_attempts_do_not_cut_the_archive_elsewhere(
+    def test_settings_changed_between_attempts_do_not_change_the_shards(
         self, batches: Batches, settings: Settings
     ) -> None:
         job = batches.submit(zip_of_images(IMAGES))
@@ -271,7 +271,7 @@ class TestShards:
         assert batch_result(again)["succeeded"] == batch_result(first)["succeeded"] == 10
         assert batch_result(again)["images_per_second"] == 0
 
-    def test_a_cancel_keeps_the_finished_shards_and_begins_no_other(
+    def test_a_cancellation_keeps_the_finished_shards_and_starts_no_other(
         self, batches: Batches, jobs: JobStore, volume: Volume
     ) -> None:
         def cancelled_first(job: Job, lease: Lease) -> JobOutcome:
@@ -287,7 +287,7 @@ class TestShards:
         assert job.state is State.CANCELLED
         assert files_below(volume.shards(job.id)) == ["000000.0.jsonl"]
 
-    def test_a_batch_whose_files_were_deleted_brings_none_back(self, batches: Batches, volume: Volume) -> None:
+    def test_a_batch_whose_files_were_deleted_writes_none(self, batches: Batches, volume: Volume) -> None:
         def deleted_first(job: Job, lease: Lease) -> JobOutcome:
             batches.bench.files.remove(job.id)
             return batches.step(job, lease)
@@ -298,26 +298,26 @@ class TestShards:
 
         assert not volume.job(job.id).exists()
 
-    def test_the_lease_is_looked_at_within_a_shard(
+    def test_the_lease_is_checked_within_a_shard(
         self, batches: Batches, volume: Volume, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(shard, "CHECK_SECONDS", 0.0)
-        looks = []
+        checks = []
         with ShardWork(
             batches.submit(zip_of_images(IMAGES)), volume, batches.classifiers, batches.bench.settings
         ) as work:
             work.files.prepare()
-            work.do(0, lambda: looks.append(1))
+            work.do(0, lambda: checks.append(1))
 
-        assert len(looks) == 5  # after each image, and before the results are written
+        assert len(checks) == 5  # after each image, and before the results are written
 
     def test_progress_counts_images_towards_all_of_them(self, batches: Batches, redis: Any) -> None:
         job = batches.run(zip_of_images(IMAGES))
 
-        told = [data["progress"] for kind, data in events(redis, job.id) if kind == "progress"]
-        assert told[-1]["done"] == 10
-        assert {each["total"] for each in told} == {10}
-        assert [each["done"] for each in told] == sorted(each["done"] for each in told)
+        reported = [data["progress"] for kind, data in events(redis, job.id) if kind == "progress"]
+        assert reported[-1]["done"] == 10
+        assert {each["total"] for each in reported} == {10}
+        assert [each["done"] for each in reported] == sorted(each["done"] for each in reported)
         assert job.progress.done == 10
 
 

@@ -1,4 +1,4 @@
-"""A person's retry of a batch runs what failed or is missing, and nothing else."""
+"""A user's retry of a batch processes only the images that failed and the shards that are missing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.programs.forks import dies_before_change
 
 IMAGES, _ = easy_images(10, seed=3)
 LARGE = png(np.kron(IMAGES[0], np.ones((4, 4), np.uint8)).astype(np.uint8))
-SMALL_PIXELS = 100  # a limit that a large image breaks
+SMALL_PIXELS = 100  # a limit that a large image exceeds
 
 ARCHIVE = {f"{number}.png": png(image) for number, image in enumerate(IMAGES)}
 ARCHIVE |= {"1.png": LARGE, "3.png": b"no image", "5.png": LARGE}
@@ -34,27 +34,27 @@ ARCHIVE |= {"1.png": LARGE, "3.png": b"no image", "5.png": LARGE}
 
 @pytest.fixture
 def batches(settings: Settings, registry: Registry) -> Batches:
-    """Workers that take large images."""
+    """Workers that accept large images."""
     publish(registry)
     return Batches(WorkBench(settings))
 
 
 @pytest.fixture
 def strict(settings: Settings) -> Batches:
-    """Workers that take none, on the same volume."""
+    """Workers that reject large images, on the same volume."""
     return Batches(WorkBench(settings.model_copy(update={"max_image_pixels": SMALL_PIXELS})))
 
 
 @pytest.fixture
 def with_errors(batches: Batches, strict: Batches) -> Job:
-    """A batch three of whose images failed, two of them because of a limit that is gone now."""
+    """A batch with three failed images, two of them because of a limit that no longer applies."""
     job = strict.run(zip_of(ARCHIVE))
     assert job.state is State.COMPLETED_WITH_ERRORS
     assert paths(strict.errors(job)) == ["1.png", "3.png", "5.png"]
     return job
 
 
-def test_what_failed_is_run_again_and_joined_in_the_archives_order(batches: Batches, with_errors: Job) -> None:
+def test_failed_images_are_processed_again_and_merged_in_the_archives_order(batches: Batches, with_errors: Job) -> None:
     job = batches.retry(with_errors)
 
     assert paths(batches.rows(job)) == ["0.png", "1.png", "2.png", "4.png", *(f"{n}.png" for n in range(5, 10))]
@@ -63,13 +63,13 @@ def test_what_failed_is_run_again_and_joined_in_the_archives_order(batches: Batc
     assert (batch_result(job)["succeeded"], batch_result(job)["failed"]) == (9, 1)
 
 
-def test_its_rows_are_those_of_a_run_in_which_nothing_failed(batches: Batches, with_errors: Job) -> None:
+def test_rows_after_a_retry_are_those_of_a_run_without_failures(batches: Batches, with_errors: Job) -> None:
     undisturbed = batches.run(zip_of(ARCHIVE))
 
     assert batches.rows(batches.retry(with_errors)) == batches.rows(undisturbed)
 
 
-def test_images_that_had_a_row_are_not_even_read(batches: Batches, with_errors: Job, volume: Volume) -> None:
+def test_images_with_a_row_are_not_read_again(batches: Batches, with_errors: Job, volume: Volume) -> None:
     archive = volume.archive(with_errors.id)
     content = archive.read_bytes()
     for number in (0, 2, 4, 6, 7, 8, 9):
@@ -81,7 +81,7 @@ def test_images_that_had_a_row_are_not_even_read(batches: Batches, with_errors: 
     assert len(batches.rows(job)) == 9
 
 
-def test_a_shard_without_errors_is_left_alone(batches: Batches, with_errors: Job, volume: Volume) -> None:
+def test_a_shard_without_errors_is_unchanged(batches: Batches, with_errors: Job, volume: Volume) -> None:
     batches.retry(with_errors)
 
     assert files_below(volume.shards(with_errors.id)) == [
@@ -89,7 +89,7 @@ def test_a_shard_without_errors_is_left_alone(batches: Batches, with_errors: Job
     ]  # fmt: skip
 
 
-def test_what_fails_again_can_be_tried_a_third_time(batches: Batches, strict: Batches, with_errors: Job) -> None:
+def test_images_that_fail_again_can_be_retried_again(batches: Batches, strict: Batches, with_errors: Job) -> None:
     again = strict.retry(with_errors)
     assert paths(strict.errors(again)) == ["1.png", "3.png", "5.png"]
 
@@ -99,7 +99,7 @@ def test_what_fails_again_can_be_tried_a_third_time(batches: Batches, strict: Ba
     assert len(batches.rows(job)) == 9
 
 
-def test_rows_from_before_can_be_read_until_there_are_newer_ones(batches: Batches, with_errors: Job) -> None:
+def test_earlier_rows_can_be_read_until_newer_ones_exist(batches: Batches, with_errors: Job) -> None:
     before = batches.rows(with_errors)
     batches.bench.jobs.retry(with_errors.id)
 
@@ -108,7 +108,7 @@ def test_rows_from_before_can_be_read_until_there_are_newer_ones(batches: Batche
     assert (job.state, batches.rows(job)) == (State.QUEUED, before)
 
 
-def test_a_worker_that_is_late_from_before_the_retry_changes_nothing(
+def test_a_late_worker_of_the_attempt_before_the_retry_changes_nothing(
     batches: Batches, strict: Batches, with_errors: Job
 ) -> None:
     job = batches.retry(with_errors)
@@ -119,13 +119,13 @@ def test_a_worker_that_is_late_from_before_the_retry_changes_nothing(
     assert batches.rows(job) == rows
 
 
-def test_shards_that_are_missing_are_done(batches: Batches, with_errors: Job, volume: Volume) -> None:
+def test_missing_shards_are_processed(batches: Batches, with_errors: Job, volume: Volume) -> None:
     volume.shard(with_errors.id, 2, 0).unlink()
 
     assert len(batches.rows(batches.retry(with_errors))) == 9
 
 
-def test_a_retry_outlives_the_loss_of_the_records(batches: Batches, with_errors: Job) -> None:
+def test_a_retry_survives_the_loss_of_the_records(batches: Batches, with_errors: Job) -> None:
     batches.bench.jobs.retry(with_errors.id)
     batches.bench.files.reopen(batches.bench.jobs.get(with_errors.id))
     batches.bench.redis.flushdb()
@@ -136,7 +136,9 @@ def test_a_retry_outlives_the_loss_of_the_records(batches: Batches, with_errors:
     assert paths(batches.errors(job)) == ["3.png"]
 
 
-def test_a_shard_that_does_not_fit_its_archive_is_done_anew(batches: Batches, with_errors: Job, volume: Volume) -> None:
+def test_a_shard_that_does_not_match_its_archive_is_processed_again(
+    batches: Batches, with_errors: Job, volume: Volume
+) -> None:
     path = volume.shard(with_errors.id, 0, 0)
     path.write_bytes(path.read_bytes().replace(b'"3.png"', b'"x.png"'))
 

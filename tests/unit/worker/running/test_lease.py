@@ -39,23 +39,23 @@ def ends_with(error: type[Exception], lease: Lease) -> Callable[[], bool]:
 
 
 def reported(redis: Redis, claim: Claim, kind: str) -> list[int]:
-    """How far the job was, by its events of this kind."""
+    """Return the progress in the job's events of this kind."""
     return [data["progress"]["done"] for event, data in events(redis, claim.job.id) if event == kind]
 
 
 class TestChecking:
-    def test_a_job_that_is_held_goes_on(self, jobs: JobStore) -> None:
+    def test_a_job_with_a_valid_lease_continues(self, jobs: JobStore) -> None:
         with quick(jobs, running(jobs)) as lease:
             lease.check()
 
-    def test_a_job_that_is_to_stop_is_cancelled(self, jobs: JobStore) -> None:
+    def test_a_cancelling_job_is_cancelled(self, jobs: JobStore) -> None:
         claim = running(jobs)
         with quick(jobs, claim) as lease:
             move(jobs, claim.job.id, State.CANCELLING)
 
             assert eventually(ends_with(Cancelled, lease))
 
-    def test_a_lease_that_somebody_else_has_is_lost(self, jobs: JobStore) -> None:
+    def test_a_lease_that_another_worker_holds_is_lost(self, jobs: JobStore) -> None:
         claim = running(jobs)
         with quick(jobs, claim) as lease:
             move(jobs, claim.job.id, State.QUEUED)
@@ -63,7 +63,7 @@ class TestChecking:
 
             assert eventually(ends_with(LeaseLost, lease))
 
-    def test_a_lease_of_a_job_that_is_gone_is_lost(self, jobs: JobStore) -> None:
+    def test_a_lease_of_a_deleted_job_is_lost(self, jobs: JobStore) -> None:
         claim = running(jobs)
         with quick(jobs, claim) as lease:
             jobs.discard(claim.job.id)
@@ -83,20 +83,20 @@ class TestChecking:
 
 
 class TestHeartbeat:
-    def test_it_prolongs_the_lease_by_itself(self, jobs: JobStore, redis: Redis) -> None:
+    def test_the_heartbeat_renews_the_lease(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         before = redis.zscore(keys.LEASES, claim.job.id)
 
         with quick(jobs, claim):
             eventually(lambda: redis.zscore(keys.LEASES, claim.job.id) != before)
 
-    def test_it_ends_with_the_job(self, jobs: JobStore) -> None:
+    def test_the_heartbeat_ends_with_the_job(self, jobs: JobStore) -> None:
         with quick(jobs, running(jobs), heartbeat=60.0):
             assert "heartbeat" in {thread.name for thread in threading.enumerate()}
 
         assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
 
-    def test_a_report_does_not_wait_for_it(self, jobs: JobStore) -> None:
+    def test_a_report_does_not_wait_for_the_next_heartbeat(self, jobs: JobStore) -> None:
         claim = running(jobs)
         with quick(jobs, claim, heartbeat=60.0) as lease:
             lease.report(done(1))
@@ -124,7 +124,7 @@ class TestReporting:
 
         assert reported(redis, claim, "epoch") == list(range(1, 10))
 
-    def test_of_many_reports_of_mere_progress_few_are_sent(self, jobs: JobStore, redis: Redis) -> None:
+    def test_few_of_many_progress_reports_are_sent(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         with quick(jobs, claim) as lease:
             for number in range(1000):
@@ -145,15 +145,15 @@ class TestReporting:
         assert reported(redis, claim, "epoch") == []
 
 
-class TestSilence:
-    """Redis stops to answer."""
+class TestUnresponsiveRedis:
+    """Redis stops responding."""
 
     @pytest.fixture
     def far_jobs(self, own_redis_server: RedisServer, settings: Settings) -> JobStore:
         impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.5})
         return JobStore(connect(impatient), 30.0)
 
-    def test_who_could_not_renew_for_too_long_must_stop(
+    def test_a_lease_that_was_not_renewed_in_time_is_lost(
         self, own_redis_server: RedisServer, far_jobs: JobStore
     ) -> None:
         with quick(far_jobs, running(far_jobs), lease=0.9) as lease:
@@ -161,7 +161,7 @@ class TestSilence:
 
             assert eventually(ends_with(LeaseLost, lease))
 
-    def test_a_report_is_sent_as_soon_as_redis_answers_again(
+    def test_a_report_is_sent_as_soon_as_redis_responds_again(
         self, own_redis_server: RedisServer, far_jobs: JobStore, caplog: pytest.LogCaptureFixture
     ) -> None:
         claim = running(far_jobs)

@@ -1,4 +1,4 @@
-"""A process that the kernel kills for memory is named in its job's record."""
+"""The record of a job says that the kernel killed its process for lack of memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def maintenance(bench: WorkBench, kernel: Kernel) -> Maintenance:
 
 
 def lose(bench: WorkBench, maintenance: Maintenance, job: Job, owner: str = DEAD) -> Job:
-    """Claim the job, let its lease end, and let upkeep find that; the record afterwards."""
+    """Claim the job, let its lease expire, run the maintenance; return the record after that."""
     claimed(bench.jobs, job.id, owner)
     bench.redis.zadd(keys.LEASES, {job.id: 1})
     maintenance.tick()
@@ -97,7 +97,7 @@ def test_after_three_kills_the_error_names_the_memory_and_what_to_change(
     assert setting in ended.error["detail"]
 
 
-def test_a_kill_among_other_deaths_is_counted_as_one(
+def test_a_kill_among_other_crashes_is_counted_as_one(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel
 ) -> None:
     job = bench.write_down(a_training())
@@ -111,7 +111,7 @@ def test_a_kill_among_other_deaths_is_counted_as_one(
     assert "1 of the 3 times" in ended.error["detail"]
 
 
-def test_a_death_without_a_kill_is_poison_as_before(bench: WorkBench, maintenance: Maintenance) -> None:
+def test_a_crash_without_a_kill_is_poison(bench: WorkBench, maintenance: Maintenance) -> None:
     job = bench.write_down(a_training())
     for _ in range(2):
         lose(bench, maintenance, job)
@@ -124,7 +124,7 @@ def test_a_death_without_a_kill_is_poison_as_before(bench: WorkBench, maintenanc
 
 
 @pytest.mark.parametrize("owner", [ALIVE, "another-host:41"])
-def test_a_kill_says_nothing_of_a_process_that_lives_or_is_elsewhere(
+def test_a_kill_does_not_concern_a_live_process_or_another_host(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel, owner: str
 ) -> None:
     job = bench.write_down(a_training())
@@ -135,7 +135,7 @@ def test_a_kill_says_nothing_of_a_process_that_lives_or_is_elsewhere(
     assert "cause" not in last_event(bench, job)
 
 
-def test_kills_from_before_the_worker_began_do_not_count(bench: WorkBench, kernel: Kernel) -> None:
+def test_kills_before_the_workers_start_do_not_count(bench: WorkBench, kernel: Kernel) -> None:
     kernel.has_killed(5)
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda _: True)
     job = bench.write_down(a_training())
@@ -146,7 +146,7 @@ def test_kills_from_before_the_worker_began_do_not_count(bench: WorkBench, kerne
     assert not bench.redis.hexists(keys.job(job.id), "killed")
 
 
-def test_a_process_that_is_not_gone_at_once_is_found_at_a_later_look(bench: WorkBench, kernel: Kernel) -> None:
+def test_a_process_that_ends_late_is_found_at_a_later_call(bench: WorkBench, kernel: Kernel) -> None:
     gone: list[int] = []
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda pid: pid in gone)
     job = bench.write_down(a_training())
@@ -160,6 +160,6 @@ def test_a_process_that_is_not_gone_at_once_is_found_at_a_later_look(bench: Work
     assert bench.redis.hexists(keys.job(job.id), "killed")
 
 
-def test_this_process_is_not_gone_and_an_id_that_nobody_has_is() -> None:
+def test_a_live_process_is_not_gone_and_an_unused_id_is() -> None:
     assert not is_gone(os.getpid())
-    assert is_gone(2**22 + 1)  # above the largest id that Linux gives
+    assert is_gone(2**22 + 1)  # above the largest process id of Linux

@@ -1,4 +1,4 @@
-"""The file by which a container's health check sees its worker."""
+"""The file that shows a worker's presence to its container's health check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def uptime() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
 
 
-def test_it_holds_the_uptime_until_which_the_worker_is_present(tmp_path: Path) -> None:
+def test_the_file_holds_the_uptime_until_which_the_worker_is_present(tmp_path: Path) -> None:
     before = uptime()
     PresenceFile(tmp_path / "present").renew()
 
@@ -36,14 +36,13 @@ def test_without_a_path_nothing_is_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_is_logged_and_stops_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_write_error_is_logged_and_does_not_stop_the_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     PresenceFile(tmp_path / "no-such-folder" / "present").renew()
 
-    assert "present cannot be written: No such file or directory" in caplog.text
+    assert "could not write the health check's file" in caplog.text
+    assert "present: No such file or directory" in caplog.text
 
 
-def test_a_health_check_notices_within_half_a_minute_that_a_worker_hangs() -> None:
+def test_a_health_check_detects_a_hanging_worker_within_half_a_minute() -> None:
     between_tests = 8  # pause_seconds in services/healthcheck.sh
     assert VALID_SECONDS + between_tests + 1 < 30

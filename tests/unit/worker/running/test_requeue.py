@@ -1,4 +1,4 @@
-"""What becomes of a job whose work ends by anything but its end: tried again, given back, stopped, left to others."""
+"""A job whose handler does not finish is retried, requeued, cancelled, or left to another worker."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def succeed(job: Job, lease: Lease) -> JobOutcome:
 
 
 def raising(error: Exception) -> JobHandler:
-    def step(job: Job, lease: Lease) -> JobOutcome:
+    def handler(job: Job, lease: Lease) -> JobOutcome:
         raise error
 
-    return step
+    return handler
 
 
 def working(meanwhile: Callable[[], Any] = lambda: None) -> JobHandler:
-    """A step that goes on until the lease says stop."""
+    """Return a handler that works until the lease ends it."""
 
-    def step(job: Job, lease: Lease) -> JobOutcome:
+    def handler(job: Job, lease: Lease) -> JobOutcome:
         meanwhile()
 
         def ended() -> bool:
@@ -59,7 +59,7 @@ def working(meanwhile: Callable[[], Any] = lambda: None) -> JobHandler:
         eventually(ended)
         raise AssertionError
 
-    return step
+    return handler
 
 
 def seconds_until_due(bench: WorkBench, job: Job) -> float:
@@ -68,12 +68,12 @@ def seconds_until_due(bench: WorkBench, job: Job) -> float:
     return (due - bench.jobs.now()) / 1000
 
 
-PASSING = [OSError("stale"), RedisError("away"), Unavailable("x", "y"), MemoryError("much"), ZeroDivisionError("bug")]
+TEMPORARY = [OSError("stale"), RedisError("away"), Unavailable("x", "y"), MemoryError("much"), ZeroDivisionError("bug")]
 
 
-class TestErrorsThatMayPass:
-    @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
-    def test_the_job_is_tried_again_later_and_a_failure_is_counted(
+class TestTemporaryErrors:
+    @pytest.mark.parametrize("error", TEMPORARY, ids=lambda error: type(error).__name__)
+    def test_the_job_is_retried_later_and_a_failure_is_counted(
         self, bench: WorkBench, job: Job, error: Exception
     ) -> None:
         again = bench.run(job, raising(error))
@@ -82,7 +82,7 @@ class TestErrorsThatMayPass:
         assert 0 < seconds_until_due(bench, job) <= 2
         assert messages(bench.redis, "training") == []
 
-    def test_the_third_failure_ends_it_with_what_it_was(self, bench: WorkBench, job: Job) -> None:
+    def test_the_third_failure_ends_the_job_with_its_error(self, bench: WorkBench, job: Job) -> None:
         for _ in range(3):
             bench.run(job, raising(OSError("stale file handle")))
 
@@ -92,15 +92,15 @@ class TestErrorsThatMayPass:
         assert ended.error["code"] == "internal_error"
         assert "stale file handle" in ended.error["detail"]
 
-    def test_the_waits_grow_and_have_an_end(self) -> None:
+    def test_the_waits_grow_up_to_a_limit(self) -> None:
         for tries in (1, 5, 20, 5000):
             longest = min(2.0 ** min(tries, 30), runner.LONGEST_BACKOFF_SECONDS)
             assert all(longest / 2 <= runner._backoff(tries) <= longest for _ in range(50))
 
-    def test_waits_differ_so_that_many_jobs_do_not_come_back_at_once(self) -> None:
+    def test_waits_differ_so_that_many_jobs_do_not_return_at_once(self) -> None:
         assert len({runner._backoff(3) for _ in range(20)}) > 1
 
-    def test_a_request_that_is_wrong_is_not_tried_again(self, bench: WorkBench, job: Job) -> None:
+    def test_an_invalid_job_is_not_retried(self, bench: WorkBench, job: Job) -> None:
         ended = bench.run(job, raising(Invalid("training_diverged", "too fast")))
 
         assert (ended.state, ended.failures) == (State.FAILED, 0)
@@ -108,7 +108,7 @@ class TestErrorsThatMayPass:
 
 
 class TestAFullVolume:
-    def test_the_job_backs_off_and_counts_nothing(self, bench: WorkBench, job: Job) -> None:
+    def test_the_job_backs_off_and_counts_no_failure(self, bench: WorkBench, job: Job) -> None:
         for _ in range(5):
             bench.run(job, raising(StorageFull("storage_full", "no space")))
 
@@ -116,7 +116,7 @@ class TestAFullVolume:
         assert (again.state, again.failures, again.crashes) == (State.QUEUED, 0, 0)
         assert seconds_until_due(bench, job) > 8
 
-    def test_a_job_is_over_though_its_end_cannot_be_written_to_the_volume(
+    def test_a_job_ends_even_if_its_outcome_cannot_be_written_to_the_volume(
         self, bench: WorkBench, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*_: object) -> None:
@@ -129,13 +129,13 @@ class TestAFullVolume:
 
 
 class TestStopping:
-    def test_a_worker_that_is_told_to_stop_gives_the_job_back_at_once(self, bench: WorkBench, job: Job) -> None:
-        back = bench.run(job, working(bench.shutdown._told.set))
+    def test_a_worker_that_is_shut_down_requeues_the_job_at_once(self, bench: WorkBench, job: Job) -> None:
+        back = bench.run(job, working(bench.shutdown._requested.set))
 
         assert (back.state, back.failures, back.crashes, back.owner) == (State.QUEUED, 0, 0, None)
         assert [message["headers"]["argsrepr"] for message in messages(bench.redis, "training")] == [f"['{job.id}']"]
 
-    def test_a_job_that_is_to_stop_and_given_back_is_cancelled(self, bench: WorkBench, job: Job) -> None:
+    def test_a_cancelling_job_that_is_released_is_cancelled(self, bench: WorkBench, job: Job) -> None:
         def cancel_and_fail(job: Job, lease: Lease) -> JobOutcome:
             bench.jobs.cancel(job.id)
             raise OSError("stale")
@@ -143,20 +143,20 @@ class TestStopping:
         assert bench.run(job, cancel_and_fail).state is State.CANCELLED
         assert [ended.state for ended in bench.files] == [State.CANCELLED]
 
-    def test_a_cancelled_job_ends_and_that_is_written_down(self, bench: WorkBench, job: Job) -> None:
+    def test_a_cancelled_job_ends_and_its_outcome_is_on_the_volume(self, bench: WorkBench, job: Job) -> None:
         ended = bench.run(job, working(lambda: bench.jobs.cancel(job.id)))
 
         assert ended.state is State.CANCELLED
         assert list(bench.files) == [ended]
 
-    def test_a_job_that_runs_for_longer_than_it_may_fails(self, bench: WorkBench) -> None:
+    def test_a_job_that_exceeds_its_timeout_fails(self, bench: WorkBench) -> None:
         ended = bench.run(bench.write_down(a_training(timeout_seconds=0.2)), working())
 
         assert ended.state is State.FAILED
         assert ended.error is not None
         assert (ended.error["code"], "0.2 seconds" in ended.error["detail"]) == ("timeout", True)
 
-    def test_the_time_of_attempts_before_counts(self, bench: WorkBench) -> None:
+    def test_the_time_of_earlier_attempts_counts(self, bench: WorkBench) -> None:
         job = bench.write_down(a_training(timeout_seconds=60))
         claim = claimed(bench.jobs, job.id)
         bench.redis.hset(keys.job(job.id), "started_at", bench.jobs.now() - 61_000)
@@ -169,7 +169,7 @@ class TestStopping:
 
 
 class TestBeingFenced:
-    def test_who_lost_the_lease_gives_nothing_back(self, bench: WorkBench, job: Job) -> None:
+    def test_a_worker_that_lost_its_lease_releases_nothing(self, bench: WorkBench, job: Job) -> None:
         def lose(job: Job, lease: Lease) -> JobOutcome:
             bench.let_leases_expire()
             claimed(bench.jobs, job.id, "another")
@@ -179,7 +179,7 @@ class TestBeingFenced:
 
         assert (left.state, left.owner, left.failures, left.attempt) == (State.RUNNING, "another", 0, 2)
 
-    def test_a_job_that_the_volume_does_not_know_was_never_accepted_and_is_not_run(self, bench: WorkBench) -> None:
+    def test_a_job_that_is_not_on_the_volume_was_not_accepted_and_is_not_run(self, bench: WorkBench) -> None:
         job = a_training()
         bench.jobs.create(job)
 
@@ -190,7 +190,7 @@ class TestBeingFenced:
 
 
 class TestEnding:
-    def test_the_end_is_taken_over_to_the_volume(self, bench: WorkBench, job: Job) -> None:
+    def test_the_outcome_is_written_to_the_volume(self, bench: WorkBench, job: Job) -> None:
         ended = bench.run(job, succeed)
 
         assert list(bench.files) == [ended]

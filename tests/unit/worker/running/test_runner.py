@@ -1,4 +1,4 @@
-"""From a message to a job's end."""
+"""The runner: from a message to a job's end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.errors import Invalid
 from shared.jobs import Claim, Job, Kind, Progress, State, keys
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
-from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, move, states_told
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, move, recorded_states
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
@@ -37,29 +37,29 @@ def work_until_stopped(job: Job, lease: Lease) -> JobOutcome:
 
 
 def raising(error: Exception) -> JobHandler:
-    def step(job: Job, lease: Lease) -> JobOutcome:
+    def handler(job: Job, lease: Lease) -> JobOutcome:
         raise error
 
-    return step
+    return handler
 
 
 class TestEnding:
-    def test_a_job_that_is_done_has_its_result(self, bench: Bench, redis: Redis) -> None:
+    def test_a_finished_job_has_its_result(self, bench: Bench, redis: Redis) -> None:
         job = bench.run(a_training(), succeed)
 
         assert job.state is State.SUCCEEDED
         assert (job.result, job.metrics, job.progress) == (A_RESULT, {"test_accuracy": 1.0}, ALL)
         assert job.error is None
-        assert states_told(redis, job.id) == ["queued", "running", "succeeded"]
+        assert recorded_states(redis, job.id) == ["queued", "running", "succeeded"]
 
-    def test_an_error_of_ours_is_told_with_its_code(self, bench: Bench) -> None:
+    def test_a_domain_error_is_recorded_with_its_code(self, bench: Bench) -> None:
         job = bench.run(a_training(), raising(Invalid("training_diverged", "try a smaller learning rate")))
 
         assert job.state is State.FAILED
         assert job.error == {"code": "training_diverged", "detail": "try a smaller learning rate"}
         assert job.result is None
 
-    def test_a_bug_is_an_internal_error_and_the_log_has_more(
+    def test_a_bug_is_an_internal_error_with_a_traceback_in_the_log(
         self, bench: Bench, caplog: pytest.LogCaptureFixture
     ) -> None:
         job = bench.run(a_training(), raising(ZeroDivisionError("by zero")))
@@ -70,7 +70,7 @@ class TestEnding:
         assert "ZeroDivisionError" in job.error["detail"]
         assert "Traceback" in caplog.text
 
-    def test_what_was_reported_last_is_kept_where_the_end_does_not_tell(self, bench: Bench) -> None:
+    def test_the_last_report_is_kept_if_the_outcome_has_no_progress(self, bench: Bench) -> None:
         def step(job: Job, lease: Lease) -> JobOutcome:
             lease.report(ALL, {"train_loss": 0.5}, "epoch")
             raise ValueError
@@ -79,16 +79,16 @@ class TestEnding:
 
         assert (job.progress, job.metrics) == (ALL, {"train_loss": 0.5})
 
-    def test_a_job_that_is_asked_to_stop_is_cancelled(self, bench: Bench, redis: Redis) -> None:
+    def test_a_cancelling_job_is_cancelled(self, bench: Bench, redis: Redis) -> None:
         job = while_it_runs(bench, work_until_stopped, lambda job_id: move(bench.jobs, job_id, State.CANCELLING))
 
         assert job.state is State.CANCELLED
         assert job.error is None
-        assert states_told(redis, job.id) == ["queued", "running", "cancelling", "cancelled"]
+        assert recorded_states(redis, job.id) == ["queued", "running", "cancelling", "cancelled"]
 
 
 class TestFencing:
-    def test_who_lost_the_lease_writes_nothing(self, bench: Bench) -> None:
+    def test_a_worker_that_lost_its_lease_writes_nothing(self, bench: Bench) -> None:
         taken: list[Job] = []
 
         def take(job_id: str) -> None:
@@ -99,7 +99,7 @@ class TestFencing:
 
         assert [job] == taken
 
-    def test_an_end_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
+    def test_an_outcome_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
         def step(job: Job, lease: Lease) -> JobOutcome:
             move(bench.jobs, job.id, State.QUEUED)
             return succeed(job, lease)
@@ -109,7 +109,7 @@ class TestFencing:
         assert job.state is State.QUEUED
         assert job.result is None
 
-    def test_an_end_of_a_job_that_was_deleted_is_no_error(self, bench: Bench, redis: Redis) -> None:
+    def test_the_outcome_of_a_deleted_job_is_not_an_error(self, bench: Bench, redis: Redis) -> None:
         def step(job: Job, lease: Lease) -> JobOutcome:
             bench.jobs.discard(job.id)
             return succeed(job, lease)
@@ -122,16 +122,16 @@ class TestFencing:
 
 
 class TestMessages:
-    def test_a_message_that_is_seen_again_is_a_no_op(self, bench: Bench, redis: Redis) -> None:
+    def test_a_duplicate_message_is_a_no_op(self, bench: Bench, redis: Redis) -> None:
         done = bench.run(a_training(), succeed)
 
         for _ in range(9):
             bench.runner({Kind.TRAINING: raising(AssertionError())}).run(done.id)
 
         assert bench.jobs.get(done.id) == done
-        assert states_told(redis, done.id) == ["queued", "running", "succeeded"]
+        assert recorded_states(redis, done.id) == ["queued", "running", "succeeded"]
 
-    def test_a_message_that_several_workers_see_at_once_is_done_once(self, bench: Bench) -> None:
+    def test_a_message_that_several_workers_get_at_once_runs_the_job_once(self, bench: Bench) -> None:
         done: list[str] = []
 
         def step(job: Job, lease: Lease) -> JobOutcome:
@@ -151,21 +151,21 @@ class TestMessages:
 
         assert redis.keys("*") == []
 
-    def test_a_job_is_done_by_the_step_of_its_kind(self, bench: Bench) -> None:
-        steps = {Kind.TRAINING: raising(AssertionError()), Kind.BATCH: succeed}
+    def test_a_job_is_run_by_the_handler_of_its_kind(self, bench: Bench) -> None:
+        handlers = {Kind.TRAINING: raising(AssertionError()), Kind.BATCH: succeed}
         job = a_batch()
         bench.submit(job)
 
-        bench.runner(steps).run(job.id)
+        bench.runner(handlers).run(job.id)
 
         assert bench.jobs.get(job.id).state is State.SUCCEEDED
 
 
-def while_it_runs(bench: Bench, step: JobHandler, meanwhile: Callable[[str], object]) -> Job:
-    """Run a job in a thread, do something meanwhile, and give the job as it stands in the end."""
+def while_it_runs(bench: Bench, handler: JobHandler, meanwhile: Callable[[str], object]) -> Job:
+    """Run a job in a thread, call `meanwhile` while it runs, and return the job's final record."""
     job = a_training()
     bench.submit(job)
-    thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,))
+    thread = threading.Thread(target=bench.runner({job.kind: handler}).run, args=(job.id,))
     thread.start()
     try:
         eventually(lambda: bench.jobs.get(job.id).state is State.RUNNING)
@@ -180,7 +180,7 @@ class TestRedisThatRefuses:
     def bench(self, settings: Settings) -> WorkBench:
         return WorkBench(settings)
 
-    def test_a_claim_is_tried_again_until_redis_accepts_it(
+    def test_a_claim_is_retried_until_redis_accepts_it(
         self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         job = bench.write_down(a_training())
@@ -201,13 +201,13 @@ class TestRedisThatRefuses:
         assert bench.jobs.get(job.id).state is State.SUCCEEDED
         assert caplog.text.count("cannot start yet: Redis is full") == 1
 
-    def test_a_worker_that_is_to_stop_gives_up_the_claim(
+    def test_a_worker_that_is_shut_down_gives_up_the_claim(
         self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         job = bench.write_down(a_training())
 
         def refused(job_id: str, owner: str) -> Claim | None:
-            bench.shutdown._told.set()
+            bench.shutdown._requested.set()
             raise OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
         monkeypatch.setattr(bench.jobs, "claim", refused)
@@ -216,7 +216,7 @@ class TestRedisThatRefuses:
 
         assert bench.jobs.get(job.id).state is State.QUEUED
 
-    def test_a_job_that_needs_more_memory_than_there_is_fails_as_out_of_memory(self, bench: WorkBench) -> None:
+    def test_a_job_that_needs_too_much_memory_fails_as_out_of_memory(self, bench: WorkBench) -> None:
         job = bench.write_down(a_training())
         for _ in range(3):
             bench.runner({job.kind: raising(MemoryError("Unable to allocate 18.9 TiB"))}).run(job.id)

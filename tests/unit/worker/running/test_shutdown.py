@@ -1,4 +1,4 @@
-"""The wish to stop: heard while a job runs, left to the pool otherwise."""
+"""Graceful shutdown: SIGTERM is handled while a job runs, and left to the pool otherwise."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from tests.support.waiting import eventually
 from worker.running.shutdown import ShutdownRequest
 
 
-def test_nobody_is_told_at_first() -> None:
-    assert not ShutdownRequest().told
+def test_shutdown_is_not_requested_at_first() -> None:
+    assert not ShutdownRequest().requested
 
 
-def test_sigterm_during_a_job_is_the_wish_to_give_it_back() -> None:
+def test_sigterm_during_a_job_requests_shutdown() -> None:
     shutdown = ShutdownRequest()
     with shutdown.listening():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert eventually(lambda: shutdown.told)
+        assert eventually(lambda: shutdown.requested)
 
 
-def test_between_jobs_the_handler_is_what_it_was() -> None:
+def test_handler_is_restored_after_a_job() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with ShutdownRequest().listening():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_job_after_one_that_was_given_back_is_not_given_back_unheard() -> None:
+def test_request_during_one_job_does_not_affect_the_next() -> None:
     shutdown = ShutdownRequest()
     with shutdown.listening():
         os.kill(os.getpid(), signal.SIGTERM)
-        eventually(lambda: shutdown.told)
+        eventually(lambda: shutdown.requested)
 
     with shutdown.listening():
-        assert not shutdown.told
+        assert not shutdown.requested
 
 
 A_PARENT = """
@@ -48,8 +48,8 @@ print(child.wait(20))
 """
 
 
-def test_the_wish_is_passed_on_to_the_children() -> None:
-    """In a process of its own: this one has children that are not to stop."""
+def test_sigterm_is_sent_to_the_children() -> None:
+    """Runs in a separate process: the test's own process has children that must not stop."""
     run = subprocess.run([sys.executable, "-c", A_PARENT], capture_output=True, text=True, check=True, timeout=60)
 
     assert int(run.stdout) == -signal.SIGTERM

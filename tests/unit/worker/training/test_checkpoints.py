@@ -32,7 +32,7 @@ def test_a_job_without_checkpoints_has_none(checkpoints: Checkpoints) -> None:
     assert checkpoints.load() == (None, [])
 
 
-def test_a_state_comes_back_bit_for_bit(checkpoints: Checkpoints) -> None:
+def test_a_state_is_loaded_bit_for_bit(checkpoints: Checkpoints) -> None:
     saved = {"x": np.array([0.1, -0.0, 1e-300]), "n": np.array([2**64 - 1], np.uint64), "t": np.array("ü")}
     checkpoints.save(saved, 1)
 
@@ -45,14 +45,14 @@ def test_a_state_comes_back_bit_for_bit(checkpoints: Checkpoints) -> None:
         assert loaded[name].tobytes() == array.tobytes()
 
 
-def test_the_newest_is_taken(checkpoints: Checkpoints) -> None:
+def test_the_newest_checkpoint_is_loaded(checkpoints: Checkpoints) -> None:
     for steps in (9, 10, 100):
         checkpoints.save(state(steps), steps)
 
     assert number_of(checkpoints.load()[0]) == 100
 
 
-def test_two_are_kept(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_two_checkpoints_are_kept(checkpoints: Checkpoints, tmp_path: Path) -> None:
     for steps in range(1, 6):
         checkpoints.save(state(steps), steps)
 
@@ -73,7 +73,7 @@ def damage(path: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["flipped bit", "flipped bit in the digest", "torn", "torn in the digest", "empty"])
-def test_a_damaged_one_is_passed_over_for_the_one_before_it_and_named(
+def test_a_damaged_checkpoint_is_skipped_for_the_previous_one_and_named(
     checkpoints: Checkpoints, tmp_path: Path, how: str
 ) -> None:
     checkpoints.save(state(1), 1)
@@ -86,7 +86,7 @@ def test_a_damaged_one_is_passed_over_for_the_one_before_it_and_named(
     assert damaged == ["000000000002.checkpoint"]
 
 
-def test_where_all_are_damaged_the_training_begins_anew(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_no_state_is_loaded_if_all_checkpoints_are_damaged(checkpoints: Checkpoints, tmp_path: Path) -> None:
     checkpoints.save(state(1), 1)
     checkpoints.save(state(2), 2)
     for path in (tmp_path / "checkpoints").iterdir():
@@ -95,7 +95,7 @@ def test_where_all_are_damaged_the_training_begins_anew(checkpoints: Checkpoints
     assert checkpoints.load() == (None, ["000000000002.checkpoint", "000000000001.checkpoint"])
 
 
-def test_a_crash_at_any_step_of_a_save_leaves_the_one_before_or_the_new_one_whole(tmp_path: Path) -> None:
+def test_a_crash_during_a_save_leaves_the_previous_or_the_new_checkpoint_intact(tmp_path: Path) -> None:
     for change in count(1):
         checkpoints = Checkpoints(tmp_path / str(change))
         checkpoints.save(state(1), 1)
@@ -111,7 +111,7 @@ def test_a_crash_at_any_step_of_a_save_leaves_the_one_before_or_the_new_one_whol
     assert change > 2
 
 
-def test_once_published_they_are_removed(checkpoints: Checkpoints, tmp_path: Path) -> None:
+def test_clear_removes_all_checkpoints(checkpoints: Checkpoints, tmp_path: Path) -> None:
     checkpoints.save(state(1), 1)
     checkpoints.clear()
 

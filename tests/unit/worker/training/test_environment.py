@@ -1,4 +1,4 @@
-"""What a training's bits depend on."""
+"""The environment that a training's bits depend on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from worker.training.environment import blas_threads, environment
 
 
-def test_it_names_the_versions_and_the_processor() -> None:
+def test_environment_has_the_versions_and_the_processor() -> None:
     found = environment()
 
     assert found["python"] == platform.python_version()
@@ -19,7 +19,7 @@ def test_it_names_the_versions_and_the_processor() -> None:
     assert found["cpu"]
 
 
-def test_it_is_the_same_whatever_the_number_of_threads() -> None:
+def test_environment_does_not_depend_on_the_number_of_threads() -> None:
     before = environment()
 
     with threadpool_limits(2, user_api="blas"):

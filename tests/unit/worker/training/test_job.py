@@ -1,4 +1,4 @@
-"""The training step: a data set becomes a published version."""
+"""The handler of training jobs: it turns a data set into a published version."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TestPublishing:
 
         assert [result["version"] for result in results if result] == [1, 2, 3]
 
-    def test_its_manifest_says_where_it_comes_from(self, trainings: Trainings, registry: Registry) -> None:
+    def test_the_manifest_has_the_provenance(self, trainings: Trainings, registry: Registry) -> None:
         job = trainings.run(seed=7)
 
         version = registry.get("toy")
@@ -96,7 +96,9 @@ class TestPublishing:
         assert version.parameters == tiny_network().parameter_count
         assert version.blas_threads == 1
 
-    def test_its_weights_are_those_of_the_network_bit_for_bit(self, trainings: Trainings, registry: Registry) -> None:
+    def test_the_published_weights_are_those_of_the_network_bit_for_bit(
+        self, trainings: Trainings, registry: Registry
+    ) -> None:
         trainings.run()
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
         for _ in training:
@@ -107,7 +109,7 @@ class TestPublishing:
         for name, array in training.parameters.items():
             assert np.array_equal(loaded[name], array)
 
-    def test_its_metrics_are_those_of_the_test_images(self, trainings: Trainings, registry: Registry) -> None:
+    def test_the_metrics_are_those_of_the_test_images(self, trainings: Trainings, registry: Registry) -> None:
         trainings.run()
         version = registry.get("toy")
 
@@ -117,7 +119,7 @@ class TestPublishing:
         assert version.metrics["test_loss"] == evaluation.loss
         assert version.metrics["training_seconds"] >= 0
 
-    def test_its_history_has_every_epoch(self, trainings: Trainings, registry: Registry) -> None:
+    def test_the_history_has_every_epoch(self, trainings: Trainings, registry: Registry) -> None:
         trainings.run(epochs=4)
 
         history = registry.get("toy").history
@@ -125,8 +127,8 @@ class TestPublishing:
         assert history[-1]["train_loss"] < history[0]["train_loss"]
         assert registry.get("toy").metrics["train_loss"] == history[-1]["train_loss"]
 
-    def test_its_mistakes_come_with_their_pictures(self, trainings: Trainings, registry: Registry) -> None:
-        trainings.run(epochs=1, optimizer={"name": "sgd", "learning_rate": 1e-9})  # it has learnt nothing
+    def test_the_most_confident_errors_have_thumbnails(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run(epochs=1, optimizer={"name": "sgd", "learning_rate": 1e-9})  # the network learns nothing
         version = registry.get("toy")
 
         mistakes = version.evaluation["mistakes"]
@@ -157,7 +159,7 @@ class TestPublishing:
 
 
 class TestReporting:
-    def test_every_epoch_is_an_event_with_its_figures(self, trainings: Trainings, redis: Redis) -> None:
+    def test_every_epoch_is_an_event_with_its_metrics(self, trainings: Trainings, redis: Redis) -> None:
         job = trainings.run(epochs=5)
 
         epochs = [data for kind, data in events(redis, job.id) if kind == "epoch"]
@@ -167,7 +169,7 @@ class TestReporting:
         assert all(0 <= epoch["metrics"]["train_accuracy"] <= 1 for epoch in epochs)
         assert epochs[-1]["progress"]["eta_seconds"] == 0.0
 
-    def test_it_reports_within_an_epoch_too(self, jobs: JobStore, tmp_path: Path) -> None:
+    def test_progress_is_also_reported_within_an_epoch(self, jobs: JobStore, tmp_path: Path) -> None:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
         lease = Notebook(jobs, running(jobs), Settings(), ShutdownRequest())
 
@@ -178,7 +180,7 @@ class TestReporting:
 
 
 class Notebook(Lease):
-    """A lease that notes the reports instead of sending them."""
+    """A lease that stores the reports instead of sending them."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -197,7 +199,7 @@ class TestResuming:
     def test_a_job_that_has_published_does_not_train_again(
         self, trainings: Trainings, registry: Registry, jobs: JobStore, volume: Volume
     ) -> None:
-        """Its worker died between the publication and the end of the job."""
+        """The worker crashed between the publication and the end of the job."""
         job = trainings.submit()
         first = trainings.bench.run(job, trainings.step)
         jobs.discard(job.id)
@@ -209,7 +211,9 @@ class TestResuming:
         assert again.metrics == first.metrics
         assert len(registry.versions("toy")) == 1
 
-    def test_it_still_moves_the_alias(self, trainings: Trainings, registry: Registry, jobs: JobStore) -> None:
+    def test_a_job_that_has_published_still_moves_the_alias(
+        self, trainings: Trainings, registry: Registry, jobs: JobStore
+    ) -> None:
         job = trainings.submit(promote="champion")
         trainings.bench.run(job, trainings.step)
         jobs.discard(job.id)
@@ -222,7 +226,7 @@ class TestResuming:
 
 class TestFailing:
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-    def test_a_training_that_diverges_fails_and_says_what_to_do(self, trainings: Trainings, registry: Registry) -> None:
+    def test_a_training_that_diverges_fails_with_advice(self, trainings: Trainings, registry: Registry) -> None:
         job = trainings.run(optimizer={"name": "sgd", "learning_rate": 1e30}, epochs=50)
 
         assert job.state is State.FAILED
@@ -241,7 +245,7 @@ class TestFailing:
         assert job.error["code"] == "dataset_damaged"
         assert registry.models() == []
 
-    def test_a_data_set_that_is_gone_fails_the_job(self, trainings: Trainings, volume: Volume) -> None:
+    def test_a_missing_data_set_fails_the_job(self, trainings: Trainings, volume: Volume) -> None:
         (volume.dataset(trainings.dataset.digest)).rename(volume.root / "gone")
 
         job = trainings.run()
@@ -251,7 +255,7 @@ class TestFailing:
 
 
 class TestStopping:
-    def test_a_cancel_ends_it_within_an_epoch_and_publishes_nothing(
+    def test_a_cancellation_ends_the_training_within_an_epoch_and_publishes_nothing(
         self, trainings: Trainings, registry: Registry
     ) -> None:
         job = stopped(trainings, State.CANCELLING)
@@ -268,7 +272,7 @@ class TestStopping:
 
 
 def stopped(trainings: Trainings, state: State) -> Job:
-    """A training that would go on for hours, after its job was moved to `state` while it ran."""
+    """Return the record of a training of several hours whose job was moved to `state` while it ran."""
     jobs = trainings.bench.jobs
     job = trainings.submit(epochs=100_000, batch_size=1)
     trainings.bench.submit(job)

@@ -1,4 +1,4 @@
-"""The reproduction step: a version is trained again, and its result says whether the bits agree."""
+"""The handler of reproduction jobs: it trains a version again and compares the bits."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tamper(volume: Volume, **fields: Any) -> None:
 
 @pytest.fixture
 def version(trainings: Trainings, registry: Registry) -> ModelVersion:
-    """A version that a training has published."""
+    """A published version of a training."""
     trainings.run()
     return registry.get("toy")
 
@@ -75,7 +75,7 @@ class TestTheSameBits:
         }
         assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
 
-    def test_nothing_is_published_and_nothing_is_left(
+    def test_a_reproduction_publishes_nothing_and_leaves_no_checkpoint(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, registry: Registry, volume: Volume
     ) -> None:
         before = files_below(volume.models)
@@ -95,7 +95,7 @@ class TestTheSameBits:
         assert epochs == [1, 2, 3]
 
     @pytest.mark.parametrize("threads", [1, 2])
-    def test_it_computes_with_as_many_threads_as_then(
+    def test_a_reproduction_uses_as_many_threads_as_the_training(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, threads: int
     ) -> None:
         tamper(volume, blas_threads=threads)
@@ -120,7 +120,7 @@ class TestTheSameBits:
             == (2, True)
         )
 
-    def test_it_goes_on_from_its_checkpoint(
+    def test_a_reproduction_resumes_from_its_checkpoint(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         job = a_reproduction(version)
@@ -153,7 +153,7 @@ class TestOtherBits:
         assert first is not None
         assert (first["parameter"], first["index"]) == ("layer1.weights", [0, 0])
         assert first["expected"] != first["got"]
-        assert result["environment"] == {}  # nothing has changed since then, so it is the manifest's fault
+        assert result["environment"] == {}  # the environment is unchanged: the manifest is wrong
 
     def test_another_architecture_in_the_manifest_is_found(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
@@ -166,7 +166,7 @@ class TestOtherBits:
             "parameter": "layer1.weights", "index": None, "expected": None, "got": None,
         }  # fmt: skip
 
-    def test_what_has_changed_since_then_is_told(
+    def test_a_changed_environment_is_reported(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         environment = {**version.environment, "numpy": "1.0"}
@@ -180,7 +180,7 @@ class TestOtherBits:
             "cpu": {"then": None, "now": version.environment["cpu"]},
         }
 
-    def test_one_bit_is_enough(self) -> None:
+    def test_a_difference_of_one_bit_is_found(self) -> None:
         published = tiny_parameters()
         trained = {name: array.copy() for name, array in published.items()}
         trained["layer2.weights"][3, 1] = np.nextafter(trained["layer2.weights"][3, 1], np.float32(9))
@@ -202,7 +202,7 @@ class TestOtherBits:
 
 
 class TestStopping:
-    def test_a_cancel_ends_it_and_leaves_a_checkpoint(
+    def test_a_cancellation_ends_the_reproduction_and_leaves_a_checkpoint(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         job = stopped(bench, step, version, volume, State.CANCELLING)
@@ -211,14 +211,14 @@ class TestStopping:
         assert job.progress.done > 0
         assert any(name.startswith("checkpoints/") for name in files_below(volume.job(job.id)))
 
-    def test_a_worker_that_lost_its_lease_ends_nothing(
+    def test_a_worker_that_lost_its_lease_does_not_end_the_job(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         assert stopped(bench, step, version, volume, State.QUEUED).state is State.QUEUED
 
 
 def stopped(bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, state: State) -> Job:
-    """A reproduction that would go on for hours, after its job was moved to `state` while it ran."""
+    """Return the record of a reproduction of several hours whose job was moved to `state` while it ran."""
     tamper(volume, configuration=version.configuration | {"epochs": 100_000, "batch_size": 1})
     job = a_reproduction(version)
     bench.submit(job)
@@ -241,7 +241,7 @@ class TestFailing:
 
         assert code(bench.run(a_reproduction(version), step)) == "version_deleted"
 
-    def test_weights_that_are_damaged_fail_the_job(
+    def test_damaged_weights_fail_the_job(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
@@ -266,7 +266,7 @@ class TestFailing:
 
         assert code(bench.run(a_reproduction(version), step)) == "training_diverged"
 
-    def test_data_that_are_gone_fail_the_job(
+    def test_a_missing_data_set_fails_the_job(
         self, bench: Bench, step: ReproductionHandler, version: ModelVersion, datasets: DatasetStore
     ) -> None:
         datasets.delete(version.dataset)

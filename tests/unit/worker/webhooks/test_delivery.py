@@ -24,14 +24,14 @@ def send(url: str, *, seconds: float = 10.0, allow_private: bool = True) -> int:
 
 @pytest.fixture
 def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Let names resolve to these addresses, one list for each time; gives the names that were asked for."""
+    """Let names resolve to these addresses, one list for each call; return the list of resolved names."""
 
     def let(*answers: list[str]) -> list[str]:
         asked: list[str] = []
         resolve = socket.getaddrinfo
 
         def answer(host: str, port: int, *rest: object, **options: object) -> object:
-            if host[0].isdigit():  # what create_connection does with an address
+            if host[0].isdigit():  # create_connection resolves addresses, too
                 return resolve(host, port, *rest, **options)  # type: ignore[arg-type]
             asked.append(host)
             addresses = answers[min(len(asked), len(answers)) - 1]
@@ -44,7 +44,7 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
 
 class TestSending:
-    def test_the_message_arrives_as_it_was_given(self) -> None:
+    def test_the_message_arrives_unchanged(self) -> None:
         with receiving() as receiver:
             assert send(receiver.url) == 204
 
@@ -54,7 +54,7 @@ class TestSending:
         assert message.headers["host"] == f"127.0.0.1:{receiver.port}"
 
     @pytest.mark.parametrize("status", [200, 299, 400, 410, 500, 503])
-    def test_the_answers_status_is_given(self, status: int) -> None:
+    def test_the_status_of_the_response_is_returned(self, status: int) -> None:
         with receiving(status) as receiver:
             assert send(receiver.url) == status
 
@@ -92,22 +92,22 @@ class TestAddresses:
 
         assert receiver.messages == []
 
-    def test_one_internal_address_among_public_ones_is_enough(self, resolve_to: Callable[..., list[str]]) -> None:
+    def test_one_internal_address_among_public_ones_is_refused(self, resolve_to: Callable[..., list[str]]) -> None:
         resolve_to(["8.8.8.8", "10.0.0.1"])
 
         with pytest.raises(Refused):
             send("http://example.org/", allow_private=False)
 
-    def test_the_connection_goes_to_the_address_that_was_judged(self, resolve_to: Callable[..., list[str]]) -> None:
+    def test_the_connection_goes_to_the_validated_address(self, resolve_to: Callable[..., list[str]]) -> None:
         with receiving() as receiver:
-            asked = resolve_to(["127.0.0.1"], ["127.9.9.9"])  # another answer to whoever asks again
+            asked = resolve_to(["127.0.0.1"], ["127.9.9.9"])  # another address at the second call
 
             assert send(f"http://rebinding.example:{receiver.port}/") == 204
 
         assert asked == ["rebinding.example"]
         assert receiver.messages[0].headers["host"] == f"rebinding.example:{receiver.port}"
 
-    def test_where_the_first_address_does_not_answer_the_next_is_tried(
+    def test_the_next_address_is_tried_if_the_first_does_not_respond(
         self, resolve_to: Callable[..., list[str]]
     ) -> None:
         with receiving() as receiver:
@@ -116,28 +116,30 @@ class TestAddresses:
             assert send(f"http://two.example:{receiver.port}/") == 204
 
 
-class TestWithoutAnAnswer:
-    def test_nobody_listens(self) -> None:
+class TestWithoutAResponse:
+    def test_a_refused_connection_is_unreachable(self) -> None:
         with pytest.raises(Unreachable):
             send(f"http://127.0.0.1:{closed_port()}/")
 
-    def test_the_name_is_unknown(self) -> None:
+    def test_an_unknown_name_is_unreachable(self) -> None:
         with pytest.raises(Unreachable, match="resolved"):
             send("http://no-such-name.invalid/")
 
-    def test_what_answers_does_not_speak_http(self) -> None:
+    def test_a_response_that_is_not_http_is_unreachable(self) -> None:
         def garbage(handler: BaseHTTPRequestHandler) -> None:
             handler.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
 
         with receiving(garbage) as receiver, pytest.raises(Unreachable):
             send(receiver.url)
 
-    def test_it_speaks_no_tls(self) -> None:
+    def test_a_receiver_without_tls_is_unreachable(self) -> None:
         with receiving() as receiver, pytest.raises(Unreachable):
             send(receiver.url.replace("http:", "https:"))
 
     @pytest.mark.parametrize("pieces", [[], [b"HTTP/1.1 200 OK\r\n", *[b"X-Drip: 1\r\n"] * 90]])
-    def test_one_that_never_ends_takes_only_its_time(self, pieces: list[bytes], dripping: Callable[..., str]) -> None:
+    def test_an_endless_response_ends_at_the_time_limit(
+        self, pieces: list[bytes], dripping: Callable[..., str]
+    ) -> None:
         begun = time.monotonic()
 
         with pytest.raises(Unreachable, match=r"within 0\.3 s"):
@@ -145,14 +147,14 @@ class TestWithoutAnAnswer:
 
         assert time.monotonic() - begun < 5.0
 
-    def test_a_handshake_that_never_ends_takes_only_its_time(self, dripping: Callable[..., str]) -> None:
+    def test_an_endless_handshake_ends_at_the_time_limit(self, dripping: Callable[..., str]) -> None:
         with pytest.raises(Unreachable, match=r"within 0\.3 s"):
             send(dripping([]).replace("http:", "https:"), seconds=0.3)
 
 
 @pytest.fixture
 def dripping() -> Iterator[Callable[[list[bytes]], str]]:
-    """A receiver that sends these pieces, one a tenth of a second, and then nothing; gives its URL."""
+    """A receiver that sends these pieces, one every tenth of a second, and then nothing; returns its URL."""
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
         pieces: list[bytes] = []

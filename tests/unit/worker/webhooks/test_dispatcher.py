@@ -1,4 +1,4 @@
-"""What the courier makes of a receiver's answers."""
+"""The webhook dispatcher: the outcome of each response of a receiver."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Deliver = Callable[[], None]
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """A courier that may tell this machine, and does not wait long."""
+    """Settings of a dispatcher that may send to this machine and has short waits."""
     return settings.model_copy(
         update={"webhook_allow_private": True, "webhook_retry_seconds": 0.01, "webhook_timeout": 2.0}
     )
@@ -53,7 +53,7 @@ def dispatcher(outbox: Outbox, files: JobFiles, settings: Settings, volume: Volu
 
 @pytest.fixture
 def ended(jobs: JobStore, files: JobFiles) -> Callable[[str], Job]:
-    """Let a job end that has this webhook."""
+    """Return a function that ends a job with this webhook."""
 
     def end(url: str) -> Job:
         job = a_training(webhook=url)
@@ -67,7 +67,7 @@ def ended(jobs: JobStore, files: JobFiles) -> Callable[[str], Job]:
 
 @contextmanager
 def working(dispatcher: Dispatcher) -> Iterator[None]:
-    """The courier at work for the length of the block."""
+    """Run the dispatcher during the `with` block."""
     stop = threading.Event()
     thread = threading.Thread(target=dispatcher.run, args=(stop,))
     thread.start()
@@ -79,7 +79,7 @@ def working(dispatcher: Dispatcher) -> Iterator[None]:
 
 
 def deliver_next(dispatcher: Dispatcher, outbox: Outbox) -> None:
-    """Wait until one notice is due, and try to deliver it."""
+    """Wait until a delivery is due, and try it once."""
     (delivery,) = eventually(lambda: outbox.take(limit=1, seconds=60.0))
     dispatcher.deliver(delivery)
 
@@ -92,7 +92,7 @@ Ended = Callable[[str], Job]
 
 
 class TestDelivering:
-    def test_a_receiver_is_told_and_can_verify_it(
+    def test_a_receiver_gets_a_message_that_it_can_verify(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, volume: Volume, redis: Redis
     ) -> None:
         with receiving() as receiver, working(dispatcher):
@@ -111,7 +111,9 @@ class TestDelivering:
             1,
         )
 
-    def test_a_slow_receiver_holds_up_no_other(self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox) -> None:
+    def test_a_slow_receiver_does_not_delay_the_others(
+        self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox
+    ) -> None:
         answered = threading.Event()
 
         def slow(handler: BaseHTTPRequestHandler) -> None:
@@ -128,7 +130,7 @@ class TestDelivering:
             assert outbox.count() >= 1
             answered.set()
 
-    def test_what_is_on_its_way_when_the_courier_stops_is_waited_for(
+    def test_a_dispatcher_that_stops_waits_for_deliveries_in_progress(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox
     ) -> None:
         arrived, answer = threading.Event(), threading.Event()
@@ -149,7 +151,7 @@ class TestDelivering:
 
 class TestTryingAgain:
     @pytest.mark.parametrize("status", [301, 400, 404, 429, 500, 503])
-    def test_all_but_success_is_tried_again_under_the_same_id(
+    def test_a_failed_delivery_is_retried_with_the_same_id(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, volume: Volume, redis: Redis, status: int
     ) -> None:
         with receiving(status, status, 200) as receiver:
@@ -161,14 +163,14 @@ class TestTryingAgain:
         assert len({message.body for message in receiver.messages}) == 1
         for message in receiver.messages:
             message.verified(volume.webhook_secret.read_text())
-        told = outcomes(redis, job)
-        assert [(outcome["try"], outcome["outcome"], outcome["status"]) for outcome in told] == [
+        recorded = outcomes(redis, job)
+        assert [(outcome["try"], outcome["outcome"], outcome["status"]) for outcome in recorded] == [
             (1, "failed", status),
             (2, "failed", status),
             (3, "delivered", 200),
         ]
-        assert told[0]["next_try_seconds"] is not None
-        assert told[-1]["next_try_seconds"] is None
+        assert recorded[0]["next_try_seconds"] is not None
+        assert recorded[-1]["next_try_seconds"] is None
         assert outbox.count() == 0
 
     def test_a_redirect_is_not_followed(
@@ -182,7 +184,7 @@ class TestTryingAgain:
         assert elsewhere.messages == []
         assert "redirects are not followed" in outcomes(redis, job)[0]["detail"]
 
-    def test_a_receiver_that_is_away_is_told_when_it_is_back(
+    def test_an_unreachable_receiver_gets_its_message_later(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, redis: Redis
     ) -> None:
         job = ended(f"http://127.0.0.1:{closed_port()}/")
@@ -192,7 +194,7 @@ class TestTryingAgain:
         assert (outcome["outcome"], outcome["status"]) == ("failed", None)
         assert outbox.count() == 1
 
-    def test_it_is_given_up_after_so_many_tries(
+    def test_a_delivery_is_given_up_after_the_last_try(
         self, outbox: Outbox, files: JobFiles, ended: Ended, settings: Settings, redis: Redis, volume: Volume
     ) -> None:
         twice = settings.model_copy(update={"webhook_tries": 2})
@@ -206,7 +208,7 @@ class TestTryingAgain:
         assert outbox.count() == 0
         assert not files.owes_delivery(job)
 
-    def test_the_waits_grow_with_jitter_and_have_an_end(self) -> None:
+    def test_the_waits_grow_with_jitter_up_to_a_limit(self) -> None:
         for tries in range(1, 200):
             longest = min(5.0 * 3.0 ** (tries - 1), LONGEST_WAIT_SECONDS)
             assert longest / 2 <= backoff(tries, first=5.0) <= longest
@@ -214,7 +216,7 @@ class TestTryingAgain:
 
 
 class TestEnds:
-    def test_a_receiver_that_answers_410_is_told_nothing_more(
+    def test_a_receiver_that_responds_with_410_gets_nothing_more(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, redis: Redis
     ) -> None:
         with receiving(410) as receiver, receiving() as other:
@@ -229,7 +231,7 @@ class TestEnds:
         assert [outcomes(redis, job)[0]["outcome"] for job in (first, second)] == ["gone", "gone"]
         assert outbox.count() == 0
 
-    def test_an_internal_address_is_told_nothing(
+    def test_an_internal_address_gets_nothing(
         self, outbox: Outbox, files: JobFiles, ended: Ended, settings: Settings, redis: Redis, volume: Volume
     ) -> None:
         careful = settings.model_copy(update={"webhook_allow_private": False})
@@ -242,7 +244,7 @@ class TestEnds:
         assert outcomes(redis, job)[0]["outcome"] == "refused"
         assert outbox.count() == 0
 
-    def test_what_is_settled_is_so_on_the_volume_too(
+    def test_a_settled_delivery_is_also_settled_on_the_volume(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, files: JobFiles
     ) -> None:
         with receiving() as receiver:
@@ -252,7 +254,7 @@ class TestEnds:
 
         assert not files.owes_delivery(job)
 
-    def test_a_fault_of_ours_loses_nothing(
+    def test_an_internal_error_does_not_lose_the_delivery(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def fail(*_: object) -> bytes:
@@ -267,7 +269,7 @@ class TestEnds:
 
         assert [outcome["outcome"] for outcome in outcomes(redis, job)] == ["failed", "delivered"]
 
-    def test_a_try_that_cannot_be_written_down_is_made_again(
+    def test_a_try_whose_outcome_cannot_be_recorded_is_repeated(
         self, files: JobFiles, ended: Ended, outbox: Outbox, settings: Settings, volume: Volume, tmp_path: Any
     ) -> None:
         gone = connect(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"}))

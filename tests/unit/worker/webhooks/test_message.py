@@ -1,4 +1,4 @@
-"""What a webhook is told."""
+"""The body of a webhook message."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ def delivery(**fields: Any) -> Delivery:
     return Delivery("msg_1", a_training(**ended | fields), tries=0)
 
 
-def told(about: Delivery) -> dict[str, Any]:
+def content_of(about: Delivery) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(message(about))
     return content
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
-def test_its_type_names_the_end(state: State) -> None:
-    assert told(delivery(state=state))["type"] == f"job.{state}"
+def test_the_type_names_the_state(state: State) -> None:
+    assert content_of(delivery(state=state))["type"] == f"job.{state}"
 
 
-def test_its_time_is_that_of_the_end_and_its_data_are_the_job() -> None:
+def test_the_timestamp_is_that_of_the_end_and_the_data_are_the_job() -> None:
     about = delivery(result={"model": "toy", "version": 3}, request={"labels": {"who": "ü"}})
 
-    content = told(about)
+    content = content_of(about)
 
     assert content["timestamp"] == rfc3339(1_700_000_000_123)
     assert content["data"] == json.loads(json.dumps(job_document(about.job)))
     assert content["data"]["links"]["version"] == "/v1/models/toy/versions/3"
 
 
-def test_a_batch_tells_where_its_rows_are() -> None:
+def test_the_message_of_a_batch_links_to_its_rows() -> None:
     batch = Delivery("msg_1", a_batch(state=State.SUCCEEDED, finished_at=1), tries=0)
 
-    assert told(batch)["data"]["links"]["results"].endswith("/results")
+    assert content_of(batch)["data"]["links"]["results"].endswith("/results")
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_a_batch_tells_where_its_rows_are() -> None:
         (["request", "metrics", "result", "error"], ["request", "metrics", "result", "error"]),
     ],
 )
-def test_of_a_job_that_is_too_large_parts_are_left_out(large: list[str], left_out: list[str]) -> None:
+def test_fields_of_a_job_that_is_too_large_are_left_out(large: list[str], left_out: list[str]) -> None:
     fields = {name: {"model": "toy", "version": 1, "detail": "ü" * MOST_BYTES} for name in large}
 
-    content = told(about := delivery(**fields))
+    content = content_of(about := delivery(**fields))
 
     assert len(message(about)) < MOST_BYTES
     assert content["data"]["left_out"] == left_out

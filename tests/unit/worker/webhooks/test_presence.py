@@ -1,4 +1,4 @@
-"""The courier's presence: in Redis for everybody, in a file for its container's health check."""
+"""The dispatcher's presence: in Redis, and in a file for its container's health check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worker.webhooks.__main__ import RegularPresence
 from worker.webhooks.dispatcher import Dispatcher
 
 
-def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Path) -> None:
+def test_presence_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Path) -> None:
     file = tmp_path / "present"
     presence = RegularPresence(Presence(redis, "host:1", DISPATCHER, 1), PresenceFile(file))
     presence.renew_when_due()
@@ -35,7 +35,7 @@ def test_it_is_renewed_when_it_is_due_and_no_earlier(redis: Redis, tmp_path: Pat
     assert redis.zcard(keys.workers(DISPATCHER)) == 0
 
 
-def test_the_file_is_not_renewed_while_redis_is_away(settings: Settings, tmp_path: Path) -> None:
+def test_the_file_is_not_renewed_while_redis_is_unreachable(settings: Settings, tmp_path: Path) -> None:
     away = connect(settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{closed_port()}/0"}))
     presence = RegularPresence(Presence(away, "host:1", DISPATCHER, 1), PresenceFile(tmp_path / "present"))
 
@@ -45,7 +45,7 @@ def test_the_file_is_not_renewed_while_redis_is_away(settings: Settings, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_loop_that_delivers_renews_it(redis: Redis, settings: Settings, volume: Volume) -> None:
+def test_the_dispatchers_loop_renews_its_presence(redis: Redis, settings: Settings, volume: Volume) -> None:
     stop = threading.Event()
     turns: list[None] = []
     dispatcher = Dispatcher(Outbox(redis), JobFiles(volume), [], settings)

@@ -35,14 +35,18 @@ def mode(path: Path) -> int:
 
 
 class TestTheFileOfTheSettings:
-    def test_it_is_made_once_and_its_owner_alone_may_read_it(self, named: Settings, volume: Volume, path: Path) -> None:
+    def test_the_file_is_created_once_and_readable_only_by_its_owner(
+        self, named: Settings, volume: Volume, path: Path
+    ) -> None:
         first = load_secrets(named, volume)
 
         assert load_secrets(named, volume) == first
         assert mode(path) == 0o600
         assert not volume.webhook_secret.exists()
 
-    def test_the_secret_of_an_older_version_moves_into_it(self, named: Settings, volume: Volume, path: Path) -> None:
+    def test_the_secret_of_an_older_version_moves_into_the_file(
+        self, named: Settings, volume: Volume, path: Path
+    ) -> None:
         volume.webhook_secret.write_text(OLD)
 
         assert load_secrets(named, volume) == [b"old " * 8]
@@ -66,7 +70,7 @@ class TestTheFileOfTheSettings:
         assert load_secrets(named, volume) == [b"new " * 8]
         assert volume.webhook_secret.read_text() == OLD
 
-    def test_a_secret_of_another_form_on_the_volume_is_neither_moved_nor_removed(
+    def test_an_invalid_secret_on_the_volume_is_neither_moved_nor_removed(
         self, named: Settings, volume: Volume, path: Path
     ) -> None:
         volume.webhook_secret.write_text("short")
@@ -83,7 +87,7 @@ class TestTheFileOfTheSettings:
         with pytest.raises(SecretError, match=r"secrets is empty"):
             load_secrets(named, volume)
 
-    def test_a_file_where_the_folder_should_be_is_an_error_with_the_files_name(
+    def test_a_file_in_place_of_the_folder_is_an_error_with_the_files_name(
         self, named: Settings, volume: Volume, path: Path
     ) -> None:
         path.parent.write_text("")
@@ -110,7 +114,7 @@ class TestTheCommand:
         assert mode(path) == 0o600
 
     @pytest.mark.parametrize("text", ["", "secret", f"{NEW} short"])
-    def test_set_refuses_what_is_no_secret_and_keeps_the_file(
+    def test_set_refuses_an_invalid_secret_and_keeps_the_file(
         self, monkeypatch: pytest.MonkeyPatch, path: Path, text: str
     ) -> None:
         SecretsFile(path).replace(OLD)

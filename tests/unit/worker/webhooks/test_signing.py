@@ -23,7 +23,7 @@ def with_secrets(settings: Settings, *secrets: str) -> Settings:
     return settings.model_copy(update={"webhook_secrets": SecretStr(" ".join(secrets))})
 
 
-def test_the_example_of_the_specification_is_signed_as_there() -> None:
+def test_the_example_of_the_specification_has_its_signature() -> None:
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 
     headers = signed_headers([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
@@ -44,7 +44,7 @@ def test_a_receiver_with_the_key_accepts_any_message(key: bytes, text: str, mess
     Webhook(key).verify(body, dict(headers), json_parse=False)
 
 
-def test_while_a_secret_is_changed_receivers_with_either_accept_the_message(settings: Settings, volume: Volume) -> None:
+def test_receivers_with_either_secret_accept_a_message_during_a_rotation(settings: Settings, volume: Volume) -> None:
     keys = load_secrets(with_secrets(settings, NEW, OLD), volume)
 
     headers = dict(signed_headers(keys, "msg_1", int(time.time()), b"{}"))
@@ -54,14 +54,16 @@ def test_while_a_secret_is_changed_receivers_with_either_accept_the_message(sett
 
 
 class TestTheVolumesOwnSecret:
-    def test_it_is_made_once_and_is_the_owners_alone(self, settings: Settings, volume: Volume) -> None:
+    def test_the_secret_is_created_once_and_readable_only_by_its_owner(
+        self, settings: Settings, volume: Volume
+    ) -> None:
         first = load_secrets(settings, volume)
 
         assert load_secrets(settings, volume) == first
         assert volume.webhook_secret.stat().st_mode & 0o077 == 0
         assert len(first[0]) == 32
 
-    def test_it_is_as_receivers_take_it(self, settings: Settings, volume: Volume) -> None:
+    def test_receivers_accept_the_secrets_format(self, settings: Settings, volume: Volume) -> None:
         keys = load_secrets(settings, volume)
 
         headers = dict(signed_headers(keys, "msg_1", int(time.time()), b"{}"))
@@ -69,13 +71,13 @@ class TestTheVolumesOwnSecret:
         Webhook(volume.webhook_secret.read_text()).verify(b"{}", headers)
 
     @pytest.mark.parametrize("secrets", [(OLD,), (OLD, NEW)])
-    def test_it_is_not_made_where_the_settings_have_one(
+    def test_no_secret_is_created_if_the_settings_have_one(
         self, settings: Settings, volume: Volume, secrets: tuple[str, ...]
     ) -> None:
         assert len(load_secrets(with_secrets(settings, *secrets), volume)) == len(secrets)
         assert not volume.webhook_secret.exists()
 
-    def test_an_empty_setting_is_none(self, settings: Settings, volume: Volume) -> None:
+    def test_an_empty_setting_counts_as_unset(self, settings: Settings, volume: Volume) -> None:
         assert len(load_secrets(with_secrets(settings, ""), volume)) == 1
 
 
@@ -83,7 +85,7 @@ class TestTheVolumesOwnSecret:
     "secret",
     ["secret", OLD.removeprefix("whsec_"), "whsec_", "whsec_c2hvcnQ=", "whsec_!!!", "whsec_" + "QUFB" * 40],
 )
-def test_a_secret_of_another_form_is_refused_and_not_shown(settings: Settings, volume: Volume, secret: str) -> None:
+def test_an_invalid_secret_is_refused_and_not_shown(settings: Settings, volume: Volume, secret: str) -> None:
     with pytest.raises(SecretError, match="whsec_") as caught:
         load_secrets(with_secrets(settings, OLD, secret), volume)
 
