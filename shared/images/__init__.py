@@ -1,1 +1,1 @@
-"""Images: their way into the network's input."""
+"""Images: decoding, conversion to grayscale, and resizing to the network's input."""

@@ -1,8 +1,8 @@
-"""Resizing by area: each new pixel is the mean of the area that it covers, exactly, rounded half up.
+"""Resizing by area: each new pixel is the exact mean of the area that it covers, rounded half up.
 
-Along one axis that is a matrix product. Old pixel i spans [i m, (i+1) m) and new pixel r spans [r n, (r+1) n) in units
+Along one axis this is a matrix product. Old pixel i spans [i m, (i+1) m) and new pixel r spans [r n, (r+1) n) in units
 of 1/m of an old pixel, so every overlap is an integer, and the overlaps of one new pixel sum up to n. Sums of integers
-are exact in floating point below 2^24 (float32) and 2^53 (float64), whatever their order: all machines give the same.
+are exact in floating point below 2^24 (float32) and 2^53 (float64) in any order, so all machines give the same result.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_SIDE = 65_535  # 255 times that stays below 2^24
-BAND = 1 << 16  # pixels that are turned into floats at a time: they stay in the processor's cache
+MAX_SIDE = 65_535  # 255 times this is below 2^24
+BAND = 1 << 16  # pixels converted to floats at a time; they fit into the processor's cache
 
-# OpenBLAS takes its working memory at its first large product, and ends the process where there is none. Better now
-# than beside an image that takes nearly all that there is.
+# OpenBLAS allocates its working memory at the first large product, and ends the process if it gets none. This product
+# allocates it at the import, before a large image takes most of the memory.
 np.matmul(*np.ones((2, 256, 256), "f4"))
 
 
 def area_resize(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resize images (..., h, w), no side above `MAX_SIDE`, to `shape` (H, W)."""
+    """Return images (..., h, w), no side above `MAX_SIDE`, resized to `shape` (H, W): (..., H, W)."""
     height, width = images.shape[-2:]
     columns = _sums(images, shape[0], "f4")  # (..., H, w): sums over heights, up to 255 h
     sums = _sums(columns.swapaxes(-1, -2), shape[1], "f8").swapaxes(-1, -2)  # (..., H, W): up to 255 h w
@@ -31,7 +31,7 @@ def area_resize(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np
 
 
 def _sums(images: NDArray[Any], m: int, dtype: str) -> NDArray[Any]:
-    """Sum up the n rows of images (..., n, k) by their overlaps with m new rows: (..., m, k)."""
+    """Sum the n rows of images (..., n, k), weighted by their overlaps with m new rows: (..., m, k)."""
     n, k = images.shape[-2:]
     step = max(1, m * BAND // (n * max(k, m)))
     if step >= m:
@@ -46,13 +46,13 @@ def _sums(images: NDArray[Any], m: int, dtype: str) -> NDArray[Any]:
 
 
 def _touched(n: int, m: int, first: int, last: int) -> tuple[int, int]:
-    """The old rows, from and to, that the new rows `first` to `last` touch."""
+    """Return the first and the end of the old rows that overlap the new rows `first` to `last` (exclusive)."""
     return first * n // m, -(-last * n // m)
 
 
-@lru_cache(maxsize=128)  # of BAND numbers at most, each
+@lru_cache(maxsize=128)  # each entry has at most BAND numbers
 def _overlaps(n: int, m: int, first: int, last: int, dtype: str) -> NDArray[Any]:
-    """The overlaps of the new rows `first` to `last` with the old rows that they touch."""
+    """Return the overlaps of the new rows `first` to `last` (exclusive) with the old rows."""
     old = np.arange(*_touched(n, m, first, last)) * m
     new = np.arange(first, last)[:, np.newaxis] * n
     overlaps: NDArray[Any] = np.maximum(np.minimum(old + m, new + n) - np.maximum(old, new), 0).astype(dtype)

@@ -1,12 +1,11 @@
-"""From an image file's bytes to the network's input: grey, the model's size, one row of a batch.
+"""Decoding of an image file to the network's input: grayscale, in the model's size, one row of a batch.
 
-PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame each. Grey is that of ITU-R BT.601, what is transparent lies over
-black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the image.
-docs/images.md has the details.
+The formats are PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame. Colours are converted by the luma of ITU-R BT.601,
+transparent pixels are blended with black, EXIF's orientation is applied, and each pixel of the input is the mean of the
+area that it covers in the image. docs/images.md has the details.
 
-Memory: a worker may be limited to some. An image of more than `SMALL` pixels that does not fit into it costs that image
-(`image_too_large`). A smaller one fits wherever a worker can work at all: where there is no memory even for that, the
-process has none left, which is not the image's fault, and `MemoryError` goes up.
+A worker's memory may be limited. An image of more than `SMALL` pixels that does not fit into it fails with
+`image_too_large`. A smaller image needs so little memory that its failure is the process's: `MemoryError` propagates.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from shared.images.area import area_resize
 from shared.images.formats import Format, format_of, open_image
 
 SMALL = 1 << 20
-BYTES_PER_PIXEL = 16  # at most, while a format's decoder works
-BLOCK = 1 << 22  # pixels that are resized at a time
+BYTES_PER_PIXEL = 16  # at most, while an image is decoded
+BLOCK = 1 << 22  # pixels resized at a time
 
 
 def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
-    """Decode an image into `row` (H, W), which may hold anything if it fails.
+    """Decode an image into `row` (H, W); after an error the content of `row` is undefined.
 
-    Raises `Malformed` where the bytes are no image, a broken one, an animation, or one of more than `max_pixels`, which
-    is decided from the header.
+    Raises `Malformed` if the bytes are not an image, or are damaged, animated or, by the header, larger than
+    `max_pixels`.
     """
     if row.size <= max_pixels and png.decode_plain_into(row, content):
         return
@@ -38,7 +37,7 @@ def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None
 
 
 def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
-    """Resize greys (n, h, w) into `rows` (n, H, W), as `decode_into` resizes; of the same size they are copied.
+    """Resize grayscale images (n, h, w) into `rows` (n, H, W), as `decode_into` does; copies images of the same size.
 
     Sides are from 1 to `area.MAX_SIDE`.
     """
@@ -56,13 +55,13 @@ def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) ->
     kind = format_of(content)
     image = None
     try:
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, of metadata that do not matter here
+        with warnings.catch_warnings(action="ignore"):  # Pillow's warnings about metadata that are not used
             image = open_image(kind, content, max_pixels)
             orientation = grayscale.orientation_of(image)
-            pixels = grayscale.greys(image)
-            image.close()  # its memory is not needed for what follows
+            pixels = grayscale.to_grayscale(image)
+            image.close()  # frees its memory before the resizing
         height, width = row.shape
-        # Turning what is resized gives the same as resizing what is turned, and is less to turn.
+        # To resize first and rotate then gives the same pixels, and rotates fewer.
         shape = (width, height) if orientation in grayscale.SIDEWAYS else (height, width)
         if pixels.shape != shape:
             pixels = area_resize(pixels, shape)
@@ -74,24 +73,25 @@ def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) ->
 
 
 def _explained(error: Exception, kind: Format, width: int, height: int) -> Exception:
-    """What an error means that came up while an image was decoded, whose size is 0 × 0 where it was not known yet."""
+    """Return the error to raise for an error of a decoder; the image's size is 0 × 0 if it is not known."""
     memory = isinstance(error, MemoryError)
     size = width * height
     if size > SMALL and (memory or not _is_free(size * BYTES_PER_PIXEL)):
         return Malformed(
             "image_too_large",
-            f"decoding {width} × {height} pixels needs more memory than a worker may use; send it smaller",
+            f"decoding {width} × {height} pixels needs more memory than a worker may use; send a smaller image",
         )
     if memory:
         return error
     reason = str(error) or type(error).__name__
     return Malformed(
-        "image_damaged", f"the {kind.name} is damaged, cut short, or of a rare kind, and cannot be decoded: {reason}"
+        "image_damaged",
+        f"the {kind.name} is damaged, cut short, or of an unsupported kind, and cannot be decoded: {reason}",
     )
 
 
 def _is_free(size: int) -> bool:
-    """Tell whether the process may have so many bytes more: some decoders call it damage when they get no memory."""
+    """Return whether the process can allocate `size` bytes: some decoders report a lack of memory as damage."""
     try:
         np.empty(size, np.uint8)
     except MemoryError:
@@ -100,7 +100,7 @@ def _is_free(size: int) -> bool:
 
 
 def invert(images: NDArray[np.uint8], mode: str) -> None:
-    """Turn dark on bright into bright on dark, in place: `always`, `never`, or `auto`, which goes by the border."""
+    """Invert images (n, H, W) in place: `always`, `never`, or `auto`, which inverts those with a bright border."""
     if mode == "never" or not len(images):
         return
     if mode == "always":
@@ -112,7 +112,7 @@ def invert(images: NDArray[np.uint8], mode: str) -> None:
 
 
 def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
-    """The height and width that an image has when it is decoded and not resized; raises `Malformed`."""
+    """Return the height and width of an image, upright and before it is resized; raises `Malformed`."""
     kind = format_of(content)
     try:
         with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels) as image:
@@ -120,7 +120,7 @@ def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
             sideways = grayscale.orientation_of(image) in grayscale.SIDEWAYS
     except Malformed:
         raise
-    except Exception as error:  # Pillow's readers raise much on damaged headers
+    except Exception as error:  # Pillow's readers raise many types of error on damaged headers
         raise Malformed(
             "image_damaged", f"the {kind.name}'s header is damaged: {str(error) or type(error).__name__}"
         ) from None

@@ -1,7 +1,7 @@
-"""From an image of any kind to its greys: one byte for each pixel, upright.
+"""Conversion of an image of any mode to grayscale, one byte a pixel, and rotation to upright.
 
-Grey is that of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B. What is transparent lies over black. Colour profiles and
-gammas are not applied. docs/images.md has the table of what becomes of which kind.
+The grayscale value is the luma of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B. Transparent pixels are blended with black.
+Colour profiles and gammas are not applied. docs/images.md lists the conversion of each kind of image.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ ORIENTATION = 0x0112  # in EXIF and TIFF
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 0x0102, 0x0106, 0x0153  # TIFF 6.0
 UNSIGNED, SIGNED = 1, 2
 WHITE_IS_ZERO = 0
-SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations in which the first row is shown as a column
+SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that show the first row as a column
 
 
-def greys(image: Image.Image) -> NDArray[np.uint8]:
-    """The greys (h, w) of an image, not turned yet; raises whatever Pillow raises on damaged data."""
+def to_grayscale(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the grayscale pixels (h, w) of an image, not yet upright; raises Pillow's errors for damaged data."""
     if image.mode == "F":
         return _of_floats(image)
     if image.mode.startswith("I"):
         return _of_integers(image)
     if image.mode == "LAB":
         raise Malformed(
-            "image_unsupported", "the image's colours are L*a*b*, which is not taken; send it as RGB or grey"
+            "image_unsupported", "the image's colours are L*a*b*, which is not supported; send it as RGB or grayscale"
         )
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -36,7 +36,7 @@ def greys(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """Turn greys (h, w) as EXIF's orientation, 1 to 8, says."""
+    """Rotate and mirror pixels (h, w) by EXIF's orientation, 1 to 8."""
     if orientation in SIDEWAYS:
         pixels = pixels.T
     if orientation in {3, 4, 7, 8}:
@@ -47,7 +47,7 @@ def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """EXIF's orientation; 1, upright, where there is none that can be read. Pillow turns TIFFs itself."""
+    """Return EXIF's orientation, or 1 (upright) if it is missing or unreadable. Pillow itself rotates TIFFs."""
     data = image.info.get("exif")
     if not data or image.format == "TIFF":
         return 1
@@ -61,14 +61,14 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def _of_floats(image: Image.Image) -> NDArray[np.uint8]:
-    """Floats are grey from 0 to 1, as most programs write them; what lies outside is cut off, and NaN is black."""
+    """Convert floats from 0 (black) to 1 (white), as most programs write them; clips other values, and NaN to 0."""
     values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0)
     pixels = (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
     return _white_is_255(image, pixels)
 
 
 def _of_integers(image: Image.Image) -> NDArray[np.uint8]:
-    """Of more than eight bits the upper eight count; below zero all is black."""
+    """Convert integers of more than 8 bits to their upper 8 bits; negative values become 0 (black)."""
     bits, form = 16, UNSIGNED
     if image.format == "TIFF":
         tags = image.tag_v2  # type: ignore[attr-defined]
@@ -76,8 +76,8 @@ def _of_integers(image: Image.Image) -> NDArray[np.uint8]:
     values = np.asarray(image)
     if form == SIGNED:
         values = np.maximum(values, 0)
-        bits -= 1  # the sign's
-    elif image.mode == "I":  # Pillow has no unsigned ones of 32 bits
+        bits -= 1  # the sign bit
+    elif image.mode == "I":  # Pillow reads unsigned 32-bit integers as signed
         values = values.view(np.uint32)
     pixels = (values >> (bits - 8)).astype(np.uint8)
     transparent = image.info.get("transparency")
@@ -87,6 +87,6 @@ def _of_integers(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _white_is_255(image: Image.Image, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Turn what a TIFF stores with white as zero; Pillow does so itself for up to eight bits."""
+    """Invert the pixels of a TIFF that stores white as 0; for up to 8 bits Pillow itself does so."""
     tags = getattr(image, "tag_v2", {PHOTOMETRIC: None})
     return 255 - pixels if tags.get(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO else pixels

@@ -1,7 +1,7 @@
-"""PNG files: what decides the pixels is picked out and checked; the plainest kind is decoded without any detour.
+"""PNG files: a fast decoder of plain ones, and a filter that keeps only the chunks that decide the pixels.
 
-W3C, Portable Network Graphics (third edition). Texts, colour profiles and the like are left behind unread, so that
-nothing that is packed into them is ever unpacked.
+W3C, Portable Network Graphics (third edition). The filter removes texts, colour profiles and other chunks, so that
+compressed data in them is never unpacked.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from shared.errors import Malformed
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 IEND = b"\0\0\0\0IEND\xaeB`\x82"
 CRC_OF_IDAT = zlib.crc32(b"IDAT")
-BESIDE_PIXELS = frozenset({b"PLTE", b"tRNS", b"eXIf"})  # a palette, what is transparent, which way is up
+BESIDE_PIXELS = frozenset({b"PLTE", b"tRNS", b"eXIf"})  # palette, transparency, orientation
 MAX_CHUNKS = 100_000
 
 core: Any = Image.core  # type: ignore[attr-defined] # Pillow's decoders, as its own plugins use them
 
 
 def decode_plain_into(row: NDArray[np.uint8], content: bytes) -> bool:
-    """Decode a plain PNG: 8 bits grey, of exactly the shape of `row` (H, W), in the chunks IHDR, IDAT and IEND alone.
+    """Decode a plain PNG: 8-bit grayscale, with the shape of `row` (H, W) and only the chunks IHDR, IDAT and IEND.
 
-    Says whether it was one; if not, `row` may hold anything. Pillow's own decoder writes straight into `row`: the
-    pixels are those that Pillow gives, without the objects that it builds around each image.
+    Returns whether the file was plain; if not, the content of `row` is undefined. Pillow's decoder writes directly into
+    `row`: this gives the same pixels as Pillow without the objects that it creates for each image.
     """
     height, width = row.shape
     if not (content.startswith(_plain_beginning(height, width)) and content.endswith(IEND)):
@@ -40,10 +40,10 @@ def decode_plain_into(row: NDArray[np.uint8], content: bytes) -> bool:
     pixels = content[41:-16]
     if zlib.crc32(pixels, CRC_OF_IDAT) != int.from_bytes(content[-16:-12], "big"):
         return False
-    row.fill(0)  # what a stream that ends early leaves out
+    row.fill(0)  # the pixels after the end of a stream that is too short
     try:
         image = core.map_buffer(row, (width, height), "raw", 0, ("L", width, 1))
-    except ValueError:  # a row whose bytes do not lie side by side
+    except ValueError:  # the row is not contiguous
         return False
     decoder = core.zip_decoder("L", "L", False)
     decoder.setimage(image, (0, 0, width, height))
@@ -54,13 +54,13 @@ def decode_plain_into(row: NDArray[np.uint8], content: bytes) -> bool:
 
 @lru_cache(maxsize=16)
 def _plain_beginning(height: int, width: int) -> bytes:
-    """The signature and the header of a plain PNG; the header's last five bytes say: 8 bits, grey, not interlaced."""
+    """Return the signature and header of a plain PNG; the last five bytes: 8 bits, grayscale, not interlaced."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return SIGNATURE + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 
 def size_of(content: bytes) -> tuple[int, int]:
-    """The width and height that the header gives; raises `Malformed` where there is no header."""
+    """Return the width and height of the header; raises `Malformed` if the file has no header."""
     if content[: len(SIGNATURE)] != SIGNATURE or content[12:16] != b"IHDR" or len(content) < 24:
         raise Malformed("image_damaged", "the PNG is damaged or cut short: it does not begin with a header")
     width, height = struct.unpack_from(">II", content, 16)
@@ -68,9 +68,9 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 
 def essentials(content: bytes) -> bytes:
-    """The same PNG with nothing but what decides its pixels: header, palette, transparency, orientation, pixels.
+    """Return the PNG with only the chunks that decide its pixels: header, palette, transparency, orientation, pixels.
 
-    Raises `Malformed` where a checksum of these is wrong, the file is cut short, or is an animation.
+    Raises `Malformed` if a checksum of these is wrong, or if the file is cut short or animated.
     """
     before: list[bytes] = [SIGNATURE]
     pixels: list[bytes] = []
@@ -81,7 +81,7 @@ def essentials(content: bytes) -> bytes:
         if end > len(content):
             raise Malformed("image_damaged", "the PNG is damaged or cut short: it ends within a chunk")
         if (kind == b"acTL" and content[place + 8 : place + 12] != b"\0\0\0\1") or kind == b"fdAT":
-            raise Malformed("image_animated", "the PNG has several frames; send one of them as an image of its own")
+            raise Malformed("image_animated", "the PNG has several frames; send one of them as a separate image")
         if kind in {b"IHDR", b"IDAT", b"IEND"} or kind in BESIDE_PIXELS:
             chunk = content[place:end]
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
@@ -90,7 +90,7 @@ def essentials(content: bytes) -> bytes:
                 return b"".join([*before, *pixels, chunk])
             if kind == b"IDAT":
                 pixels.append(chunk)
-            elif not pixels or kind == b"eXIf":  # a palette behind the pixels comes too late
+            elif not pixels or kind == b"eXIf":  # a palette after the pixels is ignored
                 before.append(chunk)
         place = end
-    raise Malformed("image_damaged", f"the PNG is cut into more than {MAX_CHUNKS:,} chunks")
+    raise Malformed("image_damaged", f"the PNG has more than {MAX_CHUNKS:,} chunks")

@@ -1,4 +1,4 @@
-"""An image as a small PNG in a data URI: what a web page shows without asking anybody for it."""
+"""Thumbnails: an image as a small PNG in a data URI, which a web page shows without another request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from PIL import Image
 from shared.images.area import area_resize
 
 LARGEST = 64
-"""The most pixels of a side; a larger image is made smaller, so that a picture stays below 6 KB."""
+"""The longest side in pixels; a larger image is scaled down, so that a thumbnail has less than 6 KB."""
 
 
 def data_uri(image: NDArray[np.uint8]) -> str:
-    """The greys (H, W), 0 for black, as `data:image/png;base64,…`."""
+    """Return grayscale pixels (H, W), 0 for black, as `data:image/png;base64,…`."""
     height, width = image.shape
     shrink = max(height, width) / LARGEST
     if shrink > 1:

@@ -8,15 +8,15 @@ from shared.errors import Malformed
 
 
 def size_of(content: bytes) -> tuple[int, int]:
-    """The width and height of the canvas; raises `Malformed` where the header does not say."""
+    """Return the width and height of the canvas; raises `Malformed` if the header does not contain them."""
     kind, header = content[12:16], content[20:30]
     if len(header) == 10:
-        if kind == b"VP8X":  # 24 bits each, less one
+        if kind == b"VP8X":  # 24 bits each, the size minus one
             return 1 + int.from_bytes(header[4:7], "little"), 1 + int.from_bytes(header[7:10], "little")
-        if kind == b"VP8L" and header[0] == 0x2F:  # 14 bits each, less one
+        if kind == b"VP8L" and header[0] == 0x2F:  # 14 bits each, the size minus one
             (bits,) = struct.unpack_from("<I", header, 1)
             return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-        if kind == b"VP8 " and header[3:6] == b"\x9d\x01\x2a":  # 14 bits each; the two above them are for display
+        if kind == b"VP8 " and header[3:6] == b"\x9d\x01\x2a":  # 14 bits each; the upper two bits scale the display
             width, height = struct.unpack_from("<HH", header, 6)
             return width & 0x3FFF, height & 0x3FFF
-    raise Malformed("image_damaged", "the WebP is damaged or cut short: its header does not say how large it is")
+    raise Malformed("image_damaged", "the WebP is damaged or cut short: its header has no size")

@@ -21,7 +21,7 @@ def resized(pixels: list[Any], height: int, width: int) -> list[Any]:
 
 
 def by_fractions(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> list[list[int]]:
-    """The definition, taken literally: each new pixel is the mean of what lies below it, rounded half up."""
+    """Resize by the definition: each new pixel is the mean of the area that it covers, rounded half up."""
     old, new = pixels.shape, shape
     means: list[list[int]] = []
     for row in range(new[0]):
@@ -38,16 +38,16 @@ def by_fractions(pixels: NDArray[np.uint8], shape: tuple[int, int]) -> list[list
 
 
 def overlap(old: int, new: int, olds: int, news: int) -> Fraction:
-    """How much of an old pixel, whose side is 1, a new one covers."""
+    """Return the length of an old pixel, whose side is 1, that a new pixel covers."""
     scale = Fraction(olds, news)
     return max(Fraction(0), min(Fraction(old + 1), (new + 1) * scale) - max(Fraction(old), new * scale))
 
 
-def test_a_whole_multiple_gives_the_means_of_blocks() -> None:
+def test_an_integer_ratio_gives_the_means_of_blocks() -> None:
     assert resized([[0, 100, 50, 50], [100, 200, 50, 50]], 1, 2) == [[100, 50]]
 
 
-def test_a_pixel_that_two_new_ones_cut_counts_for_both_in_parts() -> None:
+def test_a_pixel_shared_by_two_new_pixels_counts_in_parts_for_both() -> None:
     """Three become two: (2 · 30 + 60) / 3 and (60 + 2 · 240) / 3."""
     assert resized([[30, 60, 240]], 1, 2) == [[40, 180]]
     assert resized([[30], [60], [240]], 2, 1) == [[40], [180]]
@@ -58,26 +58,26 @@ def test_halves_are_rounded_up() -> None:
     assert resized([[2, 3]], 1, 1) == [[3]]
 
 
-def test_growing_repeats_and_blends() -> None:
+def test_enlarging_repeats_and_blends_pixels() -> None:
     """Two become three: the one in the middle covers half of each."""
     assert resized([[10, 20]], 2, 4) == [[10, 10, 20, 20]] * 2
     assert resized([[10, 20]], 1, 3) == [[10, 15, 20]]
 
 
-def test_one_axis_may_grow_while_the_other_shrinks() -> None:
+def test_one_axis_can_grow_while_the_other_shrinks() -> None:
     assert resized([[10, 30, 50, 70]], 2, 2) == [[20, 60], [20, 60]]
 
 
-@pytest.mark.parametrize("grey", [0, 1, 127, 254, 255])
+@pytest.mark.parametrize("value", [0, 1, 127, 254, 255])
 @pytest.mark.parametrize("shape", [(1, area.MAX_SIDE), (area.MAX_SIDE, 1), (300, 301), (7, 5)])
-def test_what_is_uniform_stays_as_it_is(grey: int, shape: tuple[int, int]) -> None:
-    assert (area_resize(np.full(shape, grey, np.uint8), (28, 28)) == grey).all()
+def test_a_uniform_image_keeps_its_value(value: int, shape: tuple[int, int]) -> None:
+    assert (area_resize(np.full(shape, value, np.uint8), (28, 28)) == value).all()
 
 
 @given(
     st.tuples(st.integers(1, 9), st.integers(1, 9)), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.integers(0, 99)
 )
-def test_it_is_the_mean_of_the_area_to_the_last_bit(old: tuple[int, int], new: tuple[int, int], seed: int) -> None:
+def test_each_pixel_is_the_exact_mean_of_its_area(old: tuple[int, int], new: tuple[int, int], seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, old, dtype=np.uint8)
 
     assert area_resize(pixels, new).tolist() == by_fractions(pixels, new)
@@ -93,7 +93,7 @@ def test_the_size_of_a_band_changes_nothing(h: int, w: int, height: int, width: 
         assert (area_resize(pixels, (height, width)) == whole).all()
 
 
-def test_a_stack_of_images_is_resized_as_each_alone() -> None:
+def test_a_stack_of_images_is_resized_like_single_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 31, 17), dtype=np.uint8)
 
     stack = area_resize(images, (28, 28))

@@ -1,4 +1,4 @@
-"""From an image file's bytes to the network's input, whatever the bytes are."""
+"""Decoding of valid, damaged and random bytes to the network's input."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MAGICS = [
 
 
 def decoded(content: bytes, shape: tuple[int, int] = (1, 1)) -> list[Any]:
-    """The pixels that an image file gives."""
+    """Return the decoded pixels of an image file."""
     row = np.full(shape, 77, np.uint8)
     decode_into(row, content, MAX_PIXELS)
     pixels: list[Any] = row.tolist()
@@ -51,7 +51,7 @@ def decoded(content: bytes, shape: tuple[int, int] = (1, 1)) -> list[Any]:
 
 
 def code_of(content: bytes) -> str:
-    """The code of the error that an image file gives, or `decoded`."""
+    """Return the error code of an image file, or `decoded`."""
     try:
         decoded(content, shape=(4, 4))
     except Malformed as error:
@@ -60,7 +60,7 @@ def code_of(content: bytes) -> str:
 
 
 class TestSize:
-    def test_an_image_of_the_right_size_is_not_touched(self) -> None:
+    def test_an_image_of_the_right_size_keeps_its_pixels(self) -> None:
         assert decoded(png(NOISE[:, :, 0]), shape=(9, 7)) == NOISE[:, :, 0].tolist()
 
     def test_a_larger_image_shrinks_to_the_means_of_its_areas(self) -> None:
@@ -74,7 +74,7 @@ class TestSize:
 
         assert decoded(png(tall), shape=(4, 2)) == tall.tolist()
 
-    def test_arrays_of_images_are_resized_as_images_in_files_are(self) -> None:
+    def test_arrays_of_images_are_resized_like_images_in_files(self) -> None:
         images = np.random.default_rng(0).integers(0, 256, (5, 31, 17), dtype=np.uint8)
         rows = np.zeros((5, 28, 28), np.uint8)
 
@@ -99,17 +99,17 @@ class TestSize:
 
         assert (whole == blocks).all()
 
-    def test_no_images_are_no_trouble(self) -> None:
+    def test_resizing_accepts_an_empty_array(self) -> None:
         resize_into(np.zeros((0, 3, 3), np.uint8), np.zeros((0, 5, 5), np.uint8))
 
 
 class TestDamage:
     @pytest.mark.parametrize("content", [b"\x89PNG", b"\x89PNG\r\n\x1a\n" + bytes(20), b"\xff\xd8\xff\xe0"])
-    def test_what_begins_as_an_image_and_goes_wrong_in_its_header_is_damaged(self, content: bytes) -> None:
+    def test_an_image_with_a_broken_header_is_damaged(self, content: bytes) -> None:
         assert code_of(content) == "image_damaged"
 
     @pytest.mark.parametrize("file_format", FORMATS)
-    def test_an_image_that_was_cut_short_is_damaged(self, file_format: str) -> None:
+    def test_a_truncated_image_is_damaged(self, file_format: str) -> None:
         whole = encoded(Image.fromarray(np.tile(NOISE, (9, 9, 1))), file_format)
 
         for length in range(len(whole) // 20, len(whole) - 300, len(whole) // 20):
@@ -123,27 +123,27 @@ class TestDamage:
             decoded(whole[: len(whole) // 2])
 
     @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
-    def test_a_transparency_that_does_not_fit_is_that_images_error(self, mode: str) -> None:
+    def test_an_invalid_transparency_raises_malformed_or_is_ignored(self, mode: str) -> None:
         content = encoded(Image.fromarray(NOISE).convert(mode))
         start = content.index(b"IDAT") - 4
 
         assert code_of(content[:start] + chunk(b"tRNS", b"\0") + content[start:]) in {"decoded", "image_damaged"}
 
-    def test_a_palette_that_is_missing_is_that_images_error(self) -> None:
+    def test_a_missing_palette_raises_malformed_or_is_ignored(self) -> None:
         content = encoded(Image.fromarray(NOISE).convert("P"))
         start, end = content.index(b"PLTE") - 4, content.index(b"IDAT") - 4
 
         assert code_of(content[:start] + content[end:]) in {"decoded", "image_damaged"}
 
     @given(st.sampled_from(MAGICS), st.binary(max_size=80))
-    def test_what_begins_like_an_image_raises_nothing_but_that_images_error(self, magic: bytes, rest: bytes) -> None:
+    def test_random_bytes_after_a_magic_raise_only_malformed(self, magic: bytes, rest: bytes) -> None:
         assert code_of(magic + rest) in CODES
 
     @given(data=st.data())
-    def test_damage_anywhere_is_that_images_error_or_none(self, data: st.DataObject) -> None:
+    def test_random_damage_raises_only_malformed(self, data: st.DataObject) -> None:
         mode = data.draw(st.sampled_from(["L", "P", "RGB", "RGBA", "1", "CMYK"]), "mode")
-        taken = {"RGBA": ["PNG", "TIFF", "WEBP"], "CMYK": ["JPEG", "TIFF"]}.get(mode, ["PNG", "BMP", "GIF", "TIFF"])
-        file_format = data.draw(st.sampled_from(taken), "format")
+        supported = {"RGBA": ["PNG", "TIFF", "WEBP"], "CMYK": ["JPEG", "TIFF"]}.get(mode, ["PNG", "BMP", "GIF", "TIFF"])
+        file_format = data.draw(st.sampled_from(supported), "format")
         options = {"compression": data.draw(st.sampled_from(["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"]))}
         content = bytearray(
             encoded(Image.fromarray(NOISE).convert(mode), file_format, **options if file_format == "TIFF" else {})
@@ -154,7 +154,7 @@ class TestDamage:
         assert code_of(bytes(content)) in CODES
 
     @given(data=st.data())
-    def test_damage_within_valid_checksums_is_that_images_error_or_none(self, data: st.DataObject) -> None:
+    def test_damage_within_valid_checksums_raises_only_malformed(self, data: st.DataObject) -> None:
         image = Image.fromarray(NOISE).convert(data.draw(st.sampled_from(["L", "P", "RGB", "RGBA", "I;16", "1"])))
         parts = chunks_of(encoded(image))
         kind = data.draw(st.sampled_from([b"IHDR", b"PLTE", b"tRNS", b"iCCP", b"eXIf", b"IDAT", b"IEND"]), "kind")
@@ -171,11 +171,11 @@ class TestDamage:
         ),
         st.lists(st.integers(0, 40) | st.integers(0, (1 << 32) - 1), min_size=1, max_size=5),
     )
-    def test_any_field_of_a_tiff_may_be_wrong(self, tag: int, values: list[int]) -> None:
+    def test_any_wrong_field_of_a_tiff_raises_only_malformed(self, tag: int, values: list[int]) -> None:
         assert code_of(tiff(NOISE[:, :, 0], fields={tag: tuple(values)})) in CODES
 
     @given(st.binary(max_size=60), st.booleans())
-    def test_damaged_metadata_do_not_spoil_a_photograph(self, data: bytes, whole: bool) -> None:
+    def test_a_photograph_with_damaged_metadata_is_decoded(self, data: bytes, whole: bool) -> None:
         exif = Image.Exif()
         exif[0x0112] = 1
         data = b"Exif\0\0" + (exif.tobytes()[6:16] if whole else b"") + data
@@ -189,29 +189,29 @@ class TestInverting:
     BRIGHT: NDArray[np.uint8] = np.array([[250, 250, 250], [250, 10, 250], [250, 250, 250]], np.uint8)
     DARK: NDArray[np.uint8] = 255 - BRIGHT
 
-    def test_never_leaves_images_as_they_are(self) -> None:
+    def test_mode_never_keeps_every_image(self) -> None:
         assert inverted([self.BRIGHT, self.DARK], "never") == [self.BRIGHT.tolist(), self.DARK.tolist()]
 
-    def test_always_turns_each(self) -> None:
+    def test_mode_always_inverts_every_image(self) -> None:
         assert inverted([self.BRIGHT, self.DARK], "always") == [self.DARK.tolist(), self.BRIGHT.tolist()]
 
-    def test_auto_turns_those_with_a_bright_border(self) -> None:
+    def test_mode_auto_inverts_images_with_a_bright_border(self) -> None:
         assert inverted([self.BRIGHT, self.DARK], "auto") == [self.DARK.tolist(), self.DARK.tolist()]
 
-    @pytest.mark.parametrize(("darker", "turned"), [(0, True), (1, False)])
-    def test_bright_is_a_mean_above_127(self, darker: int, turned: bool) -> None:
+    @pytest.mark.parametrize(("darker", "is_inverted"), [(0, True), (1, False)])
+    def test_a_border_is_bright_if_its_mean_exceeds_127(self, darker: int, is_inverted: bool) -> None:
         image = np.full((3, 3), 127, np.uint8)
         image[0, 0] = 128 - darker
 
-        assert inverted([image], "auto") == [(255 - image if turned else image).tolist()]
+        assert inverted([image], "auto") == [(255 - image if is_inverted else image).tolist()]
 
-    def test_auto_goes_by_the_border_and_not_by_the_whole(self) -> None:
+    def test_mode_auto_ignores_the_pixels_inside_the_border(self) -> None:
         image = np.full((12, 12), 255, np.uint8)
         image[[0, -1]] = image[:, [0, -1]] = 0
 
         assert inverted([image], "auto") == [image.tolist()]
 
-    def test_every_side_of_the_border_counts_the_same(self) -> None:
+    def test_all_sides_of_the_border_have_the_same_weight(self) -> None:
         for turn in range(4):
             image = np.zeros((9, 9), np.uint8)
             image[0] = 255
@@ -219,11 +219,11 @@ class TestInverting:
             assert inverted([np.rot90(image, turn)], "auto") == [np.rot90(image, turn).tolist()]
 
     @pytest.mark.parametrize("mode", ["never", "always", "auto"])
-    def test_no_images_are_no_trouble(self, mode: str) -> None:
+    def test_inverting_accepts_an_empty_array(self, mode: str) -> None:
         invert(np.empty((0, 3, 3), np.uint8), mode)
 
     @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2)])
-    def test_the_smallest_images_have_a_border_too(self, shape: tuple[int, int]) -> None:
+    def test_an_image_without_inner_pixels_has_a_border(self, shape: tuple[int, int]) -> None:
         assert inverted([np.full(shape, 255, np.uint8)], "auto") == [np.zeros(shape).tolist()]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of each kind of pixel: the greys are worked out by hand."""
+"""Conversion of each kind of pixel to grayscale; the expected values are computed by hand."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tests.support.data.images import chunk, encoded, png, png_by_hand, tiff
 
 Order = Literal["<", ">"]
 BT_601 = [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((255, 255, 255), 255), ((10, 200, 30), 124)]
-LETTER = np.array([[9, 1, 2], [3, 4, 5]], np.uint8) * 20  # no turn of it is like another
-# What a viewer shows of LETTER, by EXIF 2.32, 4.6.4 A: where the first row and the first column are.
-TURNED = {
+LETTER = np.array([[9, 1, 2], [3, 4, 5]], np.uint8) * 20  # no two of its rotations are equal
+# LETTER as a viewer shows it, by EXIF 2.32, 4.6.4 A: the places of the first row and the first column.
+ROTATED = {
     1: [[9, 1, 2], [3, 4, 5]],  # top, left
     2: [[2, 1, 9], [5, 4, 3]],  # top, right
     3: [[5, 4, 3], [2, 1, 9]],  # bottom, right
@@ -31,11 +31,11 @@ TURNED = {
 
 
 def decoded(content: bytes, height: int = 1, width: int = 1) -> list[Any]:
-    """The greys that an image file gives."""
+    """Return the decoded grayscale pixels of an image file."""
     row = np.full((height, width), 77, np.uint8)
     decode_into(row, content, max_pixels=1000)
-    greys: list[Any] = row.tolist()
-    return greys
+    pixels: list[Any] = row.tolist()
+    return pixels
 
 
 def of_colour(*channels: int, mode: str = "RGB") -> bytes:
@@ -43,24 +43,26 @@ def of_colour(*channels: int, mode: str = "RGB") -> bytes:
 
 
 class TestColours:
-    @pytest.mark.parametrize("grey", [0, 1, 127, 254, 255])
-    def test_grey_stays_as_it_is(self, grey: int) -> None:
-        assert decoded(png(np.array([[grey]], np.uint8))) == [[grey]]
-        assert decoded(of_colour(grey, grey, grey)) == [[grey]]
+    @pytest.mark.parametrize("value", [0, 1, 127, 254, 255])
+    def test_gray_pixels_keep_their_value(self, value: int) -> None:
+        assert decoded(png(np.array([[value]], np.uint8))) == [[value]]
+        assert decoded(of_colour(value, value, value)) == [[value]]
 
-    @pytest.mark.parametrize(("colour", "grey"), BT_601)
-    def test_colours_turn_grey_by_the_weights_of_bt_601(self, colour: tuple[int, int, int], grey: int) -> None:
-        """0.299 R + 0.587 G + 0.114 B, rounded."""
-        assert decoded(of_colour(*colour)) == [[grey]]
+    @pytest.mark.parametrize(("colour", "value"), BT_601)
+    def test_colours_are_converted_with_the_weights_of_bt_601(self, colour: tuple[int, int, int], value: int) -> None:
+        """The value is 0.299 R + 0.587 G + 0.114 B, rounded."""
+        assert decoded(of_colour(*colour)) == [[value]]
 
-    @pytest.mark.parametrize(("colour", "grey"), BT_601)
+    @pytest.mark.parametrize(("colour", "value"), BT_601)
     @pytest.mark.parametrize("file_format", ["PNG", "GIF", "BMP", "TIFF"])
-    def test_a_palettes_colours_are_looked_up(self, file_format: str, colour: tuple[int, int, int], grey: int) -> None:
+    def test_palette_indices_are_converted_to_the_palettes_colours(
+        self, file_format: str, colour: tuple[int, int, int], value: int
+    ) -> None:
         image = Image.new("P", (2, 1))
         image.putpalette([*colour, 0, 0, 255])
         image.putdata([0, 1])
 
-        assert decoded(encoded(image, file_format), 1, 2) == [[grey, 29]]
+        assert decoded(encoded(image, file_format), 1, 2) == [[value, 29]]
 
     @pytest.mark.parametrize("file_format", ["PNG", "GIF", "BMP", "TIFF", "WEBP"])
     def test_black_and_white_become_0_and_255(self, file_format: str) -> None:
@@ -70,11 +72,11 @@ class TestColours:
 
         assert decoded(encoded(image, file_format, **options), 1, 2) == [[0, 255]]
 
-    def test_few_bits_are_spread_over_0_to_255(self) -> None:
+    def test_pixels_of_few_bits_are_scaled_to_0_to_255(self) -> None:
         assert decoded(png_by_hand(4, 1, 2, 0, b"\0\x1b"), 1, 4) == [[0, 85, 170, 255]]
         assert decoded(png_by_hand(2, 1, 4, 0, b"\0\x1f"), 1, 2) == [[17, 255]]
 
-    def test_an_interlaced_image_is_put_together(self) -> None:
+    def test_an_interlaced_image_is_decoded(self) -> None:
         """Adam7 sends the two pixels of the first row in the passes 1 and 6, the second row in pass 7."""
         header = struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 1)
         content = png_by_hand(2, 2, 8, 0, b"\0\x0a" + b"\0\x14" + b"\0\x1e\x28")
@@ -87,29 +89,29 @@ class TestColours:
 
 
 class TestTransparency:
-    @pytest.mark.parametrize(("alpha", "grey"), [(0, 0), (51, 40), (128, 100), (255, 200)])
-    def test_what_is_transparent_lies_over_black(self, alpha: int, grey: int) -> None:
-        assert decoded(of_colour(200, 200, 200, alpha, mode="RGBA")) == [[grey]]
-        assert decoded(of_colour(200, alpha, mode="LA")) == [[grey]]
-        assert decoded(encoded(Image.new("RGBA", (1, 1), (200, 200, 200, alpha)), "WEBP", lossless=True)) == [[grey]]
-        assert decoded(encoded(Image.new("RGBA", (1, 1), (200, 200, 200, alpha)), "TIFF")) == [[grey]]
+    @pytest.mark.parametrize(("alpha", "value"), [(0, 0), (51, 40), (128, 100), (255, 200)])
+    def test_transparent_pixels_are_blended_with_black(self, alpha: int, value: int) -> None:
+        assert decoded(of_colour(200, 200, 200, alpha, mode="RGBA")) == [[value]]
+        assert decoded(of_colour(200, alpha, mode="LA")) == [[value]]
+        assert decoded(encoded(Image.new("RGBA", (1, 1), (200, 200, 200, alpha)), "WEBP", lossless=True)) == [[value]]
+        assert decoded(encoded(Image.new("RGBA", (1, 1), (200, 200, 200, alpha)), "TIFF")) == [[value]]
 
     @pytest.mark.parametrize("file_format", ["PNG", "GIF"])
-    def test_a_palettes_transparent_colour_is_black(self, file_format: str) -> None:
+    def test_a_palettes_transparent_colour_becomes_black(self, file_format: str) -> None:
         image = Image.new("P", (2, 1))
         image.putpalette([255, 255, 255, 200, 200, 200])
         image.putdata([0, 1])
 
         assert decoded(encoded(image, file_format, transparency=0), 1, 2) == [[0, 200]]
 
-    def test_a_colour_that_is_marked_as_transparent_is_black(self) -> None:
+    def test_a_colour_marked_as_transparent_becomes_black(self) -> None:
         image = Image.new("RGB", (2, 1), (10, 20, 30))
         image.putpixel((1, 0), (255, 255, 255))
 
         assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[18, 0]]
 
     @pytest.mark.parametrize("bits", [1, 8, 16])
-    def test_a_grey_that_is_marked_as_transparent_is_black(self, bits: int) -> None:
+    def test_a_gray_value_marked_as_transparent_becomes_black(self, bits: int) -> None:
         white = (1 << bits) - 1
         rows = {1: b"\0\xc0", 8: b"\0\xff\xff", 16: b"\0\xff\xff\xff\xff"}[bits]
         marked = png_by_hand(2, 1, bits, 0, rows, (b"tRNS", struct.pack(">H", white)))
@@ -117,119 +119,119 @@ class TestTransparency:
         assert decoded(png_by_hand(2, 1, bits, 0, rows), 1, 2) == [[255, 255]]
         assert decoded(marked, 1, 2) == [[0, 0]]
 
-    def test_colours_that_were_multiplied_by_their_alpha_are_taken_as_they_are(self) -> None:
+    def test_premultiplied_colours_are_not_multiplied_again(self) -> None:
         content = tiff(np.array([[[100, 100, 100, 128]]], np.uint8), photometric=2, fields={338: (1,)})
 
-        [[grey]] = decoded(content)
+        [[value]] = decoded(content)
 
-        assert abs(grey - 100) <= 1
+        assert abs(value - 100) <= 1
 
 
 class TestDepth:
     SIXTEEN = np.array([[0, 255, 256, 0x12FF, 0xFFFF]], np.uint16)
 
-    def test_of_sixteen_bits_the_upper_eight_count(self) -> None:
+    def test_pixels_of_16_bits_are_reduced_to_the_upper_8(self) -> None:
         for content in (png(self.SIXTEEN), tiff(self.SIXTEEN), tiff(self.SIXTEEN, order=">")):
             assert decoded(content, 1, 5) == [[0, 0, 1, 0x12, 255]]
 
-    def test_of_sixteen_bits_in_colour_the_upper_eight_count(self) -> None:
+    def test_colour_channels_of_16_bits_are_reduced_to_the_upper_8(self) -> None:
         red = b"\0" + b"\xff\xff\0\xff\0\xff"
 
         assert decoded(png_by_hand(1, 1, 16, 2, red)) == [[76]]
         assert decoded(png_by_hand(1, 1, 16, 6, red + b"\x80\0")) == [[38]]
         assert decoded(tiff(np.array([[[0xFFFF, 0xFF, 0xFF]]], np.uint16), photometric=2)) == [[76]]
 
-    def test_of_thirty_two_bits_the_upper_eight_count(self) -> None:
+    def test_pixels_of_32_bits_are_reduced_to_the_upper_8(self) -> None:
         pixels = np.array([[0, 0x00FFFFFF, 0x01000000, 0x7FFFFFFF, 0xFFFFFFFF]], np.uint32)
 
         assert decoded(tiff(pixels), 1, 5) == [[0, 0, 1, 127, 255]]
 
     @pytest.mark.parametrize("order", ["<", ">"])
-    def test_of_signed_numbers_those_below_zero_are_black_and_the_greatest_is_white(self, order: Order) -> None:
+    def test_negative_integers_are_black_and_the_largest_is_white(self, order: Order) -> None:
         assert decoded(tiff(np.array([[-5, 0, 127, 128, 0x7FFF]], np.int16), order=order), 1, 5) == [[0, 0, 0, 1, 255]]
         assert decoded(tiff(np.array([[-5, 0, 1 << 23, 0x7FFFFFFF]], np.int32), order=order), 1, 4) == [[0, 0, 1, 255]]
 
     @pytest.mark.parametrize("order", ["<", ">"])
-    def test_of_floats_0_is_black_and_1_is_white(self, order: Order) -> None:
+    def test_floats_from_0_to_1_become_black_to_white(self, order: Order) -> None:
         pixels = np.array([[0, 0.2, 1, -3, 300, np.nan, np.inf]], np.float32)
 
         assert decoded(tiff(pixels, order=order), 1, 7) == [[0, 51, 255, 0, 255, 0, 255]]
 
-    def test_where_zero_is_white_the_image_is_turned(self) -> None:
+    def test_a_tiff_that_stores_white_as_0_is_inverted(self) -> None:
         assert decoded(tiff(np.array([[0, 55, 255]], np.uint8), photometric=0), 1, 3) == [[255, 200, 0]]
         assert decoded(tiff(self.SIXTEEN, photometric=0), 1, 5) == [[255, 255, 254, 255 - 0x12, 0]]
         assert decoded(tiff(np.array([[0, 1]], np.float32), photometric=0), 1, 2) == [[255, 0]]
 
-    def test_colours_that_are_not_for_screens_are_refused(self) -> None:
-        with pytest.raises(Malformed, match="send it as RGB or grey") as caught:
+    def test_lab_colours_are_refused(self) -> None:
+        with pytest.raises(Malformed, match="send it as RGB or grayscale") as caught:
             decoded(tiff(np.zeros((1, 1, 3), np.uint8), photometric=8))
 
         assert caught.value.code == "image_unsupported"
 
 
 class TestJpeg:
-    """A JPEG in colour is stored as BT.601's grey, and two differences of colour that are not needed."""
+    """A JPEG in colour stores BT.601's luma, and two colour differences that are not needed."""
 
-    def test_grey_is_decoded(self) -> None:
+    def test_a_grayscale_jpeg_is_decoded(self) -> None:
         assert decoded(encoded(Image.new("L", (16, 16), 100), "JPEG", quality=95), 16, 16) == [[100] * 16] * 16
 
     @pytest.mark.parametrize("keep_rgb", [False, True])
-    @pytest.mark.parametrize(("colour", "grey"), BT_601)
-    def test_colour_is_decoded(self, colour: tuple[int, int, int], grey: int, keep_rgb: bool) -> None:
+    @pytest.mark.parametrize(("colour", "value"), BT_601)
+    def test_a_jpeg_in_colour_is_decoded(self, colour: tuple[int, int, int], value: int, keep_rgb: bool) -> None:
         content = encoded(Image.new("RGB", (8, 8), colour), "JPEG", quality=100, keep_rgb=keep_rgb)
 
         [[mean]] = decoded(content)
 
-        assert abs(mean - grey) <= 1
+        assert abs(mean - value) <= 1
 
-    def test_inks_are_taken_off_white(self) -> None:
-        """(255 - ink) (255 - black) / 255 of each colour; the greys of 155, 205 and 255 are 195.7."""
+    def test_a_cmyk_jpeg_is_converted_by_subtracting_its_inks(self) -> None:
+        """Each channel is (255 - ink) (255 - black) / 255; the luma of 155, 205 and 255 is 195.7."""
         content = encoded(Image.new("CMYK", (8, 8), (100, 50, 0, 51)), "JPEG", quality=100)
 
-        [[grey]] = decoded(content)
+        [[value]] = decoded(content)
 
-        assert abs(grey - round((0.299 * 155 + 0.587 * 205 + 0.114 * 255) * 204 / 255)) <= 1
+        assert abs(value - round((0.299 * 155 + 0.587 * 205 + 0.114 * 255) * 204 / 255)) <= 1
 
-    def test_inks_that_are_stored_as_luminance_and_colour_are_taken_off_white(self) -> None:
+    def test_a_ycck_jpeg_is_converted_by_subtracting_its_inks(self) -> None:
         """Adobe's transform 2, inverted: luminance 100 is 100 of each ink, black 204 is an ink of 51."""
         as_cmyk = encoded(Image.new("CMYK", (8, 8), (155, 127, 127, 51)), "JPEG", quality=100)
         place = as_cmyk.index(b"Adobe") + 11
         assert as_cmyk[place] == 0
 
-        [[grey]] = decoded(as_cmyk[:place] + b"\2" + as_cmyk[place + 1 :])
+        [[value]] = decoded(as_cmyk[:place] + b"\2" + as_cmyk[place + 1 :])
 
-        assert abs(grey - 155 * 204 / 255) <= 1
+        assert abs(value - 155 * 204 / 255) <= 1
 
-    def test_the_first_picture_of_several_counts(self) -> None:
-        """Cameras add previews and depths behind the picture that every viewer shows."""
-        first, second = (Image.new("L", (8, 8), grey) for grey in (100, 200))
+    def test_the_first_image_of_a_multi_picture_file_is_decoded(self) -> None:
+        """Cameras append previews and depth maps to the image that every viewer shows."""
+        first, second = (Image.new("L", (8, 8), value) for value in (100, 200))
 
         assert decoded(encoded(first, "MPO", save_all=True, append_images=[second])) == [[100]]
 
 
 class TestOrientation:
-    @pytest.mark.parametrize("orientation", TURNED)
+    @pytest.mark.parametrize("orientation", ROTATED)
     @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF"])
-    def test_an_image_is_turned_as_a_viewer_shows_it(self, file_format: str, orientation: int) -> None:
+    def test_an_image_is_rotated_by_its_exif_orientation(self, file_format: str, orientation: int) -> None:
         options = {"lossless": True} if file_format == "WEBP" else {}
         exif = Image.Exif()
         exif[0x0112] = orientation
-        shown = np.array(TURNED[orientation], np.uint8) * 20
+        shown = np.array(ROTATED[orientation], np.uint8) * 20
 
         content = encoded(Image.fromarray(LETTER), file_format, exif=exif, **options)
 
         assert decoded(content, *shown.shape) == shown.tolist()
 
-    @pytest.mark.parametrize("orientation", TURNED)
-    def test_a_photograph_is_turned_as_a_viewer_shows_it(self, orientation: int) -> None:
+    @pytest.mark.parametrize("orientation", ROTATED)
+    def test_a_photograph_is_rotated_by_its_exif_orientation(self, orientation: int) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
-        shown = np.array(TURNED[orientation], np.int16) * 20
+        shown = np.array(ROTATED[orientation], np.int16) * 20
         content = encoded(Image.fromarray(LETTER.repeat(8, 0).repeat(8, 1)), "JPEG", quality=95, exif=exif)
 
         assert np.abs(np.array(decoded(content, *shown.shape), np.int16) - shown).max() <= 1
 
-    def test_a_turn_behind_the_pixels_of_a_png_counts_too(self) -> None:
+    def test_an_orientation_after_the_pixels_of_a_png_is_applied(self) -> None:
         exif = Image.Exif()
         exif[0x0112] = 3
         *parts, end = png(LETTER), b""
@@ -238,19 +240,19 @@ class TestOrientation:
         assert decoded(content, 2, 3) == upright(LETTER, 3).tolist()
 
     @pytest.mark.parametrize("orientation", [0, 9, 300])
-    def test_a_turn_that_does_not_exist_is_none(self, orientation: int) -> None:
+    def test_an_invalid_orientation_is_ignored(self, orientation: int) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
 
         assert decoded(encoded(Image.fromarray(LETTER), exif=exif), 2, 3) == LETTER.tolist()
 
     @pytest.mark.parametrize("data", [b"", b"MM", b"MM\0\x2a\0\0\0\x08\0\x01", b"II\x2a\0\xff\xff\xff\xff", bytes(40)])
-    def test_damaged_metadata_do_not_spoil_an_image(self, data: bytes) -> None:
+    def test_an_image_with_damaged_metadata_is_decoded(self, data: bytes) -> None:
         content = png(LETTER)
 
         assert decoded(content[:33] + chunk(b"eXIf", data) + content[33:], 2, 3) == LETTER.tolist()
 
-    def test_a_turned_image_is_resized_to_the_models_height_and_width(self) -> None:
+    def test_a_rotated_image_is_resized_to_the_models_height_and_width(self) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         content = encoded(Image.fromarray(LETTER.repeat(4, 0).repeat(4, 1)), exif=exif)

@@ -1,4 +1,4 @@
-"""Decoding in a process whose memory is limited: an image that needs more costs that image, and nothing else."""
+"""Decoding in a process with limited memory: an image that needs more fails, and the process continues."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of images of 16 megapixels, one of each format, and a small one."""
+    """Create a folder with an image of 16 megapixels in each format, and small images."""
     folder = tmp_path_factory.mktemp("large")
-    picture = smooth(SIDE, SIDE)
+    image = smooth(SIDE, SIDE)
     for name, (file_format, mode, options) in FORMATS.items():
-        (folder / name).write_bytes(encoded(picture.convert(mode), file_format, **options))
+        (folder / name).write_bytes(encoded(image.convert(mode), file_format, **options))
     (folder / "small.png").write_bytes(encoded(smooth(1000, 1000).convert("RGBA")))
     (folder / "good.png").write_bytes(png(GOOD))
     (folder / "good.jpeg").write_bytes(encoded(Image.fromarray(GOOD.repeat(2, 0).repeat(2, 1)), "JPEG"))
@@ -41,7 +41,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def decode_under_limit(room: int, *paths: Path) -> list[str]:
-    """Decode the files in a process that may have `room` bytes more than it has at its start; what each gave."""
+    """Decode the files in a process that can allocate `room` more bytes; returns each file's outcome."""
     command = [sys.executable, "-m", "tests.support.data.decoding", str(room), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -51,23 +51,23 @@ def decode_under_limit(room: int, *paths: Path) -> list[str]:
 
 @pytest.mark.parametrize("room", [8 * MiB, 40 * MiB])
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_image_that_needs_more_memory_costs_that_image_alone(name: str, room: int, large: Path) -> None:
+def test_an_image_that_needs_more_memory_fails_alone(name: str, room: int, large: Path) -> None:
     outcomes = decode_under_limit(room, large / name, large / "good.png", large / name, large / "good.jpeg")
 
     assert [outcome.split(" ", 1)[0] for outcome in outcomes] == ["image_too_large", "decoded"] * 2
 
 
-def test_the_largest_images_that_are_taken_need_256_mib(large: Path) -> None:
+def test_images_of_16_megapixels_are_decoded_in_256_mib(large: Path) -> None:
     outcomes = decode_under_limit(256 * MiB, *(large / name for name in FORMATS))
 
     assert [outcome.split()[0] for outcome in outcomes] == ["decoded"] * len(FORMATS)
 
 
-def test_the_error_says_how_large_the_image_is(large: Path) -> None:
+def test_the_error_contains_the_size_of_the_image(large: Path) -> None:
     [outcome] = decode_under_limit(8 * MiB, large / "bmp")
 
     assert "4000 × 4000 pixels needs more memory than a worker may use" in outcome
 
 
-def test_no_memory_even_for_a_small_image_is_not_that_images_error(large: Path) -> None:
+def test_a_lack_of_memory_for_a_small_image_raises_memory_error(large: Path) -> None:
     assert decode_under_limit(0, large / "small.png", large / "good.png") == ["MemoryError", "decoded 9"]

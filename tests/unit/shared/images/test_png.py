@@ -1,4 +1,4 @@
-"""PNG files: the plainest kind takes a short way, which must give what the long way gives."""
+"""PNG files: the fast decoder of plain ones must give the same result as the general decoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ levels = st.integers(0, 9)
 
 @st.composite
 def plain_files(draw: st.DrawFn) -> bytes:
-    """Grey PNGs of the right size, with any filters, packed in any way, some with too few or too many pixels."""
+    """Grayscale PNGs of the right size, with any filter and compression, some with too few or too many pixels."""
     row = st.binary(min_size=SHAPE[1], max_size=SHAPE[1])
     rows = b"".join(bytes([number]) + draw(row) for number in draw(filters))
     rows = rows[: draw(st.sampled_from([len(rows), len(rows), len(rows) - 6, 0]))] + draw(st.binary(max_size=3))
@@ -52,17 +52,17 @@ def variants(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def changed(draw: st.DrawFn) -> bytes:
-    """A file with a few bytes changed, cut short, or with something behind it."""
+    """A file with a few changed bytes, cut short, or followed by other bytes."""
     content = bytearray(draw(plain_files() | variants()))
     for _ in range(draw(st.integers(0, 3), "changes")):
         content[draw(st.integers(0, len(content) - 1), "place")] = draw(st.integers(0, 255), "byte")
     end = draw(st.sampled_from([0, 0, 1, 12, 16, 20]), "cut")
-    return bytes(content[: len(content) - end]) + draw(st.binary(max_size=3), "behind")
+    return bytes(content[: len(content) - end]) + draw(st.binary(max_size=3), "appended")
 
 
 @st.composite
 def rearranged(draw: st.DrawFn) -> bytes:
-    """A file with chunks added, replaced and split, all with valid checksums."""
+    """A file with added, replaced and split chunks, all with valid checksums."""
     parts = chunks_of(draw(plain_files() | variants()))
     place = draw(st.integers(0, len(parts)), "place")
     if draw(st.booleans(), "in the place of another"):
@@ -76,7 +76,7 @@ def rearranged(draw: st.DrawFn) -> bytes:
 
 
 def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, int] = SHAPE) -> Any:
-    """What a file gives by the way that it takes, or by the long way."""
+    """Return the pixels or the error of a file, from `decode_into` or, if not `plain`, from the general decoder."""
     row = np.full(shape, 77, np.uint8)
     try:
         if plain:
@@ -89,19 +89,19 @@ def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, int] = SHAPE)
 
 
 @given(plain_files() | variants() | changed() | rearranged())
-def test_the_short_way_gives_the_pixels_and_errors_of_the_long_one(content: bytes) -> None:
+def test_decode_into_gives_the_pixels_and_errors_of_the_general_decoder(content: bytes) -> None:
     assert pixels_or_error(content, plain=True) == pixels_or_error(content, plain=False)
 
 
 @given(plain_files())
-def test_the_short_way_is_taken_by_plain_images_alone(content: bytes) -> None:
+def test_the_fast_decoder_gives_the_pixels_of_pillow(content: bytes) -> None:
     row = np.full(SHAPE, 77, np.uint8)
 
     if png.decode_plain_into(row, content):
         assert row.tolist() == np.asarray(Image.open(io.BytesIO(content))).tolist()
 
 
-def test_a_plain_image_takes_the_short_way() -> None:
+def test_the_fast_decoder_accepts_a_plain_image() -> None:
     row = np.zeros(SHAPE, np.uint8)
 
     assert png.decode_plain_into(row, PLAIN)
@@ -115,10 +115,10 @@ def other_than_plain() -> dict[str, bytes]:
     wrong[-13] ^= 1
     return {
         "a wrong checksum": bytes(wrong),
-        "something behind the end": PLAIN + b"\0",
+        "bytes after the end": PLAIN + b"\0",
         "no end": PLAIN[:-12],
         "a text": signature + header + chunk(b"tEXt", b"k\0v") + pixels + end,
-        "a transparent grey": signature + header + chunk(b"tRNS", b"\0\1") + pixels + end,
+        "a transparent value": signature + header + chunk(b"tRNS", b"\0\1") + pixels + end,
         "another shape": images.png(NOISE.T),
         "colours": images.png(np.stack([NOISE] * 3, axis=-1)),
         "sixteen bits": images.png(NOISE.astype(np.uint16)),
@@ -127,11 +127,11 @@ def other_than_plain() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", other_than_plain())
-def test_whatever_is_not_plain_is_left_to_the_long_way(name: str) -> None:
+def test_the_fast_decoder_rejects_files_that_are_not_plain(name: str) -> None:
     assert not png.decode_plain_into(np.zeros(SHAPE, np.uint8), other_than_plain()[name])
 
 
-def test_a_row_whose_bytes_do_not_lie_side_by_side_is_filled_too() -> None:
+def test_a_row_that_is_not_contiguous_is_filled() -> None:
     row = np.zeros((SHAPE[0], 2 * SHAPE[1]), np.uint8)[:, ::2]
 
     decode_into(row, PLAIN, 1000)
@@ -140,7 +140,7 @@ def test_a_row_whose_bytes_do_not_lie_side_by_side_is_filled_too() -> None:
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
-def test_a_wrong_checksum_is_damage_even_where_the_pixels_could_be_decoded(kind: bytes) -> None:
+def test_a_wrong_checksum_is_damage_even_if_the_pixels_can_be_decoded(kind: bytes) -> None:
     content = bytearray(encoded(Image.fromarray(NOISE).convert("P")))
     content[content.index(kind) - 4 + 8 + struct.unpack_from(">I", content, content.index(kind) - 4)[0]] ^= 1
 
@@ -151,19 +151,19 @@ def test_a_wrong_checksum_is_damage_even_where_the_pixels_could_be_decoded(kind:
 
 
 @pytest.mark.parametrize("image", ["L", "P", "RGBA"])
-def test_a_file_that_is_cut_anywhere_is_damaged(image: str) -> None:
+def test_a_file_truncated_at_any_byte_is_damaged(image: str) -> None:
     content = encoded(Image.fromarray(NOISE).convert(image))
 
     for length in range(4, len(content)):
         assert pixels_or_error(content[:length], plain=True)[0] == "image_damaged"
 
 
-def test_what_stands_behind_the_end_is_passed_over() -> None:
+def test_bytes_after_the_end_are_ignored() -> None:
     assert pixels_or_error(PLAIN + b"more", plain=True) == NOISE.tolist()
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
-def test_an_animation_says_how_many_frames_it_has(frames: int) -> None:
+def test_an_animation_is_decoded_only_if_it_has_one_frame(frames: int) -> None:
     content = PLAIN[:33] + chunk(b"acTL", struct.pack(">II", frames, 0)) + PLAIN[33:]
 
     outcome = pixels_or_error(content, plain=True)
@@ -171,7 +171,7 @@ def test_an_animation_says_how_many_frames_it_has(frames: int) -> None:
     assert outcome == NOISE.tolist() if frames == 1 else outcome[0] == "image_animated"
 
 
-def test_a_frame_that_nobody_announced_is_an_animation() -> None:
+def test_a_frame_without_an_animation_header_is_an_animation() -> None:
     content = PLAIN[:-12] + chunk(b"fdAT", b"\0\0\0\0more") + PLAIN[-12:]
 
     assert pixels_or_error(content, plain=True)[0] == "image_animated"

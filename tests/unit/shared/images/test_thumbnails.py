@@ -1,4 +1,4 @@
-"""Images as pictures for a page."""
+"""Thumbnails of images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.images.thumbnails import LARGEST, data_uri
 
 
 def shown(uri: str) -> NDArray[np.uint8]:
-    """What a browser decodes."""
+    """Return the pixels that a browser decodes."""
     kind, _, content = uri.partition(",")
     assert kind == "data:image/png;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (1, 1), (8, 30), (64, 64)])
-def test_a_small_image_is_shown_as_it_is(shape: tuple[int, int]) -> None:
+def test_a_small_image_keeps_its_pixels(shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     assert np.array_equal(shown(data_uri(image)), image)
@@ -30,7 +30,7 @@ def test_a_small_image_is_shown_as_it_is(shape: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("shape", "smaller"), [((128, 128), (64, 64)), ((300, 100), (64, 21)), ((5000, 10), (64, 1)), ((65, 65), (64, 64))]
 )
-def test_a_large_one_is_made_smaller(shape: tuple[int, int], smaller: tuple[int, int]) -> None:
+def test_a_large_image_is_scaled_down(shape: tuple[int, int], smaller: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     uri = data_uri(image)
@@ -40,7 +40,7 @@ def test_a_large_one_is_made_smaller(shape: tuple[int, int], smaller: tuple[int,
     assert abs(float(shown(uri).mean()) - float(image.mean())) < 3
 
 
-def test_a_part_of_an_array_can_be_shown() -> None:
+def test_a_strided_view_of_an_array_is_encoded() -> None:
     image = np.random.default_rng(0).integers(0, 256, (2 * LARGEST, 20), dtype=np.uint8)
 
     assert np.array_equal(shown(data_uri(image[::2, ::2])), image[::2, ::2])
