@@ -1,8 +1,8 @@
-"""Jobs: their states, their records in Redis, and the atomic steps between them.
+"""Jobs: their states, their records in Redis, and the atomic transitions between states.
 
-The record is the truth about a job; Celery only carries its id. Read `states.py`, then `record.py`, then `store.py`.
-How several processes share one batch is in `shard_queue.py`, what webhooks are owed when a job ends in
-`shared/webhooks/outbox.py`.
+The record is the authoritative state of a job; Celery only carries its id. Read `states.py`, then `record.py`, then
+`store.py`. `shard_queue.py` shares one batch among processes; `shared/webhooks/outbox.py` stores the webhook
+deliveries of ended jobs.
 """
 
 from shared.jobs.record import Job, Kind, Progress

@@ -1,4 +1,4 @@
-"""How much room Redis and the volume have, and whether they are full."""
+"""The free space of Redis and of the volume, and the faults if one of them is full."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from shared.storage import durable
 from shared.storage.reserve import SIZES
 from shared.storage.volume import Volume
 
-LEAST_SPACE = SIZES[0]  # bytes; with less, nothing is accepted, and what is left is for deletions
-LEAST_MEMORY = 256 * 1024  # bytes; the buffers of one request take that much
+LEAST_SPACE = SIZES[0]  # bytes; with less free space, no upload and no job is accepted: the rest is for deletions
+LEAST_MEMORY = 256 * 1024  # bytes; what the buffers of one request take
 STATVFS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class RedisMemory:
-    """Bytes that count against Redis's `maxmemory`, and that limit; None if there is no limit."""
+    """The bytes that count towards Redis's `maxmemory`, and that limit; the limit is None if there is none."""
 
     used: int
     limit: int | None
 
     @property
     def full(self) -> bool:
-        """Whether less than a thousandth of the limit, or less than one request takes, is left."""
+        """Whether less memory is free than one request takes, or than a thousandth of the limit."""
         return self.limit is not None and self.limit - self.used < max(LEAST_MEMORY, self.limit // 1000)
 
 
 @dataclass(frozen=True)
 class Space:
-    """Bytes and inodes of the volume's file system; a file system without a limit on inodes has none of them."""
+    """The bytes and inodes of the volume's file system; `inodes` is 0 if the file system does not limit them."""
 
     free: int
     total: int
@@ -49,7 +49,7 @@ class Space:
 
 @dataclass(frozen=True)
 class VolumeFault:
-    """Why the volume accepts nothing, with the remedy."""
+    """Why the volume accepts no upload and no job, with the remedy."""
 
     code: str
     detail: str
@@ -63,9 +63,9 @@ def redis_memory(redis: Redis) -> RedisMemory:
 
 
 def write_fault(redis: Redis) -> RedisFault | None:
-    """Why Redis accepts no change now; None if it does."""
+    """Return why Redis accepts no change now; None if it accepts changes."""
     try:
-        redis.setrange(keys.PROBE, 0, "")  # changes nothing, and is refused if any change would be
+        redis.setrange(keys.PROBE, 0, "")  # changes nothing; Redis refuses it if it refuses changes
     except RedisError as error:
         fault = fault_of(error)
         if fault is redis_faults.FULL:
@@ -73,7 +73,7 @@ def write_fault(redis: Redis) -> RedisFault | None:
         return replace(fault, detail=f"{fault.detail} ({error})")
     try:
         return _full(redis) if redis_memory(redis).full else None
-    except RedisError:  # a server that does not show its memory; it accepts changes
+    except RedisError:  # the server does not report its memory, but accepts changes
         return None
 
 
@@ -90,7 +90,7 @@ def _full(redis: Redis) -> RedisFault:
 
 
 class VolumeGauge:
-    """Reads the space of the volume. A file system that does not answer costs a caller two seconds, and no more."""
+    """A reader of the volume's free space. A file system that hangs blocks a caller for two seconds at most."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
@@ -98,7 +98,7 @@ class VolumeGauge:
         self._pending: Thread | None = None
 
     def space(self) -> Space:
-        """The space as it is now; raises OSError, `TimeoutError` if the file system does not answer."""
+        """Return the current space; raises OSError, which is `TimeoutError` if the file system does not answer."""
         found: list[Space | OSError] = []
 
         def read() -> None:
@@ -120,7 +120,7 @@ class VolumeGauge:
         return found[0]
 
     def fault(self) -> VolumeFault | None:
-        """Why the volume accepts no upload and no job; None if it does."""
+        """Return why the volume accepts no upload and no job; None if it accepts them."""
         try:
             space = self.space()
             durable.make_folder(self._volume.incoming)
@@ -134,7 +134,7 @@ class VolumeGauge:
 
 
 def full_volume(space: Space) -> VolumeFault | None:
-    """The fault that the volume is full; None if it is not."""
+    """Return the fault of a full volume; None if it is not full."""
     if space.free < LEAST_SPACE:
         return volume_full(
             f": {in_words(space.free)} of {in_words(space.total)} free;"
@@ -146,17 +146,17 @@ def full_volume(space: Space) -> VolumeFault | None:
 
 
 def volume_full(amount: str) -> VolumeFault:
-    """The fault that the volume is full, with how full it is."""
+    """Return the fault of a full volume; `amount` says how full it is."""
     remedy = "delete versions, data sets or ended jobs, or make the volume larger"
     return VolumeFault("volume_full", f"the volume is full{amount}; {remedy}")
 
 
 def room(volume: Volume) -> int:
-    """The bytes that a job may hope for on the volume: 0 if not even a small file can be written there."""
+    """Return the bytes that are free for a job on the volume: 0 if not even a small file can be written there."""
     probe = durable.temporary_beside(volume.reserve)
     try:
         free = _space(volume.root).free
-        with durable.fsynced(probe) as file:  # a quota may be used up although the file system has space
+        with durable.fsynced(probe) as file:  # a quota may be exhausted although the file system has space
             file.write(os.urandom(LEAST_SPACE))
     except (OSError, StorageFull):
         return 0

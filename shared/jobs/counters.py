@@ -1,7 +1,7 @@
-"""The tally: what has become of all jobs so far, counted in Redis by the very scripts that move them.
+"""Counters of all jobs: transitions, durations and images, counted in Redis by the scripts that make the transitions.
 
-A count and its transition are one step, so the figures are right whatever process died, and the same on every host.
-They begin anew where Redis loses its data.
+A count and its transition are one atomic step. So the counters are exact even if a process dies, and the same on every
+host. They restart from 0 if Redis loses its data.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OLDEST = (Path(__file__).parent / "scripts" / "finding" / "oldest.lua").read_tex
 
 @dataclass(frozen=True)
 class Durations:
-    """How long jobs ran: for each bound, how many ended within it and not within the one before, and their sum."""
+    """A histogram of job durations: for each upper bound in seconds, the jobs above the bound before; and their sum."""
 
     counts: Mapping[float, int]
     total: float
@@ -35,7 +35,7 @@ class Durations:
 
 @dataclass(frozen=True)
 class JobCounters:
-    """All figures at one moment. `images` are those of batches that ended, `queued` the jobs that wait now."""
+    """All counters at one moment. `images` counts the images of ended batches, `queued` the jobs that wait now."""
 
     entered: Mapping[tuple[Kind, State], int]
     durations: Mapping[Kind, Durations]
@@ -44,7 +44,7 @@ class JobCounters:
 
 
 def read_counters(redis: Redis) -> JobCounters:
-    """The figures as they stand, 0 for what never happened; raises `redis.RedisError` where Redis does not answer."""
+    """Read all counters; raises `redis.RedisError` if Redis does not answer."""
     fields = cast("dict[str, str]", redis.hgetall(keys.COUNTERS))
 
     def number(name: str) -> int:
@@ -65,7 +65,7 @@ def read_counters(redis: Redis) -> JobCounters:
 
 
 def oldest_ages(redis: Redis) -> dict[Kind, float]:
-    """For each kind, how many seconds the job has waited that has waited longest; 0 if none waits."""
+    """Return for each kind how many seconds its oldest queued job has waited; 0 if none waits."""
     oldest = Script(redis, OLDEST)
     queued = keys.in_state(State.QUEUED)
     return {kind: float(cast("str", oldest({"queued": keys.queued(kind), "all_queued": queued}))) for kind in Kind}

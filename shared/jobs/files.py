@@ -1,4 +1,4 @@
-"""What the volume knows of the jobs: enough to write their records anew where Redis has lost them."""
+"""The jobs' files on the volume: enough to rebuild the records if Redis loses them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.storage.volume import Volume
 
 if TYPE_CHECKING:
     from shared.archives import (
-        ArchiveIndex,  # brings NumPy, which a worker may not import before it has set the threads
+        ArchiveIndex,  # imports NumPy, which a worker may import only after it has set the number of BLAS threads
     )
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class JobFiles:
         self._volume = volume
 
     def begin(self, job: Job, archive: Path | None = None, plan: ArchiveIndex | None = None) -> None:
-        """Write a job's specification down, durably, behind the plan of its archive and the archive itself."""
+        """Write the index of a job's archive, then the archive itself, then the job's specification, all durably."""
         durable.make_folder(self._volume.job(job.id))
         if plan is not None:
             plan.save(self._volume.plan(job.id))
@@ -41,30 +41,30 @@ class JobFiles:
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
 
     def has(self, job_id: str) -> bool:
-        """Whether the job is written down here; one that is not was never accepted."""
+        """Whether the job's specification exists; a job without one was never accepted."""
         return self._volume.specification(job_id).exists()
 
     def end(self, job: Job) -> None:
-        """Write down how a job ended; does nothing where its folder is gone."""
+        """Write how a job ended; does nothing if its folder is deleted."""
         assert job.state.is_terminal
         if self._volume.job(job.id).exists():
             durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
 
     def reopen(self, job: Job) -> None:
-        """Forget how a job ended, for it is to be tried again, and write down how often it was."""
+        """Prepare a job's retry: store its count of retries, then remove the file that says how it ended."""
         path = self._volume.specification(job.id)
-        with suppress(FileNotFoundError):  # it was never accepted
-            known = json.loads(path.read_bytes())  # as it is written: a newer version's fields stay in it
+        with suppress(FileNotFoundError):  # the job was never accepted
+            known = json.loads(path.read_bytes())  # not parsed as a Job, so that a newer version's fields are kept
             durable.write_json(path, {**known, "retries": job.retries})
         self._volume.end(job.id).unlink(missing_ok=True)
 
     def settle(self, job: Job, delivery: str) -> None:
-        """Write down that this notice of the job's end is settled; does nothing where its folder is gone."""
+        """Write that this webhook delivery of the job's end is settled; does nothing if the job's folder is deleted."""
         if self._volume.job(job.id).exists():
             durable.write_json(self._volume.delivery(job.id), {"settled": delivery, "finished_at": job.finished_at})
 
     def owes_delivery(self, job: Job) -> bool:
-        """Whether the job has ended, and its webhook may not know yet."""
+        """Whether the job has ended, and its webhook may not have received the delivery yet."""
         if job.webhook is None or not job.state.is_terminal:
             return False
         try:
@@ -74,11 +74,11 @@ class JobFiles:
         return bool(settled["finished_at"] != job.finished_at)
 
     def remove(self, job_id: str) -> None:
-        """Remove a job's folder with all that is in it."""
+        """Remove a job's folder with its files."""
         durable.remove_tree(self._volume.job(job_id))
 
     def __iter__(self) -> Iterator[Job]:
-        """Every job as the volume knows it: as it ended, or else `queued`, to be done or to be finished."""
+        """Iterate over all jobs on the volume, each as it ended, or as `queued` if it has not ended."""
         folders = self._volume.jobs.iterdir() if self._volume.jobs.exists() else ()
         for folder in sorted(folders):
             if not is_name(folder.name):
@@ -90,16 +90,16 @@ class JobFiles:
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 except ValidationError as error:
-                    log.warning("%s cannot be read and is passed over: %s", path, error)
+                    log.warning("%s cannot be read and is skipped: %s", path, error)
 
 
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
-    """Write the records that Redis lacks from what the volume knows; returns how many there were to write."""
+    """Create the records that Redis lacks from the volume's files; returns how many were created."""
     return sum(jobs.create(job, owes_delivery=files.owes_delivery(job)) for job in files)
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:
-    """Take a job's end over from its record to the volume, if it has ended; upkeep repeats it until it succeeds."""
+    """Copy a job's end, if it has ended, from its record to the volume; maintenance repeats this until it succeeds."""
     job = jobs.get(job_id)
     if not job.state.is_terminal:
         return

@@ -1,4 +1,4 @@
-"""The names of all keys in Redis. No other module has them."""
+"""The Redis keys: the only module that spells them."""
 
 from __future__ import annotations
 
@@ -6,23 +6,19 @@ from shared.jobs.record import Kind
 from shared.jobs.states import State
 
 PREFIX = "glassbox:"
-JOBS = f"{PREFIX}jobs"  # sorted set: every job's id, in the order of the ids, which is that of their creation
-LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the time in ms at which their lease ends
+JOBS = f"{PREFIX}jobs"  # sorted set: all jobs' ids, in the order of the ids, which is the order of creation
+LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the end of their lease in ms
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
-SENDS = f"{PREFIX}sends"  # hash: how often a queued job's message was sent again, by the job's id
+SENDS = f"{PREFIX}sends"  # hash: how often each queued job's message was sent again, by the job's id
 ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the volume yet, by the time in ms of the end
-WAITING = (
-    f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms from which they wait for a process
-)
-DELIVERIES = f"{PREFIX}notices"  # hash: the webhook deliveries that are not settled, by id
-DELIVERIES_DUE = f"{PREFIX}notices-due"  # sorted set: the deliveries' ids, by the time in ms of the next try
+WAITING = f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms since when they need a process
+DELIVERIES = f"{PREFIX}notices"  # hash: the unsettled webhook deliveries, by id: the job as it ended, the failed tries
+DELIVERIES_DUE = f"{PREFIX}notices-due"  # sorted set: the ids of the deliveries, by the time in ms of the next try
 COUNTERS = f"{PREFIX}tally"  # hash: the counters of all jobs, changed with each transition (`counters.py`)
-REBUILT = f"{PREFIX}rebuilt"  # exists unless the data were lost: the records are complete
-PROBE = f"{PREFIX}probe"  # never exists: a write of nothing to it shows whether Redis accepts changes
-BLOCKED = (
-    f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that found the volume full, by the bytes that it had free
-)
-HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due lately
+REBUILT = f"{PREFIX}rebuilt"  # exists unless Redis lost its data: the records are complete
+PROBE = f"{PREFIX}probe"  # never exists: a write to it that changes nothing shows whether Redis accepts changes
+BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that found the volume full, by its free bytes then
+HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due within the last minute
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
@@ -32,32 +28,32 @@ def job(job_id: str) -> str:
 
 
 def events(job_id: str) -> str:
-    """A stream: what happened to the job."""
-    return f"{PREFIX}events:{job_id}"  # not below the record's key: an id may come with a colon in it
+    """A stream: the job's log of events."""
+    return f"{PREFIX}events:{job_id}"  # not a suffix of the record's key: an id in a request may contain a colon
 
 
 def shard_queue(job_id: str) -> str:
-    """A hash: the token of the attempt that the shards belong to, and the images that its helpers have finished."""
+    """A hash: the token of the attempt that the shards belong to, and how many images its helpers have finished."""
     return f"{PREFIX}ledger:{job_id}"
 
 
 def open_shards(job_id: str) -> str:
-    """A list: the numbers of the shards that no process has taken, the next one first."""
+    """A list: the numbers of the shards that no process has taken yet, the next one first."""
     return f"{PREFIX}shards-open:{job_id}"
 
 
 def taken_shards(job_id: str) -> str:
-    """A sorted set: the shards that helpers work on, `<number>@<helper>`, by the time in ms when their lease ends."""
+    """A sorted set: the shards that helpers work on, `<number>@<helper>`, by the end of their lease in ms."""
     return f"{PREFIX}shards-taken:{job_id}"
 
 
 def helper_requests(job_id: str) -> str:
-    """A sorted set: the requests for helpers that none has answered, by the time in ms at which they count as lost."""
+    """A sorted set: the requests that no helper has answered, by the time in ms at which they count as lost."""
     return f"{PREFIX}invitations:{job_id}"
 
 
 def shard_keys(job_id: str) -> dict[str, str]:
-    """All keys of a job's shard queue, by their names in the scripts; they are deleted together."""
+    """Return all keys of a job's shard queue, by their names in the scripts; they are deleted together."""
     return {
         "shard_queue": shard_queue(job_id),
         "open_shards": open_shards(job_id),
@@ -67,7 +63,7 @@ def shard_keys(job_id: str) -> dict[str, str]:
 
 
 def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
-    """All keys that a change of a job's state may touch, by their names in `scripts/common.lua`."""
+    """Return all keys that a transition of the job may change, by their names in `scripts/common.lua`."""
     return {
         "record": job(job_id),
         "events": events(job_id),
@@ -88,7 +84,7 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
 
 
 def gone(url_digest: str) -> str:
-    """A text that expires: the receiver at this URL has answered 410 Gone."""
+    """A mark that expires: this webhook's receiver has answered 410 Gone."""
     return f"{PREFIX}gone:{url_digest}"
 
 
@@ -98,20 +94,20 @@ def in_state(state: State) -> str:
 
 
 def queued(kind: str) -> str:
-    """A sorted set: the ids of the queued jobs of this kind, by the time in ms since when they wait."""
+    """A sorted set: the ids of the queued jobs of this kind, by the time in ms since when they have waited."""
     return f"{PREFIX}queued:{kind}"
 
 
 def workers(queue: str) -> str:
-    """A sorted set: the queue's workers, `<worker> <processes>`, by the time until which they count as online."""
+    """A sorted set: the queue's workers, `<worker> <processes>`, by the time in seconds until which each is online."""
     return f"{PREFIX}workers:{queue}"
 
 
 def idempotency(digest: str) -> str:
-    """A hash: the request that holds an Idempotency-Key, or the response, by the digest of the owner and the key."""
+    """A hash: the request that holds an Idempotency-Key, or its response; `digest` is that of the owner and the key."""
     return f"{PREFIX}idempotency:{digest}"
 
 
 def rate_bucket(limit: str, who: str) -> str:
-    """A hash: a token bucket, the requests that a holder may still send under a limit, and when that was computed."""
+    """A hash: the token bucket of one client under a limit: the requests that are left, and when it was updated."""
     return f"{PREFIX}rate:{limit}:{who}"

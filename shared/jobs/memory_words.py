@@ -1,4 +1,4 @@
-"""What to change if a job takes more memory than it may."""
+"""The remedies, by the kind of job, if a job exceeds its memory limit."""
 
 from __future__ import annotations
 

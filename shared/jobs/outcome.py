@@ -1,4 +1,4 @@
-"""What a job's record says about its work: the metrics while it runs, then its result or its error."""
+"""The parts of a job's record about its work: metrics while it runs, then the result or the error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 
 class Metrics(TypedDict, total=False):
-    """A training's metrics: those of its newest epoch, and when it has ended, those on the test images."""
+    """A training's metrics: those of its newest epoch, and after its end, those on the test images."""
 
     epoch: int
     train_loss: float
@@ -21,7 +21,7 @@ class Metrics(TypedDict, total=False):
 
 
 class TrainingResult(TypedDict):
-    """The version that a training made, and the share of the test images that it gets right."""
+    """The version that a training published, and its accuracy on the test images, from 0 to 1."""
 
     model: str
     version: int
@@ -30,7 +30,7 @@ class TrainingResult(TypedDict):
 
 
 class BatchResult(TypedDict):
-    """What became of a batch's images; `passed_over` entries of its archive were no files to classify."""
+    """The counts of a batch's images. `passed_over` counts the archive's skipped entries, which are not images."""
 
     model: str
     version: int
@@ -42,7 +42,7 @@ class BatchResult(TypedDict):
 
 
 class FirstDifference(TypedDict):
-    """The first number that is another one: `index` in the array `parameter`; null where that has another shape."""
+    """The first number that differs: `index` in the array `parameter`; null if the array has a different shape."""
 
     parameter: str
     index: list[int] | None
@@ -51,17 +51,17 @@ class FirstDifference(TypedDict):
 
 
 class Changed(TypedDict):
-    """What was so when the version was trained, null where that is not known, and is so now."""
+    """A value when the version was trained, null if it is not recorded, and the value now."""
 
     then: str | None
     now: str
 
 
 class ReproductionResult(TypedDict):
-    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
+    """Whether a repeated training gave the same bits as the version, with `threads` BLAS threads, and what differs.
 
-    `environment` has what has changed since then of what the bits depend on, the BLAS and the processor for example; it
-    is empty where the bits agree.
+    `environment` has what the bits depend on and has changed since the version was trained, for example the BLAS and
+    the processor. It is empty if the bits agree.
     """
 
     model: str
@@ -79,16 +79,16 @@ Result = TrainingResult | BatchResult | ReproductionResult
 
 
 class JobError(TypedDict):
-    """Why a job failed: a stable code for programs, a sentence for people."""
+    """Why a job failed: a stable code for programs and a sentence for people."""
 
     code: str
     detail: str
 
 
 class Waiting(TypedDict):
-    """Why a queued job cannot start: a stable code for programs, a sentence for people.
+    """Why a queued job cannot start: a stable code for programs and a sentence for people.
 
-    `volume_full` and `redis_full` among the codes, other faults of Redis and the volume, and `no_workers`.
+    The codes are `no_workers`, `volume_full`, `redis_full`, and those of other faults of Redis and the volume.
     """
 
     code: str

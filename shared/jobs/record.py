@@ -1,4 +1,4 @@
-"""A job as it stands in its record: a frozen value, read from a Redis hash."""
+"""A job: an immutable value that is read from a Redis hash, the job's record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Kind(StrEnum):
 
 
 class Progress(BaseModel):
-    """How far a job is: `done` of `total` epochs or images, and how many seconds the rest may take."""
+    """How far a job is: `done` of `total` epochs or images, and an estimate of the seconds until its end."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,13 +36,13 @@ class Progress(BaseModel):
 class Job(BaseModel):
     """One job. Times are milliseconds since 1970 by Redis's clock.
 
-    `request` is what the user sent; `specification` is what the worker needs, pinned when the job was submitted (a data
-    set's id, a model's version). `attempt` counts the claims and is, with the owner, the fencing token: only the newest
-    claim may write. `crashes` counts the claims whose worker was lost, `failures` the errors that may pass, `retries`
-    the times that a person had it tried again. The URL `webhook` is told of the job's end. `request_id` is the request
-    that submitted the job, `key` the name of the API key that it came with, `traceparent` its trace. `waiting` says
-    with `code` and `detail` why a queued job cannot start, `waiting_since` since when each attempt has ended for that;
-    both are cleared when it goes on.
+    `request` is what the user sent. `specification` is what the worker needs, pinned when the job was submitted (a data
+    set's id, a model's version). `attempt` counts the claims; with the owner it is the fencing token: only the newest
+    claim may write. `crashes` counts the claims whose worker was lost, `failures` the transient errors, `retries` the
+    retries that a user requested. The URL `webhook` receives the job's end. `request_id` is the request that submitted
+    the job, `key` the name of its API key, `traceparent` its trace. `waiting` says why a queued job cannot start.
+    `waiting_since` is the time since when each attempt has ended for such a reason. Both are cleared when the job can
+    run again.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,13 +76,13 @@ class Job(BaseModel):
 
     @classmethod
     def from_hash(cls, fields: Mapping[str, str]) -> Job:
-        """Read a record as Redis holds it: texts, and JSON for what has parts."""
+        """Read a record from its Redis hash: text fields, and JSON for structured ones."""
         return cls.model_validate(
             {name: json.loads(text) if name in STRUCTURED else text for name, text in fields.items()}
         )
 
     def to_hash(self) -> dict[str, str]:
-        """The record as Redis holds it, without what is not known yet."""
+        """Return the record as the fields of a Redis hash, without those that are None."""
         return encode_fields(self.model_dump(mode="json", exclude_none=True))
 
 
@@ -90,7 +90,7 @@ STRUCTURED = frozenset({"waiting", "progress", "metrics", "request", "specificat
 
 
 def encode_fields(fields: Mapping[str, object]) -> dict[str, str]:
-    """Fields of a record as the texts that `Job.from_hash` reads."""
+    """Encode fields of a record as the texts that `Job.from_hash` reads."""
     return {
         name: json.dumps(value, allow_nan=False) if name in STRUCTURED else str(value) for name, value in fields.items()
     }

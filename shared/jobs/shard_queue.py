@@ -1,7 +1,8 @@
-"""The queue of a running batch's shards: which are open, which helper has taken which, and what helpers have finished.
+"""The shard queue of a running batch: which shards are open, which helper works on which, what helpers have finished.
 
-The process that holds the job coordinates it: it opens the queue for its attempt, takes shards like its helpers, and
-takes the shards whose lease has expired. The queue distributes the work; the volume has which shards are finished.
+The process that holds the job's claim is the coordinator. It opens the queue for its attempt, takes shards like its
+helpers, and takes over the shards that helpers have lost. The queue only distributes the work: whether a shard is
+finished is read from the volume.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from shared.jobs.store import Claim
 from shared.runtime.redis_scripts import Script
 
 SCRIPTS = Path(__file__).parent / "scripts" / "shard_queue"
-AT_ONCE = 5000  # shards in one call: the number of a script's arguments is limited
+AT_ONCE = 5000  # shards that one call adds: a script's number of arguments has a limit
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A shard that a helper has finished: how many of its images have a row, and how many an error."""
+    """A shard that a helper has finished, with its counts of classified images and of errors."""
 
     shard: int
     succeeded: int
@@ -32,9 +33,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class ShardQueueState:
-    """The coordinator's next `shard`, None if none is left, and how many shards are `open`, and `out` at helpers.
+    """The state of the queue when the coordinator takes its next shard.
 
-    In this attempt the helpers have finished `succeeded` images with a row, and `failed` with an error.
+    `shard` is the coordinator's next shard, None if none is left to take. `open` shards are not taken, helpers work on
+    `out` shards. The helpers have finished `succeeded` and `failed` images in this attempt.
     """
 
     shard: int | None
@@ -45,9 +47,9 @@ class ShardQueueState:
 
 
 class ShardQueue:
-    """The shard queues of all batches. Each method is one script. Raises `redis.RedisError` if Redis does not answer.
+    """The shard queues of all batches. Each method runs one script; raises `redis.RedisError` if Redis does not answer.
 
-    A `claim` is the coordinator's. A call under an ended attempt, or for a job that is not running, changes nothing.
+    `claim` is the coordinator's. A call is refused if the claim's attempt is over or the job is not running.
     """
 
     def __init__(self, redis: Redis, lease_seconds: float = 30.0, resend_seconds: float = 60.0) -> None:
@@ -61,45 +63,46 @@ class ShardQueue:
         }
 
     def open(self, claim: Claim, shards: Sequence[int]) -> bool:
-        """Replace the queue by these shards, in this order; False if the attempt is over."""
+        """Replace the queue's content with these shards, in this order; returns False if the attempt is over."""
         return all(
             self._run("open", claim, anew=int(start == 0), shards=shards[start : start + AT_ONCE])
             for start in range(0, max(1, len(shards)), AT_ONCE)
         )
 
     def next_shard(self, claim: Claim) -> ShardQueueState | None:
-        """The coordinator's next shard: first those that helpers have lost. None if the queue is not this attempt's."""
-        answer = self._run("next_shard", claim)
-        if not answer:
+        """Take the coordinator's next shard, first those that helpers have lost; None if the attempt is over."""
+        reply = self._run("next_shard", claim)
+        if not reply:
             return None
-        shard, *counts = map(int, answer)
+        shard, *counts = map(int, reply)
         return ShardQueueState(shard if shard >= 0 else None, *counts)
 
     def request_helpers(self, claim: Claim, processes: int) -> int:
-        """The number of helpers to request: one for each open shard, while the coordinator works on one itself.
+        """Return how many helpers to request: one for each shard that is left besides the coordinator's own.
 
-        processes: the processes that may work on the batch, the coordinator included. A request counts until a helper
-        arrives or its message counts as lost. It is 0 while another batch waits.
+        processes: how many processes are online, the coordinator's included; so many work on the batch at most. A
+        request counts until a helper arrives or its message counts as lost. While another batch waits, it returns 0.
         """
         return int(self._run("request_helpers", claim, processes=processes, resend_ms=self._resend_ms))
 
     def arrive(self, claim: Claim, helper: str) -> int | None:
-        """Take a helper's first shard, and count its request as answered."""
+        """Take a helper's first shard, and count one request as answered; None if there is no shard for it."""
         return self._take(claim, helper, None)
 
     def exchange(self, claim: Claim, helper: str, finished: Finished) -> int | None:
-        """Report a shard as finished, and take the next one; None if there is none for this helper.
+        """Report a shard as finished, and take the next one; None if there is no further shard for this helper.
 
-        A shard whose lease has expired is counted by the coordinator. While another batch waits, helpers get none.
+        A shard whose lease has ended is not counted here: the coordinator counts it. While another batch waits, helpers
+        get no shard.
         """
         return self._take(claim, helper, finished)
 
     def renew(self, claim: Claim, helper: str, shard: int) -> bool:
-        """Renew the helper's lease of its shard; False if it is lost, or if the job is to stop."""
+        """Renew the helper's lease of its shard; returns False if the lease is lost, or the job is to stop."""
         return bool(self._run("renew", claim, shard=f"{shard}@{helper}", lease_ms=self._lease_ms))
 
     def release(self, claim: Claim, helper: str, shard: int) -> None:
-        """Return the shard to the coordinator now."""
+        """End the helper's lease of its shard at once; the coordinator takes the shard over."""
         self._run("release", claim, shard=f"{shard}@{helper}")
 
     def _take(self, claim: Claim, helper: str, finished: Finished | None) -> int | None:

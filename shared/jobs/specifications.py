@@ -1,4 +1,4 @@
-"""What a job's record and its folder say about the work: pinned when it was submitted, read by the worker."""
+"""The specifications of jobs: pinned when a job is submitted, read by the worker that runs it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ Invert = Literal["never", "always", "auto"]
 
 
 SHARES = 16
-"""Shards that an archive is cut into at the least, so that there is something to share out among processes …"""
+"""The smallest number of shards of an archive, so that several processes can share it …"""
 
 FEWEST = 256
-"""… unless they would have fewer images than this: each costs some milliseconds, most of them the disk's."""
+"""… unless a shard would have fewer images than this: each shard costs some milliseconds, mostly for the disk."""
 
 
 class Specification(BaseModel):
-    """What the specifications of all kinds of jobs have in common.
+    """The base of the specifications of all kinds of jobs.
 
-    A job may outlive the version of the code that took it, and meet an older one after a rollback. What is not asked
-    for is not written, so that a field that the older version does not know is there only where the job needs it.
+    A newer version of the code than the one that accepted a job may run it, or an older one after a rollback. Fields
+    with their default are not written, so that an older version meets an unsupported field only if the job needs it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def of(cls, pinned: JsonObject) -> Self:
-        """Read what `pinned` gave, to do it; raises `Invalid` if it has a field that this version cannot do."""
+        """Read what `pinned` returned, to run it; raises `Invalid` if this version does not support a field of it."""
         try:
             return cls.model_validate(pinned)
         except ValidationError as error:
@@ -38,22 +38,22 @@ class Specification(BaseModel):
 
     @classmethod
     def described_by(cls, pinned: JsonObject) -> Self:
-        """Read what `pinned` gave, to show a job: fields of another version are ignored, and missing ones not set."""
+        """Read what `pinned` returned, to show a job: unsupported fields are ignored, missing ones are not set."""
         return cast("Self", cls.model_construct(**pinned))
 
     def pinned(self) -> JsonObject:
-        """The specification as a job's record and its folder have it."""
+        """Return the specification as JSON for the job's record and folder."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def unknown(error: Exception) -> Invalid:
-    """The refusal to do a job that asks for what this version of the code does not know."""
-    detail = "the job was taken by another version of Glassbox and asks for what this one cannot do"
+    """Return the error of a job that needs a feature that this version of the code does not support."""
+    detail = "another version of Glassbox accepted the job, which needs a feature that this version does not support"
     return Invalid("specification_unknown", f"{detail}; `retry` runs it when the other version is back: {error}")
 
 
 class TrainingSpecification(Specification):
-    """Train `configuration` on `dataset`, publish it under `model`, and let the alias `promote` point to it."""
+    """Train `configuration` on `dataset`, publish it as a version of `model`, and point the alias `promote` to it."""
 
     model: str
     dataset: str
@@ -62,9 +62,10 @@ class TrainingSpecification(Specification):
 
 
 class ReproductionSpecification(Specification):
-    """Train again what `model` at `version` was trained on, and see whether the same bits come out.
+    """Repeat the training of `model` at `version`, and compare the weights bit by bit.
 
-    All else is in the version's manifest, which never changes; `dataset` is here for who asks what a job needs.
+    The configuration is in the version's manifest, which never changes. `dataset` is repeated here so that the data
+    sets that jobs need can be found without the manifests.
     """
 
     model: str
@@ -73,10 +74,9 @@ class ReproductionSpecification(Specification):
 
 
 class BatchSpecification(Specification):
-    """Classify the job's archive with `model` at `version`; `passed_over` names in it were no files to classify.
+    """Classify the job's archive with `model` at `version`. `passed_over` counts its skipped entries, not images.
 
-    How the archive is cut into shards is pinned too: else a shard's number would mean one thing to a worker and another
-    to the next.
+    The size of the shards is pinned too, so that a shard's number means the same images to every worker.
     """
 
     model: str
@@ -90,5 +90,5 @@ class BatchSpecification(Specification):
 
 
 def shard_size(images: int, most: int) -> int:
-    """How many images a shard of an archive with so many has: `most`, or fewer to make more shards."""
+    """Return how many of an archive's `images` one shard has: `most`, or fewer to make more shards."""
     return min(most, max(FEWEST, -(-images // SHARES)))

@@ -1,4 +1,4 @@
-"""The states of a job and the legal transitions between them: the one place that knows them.
+"""The states of a job and the legal transitions between them: the only module that defines them.
 
 queued ──► running ──► succeeded | completed_with_errors | failed
   ▲  │      │  │
@@ -13,19 +13,19 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """What a job is doing."""
+    """The state of a job."""
 
-    QUEUED = "queued"  # written down, and not claimed by a worker
+    QUEUED = "queued"  # stored, and not claimed by a worker
     RUNNING = "running"  # claimed: one worker holds its lease
-    CANCELLING = "cancelling"  # asked to stop; its worker has not come to the next stopping point yet
-    SUCCEEDED = "succeeded"  # its result is there
-    COMPLETED_WITH_ERRORS = "completed_with_errors"  # a batch some of whose images could not be read
-    FAILED = "failed"  # ended by an error, which the record tells
-    CANCELLED = "cancelled"  # ended because somebody asked for it
+    CANCELLING = "cancelling"  # a user cancelled it; its worker has not reached the next stopping point yet
+    SUCCEEDED = "succeeded"  # its result exists
+    COMPLETED_WITH_ERRORS = "completed_with_errors"  # a batch with images that could not be read
+    FAILED = "failed"  # ended by an error, which is in the record
+    CANCELLED = "cancelled"  # ended because a user cancelled it
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a job in this state is over for good."""
+        """Whether a job in this state has ended."""
         return not TRANSITIONS[self]
 
 
@@ -43,5 +43,5 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 def sources_of(target: State) -> frozenset[State]:
-    """The states from which a job may go to `target`."""
+    """Return the states from which a job may enter `target`."""
     return frozenset(source for source, targets in TRANSITIONS.items() if target in targets)

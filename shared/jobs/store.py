@@ -1,7 +1,7 @@
-"""The job records in Redis: created, claimed under a lease, kept alive, and moved between states, each step atomic.
+"""The job records in Redis: created, claimed under a lease, renewed, and moved between states, each step atomic.
 
-Every step is one Lua script (`scripts/`): of two workers that hold the same message, one gets the claim; a worker that
-lost its lease can write nothing more.
+Every step is one Lua script (`scripts/`). If two workers receive the same message, one gets the claim. A worker that
+lost its lease cannot write any more.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from shared.runtime.redis_scripts import Script
 log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
-MANY = 1000  # how many jobs one look at the due and the expired takes at the most
+MANY = 1000  # the most jobs that one call returns or changes
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Claim:
 
     @property
     def token(self) -> str:
-        """What every write under this claim must show: the attempt and its owner."""
+        """The fencing token of every write under this claim: the attempt and its owner."""
         return f"{self.job.attempt}@{self.job.owner}"
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the job may still run when it is claimed, if it has a limit; an earlier attempt's time counts."""
+        """The job's remaining time when it was claimed, None without a limit; earlier attempts' time counts."""
         if self.job.timeout_seconds is None:
             return None
         assert self.job.started_at is not None
@@ -56,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Blocked:
-    """Why a job has to wait for room on the volume, and how many bytes it found free there."""
+    """Why a job has to wait for space on the volume, and how many bytes it found free there."""
 
     code: str
     detail: str
@@ -64,11 +64,11 @@ class Blocked:
 
 
 class Pulse(Enum):
-    """What a heartbeat learns."""
+    """The result of a heartbeat."""
 
-    HELD = "held"  # go on
-    CANCEL = "cancel"  # somebody asked for the job to stop
-    LOST = "lost"  # the job is somebody else's, or over: stop, and write nothing
+    HELD = "held"  # the claim is valid: continue
+    CANCEL = "cancel"  # a user cancelled the job: stop
+    LOST = "lost"  # another process holds the job, or it has ended: stop, and write nothing
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class Event:
 
 
 class JobStore:
-    """All reading and writing of job records. Raises `redis.RedisError` where Redis does not answer.
+    """The reader and writer of job records. Raises `redis.RedisError` if Redis does not answer.
 
-    lease_seconds: how long a claim holds without a heartbeat. resend_seconds: after which time an unclaimed job's
-    message is taken for lost. max_crashes: the lost claims after which a job counts as poison.
+    lease_seconds: how long a claim is valid without a heartbeat. resend_seconds: the time after which an unclaimed
+    job's message counts as lost. max_crashes: the lost claims after which a job counts as poison.
     """
 
     def __init__(
@@ -108,26 +108,26 @@ class JobStore:
         )
 
     def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
-        """Write a job down, once: in state `queued`, or as it was where the records are rebuilt.
+        """Create a job's record in state `queued`, or as the job was if records are rebuilt; False if it exists.
 
-        owes_delivery: whether the job has ended, and its webhook was not told yet as far as anybody knows.
+        owes_delivery: whether the job has ended, and no delivery to its webhook is known to be settled.
         """
         return bool(self._create(job.id, job.to_hash(), owes_delivery))
 
     def recreate(self, fields: Mapping[str, str]) -> None:
-        """Write a record as a backup has it, field by field, in state `queued` or an ended one."""
+        """Create a record from a backup, field by field, in state `queued` or an ended one."""
         self._create(fields["id"], fields, owes_delivery=False)
 
     def discard(self, job_id: str) -> None:
-        """Take back a job whose submission failed half-way."""
+        """Delete a job whose submission failed half-way, in any state."""
         self._run("remove", job_id, anyway=1)
 
     def delete(self, job_id: str) -> None:
-        """Forget a job that is over; raises `NotFound` or `Conflict`."""
+        """Delete an ended job; raises `NotFound`, or `Conflict` if it has not ended."""
         self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, anyway=0))
 
     def get(self, job_id: str) -> Job:
-        """The job as it stands; `NotFound` where there is none, `Damaged` where it cannot be read."""
+        """Read a job; raises `NotFound` if it does not exist, `Damaged` if its record cannot be read."""
         fields = cast("dict[str, str]", self._redis.hgetall(keys.job(job_id)))
         if not fields:
             raise _not_found(job_id)
@@ -140,7 +140,7 @@ class JobStore:
             raise Damaged("record_unreadable", detail) from error
 
     def newest_first(self, state: State | None = None, before: str | None = None) -> Iterator[Job]:
-        """The jobs, in `state` if one is given, from the newest or from the one just older than the id `before`."""
+        """Iterate over the jobs, newest first: those in `state` if one is given, those older than the id `before`."""
         index = keys.JOBS if state is None else keys.in_state(state)
         while True:
             newest = "+" if before is None else f"({before}"
@@ -151,15 +151,15 @@ class JobStore:
             before = page[-1]
 
     def count(self, state: State) -> int:
-        """How many jobs are in `state`."""
+        """Return how many jobs are in `state`."""
         return int(self._redis.zcard(keys.in_state(state)))
 
     def waiting(self, kind: Kind) -> int:
-        """How many jobs of this kind are queued."""
+        """Return how many jobs of this kind are queued."""
         return int(self._redis.hget(keys.COUNTERS, f"queued:{kind}") or 0)
 
     def events(self, job_id: str, after: str | None = None, limit: int = 50) -> list[Event]:
-        """The job's log from its beginning, or from behind the event `after`."""
+        """Return the job's events from the beginning of its log, or those after the event `after`."""
         oldest = "-" if after is None else f"({after}"
         entries = cast(
             "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
@@ -167,13 +167,13 @@ class JobStore:
         return list(map(_event, entries))
 
     def follow(self, job_id: str, after: str | None, seconds: float, limit: int = 50) -> list[Event]:
-        """The job's log from behind the event `after`, as soon as it has one more; empty after so many seconds."""
+        """Wait for events after the event `after`, and return them; empty if none comes within `seconds`."""
         log: Any = {keys.events(job_id): after or "0-0"}
         streams = cast("list[Any]", self._redis.xread(log, count=limit, block=max(1, int(seconds * 1000))))
         return [_event(entry) for _, entries in streams for entry in entries]
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
-        """Take a queued job; None where it is not queued (any more), so that a message seen twice does no harm."""
+        """Claim a queued job; None if it is not queued (any more), so that a duplicate message does no harm."""
         fields = self._run("claim", job_id, owner=owner, lease_ms=self._lease_ms)
         if not fields:
             return None
@@ -186,7 +186,7 @@ class JobStore:
         metrics: Metrics | None = None,
         event: str = "",
     ) -> Pulse:
-        """Prolong the lease and report how far the job is; tells whether to go on."""
+        """Renew the lease and store the job's progress; the returned pulse says whether to continue."""
         report: dict[str, object] = {}
         if progress is not None:
             report["progress"] = progress.model_dump()
@@ -198,7 +198,7 @@ class JobStore:
         return Pulse.CANCEL if state == State.CANCELLING else Pulse.HELD
 
     def log(self, claim: Claim, event: str, data: JsonObject) -> Pulse:
-        """Prolong the lease and put an event of another kind into the job's log."""
+        """Renew the lease and append an event of another type to the job's log."""
         state = self._renew(claim, event, dict(data), {})
         return Pulse.LOST if state is None else Pulse.HELD
 
@@ -211,7 +211,7 @@ class JobStore:
         result: Result | None = None,
         error: JobError | None = None,
     ) -> bool:
-        """End the claimed job in `state`; False if the lease was lost. What is None stays as the record has it."""
+        """End the claimed job in `state`; False if the lease was lost. Fields that are None stay unchanged."""
         known = {
             "progress": progress and progress.model_dump(),
             "metrics": metrics or None,
@@ -226,9 +226,9 @@ class JobStore:
     def release(
         self, claim: Claim, after_seconds: float = 0.0, failures: int = 0, blocked: Blocked | None = None
     ) -> State | None:
-        """Give the claimed job back to the queue, due again after that time; None if the lease was lost.
+        """Requeue the claimed job, due after `after_seconds`, and return its state; None if the lease was lost.
 
-        failures: how many tries to count, 0 if the job is not to blame. A job being cancelled ends here.
+        failures: how many failures to count, 0 if the job did not cause the release. A job in state `cancelling` ends.
         """
         state = self._run(
             "release",
@@ -242,47 +242,47 @@ class JobStore:
         return None if state is None else State(state)
 
     def cancel(self, job_id: str) -> State:
-        """Ask for the job's end; returns `cancelled` or `cancelling`. Raises `NotFound` or `Conflict`."""
+        """Cancel a job; returns `cancelled` or `cancelling`. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "cancelled", self._run("cancel", job_id))
 
     def retry(self, job_id: str) -> State:
-        """Queue a job again that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
+        """Requeue a job that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
         return self._demand(job_id, "retried", self._run("retry", job_id, resend_ms=self._resend_ms))
 
     def now(self) -> int:
-        """The time in ms by Redis's clock, which is every host's."""
+        """Return the time in ms by Redis's clock, which all hosts share."""
         seconds, microseconds = self._redis.time()
         return seconds * 1000 + microseconds // 1000
 
     def due(self) -> list[Job]:
-        """The queued jobs whose message is to be sent now, each given once to one caller."""
+        """Return the queued jobs whose message is to be sent now; each is returned to one caller only."""
         ids = cast(
             "list[str]", self._due({"due": keys.DUE, "sends": keys.SENDS}, resend_ms=self._resend_ms, limit=MANY)
         )
         return list(self._many(ids))
 
     def check_writable(self) -> None:
-        """Raise the `redis.RedisError` with which Redis would refuse any change now; changes nothing."""
+        """Raise the `redis.RedisError` with which Redis refuses any change now; changes nothing."""
         self._redis.setrange(keys.PROBE, 0, "")
 
     def are_blocked(self) -> bool:
-        """Whether queued jobs wait for room on the volume."""
+        """Whether queued jobs wait for space on the volume."""
         return bool(self._redis.exists(keys.BLOCKED))
 
     def wake(self, free: int) -> list[str]:
-        """Make the jobs due now that found fewer bytes free on the volume than `free`; returns their ids."""
+        """Make those jobs due now that found less than `free` bytes free on the volume; returns their ids."""
         ids = cast("list[str]", self._redis.zrangebyscore(keys.BLOCKED, "-inf", f"({free}", start=0, num=MANY))
         for job_id in ids:
             self._run("wake", job_id, free_now=free)
         return ids
 
     def hasten(self) -> None:
-        """Make all queued jobs due now, for their messages may be lost; done once a minute, whoever calls it."""
+        """Make all queued jobs due now, because their messages may be lost; at most once a minute for all callers."""
         if self._redis.set(keys.HASTENED, 1, nx=True, ex=60):
             self._hasten({"due": keys.DUE}, limit=MANY)
 
     def claimed_by(self, host: str) -> dict[str, str]:
-        """The claimed jobs whose owner is a process of this host: each job's id and its owner."""
+        """Return the claimed jobs whose owner is a process of this host: each job's id with its owner."""
         ids = cast("list[str]", self._redis.zrange(keys.LEASES, 0, MANY - 1))
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
@@ -295,17 +295,17 @@ class JobStore:
         }
 
     def note_memory_kill(self, job_id: str, owner: str, detail: str, remedy: str) -> bool:
-        """Note that the kernel killed the job's process for memory; False if the job is not that owner's."""
+        """Record that the kernel killed the job's process for memory; False if `owner` does not hold the job."""
         killed = json.dumps({"detail": detail, "remedy": remedy})
         return bool(self._run("killed", job_id, owner=owner, killed=killed))
 
     def rescue_expired(self) -> list[Job]:
-        """End the claims whose lease expired: back to the queue, or `failed` after too many; returns those jobs."""
+        """End the claims whose lease expired, and return their jobs: requeued, or `failed` after too many crashes."""
         ids = cast("list[str]", self._expired({"leases": keys.LEASES}, limit=MANY))
         return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
 
     def unclosed(self, after_seconds: float = 5.0) -> list[Job]:
-        """The jobs that ended at least so long ago, and whose end is not on the volume yet."""
+        """Return the jobs that ended at least `after_seconds` ago, and whose end is not on the volume yet."""
         ids = cast(
             "list[str]",
             self._redis.zrangebyscore(keys.ENDED, "-inf", self.now() - after_seconds * 1000, start=0, num=MANY),
@@ -313,24 +313,24 @@ class JobStore:
         return list(self._many(ids))
 
     def closed(self, job: Job) -> None:
-        """Say that this end of the job is on the volume."""
+        """Record that this end of the job is on the volume."""
         self._run("closed", job.id, finished_at=job.finished_at)
 
     def needs_rebuilding(self) -> bool:
-        """Whether the records were lost; true for one caller a minute, until one has called `rebuilt`."""
+        """Whether the records were lost; true for one caller a minute, until one calls `rebuilt`."""
         if self._redis.exists(keys.REBUILT):
             return False
         return bool(self._redis.set(keys.REBUILDING, 1, nx=True, ex=60))
 
     def rebuilt(self) -> None:
-        """Say that the records are complete."""
+        """Record that the records are complete."""
         self._redis.set(keys.REBUILT, 1)
         self._redis.delete(keys.REBUILDING)
 
     def _rescue(self, job_id: str) -> bool:
         detail = (
-            f"its worker died {self._max_crashes} times; its log says why, or the state of its container (OOMKilled"
-            " if its memory was used up); `retry` runs the job once more when the cause is gone"
+            f"its worker died {self._max_crashes} times; the cause is in the worker's log, or in the state of its"
+            " container (OOMKilled if its memory was exhausted); remove the cause, then run the job again with `retry`"
         )
         poison = json.dumps({"code": "poison", "detail": detail})
         return self._run("rescue", job_id, max_crashes=self._max_crashes, poison=poison) is not None
@@ -344,8 +344,8 @@ class JobStore:
             try:
                 if fields:
                     yield Job.from_hash(fields)
-            except ValidationError as error:  # of a kind or a state that a newer version of the code has
-                log.warning("the record of job %s cannot be read and is passed over: %s", fields.get("id"), error)
+            except ValidationError as error:  # of a kind or a state that only a newer version of the code has
+                log.warning("the record of job %s cannot be read and is skipped: %s", fields.get("id"), error)
 
     def _create(self, job_id: str, fields: Mapping[str, str], owes_delivery: bool) -> bool:
         arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "fields": _flat(fields)}
@@ -366,11 +366,11 @@ class JobStore:
     def _run(self, script: str, job_id: str, **arguments: Any) -> Any:
         return self._scripts[script](keys.job_keys(job_id), id=job_id, **arguments)
 
-    def _demand(self, job_id: str, what: str, answer: list[Any]) -> State:
-        """Read the answer of a script that a person's wish runs: whether it was possible, and the state."""
-        if not answer:
+    def _demand(self, job_id: str, what: str, reply: list[Any]) -> State:
+        """Read the reply of a script for a user's request: whether the request was possible, and the job's state."""
+        if not reply:
             raise _not_found(job_id)
-        possible, state = answer
+        possible, state = reply
         if not possible:
             raise Conflict("wrong_state", f"job {job_id} is {state} and cannot be {what}")
         return State(state)

@@ -1,7 +1,7 @@
-"""The transport: Celery on Redis, which carries jobs' ids to the workers' queues and is asked for nothing else.
+"""The transport: Celery on Redis, which only carries jobs' ids to the workers' queues.
 
-A message may be lost or seen twice without harm: the job's record decides (`shared/jobs`). So tasks are acknowledged
-early, their results are not stored, and a task's arguments are one job's id.
+A message may be lost or delivered twice without harm: the job's record decides (`shared/jobs`). So tasks are
+acknowledged early, their results are not stored, and a task's only argument is a job's id.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ TASKS = {
     Kind.BATCH: "glassbox.classify",
     Kind.REPRODUCTION: "glassbox.reproduce",
 }
-HELP = "glassbox.assist"  # the task of who helps with a batch that another process leads
+HELP = "glassbox.assist"  # the task of a helper in a batch that another process coordinates
 QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION: "training"}
-BROKER = f"{keys.PREFIX}broker:"  # stands before the names that the broker gives to its queues
-DISPATCHER = "webhooks"  # no queue of messages: the name under which couriers are present
+BROKER = f"{keys.PREFIX}broker:"  # the prefix of the broker's own keys
+DISPATCHER = "webhooks"  # not a queue of messages: the name under which webhook dispatchers are registered
 PRESENCE_SECONDS = 30.0
-# Removes before it adds: after a removal, Redis lets a script add even if its memory is full, so a worker stays online.
+# Removes before it adds: after a removal, Redis allows a script to add even if its memory is full. So a worker stays
+# online.
 RENEW_PRESENCE = """
--- @key workers: who listens to the queue
+-- @key workers: the queue's consumers
 -- @arg worker: the worker and how many processes it has
 -- @arg seconds: how long it counts as online
 local now = tonumber(redis.call('TIME')[1])
@@ -40,7 +41,7 @@ redis.call('ZADD', workers, now + seconds, worker)
 
 
 def connect(settings: Settings) -> Redis:
-    """A client of our own records: it gives up soon rather than hang, and never retries by itself."""
+    """Connect to the Redis of the job records. The client times out rather than hang, and never retries by itself."""
     return Redis.from_url(
         settings.redis_address,
         decode_responses=True,
@@ -52,7 +53,7 @@ def connect(settings: Settings) -> Redis:
 
 
 def celery_app(settings: Settings) -> Celery:
-    """The Celery application, for the side that sends and for the side that works."""
+    """Create the Celery application, for the API, which sends tasks, and for the workers, which run them."""
     app = Celery("glassbox", broker=_broker_url(settings.redis_address))
     app.conf.update(
         accept_content=["json"],
@@ -64,18 +65,18 @@ def celery_app(settings: Settings) -> Celery:
         worker_disable_prefetch=True,  # a message stays in the queue until a process is free to run it
         worker_hijack_root_logger=False,
         worker_send_task_events=False,
-        worker_enable_remote_control=False,  # nothing here uses it: each job's record says what is asked of it
-        worker_cancel_long_running_tasks_on_connection_loss=True,  # silences a warning; no task is acknowledged late
+        worker_enable_remote_control=False,  # not used: a job is cancelled through its record
+        worker_cancel_long_running_tasks_on_connection_loss=True,  # silences a warning; tasks are acknowledged early
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_channel_error_retry=True,  # a Redis that refuses changes for a time ends no worker
+        broker_channel_error_retry=True,  # a Redis that refuses changes for a time does not end a worker
         broker_transport_options={
-            # Lost messages are sent again by us, so Redis need not know of those that are not acknowledged yet; and an
-            # acknowledgement that Redis's death makes fail would keep its place in the worker taken for ever.
+            # Maintenance sends lost messages again, so Redis need not store the unacknowledged ones. With emulated
+            # acknowledgements, one that fails because Redis dies would occupy its slot in the worker forever.
             "ack_emulation": False,
-            "socket_timeout": settings.redis_timeout,  # else who sends waits as long as a silent Redis is silent
+            "socket_timeout": settings.redis_timeout,  # without it, a sender blocks while Redis does not answer
             "socket_connect_timeout": settings.redis_timeout,
-            "health_check_interval": 25,  # also what notices a half-open connection
+            "health_check_interval": 25,  # also detects a half-open connection
             "global_keyprefix": BROKER,
         },
     )
@@ -83,14 +84,14 @@ def celery_app(settings: Settings) -> Celery:
 
 
 def _broker_url(redis_url: str) -> str:
-    """Celery's spelling of a Redis URL: that of a Unix socket differs from Redis's clients' `unix://…?db=1`."""
+    """Return a Redis URL in Celery's form: for a Unix socket it differs from `unix://…?db=1` of Redis's clients."""
     if not redis_url.startswith("unix://"):
         return redis_url
     return "redis+socket://" + re.sub(r"(?<=[?&])db=", "virtual_host=", redis_url.removeprefix("unix://"))
 
 
 class TaskQueue:
-    """Sends jobs to their queues, and knows who listens there."""
+    """A sender of jobs to their queues, and a view of the queues' consumers."""
 
     def __init__(self, app: Celery, redis: Redis) -> None:
         self._app = app
@@ -101,19 +102,19 @@ class TaskQueue:
         self._app.send_task(TASKS[kind], args=[job_id], queue=QUEUES[kind], retry=False, ignore_result=True)
 
     def request_helper(self, job_id: str) -> None:
-        """Send for a helper with a batch that runs, once; raises `kombu.exceptions.OperationalError` if that fails."""
+        """Request one helper for a running batch, once; raises `kombu.exceptions.OperationalError` if that fails."""
         self._app.send_task(HELP, args=[job_id], queue=QUEUES[Kind.BATCH], retry=False, ignore_result=True)
 
     def waiting(self, kind: Kind) -> int:
-        """How many messages wait in the queue of this kind of job: none while one of its processes is free."""
+        """Return how many messages wait in the queue of this kind of job: 0 while one of its processes is free."""
         return int(self._redis.llen(f"{BROKER}{QUEUES[kind]}"))
 
     def workers_online(self, kind: Kind) -> int:
-        """How many workers say that they listen to the queue of this kind of job."""
+        """Return how many workers are registered as consumers of this kind of job."""
         return len(self._online(kind))
 
     def processes_online(self, kind: Kind) -> int:
-        """How many processes those workers have, each of which does one job at a time."""
+        """Return how many processes those workers have; each process runs one job at a time."""
         return sum(int(worker.rsplit(" ", 1)[1]) for worker in self._online(kind))
 
     def _online(self, kind: Kind) -> list[str]:
@@ -121,13 +122,13 @@ class TaskQueue:
         return cast("list[str]", self._redis.zrangebyscore(keys.workers(QUEUES[kind]), seconds, "+inf"))
 
     def dispatchers_online(self) -> int:
-        """How many couriers say that they deliver what webhooks are owed."""
+        """Return how many webhook dispatchers are registered."""
         seconds, _ = self._redis.time()
         return int(self._redis.zcount(keys.workers(DISPATCHER), seconds, "+inf"))
 
 
 class Presence:
-    """A worker's sign of life, by which others know that somebody listens to a queue, with how many processes."""
+    """A worker's registration as the consumer of a queue, with its number of processes; it expires unless renewed."""
 
     def __init__(self, redis: Redis, worker: str, queue: str, processes: int) -> None:
         self._redis = redis
@@ -136,9 +137,9 @@ class Presence:
         self._renew = Script(redis, RENEW_PRESENCE)
 
     def renew(self) -> None:
-        """Say that this worker is online for another `PRESENCE_SECONDS`."""
+        """Register this worker as online for another `PRESENCE_SECONDS`."""
         self._renew({"workers": self._key}, worker=self._worker, seconds=PRESENCE_SECONDS)
 
     def withdraw(self) -> None:
-        """Say that this worker is gone."""
+        """Remove the registration."""
         self._redis.zrem(self._key, self._worker)

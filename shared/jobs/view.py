@@ -1,4 +1,4 @@
-"""A job as JSON, for the API's responses and the messages of webhooks."""
+"""A job as JSON, for the API's responses and for webhooks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from shared.json_types import AS_WRITTEN, JsonObject
 from shared.runtime.clock import rfc3339
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-Links = Annotated[dict[str, str], Field(description="paths that lead on from here")]
+Links = Annotated[dict[str, str], Field(description="paths of related resources")]
 
 
 class ProgressView(TypedDict):
-    """How far a job is: `done` of `total`, and how many seconds the rest may take, null where that is not known."""
+    """How far a job is: `done` of `total`, and an estimate of the seconds until its end, null if it is unknown."""
 
     done: int
     total: int
@@ -46,7 +46,7 @@ class JobDocument(TypedDict):
 
 
 def job_document(job: Job) -> JobDocument:
-    """The job as JSON. Its owner and its specification are internal and omitted."""
+    """Return the job as JSON. Its owner and its specification are internal and omitted."""
     path = f"/v1/jobs/{job.id}"
     links = {"self": path, "events": f"{path}/events"}
     if job.kind is Kind.BATCH:

@@ -1,1 +1,1 @@
-"""Webhooks: the outbox of deliveries that are due."""
+"""Webhooks: the transactional outbox of their deliveries."""

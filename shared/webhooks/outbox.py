@@ -1,7 +1,7 @@
-"""The outbox of webhook deliveries: each is added by the script that ends its job, and kept until it is settled.
+"""The transactional outbox of webhook deliveries: stored in the same step that ends a job, kept until they are settled.
 
-A delivery has the job as it ended, so it is sent even if the job is retried or deleted. One dispatcher at a time takes
-it; if that one dies, another takes it later. So each is delivered at least once, always with the same id.
+A delivery contains the job as it ended, so it is sent even if the job is retried or deleted meanwhile. One dispatcher
+at a time takes a delivery; if that dispatcher dies, another takes it later. So each is sent at least once, with one id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GONE_SECONDS = 24 * 3600  # how long nothing is sent to a receiver that answered
 
 @dataclass(frozen=True)
 class Delivery:
-    """One end of one job for its webhook. `tries` is the number of failed tries, which all have the same id."""
+    """The delivery of one end of one job. `tries` counts the failed tries; the id is the same in every try."""
 
     id: str
     job: Job
@@ -33,36 +33,36 @@ class Delivery:
 
 
 class Outbox:
-    """All deliveries. Raises `redis.RedisError` if Redis does not answer."""
+    """All deliveries that are not settled. Raises `redis.RedisError` if Redis does not answer."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._take, self._tried = (Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried"))
 
     def take(self, limit: int, seconds: float) -> list[Delivery]:
-        """At most `limit` due deliveries, for this caller alone for so many seconds."""
+        """Take at most `limit` due deliveries; no other caller gets them within `seconds`."""
         names = {"deliveries": keys.DELIVERIES, "deliveries_due": keys.DELIVERIES_DUE}
         flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
         return [_delivery(delivery_id, text) for delivery_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
     def postpone(self, delivery: Delivery, seconds: float, outcome: JsonObject) -> None:
-        """Count a failed try, add it to the job's log, and make the delivery due again after that time."""
+        """Count a failed try, log its outcome in the job's log, and make the delivery due again after `seconds`."""
         self._note(delivery, outcome, str(int(seconds * 1000)))
 
     def settle(self, delivery: Delivery, outcome: JsonObject) -> None:
-        """Delete the delivery, successful or not, and add its outcome to the job's log."""
+        """Remove the delivery, successful or not, and log its outcome in the job's log."""
         self._note(delivery, outcome, "")
 
     def count(self) -> int:
-        """How many are owed."""
+        """Return how many deliveries are not settled."""
         return int(self._redis.hlen(keys.DELIVERIES))
 
     def mark_gone(self, url: str) -> None:
-        """Remember for a day that the receiver at this URL wants nothing more."""
+        """Mark the receiver at this URL as gone, for a day."""
         self._redis.set(_gone(url), 1, ex=GONE_SECONDS)
 
     def is_gone(self, url: str) -> bool:
-        """Whether the receiver at this URL has said within a day that it wants nothing more."""
+        """Whether the receiver at this URL is marked as gone."""
         return bool(self._redis.exists(_gone(url)))
 
     def _note(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:

@@ -1,5 +1,5 @@
--- Cancel a job: at once if no worker has claimed it, else at the worker's next check. A second call changes nothing.
--- Returns whether it was possible, and the job's state; nothing if there is no such job.
+-- Cancel a job: at once if no worker holds it, else at the worker's next stopping point. A second call changes nothing.
+-- Returns whether that was possible, and the job's state; nothing if the job does not exist.
 local state = redis.call('HGET', record, 'state')
 if state == 'queued' then
   finish('cancelled', state)

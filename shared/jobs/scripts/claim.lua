@@ -1,7 +1,7 @@
--- Claim a queued job: count the attempt, set the owner, start the lease. Returns the record, or nothing if the job is not
--- queued.
+-- Claim a queued job: count the attempt, store the owner, start the lease.
 -- @arg owner: the process that claims it
 -- @arg lease_ms: the lease in ms
+-- Returns the record, or nothing if the job is not queued.
 if redis.call('HGET', record, 'state') ~= 'queued' then
   return {}
 end

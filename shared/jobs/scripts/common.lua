@@ -1,4 +1,4 @@
--- The first part of every script that changes one job. Redis runs a script alone, so each is one compare-and-set.
+-- The first part of every script that changes one job. Redis runs one script at a time, so each is a compare-and-set.
 -- @arg id: the job's id
 -- @key record: the job's record
 -- @key events: its log
@@ -7,20 +7,20 @@
 -- @key due: the queued jobs, by the time of their next message
 -- @key sends: how often each queued job's message was sent again
 -- @key ended: the ended jobs whose end is not on the volume yet
--- @key waiting: the batches that wait for a process
+-- @key waiting: the queued batches that need a process
 -- @key blocked: the queued jobs that found the volume full
 -- @keys queued: the queued jobs of each kind, by the kind
 -- @keys in_state: the ids of the jobs in each state, by the state
 -- @key counters: the counters of all jobs
--- @key deliveries: the outbox: webhook deliveries that are not settled
--- @key deliveries_due: their ids, by the time of the next try
+-- @key deliveries: the webhook deliveries that are not settled yet
+-- @key deliveries_due: those deliveries, by the time of the next try
 -- @key shard_queue: the attempt that the job's shards belong to
 -- @key open_shards: its shards that no process has taken
 -- @key taken_shards: its shards that helpers work on
--- @key helper_requests: the helpers that were requested
+-- @key helper_requests: the requests for helpers
 local shard_keys = {shard_queue, open_shards, taken_shards, helper_requests}
 
--- The time in ms by the clock of this server, which all leases use.
+-- This server's clock in ms: the only clock for leases.
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -34,11 +34,11 @@ local function log(kind, data)
   redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'data', cjson.encode(data))
 end
 
--- Change the job's state, with everything that follows from it: sets, counters, lease, shard queue and log.
+-- Enter a state: update the record, all sets that depend on the state, and the job's log. No other script does so.
 local function enter(state, from, data)
   redis.call('HSET', record, 'state', state)
   local kind = redis.call('HGET', record, 'kind')
-  if from or state == 'queued' then -- an ended job whose record is written anew was counted when it ended
+  if from or state == 'queued' then -- an ended job whose record is rebuilt was counted when it ended
     count('entered:' .. kind .. ':' .. state, 1)
   end
   if state == 'queued' then
@@ -53,7 +53,7 @@ local function enter(state, from, data)
   if state ~= 'running' and state ~= 'cancelling' then
     redis.call('ZREM', leases, id)
     redis.call('HDEL', record, 'owner', 'token', 'killed')
-    redis.call('DEL', unpack(shard_keys)) -- it was the attempt's
+    redis.call('DEL', unpack(shard_keys)) -- it belonged to the attempt that is over
   end
   if state ~= 'queued' then
     redis.call('ZREM', due, id)
@@ -68,7 +68,7 @@ local function enter(state, from, data)
     if kind == 'batch' then
       redis.call('ZADD', waiting, now(), id)
     end
-    if queued[kind] then -- a newer version's kind has a queue of its own
+    if queued[kind] then -- a kind that only a newer version has is not in the table
       redis.call('ZADD', queued[kind], redis.call('HGET', record, 'waiting_since') or now(), id)
     end
   end
@@ -78,7 +78,7 @@ local function enter(state, from, data)
   log('state', data)
 end
 
--- Add a delivery for the job's webhook, if it has one, with the record as it is now.
+-- If the job has a webhook, store the delivery of its end, with the record as it is now.
 local function owe_delivery()
   if redis.call('HEXISTS', record, 'webhook') == 1 then
     local delivery = 'msg_' .. id .. '_' .. redis.call('HGET', record, 'finished_at')
@@ -87,13 +87,13 @@ local function owe_delivery()
   end
 end
 
--- Count how long the job ran, and a batch's images that no earlier end of this job has counted.
+-- Count how long the job ran, and a batch's images, without those that an earlier end of this job counted.
 local function count_end(time)
   local fields = redis.call('HMGET', record, 'kind', 'started_at', 'result')
   local kind, started, result = fields[1], tonumber(fields[2]), fields[3]
   if started then
     local seconds, bound = (time - started) / 1000, 'inf'
-    for i = #BOUNDS, 1, -1 do -- counters.py has them
+    for i = #BOUNDS, 1, -1 do -- from counters.py
       bound = seconds <= BOUNDS[i] and BOUNDS[i] or bound
     end
     count('seconds:' .. kind .. ':' .. bound, 1)
@@ -103,9 +103,9 @@ local function count_end(time)
     result = cjson.decode(result)
     for _, outcome in ipairs({'succeeded', 'failed'}) do
       local images = tonumber(result[outcome]) or 0
-      local fresh = images - tonumber(redis.call('HGET', record, 'counted_' .. outcome) or 0)
-      if fresh > 0 then
-        count('images:' .. outcome, fresh)
+      local uncounted = images - tonumber(redis.call('HGET', record, 'counted_' .. outcome) or 0)
+      if uncounted > 0 then
+        count('images:' .. outcome, uncounted)
         redis.call('HSET', record, 'counted_' .. outcome, images)
       end
     end
@@ -122,8 +122,8 @@ local function finish(state, from, data)
   owe_delivery()
 end
 
--- Whether the caller holds the newest claim, and the job's state. The owner is part of the token because attempts start
--- again at 1 if the records are rebuilt.
+-- Whether the caller holds the newest claim, and the job's state. The token includes the owner because attempts restart
+-- from 0 if the records are lost and rebuilt.
 local function holds(token)
   local fields = redis.call('HMGET', record, 'state', 'token')
   return fields[2] == token and (fields[1] == 'running' or fields[1] == 'cancelling'), fields[1]

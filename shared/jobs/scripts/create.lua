@@ -1,7 +1,7 @@
--- Create a job's record, once. Returns 1, or 0 if it exists.
+-- Create a job's record. Returns 1, or 0 if it exists already.
 -- @arg resend_ms: ms until its message is sent again unless it is claimed
--- @arg owes_delivery: 1 if the job has ended and its webhook has not been called
--- @rest fields: the record's fields and values, by turns
+-- @arg owes_delivery: 1 if the job has ended and the delivery to its webhook is not settled
+-- @rest fields: the record's fields and values, alternating
 if redis.call('EXISTS', record) == 1 then
   return 0
 end

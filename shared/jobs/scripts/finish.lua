@@ -1,8 +1,8 @@
--- The holder ends its job. Returns 1, or 0 if the lease is lost.
+-- End the holder's job. Returns 1, or 0 if the lease is lost.
 -- @arg token: the holder's
 -- @arg end_state: the terminal state
--- @arg sources: the states that allow it, as JSON
--- @rest fields: the record's fields and values, by turns
+-- @arg sources: the states that may go to it, as JSON
+-- @rest fields: the record's fields and values, alternating
 local held, state = holds(token)
 if not held then
   return 0

@@ -1,5 +1,5 @@
--- Note that the kernel killed the process that holds the job because memory ran out. The lease expires by itself.
--- Returns 1, or 0 if the job is not that process's.
+-- Record that the kernel killed the process that holds the job, for memory. The lease expires by itself.
+-- Returns 1, or 0 if that process does not hold the job.
 -- @arg owner: the process
 -- @arg killed: what happened and what to do, as JSON
 local fields = redis.call('HMGET', record, 'state', 'owner')

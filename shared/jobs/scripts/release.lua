@@ -1,9 +1,9 @@
--- The holder returns its job to the queue, for another attempt. Returns the job's state, or nothing if the lease is lost.
+-- Requeue the holder's job, for another attempt. Returns the job's state, or nothing if the lease is lost.
 -- @arg token: the holder's
 -- @arg after_ms: ms until its message is sent
 -- @arg failures: how many failures to count
--- @arg reason: why it has to wait, as JSON; '' if for no shortage
--- @arg free: the bytes that the volume has free then
+-- @arg reason: the shortage for which it has to wait, as JSON; '' if there is none
+-- @arg free: the bytes that are free on the volume
 local held, state = holds(token)
 if not held then
   return false
@@ -19,7 +19,7 @@ if reason == '' then
   redis.call('HDEL', record, 'waiting_since')
 else
   redis.call('HSET', record, 'waiting', reason)
-  redis.call('HSETNX', record, 'waiting_since', now()) -- kept while attempt after attempt ends like this
+  redis.call('HSETNX', record, 'waiting_since', now()) -- kept while each attempt ends like this
   redis.call('ZADD', blocked, free, id)
   data.waiting = cjson.decode(reason)
 end

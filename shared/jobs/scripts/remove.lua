@@ -1,12 +1,12 @@
 -- Delete an ended job.
 -- @arg anyway: 1 to delete it in any state
--- Returns whether it was possible, and the job's state; nothing if there is no such job.
+-- Returns whether that was possible, and the job's state; nothing if the job does not exist.
 local state = redis.call('HGET', record, 'state')
 if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
 local kind = redis.call('HGET', record, 'kind')
-redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a full Redis lets a script write
+redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a full Redis allows a script to write
 if state == 'queued' then
   count('queued:' .. kind, -1)
 end

@@ -1,9 +1,9 @@
--- The holder's heartbeat: prolong the lease and report. Returns the state, or nothing if the lease is lost.
+-- The holder's heartbeat: renew the lease, store progress. Returns the state, or nothing if the lease is lost.
 -- @arg token: the holder's
 -- @arg lease_ms: the lease in ms
 -- @arg event: the type of an event to log; '' for none
 -- @arg data: the event's data, as JSON
--- @rest fields: the record's fields and values, by turns
+-- @rest fields: the record's fields and values, alternating
 local held, state = holds(token)
 if not held then
   return false

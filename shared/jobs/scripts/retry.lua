@@ -1,7 +1,7 @@
--- Retry: queue a job again that failed, was cancelled or has errors, with its files as they are and no crashes counted. From
--- the count of retries a batch determines which of its errors are older.
+-- Requeue a job that failed, was cancelled or has errors, on a user's request. Its files stay, its count of crashes restarts
+-- from 0. By the count of retries, a batch finds the errors that are older than the request.
 -- @arg resend_ms: ms until its message is sent, unless the caller sends it
--- Returns whether it was possible, and the job's state; nothing if there is no such job.
+-- Returns whether that was possible, and the job's state; nothing if the job does not exist.
 local state = redis.call('HGET', record, 'state')
 if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_errors' then
   return state and {0, state} or {}

@@ -1,6 +1,6 @@
--- Make a queued job that waits for room on the volume due at once. If the volume is too full again, it waits for more room
--- than now.
--- @arg free_now: the bytes that are free there
+-- Make a queued job due now that waits for space on the volume. If it finds the volume full again, it waits for more space
+-- than that.
+-- @arg free_now: the bytes that are free on the volume
 local free = redis.call('ZSCORE', blocked, id)
 if free and tonumber(free) < tonumber(free_now) then
   redis.call('ZREM', blocked, id)

@@ -1,9 +1,9 @@
--- Take due deliveries for one dispatcher: they are due again after the time that it may take. Returns ids and deliveries by
--- turns.
--- @key deliveries: the deliveries by id
+-- Take the due deliveries, each for one dispatcher. They are due again after `take_ms`.
+-- @key deliveries: the deliveries, by their id
 -- @key deliveries_due: their ids, by the time at which each is due
--- @arg take_ms: that time in ms
--- @arg limit: how many at most
+-- @arg take_ms: ms for which the caller has them
+-- @arg limit: the largest number of deliveries
+-- Returns ids and deliveries, alternating.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken = {}

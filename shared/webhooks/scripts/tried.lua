@@ -1,5 +1,5 @@
--- Record the outcome of a delivery in the job's log, and when to try again unless it is settled.
--- @key deliveries: the deliveries by id
+-- Log the outcome of a try in the job's log, and store when to try again, or remove the delivery if it is settled.
+-- @key deliveries: the deliveries, by their id
 -- @key deliveries_due: their ids, by the time at which each is due
 -- @key record: the job's record
 -- @key events: the job's log
@@ -8,7 +8,7 @@
 -- @arg retry_ms: ms until the next try; '' if the delivery is settled
 local delivery = redis.call('HGET', deliveries, id)
 if not delivery then
-  return -- another dispatcher has settled it
+  return -- another dispatcher has settled it meanwhile
 end
 if retry_ms == '' then
   redis.call('HDEL', deliveries, id)

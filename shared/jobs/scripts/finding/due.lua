@@ -1,9 +1,9 @@
--- The queued jobs whose message is to be sent now. Each is due again later, unless it is claimed. The waits double up to 64
--- times the first, so that the messages of a job that waits for hours do not accumulate.
+-- The queued jobs whose message is to be sent now. Each is due again later, unless it is claimed. The interval doubles, up
+-- to 64 times the first: a job may wait for hours in the queue, and its messages must not accumulate meanwhile.
 -- @key due: the queued jobs, by the time of their next message
 -- @key sends: how often each message was sent again
 -- @arg resend_ms: ms until a job is due again
--- @arg limit: how many jobs at most
+-- @arg limit: the largest number of jobs
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local ids = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, limit)

@@ -1,6 +1,6 @@
--- The longest time in seconds that a queued job has waited, as text; '0' if none is queued. A job that an older version has
--- claimed may still be listed, and is removed here.
--- @key queued: the queued jobs of one kind, by the time since when they wait
+-- How many seconds the oldest queued job has waited, as text; '0' if none waits. If an older version of the code changed a
+-- job's state, the set may still list a job that is not queued any more; it is removed here.
+-- @key queued: the queued jobs of one kind, by the time since when they have waited
 -- @key all_queued: the queued jobs of all kinds
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

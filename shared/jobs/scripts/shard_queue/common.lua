@@ -1,11 +1,11 @@
--- The first part of every script that distributes a job's shards.
+-- The first part of every script of a job's shard queue.
 -- @key record: the job's record
--- @key shard_queue: the attempt that the shards belong to, and the images that its helpers have finished
+-- @key shard_queue: the attempt that the shards belong to, and how many images its helpers have finished
 -- @key open_shards: the shards that no process has taken
 -- @key taken_shards: the shards that helpers work on, by the end of their lease
--- @key helper_requests: the helpers that were requested, by the time at which they count as lost
--- @key waiting: the batches that wait for a process
--- @arg token: the token of the attempt for which the caller works
+-- @key helper_requests: the unanswered requests for helpers, by the time at which they count as lost
+-- @key waiting: the queued batches that need a process
+-- @arg token: the token of the caller's attempt
 
 local function now()
   local time = redis.call('TIME')
@@ -18,7 +18,7 @@ local function runs()
   return fields[1] == 'running' and fields[2] == token
 end
 
--- Whether, in addition, the shard queue is that of the caller's attempt.
+-- Whether the job runs under the caller's attempt, and the shard queue belongs to that attempt.
 local function valid()
   return runs() and redis.call('HGET', shard_queue, 'token') == token
 end

@@ -1,6 +1,6 @@
--- The coordinator's next shard: one whose lease has expired, else the next open one.
--- Returns its number or -1, the numbers of open and of taken shards, and of images that the helpers have finished with a
--- row and with an error; nothing if the shard queue is not the attempt's.
+-- Take the coordinator's next shard: one that a helper has lost, else the next open one.
+-- Returns its number or -1, how many shards are open and how many helpers work on after that, and how many images the
+-- helpers have classified and how many have an error; nothing if the shard queue does not belong to the attempt.
 if not valid() then
   return {}
 end

@@ -1,5 +1,5 @@
--- Write the shards of an attempt down. Returns 1, or 0 if the attempt is over.
--- @arg anew: 1 to begin anew, 0 to add to the shards that are there
+-- Store the shards of an attempt. Returns 1, or 0 if the attempt is over.
+-- @arg anew: 1 to start with an empty queue, 0 to append to the shards in it
 -- @rest shards: the shards' numbers
 if not runs() then
   return 0

@@ -1,8 +1,8 @@
--- Take a shard for a helper. Returns its number, or nothing if there is none for this helper.
--- @arg helper: its name
+-- Take a shard for a helper. Returns the shard's number, or nothing if there is none for this helper (any more).
+-- @arg helper: the helper's name
 -- @arg lease_ms: its lease in ms
--- @arg finished: the shard that it has finished, <number>@<helper>; '' if it has just arrived
--- @arg succeeded: how many images of that shard have a row
+-- @arg finished: the shard that it has finished, <number>@<helper>; '' for its first shard
+-- @arg succeeded: how many images of the finished shard are classified
 -- @arg failed: how many have an error
 if not valid() then
   return false

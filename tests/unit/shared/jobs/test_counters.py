@@ -1,4 +1,4 @@
-"""What has become of all jobs so far: each transition counts once, whoever makes it."""
+"""The counters of all jobs: each transition counts once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def entered(counters: JobCounters) -> dict[tuple[str, str], int]:
     return {(str(kind), str(state)): count for (kind, state), count in counters.entered.items() if count}
 
 
-def test_nothing_has_happened_yet(redis: Redis) -> None:
+def test_counters_of_an_empty_store_are_zero(redis: Redis) -> None:
     counters = read_counters(redis)
 
     assert entered(counters) == {}
@@ -29,7 +29,7 @@ def test_nothing_has_happened_yet(redis: Redis) -> None:
     assert {sum(durations.counts.values()) for durations in counters.durations.values()} == {0}
 
 
-def test_each_state_that_a_job_comes_into_counts(jobs: JobStore, redis: Redis) -> None:
+def test_each_state_that_a_job_enters_is_counted(jobs: JobStore, redis: Redis) -> None:
     jobs.finish(running(jobs), State.SUCCEEDED)
     jobs.finish(running(jobs), State.FAILED)
     jobs.create(a_batch())
@@ -43,7 +43,7 @@ def test_each_state_that_a_job_comes_into_counts(jobs: JobStore, redis: Redis) -
     }
 
 
-def test_a_job_whose_worker_was_lost_is_queued_and_runs_once_more(jobs: JobStore, redis: Redis) -> None:
+def test_a_job_whose_worker_was_lost_counts_a_second_time(jobs: JobStore, redis: Redis) -> None:
     claim = running(jobs)
     move(jobs, claim.job.id, State.QUEUED)
     claimed(jobs, claim.job.id)
@@ -51,7 +51,7 @@ def test_a_job_whose_worker_was_lost_is_queued_and_runs_once_more(jobs: JobStore
     assert entered(read_counters(redis)) == {("training", "queued"): 2, ("training", "running"): 2}
 
 
-def test_the_counts_stay_when_the_jobs_are_deleted(jobs: JobStore, redis: Redis) -> None:
+def test_counts_stay_when_the_jobs_are_deleted(jobs: JobStore, redis: Redis) -> None:
     claim = running(jobs)
     jobs.finish(claim, State.SUCCEEDED)
     before = read_counters(redis)
@@ -61,26 +61,26 @@ def test_the_counts_stay_when_the_jobs_are_deleted(jobs: JobStore, redis: Redis)
     assert read_counters(redis) == before
 
 
-def test_a_record_that_is_written_anew_after_its_end_counts_no_second_time(jobs: JobStore, redis: Redis) -> None:
+def test_a_rebuilt_record_of_an_ended_job_is_not_counted_again(jobs: JobStore, redis: Redis) -> None:
     jobs.create(a_training(state=State.SUCCEEDED))
 
     assert entered(read_counters(redis)) == {}
 
 
-@pytest.mark.parametrize("leave", ["claim", "cancel", "discard"])
-def test_jobs_wait_until_they_leave_the_queue(jobs: JobStore, redis: Redis, leave: str) -> None:
+@pytest.mark.parametrize("departure", ["claim", "cancel", "discard"])
+def test_jobs_count_as_queued_until_they_leave_the_queue(jobs: JobStore, redis: Redis, departure: str) -> None:
     first, second = a_training(), a_training()
     jobs.create(first)
     jobs.create(second)
     jobs.create(a_batch())
     assert read_counters(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
 
-    ways: dict[str, Callable[[], Any]] = {
+    departures: dict[str, Callable[[], Any]] = {
         "claim": lambda: claimed(jobs, first.id),
         "cancel": lambda: jobs.cancel(first.id),
         "discard": lambda: jobs.discard(first.id),
     }
-    ways[leave]()
+    departures[departure]()
 
     assert read_counters(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
     assert jobs.waiting(Kind.TRAINING) == 1
@@ -90,7 +90,7 @@ class TestDurations:
     @pytest.mark.parametrize(
         ("seconds", "bound"), [(0.0, 1), (0.9, 1), (3.0, 5), (59.0, 60), (7000.0, 7200), (200_000.0, float("inf"))]
     )
-    def test_a_job_counts_in_the_first_bucket_that_holds_it(
+    def test_a_job_counts_in_the_first_bucket_that_contains_its_duration(
         self, jobs: JobStore, redis: Redis, seconds: float, bound: float
     ) -> None:
         claim = running(jobs)
@@ -102,7 +102,7 @@ class TestDurations:
         assert {b: count for b, count in durations.counts.items() if count} == {bound: 1}
         assert durations.total == pytest.approx(seconds, abs=0.5)
 
-    def test_the_buckets_go_from_a_second_to_a_day(self) -> None:
+    def test_buckets_range_from_a_second_to_a_day(self) -> None:
         assert (BOUNDS[0], BOUNDS[-1]) == (1, 24 * 3600)
         assert list(BOUNDS) == sorted(BOUNDS)
 
@@ -115,7 +115,7 @@ class TestDurations:
 
 
 class TestImages:
-    def test_they_count_when_their_batch_ends(self, jobs: JobStore, redis: Redis) -> None:
+    def test_images_count_when_their_batch_ends(self, jobs: JobStore, redis: Redis) -> None:
         job = a_batch()
         jobs.create(job)
 
@@ -123,7 +123,7 @@ class TestImages:
 
         assert read_counters(redis).images == {"succeeded": 8, "failed": 2}
 
-    def test_a_batch_that_is_tried_again_counts_only_what_is_new(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_retried_batch_counts_only_new_images(self, jobs: JobStore, redis: Redis) -> None:
         job = a_batch()
         jobs.create(job)
         jobs.finish(claimed(jobs, job.id), State.FAILED, result=BATCH_OF_10)
@@ -133,7 +133,7 @@ class TestImages:
 
         assert read_counters(redis).images == {"succeeded": 10, "failed": 2}
 
-    def test_a_training_has_none(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_training_counts_no_images(self, jobs: JobStore, redis: Redis) -> None:
         jobs.finish(running(jobs), State.SUCCEEDED, result=A_RESULT)
 
         assert read_counters(redis).images == {"succeeded": 0, "failed": 0}

@@ -1,4 +1,4 @@
-"""What the volume knows of the jobs."""
+"""The jobs' files on the volume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_batch, a_training, claimed
 from tests.support.programs.forks import dies_before_change
 
-PLAN = ArchiveIndex(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
+INDEX = ArchiveIndex(Kind.ARRAY, array=ImageArray(0, 7, 2, 2))
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_volume_without_jobs_has_none(files: JobFiles) -> None:
     assert list(files) == []
 
 
-def test_a_job_is_written_down_as_it_was_submitted(files: JobFiles) -> None:
+def test_a_job_is_stored_as_it_was_submitted(files: JobFiles) -> None:
     job = a_training(request={"dataset": "digits"}, specification={"epochs": 3}, timeout_seconds=9.5)
     files.begin(job)
 
@@ -45,22 +45,22 @@ def test_a_job_is_written_down_as_it_was_submitted(files: JobFiles) -> None:
     assert not files.has("another")
 
 
-def test_its_archive_moves_to_it_with_its_plan(files: JobFiles, volume: Volume, archive: Path) -> None:
+def test_an_archive_moves_to_its_job_with_its_index(files: JobFiles, volume: Volume, archive: Path) -> None:
     job = a_batch()
-    files.begin(job, archive, PLAN)
+    files.begin(job, archive, INDEX)
 
     assert volume.archive(job.id).read_bytes() == b"PK"
     assert not archive.exists()
     assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
 
 
-def test_a_job_that_is_written_down_has_its_archive_and_the_plan_of_it(tmp_path: Path) -> None:
+def test_a_job_with_a_specification_has_its_archive_and_index_after_any_crash(tmp_path: Path) -> None:
     for change in count(1):
         volume, job = Volume(tmp_path / str(change)), a_batch()
         files = JobFiles(volume)
         upload = tmp_path / f"upload-{change}"
         upload.write_bytes(b"PK")
-        died = dies_before_change(change, partial(files.begin, job, upload, PLAN))
+        died = dies_before_change(change, partial(files.begin, job, upload, INDEX))
         if files.has(job.id):
             assert volume.archive(job.id).exists()
             assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
@@ -69,7 +69,7 @@ def test_a_job_that_is_written_down_has_its_archive_and_the_plan_of_it(tmp_path:
     assert change > 6
 
 
-def test_a_job_is_known_as_it_ended(files: JobFiles) -> None:
+def test_an_ended_job_is_read_as_it_ended(files: JobFiles) -> None:
     job = a_training()
     files.begin(job)
     ended = job.model_copy(update={"state": State.FAILED, "error": {"code": "poison"}, "attempt": 3})
@@ -78,7 +78,7 @@ def test_a_job_is_known_as_it_ended(files: JobFiles) -> None:
     assert list(files) == [ended]
 
 
-def test_a_job_that_is_tried_again_is_known_as_it_was_submitted(files: JobFiles) -> None:
+def test_a_retried_job_is_read_as_it_was_submitted(files: JobFiles) -> None:
     job = a_training()
     files.begin(job)
     files.end(job.model_copy(update={"state": State.FAILED}))
@@ -89,14 +89,14 @@ def test_a_job_that_is_tried_again_is_known_as_it_was_submitted(files: JobFiles)
     assert list(files) == [job]
 
 
-def test_the_end_of_a_job_that_was_deleted_brings_nothing_back(files: JobFiles, volume: Volume) -> None:
+def test_the_end_of_a_deleted_job_writes_no_file(files: JobFiles, volume: Volume) -> None:
     job = a_training(state=State.CANCELLED)
     files.end(job)
 
     assert files_below(volume.root) == []
 
 
-def test_a_job_is_removed_with_all_its_files(files: JobFiles, volume: Volume, archive: Path) -> None:
+def test_a_removed_job_leaves_no_files(files: JobFiles, volume: Volume, archive: Path) -> None:
     job = a_batch()
     files.begin(job, archive)
     files.end(job.model_copy(update={"state": State.CANCELLED}))
@@ -109,7 +109,7 @@ def test_a_job_is_removed_with_all_its_files(files: JobFiles, volume: Volume, ar
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"id": 3}', b"\xff"])
-def test_a_file_that_cannot_be_read_is_passed_over(files: JobFiles, volume: Volume, content: bytes) -> None:
+def test_an_unreadable_file_is_skipped(files: JobFiles, volume: Volume, content: bytes) -> None:
     torn_end, torn, whole = a_training(), a_training(), a_training()
     for job in (torn_end, torn, whole):
         files.begin(job)
@@ -119,7 +119,7 @@ def test_a_file_that_cannot_be_read_is_passed_over(files: JobFiles, volume: Volu
     assert {job.id for job in files} == {torn_end.id, whole.id}
 
 
-def test_what_is_no_job_is_passed_over(files: JobFiles, volume: Volume) -> None:
+def test_folders_and_files_that_are_not_jobs_are_skipped(files: JobFiles, volume: Volume) -> None:
     job = a_training()
     files.begin(job)
     (volume.jobs / ".tmp-1234-something").mkdir()
@@ -129,7 +129,7 @@ def test_what_is_no_job_is_passed_over(files: JobFiles, volume: Volume) -> None:
     assert list(files) == [job]
 
 
-def test_only_what_has_ended_is_taken_over(files: JobFiles, jobs: JobStore, volume: Volume) -> None:
+def test_only_an_ended_job_is_closed(files: JobFiles, jobs: JobStore, volume: Volume) -> None:
     job = a_training()
     files.begin(job)
     jobs.create(job)

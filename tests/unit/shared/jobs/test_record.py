@@ -1,4 +1,4 @@
-"""A job as Redis holds it, and back."""
+"""A job's encoding as a Redis hash."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-def test_a_record_comes_back_from_redis_as_it_went(content: dict[str, Any]) -> None:
+def test_a_record_survives_the_round_trip_through_redis(content: dict[str, Any]) -> None:
     job = a_training(request=content, result=content, metrics=content, started_at=3, owner="host:1")
 
     assert Job.from_hash(job.to_hash()) == job
 
 
-def test_what_is_not_known_yet_is_not_written() -> None:
+def test_fields_without_a_value_are_not_written() -> None:
     fields = a_training().to_hash()
 
     assert not {"started_at", "finished_at", "owner", "result", "error"} & fields.keys()
 
 
-def test_redis_gets_texts_only() -> None:
+def test_a_record_is_encoded_as_texts_only() -> None:
     fields = a_batch(state=State.RUNNING, attempt=2, progress=Progress(total=3, unit="images")).to_hash()
 
     assert all(isinstance(text, str) for text in fields.values())
     assert (fields["state"], fields["attempt"]) == ("running", "2")
 
 
-def test_a_figure_that_json_does_not_know_is_never_written() -> None:
+def test_a_number_that_json_cannot_express_is_rejected() -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode_fields({"metrics": {"train_loss": float("nan")}})
 

@@ -1,4 +1,4 @@
-"""A Redis that is there and says nothing: who sends a message is told soon, and does not wait with it."""
+"""A Redis that runs and does not answer: sending a message fails soon."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from shared.runtime.settings import Settings
 from tests.support.servers.redis_server import RedisServer
 
 
-def test_a_message_to_a_silent_redis_is_refused_within_3_s(
-    own_redis_server: RedisServer, clean_environment: None
-) -> None:
+def test_sending_to_a_silent_redis_fails_within_3_s(own_redis_server: RedisServer, clean_environment: None) -> None:
     settings = Settings(redis_url=own_redis_server.url())
     with celery_app(settings) as app, connect(settings) as redis:
         task_queue = TaskQueue(app, redis)

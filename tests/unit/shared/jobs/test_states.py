@@ -30,7 +30,7 @@ def test_a_transition_is_legal_if_the_contract_names_it(source: State, target: S
 
 
 @pytest.mark.parametrize("target", list(State))
-def test_the_sources_of_a_state_are_those_that_may_go_to_it(target: State) -> None:
+def test_sources_of_a_state_are_those_that_may_enter_it(target: State) -> None:
     assert sources_of(target) == {source for source, reached in LEGAL if reached == target}
 
 

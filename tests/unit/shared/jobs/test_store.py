@@ -28,21 +28,21 @@ def milliseconds(redis: Redis) -> int:
 
 
 def in_state(store: JobStore, state: State) -> str:
-    """A new job that was brought to `state` on a legal way."""
-    ways: dict[State, Callable[[], Any]] = {
+    """Create a job, bring it to `state` by legal transitions, and return its id."""
+    paths: dict[State, Callable[[], Any]] = {
         State.QUEUED: lambda: move(store, claim.job.id, State.QUEUED),
         State.RUNNING: lambda: True,
         State.CANCELLING: lambda: move(store, claim.job.id, State.CANCELLING),
         State.CANCELLED: lambda: move(store, claim.job.id, State.CANCELLING) and store.finish(claim, State.CANCELLED),
     }
     claim = running(store)
-    assert ways.get(state, lambda: store.finish(claim, state))()
+    assert paths.get(state, lambda: store.finish(claim, state))()
     assert store.get(claim.job.id).state is state
     return claim.job.id
 
 
 class TestCreating:
-    def test_a_new_job_is_queued_and_keeps_what_it_was_given(self, jobs: JobStore) -> None:
+    def test_a_new_job_is_queued_with_its_fields(self, jobs: JobStore) -> None:
         job = a_training(request={"dataset": "digits"}, specification={"epochs": 3})
         jobs.create(job)
 
@@ -51,14 +51,14 @@ class TestCreating:
         assert stored.state is State.QUEUED
         assert stored == job.model_copy(update={"created_at": stored.created_at})
 
-    def test_its_time_is_that_of_redis(self, jobs: JobStore, redis: Redis) -> None:
+    def test_creation_time_is_by_the_clock_of_redis(self, jobs: JobStore, redis: Redis) -> None:
         job = a_training()
         before = milliseconds(redis)
         jobs.create(job)
 
         assert before <= jobs.get(job.id).created_at <= milliseconds(redis)
 
-    def test_a_record_that_is_rebuilt_keeps_its_time_and_its_end(self, jobs: JobStore) -> None:
+    def test_a_rebuilt_record_keeps_its_times_and_its_state(self, jobs: JobStore) -> None:
         ended = jobs.get(in_state(jobs, State.SUCCEEDED))
         jobs.delete(ended.id)
 
@@ -74,7 +74,7 @@ class TestCreating:
         assert jobs.get("one").model == "first"
         assert len(events(redis, "one")) == 1
 
-    def test_a_job_that_was_taken_back_leaves_nothing(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_discarded_job_leaves_only_the_counters(self, jobs: JobStore, redis: Redis) -> None:
         job_id = in_state(jobs, State.RUNNING)
 
         jobs.discard(job_id)
@@ -88,7 +88,7 @@ class TestCreating:
 
         assert caught.value.code == "job_not_found"
 
-    def test_no_id_leads_to_another_key_of_ours(self, jobs: JobStore, redis: Redis) -> None:
+    def test_no_id_leads_to_another_key(self, jobs: JobStore, redis: Redis) -> None:
         in_state(jobs, State.RUNNING)
         record_prefix = keys.job("")
 
@@ -98,7 +98,7 @@ class TestCreating:
 
 
 class TestClaiming:
-    def test_a_claimed_job_runs(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_claimed_job_is_running(self, jobs: JobStore, redis: Redis) -> None:
         jobs.create(a_training(id="one"))
         before = milliseconds(redis)
 
@@ -116,7 +116,7 @@ class TestClaiming:
         assert jobs.claim(claim.job.id, "another") is None
         assert jobs.get(claim.job.id) == claim.job
 
-    def test_of_many_claims_at_once_one_is_granted(self, jobs: JobStore) -> None:
+    def test_one_of_many_simultaneous_claims_is_granted(self, jobs: JobStore) -> None:
         jobs.create(a_training(id="one"))
 
         with ThreadPoolExecutor(8) as pool:
@@ -135,7 +135,7 @@ class TestClaiming:
     def test_only_a_queued_job_can_be_claimed(self, jobs: JobStore, state: State) -> None:
         assert jobs.claim(in_state(jobs, state), "a worker") is None
 
-    def test_each_claim_has_a_token_of_its_own_and_the_first_start_is_kept(self, jobs: JobStore) -> None:
+    def test_each_claim_has_its_own_token_and_keeps_the_first_start(self, jobs: JobStore) -> None:
         first = running(jobs)
         move(jobs, first.job.id, State.QUEUED)
 
@@ -156,7 +156,7 @@ class TestClaiming:
 
 
 class TestRenewing:
-    def test_a_heartbeat_prolongs_the_lease(self, redis: Redis) -> None:
+    def test_a_heartbeat_renews_the_lease(self, redis: Redis) -> None:
         claim = running(JobStore(redis, lease_seconds=1.0))
         before = milliseconds(redis)
 
@@ -166,7 +166,7 @@ class TestRenewing:
         assert isinstance(end, float)
         assert end >= before + 60_000
 
-    def test_a_heartbeat_carries_progress_and_metrics(self, jobs: JobStore) -> None:
+    def test_a_heartbeat_stores_progress_and_metrics(self, jobs: JobStore) -> None:
         claim = running(jobs)
 
         jobs.renew(claim, HALF_WAY, {"train_loss": 0.25}, "epoch")
@@ -175,7 +175,7 @@ class TestRenewing:
         assert job.progress == HALF_WAY
         assert job.metrics == {"train_loss": 0.25}
 
-    def test_a_report_is_an_event(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_heartbeat_logs_its_event(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
 
         jobs.renew(claim, HALF_WAY, {"train_loss": 0.25}, "epoch")
@@ -183,36 +183,34 @@ class TestRenewing:
         report = {"progress": HALF_WAY.model_dump(), "metrics": {"train_loss": 0.25}}
         assert events(redis, claim.job.id)[-1] == ("epoch", report)
 
-    def test_a_heartbeat_with_nothing_new_changes_nothing(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_heartbeat_without_a_report_changes_nothing(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         jobs.renew(claim, HALF_WAY, {"train_loss": 0.25}, "epoch")
-        before, told = jobs.get(claim.job.id), events(redis, claim.job.id)
+        before, events_before = jobs.get(claim.job.id), events(redis, claim.job.id)
 
         jobs.renew(claim)
 
         assert jobs.get(claim.job.id) == before
-        assert events(redis, claim.job.id) == told
+        assert events(redis, claim.job.id) == events_before
 
-    def test_a_heartbeat_learns_that_the_job_is_to_stop(self, jobs: JobStore) -> None:
+    def test_a_heartbeat_of_a_cancelled_job_returns_the_cancellation(self, jobs: JobStore) -> None:
         claim = running(jobs)
         move(jobs, claim.job.id, State.CANCELLING)
 
         assert jobs.renew(claim, HALF_WAY) is Pulse.CANCEL
         assert jobs.get(claim.job.id).progress == HALF_WAY
 
-    def test_a_heartbeat_of_an_attempt_before_the_newest_is_lost_and_writes_nothing(
-        self, jobs: JobStore, redis: Redis
-    ) -> None:
+    def test_a_heartbeat_of_an_earlier_attempt_is_lost_and_writes_nothing(self, jobs: JobStore, redis: Redis) -> None:
         old = running(jobs)
         move(jobs, old.job.id, State.QUEUED)
         new = claimed(jobs, old.job.id, "another worker")
-        lease, told = redis.zscore(keys.LEASES, old.job.id), events(redis, old.job.id)
+        lease, events_before = redis.zscore(keys.LEASES, old.job.id), events(redis, old.job.id)
 
         assert jobs.renew(old, HALF_WAY, {"train_loss": 9.0}, "epoch") is Pulse.LOST
 
         assert jobs.get(old.job.id) == new.job
         assert redis.zscore(keys.LEASES, old.job.id) == lease
-        assert events(redis, old.job.id) == told
+        assert events(redis, old.job.id) == events_before
 
     @pytest.mark.parametrize("state", [State.QUEUED, *END_STATES])
     def test_a_heartbeat_of_a_job_that_does_not_run_is_lost(self, jobs: JobStore, redis: Redis, state: State) -> None:
@@ -224,9 +222,7 @@ class TestRenewing:
         assert jobs.get(job.id) == job
         assert redis.zscore(keys.LEASES, job.id) is None
 
-    def test_a_heartbeat_of_a_job_that_is_gone_is_lost_and_brings_nothing_back(
-        self, jobs: JobStore, redis: Redis
-    ) -> None:
+    def test_a_heartbeat_of_a_deleted_job_is_lost_and_writes_nothing(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         redis.flushdb()
 
@@ -235,7 +231,7 @@ class TestRenewing:
 
 
 class TestFinishing:
-    def test_an_end_is_written_with_its_result(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_finished_job_has_its_result(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         before = milliseconds(redis)
 
@@ -252,40 +248,38 @@ class TestFinishing:
 
         assert redis.zcard(keys.LEASES) == 0
 
-    def test_an_end_under_an_old_fence_is_refused_and_writes_nothing(self, jobs: JobStore, redis: Redis) -> None:
+    def test_an_old_token_cannot_end_the_job(self, jobs: JobStore, redis: Redis) -> None:
         old = running(jobs)
         move(jobs, old.job.id, State.QUEUED)
         new = claimed(jobs, old.job.id)
-        told = events(redis, old.job.id)
+        events_before = events(redis, old.job.id)
 
         assert not jobs.finish(old, State.SUCCEEDED, result=A_RESULT)
 
         assert jobs.get(old.job.id) == new.job
-        assert events(redis, old.job.id) == told
+        assert events(redis, old.job.id) == events_before
 
-    def test_an_end_after_the_lease_was_taken_away_is_refused(self, jobs: JobStore) -> None:
+    def test_a_lost_lease_cannot_end_the_job(self, jobs: JobStore) -> None:
         claim = running(jobs)
         move(jobs, claim.job.id, State.QUEUED)
 
         assert not jobs.finish(claim, State.SUCCEEDED)
         assert jobs.get(claim.job.id).state is State.QUEUED
 
-    def test_an_end_of_a_job_that_is_gone_is_refused_and_brings_nothing_back(
-        self, jobs: JobStore, redis: Redis
-    ) -> None:
+    def test_a_deleted_job_cannot_be_ended(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         jobs.discard(claim.job.id)
 
         assert not jobs.finish(claim, State.SUCCEEDED)
         assert redis.keys("*") == [keys.COUNTERS]
 
-    def test_a_job_that_was_asked_to_stop_may_get_to_its_end_first(self, jobs: JobStore) -> None:
+    def test_a_job_in_state_cancelling_may_succeed(self, jobs: JobStore) -> None:
         claim = running(jobs)
         move(jobs, claim.job.id, State.CANCELLING)
 
         assert jobs.finish(claim, State.SUCCEEDED)
 
-    def test_a_job_that_nobody_asked_to_stop_is_not_cancelled(self, jobs: JobStore) -> None:
+    def test_a_running_job_cannot_end_as_cancelled(self, jobs: JobStore) -> None:
         claim = running(jobs)
 
         assert not jobs.finish(claim, State.CANCELLED)
@@ -294,25 +288,23 @@ class TestFinishing:
     @pytest.mark.parametrize("state", END_STATES)
     def test_a_terminal_state_never_changes(self, jobs: JobStore, redis: Redis, state: State) -> None:
         job = jobs.get(in_state(jobs, state))
-        told = events(redis, job.id)
+        events_before = events(redis, job.id)
 
         assert not move(jobs, job.id, State.QUEUED)
         assert not move(jobs, job.id, State.CANCELLING)
         assert jobs.claim(job.id, "a worker") is None
 
         assert jobs.get(job.id) == job
-        assert events(redis, job.id) == told
+        assert events(redis, job.id) == events_before
 
-    def test_a_worker_that_was_lost_gives_the_job_back_without_an_owner_or_a_lease(
-        self, jobs: JobStore, redis: Redis
-    ) -> None:
+    def test_a_job_of_a_lost_worker_has_neither_owner_nor_lease(self, jobs: JobStore, redis: Redis) -> None:
         job_id = in_state(jobs, State.QUEUED)
 
         assert jobs.get(job_id).owner is None
         assert jobs.get(job_id).finished_at is None
         assert redis.zcard(keys.LEASES) == 0
 
-    def test_a_job_that_is_stopping_keeps_its_owner_and_its_lease(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_job_in_state_cancelling_keeps_its_owner_and_its_lease(self, jobs: JobStore, redis: Redis) -> None:
         job_id = in_state(jobs, State.CANCELLING)
 
         assert jobs.get(job_id).owner == "a worker"
@@ -320,7 +312,7 @@ class TestFinishing:
 
 
 class TestEvents:
-    def test_each_transition_is_told_once_and_in_order(self, jobs: JobStore, redis: Redis) -> None:
+    def test_each_transition_is_logged_once_and_in_order(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         jobs.renew(claim, HALF_WAY, None, "progress")
         move(jobs, claim.job.id, State.QUEUED)
@@ -336,7 +328,7 @@ class TestEvents:
             ("state", {"state": "succeeded", "attempt": 2}),
         ]
 
-    def test_a_refused_step_is_not_told(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_refused_transition_is_not_logged(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         jobs.claim(claim.job.id, "another")
         jobs.finish(claim, State.CANCELLED)
@@ -351,14 +343,14 @@ class TestListing:
 
         assert [job.id for job in jobs.newest_first()] == ["c", "b", "a"]
 
-    def test_a_listing_goes_on_behind_a_job(self, jobs: JobStore) -> None:
+    def test_a_listing_continues_after_a_job(self, jobs: JobStore) -> None:
         for job_id in ("a", "b", "c", "d"):
             jobs.create(a_training(id=job_id))
 
         assert [job.id for job in jobs.newest_first(before="c")] == ["b", "a"]
         assert [job.id for job in jobs.newest_first(before="a")] == []
 
-    def test_a_listing_goes_on_where_its_last_job_is_gone(self, jobs: JobStore) -> None:
+    def test_a_listing_continues_after_a_deleted_job(self, jobs: JobStore) -> None:
         for job_id in ("a", "b", "c"):
             jobs.create(a_training(id=job_id))
         jobs.discard("b")
@@ -384,13 +376,13 @@ class TestListing:
         assert jobs.count(State.QUEUED) == 0
 
 
-def test_a_redis_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_redis_that_is_not_running_raises_an_error(tmp_path: Path) -> None:
     with connect(Settings(redis_url=f"unix://{tmp_path}/no.sock")) as redis, pytest.raises(RedisError):
         JobStore(redis, 30.0).create(a_training())
 
 
-def test_records_outlive_a_killed_redis(own_redis_server: RedisServer) -> None:
-    """The shipped configuration writes each answer to the disk before it is given."""
+def test_records_survive_a_killed_redis(own_redis_server: RedisServer) -> None:
+    """The shipped configuration writes each change to the disk before it answers."""
     with own_redis_server.client() as redis:
         store = JobStore(redis, 30.0)
         claim = running(store)

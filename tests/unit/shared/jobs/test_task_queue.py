@@ -1,4 +1,4 @@
-"""The transport: a job's id in a queue, and who listens there."""
+"""The transport: a job's id in a queue, and the queue's consumers."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def task_queue(app: Celery, redis: Redis) -> TaskQueue:
     return TaskQueue(app, redis)
 
 
-def dead(settings: Settings) -> Settings:
-    """Settings that lead to a Redis that is not there."""
+def unreachable(settings: Settings) -> Settings:
+    """Settings with the URL of a Redis that does not run."""
     return settings.model_copy(update={"redis_url": f"unix://{settings.volume}/no.sock"})
 
 
@@ -38,13 +38,15 @@ class TestSending:
         ("kind", "queue"),
         [(Kind.TRAINING, "training"), (Kind.BATCH, "inference"), (Kind.REPRODUCTION, "training")],
     )
-    def test_each_kind_of_job_has_its_queue(self, task_queue: TaskQueue, redis: Redis, kind: Kind, queue: str) -> None:
+    def test_each_kind_of_job_has_its_own_queue(
+        self, task_queue: TaskQueue, redis: Redis, kind: Kind, queue: str
+    ) -> None:
         task_queue.send(kind, "job-1")
 
         assert len(messages(redis, queue)) == 1
         assert redis.keys(f"{keys.PREFIX}broker:[ti]*") == [f"{keys.PREFIX}broker:{queue}"]
 
-    def test_a_message_carries_the_jobs_id_and_nothing_else(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_a_message_carries_only_the_jobs_id(self, task_queue: TaskQueue, redis: Redis) -> None:
         task_queue.send(Kind.TRAINING, "job-1")
 
         [message] = messages(redis, "training")
@@ -53,16 +55,14 @@ class TestSending:
         assert message["headers"]["task"] == "glassbox.train"
         assert message["content-type"] == "application/json"
 
-    def test_a_helper_is_sent_for_with_the_jobs_id_and_a_task_of_its_own(
-        self, task_queue: TaskQueue, redis: Redis
-    ) -> None:
+    def test_a_request_for_a_helper_is_a_task_with_the_jobs_id(self, task_queue: TaskQueue, redis: Redis) -> None:
         task_queue.request_helper("job-1")
 
         [message] = messages(redis, "inference")
         assert json.loads(base64.b64decode(message["body"]))[0] == ["job-1"]
         assert message["headers"]["task"] == "glassbox.assist"
 
-    def test_it_knows_how_many_messages_wait(self, task_queue: TaskQueue) -> None:
+    def test_waiting_messages_are_counted(self, task_queue: TaskQueue) -> None:
         assert task_queue.waiting(Kind.BATCH) == 0
         task_queue.request_helper("job-1")
         task_queue.send(Kind.BATCH, "job-2")
@@ -76,7 +76,7 @@ class TestSending:
         bodies = [json.loads(base64.b64decode(message["body"])) for message in messages(redis, "inference")]
         assert [arguments for arguments, _, _ in bodies] == [["a"], ["b"], ["c"]]
 
-    def test_messages_lie_in_the_database_that_the_address_names(
+    def test_messages_are_in_the_database_of_the_url(
         self, redis_server: RedisServer, settings: Settings, redis: Redis
     ) -> None:
         with redis_server.client(database=3) as other:
@@ -112,10 +112,10 @@ class TestConfiguration:
             ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
         ],
     )
-    def test_the_address_is_spelled_as_celery_spells_it(self, settings: Settings, url: str, broker: str) -> None:
+    def test_the_redis_url_is_converted_to_celerys_form(self, settings: Settings, url: str, broker: str) -> None:
         assert celery_app(settings.model_copy(update={"redis_url": url})).conf.broker_url == broker
 
-    def test_a_password_from_a_file_is_in_the_address(self, settings: Settings, tmp_path: Path) -> None:
+    def test_a_password_from_a_file_is_in_the_broker_url(self, settings: Settings, tmp_path: Path) -> None:
         (tmp_path / "password").write_text("secret")
         update = {"redis_url": "redis://me@host/0", "redis_password_file": tmp_path / "password"}
 
@@ -126,19 +126,19 @@ class TestConfiguration:
 
 
 class TestConnection:
-    def test_it_reaches_the_database_that_the_address_names(self, settings: Settings, redis: Redis) -> None:
+    def test_a_connection_uses_the_database_of_the_url(self, settings: Settings, redis: Redis) -> None:
         with connect(settings) as connection:
             connection.set("key", "value")
 
         assert redis.get("key") == "value"
 
-    def test_a_redis_that_is_not_there_is_an_error_at_once(self, settings: Settings) -> None:
-        with connect(dead(settings)) as connection, pytest.raises(RedisError):
+    def test_a_redis_that_is_not_running_raises_an_error_at_once(self, settings: Settings) -> None:
+        with connect(unreachable(settings)) as connection, pytest.raises(RedisError):
             connection.ping()
 
-    def test_a_redis_that_is_silent_is_given_up(self, settings: Settings, own_redis_server: RedisServer) -> None:
-        impatient = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.5})
-        with connect(impatient) as connection:
+    def test_a_silent_redis_times_out(self, settings: Settings, own_redis_server: RedisServer) -> None:
+        short_timeout = settings.model_copy(update={"redis_url": own_redis_server.url(), "redis_timeout": 0.5})
+        with connect(short_timeout) as connection:
             connection.ping()
             own_redis_server.freeze()
 
@@ -147,28 +147,28 @@ class TestConnection:
 
 
 class TestPresence:
-    def test_a_worker_that_says_so_is_online_on_its_queue(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_a_registered_worker_is_online_on_its_queue(self, task_queue: TaskQueue, redis: Redis) -> None:
         Presence(redis, "host:1", "training", 1).renew()
         Presence(redis, "host:2", "training", 1).renew()
 
         assert task_queue.workers_online(Kind.TRAINING) == 2
         assert task_queue.workers_online(Kind.BATCH) == 0
 
-    def test_a_worker_counts_once_however_often_it_says_so(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_a_worker_counts_once_if_it_renews_its_presence(self, task_queue: TaskQueue, redis: Redis) -> None:
         presence = Presence(redis, "host:1", "training", 1)
         presence.renew()
         presence.renew()
 
         assert task_queue.workers_online(Kind.TRAINING) == 1
 
-    def test_a_worker_that_goes_is_offline_at_once(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_a_withdrawn_worker_is_offline_at_once(self, task_queue: TaskQueue, redis: Redis) -> None:
         presence = Presence(redis, "host:1", "inference", 1)
         presence.renew()
         presence.withdraw()
 
         assert task_queue.workers_online(Kind.BATCH) == 0
 
-    def test_a_sign_of_life_lasts_half_a_minute_by_the_clock_of_redis(self, redis: Redis) -> None:
+    def test_presence_lasts_half_a_minute_by_the_clock_of_redis(self, redis: Redis) -> None:
         before = redis_seconds(redis)
         Presence(redis, "host:1", "training", 1).renew()
 
@@ -177,19 +177,19 @@ class TestPresence:
         assert isinstance(until, float)
         assert before + PRESENCE_SECONDS <= until <= redis_seconds(redis) + PRESENCE_SECONDS
 
-    def test_a_sign_of_life_that_is_over_does_not_count(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_expired_presence_does_not_count(self, task_queue: TaskQueue, redis: Redis) -> None:
         redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
 
         assert task_queue.workers_online(Kind.TRAINING) == 0
 
-    def test_what_is_over_is_cleared_away_by_who_comes_next(self, redis: Redis) -> None:
+    def test_the_next_renewal_removes_expired_presence(self, redis: Redis) -> None:
         redis.zadd(keys.workers("training"), {"host:1 1": redis_seconds(redis) - 1})
 
         Presence(redis, "host:2", "training", 1).renew()
 
         assert redis.zrange(keys.workers("training"), 0, -1) == ["host:2 1"]
 
-    def test_it_tells_how_many_processes_each_worker_has(self, task_queue: TaskQueue, redis: Redis) -> None:
+    def test_processes_online_are_the_sum_over_the_workers(self, task_queue: TaskQueue, redis: Redis) -> None:
         Presence(redis, "host:1", "inference", 2).renew()
         Presence(redis, "host:2", "inference", 14).renew()
 
@@ -198,5 +198,5 @@ class TestPresence:
 
 
 def redis_seconds(redis: Redis) -> int:
-    answer: Any = redis.time()
-    return int(answer[0])
+    time: Any = redis.time()
+    return int(time[0])

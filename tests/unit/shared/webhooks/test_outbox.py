@@ -1,4 +1,4 @@
-"""The notices that webhooks are owed."""
+"""The outbox of webhook deliveries."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def lose_its_worker_too_often(jobs: JobStore) -> State:
     return jobs.get(claim.job.id).state
 
 
-class TestWhenTheyAreOwed:
+class TestStoringDeliveries:
     @pytest.mark.parametrize("state", [State.SUCCEEDED, State.COMPLETED_WITH_ERRORS, State.FAILED])
-    def test_a_job_that_ends_owes_one_with_the_job_as_it_ended(
+    def test_an_ended_job_stores_a_delivery_with_the_job_as_it_ended(
         self, jobs: JobStore, outbox: Outbox, state: State
     ) -> None:
         job = finished(jobs, state)
@@ -69,34 +69,34 @@ class TestWhenTheyAreOwed:
         assert delivery.job.state is state
 
     @pytest.mark.parametrize("end", [cancel_in_the_queue, cancel_while_it_runs, lose_its_worker_too_often])
-    def test_every_other_end_owes_one_too(
+    def test_every_other_end_stores_a_delivery_too(
         self, jobs: JobStore, outbox: Outbox, end: Callable[[JobStore], State]
     ) -> None:
         state = end(jobs)
 
         assert taken(outbox).job.state is state
 
-    def test_a_job_without_a_webhook_owes_none(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_a_job_without_a_webhook_stores_no_delivery(self, jobs: JobStore, outbox: Outbox) -> None:
         jobs.finish(running(jobs), State.SUCCEEDED)
 
         assert outbox.count() == 0
 
-    def test_a_job_that_goes_on_owes_none(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_a_requeued_job_stores_no_delivery(self, jobs: JobStore, outbox: Outbox) -> None:
         jobs.release(running(jobs, webhook=URL))
 
         assert outbox.count() == 0
 
-    def test_a_job_that_is_tried_again_owes_one_for_each_end(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_a_retried_job_stores_a_delivery_for_each_end(self, jobs: JobStore, outbox: Outbox) -> None:
         first = finished(jobs, State.FAILED)
         jobs.retry(first.id)
         jobs.finish(claimed(jobs, first.id), State.SUCCEEDED)
 
-        told = outbox.take(limit=10, seconds=60.0)
+        deliveries = outbox.take(limit=10, seconds=60.0)
 
-        assert {delivery.job.state for delivery in told} == {State.FAILED, State.SUCCEEDED}
-        assert len({delivery.id for delivery in told}) == 2
+        assert {delivery.job.state for delivery in deliveries} == {State.FAILED, State.SUCCEEDED}
+        assert len({delivery.id for delivery in deliveries}) == 2
 
-    def test_a_job_that_is_deleted_is_told_still(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
+    def test_a_deleted_job_keeps_its_delivery(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
         jobs.delete(job.id)
 
@@ -104,11 +104,11 @@ class TestWhenTheyAreOwed:
         outbox.settle(delivery, OUTCOME)
 
         assert delivery.job == job
-        assert not redis.exists(keys.events(job.id))  # no log comes to life again
+        assert not redis.exists(keys.events(job.id))  # the deleted log is not created again
 
 
-class TestTheirWay:
-    def test_one_that_is_taken_is_nobody_elses_until_its_time_is_over(self, jobs: JobStore, outbox: Outbox) -> None:
+class TestTakingDeliveries:
+    def test_a_taken_delivery_is_not_taken_again_before_its_time_is_over(self, jobs: JobStore, outbox: Outbox) -> None:
         finished(jobs)
 
         assert len(outbox.take(limit=10, seconds=0.0)) == 1
@@ -116,15 +116,13 @@ class TestTheirWay:
         assert len(again) == 1
         assert outbox.take(limit=10, seconds=60.0) == []
 
-    def test_no_more_are_taken_than_asked_for(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_no_more_deliveries_are_taken_than_the_limit(self, jobs: JobStore, outbox: Outbox) -> None:
         for _ in range(3):
             finished(jobs)
 
         assert [len(outbox.take(limit=2, seconds=60.0)) for _ in range(3)] == [2, 1, 0]
 
-    def test_one_that_is_settled_is_gone_and_the_jobs_log_says_so(
-        self, jobs: JobStore, outbox: Outbox, redis: Redis
-    ) -> None:
+    def test_a_settled_delivery_is_deleted_and_logged(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
         delivery = taken(outbox)
 
@@ -134,7 +132,7 @@ class TestTheirWay:
         assert redis.zcard(keys.DELIVERIES_DUE) == 0
         assert events(redis, job.id)[-1] == ("webhook", {"notice": delivery.id, **OUTCOME})
 
-    def test_one_that_is_postponed_comes_again_with_its_tries_counted(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_a_postponed_delivery_is_due_again_with_its_tries_counted(self, jobs: JobStore, outbox: Outbox) -> None:
         finished(jobs)
         first = taken(outbox)
 
@@ -146,7 +144,7 @@ class TestTheirWay:
         assert outbox.take(limit=10, seconds=60.0) == []
         assert outbox.count() == 1
 
-    def test_a_courier_that_comes_late_changes_nothing(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
+    def test_a_late_dispatcher_changes_nothing(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
         delivery = taken(outbox)
         outbox.settle(delivery, OUTCOME)
@@ -158,7 +156,7 @@ class TestTheirWay:
         assert outbox.count() == 0
         assert events(redis, job.id) == log
 
-    def test_texts_of_every_kind_survive(self, jobs: JobStore, outbox: Outbox) -> None:
+    def test_a_delivery_keeps_all_kinds_of_texts(self, jobs: JobStore, outbox: Outbox) -> None:
         request: dict[str, Any] = {"labels": {"ключ": '"é"\n\\/'}, "none": [], "empty": {}, "deep": [[1.5, None]]}
         claim = running(jobs, webhook=URL, request=request)
         jobs.finish(claim, State.FAILED, error={"code": "x", "detail": "ü ∑"})
@@ -167,7 +165,7 @@ class TestTheirWay:
 
         assert taken(outbox).job == jobs.get(claim.job.id)
 
-    def test_a_receiver_that_wants_nothing_more_is_remembered_for_a_time(self, outbox: Outbox, redis: Redis) -> None:
+    def test_a_receiver_that_answered_gone_is_marked_for_a_day(self, outbox: Outbox, redis: Redis) -> None:
         assert not outbox.is_gone(URL)
         outbox.mark_gone(URL)
 
@@ -193,7 +191,7 @@ class TestAfterRedisLostItsData:
         files.end(job)
         return job
 
-    def test_what_was_not_settled_is_owed_again_under_the_same_id(
+    def test_an_unsettled_delivery_is_rebuilt_under_the_same_id(
         self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
         before = taken(outbox)
@@ -204,7 +202,7 @@ class TestAfterRedisLostItsData:
         assert taken(outbox) == before
         assert before.job == ended
 
-    def test_what_was_settled_is_not(
+    def test_a_settled_delivery_is_not_rebuilt(
         self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
         files.settle(ended, taken(outbox).id)
@@ -214,7 +212,7 @@ class TestAfterRedisLostItsData:
 
         assert outbox.count() == 0
 
-    def test_an_end_after_the_one_that_was_told_is(
+    def test_an_end_after_a_settled_one_is_delivered(
         self, ended: Job, jobs: JobStore, files: JobFiles, outbox: Outbox, redis: Redis
     ) -> None:
         files.settle(ended.model_copy(update={"finished_at": 1}), "msg_of_an_earlier_end")
@@ -224,14 +222,14 @@ class TestAfterRedisLostItsData:
 
         assert taken(outbox).job.id == ended.id
 
-    def test_a_job_that_is_to_be_done_owes_nothing_yet(self, jobs: JobStore, files: JobFiles, outbox: Outbox) -> None:
+    def test_a_queued_job_has_no_delivery(self, jobs: JobStore, files: JobFiles, outbox: Outbox) -> None:
         files.begin(a_training(webhook=URL))
 
         rebuild(jobs, files)
 
         assert outbox.count() == 0
 
-    def test_settling_brings_no_deleted_job_back(self, ended: Job, files: JobFiles) -> None:
+    def test_settling_does_not_recreate_a_deleted_job(self, ended: Job, files: JobFiles) -> None:
         files.remove(ended.id)
 
         files.settle(ended, "msg")

@@ -1,4 +1,4 @@
-"""Whatever leads and helpers do, die of and do too late, a batch ends when its shards are done, and not before."""
+"""A batch ends exactly when its shards are done, whatever its coordinators and helpers do, even late or dying."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IMAGES = 10  # of each shard
 
 
 class Batch(RuleBasedStateMachine):
-    """One batch, its lead, and three helpers, each of which knows an attempt, perhaps one that is over."""
+    """One batch, its coordinator, and three helpers, each with an attempt that may be over."""
 
     redis: Redis
 
@@ -40,7 +40,7 @@ class Batch(RuleBasedStateMachine):
         self.on_the_volume: set[int] = set()
         self.counted = 0  # images that this attempt's helpers have reported in time
         self.holds: dict[str, tuple[Claim, int]] = {}  # what each helper works on, in time or not
-        self.lost: set[str] = set()  # the helpers whose lease has ended, which they do not know
+        self.lost: set[str] = set()  # the helpers whose lease has expired; they have not detected it
         self.others: list[str] = []
 
     @initialize(shards=st.integers(1, 6))
@@ -53,8 +53,8 @@ class Batch(RuleBasedStateMachine):
         return self.store.get("job").state
 
     @property
-    def out(self) -> dict[str, int]:
-        """The shards that helpers hold in time, under the attempt that runs."""
+    def held_in_time(self) -> dict[str, int]:
+        """The shards that helpers hold under a valid lease of the current attempt."""
         if self.state is not State.RUNNING:
             return {}
         return {
@@ -66,8 +66,8 @@ class Batch(RuleBasedStateMachine):
     @precondition(lambda self: self.state is State.QUEUED)
     @rule()
     def begin(self) -> None:
-        """A worker claims the job and opens the ledger with what the volume lacks."""
-        claim = claimed(self.store, "job", f"lead {len(self.attempts)}")
+        """A worker claims the job and opens the queue with the shards that the volume lacks."""
+        claim = claimed(self.store, "job", f"coordinator {len(self.attempts)}")
         assert self.shard_queue.open(claim, sorted(self.shards - self.on_the_volume))
         self.attempts.append(claim)
         self.counted = 0
@@ -75,40 +75,40 @@ class Batch(RuleBasedStateMachine):
     @precondition(lambda self: self.state is State.RUNNING)
     @rule(dies=st.sampled_from([False, False, False, True]))
     def next_shard(self, dies: bool) -> None:
-        """The lead takes a shard, and does it, dies of it, or ends the job because there is none."""
-        out = self.out
-        lost = self.out_of_time()
+        """The coordinator takes a shard; then it finishes it, dies, or ends the job because no shard is left."""
+        held_in_time = self.held_in_time
+        lost = self.expired_shards()
         queue_state = self.shard_queue.next_shard(self.attempts[-1])
         assert queue_state is not None
         assert queue_state.succeeded == self.counted
         if queue_state.shard is None:
-            assert queue_state.out == len(out)
-            if not out:
+            assert queue_state.out == len(held_in_time)
+            if not held_in_time:
                 assert self.on_the_volume == self.shards
                 self.store.finish(self.attempts[-1], State.SUCCEEDED)
             return
-        assert queue_state.shard not in out.values()
+        assert queue_state.shard not in held_in_time.values()
         assert not lost or queue_state.shard in lost
         if dies:
-            self.lead_dies()
+            self.coordinator_dies()
         else:
             self.on_the_volume.add(queue_state.shard)
 
-    def out_of_time(self) -> set[int]:
-        """The shards whose helper's lease has ended, as the ledger has them."""
+    def expired_shards(self) -> set[int]:
+        """The shards in the queue whose helper's lease has expired."""
         found: Any = self.redis.zrangebyscore(keys.taken_shards("job"), "-inf", self.store.now())
         return {int(member.split("@")[0]) for member in found}
 
     @precondition(lambda self: self.state is State.RUNNING)
     @rule()
-    def lead_dies(self) -> None:
+    def coordinator_dies(self) -> None:
         self.redis.zadd(keys.LEASES, {"job": 1})
         self.store.rescue_expired()
 
     @precondition(lambda self: self.attempts)
     @rule(helper=HELPERS, data=st.data())
     def arrive(self, helper: str, data: st.DataObject) -> None:
-        """A helper that has nothing to do hears of an attempt, late perhaps."""
+        """An idle helper receives the request of an attempt, which may be over."""
         if helper in self.holds:
             return
         claim = data.draw(st.sampled_from(self.attempts))
@@ -116,10 +116,10 @@ class Batch(RuleBasedStateMachine):
 
     @rule(helper=HELPERS)
     def finish(self, helper: str) -> None:
-        """A helper writes its shard and takes the next; it may have lost its lease and not know."""
+        """A helper writes its shard and takes the next one, even if it has lost its lease."""
         if helper not in self.holds:
             return
-        in_time = helper in self.out
+        in_time = helper in self.held_in_time
         claim, shard = self.holds.pop(helper)
         self.lost.discard(helper)
         self.on_the_volume.add(shard)
@@ -128,12 +128,12 @@ class Batch(RuleBasedStateMachine):
         self.take(helper, claim, self.shard_queue.exchange(claim, helper, Finished(shard, IMAGES, 0)))
 
     def take(self, helper: str, claim: Claim, shard: int | None) -> None:
-        """Check what a helper was given, and let it have it."""
+        """Check the shard that a helper received, and store that the helper holds it."""
         if shard is None:
             return
         assert (claim, self.state) == (self.attempts[-1], State.RUNNING)
         assert not self.others
-        assert shard not in self.out.values()
+        assert shard not in self.held_in_time.values()
         self.holds[helper] = claim, shard
 
     @rule(helper=HELPERS)
@@ -145,8 +145,8 @@ class Batch(RuleBasedStateMachine):
 
     @rule(helper=HELPERS, dies=st.booleans())
     def expire(self, helper: str, dies: bool) -> None:
-        """A helper's lease ends, because it died, or sleeps and will write when it wakes."""
-        if helper in self.out:
+        """A helper's lease expires, because the helper died, or is suspended and will write later."""
+        if helper in self.held_in_time:
             _, shard = self.holds[helper]
             self.redis.zadd(keys.taken_shards("job"), {f"{shard}@{helper}": 1}, xx=True)
             self.lost.add(helper)
@@ -156,10 +156,10 @@ class Batch(RuleBasedStateMachine):
 
     @rule(helper=HELPERS)
     def heartbeat(self, helper: str) -> None:
-        if helper in self.out or helper not in self.holds:
+        if helper in self.held_in_time or helper not in self.holds:
             return
         claim, shard = self.holds[helper]
-        if self.shard_queue.renew(claim, helper, shard):  # nobody had taken it over yet
+        if self.shard_queue.renew(claim, helper, shard):  # the coordinator had not taken the shard over yet
             self.lost.discard(helper)
 
     @rule()
@@ -169,7 +169,7 @@ class Batch(RuleBasedStateMachine):
         self.others.append(job.id)
 
     @rule()
-    def the_other_begins(self) -> None:
+    def other_batch_begins(self) -> None:
         if self.others:
             claimed(self.store, self.others.pop())
 
@@ -180,14 +180,14 @@ class Batch(RuleBasedStateMachine):
             assert count == 0 or (not self.others and self.state is State.RUNNING and count < processes)
 
     @invariant()
-    def a_batch_that_is_over_is_done(self) -> None:
+    def an_ended_batch_is_complete(self) -> None:
         if self.state.is_terminal:
             assert self.on_the_volume == self.shards
         if self.state is not State.RUNNING:
             assert self.redis.exists(*keys.shard_keys("job").values()) == 0
 
     def teardown(self) -> None:
-        """Whatever has happened: with one process that lives, the batch comes to its end."""
+        """Check that the batch ends if one process stays alive, whatever happened before."""
         if not self.attempts and self.state is not State.QUEUED:
             return
         for helper in ("a", "b", "c"):
@@ -207,5 +207,5 @@ def batch(redis: Redis) -> Iterator[type[Batch]]:
     del Batch.redis
 
 
-def test_whoever_dies_the_batch_ends_when_each_shard_is_done(batch: type[Batch]) -> None:
+def test_a_batch_ends_when_each_shard_is_done_whichever_process_dies(batch: type[Batch]) -> None:
     run_state_machine_as_test(batch, settings=settings(max_examples=60, stateful_step_count=40))

@@ -1,4 +1,4 @@
-"""Any sequence of steps, by workers, users and upkeep, leaves the records as a plain model of them says."""
+"""Any sequence of steps by workers, users and maintenance leaves the records as a simple model predicts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDS = [state for state in State if state.is_terminal]
 
 @dataclass
 class Expected:
-    """A job as it should be."""
+    """The expected state of a job."""
 
     state: State = State.QUEUED
     attempt: int = 0
@@ -32,18 +32,18 @@ class Expected:
     crashes: int = 0
     failures: int = 0
     retries: int = 0
-    told: tuple[State, ...] = (State.QUEUED,)
+    logged: tuple[State, ...] = (State.QUEUED,)
 
-    def go(self, state: State) -> None:
+    def enter(self, state: State) -> None:
         self.state = state
-        self.told += (state,)
+        self.logged += (state,)
 
     def holds(self, claim: Claim) -> bool:
         return (claim.job.attempt, claim.job.owner) == (self.attempt, self.owner) and self.state in HELD
 
 
 class Records(RuleBasedStateMachine):
-    """Old claims are used again and again; what is not there is asked for, too."""
+    """Random steps, also with old claims and with jobs that do not exist."""
 
     redis: Redis
     job_ids = Bundle[str]("job_ids")
@@ -66,14 +66,14 @@ class Records(RuleBasedStateMachine):
     @rule(target=claims, job_id=job_ids)
     def claim(self, job_id: str) -> Claim:
         expected = self.expected.get(job_id)
-        self.owners += 1  # as each claim of a job that was rebuilt is another process's
+        self.owners += 1  # each claim of a rebuilt job is another process's
         claim = self.store.claim(job_id, f"worker {self.owners}")
         assert (claim is not None) == (expected is not None and expected.state is State.QUEUED)
         if claim is None or expected is None:
             return Claim(a_training(id=job_id, attempt=1, owner="made up"))
         expected.attempt += 1
         expected.owner = f"worker {self.owners}"
-        expected.go(State.RUNNING)
+        expected.enter(State.RUNNING)
         assert (claim.job.attempt, claim.job.owner) == (expected.attempt, expected.owner)
         return claim
 
@@ -93,7 +93,7 @@ class Records(RuleBasedStateMachine):
         allowed = expected is not None and expected.holds(claim) and state in TRANSITIONS[expected.state]
         assert self.store.finish(claim, state, error={"code": "x", "detail": "y"}) == allowed
         if allowed and expected is not None:
-            expected.go(state)
+            expected.enter(state)
 
     @rule(claim=claims, failures=st.integers(0, 1))
     def release(self, claim: Claim, failures: int) -> None:
@@ -104,12 +104,12 @@ class Records(RuleBasedStateMachine):
             return
         if expected.state is State.RUNNING:
             expected.failures += failures
-        expected.go(State.CANCELLED if expected.state is State.CANCELLING else State.QUEUED)
+        expected.enter(State.CANCELLED if expected.state is State.CANCELLING else State.QUEUED)
         assert state is expected.state
 
     @rule(job_id=job_ids)
     def rescue(self, job_id: str) -> None:
-        """The lease ends, if there is one, and upkeep looks."""
+        """The lease expires, if there is one, and maintenance runs."""
         expected = self.expected.get(job_id)
         self.redis.zadd(keys.LEASES, {job_id: 1}, xx=True)
         rescued = [job.id for job in self.store.rescue_expired()]
@@ -118,13 +118,13 @@ class Records(RuleBasedStateMachine):
             return
         assert rescued == [job_id]
         if expected.state is State.CANCELLING:
-            expected.go(State.CANCELLED)
+            expected.enter(State.CANCELLED)
             return
         expected.crashes += 1
-        expected.go(State.FAILED if expected.crashes >= MAX_CRASHES else State.QUEUED)
+        expected.enter(State.FAILED if expected.crashes >= MAX_CRASHES else State.QUEUED)
 
     @rule()
-    def rescue_nobody(self) -> None:
+    def rescue_without_an_expired_lease(self) -> None:
         assert self.store.rescue_expired() == []
 
     @rule(job_id=job_ids)
@@ -134,7 +134,7 @@ class Records(RuleBasedStateMachine):
             with pytest.raises(NotFound):
                 self.store.cancel(job_id)
         elif expected.state in {State.QUEUED, State.RUNNING}:
-            expected.go(State.CANCELLED if expected.state is State.QUEUED else State.CANCELLING)
+            expected.enter(State.CANCELLED if expected.state is State.QUEUED else State.CANCELLING)
             assert self.store.cancel(job_id) is expected.state
         elif expected.state is State.CANCELLING:
             assert self.store.cancel(job_id) is expected.state
@@ -151,7 +151,7 @@ class Records(RuleBasedStateMachine):
         elif expected.state in {State.FAILED, State.CANCELLED, State.COMPLETED_WITH_ERRORS}:
             expected.crashes = expected.failures = 0
             expected.retries += 1
-            expected.go(State.QUEUED)
+            expected.enter(State.QUEUED)
             assert self.store.retry(job_id) is State.QUEUED
         else:
             with pytest.raises(Conflict, match=f"is {expected.state} "):
@@ -180,7 +180,7 @@ class Records(RuleBasedStateMachine):
             assert job.retries == expected.retries
             assert job.owner == (expected.owner if expected.state in HELD else None)
             assert (job.finished_at is not None) == expected.state.is_terminal
-            assert recorded_states(self.redis, job_id) == list(expected.told)
+            assert recorded_states(self.redis, job_id) == list(expected.logged)
 
     @invariant()
     def indexes_agree_with_the_records(self) -> None:
@@ -192,7 +192,7 @@ class Records(RuleBasedStateMachine):
         assert set(self.redis.zrange(keys.LEASES, 0, -1)) == ids(*HELD)
         assert set(self.redis.zrange(keys.DUE, 0, -1)) == ids(State.QUEUED)
         assert set(self.redis.zrange(keys.ENDED, 0, -1)) == ids(*ENDS)
-        assert set(self.redis.zrange(keys.WAITING, 0, -1)) == ids(State.QUEUED) - {"a"}  # which is a training
+        assert set(self.redis.zrange(keys.WAITING, 0, -1)) == ids(State.QUEUED) - {"a"}  # "a" is a training
         assert self.store.waiting(Kind.TRAINING) == len(ids(State.QUEUED) & {"a"})
         assert self.store.waiting(Kind.BATCH) == len(ids(State.QUEUED) - {"a"})
 
@@ -204,5 +204,5 @@ def records(redis: Redis) -> Iterator[type[Records]]:
     del Records.redis
 
 
-def test_any_sequence_of_steps_keeps_the_records_right(records: type[Records]) -> None:
+def test_any_sequence_of_steps_keeps_the_records_consistent(records: type[Records]) -> None:
     run_state_machine_as_test(records, settings=settings(max_examples=60, stateful_step_count=30))

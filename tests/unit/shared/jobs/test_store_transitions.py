@@ -1,4 +1,4 @@
-"""The record's steps off the straight way from queued to an end: back, away, anew, and forgotten."""
+"""Transitions beside the regular path of a job: release, rescue, cancellation, retry and deletion."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def expired(redis: Redis, claim: Claim) -> None:
 
 
 class TestReleasing:
-    def test_a_job_given_back_is_queued_without_an_owner_and_counts_no_crash(self, jobs: JobStore) -> None:
+    def test_a_released_job_is_queued_without_an_owner_and_counts_no_crash(self, jobs: JobStore) -> None:
         claim = running(jobs)
 
         assert jobs.release(claim) is State.QUEUED
@@ -42,10 +42,8 @@ class TestReleasing:
         assert (job.state, job.owner, job.crashes, job.failures, job.attempt) == (State.QUEUED, None, 0, 0, 1)
         assert [due.id for due in jobs.due()] == [job.id]
 
-    def test_a_message_is_sent_again_ever_more_seldom_until_the_job_is_claimed(
-        self, jobs: JobStore, redis: Redis
-    ) -> None:
-        def wait() -> float:
+    def test_intervals_between_messages_double_until_the_job_is_claimed(self, jobs: JobStore, redis: Redis) -> None:
+        def interval() -> float:
             redis.zadd(keys.DUE, {job.id: 0})
             assert [due.id for due in jobs.due()] == [job.id]
             due_again = redis.zscore(keys.DUE, job.id)
@@ -55,11 +53,11 @@ class TestReleasing:
         job = a_training()
         jobs.create(job)
 
-        assert [wait() for _ in range(9)] == [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]
+        assert [interval() for _ in range(9)] == [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840]
         jobs.release(claimed(jobs, job.id))
-        assert wait() == 60
+        assert interval() == 60
 
-    def test_it_is_due_when_it_was_asked_to_be(self, jobs: JobStore) -> None:
+    def test_a_released_job_is_not_due_before_its_delay(self, jobs: JobStore) -> None:
         jobs.release(running(jobs), after_seconds=60, failures=1)
 
         assert jobs.due() == []
@@ -72,7 +70,7 @@ class TestReleasing:
 
         assert claim.job.failures == 2
 
-    def test_an_old_claim_gives_nothing_back(self, jobs: JobStore) -> None:
+    def test_an_old_claim_releases_nothing(self, jobs: JobStore) -> None:
         old = running(jobs)
         jobs.release(old)
         new = claimed(jobs, old.job.id, "another")
@@ -82,13 +80,13 @@ class TestReleasing:
 
 
 class TestRescuing:
-    def test_a_lease_that_lives_is_left_alone(self, jobs: JobStore) -> None:
+    def test_a_valid_lease_is_not_ended(self, jobs: JobStore) -> None:
         claim = running(jobs)
 
         assert jobs.rescue_expired() == []
         assert jobs.renew(claim) is Pulse.HELD
 
-    def test_a_job_whose_lease_ended_is_queued_and_due(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_job_whose_lease_expired_is_queued_and_due(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         expired(redis, claim)
 
@@ -99,19 +97,19 @@ class TestRescuing:
         assert events(redis, job.id)[-1] == ("state", {"state": "queued", "attempt": 1, "lease": "expired"})
         assert jobs.renew(claim) is Pulse.LOST
 
-    def test_a_heartbeat_just_in_time_saves_the_claim(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_heartbeat_before_the_rescue_keeps_the_claim(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs)
         expired(redis, claim)
         jobs.renew(claim)
 
         assert jobs.rescue_expired() == []
 
-    def test_of_two_hosts_one_rescues(self, jobs: JobStore, redis: Redis) -> None:
+    def test_one_of_two_hosts_rescues_a_job(self, jobs: JobStore, redis: Redis) -> None:
         expired(redis, running(jobs))
 
         assert [len(jobs.rescue_expired()), len(jobs.rescue_expired())] == [1, 0]
 
-    def test_the_third_lost_claim_is_the_last(self, redis: Redis) -> None:
+    def test_the_third_lost_claim_fails_the_job(self, redis: Redis) -> None:
         store = JobStore(redis, max_crashes=3)
         claim = running(store)
         for attempt in (1, 2, 3):
@@ -134,14 +132,14 @@ class TestCancelling:
         assert jobs.claim(job.id, "a worker") is None
         assert redis.zcard(keys.DUE) == 0
 
-    def test_a_running_job_hears_of_it_with_its_next_heartbeat(self, jobs: JobStore) -> None:
+    def test_the_next_heartbeat_of_a_cancelled_job_returns_the_cancellation(self, jobs: JobStore) -> None:
         claim = running(jobs)
 
         assert jobs.cancel(claim.job.id) is State.CANCELLING
         assert jobs.renew(claim) is Pulse.CANCEL
 
     @pytest.mark.parametrize("state", ENDS)
-    def test_a_job_that_is_over_cannot_be_cancelled(self, jobs: JobStore, state: State) -> None:
+    def test_an_ended_job_cannot_be_cancelled(self, jobs: JobStore, state: State) -> None:
         job = ended(jobs, state)
 
         with pytest.raises(Conflict, match=f"is {state} and cannot be cancelled"):
@@ -152,7 +150,9 @@ class TestCancelling:
 
 class TestRetrying:
     @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED, State.COMPLETED_WITH_ERRORS])
-    def test_a_job_is_queued_anew_with_a_clean_record_and_its_fence(self, jobs: JobStore, state: State) -> None:
+    def test_a_retried_job_is_queued_with_a_clean_record_and_keeps_counting_attempts(
+        self, jobs: JobStore, state: State
+    ) -> None:
         job = ended(jobs, state)
 
         assert jobs.retry(job.id) is State.QUEUED
@@ -162,7 +162,7 @@ class TestRetrying:
         assert (again.error, again.finished_at, again.crashes, again.failures) == (None, None, 0, 0)
         assert claimed(jobs, job.id).job.attempt == job.attempt + 1
 
-    def test_a_worker_of_an_attempt_before_stays_refused(self, jobs: JobStore, redis: Redis) -> None:
+    def test_a_worker_of_an_earlier_attempt_stays_refused_after_a_retry(self, jobs: JobStore, redis: Redis) -> None:
         old = running(jobs)
         jobs.cancel(old.job.id)
         expired(redis, old)
@@ -173,39 +173,39 @@ class TestRetrying:
         assert jobs.renew(old) is Pulse.LOST
         assert not jobs.finish(old, State.SUCCEEDED)
 
-    def test_a_job_that_succeeded_cannot_be_tried_again(self, jobs: JobStore) -> None:
+    def test_a_succeeded_job_cannot_be_retried(self, jobs: JobStore) -> None:
         with pytest.raises(Conflict, match="is succeeded and cannot be retried"):
             jobs.retry(ended(jobs, State.SUCCEEDED).id)
 
 
 class TestDeleting:
     @pytest.mark.parametrize("state", ENDS)
-    def test_a_job_that_is_over_is_forgotten(self, jobs: JobStore, redis: Redis, state: State) -> None:
+    def test_a_deleted_job_leaves_only_the_counters(self, jobs: JobStore, redis: Redis, state: State) -> None:
         jobs.delete(ended(jobs, state).id)
 
         assert redis.keys("*") == [keys.COUNTERS]
 
-    def test_a_job_that_is_not_over_must_be_cancelled_first(self, jobs: JobStore) -> None:
+    def test_a_queued_job_must_be_cancelled_before_it_is_deleted(self, jobs: JobStore) -> None:
         with pytest.raises(Conflict, match="cancel it first"):
             jobs.delete(queued(jobs).id)
 
 
-@pytest.mark.parametrize("wish", ["cancel", "retry", "delete"])
-def test_a_job_that_nobody_knows_is_not_found(jobs: JobStore, redis: Redis, wish: str) -> None:
+@pytest.mark.parametrize("method", ["cancel", "retry", "delete"])
+def test_an_unknown_job_is_not_found(jobs: JobStore, redis: Redis, method: str) -> None:
     with pytest.raises(NotFound):
-        getattr(jobs, wish)("unknown")
+        getattr(jobs, method)("unknown")
 
     assert redis.keys("*") == []
 
 
 class TestTimeLimit:
-    def test_a_job_without_a_limit_has_none(self, jobs: JobStore) -> None:
+    def test_a_job_without_a_time_limit_has_no_remaining_time(self, jobs: JobStore) -> None:
         assert running(jobs).seconds_left is None
 
     def test_a_new_job_has_all_its_time(self, jobs: JobStore) -> None:
         assert running(jobs, timeout_seconds=60).seconds_left == 60
 
-    def test_the_time_of_attempts_before_counts(self, jobs: JobStore, redis: Redis) -> None:
+    def test_time_of_earlier_attempts_counts(self, jobs: JobStore, redis: Redis) -> None:
         claim = running(jobs, timeout_seconds=60)
         redis.hset(keys.job(claim.job.id), "started_at", jobs.now() - 45_000)
         jobs.release(claim)
@@ -215,7 +215,7 @@ class TestTimeLimit:
         assert 10 < left <= 15
 
 
-def test_the_log_is_read_from_behind_an_event(jobs: JobStore) -> None:
+def test_the_log_is_read_after_an_event(jobs: JobStore) -> None:
     claim = running(jobs)
     jobs.log(claim, "resumed", {"epochs": 3})
 
