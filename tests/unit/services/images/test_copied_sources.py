@@ -1,40 +1,56 @@
-"""The Dockerfiles of the API and the workers: an image has the modules that its scripts of `services/` import."""
+"""Each image with Python has every module that its scripts of `services/` import, in the right folder."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from tests.support.programs.processes import ROOT
 
-COPY = re.compile(r"^COPY (?!--)(.+) /opt/glassbox/app/\S*$", re.MULTILINE)
+COPY = re.compile(r"^COPY (?!--)(.+) /opt/glassbox/app/(\S*)$", re.MULTILINE)
+ROOMS = ("api", "services", "shared", "worker")
 
 
-def copied_to(image: str) -> list[str]:
-    """The sources that the Dockerfile of an image copies."""
-    return [
-        source
-        for line in COPY.findall((ROOT / "services" / image / "Dockerfile").read_text())
-        for source in line.split()
-    ]
+def files_in(image: str) -> dict[str, str]:
+    """The files below /opt/glassbox/app of an image, and the file of the checkout that each is a copy of."""
+    files = {}
+    for sources, folder in COPY.findall((ROOT / "services" / image / "Dockerfile").read_text()):
+        for source in (path for pattern in sources.split() for path in ROOT.glob(pattern)):
+            for path in source.rglob("*.py") if source.is_dir() else [source]:
+                place = path.relative_to(source) if source.is_dir() else path.name
+                files[f"{folder.rstrip('/')}/{place}"] = str(path.relative_to(ROOT))
+    return files
 
 
-@pytest.mark.parametrize("image", ["api", "worker"])
+def imports_of(path: str) -> Iterator[str]:
+    """The modules of ours that a file imports, as paths."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        for stem in (name.replace(".", "/") for name in names if name.split(".")[0] in ROOMS):
+            yield from (file for file in (f"{stem}.py", f"{stem}/__init__.py") if (ROOT / file).exists())
+
+
+@pytest.mark.parametrize("image", ["api", "certificates", "worker"])
 def test_a_script_finds_its_modules_in_its_image(image: str) -> None:
-    copied = copied_to(image)
-    scripts = [source for source in copied if source.startswith("services/") and source.endswith(".py")]
-    folders = {source for source in copied if "." not in source}
-    assert scripts
-    assert "shared" in folders
+    files = files_in(image)
+    pending = [file for file in files if file.startswith("services/") and file.endswith(".py")]
+    assert pending
 
-    missing = []
-    for script in scripts:
-        for node in ast.walk(ast.parse((ROOT / script).read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                files = [name.replace(".", "/") + ".py" for name in names if (ROOT / name.split(".")[0]).is_dir()]
-                if files and names[0].split(".")[0] not in folders and not any(file in copied for file in files):
-                    missing.append((script, node.module))
-    assert missing == []
+    missing, seen = set(), set(pending)
+    while pending:
+        file = pending.pop()
+        for needed in imports_of(files[file]):
+            if needed not in files:
+                missing.add((file, needed))
+            elif needed not in seen:
+                seen.add(needed)
+                pending.append(needed)
+    assert missing == set()
