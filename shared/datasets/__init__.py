@@ -1,7 +1,7 @@
-"""Data sets: checked when they are uploaded, kept under the SHA-256 of their content, prepared when built in.
+"""Data sets: validation of uploads, storage by the SHA-256 of the content, and the built-in sets.
 
-`uploads.py` checks and reads what a user sends (`npz.py` arrays, `folders.py` images in folders), `store.py` keeps it,
-`builtin.py` knows the sets that come with Glassbox.
+`uploads.py` validates and reads an upload (`npz.py` arrays, `folders.py` images in class folders), `store.py` stores
+it, and `builtin.py` prepares the data sets that come with Glassbox.
 """
 
 from shared.datasets.manifest import Manifest

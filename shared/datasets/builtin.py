@@ -1,7 +1,7 @@
-"""The data sets that come with Glassbox, prepared when they are first asked for by name.
+"""The data sets that come with Glassbox; each is prepared at its first use.
 
 `mnist` is by Y. LeCun, C. Cortes and C. Burges; `fashion-mnist` by H. Xiao, K. Rasul and R. Vollgraf (Zalando, MIT
-licence); `digits.py` tells of `digits`.
+licence); `digits.py` describes `digits`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ FASHION_CLASSES = (
 
 
 class BuiltIn:
-    """Finds data sets by id or name as the store does, and prepares a built-in one that is not there yet.
+    """Finds data sets by id or name, like the store, and prepares a built-in one at its first use.
 
-    mirrors: for each data set that is downloaded, the addresses below which its files are looked for, in this order.
+    mirrors: for each downloaded data set, the base addresses to try, in this order.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BuiltIn:
         }
 
     def get(self, reference: str) -> Manifest:
-        """The data set, prepared if it is a built-in one asked for the first time."""
+        """Return the data set; prepares a built-in one at its first use. Raises `NotFound`."""
         try:
             return self._store.get(reference)
         except NotFound:
@@ -72,13 +72,13 @@ class BuiltIn:
         return self._prepare[reference]()
 
     def prepared(self, reference: str) -> Manifest:
-        """The data set if it is there; `NotFound` says of a built-in one that it is not there yet."""
+        """Return the data set if it is stored; raises `NotFound`, also for a built-in one that is not prepared yet."""
         try:
             return self._store.get(reference)
         except NotFound as error:
             if reference not in self._prepare:
                 raise
-            detail = f"{reference!r} is built in and not prepared yet: the first training job that names it does that"
+            detail = f"{reference!r} is built in, but not prepared yet: the first training job that uses it prepares it"
             raise NotFound(error.code, detail) from error
 
     def _digits(self) -> Manifest:
@@ -97,12 +97,12 @@ class BuiltIn:
         return self._download("fashion-mnist", FASHION, lambda folder: _with_names(read_idx(folder)))
 
     def _local(self, name: str) -> Path | None:
-        """A file or folder of the operator's own, if it is there."""
+        """Return the operator's own file or folder of this name, or None if it does not exist."""
         path = self._settings.datasets and self._settings.datasets / name
         return path if path and path.exists() else None
 
     def _download(self, name: str, files: Mapping[str, str], read: Callable[[Path], Content]) -> Manifest:
-        """Fetch the files, by name and SHA-256, and store what `read` makes of the folder that they are in."""
+        """Download the files, by name and SHA-256, into a folder, and store the content that `read` returns for it."""
         folder = durable.temporary_beside(self._volume.incoming / name)
         durable.make_folder(folder)
         try:
@@ -119,6 +119,6 @@ class BuiltIn:
 
 
 def _with_names(content: Content) -> Content:
-    """Fashion-MNIST's classes by their names; the files have numbers."""
+    """Replace the class numbers of Fashion-MNIST's files by the names of the classes."""
     named = content.classes == tuple(str(number) for number in range(len(FASHION_CLASSES)))
     return replace(content, classes=FASHION_CLASSES) if named else content

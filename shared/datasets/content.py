@@ -1,4 +1,4 @@
-"""A data set on its way into the store: labels in memory, images as a stream of blocks."""
+"""The content of a data set before it is stored: labels in memory, images as a stream of blocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Labels = NDArray[np.int64]  # (N,), indices into the classes
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set: `labels` (N,), and blocks of images (n, H, W) that sum to N, read as they are used."""
+    """One part of a data set: `labels` (N,), and blocks of images (n, H, W), N images in all, read on iteration."""
 
     labels: Labels
     blocks: Iterable[Images]
@@ -25,7 +25,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Content:
-    """A data set before it is stored."""
+    """The content of a data set before it is stored."""
 
     image_shape: tuple[int, int]
     classes: tuple[str, ...]
@@ -38,7 +38,7 @@ class Content:
         return {"train": self.train, "test": self.test}
 
     def start_digest(self) -> hashlib._Hash:
-        """The identity so far: classes, shapes and labels. The images' bytes are added as they are stored."""
+        """Return the digest of classes, shapes and labels; the store adds the images' bytes when it writes them."""
         head = {
             "image_shape": list(self.image_shape),
             "classes": list(self.classes),
@@ -51,14 +51,14 @@ class Content:
 
 
 def classes_of(*labels: NDArray[Any]) -> NDArray[Any]:
-    """The distinct labels of all parts, sorted: label `v` becomes the index `searchsorted(classes, v)`."""
+    """Return the distinct labels of all parts, sorted: label `v` becomes the index `searchsorted(classes, v)`."""
     return np.unique(np.concatenate([np.unique(part) for part in labels]))
 
 
 def stratified_test_mask(labels: Labels, fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Choose `fraction` of each class for testing, at random, at least one of a class that has two or more.
+    """Choose `fraction` of each class for testing, at random, at least one sample of a class that has two or more.
 
-    Returns a mask (N,) that is true where a sample is for testing.
+    Returns a mask (N,) that is true for each sample for testing.
     """
     rng = np.random.default_rng(seed)
     mask = np.zeros(len(labels), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Files that are fetched from public mirrors, and taken from none unless their SHA-256 is right."""
+"""Downloads from public mirrors, verified by SHA-256."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ TIMEOUT = 15.0
 
 
 def download(mirrors: Sequence[str], name: str, sha256: str, path: Path) -> str:
-    """Fetch the file `name` from the first mirror that has it right; returns its address.
+    """Download the file `name` to `path` from the first mirror that serves it with this SHA-256; returns its address.
 
-    Raises `Unavailable`, whose detail says how to do without the network.
+    Raises `Unavailable`, whose detail says how to provide the file without a network.
     """
     problems = []
     for mirror in mirrors:
         url = mirror + name
         try:
-            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, durable.fsynced(path) as file:  # noqa: S310
-                shutil.copyfileobj(answer, file, durable.BLOCK)
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response, durable.fsynced(path) as file:  # noqa: S310
+                shutil.copyfileobj(response, file, durable.BLOCK)
         except (OSError, HTTPException) as error:
-            problems.append(f"{url} could not be fetched ({error})")
+            problems.append(f"{url} cannot be downloaded ({error})")
             continue
         if durable.sha256_of(path) == sha256:
             return url
         path.unlink()
-        problems.append(f"what {url} sent has a wrong SHA-256")
+        problems.append(f"the file from {url} has a wrong SHA-256")
     log.warning("%s", "; ".join(problems))
-    remedy = "put the file into the folder that GLASSBOX_DATASETS names, or try again"
+    remedy = "put the file into the folder GLASSBOX_DATASETS, or try again"
     raise Unavailable("dataset_unavailable", f"{'; '.join(problems)}; {remedy}", 60)

@@ -1,4 +1,4 @@
-"""An archive of class folders as a data set: laid out by its names, its images decoded as they are stored."""
+"""An archive of class folders as a data set: labels from the entries' names, images decoded block by block."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from shared.images.decoding import decode_into, shape_of
 from shared.runtime.settings import Settings
 
 BLOCK_BYTES = 4 * 1024 * 1024
-NAMED = 5  # damaged images that an error names; it counts the rest
+NAMED = 5  # damaged images that an error names; the others are only counted
 
 Shape = tuple[int, int]
 
 
 def read_folders(
-    path: Path, plan: ArchiveIndex, limits: Settings, test_fraction: float, seed: int, image_shape: Shape | None
+    path: Path, archive: ArchiveIndex, limits: Settings, test_fraction: float, seed: int, image_shape: Shape | None
 ) -> Content:
-    """Lay the images out and describe the content; they are decoded later, block by block.
+    """Validate the archive's layout and return the content; its images are decoded on iteration, block by block.
 
-    image_shape: (H, W) that each image is resized to; None where all have one shape already, which is demanded. Raises
-    `Invalid` or `TooLarge`, here or while the images are read, with the names of those that are wrong.
+    image_shape: (H, W) to resize each image to; None if all images must have the same shape. Raises `Invalid` or
+    `TooLarge`, here or on iteration, with the names of the images.
     """
-    layout = lay_out(plan.paths(0, len(plan)), limits.max_classes, test_fraction, seed)
-    reading = Reading(path, plan, limits, image_shape or _first_shape(path, plan, limits, layout.train), image_shape)
+    layout = lay_out(archive.paths(0, len(archive)), limits.max_classes, test_fraction, seed)
+    reading = Reading(
+        path, archive, limits, image_shape or _first_shape(path, archive, limits, layout.train), image_shape
+    )
     height, width = reading.shape
     if height * width > limits.max_image_pixels:
         raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
-    if len(plan) * height * width > limits.max_expanded_bytes:
+    if len(archive) * height * width > limits.max_expanded_bytes:
         raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes when decoded")
     return Content(
         reading.shape,
@@ -47,48 +49,48 @@ def read_folders(
 
 @dataclass
 class Reading:
-    """What the parts of one archive share while they are read: the shape of all images, and which were damaged."""
+    """The state that the parts of one archive share: the shape of all images, and the damaged ones so far."""
 
     path: Path
-    plan: ArchiveIndex
+    archive: ArchiveIndex
     limits: Settings
     shape: Shape
     resized_to: Shape | None
     damaged: list[str] = field(default_factory=list)
 
     def decode(self, row: Images, content: bytes, index: int) -> None:
-        """Decode one entry into `row` (H, W), or note that it is damaged; raises `Invalid` where its shape differs."""
+        """Decode one entry into `row` (H, W), or record it as damaged; raises `Invalid` if its shape differs."""
         try:
             if self.resized_to is None and (shape := shape_of(content, self.limits.max_image_pixels)) != self.shape:
                 raise Invalid(
                     "dataset_shapes",
-                    f"{self.name(index)} has {_text(shape)} pixels, and the images before it have {_text(self.shape)};"
-                    f" resize them all, for example with image_shape={self.shape[0]}x{self.shape[1]}",
+                    f"{self.name(index)} has {_text(shape)} pixels, but the images before it have {_text(self.shape)};"
+                    f" resize all images, for example with image_shape={self.shape[0]}x{self.shape[1]}",
                 )
             decode_into(row, content, self.limits.max_image_pixels)
         except Malformed as error:
-            self.note(index, error)
+            self.record(index, error)
 
-    def note(self, index: int, error: Malformed) -> None:
-        """Keep in mind that this entry cannot be read."""
+    def record(self, index: int, error: Malformed) -> None:
+        """Record that this entry cannot be read."""
         self.damaged.append(f"{self.name(index)} ({error.detail})" if len(self.damaged) < NAMED else "")
 
-    def refuse_damage(self) -> None:
-        """Raise `Invalid` where an entry could not be read."""
+    def raise_if_damaged(self) -> None:
+        """Raise `Invalid` if any entry could not be read."""
         count = len(self.damaged)
         if count:
             others = f", and {count - NAMED} more" if count > NAMED else ""
             named = "; ".join(self.damaged[:NAMED])
-            raise Invalid("dataset_images", f"{count} of {len(self.plan)} files cannot be read: {named}{others}")
+            raise Invalid("dataset_images", f"{count} of {len(self.archive)} files cannot be read: {named}{others}")
 
     def name(self, index: int) -> str:
-        """An entry's name, as an error tells it."""
-        return shown(self.plan.paths(index, index + 1)[0])
+        """Return an entry's name for an error message."""
+        return shown(self.archive.paths(index, index + 1)[0])
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The images of one part, decoded anew at each iteration; the `last` part's end tells of all that were damaged."""
+    """The images of one part, decoded again at each iteration; the `last` part raises `Invalid` for damaged images."""
 
     reading: Reading
     indices: Indices
@@ -99,7 +101,7 @@ class Blocks:
         reading = self.reading
         height, width = reading.shape
         rows = max(1, BLOCK_BYTES // (height * width))
-        with Contents(reading.path, reading.plan, reading.limits) as contents:
+        with Contents(reading.path, reading.archive, reading.limits) as contents:
             for start in range(0, len(self.indices), rows):
                 chosen = self.indices[start : start + rows].tolist()
                 block = np.empty((len(chosen), height, width), np.uint8)
@@ -107,23 +109,23 @@ class Blocks:
                     try:
                         content = contents.read(index)
                     except Malformed as error:
-                        reading.note(index, error)
+                        reading.record(index, error)
                     else:
                         reading.decode(row, content, index)
                 yield block
         if self.last:
-            reading.refuse_damage()
+            reading.raise_if_damaged()
 
 
-def _first_shape(path: Path, plan: ArchiveIndex, limits: Settings, indices: Indices) -> Shape:
-    """The shape of the first image that can be read; raises `Invalid` where none can."""
-    with Contents(path, plan, limits) as contents:
+def _first_shape(path: Path, archive: ArchiveIndex, limits: Settings, indices: Indices) -> Shape:
+    """Return the shape of the first readable image; raises `Invalid` if none is readable."""
+    with Contents(path, archive, limits) as contents:
         for index in indices.tolist():
             try:
                 return shape_of(contents.read(index), limits.max_image_pixels)
             except Malformed:
                 continue
-    raise Invalid("dataset_images", f"none of the {len(indices)} files for training is an image that can be read")
+    raise Invalid("dataset_images", f"none of the {len(indices)} files for training is a readable image")
 
 
 def _text(shape: Shape) -> str:

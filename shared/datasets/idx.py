@@ -1,6 +1,6 @@
-"""The IDX format, in which MNIST's relatives are published: a head that tells the shape, then bytes; all in gzip.
+"""The IDX format of MNIST and Fashion-MNIST: a header with the shape, then the bytes, compressed by gzip.
 
-The format is told on MNIST's own page (LeCun, Cortes, Burges: "File formats"). All numbers are big-endian.
+MNIST's page describes the format (LeCun, Cortes, Burges: "File formats"). All numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ import numpy as np
 from shared.datasets.content import Content, Images, Labels, Split, classes_of
 from shared.errors import Invalid
 
-FILES = {"train": "train", "test": "t10k"}  # a part's name, and what its files' names begin with
+FILES = {"train": "train", "test": "t10k"}  # a part's name, and the prefix of its files' names
 IMAGES, LABELS = "{}-images-idx3-ubyte.gz", "{}-labels-idx1-ubyte.gz"
-BYTES = 0x08  # the type of the elements; the byte behind it is the number of dimensions
+BYTES = 0x08  # the type of the elements; the next byte is the number of dimensions
 BLOCK_BYTES = 4 * 1024 * 1024
 
 
 def read_idx(folder: Path) -> Content:
-    """Describe the data set whose four files lie in `folder`; the images are read later. Raises `Invalid`."""
+    """Return the content of the four files in `folder`; its images are read on iteration. Raises `Invalid`."""
     labels = {part: _read_labels(folder / LABELS.format(name)) for part, name in FILES.items()}
     blocks = {part: Blocks.of(folder / IMAGES.format(name)) for part, name in FILES.items()}
     for part, images in blocks.items():
         if len(labels[part]) != images.shape[0] or images.shape[1:] != blocks["train"].shape[1:]:
             raise Invalid(
                 "idx_mismatch",
-                f"{images.path.name} has {images.shape[0]} images of {images.shape[1]} × {images.shape[2]} pixels, and"
-                f" {LABELS.format(FILES[part])} {len(labels[part])} labels: one of the files is another data set's",
+                f"{images.path.name} has {images.shape[0]} images of {images.shape[1]} × {images.shape[2]} pixels, but"
+                f" {LABELS.format(FILES[part])} has {len(labels[part])} labels: they belong to different data sets",
             )
     classes = classes_of(*labels.values())
     parts = [Split(np.searchsorted(classes, labels[part]).astype(np.int64), blocks[part]) for part in FILES]
@@ -44,16 +44,16 @@ def read_idx(folder: Path) -> Content:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The images (N, H, W) of one file, read anew at each iteration."""
+    """The images (N, H, W) of one file, read again at each iteration."""
 
     path: Path
     shape: tuple[int, int, int]
 
     @classmethod
     def of(cls, path: Path) -> Blocks:
-        """Read a file's head."""
+        """Read the shape in a file's header."""
         with _opened(path) as file:
-            count, height, width = _read_head(file, path, dimensions=3)
+            count, height, width = _read_header(file, path, dimensions=3)
             return cls(path, (count, height, width))
 
     def __iter__(self) -> Iterator[Images]:
@@ -61,7 +61,7 @@ class Blocks:
         count, height, width = self.shape
         rows = max(1, BLOCK_BYTES // (height * width))
         with _opened(self.path) as file:
-            _read_head(file, self.path, dimensions=3)
+            _read_header(file, self.path, dimensions=3)
             for start in range(0, count, rows):
                 n = min(rows, count - start)
                 yield np.frombuffer(_read_exactly(file, n * height * width), np.uint8).reshape(n, height, width)
@@ -69,15 +69,15 @@ class Blocks:
 
 def _read_labels(path: Path) -> Labels:
     with _opened(path) as file:
-        (count,) = _read_head(file, path, dimensions=1)
+        (count,) = _read_header(file, path, dimensions=1)
         return np.frombuffer(_read_exactly(file, count), np.uint8).astype(np.int64)
 
 
-def _read_head(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
+def _read_header(file: IO[bytes], path: Path, dimensions: int) -> tuple[int, ...]:
     magic = _read_exactly(file, 4)
     shape = struct.unpack(f">{dimensions}I", _read_exactly(file, 4 * dimensions)) if magic[3] == dimensions else (0,)
     if magic != bytes([0, 0, BYTES, dimensions]) or 0 in shape:
-        raise Invalid("idx_head", f"{path.name} does not begin as a file of bytes in {dimensions} dimensions does")
+        raise Invalid("idx_head", f"{path.name} has no IDX header of bytes in {dimensions} dimensions")
     return shape
 
 

@@ -1,8 +1,7 @@
-"""What an archive's folders say of its images: `train/<class>/…` and `test/<class>/…`, or `<class>/…` alone.
+"""The layout of an archive of images: `train/<class>/…` and `test/<class>/…`, or `<class>/…` alone.
 
-A folder around all of it, which archives made by a file manager have, is passed over. The images are put in the order
-of their paths, so that the same folders give the same data set however they were packed. There may be two million
-names, so they stay the texts that they are.
+An enclosing folder, which file managers add, is ignored. The images are sorted by path, so that the same folders give
+the same data set from any archive. There may be two million names, so the functions work on plain strings.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ Indices = NDArray[np.int64]  # of entries in the archive, in the order of the da
 
 @dataclass(frozen=True)
 class Layout:
-    """Which entries of an archive make which part of the data set, and what each shows."""
+    """The entries of an archive in each part of the data set, and their labels."""
 
     classes: tuple[str, ...]
     train: Indices
@@ -34,9 +33,10 @@ class Layout:
 
 
 def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: int) -> Layout:
-    """Read the entries' names; without `train` and `test`, a stratified choice by `test_fraction` and `seed` splits.
+    """Derive the layout from the entries' names.
 
-    Raises `Invalid` with the name that does not fit.
+    Without the folders `train` and `test`, a stratified split by `test_fraction` and `seed` chooses the images for
+    testing. Raises `Invalid`, with the name of an entry that does not fit.
     """
     paths = [_plain(name) for name in names]
     start = _length_of_common_folders(paths)
@@ -53,7 +53,7 @@ def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: 
         missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
         if missing.size:
             raise Invalid(
-                "dataset_classes", f"the class {shown(classes[missing[0]])} has images in test, and none in train"
+                "dataset_classes", f"the class {shown(classes[missing[0]])} has images in test, but none in train"
             )
     else:
         in_test = stratified_test_mask(labels, test_fraction, seed)
@@ -63,7 +63,7 @@ def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: 
 
 
 def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> tuple[tuple[str, ...], Labels]:
-    """The classes, sorted, and the number (N,) of each path's: its folder from `starts` on."""
+    """Return the classes, sorted, and each path's label (N,): the index of its folder after `starts`."""
     numbers: dict[str, int] = {}
     found = np.empty(len(paths), np.int64)
     for place, (path, start) in enumerate(zip(paths, starts, strict=True)):
@@ -71,12 +71,14 @@ def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> t
         if end < 0:
             raise Invalid(
                 "dataset_layout",
-                f"{shown(path)} lies in no class's folder: the archive must hold train/<class>/… and test/<class>/…, or"
+                f"{shown(path)} is not in a class folder: the archive must hold train/<class>/… and test/<class>/…, or"
                 " <class>/… alone, and nothing else",
             )
         found[place] = numbers.setdefault(path[start:end], len(numbers))
     if not 2 <= len(numbers) <= max_classes:
-        raise Invalid("dataset_classes", f"the archive has {len(numbers)} class folders; 2 to {max_classes} are taken")
+        raise Invalid(
+            "dataset_classes", f"the archive has {len(numbers)} class folders; 2 to {max_classes} are allowed"
+        )
     classes = tuple(sorted(numbers))
     place_of = np.empty(len(classes), np.int64)
     for label, name in enumerate(classes):
@@ -85,20 +87,20 @@ def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> t
 
 
 def _plain(name: str) -> str:
-    """A name without what leads nowhere: `./a//b` is `a/b`. Nearly all are plain already."""
+    """Return the name without empty and `.` parts: `./a//b` becomes `a/b`. Nearly all names are plain already."""
     if not name.startswith("./") and "//" not in name and "/./" not in name:
         return name
     return "/".join(part for part in name.split("/") if part not in {"", "."})
 
 
 def _length_of_common_folders(paths: Sequence[str]) -> int:
-    """How many characters the folders take that are around all of it; `train` says what its folders are, and stays."""
+    """Return the length of the folders that enclose all paths; `train` is part of the layout and is not counted."""
     start = 0
     while True:
         end = paths[0].find("/", start) + 1
         folder = paths[0][start:end]
         if folder in {"", TRAIN} or not all(path.startswith(folder, start) for path in paths):
             return start
-        if all(path.find("/", end) < 0 for path in paths):  # the folder of a class, if there were another
+        if all(path.find("/", end) < 0 for path in paths):  # the folder of the only class
             return start
         start = end

@@ -1,4 +1,4 @@
-"""What a data set's `manifest.json` says."""
+"""The content of a data set's `manifest.json`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Manifest(BaseModel):
-    """A data set in figures.
+    """The description of a data set.
 
-    `digest` is the SHA-256 of its content: of classes, shapes, pixels and labels, however the file that brought them
-    was packed. `sha256` is that of the file `data.npz`, by which a reader finds damage.
+    `digest` is the SHA-256 of its content, that is, of classes, shapes, pixels and labels; the format of the upload
+    does not change it. `sha256` is that of the file `data.npz`, which detects damage.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -27,5 +27,5 @@ class Manifest(BaseModel):
 
     @property
     def id(self) -> str:
-        """The id under which the API shows it."""
+        """The data set's id in the API."""
         return f"sha256:{self.digest}"

@@ -1,4 +1,4 @@
-"""A user's `.npz`: its headers are read and judged before any array is, and nothing in it is ever unpickled."""
+"""An uploaded `.npz` as a data set: its headers are validated before an array is read; nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from shared.datasets.content import Content, Images, Labels, Split, classes_of, 
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 
-SPLIT_IN_TWO = ("x_train", "y_train", "x_test", "y_test")
-IN_ONE = ("x", "y")
+TRAIN_AND_TEST = ("x_train", "y_train", "x_test", "y_test")
+UNSPLIT = ("x", "y")
 LARGEST_LABEL = 2**63 - 1
 BLOCK_BYTES = 4 * 1024 * 1024
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -28,17 +28,17 @@ METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 @dataclass(frozen=True)
 class Member:
-    """An array in the `.npz`: where it lies, and what its header says."""
+    """An array in the `.npz`: its entry in the zip, and its header."""
 
     info: zipfile.ZipInfo
     header: Header
 
 
 def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> Content:
-    """Check the file and describe its content; the images are read from it later, block by block.
+    """Validate the file and return its content; the images are read from it on iteration, block by block.
 
-    Takes `x_train, y_train, x_test, y_test`, or `x, y`, which a stratified choice by `test_fraction` and `seed` splits.
-    Raises `UnsupportedType`, `TooLarge` or `Invalid`, with a detail that names the array.
+    Accepts `x_train, y_train, x_test, y_test`, or `x, y` with a stratified split by `test_fraction` and `seed`. Raises
+    `UnsupportedType`, `TooLarge` or `Invalid`, with a detail that names the array.
     """
     if not zipfile.is_zipfile(path):
         raise UnsupportedType("npz_expected", "the file is not an .npz: save the arrays with numpy.savez")
@@ -48,7 +48,7 @@ def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> C
     classes = classes_of(*labels.values())
     if not 2 <= len(classes) <= limits.max_classes:
         raise Invalid(
-            "npz_labels", f"the labels have {len(classes)} distinct values; 2 to {limits.max_classes} are taken"
+            "npz_labels", f"the labels have {len(classes)} distinct values; 2 to {limits.max_classes} are allowed"
         )
     indices = {name: np.searchsorted(classes, part).astype(np.int64) for name, part in labels.items()}
     blocks = partial(Blocks, path)
@@ -67,7 +67,7 @@ def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> C
 
 @contextmanager
 def reporting_damage() -> Iterator[None]:
-    """Turn what the zip reader raises on damaged bytes into `Invalid`."""
+    """Convert the zip reader's errors on damaged bytes to `Invalid`."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
@@ -77,7 +77,7 @@ def reporting_damage() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The images of one member, or those that `mask` (N,) selects, read anew at each iteration."""
+    """The images of one member, or those that `mask` (N,) selects, read again at each iteration."""
 
     path: Path
     member: Member
@@ -98,16 +98,17 @@ class Blocks:
 
 
 def _members(archive: zipfile.ZipFile, limits: Settings) -> dict[str, Member]:
-    """Read and judge the headers of the arrays that make a data set."""
+    """Read and validate the headers of the arrays of a data set."""
     infos = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
     if len(infos) != len(archive.infolist()):
-        raise Invalid("npz_duplicate", "an array is in the .npz twice")
-    names = SPLIT_IN_TWO if any(name in infos for name in SPLIT_IN_TWO) else IN_ONE
+        raise Invalid("npz_duplicate", "the .npz contains an array twice")
+    names = TRAIN_AND_TEST if any(name in infos for name in TRAIN_AND_TEST) else UNSPLIT
     missing = [name for name in names if name not in infos]
     if missing:
         raise Invalid(
             "npz_array_missing",
-            f"the .npz lacks {', '.join(missing)}: it must hold {', '.join(SPLIT_IN_TWO)}, or {' and '.join(IN_ONE)}",
+            f"the .npz lacks {', '.join(missing)}: it must hold {', '.join(TRAIN_AND_TEST)},"
+            f" or {' and '.join(UNSPLIT)}",
         )
     members = {}
     for name in names:
@@ -126,7 +127,7 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> dict[str, Member]:
 
 
 def _validated(header: Header) -> Header:
-    """Judge one array by its header alone."""
+    """Validate one array by its header alone, and return the header."""
     name, dtype, shape = header.name, header.dtype, header.shape
     if name.startswith("x"):
         check_images(header)
@@ -138,7 +139,7 @@ def _validated(header: Header) -> Header:
 
 
 def _check_agreement(headers: dict[str, Header], limits: Settings) -> None:
-    """Check that the arrays fit together."""
+    """Check that the arrays match: one image shape, and one label an image; raises `Invalid` or `TooLarge`."""
     image_shapes = {header.shape[1:] for name, header in headers.items() if name.startswith("x")}
     if len(image_shapes) > 1:
         raise Invalid("npz_mismatch", f"the images of x_train and x_test differ in shape: {sorted(image_shapes)}")
@@ -151,7 +152,7 @@ def _check_agreement(headers: dict[str, Header], limits: Settings) -> None:
             if header.shape[0] != labels.shape[0]:
                 raise Invalid(
                     "npz_mismatch",
-                    f"{name} has {header.shape[0]} images and {labels.name} has {labels.shape[0]} labels",
+                    f"{name} has {header.shape[0]} images, but {labels.name} has {labels.shape[0]} labels",
                 )
 
 
@@ -161,7 +162,7 @@ def _labels(archive: zipfile.ZipFile, member: Member) -> Labels:
         read_header(file, header.name, member.info.file_size)
         labels = np.frombuffer(_read_exactly(file, header.nbytes), header.dtype)
     if header.dtype.kind == "u" and labels.max() > LARGEST_LABEL:
-        raise Invalid("npz_labels", f"{header.name} has a label of {labels.max()}; at most {LARGEST_LABEL} is taken")
+        raise Invalid("npz_labels", f"{header.name} has a label of {labels.max()}; at most {LARGEST_LABEL} is allowed")
     return labels.astype(np.int64)
 
 

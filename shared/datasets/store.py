@@ -1,4 +1,4 @@
-"""The data sets on the volume: each a folder named by the SHA-256 of its content, never changed once it is there."""
+"""The data sets on the volume: each is an immutable folder, named by the SHA-256 of its content."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.storage.volume import Volume
 
 @dataclass(frozen=True)
 class Arrays:
-    """A data set as a training takes it: images (N, H, W) mapped from the file, labels (N,) as class indices."""
+    """The arrays of a data set: images (N, H, W) mapped from the file, labels (N,) as class indices."""
 
     x_train: Images
     y_train: Labels
@@ -38,7 +38,7 @@ class DatasetStore:
         self._volume = volume
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
-        """Store the content and let `name` point to it; tells whether it is new. Reads each image once."""
+        """Store the content and point `name` to it; returns whether it is new. Reads each image once."""
         folder = durable.temporary_beside(self._volume.datasets / "new")
         durable.make_folder(folder)
         try:
@@ -67,9 +67,9 @@ class DatasetStore:
         return self.get(name), created
 
     def get(self, reference: str) -> Manifest:
-        """The data set with this id (`sha256:…`), or the newest that was given this name.
+        """Return the data set with this id (`sha256:…`), or the newest one with this name; raises `NotFound`.
 
-        One content may have several names: it is shown under the one it was asked for by.
+        A data set may have several names: the manifest has the name of the reference.
         """
         digest = reference.removeprefix("sha256:")
         name = None
@@ -82,17 +82,17 @@ class DatasetStore:
         return manifest if name is None else manifest.model_copy(update={"name": name})
 
     def all(self) -> list[Manifest]:
-        """Every data set, the newest first."""
+        """Return every data set, the newest first."""
         folders = self._volume.datasets.iterdir() if self._volume.datasets.exists() else ()
         manifests = []
         for folder in folders:
             if _is_digest(folder.name):
-                with suppress(NotFound):  # it was deleted at this moment
+                with suppress(NotFound):  # it was deleted in the meantime
                     manifests.append(self._manifest(folder.name))
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
 
     def load(self, reference: str) -> tuple[Manifest, Arrays]:
-        """The arrays, after a check of the file's digest; raises `Damaged` where it is wrong."""
+        """Return the manifest and the arrays; raises `Damaged` if the file's digest is wrong."""
         manifest = self.get(reference)
         path = self._volume.dataset(manifest.digest) / "data.npz"
         if durable.sha256_of(path) != manifest.sha256:
@@ -100,9 +100,9 @@ class DatasetStore:
         return manifest, Arrays(**{name: _map_array(path, name) for name in Arrays.__dataclass_fields__})
 
     def delete(self, reference: str) -> None:
-        """Remove a data set by its id, with its names; or a name, with the data set if it has no other.
+        """Delete a data set by its id, with its names; or a name, with the data set if it has no other name.
 
-        Raises `NotFound`. The names go first: whoever finds one finds a data set behind it.
+        Raises `NotFound`. Deletes names first, so that no name points to a missing data set.
         """
         manifest = self.get(reference)
         others = [name for name in self.names(manifest) if name != reference]
@@ -112,17 +112,17 @@ class DatasetStore:
             durable.remove_tree(self._volume.dataset(manifest.digest))
             return
         self._remove_name(reference)
-        if self._manifest(manifest.digest).name == reference:  # by which it is listed
+        if self._manifest(manifest.digest).name == reference:  # the name in the list of data sets
             renamed = manifest.model_copy(update={"name": others[0]})
             durable.write_json(self._manifest_path(manifest.digest), renamed.model_dump(mode="json"))
 
     def is_last_name(self, reference: str) -> bool:
-        """Whether the data set goes when this is deleted: its id, or the only name that points to it."""
+        """Return whether deleting this reference deletes the data set: it is the id, or the only name."""
         manifest = self.get(reference)
         return reference == manifest.id or self.names(manifest) == [reference]
 
     def names(self, manifest: Manifest) -> list[str]:
-        """The names that point to the data set, sorted."""
+        """Return the names that point to the data set, sorted."""
         folder = self._volume.dataset_names
         files = folder.iterdir() if folder.exists() else ()
         return sorted(file.name for file in files if is_name(file.name) and file.read_text() == manifest.digest)
@@ -142,7 +142,7 @@ class DatasetStore:
 
 
 def _not_found(reference: str) -> NotFound:
-    return NotFound("dataset_not_found", f"there is no data set {reference!r}; upload one to /v1/datasets")
+    return NotFound("dataset_not_found", f"the data set {reference!r} does not exist; upload it to /v1/datasets")
 
 
 def _is_digest(text: str) -> bool:
@@ -175,7 +175,7 @@ def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape
 
 
 def _map_array(path: Path, name: str) -> NDArray[Any]:
-    """Map one array of an uncompressed `.npz` into memory, so that only what is used is read."""
+    """Map one array of an uncompressed `.npz` into memory, so that only the used pages are read."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member, path.open("rb") as file:
         version = npy.read_magic(member)
         assert version == (1, 0)

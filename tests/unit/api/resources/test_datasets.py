@@ -140,7 +140,7 @@ class TestShowing:
     def test_a_built_in_one_that_is_not_prepared_says_how_it_will_be(self, client: FlaskClient, name: str) -> None:
         problem = assert_problem(client.get(f"/v1/datasets/{name}"), 404, "dataset_not_found")
 
-        assert "built in and not prepared yet" in problem["detail"]
+        assert "built in, but not prepared yet" in problem["detail"]
         assert "upload" not in problem["detail"]
 
     def test_all_are_listed_in_pages(self, client: FlaskClient) -> None:

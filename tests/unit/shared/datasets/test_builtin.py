@@ -24,7 +24,9 @@ from tests.support.servers.mirror import serving
 Mirrors = Mapping[str, Sequence[str]]
 
 ARRAYS = easy_arrays(train=60, test=30, classes=10, side=10)
-SCIKIT_LEARNS_TABLE = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # its SHA-256, unpacked
+SCIKIT_LEARNS_TABLE = (
+    "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8"  # SHA-256 of its unpacked table
+)
 
 
 def idx_files() -> dict[str, bytes]:
@@ -33,26 +35,26 @@ def idx_files() -> dict[str, bytes]:
 
 @pytest.fixture
 def known_digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the small files of the tests be those that are known."""
+    """Replace the known digests of Fashion-MNIST by those of the tests' small files."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in idx_files().items()}
     assert digests.keys() == builtin.FASHION.keys()
     monkeypatch.setattr(builtin, "FASHION", digests)
 
 
 @pytest.fixture(autouse=True)
-def without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.fixture
-def nowhere() -> Mirrors:
-    """Addresses that refuse at once."""
+def unreachable() -> Mirrors:
+    """Mirrors at an address that refuses connections."""
     return {name: (f"http://127.0.0.1:{closed_port()}/",) for name in MIRRORS}
 
 
 @pytest.fixture
-def built_in(datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors) -> BuiltIn:
-    return BuiltIn(datasets, volume, limits, nowhere)
+def built_in(datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors) -> BuiltIn:
+    return BuiltIn(datasets, volume, limits, unreachable)
 
 
 def with_folder(folder: Path, datasets: DatasetStore, volume: Volume, limits: Settings, mirrors: Mirrors) -> BuiltIn:
@@ -60,7 +62,7 @@ def with_folder(folder: Path, datasets: DatasetStore, volume: Volume, limits: Se
 
 
 class TestDigits:
-    def test_it_is_there_without_a_network(self, built_in: BuiltIn) -> None:
+    def test_digits_are_prepared_without_a_network(self, built_in: BuiltIn) -> None:
         manifest = built_in.get("digits")
 
         assert manifest.name == "digits"
@@ -69,47 +71,47 @@ class TestDigits:
         assert sum(manifest.splits.values()) == 1797
         assert manifest.splits["test"] == pytest.approx(1797 / 5, abs=5)
 
-    def test_its_pixels_use_the_whole_range(self, built_in: BuiltIn, datasets: DatasetStore) -> None:
+    def test_pixels_of_digits_range_from_0_to_255(self, built_in: BuiltIn, datasets: DatasetStore) -> None:
         _, arrays = datasets.load(built_in.get("digits").id)
 
         assert (arrays.x_train.min(), arrays.x_train.max()) == (0, 255)
         assert len(np.unique(arrays.x_train)) == 17
 
-    def test_it_is_what_scikit_learn_has(self) -> None:
+    def test_digits_are_equal_to_scikit_learns(self) -> None:
         images, labels = load_digits()
 
         rows = np.column_stack([images.reshape(-1, 64), labels])
         table = "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())
         assert hashlib.sha256(table.encode()).hexdigest() == SCIKIT_LEARNS_TABLE
 
-    def test_it_is_prepared_once_and_always_the_same(self, built_in: BuiltIn, datasets: DatasetStore) -> None:
+    def test_digits_are_prepared_once(self, built_in: BuiltIn, datasets: DatasetStore) -> None:
         assert built_in.get("digits") == built_in.get("digits")
         assert len(datasets.all()) == 1
 
 
 class TestMnist:
-    def test_it_is_read_from_the_folder_that_the_settings_name(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    def test_a_local_file_is_read_from_the_configured_folder(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(npz(easy_arrays(train=60, test=30)))
-        built_in = with_folder(tmp_path, datasets, volume, limits, nowhere)
+        built_in = with_folder(tmp_path, datasets, volume, limits, unreachable)
 
         manifest = built_in.get("mnist")
 
         assert (manifest.name, manifest.splits) == ("mnist", {"train": 60, "test": 30})
         assert built_in.get(manifest.id) == datasets.get("mnist") == manifest
 
-    def test_a_local_copy_that_is_no_npz_is_refused(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    def test_a_local_file_that_is_not_an_npz_is_refused(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(b"<html>not found</html>")
 
         with pytest.raises(GlassboxError):
-            with_folder(tmp_path, datasets, volume, limits, nowhere).get("mnist")
+            with_folder(tmp_path, datasets, volume, limits, unreachable).get("mnist")
 
         assert files_below(volume.root) == []
 
-    def test_without_a_network_the_error_names_the_remedy_and_leaves_nothing(
+    def test_without_a_network_the_error_names_the_folder_setting_and_leaves_no_files(
         self, built_in: BuiltIn, volume: Volume
     ) -> None:
         with pytest.raises(Unavailable, match="GLASSBOX_DATASETS") as caught:
@@ -119,13 +121,13 @@ class TestMnist:
         assert caught.value.retry_after == 60
         assert files_below(volume.root) == []
 
-    def test_a_folder_that_lacks_it_is_no_remedy(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    def test_a_folder_without_the_file_leads_to_a_download(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
     ) -> None:
         with pytest.raises(Unavailable):
-            with_folder(tmp_path, datasets, volume, limits, nowhere).get("mnist")
+            with_folder(tmp_path, datasets, volume, limits, unreachable).get("mnist")
 
-    def test_a_download_that_is_something_else_is_refused_and_leaves_nothing(
+    def test_a_download_with_a_wrong_digest_is_refused_and_leaves_no_files(
         self, datasets: DatasetStore, volume: Volume, limits: Settings
     ) -> None:
         with serving({"/mnist.npz": npz()}) as mirror, pytest.raises(Unavailable, match="SHA-256"):
@@ -133,18 +135,18 @@ class TestMnist:
 
         assert files_below(volume.root) == []
 
-    def test_a_data_set_that_a_user_gave_the_name_is_taken_instead(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    def test_a_stored_data_set_of_the_name_precedes_the_built_in_one(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
     ) -> None:
         (tmp_path / "mnist.npz").write_bytes(npz())
-        own = with_folder(tmp_path, datasets, volume, limits, nowhere).get("mnist")
+        own = with_folder(tmp_path, datasets, volume, limits, unreachable).get("mnist")
 
-        assert BuiltIn(datasets, volume, limits, nowhere).get("mnist") == own
+        assert BuiltIn(datasets, volume, limits, unreachable).get("mnist") == own
 
 
 class TestFashionMnist:
     @pytest.mark.usefixtures("known_digests")
-    def test_it_is_downloaded_file_by_file_and_its_classes_have_names(
+    def test_fashion_mnist_is_downloaded_and_its_classes_have_names(
         self, datasets: DatasetStore, volume: Volume, limits: Settings
     ) -> None:
         with serving({f"/{name}": content for name, content in idx_files().items()}) as mirror:
@@ -156,19 +158,19 @@ class TestFashionMnist:
         assert files_below(volume.incoming) == []
 
     @pytest.mark.usefixtures("known_digests")
-    def test_the_next_mirror_is_asked_where_one_fails_or_lies(
-        self, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors
+    def test_the_next_mirror_is_tried_if_one_fails_or_serves_a_wrong_file(
+        self, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors
     ) -> None:
         files = {f"/{name}": content for name, content in idx_files().items()}
-        with serving(dict.fromkeys(files, b"other")) as liar, serving(files) as mirror:
-            mirrors = {"fashion-mnist": (*nowhere["fashion-mnist"], liar, mirror)}
+        with serving(dict.fromkeys(files, b"other")) as wrong, serving(files) as mirror:
+            mirrors = {"fashion-mnist": (*unreachable["fashion-mnist"], wrong, mirror)}
             manifest = BuiltIn(datasets, volume, limits, mirrors).get("fashion-mnist")
 
         assert manifest.source == f"built-in: {mirror.rstrip('/')}"
 
     @pytest.mark.parametrize("form", ["npz", "idx"])
-    def test_it_is_read_from_the_folder_that_the_settings_name(
-        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, nowhere: Mirrors, form: str
+    def test_a_local_file_is_read_from_the_configured_folder(
+        self, tmp_path: Path, datasets: DatasetStore, volume: Volume, limits: Settings, unreachable: Mirrors, form: str
     ) -> None:
         if form == "npz":
             (tmp_path / "fashion-mnist.npz").write_bytes(npz(ARRAYS))
@@ -177,12 +179,12 @@ class TestFashionMnist:
             for name, content in idx_files().items():
                 (tmp_path / "fashion-mnist" / name).write_bytes(content)
 
-        manifest = with_folder(tmp_path, datasets, volume, limits, nowhere).get("fashion-mnist")
+        manifest = with_folder(tmp_path, datasets, volume, limits, unreachable).get("fashion-mnist")
 
         assert manifest.classes[-1] == "Ankle boot"
         assert datasets.load(manifest.id)[1].x_test.tolist() == ARRAYS["x_test"].tolist()
 
-    def test_without_a_network_the_error_names_the_remedy_and_leaves_nothing(
+    def test_without_a_network_the_error_names_the_folder_setting_and_leaves_no_files(
         self, built_in: BuiltIn, volume: Volume
     ) -> None:
         with pytest.raises(Unavailable, match="GLASSBOX_DATASETS"):
@@ -191,6 +193,6 @@ class TestFashionMnist:
         assert files_below(volume.root) == []
 
 
-def test_what_is_neither_stored_nor_built_in_is_not_found(built_in: BuiltIn) -> None:
+def test_a_name_neither_stored_nor_built_in_is_not_found(built_in: BuiltIn) -> None:
     with pytest.raises(NotFound):
         built_in.get("cifar")

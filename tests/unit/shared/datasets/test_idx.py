@@ -57,7 +57,7 @@ def test_images_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("t10k-images-idx3-ubyte.gz", idx(np.zeros((20, 5, 5))), "idx_mismatch"),
     ],
 )
-def test_a_file_that_is_wrong_is_named(tmp_path: Path, name: str, content: bytes, code: str) -> None:
+def test_the_error_names_the_file_with_wrong_content(tmp_path: Path, name: str, content: bytes, code: str) -> None:
     folder = folder_of(idx_files_of(ARRAYS) | {name: content}, tmp_path)
 
     with pytest.raises(Invalid, match=name) as caught:
@@ -66,7 +66,7 @@ def test_a_file_that_is_wrong_is_named(tmp_path: Path, name: str, content: bytes
     assert caught.value.code == code
 
 
-def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
     files = idx_files_of(ARRAYS)
     del files["t10k-images-idx3-ubyte.gz"]
 

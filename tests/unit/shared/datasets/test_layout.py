@@ -1,4 +1,4 @@
-"""What an archive's folders say of its images."""
+"""The layout of an archive of class folders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def laid_out(names: list[str], **options: Any) -> Layout:
     return lay_out(names, **{"max_classes": 10, "test_fraction": 0.5, "seed": 0} | options)
 
 
-def shown(names: list[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
-    """Each part's names with what they show, in the data set's order."""
+def classes_by_part(names: list[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
+    """Return each part's names with their classes, in the data set's order."""
     parts = {"train": (layout.train, layout.train_labels), "test": (layout.test, layout.test_labels)}
     return {
         part: [(names[index], layout.classes[label]) for index, label in zip(indices, labels, strict=True)]
@@ -27,52 +27,52 @@ def shown(names: list[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
 SPLIT = ["train/dog/1.png", "test/cat/2.png", "train/cat/2.png", "train/cat/10.png", "test/dog/x/y.png"]
 
 
-def test_train_and_test_are_taken_as_they_are_in_the_order_of_their_paths() -> None:
+def test_the_folders_train_and_test_are_the_parts_sorted_by_path() -> None:
     layout = laid_out(SPLIT)
 
     assert layout.classes == ("cat", "dog")
-    assert shown(SPLIT, layout) == {
+    assert classes_by_part(SPLIT, layout) == {
         "train": [("train/cat/10.png", "cat"), ("train/cat/2.png", "cat"), ("train/dog/1.png", "dog")],
         "test": [("test/cat/2.png", "cat"), ("test/dog/x/y.png", "dog")],
     }
 
 
-def test_classes_alone_are_split_with_something_of_each_class_for_testing() -> None:
+def test_class_folders_alone_are_split_in_each_class() -> None:
     names = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(10)]
 
-    parts = shown(names, laid_out(names, test_fraction=0.2))
+    parts = classes_by_part(names, laid_out(names, test_fraction=0.2))
 
     assert sorted(parts["train"] + parts["test"]) == sorted((name, name[:3]) for name in names)
     assert [kind for _, kind in parts["test"]] == ["cat", "cat", "dog", "dog"]
 
 
-def test_the_choice_is_the_seeds_and_not_the_archives(rng: random.Random) -> None:
+def test_the_split_depends_on_the_seed_and_not_on_the_archives_order(rng: random.Random) -> None:
     names = [f"{kind}/{number}.png" for kind in ("cat", "dog") for number in range(20)]
     shuffled = rng.sample(names, len(names))
 
-    assert shown(names, laid_out(names)) == shown(shuffled, laid_out(shuffled))
-    assert shown(names, laid_out(names)) != shown(names, laid_out(names, seed=1))
+    assert classes_by_part(names, laid_out(names)) == classes_by_part(shuffled, laid_out(shuffled))
+    assert classes_by_part(names, laid_out(names)) != classes_by_part(names, laid_out(names, seed=1))
 
 
-@pytest.mark.parametrize("around", ["pets/", "./", "./a/b/", "a//"])
-def test_folders_around_all_of_it_are_passed_over(around: str) -> None:
-    names = [around + name for name in SPLIT]
+@pytest.mark.parametrize("enclosing", ["pets/", "./", "./a/b/", "a//"])
+def test_enclosing_folders_are_ignored(enclosing: str) -> None:
+    names = [enclosing + name for name in SPLIT]
 
     layout = laid_out(names)
 
-    assert [(name.removeprefix(around), kind) for name, kind in shown(names, layout)["test"]] == [
+    assert [(name.removeprefix(enclosing), kind) for name, kind in classes_by_part(names, layout)["test"]] == [
         ("test/cat/2.png", "cat"),
         ("test/dog/x/y.png", "dog"),
     ]
 
 
-def test_train_alone_is_split() -> None:
+def test_a_folder_train_without_test_is_split() -> None:
     names = [f"train/{kind}/{number}.png" for kind in ("cat", "dog") for number in range(4)]
 
     assert len(laid_out(names).test) == 4
 
 
-def test_a_class_may_have_nothing_for_testing() -> None:
+def test_a_class_may_have_no_images_for_testing() -> None:
     assert laid_out(["train/cat/1", "train/dog/1", "test/cat/1"]).classes == ("cat", "dog")
 
 
@@ -90,7 +90,7 @@ def test_a_class_may_have_nothing_for_testing() -> None:
         (["train/cat/1", "train/dog/1", "test/eel/1"], "dataset_classes", "eel"),
     ],
 )
-def test_a_layout_that_is_none_is_refused_and_named(names: list[str], code: str, named: str) -> None:
+def test_an_invalid_layout_is_refused_with_the_name_of_the_entry(names: list[str], code: str, named: str) -> None:
     with pytest.raises(Invalid, match=named) as caught:
         laid_out(names)
 

@@ -1,4 +1,4 @@
-"""A user's `.npz`: judged by its headers, never unpickled."""
+"""An uploaded `.npz`: validated by its headers, never unpickled."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Reader:
         return read_npz(self.path, self.limits, **{"test_fraction": 0.1, "seed": 0, **options})
 
     def refusal(self, content: bytes) -> GlassboxError:
-        """The error that answers the bytes, be it by their headers or while the images are read."""
+        """Return the error for the bytes, raised for the headers or on reading the images."""
         with pytest.raises(GlassboxError) as caught:
             images_of(self(content))
         return caught.value
@@ -51,7 +51,7 @@ def images_of(content: Content) -> dict[str, np.ndarray[Any, Any]]:
 
 
 class TestReading:
-    def test_four_arrays_are_a_data_set(self, read: Reader) -> None:
+    def test_four_arrays_are_read_as_a_data_set(self, read: Reader) -> None:
         arrays = easy_arrays(train=60, test=30)
 
         content = read(npz(arrays))
@@ -62,7 +62,7 @@ class TestReading:
             assert np.array_equal(images, arrays[f"x_{name}"])
             assert np.array_equal(content.splits[name].labels, arrays[f"y_{name}"])
 
-    def test_a_compressed_npz_is_as_good(self, read: Reader) -> None:
+    def test_a_compressed_npz_gives_the_same_images(self, read: Reader) -> None:
         plain, compressed = (images_of(read(npz(compressed=compressed))) for compressed in (False, True))
 
         assert np.array_equal(plain["train"], compressed["train"])
@@ -95,16 +95,16 @@ class TestReading:
 
         assert np.array_equal(content.train.labels, arrays["y_train"])
 
-    def test_labels_in_fortran_order_are_the_same_labels(self, read: Reader) -> None:
+    def test_labels_in_fortran_order_are_read(self, read: Reader) -> None:
         header = npy_header("{'descr': '<i8', 'fortran_order': True, 'shape': (30,), }")
         labels = easy_arrays(train=60, test=30)["y_test"]
 
         assert read(npz_of_members({"y_test": header + labels.tobytes()})).test.labels.tolist() == labels.tolist()
 
-    def test_arrays_that_do_not_matter_are_not_looked_at(self, read: Reader) -> None:
+    def test_other_arrays_are_not_read(self, read: Reader) -> None:
         assert read(npz_of_members({"notes": b"no array at all"})).image_shape == (6, 6)
 
-    def test_a_header_of_the_formats_second_version_is_read(self, read: Reader) -> None:
+    def test_a_header_of_format_version_2_is_read(self, read: Reader) -> None:
         images = easy_arrays()["x_test"]
         header = npy_header(HEADER.format(descr="|u1", shape=images.shape), version=(2, 0))
 
@@ -124,7 +124,7 @@ class TestSplitting:
 
     def test_no_image_is_lost_and_each_keeps_its_label(self, read: Reader) -> None:
         images, labels = easy_images(90)
-        images[:, 5, 5] = np.arange(90)  # its number, in a corner
+        images[:, 5, 5] = np.arange(90)  # the image's number, in one pixel
 
         content = read(npz({"x": images, "y": labels}))
 
@@ -151,14 +151,14 @@ class TestSplitting:
 
 
 def changed(**arrays: Any) -> bytes:
-    """An `.npz` in which some arrays are others, or missing where they are None."""
+    """Return an `.npz` with some arrays replaced, or removed if they are None."""
     merged: dict[str, Any] = {**easy_arrays(train=60, test=30), **arrays}
     return npz({name: array for name, array in merged.items() if array is not None})
 
 
 class TestRefusing:
     @pytest.mark.parametrize("content", [b"", b"text", b"\x93NUMPY", npy(np.zeros(3)), b"PK\x03\x04"])
-    def test_what_is_no_zip_is_of_an_unsupported_type(self, read: Reader, content: bytes) -> None:
+    def test_other_content_is_refused_as_an_unsupported_type(self, read: Reader, content: bytes) -> None:
         error = read.refusal(content)
 
         assert isinstance(error, UnsupportedType)
@@ -202,7 +202,7 @@ class TestRefusing:
             ({"y_train": np.zeros(60, np.int64), "y_test": np.zeros(30, np.int64)}, "npz_labels"),
         ],
     )
-    def test_arrays_that_make_no_data_set_are_refused(self, read: Reader, arrays: dict[str, Any], code: str) -> None:
+    def test_invalid_arrays_are_refused(self, read: Reader, arrays: dict[str, Any], code: str) -> None:
         error = read.refusal(changed(**arrays))
 
         assert isinstance(error, Invalid)
@@ -221,12 +221,12 @@ class TestRefusing:
         assert read.refusal(npz_of_members({"x_train": pickled})).code == "npz_pickled"
         assert not Explosive.went_off
 
-    def test_objects_within_a_structure_are_refused(self, read: Reader) -> None:
+    def test_objects_in_a_structured_type_are_refused(self, read: Reader) -> None:
         header = npy_header("{'descr': [('a', '|O'), ('b', '<i8')], 'fortran_order': False, 'shape': (60,)}")
 
         assert read.refusal(npz_of_members({"y_train": header + bytes(960)})).code == "npz_pickled"
 
-    def test_an_array_that_is_there_twice_is_refused(self, read: Reader) -> None:
+    def test_a_duplicate_array_is_refused(self, read: Reader) -> None:
         file = io.BytesIO(npz())
         with zipfile.ZipFile(file, "a") as archive:
             archive.writestr("y_test", npy(np.zeros(30, np.int64)))  # one with, one without the suffix
@@ -237,34 +237,34 @@ class TestRefusing:
         assert read.refusal(with_central(npz(), entry=0, flags=1)).code == "npz_encrypted"
 
     @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-    def test_other_methods_of_packing_are_refused(self, read: Reader, method: int) -> None:
+    def test_other_compression_methods_are_refused(self, read: Reader, method: int) -> None:
         assert read.refusal(npz_of_members({}, method)).code == "npz_method"
 
 
-class TestClaims:
+class TestStatedSizes:
     @pytest.mark.parametrize("shape", ["(10**13,)", "(1000000, 1000, 1000)", "(-1, -2160)", "(59, 6, 6)", "(61, 6, 6)"])
-    def test_a_header_that_claims_what_the_file_does_not_hold_is_refused(self, read: Reader, shape: str) -> None:
+    def test_a_header_with_a_false_shape_is_refused(self, read: Reader, shape: str) -> None:
         header = npy_header(HEADER.format(descr="|u1", shape=shape.replace("10**13", str(10**13))))
 
         assert read.refusal(npz_of_members({"x_train": header + bytes(2160)})).code == "npz_header"
 
-    def test_a_claim_of_astronomic_size_is_refused_too(self, read: Reader) -> None:
+    def test_a_header_with_an_astronomic_shape_is_refused(self, read: Reader) -> None:
         shape = f"({'9' * 4000}, {'9' * 4000})"
 
         assert read.refusal(npz_of_members({"x_train": npy_header(HEADER.format(descr="|u1", shape=shape))})).code == (
             "npz_header"
         )
 
-    def test_terabytes_that_the_zip_claims_as_well_are_too_large(self, read: Reader) -> None:
-        error = read.refusal(npz_claiming(3 * 2**40))
+    def test_terabytes_stated_by_header_and_zip_are_refused_as_too_large(self, read: Reader) -> None:
+        error = read.refusal(npz_with_stated_size(3 * 2**40))
 
         assert isinstance(error, TooLarge)
         assert error.code == "npz_too_large"
 
-    def test_gigabytes_within_the_limit_that_are_not_there_are_refused(self, read: Reader) -> None:
-        assert read.refusal(npz_claiming(2**30)).code == "npz_damaged"
+    def test_gigabytes_missing_from_the_file_are_refused_as_damage(self, read: Reader) -> None:
+        assert read.refusal(npz_with_stated_size(2**30)).code == "npz_damaged"
 
-    def test_an_image_of_too_many_pixels_is_too_large(self, tmp_path: Path, limits: Settings) -> None:
+    def test_an_image_of_too_many_pixels_is_refused_as_too_large(self, tmp_path: Path, limits: Settings) -> None:
         read = Reader(tmp_path / "upload", limits.model_copy(update={"max_image_pixels": 35}))
 
         assert read.refusal(npz()).code == "npz_too_large"
@@ -309,16 +309,16 @@ class TestDamage:
         ],
         ids=lambda text: ascii(text[:30]),
     )
-    def test_a_header_that_is_none_is_refused(self, read: Reader, header: str) -> None:
+    def test_a_malformed_header_is_refused(self, read: Reader, header: str) -> None:
         assert read.refusal(npz_of_members({"x_train": npy_header(header) + bytes(2160)})).code == "npz_header"
 
     @pytest.mark.parametrize(
         "content", [b"", b"\x93NUMPY", b"\x93NUMPY\x03\x00", b"\x93NUMPY\x01\x00\xff\xff{", b"GIF89a"]
     )
-    def test_a_member_that_is_no_array_is_refused(self, read: Reader, content: bytes) -> None:
+    def test_a_member_that_is_not_an_array_is_refused(self, read: Reader, content: bytes) -> None:
         assert read.refusal(npz_of_members({"x_train": content})).code == "npz_header"
 
-    def test_a_name_that_is_no_utf_8_is_refused(self, read: Reader) -> None:
+    def test_a_name_that_is_not_utf_8_is_refused(self, read: Reader) -> None:
         upload = npz().replace(b"x_train", b"\xff_train")
 
         assert read.refusal(with_central(upload, entry=0, flags=0x800)).code == "npz_damaged"
@@ -329,7 +329,7 @@ class TestDamage:
         for length in range(0, len(whole), 97):
             assert isinstance(read.refusal(whole[:length]), GlassboxError)
 
-    def test_a_pixel_that_was_changed_is_found_while_the_images_are_read(self, read: Reader) -> None:
+    def test_a_changed_pixel_raises_invalid_while_the_images_are_read(self, read: Reader) -> None:
         upload = bytearray(npz(easy_arrays(side=64)))
         upload[100_000] ^= 1
 
@@ -341,7 +341,7 @@ class TestDamage:
 
     @given(data=st.data())
     @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_damage_anywhere_is_an_error_of_ours_or_none(self, read: Reader, data: st.DataObject) -> None:
+    def test_random_damage_raises_glassbox_error_or_nothing(self, read: Reader, data: st.DataObject) -> None:
         upload = bytearray(data.draw(st.sampled_from([npz(), npz(compressed=True)]), "upload"))
         for _ in range(data.draw(st.integers(1, 4), "changes")):
             upload[data.draw(st.integers(0, len(upload) - 1), "place")] = data.draw(st.integers(0, 255), "byte")
@@ -349,20 +349,20 @@ class TestDamage:
         try:
             images_of(read(bytes(upload)))
         except GlassboxError as error:
-            assert error.code  # noqa: PT017 - not raised is as good
+            assert error.code  # noqa: PT017 - damage that changes nothing raises nothing
 
     @given(text=st.text(st.characters(max_codepoint=255), max_size=60))
     @example(text="{'descr':'|u1','fortran_order':False,'shape':(60,6,6)}")
     @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    def test_any_text_as_a_header_is_an_error_of_ours_or_none(self, read: Reader, text: str) -> None:
+    def test_random_text_as_a_header_raises_glassbox_error_or_nothing(self, read: Reader, text: str) -> None:
         try:
             read(npz_of_members({"x_train": npy_header(text) + bytes(2160)}))
         except GlassboxError as error:
-            assert error.code == "npz_header"  # noqa: PT017 - not raised is as good
+            assert error.code == "npz_header"  # noqa: PT017 - a valid header raises nothing
 
 
 class Explosive:
-    """An object that goes off when it is unpickled."""
+    """An object that sets `went_off` when it is unpickled."""
 
     went_off = False
 
@@ -374,8 +374,8 @@ class Explosive:
         return Explosive.explode, ()
 
 
-def npz_claiming(size: int) -> bytes:
-    """An `.npz` whose `x_train` has `size` bytes, say its header and the zip's directory, and has none."""
+def npz_with_stated_size(size: int) -> bytes:
+    """Return an `.npz` whose header and directory state `size` bytes for `x_train`, but which holds none."""
     count = size // 1024
     members = {name: npy(array) for name, array in easy_arrays(side=32).items()}
     members["x_train"] = npy_header(HEADER.format(descr="|u1", shape=(count, 32, 32)))
@@ -385,5 +385,5 @@ def npz_claiming(size: int) -> bytes:
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in members.items():
             archive.writestr(f"{name}.npy", content)
-            archive.getinfo(f"{name}.npy").file_size += missing.get(name, 0)  # the directory is written in the end
+            archive.getinfo(f"{name}.npy").file_size += missing.get(name, 0)  # written into the directory on close
     return file.getvalue()

@@ -43,7 +43,7 @@ def uploads(datasets: DatasetStore, tmp_path: Path, limits: Settings) -> Uploads
 
 
 class TestAdding:
-    def test_what_was_added_is_there(self, uploads: Uploads, datasets: DatasetStore) -> None:
+    def test_an_added_data_set_is_loaded_with_its_arrays(self, uploads: Uploads, datasets: DatasetStore) -> None:
         arrays = easy_arrays(train=60, test=30)
 
         manifest, created = uploads.add(npz(arrays))
@@ -54,7 +54,7 @@ class TestAdding:
         for name, array in arrays.items():
             assert np.array_equal(getattr(back, name), array)
 
-    def test_its_manifest_tells_its_figures(self, uploads: Uploads) -> None:
+    def test_the_manifest_describes_the_data_set(self, uploads: Uploads) -> None:
         manifest, _ = uploads.add(npz(easy_arrays(train=60, test=30)))
 
         assert manifest.image_shape == (6, 6)
@@ -64,14 +64,14 @@ class TestAdding:
         assert manifest.bytes == 90 * 36
         assert manifest.id == f"sha256:{manifest.digest}"
 
-    def test_a_class_that_is_missing_from_a_part_counts_zero_there(self, uploads: Uploads) -> None:
+    def test_a_class_missing_from_a_part_has_a_count_of_zero(self, uploads: Uploads) -> None:
         arrays = easy_arrays(train=60, test=30)
 
         manifest, _ = uploads.add(npz(arrays | {"y_test": np.zeros(30, np.int64)}))
 
         assert manifest.class_counts["test"] == (30, 0, 0)
 
-    def test_the_same_content_is_the_same_data_set_however_it_is_packed(self, uploads: Uploads) -> None:
+    def test_the_same_content_in_another_file_is_the_same_data_set(self, uploads: Uploads) -> None:
         arrays = easy_arrays()
         narrow = arrays | {name: arrays[name].astype("|u1") for name in ("y_train", "y_test")}
 
@@ -103,14 +103,14 @@ class TestAdding:
             }
         assert sha256_of(path) == manifest.sha256
 
-    def test_nothing_else_is_left_on_the_volume(self, uploads: Uploads, volume: Volume) -> None:
+    def test_adding_leaves_no_temporary_files_on_the_volume(self, uploads: Uploads, volume: Volume) -> None:
         manifest, _ = uploads.add(npz())
         uploads.add(npz(compressed=True))
 
         folder = f"datasets/{manifest.digest}"
         assert files_below(volume.root) == [f"{folder}/data.npz", f"{folder}/manifest.json", "datasets/names/easy"]
 
-    def test_images_that_turn_out_to_be_damaged_leave_nothing(self, uploads: Uploads, volume: Volume) -> None:
+    def test_damaged_images_leave_no_files(self, uploads: Uploads, volume: Volume) -> None:
         upload = bytearray(npz(easy_arrays(side=64)))
         upload[100_000] ^= 1
 
@@ -119,7 +119,7 @@ class TestAdding:
 
         assert list(volume.datasets.iterdir()) == []
 
-    def test_several_at_once_add_the_same_content_once(
+    def test_concurrent_uploads_add_the_same_content_once(
         self, uploads: Uploads, datasets: DatasetStore, volume: Volume
     ) -> None:
         together([lambda name=name: uploads.add(npz(), name) for name in ("a", "b", "c", "d")])  # type: ignore[misc]
@@ -131,14 +131,14 @@ class TestAdding:
 
 
 class TestFinding:
-    def test_a_name_points_to_the_newest_content_it_was_given(self, uploads: Uploads, datasets: DatasetStore) -> None:
+    def test_a_name_points_to_its_newest_content(self, uploads: Uploads, datasets: DatasetStore) -> None:
         old, _ = uploads.add(npz(easy_arrays(seed=1)))
         new, _ = uploads.add(npz(easy_arrays(seed=2)))
 
         assert datasets.get("easy") == new
         assert datasets.get(old.id) == old
 
-    def test_a_name_may_go_back_to_a_content_before(self, uploads: Uploads, datasets: DatasetStore) -> None:
+    def test_a_name_can_point_to_an_earlier_content_again(self, uploads: Uploads, datasets: DatasetStore) -> None:
         old, _ = uploads.add(npz(easy_arrays(seed=1)))
         uploads.add(npz(easy_arrays(seed=2)))
         uploads.add(npz(easy_arrays(seed=1)))
@@ -155,7 +155,9 @@ class TestFinding:
         "reference",
         ["", "unknown", "sha256:", "sha256:" + "0" * 64, "0" * 64, "..", "../names", "names", "sha256:names"],
     )
-    def test_what_is_not_there_is_not_found(self, uploads: Uploads, datasets: DatasetStore, reference: str) -> None:
+    def test_an_unknown_reference_raises_not_found(
+        self, uploads: Uploads, datasets: DatasetStore, reference: str
+    ) -> None:
         uploads.add(npz())
 
         with pytest.raises(NotFound) as caught:
@@ -172,7 +174,7 @@ class TestFinding:
 
         assert [manifest.id for manifest in datasets.all()] == ids[::-1]
 
-    def test_an_empty_volume_has_none(self, datasets: DatasetStore) -> None:
+    def test_an_empty_volume_has_no_data_sets(self, datasets: DatasetStore) -> None:
         assert datasets.all() == []
 
 
@@ -186,7 +188,7 @@ class TestLoading:
         assert isinstance(arrays.x_train, np.memmap)
         assert not arrays.x_train.flags.writeable
 
-    def test_a_flipped_bit_is_found(self, uploads: Uploads, datasets: DatasetStore, volume: Volume) -> None:
+    def test_a_flipped_bit_raises_damaged(self, uploads: Uploads, datasets: DatasetStore, volume: Volume) -> None:
         manifest, _ = uploads.add(npz())
         path = volume.dataset(manifest.digest) / "data.npz"
         content = bytearray(path.read_bytes())
@@ -221,5 +223,5 @@ def test_images_are_read_once_and_block_by_block(datasets: DatasetStore) -> None
 
 
 def is_past(manifest: Manifest) -> bool:
-    """Whether the clock has gone on since the manifest was written: times are told in milliseconds."""
+    """Return whether the clock is past the manifest's time; times have a resolution of milliseconds."""
     return clock.now() > manifest.created_at

@@ -1,4 +1,4 @@
-"""What users send as a data set, told apart and read."""
+"""Uploaded data sets: detection of their type, reading and storage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Stored = Callable[..., tuple[Manifest, Arrays]]
 
 @pytest.fixture
 def stored(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Stored:
-    """Read an upload and store it; gives it as a training gets it."""
+    """Read an upload and store it; returns its manifest and arrays."""
 
     def store(content: bytes, image_shape: Shape | None = None, **limited: Any) -> tuple[Manifest, Arrays]:
         path = tmp_path / "upload"
@@ -48,7 +48,7 @@ def refused(stored: Stored, content: bytes, *arguments: Any, **options: Any) -> 
 
 
 class TestClassFolders:
-    def test_every_image_arrives_with_what_its_folder_says(self, stored: Stored) -> None:
+    def test_every_image_is_stored_with_the_label_of_its_folder(self, stored: Stored) -> None:
         images, labels = easy_images(30)
 
         manifest, arrays = stored(zip_of(class_folders(images, labels)))
@@ -56,12 +56,12 @@ class TestClassFolders:
         assert (manifest.image_shape, manifest.classes) == ((6, 6), ("ant", "bee", "cat"))
         assert manifest.splits == {"train": 24, "test": 6}
         together = np.concatenate([arrays.x_train, arrays.x_test])
-        shows = np.concatenate([arrays.y_train, arrays.y_test])
+        labels_together = np.concatenate([arrays.y_train, arrays.y_test])
         for image, label in zip(images, labels, strict=True):
             (place,) = np.flatnonzero((together == image).all(axis=(1, 2)))
-            assert shows[place] == label
+            assert labels_together[place] == label
 
-    def test_train_and_test_are_taken_as_they_are(self, stored: Stored) -> None:
+    def test_the_folders_train_and_test_are_kept_as_the_parts(self, stored: Stored) -> None:
         manifest, arrays = stored(zip_of(split_folders(train=30, test=12)))
 
         assert manifest.splits == {"train": 30, "test": 12}
@@ -80,19 +80,19 @@ class TestClassFolders:
         ],
         ids=["zip", "tar", "tar.gz", "another order", "a folder around", "made on a Mac"],
     )
-    def test_it_is_the_same_data_set_however_it_is_packed(
+    def test_the_same_folders_in_another_archive_are_the_same_data_set(
         self, stored: Stored, pack: Callable[[dict[str, bytes]], bytes]
     ) -> None:
         entries = easy_folders()
 
         assert stored(pack(entries))[0].digest == stored(zip_of(entries))[0].digest
 
-    def test_formats_may_be_mixed(self, stored: Stored) -> None:
+    def test_image_formats_may_be_mixed(self, stored: Stored) -> None:
         entries = easy_folders() | {"ant/photo.jpg": encoded(Image.new("RGB", (6, 6), "white"), "JPEG")}
 
         assert sum(stored(zip_of(entries))[0].splits.values()) == 31
 
-    def test_more_images_than_a_block_holds_arrive(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_images_of_several_blocks_are_stored(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
         images, labels = easy_images(31)
         whole = stored(zip_of(class_folders(images, labels)))[0].digest
         monkeypatch.setattr("shared.datasets.folders.BLOCK_BYTES", 5 * 36)
@@ -101,7 +101,7 @@ class TestClassFolders:
 
 
 class TestShapes:
-    def test_images_are_resized_where_a_shape_is_given(self, stored: Stored) -> None:
+    def test_images_are_resized_to_a_given_shape(self, stored: Stored) -> None:
         entries = {f"{kind}/{side}.png": bright((side, 2 * side)) for kind in ("ant", "bee") for side in (4, 9, 30)}
 
         manifest, arrays = stored(zip_of(entries), (5, 7))
@@ -109,7 +109,7 @@ class TestShapes:
         assert manifest.image_shape == (5, 7)
         assert (arrays.x_train == 200).all()
 
-    def test_without_one_the_first_that_differs_is_named(self, stored: Stored) -> None:
+    def test_without_a_shape_the_error_names_the_first_image_that_differs(self, stored: Stored) -> None:
         odd = {"train/bee/odd.png": bright((6, 8)), "train/cat/odd.png": bright((9, 9))}
 
         error = refused(stored, zip_of(split_folders() | odd))
@@ -119,13 +119,13 @@ class TestShapes:
         assert "6 × 6" in error.detail
         assert "image_shape=6x6" in error.detail
 
-    def test_an_image_on_its_side_counts_as_it_is_shown(self, stored: Stored) -> None:
-        lying = Image.new("L", (8, 6), 200)
+    def test_the_shape_of_a_rotated_image_is_that_of_the_upright_image(self, stored: Stored) -> None:
+        rotated = Image.new("L", (8, 6), 200)
         exif = Image.Exif()
         exif[0x0112] = 6
         entries = {f"{kind}/{number}.png": bright((8, 6)) for kind in ("ant", "bee") for number in range(5)}
 
-        manifest, _ = stored(zip_of(entries | {"ant/lying.jpg": encoded(lying, "JPEG", exif=exif)}))
+        manifest, _ = stored(zip_of(entries | {"ant/rotated.jpg": encoded(rotated, "JPEG", exif=exif)}))
 
         assert manifest.image_shape == (8, 6)
 
@@ -140,12 +140,12 @@ class TestShapes:
 
         assert (type(error), error.code) == (TooLarge, "dataset_too_large")
 
-    def test_there_is_nothing_to_resize_in_arrays(self, stored: Stored) -> None:
+    def test_a_shape_for_an_npz_is_refused(self, stored: Stored) -> None:
         assert refused(stored, npz(), (6, 6)).code == "validation_failed"
 
 
 class TestDamage:
-    def test_a_few_are_named_and_all_are_counted(self, stored: Stored, volume: Volume) -> None:
+    def test_the_error_names_a_few_damaged_images_and_counts_all(self, stored: Stored, volume: Volume) -> None:
         damaged = {f"{part}/bee/bad{number}.png": b"no image" for part in ("train", "test") for number in range(4)}
 
         error = refused(stored, zip_of(split_folders() | damaged))
@@ -156,16 +156,16 @@ class TestDamage:
         assert error.detail.endswith(", and 3 more")
         assert files_below(volume.root) == []
 
-    def test_the_first_image_may_be_the_damaged_one(self, stored: Stored) -> None:
+    def test_a_damaged_first_image_is_refused(self, stored: Stored) -> None:
         assert refused(stored, zip_of({"ant/0.png": b"no image"} | easy_folders())).code == "dataset_images"
 
-    def test_nothing_but_damage_is_refused(self, stored: Stored) -> None:
+    def test_an_archive_of_damaged_images_only_is_refused(self, stored: Stored) -> None:
         nothing = {f"{kind}/{number}.png": b"no image" for kind in ("ant", "bee") for number in range(5)}
 
         assert refused(stored, zip_of(nothing)).code == "dataset_images"
 
     @pytest.mark.parametrize("image_shape", [None, (6, 6)])
-    def test_an_image_that_is_cut_short_is_damage(self, stored: Stored, image_shape: Shape | None) -> None:
+    def test_a_truncated_image_is_refused_as_damage(self, stored: Stored, image_shape: Shape | None) -> None:
         whole = png(np.random.default_rng(0).integers(0, 255, (6, 6), dtype=np.uint8))
 
         error = refused(stored, zip_of(easy_folders() | {"cat/half.png": whole[: len(whole) // 2]}), image_shape)
@@ -173,15 +173,15 @@ class TestDamage:
         assert error.code == "dataset_images"
         assert "cat/half.png" in error.detail
 
-    def test_an_entry_whose_checksum_is_wrong_is_damage(self, stored: Stored) -> None:
+    def test_an_entry_with_a_wrong_checksum_is_refused_as_damage(self, stored: Stored) -> None:
         archive = bytearray(zip_of(easy_folders()))
         archive[archive.index(b"IDAT") + 6] ^= 0xFF
 
         assert refused(stored, bytes(archive)).code == "dataset_images"
 
 
-class TestWhatItIs:
-    def test_arrays_are_taken_as_before(self, stored: Stored) -> None:
+class TestTypes:
+    def test_an_npz_is_accepted(self, stored: Stored) -> None:
         assert stored(npz())[0].splits == {"train": 60, "test": 30}
 
     @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ class TestWhatItIs:
         [b"", b"text", png(np.zeros((6, 6), np.uint8)), npy(np.zeros((5, 6, 6), np.uint8)), gzip_of(b"text")],
         ids=["nothing", "text", "an image", "an array alone", "a packed text"],
     )
-    def test_anything_else_is_of_no_type_that_is_taken(self, stored: Stored, content: bytes) -> None:
+    def test_other_content_is_refused_as_an_unsupported_type(self, stored: Stored, content: bytes) -> None:
         error = refused(stored, content)
 
         assert (type(error), error.code) == (UnsupportedType, "dataset_expected")
@@ -203,14 +203,14 @@ class TestWhatItIs:
             ({"x.npy": b"text"}, "npz_array_missing"),
         ],
     )
-    def test_the_rules_of_archives_hold(self, stored: Stored, entries: dict[str, bytes], code: str) -> None:
+    def test_the_rules_of_archives_apply(self, stored: Stored, entries: dict[str, bytes], code: str) -> None:
         assert refused(stored, zip_of(easy_folders() | entries)).code == code
 
     def test_an_empty_archive_is_refused(self, stored: Stored) -> None:
         assert refused(stored, zip_of({})).code == "archive_empty"
 
 
-def test_the_shape_of_an_upload_is_that_of_its_images(stored: Stored) -> None:
+def test_the_image_shape_is_the_height_and_width_of_the_images(stored: Stored) -> None:
     file = io.BytesIO()
     Image.new("L", (3, 5), 200).save(file, "BMP")
 
