@@ -16,6 +16,12 @@ def is_under_way(deployment: Deployment, job: Json) -> bool:
     return bool(now["state"] == "running" and now["progress"]["done"] >= 3)
 
 
+def has_checkpoint(deployment: Deployment, job: Json) -> bool:
+    """Whether the training can resume without its process."""
+    files = deployment.run_in("trainer", "ls", f"/var/lib/glassbox/jobs/{job['id']}/checkpoints").stdout.split()
+    return any(file[0].isdigit() and file.endswith(".checkpoint") for file in files)
+
+
 def test_a_restarted_trainer_stops_cleanly_and_its_job_goes_on(deployment: Deployment) -> None:
     job = deployment.submit_training(model="drained", epochs=15)
     eventually(lambda: is_under_way(deployment, job))
@@ -29,8 +35,8 @@ def test_a_restarted_trainer_stops_cleanly_and_its_job_goes_on(deployment: Deplo
 
 
 def test_a_training_goes_on_where_it_was_when_its_container_is_killed(deployment: Deployment) -> None:
-    job = deployment.submit_training(model="killed", epochs=20)
-    eventually(lambda: is_under_way(deployment, job))
+    job = deployment.submit_training(model="killed", epochs=40)
+    eventually(lambda: has_checkpoint(deployment, job))
     before = deployment.inspect("trainer")["RestartCount"]
 
     deployment.run_in("trainer", "sh", "-c", "kill -9 -1")  # all at once, as when the kernel runs out of memory
