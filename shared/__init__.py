@@ -1,1 +1,1 @@
-"""What the API and the workers both run: settings, jobs, the volume, data sets, models, images, the network."""
+"""Code that the API and the workers share: settings, jobs, the volume, data sets, models, images, the network."""

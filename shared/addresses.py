@@ -1,7 +1,8 @@
-"""Where a webhook may be sent: the URL as a target, and which addresses are internal and therefore refused.
+"""The rules for webhook URLs: the parts of a URL, and which IP addresses are internal and therefore refused.
 
-A service that fetches what users name can be made to reach what only it can reach (server-side request forgery). So the
-address is judged after the name was resolved, and the connection goes to the very address that was judged.
+A service that sends requests to URLs of its users can be abused to reach hosts that only the service can reach
+(server-side request forgery). So the address is validated after the name is resolved, and the connection is made to
+that address.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CARRIES_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96
 
 @dataclass(frozen=True)
 class Target:
-    """A URL in its parts: what to resolve, where to connect, what to ask for."""
+    """A URL in its parts: the host to resolve, the port to connect to, the path to request."""
 
     scheme: str
     host: str
@@ -28,11 +29,11 @@ class Target:
 
     @classmethod
     def parse(cls, url: str) -> Target:
-        """Read a URL; raises ValueError with the reason where it is none that a webhook may have."""
+        """Parse a URL; raises ValueError with the reason if a webhook cannot have it."""
         if len(url) > LONGEST_URL:
             raise ValueError(f"is longer than {LONGEST_URL} characters")
         if not (url.isascii() and url.isprintable()) or set(url) & set(' "<>\\^`{|}'):
-            raise ValueError("has a character in it that must be percent-encoded")
+            raise ValueError("contains a character that must be percent-encoded")
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -41,9 +42,9 @@ class Target:
         if parts.scheme not in PORTS:
             raise ValueError("must begin with https:// or http://")
         if not host or port == 0:
-            raise ValueError("names no host and port that can be reached")
+            raise ValueError("must have a host, and a port other than 0")
         if "@" in parts.netloc:
-            raise ValueError("must not have a name and a password in it")
+            raise ValueError("must not contain a user name or a password")
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(parts.scheme, host, port or PORTS[parts.scheme], path)
 
@@ -51,8 +52,8 @@ class Target:
 def is_allowed(address: str, *, allow_private: bool) -> bool:
     """Whether a webhook may be sent to this IP address.
 
-    Public addresses are; those of private networks and of this machine only with `allow_private`. Never those of one
-    link (where clouds keep their machines' credentials), of many receivers, and of nobody.
+    Public addresses are allowed, those of private networks and of this machine only with `allow_private`. Link-local
+    addresses (clouds serve their machines' credentials there), multicast and unspecified addresses are never allowed.
     """
     ip = ip_address(address.partition("%")[0])
     if ip.is_loopback:
@@ -60,30 +61,30 @@ def is_allowed(address: str, *, allow_private: bool) -> bool:
     if ip.is_unspecified or ip.is_multicast or ip.is_link_local:
         return False
     if isinstance(ip, IPv6Address):
-        inner = _carried(ip)
-        if inner is not None:
-            return is_allowed(str(inner), allow_private=allow_private)
-        if ip.is_site_local:  # deprecated, and in private use still
+        embedded = _embedded_ipv4(ip)
+        if embedded is not None:
+            return is_allowed(str(embedded), allow_private=allow_private)
+        if ip.is_site_local:  # deprecated, but still in private use
             return allow_private
     return ip.is_global or (allow_private and not ip.is_reserved)
 
 
 def problem_of(url: str, *, allow_private: bool) -> str | None:
-    """The reason why a webhook cannot have this URL; None if it can.
+    """Return the reason why a webhook cannot have this URL; None if it can.
 
-    A name's addresses may change, so they are checked at each delivery; an address is checked here.
+    An IP address in the URL is checked here. A name's addresses may change, so they are checked at each delivery.
     """
     try:
         host = Target.parse(url).host
     except ValueError as error:
         return str(error)
     if is_address(host) and not is_allowed(host, allow_private=allow_private):
-        return "is an internal address, to which webhooks are not sent"
+        return "is an internal address; webhooks are not sent to internal addresses"
     return None
 
 
 def is_address(host: str) -> bool:
-    """Whether a URL's host is an IP address, which needs no resolving."""
+    """Whether a URL's host is an IP address, which needs no name resolution."""
     try:
         ip_address(host.partition("%")[0])
     except ValueError:
@@ -91,8 +92,8 @@ def is_address(host: str) -> bool:
     return True
 
 
-def _carried(ip: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that packets for this one may end at."""
+def _embedded_ipv4(ip: IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address that packets to this address may be sent on to; None if there is none."""
     if ip.ipv4_mapped or ip.sixtofour:
         return ip.ipv4_mapped or ip.sixtofour
     if ip.teredo:

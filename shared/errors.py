@@ -1,23 +1,23 @@
-"""Every error that is meant for a person, as one tree; `api/problems.py` alone knows their HTTP statuses.
+"""The errors that are shown to users, as one tree; only `api/problems.py` maps them to HTTP statuses.
 
     GlassboxError
-    ├── Unauthenticated       no API key, or none that is known
-    ├── Forbidden             a key that may not do this: `scope` says what it would have to be allowed
-    ├── Malformed             the bytes are not what they claim to be: cut short, not JSON, a wrong digest
-    ├── LengthRequired        an upload that does not say how long it is
+    ├── Unauthenticated       no API key, or an unknown one
+    ├── Forbidden             the key does not allow the request: `scope` is the scope that it needs
+    ├── Malformed             the content does not have its declared format: cut short, not JSON, a wrong digest
+    ├── LengthRequired        an upload without its length
     ├── TooLarge              more than a limit allows
-    ├── UnsupportedType       a kind of file or body that is not taken here
-    ├── Invalid               understood, and refused: `fields` names what is wrong with which field
-    ├── NotFound              no such job, model, version, data set or page
-    ├── Conflict              it cannot be done in the state that the thing is in
-    ├── PreconditionFailed    the thing is not in the state that the request made a condition
-    ├── Damaged               a stored file is not what was stored: its digest is wrong
-    ├── TooMany               more requests, or more waiting jobs, than are taken; `retry_after` seconds help
+    ├── UnsupportedType       a type of file or body that this operation does not accept
+    ├── Invalid               well-formed, and refused: `fields` says what is wrong with which field
+    ├── NotFound              the job, model, version, data set or page does not exist
+    ├── Conflict              the operation is not possible in the resource's state
+    ├── PreconditionFailed    the resource is not in the state that the request requires
+    ├── Damaged               a stored file has changed: its digest is wrong
+    ├── TooMany               more requests, or more waiting jobs, than allowed; try again after `retry_after` seconds
     ├── StorageFull           the volume has no space left
-    ├── NotInstalled          a part that this server was set up without
-    └── Unavailable           a part that is needed does not answer; `retry_after` seconds may help
+    ├── NotInstalled          an optional part that is not installed on this server
+    └── Unavailable           a required service does not answer; try again after `retry_after` seconds
 
-Each carries a stable `code` for programs and a `detail` that tells a person what happened and what to do.
+Each has a stable `code` for programs and a `detail` that says to a person what happened and what to do.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field of a request: a JSON pointer (`#/epochs`) or a query parameter's name."""
+    """An error in one field of a request, given by its JSON pointer (`#/epochs`) or its query parameter's name."""
 
     detail: str
     pointer: str | None = None
@@ -36,7 +36,7 @@ class FieldError:
 
 
 class GlassboxError(Exception):
-    """The root; never raised itself."""
+    """The base class; never raised itself."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -45,11 +45,11 @@ class GlassboxError(Exception):
 
 
 class Unauthenticated(GlassboxError):
-    """No API key, or none that is known."""
+    """No API key, or an unknown one."""
 
 
 class Forbidden(GlassboxError):
-    """A request that its sender may not make."""
+    """A request that the API key does not allow."""
 
     def __init__(self, code: str, detail: str, scope: str | None = None) -> None:
         super().__init__(code, detail)
@@ -57,7 +57,7 @@ class Forbidden(GlassboxError):
 
 
 class Malformed(GlassboxError):
-    """The bytes are not what they claim to be."""
+    """Content that does not have its declared format."""
 
 
 class LengthRequired(GlassboxError):
@@ -69,11 +69,11 @@ class TooLarge(GlassboxError):
 
 
 class UnsupportedType(GlassboxError):
-    """A kind of file or body that is not taken here."""
+    """A type of file or body that the operation does not accept."""
 
 
 class Invalid(GlassboxError):
-    """A request that was understood and is refused."""
+    """A well-formed request with values that are refused."""
 
     def __init__(self, code: str, detail: str, fields: Sequence[FieldError] = ()) -> None:
         super().__init__(code, detail)
@@ -81,15 +81,15 @@ class Invalid(GlassboxError):
 
 
 class NotFound(GlassboxError):
-    """No such thing."""
+    """A resource that does not exist."""
 
 
 class Conflict(GlassboxError):
-    """Not possible in the state that the thing is in."""
+    """An operation that is not possible in the resource's state."""
 
 
 class PreconditionFailed(GlassboxError):
-    """The thing is not in the state that the request made a condition."""
+    """A resource that is not in the state that the request requires."""
 
 
 class Damaged(GlassboxError):
@@ -97,7 +97,7 @@ class Damaged(GlassboxError):
 
 
 class TooMany(GlassboxError):
-    """More at once than is taken."""
+    """More requests or waiting jobs than allowed."""
 
     def __init__(self, code: str, detail: str, retry_after: int) -> None:
         super().__init__(code, detail)
@@ -109,11 +109,11 @@ class StorageFull(GlassboxError):
 
 
 class NotInstalled(GlassboxError):
-    """A part that this server was set up without."""
+    """An optional part that is not installed on this server."""
 
 
 class Unavailable(GlassboxError):
-    """A part that is needed does not answer."""
+    """A required service that does not answer."""
 
     def __init__(self, code: str, detail: str, retry_after: int = 2) -> None:
         super().__init__(code, detail)

@@ -1,4 +1,4 @@
-"""Types for JSON: for any object, and for fields of records and manifests that another version may have written."""
+"""Types for JSON: any object, and fields of records and manifests that another version may have written."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ JsonObject = dict[str, Any]
 
 
 class AsWritten:
-    """Marks a field whose type is for the type checker: at run time any JSON object is read, and all of it is kept.
+    """A marker of a field whose type is for the type checker only: at run time, any JSON object is read and kept whole.
 
-    A TypedDict in a record describes what this version writes. An older or newer version may have written fewer or
-    more fields, which must neither make the record unreadable nor be lost (docs/adr/0017).
+    A TypedDict in a record describes the fields that this version writes. An older or newer version may have written
+    fewer or more fields. Such a record must stay readable, and its other fields must be kept (docs/adr/0017).
     """
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Read and write any object with texts for names."""
+        """Accept any object whose names are strings."""
         return core_schema.dict_schema(core_schema.str_schema())
 
 

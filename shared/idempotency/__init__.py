@@ -1,7 +1,7 @@
-"""What became of requests with an Idempotency-Key: each is done once, and answered alike as often as it is sent.
+"""Idempotency keys: a request with an Idempotency-Key is run once, and its response is stored and repeated.
 
-A key belongs to the request that came first with it. If that one dies, the next takes the key over, and with it the id
-of what the dead one was to make: whatever of it was done already is found under that id, and not done twice.
+The first request with a key holds it. If its process dies, the next request takes the key over, together with the id of
+the resource that the first one was to create. What the first one already created has that id, and is not created twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCRIPTS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Answered:
-    """How the first request was answered. `fingerprint` is the digest of what it asked for, `length` its bytes."""
+    """The stored response. `fingerprint` is the digest of the first request, `length` the bytes of its body."""
 
     fingerprint: str
     length: int
@@ -35,7 +35,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Held:
-    """A key that is the request's own, and the id for what it is to make."""
+    """A key that the request holds, and the id for the resource that it creates."""
 
     name: str
     token: str
@@ -43,9 +43,9 @@ class Held:
 
 
 class IdempotencyKeys:
-    """The keys in use and used. Raises `redis.RedisError` where Redis does not answer.
+    """The store of idempotency keys. Raises `redis.RedisError` if Redis does not answer.
 
-    keep_seconds: how long an answer is given again. lease_seconds: how long a request may show no sign of life.
+    keep_seconds: how long a response is kept. lease_seconds: how long a request holds its key without renewing it.
     """
 
     def __init__(self, redis: Redis, keep_seconds: float, lease_seconds: float) -> None:
@@ -56,8 +56,8 @@ class IdempotencyKeys:
         )
 
     def begin(self, owner: str, key: str) -> Held | Answered:
-        """Take the owner's key, or learn how it was answered; raises `Conflict` while another request holds it."""
-        digest = hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()  # of any length, with any characters
+        """Take the owner's key, or return the stored response; raises `Conflict` while another request holds it."""
+        digest = hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()  # a key may have any length and any characters
         name, token = keys.idempotency(digest), uuid4().hex
         flat = cast(
             "list[str]",
@@ -74,19 +74,19 @@ class IdempotencyKeys:
             )
         if record["token"] != token:
             raise Conflict(
-                "idempotency_key_in_use", "a request with this Idempotency-Key is being worked on; try again soon"
+                "idempotency_key_in_use", "another request with this Idempotency-Key is still running; try again soon"
             )
         return Held(name, token, record["id"])
 
     def renew(self, held: Held) -> None:
-        """Show a sign of life."""
+        """Renew the request's lease of its key."""
         self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=())
 
     def finish(self, held: Held, answered: Answered) -> None:
-        """Keep the answer for whoever sends the request again."""
+        """Store the response, for repetitions of the request."""
         fields = [text for pair in vars(answered).items() for text in pair]
         self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=fields)
 
     def give_back(self, held: Held) -> None:
-        """Forget the key: nothing was made, and the request may be sent again, changed or not."""
+        """Release the key: nothing was created, and the request may be sent again, changed or not."""
         self._give_back({"record": held.name}, token=held.token)

@@ -1,9 +1,10 @@
--- Take a key for a request, unless another request holds it or has finished with it. Returns the record, with this token if
--- the key was taken. A request that takes the key of one that stopped takes its id, too.
+-- Take a key for a request, unless another request holds it.
+-- Returns the record: with this token if the request holds the key now, else as another request wrote it. A request that
+-- takes over an expired key also takes over its id.
 -- @key record: the key's record
 -- @arg token: the request's token
--- @arg new_id: an id for what it is to make
--- @arg lease_ms: ms for which the key stays its own without a sign of life
+-- @arg new_id: an id for the resource that the request creates
+-- @arg lease_ms: ms for which the request holds the key without renewing it
 -- @arg keep_ms: ms for which the record is kept
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,8 +1,8 @@
--- Write fields into the record of a key, if it is still the request's own. Returns whether it was.
+-- Write fields into a key's record, and renew the lease, if the request still holds the key. Returns whether it does.
 -- @key record: the key's record
 -- @arg token: the request's token
--- @arg lease_ms: ms for which the key stays its own
--- @rest fields: fields and values, by turns
+-- @arg lease_ms: ms for which the request holds the key
+-- @rest fields: fields and values, alternating
 if redis.call('HGET', record, 'token') ~= token then
   return 0
 end

@@ -1,1 +1,1 @@
-"""What every process needs before its own work: settings, logs, traces, clock, cores, and limits on processes."""
+"""The runtime environment of every process: settings, logs, traces, clock, cores, and limits on processes."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def cgroup_folders(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path]]:
-    """The version and the folder of each cgroup of this process with that controller, its own first, then its parents'.
+    """Iterate over this process's cgroups with that controller, its own first, then its parents: version and folder.
 
-    In a container the path that the kernel shows may be the host's, and not there: the top folder is the container's
-    cgroup then. root: the folder that has `proc` and `sys`.
+    In a container, the kernel may report the host's path, which does not exist there; then the top folder is the
+    container's cgroup. root: the folder that contains `proc` and `sys`.
     """
     for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -21,7 +21,7 @@ def cgroup_folders(controller: str, root: Path = Path("/")) -> Iterator[tuple[in
 
 
 def read_text(path: Path) -> str:
-    """The file's text; empty if it is not there or may not be read, which means that it sets no limit."""
+    """Return the file's text; empty if the file does not exist or cannot be read, so that it sets no limit."""
     try:
         return path.read_text()
     except OSError:

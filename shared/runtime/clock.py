@@ -1,4 +1,4 @@
-"""Times as the API writes them: RFC 3339 in UTC with a `Z`, to the millisecond."""
+"""Times in the API's format: RFC 3339 in UTC with a `Z` and milliseconds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 
 def rfc3339(milliseconds: int) -> str:
-    """A time in milliseconds since 1970, for example `2026-01-31T12:00:00.000Z`; such texts sort by time."""
+    """Format milliseconds since 1970, for example as `2026-01-31T12:00:00.000Z`; such texts sort by time."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def now() -> str:
-    """This moment by this host's clock. Only for what no decision hangs on: jobs go by Redis's clock."""
+    """Return the current time by this host's clock. It is only for display: leases and timeouts use Redis's clock."""
     return rfc3339(time.time_ns() // 1_000_000)

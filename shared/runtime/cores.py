@@ -1,6 +1,6 @@
-"""The cores that this process may use: what its CPU affinity and the CPU quotas of its cgroups leave.
+"""The cores that this process may use, limited by its CPU affinity and the CPU quotas of its cgroups.
 
-A container with a quota still sees every core of its machine; threads beyond the quota only wait for each other.
+A container with a quota still sees all cores of its machine. Threads beyond the quota only wait for each other.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ from shared.runtime.cgroups import cgroup_folders, read_text
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """How many cores there are for this process, at least one; a part of a core counts for nothing beside whole ones.
-
-    root: where `proc` and `sys` are.
-    """
+    """Return how many cores this process may use, rounded down, at least 1. root: the folder of `proc` and `sys`."""
     cores = len(os.sched_getaffinity(0))
     return max(1, int(min([cores, *_quotas(root)])))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Each quota that holds for this process, in cores: a cgroup's own, and those of all that it is part of."""
+    """Iterate over the quotas of this process in cores: that of its own cgroup, and those of the parent cgroups."""
     for version, folder in cgroup_folders("cpu", root):
         quota = _quota(folder) if version == 2 else _quota_of_version_1(folder)
         if quota is not None:
@@ -30,7 +27,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _quota(folder: Path) -> float | None:
-    """What `cpu.max` says: microseconds in each period of so many, or `max`."""
+    """Read `cpu.max`: the quota and the period in microseconds; the quota may be `max`."""
     fields = read_text(folder / "cpu.max").split()
     if len(fields) != 2 or fields[0] == "max":
         return None
@@ -38,7 +35,7 @@ def _quota(folder: Path) -> float | None:
 
 
 def _quota_of_version_1(folder: Path) -> float | None:
-    """The same as cgroups of version 1 write it, -1 for none."""
+    """Read the quota and the period of a cgroup of version 1; a quota of -1 is no limit."""
     quota, period = (read_text(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     if not quota or not period or int(quota) <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What the log's lines of this moment belong to: a request, the key that sent it, a job. Each thread has its own."""
+"""The context fields of log lines: the request, its API key, the job. Each thread has its own context."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_NOT
 
 
 def current() -> Mapping[str, str]:
-    """The fields that hold now."""
+    """Return the current fields."""
     return _context.get()
 
 
 def bind(**fields: str | None) -> None:
-    """Add fields until `clear`; what is None is left out."""
+    """Add fields until `clear`; those that are None are omitted."""
     _context.set({**_context.get(), **{name: value for name, value in fields.items() if value is not None}})
 
 
 def clear() -> None:
-    """Forget all fields."""
+    """Remove all fields."""
     _context.set(_NOTHING)
 
 
 @contextmanager
 def bound(**fields: str | None) -> Iterator[None]:
-    """Add fields for the length of a block."""
+    """Add fields for the duration of a block."""
     before = _context.get()
     bind(**fields)
     try:

@@ -1,8 +1,8 @@
-"""The log: one line an event on standard error, JSON for machines or text for a terminal.
+"""The log: one line per event on standard error, JSON for machines or text for a terminal.
 
 A line of JSON has `time`, `level`, `logger`, `message`, `process`, the fields of `shared/runtime/log_context.py`
-(`request_id`, `key`, `job_id`) and those that the caller gave as `extra={"fields": {…}}`; a traceback is its
-`exception`.
+(`request_id`, `key`, `job_id`) and those that the caller passes as `extra={"fields": {…}}`. `exception` is the
+traceback.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from shared.runtime.settings import Settings
 access = logging.getLogger("glassbox.access")
 
 HEALTH_CHECKS = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
-LOUD = {  # from which level on they are heard
+LOWEST_LEVELS = {  # records of these loggers below their level are dropped
     "amqp": logging.INFO,
     "kombu": logging.INFO,
     "urllib3": logging.INFO,
-    "celery.app.trace": logging.WARNING,  # a message's coming and going; the runner says it with the job's id
+    "celery.app.trace": logging.WARNING,  # the start and end of each task; the runner logs both with the job's id
     "celery.worker.strategy": logging.WARNING,
 }
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON."""
+    """A formatter that writes a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line, without the newline."""
         line: JsonObject = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -48,24 +48,24 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A record as a person reads it: time, level, logger, message, then the fields; a traceback on lines of its own."""
+    """A formatter for people: time, level, logger, message, then the fields; a traceback follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and a traceback where there is one."""
+        """Return the line, followed by the traceback if the record has one."""
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        text = f"{_time(record)} {record.levelname:7} {record.name}: {_in_one_line(record.getMessage())}{fields}"
+        text = f"{_time(record)} {record.levelname:7} {record.name}: {_escape_newlines(record.getMessage())}{fields}"
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 def configure(settings: Settings) -> None:
-    """Send this process's whole log to standard error, in the form and from the level on that the settings say."""
+    """Send this process's whole log to standard error, in the format and at the level of the settings."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     level = settings.log_level.upper()
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    for name, lowest in LOUD.items():
+    for name, lowest in LOWEST_LEVELS.items():
         logging.getLogger(name).setLevel(max(lowest, logging.getLevelNamesMapping()[level]))
 
 
@@ -79,7 +79,7 @@ def log_access(
     client: str,
     context: Mapping[str, str],
 ) -> None:
-    """Log one line for a request that was answered; at level debug for a health check, whatever its status."""
+    """Log one line for a finished request, at level debug for a health check, whatever its status."""
     level = logging.DEBUG if path in HEALTH_CHECKS else logging.INFO
     fields = {"status": status, "bytes": size, "seconds": round(seconds, 6), "client": client, **context}
     access.log(level, "%s %s %d", method, path, status, extra={"fields": fields})
@@ -93,6 +93,6 @@ def _time(record: logging.LogRecord) -> str:
     return rfc3339(int(record.created * 1000))
 
 
-def _in_one_line(text: str) -> str:
-    """The text with its ends of lines shown, so that nobody's input begins a line of its own."""
+def _escape_newlines(text: str) -> str:
+    """Escape line breaks, so that input from outside cannot forge a log line."""
     return text.replace("\r", "\\r").replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""How much memory this process's cgroups allow, and how often the kernel has killed a process there for memory."""
+"""The memory limit of this process's cgroups, and their count of processes that the kernel killed for memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ UNLIMITED = 2**60  # bytes; cgroups of version 1 write a number near 2**63 for n
 
 
 class MemoryGroup:
-    """The memory cgroup of this process, of version 1 or 2; without one, what the kernel counts for the whole machine.
+    """The memory cgroup of this process, of version 1 or 2; without one, the kernel's counters of the whole machine.
 
-    root: the folder that has `proc` and `sys`.
+    root: the folder that contains `proc` and `sys`.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -20,7 +20,7 @@ class MemoryGroup:
 
     @property
     def limit(self) -> int | None:
-        """The smallest limit in bytes of this cgroup and those above it; None if there is none."""
+        """The smallest limit in bytes of this cgroup and its parents; None if there is none."""
         limits = []
         for version, folder in cgroup_folders("memory", self._root):
             text = read_text(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).strip()
@@ -29,7 +29,7 @@ class MemoryGroup:
         return min(limits, default=None)
 
     def kills(self) -> int | None:
-        """How often the kernel has killed a process for memory so far; None if it does not say."""
+        """Return how many processes the kernel has killed for memory so far; None if it does not report it."""
         for version, folder in cgroup_folders("memory", self._root):
             file = folder / ("memory.events" if version == 2 else "memory.oom_control")
             if (count := _count(file)) is not None:
@@ -38,7 +38,7 @@ class MemoryGroup:
 
 
 def _count(file: Path) -> int | None:
-    """The number after `oom_kill` in a file of names and numbers."""
+    """Return the number after `oom_kill` in a file of names and numbers; None if it is missing."""
     for line in read_text(file).splitlines():
         name, _, number = line.partition(" ")
         if name == "oom_kill":

@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them, and take no more memory than they may."""
+"""Limits on processes: they end with their parent, and allocate at most a given amount of memory."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def die_with_parent(with_signal: signal.Signals) -> None:
-    """Ask Linux to send this process a signal when its parent dies, however it dies. Survives an exec."""
+    """Make Linux send this process a signal when its parent dies, from any cause. The setting survives an exec."""
     parent = os.getppid()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, with_signal)
-    if os.getppid() != parent:  # it died just before
+    if os.getppid() != parent:  # the parent died just before the call
         os.kill(os.getpid(), with_signal)
 
 
 def limit_memory(nbytes: int) -> None:
-    """Let this process allocate at most so much: what asks for more raises `MemoryError`, and nobody is killed for it.
+    """Limit the bytes that this process can allocate. Beyond them, it gets `MemoryError` instead of being killed.
 
-    That is `RLIMIT_DATA`: heap, anonymous mappings and threads' stacks. The address space (`RLIMIT_AS`) would count the
-    archives that are mapped, and what libraries reserve and never touch.
+    The limit is `RLIMIT_DATA`: heap, anonymous mappings and threads' stacks. The limit of the address space
+    (`RLIMIT_AS`) would also count mapped archives, and memory that libraries reserve and never use.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:

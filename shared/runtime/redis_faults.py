@@ -1,6 +1,6 @@
-"""What is wrong with Redis, by the error that its client raised: the one place that maps Redis's errors to words.
+"""The faults of Redis by the error that its client raises: the only module that maps Redis's errors to messages.
 
-A Redis that refuses a command is not one that does not answer: each kind has its code and its remedy.
+A Redis that refuses a command differs from one that does not answer: each fault has its own code and remedy.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from redis.exceptions import (
 
 @dataclass(frozen=True)
 class RedisFault:
-    """One kind of fault. `refuses`: Redis answers and has not run the command. `retry_after`: seconds."""
+    """One kind of fault. `refuses`: Redis answers, but has not run the command. `retry_after` is in seconds."""
 
     code: str
     detail: str
@@ -71,8 +71,8 @@ CLASSES: tuple[tuple[type[RedisError], RedisFault], ...] = (
     (AuthenticationWrongNumberOfArgsError, LOGIN),
     (MasterDownError, PRIMARY),
 )
-# The codes as Redis sends them. The client removes some of them, and Redis before version 7 puts them into the
-# middle of the text if a script met the error.
+# The codes as Redis sends them. The client removes some of them. Redis before version 7 puts them into the middle of
+# the text if the error occurred in a script.
 TEXTS = (
     (r"\bOOM\b|command not allowed when used memory", FULL),
     (r"\bMISCONF\b", DISK),
@@ -88,7 +88,7 @@ TEXTS = (
 
 
 def fault_of(error: BaseException) -> RedisFault:
-    """The kind of fault behind an error of Redis's client or of the transport; `redis_unavailable` if none is named."""
+    """Return the fault that caused an error of Redis's client or of the transport; `redis_unavailable` by default."""
     for cause in _causes(error):
         for kind, fault in CLASSES:
             if isinstance(cause, kind):
@@ -103,12 +103,12 @@ def fault_of(error: BaseException) -> RedisFault:
 
 
 def explained(error: BaseException) -> str:
-    """The fault in a sentence for a log line, with what Redis or the operating system said."""
+    """Describe the fault for a log line, with the message of Redis or of the operating system."""
     return f"{fault_of(error).detail} ({error})"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was raised from: the transport wraps Redis's errors in its own."""
+    """Iterate over the error and its causes: the transport wraps Redis's errors in its own."""
     while error is not None:
         yield error
         error = error.__cause__

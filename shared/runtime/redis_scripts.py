@@ -5,9 +5,9 @@ A script declares its names in comments, one a line, and uses them as local vari
     -- @key record: the job's record
     -- @keys in_state: the sorted sets of job ids, by the state's name (a Lua table)
     -- @arg lease_ms: the lease in milliseconds
-    -- @rest fields: fields and values by turns (a Lua table; all further arguments)
+    -- @rest fields: alternating fields and values (a Lua table; all further arguments)
 
-`Script` adds the assignments from KEYS and ARGV, so no position is written down anywhere.
+`Script` adds the assignments from KEYS and ARGV, so that no code refers to positions.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Script:
         given = tables or {}
         self._tables = {name: tuple(map(str, given[name])) for kind, name in declared if kind == "keys"}
         self.source = (
-            f"{self._assignments()} {source}"  # on one line, so that the lines of errors are the first source's
+            f"{self._assignments()} {source}"  # on one line, so that line numbers in errors match the first source
         )
         self._script = redis.register_script(self.source)
 

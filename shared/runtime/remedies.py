@@ -1,4 +1,4 @@
-"""The commands that error messages advise: Docker Compose's in its containers, else those of a checkout."""
+"""The commands in error messages: those of Docker Compose in its containers, else those of a checkout."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ KEYS = "/etc/glassbox/keys"  # the file with the API keys in the API's container
 
 
 def how_to_require_keys(settings: Settings) -> str:
-    """Make the first key, and have the API require keys."""
+    """Return how to make the first key and to make the API require keys."""
     if settings.deployment == "compose":
         return (
             f"Require keys: `echo GLASSBOX_API_KEYS_FILE={KEYS} >> .env`, then `{create_key(settings)}` and"
             " `docker compose up --wait`. Or unset GLASSBOX_PUBLISHED_ON and GLASSBOX_DOMAIN, so that only this host"
-            " reaches it"
+            " can reach the API"
         )
     return (
         f"Make a key (`make keys CREATE=me SCOPES=manage`, or `{create_key(settings)}`) and set GLASSBOX_API_KEYS_FILE"
-        " to the file that it is in; or set GLASSBOX_BIND=127.0.0.1"
+        " to the file with the key; or set GLASSBOX_BIND=127.0.0.1"
     )
 
 
 def name_keys_file(settings: Settings) -> str:
-    """Say where the API keys are."""
+    """Return how to set the path of the API keys' file."""
     if settings.deployment == "compose":
         return f"Name it: `echo GLASSBOX_API_KEYS_FILE={KEYS} >> .env`"
     return "Set GLASSBOX_API_KEYS_FILE, or use --file"
 
 
 def create_key(settings: Settings) -> str:
-    """Make an API key."""
+    """Return the command that makes an API key."""
     return _in_api(settings, "python -m api.auth.admin keys create me --scopes manage")
 
 
 def restore_keys(settings: Settings) -> str:
-    """Put a copy of the API keys' file into its place, with the right owner and mode."""
+    """Return the command that restores a copy of the API keys' file, with the right owner and mode."""
     return _in_api(settings, "python -m api.auth.admin keys restore < keys")
 
 
 def install_traces(settings: Settings) -> str:
-    """Install the packages that send traces."""
+    """Return the command that installs the packages for traces."""
     if settings.deployment == "compose":
         return "docker compose build && docker compose up --wait"
     return "pip install --require-hashes -r requirements/otel.txt"

@@ -1,4 +1,4 @@
-"""The settings: the one place that reads the environment (variables `GLASSBOX_…`)."""
+"""The settings: the only module that reads the environment (variables `GLASSBOX_…`)."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class SecretError(Exception):
 
 
 class SettingsError(Exception):
-    """Variables have values that the settings refuse; the message has a line for each."""
+    """Variables have invalid values; the message has one line for each variable."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__("\n".join(variables.values()))
-        self.variables = variables  # by name, what is wrong
+        self.variables = variables  # the error messages by the variables' names
 
 
 class Settings(BaseSettings):
     """Each field is the environment variable `GLASSBOX_<FIELD>`; durations are seconds, sizes are bytes.
 
-    What may be None is so if the variable says `none`. An empty variable counts as unset.
+    An optional field is None if the variable is `none`. An empty variable counts as unset.
     """
 
     model_config = SettingsConfigDict(
@@ -63,23 +63,33 @@ class Settings(BaseSettings):
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     published_on: str | None = Field(None, description="the address at which a container's port is published")
-    domain: str | None = Field(None, description="the public names, by commas, that others reach the service at")
+    domain: str | None = Field(None, description="the service's public host names, separated by commas")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="addresses, networks or names, by commas, of the proxies that say in X-Forwarded-For who asks"
+        (), description="addresses, networks or names of proxies whose X-Forwarded-For is trusted, separated by commas"
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="web pages from these origins may use the API, separated by commas; * for any"
+        (), description="origins whose web pages may use the API, separated by commas; * for any"
     )
-    api_keys_file: Path | None = Field(None, description="who may use the API: lines name:scopes:sha256")
+    api_keys_file: Path | None = Field(None, description="the API keys: lines name:scopes:sha256")
     api_processes: PositiveInt = 2
-    api_threads: PositiveInt = Field(64, description="of one API process: as many slow clients do not keep it busy")
-    client_timeout: PositiveFloat = Field(30.0, description="after which a client that sends or takes nothing is left")
-    max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with a thread more")
-    event_ping_seconds: PositiveFloat = Field(15.0, description="how often a silent event stream shows that it lives")
-    worker_processes: PositiveInt | None = Field(None, description="of one worker; by default its share of the cores")
-    blas_threads: PositiveInt | None = Field(None, description="of one worker process; by default its share")
+    api_threads: PositiveInt = Field(
+        64, description="threads of one API process, which limit its simultaneous requests"
+    )
+    client_timeout: PositiveFloat = Field(
+        30.0, description="the time after which a client that sends or reads nothing is disconnected"
+    )
+    max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with its own thread")
+    event_ping_seconds: PositiveFloat = Field(
+        15.0, description="interval of keep-alive comments on an idle event stream"
+    )
+    worker_processes: PositiveInt | None = Field(
+        None, description="processes of one worker; by default its share of the cores"
+    )
+    blas_threads: PositiveInt | None = Field(
+        None, description="threads of one worker process; by default its share of the cores"
+    )
     presence_file: Path | None = Field(None, description="a worker's file for its container's health check")
-    replicas: PositiveInt = Field(1, description="workers of this kind on this machine, who share its cores")
+    replicas: PositiveInt = Field(1, description="workers of this kind on this machine, which share its cores")
 
     lease_seconds: PositiveFloat = 30.0
     heartbeat_seconds: PositiveFloat = 10.0
@@ -87,52 +97,66 @@ class Settings(BaseSettings):
     resend_seconds: PositiveFloat = 60.0
     stall_seconds: PositiveFloat = 600.0
     checkpoint_seconds: PositiveFloat = Field(60.0, description="the longest time between two checkpoints")
-    checkpoint_pause_seconds: NonNegativeFloat = Field(1.0, description="the shortest, for very short epochs")
+    checkpoint_pause_seconds: NonNegativeFloat = Field(1.0, description="the shortest time between two checkpoints")
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
-    shard_images: PositiveInt = Field(4096, description="of one shard of a batch, at the most")
-    shard_bytes: PositiveInt = Field(64 * MiB, description="of one shard's images, unpacked, unless it is one image")
-    classifier_memory_bytes: PositiveInt | None = Field(1 * GiB, description="what one classifier process may allocate")
+    shard_images: PositiveInt = Field(4096, description="the most images in one shard of a batch")
+    shard_bytes: PositiveInt = Field(
+        64 * MiB, description="the most bytes of a shard's uncompressed images; one image may be larger"
+    )
+    classifier_memory_bytes: PositiveInt | None = Field(
+        1 * GiB, description="the most that one classifier process may allocate"
+    )
 
     webhook_secrets_file: Path | None = Field(
-        None, description="the secrets to sign with, whsec_…, one a line; made on first use; by default on the volume"
+        None, description="the signing secrets, whsec_…, one per line; created on first use; by default on the volume"
     )
     webhook_secrets: SecretStr | None = Field(
         None, description="deprecated, use webhook_secrets_file: the secrets themselves, separated by spaces"
     )
-    webhook_allow_private: bool = Field(False, description="let webhooks reach private networks and this machine")
+    webhook_allow_private: bool = Field(False, description="allow webhooks to private networks and to this machine")
     webhook_url: str | None = Field(None, description="receives the end of each job that names no webhook of its own")
     webhook_tries: PositiveInt = 10
-    webhook_retry_seconds: PositiveFloat = Field(5.0, description="before the second try; three times that before each")
-    webhook_timeout: PositiveFloat = Field(15.0, description="for one try, from connecting to the answer's status")
-
-    online_models: PositiveInt = Field(8, description="that an API process holds in memory to answer at once")
-    max_online_bytes: PositiveInt = Field(20 * MiB, description="of a request for predictions, unpacked")
-    max_online_json_bytes: PositiveInt = Field(
-        8 * MiB, description="of the JSON in it, which takes a multiple of memory"
+    webhook_retry_seconds: PositiveFloat = Field(
+        5.0, description="wait before the second try; it triples before each further one"
     )
-    max_online_images: PositiveInt = Field(64, description="encoded ones in such a request; more belong in a batch")
+    webhook_timeout: PositiveFloat = Field(15.0, description="of one try, from connecting to the response's status")
 
-    rate_limit: NonNegativeFloat = Field(5000.0, description="requests a second of one key or address; 0: any number")
-    rate_burst: PositiveInt = Field(10_000, description="requests at once, after a time of fewer")
-    submit_rate_limit: NonNegativeFloat = Field(100.0, description="of those that submit, change or delete; 0: any")
+    online_models: PositiveInt = Field(8, description="model versions that one API process keeps in memory")
+    max_online_bytes: PositiveInt = Field(
+        20 * MiB, description="the most uncompressed bytes of a request for predictions"
+    )
+    max_online_json_bytes: PositiveInt = Field(
+        8 * MiB, description="the most bytes of its JSON, which takes a multiple of that in memory"
+    )
+    max_online_images: PositiveInt = Field(
+        64, description="the most encoded images in such a request; use a batch for more"
+    )
+
+    rate_limit: NonNegativeFloat = Field(5000.0, description="requests per second of one key or address; 0: unlimited")
+    rate_burst: PositiveInt = Field(10_000, description="requests that may exceed the rate in a burst")
+    submit_rate_limit: NonNegativeFloat = Field(
+        100.0, description="of requests that submit, change or delete; 0: unlimited"
+    )
     submit_rate_burst: PositiveInt = 1000
-    max_queued_jobs: NonNegativeInt = Field(1000, description="of each kind; 0: any number")
+    max_queued_jobs: NonNegativeInt = Field(1000, description="the most queued jobs of each kind; 0: unlimited")
 
-    idempotency_seconds: PositiveFloat = Field(24 * 3600.0, description="how long an Idempotency-Key's answer is kept")
+    idempotency_seconds: PositiveFloat = Field(
+        24 * 3600.0, description="how long an Idempotency-Key's response is kept"
+    )
     idempotency_lease_seconds: PositiveFloat = Field(
-        300.0, description="after which time without a sign of life a request's Idempotency-Key may be used again"
+        300.0, description="the time after which a request that does not renew its Idempotency-Key loses it"
     )
 
     deployment: Literal["embedded", "compose"] = Field(
-        "embedded", description="how the service runs: error messages name the commands of it"
+        "embedded", description="how the service runs; error messages contain its commands"
     )
 
     log_format: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, JSON elsewhere")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    revision: str | None = Field(None, description="the commit of these sources; the images have it from their build")
-    traces: bool = Field(False, description="send OpenTelemetry traces, as the variables OTEL_… say")
+    revision: str | None = Field(None, description="the commit of these sources; set when the images are built")
+    traces: bool = Field(False, description="send OpenTelemetry traces; the variables OTEL_… configure them")
 
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB
@@ -141,7 +165,9 @@ class Settings(BaseSettings):
     max_expanded_bytes: PositiveInt = 8 * GiB
     max_entry_bytes: PositiveInt = 20 * MiB
     max_name_bytes: PositiveInt = 255
-    max_names_bytes: PositiveInt = Field(128 * MiB, description="of all names in an archive, which are held in memory")
+    max_names_bytes: PositiveInt = Field(
+        128 * MiB, description="the most bytes of all names in an archive, which are kept in memory"
+    )
     max_compression_ratio: PositiveInt = 100
     max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
@@ -171,7 +197,7 @@ class Settings(BaseSettings):
 
     @property
     def redis_address(self) -> str:
-        """The URL of Redis with the password in it: for connecting, never for showing. Raises `SecretError`."""
+        """The URL of Redis with its password, which must never be shown. Raises `SecretError`."""
         if self.redis_password_file is None:
             return self.redis_url
         url = urlsplit(self.redis_url)
@@ -185,24 +211,24 @@ class Settings(BaseSettings):
 
     @property
     def cores(self) -> int:
-        """The cores that this process may use: its share of them, where workers of its kind share a machine."""
+        """The cores that this process may use: its share if several workers of its kind share the machine."""
         return max(1, usable_cores() // self.replicas)
 
     @property
     def is_local(self) -> bool:
-        """Whether only this host reaches the API: it binds, or its container's port is published on, loopback.
+        """Whether only this host can reach the API: it binds to loopback, or its container's port is published there.
 
-        A service with a public domain is for others, whatever address its port is published on.
+        It is false if there is a public domain, whatever address the port is published on.
         """
         return not self.domain and is_loopback(self.published_on or self.bind)
 
     def processes(self, queue: str) -> int:
-        """How many processes a worker has that listens to this queue."""
+        """Return how many processes a worker of this queue has."""
         return self.worker_processes or (1 if queue == "training" else self.cores)
 
 
 def load_settings() -> Settings:
-    """The settings of the environment; raises `SettingsError`, with what is wrong with each variable."""
+    """Read the settings from the environment; raises `SettingsError` with a message for each invalid variable."""
     try:
         return Settings()
     except ValidationError as error:
@@ -210,7 +236,7 @@ def load_settings() -> Settings:
 
 
 def _wrong_variables(error: ValidationError) -> Iterator[tuple[str, str]]:
-    """Each variable that is refused, and a sentence with its value, unless that is a secret."""
+    """Iterate over the invalid variables: the name, and a message with the value unless that is a secret."""
     for detail in error.errors(include_url=False):
         field = str(detail["loc"][0])
         name = f"GLASSBOX_{field.upper()}"
@@ -221,7 +247,7 @@ def _wrong_variables(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is this machine's own alone; `host` may be an IPv6 address in brackets."""
+    """Whether a name or an address is loopback; `host` may be an IPv6 address in brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -229,20 +255,20 @@ def is_loopback(host: str) -> bool:
 
 
 def _secret_in(path: Path) -> str:
-    """What the file holds, without the line's end."""
+    """Read the secret in a file, without surrounding whitespace; raises `SecretError`."""
     try:
         secret = path.read_text().strip()
     except OSError as error:
         raise SecretError(f"{path} cannot be read: {error.strerror}") from error
     if not secret:
-        raise SecretError(f"{path} is empty; it should hold a password")
+        raise SecretError(f"{path} is empty; it must contain a password")
     return secret
 
 
 def limit_blas_threads(threads: int) -> None:
-    """Set how many threads NumPy's BLAS will start; without effect once NumPy is imported.
+    """Set how many threads NumPy's BLAS starts; without effect once NumPy is imported.
 
-    Each process must get its share of the cores: BLAS libraries start as many threads as the machine has cores in
+    Each process must get its share of the cores: by default, BLAS libraries start one thread per core of the machine in
     every process, and those threads do not survive a fork.
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -250,11 +276,11 @@ def limit_blas_threads(threads: int) -> None:
 
 
 def collect_metrics_in(folder: Path) -> None:
-    """Have prometheus_client keep its figures in files of this folder; without effect once it is imported."""
+    """Make prometheus_client keep its metrics in files of this folder; without effect once it is imported."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def metrics_folder() -> Path | None:
-    """Where `collect_metrics_in` said that the figures are; None where one process keeps its own."""
+    """Return the folder that `collect_metrics_in` set; None if a single process keeps its own metrics."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None

@@ -1,10 +1,10 @@
-"""Sizes in words."""
+"""Sizes in bytes as text for people."""
 
 from __future__ import annotations
 
 
 def in_words(nbytes: int) -> str:
-    """A size for people: `1.0 GiB`, `512 MiB`, `0 bytes`."""
+    """Format a size in bytes, for example as `1.0 GiB`, `512.0 MiB` or `0 bytes`."""
     size, unit = float(nbytes), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1023.95:

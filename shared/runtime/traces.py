@@ -1,7 +1,7 @@
-"""OpenTelemetry traces, from a request to the work on its job: an optional extra, on where `GLASSBOX_TRACES` says so.
+"""OpenTelemetry traces, from a request to the work on its job: an optional extra, enabled by `GLASSBOX_TRACES`.
 
-A job's record carries the request's trace as a W3C `traceparent`, so that messages stay what they are: an id. Where
-traces go to is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …).
+A job's record contains the request's trace as a W3C `traceparent`, so that messages still carry only an id.
+OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT` …) set the destination of the traces.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 class TracesError(Exception):
-    """Traces are wanted, and what sends them is not installed."""
+    """Traces are enabled, but the packages that send them are not installed."""
 
 
 class Traces:
-    """Spans of one program; only what the extra brings is imported, and only here."""
+    """The spans of one program. Only this module imports the extra's packages, and only if traces are enabled."""
 
     def __init__(self, provider: TracerProvider) -> None:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
@@ -35,20 +35,20 @@ class Traces:
 
     @contextmanager
     def span(self, name: str, parent: str | None, attributes: Mapping[str, str | int]) -> Iterator[Span]:
-        """A span for the length of a block, below the span that `parent` names; an error that leaves it is noted."""
+        """Open a span for the duration of a block, as a child of `parent`; it records an error from the block."""
         context = self._propagator.extract({"traceparent": parent} if parent else {})
         with self._tracer.start_as_current_span(name, context, attributes=dict(attributes)) as span:
             yield span
 
     def traceparent(self) -> str:
-        """The current span, for whoever is to go on with it."""
+        """Return the current span as a `traceparent`, for spans in other processes."""
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier["traceparent"]
 
 
 def check(settings: Settings) -> None:
-    """Raise `TracesError` where traces are wanted and the extra is missing: before a program starts its processes."""
+    """Raise `TracesError` if traces are enabled and the extra is missing; called before a program starts processes."""
     try:
         if settings.traces and find_spec("opentelemetry.exporter.otlp.proto.http"):
             return
@@ -56,13 +56,13 @@ def check(settings: Settings) -> None:
         pass
     if settings.traces:
         raise TracesError(
-            "GLASSBOX_TRACES is set, and the packages of requirements/otel.txt, which send traces, are not installed."
+            "GLASSBOX_TRACES is set, but the packages of requirements/otel.txt, which send traces, are not installed."
             f" Install them (`{install_traces(settings)}`), or unset the variable"
         )
 
 
 def traces_of(program: str, settings: Settings) -> Traces | None:
-    """The traces of `api` or `worker`, None where they are off. Raises `TracesError` where the extra is missing."""
+    """Create the traces of `api` or `worker`; None if they are disabled. Raises `TracesError` without the extra."""
     if not settings.traces:
         return None
     check(settings)

@@ -1,3 +1,3 @@
-"""Which Glassbox this is."""
+"""The version of Glassbox."""
 
 VERSION = "0.1.0"

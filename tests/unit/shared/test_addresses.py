@@ -1,4 +1,4 @@
-"""Where a webhook may be sent."""
+"""The URLs and addresses to which webhooks may be sent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ OF_PRIVATE_NETWORKS = [
     "2001:0:4136:e378:8000:63bf:f5ff:fffe",  # Teredo, to 10.0.0.1
 ]
 NEVER = [
-    *("169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),  # one link
-    *("0.0.0.0", "::", "::ffff:0.0.0.0"),  # nobody # noqa: S104
-    *("224.0.0.1", "239.255.255.250", "ff02::1", "ff0e::1", "::ffff:224.0.0.1"),  # many
+    *("169.254.169.254", "fe80::1", "fe80::1%eth0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe"),  # link-local
+    *("0.0.0.0", "::", "::ffff:0.0.0.0"),  # unspecified # noqa: S104
+    *("224.0.0.1", "239.255.255.250", "ff02::1", "ff0e::1", "::ffff:224.0.0.1"),  # multicast
     *("255.255.255.255", "240.0.0.1"),  # reserved
 ]
 
@@ -27,13 +27,13 @@ def test_public_addresses_are_allowed(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", [*OF_THIS_MACHINE, *OF_PRIVATE_NETWORKS])
-def test_internal_addresses_are_allowed_only_where_the_settings_say_so(address: str) -> None:
+def test_internal_addresses_are_allowed_only_with_allow_private(address: str) -> None:
     assert not is_allowed(address, allow_private=False)
     assert is_allowed(address, allow_private=True)
 
 
 @pytest.mark.parametrize("address", NEVER)
-def test_links_groups_and_nobody_are_never_allowed(address: str) -> None:
+def test_link_local_multicast_and_unspecified_addresses_are_never_allowed(address: str) -> None:
     assert not is_allowed(address, allow_private=False)
     assert not is_allowed(address, allow_private=True)
 
@@ -47,7 +47,7 @@ def test_links_groups_and_nobody_are_never_allowed(address: str) -> None:
         ("http://[::1]:8080/hook", Target("http", "::1", 8080, "/hook")),
     ],
 )
-def test_a_url_is_read_in_its_parts(url: str, target: Target) -> None:
+def test_a_url_is_parsed_into_its_parts(url: str, target: Target) -> None:
     assert Target.parse(url) == target
 
 
@@ -61,11 +61,11 @@ def test_a_url_is_read_in_its_parts(url: str, target: Target) -> None:
         *("http://exämple.org/", "http://example.org/ü", "https://example.org/" + "a" * LONGEST_URL),
     ],
 )
-def test_what_is_no_url_of_a_webhook_is_refused(url: str) -> None:
+def test_an_invalid_webhook_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Target.parse(url)
 
 
-def test_an_address_is_told_from_a_name() -> None:
+def test_addresses_are_distinguished_from_names() -> None:
     assert all(map(is_address, ("127.0.0.1", "::1", "fe80::1%eth0")))
     assert not any(map(is_address, ("localhost", "example.org", "127.1", "1.2.3.4.5")))

@@ -1,4 +1,4 @@
-"""What a newer version of the code has written must not break an older one, which a rollback brings back."""
+"""Data that a newer version of the code has written must not break an older one after a rollback."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_to_json(path: Path, **fields: Any) -> None:
     durable.write_json(path, {**json.loads(path.read_bytes()), **fields})
 
 
-def test_a_record_with_a_field_that_nobody_knows_is_read(jobs: JobStore, redis: Redis) -> None:
+def test_a_record_with_an_unknown_field_is_read(jobs: JobStore, redis: Redis) -> None:
     job = a_training()
     jobs.create(job)
     redis.hset(keys.job(job.id), "priority", "high")
@@ -39,7 +39,7 @@ def test_a_record_with_a_field_that_nobody_knows_is_read(jobs: JobStore, redis: 
     assert jobs.get(job.id).id == job.id
 
 
-def test_a_record_whose_results_have_other_fields_is_read_and_shown_whole(jobs: JobStore, redis: Redis) -> None:
+def test_unknown_fields_of_a_records_results_are_kept_and_shown(jobs: JobStore, redis: Redis) -> None:
     job = a_training()
     jobs.create(job)
     written: dict[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ def test_a_specification_of_another_version_can_be_shown() -> None:
     assert (described.model, described.version, described.top_k, described.passed_over) == ("toy", 2, 3, 0)
 
 
-def test_a_record_of_an_unknown_kind_is_passed_over_among_the_others(jobs: JobStore, redis: Redis) -> None:
+def test_a_record_of_an_unknown_kind_is_skipped_in_lists(jobs: JobStore, redis: Redis) -> None:
     known, sweep = a_training(), a_training()
     for job in (known, sweep):
         jobs.create(job)
@@ -79,7 +79,7 @@ def test_a_record_of_an_unknown_kind_is_passed_over_among_the_others(jobs: JobSt
     assert [job.id for job in jobs.newest_first()] == [known.id]
 
 
-def test_whoever_asks_for_such_a_record_is_told_why_there_is_none(jobs: JobStore, redis: Redis) -> None:
+def test_reading_a_record_of_an_unknown_state_raises_damaged(jobs: JobStore, redis: Redis) -> None:
     job = a_training()
     jobs.create(job)
     redis.hset(keys.job(job.id), "state", "paused")
@@ -89,7 +89,7 @@ def test_whoever_asks_for_such_a_record_is_told_why_there_is_none(jobs: JobStore
     assert refused.value.code == "record_unreadable"
 
 
-def test_a_retry_keeps_what_a_newer_version_wrote_down_of_the_job(volume: Volume) -> None:
+def test_a_retry_keeps_the_jobs_fields_of_a_newer_version(volume: Volume) -> None:
     job, files = a_training(), JobFiles(volume)
     files.begin(job)
     add_to_json(volume.specification(job.id), priority="high")
@@ -100,13 +100,13 @@ def test_a_retry_keeps_what_a_newer_version_wrote_down_of_the_job(volume: Volume
     assert (kept["priority"], kept["retries"]) == ("high", 1)
 
 
-def test_a_specification_holds_only_what_is_asked_for() -> None:
+def test_a_specification_omits_defaults() -> None:
     assert TRAINING.pinned() == {"model": "toy", "dataset": "sha256:0", "configuration": {}}
     assert TrainingSpecification.of(TRAINING.pinned()) == TRAINING
 
 
 @pytest.mark.parametrize("kind", [TrainingSpecification, BatchSpecification])
-def test_a_specification_that_asks_for_something_unknown_is_refused(
+def test_a_specification_with_an_unknown_field_is_refused(
     kind: type[TrainingSpecification | BatchSpecification],
 ) -> None:
     with pytest.raises(Invalid, match="class_weights") as refused:
@@ -115,18 +115,18 @@ def test_a_specification_that_asks_for_something_unknown_is_refused(
 
 
 @pytest.mark.parametrize("off", [None, False, 0, []])
-def test_a_setting_of_a_newer_network_that_is_off_is_passed_over(off: object) -> None:
+def test_a_disabled_setting_of_a_newer_network_is_ignored(off: object) -> None:
     configuration = tiny_configuration()
 
     assert Configuration.from_dict({**configuration.to_dict(), "lookahead": off}) == configuration
 
 
-def test_a_setting_of_a_newer_network_that_is_on_is_refused() -> None:
+def test_an_enabled_setting_of_a_newer_network_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="lookahead is not a setting"):
         Configuration.from_dict({**tiny_configuration().to_dict(), "lookahead": 0.5})
 
 
-def test_a_job_that_this_version_cannot_do_fails_at_once_and_can_be_retried(settings: Settings) -> None:
+def test_an_unsupported_job_fails_at_once_and_can_be_retried(settings: Settings) -> None:
     bench = WorkBench(settings)
     job = bench.a_training()
     pinned = {**job.specification, "configuration": {**job.specification["configuration"], "lookahead": 0.5}}
@@ -139,14 +139,14 @@ def test_a_job_that_this_version_cannot_do_fails_at_once_and_can_be_retried(sett
     assert bench.jobs.retry(job.id) == "queued"
 
 
-def test_a_manifest_with_a_field_that_nobody_knows_is_read(registry: Registry, volume: Volume) -> None:
+def test_a_manifest_with_an_unknown_field_is_read(registry: Registry, volume: Volume) -> None:
     publish(registry)
     add_to_json(volume.version("toy", 1) / "manifest.json", licence="MIT")
 
     assert registry.get("toy").version == 1
 
 
-def test_a_moved_alias_keeps_what_a_newer_version_wrote_of_the_model(registry: Registry, volume: Volume) -> None:
+def test_a_moved_alias_keeps_the_models_fields_of_a_newer_version(registry: Registry, volume: Volume) -> None:
     publish(registry)
     registry.point("toy", "champion", 1)
     publish(registry, job="job-2")
@@ -157,7 +157,7 @@ def test_a_moved_alias_keeps_what_a_newer_version_wrote_of_the_model(registry: R
     assert json.loads((volume.states("toy") / "2").read_bytes())["owner"] == "lab"
 
 
-def test_a_shard_whose_header_says_more_is_read(tmp_path: Path) -> None:
+def test_a_shard_with_unknown_header_fields_is_read(tmp_path: Path) -> None:
     path = tmp_path / "000000.0.jsonl"
     path.write_bytes(b'{"rows": 1, "errors": 0, "rows_bytes": 3, "longest_path": 1, "seconds": 0.5}\n{}\n')
 

@@ -1,4 +1,4 @@
-"""An Idempotency-Key has one holder at a time, and keeps what it was answered."""
+"""An Idempotency-Key has one holder at a time, and keeps its response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def held(keys: IdempotencyKeys, key: str = "key", owner: str = "me") -> Held:
     return taken
 
 
-def test_a_key_in_use_is_nobody_elses(keys: IdempotencyKeys) -> None:
+def test_a_key_in_use_is_refused(keys: IdempotencyKeys) -> None:
     held(keys)
 
     with pytest.raises(Conflict) as refused:
@@ -34,26 +34,26 @@ def test_a_key_in_use_is_nobody_elses(keys: IdempotencyKeys) -> None:
     assert refused.value.code == "idempotency_key_in_use"
 
 
-def test_a_finished_key_gives_its_answer(keys: IdempotencyKeys) -> None:
+def test_a_finished_key_returns_its_response(keys: IdempotencyKeys) -> None:
     keys.finish(held(keys), ANSWERED)
 
     assert keys.begin("me", "key") == ANSWERED
 
 
-def test_a_key_that_is_given_back_is_free(keys: IdempotencyKeys) -> None:
+def test_a_released_key_is_free(keys: IdempotencyKeys) -> None:
     keys.give_back(held(keys))
 
     held(keys)
 
 
 @pytest.mark.parametrize(("owner", "key"), [("you", "key"), ("me", "other"), ("", "mekey"), ("mekey", "")])
-def test_another_owners_key_or_another_key_is_another(keys: IdempotencyKeys, owner: str, key: str) -> None:
+def test_keys_of_other_owners_and_other_keys_are_independent(keys: IdempotencyKeys, owner: str, key: str) -> None:
     keys.finish(held(keys), ANSWERED)
 
     held(keys, key, owner)
 
 
-def test_of_many_at_once_one_gets_the_key(keys: IdempotencyKeys) -> None:
+def test_one_of_many_simultaneous_requests_gets_the_key(keys: IdempotencyKeys) -> None:
     def begin(_: int) -> bool:
         try:
             return isinstance(keys.begin("me", "key"), Held)
@@ -64,8 +64,8 @@ def test_of_many_at_once_one_gets_the_key(keys: IdempotencyKeys) -> None:
         assert sum(pool.map(begin, range(64))) == 1
 
 
-class TestAHolderThatDied:
-    def test_its_key_is_taken_over_with_the_id_of_what_it_was_to_make(self, redis: Redis) -> None:
+class TestExpiredKeys:
+    def test_an_expired_key_is_taken_over_with_its_id(self, redis: Redis) -> None:
         keys = IdempotencyKeys(redis, keep_seconds=60.0, lease_seconds=0.05)
         first = held(keys)
 
@@ -74,7 +74,7 @@ class TestAHolderThatDied:
         assert second.id == first.id
         assert second.token != first.token
 
-    def test_a_sign_of_life_keeps_the_key(self, redis: Redis) -> None:
+    def test_a_renewed_lease_keeps_the_key(self, redis: Redis) -> None:
         short = IdempotencyKeys(redis, keep_seconds=60.0, lease_seconds=0.05)
         first = held(short)
 
@@ -83,7 +83,7 @@ class TestAHolderThatDied:
         with pytest.raises(Conflict):
             short.begin("me", "key")
 
-    def test_what_it_says_when_it_wakes_up_changes_nothing(self, redis: Redis) -> None:
+    def test_a_late_holder_of_an_expired_key_changes_nothing(self, redis: Redis) -> None:
         keys = IdempotencyKeys(redis, keep_seconds=60.0, lease_seconds=0.05)
         first = held(keys)
         second = eventually(lambda: taken_over(keys))
@@ -95,7 +95,7 @@ class TestAHolderThatDied:
         assert keys.begin("me", "key") == Answered("def", 3, 201, "", "{}")
 
 
-def test_a_key_is_forgotten_after_its_time(redis: Redis) -> None:
+def test_a_key_expires_with_its_response(redis: Redis) -> None:
     keys = IdempotencyKeys(redis, keep_seconds=0.05, lease_seconds=60.0)
     keys.finish(held(keys), ANSWERED)
 
@@ -103,8 +103,8 @@ def test_a_key_is_forgotten_after_its_time(redis: Redis) -> None:
 
 
 def taken_over(keys: IdempotencyKeys) -> Held:
-    """The key, when its holder counts as dead."""
+    """Take the key after the lease of its holder has expired."""
     try:
         return held(keys)
     except Conflict as error:
-        raise AssertionError("it is held still") from error
+        raise AssertionError("the key is still held") from error

@@ -1,4 +1,4 @@
-"""Times as the API writes them."""
+"""Times in the API's format."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime
 from shared.runtime import clock
 
 
-def test_a_time_is_written_in_utc_to_the_millisecond() -> None:
+def test_a_time_is_in_utc_with_milliseconds() -> None:
     assert clock.rfc3339(1_769_860_800_123) == "2026-01-31T12:00:00.123Z"
 
 
-def test_a_whole_second_has_its_milliseconds_too() -> None:
+def test_a_whole_second_has_milliseconds() -> None:
     assert clock.rfc3339(0) == "1970-01-01T00:00:00.000Z"
 
 
@@ -24,6 +24,6 @@ def test_times_as_texts_sort_by_time() -> None:
 
 def test_now_is_this_hosts_time() -> None:
     before = time.time()
-    told = datetime.fromisoformat(clock.now()).timestamp()
+    now = datetime.fromisoformat(clock.now()).timestamp()
 
-    assert before - 0.001 <= told <= time.time()
+    assert before - 0.001 <= now <= time.time()

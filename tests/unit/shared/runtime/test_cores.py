@@ -1,4 +1,4 @@
-"""How many cores a process may use."""
+"""The number of cores that a process may use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.runtime.cores import usable_cores
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of eight cores, as `proc` and `sys` show it."""
+    """The folder of `proc` and `sys` of a machine with eight cores."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     return tmp_path
 
@@ -24,7 +24,7 @@ def write(root: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def test_without_cgroups_they_are_those_of_the_affinity(root: Path) -> None:
+def test_cores_without_cgroups_are_those_of_the_affinity(root: Path) -> None:
     assert usable_cores(root) == 8
 
 
@@ -32,13 +32,13 @@ def test_without_cgroups_they_are_those_of_the_affinity(root: Path) -> None:
     ("quota", "cores"),
     [("max 100000", 8), ("300000 100000", 3), ("150000 100000", 1), ("50000 100000", 1), ("1600000 100000", 8)],
 )
-def test_a_containers_quota_limits_them(root: Path, quota: str, cores: int) -> None:
+def test_a_containers_quota_limits_the_cores(root: Path, quota: str, cores: int) -> None:
     write(root, {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": f"{quota}\n"})
 
     assert usable_cores(root) == cores
 
 
-def test_the_smallest_quota_of_all_that_a_process_is_part_of_counts(root: Path) -> None:
+def test_the_smallest_quota_of_a_cgroup_and_its_parents_counts(root: Path) -> None:
     quotas = {"": "max 100000\n", "a.slice/": "200000 100000\n", "a.slice/b.service/": "400000 100000\n"}
     write(root, {"proc/self/cgroup": "0::/a.slice/b.service\n"})
     write(root, {f"sys/fs/cgroup/{folder}cpu.max": quota for folder, quota in quotas.items()})
@@ -47,7 +47,7 @@ def test_the_smallest_quota_of_all_that_a_process_is_part_of_counts(root: Path) 
 
 
 @pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("250000", 2), ("100", 1)])
-def test_cgroups_of_the_first_version_are_understood(root: Path, quota: str, cores: int) -> None:
+def test_quotas_of_cgroups_version_1_are_read(root: Path, quota: str, cores: int) -> None:
     folder = "sys/fs/cgroup/cpu/docker/abc"
     write(
         root,
@@ -61,7 +61,7 @@ def test_cgroups_of_the_first_version_are_understood(root: Path, quota: str, cor
     assert usable_cores(root) == cores
 
 
-def test_a_path_of_the_hosts_leads_to_the_containers_own_quota(root: Path) -> None:
+def test_a_cgroup_path_of_the_host_falls_back_to_the_containers_own_quota(root: Path) -> None:
     write(
         root,
         {

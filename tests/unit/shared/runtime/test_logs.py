@@ -1,4 +1,4 @@
-"""The log's lines: JSON for machines, text for a terminal, and what they belong to."""
+"""The log's lines: JSON for machines, text for a terminal, and their context."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def error() -> Any:
 
 
 class TestJson:
-    def test_a_record_is_one_line(self) -> None:
+    def test_a_json_record_is_one_line(self) -> None:
         line = JsonFormatter().format(record("it is\n%s", "so", exc_info=error()))
 
         assert "\n" not in line
@@ -39,7 +39,7 @@ class TestJson:
         assert read["time"].endswith("Z")
         assert "ValueError: invalid literal" in read["exception"]
 
-    def test_it_has_what_the_moment_belongs_to_and_what_the_caller_adds(self) -> None:
+    def test_a_json_record_has_the_context_and_the_callers_fields(self) -> None:
         with log_context.bound(request_id="r-1", key=None, job_id="j-1"):
             read = json.loads(JsonFormatter().format(record("done", fields={"status": 200})))
 
@@ -48,13 +48,13 @@ class TestJson:
 
 
 class TestText:
-    def test_a_record_is_readable(self) -> None:
+    def test_a_text_record_has_level_logger_message_and_context(self) -> None:
         with log_context.bound(request_id="r-1"):
             line = TextFormatter().format(record("it is %s", "so"))
 
         assert line.endswith("WARNING some.module: it is so request_id=r-1")
 
-    def test_nobodys_input_begins_a_line_of_its_own(self) -> None:
+    def test_line_breaks_in_input_are_escaped(self) -> None:
         assert "\n" not in TextFormatter().format(record("path %s", "/a\r\n2026 INFO forged"))
 
     def test_a_traceback_is_shown(self) -> None:
@@ -62,7 +62,7 @@ class TestText:
 
 
 class TestContext:
-    def test_a_block_ends_with_what_held_before(self) -> None:
+    def test_a_block_restores_the_earlier_context(self) -> None:
         def work() -> None:
             log_context.bind(request_id="r-1")
             with log_context.bound(job_id="j-1"):
@@ -74,11 +74,12 @@ class TestContext:
         copy_context().run(work)
 
 
-@pytest.mark.parametrize(("form", "is_json"), [("auto", True), ("json", True), ("text", False)])
-def test_a_program_logs_in_the_form_that_is_set_and_to_a_file_in_json(form: str, is_json: bool) -> None:
+@pytest.mark.parametrize(("log_format", "is_json"), [("auto", True), ("json", True), ("text", False)])
+def test_a_program_logs_in_the_configured_format_and_to_a_file_in_json(log_format: str, is_json: bool) -> None:
     script = (
         f"import logging; from shared.runtime import logs; from shared.runtime.settings import Settings;"
-        f"logs.configure(Settings(log_format='{form}')); logging.getLogger('a').info('hello'); logging.debug('no')"
+        f"logs.configure(Settings(log_format='{log_format}')); logging.getLogger('a').info('hello'); "
+        "logging.debug('no')"
     )
 
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

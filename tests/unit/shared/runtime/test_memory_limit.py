@@ -1,4 +1,4 @@
-"""What the kernel says of a cgroup's memory, in files of both versions."""
+"""The memory limit and the kills of a cgroup, read from the kernel's files of both versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write(root: Path, name: str, text: str) -> None:
 
 
 class TestVersion2:
-    def test_the_limit_is_the_smallest_on_the_way_up(self, root: Path) -> None:
+    def test_the_limit_is_the_smallest_of_the_cgroup_and_its_parents(self, root: Path) -> None:
         write(root, "proc/self/cgroup", "0::/pod/container\n")
         write(root, "sys/fs/cgroup/pod/container/memory.max", "max\n")
         write(root, "sys/fs/cgroup/pod/memory.max", "4294967296\n")
@@ -36,7 +36,7 @@ class TestVersion2:
 
         assert MemoryGroup(root).kills() == 2
 
-    def test_in_a_container_the_top_folder_is_its_own(self, root: Path) -> None:
+    def test_a_container_uses_the_top_folder(self, root: Path) -> None:
         write(root, "proc/self/cgroup", "0::/docker/0123abcd\n")
         write(root, "sys/fs/cgroup/memory.max", "1073741824\n")
         write(root, "sys/fs/cgroup/memory.events", "oom_kill 1\n")
@@ -52,19 +52,19 @@ class TestVersion1:
 
         assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (512 * 2**20, 5)
 
-    def test_no_limit_is_a_huge_number(self, root: Path) -> None:
+    def test_a_huge_number_is_no_limit(self, root: Path) -> None:
         write(root, "proc/self/cgroup", "4:memory:/\n")
         write(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")
 
         assert MemoryGroup(root).limit is None
 
 
-def test_without_a_cgroup_the_whole_machine_is_counted(root: Path) -> None:
+def test_kills_without_a_cgroup_are_those_of_the_machine(root: Path) -> None:
     write(root, "proc/self/cgroup", "0::/\n")
     write(root, "proc/vmstat", "nr_free_pages 1\noom_kill 4\n")
 
     assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (None, 4)
 
 
-def test_a_kernel_that_says_nothing_counts_nothing(root: Path) -> None:
+def test_missing_kernel_files_give_neither_limit_nor_kills(root: Path) -> None:
     assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (None, None)

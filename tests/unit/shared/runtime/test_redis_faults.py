@@ -1,4 +1,4 @@
-"""Each error of Redis is named as what it is."""
+"""Each error of Redis is mapped to its fault."""
 
 from __future__ import annotations
 
@@ -42,35 +42,37 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("error", "code"), ERRORS, ids=[f"{error!r}"[:60] for error, _ in ERRORS])
-def test_an_error_has_the_code_of_its_kind(error: RedisError, code: str) -> None:
+def test_an_error_has_the_code_of_its_fault(error: RedisError, code: str) -> None:
     assert fault_of(error).code == code
 
 
 @pytest.mark.parametrize(("error", "code"), ERRORS, ids=[f"{error!r}"[:60] for error, _ in ERRORS])
-def test_an_error_that_the_transport_wraps_has_the_same_code(error: RedisError, code: str) -> None:
+def test_an_error_wrapped_by_the_transport_has_the_same_code(error: RedisError, code: str) -> None:
     wrapped = OperationalError(str(error))
     wrapped.__cause__ = error
 
     assert fault_of(wrapped).code == code
 
 
-def test_only_a_redis_without_an_answer_is_said_not_to_answer() -> None:
+def test_only_redis_unavailable_says_that_redis_does_not_answer() -> None:
     assert [fault.code for fault in FAULTS if "not answer" in fault.detail] == ["redis_unavailable"]
 
 
-def test_a_log_line_has_the_kind_and_what_redis_said() -> None:
+def test_an_explanation_has_the_fault_and_the_message_of_redis() -> None:
     text = explained(ResponseError("MISCONF Errors writing to the AOF file: No space left on device"))
 
     assert text.startswith("Redis cannot write to its disk")
     assert text.endswith("(MISCONF Errors writing to the AOF file: No space left on device)")
 
 
-def test_the_codes_differ() -> None:
+def test_codes_of_faults_differ() -> None:
     assert len({fault.code for fault in FAULTS}) == len(FAULTS)
 
 
 class TestRealServers:
-    def test_a_full_one_is_full_for_commands_scripts_and_pipelines(self, own_redis_server: RedisServer) -> None:
+    def test_a_full_redis_gives_redis_full_for_commands_scripts_and_pipelines(
+        self, own_redis_server: RedisServer
+    ) -> None:
         with own_redis_server.client() as redis:
             redis.config_set("maxmemory", 1)
 
@@ -78,13 +80,13 @@ class TestRealServers:
             assert code_of(lambda: redis.eval("return redis.call('SET', KEYS[1], 1)", 1, "a")) == "redis_full"
             assert code_of(lambda: redis.pipeline().set("a", 1).get("a").execute()) == "redis_full"
 
-    def test_a_replica_refuses_changes(self, own_redis_server: RedisServer) -> None:
+    def test_a_replica_gives_redis_read_only(self, own_redis_server: RedisServer) -> None:
         with own_redis_server.client() as redis:
             redis.replicaof("127.0.0.1", "1")
 
             assert code_of(lambda: redis.eval("return redis.call('SET', KEYS[1], 1)", 1, "a")) == "redis_read_only"
 
-    def test_a_password_that_is_missing_or_wrong_is_named(self, own_redis_server: RedisServer) -> None:
+    def test_a_missing_or_wrong_password_gives_redis_login_refused(self, own_redis_server: RedisServer) -> None:
         with own_redis_server.client() as redis:
             redis.config_set("requirepass", "secret")
             wrong = Redis(unix_socket_path=str(own_redis_server.socket), password="guess")
@@ -93,7 +95,7 @@ class TestRealServers:
             assert code_of(wrong.ping) == "redis_login_refused"
             assert code_of(none.ping) == "redis_login_refused"
 
-    def test_too_many_clients_are_named(self, own_redis_server: RedisServer) -> None:
+    def test_too_many_clients_give_redis_too_many_clients(self, own_redis_server: RedisServer) -> None:
         with own_redis_server.client() as redis:
             redis.config_set("maxclients", 1)
 

@@ -15,7 +15,7 @@ SOURCES = sorted(path for room in ("api", "shared", "worker") for path in (ROOT 
 SCRIPT = """-- @arg unit: a text
 -- @key first: a counter
 -- @keys other: counters by name
--- @rest values: what is added
+-- @rest values: the numbers to add
 -- @key last: a list
 for _, value in ipairs(values) do
   redis.call('INCRBY', first, value)
@@ -27,7 +27,7 @@ return #values
 KEYS: Keys = {"last": "l", "other": {"b": "counter-b", "a": "counter-a"}, "first": "f"}
 
 
-def test_a_script_finds_each_key_and_argument_under_its_name(redis: Redis) -> None:
+def test_a_script_gets_each_key_and_argument_by_its_name(redis: Redis) -> None:
     script = Script(redis, SCRIPT, tables={"other": ("a", "b")})
 
     assert script(KEYS, values=[2, 3], unit="cm") == 2
@@ -36,11 +36,11 @@ def test_a_script_finds_each_key_and_argument_under_its_name(redis: Redis) -> No
     assert redis.lrange("l", 0, -1) == ["cm"]
 
 
-def test_a_script_may_get_no_further_arguments(redis: Redis) -> None:
+def test_a_script_accepts_no_further_arguments(redis: Redis) -> None:
     assert Script(redis, SCRIPT, tables={"other": ("a", "b")})(KEYS, values=(), unit="cm") == 0
 
 
-def test_several_sources_make_one_script(redis: Redis) -> None:
+def test_several_sources_are_joined_to_one_script(redis: Redis) -> None:
     first = "-- @arg a: a number\nlocal function doubled(x) return 2 * x end"
 
     assert Script(redis, first, "-- @arg b: a number\nreturn doubled(a) + b")({}, a=20, b=2) == 42
@@ -55,7 +55,7 @@ def test_several_sources_make_one_script(redis: Redis) -> None:
         ({**KEYS, "other": {"a": "x"}}, {"unit": "cm", "values": []}, "members of other do not match: missing ['b']"),
     ],
 )
-def test_a_missing_or_unknown_name_is_an_error_that_names_it(
+def test_a_missing_or_unknown_name_raises_an_error_with_the_name(
     redis: Redis, keys: Keys, arguments: dict[str, Argument], named: str
 ) -> None:
     script = Script(redis, SCRIPT, tables={"other": ("a", "b")})

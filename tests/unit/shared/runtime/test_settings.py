@@ -14,7 +14,7 @@ from shared.runtime.settings import GiB, MiB, SecretError, Settings, SettingsErr
 from tests.support.programs.processes import ROOT
 
 
-def test_the_limits_are_those_of_the_contract(limits: Settings) -> None:
+def test_default_limits_are_those_of_the_contract(limits: Settings) -> None:
     assert limits.max_body_bytes == 2 * GiB
     assert limits.max_json_bytes == 1 * MiB
     assert limits.max_form_parts == 16
@@ -28,7 +28,7 @@ def test_the_limits_are_those_of_the_contract(limits: Settings) -> None:
     assert limits.max_image_pixels == 16_000_000
 
 
-def test_the_service_listens_on_loopback_unless_told_otherwise(limits: Settings) -> None:
+def test_the_service_listens_on_loopback_by_default(limits: Settings) -> None:
     assert (limits.bind, limits.port) == ("127.0.0.1", 8000)
     assert limits.volume == Path("var/volume")
 
@@ -57,14 +57,14 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, limi
 @pytest.mark.parametrize(
     ("name", "value"), [("PORT", "70000"), ("LEASE_SECONDS", "0"), ("MAX_BODY_BYTES", "-1"), ("API_THREADS", "many")]
 )
-def test_a_setting_that_cannot_work_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_setting_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"GLASSBOX_{name}", value)
 
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
 
 
-def test_a_refused_variable_is_named_with_its_value_and_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_has_each_refused_variable_with_its_value_and_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"API_THREADS": "many", "LEASE_SECONDS": "0", "LOG_FORMAT": "xml", "TRACES": "perhaps"}.items():
         monkeypatch.setenv(f"GLASSBOX_{name}", value)
 
@@ -94,7 +94,7 @@ def test_an_origin_that_no_browser_sends_is_rejected(monkeypatch: pytest.MonkeyP
         ("http://10.0.0.1/hook", "the URL is an internal address"),
     ],
 )
-def test_a_webhook_url_that_cannot_be_used_is_rejected_without_its_text(
+def test_an_unusable_webhook_url_is_rejected_without_its_text(
     monkeypatch: pytest.MonkeyPatch, url: str, problem: str
 ) -> None:
     monkeypatch.setenv("GLASSBOX_WEBHOOK_URL", url)
@@ -105,18 +105,18 @@ def test_a_webhook_url_that_cannot_be_used_is_rejected_without_its_text(
     assert "/hook" not in str(caught.value)
 
 
-def test_an_internal_webhook_url_is_accepted_with_the_setting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_webhook_url_is_accepted_with_webhook_allow_private(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLASSBOX_WEBHOOK_URL", "http://10.0.0.1/hook")
     monkeypatch.setenv("GLASSBOX_WEBHOOK_ALLOW_PRIVATE", "true")
 
     assert load_settings().webhook_url == "http://10.0.0.1/hook"
 
 
-def test_settings_that_are_right_are_loaded(limits: Settings) -> None:
+def test_valid_settings_are_loaded(limits: Settings) -> None:
     assert load_settings() == limits
 
 
-def test_the_cores_are_those_that_the_process_may_use(limits: Settings) -> None:
+def test_cores_are_those_of_the_process_affinity(limits: Settings) -> None:
     all_cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(all_cores)})
     try:
@@ -125,7 +125,7 @@ def test_the_cores_are_those_that_the_process_may_use(limits: Settings) -> None:
         os.sched_setaffinity(0, all_cores)
 
 
-def test_workers_that_share_a_machine_share_its_cores(limits: Settings) -> None:
+def test_workers_on_one_machine_share_its_cores(limits: Settings) -> None:
     alone, shared = limits.cores, limits.model_copy(update={"replicas": 2})
     assert shared.cores == max(1, alone // 2)
     assert limits.model_copy(update={"replicas": 1000}).processes("inference") == 1
@@ -149,22 +149,22 @@ class TestPasswords:
         assert settings.redis_address == address
         assert "p/w" not in repr(settings)
 
-    def test_without_a_file_the_address_is_the_url(self, limits: Settings) -> None:
+    def test_the_address_without_a_password_file_is_the_url(self, limits: Settings) -> None:
         assert limits.redis_address == limits.redis_url
 
-    def test_a_file_that_is_not_there_is_an_error_with_its_name(self, limits: Settings, tmp_path: Path) -> None:
+    def test_a_missing_password_file_raises_an_error_with_its_name(self, limits: Settings, tmp_path: Path) -> None:
         settings = limits.model_copy(update={"redis_password_file": tmp_path / "none"})
 
         with pytest.raises(SecretError, match=r"none cannot be read: No such file"):
             _ = settings.redis_address
 
-    def test_under_compose_the_error_says_how_to_make_the_password(self, limits: Settings, tmp_path: Path) -> None:
+    def test_the_error_under_compose_says_how_to_make_the_password(self, limits: Settings, tmp_path: Path) -> None:
         settings = limits.model_copy(update={"redis_password_file": tmp_path / "none", "deployment": "compose"})
 
         with pytest.raises(SecretError, match=r"none cannot be read: .*`docker compose run --rm --no-deps secrets"):
             _ = settings.redis_address
 
-    def test_an_empty_file_is_no_password(self, limits: Settings, tmp_path: Path) -> None:
+    def test_an_empty_password_file_raises_an_error(self, limits: Settings, tmp_path: Path) -> None:
         (tmp_path / "password").write_text("\n")
         settings = limits.model_copy(update={"redis_password_file": tmp_path / "password"})
 
@@ -183,13 +183,13 @@ def test_blas_threads_are_limited_for_every_library(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("module", ["shared.runtime.settings", "shared.jobs.task_queue", "shared.jobs", "worker.app"])
-def test_numpy_is_not_imported_by_what_a_worker_imports_before_it_sets_the_threads(module: str) -> None:
+def test_modules_that_a_worker_imports_before_it_sets_the_threads_do_not_import_numpy(module: str) -> None:
     script = f"import sys, {module}; sys.exit('numpy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
-def test_an_image_that_was_built_without_a_revision_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_revision_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLASSBOX_REVISION", "")
     assert Settings().revision is None
     monkeypatch.setenv("GLASSBOX_REVISION", "0123abc")

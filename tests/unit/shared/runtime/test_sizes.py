@@ -1,4 +1,4 @@
-"""Sizes in words."""
+"""Sizes in bytes as text for people."""
 
 from __future__ import annotations
 

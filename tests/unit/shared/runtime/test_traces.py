@@ -1,4 +1,4 @@
-"""Traces are an extra: off by default, and what is missing is said before anything starts."""
+"""Traces are an extra: disabled by default; a missing package is reported before any process starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.runtime.traces import traces_of
 from tests.support.programs.processes import ROOT
 
 
-def test_they_are_off_by_default_and_import_nothing(limits: Settings) -> None:
+def test_traces_are_disabled_by_default_and_import_nothing(limits: Settings) -> None:
     assert traces_of("api", limits) is None
     script = (
         "import sys; from shared.runtime.settings import Settings; from shared.runtime.traces import traces_of;"
