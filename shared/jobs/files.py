@@ -31,11 +31,11 @@ class JobFiles:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
 
-    def begin(self, job: Job, archive: Path | None = None, plan: ArchiveIndex | None = None) -> None:
+    def begin(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> None:
         """Write the index of a job's archive, then the archive itself, then the job's specification, all durably."""
         durable.make_folder(self._volume.job(job.id))
-        if plan is not None:
-            plan.save(self._volume.plan(job.id))
+        if index is not None:
+            index.save(self._volume.archive_index(job.id))
         if archive is not None:
             durable.rename(archive, self._volume.archive(job.id))
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))

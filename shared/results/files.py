@@ -1,7 +1,7 @@
-"""The files of a batch's shards: which are finished, which are to be done, and all of them in the archive's order.
+"""The files of a batch's shards: which shards are finished, which are missing, and the files in the archive's order.
 
-A shard's file is named for the shard and for the retry under which it was written, and never changes. A person's retry
-does those shards again that have errors, beside the files from before; of a shard the newest counts.
+The name of a shard's file has the shard's number and the retry that wrote it; the file never changes. A retry on a
+user's request classifies the shards with errors again and adds new files. The newest file of a shard is valid.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from shared.storage.volume import Volume
 
 @dataclass(frozen=True)
 class Survey:
-    """What the volume says about a batch: the numbers of the shards that are `missing`, and what those there hold.
+    """The state of a batch's shards on the volume: the numbers of the `missing` ones, and the counts of the others.
 
-    `kept` are the rows of shards that are to be done again for the sake of their errors.
+    `kept` counts the rows of the shards that are missing only because of their errors.
     """
 
     missing: list[int]
@@ -29,7 +29,7 @@ class Survey:
 
 
 class ShardFiles:
-    """The files of one job's shards, as a retry of it sees them: 0 is the job's first time."""
+    """The files of one job's shards in one of its retries; 0 is the job's first run."""
 
     def __init__(self, volume: Volume, job_id: str, retry: int) -> None:
         self._volume = volume
@@ -37,14 +37,14 @@ class ShardFiles:
         self._retry = retry
 
     def prepare(self) -> None:
-        """Make their folder; raises FileNotFoundError where the job's own is gone."""
+        """Create the shards' folder; raises FileNotFoundError if the job's folder was deleted."""
         folder = self._volume.shards(self._job_id)
         with suppress(FileExistsError), durable.translated_errors():
             folder.mkdir()
             durable.fsync_folder(folder.parent)
 
     def survey(self, count: int) -> Survey:
-        """Look which of the shards from 0 to `count` - 1 are there."""
+        """Return which of the shards from 0 to `count` - 1 are finished."""
         newest = self._newest()
         missing: list[int] = []
         succeeded = failed = kept = 0
@@ -53,7 +53,7 @@ class ShardFiles:
                 missing.append(number)
                 continue
             header = read_header(self._path(number, newest[number]))
-            if self._is_to_be_done_again(header, newest[number]):
+            if self._is_to_be_retried(header, newest[number]):
                 missing.append(number)
                 kept += header.rows
             else:
@@ -62,29 +62,29 @@ class ShardFiles:
         return Survey(missing, succeeded, failed, kept)
 
     def finished(self, number: int) -> Header | None:
-        """The header of a shard that is finished already; None where it is to be done."""
+        """Return the header of a finished shard; None if the shard is missing or is to be retried."""
         header = self._header(number)
-        return None if header is None or self._is_to_be_done_again(*header) else header[0]
+        return None if header is None or self._is_to_be_retried(*header) else header[0]
 
     def before(self, number: int) -> Shard | None:
-        """What is there of a shard that is to be done: its rows are kept, its errors are tried again."""
+        """Read the newest file of a shard, None if there is none; a retry keeps its rows and retries its errors."""
         header = self._header(number)
         return None if header is None else read_shard(self._path(number, header[1]))
 
     def publish(self, number: int, shard: Shard) -> Header:
-        """Write a shard down, unless somebody else was quicker; gives the header of what is there then.
+        """Write a shard's file unless another process has written it; returns the header of the file that exists then.
 
-        Raises FileNotFoundError where the job was deleted: the folder does not come back.
+        Raises FileNotFoundError if the job was deleted, and does not recreate its folder.
         """
         path = self._path(number, self._retry)
         return shard.header if durable.add(path, shard.parts()) else read_header(path)
 
     def settle(self) -> None:
-        """Make the names of all that was published durable."""
+        """Make the names of all published files durable."""
         durable.fsync_folder(self._volume.shards(self._job_id))
 
     def in_order(self) -> list[Path]:
-        """The newest files of the shards from the first on, up to the first that is not there."""
+        """Return the newest file of each shard in order, up to the first missing shard."""
         newest = self._newest()
         paths: list[Path] = []
         while len(paths) in newest:
@@ -93,7 +93,7 @@ class ShardFiles:
 
     def _newest(self) -> dict[int, int]:
         newest: dict[int, int] = {}
-        for number, retry in self._volume.shards_there(self._job_id):
+        for number, retry in self._volume.shard_files(self._job_id):
             newest[number] = max(retry, newest.get(number, 0))
         return newest
 
@@ -103,7 +103,7 @@ class ShardFiles:
                 return read_header(self._path(number, retry)), retry
         return None
 
-    def _is_to_be_done_again(self, header: Header, retry: int) -> bool:
+    def _is_to_be_retried(self, header: Header, retry: int) -> bool:
         return header.errors > 0 and retry < self._retry
 
     def _path(self, number: int, retry: int) -> Path:

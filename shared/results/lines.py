@@ -1,7 +1,7 @@
-"""How a batch's rows and errors are written: a JSON line for each image.
+"""The format of a batch's rows and errors: a JSON line for each image.
 
-Rows are put together by hand, from texts that are made once for each class: a JSON encoder takes longer for a row than
-the network for its image.
+Rows are formatted from texts that are encoded once per class, because a JSON encoder takes longer for a row than the
+network for its image.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from shared.errors import GlassboxError
 
 
 class Best(TypedDict):
-    """One of the classes that an image may show."""
+    """One of the most probable classes of an image."""
 
     label: str
     probability: float
 
 
 class Row(TypedDict):
-    """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
+    """The result of one image: its most probable class, and its `top_k` most probable classes."""
 
     path: str
     label: str
@@ -42,7 +42,7 @@ class RowError(TypedDict):
 
 
 class RowWriter:
-    """Writes the rows of a model with these classes, each with its `top_k` best ones."""
+    """A writer of rows for a model with these classes; each row has the `top_k` best ones."""
 
     def __init__(self, classes: Sequence[str], top_k: int) -> None:
         self._classes = [quoted(name) for name in classes]
@@ -50,7 +50,7 @@ class RowWriter:
         self._row = f'{{"path": %s, "label": %s, "confidence": %s, "top": [{best}]}}\n'
 
     def rows(self, paths: Sequence[str], labels: NDArray[Any], probabilities: NDArray[Any]) -> list[str]:
-        """A line for each path; labels are class indices (N, k), probabilities (N, k), both the best first."""
+        """Return a line for each path; labels are class indices (N, k), probabilities (N, k), both best first."""
         columns: list[list[str]] = []
         for label, probability in zip(labels.T.tolist(), probabilities.T.tolist(), strict=True):
             columns += [[self._classes[index] for index in label], list(map("%.7g".__mod__, probability))]
@@ -58,20 +58,20 @@ class RowWriter:
 
 
 def error_line(path: str, error: GlassboxError) -> str:
-    """The line of an image that could not be classified."""
+    """Return the line of an image that could not be classified."""
     return json.dumps({"path": path, "code": error.code, "detail": error.detail}, ensure_ascii=False) + "\n"
 
 
 def parsed_rows(lines: bytes) -> list[Row]:
-    """The rows in these lines."""
+    """Parse the rows in these lines."""
     return cast("list[Row]", _parsed(lines))
 
 
 def parsed_errors(lines: bytes) -> list[RowError]:
-    """The errors in these lines."""
+    """Parse the errors in these lines."""
     return cast("list[RowError]", _parsed(lines))
 
 
 def _parsed(lines: bytes) -> object:
-    """Parse all lines in one call: the start of the parser costs as much as a line."""
+    """Parse all lines in one call, because starting the parser takes as long as parsing a line."""
     return json.loads(b"[" + b",".join(lines.splitlines()) + b"]")

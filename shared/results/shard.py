@@ -1,6 +1,6 @@
 """A shard's results in one file: a header, the rows, then the errors, each a JSON line.
 
-One file, so that rows and errors of a shard always belong together: it is written whole or not at all.
+Both are in one file so that they always belong together: the file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.errors import Damaged
 
 @dataclass(frozen=True)
 class Header:
-    """How many rows and errors a shard has, the rows' length in bytes, and their longest path in characters."""
+    """The numbers of rows and errors of a shard, the rows' length in bytes, and their longest path in characters."""
 
     rows: int
     errors: int
@@ -34,23 +34,23 @@ class Shard:
 
     @classmethod
     def of(cls, rows: Sequence[str], errors: Sequence[str], longest_path: int) -> Self:
-        """The shard of these lines, each of which ends with a newline."""
+        """Create a shard from these lines; each line ends with a newline."""
         content = "".join(rows).encode()
         return cls(Header(len(rows), len(errors), len(content), longest_path), content, "".join(errors).encode())
 
     def parts(self) -> list[bytes]:
-        """What its file holds."""
+        """Return the content of the shard's file, in parts."""
         return [json.dumps(asdict(self.header)).encode() + b"\n", self.rows, self.errors]
 
 
 def read_header(path: Path) -> Header:
-    """The header of a shard's file, without what follows; raises `Damaged`."""
+    """Read only the header of a shard's file; raises `Damaged`."""
     with path.open("rb") as file:
         return _header(file.readline(), path)
 
 
 def read_shard(path: Path) -> Shard:
-    """A shard's file; raises `Damaged`."""
+    """Read a shard's file; raises `Damaged`."""
     with path.open("rb") as file:
         header = _header(file.readline(), path)
         return Shard(header, file.read(header.rows_bytes), file.read())
@@ -58,7 +58,7 @@ def read_shard(path: Path) -> Shard:
 
 def _header(line: bytes, path: Path) -> Header:
     try:
-        known = json.loads(line)  # and perhaps what a newer version of the code says of it
+        known = json.loads(line)  # it may have more fields, from a newer version of the code
         return Header(**{field.name: known[field.name] for field in fields(Header)})
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged("shard_damaged", f"the results in {path.name} cannot be read: {error}") from error

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, fsynced, then renamed or linked into it."""
+"""Durable and atomic writes: files are written under a temporary name, fsynced, then renamed or linked into place."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from uuid import uuid4
 
 from shared.errors import StorageFull
 
-TEMPORARY = ".tmp-"  # what is written but not yet in its place starts so; readers and listings pass it over
+TEMPORARY = ".tmp-"  # the prefix of unfinished files and folders; readers and listings skip them
 BLOCK = 1024 * 1024
 
 
 def temporary_beside(path: Path) -> Path:
-    """A fresh name in the folder of `path`, so that a rename into place stays within one file system."""
+    """Return a new temporary name in the folder of `path`, so that a rename into place stays within one file system."""
     return path.with_name(f"{TEMPORARY}{uuid4().hex}-{path.name}")
 
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Turn "no space left" from the operating system into `StorageFull`."""
+    """Translate the errors of a full disk or quota to `StorageFull`."""
     try:
         yield
     except OSError as error:
@@ -36,7 +36,7 @@ def translated_errors() -> Iterator[None]:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the folder's own entries durable: a rename is not on the disk before this."""
+    """Make the folder's entries durable: before this, a rename may not be on the disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -46,7 +46,7 @@ def fsync_folder(folder: Path) -> None:
 
 @translated_errors()
 def make_folder(folder: Path) -> None:
-    """Create the folder and its missing parents, each of them durable."""
+    """Create the folder and its missing parents durably."""
     missing = []
     while not folder.exists():
         missing.append(folder)
@@ -58,7 +58,7 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def fsynced(path: Path) -> Iterator[IO[bytes]]:
-    """A new file at `path` that is on the disk when the block ends, and gone when the block raises."""
+    """Open a new file at `path`; it is on the disk when the block ends, and removed if the block raises."""
     with translated_errors():
         try:
             with path.open("xb") as file:
@@ -72,7 +72,7 @@ def fsynced(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path`, whole and durable, when the block ends without an error."""
+    """Open a file that replaces `path` atomically and durably when the block ends without an error."""
     make_folder(path.parent)
     temporary = temporary_beside(path)
     with fsynced(temporary) as file:
@@ -85,34 +85,34 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, atomically and durably."""
+    """Write `content` to `path`, atomically and durably."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Put `content` at `path` as JSON, atomically and durably."""
+    """Write `content` to `path` as JSON, atomically and durably."""
     write_bytes(path, encode_json(content))
 
 
 def encode_json(content: Any) -> bytes:
-    """`content` as people can read it in a file: indented, UTF-8, no NaN."""
+    """Encode `content` as indented JSON in UTF-8; raises ValueError for NaN and infinity."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 @translated_errors()
 def rename(source: Path, target: Path) -> None:
-    """Rename a file into its place, durably."""
+    """Rename a file or folder into place, durably."""
     source.rename(target)
     fsync_folder(target.parent)
 
 
 @translated_errors()
 def link_exclusively(source: Path, target: Path) -> bool:
-    """Give `source` the second name `target`, durably; False where `target` is taken already.
+    """Link `target` to the file `source`, durably; returns False if `target` exists already.
 
-    On NFS the answer to a `link` may get lost and its retry fail although the first one succeeded; the count of links
-    tells (open(2), the note on O_EXCL).
+    On NFS, the reply to a `link` may get lost, and its retry fails although the first one succeeded. The count of links
+    shows whether it did (open(2), the note on O_EXCL).
     """
     linked = _link(source, target)
     if linked:
@@ -129,7 +129,7 @@ def _link(source: Path, target: Path) -> bool:
 
 
 def write_exclusively(path: Path, content: bytes) -> bool:
-    """Put `content` at `path` where nothing is there yet; False, and nothing changed, where something is."""
+    """Write `content` to a new file `path`, durably; returns False and changes nothing if `path` exists."""
     make_folder(path.parent)
     temporary = temporary_beside(path)
     with fsynced(temporary) as file:
@@ -142,10 +142,10 @@ def write_exclusively(path: Path, content: bytes) -> bool:
 
 @translated_errors()
 def add(path: Path, parts: Iterable[bytes]) -> bool:
-    """Put a new file into a folder of many; False, and nothing changed, where `path` is taken already.
+    """Write one of many new files in a folder; returns False and changes nothing if `path` exists.
 
-    The folder must be there, so that who comes late does not bring back one that was removed. The content is durable at
-    once, its name when somebody has called `fsync_folder` after the last of them.
+    The folder must exist, so that a late writer does not recreate a deleted one. The content is durable at once, the
+    name only after a call of `fsync_folder`, which callers make once for all files.
     """
     temporary = temporary_beside(path)
     with fsynced(temporary) as file:
@@ -157,7 +157,7 @@ def add(path: Path, parts: Iterable[bytes]) -> bool:
 
 
 def publish_folder(temporary: Path, path: Path) -> bool:
-    """Rename a finished folder into its place; False, and `temporary` removed, where one is there already."""
+    """Rename a finished folder into place; removes `temporary` and returns False if `path` exists already."""
     fsync_folder(temporary)
     try:
         rename(temporary, path)
@@ -170,7 +170,7 @@ def publish_folder(temporary: Path, path: Path) -> bool:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove the folder with all in it; first out of sight, so that no reader meets a half-removed one."""
+    """Remove a folder and its content. It is renamed first, so that no reader sees a half-removed folder."""
     doomed = temporary_beside(folder)
     with suppress(FileNotFoundError):
         folder.rename(doomed)
@@ -178,6 +178,6 @@ def remove_tree(folder: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal, read in blocks."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

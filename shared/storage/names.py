@@ -1,4 +1,4 @@
-"""Names that people give, of models, data sets and aliases; and ids that we give, which sort by time."""
+"""The names of models, data sets and aliases, which users choose; and generated ids, which sort by time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` is a name; anything else, `..` or `a/b`, must not come near a path."""
+    """Whether `text` is a valid name; other texts, such as `..` or `a/b`, must never become part of a path."""
     return re.fullmatch(NAME, text) is not None
 
 
 def is_alias(text: str) -> bool:
-    """Whether `text` can name a version beside `latest` and the numbers."""
+    """Whether `text` is a valid alias: a name, but neither `latest` nor a number."""
     return is_name(text) and text != "latest" and not text.isdecimal()
 
 
@@ -40,5 +40,5 @@ AliasName = Annotated[
 
 
 def new_id() -> str:
-    """A new id: a ULID, 26 letters and digits that begin with the time."""
+    """Return a new id: a ULID, 26 letters and digits that begin with the time."""
     return str(ULID()).lower()

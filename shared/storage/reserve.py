@@ -1,7 +1,7 @@
-"""Space that is kept back on the volume, so that something can be deleted where the disk is full.
+"""Reserved space on the volume, so that deletions work if the disk is full.
 
-To delete a version is to write down that it is deleted, and then to remove its file: without a reserve, a full disk
-would stay full. The reserve is a file that is removed when it is needed, and written again when there is space.
+Deleting a version first writes the model's new state, then removes the version's file. Without a reserve, a full disk
+would stay full. The reserve is a file that is removed if its space is needed, and written again when there is space.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ SIZES = (256 * 1024, 64 * 1024, 16 * 1024)  # bytes; a state takes a few thousan
 
 
 class Reserve:
-    """The reserve of one volume. Any number of processes may use it: at worst there is none at a moment."""
+    """The reserve of one volume. Many processes may use it at once; it may then be missing for a moment."""
 
     def __init__(self, volume: Volume) -> None:
         self._path = volume.reserve
 
     def keep(self) -> None:
-        """Have as much of a reserve as there is space for; does nothing where it is whole."""
+        """Write as large a reserve as there is space for; does nothing if it is complete."""
         for size in SIZES:
             if self._size() >= size:
                 return
             try:
-                durable.write_bytes(self._path, os.urandom(size))  # zeros might be packed, and take no space
+                durable.write_bytes(self._path, os.urandom(size))  # a file system may compress zeros
             except StorageFull:
                 continue
             return
 
     def spend(self, change: Callable[[], object]) -> None:
-        """Make a change that leads to more space; where there is none for the change itself, by the reserve.
+        """Run a change that frees space; if it raises `StorageFull`, remove the reserve and run it again.
 
-        The change may be made a second time, where the first ended with `StorageFull`; raises what it raises.
+        Raises what the change raises.
         """
         try:
             change()

@@ -1,7 +1,7 @@
-"""A small state that several hosts change without a lock: a folder of numbered revisions, the highest of which counts.
+"""A small state that several hosts change without a lock: a folder of numbered revisions, of which the newest is valid.
 
-A change is based on the revision that it was made from, and takes the next number by an exclusive link: who comes
-second finds the number taken, reads again, and decides anew. Nobody waits for anybody, however a process ends.
+A change is based on the newest revision, and takes the next number by an exclusive link (optimistic concurrency). If
+the number is taken, the caller reads the newer revision and tries again. No process waits for another, even a dead one.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from pathlib import Path
 from shared.storage import durable
 
 KEPT = 32
-"""The newest revisions that stay. Reading gets slower with their number; a change that took longer than so many others
-is refused, for its number may have been given and removed."""
+"""The number of newest revisions that are kept. Reading is slower with more of them. A change is refused if so many
+others were made meanwhile, because its number may have been used and removed."""
 
 
 class Revisions:
-    """The revisions in one folder, from 1; 0 stands for the state before the first change."""
+    """The revisions in one folder, from 1; 0 is the state before the first change."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = str(folder)
 
     def newest(self) -> int:
-        """The newest revision's number."""
+        """Return the newest revision's number."""
         newest = max(self._numbers(), default=0)
-        for number in count(newest + 1):  # a listing may be older than what was changed since, on NFS
+        for number in count(newest + 1):  # on NFS, the listing may be outdated
             if not self._has(number):
                 return number - 1
         raise AssertionError
 
     def is_newest(self, number: int) -> bool:
-        """Whether the number is the newest revision's, in a fraction of the time that `newest` takes."""
+        """Whether the number is the newest revision's; much faster than `newest`."""
         if self._has(number + 1):
             return False
         if number == 0:
             return not self._numbers()
-        return self._has(number)  # else the one behind it may be gone, too, and a much newer one be there
+        return self._has(number)  # if it is removed, so may be the next one, and a much newer one may exist
 
     def read(self, number: int) -> bytes | None:
-        """A revision's content; None where it is gone, since there are newer ones."""
+        """Return a revision's content; None if it was removed because there are newer ones."""
         try:
             with open(self._path(number), "rb") as file:  # noqa: PTH123
                 return file.read()
@@ -48,7 +48,7 @@ class Revisions:
             return None
 
     def append(self, base: int, content: bytes) -> bool:
-        """Make `content` the revision behind `base`, durably; False, and nothing changed, where `base` is not newest.
+        """Write `content` as the revision after `base`, durably; False, with no change, if `base` is not the newest.
 
         Raises `StorageFull`.
         """
@@ -57,7 +57,7 @@ class Revisions:
         if not durable.write_exclusively(path, content):
             return False
         numbers = self._numbers()
-        if max(numbers, default=0) >= number + KEPT:  # the number was free because it had been given and removed
+        if max(numbers, default=0) >= number + KEPT:  # the number was free because it had been used and removed
             path.unlink(missing_ok=True)
             return False
         for old in numbers:

@@ -1,4 +1,4 @@
-"""A folder that lasts as long as its process and its children; what a killed process left, the next one removes."""
+"""A temporary folder of a process and its children; if the process is killed, the next process removes the folder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 
 def scratch_folder(parent: Path, prefix: str) -> Path:
-    """A new folder in `parent`, held by a lock that no death can leave behind. Removes those that nobody holds."""
+    """Create a folder in `parent` and lock it; the kernel releases the lock with the process. Removes unlocked ones."""
     for old in parent.glob(f"{prefix}*"):
-        _remove_unless_held(old)
+        _remove_unless_locked(old)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         try:
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:  # somebody took it for left behind, in this very moment
+        except FileNotFoundError:  # another process removed it before it was locked
             continue
         fcntl.flock(descriptor, fcntl.LOCK_SH)  # children inherit it with the open folder
         if folder.exists():
@@ -34,10 +34,10 @@ def scratch_folder(parent: Path, prefix: str) -> Path:
     return folder
 
 
-def _remove_unless_held(folder: Path) -> None:
+def _remove_unless_locked(folder: Path) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # another one's, or gone already
+    except OSError:  # another user's, or removed already
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

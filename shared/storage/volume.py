@@ -1,4 +1,4 @@
-"""Where everything lies on the shared volume: the one module that knows its paths."""
+"""The layout of the shared volume: the only module that builds its paths."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Volume:
-    """The layout below one root.
+    """The paths below one root.
 
-    incoming/                     uploads while they arrive
+    incoming/                     uploads in progress
     datasets/<sha256>/            data.npz, manifest.json
     datasets/names/<name>         the id that the name points to
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
-    models/<name>/states/<n>      its aliases and deletions; the highest n is the one that counts
+    models/<name>/states/<n>      its aliases and deletions; the highest n is valid
     jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
-    reserve                       space that is freed so that something can be deleted where the disk is full
+    reserve                       space that is freed so that deletions work if the disk is full
     webhook-secret                signs webhooks, unless the settings name another file
     """
 
@@ -88,7 +88,7 @@ class Volume:
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"
 
-    def plan(self, job_id: str) -> Path:
+    def archive_index(self, job_id: str) -> Path:
         return self.job(job_id) / "plan"
 
     def shards(self, job_id: str) -> Path:
@@ -97,8 +97,8 @@ class Volume:
     def shard(self, job_id: str, number: int, retry: int) -> Path:
         return self.shards(job_id) / f"{number:06d}.{retry}.jsonl"
 
-    def shards_there(self, job_id: str) -> Iterator[tuple[int, int]]:
-        """The number and the retry of each shard's file, in no order; none where there is no folder yet."""
+    def shard_files(self, job_id: str) -> Iterator[tuple[int, int]]:
+        """Iterate over the number and the retry of each shard's file, unordered; none if the folder does not exist."""
         with suppress(FileNotFoundError), os.scandir(self.shards(job_id)) as entries:
             for entry in entries:
                 if match := re.fullmatch(r"(\d+)\.(\d+)\.jsonl", entry.name):

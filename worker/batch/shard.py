@@ -33,7 +33,7 @@ class ShardWork:
         specification = BatchSpecification.of(job.specification)
         classifier = classifiers.get(specification.model, specification.version)
         self.files = ShardFiles(volume, job.id, job.retries)
-        self.index = ArchiveIndex.load(volume.plan(job.id))
+        self.index = ArchiveIndex.load(volume.archive_index(job.id))
         self._shards = self.index.shards(specification.shard_images, specification.shard_bytes)
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
         self._writer = RowWriter(classifier.version.classes, specification.top_k)

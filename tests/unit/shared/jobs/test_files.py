@@ -51,7 +51,7 @@ def test_an_archive_moves_to_its_job_with_its_index(files: JobFiles, volume: Vol
 
     assert volume.archive(job.id).read_bytes() == b"PK"
     assert not archive.exists()
-    assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
+    assert len(ArchiveIndex.load(volume.archive_index(job.id))) == 7
 
 
 def test_a_job_with_a_specification_has_its_archive_and_index_after_any_crash(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_job_with_a_specification_has_its_archive_and_index_after_any_crash(tm
         died = dies_before_change(change, partial(files.begin, job, upload, INDEX))
         if files.has(job.id):
             assert volume.archive(job.id).exists()
-            assert len(ArchiveIndex.load(volume.plan(job.id))) == 7
+            assert len(ArchiveIndex.load(volume.archive_index(job.id))) == 7
         if not died:
             break
     assert change > 6

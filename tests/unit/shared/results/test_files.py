@@ -16,7 +16,7 @@ ROW = row("a.png", ("cat", 0.75))
 
 @pytest.fixture
 def files(volume: Volume) -> ShardFiles:
-    """The files of a job at its first time."""
+    """The files of a job in its first run."""
     volume.job("job").mkdir(parents=True)
     files = ShardFiles(volume, "job", 0)
     files.prepare()
@@ -25,12 +25,12 @@ def files(volume: Volume) -> ShardFiles:
 
 @pytest.fixture
 def retried(files: ShardFiles, volume: Volume) -> ShardFiles:
-    """The same files, as the job's first retry sees them."""
+    """The same files in the job's first retry."""
     return ShardFiles(volume, "job", 1)
 
 
 class TestPublishing:
-    def test_what_is_published_is_there_whole_and_alone(self, files: ShardFiles, volume: Volume) -> None:
+    def test_a_published_shard_is_one_complete_file(self, files: ShardFiles, volume: Volume) -> None:
         shard = shard_of([ROW, ROW], [error("b.txt")])
 
         assert files.publish(3, shard) == shard.header
@@ -38,7 +38,9 @@ class TestPublishing:
         assert files_below(volume.shards("job")) == ["000003.0.jsonl"]
         assert read_shard(volume.shard("job", 3, 0)) == shard
 
-    def test_who_comes_second_changes_nothing_and_learns_what_is_there(self, files: ShardFiles, volume: Volume) -> None:
+    def test_a_second_publication_changes_nothing_and_returns_the_first_header(
+        self, files: ShardFiles, volume: Volume
+    ) -> None:
         first = shard_of([ROW], [error("b.txt")])
         files.publish(0, first)
 
@@ -47,7 +49,7 @@ class TestPublishing:
         assert read_shard(volume.shard("job", 0, 0)) == first
         assert files_below(volume.shards("job")) == ["000000.0.jsonl"]
 
-    def test_a_folder_that_was_removed_is_not_brought_back(self, files: ShardFiles, volume: Volume) -> None:
+    def test_a_deleted_folder_is_not_recreated(self, files: ShardFiles, volume: Volume) -> None:
         volume.shards("job").rmdir()
         volume.job("job").rmdir()
 
@@ -58,7 +60,7 @@ class TestPublishing:
 
         assert not volume.job("job").exists()
 
-    def test_a_file_that_is_no_shard_is_damaged(self, files: ShardFiles, volume: Volume) -> None:
+    def test_a_file_that_is_not_a_shard_is_damaged(self, files: ShardFiles, volume: Volume) -> None:
         volume.shard("job", 0, 0).write_bytes(b'{"path": "a.png"}\n')
 
         with pytest.raises(Damaged, match=r"000000\.0\.jsonl"):
@@ -66,16 +68,16 @@ class TestPublishing:
 
 
 class TestSurveying:
-    def test_without_a_folder_all_is_missing(self, volume: Volume) -> None:
+    def test_all_shards_are_missing_without_a_folder(self, volume: Volume) -> None:
         assert ShardFiles(volume, "job", 0).survey(3) == Survey([0, 1, 2], succeeded=0, failed=0, kept=0)
 
-    def test_what_is_there_is_counted_with_its_errors(self, files: ShardFiles) -> None:
+    def test_finished_shards_are_counted_with_their_errors(self, files: ShardFiles) -> None:
         files.publish(0, shard_of([ROW], [error("b.txt")]))
         files.publish(2, shard_of([ROW, ROW]))
 
         assert files.survey(4) == Survey([1, 3], succeeded=3, failed=1, kept=0)
 
-    def test_a_retry_misses_the_shards_that_have_errors(self, files: ShardFiles, retried: ShardFiles) -> None:
+    def test_shards_with_errors_are_missing_in_a_retry(self, files: ShardFiles, retried: ShardFiles) -> None:
         files.publish(0, shard_of([ROW], [error("b.txt")]))
         files.publish(1, shard_of([ROW, ROW]))
 
@@ -83,7 +85,7 @@ class TestSurveying:
         assert retried.finished(0) is None
         assert retried.finished(1) is not None
 
-    def test_a_shard_that_the_retry_has_done_is_done_though_it_has_errors(
+    def test_a_shard_that_the_retry_has_finished_is_not_missing_despite_errors(
         self, files: ShardFiles, retried: ShardFiles
     ) -> None:
         files.publish(0, shard_of([], [error("a.png"), error("b.txt")]))
@@ -91,7 +93,7 @@ class TestSurveying:
 
         assert retried.survey(1) == Survey([], succeeded=1, failed=1, kept=0)
 
-    def test_files_that_are_none_of_ours_are_passed_over(self, files: ShardFiles, volume: Volume) -> None:
+    def test_files_with_other_names_are_skipped(self, files: ShardFiles, volume: Volume) -> None:
         (volume.shards("job") / ".tmp-1234-000000.0.jsonl").write_bytes(b"half")
 
         assert files.survey(1).missing == [0]

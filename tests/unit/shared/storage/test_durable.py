@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Durable and atomic writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.storage import durable
 from tests.support.data.files import files_below
 
 
-def test_what_was_written_is_there(tmp_path: Path) -> None:
+def test_a_written_file_exists_with_its_content(tmp_path: Path) -> None:
     durable.write_bytes(tmp_path / "new" / "folder" / "file", b"content")
 
     assert (tmp_path / "new" / "folder" / "file").read_bytes() == b"content"
@@ -39,7 +39,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
             assert not writer.done() or writer.exception() is None
 
 
-def test_a_file_that_is_being_written_is_not_in_its_place_yet(tmp_path: Path) -> None:
+def test_an_unfinished_file_is_not_in_place(tmp_path: Path) -> None:
     with durable.replacing(tmp_path / "file") as file:
         file.write(b"half")
         file.flush()
@@ -48,7 +48,7 @@ def test_a_file_that_is_being_written_is_not_in_its_place_yet(tmp_path: Path) ->
     assert (tmp_path / "file").read_bytes() == b"half"
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path: Path) -> None:
     durable.write_bytes(tmp_path / "file", b"old")
 
     with pytest.raises(TypeError), durable.replacing(tmp_path / "file") as file:
@@ -58,7 +58,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_temporary_one(tmp_path: P
     assert files_below(tmp_path) == ["file"]
 
 
-def test_a_rename_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_a_failed_rename_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "file" / "below").mkdir(parents=True)
 
     with pytest.raises(OSError, match="directory"):
@@ -67,7 +67,7 @@ def test_a_rename_that_fails_leaves_no_temporary_file(tmp_path: Path) -> None:
     assert files_below(tmp_path) == []
 
 
-def test_a_full_disk_is_told_as_such_and_leaves_no_temporary_file(tmp_path: Path) -> None:
+def test_a_full_disk_raises_storage_full_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     with pytest.raises(StorageFull) as caught, durable.replacing(tmp_path / "file"):
         Path("/dev/full").write_bytes(b"the kernel refuses this with ENOSPC")
 
@@ -75,19 +75,19 @@ def test_a_full_disk_is_told_as_such_and_leaves_no_temporary_file(tmp_path: Path
     assert files_below(tmp_path) == []
 
 
-def test_another_error_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
+def test_other_errors_of_the_disk_are_not_translated(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), durable.replacing(tmp_path / "file"):
         (tmp_path / "missing").read_bytes()
 
 
-def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
+def test_a_new_file_does_not_replace_an_existing_one(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"there first")
 
     with pytest.raises(FileExistsError), durable.fsynced(tmp_path / "file") as file:
         file.write(b"too late")
 
 
-def test_a_temporary_name_lies_in_the_same_folder_and_out_of_sight(tmp_path: Path) -> None:
+def test_a_temporary_name_is_in_the_same_folder_with_the_prefix(tmp_path: Path) -> None:
     first, second = (durable.temporary_beside(tmp_path / "file") for _ in range(2))
 
     assert first != second
@@ -95,7 +95,7 @@ def test_a_temporary_name_lies_in_the_same_folder_and_out_of_sight(tmp_path: Pat
     assert first.name.startswith(durable.TEMPORARY)
 
 
-def test_of_two_exclusive_links_the_second_is_refused(tmp_path: Path) -> None:
+def test_the_second_of_two_exclusive_links_is_refused(tmp_path: Path) -> None:
     (tmp_path / "first").write_bytes(b"first")
     (tmp_path / "second").write_bytes(b"second")
 
@@ -104,15 +104,15 @@ def test_of_two_exclusive_links_the_second_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == b"first"
 
 
-def test_a_link_that_is_there_already_counts_as_made(tmp_path: Path) -> None:
-    """On NFS the answer to the first try may get lost."""
+def test_an_existing_link_to_the_source_counts_as_made(tmp_path: Path) -> None:
+    """On NFS, the reply to the first try may get lost."""
     (tmp_path / "source").write_bytes(b"content")
     (tmp_path / "target").hardlink_to(tmp_path / "source")
 
     assert durable.link_exclusively(tmp_path / "source", tmp_path / "target")
 
 
-def test_a_source_with_another_name_elsewhere_does_not_count_as_linked(tmp_path: Path) -> None:
+def test_a_source_with_another_link_does_not_count_as_linked(tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(b"source")
     (tmp_path / "elsewhere").hardlink_to(tmp_path / "source")
     (tmp_path / "target").write_bytes(b"of another")
@@ -120,7 +120,7 @@ def test_a_source_with_another_name_elsewhere_does_not_count_as_linked(tmp_path:
     assert not durable.link_exclusively(tmp_path / "source", tmp_path / "target")
 
 
-def test_of_many_exclusive_writers_one_wins(tmp_path: Path) -> None:
+def test_one_of_many_exclusive_writers_wins(tmp_path: Path) -> None:
     writers = [str(number).encode() for number in range(8)]
 
     with ThreadPoolExecutor(len(writers)) as pool:
@@ -142,7 +142,7 @@ def test_a_folder_is_published_once(tmp_path: Path) -> None:
     assert (tmp_path / "place" / "file").read_text() == "first"
 
 
-def test_a_folder_is_removed_with_all_in_it(tmp_path: Path) -> None:
+def test_a_folder_is_removed_with_its_content(tmp_path: Path) -> None:
     (tmp_path / "folder" / "below").mkdir(parents=True)
     (tmp_path / "folder" / "below" / "file").touch()
 
@@ -151,18 +151,18 @@ def test_a_folder_is_removed_with_all_in_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_gone_already_may_be_removed(tmp_path: Path) -> None:
+def test_removing_a_missing_folder_does_nothing(tmp_path: Path) -> None:
     durable.remove_tree(tmp_path / "never there")
 
 
-def test_folders_may_be_made_by_several_at_once(tmp_path: Path) -> None:
+def test_several_threads_can_make_the_same_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(durable.make_folder, [tmp_path / "a" / "b" / "c"] * 8))
 
     assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
-def test_json_on_the_volume_holds_no_nan(tmp_path: Path) -> None:
+def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         durable.write_json(tmp_path / "file", {"loss": float("nan")})
 

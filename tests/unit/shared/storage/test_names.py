@@ -1,4 +1,4 @@
-"""Names that people give, and ids that we give."""
+"""Names that users choose, and generated ids."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tests.support.waiting import eventually
 
 
 @pytest.mark.parametrize("name", ["a", "0", "digits", "mnist-2.v1_b", "a" * 64])
-def test_a_name_is_lower_case_letters_digits_dots_dashes_and_underscores(name: str) -> None:
+def test_a_name_has_lower_case_letters_digits_dots_hyphens_and_underscores(name: str) -> None:
     assert is_name(name)
 
 
 @pytest.mark.parametrize(
     "text", ["", ".", "..", "../a", "a/b", "a\\b", "-a", ".a", "_a", "A", "é", "a" * 65, "a\n", "a b"]
 )
-def test_nothing_that_could_lead_out_of_a_folder_is_a_name(text: str) -> None:
+def test_a_text_that_could_leave_its_folder_is_not_a_name(text: str) -> None:
     assert not is_name(text)
 
 
@@ -30,6 +30,6 @@ def test_ids_differ() -> None:
 
 def test_ids_sort_by_time() -> None:
     earlier = new_id()
-    later = eventually(lambda: (made := new_id())[:10] != earlier[:10] and made)  # the first ten tell the millisecond
+    later = eventually(lambda: (made := new_id())[:10] != earlier[:10] and made)  # the first ten are the time in ms
 
     assert earlier < str(later)

@@ -1,4 +1,4 @@
-"""The reserve: it is spent on a change that finds no space, and kept again."""
+"""The reserve: it is removed for a change that finds no space, and written again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def size(volume: Volume) -> int | None:
     return volume.reserve.stat().st_size if volume.reserve.exists() else None
 
 
-def test_it_takes_space_that_cannot_be_packed_away(volume: Volume) -> None:
+def test_the_reserve_takes_space_that_cannot_be_compressed(volume: Volume) -> None:
     Reserve(volume).keep()
 
     assert size(volume) == max(SIZES)
     assert len(set(volume.reserve.read_bytes())) == 256
 
 
-def test_one_that_is_too_small_is_made_whole(volume: Volume) -> None:
+def test_a_reserve_that_is_too_small_is_completed(volume: Volume) -> None:
     volume.root.mkdir()
     volume.reserve.write_bytes(b"small")
 
@@ -29,7 +29,7 @@ def test_one_that_is_too_small_is_made_whole(volume: Volume) -> None:
     assert size(volume) == max(SIZES)
 
 
-def test_a_change_that_finds_space_leaves_it_alone(volume: Volume) -> None:
+def test_a_change_that_finds_space_keeps_the_reserve(volume: Volume) -> None:
     seen = []
     reserve = Reserve(volume)
     reserve.keep()
@@ -39,7 +39,7 @@ def test_a_change_that_finds_space_leaves_it_alone(volume: Volume) -> None:
     assert seen == [max(SIZES)]
 
 
-def test_a_change_that_finds_none_is_made_again_without_it(volume: Volume) -> None:
+def test_a_change_that_finds_no_space_runs_again_without_the_reserve(volume: Volume) -> None:
     seen = []
     reserve = Reserve(volume)
     reserve.keep()
@@ -56,7 +56,7 @@ def test_a_change_that_finds_none_is_made_again_without_it(volume: Volume) -> No
 
 
 @pytest.mark.parametrize("error", [StorageFull("storage_full", "no space"), Conflict("version_in_use", "an alias")])
-def test_what_a_change_raises_is_passed_on(volume: Volume, error: Exception) -> None:
+def test_an_error_of_the_change_is_raised(volume: Volume, error: Exception) -> None:
     def change() -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""Revisions: the newest counts, a change is based on the newest or refused, and old ones go."""
+"""Revisions: the newest is valid, a change not based on the newest is refused, and old ones are removed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def append_many(revisions: Revisions, upto: int) -> None:
         assert revisions.append(base, str(base + 1).encode())
 
 
-def test_before_the_first_change_the_newest_is_none(revisions: Revisions) -> None:
+def test_the_newest_revision_before_the_first_change_is_0(revisions: Revisions) -> None:
     assert revisions.newest() == 0
     assert revisions.is_newest(0)
 
@@ -40,7 +40,7 @@ def test_a_change_becomes_the_newest(revisions: Revisions) -> None:
     assert not revisions.is_newest(0)
 
 
-def test_a_change_of_what_is_not_the_newest_is_refused(revisions: Revisions) -> None:
+def test_a_change_based_on_an_old_revision_is_refused(revisions: Revisions) -> None:
     append_many(revisions, 2)
 
     assert not revisions.append(0, b"late")
@@ -60,7 +60,7 @@ def test_old_revisions_are_removed(revisions: Revisions, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("base", [0, 1, KEPT])
-def test_a_number_that_was_given_and_removed_is_not_given_again(revisions: Revisions, base: int) -> None:
+def test_a_number_that_was_used_and_removed_is_not_used_again(revisions: Revisions, base: int) -> None:
     append_many(revisions, 3 * KEPT)
 
     assert not revisions.append(base, b"from long ago")
@@ -69,8 +69,8 @@ def test_a_number_that_was_given_and_removed_is_not_given_again(revisions: Revis
     assert revisions.read(base + 1) is None
 
 
-def test_a_reader_that_knows_an_old_revision_does_not_take_it_for_the_newest(revisions: Revisions) -> None:
-    """Both it and the one behind it are gone."""
+def test_a_removed_revision_does_not_count_as_the_newest(revisions: Revisions) -> None:
+    """Both that revision and the next one are removed."""
     append_many(revisions, 2)
     append_many(revisions, 3 * KEPT)
 
@@ -78,7 +78,7 @@ def test_a_reader_that_knows_an_old_revision_does_not_take_it_for_the_newest(rev
     assert not revisions.is_newest(0)
 
 
-def test_of_changes_by_several_processes_none_is_lost(revisions: Revisions) -> None:
+def test_changes_by_several_processes_are_all_kept(revisions: Revisions) -> None:
     together([partial(add_one_often, revisions) for _ in range(4)])
 
     content = revisions.read(revisions.newest())
@@ -86,7 +86,7 @@ def test_of_changes_by_several_processes_none_is_lost(revisions: Revisions) -> N
     assert json.loads(content) == 4 * 40
 
 
-def test_a_crash_at_any_step_of_a_change_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+def test_a_crash_at_any_step_of_a_change_leaves_the_old_or_the_new_revision(tmp_path: Path) -> None:
     for step in count(1):
         revisions = Revisions(tmp_path / str(step))
         append_many(revisions, KEPT + 1)
@@ -98,17 +98,17 @@ def test_a_crash_at_any_step_of_a_change_leaves_the_old_or_the_new(tmp_path: Pat
     assert step > 3
 
 
-def test_a_change_that_slept_while_many_others_were_made_changes_nothing(revisions: Revisions) -> None:
+def test_a_change_that_was_suspended_during_many_others_is_refused(revisions: Revisions) -> None:
     append_many(revisions, 1)
     for changes in count():
-        sleeper = Stepwise(lambda: revisions.append(revisions.newest(), b"slept"))
-        sleeper.step(changes)
-        if sleeper.ended:
+        suspended = Stepwise(lambda: revisions.append(revisions.newest(), b"slept"))
+        suspended.step(changes)
+        if suspended.ended:
             break
         newest = revisions.newest() + 2 * KEPT
         append_many(revisions, newest)
 
-        sleeper.to_its_end()
+        suspended.to_its_end()
 
         assert revisions.newest() == newest
         assert revisions.read(newest) == str(newest).encode()

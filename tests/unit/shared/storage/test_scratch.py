@@ -1,4 +1,4 @@
-"""A folder for as long as a process lives, however it ends."""
+"""A temporary folder that is removed with its process, however the process ends."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def run(script: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def test_it_is_gone_when_its_process_ends(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_removed_when_its_process_ends(tmp_path: Path) -> None:
     folder = run(MAKE.format(tmp_path))
 
     assert folder.parent == tmp_path
     assert not folder.exists()
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+def test_the_folder_of_a_killed_process_is_removed_by_the_next_process(tmp_path: Path) -> None:
     left = run(MAKE.format(tmp_path) + "; sys.stdout.flush(); import os; os.kill(os.getpid(), 9)")
     assert left.exists()
 
@@ -37,7 +37,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
     assert not left.exists()
 
 
-def test_that_of_a_living_process_stays(tmp_path: Path) -> None:
+def test_the_folder_of_a_running_process_is_kept(tmp_path: Path) -> None:
     first = scratch_folder(tmp_path, "test-")
     run(MAKE.format(tmp_path))
 
