@@ -1,7 +1,7 @@
-"""The model registry: the volume itself.
+"""The model registry, whose only storage is the volume.
 
-`publishing` makes versions, `state` holds what changes about a model (aliases, deletions), `weights` guards the files,
-and `registry` puts them together for everybody else.
+`publishing` publishes versions, `state` stores a model's mutable state (aliases, deletions), `weights` checks the
+files, and `registry` combines them to the registry's interface.
 """
 
 from shared.registry.manifest import ModelVersion, Weights

@@ -1,4 +1,4 @@
-"""A published model, ready to classify: its network, its parameters and its classes' names."""
+"""A published model in memory: its network, its parameters and its classes' names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answers:
 
 
 def best_of(P: NDArray[Any], top_k: int) -> Answers:
-    """The `top_k` best classes of each row of probabilities (N, classes)."""
+    """Return the `top_k` best classes of each row of probabilities (N, classes)."""
     best = P.argmax(axis=1)[:, np.newaxis] if top_k == 1 else np.argsort(-P, axis=1, kind="stable")[:, :top_k]
     return Answers(best, np.take_along_axis(P, best, axis=1))
 
@@ -40,7 +40,7 @@ class Classifier:
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> Classifier:
-        """Read a version's weights; raises `Damaged` where they are not what was published."""
+        """Load a version's weights; raises `Damaged` if their digest is wrong."""
         configuration = Configuration.from_dict(version.configuration)
         network = Network(version.image_shape, len(version.classes), configuration)
         parameters = registry.load(version)
@@ -48,18 +48,18 @@ class Classifier:
         return cls(version, network, parameters)
 
     def classify(self, images: NDArray[Any], top_k: int) -> Answers:
-        """Run the network over images (N, H, W) and keep each one's `top_k` best classes."""
+        """Run the network over images (N, H, W) and return the `top_k` best classes of each image."""
         return best_of(self.probabilities(images), top_k)
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Run the network over images, bytes or floating point from 0 to 1, (N, H, W) or (N, H·W): (N, classes)."""
+        """Return the probabilities (N, classes) of images, uint8 or floats from 0 to 1, (N, H, W) or (N, H·W)."""
         return self.network.probabilities(self.parameters, images)
 
 
 class ForwardPass:
-    """A classifier with arrays of its own, which are allocated once and used for one shard after the other.
+    """A classifier with its own arrays, which are allocated once and reused for each shard.
 
-    `images` (rows, H, W) is where the caller writes. Every pass has the same shape, whatever is in it.
+    The caller writes the images into `images` (rows, H, W). Every pass has the same shape, even with fewer images.
     """
 
     def __init__(self, classifier: Classifier, rows: int) -> None:
@@ -67,11 +67,11 @@ class ForwardPass:
         self.images = np.empty((rows, *classifier.version.image_shape), np.uint8)
         self._rows = self.images.reshape(rows, -1)  # (rows, pixels), a view
         self._forward = Forward(network.layers(classifier.parameters), network.activation, min(rows, BLOCK))
-        self._forward.X.fill(0)  # the rows that are never written run along: whatever lies there may overflow
+        self._forward.X.fill(0)  # zero the unused rows so that they cannot overflow
         self._P = np.empty((rows, network.classes), network.dtype)
 
     def answers(self, count: int, top_k: int) -> Answers:
-        """The best `top_k` classes of each of the first `count` images; they last until the next call."""
+        """Return the best `top_k` classes of each of the first `count` images; they are valid until the next call."""
         X = self._forward.X
         for start in range(0, count, len(X)):
             stop = min(start + len(X), count)
@@ -81,33 +81,33 @@ class ForwardPass:
 
 
 class ClassifierCache:
-    """The classifiers that a process used last, so that a model is loaded once per process and version.
+    """A cache of the most recently used classifiers, so that a process loads each version once.
 
-    Its threads may all use it. What was deleted since is not given any more, and let go.
+    It is thread-safe. Deleted versions are not returned any more, and are removed from the cache.
     """
 
     def __init__(self, registry: Registry, capacity: int = 8) -> None:
         self._registry = registry
         self._capacity = capacity
-        self._loaded: dict[tuple[str, int], Classifier] = {}  # the one used last comes last
-        self._lock = Lock()  # held for moments: around what changes the dictionary
-        self._loading = Lock()  # held while a model is loaded, so that nobody else loads it, too
+        self._loaded: dict[tuple[str, int], Classifier] = {}  # the most recently used one comes last
+        self._lock = Lock()  # held only while the dictionary is changed
+        self._loading = Lock()  # held while a model is loaded, so that no other thread loads it too
 
     def get(self, name: str, version: int) -> Classifier:
-        """The classifier of this version, loaded if it is not at hand; `NotFound` where it was deleted."""
+        """Return the classifier of a version, loaded if it is not cached; raises `NotFound` if it was deleted."""
         return self.find(name, str(version))
 
     def find(self, name: str, reference: str) -> Classifier:
-        """The classifier of a version by number, by alias, or of the newest (`latest`), as it is at this moment."""
+        """Return the classifier of a version by number, alias or `latest`, which each call resolves anew."""
         key = (name, self._registry.number(name, reference))
-        return self._at_hand(key) or self._load(key)
+        return self._cached(key) or self._load(key)
 
     def forget(self, name: str) -> None:
-        """Let go of a model's classifiers."""
+        """Remove a model's classifiers from the cache."""
         with self._lock:
             self._loaded = {key: classifier for key, classifier in self._loaded.items() if key[0] != name}
 
-    def _at_hand(self, key: tuple[str, int]) -> Classifier | None:
+    def _cached(self, key: tuple[str, int]) -> Classifier | None:
         with self._lock:
             classifier = self._loaded.pop(key, None)
             if classifier is not None:
@@ -116,7 +116,7 @@ class ClassifierCache:
 
     def _load(self, key: tuple[str, int]) -> Classifier:
         with self._loading:
-            classifier = self._at_hand(key)  # by whoever held the lock before
+            classifier = self._cached(key)  # another thread may have loaded it while this one waited
             if classifier is None:
                 name, number = key
                 classifier = Classifier.load(self._registry, self._registry.get(name, str(number)))

@@ -1,4 +1,4 @@
-"""What a version says of itself: its `manifest.json`."""
+"""The manifest of a model version: its `manifest.json`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.storage import durable
 
 
 class Weights(BaseModel):
-    """The file that holds a version's parameters."""
+    """The size and the SHA-256 of the file with a version's parameters."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,7 +23,7 @@ class Weights(BaseModel):
 
 
 class StoredMistake(TypedDict):
-    """A test image that was classified wrongly: classes by index, and a small picture as a data URI."""
+    """A misclassified test image: classes as indices, and a thumbnail as a data URI."""
 
     index: int
     label: int
@@ -33,15 +33,15 @@ class StoredMistake(TypedDict):
 
 
 class StoredEvaluation(Measures, total=False):
-    """What was measured on the test images, with the most confident errors."""
+    """The evaluation on the test images, with the most confident errors."""
 
     mistakes: list[StoredMistake]
 
 
 class VersionDraft(BaseModel):
-    """What a training says of the version that it publishes.
+    """A version before it is published, as its training describes it.
 
-    `history` has one `EpochReport` for each epoch, and `configuration` is that of the network: both are JSON here, for
+    `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
     another version of the code may have written other fields. `evaluation` is empty if there was none.
     """
 
@@ -63,10 +63,10 @@ class VersionDraft(BaseModel):
 
 
 class ModelVersion(VersionDraft):
-    """One published version, as its `manifest.json` says; it never changes, but for what a deletion takes away.
+    """One published version, as stored in `manifest.json`; it never changes, but a deletion removes parts of it.
 
-    The weights' bits follow from dataset, configuration, seed and blas_threads on the same `environment`: the versions
-    of Python, NumPy and the BLAS, and the processor.
+    The bits of the weights follow from dataset, configuration, seed and blas_threads, in the same `environment`: the
+    versions of Python, NumPy and the BLAS, and the processor.
     """
 
     version: int
@@ -75,11 +75,11 @@ class ModelVersion(VersionDraft):
 
     @classmethod
     def of(cls, draft: VersionDraft, version: int, weights: Weights, created_at: str) -> Self:
-        """The draft as the version of this number."""
+        """Create the version with this number from a draft."""
         return cls(**dict(draft), version=version, weights=weights, created_at=created_at)
 
     def encoded(self) -> bytes:
-        """The text of `manifest.json`, which `model_validate_json` reads."""
+        """Return the content of `manifest.json`, which `model_validate_json` reads."""
         content = self.model_dump(mode="json")
         first = {name: content.pop(name) for name in ("model", "version")}
         return durable.encode_json(first | content)

@@ -1,12 +1,13 @@
 """Publishing: versions count up from 1 per model, and each job publishes at most one.
 
-It takes three steps that survive a crash between any two of them, and several hosts at once:
+A publication has three steps. It is safe if a process crashes between two steps, and if several hosts publish at once:
 
-1. The weights and the manifest are written where nobody looks.
-2. A version number is reserved by linking the manifest into `<version>/`, exclusively: who comes second takes the next.
-3. The publication is committed by linking `by-job/<job>`, exclusively, which names the version.
+1. The weights and the manifest are written under temporary names.
+2. A version number is reserved by an exclusive link of the manifest into `<version>/`; if it exists, the next is tried.
+3. The publication is committed by an exclusive link of `by-job/<job>`, which contains the version's number.
 
-Only what a `by-job` file names is published. A reservation that was never committed leaves a gap in the numbers.
+A version is published only if a `by-job` file contains its number. A reservation without a commit leaves a gap in the
+numbers.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from shared.storage.volume import Volume
 
 
 class Publications:
-    """Makes versions, and tells which numbers are published."""
+    """Publishes versions, and lists the published numbers."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._seen: set[tuple[str, int]] = set()  # names and numbers that are published: they stay so
-        self._newest: dict[str, int] = {}  # by name, the newest number when it was last published itself
+        self._seen: set[tuple[str, int]] = set()  # names and numbers of published versions; they stay published
+        self._newest: dict[str, int] = {}  # by name, the newest number, cached only if that version is published
 
     def publish(
         self,
@@ -42,11 +43,10 @@ class Publications:
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
     ) -> int:
-        """Publish the next version of a model, once for a job; returns the number that the job's publication has.
+        """Publish the next version of a model, once per job; returns the number of the job's version.
 
-        `scratch` is a folder of the job's own.
-        `confirm` is called last before the commit: what it raises, because the job is not the caller's any more, leaves
-        nothing published.
+        `scratch` is a folder of the job. `confirm` is called directly before the commit; it raises an error if the
+        caller does not hold the job any more, and then nothing is published.
         """
         name, job = draft.model, draft.job
         if (published := self.number_of_job(name, job)) is not None:
@@ -65,26 +65,26 @@ class Publications:
         try:
             confirm()
             durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode())
-        finally:  # an error may come after the commit: what the job's file says decides, not how its writing ended
+        finally:  # an error may occur after the commit, so the job's file decides
             if self.number_of_job(name, job) != version.version:
-                (folder / "weights.npz").unlink()  # the number stays taken: who comes next may be about to try it
+                (folder / "weights.npz").unlink()  # the number stays reserved: another publisher may try it now
         committed = self.number_of_job(name, job)
         assert committed is not None
         return committed
 
     def number_of_job(self, name: str, job: str) -> int | None:
-        """The number that the job has published, or None."""
+        """Return the number of the version that the job has published, or None."""
         commit = self._volume.commit(name, job)
         return int(commit.read_text()) if commit.exists() else None
 
     def numbers(self, name: str) -> list[int]:
-        """All published numbers, the newest first."""
+        """Return all published numbers, newest first."""
         commits = self._volume.commit(name, "any").parent
         files = commits.iterdir() if commits.exists() else ()
         return sorted((int(file.read_text()) for file in files if is_name(file.name)), reverse=True)
 
     def newest_first(self, name: str) -> list[int]:
-        """All numbers that are published or reserved, the newest first: cheaper than `numbers`."""
+        """Return all numbers that are published or reserved, newest first; faster than `numbers`."""
         try:
             names = os.listdir(self._volume.model(name))  # noqa: PTH208 - at a fraction of pathlib's time
         except FileNotFoundError:
@@ -92,10 +92,10 @@ class Publications:
         return sorted((int(taken) for taken in names if taken.isdecimal()), reverse=True)
 
     def newest(self, name: str, deleted: Container[int]) -> int | None:
-        """The newest published number that is not deleted, or None."""
+        """Return the newest published number that is not deleted, or None."""
         known = self._newest.get(name)
         if known is not None and known not in deleted and not os.path.exists(_folder(self._volume, name, known + 1)):  # noqa: PTH110
-            return known  # numbers are taken one after the other, so no one has come since
+            return known  # numbers are reserved in order, so there is no newer one
         numbers = self.newest_first(name)
         for number in numbers:
             if number not in deleted and self.is_published(name, number):
@@ -105,7 +105,7 @@ class Publications:
         return None
 
     def is_published(self, name: str, number: int) -> bool:
-        """Whether the number is published, not only reserved."""
+        """Whether the number is published and not only reserved."""
         if (name, number) not in self._seen:
             try:
                 job = self.manifest(name, number).job
@@ -117,11 +117,11 @@ class Publications:
         return True
 
     def manifest(self, name: str, number: int) -> ModelVersion:
-        """What a version says of itself; raises `FileNotFoundError`."""
+        """Read a version's manifest; raises `FileNotFoundError`."""
         return ModelVersion.model_validate_json((self._volume.version(name, number) / "manifest.json").read_bytes())
 
     def _reserve(self, draft: VersionDraft, weights: Weights) -> ModelVersion:
-        """Take the next free number by an exclusive link of the manifest that claims it."""
+        """Reserve the next free number by an exclusive link of its manifest."""
         name, created_at = draft.model, clock.now()
         durable.make_folder(self._volume.model(name))
         number = max(self.newest_first(name), default=0)
@@ -132,6 +132,6 @@ class Publications:
                 return version
 
 
-@lru_cache(maxsize=1000)  # a prediction is short: to put a path together would take a part of it
+@lru_cache(maxsize=1000)  # building a path would take a notable part of a prediction's time
 def _folder(volume: Volume, name: str, number: int) -> str:
     return str(volume.version(name, number))

@@ -1,4 +1,4 @@
-"""The model registry: the volume itself. Finds versions by number or alias, moves aliases, deletes."""
+"""The model registry on the volume: publishes versions, finds them by number or alias, moves aliases, deletes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.storage.reserve import Reserve
 from shared.storage.volume import Volume
 
 Condition = Callable[[Alias | None], None]
-"""Looks at an alias before it changes, None where there is none, and raises to forbid it."""
+"""A check of an alias before it changes, or of None if the alias does not exist; it raises an error to forbid that."""
 
 
 class Registry:
-    """Publishes, finds, loads and deletes model versions, beside any number of others on the same volume."""
+    """The registry of one volume, which any number of processes and hosts may use at once."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
@@ -40,7 +40,7 @@ class Registry:
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
     ) -> ModelVersion:
-        """Publish what a job trained as the next version; see `Publications.publish`."""
+        """Publish a job's parameters as the next version; see `Publications.publish`."""
         self._reserve.keep()
         self._publications.publish(draft, parameters, scratch, confirm)
         version = self.version_of_job(draft.model, draft.job)
@@ -48,7 +48,7 @@ class Registry:
         return version
 
     def version_of_job(self, name: str, job: str) -> ModelVersion | None:
-        """What the job has published, or None; `NotFound` where that was deleted."""
+        """Return the version that the job has published, or None; raises `NotFound` if it was deleted."""
         number = self._publications.number_of_job(name, job)
         if number is None:
             return None
@@ -56,12 +56,12 @@ class Registry:
         return self._publications.manifest(name, number)
 
     def models(self) -> list[str]:
-        """The names of all models that have a version, sorted."""
+        """Return the names of all models that have a version, sorted."""
         folders = self._volume.models.iterdir() if self._volume.models.exists() else ()
         return sorted(folder.name for folder in folders if is_name(folder.name) and self._has_versions(folder.name))
 
     def each(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[ModelVersion]]]:
-        """These models, or all, with their versions; one that is deleted meanwhile is passed over."""
+        """Iterate over these models, or all, with their versions; a model that is deleted meanwhile is skipped."""
         for name in self.models() if names is None else names:
             try:
                 versions = self.versions(name)
@@ -70,14 +70,14 @@ class Registry:
             yield name, versions
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """All versions of a model, the newest first; `NotFound` where there is none."""
+        """Return all versions of a model, newest first; raises `NotFound` if it has none."""
         numbers = self._numbers(name) if is_name(name) else []
         if not numbers:
             raise _no_model(name)
         return [self._publications.manifest(name, number) for number in numbers]
 
     def number(self, name: str, reference: str = "latest") -> int:
-        """The number of a version by number, by alias, or of the newest (`latest`); cheap enough for each request."""
+        """Resolve a number, an alias or `latest` to a version's number; fast enough for each request."""
         state = self._state(name)
         if (alias := state.aliases.get(reference)) is not None:
             return alias.version
@@ -93,37 +93,37 @@ class Registry:
         raise NotFound("version_not_found", f"the model {name!r} has no version {reference!r}; its newest is {newest}")
 
     def get(self, name: str, reference: str = "latest") -> ModelVersion:
-        """One version: by number, by alias, or the newest (`latest`)."""
+        """Return a version by number, by alias, or the newest (`latest`)."""
         return self._publications.manifest(name, self.number(name, reference))
 
     def resolve(self, reference: str) -> ModelVersion:
-        """One version by a reference as people write it: `name`, `name@alias` or `name@3`."""
+        """Return a version by a reference: `name`, `name@alias` or `name@3`."""
         name, at, version = reference.partition("@")
         if at and not version:
             how = f"write {name}, {name}@alias or {name}@3"
-            raise Invalid("invalid_reference", f"{reference!r} names no version: {how}")
+            raise Invalid("invalid_reference", f"{reference!r} has no version after the @; {how}")
         return self.get(name, version or "latest")
 
     def aliases(self, name: str) -> dict[str, int]:
-        """The model's aliases and the versions that they point to; `NotFound` where there is no model."""
+        """Return the model's aliases and the versions that they point to; raises `NotFound` without a model."""
         return {name: alias.version for name, alias in self.alias_states(name).items()}
 
     def alias_states(self, name: str) -> dict[str, Alias]:
-        """The model's aliases as they are, sorted; `NotFound` where there is no model."""
+        """Return the model's aliases with their revisions, sorted; raises `NotFound` without a model."""
         self.number(name)
         return dict(sorted(self._states.read(name).aliases.items()))
 
     def alias(self, name: str, alias: str) -> Alias:
-        """One alias as it is; `NotFound` where there is no such alias."""
+        """Return an alias with its revision; raises `NotFound` if it does not exist."""
         found = self.alias_states(name).get(alias)
         if found is None:
             raise _no_alias(name, alias)
         return found
 
     def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
-        """Let the alias point to a version; `NotFound` where there is no such version, `Invalid` for a bad name."""
+        """Point the alias to a version; raises `NotFound` if that does not exist, `Invalid` for an invalid name."""
         if not is_alias(alias):
-            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias, which {ALIAS_RULE}")
+            raise Invalid("invalid_alias", f"{alias!r} cannot be an alias; it {ALIAS_RULE}")
         self.number(name)
 
         def moved(state: State) -> State:
@@ -138,7 +138,7 @@ class Registry:
         return self._states.change(name, moved).aliases[alias]
 
     def remove_alias(self, name: str, alias: str, condition: Condition = lambda _: None) -> None:
-        """Remove an alias; the version stays. `NotFound` where there is no such alias."""
+        """Remove an alias; the version stays. Raises `NotFound` if the alias does not exist."""
         self.number(name)
 
         def removed(state: State) -> State:
@@ -151,40 +151,40 @@ class Registry:
         self._reserve.spend(lambda: self._states.change(name, removed))
 
     def is_deleted(self, name: str, version: int) -> bool:
-        """Whether there was such a version, and is not any more."""
+        """Whether the version was deleted."""
         return version in self._states.read(name).deleted
 
     def delete(self, name: str, reference: str, *, force: bool = False) -> None:
-        """Delete a version and free its space; its number is not given again.
+        """Delete a version and free its space; its number is not used again.
 
-        Raises `Conflict` where an alias points to it, unless by `force`, which removes those aliases.
+        Raises `Conflict` if an alias points to it; with `force`, such aliases are removed.
         """
         number = self.number(name, reference)
         self._reserve.spend(lambda: self._delete(name, lambda: [number], force=force))
 
     def delete_model(self, name: str, *, force: bool = False) -> None:
-        """Delete all versions that a model has; raises `Conflict` where it has aliases, unless by `force`.
+        """Delete all versions of a model; raises `Conflict` if it has aliases, unless `force` is true.
 
-        If it is trained again, its numbers go on.
+        If the model is trained again, the numbers continue.
         """
         self.number(name)
         self._reserve.spend(lambda: self._delete(name, lambda: self._numbers(name), force=force))
 
     def is_served(self, name: str) -> bool:
-        """Whether the model answers online; it does unless somebody unloaded it. `NotFound` for what is no name."""
+        """Whether the model is served online; it is unless it was unloaded. Raises `NotFound` for an invalid name."""
         return self._state(name).served
 
     def serve(self, name: str, *, served: bool) -> None:
-        """Let the model answer online, in all processes, or not; batches are none of it. `NotFound` without a model."""
+        """Enable or disable the online predictions of a model in all processes; raises `NotFound` without a model."""
         self.number(name)
         self._states.change(
             name, lambda state: state if state.served == served else state.model_copy(update={"served": served})
         )
 
     def weights_path(self, version: ModelVersion, *, anew: bool = True) -> Path:
-        """The version's `.npz`, after a check of its digest; raises `Damaged` where it is wrong.
+        """Return the path of the version's `.npz` after a check of its digest; raises `Damaged` if that is wrong.
 
-        Reads the file for that, unless `anew` is false and it has not changed since it was read last.
+        The check reads the file, unless `anew` is false and the file has not changed since it was last read.
         """
         try:
             return self._weights.checked_path(version, anew=anew)
@@ -193,11 +193,11 @@ class Registry:
             raise
 
     def is_damaged(self, version: ModelVersion) -> bool:
-        """Whether the version's file is not what was published, as far as that is cheap to say."""
+        """Whether the version's file has changed since it was published; a fast check, see `WeightFiles.is_damaged`."""
         return self._weights.is_damaged(version)
 
     def load(self, version: ModelVersion) -> dict[str, NDArray[Any]]:
-        """The version's parameters by name; raises `Damaged` where the file is not what was published."""
+        """Load the version's parameters by name; raises `Damaged` if the file's digest is wrong."""
         try:
             return self._weights.load(version)
         except (Damaged, FileNotFoundError):
@@ -210,14 +210,14 @@ class Registry:
             pointing = {alias: to.version for alias, to in sorted(state.aliases.items()) if to.version in doomed}
             if pointing and not force:
                 raise _in_use(pointing)
-            aliases = {alias: points for alias, points in state.aliases.items() if alias not in pointing}
+            aliases = {alias: target for alias, target in state.aliases.items() if alias not in pointing}
             return state.model_copy(update={"aliases": aliases, "deleted": state.deleted | doomed}) if doomed else state
 
         for number in self._states.change(name, without).deleted:
-            self._free(name, number)  # all of them: whoever deleted one may have died before this
+            self._free(name, number)  # all of them: a process may have died between a deletion and this step
 
     def _free(self, name: str, number: int) -> None:
-        """Remove a deleted version's weights; what stays of its manifest keeps the number taken."""
+        """Remove a deleted version's weights; the rest of its manifest keeps the number reserved."""
         folder = self._volume.version(name, number)
         weights = folder / "weights.npz"
         if weights.exists():
@@ -230,7 +230,7 @@ class Registry:
             raise NotFound("version_deleted", f"version {number} of {name!r} was deleted")
 
     def _state(self, name: str) -> State:
-        """The model's state; `NotFound` for what is no name, which must not come near a path."""
+        """Return the model's state; raises `NotFound` for an invalid name, which must never become part of a path."""
         if not is_name(name):
             raise _no_model(name)
         return self._states.read(name)
@@ -239,13 +239,13 @@ class Registry:
         return self._publications.newest(name, self._states.read(name).deleted) is not None
 
     def _numbers(self, name: str) -> list[int]:
-        """The numbers of all versions, the newest first."""
+        """Return the numbers of all versions, newest first."""
         deleted = self._states.read(name).deleted
         return [number for number in self._publications.numbers(name) if number not in deleted]
 
 
 def _no_model(name: str) -> NotFound:
-    return NotFound("model_not_found", f"there is no model {name!r}; a training job makes one")
+    return NotFound("model_not_found", f"there is no model {name!r}; a training job creates one")
 
 
 def _no_alias(name: str, alias: str) -> NotFound:
@@ -253,5 +253,5 @@ def _no_alias(name: str, alias: str) -> NotFound:
 
 
 def _in_use(pointing: dict[str, int]) -> Conflict:
-    them = ", ".join(f"{alias!r} points to version {number}" for alias, number in pointing.items())
-    return Conflict("version_in_use", f"{them}: let it point elsewhere, remove it, or delete with ?force=true")
+    aliases = ", ".join(f"alias {alias!r} points to version {number}" for alias, number in pointing.items())
+    return Conflict("version_in_use", f"{aliases}: move or remove the alias, or delete with ?force=true")

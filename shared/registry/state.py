@@ -1,7 +1,7 @@
-"""What changes about a model: its aliases, which versions were deleted, and whether it is served online.
+"""The mutable state of a model: its aliases, its deleted versions, and whether it is served online.
 
-All of it is one state with one chain of revisions (`shared/storage/revisions.py`), so that no alias can come to point
-to a version while that is being deleted, whoever does what on which host.
+It is one state with one chain of revisions (`shared/storage/revisions.py`), so that no alias can be pointed to a
+version while any host deletes that version.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.storage.volume import Volume
 
 
 class Alias(BaseModel):
-    """Where an alias points, and the revision of the model's state that let it point there."""
+    """The version that an alias points to, and the revision of the model's state that pointed it there."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,9 +27,9 @@ class Alias(BaseModel):
 
 
 class State(BaseModel):
-    """A model's state; without any revision it is that of a model whose versions are all there.
+    """A model's state; revision 0 has no aliases and no deleted versions.
 
-    What a newer version of the code has put into it is kept when this one changes the rest.
+    Fields that a newer version of the code has added are kept when this version changes the others.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -40,7 +40,7 @@ class State(BaseModel):
     served: bool = True
 
     def pointing_to(self, version: int) -> list[str]:
-        """The aliases that point to the version, sorted."""
+        """Return the aliases that point to the version, sorted."""
         return sorted(name for name, alias in self.aliases.items() if alias.version == version)
 
 
@@ -48,14 +48,14 @@ UNCHANGED = State()
 
 
 class States:
-    """Reads and changes the models' states."""
+    """The reader and writer of the models' states."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._read: dict[str, State] = {}  # by model, as it was read last: a revision's content never changes
+        self._read: dict[str, State] = {}  # by model, the state that was last read; a revision's content never changes
 
     def read(self, name: str) -> State:
-        """The model's state as it is now."""
+        """Return the model's current state."""
         revisions = self._revisions(name)
         known = self._read.get(name)
         if known is not None and revisions.is_newest(known.revision):
@@ -69,9 +69,9 @@ class States:
         return UNCHANGED
 
     def change(self, name: str, change: Callable[[State], State]) -> State:
-        """Put in force what `change` makes of the state; it may be called again, when somebody else was faster.
+        """Replace the state by the return value of `change`, which is called again if another process was faster.
 
-        Nothing is written where it gives back what it was given; what it raises is passed on.
+        Nothing is written if `change` returns the same object. An error that it raises is not caught.
         """
         while True:
             before = self.read(name)
@@ -86,6 +86,6 @@ class States:
         return _revisions(self._volume, name)
 
 
-@lru_cache(maxsize=1000)  # a prediction is short: to put a path together would take a part of it
+@lru_cache(maxsize=1000)  # building a path would take a notable part of a prediction's time
 def _revisions(volume: Volume, name: str) -> Revisions:
     return Revisions(volume.states(name))

@@ -1,4 +1,4 @@
-"""The versions' weights: read after a check of their digest, and looked at cheaply where a list tells of damage."""
+"""The versions' weights: loaded after a check of their digest, with a faster check for lists of versions."""
 
 from __future__ import annotations
 
@@ -18,59 +18,60 @@ from shared.storage.volume import Volume
 
 
 def write_parameters(file: IO[bytes], parameters: Mapping[str, NDArray[Any]]) -> None:
-    """Write a `weights.npz`: the same parameters make the same bytes, for no time of writing is in them."""
+    """Write a `weights.npz`; the same parameters give the same bytes, because the file contains no time."""
     np.savez(file, allow_pickle=False, **parameters)
 
 
 def digest_of(parameters: Mapping[str, NDArray[Any]]) -> str:
-    """The SHA-256 of the `weights.npz` that these parameters make."""
+    """Return the SHA-256 of the `weights.npz` with these parameters."""
     file = io.BytesIO()
     write_parameters(file, parameters)
     return hashlib.sha256(file.getbuffer()).hexdigest()
 
 
 class WeightFiles:
-    """The `weights.npz` of each version."""
+    """The reader of the versions' `weights.npz`."""
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and time of change, SHA-256
 
     def path(self, version: ModelVersion) -> Path:
-        """Where the version's file is, whole or not."""
+        """Return the path of the version's file, without a check."""
         return self._volume.version(version.model, version.version) / "weights.npz"
 
     def checked_path(self, version: ModelVersion, *, anew: bool = True) -> Path:
-        """Where the version's file is, after a check of its digest; raises `Damaged` where it is wrong or gone.
+        """Return the path of the version's file after a check of its digest; raises `Damaged` if that fails.
 
-        Reads the file for that, unless `anew` is false and it has not changed since it was read last.
+        The check reads the file, unless `anew` is false and the file has not changed since it was last read.
         """
         path = self.path(version)
         if self._digest(path, anew=anew) != version.weights.sha256:
             raise Damaged(
                 "version_damaged",
-                f"the weights of {version.model}@{version.version} are not what was published; use another version",
+                f"the weights of {version.model}@{version.version} have changed since they were published; use another"
+                " version",
             )
         return path
 
     def is_damaged(self, version: ModelVersion) -> bool:
-        """Whether the version's file is not what was published, as far as that is cheap to say.
+        """Whether the version's file has changed since it was published, by a fast check.
 
-        Reads a file once, and again when its size or its time of change is another. What `load` finds counts, too: it
-        reads the file each time, and so meets bits that changed by themselves.
+        The check reads a file once, and again if its size or modification time changes. It also has the result of
+        `load`, which reads the file each time, and so detects bits that changed without a write.
         """
         return self._digest(self.path(version), anew=False) != version.weights.sha256
 
     def load(self, version: ModelVersion) -> dict[str, NDArray[Any]]:
-        """The version's parameters by name; raises `Damaged` where the file is not what was published."""
+        """Load the version's parameters by name; raises `Damaged` if the file's digest is wrong."""
         with np.load(self.checked_path(version), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
 
     def _digest(self, path: Path, *, anew: bool) -> str | None:
         try:
-            signature = _signature(path)  # from before the reading: what changes meanwhile is read again
-            known_as, digest = self._digests.get(path, (None, ""))
-            if anew or signature != known_as:
+            signature = _signature(path)  # from before the file is read, so that a change meanwhile is detected later
+            cached, digest = self._digests.get(path, (None, ""))
+            if anew or signature != cached:
                 digest = durable.sha256_of(path)
                 self._digests[path] = signature, digest
         except FileNotFoundError:

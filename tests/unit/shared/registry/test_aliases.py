@@ -1,4 +1,4 @@
-"""Aliases: they move whole, in the order of the moves, and never to what is not there."""
+"""Aliases move atomically, in the order of the moves, and never to a version that does not exist."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_model_without_aliases_has_none(registry: Registry) -> None:
     assert registry.aliases("toy") == {}
 
 
-def test_another_registry_sees_each_move(three: Registry, volume: Volume) -> None:
+def test_another_registry_reads_each_move(three: Registry, volume: Volume) -> None:
     other = Registry(volume)
     for version in (2, 3, 1, 3):
         three.point("toy", "champion", version)
@@ -45,14 +45,14 @@ def test_another_registry_sees_each_move(three: Registry, volume: Volume) -> Non
         assert other.number("toy", "champion") == version
 
 
-def test_each_move_has_a_revision_of_its_own(three: Registry) -> None:
+def test_each_move_has_its_own_revision(three: Registry) -> None:
     revisions = [three.point("toy", "champion", version).revision for version in (2, 1, 2)]
 
     assert len(set(revisions)) == 3
     assert revisions == sorted(revisions)
 
 
-def test_a_move_to_where_it_points_changes_nothing(three: Registry) -> None:
+def test_a_move_to_the_same_version_changes_nothing(three: Registry) -> None:
     before = three.alias("toy", "champion")
 
     assert three.point("toy", "champion", 1) == before
@@ -66,7 +66,7 @@ def test_an_alias_keeps_its_revision_when_another_moves(three: Registry) -> None
     assert three.alias("toy", "champion") == before
 
 
-def test_an_alias_does_not_move_to_a_version_that_is_not_there(three: Registry) -> None:
+def test_an_alias_does_not_move_to_a_missing_version(three: Registry) -> None:
     with pytest.raises(NotFound) as caught:
         three.point("toy", "champion", 4)
 
@@ -75,14 +75,14 @@ def test_an_alias_does_not_move_to_a_version_that_is_not_there(three: Registry) 
 
 
 @pytest.mark.parametrize("name", ["latest", "3", "03", "", "A", "a/b", "..", "x" * 65])
-def test_an_alias_cannot_be_called_like_that(three: Registry, name: str) -> None:
+def test_an_invalid_alias_is_refused(three: Registry, name: str) -> None:
     with pytest.raises(Invalid) as caught:
         three.point("toy", name, 1)
 
     assert caught.value.code == "invalid_alias"
 
 
-def test_a_removed_alias_is_gone_and_its_version_stays(three: Registry) -> None:
+def test_a_removed_alias_is_not_found_and_its_version_stays(three: Registry) -> None:
     three.remove_alias("toy", "champion")
 
     assert three.aliases("toy") == {}
@@ -92,12 +92,12 @@ def test_a_removed_alias_is_gone_and_its_version_stays(three: Registry) -> None:
     assert caught.value.code == "alias_not_found"
 
 
-def test_an_alias_that_is_not_there_cannot_be_removed(three: Registry) -> None:
+def test_a_missing_alias_cannot_be_removed(three: Registry) -> None:
     with pytest.raises(NotFound):
         three.remove_alias("toy", "challenger")
 
 
-def test_a_condition_that_does_not_hold_leaves_the_alias(three: Registry) -> None:
+def test_a_failed_condition_leaves_the_alias(three: Registry) -> None:
     def refuse(_: Alias | None) -> None:
         raise PreconditionFailed("alias_moved", "no")
 
@@ -109,20 +109,20 @@ def test_a_condition_that_does_not_hold_leaves_the_alias(three: Registry) -> Non
     assert three.aliases("toy") == {"champion": 1}
 
 
-def test_moves_by_several_processes_lose_no_other_alias(three: Registry) -> None:
+def test_moves_by_several_processes_keep_all_aliases(three: Registry) -> None:
     together([partial(move_often, three, f"alias-{number}") for number in range(4)])
 
     assert three.aliases("toy") == {"champion": 1, **{f"alias-{number}": 3 for number in range(4)}}
 
 
-def test_of_processes_that_move_it_from_where_they_saw_it_one_wins_each_time(three: Registry, tmp_path: Path) -> None:
+def test_one_of_several_processes_wins_each_conditional_move(three: Registry, tmp_path: Path) -> None:
     together([partial(win_often, three, tmp_path / name) for name in "abcd"])
 
     wins = [int((tmp_path / name).read_text()) for name in "abcd"]
     assert sum(wins) == three.alias("toy", "champion").revision - 1
 
 
-def test_a_crash_while_an_alias_moves_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+def test_a_crash_while_an_alias_moves_leaves_the_old_or_the_new_version(tmp_path: Path) -> None:
     registry = Registry(Volume(tmp_path))
     publish(registry, job="a")
     publish(registry, job="b")
@@ -143,14 +143,14 @@ def move_often(registry: Registry, alias: str) -> None:
 
 
 def win_often(registry: Registry, path: Path) -> None:
-    """Move the champion on from where it was seen; counts how often nobody else was faster."""
+    """Move the champion from where it was read; write how often no other process was faster."""
     wins = 0
     for _ in range(20):
         seen = registry.alias("toy", "champion")
 
         def condition(now: Alias | None, seen: Alias = seen) -> None:
             if now != seen:
-                raise PreconditionFailed("alias_moved", "somebody was faster")
+                raise PreconditionFailed("alias_moved", "another process was faster")
 
         try:
             registry.point("toy", "champion", seen.version % 3 + 1, condition)

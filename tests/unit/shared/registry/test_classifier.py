@@ -22,7 +22,7 @@ def classifier(registry: Registry) -> Classifier:
     return Classifier.load(registry, publish(registry))
 
 
-def test_a_loaded_model_answers_as_the_network_that_was_trained(classifier: Classifier) -> None:
+def test_a_loaded_model_classifies_as_the_trained_network(classifier: Classifier) -> None:
     images, _ = easy_images(50, seed=1)
 
     answers = classifier.classify(images, top_k=1)
@@ -32,7 +32,7 @@ def test_a_loaded_model_answers_as_the_network_that_was_trained(classifier: Clas
     assert np.array_equal(answers.probabilities[:, 0], P.max(axis=1))
 
 
-def test_a_trained_model_tells_easy_images_apart(classifier: Classifier) -> None:
+def test_a_trained_model_classifies_easy_images(classifier: Classifier) -> None:
     images, labels = easy_images(90, seed=1)
 
     assert np.mean(classifier.classify(images, top_k=1).labels[:, 0] == labels) > 0.9
@@ -50,18 +50,18 @@ def test_the_best_classes_come_first(classifier: Classifier, top_k: int) -> None
     assert np.array_equal(answers.probabilities, np.take_along_axis(P, answers.labels, axis=1))
 
 
-def test_of_classes_that_are_as_probable_the_first_comes_first(classifier: Classifier) -> None:
+def test_classes_of_equal_probability_keep_their_order(classifier: Classifier) -> None:
     network = Network((SIDE, SIDE), 40, tiny_configuration())
     zeros = network.layout.views(np.zeros(network.parameter_count, network.dtype))
-    blind = Classifier(classifier.version, network, zeros)
+    uniform = Classifier(classifier.version, network, zeros)
     images, _ = easy_images(2)
 
-    assert blind.classify(images, top_k=40).labels.tolist() == [list(range(40))] * 2
-    assert blind.classify(images, top_k=1).labels.tolist() == [[0]] * 2
+    assert uniform.classify(images, top_k=40).labels.tolist() == [list(range(40))] * 2
+    assert uniform.classify(images, top_k=1).labels.tolist() == [[0]] * 2
 
 
 @pytest.mark.parametrize("rows", [50, 64, 2500])
-def test_a_forward_pass_answers_as_the_classifier_however_often_it_is_used(classifier: Classifier, rows: int) -> None:
+def test_a_reused_forward_pass_classifies_as_the_classifier(classifier: Classifier, rows: int) -> None:
     forward = ForwardPass(classifier, rows)
     for count in (rows, 1, 49):
         images, _ = easy_images(count, seed=count)
@@ -75,9 +75,9 @@ def test_a_forward_pass_answers_as_the_classifier_however_often_it_is_used(class
 
 
 @pytest.mark.parametrize("garbage", [np.inf, 3e38])
-def test_rows_that_were_never_written_do_not_disturb_the_others(classifier: Classifier, garbage: float) -> None:
-    left_behind = [np.full((64, SIDE * SIDE), garbage, np.float32) for _ in range(8)]
-    del left_behind  # whose memory the next arrays of that size get
+def test_unused_rows_do_not_affect_the_others(classifier: Classifier, garbage: float) -> None:
+    previous = [np.full((64, SIDE * SIDE), garbage, np.float32) for _ in range(8)]
+    del previous  # the next arrays of that size get this memory
     images, _ = easy_images(1)
 
     with np.errstate(all="raise"):
@@ -94,7 +94,7 @@ def test_no_images_give_no_answers(classifier: Classifier) -> None:
     assert len(answers.labels) == len(answers.probabilities) == 0
 
 
-def test_a_model_whose_weights_were_changed_is_not_loaded(registry: Registry, volume: Volume) -> None:
+def test_a_model_with_changed_weights_is_not_loaded(registry: Registry, volume: Volume) -> None:
     version = publish(registry)
     (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
@@ -109,26 +109,26 @@ class TestCache:
 
         assert cache.get("toy", 1) is cache.get("toy", 1)
 
-    def test_each_version_is_a_model_of_its_own(self, registry: Registry) -> None:
+    def test_each_version_has_its_own_classifier(self, registry: Registry) -> None:
         publish(registry, job="a")
         publish(registry, job="b")
         cache = ClassifierCache(registry)
 
         assert [cache.get("toy", number).version.version for number in (2, 1)] == [2, 1]
 
-    def test_the_one_that_was_not_used_longest_makes_room(self, registry: Registry) -> None:
+    def test_the_least_recently_used_classifier_is_evicted(self, registry: Registry) -> None:
         for job in "abc":
             publish(registry, job=job)
         cache = ClassifierCache(registry, capacity=2)
         first, second = cache.get("toy", 1), cache.get("toy", 2)
 
-        assert cache.get("toy", 1) is first  # used again: now the second is the older one
+        assert cache.get("toy", 1) is first  # used again, so that the second is the least recently used
         cache.get("toy", 3)
 
         assert cache.get("toy", 1) is first
         assert cache.get("toy", 2) is not second
 
-    def test_threads_share_it(self, registry: Registry) -> None:
+    def test_threads_share_the_cache(self, registry: Registry) -> None:
         for job in "abc":
             publish(registry, job=job)
         cache = ClassifierCache(registry, capacity=2)
@@ -141,7 +141,7 @@ class TestCache:
 
         assert all(answer.result() == [number % 3 + 1 for number in range(60)] for answer in answers)
 
-    def test_threads_that_want_the_same_model_load_it_once(self, registry: Registry) -> None:
+    def test_threads_load_the_same_model_once(self, registry: Registry) -> None:
         publish(registry)
         cache = ClassifierCache(registry)
 
@@ -150,7 +150,7 @@ class TestCache:
 
         assert len(set(map(id, classifiers))) == 1
 
-    def test_an_alias_is_followed(self, registry: Registry) -> None:
+    def test_a_moved_alias_returns_the_new_version(self, registry: Registry) -> None:
         for job in "ab":
             publish(registry, job=job)
         cache = ClassifierCache(registry)
@@ -159,7 +159,7 @@ class TestCache:
 
             assert cache.find("toy", "champion").version.version == version
 
-    def test_a_deleted_version_is_not_given_and_let_go(self, registry: Registry) -> None:
+    def test_a_deleted_version_is_not_returned_and_evicted(self, registry: Registry) -> None:
         for job in "ab":
             publish(registry, job=job)
         cache = ClassifierCache(registry)

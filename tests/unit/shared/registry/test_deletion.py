@@ -1,4 +1,4 @@
-"""Deleted versions: their space is free, their numbers stay taken, and no alias points to one."""
+"""Deleted versions: their space is freed, their numbers stay reserved, and no alias points to one."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class TestVersions:
         assert [version.version for version in three.versions("toy")] == [3, 1]
         assert three.is_deleted("toy", 2)
 
-    def test_its_weights_and_what_is_long_in_its_manifest_are_gone_from_the_disk(
-        self, registry: Registry, volume: Volume
-    ) -> None:
+    def test_a_deletion_removes_the_weights_and_shortens_the_manifest(self, registry: Registry, volume: Volume) -> None:
         publish(registry, evaluation={"confusion": [[1] * 1000]}, history=({"epoch": 1},))
         publish(registry, job="job-2")
 
@@ -55,18 +53,18 @@ class TestVersions:
         assert "models/toy/1/weights.npz" not in files_below(volume.root)
         assert (volume.version("toy", 1) / "manifest.json").stat().st_size < 3000
 
-    def test_when_the_newest_is_deleted_the_one_before_is_the_newest(self, three: Registry) -> None:
+    def test_the_version_before_a_deleted_newest_one_is_the_newest(self, three: Registry) -> None:
         three.delete("toy", "latest")
 
         assert three.number("toy", "latest") == 2
 
-    def test_its_number_is_not_given_again(self, three: Registry, volume: Volume) -> None:
+    def test_the_number_of_a_deleted_version_is_not_used_again(self, three: Registry, volume: Volume) -> None:
         three.delete("toy", "3")
 
         assert publish(three, job="job-4").version == 4
         assert publish(Registry(volume), job="job-5").version == 5
 
-    def test_another_registry_that_knew_it_does_not_find_it_any_more(self, three: Registry, volume: Volume) -> None:
+    def test_another_registry_does_not_return_a_cached_deleted_version(self, three: Registry, volume: Volume) -> None:
         other = Registry(volume)
         assert other.number("toy", "3") == other.number("toy") == 3
 
@@ -75,7 +73,7 @@ class TestVersions:
         assert code_of(other, "3") == "version_deleted"
         assert other.number("toy") == 2
 
-    def test_who_holds_its_manifest_is_told_when_he_reads_its_weights(self, three: Registry) -> None:
+    def test_reading_the_weights_of_a_deleted_version_raises_version_deleted(self, three: Registry) -> None:
         version = three.get("toy", "2")
         three.delete("toy", "2")
 
@@ -84,7 +82,7 @@ class TestVersions:
                 read(version)
             assert caught.value.code == "version_deleted"
 
-    def test_its_job_does_not_publish_once_more(self, three: Registry) -> None:
+    def test_the_job_of_a_deleted_version_does_not_publish_again(self, three: Registry) -> None:
         three.delete("toy", "3")
 
         with pytest.raises(NotFound) as caught:
@@ -93,7 +91,7 @@ class TestVersions:
         assert caught.value.code == "version_deleted"
         assert [version.version for version in three.versions("toy")] == [2, 1]
 
-    def test_it_cannot_be_deleted_twice(self, three: Registry) -> None:
+    def test_a_version_cannot_be_deleted_twice(self, three: Registry) -> None:
         three.delete("toy", "2")
 
         with pytest.raises(NotFound):
@@ -102,7 +100,7 @@ class TestVersions:
 
 class TestGuard:
     @pytest.mark.parametrize("reference", ["1", "champion"])
-    def test_a_version_that_aliases_point_to_is_not_deleted_and_they_are_named(
+    def test_a_version_with_aliases_is_not_deleted_and_the_error_has_their_names(
         self, three: Registry, reference: str
     ) -> None:
         three.point("toy", "stable", 1)
@@ -115,7 +113,7 @@ class TestGuard:
         assert "'stable'" in caught.value.detail
         assert three.load(three.get("toy", "1"))
 
-    def test_by_force_it_goes_with_its_aliases(self, three: Registry) -> None:
+    def test_a_forced_deletion_removes_the_aliases_too(self, three: Registry) -> None:
         three.point("toy", "challenger", 2)
 
         three.delete("toy", "1", force=True)
@@ -131,9 +129,7 @@ class TestGuard:
 
         assert caught.value.code == "version_deleted"
 
-    def test_of_many_who_move_and_delete_at_once_none_leaves_an_alias_without_its_version(
-        self, registry: Registry
-    ) -> None:
+    def test_concurrent_moves_and_deletions_leave_no_alias_without_its_version(self, registry: Registry) -> None:
         for number in range(12):
             publish(registry, job=f"job-{number}")
 
@@ -144,7 +140,7 @@ class TestGuard:
 
 
 class TestModels:
-    def test_a_model_without_aliases_is_deleted_whole(self, registry: Registry) -> None:
+    def test_a_model_without_aliases_is_deleted_with_all_versions(self, registry: Registry) -> None:
         for job in ("a", "b"):
             publish(registry, job=job)
 
@@ -155,7 +151,7 @@ class TestModels:
             registry.get("toy")
         assert caught.value.code == "model_not_found"
 
-    def test_a_model_with_aliases_only_by_force(self, three: Registry) -> None:
+    def test_a_model_with_aliases_is_deleted_only_by_force(self, three: Registry) -> None:
         with pytest.raises(Conflict):
             three.delete_model("toy")
         assert len(three.versions("toy")) == 3
@@ -164,7 +160,7 @@ class TestModels:
 
         assert three.models() == []
 
-    def test_when_it_is_trained_again_its_numbers_go_on(self, three: Registry) -> None:
+    def test_the_numbers_continue_after_a_deleted_model_is_trained_again(self, three: Registry) -> None:
         three.delete_model("toy", force=True)
 
         again = publish(three, job="job-4")
@@ -173,7 +169,7 @@ class TestModels:
         assert three.aliases("toy") == {}
         assert three.models() == ["toy"]
 
-    def test_what_is_not_there_cannot_be_deleted(self, registry: Registry) -> None:
+    def test_a_missing_model_cannot_be_deleted(self, registry: Registry) -> None:
         with pytest.raises(NotFound):
             registry.delete_model("toy")
 
@@ -191,7 +187,7 @@ class TestCrashing:
                 assert registry.load(registry.get("toy", "1"))
                 registry.delete("toy", "1")
 
-            registry.delete("toy", "2")  # frees what the one that died has left
+            registry.delete("toy", "2")  # frees also the space of the deletion that crashed
 
             assert [version.version for version in registry.versions("toy")] == [3]
             assert [path for path in files_below(volume.root) if path.endswith(".npz")] == ["models/toy/3/weights.npz"]
@@ -199,7 +195,7 @@ class TestCrashing:
 
 
 class MoversAndDeleters(RuleBasedStateMachine):
-    """Moves and deletions of three versions, interleaved between any two changes to the files, and crashed."""
+    """Moves and deletions of three versions, interleaved between any two changes to the files, with crashes."""
 
     running = Bundle[Stepwise]("running")
 
@@ -221,7 +217,7 @@ class MoversAndDeleters(RuleBasedStateMachine):
         return self._start(lambda: Registry(self.volume).delete("toy", str(version), force=force))
 
     @rule(work=running, changes=st.integers(1, 12))
-    def go_on(self, work: Stepwise, changes: int) -> None:
+    def resume(self, work: Stepwise, changes: int) -> None:
         work.step(changes)
 
     @rule(work=running)
@@ -229,13 +225,13 @@ class MoversAndDeleters(RuleBasedStateMachine):
         work.crash()
 
     @invariant()
-    def aliases_point_to_versions_that_are_there(self) -> None:
+    def aliases_point_to_existing_versions(self) -> None:
         if self.registry.models():
             for version in self.registry.aliases("toy").values():
                 assert self.registry.load(self.registry.get("toy", str(version)))
 
     @invariant()
-    def nobody_fails_but_where_he_was_refused(self) -> None:
+    def operations_fail_only_if_they_are_refused(self) -> None:
         for work in self.all:
             assert work.error is None or isinstance(work.error, Conflict | NotFound) or work.crashed
 

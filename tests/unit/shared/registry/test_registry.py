@@ -1,4 +1,4 @@
-"""The model registry: versions count up from 1, each job publishes at most one, and nothing is half published."""
+"""The model registry: versions count up from 1, each job publishes at most one, and publication is atomic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TestPublishing:
 
         assert versions == [1, 2, 3]
 
-    def test_each_model_counts_for_itself(self, registry: Registry) -> None:
+    def test_each_model_has_its_own_numbers(self, registry: Registry) -> None:
         publish(registry, "one", job="a")
 
         assert publish(registry, "other", job="b").version == 1
@@ -38,7 +38,7 @@ class TestPublishing:
         assert again == first
         assert files_below(volume.root) == files
 
-    def test_a_version_is_what_was_handed_in(self, registry: Registry) -> None:
+    def test_a_version_has_the_published_fields(self, registry: Registry) -> None:
         version = publish(registry, job="job-1", seed=7, metrics={"test_accuracy": 0.5})
 
         assert registry.get("toy") == version
@@ -55,7 +55,7 @@ class TestPublishing:
         ]  # fmt: skip
         assert json.loads(text)["evaluation"] == {}
 
-    def test_the_weights_come_back_bit_for_bit(self, registry: Registry) -> None:
+    def test_loaded_weights_have_the_published_bits(self, registry: Registry) -> None:
         loaded = registry.load(publish(registry))
 
         assert loaded.keys() == tiny_parameters().keys()
@@ -63,7 +63,7 @@ class TestPublishing:
             assert loaded[name].dtype == array.dtype
             assert np.array_equal(loaded[name], array)
 
-    def test_the_weights_are_a_plain_npz_with_the_manifests_size_and_digest(
+    def test_weights_are_a_plain_npz_with_the_manifests_size_and_digest(
         self, registry: Registry, volume: Volume
     ) -> None:
         version = publish(registry)
@@ -74,7 +74,7 @@ class TestPublishing:
         assert registry.weights_path(version) == path
         assert version.weights.bytes == path.stat().st_size
 
-    def test_nothing_else_is_left_on_the_volume(self, registry: Registry, volume: Volume) -> None:
+    def test_a_publication_leaves_no_other_files(self, registry: Registry, volume: Volume) -> None:
         publish(registry, job="job-1")
 
         assert files_below(volume.root) == [
@@ -92,22 +92,22 @@ class TestRacing:
         versions = registry.versions("toy")
         assert [version.version for version in versions] == list(range(24, 0, -1))
         assert len({version.job for version in versions}) == 24
-        assert_whole(registry)
+        assert_complete(registry)
 
     def test_attempts_of_one_job_in_several_processes_publish_one_version(
         self, registry: Registry, tmp_path: Path
     ) -> None:
         jobs = [f"job-{number}" for number in range(8)]
 
-        together([partial(publish_and_note, registry, jobs, tmp_path / name) for name in "abcd"])
+        together([partial(publish_and_record, registry, jobs, tmp_path / name) for name in "abcd"])
 
         versions = registry.versions("toy")
         assert sorted(version.job for version in versions) == jobs
-        assert_whole(registry)
-        for name in "abcd":  # every attempt was told of the version that stays
+        assert_complete(registry)
+        for name in "abcd":  # every attempt returned the version that was published
             assert json.loads((tmp_path / name).read_bytes()) == {version.job: version.version for version in versions}
 
-    def test_attempts_that_lose_do_no_harm_to_other_jobs(self, registry: Registry) -> None:
+    def test_losing_attempts_do_not_affect_other_jobs(self, registry: Registry) -> None:
         shared_jobs = [f"job-{number}" for number in range(8)]
         own_jobs = [[f"{process}-{number}" for number in range(8)] for process in "ab"]
 
@@ -115,25 +115,25 @@ class TestRacing:
 
         assert {version.job for version in registry.versions("toy")} == {*shared_jobs, *own_jobs[0], *own_jobs[1]}
         assert len(registry.versions("toy")) == 24
-        assert_whole(registry)
+        assert_complete(registry)
 
 
 class TestCrashing:
-    def test_a_crash_at_any_step_leaves_one_version_or_none_and_a_retry_makes_it_one(self, tmp_path: Path) -> None:
+    def test_a_crash_at_any_step_leaves_at_most_one_version_and_a_retry_publishes_it(self, tmp_path: Path) -> None:
         for step in count(1):
             registry = Registry(Volume(tmp_path / str(step)))
             if not dies_before_change(step, partial(publish, registry)):
                 break
             assert len(published(registry)) <= 1
-            assert_whole(registry)
+            assert_complete(registry)
 
             retried = publish(registry)
 
             assert published(registry) == [retried]
-            assert_whole(registry)
+            assert_complete(registry)
         assert step > 10
 
-    def test_a_crash_at_any_step_leaves_the_versions_before_as_they_were(self, tmp_path: Path) -> None:
+    def test_a_crash_at_any_step_keeps_the_earlier_versions(self, tmp_path: Path) -> None:
         for step in count(1):
             registry = Registry(Volume(tmp_path / str(step)))
             first = publish(registry, job="first")
@@ -144,7 +144,7 @@ class TestCrashing:
             third = publish(registry, job="third")
 
             assert registry.get("toy") == third
-            assert_whole(registry)
+            assert_complete(registry)
         assert step > 5
 
 
@@ -152,7 +152,7 @@ class TestFinding:
     @pytest.mark.parametrize(
         ("reference", "version"), [("toy", 3), ("toy@latest", 3), ("toy@2", 2), ("toy@champion", 1)]
     )
-    def test_a_reference_leads_to_a_version(self, three: Registry, reference: str, version: int) -> None:
+    def test_a_reference_is_resolved_to_a_version(self, three: Registry, reference: str, version: int) -> None:
         assert three.resolve(reference).version == version
 
     @pytest.mark.parametrize(
@@ -185,21 +185,19 @@ class TestFinding:
 
         assert registry.models() == ["a", "b", "c"]
 
-    def test_a_model_that_is_deleted_while_all_are_gone_through_is_passed_over(self, registry: Registry) -> None:
+    def test_a_model_that_is_deleted_during_an_iteration_is_skipped(self, registry: Registry) -> None:
         for number, name in enumerate("abc"):
             publish(registry, name, job=f"job-{number}")
-        going = registry.each()
-        first, _ = next(going)
+        models = registry.each()
+        first, _ = next(models)
         registry.delete_model("b", force=False)
 
-        assert [first, *(name for name, _ in going)] == ["a", "c"]
+        assert [first, *(name for name, _ in models)] == ["a", "c"]
 
     def test_an_empty_volume_has_no_models(self, registry: Registry) -> None:
         assert registry.models() == []
 
-    def test_a_number_that_was_reserved_and_never_committed_is_no_version(
-        self, registry: Registry, volume: Volume
-    ) -> None:
+    def test_a_reserved_number_without_a_commit_is_not_a_version(self, registry: Registry, volume: Volume) -> None:
         publish(registry)
         (volume.commit("toy", "job-1")).unlink()
 
@@ -207,7 +205,7 @@ class TestFinding:
         assert publish(registry, job="job-2").version == 2
         assert [version.version for version in registry.versions("toy")] == [2]
 
-    def test_the_version_of_a_job_is_found_by_the_job(self, registry: Registry) -> None:
+    def test_a_version_is_found_by_its_job(self, registry: Registry) -> None:
         version = publish(registry, job="job-1")
 
         assert registry.version_of_job("toy", "job-1") == version
@@ -215,7 +213,7 @@ class TestFinding:
 
 
 class TestDamage:
-    def test_a_flipped_bit_is_found(self, registry: Registry, volume: Volume) -> None:
+    def test_a_flipped_bit_is_detected(self, registry: Registry, volume: Volume) -> None:
         version = publish(registry)
         path = volume.version("toy", 1) / "weights.npz"
         content = bytearray(path.read_bytes())
@@ -224,14 +222,14 @@ class TestDamage:
 
         assert_damaged(registry, version)
 
-    def test_weights_that_are_cut_short_are_found(self, registry: Registry, volume: Volume) -> None:
+    def test_truncated_weights_are_detected(self, registry: Registry, volume: Volume) -> None:
         version = publish(registry)
         path = volume.version("toy", 1) / "weights.npz"
         path.write_bytes(path.read_bytes()[:-1])
 
         assert_damaged(registry, version)
 
-    def test_weights_that_are_gone_are_found(self, registry: Registry, volume: Volume) -> None:
+    def test_missing_weights_are_detected(self, registry: Registry, volume: Volume) -> None:
         version = publish(registry)
         (volume.version("toy", 1) / "weights.npz").unlink()
 
@@ -258,7 +256,7 @@ def publish_all(registry: Registry, jobs: list[str]) -> None:
         publish(registry, job=job)
 
 
-def publish_and_note(registry: Registry, jobs: list[str], path: Path) -> None:
+def publish_and_record(registry: Registry, jobs: list[str], path: Path) -> None:
     path.write_text(json.dumps({job: publish(registry, job=job).version for job in jobs}))
 
 
@@ -266,8 +264,8 @@ def published(registry: Registry) -> list[ModelVersion]:
     return registry.versions("toy") if registry.models() else []
 
 
-def assert_whole(registry: Registry) -> None:
-    """Every published version can be loaded, and has a number of its own."""
+def assert_complete(registry: Registry) -> None:
+    """Assert that every published version can be loaded and has its own number."""
     versions = published(registry)
     assert len({version.version for version in versions}) == len(versions)
     for version in versions:

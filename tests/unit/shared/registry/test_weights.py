@@ -1,4 +1,4 @@
-"""A version whose file is not what was published: found, refused, and listed without reading it each time."""
+"""A damaged version is detected, refused, and listed without reading its file each time."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def weights(version: ModelVersion, volume: Volume) -> Path:
     return volume.version("toy", version.version) / "weights.npz"
 
 
-def flip_a_bit(path: Path, *, unnoticed: bool = False) -> None:
+def flip_a_bit(path: Path, *, keep_time: bool = False) -> None:
     before = path.stat()
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    if unnoticed:
+    if keep_time:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_a_version_as_it_was_published_is_not_damaged(registry: Registry, version: ModelVersion) -> None:
+def test_an_unchanged_version_is_not_damaged(registry: Registry, version: ModelVersion) -> None:
     assert not registry.is_damaged(version)
 
 
@@ -44,21 +44,21 @@ def test_a_flipped_bit_is_damage(registry: Registry, version: ModelVersion, weig
     assert registry.is_damaged(version)
 
 
-def test_damage_after_the_first_look_is_seen(registry: Registry, version: ModelVersion, weights: Path) -> None:
+def test_damage_after_the_first_check_is_detected(registry: Registry, version: ModelVersion, weights: Path) -> None:
     registry.is_damaged(version)
     weights.write_bytes(weights.read_bytes()[:-1])
 
     assert registry.is_damaged(version)
 
 
-def test_weights_that_are_gone_are_damage(registry: Registry, version: ModelVersion, weights: Path) -> None:
+def test_missing_weights_are_damage(registry: Registry, version: ModelVersion, weights: Path) -> None:
     registry.is_damaged(version)
     weights.unlink()
 
     assert registry.is_damaged(version)
 
 
-def test_a_file_that_was_restored_is_whole_again(registry: Registry, version: ModelVersion, weights: Path) -> None:
+def test_a_restored_file_is_not_damaged(registry: Registry, version: ModelVersion, weights: Path) -> None:
     content = weights.read_bytes()
     weights.write_bytes(b"damaged")
     assert registry.is_damaged(version)
@@ -77,11 +77,11 @@ def test_an_unchanged_file_is_read_once(
     assert not registry.is_damaged(version)
 
 
-def test_bits_that_change_by_themselves_are_met_when_the_version_is_loaded_and_listed_from_then_on(
+def test_bits_that_changed_without_a_write_are_detected_by_a_load_and_listed_afterwards(
     registry: Registry, version: ModelVersion, weights: Path
 ) -> None:
     registry.is_damaged(version)
-    flip_a_bit(weights, unnoticed=True)
+    flip_a_bit(weights, keep_time=True)
 
     with pytest.raises(Damaged):
         registry.load(version)
@@ -89,19 +89,19 @@ def test_bits_that_change_by_themselves_are_met_when_the_version_is_loaded_and_l
     assert registry.is_damaged(version)
 
 
-def test_an_error_right_after_the_commit_leaves_a_version_that_is_whole(
+def test_an_error_after_the_commit_leaves_a_complete_version(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commit is linked, and the `fsync` of its folder fails: the job is tried again, and finds it published."""
+    """The commit is linked, then the `fsync` of its folder fails; the retried job finds its version published."""
     fsync_folder = durable.fsync_folder
 
     def fails_for_commits(folder: Path) -> None:
         if folder.name == "by-job" and list(folder.glob("[!.]*")):
-            raise OSError(errno.EIO, "the disk is tired")
+            raise OSError(errno.EIO, "the disk failed")
         fsync_folder(folder)
 
     monkeypatch.setattr(durable, "fsync_folder", fails_for_commits)
-    with pytest.raises(OSError, match="tired"):
+    with pytest.raises(OSError, match="failed"):
         publish(registry)
     monkeypatch.undo()
 

@@ -1,4 +1,4 @@
-"""Publishers of several jobs, interleaved between any two changes to the files, crashed, or resumed as zombies."""
+"""Publishers of several jobs, interleaved between any two changes to the files, with crashes and resumed zombies."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tests.support.stepwise import Crashed, Stepwise
 from worker.running.heartbeat import LeaseLost
 
 JOBS = ("a", "b", "c")
-ENOUGH = 60  # changes: more than a publication makes
+ENOUGH = 60  # changes to files, more than a publication makes
 
 
 class Publishers(RuleBasedStateMachine):
-    """A job's newest attempt is the one whose lease holds; those before it go on all the same until they are told."""
+    """Only a job's newest attempt holds a valid lease; earlier attempts continue until they detect that it is lost."""
 
     attempts = Bundle[Stepwise]("attempts")
 
@@ -38,7 +38,7 @@ class Publishers(RuleBasedStateMachine):
 
     @rule(target=attempts, job=st.sampled_from(JOBS))
     def begin(self, job: str) -> Stepwise:
-        """A worker claims the job: any attempt before this one has lost its lease."""
+        """A worker claims the job, so that all earlier attempts lose their lease."""
         return self.claim(job)
 
     def claim(self, job: str) -> Stepwise:
@@ -48,12 +48,12 @@ class Publishers(RuleBasedStateMachine):
         return attempt
 
     @rule(attempt=attempts, changes=st.integers(1, ENOUGH))
-    def go_on(self, attempt: Stepwise, changes: int) -> None:
+    def resume(self, attempt: Stepwise, changes: int) -> None:
         attempt.step(changes)
 
     @rule(attempt=attempts, changes=st.integers(0, 3))
-    def go_on_behind_the_confirmation(self, attempt: Stepwise, changes: int) -> None:
-        """Where a zombie is worst: its lease held when it asked, and the commit is not made."""
+    def resume_after_the_confirmation(self, attempt: Stepwise, changes: int) -> None:
+        """Suspend an attempt at the worst moment: after its lease was confirmed, before the commit."""
         while not attempt.ended and attempt not in self.confirmed:
             attempt.step()
         attempt.step(changes)
@@ -72,13 +72,13 @@ class Publishers(RuleBasedStateMachine):
         self.seen = by_job
 
     @invariant()
-    def every_published_version_is_whole_and_its_jobs_own(self) -> None:
+    def every_published_version_is_complete_and_its_jobs_own(self) -> None:
         for job, version in self.seen.items():
             assert self.registry.load(version)["layer1.weights"].tolist() == [JOBS.index(job)]
             assert self.registry.version_of_job("toy", job) == version
 
     @invariant()
-    def nobody_fails_but_by_a_crash_or_a_lost_lease(self) -> None:
+    def attempts_fail_only_by_a_crash_or_a_lost_lease(self) -> None:
         for attempt in self.all:
             assert attempt.error is None or isinstance(attempt.error, Crashed | LeaseLost)
 
@@ -92,7 +92,7 @@ class Publishers(RuleBasedStateMachine):
         self.registry.publish(a_draft(job=job), weights, self.volume.job(job), confirm)
 
     def teardown(self) -> None:
-        """In the end each job is tried once more, and the zombies wake up last."""
+        """Run each job once more, then resume the zombies."""
         try:
             for job in JOBS:
                 self.claim(job).to_its_end()
@@ -101,13 +101,13 @@ class Publishers(RuleBasedStateMachine):
             for attempt in self.all:
                 attempt.step(ENOUGH)
                 self.each_job_has_at_most_one_version_and_it_never_changes()
-            self.every_published_version_is_whole_and_its_jobs_own()
-            self.nobody_fails_but_by_a_crash_or_a_lost_lease()
+            self.every_published_version_is_complete_and_its_jobs_own()
+            self.attempts_fail_only_by_a_crash_or_a_lost_lease()
         finally:
             for attempt in self.all:
                 attempt.crash()
             self._folder.cleanup()
 
 
-def test_any_interleaving_of_publishers_and_crashes_leaves_one_whole_version_per_job() -> None:
+def test_any_interleaving_of_publishers_and_crashes_leaves_one_complete_version_per_job() -> None:
     run_state_machine_as_test(Publishers, settings=settings(max_examples=60, stateful_step_count=20))
