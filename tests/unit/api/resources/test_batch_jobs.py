@@ -51,7 +51,8 @@ class TestSubmitting:
         job: Any = submit(client).json
 
         assert volume.archive(job["id"]).read_bytes() == ARCHIVE
-        assert ArchiveIndex.load(volume.archive_index(job["id"])).paths(0, 9) == [f"{number:05d}.png" for number in range(4)]
+        index = ArchiveIndex.load(volume.archive_index(job["id"]))
+        assert index.paths(0, 9) == [f"{number:05d}.png" for number in range(4)]
         written = json.loads(volume.specification(job["id"]).read_bytes())
         assert written["specification"] == jobs.get(job["id"]).specification
         assert len(messages(redis, "inference")) == 1
