@@ -15,7 +15,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: $(VENV)/embedded ## train on real data and classify an archive, in a stack that is gone afterwards
+demo: $(VENV)/embedded ## train on real data and classify an archive, in a temporary stack
 	@$(BIN)/python services/embedded/demo.py
 
 .PHONY: up
@@ -23,7 +23,7 @@ up: $(VENV)/embedded ## the embedded stack on 127.0.0.1:8000 (GLASSBOX_PORT), un
 	@exec $(BIN)/python services/embedded/up.py
 
 .PHONY: dev
-dev: ## the containers with these sources, started anew when one changes, until Ctrl-C
+dev: ## the containers with these sources, restarted when one changes, until Ctrl-C
 	@docker compose -f docker-compose.yml -f docker-compose.dev.yml up --build
 
 SAMPLE ?= var/digits.zip
@@ -43,22 +43,22 @@ deploy: ## check the host and .env, then start or update the containers with Com
 	@services/compose/up.sh
 
 .PHONY: backup
-backup: ## save what is deployed with Compose into one file, while it runs; TO=glassbox.backup
-	@services/compose/backup.sh "$(or $(TO),$(error say where to: make backup TO=glassbox.backup))"
+backup: ## save the Compose deployment into one file, while it runs; TO=glassbox.backup
+	@services/compose/backup.sh "$(or $(TO),$(error name the file: make backup TO=glassbox.backup))"
 
 .PHONY: restore
-restore: ## restore such a file into an empty deployment; FROM=glassbox.backup, FORCE=1 where it is not empty
-	@services/compose/restore.sh "$(or $(FROM),$(error say what: make restore FROM=glassbox.backup))" $(if $(FORCE),--force)
+restore: ## restore a backup into an empty deployment; FROM=glassbox.backup, FORCE=1 if it is not empty
+	@services/compose/restore.sh "$(or $(FROM),$(error name the file: make restore FROM=glassbox.backup))" $(if $(FORCE),--force)
 
 .PHONY: upgrade
-upgrade: ## build what is checked out and bring it into the deployment, a service after the other
+upgrade: ## build the checked-out version and upgrade the deployment to it, service by service
 	@services/compose/upgrade.sh
 
 .PHONY: rollback
-rollback: ## bring the images from before the last upgrade back
+rollback: ## bring back the images from before the last upgrade
 	@services/compose/rollback.sh
 
-# All of schemathesis' tests have one name; processes that share tests out know them by their names, so it has a run alone.
+# All tests of schemathesis have one name, and pytest-xdist distributes tests by name, so they run separately.
 AGREEMENT := tests/integration/test_agreement.py
 PROCESSES ?= 2
 .PHONY: test
@@ -71,18 +71,18 @@ test-docker: $(VENV)/dev ## build the images, run the main job on them with Dock
 	@$(BIN)/pytest tests/docker
 
 .PHONY: test-pytorch
-test-pytorch: $(BENCH)/done ## hold the network's mathematics against PyTorch
+test-pytorch: $(BENCH)/done ## compare the network's mathematics with PyTorch
 	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/training/test_against_pytorch.py
 
 .PHONY: chaos
 SEED ?= 1
 MINUTES ?= 6
-chaos: $(VENV)/dev ## hundreds of jobs and kills, MINUTES= long, SEED= for others; then the same on plain Celery
+chaos: $(VENV)/dev ## hundreds of jobs and kills for MINUTES=6, with SEED=1; then the same on plain Celery
 	@SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m tests.chaos.storm.storm
 
 .PHONY: fuzz
 SECONDS ?= 60
-fuzz: $(VENV)/dev $(VENV)/fuzz ## attack what judges archives and data sets, SECONDS= long in all (x86-64)
+fuzz: $(VENV)/dev $(VENV)/fuzz ## fuzz the validation of archives and data sets for SECONDS=60 in all (x86-64)
 	@$(BIN)/python -m tests.fuzz.archives $$(($(SECONDS) * 3 / 4))
 	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
 
@@ -106,7 +106,7 @@ digests: ## read the base images' digests from their registries into services/im
 	@$(PYTHON) -m services.images.digests update
 
 .PHONY: bench
-bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a table and writes JSON to var/benchmarks
+bench: $(VENV)/dev $(BENCH)/done bench-api ## run the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/batch.py
 	@$(BIN)/python benchmarks/cli.py
@@ -115,11 +115,11 @@ bench: $(VENV)/dev $(BENCH)/done bench-api ## the benchmarks: each prints a tabl
 	@$(BENCH)/bin/python benchmarks/decoding.py
 
 .PHONY: bench-api
-bench-api: $(VENV)/dev $(PEER)/done ## the API under load, beside MLServer; needs wrk
+bench-api: $(VENV)/dev $(PEER)/done ## load the API, in comparison with MLServer; needs wrk
 	@$(BIN)/python -m benchmarks.api
 
 .PHONY: options
-options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, from the API's requests
+options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, from the API's request models
 	@PYTHONPATH=.:client $(BIN)/python -m tests.support.make_client_options
 
 .PHONY: lock
@@ -129,14 +129,14 @@ lock: ## compile requirements/*.in into hash-pinned requirements/*.txt
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --quiet -c dev.txt $$set.in -o $$set.txt; done
 
 .PHONY: clean
-clean: ## remove the virtual environment and the caches; var/ stays, for it holds models
+clean: ## remove the virtual environment and the caches; var/ stays, because it holds models
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "glassbox: $(PYTHON) is too old, 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	  || { echo "glassbox: $(PYTHON) is too old; Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
-	  || { echo "glassbox: no virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
+	  || { echo "glassbox: no virtual environment could be created (Debian: apt install python3-venv)"; exit 1; }
 	@touch $@
 
 $(VENV)/%: requirements/%.txt | $(VENV)/python
@@ -144,14 +144,14 @@ $(VENV)/%: requirements/%.txt | $(VENV)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# The server that the benchmark of the API compares with, too.
+# The server with which the benchmark of the API compares.
 $(PEER)/done: requirements/peer.in | $(VENV)/python
 	@echo "installing requirements/peer.in"
 	@$(PYTHON) -m venv $(PEER)
 	@$(PEER)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# The frameworks that the benchmarks compare with stay out of everybody else's way.
+# The frameworks with which the benchmarks compare, in a separate environment.
 $(BENCH)/done: requirements/bench.in | $(VENV)/python
 	@echo "installing requirements/bench.in"
 	@$(PYTHON) -m venv $(BENCH)

@@ -3,7 +3,7 @@
 # `presence` is for the workers and the courier. Exits with 1 and a reason if the container's service is not healthy.
 #
 # Without SECONDS it tests once. With SECONDS, the engine's health check waits for the first success, then keeps testing
-# for that long and exits when the service has failed. The reason is cost: to start a command in a container takes the
+# for that long and exits when the service has failed. The reason is cost: starting a command in a container takes the
 # engine about 40 ms of CPU time, a test here about 1 ms (docs/adr/0022-health-checks-that-stay.md).
 set -u
 trap '' PIPE # a connection that the service closes is a failed test, not the end of the script
@@ -11,15 +11,15 @@ trap '' PIPE # a connection that the service closes is a failed test, not the en
 service=${1:-}
 watch_seconds=${2:-0}
 proc=${PROC_FOLDER:-/proc}
-healthy_once=${TMPDIR:-/tmp}/healthy-once # /tmp is a tmpfs: the file is gone when the container starts again
-present_until=${GLASSBOX_PRESENCE_FILE:-/tmp/present-until} # by a worker that reaches Redis: worker/running/presence_file.py
+healthy_once=${TMPDIR:-/tmp}/healthy-once # /tmp is a tmpfs, which a restart of the container clears
+present_until=${GLASSBOX_PRESENCE_FILE:-/tmp/present-until} # written by a worker that reaches Redis: worker/running/presence_file.py
 start_seconds=25        # the longest wait for the first success
 start_pause_seconds=0.2 # between two tests until then
-pause_seconds=18        # between two tests afterwards, so that a failure is noticed within 30 s
-patience=2              # failures in a row, a second apart, that count
+pause_seconds=18        # between two tests after that, so that a failure is detected within 30 s
+patience=2              # consecutive failures, a second apart, that count
 answer_seconds=3        # the longest wait for an answer
 if [[ $service == presence ]]; then
-  pause_seconds=8 # what the worker wrote is valid for 18 s more
+  pause_seconds=8 # the worker's file stays valid for another 18 s
 fi
 
 # The tests over a connection print "ok" or a reason.
@@ -55,7 +55,7 @@ is_answered() {
   # In a subshell, because bash cannot limit the time that a connection takes.
   if ! read -r -t "$answer_seconds" reason < <("test_$service" 2>&1); then
     kill "$!" 2>/dev/null
-    reason=${reason:-no answer within $answer_seconds s}
+    reason=${reason:-no response within $answer_seconds s}
   fi
   [[ $reason == ok ]]
 }
@@ -67,11 +67,11 @@ is_present() {
     return 1
   fi
   read -r now _ <"$proc/uptime"
-  reason="the worker of this container has not reached Redis lately"
+  reason="the worker of this container no longer reaches Redis"
   ((${now%.*} < until))
 }
 
-# A process that a signal has stopped does no work, whatever the other processes answer.
+# A process that a signal has stopped does no work, even if other processes respond.
 all_processes_run() {
   local file line
   for file in "$proc"/[0-9]*/stat; do
@@ -92,7 +92,7 @@ is_healthy() {
   fi
 }
 
-pause() { # SECONDS; without a process for it
+pause() { # SECONDS; without starting a process
   read -r -t "$1" <&9
 }
 
@@ -107,7 +107,7 @@ if ((watch_seconds == 0)); then
   exit 0
 fi
 
-exec 9<> <(:) # nothing ever comes from it
+exec 9<> <(:) # a pipe that never has data
 if [[ ! -e $healthy_once ]]; then
   until is_healthy; do
     ((SECONDS < start_seconds)) || fail

@@ -19,8 +19,8 @@ from shared.storage.scratch import scratch_folder
 
 try:
     settings = load_settings()
-    limit_blas_threads(1)  # each request has a thread of its own already
-    required_keys(settings)  # here, and not in each process: one sentence, and nothing started
+    limit_blas_threads(1)  # each request already has its own thread
+    required_keys(settings)  # here and not in each process: one message, and nothing is started
     traces.check(settings)
     _ = settings.redis_address
 except (SettingsError, KeysError, SecretError, traces.TracesError) as error:
@@ -30,34 +30,34 @@ bind = f"{settings.bind}:{settings.port}"
 
 
 class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the setting
-    """Threads, none of which waits for ever for a client that has stopped in the middle of a request or an answer."""
+    """A threaded worker with a time limit for clients that stop in the middle of a request or a response."""
 
     def enqueue_req(self, conn):  # type: ignore[no-untyped-def]
-        """Have the kernel end what takes too long; gunicorn itself sets no limit on a socket."""
+        """Set time limits on the socket; gunicorn itself sets none."""
         limit = struct.pack("ll", int(settings.client_timeout), int(settings.client_timeout % 1 * 1_000_000))
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
         super().enqueue_req(conn)
 
     def handle_request(self, req, conn):  # type: ignore[no-untyped-def]
-        """An answer promises nothing that its connection does not keep."""
+        """Announce in the response that the connection closes, if the request's body stays unread."""
         unread.tell_the_end(req)
         return super().handle_request(req, conn)
 
     def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]
-        """What is no request gets an answer like any other error."""
+        """Respond to a malformed request as to any other error."""
         status = parse_errors.status_of(exc)
         if status is None:
             super().handle_error(req, client, addr, exc)
             return
-        self.log.info("%s sent what is no request: %s", addr[0] if addr else "a client", exc)
+        self.log.info("%s sent a malformed request: %s", addr[0] if addr else "a client", exc)
         with contextlib.suppress(OSError):
             util.write_nonblock(client, parse_errors.response(status, exc))
 
 
 workers = settings.api_processes
-threads = settings.api_threads + settings.max_event_streams  # an event stream holds one, and takes it from no request
-timeout = 60  # seconds without a sign of life from a process; a slow request does not count
+threads = settings.api_threads + settings.max_event_streams  # event streams must not reduce the threads for requests
+timeout = 60  # seconds without a heartbeat from a process; a slow request does not count
 graceful_timeout = 30
 keepalive = 30
 worker_tmp_dir = "/dev/shm"  # noqa: S108 - heartbeat files on a disk could block a process
@@ -67,10 +67,10 @@ loglevel = settings.log_level
 
 
 class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunicorn's name of the setting
-    """gunicorn's own log and its access log, as lines like all others."""
+    """gunicorn's error log and access log, in the format of the application's log."""
 
     def setup(self, cfg):  # type: ignore[no-untyped-def]
-        """Have both logs go where everything goes."""
+        """Send both logs to the application's log."""
         super().setup(cfg)
         logs.configure(settings)
         for log in (self.error_log, self.access_log):
@@ -78,14 +78,14 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunic
             log.propagate = True
 
     def exception(self, msg, *args, **kwargs):  # type: ignore[no-untyped-def]
-        """An error is told with its traceback; a client that took too long is no error of ours."""
+        """Log an error with its traceback; a client's timeout is not an error of the server."""
         if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("a client sent or took nothing for %g s", settings.client_timeout)
+            self.info("a client sent or received nothing for %g s", settings.client_timeout)
         else:
             super().exception(msg, *args, **kwargs)
 
     def access(self, resp, _req, environ, request_time):  # type: ignore[no-untyped-def]
-        """One line for each request; without its query, which may hold what is nobody's business."""
+        """Log one line for each request, without its query, which may hold secrets."""
         logs.log_access(
             method=environ.get("REQUEST_METHOD", ""),
             path=str(environ.get("RAW_URI", "")).split("?", 1)[0],
@@ -97,25 +97,25 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunic
         )
 
 
-# prometheus_client's figures of all processes lie in one folder, in a file for each of the places that processes take.
-# One that takes a dead one's place goes on with its file: totals never fall, and there are never more files.
+# prometheus_client keeps the metrics of all processes in one folder, in one file for each slot that a process takes.
+# A process in the slot of a dead one continues its file: counters never decrease, and files do not accumulate.
 shm = Path(worker_tmp_dir)
 collect_metrics_in(scratch_folder(shm if os.access(shm, os.W_OK) else Path(tempfile.gettempdir()), "glassbox-metrics-"))
 
 
 def pre_fork(server, worker):  # type: ignore[no-untyped-def]
-    """Give the process a place that no living one has."""
+    """Give the process a slot (`place`) that no live process has."""
     taken = {other.place for other in server.WORKERS.values()}
     worker.place = next(place for place in range(len(taken) + 1) if place not in taken)
 
 
 def post_fork(_server, worker):  # type: ignore[no-untyped-def]
-    """Have the process's figures written into the file of its place."""
-    from prometheus_client import values  # noqa: PLC0415 - reads where the folder is when it is imported
+    """Write the process's metrics into the file of its slot."""
+    from prometheus_client import values  # noqa: PLC0415 - reads the folder's path when it is imported
 
     values.ValueClass = values.MultiProcessValue(lambda: worker.place)  # type: ignore[no-untyped-call]
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def]
-    """Let the event streams of a process end when it is told to stop."""
+    """End the event streams of a process when it shuts down."""
     worker.wsgi.extensions["event_streams"].serving = lambda: worker.alive

@@ -45,14 +45,14 @@ class Authority:
         self._options = options
         self._webroot = webroot
         self._certbot = certbot
-        # An authority's certificates are not renewed with another: each has a folder of its own.
+        # An authority's certificates are not renewed with another: each authority has its own folder.
         self._folder = state / re.sub(r"[^\w.-]+", "_", options.directory.removeprefix("https://"))
 
     def request(self, *, force: bool = False) -> None:
-        """Get a certificate if there is none for these names, or if it is due for renewal. Raises `RequestFailed`.
+        """Get a certificate if none exists for these names, or if it is due for renewal. Raises `RequestFailed`.
 
-        It is due after two thirds of its lifetime (half, if that is below ten days), or when the authority says so
-        (ACME Renewal Information, RFC 9773).
+        It is due after two thirds of its lifetime (half, if that is below ten days), or earlier if the authority
+        requests it (ACME Renewal Information, RFC 9773).
         """
         environment = dict(os.environ)
         if self._options.authority_roots:
@@ -74,7 +74,7 @@ class Authority:
             raise RequestFailed(self._explanation(done.stdout))
 
     def issued(self) -> bytes | None:
-        """The newest certificate: its private key, then its chain, in PEM."""
+        """Return the newest certificate: its private key, then its chain, in PEM; None if none was issued."""
         live = self._folder / "live" / LINEAGE
         try:
             return (live / "privkey.pem").read_bytes() + (live / "fullchain.pem").read_bytes()
@@ -84,7 +84,7 @@ class Authority:
     def _explanation(self, printed: str) -> str:
         if LOST_ACCOUNT.search(printed):
             remove = f"docker compose exec certificates rm -r {self._folder / 'accounts'}"
-            return f"{reason(printed)[0]}. Remove the account, so that another is made: `{remove}`"
+            return f"{reason(printed)[0]}. Remove the account, so that a new one is created: `{remove}`"
         return explanation(printed)
 
     def _command(self, *, force: bool) -> list[str]:
@@ -101,13 +101,13 @@ class Authority:
 
 
 def explanation(printed: str) -> str:
-    """The reason in what certbot printed, and the remedy, in one line."""
+    """Return the reason in certbot's output, and the remedy, in one line."""
     text, kind = reason(printed)
     return f"{text}. {REMEDIES.get(kind, OTHER_REMEDY)}"
 
 
 def reason(printed: str) -> tuple[str, str]:
-    """Why certbot failed, in one line without its full stop; and the type of the ACME error, empty if it is unknown."""
+    """Return why certbot failed, in one line without a full stop; and the type of the ACME error, empty if unknown."""
     failures = list(FAILED_NAME.finditer(printed))
     if failures:
         text = "; ".join(f"{failure['name']}: {failure['detail'].rstrip('.')}" for failure in failures)

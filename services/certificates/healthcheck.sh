@@ -1,11 +1,11 @@
 #!/bin/sh
-# The certificates service's health check: the gateway's certificate is good, by the file that the service writes.
-# At first it waits for one. Later it waits two minutes before each test, because to start a command in a container takes
-# the engine far more CPU time than the test.
+# The certificates service's health check: the gateway has a good certificate, according to the file that the service
+# writes. At first the check waits for a certificate. Later it waits two minutes before each test, because starting a
+# command in a container costs the engine far more CPU time than the test.
 set -u
 
 good_until=/tmp/good-until
-was_good=/tmp/was-good # on a tmpfs: gone when the container starts again
+was_good=/tmp/was-good # on a tmpfs, which a restart of the container clears
 seconds=20             # the longest wait for the first good certificate in one check
 
 is_good() {

@@ -1,7 +1,7 @@
 """Gets the gateway's certificate from an ACME certificate authority, and renews it.
 
-`python -m services.certificates.renew` runs until SIGTERM. SIGHUP checks at once, whatever failed before. SIGUSR1
-requests a new certificate although the present one is not due, for example because its key has leaked.
+`python -m services.certificates.renew` runs until SIGTERM. SIGHUP checks at once, regardless of earlier failures.
+SIGUSR1 requests a new certificate even if the present one is not due, for example because its key has leaked.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SERVED = Path("/srv/certificates")  # a volume that the gateway reads, too
 CERTIFICATE = Path("tls.pem")
 WEBROOT = Path("webroot")  # certbot puts its answers into .well-known/acme-challenge below it
 GOOD_UNTIL = Path("/tmp/good-until")  # noqa: S108 - the container's own, for its health check: seconds since 1970
-SECONDS_OF_GATEWAY = 4.0  # within which the gateway serves a new certificate: it looks for one every 2 s
+SECONDS_OF_GATEWAY = 4.0  # until the gateway serves a new certificate: it looks for one every 2 s
 AWAKE = 3600.0  # the longest sleep: the clock may have been set in the meantime
 
 
 class Renewal:
-    """The certificate in the gateway's file, and what keeps it valid."""
+    """The renewal of the certificate in the gateway's file."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Renewal:
         good_until: Path,
         seconds_of_gateway: float = SECONDS_OF_GATEWAY,
     ) -> None:
-        """Nothing is requested yet. A certificate counts as good some seconds after the gateway's file has it."""
+        """Request nothing yet. A certificate counts as good some seconds after it is in the gateway's file."""
         self._options = options
         self._authority = authority
         self._served = served
@@ -52,9 +52,9 @@ class Renewal:
         self._seconds_of_gateway = seconds_of_gateway
 
     def start(self) -> float:
-        """Let the gateway have a certificate: the newest that was issued, or a temporary one.
+        """Give the gateway a certificate: the newest that was issued, or a temporary one.
 
-        The time of the first attempt, in seconds since 1970.
+        Returns the time of the first attempt, in seconds since 1970.
         """
         issued = self._authority.issued()
         if issued:
@@ -67,7 +67,7 @@ class Renewal:
         return moment
 
     def attempt(self, *, force: bool = False) -> float:
-        """Request what is due; the number of seconds until the next attempt."""
+        """Request a certificate if one is due; return the seconds until the next attempt."""
         try:
             self._authority.request(force=force)
             pause = self._take_over()
@@ -80,7 +80,7 @@ class Renewal:
     def _take_over(self) -> float:
         issued = self._authority.issued()
         if issued is None:
-            raise RequestFailed("certbot reported success, and has no certificate")
+            raise RequestFailed("certbot reported success, but has no certificate")
         certificate = Certificate.parse(issued)
         if self._served.replace(issued):
             log("info", f"the gateway gets a new certificate for {self._names}, valid until {_day(certificate)}")
@@ -101,7 +101,7 @@ class Renewal:
     def _present(self) -> str:
         present = self._served.certificate()
         if present is None or present.temporary:
-            return "Until there is one, the gateway serves a temporary certificate, which browsers refuse"
+            return "Until one is issued, the gateway serves a temporary certificate, which browsers refuse"
         if present.not_after < datetime.now(UTC):
             return f"The gateway's certificate has been invalid since {_day(present)}"
         return f"The gateway's certificate for {', '.join(sorted(present.names))} is valid until {_day(present)}"
@@ -119,7 +119,7 @@ class Signals:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
     def sleep_until(self, moment: float) -> bool:
-        """Sleep until this time, in seconds since 1970, or until a signal; whether a new certificate is forced."""
+        """Sleep until this time, in seconds since 1970, or a signal; return whether a new certificate is forced."""
         while (rest := moment - time.time()) > 0 and not self._awake.wait(min(rest, AWAKE)):
             pass
         self._awake.clear()

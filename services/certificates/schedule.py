@@ -1,4 +1,4 @@
-"""When to contact the certificate authority next: regularly, and ever more seldom after failures."""
+"""The time of the next contact with the certificate authority: regular, with backoff after failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.storage import durable
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 # After the first failure, the second, … and each later one. Let's Encrypt permits five failed validations of a name
-# within an hour: there are four of them, or five if the service is restarted.
+# within an hour: these pauses make four, or five if the service is restarted.
 AFTER_FAILURES = (1 * MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 6 * HOUR)
 AFTER_RESTART = 20 * MINUTE  # a restart may shorten the pause to this
 LONGEST = 6 * HOUR  # between two checks of a certificate
@@ -21,9 +21,9 @@ LONGEST = 6 * HOUR  # between two checks of a certificate
 
 @dataclass(frozen=True)
 class Failures:
-    """The failed requests since the last success, kept on the volume: no number of restarts makes more of them."""
+    """The failed requests since the last success, kept on the volume so that restarts do not add requests."""
 
-    options: str  # those that failed; other ones are tried at once
+    options: str  # the options that failed; other options are tried at once
     count: int = 0
     last: float = 0.0  # seconds since 1970
 
@@ -34,12 +34,12 @@ class Failures:
 
     @property
     def attempt_after_restart(self) -> float:
-        """The time of the next attempt for a service that has been restarted, in seconds since 1970."""
+        """The time of the next attempt after a restart of the service, in seconds since 1970."""
         return self.last + min(self.pause, AFTER_RESTART)
 
 
 class FailureFile:
-    """Where the failures are kept."""
+    """The file with the failures."""
 
     def __init__(self, path: Path, options: Options) -> None:
         """Only failures with these options count."""
@@ -47,7 +47,7 @@ class FailureFile:
         self._options = repr(options)
 
     def read(self) -> Failures:
-        """The failures so far."""
+        """Return the failures so far."""
         try:
             failures = Failures(**json.loads(self._path.read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
@@ -55,16 +55,16 @@ class FailureFile:
         return failures if failures.options == self._options else Failures(self._options)
 
     def add(self, now: float) -> Failures:
-        """Count one more; the failures so far."""
+        """Count one more failure; return the failures so far."""
         failures = replace(self.read(), count=self.read().count + 1, last=now)
         durable.write_json(self._path, asdict(failures))
         return failures
 
     def clear(self) -> None:
-        """Forget them: a request has succeeded."""
+        """Remove the failures after a successful request."""
         self._path.unlink(missing_ok=True)
 
 
 def seconds_to_next_check(certificate: Certificate) -> float:
-    """The pause after a success: six hours, and less for certificates that live for a few days or hours."""
+    """Return the pause after a success: six hours, or less for certificates with a lifetime of days or hours."""
     return max(MINUTE, min(LONGEST, certificate.lifetime.total_seconds() / 12))

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from shared.storage import durable
 
-TEMPORARY = "Glassbox: temporary certificate"  # the issuer's name of those that `temporary` makes
+TEMPORARY = "Glassbox: temporary certificate"  # the issuer's name in certificates of `temporary`
 DAY = timedelta(days=1)
 
 
@@ -29,7 +29,7 @@ class Certificate:
 
     @classmethod
     def parse(cls, pem: bytes) -> Certificate:
-        """The first certificate in `pem`. Raises `ValueError` if there is none."""
+        """Return the first certificate in `pem`. Raises `ValueError` if it has none."""
         certificate = x509.load_pem_x509_certificates(pem)[0]
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return cls(
@@ -41,11 +41,11 @@ class Certificate:
 
     @property
     def lifetime(self) -> timedelta:
-        """The time between its first and its last moment."""
+        """The time between `not_before` and `not_after`."""
         return self.not_after - self.not_before
 
     def good_until(self, domains: tuple[str, ...]) -> datetime | None:
-        """When it should have been renewed by: a week, or a sixth of its lifetime, before its end.
+        """Return the latest time for its renewal: a week, or a sixth of its lifetime, before its end.
 
         None if browsers refuse it now: it is temporary, or lacks one of the names.
         """
@@ -58,18 +58,18 @@ class ServedFile:
     """The file that the gateway reads, on a volume that it shares with this service."""
 
     def __init__(self, path: Path) -> None:
-        """The file is at `path`, or will be."""
+        """Use the file at `path`, which need not exist yet."""
         self._path = path
 
     def certificate(self) -> Certificate | None:
-        """The certificate in the file, None if there is no file or none that can be read."""
+        """Return the certificate in the file; None if the file is missing or invalid."""
         try:
             return Certificate.parse(self._path.read_bytes())
         except (FileNotFoundError, ValueError, x509.ExtensionNotFound):
             return None
 
     def replace(self, pem: bytes) -> bool:
-        """Write a key and its chain; whether the file has changed. Only this user can read it, as the gateway is."""
+        """Write a key and its chain, readable only by this user, also the gateway's; return if the file changed."""
         if self._path.exists() and self._path.read_bytes() == pem:
             return False
         with durable.replacing(self._path) as file:
@@ -78,7 +78,7 @@ class ServedFile:
         return True
 
     def ensure_one(self, domains: tuple[str, ...]) -> None:
-        """Write a temporary certificate if there is none, or a temporary one for other names or that has expired."""
+        """Write a temporary certificate if none exists, or if a temporary one has expired or is for other names."""
         present = self.certificate()
         if present is None or (
             present.temporary and (present.names != set(domains) or present.not_after < datetime.now(UTC) + DAY)
@@ -87,7 +87,7 @@ class ServedFile:
 
 
 def temporary(domains: tuple[str, ...]) -> bytes:
-    """A key and a self-signed certificate for the names, in PEM: encrypts, and proves nothing."""
+    """Return a key and a self-signed certificate for the names, in PEM: it encrypts, but does not authenticate."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, TEMPORARY)])
     now = datetime.now(UTC)

@@ -28,7 +28,7 @@ replace_dependencies() { # of all services: Compose replaces what depends on a c
   docker compose create --no-build preflight secrets
 }
 
-name_revision() { # export the commit of the sources, which the images that are built have in their labels and /readyz
+name_revision() { # export the commit of the sources, for the labels of the images that are built and for /readyz
   [ "${GLASSBOX_REVISION:-}" ] || GLASSBOX_REVISION=$(git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null || true)
   export GLASSBOX_REVISION
 }

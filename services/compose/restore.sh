@@ -1,7 +1,6 @@
 #!/bin/sh
-# Restores a backup into this deployment, which must be empty: restore.sh FILE. With --force it need not be empty, and
-# what it has is removed.
-# What is refused has changed nothing; not even a service was stopped.
+# Restores a backup into this deployment: restore.sh FILE. The deployment must be empty; with --force its content is
+# replaced. If the restore is refused, nothing has changed and no service was stopped.
 set -eu
 
 from=${1:?usage: restore.sh FILE [--force]}
@@ -13,10 +12,10 @@ backup() { # ARGUMENT… <FILE
   docker compose run --rm --no-deps --no-TTY trainer python -m worker.backup "$@"
 }
 
-docker compose up --detach --wait redis # and before it, in a new deployment, its passwords
+docker compose up --detach --wait redis # in a new deployment this first creates its passwords
 if [ "${2:-}" ]; then backup verify <"$from"; else backup verify --empty <"$from"; fi
 docker compose stop gateway api trainer classifier courier
 status=0
 backup restore ${2:+"$2"} <"$from" || status=$?
-docker compose up --detach --wait # in either case
+docker compose up --detach --wait # also after a failure
 exit $status

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Replaces the containers of some services by those that the images and the Compose file now say, one group of services
-# after the other: roll.sh "SERVICE…"…
+# Recreates the containers of some services with the present images and Compose file, one group of services after the
+# other: roll.sh "SERVICE…"…
 # A group must be healthy before the next group is replaced. If one is not, the roll ends, and the later groups keep running
-# as before. A service that does not run here is left out.
+# as before. A service that does not run here is skipped.
 set -eu
 
 monitoring="prometheus grafana"
@@ -13,11 +13,11 @@ up() { # OPTION… SERVICE…
   docker compose up --detach --no-build --wait "$@"
 }
 
-check_prometheus() { # in a container of the new image: one that rejects its files would take the old one's place
+check_prometheus() { # in a container of the new image, so that a server that rejects its files does not replace the old one
   docker compose run --rm --no-deps --no-TTY --entrypoint promtool prometheus \
     check config /etc/prometheus/prometheus.yml >&2 </dev/null && return
-  echo "glassbox: Prometheus rejects its files in services/prometheus, as printed above. It keeps running as before, and so" >&2
-  echo "does Grafana; every other service is replaced. Correct the files and repeat the command." >&2
+  echo "glassbox: Prometheus rejects its files in services/prometheus, as printed above. Prometheus and Grafana keep running" >&2
+  echo "as before; every other service is replaced. Correct the files and repeat the command." >&2
   exit 1
 }
 
@@ -32,7 +32,7 @@ for group in "$@"; do
   [ "$running" ] || continue
   echo "glassbox: rolling$running" >&2
   if [ "$group" = api ]; then
-    # The new ones first, beside the old ones: somebody answers at any time. An old one ends the requests that it has.
+    # Start the new containers before the old ones stop, so that the API is always available. An old one completes its requests.
     before=$(docker compose ps --quiet api)
     up --no-recreate --scale "api=$((2 * count))" api
     # shellcheck disable=SC2086 # a word for each container
@@ -42,11 +42,11 @@ for group in "$@"; do
   fi
   if [ "$group" = "$monitoring" ]; then
     case $running in *prometheus*) check_prometheus ;; esac
-    # Always new ones: the definition is often the same when the mounted files are not.
+    # Always recreate them: the mounted files may change although the definition does not.
     # shellcheck disable=SC2086 # words, as above
     up --no-deps --force-recreate $running # Grafana depends on Prometheus, which is not started if it did not run
     continue
   fi
   # shellcheck disable=SC2086 # words, as above
-  up $scales $running # a worker gives its job back before it ends
+  up $scales $running # a worker requeues its job before it ends
 done

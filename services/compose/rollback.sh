@@ -1,11 +1,11 @@
 #!/bin/sh
-# Brings the images from before the last upgrade back, while the deployment runs: rollback.sh
-# Once more, and it is upgraded again. Check out that version's Compose file first, if it was another.
+# Brings back the images from before the last upgrade, while the deployment runs: rollback.sh
+# A second rollback upgrades again. First check out the older version's Compose file, if it differs.
 set -eu
 
 here=$(dirname "$0")
 . "$here/images.sh"
-workers="courier classifier trainer" # they go last: they must know every job that the newer API took
+workers="courier classifier trainer" # they go last: they must support every job that the newer API accepted
 certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
 found=
@@ -19,7 +19,7 @@ for image in gateway api worker $certificates; do
   found=yes
 done
 [ "$found" ] || {
-  echo "glassbox: nothing to go back to: no upgrade has changed an image" >&2
+  echo "glassbox: no older images to bring back: no upgrade has changed an image" >&2
   exit 1
 }
 replace_dependencies

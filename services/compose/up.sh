@@ -53,10 +53,10 @@ check_engine() {
   esac
 }
 
-check_form() { # whether Compose can read .env and the Compose files at all
+check_form() { # check that Compose can read .env and the Compose files
   message=$(docker compose config --quiet 2>&1) && return
   message=$(echo "$message" | grep -v '^ *$' | grep -v level=warning | tail -n 1)
-  # The value is what Compose names last.
+  # Compose's message ends with the value.
   value=$(echo "$message" | sed "s/: invalid [a-z ]*\$//; s/['\"]*\$//; s/.*[ '\"]//; s|/volume\$||; s|/redis\$||")
   line=
   [ -z "$value" ] || [ ! -r .env ] || line=$(grep -nF -- "=$value" .env | head -n 1 | sed 's/^\([0-9]*\):\(.*\)/, line \1 (\2)/')
@@ -69,9 +69,9 @@ listeners() { # PORT: the addresses on which something listens, as hexadecimal n
     /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
-check_port() { # NAME PORT ADDRESS SERVICE: whether something else has the port
+check_port() { # NAME PORT ADDRESS SERVICE: check that no other program has the port
   [ -r /proc/net/tcp ] || return 0 # the engine runs in a virtual machine
-  case $2 in '' | *[!0-9]*) return 0 ;; esac # check_settings names it
+  case $2 in '' | *[!0-9]*) return 0 ;; esac # check_settings reports it
   own=$(docker compose ps --format '{{.Publishers}}' "$4" 2>/dev/null) || own=
   case $own in *" $2 "*) return 0 ;; esac
   hexadecimal=$(echo "$3" | awk -F . 'NF == 4 { printf "%02X%02X%02X%02X", $4, $3, $2, $1 }')
@@ -87,19 +87,19 @@ check_port() { # NAME PORT ADDRESS SERVICE: whether something else has the port
   done
 }
 
-check_address() { # NAME ADDRESS: whether it is one of this host, as far as the kernel lists them
+check_address() { # NAME ADDRESS: check that it is an address of this host, if the kernel lists them
   case $2 in *[!0-9.]* | 127.* | 0.0.0.0) return 0 ;; esac
   [ ! -r /proc/net/fib_trie ] || grep --quiet --word-regexp --fixed-strings "$2" /proc/net/fib_trie ||
     problem "$1: this host has no address $2. \`ip -brief address\` lists those that it has"
 }
 
-check_folder() { # NAME: a folder of this host that a variable names; Docker would make it, for root
+check_folder() { # NAME REMEDY: check that the variable names a folder of this host; Docker would create it, owned by root
   folder=$(value_of "$1")
   [ -z "$folder" ] || [ -d "$folder" ] || problem "$1: $folder is not a folder of this host. $2"
 }
 
 check_space() { # FOLDER MiB WHAT
-  [ -d "$1" ] || return 0 # of another machine
+  [ -d "$1" ] || return 0 # a folder of another machine
   free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
   [ "${free:-$2}" -ge "$2" ] || problem "$3, $1, has $free MiB free; $2 MiB are needed. Free some: docker system df lists what Docker holds"
 }

@@ -1,26 +1,26 @@
 #!/bin/sh
-# Brings the version that is checked out into the deployment, while it runs: upgrade.sh
+# Upgrades the deployment to the version that is checked out, while it runs: upgrade.sh
 # It pulls newer base images if it can, then builds; with GLASSBOX_IMAGES and GLASSBOX_PULL=missing it pulls and builds nothing.
-# The images from before stay as `:previous`, for rollback.sh.
+# It keeps the older images as `:previous`, for rollback.sh.
 set -eu
 
 here=$(dirname "$0")
 . "$here/images.sh"
 . "$here/settings.sh"
-workers="courier classifier trainer" # they go first: they must know every job that the new API takes
+workers="courier classifier trainer" # they go first: they must support every job that the new API accepts
 certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
-pull() { # WHAT COMMAND…: a registry that cannot be reached does not end the upgrade
+pull() { # WHAT COMMAND…: pull an image; an unreachable registry does not end the upgrade
   what=$1
   shift
   if ! reason=$("$@" 2>&1 >/dev/null); then
-    echo "glassbox: $what cannot be pulled and stays as it is on this host: $(echo "$reason" | tail -n 1)" >&2
+    echo "glassbox: $what cannot be pulled; this host's copy is used: $(echo "$reason" | tail -n 1)" >&2
   fi
 }
 
 before=$(for image in worker api gateway $certificates; do ! id=$(running $image) || echo "$image $id"; done)
 
-for service in $(docker compose ps --services); do # ours are skipped unless GLASSBOX_PULL says that they come from a registry
+for service in $(docker compose ps --services); do # Compose skips images that are built here, unless GLASSBOX_PULL says otherwise
   pull "the image of $service" docker compose pull --quiet "$service"
 done
 if docker compose config | grep -q 'pull_policy: never'; then
@@ -45,5 +45,5 @@ check_settings || {
   exit 1
 }
 replace_dependencies
-docker compose up --detach --wait redis # with new passwords, should the version have new ones; else it just goes on
+docker compose up --detach --wait redis # recreated only if its definition or its passwords changed
 exec "$here/roll.sh" "$workers" api gateway "prometheus grafana" "$certificates"

@@ -1,6 +1,6 @@
-"""Runs a program, and runs it anew when a source changes: `reload.py FOLDER… -- COMMAND…`. For development only.
+"""Runs a program, and restarts it when a source changes: `reload.py FOLDER… -- COMMAND…`. For development only.
 
-The program is told to stop as an operator would do it, so a worker gives its job back and goes on with it afterwards.
+It stops the program with SIGTERM, so a worker requeues its job and resumes it after the restart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LOOK_SECONDS = 0.5
 
 
 def main(folders: list[Path], command: list[str]) -> None:
-    """Run until told to stop; a program that ends by itself is run again when a source has changed."""
+    """Run until a signal; a program that ends by itself is restarted when a source has changed."""
     program = subprocess.Popen(command)
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -38,7 +38,7 @@ def main(folders: list[Path], command: list[str]) -> None:
 
 
 def state(folders: list[Path]) -> dict[Path, int]:
-    """When each source was last written. One that is gone the moment it is looked at is no source."""
+    """Return when each source was last written. Skips files that are deleted meanwhile."""
     found = {}
     for path in (path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".lua"}):
         try:

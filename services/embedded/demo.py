@@ -1,6 +1,6 @@
-"""The demo: start the embedded stack, train on a real data set, classify an archive of its test images, stop.
+"""The demo: starts the embedded stack, trains on a real data set, classifies an archive of its test images, stops.
 
-The data set is MNIST where `GLASSBOX_DATASETS` names a folder that has it, else the 8×8 digits.
+The data set is MNIST if `GLASSBOX_DATASETS` names a folder that has it, else the 8×8 digits.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ console = Console(highlight=False)
 
 
 def main() -> None:
-    """Run the demo in a folder of its own, which is removed in the end."""
+    """Run the demo in a temporary folder."""
     settings = Settings()
     has_mnist = settings.datasets is not None and (settings.datasets / "mnist.npz").exists()
     dataset = "mnist" if has_mnist else "digits"
@@ -34,11 +34,11 @@ def main() -> None:
         with running_stack(volume, Path(folder) / "stack.log") as client:
             console.print(f"[bold]Glassbox[/] runs at {client.url}, on {volume}")
             show(client, volume, dataset)
-    console.print("stopped, and nothing is left; [bold]make up[/] starts a stack to keep")
+    console.print("stopped; all data was removed. [bold]make up[/] starts a stack that keeps its data")
 
 
 def show(client: Client, volume: Path, dataset: str) -> None:
-    """Train, classify, and say how it went."""
+    """Train, classify, and print the results."""
     job = client.train(dataset, model="demo", **OVERRIDES[dataset])
     console.print(f"\ntraining on [bold]{dataset}[/] (job {job.id})")
     job = job.wait(on_event=print_epoch)
@@ -59,7 +59,7 @@ def show(client: Client, volume: Path, dataset: str) -> None:
     truth = [manifest.classes[label] for label in arrays.y_test]
     right = sum(row.label == label for row, label in zip(rows, truth, strict=True))
     console.print(
-        f"{len(rows)} rows, from upload to the last row in {seconds:.2f} s; {right / len(rows):.2%} are right"
+        f"{len(rows)} rows, from upload to the last row in {seconds:.2f} s; {right / len(rows):.2%} are correct"
     )
     for row in rows[:3]:
         console.print(f"  {row.path}  is a [bold]{row.label}[/], with confidence {row.confidence:.4f}")
@@ -67,7 +67,7 @@ def show(client: Client, volume: Path, dataset: str) -> None:
 
 
 def print_epoch(event: Event) -> None:
-    """A line for each epoch that is done."""
+    """Print a line for each completed epoch."""
     if event.type == "epoch":
         progress, metrics = event.data["progress"], event.data["metrics"]
         console.print(

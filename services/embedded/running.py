@@ -1,4 +1,4 @@
-"""An embedded stack for the length of a `with` block: for the demo, the benchmarks and the acceptance tests."""
+"""An embedded stack for the duration of a `with` block: for the demo, the benchmarks and the acceptance tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ START_SECONDS = 60
 
 @contextmanager
 def running_stack(volume: Path, log: Path, **settings: str) -> Iterator[Client]:
-    """An embedded stack on a free port with more `settings` (`GLASSBOX_…`), and its client; stopped in the end."""
+    """Run an embedded stack on a free port with these `settings` (`GLASSBOX_…`); yield its client, then stop it."""
     port = free_port()
     environment = {**os.environ, "GLASSBOX_VOLUME": str(volume), "GLASSBOX_PORT": str(port), **settings}
     with log.open("wb") as output:
@@ -35,7 +35,7 @@ def running_stack(volume: Path, log: Path, **settings: str) -> Iterator[Client]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

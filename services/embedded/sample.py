@@ -1,4 +1,4 @@
-"""`sample.py FILE`: write the test images of the digits data set as a zip of PNG files, named by what they show."""
+"""`sample.py FILE`: writes the test images of the digits data set as a zip of PNG files, named by their class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def pack(manifest: Manifest, arrays: Arrays, path: Path) -> None:
 
 
 def main(path: Path) -> None:
-    """Prepare the data set in a folder that is removed, and pack its test images."""
+    """Prepare the data set in a temporary folder, and pack its test images."""
     with tempfile.TemporaryDirectory() as folder:
         volume = Volume(Path(folder))
         store = DatasetStore(volume)

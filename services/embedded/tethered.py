@@ -1,4 +1,4 @@
-"""`tethered.py COMMAND…`: become COMMAND, which is then told to stop when the process that started it dies."""
+"""`tethered.py COMMAND…`: replaces itself by COMMAND, which gets SIGTERM when the process that started it dies."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ import sys
 from shared.runtime.processes import die_with_parent
 
 die_with_parent(signal.SIGTERM)
-os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is wanted
+os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - no shell is needed

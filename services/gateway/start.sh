@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes what the settings decide as pieces of nginx's configuration, then becomes nginx. What runs beside it reloads nginx
+# Writes the parts of nginx's configuration that depend on settings, then executes nginx. Background processes reload nginx
 # when the API's addresses or the certificate change.
 set -eu
 
@@ -16,7 +16,7 @@ fail() {
 }
 
 number() { # NAME VALUE
-  case $2 in '' | *[!0-9]*) fail "$1 is '$2', which is no number" ;; esac
+  case $2 in '' | *[!0-9]*) fail "$1 is '$2'; it must be a whole number" ;; esac
   echo "$2"
 }
 
@@ -31,20 +31,20 @@ uploads=$(number GLASSBOX_MAX_UPLOADS "${GLASSBOX_MAX_UPLOADS:-48}")
 case $domain in *[!a-zA-Z0-9.,\ -]*) fail "GLASSBOX_DOMAIN is '$domain': write names alone, separated by commas" ;; esac
 
 mkdir -p "$pieces"
-rm -rf /var/spool/glassbox/* # what a killed gateway left
+rm -rf /var/spool/glassbox/* # files of a killed gateway
 
-# The certificates service replaces its file as a whole. Here nginx gets a copy, so that a reload always finds a key and
-# the certificate that belongs to it.
+# The certificates service replaces its file atomically. nginx gets a copy, so that a reload always finds a key with its
+# certificate.
 new_certificate() {
   [ -n "$domain" ] && [ "$certificates/tls.pem" -nt "$pieces/tls.pem" ] &&
     cp --preserve=timestamps "$certificates/tls.pem" "$pieces/tls.new" && mv -f "$pieces/tls.new" "$pieces/tls.pem"
 }
 
 follow_the_certificate() {
-  while sleep 2; do # each sleep is a process
+  while sleep 2; do # not more often: each sleep is a process
     if new_certificate; then
       write_server
-      # Requests in progress go on to their end. Until nginx has started there is nothing to reload.
+      # A reload completes the requests in progress. Before nginx has started it fails and is repeated.
       until kill -HUP "$(cat "$pieces/nginx.pid")"; do sleep 1; done 2>/dev/null
     fi
   done
@@ -58,7 +58,7 @@ write_server() {
     elif [ -n "$domain" ] && [ -e "$pieces/tls.pem" ]; then
       tls_port "$pieces/tls.pem" "$pieces/tls.pem"
     elif [ -n "$domain" ]; then
-      echo "listen 127.0.0.1:8002;" # no port for users before there is a certificate, not even a temporary one
+      echo "listen 127.0.0.1:8002;" # users get no port before a certificate exists, even a temporary one
     else
       echo "listen $port;"
     fi
@@ -72,7 +72,7 @@ tls_port() { # CERTIFICATE KEY
   echo "ssl_certificate_key $2;"
   echo "ssl_protocols TLSv1.2 TLSv1.3;"
   echo "ssl_session_cache shared:tls:4m;"
-  # Who speaks plain HTTP here is told where to go, and that what he sent is to be sent again.
+  # Plain HTTP on this port is redirected, with a status that makes the client repeat the request.
   # shellcheck disable=SC2016
   echo 'error_page 497 =308 https://$http_host$request_uri;'
 }
@@ -89,20 +89,20 @@ follow_api.pl "$api" "$pieces" once
 
 if [ -n "$tls" ]; then
   for file in "$tls/tls.crt" "$tls/tls.key"; do
-    [ -r "$file" ] || fail "GLASSBOX_TLS is set, and $(id -u), as whom the gateway runs, cannot read $file"
+    [ -r "$file" ] || fail "GLASSBOX_TLS is set, but the gateway's user, uid $(id -u), cannot read $file"
   done
 fi
 new_certificate || true
 write_server
 
-# Plain HTTP: the certificate authority's challenges. All else is redirected, with a status that keeps the method.
+# Plain HTTP: serves the certificate authority's challenges, and redirects everything else with a status that keeps the method.
 https_port=$(number GLASSBOX_HTTPS_PORT "${GLASSBOX_HTTPS_PORT:-443}")
 [ "$https_port" = 443 ] && https_port= || https_port=":$https_port"
 if [ -n "$domain" ]; then
   cat <<END
 server {
   listen 8080;
-  server_name ${domain%%,*}; # of requests without a Host
+  server_name ${domain%%,*}; # for requests without a Host
   client_max_body_size 1k;
   location /.well-known/acme-challenge/ {
     root $certificates/webroot;
@@ -127,7 +127,7 @@ if [ -n "$tls" ]; then
   rm -f "$pieces/nginx.pid" # of the test, which writes it too
 fi
 
-# If it ends, with a full /tmp for example, it starts again: nginx would keep addresses that other containers get.
+# If it ends, for example because /tmp is full, it restarts: otherwise nginx would keep outdated addresses.
 while true; do
   follow_api.pl "$api" "$pieces" || true
   sleep 1

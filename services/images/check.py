@@ -20,7 +20,7 @@ LOCKS = PurePath("requirements")  # names and hashes of Python packages
 
 
 def problems(folder: Path) -> Iterator[str]:
-    """What is wrong in the folder, a sentence for each problem, with the place and the remedy."""
+    """Yield a sentence for each problem in the folder, with the place and the remedy."""
     listed: dict[str, Entry] = {}
     for entry in entries((folder / LIST).read_text(encoding="utf-8")):
         if isinstance(entry, Entry):
@@ -51,7 +51,7 @@ def _problem(where: str, reference: str, digest: str, entry: Entry | None) -> It
 
 
 def _sources(folder: Path) -> Iterator[PurePath]:
-    """The files that Git tracks or would track, but for the list itself and the locked requirements."""
+    """Yield the files that Git tracks or would track, except the list itself and the locked requirements."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, check=True).stdout.decode().split("\0")
     for path in sorted({PurePath(file) for file in files if file}):

@@ -1,9 +1,9 @@
-"""Reads the digests of the listed images from their registries, and prints those that are known as variables.
+"""Reads the digests of the listed images from their registries, and prints the known digests as variables.
 
     python -m services.images.digests update [FOLDER]    write each tag's digest and today's date into `list.txt`
     python -m services.images.digests env [FOLDER]       print GLASSBOX_…_DIGEST=@sha256:…, for .env or a release
 
-`update` needs docker with buildx, and a way to the registries. An image whose tag cannot be read keeps its line.
+`update` needs docker with buildx, and access to the registries. An image whose tag cannot be read keeps its line.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SECONDS = 60
 
 
 class Unreadable(Exception):
-    """The registry gave no digest for a tag; the message says why."""
+    """The digest of a tag could not be read; the message says why."""
 
 
 def update(folder: Path, today: date) -> list[str]:
-    """Write the digests that the registries have now into the list; what could not be read, a sentence for each."""
+    """Write the registries' present digests into the list; return a sentence for each that could not be read."""
     path = folder / LIST
     lines = path.read_text(encoding="utf-8").splitlines()
     failures = []
@@ -43,13 +43,13 @@ def update(folder: Path, today: date) -> list[str]:
 
 
 def read(reference: str) -> str:
-    """The digest that the registry has for a tag now. Raises `Unreadable`."""
+    """Return the registry's present digest for a tag. Raises `Unreadable`."""
     try:
         done = subprocess.run([*INSPECT, reference], capture_output=True, text=True, timeout=SECONDS, check=False)
     except FileNotFoundError:
-        raise Unreadable("there is no docker command") from None
+        raise Unreadable("the command `docker` was not found; install Docker") from None
     except subprocess.TimeoutExpired:
-        raise Unreadable(f"no answer within {SECONDS} s") from None
+        raise Unreadable(f"no response within {SECONDS} s") from None
     digest = done.stdout.strip()
     if done.returncode != 0:
         raise Unreadable((done.stderr.strip().splitlines() or [f"docker ended with {done.returncode}"])[-1])
@@ -59,7 +59,7 @@ def read(reference: str) -> str:
 
 
 def variables(folder: Path) -> list[str]:
-    """The variables of Compose and of the build that pin the images whose digests are known."""
+    """Return the variables of Compose and of the build that pin the images with known digests."""
     listed = [each for each in entries((folder / LIST).read_text(encoding="utf-8")) if isinstance(each, Entry)]
     return [f"{entry.variable}=@{entry.digest}" for entry in listed if entry.digest]
 

@@ -1,4 +1,4 @@
-"""The list of base images, `list.txt`: its entries, read and checked."""
+"""The list of base images, `list.txt`: reads and validates its entries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Malformed(ValueError):
 
 
 def entries(text: str) -> Iterator[Entry | Malformed]:
-    """The entries of the list in their order, and in its place what is wrong with a line."""
+    """Yield the entries of the list in order; for a malformed line, yield the error instead."""
     seen: set[str] = set()
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):

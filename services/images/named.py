@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
 
-# Repositories that are recognised wherever they have a tag. Others are recognised by where they are or how they look.
+# Repositories that are recognised anywhere if they have a tag. Others are recognised by their context or their form.
 OFFICIAL = """
     alpine amazonlinux buildpack-deps busybox caddy centos debian docker fedora gcc golang haproxy httpd
     mariadb memcached mongo mysql nginx node openjdk postgres pypy python rabbitmq redis registry rockylinux
@@ -51,14 +51,14 @@ IGNORED_FILE = "images: ignore file"
 
 @dataclass(frozen=True)
 class Named:
-    """An image, by the reference that the text has, and the number of the line."""
+    """An image reference in a text, and the number of its line."""
 
     line: int
     reference: str
 
 
 def named(path: PurePath, text: str) -> Iterator[Named]:
-    """The images that a file names. Lines with the remark `images: ignore` are skipped.
+    """Yield the images that a file names. Lines with the remark `images: ignore` are skipped.
 
     A file with `images: ignore file` in its first five lines is skipped as a whole.
     """
@@ -121,7 +121,7 @@ def _in_dockerfile(line: str, arguments: dict[str, str], stages: set[str]) -> It
 
 
 def _plain(reference: str, arguments: dict[str, str]) -> str | None:
-    """The reference with the defaults of its variables; None if it is not an image, or is wholly a variable."""
+    """Return the reference with the defaults of its variables; None if it is not an image, or only a variable."""
     for _ in range(3):
         reference = VARIABLE.sub(lambda match: _value(match, arguments), reference)
     reference = reference.strip("\"'").removeprefix("docker.io/").removeprefix("library/")

@@ -39,10 +39,10 @@ for group in "$@"; do
     kubectl --namespace "$namespace" rollout status deployment --selector "$label=$component" \
       --timeout "${GLASSBOX_ROLLOUT_TIMEOUT:-15m}" || {
       cat >&2 <<END
-glassbox: $component is not ready; what comes after it was not changed. See why:
+glassbox: $component is not ready; the components after it were not changed. Find the reason:
   kubectl --namespace $namespace describe pods --selector $label=$component
   kubectl --namespace $namespace logs --selector $label=$component --tail 50
-Then repeat this command, or go back to the older version with services/kubernetes/rollback.sh.
+Then repeat this command, or return to the older version with services/kubernetes/rollback.sh.
 END
       exit 1
     }

@@ -25,7 +25,7 @@ EXPIRED, NOT_YET_VALID = 10, 9  # OpenSSL's X509_V_ERR_…
 
 
 def problems(environment: Mapping[str, str]) -> Iterator[str]:
-    """What is wrong, a sentence for each problem."""
+    """Yield a sentence for each problem."""
     try:
         settings = load_settings()
     except SettingsError as error:
@@ -33,7 +33,7 @@ def problems(environment: Mapping[str, str]) -> Iterator[str]:
     else:
         yield from of_the_settings(settings)
         of_the_data = list(of_the_volumes(settings.volume, DATA, environment.get("HOST_DATA", "")))
-        yield from of_the_data[:1]  # the second folder mostly has the problem of the first
+        yield from of_the_data[:1]  # the second folder usually has the same problem as the first
         yield from of_the_datasets(settings.datasets, environment.get("HOST_DATASETS", ""))
     yield from mounted_files.problems()
     if folder := environment.get("HOST_TLS"):
@@ -44,7 +44,7 @@ def problems(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def of_the_settings(settings: Settings) -> Iterator[str]:
-    """API keys that are missing, and traces without the packages for them."""
+    """Yield a sentence about missing API keys, or about traces without the packages for them."""
     try:
         required_keys(settings)
         traces.check(settings)
@@ -53,7 +53,7 @@ def of_the_settings(settings: Settings) -> Iterator[str]:
 
 
 def of_the_volumes(volume: Path, folder: Path, data: str) -> Iterator[str]:
-    """A volume, or a folder in its place, that the services cannot write to, or that is full."""
+    """Yield a sentence if the services cannot write to the volume, or to the folder used instead, or if it is full."""
     if os.access(volume, os.W_OK | os.X_OK):
         place = f"{data}/volume" if data else "the volume `volume`"
         yield from of_the_space(volume, place, "free some, or move the data (docs/operations/compose.md)")
@@ -70,7 +70,7 @@ def of_the_volumes(volume: Path, folder: Path, data: str) -> Iterator[str]:
 
 
 def _of_redis(folder: Path, name: str) -> Iterator[str]:
-    """A folder for Redis's data that Redis cannot write to: it runs as another user, in our group."""
+    """Yield a sentence if Redis, which runs as another user in the services' group, cannot write to its folder."""
     redis = folder / "redis"
     try:
         status = redis.stat()
@@ -86,7 +86,7 @@ def _of_redis(folder: Path, name: str) -> Iterator[str]:
 
 
 def of_the_datasets(folder: Path | None, name: str) -> Iterator[str]:
-    """A folder with built-in data sets that the API cannot read."""
+    """Yield a sentence if the API cannot read the folder with built-in data sets."""
     if not name or folder is None:
         return
     try:
@@ -101,7 +101,7 @@ def of_the_datasets(folder: Path | None, name: str) -> Iterator[str]:
 
 
 def of_the_certificate(folder: Path, name: str) -> Iterator[str]:
-    """A certificate that the gateway cannot read or serve."""
+    """Yield a sentence if the gateway cannot read or serve the certificate."""
     certificate, key = folder / "tls.crt", folder / "tls.key"
     unreadable = list(_unreadable(folder, name, (certificate, key)))
     if unreadable:
@@ -124,7 +124,7 @@ def of_the_certificate(folder: Path, name: str) -> Iterator[str]:
 
 
 def of_the_space(place: Path, name: str, remedy: str) -> Iterator[str]:
-    """A file system with too little space for a start."""
+    """Yield a sentence if a file system has too little space for a start."""
     status = os.statvfs(place)
     free = status.f_bavail * status.f_frsize
     if free < FREE_BYTES:
@@ -132,7 +132,7 @@ def of_the_space(place: Path, name: str, remedy: str) -> Iterator[str]:
 
 
 class _PasswordError(Exception):
-    """OpenSSL wanted the password of a key."""
+    """OpenSSL requested the password of a key."""
 
 
 def _no_password() -> str:
@@ -140,7 +140,7 @@ def _no_password() -> str:
 
 
 def _validity(server: ssl.SSLContext, certificate: Path) -> str | None:
-    """Whether a certificate is out of its time, as a client finds that trusts it: in a handshake in memory."""
+    """Return why a certificate is not valid now, or None, by a handshake in memory with a client that trusts it."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -1,10 +1,10 @@
-"""Checks a file `.env`, line by line: its form, the names of its variables, and their values.
+"""Checks a file `.env`, line by line: its syntax, the names of its variables, and their values.
 
     env_file.py FILE    `-` for the standard input
 
-The variable EXPORTED has the variables that the shell exports, a line NAME=value for each; they win over the file's. A
-file that is missing, or that this user cannot read, is not checked. Each problem is printed as a line with the number
-of the line in the file; the exit status is 1 if there is one.
+The variable EXPORTED has the variables that the shell exports, a line NAME=value for each; they override the file's. A
+file that is missing, or that this user cannot read, is not checked. Each problem is printed as one line with the line
+number in the file; the exit status is 1 if there is a problem.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ HOST_NAME = re.compile(r"(?![0-9.]+$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 def problems(lines: Iterable[str], names: Iterable[str], exported: Mapping[str, str] | None = None) -> Iterator[str]:
-    """What is wrong with the lines and with exported variables, a sentence for each problem.
+    """Yield a sentence for each problem in the lines and the exported variables.
 
-    `names` are the variables that there are.
+    `names` are the variables that exist.
     """
     known = {*names, *OF_THE_CLIENT}
     places: dict[str, str] = {}
@@ -60,12 +60,12 @@ def problems(lines: Iterable[str], names: Iterable[str], exported: Mapping[str, 
 
 
 def names_in(example: str) -> list[str]:
-    """The variables of `.env.example`."""
+    """Return the variables of `.env.example`."""
     return [match[1] for line in example.splitlines() if (match := NAMED.match(line))]
 
 
 def _wrong_values(values: Mapping[str, str]) -> dict[str, str]:
-    """The variables with a value that the services or Compose would refuse, and why."""
+    """Return the variables whose value the services or Compose would reject, with the reason."""
     wrong = {}
     for name, value in values.items():
         for pattern, rule, holds in RULES:
@@ -84,7 +84,7 @@ def _wrong_values(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _contradictions(values: Mapping[str, str]) -> dict[str, str]:
-    """Variables with values that exclude each other; what is wrong, by the name of the one to change."""
+    """Return contradictions between values, by the name of the variable to change."""
     found = {}
     limit, memory = (
         _bytes(values.get(f"GLASSBOX_REDIS_{name}", default))
@@ -112,13 +112,13 @@ def _contradictions(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _bytes(size: str) -> int | None:
-    """A size of Docker or Redis in bytes; None if it has another form. All units count as powers of 1024."""
+    """Return a size of Docker or Redis in bytes, or None if it is malformed. All units are powers of 1024."""
     match = SIZE.fullmatch(size.lower())
     return int(float(match[1]) * {"": 1, "k": 1024, "m": MiB, "g": GiB}[match[2]]) if match else None
 
 
 def is_network(text: str) -> bool:
-    """Whether nginx takes it as the address of a proxy: an address, a network or a name."""
+    """Return whether nginx accepts the text as a proxy: an address, a network or a name."""
     try:
         ip_network(text, strict=False)
     except ValueError:
@@ -127,7 +127,7 @@ def is_network(text: str) -> bool:
 
 
 def is_count(text: str) -> bool:
-    """Whether it is a whole number above 0."""
+    """Return whether the text is a whole number above 0."""
     return text.isascii() and text.isdigit() and int(text) > 0
 
 
@@ -159,7 +159,7 @@ def _matches(pattern: str) -> Callable[[str], bool]:
     return lambda text: re.fullmatch(pattern, text, re.IGNORECASE) is not None
 
 
-# Of variables that are not settings of the services: which ones, what the value must be, whether it is that.
+# Rules for variables that are not settings of the services: a pattern of names, a description of the value, a test.
 RULES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
     (r"GLASSBOX_\w*PORT", "a port from 1 to 65535", lambda text: is_count(text) and int(text) <= 65535),
     (
@@ -195,7 +195,7 @@ RULES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
 
 
 def _value(text: str) -> str:
-    """A value as Compose reads it: without quotes, and without a remark after it."""
+    """Return a value as Compose reads it: without quotes and without a comment."""
     if text[:1] in {"'", '"'} and text.find(text[0], 1) > 0:
         return text[1 : text.index(text[0], 1)]
     return re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
@@ -207,7 +207,7 @@ def _suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def main(name: str) -> int:
-    """Check the file; returns the exit status."""
+    """Check the file; return the exit status."""
     try:
         content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except (FileNotFoundError, PermissionError):

@@ -1,7 +1,7 @@
 """Checks that the containers' users can read the files of this checkout that Compose mounts.
 
-Redis, Prometheus and Grafana run as users of their own, so everybody must be able to read these files. In a checkout
-that was made with the umask 077 only its owner can.
+Redis, Prometheus and Grafana run as their own users, so all users must be able to read these files. In a checkout made
+with the umask 077 only its owner can.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOUNTED = ("healthcheck.sh", "redis", "prometheus", "grafana")
 
 
 def problems(services: Path | None = None) -> Iterator[str]:
-    """A sentence about the first file that cannot be read, if there is one."""
+    """Yield a sentence about the first unreadable file, if any."""
     services = services or SERVICES
     for path in _paths(services):
         try:

@@ -1,8 +1,8 @@
-"""Makes the deployment's secrets, each once: the passwords of Redis's users, and the file that tells Redis of them.
+"""Creates the deployment's secrets once: the passwords of Redis's users, and Redis's file of users.
 
-`make.py` alone makes what is missing; `make.py renew` makes new ones, which count when everything has been restarted.
-The folders below `FOLDER` are volumes. `clients` is for the API and the workers, `redis` for Redis, whose user is
-another: it belongs to our group, which may read. Redis is told the passwords' SHA-256 and never a password of theirs.
+`make.py` creates missing secrets; `make.py renew` replaces all of them, which takes effect when every service has been
+restarted. The folders below `FOLDER` are volumes: `clients` for the API and the workers, `redis` for Redis. Redis runs
+as another user in the services' group, which may read the files. Its file has the passwords' SHA-256, no password.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ GROUP_READS = 0o440
 
 
 def make(folder: Path, *, renew: bool = False) -> None:
-    """Make what is missing, or everything anew. Whenever a process dies, the next one ends what it began."""
+    """Create missing secrets, or replace all. If the process dies at any point, the next run completes its work."""
     client, operator = (_password(folder / name, renew=renew) for name in (CLIENT, OPERATOR))
     _write(folder / USERS, users(client, operator))
 
 
 def users(client: str, operator: str) -> str:
-    """Redis's users: who comes without a password can do nothing."""
+    """Return Redis's file of users: a client without a password can do nothing."""
     return (
-        # Nobody is this one. But Redis replays its append-only file as it: what it may not do would be lost then.
+        # No client can log in as this user, but Redis replays its append-only file as it, so it needs all permissions.
         "user default reset off ~* &* +@all\n"
-        # The service: its own keys, and no command that reads or changes the server itself.
+        # The services: their own keys, and no command that reads or changes the server itself.
         f"user glassbox reset on #{_digest(client)} ~glassbox:* resetchannels &glassbox:*"
         " +@all -@admin -@dangerous +info\n"
-        # People: backups, and looking at what is wrong.
+        # Operators: backups and diagnosis.
         f"user operator reset on #{_digest(operator)} ~* &* +@all\n"
-        # The health check, which asks whether Redis answers.
+        # The health check, which pings Redis.
         "user health reset on nopass +ping\n"
     )
 

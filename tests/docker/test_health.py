@@ -96,7 +96,7 @@ def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment:
         subprocess.run(["docker", "network", "disconnect", network, deployment.container(service)], check=True)
     try:
         for service in WORKERS:
-            assert "has not reached Redis lately" in assert_noticed(deployment, service)
+            assert "no longer reaches Redis" in assert_noticed(deployment, service)
     finally:
         for service in WORKERS:
             command = ["docker", "network", "connect", "--alias", service, network, deployment.container(service)]
@@ -108,7 +108,7 @@ def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment:
 def test_a_redis_that_is_silent_makes_what_needs_it_unhealthy(deployment: Deployment) -> None:
     with stopped(processes(deployment, "redis")):
         noticed = {service: assert_noticed(deployment, service) for service in ("redis", "api", *WORKERS)}
-    assert "503" in noticed["api"] or "no answer" in noticed["api"], noticed
+    assert "503" in noticed["api"] or "no response" in noticed["api"], noticed
     assert health(deployment, "gateway") == "healthy"  # the gateway itself answers
 
 

@@ -87,7 +87,7 @@ def test_leaving_one_is_no_error_in_the_log(impatient: Stack) -> None:
         assert client.recv(65536) == b""
 
     log = (impatient.volume.root.parent / "api.log").read_text()
-    assert "a client sent or took nothing for 2 s" in log
+    assert "a client sent or received nothing for 2 s" in log
     assert '"level": "error"' not in log
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes rules.yaml, the PrometheusRule with the groups of services/prometheus/rules.yml. Kustomize cannot make it: it reads
-# Kubernetes objects alone, and Prometheus takes no other field than `groups`.
+# Writes rules.yaml, the PrometheusRule with the groups of services/prometheus/rules.yml. Kustomize cannot generate it: it
+# reads only Kubernetes objects, and Prometheus accepts no other field than `groups`.
 set -eu
 
 here=$(dirname "$0")
@@ -11,7 +11,7 @@ kind: PrometheusRule
 metadata:
   name: glassbox
   labels:
-    release: kube-prometheus-stack # what the Prometheus selects rules by: \`ruleSelector\`
+    release: kube-prometheus-stack # the label that the Prometheus selects rules by: \`ruleSelector\`
 spec:
 $(sed -n '/^groups:/,$ { s/^./  &/; p }' "$here/../../prometheus/rules.yml")
 END

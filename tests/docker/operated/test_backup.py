@@ -64,7 +64,7 @@ def test_a_backup_is_never_written_over_another(operated: Operated, before: Befo
     done = operated.make("backup", TO=str(before.backup))
 
     assert done.returncode != 0
-    assert "is there already" in done.stderr
+    assert "exists already" in done.stderr
 
 
 def test_a_damaged_backup_is_refused(operated: Operated, before: Before) -> None:

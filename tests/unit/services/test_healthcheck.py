@@ -24,7 +24,7 @@ UNAVAILABLE = b'HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/js
 
 
 class Checked:
-    """A container as the script sees it: its processes, its /tmp, a worker's file, the API's port."""
+    """A fake container for the script: its processes, its /tmp, a worker's file, the API's port."""
 
     def __init__(self, folder: Path) -> None:
         self.proc = folder / "proc"
@@ -58,7 +58,7 @@ class Checked:
         return check
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Run the check to its end; its exit status and what it prints."""
+        """Run the check to its end; return its exit status and output."""
         done = subprocess.run(
             ["bash", SCRIPT, *arguments], env=self.environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -76,7 +76,7 @@ def checked(tmp_path: Path) -> Iterator[Checked]:
 
 @contextmanager
 def served(port: int, response: bytes | None) -> Iterator[None]:
-    """A server that gives each connection this response; None: none, as if it hung."""
+    """A server that sends each connection this response; if it is None, the server hangs."""
     with socket.create_server(("127.0.0.1", port)) as server:
 
         def serve() -> None:
@@ -108,10 +108,10 @@ def test_a_worker_whose_presence_is_valid_is_healthy(checked: Checked) -> None:
     ("until", "reason"),
     [
         (None, "the worker of this container has not reached Redis\n"),
-        (UPTIME, "the worker of this container has not reached Redis lately\n"),
+        (UPTIME, "the worker of this container no longer reaches Redis\n"),
     ],
 )
-def test_a_worker_whose_presence_is_missing_or_over_is_unhealthy(
+def test_a_worker_whose_presence_is_missing_or_expired_is_unhealthy(
     checked: Checked, until: int | None, reason: str
 ) -> None:
     if until is not None:
@@ -140,7 +140,7 @@ def test_an_api_that_is_ready_is_healthy(checked: Checked) -> None:
         assert checked.run("api") == (0, "")
 
 
-def test_an_api_that_is_not_ready_is_unhealthy_and_says_why(checked: Checked) -> None:
+def test_an_api_that_is_not_ready_is_unhealthy_with_the_reason(checked: Checked) -> None:
     with served(checked.port, UNAVAILABLE):
         assert checked.run("api") == (1, 'the API answers 503: {"redis":"away"}\n')
 
@@ -148,11 +148,11 @@ def test_an_api_that_is_not_ready_is_unhealthy_and_says_why(checked: Checked) ->
 def test_an_api_that_hangs_is_unhealthy_within_seconds(checked: Checked) -> None:
     with served(checked.port, None):
         started = time.monotonic()
-        assert checked.run("api") == (1, "no answer within 3 s\n")
+        assert checked.run("api") == (1, "no response within 3 s\n")
         assert time.monotonic() - started < 10
 
 
-def test_an_api_that_is_not_there_is_unhealthy(checked: Checked) -> None:
+def test_an_api_that_does_not_listen_is_unhealthy(checked: Checked) -> None:
     status, output = checked.run("api")
     assert status == 1
     assert "Connection refused" in output
@@ -174,7 +174,7 @@ class TestForSeconds:
         checked.present_until(UPTIME + 1)
         assert check.wait(10) == 0
 
-    def test_the_next_checks_go_on_for_that_long(self, checked: Checked) -> None:
+    def test_the_next_checks_last_for_the_given_time(self, checked: Checked) -> None:
         checked.present_until(UPTIME + 1)
         assert checked.run("presence", "1") == (0, "")
         started = time.monotonic()
@@ -203,7 +203,7 @@ class TestForSeconds:
         checked.present_until(UPTIME + 1)
         assert check.wait(30) == 0
 
-    def test_a_service_that_is_healthy_again_is_noticed_at_once(self, checked: Checked) -> None:
+    def test_a_service_that_is_healthy_again_is_detected_at_once(self, checked: Checked) -> None:
         checked.present_until(UPTIME + 1)
         assert checked.run("presence", "120") == (0, "")
         checked.present_until(UPTIME)

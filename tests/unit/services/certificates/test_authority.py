@@ -1,4 +1,4 @@
-"""What certbot is called with, and its error messages in one line with the remedy."""
+"""The arguments of certbot, and its error messages in one line with the remedy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Ask for help or search for solutions at https://community.letsencrypt.org. See t
 
 
 def stand_in(program: str) -> tuple[str, ...]:
-    """A program in certbot's place."""
+    """Return a command to run instead of certbot."""
     return (sys.executable, "-c", f"import json, os, sys; {program}")
 
 

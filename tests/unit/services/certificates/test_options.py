@@ -78,7 +78,7 @@ class TestPrivateAuthority:
     def read(self) -> Path | None:
         return Options.read({"GLASSBOX_DOMAIN": "example.org", "GLASSBOX_ACME_CA": "./ca.pem"}).authority_roots
 
-    def test_its_roots_are_the_mounted_file(self, mounted: Path) -> None:
+    def test_the_roots_are_the_mounted_file(self, mounted: Path) -> None:
         mounted.write_text("-----BEGIN CERTIFICATE-----\n")
         assert self.read() == mounted
 
@@ -92,7 +92,7 @@ class TestPrivateAuthority:
         with pytest.raises(OptionError, match="is a folder"):
             self.read()
 
-    def test_a_file_that_is_not_there_is_refused(self, mounted: Path) -> None:
+    def test_a_missing_file_is_refused(self, mounted: Path) -> None:
         assert not mounted.exists()
         with pytest.raises(OptionError, match="cannot be read by the uid 10001: No such file"):
             self.read()

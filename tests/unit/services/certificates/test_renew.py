@@ -1,4 +1,4 @@
-"""The renewal: what the gateway gets, what a failure leaves, when the next attempt is."""
+"""The renewal: the gateway's certificate, the state after a failure, the time of the next attempt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def certificate_for(monkeypatch: pytest.MonkeyPatch, *domains: str) -> bytes:
 
 
 class FakeAuthority(Authority):
-    """An authority that issues what it is given, or fails."""
+    """An authority that issues the certificate that a test sets, or fails."""
 
     def __init__(self) -> None:
         self.certificate: bytes | None = None
@@ -135,7 +135,7 @@ def test_attempts_become_rarer_with_each_failure_and_regular_after_a_success(
     assert service.attempt() == AFTER_FAILURES[0]
 
 
-def test_failures_stay_within_the_rate_limit_whatever_is_restarted() -> None:
+def test_failures_stay_within_the_rate_limit_despite_restarts() -> None:
     """Let's Encrypt permits five failed validations of a name within an hour."""
     moments = [0.0]
     while moments[-1] < 24 * 3600:

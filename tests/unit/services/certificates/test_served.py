@@ -1,4 +1,4 @@
-"""The gateway's certificate: temporary until one is issued, replaced as a whole, and how long it is good."""
+"""The gateway's certificate: temporary until one is issued, replaced atomically, good until its renewal is overdue."""
 
 from __future__ import annotations
 

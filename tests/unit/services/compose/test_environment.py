@@ -31,14 +31,14 @@ INDEXING = {  # settings that `shared.archives` reads while it validates an uplo
     "max_names_bytes",
     "max_zstd_window_bytes",
 }
-# All workers import the same modules. These do not run in the service.
+# All workers import the same modules. The ones listed here do not run in the service.
 UNUSED: dict[str, tuple[str, ...]] = {
     "api": (),
     "trainer": ("worker/batch/job.py", "worker/batch/helper.py", "worker/batch/shard.py", "shared/archives"),
     "classifier": ("worker/training/job.py", "worker/training/reproduction.py"),
     "courier": ("shared/archives",),
 }
-ONLY_IN = {"classifier_memory_bytes": "classifier"}  # what worker/app.py reads for one of the two queues
+ONLY_IN = {"classifier_memory_bytes": "classifier"}  # worker/app.py reads it for one of the two queues
 NOT_UNDER_COMPOSE = {"revision", "presence_file"}  # the images set them
 
 
@@ -47,7 +47,7 @@ def variables(service: str) -> set[str]:
 
 
 def part(file: str, service: str) -> dict[str, Any]:
-    """A service in a file that docker-compose.yml includes or extends."""
+    """Return a service in a file that docker-compose.yml includes or extends."""
     services: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "services/compose" / file).read_text())["services"]
     return services[service]
 
@@ -75,8 +75,8 @@ def test_every_setting_reaches_a_service_or_is_listed_as_not_under_compose() -> 
 
 
 @pytest.mark.parametrize("service", [name for name in SERVICES if "profiles" not in SERVICES[name]])
-def test_a_service_depends_on_what_no_variable_changes(service: str) -> None:
-    """Compose replaces each service that depends on one that it replaces."""
+def test_a_service_depends_only_on_services_that_no_variable_changes(service: str) -> None:
+    """Compose recreates each service that depends on one that it recreates."""
     for name, dependency in SERVICES[service].get("depends_on", {}).items():
         assert dependency["condition"] == "service_completed_successfully"
         assert variables(name) == set()
@@ -96,7 +96,7 @@ def test_the_check_gets_each_setting_that_the_environment_can_change_but_no_secr
     assert changeable - secrets - elsewhere <= variables("check")
     assert variables("check").isdisjoint(secrets)
 
-    assert variables("preflight") == set()  # else a change would replace it, and so all that depends on it
+    assert variables("preflight") == set()  # else a change would recreate it, and the services that depend on it
 
 
 def test_no_service_gets_a_whole_file_of_variables() -> None:
@@ -104,11 +104,11 @@ def test_no_service_gets_a_whole_file_of_variables() -> None:
 
 
 def test_no_service_gets_the_attributes_that_compose_sets_for_its_own_traces() -> None:
-    """The docker command sets OTEL_RESOURCE_ATTRIBUTES for its plugins, which would win over the line in `.env`."""
+    """The docker command sets OTEL_RESOURCE_ATTRIBUTES for its plugins, which would override the line in `.env`."""
     assert "OTEL_RESOURCE_ATTRIBUTES:\n" not in (ROOT / "docker-compose.yml").read_text()
 
 
-def test_only_what_sends_traces_gets_the_credentials_of_the_collector() -> None:
+def test_only_services_that_send_traces_get_the_credentials_of_the_collector() -> None:
     senders = {name for name in SERVICES if any(variable.startswith("OTEL_") for variable in variables(name))}
     assert senders == {name for name in ENTRIES if "GLASSBOX_TRACES" in variables(name)}
 
@@ -128,8 +128,8 @@ def test_the_certificates_service_gets_the_variables_that_its_code_reads() -> No
     assert set(part("certificates-with-domain.yml", "certificates")["environment"]) == read
 
 
-def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
-    """A default here would be a second place that says it; an empty string would be a value."""
+def test_an_unset_variable_has_the_default_of_the_code() -> None:
+    """A default in the Compose file would repeat the code's; an empty string would be a value."""
     interpolated = {
         (service, name): value
         for service in ENTRIES
@@ -139,7 +139,7 @@ def test_a_variable_that_is_unset_falls_to_the_default_of_the_code() -> None:
 
     keys = interpolated.pop(("api", "GLASSBOX_API_KEYS_FILE"))
     assert keys == "${GLASSBOX_API_KEYS_FILE:-${GLASSBOX_DOMAIN:+/etc/glassbox/keys}}"
-    for service in ("api", "trainer", "classifier"):  # if it is empty, OpenTelemetry takes it as unset
+    for service in ("api", "trainer", "classifier"):  # if it is empty, OpenTelemetry treats it as unset
         assert interpolated.pop((service, "OTEL_RESOURCE_ATTRIBUTES")) == "${GLASSBOX_TRACES_ATTRIBUTES:-}"
     assert set(interpolated) == {
         ("api", "GLASSBOX_PUBLISHED_ON"),

@@ -20,10 +20,10 @@ SCRIPTS = [*ROOT.glob("services/compose/*.sh"), *ROOT.glob("services/gateway/*.s
 INTERPOLATION = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?:(:[-?+])((?:[^{}]|\$\{[^}]*\})*))?\}")
 PASSED_ON = re.compile(r"^ *((?:GLASSBOX|OTEL)_[A-Z0-9_]+):$", re.MULTILINE)
 FIELDS = {name.removeprefix("GLASSBOX_").lower() for name in EXAMPLE} - {"published_on"}  # Compose has its own default
-OF_THE_IMAGE = {"GLASSBOX_API", "GLASSBOX_HTTPS_PORT"}  # the gateway's, for those who run its image without Compose
+OF_THE_IMAGE = {"GLASSBOX_API", "GLASSBOX_HTTPS_PORT"}  # the gateway's, for running its image without Compose
 WITH_DOMAIN = {  # other defaults if GLASSBOX_DOMAIN is set
     ("GLASSBOX_PORT", "443"),
-    ("GLASSBOX_PUBLISHED_ON", "0.0.0.0"),  # noqa: S104 - what the operator asks for by a domain
+    ("GLASSBOX_PUBLISHED_ON", "0.0.0.0"),  # noqa: S104 - a domain implies this address
     ("GLASSBOX_API_KEYS_FILE", "${GLASSBOX_DOMAIN:+/etc/glassbox/keys}"),
 }
 
@@ -40,14 +40,14 @@ def of_the_compose_files() -> set[str]:
     return passed_on | {name for name, _, _ in interpolations([*COMPOSE, *SCRIPTS])}
 
 
-def test_each_line_is_empty_a_remark_or_one_variable_that_is_commented_out() -> None:
+def test_each_line_of_the_example_is_empty_a_remark_or_one_variable_that_is_commented_out() -> None:
     others = [line for line in LINES if line and not line.startswith("# ") and not LINE.fullmatch(line)]
     assert others == []
     names = [match[1] for line in LINES if (match := LINE.fullmatch(line))]
     assert len(names) == len(set(names))
 
 
-def test_it_has_the_variables_that_the_compose_files_and_scripts_read_and_no_others() -> None:
+def test_the_example_has_the_variables_that_the_compose_files_and_scripts_read_and_no_others() -> None:
     assert set(EXAMPLE) == of_the_compose_files()
 
 
@@ -60,7 +60,7 @@ def test_a_default_is_that_of_the_code(monkeypatch: pytest.MonkeyPatch, limits: 
 
 
 def test_a_default_is_that_of_the_compose_files_and_scripts() -> None:
-    placeholders = {"./services/compose/nothing", "./nothing", ""}  # for folders that no variable names
+    placeholders = {"./services/compose/nothing", "./nothing", ""}  # for unset folders
     given = {(name, default) for name, operator, default in interpolations([*COMPOSE, *SCRIPTS]) if operator == ":-"}
 
     wrong = {(name, default) for name, default in given if EXAMPLE[name] != default and default not in placeholders}

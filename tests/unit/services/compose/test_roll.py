@@ -1,4 +1,4 @@
-"""`roll.sh` on a recorded docker: how it replaces the monitoring."""
+"""`roll.sh` with a docker command that records its arguments: how it replaces the monitoring."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def test_monitoring_is_replaced_after_its_files_are_checked(engine: Engine) -> N
     assert up == "up --detach --no-build --wait --no-deps --force-recreate prometheus grafana"
 
 
-def test_other_services_are_replaced_with_the_definition_that_a_deployment_gives_them(engine: Engine) -> None:
-    """`--no-deps` changes it, and the next `docker compose up` would replace them all."""
+def test_other_services_keep_the_definition_that_a_deployment_gives_them(engine: Engine) -> None:
+    """With another definition, the next `docker compose up` would recreate them all."""
     assert engine.roll("courier trainer", "api", "gateway", running="trainer api gateway").returncode == 0
 
     ups = [change for change in engine.changes() if change.startswith("up")]

@@ -56,7 +56,7 @@ esac
 
 @dataclass
 class FakeEngine:
-    """A folder with a fake `docker` and the scripts; the roll itself is left out."""
+    """A folder with a fake `docker` and the scripts, except the roll itself."""
 
     folder: Path
 
@@ -104,11 +104,11 @@ def engine(tmp_path: Path) -> FakeEngine:
     return FakeEngine(tmp_path)
 
 
-def test_an_upgrade_without_a_registry_says_so_and_builds_on_what_is_here(engine: FakeEngine) -> None:
+def test_an_upgrade_without_a_registry_prints_a_warning_and_builds_on_local_images(engine: FakeEngine) -> None:
     done = engine.run("upgrade.sh")
 
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "cannot be pulled and stays as it is on this host" in line]
+    said = [line for line in done.stderr.splitlines() if "cannot be pulled; this host's copy is used" in line]
     assert len(said) == 6  # four services and two base images
     assert all(line.startswith("glassbox: ") and line.endswith("Error: no such host") for line in said)
     assert "build 0123abc" in engine.log()
@@ -116,7 +116,7 @@ def test_an_upgrade_without_a_registry_says_so_and_builds_on_what_is_here(engine
     assert {name: engine.image(name, "previous") for name in NAMES} == {name: f"old-{name}" for name in NAMES}
 
 
-def test_an_upgrade_pulls_the_base_images_and_says_nothing(engine: FakeEngine) -> None:
+def test_an_upgrade_pulls_the_base_images_without_a_message(engine: FakeEngine) -> None:
     done = engine.run("upgrade.sh", REGISTRY="yes")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -148,7 +148,7 @@ def test_certificates_service_of_a_domain_is_upgraded_last_and_rolled_back(engin
     assert engine.image("certificates", "2") == "old-certificates"
 
 
-def test_an_upgrade_from_a_registry_that_does_not_answer_changes_nothing(engine: FakeEngine) -> None:
+def test_an_upgrade_from_an_unreachable_registry_changes_nothing(engine: FakeEngine) -> None:
     done = engine.run("upgrade.sh", POLICY="missing")
 
     assert done.returncode == 1
@@ -158,7 +158,7 @@ def test_an_upgrade_from_a_registry_that_does_not_answer_changes_nothing(engine:
     assert not [line for line in engine.log() if line.startswith(("tag", "compose up", "roll"))]
 
 
-def test_an_upgrade_that_refuses_the_settings_replaces_no_container(engine: FakeEngine) -> None:
+def test_an_upgrade_that_rejects_the_settings_replaces_no_container(engine: FakeEngine) -> None:
     done = engine.run("upgrade.sh", PROBLEM="GLASSBOX_LEASE_SECONDS is '0'")
 
     assert done.returncode == 1
@@ -167,7 +167,7 @@ def test_an_upgrade_that_refuses_the_settings_replaces_no_container(engine: Fake
     assert not [line for line in engine.log() if line.startswith(("compose up", "roll"))]
 
 
-def test_an_image_that_did_not_change_keeps_its_previous_one(engine: FakeEngine) -> None:
+def test_an_unchanged_image_keeps_its_previous_one(engine: FakeEngine) -> None:
     engine.write("running-api", "new-api")
     engine.write("r.example_glassbox-api:previous", "older-api")
 
@@ -197,5 +197,5 @@ def test_a_rollback_without_an_upgrade_is_refused(engine: FakeEngine) -> None:
     done = engine.run("rollback.sh")
 
     assert done.returncode == 1
-    assert done.stderr == "glassbox: nothing to go back to: no upgrade has changed an image\n"
+    assert done.stderr == "glassbox: no older images to bring back: no upgrade has changed an image\n"
     assert engine.log() == []

@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 SCRIPT = ROOT / "services" / "gateway" / "follow_api.pl"
 
-# In the place of the name server: the file that NAMES names has addresses, or the number of an error.
+# Instead of the name server: the file at $NAMES has addresses, or the number of an error.
 RESOLVER = """
 package Resolver;
 use Scalar::Util qw(dualvar);
@@ -36,7 +36,7 @@ no warnings 'redefine';
 1;
 """
 
-# In nginx's place: it uses the addresses that the file had at its last reload, and misses the first reloads.
+# Instead of nginx: it uses the addresses that the file had at its last reload, and misses the first reloads.
 NGINX = """
 import http.server, re, signal, sys
 folder, port, ignored = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -82,13 +82,13 @@ class Gateway:
         (folder / "Resolver.pm").write_text(RESOLVER)
 
     def answer(self, names: str) -> None:
-        """Have the name server answer this: addresses, or the number of an error."""
+        """Set the name server's answer: addresses, or the number of an error."""
         (self.folder / "names.new").write_text(names)
         (self.folder / "names.new").rename(self.folder / "names")
 
     @contextmanager
     def running(self, *, ignored_reloads: int = 0) -> Iterator[None]:
-        """Both, after the first look."""
+        """Run both; yield after the first lookup."""
         subprocess.run([SCRIPT, "api:8000", self.folder, "once"], env=self.environment, check=True)
         arguments = [str(self.folder), str(self.status), str(ignored_reloads)]
         nginx = subprocess.Popen([sys.executable, "-c", NGINX, *arguments], stderr=subprocess.DEVNULL)
@@ -103,16 +103,16 @@ class Gateway:
                 process.wait()
 
     def reloads(self) -> str:
-        """How often nginx got the signal to reload, and the addresses that it has used since then."""
+        """Return the number of reload signals to nginx, and the addresses that it has used since then."""
         path = self.folder / "reloads"
         return path.read_text() if path.exists() else ""
 
     def answers(self) -> list[str]:
-        """What the name server has answered."""
+        """Return the name server's answers."""
         return (self.folder / "names.answered").read_text().split()
 
     def upstream(self) -> str:
-        """The file that nginx reads."""
+        """Return the file that nginx reads."""
         return (self.folder / "upstream.conf").read_text()
 
 
@@ -164,7 +164,7 @@ def test_a_reload_that_nginx_missed_is_repeated(gateway: Gateway) -> None:
         eventually(lambda: gateway.reloads() == "2 10.0.0.3:8000")
 
 
-def test_a_name_server_without_an_answer_changes_nothing(gateway: Gateway) -> None:
+def test_a_name_server_that_does_not_respond_changes_nothing(gateway: Gateway) -> None:
     with gateway.running():
         before = gateway.upstream()
         gateway.answer("-3")  # EAI_AGAIN
@@ -173,7 +173,7 @@ def test_a_name_server_without_an_answer_changes_nothing(gateway: Gateway) -> No
         assert gateway.reloads() == ""
 
 
-def test_a_name_that_is_gone_ends_the_use_of_its_addresses(gateway: Gateway) -> None:
+def test_the_addresses_of_a_removed_name_are_no_longer_used(gateway: Gateway) -> None:
     with gateway.running():
         gateway.answer("-2")  # EAI_NONAME
         eventually(lambda: gateway.reloads() == "1 ")

@@ -19,7 +19,7 @@ COMPOSE = "services:\n  redis:\n    image: redis:8.8-trixie${REDIS_DIGEST:-}\n"
 
 
 class Tree:
-    """A repository with a list and one file that names what is in it."""
+    """A repository with a list and one file that names the listed images."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -45,7 +45,7 @@ def test_these_sources_have_no_problem() -> None:
     assert list(problems(ROOT)) == []
 
 
-def test_a_listed_image_that_is_used_is_no_problem(tree: Tree) -> None:
+def test_a_listed_image_that_is_used_is_not_a_problem(tree: Tree) -> None:
     assert tree.problems() == []
 
 
@@ -125,7 +125,7 @@ def test_an_argument_of_a_dockerfile_is_resolved(tree: Tree) -> None:
         "volumes: [./a/b:/etc/c.d:ro]",
     ],
 )
-def test_what_is_no_image_or_is_built_here_is_no_problem(tree: Tree, line: str) -> None:
+def test_text_that_is_not_an_image_or_an_image_built_here_is_not_a_problem(tree: Tree, line: str) -> None:
     tree.write("other.yml", line + "\n")
     assert tree.problems() == []
 
@@ -150,7 +150,7 @@ def test_an_entry_that_nothing_uses_is_named(tree: Tree) -> None:
         ("redis:latest - 2026-08-21 the records", "names no version"),
     ],
 )
-def test_an_entry_that_is_not_whole_is_named_with_its_line(tree: Tree, entry: str, complaint: str) -> None:
+def test_a_malformed_entry_is_named_with_its_line(tree: Tree, entry: str, complaint: str) -> None:
     tree.write(str(LIST), f"# the list\n{entry}\n")
 
     assert any(problem.startswith(f"{LIST}:2: ") and complaint in problem for problem in tree.problems())
@@ -161,7 +161,7 @@ def test_an_image_is_listed_once(tree: Tree) -> None:
     assert tree.problems() == [f"{LIST}:2: redis:8.8-trixie is listed twice; remove one of the lines"]
 
 
-def test_a_digest_is_the_listed_one(tree: Tree) -> None:
+def test_a_digest_must_be_the_listed_one(tree: Tree) -> None:
     tree.write("docker-compose.yml", COMPOSE.replace("${REDIS_DIGEST:-}", f"@{DIGEST}"))
     assert tree.problems() == [f"docker-compose.yml:3: redis:8.8-trixie has the digest {DIGEST}, {LIST}:1 has none"]
     tree.write(str(LIST), GOOD.replace(" - ", f" {DIGEST} "))

@@ -13,8 +13,8 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml
 OURS = {name: service for name, service in SERVICES.items() if "/glassbox-" in service["image"]}
 
 
-def test_each_image_of_ours_is_built_by_exactly_one_service() -> None:
-    """Two builds under one name differ in their times; then the next `up` would recreate containers."""
+def test_each_image_of_glassbox_is_built_by_exactly_one_service() -> None:
+    """Two builds of one name differ in their timestamps; then the next `up` would recreate containers."""
     assert {name for name, service in SERVICES.items() if "build" in service} <= set(OURS)
     builds = Counter(service["image"] for service in OURS.values() if "build" in service)
     assert builds == Counter({service["image"]: 1 for service in OURS.values()})
@@ -27,7 +27,7 @@ def test_a_service_without_a_build_depends_on_the_one_that_builds_its_image() ->
         assert "build" in service or builders[service["image"]] in service["depends_on"], name
 
 
-def test_our_images_are_looked_for_in_no_registry_by_default() -> None:
+def test_images_of_glassbox_are_not_pulled_by_default() -> None:
     assert OURS
     for service in OURS.values():
         assert service["pull_policy"] == "${GLASSBOX_PULL:-never}"

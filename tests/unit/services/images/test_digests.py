@@ -1,4 +1,4 @@
-"""`python -m services.images.digests`: what the registries have goes into the list, and from there into variables."""
+"""`python -m services.images.digests`: writes the registries' digests into the list, and prints them as variables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.programs.processes import ROOT
 OLD, NEW = (f"sha256:{digit * 64}" for digit in "ab")
 TODAY = date(2026, 11, 28)
 HEAD = "# the list\n\n"
-# What `docker buildx imagetools inspect` does: it knows one tag, and says of any other that it is not found.
+# A fake `docker buildx imagetools inspect`: it has one tag, and reports any other as not found.
 DOCKER = f"""#!/bin/sh
 [ "$1 $2 $3 $4" = "buildx imagetools inspect --format" ] || exit 9
 case $6 in
@@ -79,14 +79,14 @@ def test_a_tag_that_cannot_be_read_keeps_its_line_and_is_named(folder: Path) -> 
     ]
 
 
-def test_without_docker_the_list_stays_as_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_update_without_docker_does_not_change_the_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder, "redis:8.8-trixie - 2026-08-21 the job records")
     before = (folder / LIST).read_text()
     monkeypatch.setenv("PATH", str(folder))
 
     [failure] = update(folder, TODAY)
 
-    assert failure.endswith("there is no docker command")
+    assert failure.endswith("the command `docker` was not found; install Docker")
     assert (folder / LIST).read_text() == before
 
 

@@ -1,4 +1,4 @@
-"""The release workflow: what it pins, when it publishes, and its steps that are plain shell."""
+"""The release workflow: its pinned actions, the condition of publishing, and its shell steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(folder: Path, name: str, **variables: str) -> subprocess.CompletedProces
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_each_action_is_pinned_to_a_commit_and_says_its_version() -> None:
+def test_each_action_is_pinned_to_a_commit_with_its_version_in_a_comment() -> None:
     lines = [line for line in (ROOT / ".github/workflows/release.yml").read_text().splitlines() if "uses:" in line]
     assert lines
     assert [line for line in lines if not re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)] == []
@@ -74,6 +74,6 @@ def test_each_image_is_signed_by_its_digest(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_is_signed_if_the_build_gave_no_digest(tmp_path: Path) -> None:
+def test_nothing_is_signed_if_the_build_has_no_digest(tmp_path: Path) -> None:
     done = run(tmp_path, "Sign", METADATA='{"api": {}}', GLASSBOX_IMAGES="registry.example/team")
     assert done.returncode != 0

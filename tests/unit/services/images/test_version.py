@@ -20,13 +20,13 @@ def test_the_client_has_the_services_version() -> None:
     assert glassbox.__version__ == VERSION
 
 
-def test_the_client_takes_its_distributions_version_from_there() -> None:
+def test_the_clients_distribution_has_the_clients_version() -> None:
     project = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())
     assert "version" in project["project"].get("dynamic", ()) or project["project"]["version"] == VERSION
 
 
 @pytest.mark.parametrize("file", BUILDS)
-def test_a_build_labels_the_images_with_it(file: str) -> None:
+def test_a_build_labels_the_images_with_the_version(file: str) -> None:
     named = re.findall(
         r"""(?:VERSION\w*:-|VERSION:\s+"|"GLASSBOX_VERSION"\s*\{\s*default\s*=\s*")([^"}]+)""",
         (ROOT / file).read_text(),
@@ -35,6 +35,6 @@ def test_a_build_labels_the_images_with_it(file: str) -> None:
     assert set(named) == {VERSION}
 
 
-def test_kubernetes_runs_the_images_of_it() -> None:
+def test_kubernetes_runs_the_images_of_the_version() -> None:
     kustomization = yaml.safe_load((ROOT / "services" / "kubernetes" / "kustomization.yaml").read_text())
     assert {image["newTag"] for image in kustomization["images"]} == {VERSION}

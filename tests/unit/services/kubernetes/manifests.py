@@ -1,4 +1,4 @@
-"""The manifests of services/kubernetes, read: those that are always applied, and those of the optional components."""
+"""The manifests of services/kubernetes: those that are always applied, and those of the optional components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the custom resources that the manifests use, strict, with those fields alone that are used here.
+"""Strict JSON Schemas of the custom resources that the manifests use, with only the fields that they use.
 
 No package has the schemas of these resources. The fields are from the custom resource definitions of KEDA 2, of the
 Gateway API 1 (standard channel), of the Prometheus Operator, and of NGINX Gateway Fabric 2.

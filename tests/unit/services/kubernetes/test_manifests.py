@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes: each is what its schema says, and whatever one refers to is there."""
+"""The manifests for Kubernetes: each matches its schema, and its references exist."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestTheirForm:
         kubernetes_validate.validate(manifest, version, strict=True)
 
     @pytest.mark.parametrize("manifest", OF_OTHERS, ids=name_of)
-    def test_each_custom_resource_has_the_fields_of_its_definition_alone(self, manifest: Manifest) -> None:
+    def test_each_custom_resource_has_only_the_fields_of_its_definition(self, manifest: Manifest) -> None:
         Draft202012Validator(CUSTOM[manifest["kind"]]).validate(manifest)
 
     @pytest.mark.parametrize("manifest", OF_OTHERS, ids=name_of)
@@ -80,7 +80,7 @@ class TestTheirForm:
         assert not {manifest["kind"] for manifest in ALWAYS} & CUSTOM.keys()
 
     @pytest.mark.parametrize("manifest", SCALED, ids=name_of)
-    def test_what_a_scaled_object_says_to_kubernetes_is_what_that_takes(self, manifest: Manifest) -> None:
+    def test_the_autoscalers_behavior_in_a_scaled_object_matches_its_schema(self, manifest: Manifest) -> None:
         spec = manifest["spec"]
         autoscaler = {
             "apiVersion": "autoscaling/v2",
@@ -95,14 +95,14 @@ class TestTheirForm:
         }
         kubernetes_validate.validate(autoscaler, VERSIONS[-1], strict=True)
 
-    def test_a_wrong_field_would_be_found(self) -> None:
+    def test_a_wrong_field_is_found(self) -> None:
         wrong = {**DEPLOYMENTS[0], "spec": {**DEPLOYMENTS[0]["spec"], "replica": 2}}
 
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate(wrong, VERSIONS[-1], strict=True)
 
 
-class TestWhatTheyReferTo:
+class TestReferences:
     def test_the_kustomizations_list_every_file_and_have_no_field_that_kustomize_rejects(self) -> None:
         assert KUSTOMIZATION.keys() == {
             *("apiVersion", "kind", "namespace", "labels", "resources", "components", "images", "configMapGenerator"),
@@ -117,7 +117,7 @@ class TestWhatTheyReferTo:
             listed |= {FOLDER / name / file for file in ["kustomization.yaml", *component["resources"]]}
         assert listed | {FOLDER / "gateway-api" / "gateway.yaml"} == set(FOLDER.rglob("*.yaml"))
 
-    def test_a_component_of_a_component_is_there(self) -> None:
+    def test_a_component_of_a_component_exists(self) -> None:
         for name in COMPONENTS:
             for inner in kustomization(FOLDER / name).get("components", []):
                 component = kustomization((FOLDER / name / inner).resolve())
@@ -125,7 +125,7 @@ class TestWhatTheyReferTo:
                 for generated in component["configMapGenerator"]:
                     assert all((FOLDER / name / inner / file).is_file() for file in generated["files"])
 
-    def test_no_two_have_one_name(self) -> None:
+    def test_names_of_manifests_are_unique(self) -> None:
         assert len({name_of(manifest) for manifest in ALL}) == len(ALL)
 
     def test_each_image_is_one_that_the_kustomization_renames(self) -> None:
@@ -139,7 +139,7 @@ class TestWhatTheyReferTo:
 
         assert wanted <= deployment["spec"]["template"]["metadata"]["labels"].items()
 
-    def test_whatever_selects_pods_selects_some(self) -> None:
+    def test_every_selector_of_pods_selects_some(self) -> None:
         selectors: list[Manifest] = []
         for manifest in ALL:
             spec = manifest.get("spec", {})
@@ -152,7 +152,7 @@ class TestWhatTheyReferTo:
             assert any(wanted <= pod["metadata"]["labels"].items() for pod in PODS), selector
 
     @each_pod
-    def test_each_mount_has_its_volume_and_each_volume_what_it_is_made_of(self, pod: Manifest) -> None:
+    def test_each_mount_has_its_volume_and_each_volume_its_source(self, pod: Manifest) -> None:
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
         claims = {each["metadata"]["name"] for each in ALWAYS if each["kind"] == "PersistentVolumeClaim"}
 
@@ -177,7 +177,7 @@ class TestWhatTheyReferTo:
             assert f" {secret} " in page
             assert all(key in page for key in keys)
 
-    def test_only_the_courier_can_read_what_signs_webhooks(self) -> None:
+    def test_only_the_courier_can_read_the_webhooks_secrets(self) -> None:
         readers = {
             component_of(pod)
             for pod in PODS
@@ -199,7 +199,7 @@ class TestWhatTheyReferTo:
         assert claim["spec"]["accessModes"] == volume["spec"]["accessModes"] == ["ReadWriteMany"]
         assert claim["spec"]["storageClassName"] == volume["spec"]["storageClassName"]
 
-    def test_each_way_in_leads_to_a_port_of_the_api(self) -> None:
+    def test_each_route_and_ingress_leads_to_a_port_of_the_api(self) -> None:
         [ingress] = of_kind("Ingress")
         [route] = of_kind("HTTPRoute")
         [monitor] = of_kind("ServiceMonitor")
@@ -255,7 +255,7 @@ class TestWhatTheyReferTo:
         assert rules["spec"] == source, "run services/kubernetes/monitoring/make-rules.sh"
         assert monitor["metadata"]["labels"] == rules["metadata"]["labels"]
 
-    def test_the_script_makes_the_rules_that_are_there(self, tmp_path: Path) -> None:
+    def test_the_script_makes_the_committed_rules(self, tmp_path: Path) -> None:
         for file in ("kubernetes/monitoring/make-rules.sh", "prometheus/rules.yml"):
             (tmp_path / file).parent.mkdir(parents=True)
             shutil.copy(FOLDER.parent / file, tmp_path / file)
@@ -278,7 +278,7 @@ class TestWhatTheyReferTo:
         for scaled in SCALED:
             assert "replicas" not in deployments[scaled["spec"]["scaleTargetRef"]["name"]]["spec"]
 
-    def test_it_asks_for_a_metric_that_the_api_has(self, settings: Settings) -> None:
+    def test_a_scaled_object_queries_a_metric_that_the_api_has(self, settings: Settings) -> None:
         with connect(settings) as redis:
             metrics = JobMetrics(redis, TaskQueue(celery_app(settings), redis)).collect()
             known = {(sample.name, *sample.labels.values()) for metric in metrics for sample in metric.samples}
@@ -291,7 +291,7 @@ class TestWhatTheyReferTo:
 
 
 class TestThePods:
-    def test_every_setting_is_one_that_is_read(self) -> None:
+    def test_every_setting_is_read_by_the_code(self) -> None:
         known = {f"GLASSBOX_{field.upper()}" for field in Settings.model_fields}
         [generated] = KUSTOMIZATION["configMapGenerator"]
         named = {literal.partition("=")[0] for literal in generated["literals"]}
@@ -302,7 +302,7 @@ class TestThePods:
 
         assert named <= known
 
-    def test_the_settings_are_values_that_are_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_settings_have_valid_values(self, monkeypatch: pytest.MonkeyPatch) -> None:
         api = container_of(PODS[0])
         literals = dict(literal.split("=", 1) for literal in KUSTOMIZATION["configMapGenerator"][0]["literals"])
         for name, value in {**literals, **{each["name"]: each["value"] for each in api["env"]}}.items():
@@ -317,7 +317,7 @@ class TestThePods:
         assert str(settings.volume) in mounted
 
     @each_pod
-    def test_what_it_runs_is_in_its_image(self, pod: Manifest) -> None:
+    def test_a_pods_command_is_in_its_image(self, pod: Manifest) -> None:
         container = container_of(pod)
         dockerfile = (ROOT / "services" / container["image"].removeprefix("glassbox-") / "Dockerfile").read_text()
         if "exec" in container["readinessProbe"]:
@@ -331,7 +331,7 @@ class TestThePods:
             assert json.loads(dockerfile.rpartition("CMD ")[2])[0] == "gunicorn"
 
     @each_pod
-    def test_it_runs_and_checks_the_worker_that_compose_does(self, pod: Manifest) -> None:
+    def test_a_pod_runs_and_checks_the_same_worker_as_compose(self, pod: Manifest) -> None:
         compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][component_of(pod)]
         container = container_of(pod)
 
@@ -351,14 +351,14 @@ class TestThePods:
         assert {probe["port"] for probe in probes} == {"http"}
 
     @each_pod
-    def test_no_check_that_needs_redis_restarts_a_pod(self, pod: Manifest) -> None:
+    def test_no_probe_that_needs_redis_restarts_a_pod(self, pod: Manifest) -> None:
         container = container_of(pod)
 
         for probe in ("startupProbe", "livenessProbe"):
             assert container.get(probe, {}).keys().isdisjoint({"exec"})
 
     @each_pod
-    def test_it_has_no_privilege_and_nothing_to_write_to_but_what_is_mounted(self, pod: Manifest) -> None:
+    def test_a_pod_has_no_privilege_and_can_write_only_to_mounts(self, pod: Manifest) -> None:
         security = container_of(pod)["securityContext"]
 
         assert security == {
@@ -371,7 +371,7 @@ class TestThePods:
         assert pod["spec"]["automountServiceAccountToken"] is False
 
     @each_pod
-    def test_it_runs_as_the_user_of_its_image(self, pod: Manifest) -> None:
+    def test_a_pod_runs_as_the_user_of_its_image(self, pod: Manifest) -> None:
         image = container_of(pod)["image"].removeprefix("glassbox-")
         user = re.findall(r"^USER (\d+):(\d+)$", (ROOT / "services" / image / "Dockerfile").read_text(), re.MULTILINE)[
             -1
@@ -381,18 +381,18 @@ class TestThePods:
         assert (str(security["runAsUser"]), str(security["runAsGroup"])) == user
 
     @each_pod
-    def test_it_says_what_it_needs_and_what_it_may_take(self, pod: Manifest) -> None:
+    def test_a_pod_has_resource_requests_and_limits(self, pod: Manifest) -> None:
         resources = container_of(pod)["resources"]
 
         assert resources["requests"].keys() == resources["limits"].keys() == {"cpu", "memory"}
 
     @each_pod
-    def test_it_gets_the_time_to_end_in_order(self, pod: Manifest) -> None:
+    def test_a_pod_gets_the_time_for_a_graceful_shutdown(self, pod: Manifest) -> None:
         longest = 45 if component_of(pod) == "api" else 60
 
         assert pod["spec"]["terminationGracePeriodSeconds"] >= longest
 
-    def test_all_traffic_is_forbidden_but_for_what_a_policy_allows(self) -> None:
+    def test_all_traffic_is_forbidden_unless_a_policy_allows_it(self) -> None:
         policies = [each["spec"] for each in of_kind("NetworkPolicy")]
 
         assert {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]} in policies
@@ -410,7 +410,7 @@ class TestThePods:
         assert not any(block.is_global for block in blocks)
 
     @each_pod
-    def test_a_drain_of_nodes_ends_whatever_the_number_of_replicas(self, pod: Manifest) -> None:
+    def test_a_drain_of_nodes_ends_with_any_number_of_replicas(self, pod: Manifest) -> None:
         for budget in of_kind("PodDisruptionBudget"):
             if budget["spec"]["selector"]["matchLabels"][COMPONENT] == component_of(pod):
                 assert budget["spec"]["maxUnavailable"] == 1

@@ -1,4 +1,4 @@
-"""`upgrade.sh` and `rollback.sh` on a recorded kubectl: what they apply, in which order, and where they stop."""
+"""`upgrade.sh` and `rollback.sh` with a kubectl that records its commands: what they apply, the order, the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Cluster:
     folder: Path
 
     def run(self, script: str, *arguments: str, fails: str = NEVER, without: str = NEVER) -> int:
-        """Run a script; the command that has `fails` in it does fail, and the kustomization has no `without`."""
+        """Run a script; the command that contains `fails` fails, and the kustomization lacks `without`."""
         binary = self.folder / "kubectl"
         binary.write_text(KUBECTL)
         binary.chmod(0o755)
@@ -50,7 +50,7 @@ class Cluster:
         return done.returncode
 
     def steps(self) -> list[str]:
-        """What changed the cluster or waited for it, as "apply SELECTOR" and "wait SELECTOR"."""
+        """Return the commands that changed the cluster or waited for it, as "apply SELECTOR" and "wait SELECTOR"."""
         lines = (self.folder / "record").read_text().splitlines()
         found = [(line.partition(" ")[0], re.search(r" --selector (.*?)(?: --|$)", line)) for line in lines]
         return [f"{'apply' if verb == 'apply' else 'wait'} {selector.group(1)}" for verb, selector in found if selector]
@@ -62,7 +62,7 @@ def cluster(tmp_path: Path) -> Cluster:
 
 
 def as_applied(manifest: Manifest) -> Manifest:
-    """A manifest with the namespace and the labels that kustomize adds."""
+    """Return a manifest with the namespace and the labels that kustomize adds."""
     [labels] = KUSTOMIZATION["labels"]
     metadata = manifest["metadata"]
     metadata = {**metadata, "namespace": "glassbox", "labels": {**metadata.get("labels", {}), **labels["pairs"]}}
@@ -70,7 +70,7 @@ def as_applied(manifest: Manifest) -> Manifest:
 
 
 def selects(selector: str, manifest: Manifest) -> bool:
-    """Whether a selector of a step selects a manifest."""
+    """Return whether a selector of a step selects a manifest."""
     key, operator, values = selector.split(" ", 2)
     assert key == COMPONENT
     listed = manifest["metadata"].get("labels", {}).get(key) in values.strip("()").split(",")
@@ -111,7 +111,7 @@ def test_every_manifest_is_applied_by_exactly_one_step(cluster: Cluster) -> None
     assert of_the_last == {"Deployment/api", "Service/api"}
 
 
-def test_workers_that_do_not_become_ready_keep_the_api_as_it_was(cluster: Cluster) -> None:
+def test_the_api_is_unchanged_if_workers_do_not_become_ready(cluster: Cluster) -> None:
     assert cluster.run("upgrade.sh", fails="rollout status") == 1
 
     assert cluster.steps()[-1] == f"wait {COMPONENT}={WORKERS[0]}"
@@ -120,20 +120,20 @@ def test_workers_that_do_not_become_ready_keep_the_api_as_it_was(cluster: Cluste
     assert "rollback.sh" in cluster.messages
 
 
-def test_what_the_cluster_rejects_changes_nothing(cluster: Cluster) -> None:
+def test_a_rejected_manifest_changes_nothing(cluster: Cluster) -> None:
     assert cluster.run("upgrade.sh", fails="--dry-run") == 1
 
     assert cluster.steps() == []
     assert "it did not work" in cluster.messages
 
 
-def test_the_kustomization_is_the_one_that_is_named(cluster: Cluster) -> None:
+def test_the_argument_selects_the_kustomization(cluster: Cluster) -> None:
     assert cluster.run("upgrade.sh", "overlays/ours") == 0
 
     assert (cluster.folder / "record").read_text().splitlines()[0] == "kustomize overlays/ours"
 
 
-def test_a_component_that_the_kustomization_leaves_out_is_not_waited_for(cluster: Cluster) -> None:
+def test_a_component_missing_in_the_kustomization_is_skipped(cluster: Cluster) -> None:
     assert cluster.run("upgrade.sh", without="courier") == 0
 
     assert f"wait {COMPONENT}=courier" not in cluster.steps()

@@ -1,4 +1,4 @@
-"""Rules, alerts and the dashboard use figures that there are, and say so to each other by the same names."""
+"""Rules, alerts and the dashboard use metrics that exist, and the same names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def read(path: Path) -> Json:
 
 @pytest.fixture
 def figures(settings: Settings) -> set[str]:
-    """What /metrics shows."""
+    """The names of the metrics in /metrics."""
     client = create_app(settings).test_client()
     client.get("/healthz")
     families = text_string_to_metric_families(client.get("/metrics").text)
@@ -54,22 +54,22 @@ def queries() -> list[str]:
 
 
 @pytest.mark.parametrize("expression", [rule["expr"] for rule in rules()])
-def test_a_rule_uses_figures_that_there_are(figures: set[str], expression: str) -> None:
+def test_a_rule_uses_existing_metrics(figures: set[str], expression: str) -> None:
     used = set(NAMES.findall(expression))
     assert used <= figures | recorded() | {"glassbox"}
 
 
 @pytest.mark.parametrize("expression", queries())
-def test_a_panel_shows_figures_that_there_are(figures: set[str], expression: str) -> None:
+def test_a_panel_shows_existing_metrics(figures: set[str], expression: str) -> None:
     assert set(NAMES.findall(expression)) <= figures | recorded() | {"glassbox"}
 
 
-def test_what_is_recorded_is_shown_or_called_for() -> None:
+def test_every_recorded_series_is_used_by_a_panel_or_an_alert() -> None:
     used = {name for text in [*queries(), *(rule["expr"] for rule in rules())] for name in NAMES.findall(text)}
     assert recorded() <= used
 
 
-def test_every_alert_says_what_it_is_and_what_to_do() -> None:
+def test_every_alert_has_a_summary_and_an_action() -> None:
     for rule in (rule for rule in rules() if "alert" in rule):
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert rule["annotations"].keys() == {"summary", "action"}
@@ -81,7 +81,7 @@ def test_every_alert_has_a_test() -> None:
     assert {rule["alert"] for rule in rules() if "alert" in rule} == tested
 
 
-def test_panels_do_not_overlap_and_have_an_id_of_their_own() -> None:
+def test_panels_do_not_overlap_and_have_unique_ids() -> None:
     panels = dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     cells = [
@@ -94,14 +94,14 @@ def test_panels_do_not_overlap_and_have_an_id_of_their_own() -> None:
     assert max(x for x, _ in cells) < 24  # the width of Grafana's grid
 
 
-def test_panels_ask_the_data_source_that_is_provided() -> None:
+def test_panels_query_the_provisioned_data_source() -> None:
     [source] = read(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
     assert {(panel["datasource"]["type"], panel["datasource"]["uid"]) for panel in dashboard()["panels"]} == {
         (source["type"], source["uid"])
     }
 
 
-def test_compose_puts_every_file_where_it_is_looked_for() -> None:
+def test_compose_mounts_every_file_at_its_path() -> None:
     services = read(ROOT / "docker-compose.yml")["services"]
     [source] = read(GRAFANA / "provisioning" / "datasources" / "prometheus.yml")["datasources"]
     assert source["url"] == "http://prometheus:9090"

@@ -1,4 +1,4 @@
-"""The check before a start: what is wrong is named with the remedy."""
+"""The check before a start: each problem is reported with its remedy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def certificate(tmp_path: Path) -> Certificate:
 
 
 class TestTheCertificate:
-    def test_a_valid_one_is_right(self, certificate: Certificate) -> None:
+    def test_a_valid_certificate_is_accepted(self, certificate: Certificate) -> None:
         assert list(check.of_the_certificate(certificate(), HOST)) == []
 
     @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ class TestTheCertificate:
 
 
 class TestTheFolders:
-    def test_folders_of_our_group_are_right(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_folders_of_the_services_group_are_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(check, "FREE_BYTES", 0)
         for name in ("volume", "redis"):
             (tmp_path / name).mkdir()
@@ -124,21 +124,21 @@ class TestTheFolders:
         assert only.startswith("the disk has ")
         assert f"MiB free; {2**60 // MiB} MiB are needed: free some" in only
 
-    def test_no_folder_of_data_sets_is_right(self, limits: Settings) -> None:
+    def test_an_unset_folder_of_data_sets_is_accepted(self, limits: Settings) -> None:
         assert list(check.of_the_datasets(limits.datasets, "")) == []
 
-    def test_a_folder_of_data_sets_that_is_missing_is_named(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_of_data_sets_is_reported(self, tmp_path: Path) -> None:
         [only] = check.of_the_datasets(tmp_path / "none", "/srv/sets")
         assert only.startswith("GLASSBOX_DATASETS: /srv/sets cannot be read: No such file")
 
 
 class TestTheVariables:
-    def test_keys_that_are_missing_are_named(self, limits: Settings) -> None:
+    def test_missing_keys_are_reported(self, limits: Settings) -> None:
         settings = limits.model_copy(update={"published_on": "0.0.0.0", "deployment": "compose"})  # noqa: S104
         [only] = check.of_the_settings(settings)
         assert "docker compose run" in only
 
-    def test_each_wrong_setting_is_named_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_each_wrong_setting_is_reported_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(check, "FREE_BYTES", 0)
         monkeypatch.setattr(mounted_files, "SERVICES", ROOT / "services")
         environment = {"GLASSBOX_API_THREADS": "many", "GLASSBOX_LEASE_SECONDS": "0"}

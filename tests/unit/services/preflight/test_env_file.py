@@ -1,4 +1,4 @@
-"""The check of `.env`: a problem is named with its line, and what is right is let alone."""
+"""The check of `.env`: each problem is reported with its line, and correct lines are accepted."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def found(*lines: str) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
-    """Have what the check puts into the environment taken out again."""
+    """Restore the environment after the check."""
     for name in NAMES:
         monkeypatch.setenv(name, "")
 
 
-def test_the_example_is_right_as_it_is_and_with_every_line_in_use() -> None:
+def test_the_example_is_accepted_as_it_is_and_with_every_line_in_use() -> None:
     lines = EXAMPLE.read_text().splitlines()
     assert found(*lines) == []
     assert found(*(line.removeprefix("#") for line in lines if line.startswith(("#GLASSBOX_", "#OTEL_")))) == []
@@ -56,7 +56,7 @@ def test_the_example_is_right_as_it_is_and_with_every_line_in_use() -> None:
         "COMPOSE_FILE=docker-compose.yml",
     ],
 )
-def test_a_right_line_is_let_alone(line: str) -> None:
+def test_a_correct_line_is_accepted(line: str) -> None:
     assert found(line) == []
 
 
@@ -143,7 +143,7 @@ def test_a_certificate_from_two_sources_is_named() -> None:
     assert only.startswith(".env, line 2: GLASSBOX_TLS and GLASSBOX_DOMAIN are both set")
 
 
-def test_an_exported_variable_is_checked_and_wins_over_the_file() -> None:
+def test_an_exported_variable_is_checked_and_overrides_the_file() -> None:
     exported = {"GLASSBOX_TRAINERS": "0", "GLASSBOX_LEASE_SECONDS": "20", "GLASSBOX_TEST_DATA": "x"}
 
     [only] = problems(["GLASSBOX_LEASE_SECONDS=5"], NAMES, exported)
@@ -158,5 +158,5 @@ def test_a_file_of_another_system_is_read(tmp_path: Path, content: bytes) -> Non
     assert main(str(tmp_path / ".env")) == 0
 
 
-def test_a_file_that_is_missing_is_right(tmp_path: Path) -> None:
+def test_a_missing_file_is_accepted(tmp_path: Path) -> None:
     assert main(str(tmp_path / ".env")) == 0

@@ -13,7 +13,7 @@ from tests.support.programs.processes import ROOT
 
 @pytest.fixture
 def services(tmp_path: Path) -> Path:
-    """A folder like `services`, as the umask 022 makes it."""
+    """A folder like `services`, created with the umask 022."""
     folder = tmp_path / "services"
     for name in ("redis/redis.conf", "prometheus/rules.yml", "grafana/dashboards/glassbox.json", "healthcheck.sh"):
         path = folder / name
@@ -23,7 +23,7 @@ def services(tmp_path: Path) -> Path:
     return folder
 
 
-def test_files_that_everybody_can_read_are_right(services: Path) -> None:
+def test_files_that_all_users_can_read_are_accepted(services: Path) -> None:
     assert list(problems(services)) == []
 
 

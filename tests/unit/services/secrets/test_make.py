@@ -1,4 +1,4 @@
-"""The deployment's secrets: made once, and what Redis lets their owners do."""
+"""The deployment's secrets: created once; and the permissions of Redis's users."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def server(folder: Path, secrets: Path, password: str) -> Iterator[RedisServer]:
-    """A Redis with these users, which tests see as the operator."""
+    """A Redis with these users; tests connect as the operator."""
     with RedisServer(folder, secrets / USERS, "operator", password) as server:
         yield server
 
 
 @pytest.fixture
 def service(settings: Settings, secrets: Path, server: RedisServer) -> Settings:
-    """The settings of the API and the workers there."""
+    """The settings of the API and the workers with this Redis."""
     url = f"unix://glassbox@{server.socket}?db=0"
     return settings.model_copy(update={"redis_url": url, "redis_password_file": secrets / CLIENT})
 
 
 def refused(server: RedisServer) -> set[str]:
-    """The commands that Redis has refused to somebody for want of a right."""
+    """Return the commands that Redis has refused to a user without the permission."""
     with server.client() as operator:
-        # Before version 7, Redis counts all of CLIENT as administration; the library's clients tell their names by it.
+        # Before version 7, Redis counts all of CLIENT as administration; redis-py uses it to set the client's name.
         return {entry["object"] for entry in operator.acl_log()} - {"client"}
 
 
 class TestMaking:
-    def test_what_is_there_stays(self, secrets: Path) -> None:
+    def test_existing_secrets_are_kept(self, secrets: Path) -> None:
         before = {name: (secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)}
 
         make(secrets)
 
         assert {name: (secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)} == before
 
-    def test_what_is_missing_is_made(self, secrets: Path) -> None:
+    def test_missing_secrets_are_created(self, secrets: Path) -> None:
         client = (secrets / CLIENT).read_text()
         (secrets / OPERATOR).unlink()
         (secrets / USERS).unlink()
@@ -78,7 +78,7 @@ class TestMaking:
         assert (secrets / OPERATOR).exists()
         assert (secrets / USERS).exists()
 
-    def test_all_are_new_where_that_is_wanted(self, secrets: Path) -> None:
+    def test_renew_replaces_all_secrets(self, secrets: Path) -> None:
         before = {(secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS)}
 
         make(secrets, renew=True)
@@ -86,17 +86,17 @@ class TestMaking:
         assert before.isdisjoint((secrets / name).read_text() for name in (CLIENT, OPERATOR, USERS))
 
     @pytest.mark.parametrize("name", [CLIENT, OPERATOR, USERS])
-    def test_owner_and_group_may_read_and_nobody_may_write(self, secrets: Path, name: Path) -> None:
+    def test_owner_and_group_may_read_a_secret_and_no_user_may_write_it(self, secrets: Path, name: Path) -> None:
         assert stat.S_IMODE((secrets / name).stat().st_mode) == 0o440
 
-    def test_redis_is_told_no_password(self, secrets: Path) -> None:
+    def test_the_file_of_users_has_no_password(self, secrets: Path) -> None:
         users = (secrets / USERS).read_text()
         assert (secrets / CLIENT).read_text().strip() not in users
         assert (secrets / OPERATOR).read_text().strip() not in users
 
 
 class TestUsers:
-    def test_who_shows_no_password_can_do_nothing(self, server: RedisServer) -> None:
+    def test_a_client_without_a_password_can_do_nothing(self, server: RedisServer) -> None:
         with Redis(unix_socket_path=str(server.socket)) as stranger, pytest.raises(AuthenticationError):
             stranger.ping()
 
@@ -105,7 +105,7 @@ class TestUsers:
         with Redis.from_url(url) as stranger, pytest.raises(AuthenticationError):
             stranger.ping()
 
-    def test_the_health_check_may_ask_whether_redis_answers_and_nothing_else(self, server: RedisServer) -> None:
+    def test_the_health_check_may_only_ping_redis(self, server: RedisServer) -> None:
         with Redis.from_url(f"unix://health:none@{server.socket}") as health:
             assert health.ping()
             with pytest.raises(NoPermissionError):
@@ -120,11 +120,11 @@ class TestUsers:
     @pytest.mark.parametrize(
         "command", ["CONFIG GET dir", "FLUSHALL", "SHUTDOWN", "ACL LIST", "KEYS *", "DEBUG SLEEP 0"]
     )
-    def test_the_service_cannot_touch_the_server(self, service: Settings, command: str) -> None:
+    def test_the_service_cannot_use_a_command_of_the_server(self, service: Settings, command: str) -> None:
         with connect(service) as redis, pytest.raises(NoPermissionError):
             redis.execute_command(*command.split())
 
-    def test_the_service_writes_jobs_down_and_sends_them(self, service: Settings, server: RedisServer) -> None:
+    def test_the_service_creates_jobs_and_sends_them(self, service: Settings, server: RedisServer) -> None:
         with connect(service) as redis:
             task_queue = TaskQueue(celery_app(service), redis)
             JobStore(redis, 30.0, 60.0, 3).create(a_training())
@@ -133,7 +133,7 @@ class TestUsers:
 
         assert refused(server) == set()
 
-    def test_nothing_is_lost_when_redis_replays_what_the_service_did(
+    def test_nothing_is_lost_when_redis_replays_the_services_commands(
         self, folder: Path, secrets: Path, password: str, service: Settings, server: RedisServer
     ) -> None:
         job = a_training()
