@@ -110,7 +110,7 @@ def pax_size(values: dict[bytes, bytes], size: int) -> int:
 
 
 class Member(NamedTuple):
-    """One entry: its kind, the bytes of its name, and where its data lie."""
+    """One entry: its kind, the bytes of its name, and the offset and size of its data."""
 
     kind: int
     name: bytes

@@ -202,7 +202,7 @@ class ZipEntries:
         if entry.method == DEFLATED:
             content = inflated(content, size)
         elif packed != size:
-            raise entry_damaged("it is not as long as the archive's directory says")
+            raise entry_damaged("its size differs from the archive's directory")
         if zlib.crc32(content) != entry.crc:
             raise entry_damaged("its checksum is wrong")
         return content
@@ -260,5 +260,5 @@ def inflated(content: bytes, size: int) -> bytes:
     except zlib.error as error:
         raise entry_damaged(str(error)) from None
     if len(content) != size or not stream.eof or stream.unused_data:
-        raise entry_damaged("it is not as long as the archive's directory says")
+        raise entry_damaged("its size differs from the archive's directory")
     return content

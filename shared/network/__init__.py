@@ -1,6 +1,6 @@
-"""A neural network written from scratch in NumPy: dense layers, trained by mini-batches to tell images apart.
+"""A neural network written from scratch in NumPy: dense layers, trained on mini-batches to classify images.
 
-It knows arrays and nothing else: no files, no jobs, no HTTP.
+The package works on arrays only, without files, jobs or HTTP.
 
     configuration = preset("fast", epochs=3)
     network = Network(image_shape=(28, 28), classes=10, configuration=configuration)

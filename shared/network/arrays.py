@@ -1,4 +1,4 @@
-"""The array types that the network's signatures speak of."""
+"""The array types in the network's signatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that decides how a network is built and trained, in one frozen value that JSON can hold."""
+"""The configuration of a network and its training: a frozen value with a form in JSON."""
 
 from __future__ import annotations
 
@@ -103,20 +103,22 @@ class Configuration:
             raise ConfigurationError("early_stopping", "needs a validation_fraction above 0")
 
     def check(self, samples: int) -> None:
-        """Refuse what cannot work with this many training images. Raises ConfigurationError."""
+        """Raise ConfigurationError if the configuration cannot work with this many training images."""
         count = self.validation_count(samples)
         if self.validation_fraction and not count:
-            raise ConfigurationError("validation_fraction", f"must leave an image of {samples} to validate on")
+            raise ConfigurationError(
+                "validation_fraction", f"must leave at least one of {samples} images for validation"
+            )
         if self.batch_size > samples - count:
-            what = "images left to train on" if count else "images"
+            what = "images left for training" if count else "images"
             raise ConfigurationError("batch_size", f"must be at most the number of {what}, {samples - count}")
 
     def validation_count(self, samples: int) -> int:
-        """Say how many of so many training images are kept apart for validation."""
+        """Return how many of this many training images are held out for validation."""
         return round(self.validation_fraction * samples)
 
     def to_dict(self) -> JsonObject:
-        """Give every setting as a plain value, none left out, ready for JSON."""
+        """Return every setting as a plain value, for JSON."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {
             "hidden": list(self.hidden),
@@ -128,7 +130,7 @@ class Configuration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Configuration:
-        """Read `to_dict`'s form, of another version too: a field that only one of the two knows is off.
+        """Read the form of `to_dict`, also of another version: a field that only one version has must be off.
 
         Raises ConfigurationError for a field that is unknown and not off, missing or wrong.
         """

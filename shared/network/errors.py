@@ -1,10 +1,10 @@
-"""What can go wrong with a network: a configuration that cannot work, and a training that diverges."""
+"""The errors of a network: an invalid configuration, and a training that diverges."""
 
 from __future__ import annotations
 
 
 class ConfigurationError(ValueError):
-    """A setting that cannot work; `field` names it, dotted where it is nested: "optimizer.learning_rate"."""
+    """A setting with an invalid value; `field` names it, with a dot for a nested one: "optimizer.learning_rate"."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(field, reason)
@@ -16,7 +16,7 @@ class ConfigurationError(ValueError):
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss or a parameter stopped being a finite number, so nothing that follows could be trusted."""
+    """The loss or a parameter is no longer a finite number, so further training is useless."""
 
     def __init__(self, epoch: int, step: int, hint: str) -> None:
         super().__init__(epoch, step, hint)

@@ -1,4 +1,4 @@
-"""The network: an architecture that makes, checks and applies parameters, and holds none itself."""
+"""The network: an architecture that creates, checks and applies parameters, without holding any."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from shared.network.layers.initializers import INITIALIZERS
 from shared.network.layers.layout import Layout
 
 BLOCK = 1024
-"""Images that go through the network at a time, so that memory does not grow with their number."""
+"""Images in one forward pass, so that memory does not grow with their number."""
 
 
 class Network:
     """Dense layers from an image's pixels, through the configured hidden layers, to softmax probabilities.
 
-    image_shape: the height and width of an image in pixels. classes: how many to tell apart, at least 2.
+    image_shape: the height and width of an image in pixels. classes: the number of classes, at least 2.
     """
 
     def __init__(self, image_shape: tuple[int, ...], classes: int, configuration: Configuration) -> None:
@@ -34,7 +34,7 @@ class Network:
         if math.prod(self.image_shape) < 1:
             raise ValueError(f"images of shape {self.image_shape} have no pixels")
         if self.classes < 2:
-            raise ValueError(f"a network needs at least 2 classes, not {self.classes}")
+            raise ValueError(f"a network needs at least 2 classes; got {self.classes}")
         if configuration.augmentation and len(self.image_shape) != 2:
             raise ConfigurationError("augmentation", "needs images with a height and a width")
         self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
@@ -44,11 +44,11 @@ class Network:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers the network learns."""
+        """The number of weights and biases."""
         return self.layout.size
 
     def initialize(self, rng: np.random.Generator) -> Parameters:
-        """Draw fresh parameters as the configuration's initializer says."""
+        """Return new parameters, drawn by the configuration's initializer."""
         parameters = self.layout.views(np.empty(self.layout.size, self.dtype))
         initializer = INITIALIZERS[self.configuration.initializer]
         for W, b in self.layers(parameters):
@@ -56,18 +56,18 @@ class Network:
         return parameters
 
     def layers(self, parameters: Parameters) -> list[tuple[Array, Array]]:
-        """Give each layer's weights (in, out) and biases (out,), from the first layer to the last."""
+        """Return each layer's weights (in, out) and biases (out,), from the first layer to the last."""
         return [
             (parameters[f"layer{number}.weights"], parameters[f"layer{number}.biases"])
             for number in range(1, len(self.widths))
         ]
 
     def check(self, parameters: Parameters) -> None:
-        """Raise ValueError, naming the array, unless names, shapes and precision are exactly its own."""
+        """Raise ValueError, naming the array, unless names, shapes and precision are exactly the network's."""
         self.layout.check(parameters)
 
     def probabilities(self, parameters: Parameters, images: Images) -> Array:
-        """Give each image's probability of every class: (N, classes), each row summing to 1.
+        """Return each image's probability of every class: (N, classes), each row summing to 1.
 
         images: uint8, or floating point from 0 to 1; (N, H, W) or (N, H·W). Raises ValueError for others.
         """
@@ -78,16 +78,16 @@ class Network:
         return P
 
     def evaluate(self, parameters: Parameters, images: Images, labels: Labels) -> Evaluation:
-        """Compare its answers with the labels (N,), N ≥ 1. Raises ValueError for arrays that don't fit."""
+        """Evaluate the predictions for labelled images, N ≥ 1. Raises ValueError for arrays that do not match."""
         rows = inputs.as_rows(images, self.image_shape)
         if not len(rows):
-            raise ValueError("there are no images to evaluate")
+            raise ValueError("an evaluation needs at least one image")
         y = inputs.as_labels(labels, len(rows), self.classes)
         evaluations = [Evaluation.of(P, y[block]) for block, P in self._blocks(parameters, rows)]
         return sum(evaluations[1:], start=evaluations[0])
 
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
-        """Run the rows forward, a block at a time; a block's probabilities last until the next one."""
+        """Yield the probabilities of the rows, block by block; a block's are valid until the next one."""
         self.check(parameters)
         forward = None
         for start in range(0, len(rows), BLOCK):

@@ -1,4 +1,4 @@
-"""Configurations with a name, as starting points: take one and override what should differ."""
+"""Presets: named configurations, whose fields a request can override."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ PRESET = Choice("Preset", PRESETS)
 
 
 def preset(name: str, **overrides: Any) -> Configuration:
-    """Give the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
+    """Return the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
 
-    An optimizer or schedule without a name, or of the name that the preset's has, overrides the preset's settings one
-    by one; one of another name starts from its own defaults. An augmentation overrides the preset's own likewise, and
-    null turns it off. Raises ConfigurationError for an unknown preset, field or value.
+    An optimizer or schedule without a name, or with the name of the preset's, overrides single settings of the preset;
+    one with another name starts from its own defaults. An augmentation overrides single settings of the preset's, and
+    null turns it off. Raises ConfigurationError for an unknown preset or field, and for an invalid value.
     """
     PRESET.check("preset", name)
     base = PRESETS[name].to_dict()

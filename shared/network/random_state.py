@@ -1,4 +1,4 @@
-"""The random generator of a training, and its state as an array that a checkpoint can hold."""
+"""The random generator of a training, and its state as an array for a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 SPLIT, AUGMENTATION = 1, 2
-"""The streams of a training that are not drawn from its one running generator."""
+"""The training's streams with generators of their own."""
 
 _WORD = 2**64 - 1
 
 
 def seeded(seed: int, *stream: int) -> np.random.Generator:
-    """Give a generator: PCG64 by name, so that another default in another NumPy changes nothing.
+    """Return a generator: PCG64 by name, so that another default in another version of NumPy has no effect.
 
-    Each stream of numbers under a seed is independent of the others, and of the seed's own without one.
+    Each stream of a seed is independent of the others, and of the seed's generator without a stream.
     """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=stream)))
 
 
 def state_of(rng: np.random.Generator) -> npt.NDArray[np.uint64]:
-    """Give its state as 6 words: two integers of 128 bits, high word first, and a kept half-word."""
-    state: dict[str, Any] = dict(rng.bit_generator.state)  # NumPy types it as any mapping
+    """Return the generator's state as 6 words: two 128-bit integers, high word first, and a buffered half-word."""
+    state: dict[str, Any] = dict(rng.bit_generator.state)  # NumPy's type is a general mapping
     words = []
     for integer in (state["state"]["state"], state["state"]["inc"]):
         words += [integer >> 64, integer & _WORD]
@@ -31,7 +31,7 @@ def state_of(rng: np.random.Generator) -> npt.NDArray[np.uint64]:
 
 
 def set_state(rng: np.random.Generator, words: npt.NDArray[np.uint64]) -> None:
-    """Put a PCG64 generator back into a state that `state_of` gave."""
+    """Restore a PCG64 generator's state from the words of `state_of`."""
     state, state_low, inc, inc_low, has_uint32, uinteger = (int(word) for word in words)
     rng.bit_generator.state = {
         "bit_generator": "PCG64",

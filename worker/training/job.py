@@ -14,7 +14,7 @@ from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.json_types import JsonObject
 from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
 from shared.network import Progress as StepReport
-from shared.network.inspection.mistakes import surest_mistakes
+from shared.network.inspection.mistakes import most_confident_errors
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
@@ -101,7 +101,9 @@ class TrainingHandler:
 
 def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
     """Return the most confident errors on the test images, each with its thumbnail."""
-    most_confident = surest_mistakes(training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES)
+    most_confident = most_confident_errors(
+        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES
+    )
     return [
         {
             "index": mistake.index,

@@ -1,4 +1,4 @@
-"""Augmentation at work: every image of a batch moved, turned, stretched and bent by amounts drawn for it alone."""
+"""The augmenter: shifts, rotates, scales, shears and deforms each image of a batch by random amounts of its own."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from shared.network.augmentation.ranges import Augmentation
 from shared.network.augmentation.sampling import Sampler
 
 KEPT = 0.999
-"""The share of the variance along each axis that the kept eigenvectors must reach."""
+"""The share of the variance along each axis that the kept eigenvectors must explain."""
 
 
 class ElasticFields:
-    """Draws fields over images of this shape (H, W), in pixels, for the given α and σ."""
+    """Random displacement fields over images of this shape (H, W), in pixels, for the given α and σ."""
 
     def __init__(self, shape: tuple[int, int], alpha: float, sigma: float, dtype: np.dtype[np.floating]) -> None:
         amplitude = alpha / (sigma * math.sqrt(12 * math.pi))
@@ -24,7 +24,7 @@ class ElasticFields:
         self._dtype = dtype
 
     def draw(self, count: int, rng: np.random.Generator) -> Array:
-        """Give `count` independent fields: (count, H, W)."""
+        """Return `count` independent fields: (count, H, W)."""
         r, s = self._rows.shape[1], self._columns.shape[0]
         weights = rng.standard_normal((count, r, s), dtype=self._dtype)
         fields: Array = np.matmul(self._rows, np.matmul(weights, self._columns))  # (H, r) @ ((count, r, s) @ (s, W))
@@ -32,9 +32,9 @@ class ElasticFields:
 
 
 def _basis(side: int, sigma: float) -> Array:
-    """Give B (side, r) with B Bᵀ ≈ e^(-d² / 4σ²) for pixels at distance d, but for a share 1 - KEPT of the variance."""
-    places = np.arange(side)
-    values, vectors = np.linalg.eigh(np.exp(-np.square(np.subtract.outer(places, places) / sigma) / 4))
+    """Return B (side, r) with B Bᵀ ≈ e^(-d² / 4σ²) for pixels at distance d, up to a share 1 - KEPT of the variance."""
+    positions = np.arange(side)
+    values, vectors = np.linalg.eigh(np.exp(-np.square(np.subtract.outer(positions, positions) / sigma) / 4))
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]  # the largest first
     r = int(np.searchsorted(np.cumsum(values), KEPT * values.sum())) + 1
     basis: Array = vectors[:, :r] * np.sqrt(values[:r])
@@ -42,9 +42,9 @@ def _basis(side: int, sigma: float) -> Array:
 
 
 class Augmenter:
-    """Distorts images (n, H, W) as the augmentation's ranges say; what comes in from outside an image is 0.
+    """Distorts images (n, H, W) within the augmentation's ranges; pixels from outside an image are 0.
 
-    Each pixel of the result is looked up where the map takes it: affine around the middle, plus the elastic field.
+    Each pixel of the result is sampled at mapped coordinates: an affine map around the middle, plus the elastic field.
     """
 
     def __init__(self, shape: tuple[int, int], augmentation: Augmentation, dtype: np.dtype[np.floating]) -> None:
@@ -66,7 +66,7 @@ class Augmenter:
             self._sampler.run(images[block], y, x, factor, out[block])
 
     def _affine(self, count: int, rng: np.random.Generator) -> Array:
-        """Draw maps [[a, b, s], [c, d, t]] (2, 3, count): place (u, v) looks up (a u + b v + s, c u + d v + t).
+        """Draw maps [[a, b, s], [c, d, t]] (2, 3, count): pixel (u, v) samples (a u + b v + s, c u + d v + t).
 
         The matrix is rotation · shear · stretch, and its last column the shift; u and v run down and right.
         """
@@ -74,7 +74,7 @@ class Augmenter:
         down, right, turn, tall, wide, lean = rng.uniform(-1, 1, (6, count))
         angle = turn * math.radians(ranges.rotation)
         cos, sin = np.cos(angle), np.sin(angle)
-        # Looking up at 1/f times the distance makes the image f times as large.
+        # To sample at 1/f times the distance makes the image f times as large.
         height, width = 1 / (1 + ranges.scale * tall), 1 / (1 + ranges.scale * wide)
         slope = ranges.shear * lean
         return np.array(
@@ -85,7 +85,7 @@ class Augmenter:
         )
 
     def _coordinates(self, maps: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-        """Give where each pixel of a block of images looks: rows and columns, both (n, H, W)."""
+        """Return the coordinates that each pixel of a block of images samples: rows and columns, both (n, H, W)."""
         fields = []
         for (a, b, s), middle in zip(maps, (-self._rows[0, 0, 0], -self._columns[0, 0, 0]), strict=True):
             down = a.reshape(-1, 1, 1) * self._rows + (s.reshape(-1, 1, 1) + middle)  # (n, H, 1)

@@ -1,4 +1,4 @@
-"""Images looked up between their pixels, by bilinear interpolation, for a whole batch at once."""
+"""Bilinear interpolation of the images of a batch at arbitrary coordinates."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy.typing as npt
 
 from shared.network.arrays import Array, Images
 
-Places: TypeAlias = npt.NDArray[np.intp]
+Positions: TypeAlias = npt.NDArray[np.intp]
 
 BLOCK = 16_384
-"""Pixels that are looked up at a time, so that the dozen arrays of a block stay in the processor's cache."""
+"""Pixels sampled at a time, so that the dozen arrays of a block fit into the processor's cache."""
 
 
 class Sampler:
-    """Looks up images of one shape (H, W) at coordinates in pixels; what lies outside an image is 0.
+    """Samples images of one shape (H, W) at coordinates in pixels; pixels outside an image are 0.
 
-    Around each image lies a border of zeros, one pixel wide on top and on the left and two on the other sides, so that
-    every coordinate, once brought into [-1, H] × [-1, W], has four neighbours.
+    Each image gets a border of zeros, one pixel wide on top and on the left and two on the other sides, so that every
+    coordinate, clipped to [-1, H] × [-1, W], has four neighbours.
     """
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype[np.floating]) -> None:
@@ -30,39 +30,39 @@ class Sampler:
         n = self.block
         self._offsets = (np.arange(n) * ((H + 3) * (W + 3))).reshape(n, 1, 1)
         self._row, self._top, self._bottom, self._right = (np.empty((n, H, W), dtype) for _ in range(4))
-        self._places = np.empty((n, H, W), np.intp)
+        self._positions = np.empty((n, H, W), np.intp)
 
     def run(self, images: Images, y: Array, x: Array, factor: float, out: Array) -> None:
         """Write out[i, r, c] ← factor · images[i] at row y[i, r, c], column x[i, r, c]. All are (n, H, W), n ≤ block.
 
-        The coordinates are spent by it.
+        It overwrites the coordinates.
         """
         n = len(images)
         H, W = self._shape
-        padded, row, places = self._padded[:n], self._row[:n], self._places[:n]
+        padded, row, positions = self._padded[:n], self._row[:n], self._positions[:n]
         np.multiply(images, padded.dtype.type(factor), out=padded[:, 1 : H + 1, 1 : W + 1])
-        places[...] = self._offsets[:n]
+        positions[...] = self._offsets[:n]
         for weight, side, stride in ((y, H, W + 3), (x, W, 1)):
             np.add(weight, 1, out=weight)
             np.clip(weight, 0, side + 1, out=weight)
             np.floor(weight, out=row)
-            np.subtract(weight, row, out=weight)  # what is left weighs the next pixel
+            np.subtract(weight, row, out=weight)  # the fraction is the weight of the next pixel
             row *= stride
-            np.add(places, row, out=places, casting="unsafe")
+            np.add(positions, row, out=positions, casting="unsafe")
         top, bottom, right = self._top[:n], self._bottom[:n], self._right[:n]
-        self._between(padded, 0, places, x, top, right)
-        self._between(padded, W + 3, places, x, bottom, right)
+        self._between(padded, 0, positions, x, top, right)
+        self._between(padded, W + 3, positions, x, bottom, right)
         bottom -= top
         bottom *= y
         np.add(top, bottom, out=out)
 
     @staticmethod
-    def _between(padded: Array, shift: int, places: Places, x: Array, left: Array, right: Array) -> None:
-        """Mix the pixels `shift` beyond the places with their right-hand neighbours: left ← left + x (right - left)."""
+    def _between(padded: Array, shift: int, positions: Positions, x: Array, left: Array, right: Array) -> None:
+        """Interpolate the pixels at positions + shift with their right neighbours: left ← left + x (right - left)."""
         pixels = padded.reshape(-1)[shift:]
-        # The places are all valid; "clip" spares `take` a pass and a copy that only errors need.
-        pixels.take(places, out=left, mode="clip")
-        pixels[1:].take(places, out=right, mode="clip")
+        # All positions are valid; with "clip", `take` skips the check of the bounds and a copy.
+        pixels.take(positions, out=left, mode="clip")
+        pixels[1:].take(positions, out=right, mode="clip")
         right -= left
         right *= x
         left += right

@@ -1,1 +1,1 @@
-"""Evaluation: how many images a network classifies correctly, and how far its probabilities can be trusted."""
+"""Evaluation: a network's accuracy, its errors by class, and the calibration of its probabilities."""

@@ -1,4 +1,4 @@
-"""Whether a network is as often right as it is sure: its answers in bins by their probability."""
+"""The calibration of a network: confidence and accuracy of its predictions, in bins by probability."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BINS = 15
 
 
 class Bin(TypedDict):
-    """The answers whose probability is above one bound and at most the other; None for means of no answers."""
+    """The predictions whose probability is above `above` and at most `to`; the means of an empty bin are None."""
 
     above: float
     to: float
@@ -30,20 +30,20 @@ class CalibrationMeasures(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Answers in bins of equal width: bin b of B holds those whose probability lies in (b/B, (b+1)/B]."""
+    """Predictions in bins of equal width: bin b of B holds those with a probability in (b/B, (b+1)/B]."""
 
     counts: npt.NDArray[np.int64]
-    """(bins,): the answers in each bin."""
+    """(bins,): the number of predictions in each bin."""
 
     confidences: npt.NDArray[np.float64]
     """(bins,): the sum of their probabilities."""
 
     correct: npt.NDArray[np.int64]
-    """(bins,): how many of them are right."""
+    """(bins,): the number of correct predictions."""
 
     @classmethod
     def of(cls, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> Calibration:
-        """Sort answers with these probabilities (N,) into bins; `right` (N,) says which are true."""
+        """Sort predictions with these probabilities (N,) into bins; `right` (N,) is true for the correct ones."""
         bins = np.clip(np.ceil(confidence.astype(np.float64) * BINS).astype(np.intp) - 1, 0, BINS - 1)
         return cls(
             np.bincount(bins, minlength=BINS),
@@ -52,21 +52,21 @@ class Calibration:
         )
 
     def __add__(self, other: Calibration) -> Calibration:
-        """Put the answers of both together."""
+        """Add the predictions of both."""
         return Calibration(
             self.counts + other.counts, self.confidences + other.confidences, self.correct + other.correct
         )
 
     @property
     def expected_error(self) -> float:
-        """The gap between accuracy and mean probability in a bin, averaged over all answers.
+        """The gap between accuracy and mean probability in a bin, averaged over all predictions.
 
         Guo et al. 2017, equation 3: Σ (n_b / N) |accuracy_b - confidence_b|.
         """
         return float(np.abs(self.correct - self.confidences).sum() / self.counts.sum())
 
     def to_dict(self) -> CalibrationMeasures:
-        """Give the error and a reliability diagram's bars as plain values; a bin without answers has no height."""
+        """Return the error and a reliability diagram's bars as plain values; the means of an empty bin are None."""
         bars = zip(self.counts.tolist(), self.confidences.tolist(), self.correct.tolist(), strict=True)
         bins = len(self.counts)
         return {

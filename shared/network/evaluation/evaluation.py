@@ -1,4 +1,4 @@
-"""How well a network does on images whose classes are known."""
+"""The evaluation of a network on labelled images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.network.evaluation.calibration import Calibration, CalibrationMeasur
 from shared.network.layers.softmax import cross_entropy
 
 TOP = (1, 2, 3, 5)
-"""The k whose top-k accuracies are told in JSON, as far as there are classes."""
+"""The k of the top-k accuracies in JSON, up to the number of classes."""
 
 
 class ClassMeasures(TypedDict):
@@ -39,7 +39,7 @@ class Measures(TypedDict):
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Measures over a set of labelled images; two sets' add up to the measures over both."""
+    """Measures over a set of labelled images; the sum of two evaluations covers both sets."""
 
     samples: int
 
@@ -47,10 +47,10 @@ class Evaluation:
     """The mean cross-entropy, in nats."""
 
     confusion: npt.NDArray[np.int64]
-    """(classes, classes): how many images of the row's class were taken for the column's."""
+    """(classes, classes): the number of images of the row's class with the column's class as prediction."""
 
     ranks: npt.NDArray[np.int64]
-    """(classes,): how many images there are for which 0, 1, 2, … classes seemed more probable than the right one."""
+    """(classes,): the number of images whose right class has rank 0, 1, 2, … by probability."""
 
     calibration: Calibration
 
@@ -58,9 +58,9 @@ class Evaluation:
     def of(cls, P: Array, y: Labels) -> Evaluation:
         """Measure the probabilities P (N, classes), N ≥ 1, against the labels y (N,)."""
         samples, classes = P.shape
-        answers = P.argmax(axis=1)
-        confusion = np.bincount(y * classes + answers, minlength=classes**2).reshape(classes, classes)
-        # Among equals the answer is the first: so those before the right class stand above it, and those after below.
+        predictions = P.argmax(axis=1)
+        confusion = np.bincount(y * classes + predictions, minlength=classes**2).reshape(classes, classes)
+        # `argmax` returns the first of equal values, so equal classes before the right one rank above it.
         p = P[np.arange(samples), y][:, np.newaxis]  # (N, 1)
         above = (p < P).sum(axis=1) + ((p == P) & (np.arange(classes) < y[:, np.newaxis])).sum(axis=1)
         return cls(
@@ -68,11 +68,11 @@ class Evaluation:
             cross_entropy(P, y) / samples,
             confusion,
             np.bincount(above, minlength=classes),
-            Calibration.of(P.max(axis=1), answers == y),
+            Calibration.of(P.max(axis=1), predictions == y),
         )
 
     def __add__(self, other: Evaluation) -> Evaluation:
-        """Measure both sets of images together."""
+        """Combine the measures of both sets of images."""
         samples = self.samples + other.samples
         return Evaluation(
             samples,
@@ -84,30 +84,30 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of images whose most probable class is the right one."""
+        """The share of correctly classified images."""
         return int(self.confusion.trace()) / self.samples
 
     def top(self, k: int) -> float:
-        """Give the share of images whose right class is among the k most probable ones."""
+        """Return the share of images whose right class is among the k most probable ones."""
         return int(self.ranks[:k].sum()) / self.samples
 
     @property
     def precision(self) -> npt.NDArray[np.float64]:
-        """(classes,): of the images taken for a class, the share that is of it; 0 where none was."""
+        """(classes,): the share of a class's predictions that are correct; 0 for a class without predictions."""
         return _shares(self.confusion.diagonal(), self.confusion.sum(axis=0))
 
     @property
     def recall(self) -> npt.NDArray[np.float64]:
-        """(classes,): of the images of a class, the share that was taken for it; 0 where there are none."""
+        """(classes,): the share of a class's images that are classified correctly; 0 for a class without images."""
         return _shares(self.confusion.diagonal(), self.confusion.sum(axis=1))
 
     @property
     def f1(self) -> npt.NDArray[np.float64]:
-        """(classes,): the harmonic mean of precision and recall; 0 for a class that is neither there nor seen."""
+        """(classes,): the harmonic mean of precision and recall; 0 for a class without images and predictions."""
         return _shares(2 * self.confusion.diagonal(), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
 
     def to_dict(self) -> Measures:
-        """Give all measures as plain values, ready for JSON."""
+        """Return all measures as plain values, for JSON."""
         support = self.confusion.sum(axis=1)
         columns = (self.precision, self.recall, self.f1, support)
         rows = zip(*(column.tolist() for column in columns), strict=True)

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: a line per mini-batch, and one per epoch that stays."""
+"""The reports of a training: its progress after each mini-batch, and a report of each epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 
 class Progress(NamedTuple):
-    """Where a training stands after a mini-batch. A tuple: training image by image makes many of them."""
+    """The progress of a training after a mini-batch; a tuple, which is fast to create."""
 
     epoch: int
     """From 1."""
@@ -23,49 +23,49 @@ class Progress(NamedTuple):
     steps_per_epoch: int
 
     samples: int
-    """Images of this epoch that have been seen."""
+    """Images of this epoch so far."""
 
     train_loss: float
-    """The mean cross-entropy in nats over those images, each as it was before its own update."""
+    """The mean cross-entropy in nats over these images, each measured before its own update."""
 
     train_accuracy: float
-    """The share of those images that were classified rightly, likewise."""
+    """The share of these images that were classified correctly, measured before the update."""
 
 
 @dataclass(frozen=True)
 class EpochReport:
-    """What one whole epoch gave."""
+    """The results of one epoch."""
 
     epoch: int
     """From 1."""
 
     train_loss: float
-    """The mean cross-entropy in nats, each image taken as it was before its own update."""
+    """The mean cross-entropy in nats, each image measured before its own update."""
 
     train_accuracy: float
-    """The share of images that were classified rightly, likewise."""
+    """The share of correctly classified images, measured before the update."""
 
     seconds: float
-    """Wall time spent on the epoch's mini-batches; the one figure that a repetition does not give again."""
+    """Wall time of the epoch's mini-batches; the only value that a repetition does not reproduce."""
 
     validation_loss: float | None = None
     """The mean cross-entropy in nats over the validation images after the epoch; None without validation."""
 
     validation_accuracy: float | None = None
-    """The share of validation images that were classified rightly, likewise."""
+    """The share of correctly classified validation images after the epoch; None without validation."""
 
     gradient_norm: float | None = None
-    """The mean norm of the mini-batches' gradients, before clipping. None where the network learns image by image: that
-    step never forms a whole gradient."""
+    """The mean norm of the mini-batches' gradients, before clipping. None for training image by image, whose step does
+    not compute a whole gradient."""
 
     dead_units: tuple[float, ...] = ()
-    """The share of units in each hidden layer that learn no more; `DeadUnits.dead_units` says when."""
+    """The share of dead units in each hidden layer, as `DeadUnits.dead_units` defines them."""
 
 
 def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray[np.float64]:
-    """Give a row per epoch, its columns in the order of EpochReport's fields: (epochs, 7 + hidden layers).
+    """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 7 + hidden layers).
 
-    What is None becomes NaN, which no report holds.
+    None becomes NaN, which no report contains.
     """
     rows = [
         [
@@ -84,7 +84,7 @@ def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray
 
 
 def history_from_array(rows: npt.NDArray[np.float64]) -> list[EpochReport]:
-    """Read what `history_to_array` gave."""
+    """Return the reports from the array of `history_to_array`."""
     reports = []
     for epoch, loss, accuracy, seconds, *optional in rows.tolist():
         validation_loss, validation_accuracy, gradient_norm = map(_or_none, optional[:3])

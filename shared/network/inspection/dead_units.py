@@ -1,4 +1,4 @@
-"""A look into the network between epochs: how many units of each hidden layer no longer learn."""
+"""Dead units: the share of units in each hidden layer that no longer learn, measured after each epoch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from shared.network.layers.forward_backward import Forward
 from shared.network.network import Network
 
 SAMPLE = 512
-"""Images, at most, that are looked at: enough for a verdict, and a small part of what an epoch computes."""
+"""The largest number of sampled images: a small part of the computation of an epoch."""
 
 FLAT = 1e-3
-"""Where an activation's slope stays below this, hardly any of the error comes through."""
+"""Below this slope of the activation, gradients vanish."""
 
 
 class DeadUnits:
-    """Runs a sample of the rows (N, pixels) through a network whose parameters live in the vector P."""
+    """Measures dead units on a sample of the rows (N, pixels), for the current parameters in the vector P."""
 
     def __init__(self, network: Network, rows: Images, indices: np.ndarray[tuple[int], np.dtype[np.intp]], P: Array):
         count = min(SAMPLE, len(indices))
@@ -26,10 +26,10 @@ class DeadUnits:
         inputs.scale(rows[sample], self._forward.X)
 
     def dead_units(self) -> tuple[float, ...]:
-        """Give each hidden layer's share of dead units.
+        """Return each hidden layer's share of dead units.
 
-        A unit is dead if its activation is flat at every image of the sample, |f'(z)| < 0.001: a ReLU that is always
-        0, a sigmoid or tanh that is always saturated. No error reaches its weights then.
+        A unit is dead if its activation is flat for every image of the sample, |f'(z)| < 0.001: a ReLU that is always
+        0, a sigmoid or tanh that is always saturated. Its weights then get no gradient.
         """
         shares = []
         with np.errstate(all="ignore"):

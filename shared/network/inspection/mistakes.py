@@ -1,4 +1,4 @@
-"""The mistakes of which a network is surest: what it has learnt wrongly, or what is labelled wrongly."""
+"""The most confident errors of a network: images that it learnt wrongly, or that are labelled wrongly."""
 
 from __future__ import annotations
 
@@ -13,35 +13,37 @@ from shared.network.network import BLOCK, Network
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that was taken for another class than its own."""
+    """One misclassified image."""
 
     index: int
-    """Which of the images it is."""
+    """The image's index."""
 
     label: int
-    """Its class."""
+    """The image's class."""
 
     predicted: int
-    """The class that it was taken for."""
+    """The predicted class."""
 
     confidence: float
-    """The probability that the network gave to that."""
+    """The probability of the predicted class."""
 
 
-def surest_mistakes(
+def most_confident_errors(
     network: Network, parameters: Parameters, images: Images, labels: Labels, count: int
 ) -> list[Mistake]:
-    """At most `count` mistakes among the images, the surest first; of equally sure ones, those that come first.
+    """Return at most `count` mistakes, by descending confidence and, for equal confidence, by ascending index.
 
-    It goes by blocks, so memory does not grow with the number of images.
+    It works in blocks, so memory does not grow with the number of images.
     """
     most_confident: list[Mistake] = []
     for start in range(0, len(images), BLOCK):
         P = network.probabilities(parameters, images[start : start + BLOCK])
         y = labels[start : start + BLOCK]
-        answers = P.argmax(axis=1)
-        wrong = np.flatnonzero(answers != y)
-        found = (Mistake(start + i, int(y[i]), int(answers[i]), float(P[i, answers[i]])) for i in wrong.tolist())
+        predictions = P.argmax(axis=1)
+        wrong = np.flatnonzero(predictions != y)
+        found = (
+            Mistake(start + i, int(y[i]), int(predictions[i]), float(P[i, predictions[i]])) for i in wrong.tolist()
+        )
         most_confident = nlargest(
             count, [*most_confident, *found], key=lambda mistake: (mistake.confidence, -mistake.index)
         )

@@ -1,1 +1,1 @@
-"""Layers: what a mini-batch passes through, forward and backward, and how the parameters lie in one vector."""
+"""Layers: the forward and backward pass of a mini-batch, and the layout of the parameters in one vector."""

@@ -1,4 +1,4 @@
-"""The functions between the layers, with their derivatives; all work in place and none overflows."""
+"""Activation functions and their derivatives; all work in place, and none overflows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Activation(ABC):
     name: ClassVar[str]
 
     needs_input: ClassVar[bool] = False
-    """Whether Z must outlive `forward`. Where f' can be had from A alone, A may take the place of Z."""
+    """Whether `backward` needs Z. If f' can be computed from A alone, A may overwrite Z."""
 
     @abstractmethod
     def forward(self, Z: Array, A: Array) -> None:
@@ -26,7 +26,7 @@ class Activation(ABC):
 
     @abstractmethod
     def backward(self, Z: Array, A: Array, dA: Array) -> None:
-        """Turn dA into dZ: dA ← dA · f'(Z). A is spent by it and holds nothing of use afterwards."""
+        """Convert dA to dZ: dA ← dA · f'(Z). Overwrites A."""
 
 
 class Sigmoid(Activation):
@@ -36,7 +36,7 @@ class Sigmoid(Activation):
 
     def forward(self, Z: Array, A: Array) -> None:
         """A ← σ(Z)."""
-        # Beyond -87, e⁻ᶻ nears float32's largest number; σ(-87) ≈ 2e-38 stands for all that lies further out.
+        # Below -87, e⁻ᶻ nears float32's largest number; σ(-87) ≈ 2e-38 is the result for all lower inputs.
         np.maximum(Z, -87, out=A)
         np.negative(A, out=A)
         np.exp(A, out=A)
@@ -73,7 +73,7 @@ class ReLU(Activation):
 
     def forward(self, Z: Array, A: Array) -> None:
         """A ← max(Z, 0)."""
-        np.maximum(Z, _zeros(Z.shape[-1], Z.dtype), out=A)  # in half of the time that a single 0 takes
+        np.maximum(Z, _zeros(Z.shape[-1], Z.dtype), out=A)  # takes half the time of a scalar 0
 
     def backward(self, Z: Array, A: Array, dA: Array) -> None:  # noqa: ARG002
         """Keep dA where A > 0, and 0 elsewhere."""
@@ -109,7 +109,7 @@ class GELU(Activation):
     needs_input = True
     scale: ClassVar[float] = math.sqrt(2 / math.pi)
     cubic: ClassVar[float] = 0.044715
-    saturation: ClassVar[float] = 20.0  # where t is ±1 in float64 too, and z³ is far from overflow
+    saturation: ClassVar[float] = 20.0  # from here t is ±1 even in float64, and z³ is far from overflow
 
     def forward(self, Z: Array, A: Array) -> None:
         """A ← gelu(Z)."""
@@ -143,7 +143,7 @@ class Identity(Activation):
             np.copyto(A, Z)
 
     def backward(self, Z: Array, A: Array, dA: Array) -> None:
-        """Leave dA as it is: f' = 1."""
+        """Keep dA: f' = 1."""
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
-"""The dense layer Y = X W + b, forward and backward, writing into arrays that the caller owns.
+"""The dense layer Y = X W + b, forward and backward; the functions write into the caller's arrays.
 
-X may have fewer columns than W has rows: those that it lacks are taken to be 0.
+X may have fewer columns than W has rows; the missing columns are 0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
     width = X.shape[1]
     np.matmul(X.T, dY, out=dW[:width])  # (in, N) @ (N, out)
     dW[width:] = 0
-    _ones(len(dY), dY.dtype).dot(dY, db)  # (N,) @ (N, out): a product adds rows up several times faster than a sum
+    _ones(len(dY), dY.dtype).dot(dY, db)  # (N,) @ (N, out): several times faster than a sum
 
 
 def propagate(dY: Array, W: Array, dX: Array) -> None:

@@ -1,4 +1,4 @@
-"""Dropout: in training each unit of a hidden layer is left out at random, so that none can rely on another."""
+"""Dropout: each training step sets random units of the hidden layers to 0, so that no unit depends on another."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from shared.network.arrays import Array
 
 
 class Dropout:
-    """Drops each element of A (N, width) with probability p; Srivastava et al. 2014, in the inverted form.
+    """Sets each element of A (N, width) to 0 with probability p; Srivastava et al. 2014, in the inverted form.
 
-    What stays is divided by 1 - p, which keeps the expected sum: the network that answers uses all its units as
-    they are.
+    The other elements are divided by 1 - p, which keeps the expected sum. So inference uses all units unscaled.
     """
 
     def __init__(self, p: float, A: Array, rng: np.random.Generator) -> None:
         self.A = np.empty_like(A)
-        """What the next layer sees in place of A. A itself stays as it is: the activation's derivative needs it."""
+        """The input of the next layer in place of A. A itself is kept for the activation's derivative."""
 
         self._mask = np.empty_like(A)
         self._keep = np.empty(A.shape, bool)
@@ -24,7 +23,7 @@ class Dropout:
         self._rng = rng
 
     def forward(self, A: Array) -> Array:
-        """Draw a new mask, of 0 and 1 / (1 - p), and give A times it. It lasts until the next call."""
+        """Draw a new mask of 0 and 1 / (1 - p), and return A times the mask, which is valid until the next call."""
         self._rng.random(out=self._mask, dtype=self._mask.dtype)
         np.greater_equal(self._mask, self._p, out=self._keep)
         np.multiply(self._keep, self._mask.dtype.type(1 / (1 - self._p)), out=self._mask)
@@ -32,5 +31,5 @@ class Dropout:
         return self.A
 
     def backward(self, dA: Array) -> None:
-        """Turn the derivatives by what `forward` gave into those by A, in place."""
+        """Convert the derivatives by the result of `forward` to those by A, in place."""
         dA *= self._mask

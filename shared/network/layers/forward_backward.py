@@ -1,4 +1,4 @@
-"""A batch's way through the network and back, in arrays that are allocated once and used for every batch."""
+"""The forward and backward pass of a batch, in arrays that are allocated once and reused for every batch."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from shared.network.layers.dropout import Dropout
 from shared.network.layers.softmax import logit_gradient, softmax
 
 NARROW_BUFFERS = 4
-"""Arrays that take turns as a narrowed X. What a product has read on several cores lies in the caches of all of them,
-and to write there takes twice as long as to write where the last product but three has been."""
+"""Arrays that are used in turn as a narrowed X. The array that a product just read is in the caches of several cores;
+writes to it take twice as long as writes to an array that was read four products before."""
 
 Layers: TypeAlias = Sequence[tuple[Array, Array]]
 """Weights (in, out) and biases (out,) of each layer from the first to the last, or their derivatives."""
 
 
 class Forward:
-    """From a batch of N rows, which the caller writes into `X` (N, in), to probabilities.
+    """The forward pass: from a batch of N rows, which the caller writes into `X` (N, in), to probabilities.
 
-    X may be exchanged for another array of its shape.
+    The caller may replace X by another array of its shape.
 
-    dropout: the probability of leaving out a hidden unit, and the generator that decides; None uses all units.
+    dropout: the probability that a hidden unit is dropped, and the generator of the masks; None uses all units.
     """
 
     def __init__(
@@ -43,25 +43,25 @@ class Forward:
         self.activation = activation
         self.X = np.empty((rows, len(first)), first.dtype)
         self._buffers = cycle([self.X, *(np.empty_like(self.X) for _ in range(NARROW_BUFFERS - 1))])
-        # The last layer's Z lies class by class: softmax goes along its columns, in a fraction of the time.
+        # The last layer's Z is stored class by class: softmax along contiguous columns is several times faster.
         self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
         hidden = self.Z[:-1]
         self.A = [np.empty_like(Z) for Z in hidden] if activation.needs_input else hidden
         self.dropout = [Dropout(dropout[0], A, dropout[1]) for A in self.A] if dropout else []
 
     def narrow(self, width: int) -> None:
-        """Make X a new (N, width), for rows whose further columns are all 0: the products leave those out."""
+        """Replace X by an array (N, width), for rows whose other columns are all 0; the products skip these."""
         X = next(self._buffers)
         self.X = X.reshape(-1)[: len(X) * width].reshape(len(X), width)
 
     def input(self, layer: int) -> Array:
-        """Give what the layer of this index was given in the last run: (N, in)."""
+        """Return the input of the layer with this index in the last run: (N, in)."""
         if layer == 0:
             return self.X
         return self.dropout[layer - 1].A if self.dropout else self.A[layer - 1]
 
     def run(self) -> Array:
-        """Give the probabilities (N, classes) for the rows in X. They last until the next run."""
+        """Return the probabilities (N, classes) for the rows in X; they are valid until the next run."""
         A = self.X
         for layer, A_next in enumerate(self.A):  # the hidden layers
             W, b = self.layers[layer]
@@ -77,9 +77,9 @@ class Forward:
 
 
 class Backward:
-    """From the labels of the batch that `forward` ran last to the derivatives of its mean loss.
+    """The backward pass: from the labels of the last batch of `forward` to the derivatives of its mean loss.
 
-    label_smoothing: the share of each target that goes to all classes alike.
+    label_smoothing: the share of each target that is spread uniformly over all classes.
     """
 
     def __init__(self, forward: Forward, derivatives: Layers, label_smoothing: float = 0.0) -> None:
@@ -91,7 +91,7 @@ class Backward:
     def run(self, y: Labels, done: Callable[[int], None] | None = None) -> None:
         """Write every layer's derivatives, from the last layer to the first, for the labels y (N,).
 
-        done(l) is called once layer l's derivatives stand, before the error passes on through its weights.
+        done(l) is called when layer l's derivatives are complete, before the error propagates through its weights.
         """
         forward = self.forward
         dZ = forward.Z[-1]  # the probabilities, until the next line

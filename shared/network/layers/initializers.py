@@ -1,4 +1,4 @@
-"""How a layer's weights and biases begin."""
+"""The initial values of a layer's weights and biases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Initializer: TypeAlias = Callable[[np.random.Generator, Array, Array], None]
 
 
 def uniform(rng: np.random.Generator, W: Array, b: Array) -> None:
-    """Draw weights and biases alike from [-0.5, 0.5), as the article does."""
+    """Draw weights and biases uniformly from [-0.5, 0.5), as the article does."""
     for array in (W, b):
         rng.random(out=array, dtype=array.dtype)
         np.subtract(array, 0.5, out=array)
@@ -24,7 +24,7 @@ def uniform(rng: np.random.Generator, W: Array, b: Array) -> None:
 def glorot(rng: np.random.Generator, W: Array, b: Array) -> None:
     """Draw W from [-r, r) with r = √(6 / (in + out)); b is 0. Glorot and Bengio 2010, equation 16.
 
-    Keeps the variance of signals and gradients about level through layers that are nearly linear around zero:
+    This keeps the variance of signals and gradients about constant through layers that are nearly linear around zero:
     sigmoid, tanh, identity.
     """
     limit = math.sqrt(6 / sum(W.shape))
@@ -37,7 +37,7 @@ def glorot(rng: np.random.Generator, W: Array, b: Array) -> None:
 def he(rng: np.random.Generator, W: Array, b: Array) -> None:
     """Draw W from the normal distribution with variance 2 / in; b is 0. He et al. 2015, equation 10.
 
-    Makes up for the half of the signal that ReLU and its relatives cut off.
+    The factor 2 compensates for the half of the signal that ReLU and similar functions set to 0.
     """
     rng.standard_normal(out=W, dtype=W.dtype)
     W *= math.sqrt(2 / W.shape[0])

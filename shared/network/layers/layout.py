@@ -1,6 +1,6 @@
-"""Where each weight and bias lies in one flat vector: layer after layer, each one's weights, then its biases.
+"""The layout of all parameters in one flat vector: layer by layer, the weights, then the biases.
 
-A vector lets an optimizer update everything in one sweep; the views give each array back its name and shape.
+An optimizer updates the vector in one sweep; views of it have the parameters' names and shapes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shared.network.arrays import Array, Parameters
 
 
 class Layout:
-    """The names, shapes and places of all parameters; the widths run from the input's to the output's."""
+    """The names, shapes and offsets of all parameters, for the widths from the input to the output."""
 
     def __init__(self, widths: Sequence[int], dtype: np.dtype[np.floating]) -> None:
         self.dtype = dtype
@@ -30,7 +30,7 @@ class Layout:
         self.size = start
 
     def views(self, vector: Array) -> Parameters:
-        """Give each parameter its part of the vector, without a copy."""
+        """Return each parameter as a view of its part of the vector."""
         views: Parameters = {}
         start = 0
         for name, shape in self.shapes.items():
@@ -40,7 +40,7 @@ class Layout:
         return views
 
     def pack(self, parameters: Parameters) -> Array:
-        """Copy the parameters into a new vector."""
+        """Return a new vector with a copy of the parameters."""
         vector = np.empty(self.size, self.dtype)
         for name, view in self.views(vector).items():
             view[...] = parameters[name]
@@ -49,7 +49,7 @@ class Layout:
     def check(self, parameters: Parameters) -> None:
         """Raise ValueError, naming the array, unless names, shapes and precision are exactly the layout's."""
         for name in parameters.keys() - self.shapes.keys():
-            raise ValueError(f"{name} is no parameter of this network")
+            raise ValueError(f"{name} is not a parameter of this network")
         for name, shape in self.shapes.items():
             if name not in parameters:
                 raise ValueError(f"{name} is missing")

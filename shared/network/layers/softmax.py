@@ -1,4 +1,4 @@
-"""The output and its loss: softmax probabilities, and the cross-entropy between them and the labels."""
+"""Softmax probabilities, and their cross-entropy with the labels."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 from shared.network.arrays import Array, Labels
 
 EPSILON = 1e-10
-"""Probabilities are kept in [ε, 1-ε], so that no logarithm is infinite. In float32, 1-ε is 1 itself, which
-does no harm: the lower bound is the one that matters."""
+"""Probabilities are clipped to [ε, 1-ε], so that every logarithm is finite. In float32, 1-ε rounds to 1; only the
+lower bound is needed."""
 
 
 def softmax(Z: Array, P: Array) -> None:
     """P ← e^Z / Σ e^Z in each row, clipped to [ε, 1-ε]; P may be Z. Both are (N, classes).
 
-    The maximum is subtracted first, which cancels in the quotient and keeps e^Z at most 1. Arrays that lie class by
-    class take a fraction of the time: for NumPy to go along many short rows costs a multiple of a few long ones.
+    The maximum is subtracted first; it cancels in the quotient and keeps e^Z at most 1. Arrays that are stored class by
+    class take a fraction of the time, as NumPy processes few long rows faster than many short ones.
     """
     T = P.T  # (classes, N)
     np.subtract(Z.T, np.maximum.reduce(Z.T, axis=0), out=T)
@@ -30,7 +30,7 @@ def softmax(Z: Array, P: Array) -> None:
 
 
 def cross_entropy(P: Array, y: Labels) -> float:
-    """Σ -log P[i, y_i] in nats over the batch: P is (N, classes), y is (N,)."""
+    """Return Σ -log P[i, y_i] in nats over the batch: P is (N, classes), y is (N,)."""
     return -float(np.add.reduce(np.log(P[_rows(len(y)), y]), dtype=np.float64))
 
 
@@ -50,7 +50,7 @@ def _rows(count: int) -> npt.NDArray[np.intp]:
 def smoothed_logit_gradient(P: Array, y: Labels, smoothing: float) -> None:
     """P ← (P - T) / N for the targets T = (1 - ε) onehot(y) + ε / classes, ε being the smoothing.
 
-    The derivative of the mean of -Σ T log P by the softmax's input Z; P is (N, classes), y is (N,).
+    This is the derivative of the mean of -Σ T log P by the softmax's input Z; P is (N, classes), y is (N,).
     """
     P[np.arange(len(y)), y] -= 1 - smoothing
     P -= smoothing / P.shape[1]

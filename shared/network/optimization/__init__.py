@@ -1,1 +1,1 @@
-"""Optimization: what turns gradients into new parameters, how fast, and for how long."""
+"""Optimization: optimizers, learning-rate schedules, and early stopping."""

@@ -1,6 +1,6 @@
-"""Early stopping: the training ends once validation no longer gets better, and gives the best parameters.
+"""Early stopping: the training ends if the validation loss no longer improves, and returns the best parameters.
 
-Prechelt 1998, "Early stopping - but when?": the third of its criteria, with strips of one epoch.
+Prechelt 1998, "Early stopping - but when?": the third criterion, with strips of one epoch.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from shared.network.settings.groups import Options
 
 @dataclass(frozen=True, kw_only=True)
 class EarlyStopping(Options):
-    """When to stop."""
+    """The criterion for early stopping."""
 
     part: ClassVar[str] = "early_stopping"
 
     patience: Annotated[int, Integer("Epochs without a lower validation loss before training stops", minimum=1)]
 
     def stops(self, history: Sequence[EpochReport]) -> bool:
-        """Say whether the training ends after these epochs."""
+        """Return whether the training ends after these epochs."""
         return len(history) - best_epoch(history) >= self.patience if history else False
 
 
@@ -35,12 +35,12 @@ class Best:
         self.P = P.copy()
 
     def consider(self, P: Array, history: Sequence[EpochReport]) -> None:
-        """Keep a copy of P (size,), which the last of these epochs ended with, if that epoch is the best."""
+        """Copy P (size,), the parameters after the last of these epochs, if that epoch is the best."""
         if best_epoch(history) == len(history):
             self.P[:] = P
 
 
 def best_epoch(history: Sequence[EpochReport]) -> int:
-    """Give the number, from 1, of the first epoch with the lowest validation loss; every epoch has one."""
+    """Return the number, from 1, of the first epoch with the lowest validation loss; every epoch must have one."""
     losses = [report.validation_loss for report in history if report.validation_loss is not None]
     return losses.index(min(losses)) + 1

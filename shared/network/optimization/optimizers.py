@@ -1,8 +1,8 @@
-"""The rules that turn gradients into better parameters, each a frozen value that holds its own settings.
+"""Optimizers: the update rules of the parameters, each a frozen value with its settings.
 
-P, dP (g in the formulas) and the slots are flat arrays of one length, changed in place: all of the network's
-parameters or any block of them, for every rule works element by element. η is the learning rate; t counts the
-steps from 1. An update spends dP: it holds nothing of use afterwards.
+P, dP (g in the formulas) and the slots are flat arrays of the same length, changed in place. They hold all parameters
+of the network or any block of them, as every rule works element by element. η is the learning rate; t counts the steps
+from 1. An update overwrites dP.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Optimizer(Settings):
     part: ClassVar[str] = "optimizer"
 
     slots: ClassVar[tuple[str, ...]] = ()
-    """What the rule remembers from step to step: arrays like P, zero in the beginning."""
+    """The names of the rule's state from step to step: arrays like P, initially zero."""
 
     learning_rate: LearningRate
 
@@ -79,7 +79,7 @@ class Nesterov(Momentum):
     name = "nesterov"
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:  # noqa: ARG002
-        """Take one step, looking ahead along the velocity."""
+        """Take one step, with the gradient's look-ahead along the velocity."""
         (v,) = slots
         v *= self.momentum
         v += dP
@@ -124,7 +124,7 @@ class Adam(Optimizer):
     with m̂ = m / (1 - β₁ᵗ) and ŝ = s / (1 - β₂ᵗ).
 
     The slots hold M = m / (1 - β₁) and S = s / (1 - β₂), so M ← β₁ M + g and S ← β₂ S + g²; the factors and
-    the two corrections move into the step size and into ε. That saves a third of the passes over the arrays.
+    the two corrections become part of the step size and of ε. This saves a third of the passes over the arrays.
     """
 
     name = "adam"

@@ -1,4 +1,4 @@
-"""An optimizer at work on one network: what it remembers, and its sweep over the parameters."""
+"""The update of a network's parameters by an optimizer: its state, and its sweep over the parameters in blocks."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from shared.network.arrays import Array
 from shared.network.optimization.optimizers import Optimizer
 
 BLOCK = 262_144
-"""Elements that are worked on at a time, in all of a rule's arrays together: a rule passes over them up to ten times,
-and 1 MiB of float32 stays in the processor's cache meanwhile. Smaller blocks cost more calls than they save."""
+"""Elements updated at a time, in all of a rule's arrays together. A rule passes over them up to ten times, and 1 MiB of
+float32 fits into the processor's cache. With smaller blocks the calls cost more time than the cache saves."""
 
 Operands: TypeAlias = tuple[Array, Array, tuple[Array, ...]]
 
 
 def norm(dP: Array) -> float:
-    """Give the Euclidean norm of dP (size,)."""
+    """Return the Euclidean norm of dP (size,)."""
     squared = float(np.dot(dP, dP))
-    if not math.isfinite(squared):  # perhaps only the squares are too large for float32
+    if not math.isfinite(squared):  # the squares may overflow float32 while the norm does not
         return float(np.linalg.norm(dP.astype(np.float64)))
     return math.sqrt(squared)
 
 
 def clip(dP: Array, length: float, limit: float) -> None:
-    """Shorten dP, whose norm is `length`, to the limit: dP ← dP · min(1, limit / ‖dP‖). Pascanu et al. 2013."""
+    """Scale dP, whose norm is `length`, down to the limit: dP ← dP · min(1, limit / ‖dP‖). Pascanu et al. 2013."""
     if length > limit:
         dP *= limit / length
 
@@ -41,7 +41,7 @@ def decay(weights: Iterable[tuple[Array, Array]], rate: float) -> None:
 class Update:
     """Applies an optimizer to the vector P, given the derivatives in the vector dP, both (size,).
 
-    parts: the slices that `apply` may be asked for by number.
+    parts: the slices of P that `apply` updates by number.
     """
 
     def __init__(self, optimizer: Optimizer, P: Array, dP: Array, parts: Sequence[slice]) -> None:
@@ -69,11 +69,11 @@ class Update:
         self._apply(self._parts[part])
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Give what the optimizer remembers, as copies."""
+        """Return the optimizer's state, as copies."""
         return {"steps": np.array(self.steps)} | {name: slot.copy() for name, slot in self.slots.items()}
 
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Remember what `state` gave."""
+        """Restore the state that `state` returned."""
         self.steps = int(state["steps"])
         for name, slot in self.slots.items():
             slot[:] = state[name]
@@ -83,7 +83,7 @@ class Update:
             self.optimizer.update(P, dP, slots, self.rate, self.steps)
 
     def _operands(self, P: Array, dP: Array, part: slice) -> list[Operands]:
-        """Cut the part into blocks, once and for all: a view costs as much as a small computation."""
+        """Return the views of the part's blocks, created once: a view takes as long as a small computation."""
         blocks = []
         length = max(1, BLOCK // (2 + len(self.slots)))
         for start in range(part.start, part.stop, length):

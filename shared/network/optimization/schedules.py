@@ -1,7 +1,7 @@
-"""How the learning rate changes during a training: a factor on the optimizer's own rate, from step to step.
+"""Learning-rate schedules: a factor on the optimizer's learning rate for each step.
 
-Every schedule can warm up: over the first share of the training the factor rises in a straight line from 0, and the
-schedule's own course takes the rest. Times are in epochs, fractions included.
+Every schedule can have a warm-up: over the first share of the training the factor rises linearly from 0; the schedule's
+own course follows. Times are in epochs, including fractions.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class Schedule(Settings):
     warmup: Annotated[float, Number("Share of the training with a linear warm-up", minimum=0, below=1)] = 0.0
 
     def check(self, epochs: int) -> None:
-        """Refuse what does not fit into the training. Raises ConfigurationError."""
+        """Raise ConfigurationError if the schedule does not fit into this many epochs."""
 
     def factor(self, time: float, epochs: int) -> float:
-        """Give the factor for a step at `time`, 0 ≤ time < epochs."""
+        """Return the factor for a step at `time`, 0 ≤ time < epochs."""
         warmup = self.warmup * epochs
         if time < warmup:
             return time / warmup
@@ -39,7 +39,7 @@ class Schedule(Settings):
 
     @abstractmethod
     def course(self, time: float, length: float) -> float:
-        """Give the factor at `time` of the `length` epochs after the warm-up."""
+        """Return the factor at `time` of the `length` epochs after the warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,14 @@ class Constant(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDecay(Schedule):
-    """decay^⌊time / every⌋: a drop after every so many epochs."""
+    """decay^⌊time / every⌋: a drop after each `every` epochs."""
 
     name = "step"
     every: Annotated[float, Number("Epochs from one drop to the next", above=0)] = 1.0
     decay: Decay = 0.5
 
     def check(self, epochs: int) -> None:
-        """Refuse a first drop that would come after the end."""
+        """Raise ConfigurationError if the first drop is after the end of the training."""
         if self.every >= epochs * (1 - self.warmup):
             raise ConfigurationError("schedule.every", "must be shorter than the training after its warm-up")
 
@@ -73,7 +73,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Exponential(Schedule):
-    """decay^time: the same share of the rate is lost in every epoch."""
+    """decay^time: the rate falls by the same factor in every epoch."""
 
     name = "exponential"
     decay: Decay = 0.9
@@ -99,7 +99,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """Rise from `start` to 1 over the share `rise`, then fall to `final`, each along half a cosine.
 
-    Smith and Topin 2019, in the shape that became usual with fastai: no third phase, and the momentum stays.
+    Smith and Topin 2019, in the form of fastai: without a third phase, and with constant momentum.
     """
 
     name = "one_cycle"

@@ -1,4 +1,4 @@
-"""The description of a setting: what it means, which values it takes, and both as JSON Schema.
+"""The description of a setting: its meaning and its values, also as JSON Schema.
 
 A dataclass annotates each of its fields with one of these kinds. The checks, the API's request, the OpenAPI document
 and the client's options are all derived from the annotations:
@@ -29,7 +29,7 @@ JsonObject = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field(ABC):
-    """One setting. `description` is a short phrase without a full stop, which the command's help shows as it is."""
+    """One setting. `description` is a short phrase without a full stop, which the command's help shows unchanged."""
 
     description: str
 
@@ -38,7 +38,7 @@ class Field(ABC):
         """Return the value in its normal form. Raises ConfigurationError, which names the field."""
 
     def check_override(self, name: str, value: object) -> Any:
-        """Return a value that replaces a preset's, checked as far as it can be without the preset."""
+        """Return a value that replaces a preset's, after the checks that are possible without the preset."""
         return self.check(name, value)
 
     @abstractmethod
@@ -66,7 +66,7 @@ class Integer(Field):
 
 @dataclass(frozen=True)
 class Number(Field):
-    """A finite number with above < value, minimum ≤ value and value < below; `optional` admits None."""
+    """A finite number with above < value, minimum ≤ value and value < below; `optional` allows None."""
 
     _: dataclasses.KW_ONLY
     above: float | None = None
@@ -75,7 +75,7 @@ class Number(Field):
     optional: bool = False
 
     def check(self, name: str, value: object) -> float | None:
-        """Return the number as a float: 1 and 1.0 are one setting, and have one form in JSON."""
+        """Return the number as a float, so that 1 and 1.0 have the same form in JSON."""
         if value is None and self.optional:
             return None
         return validation.number(name, value, above=self.above, minimum=self.minimum, below=self.below)
@@ -89,7 +89,7 @@ class Number(Field):
 
 @dataclass(frozen=True)
 class Choice(Field):
-    """One of some names."""
+    """One of the given names."""
 
     names: tuple[str, ...]
 
@@ -149,7 +149,7 @@ def _fields_of(kind: type[Any]) -> Mapping[str, Field]:
 
 
 def normalize(settings: DataclassInstance, prefix: str = "") -> None:
-    """Check each field of a frozen value that is being made, and keep it in its normal form.
+    """Check each field of a new frozen value, and replace it by its normal form.
 
     Raises ConfigurationError, which names the field with `prefix` before it.
     """
@@ -158,7 +158,7 @@ def normalize(settings: DataclassInstance, prefix: str = "") -> None:
 
 
 def or_null(schema: JsonObject) -> JsonObject:
-    """Return the JSON Schema that also admits null."""
+    """Return the JSON Schema that also allows null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 

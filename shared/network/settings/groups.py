@@ -14,7 +14,7 @@ from shared.network.settings.fields import Choice, Field, JsonObject, fields_of,
 
 @dataclass(frozen=True, kw_only=True)
 class Options(ABC):
-    """The base of the groups. A setting that cannot work raises ConfigurationError("<part>.<setting>")."""
+    """The base class of groups. An invalid setting raises ConfigurationError("<part>.<setting>")."""
 
     part: ClassVar[str]
     """The configuration's field that holds the group."""
@@ -23,7 +23,7 @@ class Options(ABC):
         normalize(self, f"{self.part}.")
 
     def to_dict(self) -> JsonObject:
-        """Give every setting as a plain value."""
+        """Return every setting as a plain value."""
         return asdict(self)
 
 
@@ -34,7 +34,7 @@ class Settings(Options):
     name: ClassVar[str]
 
     def to_dict(self) -> JsonObject:
-        """Give the name and every setting as plain values."""
+        """Return the name and every setting as plain values."""
         return {"name": self.name, **asdict(self)}
 
 
@@ -53,7 +53,7 @@ class NamedGroup(Field, Generic[Kind]):
         return read(name, self.kinds, value)
 
     def check_override(self, name: str, value: object) -> Any:
-        """Return the settings. Without a name they belong to the preset's kind, so that the preset decides the rest."""
+        """Return the settings. Without a name they apply to the preset's kind, so they are checked with the preset."""
         if not isinstance(value, Mapping):
             raise ConfigurationError(name, f"must be an object, {_example(self.kinds)}; got {validation.shown(value)}")
         return value
@@ -89,7 +89,7 @@ class OptionalGroup(Field, Generic[Group]):
         return read_optional(self.group, value)
 
     def check_override(self, name: str, value: object) -> Any:
-        """Return the settings. Those that are missing can be the preset's."""
+        """Return the settings. The preset provides missing ones."""
         if value is not None and not isinstance(value, Mapping):
             raise ConfigurationError(name, f"must be an object or null; got {validation.shown(value)}")
         return value
@@ -102,7 +102,7 @@ class OptionalGroup(Field, Generic[Group]):
 
 
 def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
-    """Read `Settings.to_dict`'s form as one of these kinds; a setting left out has its default.
+    """Read the form of `Settings.to_dict` as one of these kinds; a missing setting has its default.
 
     Settings that are one of these kinds already are returned unchanged. Raises ConfigurationError.
     """
@@ -116,7 +116,7 @@ def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
 
 
 def read_optional(kind: type[Group], settings: object) -> Group | None:
-    """Read `Options.to_dict`'s form; None, which turns the group off, stays None. Raises ConfigurationError."""
+    """Read the form of `Options.to_dict`, or None, which turns the group off. Raises ConfigurationError."""
     if settings is None or isinstance(settings, kind):
         return settings
     if not isinstance(settings, Mapping):

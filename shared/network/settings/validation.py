@@ -1,4 +1,4 @@
-"""Checks of single settings: each returns the value in its normal form, or names the field that is wrong."""
+"""Checks of single settings: each returns the value in its normal form, or raises an error that names the field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST_SHOWN = 40
 
 
 def integer(field: str, value: object, *, minimum: int, maximum: int | None = None) -> int:
-    """Accept a whole number in [minimum, maximum]; True and 3.0 are not whole numbers here."""
+    """Return a whole number in [minimum, maximum]; True and 3.0 are not accepted. Raises ConfigurationError."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(field, f"must be a whole number; got {shown(value)}")
     if value < minimum:
@@ -30,7 +30,7 @@ def number(
     minimum: float | None = None,
     below: float | None = None,
 ) -> float:
-    """Accept a finite number with above < value, minimum ≤ value and value < below, as a float."""
+    """Return a finite number with above < value, minimum ≤ value and value < below, as a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ConfigurationError(field, f"must be a number; got {shown(value)}")
     try:
@@ -49,7 +49,7 @@ def number(
 
 
 def choice(field: str, value: object, known: Iterable[str]) -> str:
-    """Accept one of the known names."""
+    """Return one of the known names."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
         raise ConfigurationError(field, f"must be one of {', '.join(known)}; got {shown(value)}")
@@ -57,7 +57,7 @@ def choice(field: str, value: object, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the value as JSON for an error message, cut to a length that a line can hold."""
+    """Return the value as JSON for an error message, cut to `LONGEST_SHOWN` characters."""
     try:
         text = json.dumps(value, default=repr)
     except (ValueError, TypeError, RecursionError):  # a number of thousands of digits, a dict with keys of other types

@@ -1,4 +1,4 @@
-"""One pass over the training images: their order, how far it has come, and its running sums."""
+"""One pass over the training images: their order, the position in it, and running sums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.network.evaluation.reports import EpochReport, Progress
 
 @dataclass
 class Epoch:
-    """The images of one epoch in the order in which they are taken; every image once."""
+    """The state of one epoch, which trains on every image once in a random order."""
 
     number: int
     """From 1."""
@@ -21,15 +21,15 @@ class Epoch:
     order: npt.NDArray[np.int64]
     batch_size: int
     position: int = 0
-    """Images done."""
+    """Processed images."""
 
     loss: float = 0.0
-    """Summed over the images done, in nats."""
+    """Summed over the processed images, in nats."""
 
     correct: int = 0
 
     gradient_norm: float = 0.0
-    """Summed over the mini-batches done."""
+    """Summed over the processed mini-batches."""
 
     seconds: float = 0.0
 
@@ -40,7 +40,7 @@ class Epoch:
 
     @property
     def steps(self) -> int:
-        """How many mini-batches there are; the last may be smaller than the others."""
+        """The number of mini-batches; the last may be smaller than the others."""
         return -(-len(self.order) // self.batch_size)
 
     @property
@@ -50,20 +50,20 @@ class Epoch:
 
     @property
     def finished(self) -> bool:
-        """Whether every image has been taken."""
+        """Whether every image has been processed."""
         return self.position == len(self.order)
 
     def next_batch(self) -> npt.NDArray[np.int64]:
-        """Give the indices of the images that come next."""
+        """Return the indices of the next mini-batch."""
         return self.order[self.position : self.position + self.batch_size]
 
     def following(self, images: int) -> npt.NDArray[np.int64]:
-        """Give the indices of so many images that come after the next batch, fewer where the epoch ends before."""
+        """Return the indices of this many images after the next mini-batch, fewer at the epoch's end."""
         start = self.position + self.batch_size
         return self.order[start : start + images]
 
     def add(self, samples: int, loss: float, correct: int, gradient_norm: float = 0.0) -> Progress:
-        """Count a mini-batch with its summed loss, the number of its right answers and its gradient's norm."""
+        """Add a mini-batch: its summed loss, the number of correct predictions, and the norm of its gradient."""
         self.position += samples
         self.loss += loss
         self.correct += correct
@@ -72,7 +72,7 @@ class Epoch:
         return Progress(self.number, self.step, self.steps, position, self.loss / position, self.correct / position)
 
     def report(self) -> EpochReport:
-        """Sum up what the finished epoch itself has seen."""
+        """Return the report of the finished epoch, without validation."""
         samples = len(self.order)
         return EpochReport(
             self.number,
@@ -83,7 +83,7 @@ class Epoch:
         )
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Give all that `restore` needs, as arrays."""
+        """Return the state for `restore`, as arrays."""
         return {
             "order": self.order.copy(),
             "position": np.array(self.position),
@@ -95,7 +95,7 @@ class Epoch:
 
     @classmethod
     def restore(cls, number: int, batch_size: int, state: dict[str, np.ndarray[Any, Any]]) -> Epoch:
-        """Go on where `state` was taken."""
+        """Return the epoch in the state that `state` returned."""
         return cls(
             number,
             state["order"].copy(),

@@ -1,4 +1,4 @@
-"""The rows of a mini-batch on their way into the network: gathered, augmented, and scaled to numbers from 0 to 1."""
+"""The batch loader: gathers the rows of a mini-batch, augments them, and scales them to numbers from 0 to 1."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from shared.network.training import pixel_order
 
 PREFETCH_FROM_PIXELS = 2**15
 """Augmented pixels per mini-batch from which a second thread is used. On a busy machine with two cores, mini-batches
-of 128 of MNIST's images took 0.5 to 0.9 times as long with it, those of 32 took 1.3 to 1.7 times. Where nothing was
-augmented, no gain stood out from the noise."""
+of 128 of MNIST's images took 0.5 to 0.9 times as long with it, those of 32 took 1.3 to 1.7 times. Without augmentation
+the thread had no measurable effect."""
 
 Fill: TypeAlias = Callable[[Labels, int, Array], None]
-"""Writes the batch (n,) for the step of this number into the array (n, pixels), always with the same bits."""
+"""Writes the batch (n,) for the step with this number into the array (n, pixels), always with the same bits."""
 
 
 class BatchLoader:
-    """Fills mini-batches from the rows (N, pixels), as the network's configuration says."""
+    """Fills mini-batches from the rows (N, pixels), by the network's configuration."""
 
     def __init__(self, network: Network, rows: Images) -> None:
         self._rows = rows
@@ -42,19 +42,19 @@ class BatchLoader:
             self._widths = pixel_order.widths(rows)
 
     def width(self, batch: Labels) -> int:
-        """Say how many of the leading pixels hold all that is lit in the images at these indices; at least 1."""
+        """Return the number of leading pixels, at least 1, with all active pixels of the images at these indices."""
         if self._widths is None:
             return self._pixels
         return max(1, int(np.maximum.reduce(self._widths.take(batch))))
 
     def fill(self, batch: Labels, number: int, X: Array) -> None:
-        """Write the images at these indices into X (n, width), for the training's step of this number.
+        """Write the images at these indices into X (n, width), for the training's step with this number.
 
-        X may be as narrow as `width` says, and contiguous: what works on strided rows takes several times as long.
-        The number chooses the random numbers, so that a batch has the same bits whenever it is filled, and by whichever
-        thread; only one may do so at a time.
+        X can be as narrow as the result of `width`, and should be contiguous: operations on strided rows take several
+        times as long. The step's number seeds the augmentation, so that a batch has the same bits at any time and in
+        any thread. Only one thread may call this method at a time.
         """
-        rows = self._rows.take(batch, axis=0)  # in two thirds of the time of self._rows[batch]
+        rows = self._rows.take(batch, axis=0)  # takes two thirds of the time of self._rows[batch]
         if self._augmenter is None:
             inputs.scale(rows[:, : X.shape[1]], X)
             return
@@ -64,7 +64,7 @@ class BatchLoader:
 
 
 class Prefetcher:
-    """Fills batches one ahead of their use."""
+    """Fills the next batch in a second thread while the current one is used."""
 
     def __init__(self, fill: Fill) -> None:
         self._fill = fill
@@ -72,7 +72,7 @@ class Prefetcher:
         self._spare: dict[int, Array] = {}
 
     def take(self, batch: Labels, number: int, X: Array) -> Array:
-        """Give the filled batch: in X, or in an array that was filled in the meantime, which X then replaces."""
+        """Return the filled batch: X, or an array filled in the meantime, in exchange for X."""
         work, self._work = self._work, None
         if work is not None:
             work.thread.join()
@@ -83,7 +83,7 @@ class Prefetcher:
         return X
 
     def start(self, batch: Labels, number: int, like: Array) -> None:
-        """Begin to fill a batch that is to be taken next, in an array of the width and precision of `like`."""
+        """Start to fill the next batch, in an array of the width and precision of `like`."""
         X = self._spare.pop(len(batch), None)
         if X is None:
             X = np.empty((len(batch), like.shape[1]), like.dtype)
@@ -91,7 +91,7 @@ class Prefetcher:
 
 
 class PendingBatch:
-    """One batch being filled."""
+    """A batch that a thread fills."""
 
     def __init__(self, fill: Fill, batch: Labels, number: int, X: Array) -> None:
         self.batch = batch
@@ -102,6 +102,6 @@ class PendingBatch:
         self.thread.start()
 
     def _run(self, fill: Fill) -> None:
-        with suppress(Exception):  # whoever takes the batch fills it again, and meets the error there
+        with suppress(Exception):  # `take` then fills the batch itself, and raises the error
             fill(self.batch, self.number, self.X)
             self.done = True

@@ -1,12 +1,12 @@
-"""The first layer for training image by image: a block of images passes through it before its weights are touched.
+"""The first layer for training image by image: a block of images passes through it before its weights are updated.
 
-Each image's step changes the layer's weights, but in a way that is known: W_k = W_0 - Σ x_jᵀ s_j over the images j of
-the block that came before image k, where s_j = η δ_j is the step of the layer's Z. So the next image gets
+Each image's step changes the layer's weights by a known product: W_k = W_0 - Σ x_jᵀ s_j over the block's images j
+before image k, with the step s_j = η δ_j of the layer's Z. So the Z of image k is
 
     z_k = x_k W_k = x_k W_0 - Σ (x_k · x_j) s_j
 
-from two products of whole matrices per block, X W_0 and X Xᵀ, and from one short product per image. To read and write
-all the weights of the network's largest layer for each image would take several times as long as all else together.
+which takes two matrix products per block, X W_0 and X Xᵀ, and one short product per image. To read and write all
+weights of the network's largest layer for each image would take several times as long as the rest of the step.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from shared.network.arrays import Array, Images, Labels
 from shared.network.layers import inputs
 
 SIZE = 64
-"""Images of a whole block. Fewer make the products less efficient, more make the sum over j longer."""
+"""Images in a full block. Fewer make the products less efficient, more make the sum over j longer."""
 
 
 class Block:
-    """Lets images from the rows (N, in) pass through the layer W (in + 1, out), whose last row is its biases.
+    """The forward pass of single rows of (N, in) through the layer W (in + 1, out), whose last row is its biases.
 
-    W holds the weights as they are after the last `settle`.
+    W holds the weights as of the last `settle`.
     """
 
     def __init__(self, W: Array, rows: Images) -> None:
         self.W = W
         self._rows = rows
         self._start = W.copy()  # the weights before the block's first image
-        self._X = np.ones((SIZE, len(W)), W.dtype)  # the last column stays 1: what the biases are multiplied by
+        self._X = np.ones((SIZE, len(W)), W.dtype)  # the last column stays 1: the factor of the biases
         self._XX = np.zeros((SIZE, SIZE), W.dtype)
         self._XW = np.zeros((SIZE, W.shape[1]), W.dtype)
         self._steps = np.zeros_like(self._XW)
@@ -40,38 +40,38 @@ class Block:
         self._images: list[int] = []
         self._done = 0
         self._settled = 0  # the images whose steps W contains
-        # Rows as views that are made once: to make one costs half as much as to compute with it.
+        # Views of the rows, created once: to create a view takes half as long as to compute with it.
         self._of_image = list(zip(self._XX, self._XW, self._steps, strict=True))
 
     def forward(self, image: int, following: Labels | None, Z: Array) -> Array:
-        """Z ← the image's input to the activation (out,). Give the array that takes its step η dZ (out,).
+        """Z ← the image's input to the activation (out,). Return the array for its step η dZ (out,).
 
-        following: the images after this one; a block is made of them, as many as it holds. They are a promise that may
-        be broken, at the price of a new block.
+        following: the expected next images, which form the block with this one. Another next image is allowed, but
+        starts a new block.
         """
         k = self._done
         if k == len(self._images) or self._images[k] != image:
             self._begin([image] if following is None else [image, *following[: SIZE - 1].tolist()])
             k = 0
         XX, XW, step = self._of_image[k]
-        XX.dot(self._steps, Z)  # (SIZE,) @ (SIZE, out); what belongs to images not before this one is multiplied by 0
+        XX.dot(self._steps, Z)  # (SIZE,) @ (SIZE, out); the factor of an image not before this one is 0
         np.subtract(XW, Z, Z)
         self._done = k + 1
         return step
 
     @property
     def complete(self) -> bool:
-        """Whether the block's last image has passed."""
+        """Whether the block's last image has been processed."""
         return self._done == len(self._images)
 
     def settle(self) -> None:
-        """Bring W up to the last step; what comes has the same bits with it or without."""
+        """Update W to the last step; the call does not change the bits of later results."""
         np.matmul(self._X[: self._done].T, self._steps[: self._done], out=self.W)  # (in + 1, done) @ (done, out)
         np.subtract(self._start, self.W, out=self.W)
         self._settled = self._done
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Give all that `restore` needs, as copies."""
+        """Return the state for `restore`, as copies."""
         images = np.full(SIZE, -1, np.int64)
         images[: len(self._images)] = self._images
         return {
@@ -82,7 +82,7 @@ class Block:
         }
 
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the state that `state` returned."""
         self._start[:] = state["block_start"]
         self._steps[:] = state["block_steps"]
         self._load([image for image in state["block_images"].tolist() if image >= 0])

@@ -1,9 +1,9 @@
 """The step for training image by image with plain SGD.
 
-At this size a call of NumPy costs more than its arithmetic, so all is done to need few of them, and cheap ones: the
-first layer takes whole blocks of images; vectors take the place of one-row matrices; biases are the last row of their
-weights, against an input that is always 1; constants are arrays, which NumPy need not convert; and `dot` makes the
-outer products too, in a third of the time of `multiply`.
+At this size a call of NumPy takes longer than its arithmetic, so the step uses few and cheap calls: the first layer
+processes blocks of images; vectors replace one-row matrices; biases are the last row of the weights, with an input that
+is always 1; constants are arrays, which NumPy need not convert; and `dot` computes the outer products, in a third of
+the time of `multiply`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from shared.network.training.per_image_first_layer import SIZE, Block
 
 
 class SmallSigmoid(Activation):
-    """`Sigmoid` in a third of its time at 64 elements, for it makes fewer calls and converts no Python number.
+    """A `Sigmoid` that takes a third of the time at 64 elements: it makes fewer calls and converts no Python number.
 
-    e⁻ᶻ may overflow to infinity here, which makes σ(z) 0 instead of 10⁻³⁸.
+    e⁻ᶻ may overflow to infinity here; σ(z) is then 0 instead of 10⁻³⁸.
     """
 
     name: ClassVar[str] = Sigmoid.name
@@ -49,12 +49,12 @@ class SmallSigmoid(Activation):
 
 
 class PerImageStep:
-    """A `Step` for mini-batches of one image and the optimizer "sgd"; equal to it but for rounding."""
+    """A `TrainStep` for mini-batches of one image and the optimizer "sgd"; the results differ only by rounding."""
 
     gradient_norm = None
 
     lookahead = SIZE - 1
-    """How many images beyond its own a step would know."""
+    """The number of next images that a step can use."""
 
     def __init__(self, network: Network, parameters: Parameters, rows: Images, y: Labels) -> None:
         self.P = network.layout.pack(parameters)
@@ -76,69 +76,69 @@ class PerImageStep:
         self._rate, self._sum = np.empty((), network.dtype), np.empty((), network.dtype)
         self._ones = np.ones_like(self._Z_last)
         self._lowest, self._highest = (np.array(bound, network.dtype) for bound in (EPSILON, 1 - EPSILON))
-        # To enter np.errstate takes as long as three small computations; to enter a context that is in it does not.
+        # To enter np.errstate takes as long as three small computations; to enter a context with it does not.
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")
 
     def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
-        """Train on the one image at this index; give its loss, and whether it was right, both from before the step.
+        """Train on the image at this index; return its loss and whether the prediction was correct, before the step.
 
-        following: the images of the next steps, up to `lookahead` of them. Without them a step takes several times as
-        long. P is up to date where they end, and after `settle`.
+        following: the images of the next steps, up to `lookahead`. Without them a step takes several times as long. P
+        is up to date after the last of them, and after `settle`.
         """
         self.update.begin_step(factor)
         self._rate.fill(self.update.rate)
         return self._context.run(self._run, batch.item(0), following)
 
     def settle(self) -> None:
-        """Bring P up to the last step."""
+        """Update P to the last step."""
         self._context.run(self._block.settle)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Give what a step needs to go on besides P and the optimizer's state, as copies."""
+        """Return the step's state besides P and the optimizer's state, as copies."""
         return self._block.state()
 
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Go on where `state` was taken."""
+        """Restore the state that `state` returned."""
         self._context.run(self._block.restore, state)
 
     def _run(self, index: int, following: Labels | None) -> tuple[float, int]:
         block, label = self._block, self._y[index]
         step = block.forward(index, following, self._Z_first)
         self._forward()
-        answer = int(self._Z_last.argmax())
-        P = self._softmax(answer)
+        predicted = int(self._Z_last.argmax())
+        P = self._softmax(predicted)
         p = P.item(label)
-        P[label] = p - 1  # which makes it dZ
+        P[label] = p - 1  # P becomes dZ
         self._backward()
         step[:] = self._dZ_first
         if block.complete:
             block.settle()
-        return -math.log(p), int(answer == label)
+        return -math.log(p), int(predicted == label)
 
     def _forward(self) -> None:
-        """Go on from the first layer's Z to the last one's."""
+        """Compute the last layer's Z from the first layer's."""
         activate = self._activation.forward
         for layer in self._layers:
             activate(layer.Z, layer.A)
             layer.A1.dot(layer.W, layer.Z_next)  # (in + 1,) @ (in + 1, out)
 
-    def _softmax(self, answer: int) -> Array:
-        """Give the probabilities, as `softmax` does; the last Z is largest at `answer`."""
+    def _softmax(self, predicted: int) -> Array:
+        """Return the probabilities, as `softmax` does; the last Z is largest at `predicted`."""
         Z, P = self._Z_last, self._dZ_last
-        subtract(Z, Z[answer, ...], P)
+        subtract(Z, Z[predicted, ...], P)
         exp(P, P)
         P.dot(self._ones, self._sum)
         divide(P, self._sum, P)
         maximum(P, self._lowest, out=P)
-        if P.item(answer) > self._highest:  # no other can be
-            P[answer] = self._highest
+        if P.item(predicted) > self._highest:  # only the largest can be
+            P[predicted] = self._highest
         return P
 
     def _backward(self) -> None:
-        """Go back from the last layer's dZ to the first one's, multiplied by η, and update all layers but the first.
+        """Compute the first layer's dZ, multiplied by η, from the last layer's, and update all layers but the first.
 
-        All on the way is proportional to the error, so it is multiplied by η once, where it starts.
+        All derivatives are proportional to the last layer's dZ, so only this is multiplied by η.
         """
         layerwise, activation_backward = self._layerwise, self._activation.backward
         multiply(self._dZ_last, self._rate, self._dZ_last)
@@ -153,15 +153,15 @@ class PerImageStep:
 
 
 class _Layer:
-    """A layer beyond the first, W (in + 1, out), between Z (in,) and Z_next (out,), and the arrays of a step."""
+    """A layer after the first, W (in + 1, out), between Z (in,) and Z_next (out,), and the arrays of a step."""
 
     __slots__ = ("A", "A1", "A1_column", "W", "Z", "Z_next", "dW", "dZ", "dZ_next", "dZ_next_row", "weights")
 
     def __init__(self, W: Array, Z: Array, Z_next: Array, dZ: Array, dZ_next: Array) -> None:
         self.W, self.Z, self.Z_next, self.dZ, self.dZ_next = W, Z, Z_next, dZ, dZ_next
-        self.A1 = np.ones(len(W), W.dtype)  # its last element stays 1: what the biases are multiplied by
+        self.A1 = np.ones(len(W), W.dtype)  # its last element stays 1: the factor of the biases
         self.A = self.A1[:-1]
-        # Views, which cost half as much to make as to compute with.
+        # Views, created once: to create a view takes half as long as to compute with it.
         self.weights = W[:-1]
         self.A1_column = self.A1[:, np.newaxis]
         self.dZ_next_row = dZ_next[np.newaxis]

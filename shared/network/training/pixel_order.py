@@ -1,8 +1,9 @@
-"""Pixels that no image of a mini-batch lights: they are 0, so the first layer's products can leave them out.
+"""The order of the input columns: the first layer's products can skip columns that are 0 in a whole mini-batch.
 
-A pixel that is 0 in all of X adds nothing to X W, and the derivative by its weights is 0. Where the pixels lie in the
-order of how many images light them, those that a mini-batch leaves dark lie at the end, and X becomes narrower: for 128
-of MNIST's images 637 columns instead of 784 in the mean, which spares a fifth of a step's largest products.
+A column of X that is 0 adds nothing to X W, and the derivative by its weights is 0. If the columns are sorted by the
+number of images in which they are active (not 0), a mini-batch's inactive columns are mostly at the end, and X becomes
+narrower: for 128 of MNIST's images it has 637 columns on average instead of 784, which saves a fifth of a step's
+largest products.
 """
 
 from __future__ import annotations
@@ -16,34 +17,34 @@ import numpy.typing as npt
 from shared.network.arrays import Images, Parameters
 
 FIRST = "layer1.weights"
-"""The one parameter whose rows belong to pixels."""
+"""The only parameter whose rows correspond to pixels."""
 
 SHARE = 0.05
-"""The pixels that must be lit by less than one image per mini-batch for the order to be worth its cost."""
+"""The least share of pixels that must be active in less than one image per mini-batch for a sorted order."""
 
 LARGEST = 2**28
-"""Bytes of images that are copied for it at the most: more may be mapped from a file and need not fit in memory."""
+"""The most bytes of images to copy: larger arrays may be mapped from a file, and may not fit into memory."""
 
 BLOCK = 4096
-"""Rows that are looked at at a time."""
+"""Rows examined at a time."""
 
 Order = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PixelOrder:
-    """The order (pixels,) in which a training holds an image's pixels, and with them its first layer's weights."""
+    """The order (pixels,) of an image's pixels, and of the first layer's weights, during a training."""
 
     order: Order
 
     @classmethod
     def natural(cls, pixels: int) -> Self:
-        """Give the order in which the images came."""
+        """Return the images' own order."""
         return cls(np.arange(pixels))
 
     @classmethod
     def by_activity(cls, rows: Images, batch_size: int) -> Self:
-        """Give the order of how many of the rows (N, pixels) light a pixel; the natural one where little is gained."""
+        """Return the order by the number of rows (N, pixels) with the pixel active; natural if that saves little."""
         pixels = rows.shape[1]
         if rows.nbytes > LARGEST:
             return cls.natural(pixels)
@@ -53,26 +54,26 @@ class PixelOrder:
 
     @property
     def is_natural(self) -> bool:
-        """Whether it changes nothing."""
+        """Whether this is the images' own order."""
         return np.array_equal(self.order, np.arange(len(self.order)))
 
     def arranged(self, rows: Images) -> Images:
-        """Give the rows (N, pixels) in this order: as they are where it is the natural one, else as a copy."""
+        """Return the rows (N, pixels) in this order: unchanged for the natural order, else as a copy."""
         return rows if self.is_natural else rows.take(self.order, axis=1)
 
     def to_training(self, parameters: Parameters) -> Parameters:
-        """Give the parameters of rows in the natural order as those of rows in this one."""
+        """Return the parameters for rows in this order, from those for rows in the natural order."""
         return parameters | {FIRST: parameters[FIRST][self.order]}
 
     def from_training(self, parameters: Parameters) -> Parameters:
-        """Give the parameters of rows in this order as those of rows in the natural one."""
+        """Return the parameters for rows in the natural order, from those for rows in this order."""
         W = np.empty_like(parameters[FIRST])
         W[self.order] = parameters[FIRST]
         return parameters | {FIRST: W}
 
 
 def widths(rows: Images) -> npt.NDArray[np.intp]:
-    """Say for each row (pixels,) how many of its leading pixels hold all that are lit: (N,)."""
+    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,)."""
     pixels = rows.shape[1]
     found = np.empty(len(rows), np.intp)
     for start in range(0, len(rows), BLOCK):

@@ -22,14 +22,14 @@ from shared.network.training.per_image_step import PerImageStep
 def step_for(
     network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator
 ) -> TrainStep | PerImageStep:
-    """Give the step that suits the configuration best."""
+    """Return the fastest step for the configuration."""
     if _is_plain(network.configuration):
         return PerImageStep(network, parameters, rows, y)
     return TrainStep(network, parameters, rows, y, rng)
 
 
 def _is_plain(configuration: Configuration) -> bool:
-    """Say whether images come one by one, as they are, and nothing but their loss's gradient moves the parameters."""
+    """Return whether the configuration is SGD on single images, without regularization, clipping or augmentation."""
     extras = (
         configuration.weight_decay,
         configuration.dropout,
@@ -41,9 +41,9 @@ def _is_plain(configuration: Configuration) -> bool:
 
 
 class TrainStep:
-    """Steps over mini-batches of the rows (N, pixels) with labels y (N,), starting from the given parameters.
+    """Training steps on mini-batches of the rows (N, pixels) with labels y (N,), from the given initial parameters.
 
-    The parameters live on in the vector P, which every step changes in place. rng: what decides whom dropout drops.
+    The vector P holds the parameters; every step changes it in place. rng: random generator for the dropout masks.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TrainStep:
         """The norm of the last mini-batch's gradient, before clipping."""
 
         self.lookahead = 0
-        """How many images beyond its own a step would know."""
+        """The number of next images that a step can use."""
 
         if configuration.augmentation and configuration.batch_size * rows.shape[1] >= loader.PREFETCH_FROM_PIXELS:
             self.lookahead = configuration.batch_size
@@ -72,11 +72,10 @@ class TrainStep:
         self._passes: dict[int, Backward] = {}
 
     def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
-        """Train on the images at these indices; give their loss, summed, and how many were right before it.
+        """Train on the images at these indices; return their summed loss and the correct predictions, before the step.
 
-        factor: what the schedule makes of the learning rate. following: the images of the next step, if `lookahead`
-        asks for them, to be made ready meanwhile. What overflows raises no warning: it shows in this loss or in the
-        next step's.
+        factor: the schedule's factor on the learning rate. following: the images of the next step, if `lookahead` is
+        not 0, which are filled in the meantime. An overflow raises no warning; this loss or the next one shows it.
         """
         backward = self._pass(len(batch))
         forward = backward.forward
@@ -101,14 +100,14 @@ class TrainStep:
         return loss, correct
 
     def settle(self) -> None:
-        """Bring P up to the last step, as it always is."""
+        """Do nothing: P is always up to date."""
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Give what a step needs to go on besides P, the optimizer's and the generator's state: nothing."""
+        """Return the step's state besides P, the optimizer's and the generator's state: it has none."""
         return {}
 
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Go on where `state` was taken."""
+        """Do nothing: `state` is empty."""
 
     def _update_together(self, backward: Backward, y: Labels) -> None:
         backward.run(y)
@@ -135,7 +134,7 @@ class TrainStep:
             parameter_update.decay(((self._layers[layer][0], self._derivatives[layer][0]) for layer in layers), rate)
 
     def _pass(self, rows: int) -> Backward:
-        """Give the arrays for this many rows: one set for whole mini-batches, one for an epoch's last."""
+        """Return the arrays for this many rows: one set for full mini-batches, one for an epoch's last."""
         if rows not in self._passes:
             forward = Forward(self._layers, self._network.activation, rows, self._dropout)
             self._passes[rows] = Backward(forward, self._derivatives, self._configuration.label_smoothing)

@@ -1,4 +1,4 @@
-"""A training: an iterator of mini-batches that can be stopped after any of them, saved, and gone on with."""
+"""A training: a resumable iterator over mini-batches."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from shared.network.training.pixel_order import PixelOrder
 from shared.network.training.steps import step_for
 
 State: TypeAlias = dict[str, np.ndarray[Any, Any]]
-"""Everything that a training needs to go on: plain arrays, for `np.savez` and `np.load` without pickles."""
+"""The complete state of a training: plain arrays, for `np.savez` and `np.load` without pickles."""
 
 
 class Training:
-    """Trains a network on images (N, H, W) with labels (N,), as its configuration says.
+    """Trains a network on images (N, H, W) with labels (N,), by its configuration.
 
-    Iterate over it: each item is the Progress after one more mini-batch. Leaving the loop loses nothing, and
-    another loop goes on. The same arguments give the same bits, however often the training is stopped.
+    Iterate over it: each item is the Progress after one more mini-batch. After a loop ends early, another loop
+    continues. The same arguments give the same bits, independent of interruptions.
 
-    Raises ConfigurationError where the configuration does not suit the data and ValueError where the arrays
-    don't fit. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
+    Raises ConfigurationError if the configuration does not suit the data, and ValueError if the arrays do not
+    match. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
     """
 
     def __init__(self, network: Network, images: Images, labels: Labels) -> None:
@@ -44,7 +44,7 @@ class Training:
         self.history: list[EpochReport] = []
         rows = inputs.as_rows(images, network.image_shape)
         if not len(rows):
-            raise ValueError("there are no images to train on")
+            raise ValueError("a training needs at least one image")
         self.configuration.check(len(rows))
         y = inputs.as_labels(labels, len(rows), network.classes)
 
@@ -64,7 +64,7 @@ class Training:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or early stopping has ended the training before."""
+        """Whether all epochs are done, or early stopping ended the training."""
         return len(self.history) == self.configuration.epochs or self._stopped
 
     @property
@@ -74,9 +74,9 @@ class Training:
 
     @property
     def parameters(self) -> Parameters:
-        """A copy of the parameters that the training gives if it ends here.
+        """A copy of the training's result so far.
 
-        These are the latest; with early stopping, those after the epoch that validated best, once one has ended.
+        These are the latest parameters; with early stopping, those of the best finished epoch, if one has finished.
         """
         self._step.settle()
         vector = self._best.P if self._best and self.history else self._step.P
@@ -95,7 +95,7 @@ class Training:
         epoch = self._epoch
         batch = epoch.next_batch()
         following = epoch.following(self._step.lookahead)
-        # The middle of the step: a course that begins or ends at 0 still moves in its first and last step.
+        # The middle of the step: so a schedule that begins or ends at 0 has no step with factor 0.
         time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
         factor = self.configuration.schedule.factor(time, self.configuration.epochs)
         loss, correct = self._step.run(batch, factor, following)
@@ -105,7 +105,7 @@ class Training:
         epoch.seconds += perf_counter() - started
         if epoch.finished:
             self._step.settle()
-            if not np.isfinite(self._step.P).all():  # no loss has seen the last update yet
+            if not np.isfinite(self._step.P).all():  # no loss includes the last update yet
                 raise TrainingDiverged(progress.epoch, progress.step, self._hint("a parameter"))
             self._end_epoch()
         return progress
@@ -126,7 +126,7 @@ class Training:
             self._best.consider(self._step.P, self.history)
 
     def state(self) -> State:
-        """Give everything that `resume` needs, as copies."""
+        """Return the state for `resume`, as copies."""
         self._step.settle()
         parts = {
             "parameters": self.network.layout.views(self._step.P.copy()),
@@ -137,14 +137,14 @@ class Training:
         }
         return {
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
-            "pixels": self._pixels.order.copy(),  # of the parameters and of all that the optimizer remembers of them
+            "pixels": self._pixels.order.copy(),  # the order of the parameters and the optimizer's state
             "generator": random_state.state_of(self._rng),
             "history": history_to_array(self.history, len(self.configuration.hidden)),
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
     def resume(cls, network: Network, images: Images, labels: Labels, state: State) -> Training:
-        """Go on from a `state` that was taken of a training with the same arguments.
+        """Return a training that continues from the `state` of a training with the same arguments.
 
         Raises ValueError for a state of another network, configuration or number of images.
         """
@@ -174,8 +174,8 @@ class Training:
 
 
 def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
-    """Give the order of the pixels that suits the training best."""
-    if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has a first layer of its own
+    """Return the fastest order of the pixels for the training."""
+    if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has its own first layer
         return PixelOrder.natural(rows.shape[1])
     return PixelOrder.by_activity(rows, configuration.batch_size)
 
@@ -184,7 +184,7 @@ def _check(state: State, like: State) -> None:
     """Raise ValueError unless the state has exactly the arrays of a training with the same arguments."""
     if state.keys() != like.keys():
         names = ", ".join(sorted(state.keys() ^ like.keys()))
-        raise ValueError(f"the state is not one of this training: {names} missing or not expected")
+        raise ValueError(f"the state does not belong to this training: {names} missing or unexpected")
     for name, expected in like.items():
         array = state[name]
         length = array.shape[:1] if name == "history" else expected.shape[:1]  # a history grows
@@ -192,8 +192,8 @@ def _check(state: State, like: State) -> None:
         if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
             raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
     if str(state["configuration"]) != str(like["configuration"]):
-        raise ValueError("the state's configuration is another than this training's")
+        raise ValueError("the state's configuration differs from this training's")
     if not np.array_equal(state["pixels"], like["pixels"]):
-        raise ValueError("the state is of a training on other images: their pixels have another order")
+        raise ValueError("the state belongs to a training on other images: the order of their pixels differs")
     if not 0 <= int(state["epoch.position"]) <= len(state["epoch.order"]):
-        raise ValueError("the state's epoch.position lies outside its epoch")
+        raise ValueError("the state's epoch.position is outside its epoch")

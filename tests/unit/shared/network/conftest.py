@@ -1,4 +1,4 @@
-"""What the network's tests share: a seeded generator and the slope of a function, measured."""
+"""Fixtures of the network's tests: a seeded generator, and a function's numerical derivative."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def slope() -> Slope:
-    """slope(f, x): the derivative of f() by each element of x, by central differences in float64."""
+    """Return slope(f, x): the derivative of f() by each element of x, by central differences in float64."""
 
     def measure(f: Callable[[], float], x: np.ndarray[Any, Any], h: float = 1e-6) -> np.ndarray[Any, Any]:
         assert x.dtype == np.float64

@@ -11,12 +11,12 @@ from shared.network import PRESETS, Configuration, ConfigurationError, preset
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_a_configuration_survives_json(name: str) -> None:
+def test_a_configuration_is_restored_from_json(name: str) -> None:
     configuration = PRESETS[name]
     assert Configuration.from_dict(json.loads(json.dumps(configuration.to_dict()))) == configuration
 
 
-def test_the_dict_is_explicit() -> None:
+def test_the_dict_contains_every_setting() -> None:
     assert preset("article").to_dict() == {
         "hidden": [64, 32],
         "activation": "sigmoid",
@@ -38,7 +38,7 @@ def test_the_dict_is_explicit() -> None:
     }
 
 
-def test_the_dict_hides_no_nested_setting() -> None:
+def test_the_dict_contains_every_nested_setting() -> None:
     configuration = preset("fast", augmentation={"shift": 2}, early_stopping={"patience": 3}, validation_fraction=0.1)
     values = configuration.to_dict()
     assert values["augmentation"] == {
@@ -53,14 +53,14 @@ def test_the_dict_hides_no_nested_setting() -> None:
     assert Configuration.from_dict(json.loads(json.dumps(values))) == configuration
 
 
-def test_a_configuration_is_a_value() -> None:
+def test_configurations_are_compared_by_value() -> None:
     assert preset("fast", hidden=[5]) == preset("fast", hidden=(5,))
     assert hash(preset("fast", seed=3)) == hash(preset("fast", seed=3))
     with pytest.raises(dataclasses.FrozenInstanceError):
         preset("fast").epochs = 3  # type: ignore[misc]
 
 
-def test_no_hidden_layer_is_softmax_regression() -> None:
+def test_a_configuration_without_hidden_layers_is_valid() -> None:
     assert preset("fast", hidden=[]).hidden == ()
 
 
@@ -107,27 +107,27 @@ def test_no_hidden_layer_is_softmax_regression() -> None:
         ("early_stopping", []),
     ],
 )
-def test_a_value_that_cannot_work_is_refused_by_its_field(field: str, value: Any) -> None:
+def test_the_error_for_an_invalid_value_names_the_field(field: str, value: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", **{field: value})
     assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("width", [0, -3, 1.0, True, "64", None])
-def test_a_layer_that_cannot_work_is_refused_by_its_place(width: Any) -> None:
+def test_the_error_for_an_invalid_layer_names_its_index(width: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", hidden=[64, width])
     assert refusal.value.field == "hidden.1"
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, True, "1"])
-def test_a_nested_value_is_refused_by_its_dotted_field(rate: Any) -> None:
+def test_the_error_for_a_nested_value_names_the_dotted_field(rate: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", optimizer={"learning_rate": rate})
     assert refusal.value.field == "optimizer.learning_rate"
 
 
-def test_a_schedule_that_is_longer_than_the_training_is_refused() -> None:
+def test_a_schedule_longer_than_the_training_is_refused() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", epochs=3, schedule={"name": "step", "every": 3})
     assert refusal.value.field == "schedule.every"
@@ -149,7 +149,7 @@ def test_a_schedule_that_is_longer_than_the_training_is_refused() -> None:
         ("early_stopping.metric", {"patience": 1, "metric": "loss"}),
     ],
 )
-def test_a_group_of_settings_is_refused_by_its_dotted_field(field: str, values: dict[str, Any]) -> None:
+def test_the_error_for_an_invalid_group_names_the_dotted_field(field: str, values: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", validation_fraction=0.1, **{field.split(".", maxsplit=1)[0]: values})
     assert refusal.value.field == field
@@ -187,7 +187,7 @@ LATER = {
 }
 
 
-def test_a_dict_of_before_there_was_a_field_has_it_off() -> None:
+def test_a_field_missing_from_an_older_dict_is_off() -> None:
     before = {name: value for name, value in preset("fast").to_dict().items() if name not in LATER}
     configuration = Configuration.from_dict(before)
     assert not any(getattr(configuration, name) for name in LATER)
@@ -210,15 +210,15 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
     assert refusal.value.field == "batch_size"
 
 
-def test_a_batch_larger_than_what_validation_leaves_is_refused() -> None:
+def test_a_batch_larger_than_the_images_left_for_training_is_refused() -> None:
     configuration = preset("fast", batch_size=32, validation_fraction=0.2)
     configuration.check(samples=40)
-    with pytest.raises(ConfigurationError, match="at most the number of images left to train on, 31") as refusal:
+    with pytest.raises(ConfigurationError, match="at most the number of images left for training, 31") as refusal:
         configuration.check(samples=39)
     assert refusal.value.field == "batch_size"
 
 
-def test_a_validation_split_without_an_image_is_refused() -> None:
+def test_a_validation_split_without_images_is_refused() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         preset("fast", batch_size=1, validation_fraction=0.01).check(samples=40)
     assert refusal.value.field == "validation_fraction"

@@ -1,4 +1,4 @@
-"""docs/mathematics.md names functions of the network: they are there."""
+"""The functions and links in docs/mathematics.md exist."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REFERENCES = re.findall(r"\[`([\w.]+)`\]\(\.\./shared/network/([\w/]+)\.py\)", P
 
 
 @pytest.mark.parametrize(("name", "module"), sorted(set(REFERENCES)))
-def test_what_the_page_names_is_in_the_file_that_it_links(name: str, module: str) -> None:
+def test_every_function_that_the_page_names_is_in_the_linked_file(name: str, module: str) -> None:
     place: object = importlib.import_module(f"shared.network.{module.replace('/', '.')}")
     for part in name.removeprefix(f"{module.rsplit('/', 1)[-1]}.").split("."):
         place = getattr(place, part)

@@ -49,7 +49,7 @@ def test_parameters_have_the_configured_precision_and_pass_the_check(dtype: str)
     network.check(parameters)
 
 
-def test_the_generator_decides_the_parameters(network: Network) -> None:
+def test_the_generator_determines_the_parameters(network: Network) -> None:
     first, again, other = (network.initialize(np.random.default_rng(seed)) for seed in (1, 1, 2))
     for name in first:
         np.testing.assert_array_equal(first[name], again[name])
@@ -63,7 +63,7 @@ def test_parameters_of_another_network_are_refused(network: Network, images: Ima
             use(other)
 
 
-def test_a_network_needs_pixels_and_two_classes() -> None:
+def test_a_network_without_pixels_or_with_one_class_is_refused() -> None:
     with pytest.raises(ValueError, match="no pixels"):
         Network((0, 3), 5, preset("article"))
     with pytest.raises(ValueError, match="at least 2 classes"):
@@ -71,9 +71,7 @@ def test_a_network_needs_pixels_and_two_classes() -> None:
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_probabilities_are_the_layers_one_after_another(
-    activation: str, images: Images, rng: np.random.Generator
-) -> None:
+def test_probabilities_are_computed_layer_by_layer(activation: str, images: Images, rng: np.random.Generator) -> None:
     network = Network((4, 3), 5, preset("article", hidden=[7, 6], activation=activation, dtype="float64"))
     parameters = network.initialize(rng)
     A = images.reshape(-1, 12) / 255
@@ -86,9 +84,7 @@ def test_probabilities_are_the_layers_one_after_another(
     np.testing.assert_allclose(network.probabilities(parameters, images), expected, rtol=1e-10)
 
 
-def test_images_may_be_rows_and_bytes_may_be_scaled_already(
-    network: Network, parameters: Parameters, images: Images
-) -> None:
+def test_images_can_be_rows_or_scaled_floats(network: Network, parameters: Parameters, images: Images) -> None:
     expected = network.probabilities(parameters, images)
     np.testing.assert_array_equal(network.probabilities(parameters, images.reshape(50, 12)), expected)
     np.testing.assert_allclose(network.probabilities(parameters, images / 255), expected, rtol=1e-5)
@@ -101,11 +97,11 @@ def test_probabilities_sum_to_one(network: Network, parameters: Parameters, imag
     np.testing.assert_allclose(P.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_no_images_have_no_probabilities(network: Network, parameters: Parameters) -> None:
+def test_an_empty_array_of_images_gives_no_probabilities(network: Network, parameters: Parameters) -> None:
     assert network.probabilities(parameters, np.empty((0, 4, 3), np.uint8)).shape == (0, 5)
 
 
-def test_blocks_change_nothing(
+def test_the_block_size_does_not_change_the_probabilities(
     network: Network, parameters: Parameters, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = np.arange(50) % 5
@@ -130,7 +126,7 @@ def test_memory_does_not_grow_with_the_number_of_images(network: Network, parame
     assert peak < result + 4 * module.BLOCK * (12 + 7 + 6 + 5) * 4
 
 
-def test_evaluation_counts_answers_and_averages_the_loss(
+def test_evaluation_counts_predictions_and_averages_the_loss(
     network: Network, parameters: Parameters, images: Images
 ) -> None:
     labels = np.arange(50) % 5
@@ -142,18 +138,20 @@ def test_evaluation_counts_answers_and_averages_the_loss(
         -sum(math.log(P[i, label]) for i, label in enumerate(labels)) / 50, rel=1e-5
     )
     for truth in range(5):
-        for answer in range(5):
-            count = sum(P[i].argmax() == answer for i in range(50) if labels[i] == truth)
-            assert evaluation.confusion[truth, answer] == count
+        for prediction in range(5):
+            count = sum(P[i].argmax() == prediction for i in range(50) if labels[i] == truth)
+            assert evaluation.confusion[truth, prediction] == count
 
 
-def test_there_is_nothing_to_evaluate_without_images(network: Network, parameters: Parameters) -> None:
-    with pytest.raises(ValueError, match="no images to evaluate"):
+def test_an_evaluation_without_images_is_refused(network: Network, parameters: Parameters) -> None:
+    with pytest.raises(ValueError, match="at least one image"):
         network.evaluate(parameters, np.empty((0, 4, 3), np.uint8), np.empty(0, np.int64))
 
 
-def test_labels_that_do_not_fit_are_refused(network: Network, parameters: Parameters, images: Images) -> None:
-    with pytest.raises(ValueError, match="50 labels are expected"):
+def test_labels_that_do_not_match_the_images_are_refused(
+    network: Network, parameters: Parameters, images: Images
+) -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(50,\)"):
         network.evaluate(parameters, images, np.zeros(49, np.int64))
     with pytest.raises(ValueError, match="between 0 and 4"):
         network.evaluate(parameters, images, np.full(50, 5))

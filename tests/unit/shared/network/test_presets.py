@@ -7,7 +7,7 @@ from shared.network.optimization.optimizers import SGD, Adam
 from shared.network.optimization.schedules import Constant
 
 
-def test_article_is_the_articles_network() -> None:
+def test_preset_article_is_the_articles_network() -> None:
     article = preset("article")
     assert article.hidden == (64, 32)
     assert (article.activation, article.initializer) == ("sigmoid", "uniform")
@@ -16,11 +16,11 @@ def test_article_is_the_articles_network() -> None:
     assert (article.epochs, article.batch_size, article.update_order) == (5, 1, "layerwise")
 
 
-def test_article_alone_takes_the_articles_order_of_updates() -> None:
+def test_only_preset_article_has_the_articles_order_of_updates() -> None:
     assert [name for name in PRESETS if PRESETS[name].update_order == "layerwise"] == ["article"]
 
 
-def test_fields_can_be_overridden() -> None:
+def test_fields_of_a_preset_can_be_overridden() -> None:
     configuration = preset("fast", epochs=1, hidden=[7], seed=9)
     assert (configuration.epochs, configuration.hidden, configuration.seed) == (1, (7,), 9)
     assert configuration.activation == PRESETS["fast"].activation
@@ -50,7 +50,7 @@ def test_an_augmentation_is_overridden_range_by_range() -> None:
     assert changed.to_dict() == base.to_dict() | {"shift": 0.0}
 
 
-def test_an_augmentation_starts_from_nothing_where_the_preset_has_none() -> None:
+def test_an_augmentation_without_one_in_the_preset_starts_from_its_defaults() -> None:
     assert preset("fast", augmentation={"shift": 2}).augmentation == Augmentation(shift=2)
 
 
@@ -58,7 +58,7 @@ def test_null_turns_an_augmentation_off() -> None:
     assert preset("accurate", augmentation=None).augmentation is None
 
 
-def test_overriding_changes_no_preset() -> None:
+def test_overriding_does_not_change_the_preset() -> None:
     before = PRESETS["fast"].to_dict()
     preset("fast", optimizer={"learning_rate": 0.5}, hidden=[3])
     assert PRESETS["fast"].to_dict() == before

@@ -5,7 +5,7 @@ import numpy as np
 from shared.network import random_state
 
 
-def test_the_seed_decides_what_is_drawn() -> None:
+def test_the_seed_determines_the_random_numbers() -> None:
     assert random_state.seeded(7).random() == random_state.seeded(7).random() != random_state.seeded(8).random()
 
 
@@ -15,13 +15,13 @@ def test_the_streams_of_a_seed_are_different() -> None:
     assert random_state.seeded(7, 1, 0).random() == draws[3]
 
 
-def test_without_a_stream_the_seed_is_the_generators_own() -> None:
+def test_a_generator_without_a_stream_uses_the_seed_alone() -> None:
     assert random_state.seeded(7).random() == np.random.Generator(np.random.PCG64(7)).random()
 
 
-def test_a_state_put_back_draws_the_same_again() -> None:
+def test_a_restored_state_draws_the_same_numbers() -> None:
     rng, other = random_state.seeded(7), random_state.seeded(8)
-    rng.integers(0, 9, 3, dtype=np.uint8)  # leaves a half-word behind
+    rng.integers(0, 9, 3, dtype=np.uint8)  # leaves a buffered half-word
     words = random_state.state_of(rng)
     random_state.set_state(other, words)
     assert rng.integers(0, 2**32, dtype=np.uint32) == other.integers(0, 2**32, dtype=np.uint32)

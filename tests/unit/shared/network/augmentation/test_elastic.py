@@ -11,7 +11,7 @@ ALPHA, SIGMA = 34.0, 4.0
 
 
 def smoothed_noise(count: int, side: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """What the paper describes: uniform noise, convolved with a Gaussian along each axis, away from the edges."""
+    """Return the paper's fields: uniform noise, convolved with a Gaussian along each axis, away from the edges."""
     reach = int(5 * SIGMA)
     kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * SIGMA**2))
     kernel /= kernel.sum()
@@ -22,19 +22,19 @@ def smoothed_noise(count: int, side: int, rng: np.random.Generator) -> npt.NDArr
 
 
 def covariances(fields: Array) -> Array:
-    """Over several distances, along the rows, along the columns and across."""
+    """Return covariances at several distances, along the rows, the columns and the diagonal."""
     pairs = [(fields[:, : -d or None, : -e or None], fields[:, d:, e:]) for d in (0, 2, 5) for e in (0, 2, 5)]
     return np.array([(a * b).mean() for a, b in pairs])
 
 
-def test_the_fields_vary_together_as_simards_smoothed_noise_does(rng: np.random.Generator) -> None:
+def test_the_fields_have_the_covariances_of_simards_smoothed_noise(rng: np.random.Generator) -> None:
     fields = ElasticFields((20, 20), ALPHA, SIGMA, np.dtype("float64")).draw(4000, rng)
     expected = covariances(smoothed_noise(1000, 20, rng))
     np.testing.assert_allclose(covariances(fields), expected, rtol=0.06)
     assert abs(fields.mean()) < 0.02
 
 
-def test_every_pixel_is_displaced_alike(rng: np.random.Generator) -> None:
+def test_every_pixel_has_the_same_variance_of_displacement(rng: np.random.Generator) -> None:
     fields = ElasticFields((12, 28), ALPHA, SIGMA, np.dtype("float32")).draw(4000, rng)
     assert fields.shape == (4000, 12, 28)
     assert fields.dtype == np.float32
@@ -42,6 +42,6 @@ def test_every_pixel_is_displaced_alike(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.3, 40.0])
-def test_no_smoothness_is_too_small_or_too_large_for_it(sigma: float, rng: np.random.Generator) -> None:
+def test_extreme_smoothness_keeps_the_standard_deviation_of_the_fields(sigma: float, rng: np.random.Generator) -> None:
     fields = ElasticFields((9, 7), 10.0, sigma, np.dtype("float64")).draw(2000, rng)
     assert fields.std() == pytest.approx(10 / (sigma * np.sqrt(12 * np.pi)), rel=0.05)

@@ -11,8 +11,8 @@ from shared.network.augmentation.sampling import Sampler
 H, W = 5, 7
 
 
-def look_up(image: Images, y: float, x: float) -> float:
-    """Bilinear interpolation, pixel by pixel."""
+def interpolate(image: Images, y: float, x: float) -> float:
+    """Return the bilinear interpolation at one point."""
     top, left = math.floor(y), math.floor(x)
     total = 0.0
     for row, column in ((top, left), (top, left + 1), (top + 1, left), (top + 1, left + 1)):
@@ -33,13 +33,15 @@ def images(rng: np.random.Generator) -> Images:
     return rng.integers(0, 256, (6, H, W), dtype=np.uint8)
 
 
-def test_it_interpolates_between_four_neighbours(images: Images, rng: np.random.Generator) -> None:
+def test_sampling_interpolates_between_four_neighbours(images: Images, rng: np.random.Generator) -> None:
     y, x = rng.uniform(-3, H + 2, images.shape), rng.uniform(-3, W + 2, images.shape)
-    expected = [[[look_up(images[i], y[i, r, c], x[i, r, c]) for c in range(W)] for r in range(H)] for i in range(6)]
+    expected = [
+        [[interpolate(images[i], y[i, r, c], x[i, r, c]) for c in range(W)] for r in range(H)] for i in range(6)
+    ]
     np.testing.assert_allclose(sample(images, y, x), expected, rtol=1e-10, atol=1e-10)
 
 
-def test_each_pixels_own_place_gives_the_image_back(images: Images) -> None:
+def test_sampling_at_the_pixels_own_coordinates_returns_the_image(images: Images) -> None:
     y, x = np.broadcast_arrays(*np.ogrid[: float(H), : float(W)])
     y, x = (np.repeat(places[np.newaxis], 6, axis=0).astype(np.float32) for places in (y, x))
     np.testing.assert_array_equal(sample(images, y, x), images)
@@ -47,12 +49,12 @@ def test_each_pixels_own_place_gives_the_image_back(images: Images) -> None:
 
 
 @pytest.mark.parametrize("far", [-1.0, float(H), -1e30, 1e30, -np.inf, np.inf])
-def test_outside_there_is_nothing(images: Images, far: float) -> None:
+def test_samples_outside_the_image_are_zero(images: Images, far: float) -> None:
     inside = np.full(images.shape, 2.5)
     assert not sample(images, np.full(images.shape, far), inside).any()
 
 
-def test_a_second_batch_finds_no_trace_of_the_first(images: Images) -> None:
+def test_a_second_batch_does_not_depend_on_the_first(images: Images) -> None:
     sampler = Sampler((H, W), np.dtype("float64"))
     out = np.empty(images.shape)
     place = np.full(images.shape, 2.5)

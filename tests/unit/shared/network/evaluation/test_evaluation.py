@@ -14,7 +14,7 @@ CLASSES = 4
 
 @pytest.fixture(name="P")
 def probabilities(rng: np.random.Generator) -> Array:
-    """Probabilities over four classes, of which the last is never the answer."""
+    """Return probabilities of four classes; the last class is never predicted."""
     weights: Array = rng.random((60, CLASSES)) * [1, 2, 1.5, 0]
     weights /= weights.sum(axis=1, keepdims=True)
     weights += 1e-9
@@ -23,14 +23,14 @@ def probabilities(rng: np.random.Generator) -> Array:
 
 @pytest.fixture
 def y(rng: np.random.Generator) -> Labels:
-    return rng.integers(1, CLASSES, 60)  # and of which the first never is the truth
+    return rng.integers(1, CLASSES, 60)  # the first class has no images
 
 
 def counts(P: Array, y: Labels, label: int) -> tuple[int, int, int]:
-    """True positives, false positives and false negatives, image by image."""
-    answers = [int(np.argmax(row)) for row in P]
-    pairs = list(zip(answers, y.tolist(), strict=True))
-    hits = sum(answer == truth == label for answer, truth in pairs)
+    """Return true positives, false positives and false negatives, counted image by image."""
+    predictions = [int(np.argmax(row)) for row in P]
+    pairs = list(zip(predictions, y.tolist(), strict=True))
+    hits = sum(prediction == truth == label for prediction, truth in pairs)
     return hits, sum(a == label != t for a, t in pairs), sum(t == label != a for a, t in pairs)
 
 
@@ -41,7 +41,7 @@ def test_accuracy_and_loss_are_averages_over_the_images(P: Array, y: Labels) -> 
     assert evaluation.loss == pytest.approx(-sum(math.log(P[i, label]) for i, label in enumerate(y)) / 60)
 
 
-def test_the_confusion_counts_each_pair_of_truth_and_answer(P: Array, y: Labels) -> None:
+def test_the_confusion_counts_each_pair_of_class_and_prediction(P: Array, y: Labels) -> None:
     expected = np.zeros((CLASSES, CLASSES), int)
     for row, label in zip(P, y, strict=True):
         expected[label, row.argmax()] += 1
@@ -49,7 +49,7 @@ def test_the_confusion_counts_each_pair_of_truth_and_answer(P: Array, y: Labels)
 
 
 @pytest.mark.parametrize("label", range(CLASSES))
-def test_precision_recall_and_f1_are_their_definitions(label: int, P: Array, y: Labels) -> None:
+def test_precision_recall_and_f1_follow_their_definitions(label: int, P: Array, y: Labels) -> None:
     evaluation = Evaluation.of(P, y)
     hits, false_alarms, misses = counts(P, y, label)
     assert evaluation.precision[label] == (hits / (hits + false_alarms) if hits + false_alarms else 0)
@@ -57,26 +57,26 @@ def test_precision_recall_and_f1_are_their_definitions(label: int, P: Array, y: 
     assert evaluation.f1[label] == pytest.approx(2 * hits / (2 * hits + false_alarms + misses))
 
 
-def test_a_class_that_is_neither_there_nor_seen_has_zeros() -> None:
+def test_a_class_without_images_and_predictions_has_measures_of_zero() -> None:
     evaluation = Evaluation.of(np.array([[0.9, 0.1, 0.0]]), np.array([0]))
     assert [shares[2] for shares in (evaluation.precision, evaluation.recall, evaluation.f1)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_top_k_asks_for_the_right_class_among_the_k_most_probable(k: int, P: Array, y: Labels) -> None:
+def test_top_k_counts_images_whose_class_is_among_the_k_most_probable(k: int, P: Array, y: Labels) -> None:
     best = np.argsort(-P, axis=1, kind="stable")[:, :k]
     expected = np.mean([label in row for row, label in zip(best.tolist(), y.tolist(), strict=True)])
     assert Evaluation.of(P, y).top(k) == expected
 
 
-def test_among_equals_the_first_classes_are_the_top_and_the_answer_is_their_first() -> None:
+def test_classes_of_equal_probability_rank_in_their_order() -> None:
     P = np.full((4, 4), 0.25)
     evaluation = Evaluation.of(P, np.arange(4))
     assert [evaluation.top(k) for k in (1, 2, 3, 4)] == [0.25, 0.5, 0.75, 1]
     assert evaluation.top(1) == evaluation.accuracy
 
 
-def test_parts_add_up_to_the_whole(P: Array, y: Labels) -> None:
+def test_the_sum_of_two_evaluations_covers_all_images(P: Array, y: Labels) -> None:
     whole, parts = Evaluation.of(P, y), Evaluation.of(P[:13], y[:13]) + Evaluation.of(P[13:], y[13:])
     assert parts.to_dict()["confusion"] == whole.to_dict()["confusion"]
     assert parts.samples == whole.samples
@@ -85,13 +85,13 @@ def test_parts_add_up_to_the_whole(P: Array, y: Labels) -> None:
     assert parts.calibration.expected_error == pytest.approx(whole.calibration.expected_error)
 
 
-def test_it_can_be_told_in_json() -> None:
+def test_an_evaluation_is_converted_to_json() -> None:
     evaluation = Evaluation.of(
         np.array([[0.75, 0.25], [0.25, 0.75], [0.75, 0.25], [0.25, 0.75]]), np.array([0, 0, 1, 1])
     )
-    told = json.loads(json.dumps(evaluation.to_dict()))
-    bins = told["calibration"].pop("bins")
-    assert told == {
+    measures = json.loads(json.dumps(evaluation.to_dict()))
+    bins = measures["calibration"].pop("bins")
+    assert measures == {
         "samples": 4,
         "loss": pytest.approx(-math.log(0.75 * 0.25) / 2),
         "accuracy": 0.5,

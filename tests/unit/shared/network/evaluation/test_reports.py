@@ -5,7 +5,7 @@ import numpy as np
 from shared.network.evaluation.reports import EpochReport, history_from_array, history_to_array
 
 
-def test_a_history_survives_as_an_array() -> None:
+def test_a_history_is_restored_from_its_array() -> None:
     history = [
         EpochReport(1, 0.1, 1 / 3, 2.5, 0.7, 0.0, 1e-300, (0.0, 0.25)),
         EpochReport(2, 1e-300, 1.0, 0.0, None, None, None, (1 / 3, 1.0)),
@@ -16,7 +16,7 @@ def test_a_history_survives_as_an_array() -> None:
     assert history_from_array(rows) == history
 
 
-def test_an_empty_history_survives_too() -> None:
+def test_an_empty_history_is_restored_from_its_array() -> None:
     rows = history_to_array([], hidden=3)
     assert rows.shape == (0, 10)
     assert history_from_array(rows) == []

@@ -8,11 +8,11 @@ from shared.network.inspection.dead_units import DeadUnits
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu"])
-def test_a_unit_whose_slope_is_flat_at_every_image_is_dead(activation: str, rng: np.random.Generator) -> None:
+def test_a_unit_with_a_flat_activation_for_every_image_is_dead(activation: str, rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[8, 4], activation=activation))
     parameters = network.initialize(rng)
     for name, array in parameters.items():
-        array[:] = 0.1 * array + (0.1 if name.endswith("biases") else 0)  # all alive, but for these:
+        array[:] = 0.1 * array + (0.1 if name.endswith("biases") else 0)  # no dead units except these:
     parameters["layer1.biases"][:2] = -1000
     parameters["layer2.biases"][3] = -1000
     rows = rng.integers(0, 256, (30, 6), dtype=np.uint8)
@@ -20,7 +20,7 @@ def test_a_unit_whose_slope_is_flat_at_every_image_is_dead(activation: str, rng:
     assert probe.dead_units() == (0.25, 0.25)
 
 
-def test_one_image_at_which_it_learns_keeps_a_unit_alive(rng: np.random.Generator) -> None:
+def test_a_unit_that_learns_from_one_image_is_not_dead(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[1], activation="relu"))
     parameters = network.initialize(rng)
     parameters["layer1.weights"][:] = [[1], [0], [0], [0], [0], [0]]
@@ -34,7 +34,7 @@ def test_one_image_at_which_it_learns_keeps_a_unit_alive(rng: np.random.Generato
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "identity"])
-def test_units_that_always_have_a_slope_never_die(activation: str, rng: np.random.Generator) -> None:
+def test_units_with_a_slope_everywhere_are_never_dead(activation: str, rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[8], activation=activation))
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = -1e6
@@ -42,7 +42,7 @@ def test_units_that_always_have_a_slope_never_die(activation: str, rng: np.rando
     assert DeadUnits(network, rows, np.arange(30), network.layout.pack(parameters)).dead_units() == (0.0,)
 
 
-def test_it_sees_the_parameters_as_they_are_now(rng: np.random.Generator) -> None:
+def test_dead_units_are_measured_for_the_current_parameters(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[8], activation="relu"))
     P = network.layout.pack(network.initialize(rng))
     probe = DeadUnits(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
@@ -51,7 +51,7 @@ def test_it_sees_the_parameters_as_they_are_now(rng: np.random.Generator) -> Non
     assert alive < probe.dead_units() == (1.0,)
 
 
-def test_a_network_without_hidden_layers_has_no_units_to_lose(rng: np.random.Generator) -> None:
+def test_a_network_without_hidden_layers_has_no_dead_units(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[]))
     P = network.layout.pack(network.initialize(rng))
     assert DeadUnits(network, np.zeros((3, 6), np.uint8), np.arange(3), P).dead_units() == ()

@@ -1,25 +1,25 @@
-"""The mistakes of which a network is surest."""
+"""The most confident errors of a network."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from shared.network import Network, preset
-from shared.network.inspection.mistakes import surest_mistakes
+from shared.network.inspection.mistakes import most_confident_errors
 
-SAMPLES = 2500  # more than go through the network at a time
+SAMPLES = 2500  # more than one block
 NETWORK = Network((4, 4), 5, preset("fast", hidden=[]))
 PARAMETERS = NETWORK.initialize(np.random.default_rng(1))
 IMAGES = np.random.default_rng(2).integers(0, 256, (SAMPLES, 4, 4), dtype=np.uint8)
 LABELS = np.random.default_rng(3).integers(0, 5, SAMPLES)
 
 
-def test_they_are_those_of_all_images_the_surest_first() -> None:
+def test_errors_of_all_images_are_sorted_by_confidence() -> None:
     P = NETWORK.probabilities(PARAMETERS, IMAGES)
     wrong = [i for i in range(SAMPLES) if P[i].argmax() != LABELS[i]]
     expected = sorted(wrong, key=lambda i: -P[i].max())[:10]
 
-    found = surest_mistakes(NETWORK, PARAMETERS, IMAGES, LABELS, 10)
+    found = most_confident_errors(NETWORK, PARAMETERS, IMAGES, LABELS, 10)
 
     assert [mistake.index for mistake in found] == expected
     assert [mistake.label for mistake in found] == LABELS[expected].tolist()
@@ -27,16 +27,16 @@ def test_they_are_those_of_all_images_the_surest_first() -> None:
     assert np.allclose([mistake.confidence for mistake in found], P[expected].max(axis=1))
 
 
-def test_of_equally_sure_ones_the_first_come() -> None:
+def test_errors_of_equal_confidence_are_sorted_by_index() -> None:
     alike = np.repeat(IMAGES[:1], 1500, axis=0)
     wrong = np.full(1500, (NETWORK.probabilities(PARAMETERS, alike[:1]).argmax() + 1) % 5)
 
-    found = surest_mistakes(NETWORK, PARAMETERS, alike, wrong, 3)
+    found = most_confident_errors(NETWORK, PARAMETERS, alike, wrong, 3)
 
     assert [mistake.index for mistake in found] == [0, 1, 2]
 
 
-def test_where_all_is_right_there_are_none() -> None:
+def test_correct_predictions_give_no_errors() -> None:
     right = NETWORK.probabilities(PARAMETERS, IMAGES).argmax(axis=1)
 
-    assert surest_mistakes(NETWORK, PARAMETERS, IMAGES, right, 10) == []
+    assert most_confident_errors(NETWORK, PARAMETERS, IMAGES, right, 10) == []

@@ -31,11 +31,11 @@ def apply(activation: Activation, Z: npt.NDArray[np.floating]) -> npt.NDArray[np
     return A
 
 
-def test_every_activation_has_a_formula_to_be_held_against() -> None:
+def test_every_activation_is_compared_with_a_formula() -> None:
     assert FORMULAS.keys() == ACTIVATIONS.keys()
 
 
-def test_forward_is_the_formula(activation: Activation, rng: np.random.Generator) -> None:
+def test_forward_follows_the_formula(activation: Activation, rng: np.random.Generator) -> None:
     Z = rng.normal(scale=3, size=(7, 5))
     expected = [[FORMULAS[activation.name](z) for z in row] for row in Z]
     np.testing.assert_allclose(apply(activation, Z), expected, rtol=1e-13, atol=1e-15)
@@ -50,9 +50,7 @@ def test_backward_is_the_slope_of_forward(activation: Activation, rng: np.random
     np.testing.assert_allclose(dZ, expected, rtol=1e-6, atol=1e-8)
 
 
-def test_the_result_may_take_the_inputs_place_unless_the_input_is_needed(
-    activation: Activation, rng: np.random.Generator
-) -> None:
+def test_the_result_may_overwrite_an_input_that_is_not_needed(activation: Activation, rng: np.random.Generator) -> None:
     Z = rng.normal(size=(4, 3))
     A = apply(activation, Z)
     if activation.needs_input:
@@ -70,7 +68,7 @@ def test_the_result_may_take_the_inputs_place_unless_the_input_is_needed(
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_number_is_too_large_for_it(activation: Activation, dtype: type[np.floating]) -> None:
+def test_large_inputs_do_not_overflow(activation: Activation, dtype: type[np.floating]) -> None:
     Z = np.array([[-1e30, -1e4, -88.8, -1e-30, 0, 1e-30, 88.8, 1e4, 1e30]], dtype)
     A, dZ = np.empty_like(Z), np.ones_like(Z)
     with np.errstate(all="raise", under="ignore"):
@@ -82,5 +80,5 @@ def test_no_number_is_too_large_for_it(activation: Activation, dtype: type[np.fl
     assert A.dtype == dZ.dtype == dtype
 
 
-def test_what_is_not_a_number_stays_none(activation: Activation) -> None:
+def test_nan_remains_nan(activation: Activation) -> None:
     assert np.isnan(apply(activation, np.array([[np.nan]])))

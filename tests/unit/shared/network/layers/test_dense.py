@@ -14,7 +14,7 @@ Arrays = tuple[Array, Array, Array, Array]
 
 @pytest.fixture
 def arrays(rng: np.random.Generator) -> Arrays:
-    """X, W, b and dY."""
+    """Return X, W, b and dY."""
     return rng.normal(size=(N, IN)), rng.normal(size=(IN, OUT)), rng.normal(size=OUT), rng.normal(size=(N, OUT))
 
 
@@ -24,7 +24,7 @@ def forward(X: Array, W: Array, b: Array) -> Array:
     return Y
 
 
-def test_forward_weighs_the_inputs_and_adds_the_biases(arrays: Arrays) -> None:
+def test_forward_multiplies_by_the_weights_and_adds_the_biases(arrays: Arrays) -> None:
     X, W, b, _ = arrays
     np.testing.assert_allclose(forward(X, W, b), np.einsum("ni,io->no", X, W) + b)
 
@@ -41,7 +41,7 @@ def test_gradients_are_the_slopes_by_weights_and_biases(arrays: Arrays, slope: S
     np.testing.assert_allclose(db, slope(weighted, b), rtol=1e-7, atol=1e-8)
 
 
-def test_columns_that_the_input_lacks_are_taken_to_be_zero(arrays: Arrays) -> None:
+def test_missing_columns_of_the_input_are_zero(arrays: Arrays) -> None:
     X, W, b, dY = arrays
     X[:, -1] = 0
     narrow = X[:, :-1].copy()

@@ -6,17 +6,15 @@ import pytest
 from shared.network.layers.dropout import Dropout
 
 
-def test_the_share_that_is_dropped_is_the_probability(rng: np.random.Generator) -> None:
+def test_the_share_of_dropped_units_is_the_probability(rng: np.random.Generator) -> None:
     A = np.ones((300, 200))
     dropped = Dropout(0.3, A, rng).forward(A) == 0
     assert dropped.mean() == pytest.approx(0.3, abs=0.01)
-    assert dropped.mean(axis=0).std() == pytest.approx((0.3 * 0.7 / 300) ** 0.5, rel=0.2)  # each on its own
+    assert dropped.mean(axis=0).std() == pytest.approx((0.3 * 0.7 / 300) ** 0.5, rel=0.2)  # independent of each other
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_what_stays_is_scaled_up_so_that_the_expected_sum_stays(
-    dtype: type[np.floating], rng: np.random.Generator
-) -> None:
+def test_kept_units_are_scaled_to_keep_the_expected_sum(dtype: type[np.floating], rng: np.random.Generator) -> None:
     A = rng.normal(size=(50, 40)).astype(dtype)
     kept = Dropout(0.2, A, rng).forward(A)
     stays = kept != 0
@@ -24,7 +22,7 @@ def test_what_stays_is_scaled_up_so_that_the_expected_sum_stays(
     assert kept.dtype == dtype
 
 
-def test_backward_takes_the_same_way(rng: np.random.Generator) -> None:
+def test_backward_applies_the_mask_of_forward(rng: np.random.Generator) -> None:
     A = np.ones((50, 40))
     dropout = Dropout(0.5, A, rng)
     kept = dropout.forward(A).copy()
@@ -34,13 +32,13 @@ def test_backward_takes_the_same_way(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(dA, expected)
 
 
-def test_the_activations_themselves_stay(rng: np.random.Generator) -> None:
+def test_the_activations_are_not_changed(rng: np.random.Generator) -> None:
     A = np.ones((5, 4))
     Dropout(0.5, A, rng).forward(A)
     assert (A == 1).all()
 
 
-def test_each_call_draws_anew(rng: np.random.Generator) -> None:
+def test_each_call_draws_a_new_mask(rng: np.random.Generator) -> None:
     A = np.ones((20, 20))
     dropout = Dropout(0.5, A, rng)
     first = dropout.forward(A).copy()

@@ -48,7 +48,7 @@ def test_the_whole_networks_gradient_is_the_slope_of_its_loss(
     np.testing.assert_allclose(pair.dP, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_without_hidden_layers_it_is_softmax_regression(rng: np.random.Generator, slope: Slope) -> None:
+def test_a_network_without_hidden_layers_is_softmax_regression(rng: np.random.Generator, slope: Slope) -> None:
     pair = Pair("sigmoid", rng, widths=(6, 3))
     expected = slope(pair.loss, pair.P)
     pair.forward.run()
@@ -56,7 +56,7 @@ def test_without_hidden_layers_it_is_softmax_regression(rng: np.random.Generator
     np.testing.assert_allclose(pair.dP, expected, rtol=1e-6, atol=1e-9)
 
 
-def test_a_second_batch_finds_no_trace_of_the_first(rng: np.random.Generator) -> None:
+def test_a_second_batch_does_not_depend_on_the_first(rng: np.random.Generator) -> None:
     pair = Pair("gelu", rng)
     first = pair.forward.run().copy()
     pair.backward.run(pair.y)
@@ -66,7 +66,7 @@ def test_a_second_batch_finds_no_trace_of_the_first(rng: np.random.Generator) ->
     np.testing.assert_array_equal(pair.dP, gradient)
 
 
-def test_a_narrow_input_gives_what_one_with_zeros_behind_it_gives(rng: np.random.Generator) -> None:
+def test_a_narrow_input_gives_the_result_of_one_padded_with_zeros(rng: np.random.Generator) -> None:
     pair = Pair("tanh", rng)
     pair.forward.X[:, 4:] = 0
     rows = pair.forward.X.copy()
@@ -90,7 +90,7 @@ def test_layers_are_done_from_the_last_to_the_first(rng: np.random.Generator) ->
     assert done == [2, 1, 0]
 
 
-def test_the_error_passes_through_the_weights_as_they_are_once_the_layer_is_done(rng: np.random.Generator) -> None:
+def test_the_error_propagates_through_the_weights_after_the_layers_callback(rng: np.random.Generator) -> None:
     pair = Pair("tanh", rng)
 
     def blank(layer: int) -> None:
@@ -105,7 +105,7 @@ def test_the_error_passes_through_the_weights_as_they_are_once_the_layer_is_done
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_with_dropout_the_gradient_is_the_slope_for_the_drawn_mask(
+def test_the_gradient_with_dropout_is_the_slope_for_the_drawn_mask(
     activation: str, rng: np.random.Generator, slope: Slope
 ) -> None:
     pair = Pair(activation, rng)
@@ -127,7 +127,7 @@ def test_with_dropout_the_gradient_is_the_slope_for_the_drawn_mask(
     np.testing.assert_allclose(pair.dP, expected, rtol=1e-5, atol=1e-8)
 
 
-def test_label_smoothing_reaches_every_layers_gradient(rng: np.random.Generator, slope: Slope) -> None:
+def test_label_smoothing_changes_every_layers_gradient(rng: np.random.Generator, slope: Slope) -> None:
     pair = Pair("tanh", rng)
     targets = np.full((7, 3), 0.2 / 3)
     targets[np.arange(7), pair.y] += 0.8

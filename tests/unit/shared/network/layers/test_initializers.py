@@ -26,14 +26,14 @@ def test_uniform_draws_weights_and_biases_from_minus_half_to_half(dtype: str) ->
     assert W.std() == pytest.approx(math.sqrt(1 / 12), rel=0.02)
 
 
-def test_glorot_has_the_variance_of_two_over_both_widths_within_its_limit() -> None:
+def test_glorot_has_a_variance_of_two_over_the_sum_of_the_widths() -> None:
     W, b = draw("glorot")
     assert W.std() == pytest.approx(math.sqrt(2 / 500), rel=0.02)
     assert np.abs(W).max() <= math.sqrt(6 / 500)
     assert not b.any()
 
 
-def test_he_has_the_variance_of_two_over_the_inputs() -> None:
+def test_he_has_a_variance_of_two_over_the_number_of_inputs() -> None:
     W, b = draw("he")
     assert W.mean() == pytest.approx(0, abs=0.002)
     assert W.std() == pytest.approx(math.sqrt(2 / 400), rel=0.02)
@@ -41,6 +41,6 @@ def test_he_has_the_variance_of_two_over_the_inputs() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(INITIALIZERS))
-def test_the_generator_decides_everything(name: str) -> None:
+def test_the_same_generator_gives_the_same_values(name: str) -> None:
     np.testing.assert_array_equal(draw(name, seed=5)[0], draw(name, seed=5)[0])
     assert (draw(name, seed=5)[0] != draw(name, seed=6)[0]).any()

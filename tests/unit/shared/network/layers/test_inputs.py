@@ -6,7 +6,7 @@ import pytest
 from shared.network.layers.inputs import as_labels, as_rows, scale
 
 
-def test_images_are_seen_as_rows_without_a_copy() -> None:
+def test_images_become_rows_without_a_copy() -> None:
     images = np.zeros((5, 4, 3), np.uint8)
     rows = as_rows(images, (4, 3))
     assert rows.shape == (5, 12)
@@ -33,18 +33,18 @@ def test_labels_become_indices() -> None:
 
 
 @pytest.mark.parametrize("labels", [[0, 3], [-1, 0]])
-def test_labels_without_a_class_are_refused(labels: list[int]) -> None:
+def test_labels_outside_the_classes_are_refused(labels: list[int]) -> None:
     with pytest.raises(ValueError, match="between 0 and 2"):
         as_labels(np.array(labels), samples=2, classes=3)
 
 
-def test_labels_must_be_one_for_each_image() -> None:
-    with pytest.raises(ValueError, match="3 labels are expected"):
+def test_each_image_needs_one_label() -> None:
+    with pytest.raises(ValueError, match=r"must have shape \(3,\)"):
         as_labels(np.array([0, 1]), samples=3, classes=3)
 
 
 def test_labels_must_be_whole_numbers() -> None:
-    with pytest.raises(ValueError, match="integers, not float64"):
+    with pytest.raises(ValueError, match="integers; got float64"):
         as_labels(np.array([0.0, 1.0]), samples=2, classes=3)
 
 
@@ -56,7 +56,7 @@ def test_bytes_are_scaled_to_the_unit_interval(dtype: type[np.floating]) -> None
     assert X.max() <= 1
 
 
-def test_floating_point_stays_as_it_is() -> None:
+def test_floating_point_values_are_not_scaled() -> None:
     X = np.empty((1, 3), np.float32)
     scale(np.array([[0, 0.25, 1]], np.float64), X)
     assert X.tolist() == [[0, 0.25, 1]]

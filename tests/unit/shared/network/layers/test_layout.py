@@ -40,35 +40,35 @@ def test_a_layers_slice_holds_its_weights_and_biases(layout: Layout, parameters:
     assert vector[layout.layers[1]].tolist() == expected
 
 
-def test_pack_copies_what_views_show(layout: Layout, parameters: Parameters) -> None:
+def test_pack_copies_the_parameters_into_a_vector(layout: Layout, parameters: Parameters) -> None:
     vector = layout.pack(parameters)
     assert vector.tolist() == list(range(layout.size))
     assert not np.shares_memory(vector, parameters["layer1.weights"])
 
 
-def test_its_own_parameters_pass_the_check(layout: Layout, parameters: Parameters) -> None:
+def test_matching_parameters_pass_the_check(layout: Layout, parameters: Parameters) -> None:
     layout.check(parameters)
 
 
-def test_a_missing_array_is_named(layout: Layout, parameters: Parameters) -> None:
+def test_the_error_names_a_missing_array(layout: Layout, parameters: Parameters) -> None:
     del parameters["layer2.biases"]
     with pytest.raises(ValueError, match=r"layer2\.biases is missing"):
         layout.check(parameters)
 
 
-def test_an_unknown_array_is_named(layout: Layout, parameters: Parameters) -> None:
+def test_the_error_names_an_unknown_array(layout: Layout, parameters: Parameters) -> None:
     parameters["layer3.weights"] = np.zeros(1, np.float32)
-    with pytest.raises(ValueError, match=r"layer3\.weights is no parameter"):
+    with pytest.raises(ValueError, match=r"layer3\.weights is not a parameter"):
         layout.check(parameters)
 
 
-def test_an_array_of_another_shape_is_named(layout: Layout, parameters: Parameters) -> None:
+def test_the_error_names_an_array_of_another_shape(layout: Layout, parameters: Parameters) -> None:
     parameters["layer1.weights"] = parameters["layer1.weights"].T
     with pytest.raises(ValueError, match=r"layer1\.weights has shape \(3, 4\), not \(4, 3\)"):
         layout.check(parameters)
 
 
-def test_an_array_of_another_precision_is_named(layout: Layout, parameters: Parameters) -> None:
+def test_the_error_names_an_array_of_another_precision(layout: Layout, parameters: Parameters) -> None:
     parameters["layer1.biases"] = parameters["layer1.biases"].astype(np.float64)
     with pytest.raises(ValueError, match=r"layer1\.biases is float64, not float32"):
         layout.check(parameters)

@@ -22,7 +22,7 @@ def test_softmax_is_each_exponential_over_their_sum(rng: np.random.Generator) ->
     np.testing.assert_allclose(probabilities(Z), expected, rtol=1e-13)
 
 
-def test_softmax_may_write_over_its_input(rng: np.random.Generator) -> None:
+def test_softmax_can_overwrite_its_input(rng: np.random.Generator) -> None:
     Z = rng.normal(size=(4, 6))
     P = probabilities(Z)
     softmax(Z, Z)
@@ -30,7 +30,7 @@ def test_softmax_may_write_over_its_input(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_softmax_of_huge_numbers_neither_overflows_nor_reaches_zero(dtype: type[np.floating]) -> None:
+def test_softmax_of_huge_numbers_does_not_overflow_or_reach_zero(dtype: type[np.floating]) -> None:
     P = probabilities(np.array([[1e30, -1e30, 0], [1000, 999, -1000]], dtype))
     assert P.dtype == dtype
     assert P[0, 1] == P[1, 2] == dtype(EPSILON)
@@ -38,12 +38,12 @@ def test_softmax_of_huge_numbers_neither_overflows_nor_reaches_zero(dtype: type[
     assert P[1, 0] == pytest.approx(1 / (1 + math.exp(-1)), rel=1e-6)
 
 
-def test_cross_entropy_sums_the_surprise_of_the_right_classes() -> None:
+def test_cross_entropy_sums_the_negative_logarithms_of_the_right_classes() -> None:
     P = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
     assert cross_entropy(P, np.array([1, 2])) == pytest.approx(math.log(4) - math.log(0.7))
 
 
-def test_cross_entropy_is_finite_however_wrong_the_network_is() -> None:
+def test_cross_entropy_of_wrong_predictions_is_finite() -> None:
     P = probabilities(np.array([[0, 1e30]], np.float32))
     assert cross_entropy(P, np.array([0])) == pytest.approx(-math.log(EPSILON))
 

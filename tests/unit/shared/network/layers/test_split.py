@@ -19,12 +19,12 @@ def test_each_class_is_chosen_in_proportion(labels: list[int], seed: int, data: 
         assert abs(np.count_nonzero(y[chosen] == label) - share) < 1
 
 
-def test_both_parts_are_in_the_datas_order(rng: np.random.Generator) -> None:
+def test_both_parts_keep_the_order_of_the_data(rng: np.random.Generator) -> None:
     for part in stratified(rng.integers(0, 3, 100), 30, rng):
         assert (np.diff(part) > 0).all()
 
 
-def test_the_generator_decides_who_is_chosen() -> None:
+def test_the_generator_determines_the_chosen_images() -> None:
     y = np.arange(100) % 10
     first, again, other = (stratified(y, 20, np.random.default_rng(seed))[1].tolist() for seed in (1, 1, 2))
     assert first == again != other

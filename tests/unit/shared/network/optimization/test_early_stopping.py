@@ -20,10 +20,10 @@ def history(*losses: float) -> list[EpochReport]:
         ((3, 4), False),
         ((3, 4, 5), True),
         ((3, 4, 2, 5), False),
-        ((3, 4, 2, 5, 2), True),  # as good is not better
+        ((3, 4, 2, 5, 2), True),  # an equal loss is no improvement
     ],
 )
-def test_it_stops_after_so_many_epochs_without_a_better_one(losses: tuple[float, ...], stops: bool) -> None:
+def test_training_stops_after_patience_epochs_without_improvement(losses: tuple[float, ...], stops: bool) -> None:
     assert EarlyStopping(patience=2).stops(history(*losses)) is stops
 
 
@@ -31,7 +31,7 @@ def test_the_best_epoch_is_the_first_with_the_lowest_loss() -> None:
     assert best_epoch(history(3, 1, 2, 1)) == 2
 
 
-def test_the_best_parameters_are_a_copy_of_the_best_epochs() -> None:
+def test_the_best_parameters_are_a_copy_from_the_best_epoch() -> None:
     P = np.array([0.0])
     best = Best(P)
     losses = [3.0, 1.0, 2.0, 1.0]

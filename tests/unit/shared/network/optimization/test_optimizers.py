@@ -14,7 +14,7 @@ START = 0.7
 
 
 def gradients() -> Iterator[float]:
-    """A gradient for each step: it changes its sign and its size."""
+    """Yield a gradient for each step, with changing sign and size."""
     return (math.sin(3 * t) * (1 + t % 4) - 0.2 for t in range(1, STEPS + 1))
 
 
@@ -84,22 +84,22 @@ CASES = [
 
 
 @pytest.mark.parametrize(("optimizer", "expected"), CASES, ids=lambda case: getattr(case, "name", ""))
-def test_each_step_is_the_textbooks(optimizer: Optimizer, expected: Iterator[float]) -> None:
+def test_each_step_follows_the_textbook_formula(optimizer: Optimizer, expected: Iterator[float]) -> None:
     np.testing.assert_allclose(path(optimizer), list(expected), rtol=1e-12)
 
 
-def test_every_optimizer_has_a_textbook_to_be_held_against() -> None:
+def test_every_optimizer_is_compared_with_a_textbook_formula() -> None:
     assert {optimizer.name for optimizer, _ in CASES} == OPTIMIZERS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_single_precision_stays_single_and_close_to_double(name: str) -> None:
+def test_single_precision_is_kept_and_close_to_double(name: str) -> None:
     optimizer = OPTIMIZERS[name](learning_rate=0.01)
     np.testing.assert_allclose(path(optimizer, "float32"), path(optimizer), rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_the_learning_rate_is_the_one_that_the_step_is_given(name: str) -> None:
+def test_an_update_uses_the_learning_rate_of_the_step(name: str) -> None:
     places = []
     for own in (0.5, 0.01):
         optimizer = OPTIMIZERS[name](learning_rate=own)
@@ -111,7 +111,7 @@ def test_the_learning_rate_is_the_one_that_the_step_is_given(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, True, "0.1", None, 10**400])
-def test_a_learning_rate_that_cannot_work_is_refused(name: str, rate: float) -> None:
+def test_an_invalid_learning_rate_is_refused(name: str, rate: float) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         OPTIMIZERS[name](learning_rate=rate)
     assert refusal.value.field == "optimizer.learning_rate"
@@ -131,7 +131,7 @@ def test_a_learning_rate_that_cannot_work_is_refused(name: str, rate: float) -> 
         ("adamw", "beta1", math.nan),
     ],
 )
-def test_other_settings_that_cannot_work_are_refused(name: str, field: str, value: float) -> None:
+def test_other_invalid_settings_are_refused(name: str, field: str, value: float) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         OPTIMIZERS[name](**{field: value})
     assert refusal.value.field == f"optimizer.{field}"

@@ -9,7 +9,7 @@ from shared.network.optimization.parameter_update import Update
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_blocks_give_the_bits_of_one_sweep(
+def test_updates_in_blocks_give_the_bits_of_one_sweep(
     name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, results = rng.normal(size=100), []
@@ -27,7 +27,7 @@ def test_blocks_give_the_bits_of_one_sweep(
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_part_by_part_is_the_same_as_all_at_once(name: str, rng: np.random.Generator) -> None:
+def test_updates_part_by_part_equal_an_update_of_all_parts(name: str, rng: np.random.Generator) -> None:
     start, gradient = rng.normal(size=10), rng.normal(size=10)
     results = []
     for parts in ([], [1, 0]):
@@ -42,7 +42,7 @@ def test_part_by_part_is_the_same_as_all_at_once(name: str, rng: np.random.Gener
     np.testing.assert_array_equal(results[0], results[1])
 
 
-def test_one_part_leaves_the_others_alone() -> None:
+def test_the_update_of_one_part_does_not_change_the_others() -> None:
     P, dP = np.zeros(5), np.ones(5)
     work = Update(SGD(learning_rate=1), P, dP, [slice(0, 2), slice(2, 5)])
     work.begin_step(1.0)
@@ -59,7 +59,7 @@ def test_the_schedules_factor_scales_the_step() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
-def test_a_restored_update_goes_on_with_the_same_bits(name: str, rng: np.random.Generator) -> None:
+def test_a_restored_update_continues_with_the_same_bits(name: str, rng: np.random.Generator) -> None:
     optimizer = OPTIMIZERS[name](learning_rate=0.1)
     P, dP = rng.normal(size=10), np.empty(10)
     work = Update(optimizer, P, dP, [])

@@ -16,16 +16,16 @@ from shared.network.optimization.schedules import (
 )
 
 
-def test_constant_stays() -> None:
+def test_constant_is_1() -> None:
     assert [Constant().factor(time, 4) for time in (0, 1.5, 3.9)] == [1, 1, 1]
 
 
-def test_step_drops_at_each_multiple() -> None:
+def test_step_drops_at_each_multiple_of_every() -> None:
     schedule = StepDecay(every=2, decay=0.1)
     assert [schedule.factor(time, 6) for time in (0, 1.99, 2, 3.5, 4)] == pytest.approx([1, 1, 0.1, 0.1, 0.01])
 
 
-def test_exponential_loses_the_same_share_in_every_epoch() -> None:
+def test_exponential_falls_by_the_same_factor_in_every_epoch() -> None:
     schedule = Exponential(decay=0.5)
     assert [schedule.factor(time, 4) for time in (0, 1, 2, 2.5)] == pytest.approx([1, 0.5, 0.25, 0.25 * math.sqrt(0.5)])
 
@@ -47,7 +47,7 @@ def test_one_cycle_rises_to_its_peak_and_falls_to_its_final_value() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCHEDULES))
-def test_every_schedule_warms_up_from_zero_and_then_runs_its_course(name: str) -> None:
+def test_every_schedule_warms_up_from_zero_before_its_own_course(name: str) -> None:
     cold, warm = SCHEDULES[name](), SCHEDULES[name](warmup=0.25)
     assert [warm.factor(time, 8) for time in (0, 0.5, 1)] == [0, 0.25, 0.5]
     for time in (0, 1.25, 5.5):
@@ -77,7 +77,7 @@ def test_a_drop_after_the_end_is_refused() -> None:
         (OneCycle, "final", -0.1),
     ],
 )
-def test_settings_that_cannot_work_are_refused(kind: type[Schedule], field: str, value: float) -> None:
+def test_invalid_settings_are_refused(kind: type[Schedule], field: str, value: float) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         kind(**{field: value})
     assert refusal.value.field == f"schedule.{field}"

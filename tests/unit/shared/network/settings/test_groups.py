@@ -15,12 +15,12 @@ KINDS: list[type[Settings]] = [*OPTIMIZERS.values(), *SCHEDULES.values()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_survives_json(kind: type[Settings]) -> None:
+def test_every_kind_is_restored_from_json(kind: type[Settings]) -> None:
     kinds: dict[str, type[Settings]] = {kind.name: kind for kind in KINDS}
     assert read(kind.part, kinds, json.loads(json.dumps(kind().to_dict()))) == kind()
 
 
-def test_the_dict_hides_no_default() -> None:
+def test_the_dict_contains_defaults() -> None:
     assert Adam(learning_rate=1).to_dict() == {
         "name": "adam",
         "learning_rate": 1.0,
@@ -30,16 +30,16 @@ def test_the_dict_hides_no_default() -> None:
     }
 
 
-def test_a_whole_number_is_kept_as_the_float_that_json_gives_back() -> None:
+def test_a_whole_number_becomes_a_float() -> None:
     assert json.dumps(Adam(learning_rate=1).to_dict()) == json.dumps(Adam(learning_rate=1.0).to_dict())
 
 
-def test_what_is_read_already_stays_as_it_is() -> None:
+def test_settings_that_are_already_read_are_returned_unchanged() -> None:
     settings = Adam(learning_rate=0.3)
     assert read("optimizer", OPTIMIZERS, settings) is settings
 
 
-def test_a_setting_left_out_has_its_default() -> None:
+def test_a_missing_setting_has_its_default() -> None:
     assert read("optimizer", OPTIMIZERS, {"name": "adam", "beta1": 0.5}) == Adam(beta1=0.5)
 
 
@@ -57,19 +57,19 @@ def test_a_setting_left_out_has_its_default() -> None:
         ([], "optimizer"),
     ],
 )
-def test_what_cannot_be_read_is_refused_by_its_field(settings: object, field: str) -> None:
+def test_the_error_for_invalid_settings_names_the_field(settings: object, field: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         read("optimizer", OPTIMIZERS, settings)
     assert refusal.value.field == field
 
 
-def test_an_optional_group_is_read_like_a_choice_without_a_name() -> None:
+def test_an_optional_group_is_read_without_a_name() -> None:
     assert read_optional(Augmentation, {"shift": 2}) == Augmentation(shift=2.0)
     assert read_optional(Augmentation, Augmentation(shift=2)) == Augmentation(shift=2)
     assert read_optional(Augmentation, None) is None
 
 
 @pytest.mark.parametrize("settings", [{"patience": 2, "name": "early"}, {}, {"patience": None}])
-def test_an_optional_group_that_cannot_be_read_is_refused_by_its_field(settings: object) -> None:
+def test_the_error_for_an_invalid_optional_group_names_the_field(settings: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^early_stopping\.(name|patience) "):
         read_optional(EarlyStopping, settings)

@@ -15,20 +15,20 @@ def test_integer_accepts_its_range() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 4, -1, True, 2.0, "2", None, [2], np.int64(2), math.nan])
-def test_integer_refuses_all_else_and_names_the_field(value: object) -> None:
+def test_integer_refuses_other_values_and_names_the_field(value: object) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         integer("f", value, minimum=1, maximum=3)
     assert refusal.value.field == "f"
 
 
-def test_number_accepts_its_range_and_gives_a_float() -> None:
+def test_number_accepts_its_range_and_returns_a_float() -> None:
     values = [number("f", value, above=0, below=2) for value in (1, 0.5, np.float64(1.5))]
     assert json.dumps(values) == "[1.0, 0.5, 1.5]"
     assert number("f", 0, minimum=0) == 0
 
 
 @pytest.mark.parametrize("value", [0, -1, 2, 3, True, "1", None, math.nan, math.inf, 10**400, 1j])
-def test_number_refuses_all_else_and_names_the_field(value: object) -> None:
+def test_number_refuses_other_values_and_names_the_field(value: object) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         number("f", value, above=0, below=2)
     assert refusal.value.field == "f"
@@ -44,7 +44,7 @@ def test_choice_accepts_a_known_name() -> None:
 
 
 @pytest.mark.parametrize("value", ["c", "", "A", None, 1, ["a"]])
-def test_choice_refuses_all_else_and_lists_what_is_known(value: object) -> None:
+def test_choice_refuses_other_values_and_lists_the_known_names(value: object) -> None:
     with pytest.raises(ConfigurationError, match="f must be one of a, b") as refusal:
         choice("f", value, ["a", "b"])
     assert refusal.value.field == "f"

@@ -1,4 +1,4 @@
-"""The network held against PyTorch's CPU build, where it is installed: the same numbers, step by step."""
+"""The network compared with PyTorch's CPU build, if it is installed: the same numbers, step by step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RULES = {
 
 
 class Pair:
-    """A step of ours and a model of PyTorch's, which begin with the same parameters and see the same batches."""
+    """A step of this package and a PyTorch model, with the same initial parameters and the same batches."""
 
     def __init__(self, rng: np.random.Generator, **overrides: Any) -> None:
         values = {"hidden": [8, 6], "activation": "tanh", "batch_size": BATCH, "dtype": "float64"} | overrides
@@ -66,7 +66,7 @@ class Pair:
         return self.network.layers(self.network.layout.views(self.step.P))
 
     def compare_steps(self, rule: Any, *, smoothing: float = 0.0, clip: float | None = None) -> None:
-        """Step by step, the loss before the step and all parameters after it are the same."""
+        """Check that the loss before each step and all parameters after it are the same."""
         smoothed = torch.nn.CrossEntropyLoss(label_smoothing=smoothing)
         plain = torch.nn.CrossEntropyLoss(reduction="sum")
         for _ in range(STEPS):
@@ -95,7 +95,7 @@ def optimizer(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
-def test_every_optimizer_takes_pytorchs_steps(name: str, rng: np.random.Generator) -> None:
+def test_every_optimizer_has_pytorchs_steps(name: str, rng: np.random.Generator) -> None:
     pair = Pair(rng, optimizer=optimizer(name))
     pair.compare_steps(RULES[name](pair.model.parameters()))
 
@@ -119,14 +119,14 @@ def test_a_gradient_is_clipped_as_pytorch_clips_it(clip: float, rng: np.random.G
 
 
 @pytest.mark.parametrize("name", sorted(RULES.keys() - {"adamw"}))
-def test_weight_decay_is_pytorchs_on_the_weights(name: str, rng: np.random.Generator) -> None:
+def test_weight_decay_is_equal_to_pytorchs_on_the_weights(name: str, rng: np.random.Generator) -> None:
     pair = Pair(rng, weight_decay=0.02, optimizer=optimizer(name))
     parameters = list(pair.model.parameters())
     groups = [{"params": parameters[::2], "weight_decay": 0.02}, {"params": parameters[1::2], "weight_decay": 0.0}]
     pair.compare_steps(RULES[name](groups))
 
 
-def test_clipping_comes_before_weight_decay_as_in_pytorch(rng: np.random.Generator) -> None:
+def test_clipping_precedes_weight_decay_as_in_pytorch(rng: np.random.Generator) -> None:
     pair = Pair(rng, weight_decay=0.1, gradient_clip=0.1, optimizer=optimizer("sgd"))
     parameters = list(pair.model.parameters())
     groups = [{"params": parameters[::2], "weight_decay": 0.1}, {"params": parameters[1::2]}]
@@ -139,12 +139,12 @@ def test_the_layerwise_order_reports_the_same_norm_for_a_single_layer(rng: np.ra
     pair.compare_steps(RULES["sgd"](pair.model.parameters()), clip=1e9)
 
 
-def test_one_cycle_is_pytorchs_schedule() -> None:
+def test_one_cycle_is_equal_to_pytorchs_schedule() -> None:
     rule = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     theirs = torch.optim.lr_scheduler.OneCycleLR(
         rule, max_lr=1.0, total_steps=101, pct_start=0.31, div_factor=20, final_div_factor=1e3, cycle_momentum=False
     )
-    rise = (0.31 * 101 - 1) / 100  # its steps count from 0, but not those of its rise
+    rise = (0.31 * 101 - 1) / 100  # PyTorch counts steps from 0, but those of the rise from 1
     ours = OneCycle(rise=rise, start=1 / 20, final=1 / 20 / 1e3)
     for step in range(101):
         assert ours.factor(step, 100) == pytest.approx(theirs.get_last_lr()[0], abs=1e-9)
@@ -153,7 +153,7 @@ def test_one_cycle_is_pytorchs_schedule() -> None:
             theirs.step()
 
 
-def test_dropout_scales_what_stays_as_pytorch_does(rng: np.random.Generator) -> None:
+def test_dropout_scales_kept_units_as_pytorch_does(rng: np.random.Generator) -> None:
     A = rng.normal(size=(400, 30))
     ours = Dropout(0.3, A, rng).forward(A)
     theirs = torch.nn.functional.dropout(torch.from_numpy(A), 0.3, training=True).numpy()
@@ -163,7 +163,7 @@ def test_dropout_scales_what_stays_as_pytorch_does(rng: np.random.Generator) -> 
     assert (ours != 0).mean() == pytest.approx((theirs != 0).mean(), abs=0.02)
 
 
-def test_dropouts_gradient_is_pytorchs_for_the_same_mask(rng: np.random.Generator) -> None:
+def test_the_gradient_of_dropout_is_equal_to_pytorchs_for_the_same_mask(rng: np.random.Generator) -> None:
     A, dA = rng.normal(size=(2, 40, 30))
     dropout = Dropout(0.4, A, rng)
     mask = torch.from_numpy(dropout.forward(A) / A)

@@ -12,7 +12,7 @@ def epoch(rng: np.random.Generator) -> Epoch:
     return Epoch.begin(number=3, images=np.arange(10), batch_size=4, rng=rng)
 
 
-def test_every_image_is_taken_once_in_a_shuffled_order(epoch: Epoch) -> None:
+def test_every_image_is_used_once_in_a_shuffled_order(epoch: Epoch) -> None:
     taken: list[int] = []
     while not epoch.finished:
         batch = epoch.next_batch()
@@ -29,7 +29,7 @@ def test_progress_counts_steps_and_averages_over_the_images_so_far(epoch: Epoch)
     assert (second.train_loss, second.train_accuracy) == (1.5, 0.5)
 
 
-def test_the_last_batch_is_what_is_left(epoch: Epoch) -> None:
+def test_the_last_batch_has_the_remaining_images(epoch: Epoch) -> None:
     for step, size in enumerate((4, 4, 2), start=1):
         assert len(epoch.next_batch()) == size
         assert epoch.add(size, 0.0, 0).step == step
@@ -43,7 +43,7 @@ def test_the_report_sums_up_the_epoch(epoch: Epoch) -> None:
     assert epoch.report() == EpochReport(3, 0.5, 0.7, 1.5, gradient_norm=10 / 3)
 
 
-def test_a_restored_epoch_goes_on_where_it_was(epoch: Epoch) -> None:
+def test_a_restored_epoch_continues_at_its_position(epoch: Epoch) -> None:
     epoch.add(4, loss=1.25, correct=2)
     epoch.seconds = 0.5
     again = Epoch.restore(3, 4, epoch.state())

@@ -28,12 +28,12 @@ def filled(subject: BatchLoader, batch: Labels, number: int) -> Array:
     return X
 
 
-def test_without_augmentation_it_gathers_and_scales(rows: Images) -> None:
+def test_loader_without_augmentation_gathers_and_scales_the_rows(rows: Images) -> None:
     batch = np.array([7, 0, 39])
     np.testing.assert_array_equal(filled(loader(rows), batch, 5), rows[batch].astype(np.float32) * np.float32(1 / 255))
 
 
-def test_the_width_of_a_batch_holds_all_that_its_images_light(rows: Images) -> None:
+def test_the_width_of_a_batch_covers_all_active_pixels(rows: Images) -> None:
     rows[:, 20:] = 0
     rows[3, 30] = rows[5, 25] = 1
     rows[7] = 0
@@ -48,19 +48,19 @@ def test_a_narrow_batch_has_the_leading_pixels(rows: Images) -> None:
     np.testing.assert_array_equal(X, filled(loader(rows), batch, 5)[:, :10])
 
 
-def test_augmented_images_are_lit_everywhere(rows: Images) -> None:
+def test_augmented_batches_have_the_full_width(rows: Images) -> None:
     rows[:, 20:] = 0
     assert loader(rows, augmentation=RANGES).width(np.array([0])) == SIDE * SIDE
 
 
-def test_each_step_changes_an_image_in_another_way(rows: Images) -> None:
+def test_each_step_distorts_an_image_differently(rows: Images) -> None:
     subject, batch = loader(rows, augmentation=RANGES), np.array([7, 7])
     first, second = filled(subject, batch, 5), filled(subject, batch, 6)
     assert (first[0] != first[1]).any()
     assert (first != second).any()
 
 
-def test_the_same_step_has_the_same_bits_whatever_was_filled_before(rows: Images) -> None:
+def test_a_step_gives_the_same_bits_after_any_other_fill(rows: Images) -> None:
     subject, batch = loader(rows, augmentation=RANGES), np.arange(9)
     first = filled(subject, batch, 5)
     filled(subject, np.arange(20), 6)
@@ -69,13 +69,13 @@ def test_the_same_step_has_the_same_bits_whatever_was_filled_before(rows: Images
     assert (filled(loader(rows, augmentation=RANGES, seed=1), batch, 5) != first).any()
 
 
-def test_the_rows_stay_as_they_are(rows: Images) -> None:
+def test_the_rows_are_not_changed(rows: Images) -> None:
     before = rows.copy()
     filled(loader(rows, augmentation=RANGES), np.arange(9), 0)
     np.testing.assert_array_equal(rows, before)
 
 
-def test_augmentation_needs_images_with_two_sides() -> None:
+def test_augmentation_of_images_without_height_and_width_is_refused() -> None:
     with pytest.raises(ConfigurationError) as refusal:
         Network((36,), 3, preset("fast", augmentation=RANGES))
     assert refusal.value.field == "augmentation"

@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Layer:
-    """The same layer, its weights changed after every image."""
+    """A reference layer, whose weights are updated after every image."""
 
     def __init__(self, W: Array, rows: npt.NDArray[np.uint8]) -> None:
         self.W = W.copy()
@@ -47,7 +47,7 @@ def pass_one(block: Block, image: int, following: npt.NDArray[np.int64] | None, 
 
 
 @pytest.mark.parametrize("known", ["all", "none", "wrong"])
-def test_every_image_meets_the_weights_that_the_one_before_it_left(
+def test_every_image_uses_the_weights_after_the_previous_image(
     known: str, W: Array, rows: npt.NDArray[np.uint8], steps: Array, rng: np.random.Generator
 ) -> None:
     order = rng.permutation(SAMPLES)
@@ -61,7 +61,7 @@ def test_every_image_meets_the_weights_that_the_one_before_it_left(
     np.testing.assert_allclose(W, layer.W, rtol=0, atol=1e-12)
 
 
-def test_an_image_may_come_twice_in_a_block(W: Array, rows: npt.NDArray[np.uint8], steps: Array) -> None:
+def test_a_block_may_contain_an_image_twice(W: Array, rows: npt.NDArray[np.uint8], steps: Array) -> None:
     order = np.array([3, 4, 3, 3])
     block, layer = Block(W, rows), Layer(W, rows)
     for place, image in enumerate(order.tolist()):
@@ -70,7 +70,7 @@ def test_an_image_may_come_twice_in_a_block(W: Array, rows: npt.NDArray[np.uint8
         layer.update(image, steps[place])
 
 
-def test_settling_brings_the_weights_up_to_date_and_changes_no_bit_of_what_comes(
+def test_settling_updates_the_weights_and_does_not_change_later_bits(
     W: Array, rows: npt.NDArray[np.uint8], steps: Array
 ) -> None:
     order = np.arange(SAMPLES)
@@ -86,7 +86,7 @@ def test_settling_brings_the_weights_up_to_date_and_changes_no_bit_of_what_comes
     np.testing.assert_array_equal(never.W, often.W)
 
 
-def test_weights_are_left_alone_until_the_block_is_complete(
+def test_weights_are_not_updated_before_the_block_is_complete(
     W: Array, rows: npt.NDArray[np.uint8], steps: Array
 ) -> None:
     before = W.copy()
@@ -99,7 +99,7 @@ def test_weights_are_left_alone_until_the_block_is_complete(
 
 
 @pytest.mark.parametrize("stop", [0, 1, 30, SIZE, SIZE + 7])
-def test_a_restored_block_goes_on_with_the_same_bits(
+def test_a_restored_block_continues_with_the_same_bits(
     stop: int, W: Array, rows: npt.NDArray[np.uint8], steps: Array
 ) -> None:
     order = np.arange(SAMPLES)

@@ -15,14 +15,14 @@ PIXELS, CLASSES, SAMPLES = 30, 4, 20
 @pytest.mark.parametrize("hidden", [[], [6], [6, 5]])
 @pytest.mark.parametrize("update_order", ["together", "layerwise"])
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_it_takes_the_plain_steps_but_for_rounding(
+def test_per_image_steps_equal_the_general_steps_up_to_rounding(
     activation: str, update_order: str, hidden: list[int], source: str, rng: np.random.Generator
 ) -> None:
     overrides = {"activation": activation, "update_order": update_order, "hidden": hidden, "dtype": "float64"}
     network = Network((PIXELS,), CLASSES, preset("article", **overrides))
     images = rng.integers(0, 256, (SAMPLES, PIXELS), dtype=np.uint8)
     images[rng.random(images.shape) < 0.6] = 0
-    images[7] = 0  # nothing drawn at all
+    images[7] = 0  # an empty image
     rows = images if source == "bytes" else images / 255
     y = rng.integers(0, CLASSES, SAMPLES)
     parameters = network.initialize(rng)
@@ -39,7 +39,7 @@ def test_it_takes_the_plain_steps_but_for_rounding(
     assert single.update.state() == plain.update.state() == {"steps": SAMPLES}
 
 
-def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Generator) -> None:
+def test_extreme_probabilities_are_clipped(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), 2, preset("article", hidden=[]))
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = (1e4, -1e4)
@@ -50,14 +50,14 @@ def test_probabilities_are_clipped_however_sure_the_network_is(rng: np.random.Ge
         assert right == 0
 
 
-def test_what_overflows_raises_no_warning(rng: np.random.Generator) -> None:
+def test_an_overflow_raises_no_warning(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), 2, preset("article", activation="relu", optimizer={"learning_rate": 1e30}))
     step = PerImageStep(network, network.initialize(rng), np.full((1, PIXELS), 255, np.uint8), np.array([1]))
     losses = [step.run(np.array([0]), 1.0)[0] for _ in range(5)]
     assert np.isnan(losses[-1])
 
 
-def test_the_parameters_are_up_to_date_where_the_known_images_end(rng: np.random.Generator) -> None:
+def test_the_parameters_are_up_to_date_after_the_last_known_image(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), CLASSES, preset("article", dtype="float64"))
     rows, y = rng.integers(0, 256, (SAMPLES, PIXELS), dtype=np.uint8), rng.integers(0, CLASSES, SAMPLES)
     parameters = network.initialize(rng)
@@ -68,7 +68,7 @@ def test_the_parameters_are_up_to_date_where_the_known_images_end(rng: np.random
     np.testing.assert_allclose(known.P, unknown.P, rtol=0, atol=1e-12)
 
 
-def test_warnings_outside_a_step_are_as_they_were(rng: np.random.Generator) -> None:
+def test_a_step_does_not_change_the_warnings_outside_it(rng: np.random.Generator) -> None:
     network = Network((PIXELS,), 2, preset("article"))
     before = np.geterr()
     step = PerImageStep(network, network.initialize(rng), np.zeros((1, PIXELS), np.uint8), np.array([1]))

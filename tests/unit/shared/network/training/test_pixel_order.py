@@ -12,7 +12,7 @@ from shared.network.training.pixel_order import PixelOrder, widths
 
 SIDE, CLASSES, SAMPLES, BATCH = 6, 3, 60, 4
 DARK = 12
-"""Pixels, every third, that few images light."""
+"""Every third pixel: these are active in few images."""
 
 
 @pytest.fixture
@@ -41,30 +41,30 @@ def order_of(state: State) -> list[int]:
     return list(state["pixels"].tolist())
 
 
-def test_the_pixels_that_most_images_light_come_first_and_the_dark_ones_last(images: Images) -> None:
+def test_pixels_are_sorted_by_the_number_of_images_with_them_active(images: Images) -> None:
     order = PixelOrder.by_activity(rows_of(images), BATCH).order
     counts = np.count_nonzero(rows_of(images), axis=0)
     assert (np.diff(counts[order]) <= 0).all()
     assert list(order[-DARK:][:3]) == [6, 3, 0]
 
 
-def test_the_natural_order_stays_where_few_pixels_are_dark(images: Images) -> None:
+def test_the_natural_order_is_kept_if_few_pixels_are_inactive(images: Images) -> None:
     assert PixelOrder.by_activity(rows_of(np.maximum(images, 1)), BATCH).is_natural
 
 
-def test_the_natural_order_stays_where_the_images_are_large(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_natural_order_is_kept_for_large_arrays(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_order, "LARGEST", images.nbytes - 1)
     assert PixelOrder.by_activity(rows_of(images), BATCH).is_natural
 
 
-def test_rows_are_arranged_once_and_left_alone_where_nothing_changes(images: Images) -> None:
+def test_rows_are_copied_only_if_the_order_changes(images: Images) -> None:
     rows = rows_of(images)
     order = PixelOrder.by_activity(rows, BATCH)
     np.testing.assert_array_equal(order.arranged(rows), rows[:, order.order])
     assert PixelOrder.natural(rows.shape[1]).arranged(rows) is rows
 
 
-def test_parameters_come_back_from_a_training_as_they_went(rng: np.random.Generator) -> None:
+def test_parameters_are_restored_from_the_trainings_order(rng: np.random.Generator) -> None:
     order = PixelOrder(rng.permutation(5))
     parameters: Parameters = {"layer1.weights": rng.normal(size=(5, 2)), "layer1.biases": rng.normal(size=2)}
     there = order.to_training(parameters)
@@ -74,7 +74,9 @@ def test_parameters_come_back_from_a_training_as_they_went(rng: np.random.Genera
 
 
 @pytest.mark.parametrize("blocks", [7, 4096])
-def test_a_rows_width_holds_all_its_lit_pixels(blocks: int, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_of_a_row_covers_all_its_active_pixels(
+    blocks: int, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pixel_order, "BLOCK", blocks)
     rows = rows_of(images)
     rows[5], rows[6, :-1] = 0, 0
@@ -87,8 +89,8 @@ def test_a_rows_width_holds_all_its_lit_pixels(blocks: int, images: Images, monk
         assert width == 0 or row[width - 1] != 0
 
 
-def test_a_training_with_dark_pixels_is_the_plain_one(images: Images, labels: Labels) -> None:
-    """Softmax regression by plain gradient descent, written down again."""
+def test_a_training_with_inactive_pixels_equals_plain_gradient_descent(images: Images, labels: Labels) -> None:
+    """The test has its own softmax regression by plain gradient descent."""
     rate = 0.3
     subject = training(images, labels, optimizer={"name": "sgd", "learning_rate": rate}, schedule={"name": "constant"})
     assert order_of(subject.state()) != list(range(SIDE * SIDE))
@@ -106,10 +108,8 @@ def test_a_training_with_dark_pixels_is_the_plain_one(images: Images, labels: La
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "nesterov", "adamw"])
-def test_what_an_optimizer_remembers_of_dark_pixels_still_moves_them(
-    optimizer: str, images: Images, labels: Labels
-) -> None:
-    """The same training with the order and without it."""
+def test_momentum_still_updates_the_weights_of_inactive_pixels(optimizer: str, images: Images, labels: Labels) -> None:
+    """The training with the order gives the result of the training without it."""
     changes = {"optimizer": {"name": optimizer}, "hidden": [5]}
     ordered = training(images, labels, **changes)
     assert order_of(ordered.state()) != list(range(SIDE * SIDE))
@@ -122,7 +122,7 @@ def test_what_an_optimizer_remembers_of_dark_pixels_still_moves_them(
         np.testing.assert_allclose(array, natural.parameters[name], rtol=0, atol=1e-9)
 
 
-def test_a_training_with_dark_pixels_resumes_to_the_same_bits(images: Images, labels: Labels) -> None:
+def test_a_training_with_inactive_pixels_resumes_to_the_same_bits(images: Images, labels: Labels) -> None:
     changes = {
         "optimizer": {"name": "adam"},
         "hidden": [5],
@@ -140,7 +140,7 @@ def test_a_training_with_dark_pixels_resumes_to_the_same_bits(images: Images, la
         assert array.tobytes() == resumed.parameters[name].tobytes()
 
 
-def test_a_state_is_refused_where_the_images_light_other_pixels(images: Images, labels: Labels) -> None:
+def test_a_state_of_images_with_other_active_pixels_is_refused(images: Images, labels: Labels) -> None:
     state = training(images, labels).state()
     other = np.roll(images, 1, axis=1)
     with pytest.raises(ValueError, match="other images"):

@@ -12,7 +12,7 @@ from shared.network.training.loader import Prefetcher
 
 
 class Filler:
-    """Fills an array with the step's number plus the indices, and remembers who asked."""
+    """Fills an array with the step's number plus the indices, and records the calling threads."""
 
     def __init__(self) -> None:
         self.threads: list[threading.Thread] = []
@@ -38,7 +38,7 @@ def take(prefetcher: Prefetcher, batch: Labels, number: int, X: Array) -> list[A
 ONE, TWO = np.array([10, 20]), np.array([30, 40])
 
 
-def test_what_was_not_begun_is_filled_at_once() -> None:
+def test_a_batch_that_was_not_started_is_filled_by_take() -> None:
     filler = Filler()
     X = array(2)
     assert take(Prefetcher(filler), ONE, 5, X) == [15, 25]
@@ -46,7 +46,7 @@ def test_what_was_not_begun_is_filled_at_once() -> None:
     assert filler.threads == [threading.main_thread()]
 
 
-def test_what_was_begun_is_filled_by_another_thread_and_only_once() -> None:
+def test_a_started_batch_is_filled_once_by_another_thread() -> None:
     filler = Filler()
     prefetcher = Prefetcher(filler)
     prefetcher.start(TWO, 6, array(2))
@@ -56,27 +56,27 @@ def test_what_was_begun_is_filled_by_another_thread_and_only_once() -> None:
 
 
 @pytest.mark.parametrize(("batch", "number"), [(ONE, 6), (TWO, 7), (np.array([30, 40, 50]), 6)])
-def test_what_was_begun_for_another_step_is_not_taken(batch: Labels, number: int) -> None:
+def test_a_batch_started_for_another_step_is_not_used(batch: Labels, number: int) -> None:
     prefetcher = Prefetcher(Filler())
     prefetcher.start(TWO, 6, array(2))
     assert take(prefetcher, batch, number, array(len(batch))) == (number + batch).tolist()
 
 
-def test_two_arrays_take_turns() -> None:
+def test_two_arrays_are_used_in_turn() -> None:
     prefetcher = Prefetcher(Filler())
     X = prefetcher.take(ONE, 0, array(2))
     seen = {id(X)}
     for number in range(1, 9):
         prefetcher.start(ONE, number, X)
         kept = X.copy()
-        np.testing.assert_array_equal(X, kept)  # the array in use is left alone
+        np.testing.assert_array_equal(X, kept)  # the array in use is not changed
         X = prefetcher.take(ONE, number, X)
         assert X[0, 0] == number + 10
         seen.add(id(X))
     assert len(seen) == 2
 
 
-def test_an_error_is_raised_to_whoever_takes_the_batch() -> None:
+def test_take_raises_the_error_of_a_started_batch() -> None:
     filler = Filler()
     filler.error = ValueError("no such image")
     prefetcher = Prefetcher(filler)
@@ -85,7 +85,7 @@ def test_an_error_is_raised_to_whoever_takes_the_batch() -> None:
         prefetcher.take(TWO, 6, array(2))
 
 
-def test_no_thread_is_left_once_a_batch_is_filled() -> None:
+def test_no_thread_remains_after_a_batch_is_filled() -> None:
     filler = Filler()
     Prefetcher(filler).start(TWO, 6, array(2))
     for thread in threading.enumerate():
@@ -95,7 +95,7 @@ def test_no_thread_is_left_once_a_batch_is_filled() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_fills_what_its_thread_had_begun() -> None:
+def test_a_forked_process_fills_a_batch_that_was_started_before_the_fork() -> None:
     go_on = threading.Event()
 
     def fill(batch: Labels, number: int, X: Array) -> None:

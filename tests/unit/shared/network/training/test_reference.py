@@ -30,7 +30,7 @@ ACTIVATIONS: dict[str, tuple[Function, Function]] = {
 
 
 def data(samples: int, pixels: int, classes: int, seed: int) -> tuple[Images, Labels]:
-    """Return images as bytes, of which most pixels are 0 and some columns are 0 in all images, and labels."""
+    """Return labels, and images as bytes; most pixels are 0, and some columns are 0 in all images."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (samples, pixels), dtype=np.uint8)
     images[rng.random(images.shape) < 0.6] = 0

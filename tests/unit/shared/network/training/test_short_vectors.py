@@ -10,7 +10,7 @@ DTYPES = ["float32", "float64"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_it_is_the_plain_sigmoid_but_for_rounding(dtype: str, rng: np.random.Generator) -> None:
+def test_small_sigmoid_equals_sigmoid_up_to_rounding(dtype: str, rng: np.random.Generator) -> None:
     Z = rng.normal(scale=10, size=64).astype(dtype)
     tolerance = 8 * float(np.finfo(dtype).eps)
     results = []
@@ -26,7 +26,7 @@ def test_it_is_the_plain_sigmoid_but_for_rounding(dtype: str, rng: np.random.Gen
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_it_saturates_where_the_exponential_overflows(dtype: str) -> None:
+def test_small_sigmoid_saturates_if_the_exponential_overflows(dtype: str) -> None:
     Z = np.array([-1e4, 0, 1e4], dtype)
     with np.errstate(over="ignore"):
         SmallSigmoid(np.dtype(dtype)).forward(Z, Z)

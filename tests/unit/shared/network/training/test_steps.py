@@ -19,7 +19,7 @@ PIXELS, CLASSES, SAMPLES = 30, 10, 250
 
 
 class Article:
-    """The article's network, written down again from its formulas: column vectors, weights (out, in), float64."""
+    """The article's network, implemented from its formulas: column vectors, weights (out, in), float64."""
 
     def __init__(self, parameters: Parameters) -> None:
         count = len(parameters) // 2
@@ -77,7 +77,7 @@ def start(
 
 
 @pytest.mark.parametrize("kind", [TrainStep, PerImageStep])
-def test_article_is_step_by_step_the_articles_own_loop(
+def test_preset_article_has_the_steps_of_the_articles_loop(
     kind: type[TrainStep | PerImageStep], images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     network, step = start(images, labels, rng, kind)
@@ -91,7 +91,7 @@ def test_article_is_step_by_step_the_articles_own_loop(
             np.testing.assert_allclose(parameters[f"layer{number}.biases"], b, rtol=0, atol=1e-12)
 
 
-def test_the_articles_order_of_updates_is_not_the_true_gradients(
+def test_the_articles_order_of_updates_differs_from_the_true_gradient(
     images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     network, step = start(images, labels, rng, update_order="together")
@@ -104,7 +104,7 @@ def test_the_articles_order_of_updates_is_not_the_true_gradients(
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_a_step_of_sgd_goes_down_the_slope_of_the_mean_loss(
+def test_a_step_of_sgd_descends_along_the_gradient_of_the_mean_loss(
     batch_size: int, images: Images, labels: Labels, rng: np.random.Generator, slope: Slope
 ) -> None:
     network, step = start(
@@ -130,7 +130,7 @@ def test_a_step_of_sgd_goes_down_the_slope_of_the_mean_loss(
 @pytest.mark.parametrize("batch_size", [1, 8])
 @pytest.mark.parametrize("update_order", ["together", "layerwise"])
 @pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
-def test_a_step_reports_the_loss_and_the_right_answers_from_before_it(
+def test_a_step_returns_the_loss_and_the_correct_predictions_before_it(
     optimizer: str, update_order: str, batch_size: int, images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     settings: dict[str, Any] = {
@@ -146,7 +146,7 @@ def test_a_step_reports_the_loss_and_the_right_answers_from_before_it(
         assert correct == before.confusion.trace()
 
 
-def test_one_image_at_a_time_with_plain_sgd_has_a_step_of_its_own(
+def test_plain_sgd_on_single_images_uses_the_per_image_step(
     images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     def kind(**changes: Any) -> type:
@@ -159,7 +159,7 @@ def test_one_image_at_a_time_with_plain_sgd_has_a_step_of_its_own(
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-def test_steps_on_the_same_images_learn_them(
+def test_steps_on_the_same_images_reduce_the_loss(
     batch_size: int, images: Images, labels: Labels, rng: np.random.Generator
 ) -> None:
     _, step = start(images, labels, rng, batch_size=batch_size, optimizer={"learning_rate": 0.5})
