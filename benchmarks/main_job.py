@@ -65,9 +65,10 @@ def batches(client: Client, volume: Path) -> list[Figure]:
     registry = Registry(Volume(volume))
     classifier = Classifier.load(registry, registry.resolve("fast"))
     with np.load(DATA / "mnist.npz") as arrays:
-        answers = classifier.classify(arrays["x_test"], top_k=1)
+        predictions = classifier.classify(arrays["x_test"], top_k=1)
     agreeing = sum(
-        row.label == classifier.version.classes[label] for row, label in zip(rows, answers.labels[:, 0], strict=True)
+        row.label == classifier.version.classes[label]
+        for row, label in zip(rows, predictions.labels[:, 0], strict=True)
     )
     return [
         Figure(f"10,000 PNG files, POST to last row, median of {BATCHES}", statistics.median(seconds), "s", "under 1"),

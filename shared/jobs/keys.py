@@ -108,6 +108,6 @@ def idempotency(digest: str) -> str:
     return f"{PREFIX}idempotency:{digest}"
 
 
-def rate_bucket(limit: str, who: str) -> str:
+def rate_bucket(limit: str, holder: str) -> str:
     """A hash: the token bucket of one client under a limit: the requests that are left, and when it was updated."""
-    return f"{PREFIX}rate:{limit}:{who}"
+    return f"{PREFIX}rate:{limit}:{holder}"

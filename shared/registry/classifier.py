@@ -17,17 +17,17 @@ from shared.registry import ModelVersion, Registry
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """The best classes of each image: `labels` (N, k) as class indices and `probabilities` (N, k), best first."""
 
     labels: NDArray[np.intp]
     probabilities: NDArray[Any]
 
 
-def best_of(P: NDArray[Any], top_k: int) -> Answers:
+def best_of(P: NDArray[Any], top_k: int) -> Predictions:
     """Return the `top_k` best classes of each row of probabilities (N, classes)."""
     best = P.argmax(axis=1)[:, np.newaxis] if top_k == 1 else np.argsort(-P, axis=1, kind="stable")[:, :top_k]
-    return Answers(best, np.take_along_axis(P, best, axis=1))
+    return Predictions(best, np.take_along_axis(P, best, axis=1))
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Classifier:
         network.check(parameters)
         return cls(version, network, parameters)
 
-    def classify(self, images: NDArray[Any], top_k: int) -> Answers:
+    def classify(self, images: NDArray[Any], top_k: int) -> Predictions:
         """Run the network over images (N, H, W) and return the `top_k` best classes of each image."""
         return best_of(self.probabilities(images), top_k)
 
@@ -70,7 +70,7 @@ class ForwardPass:
         self._forward.X.fill(0)  # zero the unused rows so that they cannot overflow
         self._P = np.empty((rows, network.classes), network.dtype)
 
-    def answers(self, count: int, top_k: int) -> Answers:
+    def classify(self, count: int, top_k: int) -> Predictions:
         """Return the best `top_k` classes of each of the first `count` images; they are valid until the next call."""
         X = self._forward.X
         for start in range(0, count, len(X)):

@@ -104,8 +104,8 @@ class ShardWork:
         if not paths:
             return []
         invert(self._pass.images[: len(paths)], self._specification.invert)
-        answers = self._pass.answers(len(paths), self._specification.top_k)
-        return self._writer.rows(paths, answers.labels, answers.probabilities)
+        predictions = self._pass.classify(len(paths), self._specification.top_k)
+        return self._writer.rows(paths, predictions.labels, predictions.probabilities)
 
 
 def _positions(paths: list[str], before: Shard) -> list[int]:

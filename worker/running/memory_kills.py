@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.jobs import JobStore
-from shared.jobs.memory_words import REMEDIES
+from shared.jobs.memory_remedies import REMEDIES
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.sizes import in_words
 

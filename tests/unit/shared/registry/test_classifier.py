@@ -25,11 +25,11 @@ def classifier(registry: Registry) -> Classifier:
 def test_a_loaded_model_classifies_as_the_trained_network(classifier: Classifier) -> None:
     images, _ = easy_images(50, seed=1)
 
-    answers = classifier.classify(images, top_k=1)
+    predictions = classifier.classify(images, top_k=1)
 
     P = tiny_network().probabilities(tiny_parameters(), images)
-    assert np.array_equal(answers.labels[:, 0], P.argmax(axis=1))
-    assert np.array_equal(answers.probabilities[:, 0], P.max(axis=1))
+    assert np.array_equal(predictions.labels[:, 0], P.argmax(axis=1))
+    assert np.array_equal(predictions.probabilities[:, 0], P.max(axis=1))
 
 
 def test_a_trained_model_classifies_easy_images(classifier: Classifier) -> None:
@@ -42,12 +42,12 @@ def test_a_trained_model_classifies_easy_images(classifier: Classifier) -> None:
 def test_the_best_classes_come_first(classifier: Classifier, top_k: int) -> None:
     images, _ = easy_images(50, seed=1)
 
-    answers = classifier.classify(images, top_k)
+    predictions = classifier.classify(images, top_k)
 
     P = tiny_network().probabilities(tiny_parameters(), images)
-    assert answers.labels.shape == answers.probabilities.shape == (50, top_k)
-    assert np.array_equal(answers.probabilities, -np.sort(-P, axis=1)[:, :top_k])
-    assert np.array_equal(answers.probabilities, np.take_along_axis(P, answers.labels, axis=1))
+    assert predictions.labels.shape == predictions.probabilities.shape == (50, top_k)
+    assert np.array_equal(predictions.probabilities, -np.sort(-P, axis=1)[:, :top_k])
+    assert np.array_equal(predictions.probabilities, np.take_along_axis(P, predictions.labels, axis=1))
 
 
 def test_classes_of_equal_probability_keep_their_order(classifier: Classifier) -> None:
@@ -67,11 +67,11 @@ def test_a_reused_forward_pass_classifies_as_the_classifier(classifier: Classifi
         images, _ = easy_images(count, seed=count)
         forward.images[:count] = images
 
-        answers = forward.answers(count, top_k=2)
+        predictions = forward.classify(count, top_k=2)
 
         expected = classifier.classify(images, top_k=2)
-        assert np.array_equal(answers.labels, expected.labels)
-        assert np.allclose(answers.probabilities, expected.probabilities, atol=1e-6)
+        assert np.array_equal(predictions.labels, expected.labels)
+        assert np.allclose(predictions.probabilities, expected.probabilities, atol=1e-6)
 
 
 @pytest.mark.parametrize("garbage", [np.inf, 3e38])
@@ -83,15 +83,15 @@ def test_unused_rows_do_not_affect_the_others(classifier: Classifier, garbage: f
     with np.errstate(all="raise"):
         forward = ForwardPass(classifier, 64)
         forward.images[:1] = images
-        answers = forward.answers(1, top_k=1)
+        predictions = forward.classify(1, top_k=1)
 
-    assert answers.labels[0] == classifier.classify(images, top_k=1).labels[0]
+    assert predictions.labels[0] == classifier.classify(images, top_k=1).labels[0]
 
 
-def test_no_images_give_no_answers(classifier: Classifier) -> None:
-    answers = classifier.classify(np.empty((0, SIDE, SIDE), np.uint8), top_k=2)
+def test_no_images_give_no_predictions(classifier: Classifier) -> None:
+    predictions = classifier.classify(np.empty((0, SIDE, SIDE), np.uint8), top_k=2)
 
-    assert len(answers.labels) == len(answers.probabilities) == 0
+    assert len(predictions.labels) == len(predictions.probabilities) == 0
 
 
 def test_a_model_with_changed_weights_is_not_loaded(registry: Registry, volume: Volume) -> None:
@@ -137,9 +137,9 @@ class TestCache:
             return [cache.get("toy", number % 3 + 1).version.version for number in range(60)]
 
         with ThreadPoolExecutor(8) as pool:
-            answers = [pool.submit(use) for _ in range(8)]
+            futures = [pool.submit(use) for _ in range(8)]
 
-        assert all(answer.result() == [number % 3 + 1 for number in range(60)] for answer in answers)
+        assert all(future.result() == [number % 3 + 1 for number in range(60)] for future in futures)
 
     def test_threads_load_the_same_model_once(self, registry: Registry) -> None:
         publish(registry)
