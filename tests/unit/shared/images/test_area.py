@@ -48,7 +48,7 @@ def test_an_integer_ratio_gives_the_means_of_blocks() -> None:
 
 
 def test_a_pixel_shared_by_two_new_pixels_counts_in_parts_for_both() -> None:
-    """Three become two: (2 · 30 + 60) / 3 and (60 + 2 · 240) / 3."""
+    """Three pixels become two: (2 · 30 + 60) / 3 and (60 + 2 · 240) / 3."""
     assert resized([[30, 60, 240]], 1, 2) == [[40, 180]]
     assert resized([[30], [60], [240]], 2, 1) == [[40], [180]]
 
@@ -59,7 +59,7 @@ def test_halves_are_rounded_up() -> None:
 
 
 def test_enlarging_repeats_and_blends_pixels() -> None:
-    """Two become three: the one in the middle covers half of each."""
+    """Two pixels become three: the one in the middle covers half of each."""
     assert resized([[10, 20]], 2, 4) == [[10, 10, 20, 20]] * 2
     assert resized([[10, 20]], 1, 3) == [[10, 15, 20]]
 
@@ -84,7 +84,7 @@ def test_each_pixel_is_the_exact_mean_of_its_area(old: tuple[int, int], new: tup
 
 
 @given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 9), st.integers(1, 9), st.integers(1, 500))
-def test_the_size_of_a_band_changes_nothing(h: int, w: int, height: int, width: int, band: int) -> None:
+def test_the_size_of_a_band_does_not_change_the_result(h: int, w: int, height: int, width: int, band: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (h, w), dtype=np.uint8)
     whole = area_resize(pixels, (height, width))
 

@@ -43,7 +43,7 @@ def test_sampling_interpolates_between_four_neighbours(images: Images, rng: np.r
 
 def test_sampling_at_the_pixels_own_coordinates_returns_the_image(images: Images) -> None:
     y, x = np.broadcast_arrays(*np.ogrid[: float(H), : float(W)])
-    y, x = (np.repeat(places[np.newaxis], 6, axis=0).astype(np.float32) for places in (y, x))
+    y, x = (np.repeat(coordinates[np.newaxis], 6, axis=0).astype(np.float32) for coordinates in (y, x))
     np.testing.assert_array_equal(sample(images, y, x), images)
     np.testing.assert_allclose(sample(images, y, x, 1 / 255), images / 255, rtol=1e-6)
 
@@ -57,7 +57,7 @@ def test_samples_outside_the_image_are_zero(images: Images, far: float) -> None:
 def test_a_second_batch_does_not_depend_on_the_first(images: Images) -> None:
     sampler = Sampler((H, W), np.dtype("float64"))
     out = np.empty(images.shape)
-    place = np.full(images.shape, 2.5)
-    sampler.run(images, place.copy(), place.copy(), 1.0, out)
-    sampler.run(np.zeros_like(images[:2]), place[:2].copy(), place[:2].copy(), 1.0, out[:2])
+    coordinates = np.full(images.shape, 2.5)
+    sampler.run(images, coordinates.copy(), coordinates.copy(), 1.0, out)
+    sampler.run(np.zeros_like(images[:2]), coordinates[:2].copy(), coordinates[:2].copy(), 1.0, out[:2])
     assert not out[:2].any()

@@ -16,8 +16,8 @@ def test_a_unit_with_a_flat_activation_for_every_image_is_dead(activation: str, 
     parameters["layer1.biases"][:2] = -1000
     parameters["layer2.biases"][3] = -1000
     rows = rng.integers(0, 256, (30, 6), dtype=np.uint8)
-    probe = DeadUnits(network, rows, np.arange(30), network.layout.pack(parameters))
-    assert probe.dead_units() == (0.25, 0.25)
+    measured = DeadUnits(network, rows, np.arange(30), network.layout.pack(parameters))
+    assert measured.dead_units() == (0.25, 0.25)
 
 
 def test_a_unit_that_learns_from_one_image_is_not_dead(rng: np.random.Generator) -> None:
@@ -45,10 +45,10 @@ def test_units_with_a_slope_everywhere_are_never_dead(activation: str, rng: np.r
 def test_dead_units_are_measured_for_the_current_parameters(rng: np.random.Generator) -> None:
     network = Network((6,), 3, preset("fast", hidden=[8], activation="relu"))
     P = network.layout.pack(network.initialize(rng))
-    probe = DeadUnits(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
-    alive = probe.dead_units()
+    measured = DeadUnits(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
+    alive = measured.dead_units()
     network.layout.views(P)["layer1.biases"][:] = -1e6
-    assert alive < probe.dead_units() == (1.0,)
+    assert alive < measured.dead_units() == (1.0,)
 
 
 def test_a_network_without_hidden_layers_has_no_dead_units(rng: np.random.Generator) -> None:

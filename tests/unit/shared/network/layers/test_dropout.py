@@ -17,8 +17,8 @@ def test_the_share_of_dropped_units_is_the_probability(rng: np.random.Generator)
 def test_kept_units_are_scaled_to_keep_the_expected_sum(dtype: type[np.floating], rng: np.random.Generator) -> None:
     A = rng.normal(size=(50, 40)).astype(dtype)
     kept = Dropout(0.2, A, rng).forward(A)
-    stays = kept != 0
-    np.testing.assert_allclose(kept[stays], A[stays] / 0.8, rtol=1e-6)
+    is_kept = kept != 0
+    np.testing.assert_allclose(kept[is_kept], A[is_kept] / 0.8, rtol=1e-6)
     assert kept.dtype == dtype
 
 

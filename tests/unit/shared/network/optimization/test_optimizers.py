@@ -62,12 +62,12 @@ def adam(rate: float, beta1: float, beta2: float, epsilon: float, decay: float =
 def path(optimizer: Optimizer, dtype: str = "float64") -> list[float]:
     P = np.full(3, START, dtype)
     slots = tuple(np.zeros_like(P) for _ in optimizer.slots)
-    places = []
+    values = []
     for t, g in enumerate(gradients(), start=1):
         optimizer.update(P, np.full(3, g, dtype), slots, optimizer.learning_rate, t)
         assert P[0] == P[1] == P[2]
-        places.append(float(P[0]))
-    return places
+        values.append(float(P[0]))
+    return values
 
 
 CASES = [
@@ -100,13 +100,13 @@ def test_single_precision_is_kept_and_close_to_double(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 def test_an_update_uses_the_learning_rate_of_the_step(name: str) -> None:
-    places = []
+    values = []
     for own in (0.5, 0.01):
         optimizer = OPTIMIZERS[name](learning_rate=own)
         P, dP = np.ones(2), np.full(2, 0.3)
         optimizer.update(P, dP, tuple(np.zeros(2) for _ in optimizer.slots), 0.01, 1)
-        places.append(P.tolist())
-    assert places[0] == places[1] != [1, 1]
+        values.append(P.tolist())
+    assert values[0] == values[1] != [1, 1]
 
 
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))

@@ -8,11 +8,11 @@ import pytest
 PROGRAM = """
 import numpy as np
 
-def peak():  # in MB. The peak that getrusage gives would begin with that of the process which started this one.
+def peak():  # in MB. The peak of getrusage includes that of the parent process.
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
-np.matmul(np.ones((256, 256)), np.ones((256, 256)))  # what BLAS takes for itself is NumPy's
+np.matmul(np.ones((256, 256)), np.ones((256, 256)))  # BLAS allocates its memory before the measurement
 before = peak()
 
 from shared.network import Network, Training, preset

@@ -11,8 +11,8 @@ from shared.network.training import pixel_order
 from shared.network.training.pixel_order import PixelOrder, widths
 
 SIDE, CLASSES, SAMPLES, BATCH = 6, 3, 60, 4
-DARK = 12
-"""Every third pixel: these are active in few images."""
+INACTIVE = 12
+"""The number of inactive pixels: every third pixel is active in at most two images."""
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_pixels_are_sorted_by_the_number_of_images_with_them_active(images: Imag
     order = PixelOrder.by_activity(rows_of(images), BATCH).order
     counts = np.count_nonzero(rows_of(images), axis=0)
     assert (np.diff(counts[order]) <= 0).all()
-    assert list(order[-DARK:][:3]) == [6, 3, 0]
+    assert list(order[-INACTIVE:][:3]) == [6, 3, 0]
 
 
 def test_the_natural_order_is_kept_if_few_pixels_are_inactive(images: Images) -> None:

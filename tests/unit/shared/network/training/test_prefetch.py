@@ -96,11 +96,11 @@ def test_no_thread_remains_after_a_batch_is_filled() -> None:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_fills_a_batch_that_was_started_before_the_fork() -> None:
-    go_on = threading.Event()
+    released = threading.Event()
 
     def fill(batch: Labels, number: int, X: Array) -> None:
         if threading.current_thread() is not threading.main_thread():
-            go_on.wait(10)
+            released.wait(10)
         X[:] = number
 
     prefetcher = Prefetcher(fill)
@@ -109,7 +109,7 @@ def test_a_forked_process_fills_a_batch_that_was_started_before_the_fork() -> No
     if child == 0:
         right = prefetcher.take(TWO, 6, array(2))[0, 0] == 6
         os._exit(0 if right else 1)
-    go_on.set()
+    released.set()
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     assert prefetcher.take(TWO, 6, array(2))[0, 0] == 6

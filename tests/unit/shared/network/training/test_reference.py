@@ -1,4 +1,4 @@
-"""The training, on each of its fast paths, computes what the plain reference loop does."""
+"""The training gives the result of the plain reference loop on each of its fast paths."""
 
 from __future__ import annotations
 

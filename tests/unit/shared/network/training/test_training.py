@@ -52,12 +52,12 @@ def saved_and_loaded(state: State) -> State:
         return dict(archive)
 
 
-def timeless(history: list[EpochReport]) -> list[EpochReport]:
+def without_times(history: list[EpochReport]) -> list[EpochReport]:
     return [replace(report, seconds=0) for report in history]
 
 
 def assert_same_bits(one: Training, other: Training) -> None:
-    assert timeless(one.history) == timeless(other.history)
+    assert without_times(one.history) == without_times(other.history)
     first, second = one.state(), other.state()
     assert first.keys() == second.keys()
     for name in first.keys() - {"epoch.seconds", "history"}:
@@ -65,8 +65,8 @@ def assert_same_bits(one: Training, other: Training) -> None:
 
 
 def test_training_reports_every_mini_batch() -> None:
-    places = [(p.epoch, p.step, p.steps_per_epoch, p.samples) for p in Training(network(epochs=2), IMAGES, LABELS)]
-    assert places == [(epoch, step, 6, min(8 * step, SAMPLES)) for epoch in (1, 2) for step in range(1, 7)]
+    positions = [(p.epoch, p.step, p.steps_per_epoch, p.samples) for p in Training(network(epochs=2), IMAGES, LABELS)]
+    assert positions == [(epoch, step, 6, min(8 * step, SAMPLES)) for epoch in (1, 2) for step in range(1, 7)]
 
 
 def test_training_reduces_the_loss() -> None:
@@ -120,7 +120,7 @@ def test_the_same_arguments_give_the_same_bits(name: str) -> None:
 
 
 def test_another_seed_gives_another_training() -> None:
-    assert timeless(train(network(seed=1)).history) != timeless(train(network(seed=2)).history)
+    assert without_times(train(network(seed=1)).history) != without_times(train(network(seed=2)).history)
 
 
 def test_each_epoch_has_another_order() -> None:
@@ -344,7 +344,7 @@ def test_inference_drops_no_unit() -> None:
     ],
 )
 def test_every_setting_of_the_training_has_an_effect(change: dict[str, Any]) -> None:
-    assert timeless(train(network(**change)).history) != timeless(train(network()).history)
+    assert without_times(train(network(**change)).history) != without_times(train(network()).history)
 
 
 def test_the_history_contains_gradient_norms_and_dead_units() -> None:
