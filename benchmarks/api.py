@@ -1,9 +1,9 @@
-"""The API under load, beside MLServer with the same network over the same protocol: real gunicorn, load from elsewhere.
+"""The API under load, compared with MLServer, which has the same network and protocol: real gunicorn, separate clients.
 
     make bench-api
 
 Prints a table and writes `var/benchmarks/api.json`. Needs wrk. `ROUNDS` (3) and `SECONDS` (3) set how often and how
-long each load runs; ours and the peer's take turns. The exit status is 1 if a target was missed.
+long each load runs; the API and the peer take turns. The exit status is 1 if a target was missed.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ STREAMS = 50
 UPLOAD_BYTES = 256 * 1024 * 1024
 INFER = "/v2/models/digits/infer"
 IMAGE = np.random.default_rng(0).integers(1, 256, (28, 28), np.uint8)
-IMAGE[np.random.default_rng(1).random((28, 28)) > 0.19] = 0  # as much of it is background as of a written digit
+IMAGE[np.random.default_rng(1).random((28, 28)) > 0.19] = 0  # as much background as in an image of a digit
 
 
 def main() -> int:
-    """Measure, print, write."""
+    """Measure, print and write the figures; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as name:
         folder = Path(name)
         weights = publish(folder / "volume")
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 def publish(volume: Path) -> Path:
-    """Publish a network 784-64-32-10 with random weights as `digits`; returns its `.npz`."""
+    """Publish a network 784-64-32-10 with random weights as `digits`; return its `.npz`."""
     registry = Registry(Volume(volume))
     configuration = preset("article")
     network = Network((28, 28), 10, configuration)
@@ -91,9 +91,9 @@ def publish(volume: Path) -> Path:
 
 
 def inference(address: str, folder: Path, weights: Path) -> list[Figure]:
-    """One image a request on many connections, as JSON and as a binary tensor, beside the better of two peers.
+    """Measure one image per request on many connections, as JSON and as a binary tensor, and the better of two peers.
 
-    The peer takes JSON alone over HTTP, so both kinds are held against its JSON.
+    The peer accepts only JSON over HTTP, so both kinds are compared with its JSON.
     """
     kinds = {"JSON": json_request("images"), "binary tensor": binary_request("images")}
     ours: dict[str, list[Load]] = {kind: [] for kind in kinds}
@@ -118,7 +118,7 @@ def inference(address: str, folder: Path, weights: Path) -> list[Figure]:
         own = middle(ours[kind])
         ratio = own.requests_per_second / best.requests_per_second
         figures += [
-            Figure(f"infer, {kind}: requests a second", own.requests_per_second, "/s"),
+            Figure(f"infer, {kind}: requests per second", own.requests_per_second, "/s"),
             Figure(f"infer, {kind}: to the better of the two", ratio, "", f"at least {wanted}", ratio >= wanted),
             Figure(f"infer, {kind}: p50", own.p50, "ms", f"MLServer: {best.p50:.2f}"),
             Figure(f"infer, {kind}: p99", own.p99, "ms", f"MLServer: {best.p99:.2f}", own.p99 <= best.p99),
@@ -127,41 +127,41 @@ def inference(address: str, folder: Path, weights: Path) -> list[Figure]:
 
 
 def predictions(address: str, folder: Path) -> list[Figure]:
-    """One PNG a request at 200 requests a second."""
+    """Measure one PNG per request at 200 requests per second."""
     image = folder / "image.png"
     image.write_bytes(png(IMAGE))
     url = f"{address}/v1/models/digits/versions/latest/predict"
     paced(url, image, 200, 1)
     p50, p99 = paced(url, image, 200, ROUNDS * SECONDS)
     return [
-        Figure("predict, one PNG, 200 requests a second: p50", p50, "ms", "under 3", p50 < 3),
-        Figure("predict, one PNG, 200 requests a second: p99", p99, "ms", "under 15", p99 < 15),
+        Figure("predict, one PNG, 200 requests per second: p50", p50, "ms", "under 3", p50 < 3),
+        Figure("predict, one PNG, 200 requests per second: p99", p99, "ms", "under 15", p99 < 15),
     ]
 
 
 def jobs(address: str, stack: Stack) -> list[Figure]:
-    """Asking for a job."""
+    """Measure GET of a job."""
     job = stack.finished(stack.train(model="watched", dataset="digits", epochs=1)["id"])["id"]
     found = middle([load(address, Request(f"/v1/jobs/{job}"), CONNECTIONS, SECONDS) for _ in range(ROUNDS)])
     rate = found.requests_per_second
     return [
-        Figure("GET a job: requests a second", rate, "/s", "at least 1,200", rate >= 1200),
+        Figure("GET a job: requests per second", rate, "/s", "at least 1,200", rate >= 1200),
         Figure("GET a job: p99", found.p99, "ms"),
     ]
 
 
 def streams(address: str, store: JobStore) -> list[Figure]:
-    """The health of an API while many watch a job that waits: its record is there, and its message is never sent."""
+    """Measure GET /healthz while many event streams follow a queued job, whose message is never sent."""
     job = a_training()
     store.create(job)
     slowest = with_idle_streams(address, job.id)
     return [
-        Figure(f"GET /healthz beside {STREAMS} idle event streams, slowest", slowest, "ms", "under 50", slowest < 50)
+        Figure(f"GET /healthz during {STREAMS} idle event streams, slowest", slowest, "ms", "under 50", slowest < 50)
     ]
 
 
 def with_idle_streams(address: str, job: str) -> float:
-    """The slowest of a hundred GET /healthz beside idle event streams, in ms."""
+    """Return the slowest of a hundred GET /healthz during idle event streams, in ms."""
     host, port = address.removeprefix("http://").split(":")
     ask = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n\r\n".encode()
     opened = [socket.create_connection((host, int(port)), timeout=10) for _ in range(STREAMS)]
@@ -183,7 +183,7 @@ def with_idle_streams(address: str, job: str) -> float:
 
 
 def load_once(host: str, port: int) -> None:
-    """One GET /healthz on a connection of its own."""
+    """Send one GET /healthz on a new connection."""
     with socket.create_connection((host, port), timeout=10) as connection:
         connection.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         while connection.recv(65536):
@@ -191,7 +191,7 @@ def load_once(host: str, port: int) -> None:
 
 
 def uploads(address: str, folder: Path) -> list[Figure]:
-    """A large archive, and the most memory that any process of the API has had since it started."""
+    """Measure the upload of a large archive, and the largest peak memory of the API's processes."""
     archive = folder / "archive.zip"
     part = os.urandom(UPLOAD_BYTES // 16)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
@@ -202,16 +202,16 @@ def uploads(address: str, folder: Path) -> list[Figure]:
     status = post_file(host, int(port), "/v1/batch-jobs?model=digits", archive)
     seconds = time.perf_counter() - started
     if status != b"202":
-        sys.exit(f"the upload was answered with {status.decode()}")
+        sys.exit(f"the upload failed with {status.decode()}")
     megabytes = max(peak_bytes(process) for process in api_processes(port)) / 1e6
     return [
         Figure("an upload of 256 MiB", seconds, "s"),
-        Figure("the API's largest process at its largest", megabytes, "MB", "under 150", megabytes < 150),
+        Figure("the API's largest process, peak memory", megabytes, "MB", "under 150", megabytes < 150),
     ]
 
 
 def post_file(host: str, port: int, path: str, file: Path) -> bytes:
-    """Send a file as the body, by the kernel; the status of the answer."""
+    """Send a file as the body, by sendfile; return the status of the response."""
     head = f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: {file.stat().st_size}\r\n\r\n"
     with socket.create_connection((host, port), timeout=60) as connection, file.open("rb") as content:
         connection.sendall(head.encode())
@@ -220,12 +220,12 @@ def post_file(host: str, port: int, path: str, file: Path) -> bytes:
 
 
 def api_processes(port: str) -> list[Path]:
-    """The folders of gunicorn's processes in /proc that listen on this port."""
+    """Return the folders in /proc of gunicorn's processes that listen on this port."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-        except OSError:  # it has ended, or is none of ours
+        except OSError:  # it has ended, or belongs to another user
             continue
         if b"api:create_app()" in command and f"GLASSBOX_PORT={port}".encode() in environment.split(b"\0"):
             found.append(folder)
@@ -233,19 +233,19 @@ def api_processes(port: str) -> list[Path]:
 
 
 def peak_bytes(process: Path) -> int:
-    """The most memory that a process has had at a time."""
+    """Return the peak memory of a process."""
     lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     return int(lines["VmHWM"].split()[0]) * 1024
 
 
 def json_request(name: str) -> Request:
-    """One image as JSON numbers."""
+    """Return a request with one image as JSON numbers."""
     document = {"inputs": [{**_tensor(name), "data": _floats().tolist()}]}
     return Request(INFER, "POST", json.dumps(document).encode(), {"Content-Type": "application/json"})
 
 
 def binary_request(name: str) -> Request:
-    """One image as bytes behind the JSON."""
+    """Return a request with one image as bytes after the JSON."""
     content = _floats().tobytes()
     document = {"inputs": [{**_tensor(name), "parameters": {"binary_data_size": len(content)}}]}
     header = json.dumps(document).encode()
@@ -261,7 +261,7 @@ def _floats() -> np.ndarray:
 
 
 def middle(loads: list[Load]) -> Load:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return Load(*(statistics.median(figures) for figures in zip(*(asdict(one).values() for one in loads), strict=True)))
 
 

@@ -1,11 +1,11 @@
-"""Classifies archives of PNG files on the embedded stack, beside the loop that one would write, and beside the floor.
+"""Classifies archives of PNG files on the embedded stack, compared with a simple loop and with a lower bound.
 
     PYTHONPATH=.:client python benchmarks/batch.py [--images 10000 100000 1000000] [--rounds 5]
 
 Needs `mnist.npz` and `mnist-test-png.zip` in the folder that `GLASSBOX_TEST_DATA` names, and up to 2 GB for archives
-and rows. The archives repeat the 10,000 files, each under a name of its own. Rates are in images a second, from the
-archive on the disk to the rows on the disk; the loop and the floor read the same archive in the same round. The floor
-is reading and decoding alone, as the workers do it, with as many processes. The exit status is 1 if a target is missed.
+and rows. The archives repeat the 10,000 files under unique names. Rates are in images per second, from the archive on
+the disk to the rows on the disk; the loop and the floor read the same archive in the same round. The floor only reads
+and decodes, as the workers do, with as many processes. The exit status is 1 if a target is missed.
 Writes `var/benchmarks/batch.json`.
 """
 
@@ -40,7 +40,7 @@ PROCESSES = (1, 2)
 
 @dataclass(frozen=True)
 class Rates:
-    """Images a second, of the rounds' medians; `floor` and `loop` are of the same rounds."""
+    """Images per second, medians over the rounds; `floor` and `loop` are from the same rounds."""
 
     ours: float
     floor: float
@@ -49,7 +49,7 @@ class Rates:
 
 
 def main() -> int:
-    """Measure, print, write; give the exit status."""
+    """Measure, print and write the figures; return the exit status."""
     parser = argparse.ArgumentParser(description="Hold batches against a loop and against reading and decoding alone.")
     parser.add_argument("--images", type=int, nargs="+", default=[10_000, COMPARED, 1_000_000])
     parser.add_argument("--rounds", type=int, default=5)
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def repeated(path: Path, count: int) -> Path:
-    """Write an archive of so many PNG files, which repeats the test images."""
+    """Write an archive of `count` PNG files that repeats the test images."""
     with zipfile.ZipFile(DATA / "mnist-test-png.zip") as source:
         contents = [source.read(name) for name in source.namelist()]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
@@ -75,7 +75,7 @@ def repeated(path: Path, count: int) -> Path:
 
 @contextmanager
 def stack(folder: Path, processes: int) -> Iterator[Client]:
-    """A stack with so many classifier processes, and a model called `digits`."""
+    """Run a stack with so many classifier processes and a model `digits`."""
     volume = folder / f"volume-{processes}"
     settings = {"GLASSBOX_DATASETS": str(DATA.resolve()), "GLASSBOX_WORKER_PROCESSES": str(processes)}
     with running_stack(volume, folder / "stack.log", **settings) as client:
@@ -84,7 +84,7 @@ def stack(folder: Path, processes: int) -> Iterator[Client]:
 
 
 def classified(client: Client, archive: Path) -> float:
-    """Classify an archive; give the images a second."""
+    """Classify an archive; return the images per second."""
     job = client.classify(archive, model="digits").wait()
     job.delete()
     assert isinstance(job.result, BatchResult)
@@ -92,10 +92,10 @@ def classified(client: Client, archive: Path) -> float:
 
 
 def comparison(folder: Path, archive: Path, processes: int, rounds: int) -> Rates:
-    """Take turns with the floor and the loop."""
+    """Measure the stack, the floor and the loop in turns."""
     ours, floor, loop = [], [], []
     with stack(folder, processes) as client:
-        classified(client, archive)  # loads the model, and brings the archive into the system's cache
+        classified(client, archive)  # loads the model, and reads the archive into the page cache
         for _ in range(rounds):
             ours.append(COMPARED / classified(client, archive))
             floor.append(floor_seconds(archive, processes))
@@ -109,7 +109,7 @@ def comparison(folder: Path, archive: Path, processes: int, rounds: int) -> Rate
 
 
 def figures_of_comparison(compared: dict[int, Rates]) -> Iterator[Figure]:
-    """Say what the comparisons gave, and what they should give with two processes."""
+    """Yield the figures of the comparisons, with the targets for two processes."""
     for processes, rates in compared.items():
         with_them = f"{processes} process{'es' * (processes > 1)}"
         two = processes == 2
@@ -138,7 +138,7 @@ def figures_of_comparison(compared: dict[int, Rates]) -> Iterator[Figure]:
 
 
 def growth(folder: Path, archives: dict[int, Path], rounds: int) -> Iterator[Figure]:
-    """Classify archives of growing size: how the rate holds, and what the largest process has needed at its peak."""
+    """Classify archives of growing size; yield the rates, and the peak memory of the largest process."""
     rates = {}
     for count, archive in sorted(archives.items()):
         with stack(folder, PROCESSES[-1]) as client:
@@ -154,7 +154,11 @@ def growth(folder: Path, archives: dict[int, Path], rounds: int) -> Iterator[Fig
     if max(rates) > COMPARED and COMPARED in rates:
         share = rates[max(rates)] / rates[COMPARED]
         yield Figure(
-            f"the rate at {max(rates):,} beside that at {COMPARED:,}", share, "×", "at least 0.9", share >= 0.9
+            f"the rate at {max(rates):,} as a fraction of that at {COMPARED:,}",
+            share,
+            "×",
+            "at least 0.9",
+            share >= 0.9,
         )
 
 

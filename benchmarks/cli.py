@@ -1,12 +1,12 @@
-"""The command `glassbox`: how soon `--help` is there, and how quickly a folder is classified, beside the API alone.
+"""The command `glassbox`: the time of `--help`, and the rate of classifying a folder, compared with the API alone.
 
     PYTHONPATH=.:client python benchmarks/cli.py [--rounds 9]
 
-The API alone is a ready zip of the same 10,000 PNG files, posted by a program of ten lines on httpx, which asks for the
-job until it is over and writes the rows as CSV. Both are measured as processes, from their start to their end, in turns
-on one stack: from the folder or the zip on the disk to the rows on the disk. What the SDK takes for the same in a
-program that runs already is measured likewise. Needs `mnist.npz` and `mnist-test-png.zip` in the folder that
-`GLASSBOX_TEST_DATA` names. The exit status is 1 if a target is missed. Writes `var/benchmarks/cli.json`.
+The API alone means a ready zip of the same 10,000 PNG files, posted by a program of ten lines on httpx, which polls the
+job until it ends and writes the rows as CSV. Both are measured as processes, from their start to their end, in turns on
+one stack: from the folder or the zip on the disk to the rows on the disk. The SDK in a running program is measured in
+the same way. Needs `mnist.npz` and `mnist-test-png.zip` in the folder that `GLASSBOX_TEST_DATA` names. The exit status
+is 1 if a target is missed. Writes `var/benchmarks/cli.json`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ with httpx.Client(base_url=url, timeout=60.0) as http, open(archive, "rb") as fi
 
 
 def main() -> int:
-    """Measure, print, write; give the exit status."""
+    """Measure, print and write the figures; return the exit status."""
     parser = argparse.ArgumentParser(description="Measure the command's start, and hold it against the API alone.")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 def help_seconds() -> Figure:
-    """The median of some starts."""
+    """Measure the median of several starts."""
     milliseconds = 1000 * statistics.median(seconds(lambda: run("-m", "glassbox", "--help")) for _ in range(HELPS))
     return Figure("glassbox --help", milliseconds, "ms", "under 200", milliseconds < 200)
 
 
 def rates(rounds: int) -> Iterator[Figure]:
-    """Take turns, a round each."""
+    """Measure all ways in turns, round by round."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as name:
         folder = Path(name)
         archive, images = DATA / "mnist-test-png.zip", folder / "images"
@@ -87,13 +87,13 @@ def rates(rounds: int) -> Iterator[Figure]:
     share = median["command"] / median["api"]
     yield Figure("a program that posts the zip by the API", median["api"], "images/s")
     yield Figure("glassbox classify FOLDER", median["command"], "images/s")
-    yield Figure("the command's rate beside the API's", share, "×", "at least 0.8", share >= 0.8)
+    yield Figure("the command's rate as a fraction of the API's", share, "×", "at least 0.8", share >= 0.8)
     yield Figure("the SDK in a running program, the zip", median["zip"], "images/s")
     yield Figure("the SDK in a running program, the folder", median["folder"], "images/s")
 
 
 def classified(client: Client, source: Path, rows: Path) -> None:
-    """Classify with the SDK, and bring the rows."""
+    """Classify with the SDK, and download the rows."""
     client.classify(source, model="digits").wait().save(rows)
 
 
@@ -103,7 +103,7 @@ def run(*arguments: str | Path) -> None:
 
 
 def seconds(what: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds that a call takes."""
     begun = time.perf_counter()
     what()
     return time.perf_counter() - begun

@@ -1,13 +1,13 @@
-"""Holds the decoding of images against the libraries that one could use for it.
+"""Compares the decoding of images with the libraries that could be used for it.
 
     PYTHONPATH=. python benchmarks/decoding.py [--rounds 5]
 
 It needs requirements/bench.in. GLASSBOX_TEST_DATA names the folder that holds mnist-test-png.zip; without it,
-../shared/data beside the project. Each candidate turns a file's bytes into a row of 28×28 greys, on one core; where a
-library decodes only, its pixels are resized as ours are. They take turns, round after round, and times are medians.
+../shared/data beside the project. Each candidate turns a file's bytes into a row of 28×28 grayscale pixels, on one
+core. If a library only decodes, Glassbox resizes its pixels. The candidates take turns, and times are medians.
 
-"off by" is the greatest difference, in grey levels, from the exact result: the image's BT.601 greys, resized by area.
-"MB" is what the library takes installed, with what it needs beyond NumPy. Writes var/benchmarks/decoding.json.
+"off by" is the greatest difference, in gray levels, from the exact result: the image's BT.601 luma, resized by area.
+"MB" is the installed size of the library and its dependencies beyond NumPy. Writes var/benchmarks/decoding.json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported: as a worker's process has it
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported, as in a worker's process
 
 import cv2
 import imagecodecs
@@ -51,7 +51,7 @@ Row = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way from a file's bytes to a row, the packages that it needs, and the kinds of files that it knows."""
+    """One way from a file's bytes to a row, the packages that it needs, and the file formats that it supports."""
 
     name: str
     decode: Callable[[Row, bytes], None]
@@ -60,31 +60,31 @@ class Candidate:
 
 
 def ours(row: Row, content: bytes) -> None:
-    """What the workers run."""
+    """Decode as the workers do."""
     decode_into(row, content, MAX_PIXELS)
 
 
 def pillow(row: Row, content: bytes) -> None:
-    """What one writes with Pillow."""
+    """Decode with Pillow in the obvious way."""
     image = Image.open(io.BytesIO(content)).convert("L")
     row[...] = np.asarray(image.resize(SHAPE, Image.Resampling.BOX) if image.size != SHAPE else image)
 
 
 def pillow_scaled(row: Row, content: bytes) -> None:
-    """The same, but the JPEG decoder gives eighths, quarters or halves of the image, as many pixels as are needed."""
+    """Decode with Pillow, with the JPEG decoder's scaling to an eighth, a quarter or a half of the image."""
     image = Image.open(io.BytesIO(content))
     image.draft("L", SHAPE)
     row[...] = fitted(np.asarray(image.convert("L")))
 
 
 def opencv(row: Row, content: bytes) -> None:
-    """OpenCV, resizing included."""
+    """Decode and resize with OpenCV."""
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     row[...] = image if image.shape == SHAPE else cv2.resize(image, SHAPE, interpolation=cv2.INTER_AREA)
 
 
 def codecs(row: Row, content: bytes) -> None:
-    """The codec of imagecodecs that is the faster one for the format."""
+    """Decode with the fastest codec of imagecodecs for the format."""
     if content.startswith(b"\x89PNG"):
         row[...] = imagecodecs.spng_decode(content).reshape(SHAPE)
     else:
@@ -92,22 +92,22 @@ def codecs(row: Row, content: bytes) -> None:
 
 
 def spng(row: Row, content: bytes) -> None:
-    """pyspng: libspng and nothing else."""
+    """Decode with pyspng, a binding of libspng."""
     row[...] = pyspng.load(content).reshape(SHAPE)
 
 
 def kornia(row: Row, content: bytes) -> None:
-    """kornia-rs, a decoder in Rust, which must be told the size beforehand."""
+    """Decode with kornia-rs, a decoder in Rust, which needs the size as an argument."""
     row[...] = np.asarray(kornia_rs.io.decode_image_png_u8(content, SHAPE, "mono"))[..., 0]
 
 
 def jpeg(row: Row, content: bytes) -> None:
-    """simplejpeg: libjpeg-turbo and nothing else."""
+    """Decode with simplejpeg, a binding of libjpeg-turbo."""
     row[...] = fitted(simplejpeg.decode_jpeg(content, "GRAY")[..., 0])
 
 
 def vips(row: Row, content: bytes) -> None:
-    """libvips, which decodes in strips."""
+    """Decode with libvips, which decodes in strips."""
     row[...] = fitted(pyvips.Image.new_from_buffer(content, "").colourspace("b-w").numpy())
 
 
@@ -125,7 +125,7 @@ CANDIDATES = [
 
 
 def main() -> int:
-    """Run the benchmark; the exit status is 1 if the target was missed."""
+    """Run the benchmark; return the exit status: 1 if the target was missed."""
     parser = argparse.ArgumentParser(description="Hold decoders of images against each other.")
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
@@ -151,7 +151,7 @@ def main() -> int:
 
 
 def workloads() -> list[tuple[str, str, list[bytes]]]:
-    """Real small PNGs, and JPEGs of the sizes of photographs."""
+    """Return the workloads: real small PNGs, and JPEGs in the sizes of photographs."""
     folder = Path(os.environ.get("GLASSBOX_TEST_DATA", ROOT.parent / "shared" / "data"))
     with zipfile.ZipFile(folder / "mnist-test-png.zip") as archive:
         digits = [archive.read(name) for name in archive.namelist()[:2000]]
@@ -163,7 +163,7 @@ def workloads() -> list[tuple[str, str, list[bytes]]]:
 
 
 def photograph(width: int, height: int) -> bytes:
-    """Noise with the spectrum of photographs: its amplitudes fall with the frequency."""
+    """Return noise with the spectrum of photographs: its amplitudes decrease with the frequency."""
     rng = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(height)[:, np.newaxis] * height, np.fft.rfftfreq(width) * width)
     frequency[0, 0] = np.inf
@@ -179,7 +179,7 @@ def photograph(width: int, height: int) -> bytes:
 
 
 def compare(kind: str, contents: list[bytes], rounds: int) -> list[dict[str, Any]]:
-    """Time all candidates that know the kind of file, in turns."""
+    """Time all candidates that support the file format, in turns."""
     candidates = [candidate for candidate in CANDIDATES if kind in candidate.kinds]
     seconds: dict[str, list[float]] = {candidate.name: [] for candidate in candidates}
     for _ in range(rounds):
@@ -199,7 +199,7 @@ def compare(kind: str, contents: list[bytes], rounds: int) -> list[dict[str, Any
 
 
 def seconds_per_image(candidate: Candidate, contents: list[bytes]) -> float:
-    """Time one pass over the files, or a few over few files."""
+    """Time one pass over the files, or several passes over few files."""
     row = np.zeros(SHAPE, np.uint8)
     started = perf_counter()
     for content in contents:
@@ -208,7 +208,7 @@ def seconds_per_image(candidate: Candidate, contents: list[bytes]) -> float:
 
 
 def off_by(candidate: Candidate, content: bytes) -> int:
-    """The greatest difference from the exact result."""
+    """Return the greatest difference from the exact result."""
     row = np.zeros(SHAPE, np.uint8)
     candidate.decode(row, content)
     exact = fitted(np.asarray(Image.open(io.BytesIO(content)).convert("L")))
@@ -216,18 +216,18 @@ def off_by(candidate: Candidate, content: bytes) -> int:
 
 
 def fitted(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Resize greys as ours are, where they are not of the right size."""
+    """Resize grayscale pixels as Glassbox does, if they have another size."""
     return pixels if pixels.shape == SHAPE else area_resize(np.ascontiguousarray(pixels), SHAPE)
 
 
 def megabytes(packages: tuple[str, ...]) -> float:
-    """What packages take on the disk, without bytecode."""
+    """Return the installed size of packages, without bytecode."""
     names = [Path(str(file.locate())) for package in packages for file in distribution(package).files or []]
     return round(sum(name.stat().st_size for name in names if name.suffix != ".pyc" and name.exists()) / 1e6, 1)
 
 
 def versions() -> dict[str, str]:
-    """The versions of everything that is compared."""
+    """Return the versions of all compared packages."""
     names = sorted({package for candidate in CANDIDATES for package in candidate.packages})
     return {name: distribution(name).version for name in names}
 

@@ -1,4 +1,4 @@
-"""What open event streams cost the other requests: the latency of `GET /healthz` without and with idle streams.
+"""The effect of open event streams on other requests: the latency of `GET /healthz` without and with idle streams.
 
 A training runs beside it, as in a service that is used; the streams are those of a job that waits behind it. Prints a
 table and writes `var/benchmarks/event_streams.json`. `STREAMS` sets how many.
@@ -26,7 +26,7 @@ TARGET = "under 50 ms"
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder, ExitStack() as exits:
         client = exits.enter_context(running_stack(Path(folder) / "volume", Path(folder) / "stack.log"))
         limits = httpx.Limits(max_connections=None)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def latencies(http: httpx.Client) -> dict[str, float]:
-    """The latency in ms of one request after the other, on one connection."""
+    """Return the latencies in ms of sequential requests on one connection."""
     seconds = []
     for _ in range(REQUESTS):
         begun = time.perf_counter()

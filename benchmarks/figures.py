@@ -1,4 +1,4 @@
-"""Measured figures beside what they should be: printed as a table, written as JSON."""
+"""Measured figures and their targets: printed as a table, written as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure beside its target; `reached` is None where nothing was asked."""
+    """One measured figure and its target; `reached` is None if it has no target."""
 
     what: str
     value: float
@@ -24,7 +24,7 @@ class Figure:
 
 
 def report(figures: Iterable[Figure], output: Path) -> int:
-    """Print the figures, and write them with the machine's shape; the exit status, 1 where a target was missed."""
+    """Print the figures, and write them with a description of the machine; return 1 if a target was missed, else 0."""
     known = list(figures)
     for figure in known:
         verdict = {True: "reached", False: "MISSED", None: ""}[figure.reached]

@@ -1,4 +1,4 @@
-"""What an idle stack costs: the CPU time of its processes over half a minute, while upkeep and heartbeats go on.
+"""The cost of an idle stack: the CPU time of its processes in half a minute, with maintenance and heartbeats.
 
 Prints a table and writes `var/benchmarks/idle.json`. `IDLE_SECONDS` sets for how long.
 """
@@ -23,7 +23,7 @@ TARGET = {"workers": "under 1 %"}
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder:
         volume = Path(folder) / "volume"
         with running_stack(volume, Path(folder) / "stack.log"):
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def cpu_seconds(volume: Path) -> dict[str, float]:
-    """The CPU time so far of each part of the stack on this volume, all its processes together."""
+    """Return the CPU time so far of each part of the stack on this volume, over all its processes."""
     spent = dict.fromkeys(PARTS.values(), 0.0)
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -57,7 +57,7 @@ def cpu_seconds(volume: Path) -> dict[str, float]:
 
 
 def belongs_to(process: Path, volume: Path) -> bool:
-    """Whether a process is of the stack on this volume: by its environment, Redis by its folder."""
+    """Return whether a process belongs to the stack on this volume: by its environment, or Redis's folder."""
     is_redis = (process / "cwd").readlink() == volume.with_name(f"{volume.name}-redis")
     return is_redis or f"GLASSBOX_VOLUME={volume}\0".encode() in (process / "environ").read_bytes() + b"\0"
 

@@ -43,7 +43,7 @@ class Container:
     pid: int
 
     def seconds(self) -> float:
-        """CPU time so far of the control group: the service's processes and the commands of the health checks."""
+        """CPU time so far of the control group: the service's processes and the health checks' commands."""
         for line in (PROC / str(self.pid) / "cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
             if "cpuacct" in controllers.split(","):  # version 1
@@ -71,7 +71,7 @@ class Process:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     with deployment() as project:
         containers = running_containers(project)
         others = len(engine("ps", "--quiet").split()) - len(containers)
@@ -99,7 +99,7 @@ def main() -> None:
 
 @contextmanager
 def deployment() -> Iterator[str]:
-    """The Compose project to measure: one that runs already, or one that is started and removed."""
+    """The Compose project to measure: a running one, or one that is started and removed."""
     if project := os.environ.get("IDLE_PROJECT"):
         yield project
         return
@@ -163,7 +163,7 @@ def running_processes() -> Iterator[tuple[int, Process]]:
 
 
 def engine(*arguments: str) -> str:
-    """What a `docker` command prints."""
+    """Return the output of a `docker` command."""
     return subprocess.run(["docker", *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 

@@ -1,4 +1,4 @@
-"""The main job on the embedded stack with real MNIST: train, classify 10,000 PNG files, and how soon a job starts.
+"""The main job on the embedded stack with real MNIST: train, classify 10,000 PNG files, time to the start of a job.
 
 Prints a table and writes `var/benchmarks/main_job.json`. Needs `mnist.npz` and `mnist-test-png.zip` in the folder that
 `GLASSBOX_TEST_DATA` names.
@@ -30,7 +30,7 @@ STARTS = 30
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write the figures."""
     with tempfile.TemporaryDirectory(prefix="glassbox-bench-") as folder:
         volume = Path(folder) / "volume"
         with running_stack(volume, Path(folder) / "stack.log", GLASSBOX_DATASETS=str(DATA.resolve())) as client:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def training(client: Client) -> list[Figure]:
-    """Each preset once, as a job."""
+    """Measure one training job for each preset."""
     figures = []
     expected: tuple[tuple[Preset, str, str], ...] = (
         ("article", "at least 0.955", ""),
@@ -55,7 +55,7 @@ def training(client: Client) -> list[Figure]:
 
 
 def batches(client: Client, volume: Path) -> list[Figure]:
-    """From POST to the last row of 10,000 PNG files, and whether the rows are what the network says of the arrays."""
+    """Measure from POST to the last row of 10,000 PNG files; count the rows that agree with the network's own labels."""
     seconds = []
     rows: list[Row] = []
     for _ in range(BATCHES):
@@ -77,7 +77,7 @@ def batches(client: Client, volume: Path) -> list[Figure]:
 
 
 def starts(client: Client) -> list[Figure]:
-    """From a job's POST to `running`, on an idle stack, by the record that the worker's claim writes."""
+    """Measure from a job's POST to `running` on an idle stack, by the record that the worker's claim writes."""
     delays = []
     for _ in range(STARTS):
         posted = time.time()

@@ -1,4 +1,4 @@
-"""Trains the presets on MNIST and says how long that took and how good they became.
+"""Trains the presets on MNIST and reports the time and the accuracy.
 
     PYTHONPATH=. python benchmarks/network.py
 
@@ -34,7 +34,7 @@ FLOOR_BATCH = 128
 
 
 def main() -> int:
-    """Run the benchmark; the exit status is 1 if a target was missed."""
+    """Run the benchmark; return the exit status: 1 if a target was missed."""
     folder = Path(os.environ.get("GLASSBOX_DATASETS", ROOT.parent / "shared" / "data"))
     with np.load(folder / "mnist.npz", allow_pickle=False) as mnist:
         data = dict(mnist)
@@ -58,7 +58,7 @@ def main() -> int:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Say what the figures depend on."""
+    """Describe what the figures depend on."""
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
@@ -104,7 +104,7 @@ def print_preset(result: dict[str, Any]) -> None:
 
 
 def compare_with_bare_products(widths: tuple[int, ...], data: dict[str, Any]) -> dict[str, Any]:
-    """Hold a whole training step of plain SGD against nothing but its matrix products, in turns, and take medians."""
+    """Compare a whole training step of plain SGD with only its matrix products, in turns, by medians."""
     overrides = {"hidden": list(widths[1:-1]), "batch_size": FLOOR_BATCH, "optimizer": {"name": "sgd"}}
     network = Network((28, 28), widths[-1], preset("fast", epochs=100, **overrides))
     training = Training(network, data["x_train"], data["y_train"])
@@ -134,7 +134,7 @@ def seconds_per_step(step: Any, steps: int = 60) -> float:
 
 
 class BareProducts:
-    """The matrix products of a training step, and nothing else: three forward, three for the weights, two back."""
+    """Only the matrix products of a training step: three forward, three for the weights, two backward."""
 
     def __init__(self, widths: tuple[int, ...], batch: int) -> None:
         rng = np.random.default_rng(0)

@@ -1,19 +1,19 @@
-"""Holds a training on MNIST against the frameworks that one would use instead, and against its bare matrix products.
+"""Compares a training on MNIST with the frameworks that could be used instead, and with its bare matrix products.
 
     PYTHONPATH=. python benchmarks/training.py [--threads 1 2] [--instructions native avx2] [--rounds 15] [--only TEXT]
 
 It needs requirements/bench.in. GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data
-beside the project. Each contender has a process of its own, and all have the same means:
+beside the project. Each contender has its own process, and all have the same resources:
 
-- as many threads: BLAS, OpenMP and PyTorch are told, and with fewer threads than cores every process is bound to as
-  many cores, so that neither a compiler's own pool nor a second thread of Python's has more than the others;
-- the same instructions: "native" lets every library choose what suits the processor, even where OPENBLAS_CORETYPE would
-  hold NumPy alone back; "avx2" holds all of them to AVX2.
+- the same number of threads: BLAS, OpenMP and PyTorch are limited, and with fewer threads than cores every process is
+  bound to as many cores, so that a compiler's pool or a second thread of Python does not get more;
+- the same instructions: "native" allows every library to choose for the processor, even if OPENBLAS_CORETYPE would
+  restrict NumPy; "avx2" restricts all of them to AVX2.
 
-They take turns, round after round, a fixed number of steps each. Times are medians over the rounds, and a ratio is the
-median of the rounds' own ratios: a machine that is slow for a while is slow for both sides. The targets are printed
-beneath, and the exit status is 1 if one is missed with a single thread, which is what a trainer has on two cores. With
-more, a step waits for whichever core is busy, on a shared machine most of all. Writes var/benchmarks/training.json.
+They take turns, round by round, a fixed number of steps each. Times are medians over the rounds, and a ratio is the
+median of the rounds' ratios, so that a temporary slowdown of the machine affects both sides. The targets are printed
+below, and the exit status is 1 if one is missed with a single thread, which is what a trainer has on two cores. With
+more threads, a step waits for the busiest core of a shared machine. Writes var/benchmarks/training.json.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ INSTRUCTIONS = {
         "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
     },
 }
-"""What the environment tells each library's kernels: NumPy's, PyTorch's (three of them), XLA's."""
+"""The environment variables of each library's kernels: NumPy's, PyTorch's (three of them), XLA's."""
 
 IMAGES = 60_000
 ARTICLE_ONLY = {"article", "glassbox float64"}  # contenders for training image by image
 
 
 class Target(NamedTuple):
-    """The engine's time is to be at most `most` times the other's."""
+    """The engine's time must be at most `most` times the other's."""
 
     widths: tuple[int, ...]
     batch_size: int
@@ -85,7 +85,7 @@ TARGETS = [
 
 
 def main() -> int:
-    """Measure everything, print it, write it down; give the exit status."""
+    """Measure, print and write the figures; return the exit status."""
     cores = os.cpu_count() or 1
     parser = argparse.ArgumentParser(description="Hold the engine's training against others'.")
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, cores}), help="1 and all, if not said")
@@ -94,7 +94,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help="the workloads whose name has this in it")
     options = parser.parse_args()
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of the exits, which leave no stopped process behind
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # through the context managers, which end the stopped processes
     machine = describe_machine()
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     rounding = distance_from_the_article()
@@ -119,7 +121,7 @@ def main() -> int:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Say what the figures depend on."""
+    """Describe what the figures depend on."""
     packages = {}
     for package in ("numpy", "torch", "jax", "scikit-learn"):
         with contextlib.suppress(PackageNotFoundError):
@@ -128,7 +130,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def measure(workloads: list[Workload], threads: int, instructions: str, rounds: int) -> Iterator[dict[str, Any]]:
-    """Run all contenders on every workload within these limits, and print each table as it is done."""
+    """Run all contenders on every workload within these limits, and print each table when it is complete."""
     with limited_to(threads, INSTRUCTIONS[instructions]), contextlib.ExitStack() as stack:
         processes = {name: stack.enter_context(ContenderProcess(name)) for name in CONTENDERS}
         for workload in workloads:
@@ -148,14 +150,14 @@ def measure(workloads: list[Workload], threads: int, instructions: str, rounds: 
 
 @contextlib.contextmanager
 def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
-    """Give the processes that start meanwhile this many threads and these settings of their kernels."""
+    """Limit the processes that start meanwhile to this many threads and these kernel settings."""
     before = dict(os.environ)
     for settings in INSTRUCTIONS.values():
         for variable in settings:
             os.environ.pop(variable, None)
     os.environ.update(instructions)
     os.environ.update(dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), str(threads)))
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()  # Linux alone can bind processes
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()  # only Linux can bind processes
     if allowed:
         os.sched_setaffinity(0, sorted(allowed)[-threads:])
     try:
@@ -168,7 +170,7 @@ def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
 
 
 def report(workload: Workload, threads: int, instructions: str, taken: dict[str, list[float]]) -> dict[str, Any]:
-    """Print a workload's table, its targets beneath; give it as plain values."""
+    """Print a workload's table with its targets; return it as plain values."""
     print(f"\n{workload.name}; {threads} thread{'s' * (threads > 1)}, {instructions}")
     print(f"  {'':<18}{'s/epoch':>9}{'× floor':>9}{'× PyTorch':>11}")
     scale = IMAGES / workload.batch_size / workload.steps
@@ -204,7 +206,7 @@ def report(workload: Workload, threads: int, instructions: str, taken: dict[str,
 
 
 def ratio(ours: list[float], others: list[float]) -> float:
-    """Give the median of the rounds' ratios."""
+    """Return the median of the rounds' ratios."""
     return round(statistics.median(a / b for a, b in zip(ours, others, strict=True)), 3)
 
 

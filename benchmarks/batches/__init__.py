@@ -1,1 +1,1 @@
-"""What a batch is held against: the loop that one would write, and reading and decoding alone."""
+"""The comparisons of the batch benchmark: a simple loop, and only reading and decoding."""

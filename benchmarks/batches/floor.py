@@ -1,4 +1,4 @@
-"""The floor under a batch: reading the archive's entries and decoding them, as the workers do, and nothing else."""
+"""The lower bound of a batch's time: only reading and decoding the archive's entries, as the workers do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARD = 1024
 
 
 def floor_seconds(archive: Path, processes: int) -> float:
-    """Time it with so many processes, each of which reads and decodes its share; their start is not counted."""
+    """Time it with so many processes, each of which reads and decodes a part; their start does not count."""
     settings = Settings()
     plan = validate(archive, settings)
     bounds = np.linspace(0, len(plan), processes + 1, dtype=int).tolist()
@@ -37,9 +37,9 @@ def floor_seconds(archive: Path, processes: int) -> float:
     return perf_counter() - started
 
 
-def _decode(archive: Path, plan: ArchiveIndex, settings: Settings, start: int, stop: int, ready: Barrier) -> None:
+def _decode(archive: Path, entries: ArchiveIndex, settings: Settings, start: int, stop: int, ready: Barrier) -> None:
     images = np.empty((SHARD, 28, 28), np.uint8)
     ready.wait()
-    with Contents(archive, plan, settings) as contents:
+    with Contents(archive, entries, settings) as contents:
         for index in range(start, stop):
             decode_into(images[index % SHARD], contents.read(index), settings.max_image_pixels)

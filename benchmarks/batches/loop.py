@@ -1,4 +1,4 @@
-"""The loop that one would write instead of a service: zipfile, Pillow and a network in NumPy, image by image read."""
+"""A simple loop instead of a service: zipfile, Pillow and a network in NumPy, which reads image by image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory the processes below one have needed at their peak, as Linux counts it."""
+"""The peak memory of a process's descendants, as Linux counts it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def peak_megabytes(root: int) -> tuple[str, float]:
-    """Give the largest peak of a process below `root`, and how it was called."""
+    """Return the name of the descendant of `root` with the largest peak, and that peak."""
     name, kilobytes = max(_descendants(root), key=lambda process: process[1])
     return name, kilobytes / 1000
 
@@ -20,7 +20,7 @@ def _descendants(root: int) -> Iterator[tuple[str, float]]:
         while ancestor in statuses and ancestor != root:
             ancestor = int(statuses[ancestor].get("PPid", 0))
         if ancestor == root and process != root and "VmHWM" in status:
-            yield _called(process), float(status["VmHWM"].split()[0])
+            yield _part(process), float(status["VmHWM"].split()[0])
 
 
 def _status(path: Path) -> dict[str, str]:
@@ -29,8 +29,8 @@ def _status(path: Path) -> dict[str, str]:
     return {}
 
 
-def _called(process: int) -> str:
-    """Give the part of the stack that the process belongs to, by its command."""
+def _part(process: int) -> str:
+    """Return the part of the stack to which the process belongs, by its command."""
     command = Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     for part in ("gunicorn", "inference", "training", "redis-server"):
         if part in command:

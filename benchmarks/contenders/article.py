@@ -1,4 +1,4 @@
-"""The article's loop as its reader would type it in: image by image, lists of arrays, weights (out, in), float64."""
+"""The article's loop as published: image by image, lists of arrays, weights (out, in), float64."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EPSILON = 1e-10
 
 
 def sigmoid(z: Vector) -> Vector:
-    """Squash each number between 0 and 1."""
+    """Map each number into the interval from 0 to 1."""
     return np.asarray(1 / (1 + np.exp(-z)))
 
 
@@ -33,7 +33,7 @@ class ArticleNetwork:
         self.rate = rate
 
     def train(self, x: Vector, target: Vector) -> float:
-        """Learn from one image; give its cross-entropy from before."""
+        """Train on one image; return its cross-entropy before the update."""
         activations = [x]
         for W, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
             activations.append(sigmoid(np.dot(W, activations[-1]) + b))
@@ -51,7 +51,7 @@ class ArticleNetwork:
 
 
 class Article:
-    """The loop over it."""
+    """The loop over the network."""
 
     def __init__(self, workload: Workload) -> None:
         self._rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Glassbox's own engine, as a training job runs it, reports and all."""
+"""Glassbox's engine as a training job runs it, with its progress reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.network import Network, Training, preset
 
 
 class Engine:
-    """Training by mini-batches from `fast`, image by image from `article`, as the workload changes them."""
+    """Training with the preset `fast` for mini-batches, `article` for single images, with the workload's changes."""
 
     def __init__(self, workload: Workload, dtype: str = "float32") -> None:
         configuration = preset(
@@ -32,5 +32,5 @@ class Engine:
 
 
 def double(workload: Workload) -> Engine:
-    """Give the engine in float64, the precision of the article's loop."""
+    """Return the engine in float64, the precision of the article's loop."""
     return Engine(workload, "float64")

@@ -1,4 +1,4 @@
-"""The floor under all that multiplies dense matrices: a training step's eight bare products, and nothing else."""
+"""The lower bound for all implementations with dense matrices: only the eight matrix products of a training step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JAX: the whole run of steps is one compiled `lax.scan`, the data live with it."""
+"""JAX: the whole run of steps is one compiled `lax.scan`, with the data on its device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.contenders.workload import Workload, batches, rows_and_labels
 
 
 class JAX:
-    """Pure functions over a list of (W, b); Adam is written out, for JAX itself has none."""
+    """Pure functions over a list of (W, b); Adam is implemented here, because JAX itself has none."""
 
     def __init__(self, workload: Workload) -> None:
         self._rng = np.random.default_rng(0)
@@ -41,7 +41,7 @@ class JAX:
 
 
 def _training(workload: Workload) -> Any:
-    """Give the function that takes all the steps."""
+    """Return the function that runs all steps."""
     activation = jax.nn.sigmoid if workload.activation == "sigmoid" else jax.nn.relu
     rate = workload.rate
 

@@ -1,4 +1,4 @@
-"""A clean textbook loop over mini-batches in NumPy: float32, vectorized, and no thought for memory."""
+"""A clean textbook loop over mini-batches in NumPy: float32, vectorized, without reuse of memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.network.arrays import Array, Labels
 
 
 class Plain:
-    """Dense layers in lists; every step makes its arrays anew."""
+    """Dense layers in lists; every step allocates its arrays."""
 
     def __init__(self, workload: Workload) -> None:
         self._rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A contender in a process of its own: no library's threads, allocator or environment reach another's."""
+"""A contender in its own process: the libraries' threads, allocators and environments do not affect each other."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ CONTENDERS = {
     "glassbox float64": "engine:double",
     "scikit-learn": "scikit:ScikitLearn",
 }
-"""Each contender's module and maker. The first three stand together: their ratios matter most, and the noise of a
-shared machine is most alike in neighbouring measurements."""
+"""Each contender's module and maker. The first three are neighbours: their ratios matter most, and neighbouring
+measurements on a shared machine have the most similar noise."""
 
 WARM_UP = 2
 """Runs before the first that counts: they compile, fill caches and bring up threads."""
 
 
 class ContenderProcess:
-    """Runs one contender on request. It inherits the environment, and with it the number of threads.
+    """Runs one contender on request. It inherits the environment, and so the number of threads.
 
-    Between its turns it is stopped: the idle threads of OpenBLAS and OpenMP go on spinning for a while, on the very
-    cores that the next contender needs.
+    Between its turns it is stopped, because idle threads of OpenBLAS and OpenMP keep spinning for a while on the cores
+    that the next contender needs.
     """
 
     def __init__(self, name: str) -> None:
@@ -56,18 +56,18 @@ class ContenderProcess:
 
     def prepare(self, workload: Workload) -> None:
         """Build the contender and warm it up."""
-        self._ask(workload)
+        self._request(workload)
 
     def seconds(self) -> float:
         """Time one run."""
-        return self._ask(None)
+        return self._request(None)
 
-    def _ask(self, request: Workload | None) -> float:
+    def _request(self, workload: Workload | None) -> float:
         self._signal(signal.SIGCONT)
-        self._pipe.send(request)
-        answer = float(self._pipe.recv())
+        self._pipe.send(workload)
+        seconds = float(self._pipe.recv())
         self._signal(signal.SIGSTOP)
-        return answer
+        return seconds
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process.pid is not None and self._process.is_alive():

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU in eager mode, its tensors in memory: no loader slows it down."""
+"""PyTorch on the CPU in eager mode, with its tensors in memory, so that no data loader slows it down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.contenders.workload import Workload, rows_and_labels
 
 
 class PyTorch:
-    """`nn.Sequential` with the optimizers as they come."""
+    """`nn.Sequential` with PyTorch's optimizers."""
 
     def __init__(self, workload: Workload) -> None:
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))

@@ -1,4 +1,4 @@
-"""Whether the engine and the article's loop, from the same start and over the same images, end in the same weights."""
+"""Compares the weights of the engine and the article's loop after the same steps from the same start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.network import Network, Training, preset
 
 
 def distance_from_the_article(steps: int = 2000) -> dict[str, float]:
-    """Give the largest difference between any two weights or biases, for each precision of the engine."""
+    """Return the largest difference between any two weights or biases, for each precision of the engine."""
     images, labels = (array[:steps] for array in images_and_labels())
     distances = {}
     for dtype in ("float64", "float32"):

@@ -1,4 +1,4 @@
-"""What every contender trains: a network, a batch size, an optimizer, and how many steps make one measurement."""
+"""The workload of every contender: a network, a batch size, an optimizer, and the steps of one measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Workload:
-    """One training. Image by image it is the article's, with sigmoid; mini-batches are today's habit, with ReLU."""
+    """One training: image by image like the article's, with sigmoid; in mini-batches as is usual today, with ReLU."""
 
     widths: tuple[int, ...]
     batch_size: int
@@ -23,16 +23,16 @@ class Workload:
     """ "sgd" or "adam"."""
 
     steps: int
-    """Steps of one measurement: some tenth of a second, long enough for the clock and short enough for many turns."""
+    """The steps of one measurement: some tenths of a second, long enough for the clock, short enough for many turns."""
 
     @property
     def activation(self) -> str:
-        """The hidden layers' function."""
+        """The hidden layers' activation."""
         return "sigmoid" if self.batch_size == 1 else "relu"
 
     @property
     def rate(self) -> float:
-        """The learning rate: one at which nothing diverges."""
+        """A learning rate at which no contender diverges."""
         if self.optimizer == "adam":
             return 0.001
         return 0.01 if self.batch_size == 1 else 0.1
@@ -44,14 +44,14 @@ class Workload:
 
 
 class Contender(Protocol):
-    """Something that trains: its first `run` may compile and warm up, every later one is timed."""
+    """An implementation of the training: its first `run` may compile and warm up; every later one is timed."""
 
     def run(self) -> None:
-        """Take the workload's number of steps, going on from where the last run ended."""
+        """Run the workload's number of steps, continuing from the last run."""
 
 
 def mnist() -> dict[str, npt.NDArray[np.uint8]]:
-    """Load MNIST: x_train (60000, 28, 28), y_train (60000,), and 10,000 images more in x_test, y_test."""
+    """Load MNIST: x_train (60000, 28, 28), y_train (60000,), and another 10,000 images in x_test, y_test."""
     folder = Path(os.environ.get("GLASSBOX_DATASETS", ROOT.parent / "shared" / "data"))
     with np.load(folder / "mnist.npz", allow_pickle=False) as archive:
         return dict(archive)
@@ -64,7 +64,7 @@ def images_and_labels() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 
 
 def rows_and_labels(dtype: str = "float32") -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]:
-    """Load them as most programs hold them: rows (60000, 784) of numbers from 0 to 1, and labels as int64."""
+    """Load them in the usual form: rows (60000, 784) of numbers from 0 to 1, and labels as int64."""
     images, labels = images_and_labels()
     rows = images.reshape(len(images), -1).astype(dtype)
     rows /= 255

@@ -1,4 +1,4 @@
-"""The peer's model: the network 784-64-32-10 in NumPy, as anybody would write it. Runs in MLServer's environment."""
+"""The peer's model: the network 784-64-32-10 in plain NumPy. Runs in MLServer's environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 
 
 class Network(MLModel):  # type: ignore[misc]
-    """Reads the weights that its settings name, and runs them forward."""
+    """Reads the weights that its settings name, and runs the forward pass."""
 
     async def load(self) -> bool:
         """Read the weights."""
@@ -18,7 +18,7 @@ class Network(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Images in, probabilities out."""
+        """Return the probabilities of the images."""
         A = NumpyCodec.decode_input(payload.inputs[0]).astype(np.float32)
         for W, b in self.layers[:-1]:
             A = 1 / (1 + np.exp(-(A @ W + b)))

@@ -1,4 +1,4 @@
-"""Load at a rate that does not depend on the answers; run as a program, so that it is a process of its own.
+"""Load at a rate that does not depend on the responses; run as a program, in a separate process.
 
 Each request has its time, and what it takes is counted from then: a server that stalls cannot hide it by keeping the
 requests behind from being sent.
@@ -20,7 +20,7 @@ THREADS = 8
 
 
 def paced(url: str, body: Path, rate: int, seconds: float) -> tuple[float, float]:
-    """POST the body at so many requests a second; the median and the 99th percentile of the times, in ms."""
+    """POST the body at so many requests per second; return the median and 99th percentile of the times, in ms."""
     command = [sys.executable, "-m", "benchmarks.serving.paced", url, str(body), str(rate), str(seconds)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
     milliseconds = sorted(json.loads(done.stdout))
@@ -28,7 +28,7 @@ def paced(url: str, body: Path, rate: int, seconds: float) -> tuple[float, float
 
 
 def main() -> None:
-    """Send, and print how long each took."""
+    """Send the requests, and print the time of each."""
     url, body, rate, seconds = sys.argv[1], Path(sys.argv[2]).read_bytes(), int(sys.argv[3]), float(sys.argv[4])
     address = urlsplit(url)
     start = time.perf_counter() + 0.1

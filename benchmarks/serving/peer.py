@@ -1,4 +1,4 @@
-"""MLServer with that network, in an environment of its own, for the length of a `with` block."""
+"""MLServer with the same network, in its own environment, for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIN = Path("var/peer-venv/bin").resolve()
 
 @contextmanager
 def running_peer(folder: Path, weights: Path, parallel_workers: int) -> Iterator[str]:
-    """The peer's address, once it answers."""
+    """Start the peer; yield its address when it responds."""
     folder.mkdir()
     ports = {"http_port": free_port(), "grpc_port": free_port(), "metrics_port": free_port()}
     server = {"host": "127.0.0.1", "parallel_workers": parallel_workers, "debug": False, **ports}

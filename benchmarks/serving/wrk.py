@@ -1,4 +1,4 @@
-"""Load on so many connections, each with its next request as soon as it has an answer: by wrk, a process of its own."""
+"""Load on many connections, each of which sends its next request after a response: by wrk, in a separate process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ end
 
 @dataclass(frozen=True)
 class Request:
-    """What to send again and again."""
+    """The request to repeat."""
 
     path: str
     method: str = "GET"
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it; times in ms."""
+    """The measurements; times in ms."""
 
     requests_per_second: float
     p50: float
@@ -42,7 +42,7 @@ class Load:
 
 
 def load(address: str, request: Request, connections: int, seconds: float) -> Load:
-    """Send the request for so long; ends the benchmark where any answer is an error."""
+    """Send the request for so many seconds; end the benchmark if any response is an error."""
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(request.body)
@@ -59,7 +59,7 @@ def load(address: str, request: Request, connections: int, seconds: float) -> Lo
     lines = dict(line.split(" ", 1) for line in output.splitlines() if line.startswith(("figures", "slowest")))
     requests, microseconds, refused, failed, p50 = map(int, lines["figures"].split())
     if refused or failed:
-        sys.exit(f"{request.method} {address}{request.path}: {refused} answers were errors, and {failed} did not come")
+        sys.exit(f"{request.method} {address}{request.path}: {refused} responses were errors, and {failed} are missing")
     return Load(requests / microseconds * 1e6, p50 / 1000, int(lines["slowest"]) / 1000)
 
 

@@ -1,9 +1,9 @@
-"""Draws what it changes that the article updates a layer before the error passes through it.
+"""Draws the effect of the article's order, which updates a layer before the error propagates through it.
 
     PYTHONPATH=. python benchmarks/studies/update_order.py [--picture docs/images/update-order.svg]
 
 It needs requirements/bench.in. GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data
-beside the project. Writes the picture and the numbers behind it, both to var/benchmarks if not said otherwise.
+beside the project. Writes the figure and its numbers, by default to var/benchmarks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EPOCHS = 5
 RATE = 0.01  # the article's
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
 SAMPLE = 300
-"""Images over which the steps are compared."""
+"""The number of images over which the steps are compared."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def network(order: str = "together", seed: int = 0, rate: float = RATE, **changes: Any) -> Network:
-    """Give the article's network."""
+    """Return the article's network."""
     configuration = preset(
         "article", update_order=order, seed=seed, optimizer={"learning_rate": rate}, **{"epochs": 1, **changes}
     )
@@ -63,7 +63,7 @@ def network(order: str = "together", seed: int = 0, rate: float = RATE, **change
 
 
 def train(data: dict[str, Any], order: str, seed: int, rate: float, epochs: int = 1) -> tuple[Training, float]:
-    """Train it; give the training and the accuracy on the test images."""
+    """Train it; return the training and the accuracy on the test images."""
     training = Training(network(order, seed, rate, epochs=epochs), data["x_train"], data["y_train"])
     for _ in training:
         pass
@@ -73,18 +73,18 @@ def train(data: dict[str, Any], order: str, seed: int, rate: float, epochs: int 
 
 
 def losses(data: dict[str, Any], order: str, seed: int) -> list[float]:
-    """Give the training loss of each epoch, at the article's learning rate."""
+    """Return the training loss of each epoch, at the article's learning rate."""
     training, _ = train(data, order, seed, RATE, EPOCHS)
     return [report.train_loss for report in training.history]
 
 
 def initial(data: dict[str, Any]) -> Parameters:
-    """Give the parameters that a training starts from."""
+    """Return the initial parameters of a training."""
     return Training(network(), data["x_train"], data["y_train"]).parameters
 
 
 def differences(data: dict[str, Any], parameters: Parameters) -> dict[str, list[float]]:
-    """Give ‖s - g‖ / ‖g‖ for the weights of layers 1 and 2 at each rate, the median over single images.
+    """Return ‖s - g‖ / ‖g‖ for the weights of layers 1 and 2 at each rate, the median over single images.
 
     g: the true gradient, s: the direction in which the article's order moves the weights instead.
     """
@@ -104,7 +104,7 @@ def differences(data: dict[str, Any], parameters: Parameters) -> dict[str, list[
 
 
 def moved(order: str, rate: float, start: Parameters, rows: Any, y: Any, image: int) -> Parameters:
-    """Give how far one step on one image moves each parameter, over the learning rate."""
+    """Return the change of each parameter by one step on one image, divided by the learning rate."""
     subject = network(order, rate=rate, dtype="float64")
     step = PerImageStep(subject, start, rows, y)
     before = step.P.copy()
