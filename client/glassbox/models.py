@@ -1,6 +1,6 @@
-"""`client.models`: models, their versions and aliases; how good a version is; its weights as a file.
+"""`client.models`: models, their versions and aliases; a version's evaluation, report and weights.
 
-A version is named as everywhere: `digits` (the newest), `digits@3`, or by an alias, `digits@champion`.
+A version is `digits` (the newest), `digits@3`, or an alias, `digits@champion`.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ FIRST_LAYER = "layer1.weights"
 
 @dataclass(frozen=True)
 class Reference:
-    """A version's name in its parts."""
+    """A reference to a version: its model and number or alias."""
 
     model: str
     version: str = "latest"
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """`digits@champion` in its parts; without an `@` it is the newest version. Raises `WrongArgument`."""
+        """Return the parts of `digits@champion`; without an `@`, the newest version. Raises `WrongArgument`."""
         model, at, version = text.partition("@")
         if not model or "/" in text or (at and not version):
-            raise WrongArgument(f"{text!r} names no version: write digits, digits@3 or digits@champion")
+            raise WrongArgument(f"{text!r} is not a version: must be like digits, digits@3 or digits@champion")
         return cls(model, version or "latest")
 
     @property
     def route(self) -> str:
-        """Where the version is on the server."""
+        """The version's path on the server."""
         return path_to("models", self.model, "versions", self.version)
 
 

@@ -1,6 +1,6 @@
-"""Which server, and with which key: from arguments, else the environment, else a file, else this machine.
+"""The client's settings: server and API key, from arguments, the environment, the configuration file or defaults.
 
-The file is `~/.config/glassbox/config.toml` (`GLASSBOX_CONFIG` names another):
+The file is `~/.config/glassbox/config.toml`, or the one in `GLASSBOX_CONFIG`:
 
     url = "https://glassbox.example"
     api_key = "…"            # or api_key_file = "~/.config/glassbox/key"
@@ -18,12 +18,12 @@ from pathlib import Path
 from glassbox.errors import SettingsError
 
 DEFAULT_URL = "http://127.0.0.1:8000"
-KNOWN = ("url", "api_key", "api_key_file")
+NAMES = ("url", "api_key", "api_key_file")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A server and the key for it. `source` says where the address came from, for people."""
+    """A server's URL and API key. source: the origin of the URL, for messages."""
 
     url: str
     api_key: str | None
@@ -33,10 +33,10 @@ class Settings:
 def settings(
     url: str | None = None, api_key: str | None = None, environment: Mapping[str, str] = os.environ
 ) -> Settings:
-    """The settings in force. Raises `SettingsError`.
+    """Return the settings in force. Raises `SettingsError`.
 
-    A key in the file is for the file's server alone: it is not shown to another one that an argument or the environment
-    names.
+    A key in the file belongs to the file's server. It is not sent to another server, which an argument or the
+    environment names.
     """
     path = config_path(environment)
     file = _read(path)
@@ -49,17 +49,19 @@ def settings(
         url, source = own_url, str(path) if "url" in file else "the default"
     url = url.rstrip("/")
     if not url.startswith(("http://", "https://")):
-        raise SettingsError(f"{url!r} (from {source}) is no address of a server: it begins with http:// or https://")
+        raise SettingsError(
+            f"{url!r} (from {source}) is not the URL of a server: it must begin with http:// or https://"
+        )
     key = api_key or environment.get("GLASSBOX_API_KEY") or _key_in(environment.get("GLASSBOX_API_KEY_FILE"))
     if not key and url == own_url:
         key = file.get("api_key") or _key_in(file.get("api_key_file"))
     if key and not (key.isascii() and key.isprintable()):
-        raise SettingsError("the API key has characters that no key has; copy it again")
+        raise SettingsError("the API key has characters that are not printable ASCII; copy it again")
     return Settings(url, key or None, source)
 
 
 def config_path(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the file of settings is, or would be."""
+    """Return the path of the configuration file, which may be missing."""
     if named := environment.get("GLASSBOX_CONFIG"):
         return Path(named).expanduser()
     base = environment.get("XDG_CONFIG_HOME") or "~/.config"
@@ -78,17 +80,17 @@ def _read(path: Path) -> dict[str, str]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     for name, value in content.items():
-        if name not in KNOWN:
-            raise SettingsError(f"{path}: {name!r} is no setting; there are {', '.join(KNOWN)}")
+        if name not in NAMES:
+            raise SettingsError(f"{path}: {name!r} is not a setting; the settings are {', '.join(NAMES)}")
         if not isinstance(value, str):
-            raise SettingsError(f"{path}: {name} must be a text in quotes")
+            raise SettingsError(f"{path}: {name} must be a text in quotes; got {value!r}")
     if "api_key" in content:
-        _refuse_open_file(path, mode)
+        _reject_open_file(path, mode)
     return content
 
 
 def _key_in(name: str | None) -> str | None:
-    """The key in a file of its own, perhaps a mounted secret, whose place says who may read it."""
+    """Return the key in a separate file. Its mode is not checked: it may be a mounted secret."""
     if not name:
         return None
     path = Path(name).expanduser()
@@ -98,7 +100,7 @@ def _key_in(name: str | None) -> str | None:
         raise SettingsError(f"the API key's file {path} cannot be read: {error}") from error
 
 
-def _refuse_open_file(path: Path, mode: int) -> None:
-    """A key that others on this machine can read or change is no secret."""
+def _reject_open_file(path: Path, mode: int) -> None:
+    """Raise `SettingsError` if other users can read or change a file with a key."""
     if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SettingsError(f"{path} holds an API key and is open to others on this machine: chmod 600 {path}")
+        raise SettingsError(f"{path} has an API key, and other users can read or change it: run chmod 600 {path}")

@@ -1,4 +1,4 @@
-"""The pages about versions, followed as a reader would: every example in them is run."""
+"""Runs every example in the pages about versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
         yield client
 
 
-def test_using_a_version_elsewhere(stack: Client, tmp_path: Path) -> None:
+def test_the_page_about_exporting_works(stack: Client, tmp_path: Path) -> None:
     *_, python = run_snippets(DOCS / "versions" / "exporting.md", tmp_path, stack.url)
 
     assert {path.name for path in tmp_path.glob("[a-z]*.*")} == {
@@ -36,7 +36,7 @@ def test_using_a_version_elsewhere(stack: Client, tmp_path: Path) -> None:
     assert python.startswith("['")
 
 
-def test_whether_a_version_can_be_had_again(stack: Client, tmp_path: Path) -> None:
+def test_the_page_about_reproducing_works(stack: Client, tmp_path: Path) -> None:
     command, http, python = run_snippets(DOCS / "versions" / "reproducing.md", tmp_path, stack.url)
 
     assert "digits@3 is reproduced bit for bit" in command
@@ -44,10 +44,10 @@ def test_whether_a_version_can_be_had_again(stack: Client, tmp_path: Path) -> No
     assert python == f"True {stack.models.version('digits@3').blas_threads}\n"
 
 
-def test_looking_at_a_version(stack: Client, tmp_path: Path) -> None:
+def test_the_page_about_reports_works(stack: Client, tmp_path: Path) -> None:
     shown, path, python = run_snippets(DOCS / "versions" / "reports.md", tmp_path, stack.url)
 
-    assert "confusion matrix" in shown
+    assert "Confusion matrix" in shown
     assert path == "report.html\n"
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert python.startswith("image ")

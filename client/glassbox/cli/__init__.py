@@ -1,6 +1,6 @@
-"""The command `glassbox`: a module for each command or group of commands, and what they share.
+"""The command `glassbox`: a module for each command or group of commands, and their common parts.
 
-Nothing here imports the client, httpx or rich before a command runs that needs it: `glassbox --help` is quick.
+The client, httpx and rich are imported only when a command that needs them runs, so that `glassbox --help` is quick.
 """
 
 import sys
@@ -9,8 +9,8 @@ from typing import Any, cast
 
 def main() -> None:
     """Run the command that the arguments name."""
-    # Where click is installed httpx brings a command of its own, whose import takes as long as all the rest of httpx.
+    # If click is installed, httpx imports a command of its own, which takes as long as the rest of httpx.
     cast("dict[str, Any]", sys.modules).setdefault("httpx._main", None)
-    from glassbox.cli.app import app  # noqa: PLC0415 - this module is imported for its docstring, too
+    from glassbox.cli.app import app  # noqa: PLC0415 - importing this package must stay quick
 
     app(prog_name="glassbox")

@@ -1,4 +1,4 @@
-"""The commands as one: `glassbox`, its groups, and the options before them."""
+"""The command `glassbox`: its subcommands, their groups, and the options before them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import typer
 
 import glassbox
 from glassbox.cli.commands import classify, datasets, doctor, jobs, models, predict, serve, train
-from glassbox.cli.exits import CODES, Careful
+from glassbox.cli.exits import CODES, ReportingGroup
 from glassbox.cli.session import Session
 
 EPILOG = "\b\nExit status:\n" + "\n".join(f"{code:>3}  {meaning}" for code, meaning in CODES.items())
 
 app = typer.Typer(
-    cls=Careful,
-    help="Train networks and classify images with a Glassbox server.",
+    cls=ReportingGroup,
+    help="Train neural networks and classify images with a Glassbox server.",
     epilog=EPILOG,
     no_args_is_help=True,
-    rich_markup_mode=None,  # to draw boxes takes longer than all the rest of --help
+    rich_markup_mode=None,  # drawing boxes takes longer than the rest of --help
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -28,19 +28,26 @@ app = typer.Typer(
 def options(
     context: typer.Context,
     url: Annotated[
-        str | None, typer.Option(help="The server; else GLASSBOX_URL, else the file of settings, else this machine.")
+        str | None,
+        typer.Option(help="URL of the server (default: GLASSBOX_URL, the configuration file, http://127.0.0.1:8000)."),
     ] = None,
-    version: Annotated[  # noqa: ARG001 - `show_version` has seen it
-        bool, typer.Option("--version", is_eager=True, callback=lambda wanted: show_version(wanted=wanted))
+    version: Annotated[  # noqa: ARG001 - `show_version` handles it
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            help="Show the version and exit.",
+            callback=lambda requested: show_version(requested=requested),
+        ),
     ] = False,
 ) -> None:
-    """Remember which server is meant."""
+    """Keep the server's URL for the command."""
     context.obj = Session(url)
 
 
-def show_version(*, wanted: bool) -> None:
-    """Say which client this is, and end."""
-    if wanted:
+def show_version(*, requested: bool) -> None:
+    """Print the client's version and exit."""
+    if requested:
         typer.echo(f"glassbox {glassbox.__version__}")
         raise typer.Exit
 

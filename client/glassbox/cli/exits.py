@@ -1,4 +1,4 @@
-"""How the command ends: one line that says what happened and what to do, and an exit status that means something."""
+"""The end of a command: an exit status for each kind of error, and one line with the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     import typer
 
 CODES = {
-    0: "done",
-    1: "a job ended without success, or something was found wrong",
+    0: "success",
+    1: "a job failed or was cancelled, or a check failed",
     2: "wrong usage",
     3: "the server does not answer",
-    4: "no key, or one that may not do this",
-    5: "no such job, model or data set",
-    6: "the server refused it as it is",
+    4: "the API key is missing, unknown, or lacks a scope",
+    5: "the job, model, version or data set does not exist",
+    6: "the server rejected the request",
     7: "the server cannot do it now",
-    8: "a file here cannot be read or written",
+    8: "a local file cannot be read or written",
     130: "interrupted",
 }
 
 JOB_FAILED, USAGE, UNREACHABLE, UNAUTHORIZED, NOT_FOUND, REFUSED, NOT_NOW, FILE, INTERRUPTED = list(CODES)[1:]
-BROKEN_PIPE = 141  # what a shell says of a program that nobody reads any more
+BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 
 
-class Careful(TyperGroup):
-    """The commands, whose errors end in a line and a status, never in a traceback."""
+class ReportingGroup(TyperGroup):
+    """A group of commands that reports an error as one line and an exit status, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command; report its errors."""
         try:
             return super().invoke(ctx)
         except errors.GlassboxError as error:
@@ -47,13 +47,13 @@ class Careful(TyperGroup):
             say("interrupted")
             raise Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python's last flush fails
             raise Exit(BROKEN_PIPE) from None
 
 
 def status_of(error: errors.GlassboxError) -> int:
-    """The exit status that stands for an error."""
-    from glassbox.jobs import JobFailed  # noqa: PLC0415 - `glassbox --help` needs no client
+    """Return the exit status of an error."""
+    from glassbox.jobs import JobFailed  # noqa: PLC0415 - see the package's docstring
 
     match error:
         case JobFailed():
@@ -81,43 +81,43 @@ def report(error: errors.GlassboxError, context: typer.Context | None = None) ->
 
     context: that of the command, whose options take the place of the request's fields.
     """
-    told = message(error, context) if isinstance(error, errors.Refused) else str(error)
+    detail = message(error, context) if isinstance(error, errors.Refused) else str(error)
     if "--json" in sys.argv:
-        document = {"status": status_of(error), "code": getattr(error, "code", None), "detail": told}
+        document = {"status": status_of(error), "code": getattr(error, "code", None), "detail": detail}
         print(json.dumps({"error": document}), file=sys.stderr)
         return
     remedy = _remedy(error)
-    say(f"{told}; {remedy}" if remedy else told)
+    say(f"{detail}; {remedy}" if remedy else detail)
 
 
 def say(line: str) -> None:
-    """A line on standard error, with our name."""
+    """Print a line on standard error, after the command's name."""
     print("glassbox: " + " ".join(line.split()), file=sys.stderr)
 
 
 def _remedy(error: errors.GlassboxError) -> str:
-    """What to do, where the error does not say it itself."""
-    from glassbox.jobs import JobFailed  # noqa: PLC0415 - see above
+    """Return what to do, or an empty text if the error's own message says it."""
+    from glassbox.jobs import JobFailed  # noqa: PLC0415 - see the package's docstring
 
     match error:
         case errors.NotReachable():
-            return "start it, or name another with --url or GLASSBOX_URL (`glassbox doctor` looks closer)"
+            return "start it, or set --url or GLASSBOX_URL to another one (`glassbox doctor` checks more)"
         case errors.Unauthenticated():
-            return "set GLASSBOX_API_KEY, or api_key in the file of settings"
+            return "set GLASSBOX_API_KEY, or api_key in the configuration file"
         case errors.Forbidden():
-            return "ask the server's operator for another key"
+            return "request another key from the server's operator"
         case errors.NotFound(code="model_not_found"):
-            return "`glassbox models list` shows which there are"
+            return "`glassbox models list` shows the models"
         case errors.NotFound(code="version_not_found" | "version_deleted"):
-            return "`glassbox models list NAME` shows which there are"
+            return "`glassbox models list MODEL` shows the versions"
         case errors.NotFound(code="dataset_not_found"):
-            return "`glassbox datasets list` shows which there are"
+            return "`glassbox datasets list` shows the data sets"
         case errors.NotFound(code="job_not_found"):
-            return "`glassbox jobs list` shows which there are"
+            return "`glassbox jobs list` shows the jobs"
         case errors.ServerFault():
-            return f"tell the server's operator, with the request {error.request_id}"
+            return f"report it to the server's operator, with the request id {error.request_id}"
         case JobFailed(job=job) if job.error is not None:
-            return f"`glassbox jobs retry {job.id}` lets it go on once the cause is gone"
+            return f"`glassbox jobs retry {job.id}` resumes it after the cause is removed"
         case errors.TooMany() | errors.Unavailable():
             return "try again later"
     return ""

@@ -36,7 +36,7 @@ def remember(context: typer.Context, images: Sequence[object] = ()) -> None:
     context.meta[IMAGES] = images
 
 
-def message(error: Refused, context: typer.Context | None) -> str:
+def message(error: Refused, context: typer.Context | None = None) -> str:
     """Return the error's detail, with the option or argument of the command for each invalid field."""
     if not error.fields:
         return DETAILS.get(error.code, in_own_words(error.detail))

@@ -1,4 +1,4 @@
-"""What commands print on standard output: tables and lines for people, JSON for programs."""
+"""Standard output of the commands: tables and lines for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 
 def print_json(value: Any) -> None:
-    """A value of the client's as one JSON document."""
+    """Print a value of the client as one JSON document."""
     print(json.dumps(plain(value), ensure_ascii=False, indent=2))
 
 
 def plain(value: Any) -> Any:
-    """The JSON that a value was made from."""
+    """Return a value as plain JSON types; private fields are omitted."""
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value) if not f.name.startswith("_")}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
@@ -28,9 +28,9 @@ def plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
-    """A table; columns whose names end with `>` are of numbers. Without rows `empty` is printed.
+    """Print a table, or `empty` if it has no rows. A `>` at the end of a column's name aligns it to the right.
 
-    In a pipe it is plain text: a header and a line for each row, columns by tabs.
+    In a pipe the table is plain text: a header and a line for each row, with tabs between the columns.
     """
     texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     names = [column.removesuffix(">") for column in columns]
@@ -54,25 +54,25 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: st
 
 
 def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
-    """A line for each fact that there is."""
-    known = [(name, value) for name, value in facts if value not in (None, "", {}, [], ())]
-    width = max((len(name) for name, _ in known), default=0)
-    for name, value in known:
+    """Print a line for each fact that has a value."""
+    given = [(name, value) for name, value in facts if value not in (None, "", {}, [], ())]
+    width = max((len(name) for name, _ in given), default=0)
+    for name, value in given:
         print(f"{name:<{width}}  {printable(str(value))}")
 
 
 def printable(text: str) -> str:
-    """A text of the server's without what a terminal would obey."""
+    """Return a text of the server without control sequences for the terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def share(value: Any) -> str:
-    """A share as a percentage."""
+    """Return a share as a percentage, or an empty text if it is not a number."""
     return f"{value:.2%}" if isinstance(value, int | float) else ""
 
 
 def moment(time: str | None) -> str:
-    """A moment of the API in this machine's time."""
+    """Return a time of the API in the local time zone."""
     from datetime import datetime  # noqa: PLC0415
 
     return datetime.fromisoformat(time).astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""

@@ -1,6 +1,6 @@
-"""A folder packed by a process of its own, while this one still loads what it needs to send it.
+"""Packing of a folder in a separate process, while this process imports the HTTP library.
 
-To read ten thousand files takes about as long as to load an HTTP library, and there is more than one core.
+Reading ten thousand files takes about as long as that import, and they run on separate cores.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from glassbox.errors import LocalFileError
 from glassbox.files.folders import FolderBody
 from glassbox.http.bodies import BLOCK
 
-HELD_BYTES = 64 << 20  # a folder of no more is packed at once; a larger one as quickly as it is sent
+HELD_BYTES = 64 << 20  # a folder up to this size is packed in memory; a larger one while it is sent
 
 
 class Packing:
-    """A folder that is being packed. `opened` waits for what there is to send."""
+    """A process that packs a folder; `opened` waits for its first line."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -33,20 +33,20 @@ class Packing:
         self._pipe = os.fdopen(receiver, "rb")
 
     def opened(self) -> PackedBody:
-        """The zip. Raises `LocalFileError` where the folder cannot be packed."""
-        told = json.loads(self._pipe.readline() or '{"error": "the folder could not be packed"}')
-        if "error" in told:
-            raise LocalFileError(told["error"])
-        return PackedBody(self._folder, told["size"], self._pipe)
+        """Return the zip. Raises `LocalFileError` if the folder cannot be packed."""
+        head = json.loads(self._pipe.readline() or '{"error": "the folder could not be packed"}')
+        if "error" in head:
+            raise LocalFileError(head["error"])
+        return PackedBody(self._folder, head["size"], self._pipe)
 
     def close(self) -> None:
-        """End it, wherever it is."""
+        """End the process: its next write fails."""
         self._pipe.close()
         os.waitpid(self._process, 0)
 
 
 class PackedBody:
-    """The zip as it comes from the process; a request that has to be repeated packs the folder again."""
+    """The zip that the process writes; a repeated request packs the folder again."""
 
     def __init__(self, folder: Path, size: int, pipe: IO[bytes]) -> None:
         self.size = size
@@ -70,9 +70,9 @@ class PackedBody:
 
 
 def _pack(folder: Path, sender: int) -> NoReturn:
-    """What the process does: a line about the zip, then the zip."""
+    """Write a line of JSON with the zip's size or an error, then the zip; then exit."""
     for interruption in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(interruption, signal.SIG_DFL)  # it goes in silence when its reader goes
+        signal.signal(interruption, signal.SIG_DFL)  # end without a message when the reader closes the pipe
     try:
         with os.fdopen(sender, "wb") as pipe:
             try:

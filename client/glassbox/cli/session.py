@@ -1,4 +1,4 @@
-"""What a command works with: the client of the server that is meant."""
+"""The session of a command: the options before it, and the client for the server that they name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """The options before the command."""
+    """The options before the command. url: the server, or None for the default."""
 
     url: str | None = None
 
     def client(self, timeout: float = 60.0, retries: Retries | None = None) -> Client:
-        """A client, to be used in a `with` block."""
+        """Return a client for a `with` block."""
         from glassbox.client import Client  # noqa: PLC0415 - see the package's docstring
 
         return Client(self.url, timeout=timeout, retries=retries)

@@ -1,4 +1,4 @@
-"""How far an upload or a download is: a bar on a terminal, nothing in a pipe."""
+"""Progress of an upload or a download: a bar on a terminal, nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 @contextmanager
 def transfer(what: str, *, quiet: bool = False) -> Iterator[OnBytes | None]:
-    """A block in which bytes may go over the line: gives what to tell of them. The bar is gone afterwards."""
+    """Return a context whose value is a callback for the progress, or None if no bar is drawn.
+
+    The context removes the bar at its end.
+    """
     if quiet or not sys.stderr.isatty():
         yield None
         return
     shown: list[Progress] = []
 
-    def tell(done: int, total: int) -> None:
-        if not shown:  # not before there is something to show
+    def on_bytes(done: int, total: int) -> None:
+        if not shown:  # draw no bar before the first block
             shown.append(_bar(what))
         shown[0].update(shown[0].task_ids[0], completed=done, total=total or None)
 
     try:
-        yield tell
+        yield on_bytes
     finally:
         for progress in shown:
             progress.stop()

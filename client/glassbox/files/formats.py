@@ -1,4 +1,4 @@
-"""What a batch's rows can be written as."""
+"""File formats of a batch's rows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(name: str) -> Format:
-    """The format that a file's ending stands for. Raises `WrongArgument`."""
+    """Return the format of a file's ending. Raises `WrongArgument`."""
     found = FORMATS.get(Path(name).suffix.lower())
     if found is None:
-        raise WrongArgument(f"the ending of {name} is none of {', '.join(FORMATS)}: name the format")
+        raise WrongArgument(f"{name} has none of the endings {', '.join(FORMATS)}: set the format")
     return found

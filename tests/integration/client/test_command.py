@@ -1,4 +1,4 @@
-"""The command `glassbox` as a process on a real service: in a pipe, on a terminal, when all is well and when not."""
+"""The command `glassbox` as a process on a real service: in a pipe, on a terminal, and after errors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def glassbox(stack: Stack, folder: Path) -> Command:
 
 @pytest.fixture(scope="module")
 def model(stack: Stack, folder: Path) -> str:
-    """A model that tells the images apart, made by the command."""
+    """A model that classifies the images correctly, trained by the command."""
     done = Command(f"http://127.0.0.1:{stack.port}", folder, {})(
         "train", "easy.npz", "--model", "by-command", "--epochs", "20", "--promote", "champion"
     )
@@ -61,7 +61,7 @@ def model(stack: Stack, folder: Path) -> str:
 def guarded(
     redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Command, dict[Scope, str]]]:
-    """A service that asks for keys, and one of each scope."""
+    """A service that requires API keys, and a key of each scope."""
     folder = tmp_path_factory.mktemp("guarded")
     made = {scope: new_key(f"a-{scope}-key", frozenset({scope})) for scope in Scope}
     KeysFile(folder / "keys").write([line for _, line in made.values()])
@@ -71,7 +71,7 @@ def guarded(
 
 
 class TestInAPipe:
-    def test_a_file_is_trained_on_and_each_epoch_is_a_plain_line(self, glassbox: Command) -> None:
+    def test_train_prints_a_plain_line_for_each_epoch(self, glassbox: Command) -> None:
         done = glassbox("train", "easy.npz", "--model", "piped", "--epochs", "3", "--seed", "7")
         assert done.status == 0
         assert done.out.startswith("piped@1: test accuracy ")
@@ -90,13 +90,13 @@ class TestInAPipe:
         lines = [line.split(",") for line in rows.splitlines()[1:]]
         assert all(path.endswith(f"-{label}.png") for path, label, _ in lines)
 
-    def test_rows_go_to_standard_output_alone_where_that_is_wanted(self, glassbox: Command, model: str) -> None:
+    def test_classify_prints_only_rows_if_the_output_is_standard_output(self, glassbox: Command, model: str) -> None:
         done = glassbox("classify", "images.zip", "--model", model, "-o", "-", "--format", "jsonl", "--top-k", "2")
         rows = [json.loads(line) for line in done.out.splitlines()]
         assert len(rows) == 20
         assert all(len(row["top"]) == 2 for row in rows)
 
-    def test_a_reader_that_has_enough_is_no_error_to_tell_of(self, glassbox: Command, model: str) -> None:
+    def test_rows_end_without_a_message_if_the_reader_closes_the_pipe(self, glassbox: Command, model: str) -> None:
         job = glassbox("classify", "images.zip", "--model", model, "--detach").out.strip()
         assert glassbox("jobs", "watch", job).status == 0
         with glassbox.start("jobs", "rows", job) as process:
@@ -105,7 +105,7 @@ class TestInAPipe:
             process.stdout.close()
             assert process.stderr.read() == ""
 
-    def test_ctrl_c_detaches_and_says_how_to_go_on(self, glassbox: Command) -> None:
+    def test_ctrl_c_detaches_and_prints_how_to_watch_the_job_again(self, glassbox: Command) -> None:
         process = glassbox.start("train", "easy.npz", "--model", "detached", "--epochs", LONG)
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -113,9 +113,9 @@ class TestInAPipe:
         while "running" not in line:
             line = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=30)
         assert process.returncode == 130
-        assert f"glassbox jobs watch {job}" in told
+        assert f"glassbox jobs watch {job}" in errors
         assert glassbox("jobs", "show", job, "--json").json["state"] == "running"
         assert glassbox("jobs", "cancel", job).status == 0
         eventually(lambda: glassbox("jobs", "show", job, "--json").json["state"] == "cancelled")
@@ -127,7 +127,7 @@ class TestInAPipe:
 
 
 class TestForPrograms:
-    def test_every_list_and_every_thing_is_json_where_that_is_wanted(self, glassbox: Command, model: str) -> None:
+    def test_json_is_an_option_of_each_list_and_each_record(self, glassbox: Command, model: str) -> None:
         version = glassbox("models", "show", f"{model}@champion", "--json").json
         assert version["model"] == model
         assert version["aliases"] == ["champion"]
@@ -139,7 +139,7 @@ class TestForPrograms:
         assert [job["result"]["version"] for job in jobs] == [1]
         assert [check["ok"] for check in glassbox("doctor", "--json").json] == [True] * 8
 
-    def test_a_job_is_json_and_nothing_else_is_said(self, glassbox: Command, model: str) -> None:
+    def test_a_job_as_json_has_no_other_output(self, glassbox: Command, model: str) -> None:
         done = glassbox("classify", "images.zip", "--model", model, "-o", "rows.npz", "--json")
         assert done.err == ""
         assert done.json["result"]["succeeded"] == 20
@@ -151,7 +151,7 @@ class TestForPrograms:
 
 
 class TestOnATerminal:
-    def test_a_bar_shows_epochs_loss_accuracy_rate_and_what_is_left(self, glassbox: Command) -> None:
+    def test_a_bar_shows_epochs_loss_accuracy_rate_and_the_remaining_time(self, glassbox: Command) -> None:
         with glassbox.on_terminal("train", "digits", "--model", "shown", "--epochs", "200") as terminal:
             assert terminal.ended() == 0
             shown = terminal.shown
@@ -160,7 +160,7 @@ class TestOnATerminal:
             assert figure in shown
         assert "shown@1: test accuracy" in shown
 
-    def test_ctrl_c_asks_and_the_job_can_be_watched_on_and_cancelled(self, glassbox: Command) -> None:
+    def test_ctrl_c_offers_to_keep_watching_and_to_cancel(self, glassbox: Command) -> None:
         with glassbox.on_terminal("train", "easy.npz", "--model", "asked", "--epochs", LONG) as terminal:
             terminal.shows("running")
             terminal.types("\x03")
@@ -182,7 +182,7 @@ class TestOnATerminal:
             terminal.shows("[w]atching?")
             terminal.types("\x03")
             assert terminal.ended() == 130
-            assert "goes on without you" in terminal.shown
+            assert "continues on the server" in terminal.shown
         (job,) = glassbox("jobs", "list", "--model", "twice", "--json").json
         assert job["state"] == "running"
         glassbox("jobs", "cancel", job["id"])
@@ -240,9 +240,9 @@ class TestManaging:
 
 
 class TestBadInput:
-    """One line that says what happened and what to do, a status that means something, and no half file."""
+    """An error is one line with the cause and the remedy, has an exit status, and leaves no partial file."""
 
-    def test_a_server_that_is_down(self, glassbox: Command) -> None:
+    def test_a_server_that_is_down_is_reported(self, glassbox: Command) -> None:
         for command in (
             ["jobs", "list"],
             ["train", "easy.npz", "-m", "m"],
@@ -253,21 +253,21 @@ class TestBadInput:
             assert "does not answer" in done.line
             assert "--url" in done.line
 
-    def test_something_else_than_a_server(self, glassbox: Command) -> None:
+    def test_an_invalid_url_is_reported(self, glassbox: Command) -> None:
         done = glassbox("jobs", "list", GLASSBOX_URL="somewhere")
         assert done.status == 2
-        assert "no address of a server" in done.line
+        assert "is not the URL of a server" in done.line
 
     @pytest.mark.usefixtures("model")
     @pytest.mark.parametrize(
-        ("arguments", "status", "told"),
+        ("arguments", "status", "expected"),
         [
             (["classify", "images.zip", "-m", "nobody"], 5, "`glassbox models list` shows"),
             (["classify", "easy.npz.csv", "-m", "by-command"], 8, "there is no file"),
             (["classify", "text.txt", "-m", "by-command"], 6, "no archive"),
             (["classify", "empty", "-m", "by-command"], 8, "there are no images"),
             (["classify", "images.zip", "-m", "by-command", "-o", "none/rows.csv"], 8, "no folder none"),
-            (["classify", "images.zip", "-m", "by-command", "-o", "rows.what"], 2, "name the format"),
+            (["classify", "images.zip", "-m", "by-command", "-o", "rows.what"], 2, "set the format with --format"),
             (["train", "text.txt", "-m", "m"], 6, "npz"),
             (["train", "missing.npz", "-m", "m"], 8, "there is no file missing.npz"),
             (["train", "nothing-of-the-kind", "-m", "m"], 5, "`glassbox datasets list` shows"),
@@ -277,22 +277,22 @@ class TestBadInput:
             (["classify", "images.zip", "-m", "by-command", "--invert", "maybe"], 6, "--invert: must be 'never'"),
             (["datasets", "upload", "easy.npz", "--test-fraction", "3"], 6, "--test-fraction: must be less than 1"),
             (["models", "show", "by-command@77"], 5, "no version"),
-            (["models", "show", "a/b"], 2, "names no version"),
+            (["models", "show", "a/b"], 2, "is not a version"),
             (["predict", "text.txt", "-m", "by-command"], 6, "image"),
             (["jobs", "show", "nobody"], 5, "`glassbox jobs list` shows"),
         ],
     )
-    def test_what_is_wrong_with_the_request(
-        self, arguments: list[str], status: int, told: str, glassbox: Command, folder: Path
+    def test_a_wrong_request_is_reported(
+        self, arguments: list[str], status: int, expected: str, glassbox: Command, folder: Path
     ) -> None:
         (folder / "text.txt").write_text("neither an archive nor an image")
         (folder / "empty").mkdir(exist_ok=True)
         done = glassbox(*arguments)
-        assert told in done.line
+        assert expected in done.line
         assert done.status == status
         assert done.out == ""
 
-    def test_no_space_while_rows_and_weights_are_fetched(self, glassbox: Command, model: str, folder: Path) -> None:
+    def test_a_full_disk_during_a_download_leaves_no_file(self, glassbox: Command, model: str, folder: Path) -> None:
         job = glassbox("classify", "images", "--model", model, "--json").json["id"]
         before = sorted(folder.iterdir())
         for arguments in (["models", "download", model, "-o", "full.npz"], ["jobs", "rows", job, "-o", "full.csv"]):
@@ -305,12 +305,14 @@ class TestBadInput:
             assert len(run.stderr.splitlines()) == 1
         assert sorted(folder.iterdir()) == before
 
-    def test_a_full_device(self, glassbox: Command, model: str) -> None:
+    def test_a_full_device_is_reported(self, glassbox: Command, model: str) -> None:
         done = glassbox("models", "download", model, "-o", "/dev/full")
         assert done.status == 8
         assert "no space" in done.line
 
-    def test_a_file_of_settings_that_others_can_read(self, glassbox: Command, tmp_path: Path) -> None:
+    def test_a_configuration_file_with_a_key_that_others_can_read_is_rejected(
+        self, glassbox: Command, tmp_path: Path
+    ) -> None:
         (tmp_path / "config.toml").write_text('api_key = "secret"\n')
         (tmp_path / "config.toml").chmod(0o644)
         done = glassbox("jobs", "list", GLASSBOX_CONFIG=str(tmp_path / "config.toml"))
@@ -319,7 +321,9 @@ class TestBadInput:
 
 
 class TestKeys:
-    def test_no_key_and_a_wrong_key(self, guarded: tuple[Command, dict[Scope, str]], folder: Path) -> None:
+    def test_a_missing_key_and_a_wrong_key_are_reported(
+        self, guarded: tuple[Command, dict[Scope, str]], folder: Path
+    ) -> None:
         glassbox, _ = guarded
         for key in ("", "wrong"):
             done = glassbox("jobs", "list", GLASSBOX_API_KEY=key)
@@ -328,13 +332,13 @@ class TestKeys:
             done = glassbox("train", folder / "easy.npz", "-m", "m", GLASSBOX_API_KEY=key)
             assert done.status == 4
 
-    def test_a_key_that_may_not_do_this(self, guarded: tuple[Command, dict[Scope, str]], folder: Path) -> None:
+    def test_a_key_without_the_scope_is_reported(self, guarded: tuple[Command, dict[Scope, str]], folder: Path) -> None:
         glassbox, keys = guarded
         done = glassbox("train", folder / "easy.npz", "-m", "m", GLASSBOX_API_KEY=keys[Scope.READ])
         assert done.status == 4
         assert "needs the scope submit" in done.line
 
-    def test_a_large_upload_that_is_refused_at_once_is_still_told_of(
+    def test_the_rejection_of_a_large_upload_is_reported(
         self, guarded: tuple[Command, dict[Scope, str]], tmp_path: Path
     ) -> None:
         glassbox, keys = guarded
@@ -345,18 +349,18 @@ class TestKeys:
         assert "needs the scope submit" in done.line
 
     @pytest.mark.parametrize(
-        ("scope", "told"),
-        [(Scope.READ, "may read"), (Scope.SUBMIT, "may read, submit"), (Scope.MANAGE, "may read, submit, manage")],
+        ("scope", "scopes"),
+        [(Scope.READ, "read"), (Scope.SUBMIT, "read, submit"), (Scope.MANAGE, "read, submit, manage")],
     )
-    def test_the_doctor_tells_what_a_key_may_do(
-        self, scope: Scope, told: str, guarded: tuple[Command, dict[Scope, str]]
+    def test_the_doctor_prints_a_keys_scopes(
+        self, scope: Scope, scopes: str, guarded: tuple[Command, dict[Scope, str]]
     ) -> None:
         glassbox, keys = guarded
         done = glassbox("doctor", GLASSBOX_API_KEY=keys[scope])
         assert done.status == 0
-        assert done.out.splitlines()[-1] == f"ok   key: {told}"
+        assert done.out.splitlines()[-1] == f"ok   key: has the scopes {scopes}"
 
-    def test_the_doctor_tells_what_to_do_about_a_wrong_key(self, guarded: tuple[Command, dict[Scope, str]]) -> None:
+    def test_the_doctor_prints_a_remedy_for_a_wrong_key(self, guarded: tuple[Command, dict[Scope, str]]) -> None:
         glassbox, _ = guarded
         done = glassbox("doctor", GLASSBOX_API_KEY="wrong")
         assert done.status == 4
@@ -375,7 +379,7 @@ class TestCompletion:
         assert completed("glassbox models show by-c", GLASSBOX_URL=f"http://127.0.0.1:{closed_port()}") == ""
 
 
-def test_the_doctor_says_what_to_do_about_a_server_that_is_down(glassbox: Command) -> None:
+def test_the_doctor_prints_a_remedy_for_a_server_that_is_down(glassbox: Command) -> None:
     done = glassbox("doctor", GLASSBOX_URL=f"http://127.0.0.1:{closed_port()}")
     assert done.status == 3
     assert "BAD  server" in done.out

@@ -42,7 +42,7 @@ class TestShow:
         out = printed(glassbox("models", "show", "to-export@champion"))
 
         assert "to-export@1" in out
-        assert "confusion matrix, 60 test images" in out
+        assert "Confusion matrix: 60 test images" in out
         assert "train accuracy by epoch" in out
         assert "precision" in out
 

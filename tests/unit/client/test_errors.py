@@ -1,4 +1,4 @@
-"""The client's exceptions mirror the server's: the same kinds, by the same statuses."""
+"""The client's exceptions mirror the server's errors: one class for each status."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def test_each_of_the_servers_errors_is_an_exception_of_the_same_name(kind: type[
     assert isinstance(error, errors.Refused)
 
 
-def test_a_refusal_carries_what_the_problem_says() -> None:
+def test_an_exception_has_the_fields_of_the_problem() -> None:
     error = errors.refusal(a_problem(429, "queue_full"), "request-7", 3.0)
     assert isinstance(error, errors.TooMany)
     assert (error.code, error.status, error.detail) == ("queue_full", 429, "what happened")
     assert (error.request_id, error.retry_after) == ("request-7", 3.0)
 
 
-def test_a_bug_of_the_servers_is_no_damaged_file() -> None:
+def test_an_internal_error_is_not_a_damaged_file() -> None:
     assert type(errors.refusal(a_problem(500, "internal_error"))) is errors.ServerFault
     assert type(errors.refusal(a_problem(500, "version_damaged"))) is errors.Damaged
 
 
-def test_a_status_that_is_not_known_yet_is_a_refusal_all_the_same() -> None:
+def test_an_unknown_status_is_a_refused_request() -> None:
     assert type(errors.refusal(a_problem(418))) is errors.Refused
 
 

@@ -1,4 +1,4 @@
-"""What names mean: files and data sets, versions of models, formats, paths."""
+"""Names of files, data sets, versions and formats, and the paths that they become."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from glassbox.models import Reference
 
 
 @pytest.mark.parametrize("text", ["mnist.npz", "data/pets", "./digits", "pets.tar.gz", "PETS.ZIP", Path("digits")])
-def test_this_means_a_file(text: Path | str) -> None:
+def test_a_path_or_a_data_file_is_a_file(text: Path | str) -> None:
     assert is_file(text)
 
 
 @pytest.mark.parametrize("text", ["mnist", "fashion-mnist", "sha256:00ff", "mine.v2"])
-def test_this_means_a_data_set_of_the_servers(text: str) -> None:
+def test_a_plain_name_or_an_id_is_a_data_set_on_the_server(text: str) -> None:
     assert not is_file(text)
 
 
-def test_a_file_that_is_there_is_meant_whatever_its_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_an_existing_file_is_a_file_with_any_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "rows.csv").touch()
     monkeypatch.chdir(tmp_path)
     assert is_file("rows.csv")
@@ -50,8 +52,8 @@ def test_a_version_has_its_path(text: str, route: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "@3", "digits@", "a/b"])
-def test_what_names_no_version_is_told_of(text: str) -> None:
-    with pytest.raises(WrongArgument, match="names no version"):
+def test_a_text_that_is_not_a_version_is_rejected(text: str) -> None:
+    with pytest.raises(WrongArgument, match="is not a version"):
         Reference.parse(text)
 
 
@@ -64,6 +66,6 @@ def test_a_format_goes_by_the_ending(file: str, form: str) -> None:
     assert format_of(file) == form
 
 
-def test_an_ending_that_says_nothing_is_told_of() -> None:
-    with pytest.raises(WrongArgument, match="name the format"):
+def test_an_ending_without_a_format_is_rejected() -> None:
+    with pytest.raises(WrongArgument, match="has none of the endings"):
         format_of("rows.txt")

@@ -1,4 +1,4 @@
-"""`glassbox classify`: an archive or a folder of images becomes rows."""
+"""`glassbox classify`: classifies an archive or a folder of images, and writes a row for each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def classify(
         Path,
         typer.Argument(
             metavar="IMAGES",
-            help="A zip, tar, .npy or .npz of images; or a folder of them, which is packed on the way.",
+            help="A zip, tar, .npy or .npz file of images, or a folder of images, which is sent as a zip.",
             show_default=False,
         ),
     ],
@@ -48,35 +48,34 @@ def classify(
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Where the rows go; - is standard output.", show_default=False
+            "--output", "-o", metavar="FILE", help="File for the rows; - is standard output.", show_default=False
         ),
     ] = None,
     format_: Annotated[
-        str | None, typer.Option("--format", metavar=FORMATS, help="What the rows are; else by the file's ending.")
+        str | None,
+        typer.Option("--format", metavar=FORMATS, help="Format (default: by the file's ending)."),
     ] = None,
-    top_k: Annotated[int | None, typer.Option(min=1, help="How many classes each row has.")] = None,
-    invert: Annotated[
-        str | None, typer.Option(metavar="never|always|auto", help="Whether to turn light and dark around.")
-    ] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="Number of most probable classes in a row.")] = None,
+    invert: Annotated[str | None, typer.Option(metavar="never|always|auto", help="Invert pixel values.")] = None,
     error_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="The share of unreadable images above which the job fails.")
+        float | None, typer.Option(min=0, max=1, help="Share of unreadable images above which the job fails.")
     ] = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
-    """Classify images, and wait for the rows."""
+    """Classify images and wait for the rows."""
     to_output = output == "-"
     form = rows_format(output, format_, default="jsonl" if as_json else "csv") if output else None
     if output and not to_output and not Path(output).resolve().parent.is_dir():
         raise LocalFileError(f"{output} cannot be written: there is no folder {Path(output).parent}")
     if output and detach:
-        raise WrongArgument("--detach waits for no rows: leave -o away, and fetch them with `glassbox jobs rows`")
-    wanted: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+        raise WrongArgument("--detach does not wait for rows: omit -o, and download them with `glassbox jobs rows`")
+    batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
+    batch = {name: value for name, value in batch.items() if value is not None}
     with packed(images) as packing, client_of(context) as client:
         with transfer(f"uploading {images}", quiet=as_json) as on_bytes:
             source = packing.opened() if packing else images
-            job = client.classify(source, model=model, on_bytes=on_bytes, **wanted)
+            job = client.classify(source, model=model, on_bytes=on_bytes, **batch)
         if not detach:
             job = watched(client, job, quiet=as_json)
             if form:
@@ -91,7 +90,7 @@ def classify(
 
 @contextmanager
 def packed(images: Path) -> Iterator[Packing | None]:
-    """A folder is packed from now on; what is none is left as it is."""
+    """Start to pack a folder; the context's value is None for anything else."""
     if not images.is_dir():
         yield None
         return
@@ -102,38 +101,43 @@ def packed(images: Path) -> Iterator[Packing | None]:
 
 
 def rows_format(output: str | None, form: str | None, default: str) -> Format:
-    """The format that is asked for, or that the file's ending stands for. Raises `WrongArgument`."""
+    """Return the given format, else that of the file's ending. Raises `WrongArgument`."""
     if form is None:
-        return cast("Format", default) if output is None or output == "-" else format_of(output)
+        if output is None or output == "-":
+            return cast("Format", default)
+        try:
+            return format_of(output)
+        except WrongArgument as error:
+            raise WrongArgument(f"{error} with --format") from error
     if form not in FORMATS.split("|"):
-        raise WrongArgument(f"--format {form}: there are {FORMATS.replace('|', ', ')}")
+        raise WrongArgument(f"--format {form}: must be one of {FORMATS.replace('|', ', ')}")
     return cast("Format", form)
 
 
 def fetch(client: Client, job: Job, output: str, form: Format) -> None:
-    """Bring the rows to where they are wanted."""
+    """Write the rows to a file, or to standard output."""
     if output == "-":
         client.jobs.copy_rows(job.id, sys.stdout.buffer, form)
         sys.stdout.flush()
     else:
-        with transfer(f"fetching {output}") as on_bytes:
+        with transfer(f"downloading {output}") as on_bytes:
             client.jobs.save(job.id, output, form, on_bytes)
 
 
 def summarize(job: Job, output: str | None) -> None:
-    """Say what became of the images: on standard error where the rows are on standard output."""
+    """Print a summary of the result, on standard error if the rows are on standard output."""
     result: Any = job.result
     unread = f", {result.failed:,} could not be read (`glassbox jobs errors {job.id}`)" if result.failed else ""
-    told = (
+    summary = (
         f"{result.succeeded:,} of {result.total:,} images classified by {result.model}@{result.version},"
-        f" {result.images_per_second:,.0f} a second{unread}"
+        f" {result.images_per_second:,.0f} images/s{unread}"
     )
     if output == "-":
-        say(told)
+        say(summary)
     elif output:
-        typer.echo(f"{told}; rows in {output}")
+        typer.echo(f"{summary}; rows in {output}")
     else:
-        typer.echo(f"{told}; `glassbox jobs rows {job.id} -o rows.csv` fetches the rows")
+        typer.echo(f"{summary}; `glassbox jobs rows {job.id} -o rows.csv` downloads the rows")
 
 
 classify.__doc__ = f"{classify.__doc__}\n\n{EXAMPLES}"

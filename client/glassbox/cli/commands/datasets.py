@@ -1,7 +1,8 @@
-"""`glassbox datasets`: what there is to train on."""
+"""`glassbox datasets`: the data sets on the server."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,28 +24,30 @@ Examples:
   glassbox datasets delete mnist
 """
 
+SHAPE = re.compile(r"(?P<height>[1-9][0-9]{0,4})[xX](?P<width>[1-9][0-9]{0,4})")
+
 app = typer.Typer(help=f"List, upload, show and delete data sets.\n\n{EXAMPLES}", no_args_is_help=True)
 
 DatasetReference = Annotated[
-    str, typer.Argument(metavar="DATASET", help="A data set's name or id.", show_default=False)
+    str, typer.Argument(metavar="DATASET", help="Name or id of a data set.", show_default=False)
 ]
 
 
 @app.command("list")
 def list_datasets(context: typer.Context, limit: options.Limit = 50, as_json: options.Json = False) -> None:
-    """List the data sets, the newest first."""
+    """List the data sets, newest first."""
     with client_of(context) as client:
         found = list(client.datasets.list(limit))
     if as_json:
         print_json(found)
         return
     print_table(
-        ("data set", "images>", "classes>", "shape", "bytes>", "made"),
+        ("data set", "images>", "classes>", "shape", "bytes>", "created"),
         [
             (d.name, f"{sum(d.splits.values()):,}", len(d.classes), shape(d), f"{d.bytes:,}", moment(d.created_at))
             for d in found
         ],
-        empty="none yet; `glassbox datasets upload` adds one, and digits, mnist and fashion-mnist are built in",
+        empty="no data sets; `glassbox datasets upload` adds one, and digits, mnist and fashion-mnist are built in",
     )
 
 
@@ -54,17 +57,21 @@ def upload(
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", help="An .npz, an archive of class folders, or such a folder.", show_default=False
+            metavar="FILE",
+            help="An .npz file, an archive with a folder of images for each class, or such a folder.",
+            show_default=False,
         ),
     ],
-    name: Annotated[str | None, typer.Option(help="What it is called; by default as the file.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set (default: the file's name).")] = None,
     image_shape: Annotated[
-        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Resize the images of an archive, as in 28x28.")
+        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Resize the images of an archive, for example to 28x28.")
     ] = None,
     test_fraction: Annotated[
-        float | None, typer.Option(help="The share to set aside for testing, where the file does not say.")
+        float | None, typer.Option(help="Share of the images for testing, if the file has no test images.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Decides which images are set aside.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Random seed of the split into training and test images.")
+    ] = None,
     as_json: options.Json = False,
 ) -> None:
     """Upload a data set."""
@@ -87,7 +94,7 @@ def show(context: typer.Context, reference: DatasetReference, as_json: options.J
 def delete(
     context: typer.Context, reference: DatasetReference, force: options.Force = False, as_json: options.Json = False
 ) -> None:
-    """Delete a data set by its id, or a name of it."""
+    """Delete a data set by its id or one of its names."""
     with client_of(context) as client:
         client.datasets.delete(reference, force=force)
     if as_json:
@@ -97,7 +104,7 @@ def delete(
 
 
 def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
-    """The facts about a data set."""
+    """Print a data set's facts, or its JSON."""
     if as_json:
         print_json(dataset)
         return
@@ -110,21 +117,21 @@ def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
             ("classes", ", ".join(dataset.classes)),
             ("bytes", f"{dataset.bytes:,}"),
             ("source", dataset.source),
-            ("made", moment(dataset.created_at)),
+            ("created", moment(dataset.created_at)),
         ]
     )
 
 
 def shape(dataset: Dataset) -> str:
-    """Height × width of its images."""
+    """Return the height × width of a data set's images."""
     return "×".join(map(str, dataset.image_shape))
 
 
 def parsed_shape(text: str | None) -> tuple[int, int] | None:
-    """`28x28` as numbers. Raises `WrongArgument`."""
+    """Return `28x28` as numbers. Raises `WrongArgument`."""
     if text is None:
         return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise WrongArgument(f"--image-shape {text}: write the height, x, and the width, as in 28x28")
-    return int(height), int(width)
+    match = SHAPE.fullmatch(text)
+    if match is None:
+        raise WrongArgument(f"--image-shape {text}: must be the height, x, and the width in pixels, such as 28x28")
+    return int(match["height"]), int(match["width"])

@@ -1,11 +1,11 @@
-"""`glassbox doctor`: what is wrong with my server, its workers, my key; and what to do about each."""
+"""`glassbox doctor`: checks the server, its workers and the API key, and prints a remedy for each problem."""
 
 from __future__ import annotations
 
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.output import print_json
+from glassbox.cli.output import plain, print_json
 from glassbox.cli.session import client_of
 
 EXAMPLES = """\b
@@ -16,16 +16,16 @@ Examples:
 
 
 def doctor(context: typer.Context, as_json: options.Json = False) -> None:
-    """Look at the server, its workers and this key, and say what to do where something is wrong."""
+    """Check the server, its workers and the API key. Prints what to do about each problem."""
     from glassbox.cli.checks import examined  # noqa: PLC0415 - see the package's docstring
 
     with client_of(context) as client:
         found = list(examined(client))
     if as_json:
-        print_json(found)
+        print_json([{**plain(check), "told": check.finding} for check in found])  # `told`: until 0.3
     else:
         for check in found:
-            typer.echo(f"{'ok ' if check.ok else 'BAD'}  {check.what}: {check.told}")
+            typer.echo(f"{'ok ' if check.ok else 'BAD'}  {check.what}: {check.finding}")
             if check.remedy:
                 typer.echo(f"     → {check.remedy}")
     status = next((check.status for check in found if not check.ok), 0)

@@ -1,4 +1,4 @@
-"""`glassbox jobs`: what is queued, running and over, and what can be done about it."""
+"""`glassbox jobs`: lists, shows and changes jobs, and downloads a batch's rows."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ app = typer.Typer(help=f"List, show, watch, cancel, retry and delete jobs.\n\n{E
 def list_jobs(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Option(metavar="training|batch|reproduction", help="Only jobs of this kind.")
+        str | None, typer.Option(metavar="training|batch|reproduction", help="List only jobs of this kind.")
     ] = None,
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[str | None, typer.Option(help="List only jobs in this state.")] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Only jobs of this model.", autocompletion=options.model_names)
+        str | None,
+        typer.Option("--model", "-m", help="List only jobs of this model.", autocompletion=options.model_names),
     ] = None,
     limit: options.Limit = 20,
     as_json: options.Json = False,
@@ -50,20 +51,20 @@ def list_jobs(
             (job.id, job.kind, job.state, job.request.get("model"), progress(job), moment(job.created_at))
             for job in jobs
         ],
-        empty="no jobs; `glassbox train` makes one",
+        empty="no jobs; `glassbox train` submits one",
     )
 
 
 @app.command()
 def show(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
-    """Show a job: how far it is, how it ended."""
+    """Show a job: its state, progress and result."""
     with client_of(context) as client:
         print_job(client.jobs.get(job_id), as_json=as_json)
 
 
 @app.command()
 def watch(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
-    """Show a job's progress until it is over."""
+    """Show a job's progress until it ends."""
     with client_of(context) as client:
         job = watched(client, client.jobs.get(job_id), quiet=as_json)
         print_job(job, as_json=as_json)
@@ -71,28 +72,28 @@ def watch(context: typer.Context, job_id: options.JobId, as_json: options.Json =
 
 @app.command()
 def cancel(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
-    """Stop a job; what is finished of it is kept."""
+    """Cancel a job. Its finished work is kept."""
     with client_of(context) as client:
         job = client.jobs.cancel(job_id)
-    tell(job, f"job {job.id} is {job.state}; `glassbox jobs retry {job.id}` lets it go on", as_json=as_json)
+    print_state(job, f"job {job.id} is {job.state}; `glassbox jobs retry {job.id}` resumes it", as_json=as_json)
 
 
 @app.command()
 def retry(
     context: typer.Context, job_id: options.JobId, detach: options.Detach = False, as_json: options.Json = False
 ) -> None:
-    """Let a failed or cancelled job go on, and wait for it; a batch tries its errors again."""
+    """Resume a failed or cancelled job and wait for it. A batch reads its failed images again."""
     with client_of(context) as client:
         job = client.jobs.retry(job_id)
         if detach:
-            tell(job, f"job {job.id} is {job.state}", as_json=as_json)
+            print_state(job, f"job {job.id} is {job.state}", as_json=as_json)
         else:
             print_job(watched(client, job, quiet=as_json), as_json=as_json)
 
 
 @app.command()
 def delete(context: typer.Context, job_id: options.JobId, as_json: options.Json = False) -> None:
-    """Remove a job that is over, with its rows; a version that it made stays."""
+    """Delete a finished job and its rows. A version that it trained stays."""
     with client_of(context) as client:
         client.jobs.delete(job_id)
     if as_json:
@@ -105,13 +106,16 @@ def delete(context: typer.Context, job_id: options.JobId, as_json: options.Json 
 def rows(
     context: typer.Context,
     job_id: options.JobId,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Where they go.")] = "-",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="File for the rows; - is standard output.")
+    ] = "-",
     format_: Annotated[
-        str | None, typer.Option("--format", metavar=FORMATS, help="What they are; else by the file's ending.")
+        str | None,
+        typer.Option("--format", metavar=FORMATS, help="Format (default: by the file's ending)."),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Fetch a batch's rows, also while it runs."""
+    """Download a batch's rows, also while it runs."""
     form = rows_format(output, format_, default="jsonl" if as_json else "csv")
     with client_of(context) as client:
         fetch(client, client.jobs.get(job_id), output, form)
@@ -126,14 +130,14 @@ def errors(context: typer.Context, job_id: options.JobId, as_json: options.Json 
         print_json(found)
         return
     print_table(
-        ("image", "code", "what is wrong"),
+        ("image", "code", "error"),
         [(error.path, error.code, error.detail) for error in found],
-        empty="every image could be read",
+        empty="no errors: every image could be read",
     )
 
 
-def tell(job: Job, line: str, *, as_json: bool) -> None:
-    """The job as JSON, or a line about it."""
+def print_state(job: Job, line: str, *, as_json: bool) -> None:
+    """Print the job as JSON, or a line about it."""
     if as_json:
         print_json(job)
     else:
@@ -141,7 +145,7 @@ def tell(job: Job, line: str, *, as_json: bool) -> None:
 
 
 def print_job(job: Job, *, as_json: bool) -> None:
-    """All that is known of a job."""
+    """Print a job's facts, or its JSON."""
     if as_json:
         print_json(job)
         return
@@ -150,7 +154,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         ("job", job.id),
         ("kind", job.kind),
         ("state", job.state),
-        ("waits", job.waiting and f"{job.waiting.detail} ({job.waiting.code})"),
+        ("waiting", job.waiting and f"{job.waiting.detail} ({job.waiting.code})"),
         ("error", job.error and f"{job.error.detail} ({job.error.code})"),
         ("progress", progress(job)),
         ("submitted", moment(job.created_at)),
@@ -171,5 +175,5 @@ def print_job(job: Job, *, as_json: bool) -> None:
 
 
 def progress(job: Job) -> str:
-    """How far it is."""
+    """Return a job's progress, such as `3/20 epochs`."""
     return f"{job.progress.done:,}/{job.progress.total:,} {job.progress.unit}"

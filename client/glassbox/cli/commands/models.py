@@ -1,4 +1,4 @@
-"""`glassbox models`: models, their versions and aliases, and their weights as files."""
+"""`glassbox models`: lists, shows, compares and changes models, their versions and aliases; downloads weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def list_models(
         str | None,
         typer.Argument(
             metavar="[MODEL]",
-            help="Whose versions to list, instead of the models.",
+            help="Model whose versions to list; by default the models are listed.",
             autocompletion=options.model_names,
             show_default=False,
         ),
@@ -61,7 +61,7 @@ def list_models(
         return
     rows: list[tuple[Any, ...]]
     if models is None:
-        columns = ("version", "aliases", "test accuracy>", "parameters>", "made")
+        columns = ("version", "aliases", "test accuracy>", "parameters>", "created")
         rows = [
             (v.name, ", ".join(v.aliases), accuracy(v), f"{v.parameters:,}", moment(v.created_at)) for v in versions
         ]
@@ -70,12 +70,12 @@ def list_models(
         rows = [
             (m.name, m.versions, pointers(m.aliases), accuracy(m.latest), moment(m.latest.created_at)) for m in models
         ]
-    print_table(columns, rows, empty="no models; `glassbox train` makes one")
+    print_table(columns, rows, empty="no models; `glassbox train` trains one")
 
 
 @app.command()
 def show(context: typer.Context, reference: options.Reference, as_json: options.Json = False) -> None:
-    """Show a version: what it is, how good, what it takes for what, and how its training went."""
+    """Show a version: its configuration, metrics, confusion matrix and training curves."""
     from glassbox.models import evaluation_of  # noqa: PLC0415 - see the package's docstring
 
     with client_of(context) as client:
@@ -103,7 +103,7 @@ def compare(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Hold versions against each other: how good they are, and in what they differ."""
+    """Compare versions. Shows their metrics and the settings that differ."""
     with client_of(context) as client:
         versions = [client.models.version(reference) for reference in references]
     if as_json:
@@ -116,7 +116,7 @@ def compare(
 def promote(
     context: typer.Context,
     reference: options.Reference,
-    alias: Annotated[str, typer.Option("--alias", "-a", help="The alias to point there.")] = "champion",
+    alias: Annotated[str, typer.Option("--alias", "-a", help="Alias that is moved to the version.")] = "champion",
     as_json: options.Json = False,
 ) -> None:
     """Point an alias to a version."""
@@ -133,16 +133,19 @@ def download(
     context: typer.Context,
     reference: options.Reference,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="By default digits-3.npz.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File for the weights (default: digits-3.npz).", show_default=False
+        ),
     ] = None,
     weights_format: Annotated[
         WeightsFormat | None,
-        typer.Option("--format", "-f", help="By default what the file's ending says, else npz.", show_default=False),
+        typer.Option("--format", "-f", help="Format (default: by the file's ending, else npz).", show_default=False),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Bring a version's weights here, for NumPy, safetensors or ONNX; they are checked against their SHA-256."""
-    with client_of(context) as client, transfer(f"fetching {reference}", quiet=as_json) as on_bytes:
+    """Download a version's weights. Their SHA-256 is verified."""
+    with client_of(context) as client, transfer(f"downloading {reference}", quiet=as_json) as on_bytes:
         path = client.models.download(reference, output, on_bytes, weights_format)
     if as_json:
         print_json({"path": str(path), "bytes": path.stat().st_size})
@@ -158,7 +161,7 @@ app.command("verify")(verify.verify)
 def delete(
     context: typer.Context, reference: options.Reference, force: options.Force = False, as_json: options.Json = False
 ) -> None:
-    """Delete a version, digits@3, or a whole model, digits."""
+    """Delete a version, digits@3, or a model with all its versions, digits."""
     with client_of(context) as client:
         client.models.delete(reference, force=force)
     if as_json:
@@ -168,13 +171,13 @@ def delete(
 
 
 def print_version(version: Version) -> None:
-    """The facts about a version."""
+    """Print a version's facts."""
     print_facts(
         [
             ("version", version.name + (", DAMAGED: it cannot be used" if version.damaged else "")),
             ("aliases", ", ".join(version.aliases)),
-            ("made", moment(version.created_at)),
-            ("by job", version.job),
+            ("created", moment(version.created_at)),
+            ("job", version.job),
             ("data set", version.dataset),
             ("images", "×".join(map(str, version.input.image_shape))),
             ("classes", ", ".join(version.classes)),
@@ -188,13 +191,13 @@ def print_version(version: Version) -> None:
 
 
 def differences(versions: list[Version]) -> list[tuple[str, ...]]:
-    """A row for each figure, and for each setting that is not the same in all versions."""
+    """Return a row for each metric, and for each setting that differs between the versions."""
     rows = [
         ("test accuracy", *map(accuracy, versions)),
         ("test loss", *map(loss, versions)),
         ("parameters", *(f"{version.parameters:,}" for version in versions)),
         ("weights, bytes", *(f"{version.weights.bytes:,}" for version in versions)),
-        ("made", *(moment(version.created_at) for version in versions)),
+        ("created", *(moment(version.created_at) for version in versions)),
         ("data set", *(version.dataset[:19] for version in versions)),
     ]
     settings = [dict(flat(version.configuration)) for version in versions]
@@ -206,7 +209,7 @@ def differences(versions: list[Version]) -> list[tuple[str, ...]]:
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """A configuration's settings that say something, each under its path: `optimizer.learning_rate`."""
+    """Return a configuration's settings by path, such as `optimizer.learning_rate`; those that are None are omitted."""
     found = []
     for name, value in settings.items():
         if isinstance(value, dict):
@@ -217,16 +220,16 @@ def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def accuracy(version: Version) -> str:
-    """The share of its test images that a version gets right."""
+    """Return a version's accuracy on the test images as a percentage."""
     return share(version.metrics.get("test_accuracy"))
 
 
 def loss(version: Version) -> str:
-    """The loss on its test images."""
+    """Return a version's loss on the test images."""
     value = version.metrics.get("test_loss")
     return "" if value is None else f"{value:.4f}"
 
 
 def pointers(aliases: dict[str, int]) -> str:
-    """Where aliases point."""
+    """Return aliases with the versions that they point to."""
     return ", ".join(f"{alias} → {version}" for alias, version in sorted(aliases.items()))

@@ -1,4 +1,4 @@
-"""`glassbox predict`: what a model says of a few images, at once."""
+"""`glassbox predict`: classifies a few images at once, without a job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from glassbox.cli.messages import remember
 from glassbox.cli.output import print_json, print_table, share
 from glassbox.cli.session import client_of
 
-AT_ONCE = 32  # images in a request; a server takes 64 unless it is set otherwise
+AT_ONCE = 32  # images in a request; a server accepts 64 by default
 
 EXAMPLES = """\b
 Examples:
@@ -25,13 +25,11 @@ def predict(
     context: typer.Context,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.", show_default=False)],
     model: options.OnModel,
-    top_k: Annotated[int, typer.Option(min=1, help="How many classes to tell.")] = 1,
-    invert: Annotated[
-        str, typer.Option(metavar="never|always|auto", help="Whether to turn light and dark around.")
-    ] = "never",
+    top_k: Annotated[int, typer.Option(min=1, help="Number of most probable classes to show.")] = 1,
+    invert: Annotated[str, typer.Option(metavar="never|always|auto", help="Invert pixel values.")] = "never",
     as_json: options.Json = False,
 ) -> None:
-    """Say what a few images show. For many, use `glassbox classify`."""
+    """Classify a few images at once. For many images, use `glassbox classify`."""
     answers = []
     with client_of(context) as client:
         for start in range(0, len(images), AT_ONCE):

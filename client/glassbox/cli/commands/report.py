@@ -1,4 +1,4 @@
-"""`glassbox models report`: all that is known of a version, as one page."""
+"""`glassbox models report`: writes a version's report as one HTML page."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="By default digits-3.html; - for standard output.",
+            help="File for the report (default: digits-3.html); - is standard output.",
             show_default=False,
         ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Write a page about a version: curves, confusion matrix, weights and mistakes as pictures, in one file."""
+    """Write a version's report. One HTML file with curves, confusion matrix, calibration, weights and errors."""
     with client_of(context) as client:
         version = client.models.version(reference)
         page = client.models.report(version.name)

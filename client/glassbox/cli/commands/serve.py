@@ -1,4 +1,4 @@
-"""`glassbox serve`: the embedded stack, which is `make up` in a checkout of Glassbox."""
+"""`glassbox serve`: starts the embedded stack, as `make up` does in a checkout of Glassbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from glassbox.errors import LocalFileError
 
-UP = Path("services", "embedded", "up.py")  # what tells a checkout
+UP = Path("services", "embedded", "up.py")  # a folder with this file is a checkout
 
 EXAMPLES = """\b
 Examples:
@@ -25,19 +25,21 @@ def serve(
         Path | None,
         typer.Option(
             envvar="GLASSBOX_CHECKOUT",
-            help="The folder of the repository; else the one that this command, or the current folder, lies in.",
+            help="Folder of the repository (default: the one that contains the current folder or this command).",
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Where to listen; else GLASSBOX_PORT, 8000.")
+        int | None, typer.Option(min=1, max=65535, help="Port of the API (default: GLASSBOX_PORT, else 8000).")
     ] = None,
-    volume: Annotated[Path | None, typer.Option(help="Where data are kept; else GLASSBOX_VOLUME, var/volume.")] = None,
+    volume: Annotated[
+        Path | None, typer.Option(help="Folder for the data (default: GLASSBOX_VOLUME, else var/volume).")
+    ] = None,
 ) -> None:
-    """Start Redis, the workers and the API on this machine, until Ctrl-C: the same as make up."""
-    folder = found(checkout)
+    """Start Redis, the workers and the API. They run on this machine until Ctrl-C, as with `make up`."""
+    folder = checkout_folder(checkout)
     make = shutil.which("make")
     if make is None:
-        raise LocalFileError(f"there is no make here: install it, or run {UP} in {folder} as its README says")
+        raise LocalFileError(f"make is not installed: install it, or run {UP} in {folder} as its README says")
     environment = dict(os.environ)
     if port is not None:
         environment["GLASSBOX_PORT"] = str(port)
@@ -46,19 +48,22 @@ def serve(
     os.execve(make, [make, "--no-print-directory", "-C", str(folder), "up"], environment)  # noqa: S606
 
 
-def found(named: Path | None) -> Path:
-    """The checkout. Raises `LocalFileError`, which says how to come by one."""
-    if named is not None:
-        if (named.expanduser() / UP).is_file():
-            return named.expanduser().resolve()
-        raise LocalFileError(f"{named} is no checkout of Glassbox: it has no {UP}")
+def checkout_folder(given: Path | None) -> Path:
+    """Return the given checkout, else the one that contains the current folder or this file.
+
+    Raises `LocalFileError`, which says how to get a checkout.
+    """
+    if given is not None:
+        if (given.expanduser() / UP).is_file():
+            return given.expanduser().resolve()
+        raise LocalFileError(f"{given} is not a checkout of Glassbox: it has no {UP}")
     for start in (Path.cwd(), Path(__file__).resolve()):
         for folder in (start, *start.parents):
             if (folder / UP).is_file():
                 return folder
     raise LocalFileError(
-        "this is the client alone, and the server is not a part of it: clone the Glassbox repository and run"
-        " `glassbox serve --checkout FOLDER` (or `make up` there), or use a server that runs with --url"
+        "only the client is installed, without the server: clone the Glassbox repository and run"
+        " `glassbox serve --checkout FOLDER` (or `make up` there), or use a running server with --url"
     )
 
 

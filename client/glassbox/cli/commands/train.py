@@ -1,4 +1,4 @@
-"""`glassbox train`: a data set or a file becomes a new version of a model."""
+"""`glassbox train`: trains a new version of a model on a data set or a file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def train(
         str,
         typer.Argument(
             metavar="DATASET",
-            help="An .npz, an archive or a folder of class folders, which is uploaded; or the name of a data set that"
-            " the server has (digits, mnist and fashion-mnist are built in).",
+            help="An .npz file, an archive with a folder of images for each class, or such a folder; it is uploaded."
+            " Or the name of a data set on the server (digits, mnist and fashion-mnist are built in).",
             show_default=False,
         ),
     ],
@@ -83,15 +83,15 @@ def train(
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a new version of a model, and wait for it."""
-    wanted: dict[str, Any] = {"preset": preset, "epochs": epochs, "seed": seed, "promote": promote}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    wanted |= parsed_settings(settings or [])
+    """Train a new version of a model and wait for it."""
+    training: dict[str, Any] = {"preset": preset, "epochs": epochs, "seed": seed, "promote": promote}
+    training = {name: value for name, value in training.items() if value is not None}
+    training |= parsed_settings(settings or [])
     if labels:
-        wanted["labels"] = dict(_halves(label, "--label") for label in labels)
+        training["labels"] = dict(_halves(label, "--label") for label in labels)
     with client_of(context) as client:
         with transfer(f"uploading {dataset}", quiet=as_json) as on_bytes:
-            job = client.train(dataset, model=model, on_bytes=on_bytes, **wanted)
+            job = client.train(dataset, model=model, on_bytes=on_bytes, **training)
         if not detach:
             job = watched(client, job, quiet=as_json)
         if as_json:
@@ -106,7 +106,10 @@ def train(
 
 
 def parsed_settings(texts: list[str]) -> dict[str, Any]:
-    """`optimizer.learning_rate=0.01` as a request's fields: values are JSON, or texts if they are not JSON."""
+    """Return settings such as `optimizer.learning_rate=0.01` as a request's fields.
+
+    A value is JSON, or a text if it is not JSON. Raises `WrongArgument`.
+    """
     found: dict[str, Any] = {}
     for text in texts:
         name, value = _halves(text, "--set")
@@ -115,7 +118,7 @@ def parsed_settings(texts: list[str]) -> dict[str, Any]:
         for part in path:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
-                raise WrongArgument(f"--set {text}: {part} has a value of its own already")
+                raise WrongArgument(f"--set {text}: {part} already has a value, {place!r}, which has no settings")
         try:
             place[last] = json.loads(value)
         except ValueError:
@@ -126,14 +129,14 @@ def parsed_settings(texts: list[str]) -> dict[str, Any]:
 def _halves(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise WrongArgument(f"{option} {text!r}: write a name, =, and a value")
+        raise WrongArgument(f"{option} {text!r}: must be NAME=VALUE")
     return name, value
 
 
 def settings_help(known: dict[str, Option] = TRAINING) -> str:
-    """The settings for `--set` with their descriptions and values: all options but those of the command itself."""
+    """Return the help on `--set`: all options but those of the command itself, with descriptions and values."""
     column = max(map(len, known)) + 4
-    lines = ["\b", "Settings for --set (values are JSON, or text):"]
+    lines = ["\b", "Settings for --set (a value is JSON or text):"]
     for name, option in known.items():
         if name not in OWN_OPTIONS:
             text = f"{option.description}: {option.values}" if option.values else option.description

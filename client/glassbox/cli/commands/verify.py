@@ -1,4 +1,4 @@
-"""`glassbox models verify`: have a version trained again, and say whether the bits agree."""
+"""`glassbox models verify`: trains a version again and compares the weights bit for bit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def verify(
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a version again and compare the bits: exit status 0 if they agree, 1 if not."""
+    """Train a version again and compare the bits. Exit status 0 if they agree, 1 if not."""
     from glassbox.jobs import ReproductionResult  # noqa: PLC0415 - see the package's docstring
 
     with client_of(context) as client:
@@ -35,14 +35,14 @@ def verify(
         typer.echo(job.id)
     if isinstance(job.result, ReproductionResult):
         if not as_json:
-            for line in told(job.result):
+            for line in summary(job.result):
                 typer.echo(line)
         if not job.result.reproduced:
             raise typer.Exit(JOB_FAILED)
 
 
-def told(result: ReproductionResult) -> list[str]:
-    """The verdict, and what is known of why."""
+def summary(result: ReproductionResult) -> list[str]:
+    """Return lines about the result; after a difference, also its first number and the likely causes."""
     name = f"{result.model}@{result.version}"
     threads = f"{result.threads} BLAS thread{'' if result.threads == 1 else 's'}"
     if result.reproduced:
@@ -50,12 +50,12 @@ def told(result: ReproductionResult) -> list[str]:
     lines = [f"{name} is NOT reproduced, with {threads}: {result.differing_numbers:,} numbers differ"]
     first = result.first_difference
     if first is not None and first.index is not None:
-        place = ", ".join(map(str, first.index))
-        lines.append(f"first difference: {first.parameter}[{place}] is {first.got!r}, was {first.expected!r}")
+        index = ", ".join(map(str, first.index))
+        lines.append(f"first difference: {first.parameter}[{index}] is {first.got!r}, was {first.expected!r}")
     elif first is not None:
         lines.append(f"first difference: {first.parameter} has another shape")
     for what, change in result.environment.items():
-        lines.append(f"{what} has changed since then: {change.then or 'not recorded'} → {change.now}")
+        lines.append(f"{what} has changed since the training: {change.then or 'not recorded'} → {change.now}")
     if not result.environment:
-        lines.append("Python, NumPy, BLAS and processor are the same as then: look at the manifest, and at the data")
+        lines.append("Python, NumPy, BLAS and processor have not changed: compare the manifest and the data")
     return lines

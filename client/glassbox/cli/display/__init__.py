@@ -1,1 +1,1 @@
-"""What the command shows: progress, charts, evaluations, rates, and a job that is followed."""
+"""Terminal output: progress of jobs, charts, evaluations and rates."""

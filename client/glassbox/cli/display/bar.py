@@ -1,4 +1,4 @@
-"""A job's progress on a terminal: a bar with figures, redrawn in place."""
+"""Progress bar of a job on a terminal, with metrics, redrawn in place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from glassbox.jobs import SUCCESS, Job
 
 
 class Bar:
-    """A bar with figures, redrawn in place."""
+    """A progress bar with metrics, redrawn in place."""
 
     def __init__(self, job: Job) -> None:
         self._rate = Rate()
@@ -33,7 +33,7 @@ class Bar:
         self._task = self.progress.add_task(job.state, total=self._total or None, count="", figures="", eta="")
 
     def event(self, event: Event) -> None:
-        """Redraw."""
+        """Redraw the bar after an event."""
         if event.type == "state":
             state = str(event.data["state"])
             self.progress.update(self._task, description=NAMES.get(state, state), eta="")
@@ -57,7 +57,7 @@ class Bar:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave the terminal to a question."""
+        """Return a context in which the bar is not drawn, for a question on the terminal."""
         self.progress.stop()
         try:
             yield

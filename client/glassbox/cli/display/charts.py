@@ -1,19 +1,19 @@
-"""Curves in a terminal: each character cell is 2×4 dots of Braille, so that a few lines show a course."""
+"""Line charts in a terminal: each character cell shows 2×4 dots, as a Braille pattern."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""The bits of U+2800's dots, by row and column."""
+"""Bits of the dots in a Braille pattern (from U+2800 on), by row and column."""
 
 
 def curve(
     values: Sequence[float], shown: Callable[[float], str], *, width: int = 56, height: int = 6, first: int = 1
 ) -> list[str]:
-    """The lines of a chart of `values`, one after the other from the left, with its axes. At least one value.
+    """Return the lines of a chart of `values`, from left to right, with axes.
 
-    shown: how a number at the left axis looks. first: the number of the first value.
+    values: at least one. shown: formats a number at the left axis. first: the number of the first value.
     """
     low, high = min(values), max(values)
     span = high - low or 1.0
@@ -41,14 +41,14 @@ def curve(
 
 
 def _between(values: Sequence[float], place: float) -> float:
-    """The value at a place between two, in a straight line."""
+    """Return the value at a place between two values, by linear interpolation."""
     left = min(int(place), len(values) - 1)
     right = min(left + 1, len(values) - 1)
     return values[left] + (place - left) * (values[right] - values[left])
 
 
 def _all_between(before: int | None, row: int) -> range:
-    """The rows that a steep curve goes through on its way to `row`."""
+    """Return the rows between two columns of a steep curve, up to `row`."""
     if before is None or abs(before - row) <= 1:
         return range(row, row + 1)
     return range(before + 1, row + 1) if before < row else range(row, before)

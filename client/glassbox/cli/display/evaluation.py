@@ -1,4 +1,4 @@
-"""How good a version is, in a terminal: the confusion matrix, the classes, the training's curves."""
+"""A version's evaluation in a terminal: the confusion matrix, the metrics of each class, the training curves."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ FIGURES: dict[str, Callable[[float], str]] = {"loss": lambda value: f"{value:.3g
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """All of it; plain text in a pipe."""
+    """Print an evaluation; in a pipe as plain text."""
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
 
     console = Console(highlight=False, soft_wrap=True)
     parts: list[tuple[str, Sequence[str | Text]]] = [
         (
-            f"confusion matrix, {evaluation.samples:,} test images (rows: what they are)",
+            f"Confusion matrix: {evaluation.samples:,} test images (rows: true class, columns: predicted)",
             [*matrix_lines(evaluation, max(console.width, NARROWEST)), *confusion_lines(evaluation)],
         ),
-        ("class by class", class_lines(evaluation)),
+        ("Metrics of each class", class_lines(evaluation)),
         *curves(evaluation),
     ]
     for title, lines in parts:
@@ -40,7 +40,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 
 def matrix_lines(evaluation: Evaluation, width: int) -> list[Text]:
-    """The confusion matrix, a line for each class; where names are too long for the columns, by numbers."""
+    """Return the lines of the confusion matrix; if the names are too long for columns, classes have numbers."""
     from rich.text import Text  # noqa: PLC0415
 
     names = [printable(measures.label) for measures in evaluation.classes]
@@ -54,7 +54,7 @@ def matrix_lines(evaluation: Evaluation, width: int) -> list[Text]:
 
 
 def _matrix(matrix: tuple[tuple[int, ...], ...], labels: list[str], columns: list[str]) -> list[Text]:
-    """Right ones in blue, mistakes in red, those that are frequent in bold."""
+    """Return the matrix with correct predictions in blue, errors in red, and frequent errors in bold."""
     from rich.text import Text  # noqa: PLC0415
 
     margin = max(map(len, labels))
@@ -82,7 +82,7 @@ def _style(count: int, most: int) -> str:
 
 
 def confusion_lines(evaluation: Evaluation) -> list[str]:
-    """What is confused most often, in words, where there are too many classes to see it at once."""
+    """Return the most frequent confusions in words, if the matrix has many classes; else nothing."""
     labels = [printable(measures.label) for measures in evaluation.classes]
     found = [
         (count, labels[i], labels[j])
@@ -93,11 +93,11 @@ def confusion_lines(evaluation: Evaluation) -> list[str]:
     if len(labels) <= SHOWN_CONFUSIONS:
         return []
     found.sort(key=lambda one: -one[0])
-    return [f"{count:>6,} × {label} taken for {other}" for count, label, other in found[:SHOWN_CONFUSIONS]]
+    return [f"{count:>6,} × {label} predicted as {other}" for count, label, other in found[:SHOWN_CONFUSIONS]]
 
 
 def class_lines(evaluation: Evaluation) -> list[str]:
-    """Precision, recall and F1 of each class."""
+    """Return a line for each class: precision, recall, F1 and the number of test images."""
     names = [_short(printable(measures.label)) for measures in evaluation.classes]
     margin = max(5, *map(len, names))
     lines = [f"{'class':<{margin}}  {'precision':>9}  {'recall':>7}  {'F1':>7}  {'images':>7}"]
@@ -108,15 +108,17 @@ def class_lines(evaluation: Evaluation) -> list[str]:
 
 
 def curves(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
-    """The loss and the accuracy by epoch, each with a title; those of the validation images where there are some."""
+    """Return titles and charts of loss and accuracy by epoch, of the validation images if there are any."""
     found = []
-    for what, shown in FIGURES.items():
-        part = "validation" if f"validation_{what}" in _known(evaluation) else "train"
-        values = [float(entry[f"{part}_{what}"]) for entry in evaluation.history if f"{part}_{what}" in entry]
+    for metric, shown in FIGURES.items():
+        part = "validation" if f"validation_{metric}" in _measured(evaluation) else "train"
+        values = [float(entry[f"{part}_{metric}"]) for entry in evaluation.history if f"{part}_{metric}" in entry]
         if values:
-            found.append((f"{part} {what} by epoch, {shown(values[-1])} at last", curve(values, shown)))
+            title = f"{'Validation' if part == 'validation' else 'Training'} {metric} by epoch"
+            found.append((f"{title} (last: {shown(values[-1])})", curve(values, shown)))
     return found
 
 
-def _known(evaluation: Evaluation) -> set[str]:
+def _measured(evaluation: Evaluation) -> set[str]:
+    """Return the metrics that the first epoch has."""
     return {name for entry in evaluation.history[:1] for name, value in entry.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How far a job is: a bar on a terminal (`bar.py`), a line now and then in a pipe; both on standard error."""
+"""Progress of a job on standard error: a bar on a terminal (`bar.py`), lines in a pipe."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from glassbox.jobs import Job
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 
-LINE_SECONDS = 2.0  # between two lines of a batch
+LINE_SECONDS = 2.0  # at least, between two lines of a batch
 
 
 class Display(Protocol):
-    """Shows what it is told of."""
+    """Output for the events of a job."""
 
     def event(self, event: Event) -> None:
-        """Something happened to the job."""
+        """Show an event of the job."""
         ...
 
     def note(self, text: str) -> None:
-        """A remark that is not an event."""
+        """Show a remark that is not an event."""
         ...
 
     def paused(self) -> Any:
-        """A block in which nothing is drawn."""
+        """Return a context in which nothing is drawn."""
         ...
 
 
 @contextmanager
 def display(job: Job, *, quiet: bool) -> Iterator[Display]:
-    """What shows a job in this place."""
+    """Return the display for a terminal or a pipe; with `quiet`, one that shows nothing."""
     if quiet:
         yield Silence()
     elif sys.stderr.isatty():
@@ -51,43 +51,44 @@ def display(job: Job, *, quiet: bool) -> Iterator[Display]:
 
 
 class Silence:
-    """Shows nothing."""
+    """A display that shows nothing."""
 
     def event(self, event: Event) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing was drawn before either."""
+        """Return a context without effect."""
         yield
 
 
 class Lines:
-    """A line for each state and each epoch, and every few seconds for a batch."""
+    """A display that prints a line for each state and each epoch; for a batch, every few seconds."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._rate = Rate()
-        self._told_at = time.monotonic()
+        self._printed_at = time.monotonic()
 
     def event(self, event: Event) -> None:
-        """Print a line, if it is time for one."""
+        """Print a line, if one is due."""
         if event.type == "state":
             state = str(event.data["state"])
             say(f"job {self._job.id}: {NAMES.get(state, state)}")
         if "progress" not in event.data or event.data.get("state") in TERMINAL:
             return
-        told = event.data["progress"]
-        rate = self._rate.of(told["done"])
-        if event.type == "epoch" or (told["unit"] != "epochs" and time.monotonic() - self._told_at > LINE_SECONDS):
-            self._told_at = time.monotonic()
+        progress = event.data["progress"]
+        done, unit = progress["done"], progress["unit"]
+        rate = self._rate.of(done)
+        if event.type == "epoch" or (unit != "epochs" and time.monotonic() - self._printed_at > LINE_SECONDS):
+            self._printed_at = time.monotonic()
             parts = [
-                counted(told["done"], told["total"], told["unit"]),
-                *figures(event.data.get("metrics") or {}, rate, told["unit"]),
-                remaining(told["eta_seconds"]),
+                counted(done, progress["total"], unit),
+                *figures(event.data.get("metrics") or {}, rate, unit),
+                remaining(progress["eta_seconds"]),
             ]
             say(", ".join(filter(None, parts)))
 
@@ -97,5 +98,5 @@ class Lines:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nothing is drawn in a pipe."""
+        """Return a context without effect: nothing is redrawn in a pipe."""
         yield

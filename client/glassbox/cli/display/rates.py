@@ -1,4 +1,4 @@
-"""Rates and times left, in words."""
+"""Counts, metrics, rates and remaining times as short texts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ NAMES = {"completed_with_errors": "completed with errors"}
 
 
 class Rate:
-    """How many a second, since the job runs."""
+    """The rate of a job's progress, per second since its first event."""
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._first = 0
 
     def of(self, done: int) -> float | None:
-        """The rate, once there is one."""
+        """Return the rate up to `done`, or None if too little has been measured."""
         now = time.monotonic()
         if self._began is None:
             self._began, self._first = now, done
@@ -26,12 +26,12 @@ class Rate:
 
 
 def counted(done: int, total: int, unit: str) -> str:
-    """How many of how many."""
+    """Return the progress, such as `epoch 3/20`."""
     return f"epoch {done}/{total}" if unit == "epochs" else f"{done:,}/{total:,} {unit}"
 
 
 def figures(metrics: dict[str, Any], rate: float | None, unit: str) -> list[str]:
-    """Loss and accuracy of a training, and how quickly it goes."""
+    """Return a training's loss and accuracy, and the rate."""
     shown = []
     if "train_loss" in metrics:
         shown.append(f"loss {metrics['train_loss']:.4f}")
@@ -45,7 +45,7 @@ def figures(metrics: dict[str, Any], rate: float | None, unit: str) -> list[str]
 
 
 def remaining(seconds: float | None) -> str:
-    """The rest, as minutes and seconds."""
+    """Return the remaining time in minutes and seconds, or an empty text if it is unknown."""
     if seconds is None:
         return ""
     minutes, left = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""To wait for a job at a terminal or in a pipe: its progress, and what Ctrl-C means."""
+"""Waits for a job: shows its progress and the reason why it is queued, and handles Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from glassbox.client import Client
     from glassbox.jobs import Job
 
-LOOK_SECONDS = 5.0  # between two looks at why a queued job waits
+LOOK_SECONDS = 5.0  # between two requests for the reason why a queued job waits
 
 
 def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
-    """Show the job's progress to its end, and give it as it is then.
+    """Show the job's progress until it ends, and return the finished job.
 
     Raises `JobFailed`, or `typer.Exit` after Ctrl-C. quiet: show nothing, for programs.
     """
@@ -36,27 +36,27 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
             try:
                 if interrupted:
                     with shown.paused():
-                        if not _goes_on(client, job):
+                        if not _continues(client, job):
                             raise typer.Exit(INTERRUPTED)
                 interrupted = False
                 return job.wait(on_event=shown.event)
-            except KeyboardInterrupt:  # whenever it comes, also while the bar is drawn anew
+            except KeyboardInterrupt:  # at any time, also while the bar is redrawn
                 interrupted = True
 
 
 @contextmanager
 def _reasons_shown(client: Client, job: Job, shown: Display, *, quiet: bool) -> Iterator[None]:
-    """Say why the job waits while it is queued: a full Redis cannot take the event that would say so."""
+    """Show the reason why the job waits while it is queued. No event reports it, because a full Redis takes none."""
     over = Event()
-    told = ""
+    reason = ""
 
     def look() -> None:
-        nonlocal told
+        nonlocal reason
         now = job
         while now.state == "queued":
-            if now.waiting is not None and now.waiting.detail != told:
-                told = now.waiting.detail
-                shown.note(f"the job waits: {told}")
+            if now.waiting is not None and now.waiting.detail != reason:
+                reason = now.waiting.detail
+                shown.note(f"the job waits: {reason}")
             if over.wait(LOOK_SECONDS):
                 return
             with suppress(GlassboxError):
@@ -73,27 +73,27 @@ def _reasons_shown(client: Client, job: Job, shown: Display, *, quiet: bool) -> 
             thread.join(1.0)
 
 
-def _goes_on(client: Client, job: Job) -> bool:
-    """What Ctrl-C means: whether to go on watching."""
+def _continues(client: Client, job: Job) -> bool:
+    """Handle Ctrl-C: detach from the job, cancel it, or return True to continue watching."""
     choice = _choice() if sys.stdin.isatty() and sys.stderr.isatty() else "d"
     if choice == "w":
         return True
     if choice == "c":
         client.jobs.cancel(job.id)
-        say(f"job {job.id} is being cancelled; `glassbox jobs retry {job.id}` lets it go on")
+        say(f"job {job.id} is being cancelled; `glassbox jobs retry {job.id}` resumes it")
     else:
         say(
-            f"job {job.id} goes on without you; `glassbox jobs watch {job.id}` shows it again,"
-            f" `glassbox jobs cancel {job.id}` stops it"
+            f"job {job.id} continues on the server; `glassbox jobs watch {job.id}` shows it again,"
+            f" `glassbox jobs cancel {job.id}` cancels it"
         )
     return False
 
 
 def _choice() -> str:
-    """Ask; Ctrl-C once more detaches."""
+    """Return the user's choice: d, c or w. Another Ctrl-C chooses d."""
     try:
         while True:
-            print("\n[d]etach (the job goes on), [c]ancel the job, or go on [w]atching? ", end="", file=sys.stderr)
+            print("\n[d]etach (the job continues), [c]ancel the job, or keep [w]atching? ", end="", file=sys.stderr)
             sys.stderr.flush()
             answer = sys.stdin.readline()
             choice = answer.strip().lower()[:1]

@@ -1,4 +1,4 @@
-"""What `glassbox doctor` says of a server that is not ready."""
+"""The findings of `glassbox doctor` about a server that is not ready."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ READY: dict[str, Any] = {
 
 
 def checks(**readiness: Any) -> dict[str, Check]:
-    """The checks by what they looked at."""
+    """The checks by their subject."""
     answer = document({**READY, **readiness}, 503)
     openapi = document({"info": {"version": glassbox.__version__}})
     with scripted(content(b""), openapi, answer, answer, problem(404, "not_found")) as server:
@@ -36,22 +36,22 @@ def not_ready(part: str, code: str, detail: str) -> dict[str, Check]:
     return checks(**{part: detail, "reasons": [{"code": code, "detail": detail}]})
 
 
-def test_a_full_redis_is_named_with_the_commands_that_help() -> None:
+def test_the_check_of_a_full_redis_names_the_commands_that_help() -> None:
     found = not_ready("redis", "redis_full", "Redis is full: 1.0 GiB of 1.0 GiB; raise its maxmemory")
 
     assert not found["Redis"].ok
-    assert found["Redis"].told.startswith("Redis is full: 1.0 GiB of 1.0 GiB")
+    assert found["Redis"].finding.startswith("Redis is full: 1.0 GiB of 1.0 GiB")
     assert "GLASSBOX_REDIS_MAXMEMORY" in found["Redis"].remedy
     assert "docker compose up --wait redis" in found["Redis"].remedy
     assert "start Redis" not in found["Redis"].remedy
     assert found["volume"].ok
 
 
-def test_a_full_volume_is_named_with_what_can_be_deleted() -> None:
+def test_the_check_of_a_full_volume_names_what_can_be_deleted() -> None:
     found = not_ready("volume", "volume_full", "the volume is full: 0 bytes of 2.0 MiB free")
 
     assert not found["volume"].ok
-    assert found["volume"].told.startswith("the volume is full")
+    assert found["volume"].finding.startswith("the volume is full")
     assert "glassbox models delete" in found["volume"].remedy
     assert found["Redis"].ok
 
@@ -70,5 +70,5 @@ def test_each_fault_of_redis_has_its_remedy(code: str, remedy: str) -> None:
     assert remedy in not_ready("redis", code, "it is so")["Redis"].remedy
 
 
-def test_an_older_server_gives_no_reasons() -> None:
+def test_the_check_of_an_older_server_without_reasons_has_a_general_remedy() -> None:
     assert "start Redis" in checks(redis="does not answer: Connection refused")["Redis"].remedy

@@ -44,7 +44,7 @@ def test_an_error_has_its_status(error: errors.GlassboxError, status: int) -> No
 
 def test_an_error_is_one_line_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     exits.report(refused(404, "model_not_found"))
-    line = "glassbox: what happened; `glassbox models list` shows which there are\n"
+    line = "glassbox: what happened; `glassbox models list` shows the models\n"
     assert capsys.readouterr().err == line
 
 
@@ -56,5 +56,5 @@ def test_a_detail_on_several_lines_becomes_one(capsys: pytest.CaptureFixture[str
 def test_a_program_gets_the_error_as_json(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["glassbox", "jobs", "list", "--json"])
     exits.report(refused(404, "model_not_found"))
-    told = json.loads(capsys.readouterr().err)
-    assert told == {"error": {"status": 5, "code": "model_not_found", "detail": "what happened"}}
+    printed = json.loads(capsys.readouterr().err)
+    assert printed == {"error": {"status": 5, "code": "model_not_found", "detail": "what happened"}}

@@ -1,4 +1,4 @@
-"""What commands print: for people, and for programs."""
+"""Tables and facts that commands print."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOSTILE = "\x1b[2J[red]x[/]\x07"
 
 
 class Terminal(io.StringIO):
-    """Standard output that is a terminal."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -33,7 +33,7 @@ def test_a_table_shows_each_row(kind: type[io.StringIO]) -> None:
 
 
 @KINDS
-def test_a_terminal_obeys_nothing_that_a_server_says(kind: type[io.StringIO]) -> None:
+def test_tables_and_facts_have_no_control_sequences_of_the_server(kind: type[io.StringIO]) -> None:
     with redirect_stdout(kind()) as out:
         print_table(("name",), [(HOSTILE,)], "nothing")
         print_facts([("label", HOSTILE)])

@@ -1,4 +1,4 @@
-"""A folder that another process packs is the zip that this one would make; what is wrong with it is told of here."""
+"""A folder that another process packs: the zip is the same, and its errors are raised in this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def packed(folder: Path) -> Iterator[PackedBody]:
         yield process.opened()
 
 
-def test_it_is_the_same_zip_each_time(folder: Path) -> None:
+def test_a_packed_folder_is_the_same_zip_each_time(folder: Path) -> None:
     expected = b"".join(FolderBody(folder))
     with packed(folder) as body:
         assert body.size == len(expected)
@@ -36,17 +36,17 @@ def test_it_is_the_same_zip_each_time(folder: Path) -> None:
         assert b"".join(body) == expected
 
 
-def test_what_is_not_wanted_any_more_is_let_go(folder: Path) -> None:
+def test_packing_ends_if_the_zip_is_not_read_to_its_end(folder: Path) -> None:
     with packed(folder) as body:
         next(iter(body))
 
 
-def test_a_folder_without_images_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LocalFileError, match="there are no images"), packed(tmp_path):
         pass
 
 
-def test_a_folder_that_changed_when_a_request_is_repeated_is_told_of(folder: Path) -> None:
+def test_a_folder_that_changes_before_a_repeated_request_is_rejected(folder: Path) -> None:
     with packed(folder) as body:
         b"".join(body)
         (folder / "new.png").write_bytes(b"new")

@@ -1,4 +1,4 @@
-"""The command is quick to answer what needs no server: it imports neither an HTTP library nor rich for it."""
+"""Help and version are quick: they import neither an HTTP library nor rich."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_each_command_has_help_with_examples(command: str) -> None:
     assert command in examples
 
 
-def test_the_help_tells_what_the_exit_statuses_mean() -> None:
+def test_help_lists_the_exit_statuses() -> None:
     assert "3  the server does not answer" in run("--help").stdout
 
 
-def test_wrong_usage_is_told_and_has_its_status() -> None:
+def test_wrong_usage_is_reported_with_its_exit_status() -> None:
     done = run("train", "mnist")
     assert done.returncode == 2
     assert "--model" in done.stderr

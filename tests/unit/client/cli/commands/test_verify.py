@@ -1,10 +1,10 @@
-"""What `glassbox models verify` says of a reproduction."""
+"""The summary that `glassbox models verify` prints."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from glassbox.cli.commands.verify import told
+from glassbox.cli.commands.verify import summary
 from glassbox.http.reading import read
 from glassbox.jobs import ReproductionResult
 
@@ -24,31 +24,31 @@ OTHER = SAME | {"reproduced": False, "differing_numbers": 1234, "first_differenc
 
 
 def lines(result: dict[str, Any]) -> list[str]:
-    return told(read(ReproductionResult, result))
+    return summary(read(ReproductionResult, result))
 
 
-def test_the_same_bits_are_one_line() -> None:
+def test_summary_of_the_same_bits_is_one_line() -> None:
     assert lines(SAME) == ["digits@3 is reproduced bit for bit, with 2 BLAS threads: SHA-256 aa"]
 
 
-def test_other_bits_are_told_with_the_first_of_them() -> None:
+def test_summary_of_a_difference_has_its_first_number() -> None:
     verdict, first, advice = lines(OTHER)
 
     assert verdict == "digits@3 is NOT reproduced, with 2 BLAS threads: 1,234 numbers differ"
     assert first == "first difference: layer1.weights[3, 1] is 0.25, was 0.5"
-    assert "look at the manifest" in advice
+    assert "compare the manifest" in advice
 
 
-def test_an_array_of_another_shape_is_told() -> None:
+def test_summary_of_a_difference_reports_an_array_of_another_shape() -> None:
     shape = {"parameter": "layer1.weights", "index": None, "expected": None, "got": None}
 
     assert lines(OTHER | {"first_difference": shape})[1] == "first difference: layer1.weights has another shape"
 
 
-def test_what_has_changed_is_told() -> None:
+def test_summary_of_a_difference_lists_changes_of_the_environment() -> None:
     changed = {"numpy": {"then": "2.4.5", "now": "2.4.6"}, "cpu": {"then": None, "now": "EPYC"}}
 
     assert lines(OTHER | {"environment": changed})[2:] == [
-        "numpy has changed since then: 2.4.5 → 2.4.6",
-        "cpu has changed since then: not recorded → EPYC",
+        "numpy has changed since the training: 2.4.5 → 2.4.6",
+        "cpu has changed since the training: not recorded → EPYC",
     ]

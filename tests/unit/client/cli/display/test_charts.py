@@ -1,4 +1,4 @@
-"""Curves in a terminal."""
+"""Line charts in a terminal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_falling_curve_begins_at_the_top_and_ends_at_the_bottom() -> None:
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0, 2.0], [0.0], [1e-9, 1e9], list(map(float, range(500)))])
-def test_every_line_keeps_the_width(values: list[float]) -> None:
+def test_every_line_of_a_chart_keeps_the_width(values: list[float]) -> None:
     lines = curve(values, shown, width=20, height=5)
 
     assert len(lines) == 7

@@ -1,4 +1,4 @@
-"""To wait for a job at a terminal: why it waits is said."""
+"""Waiting for a job: the command shows why it is queued."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def client_of(*replies: Reply) -> Iterator[Client]:
             client.close()
 
 
-def test_the_reason_for_which_a_job_waits_is_said_once(
+def test_watching_shows_once_why_a_job_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("glassbox.cli.display.watching.LOOK_SECONDS", 60.0)
@@ -58,7 +58,7 @@ def test_the_reason_for_which_a_job_waits_is_said_once(
     assert capsys.readouterr().err.count("note: the job waits: Redis is full: 1.0 GiB of 1.0 GiB") == 1
 
 
-def test_a_job_that_waits_for_its_turn_alone_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_watching_shows_no_reason_if_a_job_only_waits_for_a_worker(capsys: pytest.CaptureFixture[str]) -> None:
     stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
 
     with client_of(document(job("running")), stream, document(job("succeeded"))) as client:
