@@ -1,4 +1,4 @@
-"""The client of Glassbox: talks HTTP to its API, and to nothing else.
+"""The client of Glassbox: an SDK and a command for its HTTP API, without any dependency on the server's code.
 
     from glassbox import Client
 
@@ -6,7 +6,7 @@
     job = client.train("mnist.npz", model="digits", preset="accurate").wait()
     print(job.result)
 
-What is named here is loaded when it is first used: the command's `--help` needs none of it.
+Names of this package are imported at their first use, so that `glassbox --help` is quick.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from glassbox.records.service import Readiness
     from glassbox.records.versions import Alias, Model, Version
 
-_PLACES = {
+_NAMES = {
     "client": ("Client",),
     "datasets": ("Dataset",),
     "errors": (
@@ -92,7 +92,7 @@ _PLACES = {
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.service": ("Readiness",),
 }
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Alias",

@@ -1,4 +1,4 @@
-"""`python -m glassbox`: the command."""
+"""Runs the command: `python -m glassbox`."""
 
 from glassbox.cli import main
 

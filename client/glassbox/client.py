@@ -1,4 +1,4 @@
-"""The client: a connection to one Glassbox server, with what one does most and with what there is.
+"""The client: a connection to one Glassbox server, with its resources and shortcuts for the main tasks.
 
 from glassbox import Client
 
@@ -17,7 +17,7 @@ from glassbox import datasets as data
 from glassbox import settings
 from glassbox.datasets import Datasets
 from glassbox.files.archives import opened
-from glassbox.files.pictures import Picture, form
+from glassbox.files.pictures import ImageFile, form
 from glassbox.http.bodies import Body, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.retrying import Retries
@@ -33,11 +33,12 @@ from glassbox.records.service import Readiness
 class Client:
     """A connection to one server. Use it in a `with` block, or `close` it; several threads may share it.
 
-    url, api_key: by default those of the environment (`GLASSBOX_URL`, `GLASSBOX_API_KEY`), else of the file of settings
-    (`glassbox/settings.py`), else this machine's port 8000. timeout: seconds without a sign of the server, for one
-    request. retries: how often what may be sent again is.
+    url, api_key: by default those of the environment (`GLASSBOX_URL`, `GLASSBOX_API_KEY`), else of the configuration
+    file (`glassbox/settings.py`), else port 8000 of this machine. timeout: seconds without data from the server, for
+    one request. retries: limits on the retries of requests that are safe to repeat.
 
-    Every method can raise `NotReachable` and, where the server refuses, a kind of `Refused`: see `glassbox/errors.py`.
+    Every method can raise `NotReachable` and, if the server rejects the request, a subclass of `Refused`: see
+    `glassbox/errors.py`.
     """
 
     def __init__(
@@ -64,20 +65,20 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self.transport.close()
 
     def train(
         self, dataset: Path | str, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[TrainingOptions]
     ) -> Job:
-        """Train a new version of `model`; gives the job at once.
+        """Submit a training of a new version of `model`, and return the job without waiting for it.
 
         dataset: the name or id of a data set, or a file or folder, which is uploaded first: a `Path`, a text with a
-        slash, or one with an ending like `.npz` or `.zip`. options: the preset, and what should differ from it.
+        slash, or one with an ending like `.npz` or `.zip`. options: the preset, and settings that replace its own.
         """
         if data.is_file(dataset):
             dataset = self.datasets.upload(dataset, on_bytes=on_bytes).id
-        return self.jobs.made(
+        return self.jobs.job_of(
             self.transport.create(
                 path_to("training-jobs"), document={"model": model, "dataset": str(dataset), **options}
             )
@@ -86,37 +87,38 @@ class Client:
     def classify(
         self, images: Path | str | Body, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]
     ) -> Job:
-        """Classify an archive of images, or a folder of them, with `digits`, `digits@3` or `digits@champion`.
+        """Submit a batch of images for `digits`, `digits@3` or `digits@champion`, and return the job.
 
-        Gives the job at once. A folder is sent as a zip that is made on the way; `glassbox/http/bodies.py` has what
-        else can be sent.
+        images: an archive, a folder, which is packed as a zip while it is sent, or another `Body`.
         """
         body = opened(images)
         params = {"model": model, **options}
-        return self.jobs.made(self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes))
+        return self.jobs.job_of(
+            self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes)
+        )
 
     def reproduce(self, model: str) -> Job:
-        """Have a version, `digits@3`, trained again; gives the job at once. Its result says whether the bits agree."""
-        return self.jobs.made(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
+        """Submit a repetition of a version's training, and return the job; its result says whether the bits agree."""
+        return self.jobs.job_of(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
 
-    def predict(self, *images: Picture, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
-        """What a version says of a few images, at once. An image is a file's path, or such a file's bytes."""
+    def predict(self, *images: ImageFile, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
+        """Classify a few images without a job. images: paths of image files, or the bytes of such files."""
         return self._predict(model, top_k, invert, files=form(images))
 
     def predict_numbers(self, instances: Any, *, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
-        """The same for images as numbers: lists of greys from 0 to 255, or an array of NumPy (N, H, W) or (N, H·W)."""
+        """Classify images given as numbers from 0 to 255: nested lists, or an array (N, H, W) or (N, H·W)."""
         plain = instances.tolist() if hasattr(instances, "tolist") else instances
         return self._predict(model, top_k, invert, json={"instances": plain})
 
     def ready(self) -> Readiness:
-        """Whether Redis and the volume answer, and how many workers are online; also where they do not."""
+        """Return the state of Redis and the volume and the number of online workers, ready or not."""
         return read(Readiness, self.transport.probe("/readyz"))
 
     def server_version(self) -> str:
-        """Which Glassbox the server is."""
+        """Return the server's version of Glassbox."""
         return str(self.transport.get("/openapi.json")["info"]["version"])
 
     def _predict(self, model: str, top_k: int, invert: Invert, **body: Any) -> Predictions:
         params = {"top_k": top_k, "invert": invert}
         route = f"{Reference.parse(model).route}/predict"
-        return read(Predictions, self.transport.ask(route, params=params, **body))
+        return read(Predictions, self.transport.query(route, params=params, **body))

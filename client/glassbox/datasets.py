@@ -1,4 +1,4 @@
-"""`client.datasets`: images and labels to train on, under the digest of their content and under names."""
+"""`client.datasets`: images with labels, identified by the digest of their content and by names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set. `id` is the digest of its content; `splits` and `class_counts` count images."""
+    """A data set. id: digest of its content. splits: images by split. class_counts: images of each class by split."""
 
     id: str
     name: str
@@ -33,7 +33,7 @@ class Dataset:
     _datasets: Datasets = field(kw_only=True, repr=False, compare=False)
 
     def delete(self, *, force: bool = False) -> None:
-        """Remove it, with all its names; `force` although a version was trained on it."""
+        """Delete the data set and all its names. force: also if a version was trained on it."""
         self._datasets.delete(self.id, force=force)
 
 
@@ -53,10 +53,10 @@ class Datasets:
         image_shape: tuple[int, int] | None = None,
         on_bytes: OnBytes | None = None,
     ) -> Dataset:
-        """Upload an `.npz`, an archive of class folders, or such a folder itself; by default it is named as the file.
+        """Upload an `.npz` file, an archive with a folder of images for each class, or such a folder.
 
-        test_fraction, seed: what share is set aside for testing where the file does not say, and by which chance.
-        image_shape: the height and width that images are resized to.
+        name: by default the file's name. test_fraction, seed: the share of test images and the random seed of the
+        split, if the file has no test images. image_shape: height and width to which images are resized.
         """
         path = Path(path)
         params = {
@@ -65,31 +65,31 @@ class Datasets:
             "seed": seed,
             "image_shape": image_shape and "x".join(map(str, image_shape)),
         }
-        return self.made(
+        return self.dataset_of(
             self._transport.create(path_to("datasets"), params=params, body=opened(path), on_bytes=on_bytes)
         )
 
     def list(self, limit: int | None = None) -> Iterator[Dataset]:
-        """The data sets, the newest first, `limit` of them at the most."""
-        return map(self.made, self._transport.pages(path_to("datasets"), size=limit))
+        """Return the data sets, newest first, at most `limit`."""
+        return map(self.dataset_of, self._transport.pages(path_to("datasets"), size=limit))
 
     def get(self, reference: str) -> Dataset:
-        """The data set of this id or name."""
-        return self.made(self._transport.get(path_to("datasets", reference)))
+        """Return the data set with this id or name."""
+        return self.dataset_of(self._transport.get(path_to("datasets", reference)))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
-        """Remove a data set by its id, or a name of it, and the content with its last name."""
+        """Delete a data set by its id, or one of its names; the last name deletes the content, too."""
         self._transport.change("DELETE", path_to("datasets", reference), params={"force": force})
 
-    def made(self, values: Any) -> Dataset:
-        """A data set from the server's JSON."""
+    def dataset_of(self, values: Any) -> Dataset:
+        """Return a data set from the server's JSON."""
         return read(Dataset, values, _datasets=self)
 
 
 def is_file(dataset: Path | str) -> bool:
-    """Whether this means a file or a folder here.
+    """Return whether this is a local file or folder, and not a data set on the server.
 
-    That is a path, what has a slash in it or the ending of a data set's file, or what is a file here with any ending.
+    A `Path` is one, and a text with a slash or a data set's file ending, or the name of an existing file with a dot.
     """
     if isinstance(dataset, Path) or "/" in dataset or dataset.lower().endswith(ENDINGS):
         return True
@@ -97,7 +97,7 @@ def is_file(dataset: Path | str) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """What a data set is called after its file: `MNIST (1).npz` becomes `mnist-1`."""
+    """Return the default name of a data set from a file: `MNIST (1).npz` becomes `mnist-1`."""
     name = Path(path).resolve().name.lower()
     for ending in ENDINGS:
         name = name.removesuffix(ending)

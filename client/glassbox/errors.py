@@ -1,34 +1,34 @@
-"""What can go wrong, as one tree.
+"""The client's exceptions.
 
     GlassboxError
-    ├── SettingsError          the settings of this program cannot be used
-    ├── WrongArgument          an argument that cannot be meant; also a ValueError
-    ├── LocalFileError         a file or folder here cannot be read or written
+    ├── SettingsError          the client's settings are invalid
+    ├── WrongArgument          an argument is invalid; also a ValueError
+    ├── LocalFileError         a local file or folder cannot be read or written
     ├── NotReachable           the server does not answer
-    ├── UnexpectedAnswer       something answered that is no Glassbox, or one that this client does not understand
-    ├── DownloadDamaged        what arrived is not what the server has
-    ├── JobFailed              a job ended without success (`jobs.py`)
-    ├── StillRunning           a job was not over in the time that was given for it
-    └── Refused                the server answered with a problem
-        ├── Malformed          400  the bytes are not what they claim to be
-        ├── Unauthenticated    401  no API key, or none that is known
-        ├── Forbidden          403  the key may not do this; `scope` says what it would have to be allowed
-        ├── NotFound           404  no such job, model, version or data set
-        ├── Conflict           409  not possible in the state that the thing is in
-        ├── LengthRequired     411  an upload that does not say how long it is
-        ├── PreconditionFailed 412  the thing is not in the state that was made a condition
-        ├── TooLarge           413  more than a limit allows
-        ├── UnsupportedType    415  not a kind of file that is taken
-        ├── Invalid            422  understood, and refused; `fields` names what is wrong
-        ├── TooMany            429  too many requests or waiting jobs; `retry_after` seconds help
-        ├── ServerFault        500  a fault of the server's
-        │   └── Damaged        500  a stored file is not what was stored
-        ├── NotInstalled       501  a part that the server was set up without
-        ├── Unavailable        503  a part that is needed does not answer; `retry_after` seconds may help
+    ├── UnexpectedAnswer       the response is not one of a Glassbox server that this client supports
+    ├── DownloadDamaged        the downloaded bytes differ from those on the server
+    ├── JobFailed              a job failed or was cancelled (`jobs.py`)
+    ├── StillRunning           a job did not end within the timeout
+    └── Refused                the server responded with an error
+        ├── Malformed          400  the bytes are not in the format that they claim
+        ├── Unauthenticated    401  the API key is missing or unknown
+        ├── Forbidden          403  the key lacks a scope, which is in `scope`
+        ├── NotFound           404  the job, model, version or data set does not exist
+        ├── Conflict           409  the resource's state does not allow this
+        ├── LengthRequired     411  an upload has no length
+        ├── PreconditionFailed 412  the resource's state does not meet the request's condition
+        ├── TooLarge           413  a limit is exceeded
+        ├── UnsupportedType    415  the type of the file is not supported
+        ├── Invalid            422  a value is invalid; `fields` lists the invalid fields
+        ├── TooMany            429  too many requests or waiting jobs; try again after `retry_after` seconds
+        ├── ServerFault        500  an internal error of the server
+        │   └── Damaged        500  a stored file is damaged
+        ├── NotInstalled       501  an optional part of the server is not installed
+        ├── Unavailable        503  a part of the service does not answer; try again after `retry_after` seconds
         └── StorageFull        507  the server's volume is full
 
-What was refused carries the problem's stable `code`, its `status`, its `detail` for people, and the `request_id` that
-the server's log has.
+A `Refused` has the error's stable `code`, its `status`, its `detail` for people, and the `request_id` of the server's
+log.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from typing import Any
 
 
 class GlassboxError(Exception):
-    """The root; never raised itself."""
+    """The base class of the client's exceptions; never raised itself."""
 
 
 class SettingsError(GlassboxError):
-    """The settings of this program cannot be used."""
+    """The client's settings are invalid."""
 
 
 class WrongArgument(GlassboxError, ValueError):
-    """An argument that cannot be meant."""
+    """An argument is invalid."""
 
 
 class LocalFileError(GlassboxError):
-    """A file or a folder on this machine cannot be read or written."""
+    """A local file or folder cannot be read or written."""
 
 
 class NotReachable(GlassboxError):
@@ -58,19 +58,19 @@ class NotReachable(GlassboxError):
 
 
 class UnexpectedAnswer(GlassboxError):
-    """An answer that is not what a Glassbox server says."""
+    """The response is not one of a Glassbox server that this client supports."""
 
 
 class DownloadDamaged(GlassboxError):
-    """What arrived is not what the server has."""
+    """The downloaded bytes differ from those on the server."""
 
 
 class StillRunning(GlassboxError):
-    """A job was not over in the time that was given for it; it goes on."""
+    """A job did not end within the timeout; it continues on the server."""
 
 
 class Refused(GlassboxError):
-    """The server answered with a problem (RFC 9457); `problem` has all of it."""
+    """The server responded with an error. problem: its JSON (RFC 9457)."""
 
     def __init__(self, problem: Mapping[str, Any], request_id: str = "", retry_after: float | None = None) -> None:
         super().__init__(str(problem["detail"]))
@@ -83,53 +83,53 @@ class Refused(GlassboxError):
 
     @property
     def fields(self) -> list[dict[str, str]]:
-        """What is wrong with which field: `detail`, and `pointer` or `parameter`."""
+        """The invalid fields: each has a `detail`, and a `pointer` or a `parameter`."""
         return list(self.problem.get("errors", ()))
 
 
 class Malformed(Refused):
-    """The bytes are not what they claim to be."""
+    """The bytes are not in the format that they claim."""
 
 
 class Unauthenticated(Refused):
-    """No API key, or none that is known."""
+    """The API key is missing or unknown."""
 
 
 class Forbidden(Refused):
-    """The key may not do this."""
+    """The API key does not allow this."""
 
     @property
     def scope(self) -> str | None:
-        """What the key would have to be allowed."""
+        """The scope that the key lacks, or None if the reason is another one."""
         return self.problem.get("scope")
 
 
 class NotFound(Refused):
-    """No such thing."""
+    """The job, model, version or data set does not exist."""
 
 
 class Conflict(Refused):
-    """Not possible in the state that the thing is in."""
+    """The resource's state does not allow this."""
 
 
 class LengthRequired(Refused):
-    """An upload that does not say how long it is."""
+    """An upload has no length."""
 
 
 class PreconditionFailed(Refused):
-    """The thing is not in the state that was made a condition."""
+    """The resource's state does not meet the request's condition."""
 
 
 class TooLarge(Refused):
-    """More than a limit allows."""
+    """A limit is exceeded."""
 
 
 class UnsupportedType(Refused):
-    """Not a kind of file that is taken."""
+    """The type of the file is not supported."""
 
 
 class Invalid(Refused):
-    """Understood, and refused."""
+    """A value is invalid."""
 
 
 class TooMany(Refused):
@@ -137,19 +137,19 @@ class TooMany(Refused):
 
 
 class ServerFault(Refused):
-    """A fault of the server's, not of the request."""
+    """An internal error of the server."""
 
 
 class Damaged(ServerFault):
-    """A stored file is not what was stored."""
+    """A stored file is damaged."""
 
 
 class NotInstalled(Refused):
-    """A part that the server was set up without."""
+    """An optional part of the server is not installed."""
 
 
 class Unavailable(Refused):
-    """A part that is needed does not answer."""
+    """A part of the service does not answer."""
 
 
 class StorageFull(Refused):
@@ -176,7 +176,7 @@ BY_STATUS: dict[int, type[Refused]] = {
 
 
 def refusal(problem: Mapping[str, Any], request_id: str = "", retry_after: float | None = None) -> Refused:
-    """The exception that stands for a problem: by its status, and by its code where a status has several."""
+    """Return the exception for an error response: by its status, and by its code if a status has two classes."""
     kind = BY_STATUS.get(int(problem["status"]), Refused)
     if kind is Damaged and problem["code"] == "internal_error":
         kind = ServerFault

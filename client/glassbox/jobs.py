@@ -1,4 +1,4 @@
-"""`client.jobs`: what was accepted, how far it is, how it ended; a batch's rows and errors."""
+"""`client.jobs`: jobs, their progress and results; a batch's rows and errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUCCESS = frozenset({"succeeded", "completed_with_errors"})
 
 @dataclass(frozen=True)
 class JobProgress:
-    """How far a job is: `done` of `total`, and how many seconds the rest may take, None where that is not known."""
+    """A job's progress. eta_seconds: estimated remaining time, or None if it is unknown."""
 
     done: int
     total: int
@@ -35,7 +35,7 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The version that a training made, and the share of the test images that it gets right."""
+    """The version that a training published, and its accuracy on the test images."""
 
     model: str
     version: int
@@ -45,7 +45,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch's images; `passed_over` entries of its archive were no files to classify."""
+    """Counts of a batch's images. passed_over: entries of the archive that were skipped (not files to classify)."""
 
     model: str
     version: int
@@ -58,7 +58,7 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The first number that is another one: `index` in the array `parameter`; None where that has another shape."""
+    """The first number that differs. index: its place in the array `parameter`, or None if the shapes differ."""
 
     parameter: str
     index: tuple[int, ...] | None
@@ -68,7 +68,7 @@ class FirstDifference:
 
 @dataclass(frozen=True)
 class Changed:
-    """What was so when a version was trained, None where that is not known, and is so now."""
+    """A change of the environment. then: the value at the training, None if it is unknown. now: the current value."""
 
     then: str | None
     now: str
@@ -76,9 +76,10 @@ class Changed:
 
 @dataclass(frozen=True)
 class ReproductionResult:
-    """Whether a version's training gave the same bits again, with so many threads, and if not, what differs.
+    """The result of a repeated training: whether the weights agree bit for bit, and if not, what differs.
 
-    environment: what has changed since then of what the bits depend on; empty where they agree.
+    threads: number of BLAS threads. environment: changes since the training that can change the bits; empty if the
+    weights agree.
     """
 
     model: str
@@ -94,7 +95,7 @@ class ReproductionResult:
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed: a stable code for programs, a sentence for people."""
+    """The error of a failed job. code: stable, for programs. detail: a sentence for people."""
 
     code: str
     detail: str
@@ -102,7 +103,7 @@ class JobError:
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why a queued job cannot start: a stable code for programs, a sentence for people."""
+    """The reason why a queued job waits. code: stable, for programs. detail: a sentence for people."""
 
     code: str
     detail: str
@@ -110,7 +111,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it was when it was asked for. Its methods ask the server; `wait` gives the job as it is in the end."""
+    """A snapshot of a job. Its methods send requests; `wait` returns the job after its end."""
 
     id: str
     kind: str
@@ -131,44 +132,44 @@ class Job:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more happens to it by itself."""
+        """Whether the job has ended."""
         return self.state in TERMINAL
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether it is over and has a result, perhaps without some images that could not be read."""
+        """Whether the job has ended with a result; some images of a batch may have errors."""
         return self.state in SUCCESS
 
     def refresh(self) -> Job:
-        """The job as it is now."""
+        """Return the job's current state."""
         return self._jobs.get(self.id)
 
     def wait(self, timeout: float | None = None, on_event: Callable[[Event], None] | None = None) -> Job:
-        """The job as it is in the end; see `Jobs.wait`."""
+        """Wait for the job and return it; see `Jobs.wait`."""
         return self._jobs.wait(self.id, timeout, on_event)
 
     def events(self, after: str | None = None) -> Iterator[Event]:
-        """Its log, from the first event to that of its end, as it happens."""
+        """Return the job's events as they happen, up to its end; see `Jobs.events`."""
         return self._jobs.events(self.id, after)
 
     def cancel(self) -> Job:
-        """Ask it to stop at its next stopping point."""
+        """Cancel the job; it ends after its current step."""
         return self._jobs.cancel(self.id)
 
     def retry(self) -> Job:
-        """Let it go on after it failed or was cancelled; a batch tries its errors again."""
+        """Resume the job after it failed or was cancelled; a batch reads its failed images again."""
         return self._jobs.retry(self.id)
 
     def delete(self) -> None:
-        """Remove its record and its files; a version that it made stays."""
+        """Delete the job's record and files; a version that it published stays."""
         self._jobs.delete(self.id)
 
     def rows(self) -> Iterator[Row]:
-        """A batch's rows, in the archive's order; as far as it is, while it runs."""
+        """Return a batch's rows in the archive's order; while it runs, those that exist."""
         return self._jobs.rows(self.id)
 
     def errors(self) -> Iterator[RowError]:
-        """The images of a batch that could not be read."""
+        """Return the images of a batch that could not be read."""
         return self._jobs.errors(self.id)
 
     def save(self, path: Path | str, format: Format | None = None, on_bytes: OnBytes | None = None) -> Path:  # noqa: A002
@@ -185,18 +186,18 @@ class Jobs:
     def list(
         self, kind: Kind | None = None, state: State | None = None, model: str | None = None, limit: int | None = None
     ) -> Iterator[Job]:
-        """The jobs of that kind, in that state, of that model; the newest first, `limit` of them at the most."""
-        found = self._transport.pages(path_to("jobs"), size=limit, kind=kind, state=state, model=model)
-        return (self.made(item) for item in found)
+        """Return the jobs of a kind, in a state, of a model; newest first, at most `limit`."""
+        items = self._transport.pages(path_to("jobs"), size=limit, kind=kind, state=state, model=model)
+        return (self.job_of(item) for item in items)
 
     def get(self, job_id: str) -> Job:
-        """The job as it is now."""
-        return self.made(self._transport.get(path_to("jobs", job_id)))
+        """Return a job in its current state."""
+        return self.job_of(self._transport.get(path_to("jobs", job_id)))
 
     def wait(self, job_id: str, timeout: float | None = None, on_event: Callable[[Event], None] | None = None) -> Job:
-        """Follow the job to its end, and give it as it is then. `on_event` is told of each event.
+        """Wait until the job ends, and return it. on_event: called with each event.
 
-        Raises `JobFailed` where it ends without success, and `StillRunning` after `timeout` seconds.
+        Raises `JobFailed` if the job fails or is cancelled, and `StillRunning` after `timeout` seconds.
         """
         for event in events.follow(self._transport, job_id, timeout=timeout):
             if on_event:
@@ -207,27 +208,27 @@ class Jobs:
         return job
 
     def events(self, job_id: str, after: str | None = None) -> Iterator[Event]:
-        """The job's log, as it happens: each event once, also where the connection breaks, to that of its end."""
+        """Return the job's events as they happen, up to its end: each once, also after broken connections."""
         return events.follow(self._transport, job_id, after)
 
     def cancel(self, job_id: str) -> Job:
-        """Ask the job to stop at its next stopping point; what is finished of it is kept."""
-        return self.made(self._transport.change("POST", path_to("jobs", job_id, "cancel")))
+        """Cancel the job; it ends after its current step, and its finished work is kept."""
+        return self.job_of(self._transport.change("POST", path_to("jobs", job_id, "cancel")))
 
     def retry(self, job_id: str) -> Job:
-        """Let a failed or cancelled job go on where it was; a batch tries its errors again."""
-        return self.made(self._transport.change("POST", path_to("jobs", job_id, "retry")))
+        """Resume a failed or cancelled job; a batch reads its failed images again."""
+        return self.job_of(self._transport.change("POST", path_to("jobs", job_id, "retry")))
 
     def delete(self, job_id: str) -> None:
-        """Remove the job's record and its files; a version that it made stays."""
+        """Delete the job's record and files; a version that it published stays."""
         self._transport.change("DELETE", path_to("jobs", job_id))
 
     def rows(self, job_id: str) -> Iterator[Row]:
-        """A batch's rows, in the archive's order."""
+        """Return a batch's rows in the archive's order."""
         return map(Row.read, self._transport.lines(path_to("jobs", job_id, "results")))
 
     def errors(self, job_id: str) -> Iterator[RowError]:
-        """The images of a batch that could not be read."""
+        """Return the images of a batch that could not be read."""
         return (read(RowError, line) for line in self._transport.lines(path_to("jobs", job_id, "errors")))
 
     def save(
@@ -237,25 +238,25 @@ class Jobs:
         format: Format | None = None,  # noqa: A002 - the API's word
         on_bytes: OnBytes | None = None,
     ) -> Path:
-        """Write a batch's rows to a file, whole or not at all. Without a `format` the file's ending says which."""
+        """Write a batch's rows to a file, atomically. format: by default that of the file's ending."""
         params = {"format": format or format_of(str(path))}
         return downloads.download(
             self._transport, path_to("jobs", job_id, "results"), Path(path), params=params, on_bytes=on_bytes
         )
 
     def copy_rows(self, job_id: str, output: IO[bytes], format: Format = "jsonl") -> None:  # noqa: A002
-        """Write a batch's rows to a stream that is open."""
+        """Write a batch's rows to an open stream."""
         downloads.copy(self._transport, path_to("jobs", job_id, "results"), output, {"format": format})
 
-    def made(self, values: Any) -> Job:
-        """A job from the server's JSON."""
+    def job_of(self, values: Any) -> Job:
+        """Return a job from the server's JSON."""
         return read(Job, values, _jobs=self)
 
 
 class JobFailed(GlassboxError):
-    """A job ended without success: it failed or was cancelled."""
+    """A job failed or was cancelled."""
 
     def __init__(self, job: Job) -> None:
-        told = f": {job.error.detail}" if job.error else ""
-        super().__init__(f"job {job.id} is {job.state}{told}")
+        reason = f": {job.error.detail}" if job.error else ""
+        super().__init__(f"job {job.id} is {job.state}{reason}")
         self.job = job

@@ -58,23 +58,23 @@ class Models:
         self._transport = transport
 
     def list(self, limit: int | None = None) -> Iterator[Model]:
-        """The models by name, `limit` of them at the most."""
+        """Return the models by name, at most `limit`."""
         return (read(Model, item) for item in self._transport.pages(path_to("models"), size=limit))
 
     def get(self, name: str) -> Model:
-        """One model."""
+        """Return a model."""
         return read(Model, self._transport.get(path_to("models", name)))
 
     def versions(self, name: str, limit: int | None = None) -> Iterator[Version]:
-        """A model's versions, the newest first, `limit` of them at the most."""
+        """Return a model's versions, newest first, at most `limit`."""
         return (read(Version, item) for item in self._transport.pages(path_to("models", name, "versions"), size=limit))
 
     def version(self, reference: str) -> Version:
-        """One version."""
+        """Return a version."""
         return read(Version, self._transport.get(Reference.parse(reference).route))
 
     def evaluation(self, reference: str) -> Evaluation:
-        """How good a version is on its data set's test images, and how it became so."""
+        """Return a version's metrics on its data set's test images, and the history of its training."""
         return read(Evaluation, self._transport.get(f"{Reference.parse(reference).route}/evaluation"))
 
     def download(
@@ -84,29 +84,29 @@ class Models:
         on_bytes: OnBytes | None = None,
         format: WeightsFormat | None = None,  # noqa: A002 - the API's word
     ) -> Path:
-        """Bring a version's weights here: to `path`, by default `digits-3.npz` in this folder. They are checked.
+        """Download a version's weights and verify their SHA-256; return the file's path.
 
-        Without a `format` the path's ending says which; `.npz` where it says nothing.
+        path: by default `digits-3.npz` in the current folder. format: by default that of the path's ending, else npz.
         """
         form = format or WEIGHTS_FORMATS.get(Path(path or "").suffix.lower(), "npz")
         version = self.version(reference)
         target = Path(path) if path else Path(f"{version.model}-{version.version}.{form}")
-        route = f"{Reference(version.model, str(version.version)).route}/weights"  # an alias may move meanwhile
+        route = f"{Reference(version.model, str(version.version)).route}/weights"  # not the alias, which may move
         sha256 = version.weights.sha256 if form == "npz" else downloads.FROM_ETAG
         return downloads.download(
             self._transport, route, target, params={"format": form}, sha256=sha256, on_bytes=on_bytes
         )
 
     def report(self, reference: str) -> str:
-        """All that is known of a version as one HTML page, which needs nothing beside itself."""
+        """Return a version's report as one HTML page, without external resources."""
         return report_of(self, reference)
 
     def aliases(self, name: str) -> Iterator[Alias]:
-        """A model's aliases, by name."""
+        """Return a model's aliases, by name."""
         return (read(Alias, item) for item in self._transport.pages(path_to("models", name, "aliases")))
 
     def promote(self, reference: str, alias: str = "champion") -> Alias:
-        """Point an alias to a version; it is made where it is not there."""
+        """Point an alias to a version; a missing alias is created."""
         version = self.version(reference)
         route = path_to("models", version.model, "aliases", alias)
         return read(Alias, self._transport.change("PUT", route, json={"version": version.version}))
@@ -116,7 +116,7 @@ class Models:
         self._transport.change("DELETE", path_to("models", name, "aliases", alias))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
-        """Delete a version, `digits@3`, or a whole model, `digits`; `force` although aliases point there."""
+        """Delete a version, `digits@3`, or a model, `digits`. force: also if aliases point to it."""
         if "@" in reference:
             route = Reference.parse(reference).route
         else:
@@ -125,15 +125,15 @@ class Models:
 
 
 def report_of(models: Models, reference: str) -> str:
-    """The page about a version. What the server does not have of it is left out."""
-    from glassbox.report.page import page  # noqa: PLC0415 - for those who want a report
+    """Return a version's report. A missing evaluation or weights are omitted."""
+    from glassbox.report.page import page  # noqa: PLC0415 - needed only for a report
 
     version = models.version(reference)
     return page(version, evaluation_of(models, version.name), _first_layer(models, version))
 
 
 def evaluation_of(models: Models, reference: str) -> Evaluation | None:
-    """How good a version is, None where it was published without an evaluation."""
+    """Return a version's evaluation, or None if it was published without one."""
     try:
         return models.evaluation(reference)
     except NotFound as error:
@@ -143,8 +143,8 @@ def evaluation_of(models: Models, reference: str) -> Evaluation | None:
 
 
 def _first_layer(models: Models, version: Version) -> Tensor | None:
-    """The weights (pixels, units) of the first layer, None where they are damaged."""
-    from glassbox.report.tensors import read_tensor  # noqa: PLC0415 - for those who want a report
+    """Return the weights (pixels, units) of the first layer, or None if they are damaged."""
+    from glassbox.report.tensors import read_tensor  # noqa: PLC0415 - needed only for a report
 
     with TemporaryDirectory() as folder:
         try:
@@ -153,5 +153,8 @@ def _first_layer(models: Models, version: Version) -> Tensor | None:
             return None
         weights = read_tensor(path, FIRST_LAYER)
     if len(weights.shape) != 2 or weights.shape[0] != math.prod(version.input.image_shape):
-        raise UnexpectedAnswer(f"{FIRST_LAYER} of {version.name} does not fit its images: {weights.shape}")
+        raise UnexpectedAnswer(
+            f"{FIRST_LAYER} of {version.name} has the shape {weights.shape}, which does not match its images"
+            f" {version.input.image_shape}"
+        )
     return weights

@@ -1,1 +1,1 @@
-"""Files here: folders as zips, images as forms, and formats by a file's ending."""
+"""Local files: folders as zips, images as parts of a form, and formats by a file's ending."""

@@ -1,4 +1,4 @@
-"""Which bytes a path stands for: a file's own, or a folder's as a zip."""
+"""The body of an upload for a path: a file, or a folder as a zip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from glassbox.http.bodies import Body, FileBody
 
 
 def opened(source: Path | str | Body) -> Body:
-    """What to send of a file or a folder; what can be sent already is itself. Raises `LocalFileError`."""
+    """Return the body for a file or a folder; a body is returned unchanged. Raises `LocalFileError`."""
     if not isinstance(source, Path | str):
         return source
     path = Path(source)

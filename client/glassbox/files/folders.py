@@ -1,7 +1,8 @@
-"""A folder of images as a zip that is made while it is sent: stored, not packed, so that its length is known before.
+"""A folder of images as a zip that is written while it is sent.
 
-The zip has the images in the order of their paths, and no dates: the same folder gives the same bytes. Paths are bytes
-here, as the system has them: to decode and encode each of a million would be a good part of the work.
+Images are stored without compression, so that the zip's length is known in advance. They are in the order of their
+paths and without dates: the same folder gives the same bytes. Paths are bytes, because decoding and encoding a million
+of them would take a large part of the time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from glassbox.errors import LocalFileError
 from glassbox.http.bodies import BLOCK
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # where a number does not fit, and stands in the extension for large zips
-FAR = ALL_32  # a size or a place from here on does not fit
+ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # in place of a number that does not fit and is in a Zip64 field
+FAR = ALL_32  # sizes and places from this number on do not fit
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
 CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -26,7 +27,7 @@ END = struct.Struct("<4sHHHHIIH")
 END_64 = struct.Struct("<4sQHHIIQQQQ")
 LOCATOR_64 = struct.Struct("<4sIQI")
 UTF_8 = 0x800
-DATE = 0x21  # the first day that a zip can tell: 1 January 1980
+DATE = 0x21  # the first date of the format: 1 January 1980
 
 _ENDINGS = tuple(map(os.fsencode, ENDINGS))
 
@@ -34,9 +35,9 @@ Entry = tuple[bytes, int]  # an image's path below the folder, with `/`, and its
 
 
 class FolderBody:
-    """The images below a folder, as a zip. Raises `LocalFileError` where there are none, or one cannot be read.
+    """The images in a folder and its subfolders as a zip. Raises `LocalFileError` if none exists or one is unreadable.
 
-    `left_out` counts the other files. What begins with a dot is passed over.
+    `left_out` counts the other files. Names that begin with a dot are skipped.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +51,7 @@ class FolderBody:
         self.size = self._measured()
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Return the number of images."""
         return len(self._entries)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -77,7 +78,7 @@ class FolderBody:
         yield bytes(block + directory + _end(len(self._entries), len(directory), place))
 
     def _find(self, below: bytes) -> None:
-        """Note the images in a folder below the folder, and in those in it."""
+        """Collect the images in a subfolder, recursively."""
         try:
             with os.scandir(self._folder + below) as entries:
                 for entry in entries:
@@ -93,11 +94,11 @@ class FolderBody:
             raise LocalFileError(f"{_shown(error.filename)} cannot be read: {error.strerror}") from error
 
     def _measured(self) -> int:
-        """The zip's length in bytes."""
+        """Return the zip's length in bytes."""
         place = directory = 0
         for name, size in self._entries:
             if size >= ALL_32:
-                raise LocalFileError(f"{_shown(self._folder + name)} has {size:,} bytes: that is no image")
+                raise LocalFileError(f"{_shown(self._folder + name)} has {size:,} bytes, too many for an image")
             directory += CENTRAL.size + len(name)
             if place >= FAR:
                 directory += CENTRAL_64.size
@@ -105,7 +106,7 @@ class FolderBody:
         return place + directory + len(_end(len(self._entries), directory, place))
 
     def _read(self, name: bytes, size: int) -> tuple[bytes | None, int]:
-        """A file's content, None where that is long, and its checksum."""
+        """Return a file's content, or None if it is longer than a block, and its checksum."""
         if size > BLOCK:
             checksum = 0
             for block in self._streamed(name, size):
@@ -149,7 +150,7 @@ def _shown(path: bytes | str) -> str:
 
 
 def _central(name: bytes, checksum: int, size: int, place: int) -> bytes:
-    """An entry of the zip's directory."""
+    """Return an entry of the zip's central directory."""
     if place < FAR:
         numbers = (checksum, size, size, len(name), 0, 0, 0, 0, 0, place)
         return CENTRAL.pack(b"PK\1\2", 20, 20, UTF_8, 0, 0, DATE, *numbers) + name
@@ -158,7 +159,7 @@ def _central(name: bytes, checksum: int, size: int, place: int) -> bytes:
 
 
 def _end(count: int, directory: int, place: int) -> bytes:
-    """What ends the zip: how many entries it has, and where its directory is."""
+    """Return the end of the zip: the number of entries, and the directory's size and place."""
     if count < ALL_16 and directory < FAR and place < FAR:
         return END.pack(b"PK\5\6", 0, 0, count, count, directory, place, 0)
     end_64 = END_64.pack(b"PK\6\6", END_64.size - 12, 45, 45, 0, 0, count, count, directory, place)

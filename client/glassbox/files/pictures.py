@@ -1,4 +1,4 @@
-"""Images as the parts of a form."""
+"""Images as parts of an HTML form."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from glassbox.errors import LocalFileError
 
-Picture = Path | str | bytes
+ImageFile = Path | str | bytes
 Part = tuple[str, tuple[str, bytes, str]]
 
 
-def form(images: Iterable[Picture]) -> list[Part]:
-    """The parts `image`. Raises `LocalFileError` where a file cannot be read."""
+def form(images: Iterable[ImageFile]) -> list[Part]:
+    """Return the parts `image`. Raises `LocalFileError` if a file cannot be read."""
     return [("image", _part(image)) for image in images]
 
 
-def _part(image: Picture) -> tuple[str, bytes, str]:
+def _part(image: ImageFile) -> tuple[str, bytes, str]:
     if isinstance(image, bytes):
         return "image", image, "application/octet-stream"
     path = Path(image)

@@ -1,1 +1,1 @@
-"""HTTP: requests and their retries, uploads, downloads, event streams, and JSON as records."""
+"""HTTP: requests and retries, uploads, downloads, event streams, and JSON as records."""

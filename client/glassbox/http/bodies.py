@@ -1,4 +1,4 @@
-"""What an upload sends: a file, or a folder as a zip that is made while it is sent. Nothing is held in memory whole."""
+"""Bodies of uploads: a file, or a folder as a zip that is packed while it is sent. No body is held whole in memory."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from glassbox.errors import LocalFileError
 BLOCK = 1 << 20
 
 OnBytes = Callable[[int, int], None]
-"""Told while bytes go over the line: how many have, and how many there are (0 where that is not known)."""
+"""Callback for progress: the number of bytes sent or received, and the total, 0 if it is unknown."""
 
 
 class Body(Protocol):
-    """Bytes that can be sent, more than once where a request has to be repeated."""
+    """Bytes to send. They can be read again if the request is repeated."""
 
     @property
     def size(self) -> int:
-        """How many bytes there are."""
+        """The number of bytes."""
         ...
 
     def __iter__(self) -> Iterator[bytes]:
-        """The bytes, from the first one on."""
+        """Return the bytes in blocks, from the beginning."""
         ...
 
 
 class FileBody:
-    """A file as it lies on the disk. Raises `LocalFileError` where it cannot be read."""
+    """The content of a file. Raises `LocalFileError` if the file cannot be read or is empty."""
 
     def __init__(self, path: Path) -> None:
         try:
             if not path.is_file():
-                raise LocalFileError(f"{path} is no file" if path.exists() else f"there is no file {path}")
+                raise LocalFileError(f"{path} is not a file" if path.exists() else f"there is no file {path}")
             self.size = path.stat().st_size
             path.open("rb").close()
         except OSError as error:
@@ -55,8 +55,8 @@ class FileBody:
             raise LocalFileError(f"{self._path} became shorter while it was sent; nothing was submitted")
 
 
-def told(body: Body, on_bytes: OnBytes | None) -> Iterator[bytes]:
-    """The body's bytes, and `on_bytes` is told of each block that has gone."""
+def with_progress(body: Body, on_bytes: OnBytes | None) -> Iterator[bytes]:
+    """Return the body's blocks; call `on_bytes` after each."""
     done = 0
     for block in body:
         yield block

@@ -1,4 +1,4 @@
-"""Downloads: to a file beside the target that then takes its place, so that there is no half file; checked; resumed."""
+"""Downloads: resumed after a broken connection, verified, and written to a temporary file that replaces the target."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from glassbox.http.transport import Transport
 Write = Callable[[bytes], None]
 
 FROM_ETAG = "ETag"
-"""In the place of a SHA-256: the one that the answer has as its ETag."""
+"""In place of a SHA-256: the response's ETag is the expected one."""
 
 
 def download(
@@ -33,31 +33,31 @@ def download(
     sha256: str | None = None,
     on_bytes: OnBytes | None = None,
 ) -> Path:
-    """Bring what `route` answers to `target`, and give that back.
+    """Download `route` to `target`, and return `target`.
 
-    A connection that breaks is taken up where it broke, if the server can do that, else from the beginning. Raises
-    `LocalFileError` where the target cannot be written, and `DownloadDamaged` where the bytes are not those of
-    `sha256`, or of the ETag: there is nothing at the target then that was not there before.
+    After a broken connection the download resumes, if the server supports ranges, else it starts again. Raises
+    `LocalFileError` if the target cannot be written, and `DownloadDamaged` if the bytes do not have the expected
+    SHA-256. After an error the target is as before.
     """
     with _placed(target) as file:
         digest, etag = _fetch(transport, route, params or {}, file, target, on_bytes)
         expected = etag if sha256 == FROM_ETAG else sha256
         if expected is not None and digest != expected:
             raise DownloadDamaged(
-                f"what arrived for {target} has another SHA-256 than the server says; nothing was kept: try again"
+                f"the download of {target} does not have the server's SHA-256; nothing was kept: try again"
             )
     return target
 
 
 def copy(transport: Transport, route: str, output: IO[bytes], params: Mapping[str, Any] | None = None) -> None:
-    """Write what `route` answers to a stream that is open. Errors in writing are the caller's."""
+    """Write the response of `route` to an open stream. Errors of the stream are raised as they are."""
     with transport.opened(route, params=params) as response:
         for block in _blocks(response, transport):
             output.write(block)
 
 
 def write_text(target: Path, text: str) -> Path:
-    """Write a text to `target`, whole or not at all, and give that back. Raises `LocalFileError`."""
+    """Write a text to `target` atomically, and return `target`. Raises `LocalFileError`."""
     with _placed(target) as file, _writing(target):
         file.write(text.encode())
     return target
@@ -71,7 +71,7 @@ def _fetch(
     target: Path,
     on_bytes: OnBytes | None,
 ) -> tuple[str, str | None]:
-    """Fill the file; give the SHA-256 of what is in it, and the ETag without its quotes."""
+    """Download to the file; return the SHA-256 of its content, and the ETag without quotes."""
     digest = hashlib.sha256()
     done = failures = 0
     waited = 0.0
@@ -80,7 +80,7 @@ def _fetch(
         ranged = {"Range": f"bytes={done}-", "If-Range": etag} if done and etag else {}
         try:
             with transport.opened(route, params=params, headers=ranged) as response:
-                if response.status_code != 206 and done:  # all of it once more
+                if response.status_code != 206 and done:  # the whole content again
                     file.seek(0)
                     file.truncate()
                     digest, done = hashlib.sha256(), 0
@@ -108,15 +108,15 @@ def _blocks(response: httpx.Response, transport: Transport) -> Iterator[bytes]:
         yield from response.iter_bytes()
     except httpx.TransportError as error:
         raise NotReachable(
-            f"{transport.url} stopped answering in the middle: {str(error) or type(error).__name__}"
+            f"{transport.url} closed the connection during a download: {str(error) or type(error).__name__}"
         ) from error
 
 
 @contextmanager
 def _placed(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the target's place when the block ends well, and is gone when it does not.
+    """Return a context with a temporary file that replaces the target at its end, or is removed after an error.
 
-    What is no file, such as `/dev/null` or a pipe, keeps its place and is written to.
+    A target that is not a regular file, such as `/dev/null` or a pipe, is written to directly.
     """
     target = Path(os.path.realpath(target))  # a link stays a link
     if target.is_dir():
@@ -141,7 +141,7 @@ def _placed(target: Path) -> Iterator[IO[bytes]]:
 
 
 def _mode(target: Path) -> int:
-    """What a new file at the target's place would be open to; that of the file that is there already."""
+    """Return the mode of the existing target, else that of a new file."""
     try:
         return target.stat().st_mode & 0o777
     except OSError:
@@ -152,14 +152,14 @@ def _mode(target: Path) -> int:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """What the system says of a write, in words that tell what to do."""
+    """Raise `LocalFileError` for an error of a write, with what to do."""
     try:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            told = f"there is no space for {target}, and nothing was kept of it: free some, or name another place"
+            message = f"there is no space for {target}, and nothing was kept: free space, or choose another folder"
         elif error.errno == errno.ENOENT:
-            told = f"{target} cannot be written: there is no folder {target.parent}"
+            message = f"{target} cannot be written: there is no folder {target.parent}"
         else:
-            told = f"{target} cannot be written: {error.strerror}"
-        raise LocalFileError(told) from error
+            message = f"{target} cannot be written: {error.strerror}"
+        raise LocalFileError(message) from error

@@ -1,4 +1,4 @@
-"""A job's log as it grows: by server-sent events, taken up again where the connection broke, or by polling."""
+"""A job's events: a stream of server-sent events that resumes after a broken connection, or polling."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from glassbox.http.routes import path_to
 from glassbox.http.transport import PAGE, Transport
 
 TERMINAL = frozenset({"succeeded", "completed_with_errors", "failed", "cancelled"})
-SILENCE_SECONDS = 45.0  # the server shows every 15 s that a stream lives
+SILENCE_SECONDS = 45.0  # the server sends a keep-alive comment every 15 s
 POLL_SECONDS = 1.0
-PATIENCE = Retries(attempts=60, within=60.0, longest_pause=3.0)  # with a server that is gone: it may be starting again
+PATIENCE = Retries(attempts=60, within=60.0, longest_pause=3.0)  # of a server that does not answer: it may restart
 
 
 @dataclass(frozen=True)
 class Event:
-    """One entry of a job's log: `type` is `state`, `progress`, `epoch`, or another that this client need not know."""
+    """An event of a job. type: `state`, `progress`, `epoch`, or a type of a newer server."""
 
     id: str
     type: str
@@ -33,16 +33,16 @@ class Event:
 
     @property
     def ends(self) -> bool:
-        """Whether the job is over with it."""
+        """Whether the job has ended with this event."""
         return self.type == "state" and self.data.get("state") in TERMINAL
 
 
 def follow(
     transport: Transport, job_id: str, after: str | None = None, timeout: float | None = None
 ) -> Iterator[Event]:
-    """The job's events behind the event `after`, each once and in order, to that of the job's end.
+    """Return the job's events after the event `after`, each once and in order, up to the job's end.
 
-    timeout: seconds after which `StillRunning` is raised. Raises `NotReachable` where the server stays away for a
+    timeout: seconds after which `StillRunning` is raised. Raises `NotReachable` if the server does not answer for a
     minute.
     """
     route = path_to("jobs", job_id, "events")
@@ -70,13 +70,13 @@ def follow(
         if pause is None:
             if isinstance(error, Refused | NotReachable):
                 raise error
-            raise NotReachable(f"{transport.url} ends the job's event stream again and again: {error}")
+            raise NotReachable(f"{transport.url} repeatedly ends the job's event stream: {error}")
         time.sleep(pause)
         waited += pause
 
 
 def _streamed(transport: Transport, route: str, after: str | None, deadline: float | None) -> Iterator[Event]:
-    """The events of one stream, to its end or to the deadline."""
+    """Return the events of one stream, until it ends or the deadline has passed."""
     silence = SILENCE_SECONDS if deadline is None else max(0.05, min(SILENCE_SECONDS, deadline - time.monotonic()))
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
     with transport.opened(route, headers=headers, read_timeout=silence, retries=NEVER) as response:
@@ -85,7 +85,7 @@ def _streamed(transport: Transport, route: str, after: str | None, deadline: flo
 
 
 def parsed(lines: Iterable[str]) -> Iterator[Event]:
-    """The events in the lines of a stream; one that was cut off is not told of."""
+    """Return the events in the lines of a stream; an incomplete last event is omitted."""
     fields: dict[str, str] = {}
     for line in lines:
         if not line:
@@ -103,7 +103,7 @@ def parsed(lines: Iterable[str]) -> Iterator[Event]:
 def _polled(
     transport: Transport, route: str, after: str | None, job_id: str, deadline: float | None
 ) -> Iterator[Event]:
-    """The events page by page, asked for again and again."""
+    """Return the events page by page, by polling."""
     while True:
         over = transport.get(path_to("jobs", job_id))["state"] in TERMINAL
         items = transport.get(route, after=after, limit=PAGE)["items"]
@@ -119,11 +119,11 @@ def _polled(
 
 
 def _nothing_follows(transport: Transport, route: str, after: str | None, job_id: str) -> bool:
-    """Whether a stream ended because the job is over and all is told, not because the server stops."""
+    """Return whether a stream ended because the job is over, and not because the server stops."""
     is_over = transport.get(path_to("jobs", job_id))["state"] in TERMINAL
     return is_over and not transport.get(route, after=after, limit=1)["items"]
 
 
 def _check(deadline: float | None, job_id: str) -> None:
     if deadline is not None and time.monotonic() >= deadline:
-        raise StillRunning(f"job {job_id} was not over in the time that was given; it goes on")
+        raise StillRunning(f"job {job_id} did not end within the timeout; it continues on the server")

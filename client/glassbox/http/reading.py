@@ -1,7 +1,7 @@
-"""JSON into frozen dataclasses and named tuples, by their annotations.
+"""Reads JSON into frozen dataclasses and named tuples, by their annotations.
 
-A field that a newer server adds is passed over; one that is missing takes its default. What begins with an underscore
-is not read: it is handed in.
+Unknown fields, of a newer server, are skipped; a missing field takes its default. A field whose name begins with an
+underscore is not read from JSON: the caller sets it.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Reader = Callable[[Any], Any]
 @dataclass(frozen=True)
 class _Field:
     name: str
-    reader: Reader | None  # None: the value is what it is
+    reader: Reader | None  # None: the value is kept unchanged
     required: bool
 
 
 def read(kind: type[T], values: Any, **handed_in: Any) -> T:
-    """A value of `kind` from the JSON object `values`. Raises `UnexpectedAnswer` where that cannot be."""
+    """Return a value of `kind` from the JSON object `values`. Raises `UnexpectedAnswer` if they do not match."""
     try:
         return kind(**_read_fields(kind, values), **handed_in)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UnexpectedAnswer(
-            f"the server's answer is no {kind.__name__}: {error!r}; is it a Glassbox server, and not a much older one?"
+            f"the server's response is not a {kind.__name__}: {error!r}; is it a Glassbox server, or a much older one?"
         ) from error
 
 
 def field_names(kind: type) -> frozenset[str]:
-    """What `read` looks for."""
+    """Return the names of the fields that `read` reads."""
     return frozenset(field.name for field in _fields_of(kind))
 
 
@@ -79,7 +79,7 @@ def _reader(hint: Any) -> Reader | None:
 
 
 def _one_of(kinds: list[Any]) -> Reader | None:
-    """Null stays null; of several records, the one whose fields are all there."""
+    """Return a reader for a union: null is None, and an object is the first record with all its required fields."""
     readers = [_reader(kind) for kind in kinds]
     if all(reader is None for reader in readers):
         return None

@@ -1,4 +1,4 @@
-"""When to try again, and after how long: a bounded number of times, with growing, jittered pauses."""
+"""Retries with exponential backoff and jitter, bounded in number and time."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import random
 from dataclasses import dataclass, field
 
 TRANSIENT = frozenset({429, 502, 503, 504})
-"""Statuses that say that it may go better later. Nothing was done then."""
+"""Statuses of transient errors: the server did not handle the request."""
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a request that may be repeated is tried, and how long it may take in all. Times are seconds."""
+    """Limits on the retries of a request. Times are in seconds."""
 
     attempts: int = 4
     first_pause: float = 0.2
     longest_pause: float = 5.0
     within: float = 30.0
-    """Of all pauses together; a server that asks for a longer one is not waited for."""
+    """Limit on the sum of all pauses; a longer `Retry-After` ends the retries."""
 
     source: random.Random = field(default_factory=random.Random, repr=False, compare=False)
 
-    def pause(self, failures: int, waited: float, asked_for: float | None = None) -> float | None:
-        """How long to wait after so many failures; None where it is time to give up.
+    def pause(self, failures: int, waited: float, retry_after: float | None = None) -> float | None:
+        """Return the pause after this number of failures, or None if the retries end.
 
-        asked_for: what the server wants (`Retry-After`). waited: the pauses so far.
+        waited: the sum of the pauses so far. retry_after: the server's `Retry-After`.
         """
         if failures >= self.attempts:
             return None
         pause: float = min(self.first_pause * 2 ** (failures - 1), self.longest_pause)
-        pause *= self.source.uniform(0.5, 1.0)  # so that many clients do not come back together
-        pause = max(pause, asked_for or 0.0)
+        pause *= self.source.uniform(0.5, 1.0)  # jitter, so that clients do not retry together
+        pause = max(pause, retry_after or 0.0)
         return None if waited + pause > self.within else pause
 
 

@@ -1,7 +1,6 @@
-"""Requests to one server: retried where that is safe, answered with JSON or a stream, or ended by our own exceptions.
+"""Requests to one server: retried if that is safe, with JSON or a stream as the result, or the client's exceptions.
 
-Safe to send again is a GET, and a POST that carries an `Idempotency-Key`, which is made here, once for each thing to be
-made.
+Safe to repeat are a GET, and a POST with an `Idempotency-Key`. `Transport.create` makes one key for each call.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from typing import Any, TypeVar
 import httpx
 
 from glassbox.errors import NotReachable, Refused, UnexpectedAnswer, refusal
-from glassbox.http.bodies import Body, OnBytes, told
+from glassbox.http.bodies import Body, OnBytes, with_progress
 from glassbox.http.retrying import TRANSIENT, Retries
 
 T = TypeVar("T")
 
-RAW = {"Accept-Encoding": "identity"}  # what is streamed comes as it is
+RAW = {"Accept-Encoding": "identity"}  # no compression of streams and downloads
 PAGE = 500
-IN_USE = "idempotency_key_in_use"  # the try before, whose answer was lost, is still being worked on
+IN_USE = "idempotency_key_in_use"  # the server still handles the previous attempt, whose response was lost
 
 
 class Transport:
-    """A connection to one server. Close it when it is done with; several threads may share it."""
+    """A connection to one server. Several threads may share it; `close` it at the end."""
 
     def __init__(
         self, url: str, api_key: str | None = None, timeout: float = 60.0, retries: Retries | None = None
@@ -41,26 +40,26 @@ class Transport:
                 base_url=self.url,
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
                 headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-                verify=self.url.startswith("https:"),  # to load the certificates takes longer than a small job
-                trust_env=not _is_loopback(self.url),  # no proxy leads to this machine
+                verify=self.url.startswith("https:"),  # loading the certificates takes longer than a small job
+                trust_env=not _is_loopback(self.url),  # a proxy cannot reach this machine
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise NotReachable(f"{self.url!r} is no address of a server: {error}") from error
+            raise NotReachable(f"{self.url!r} is not the URL of a server: {error}") from error
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
     def get(self, route: str, **params: Any) -> Any:
-        """What a GET answers, as JSON."""
+        """Return the JSON of a GET, which is retried."""
         return self._repeated(lambda: self._json("GET", route, params=_given(params)), self.retries)
 
     def change(self, method: str, route: str, **request: Any) -> Any:
-        """Send once what changes something; None where the answer has no body."""
+        """Send a request that changes something, once; return its JSON, or None without a body."""
         return self._json(method, route, **request)
 
-    def ask(self, route: str, **request: Any) -> Any:
-        """A POST that changes nothing."""
+    def query(self, route: str, **request: Any) -> Any:
+        """Return the JSON of a POST that changes nothing, which is retried."""
         return self._repeated(lambda: self._json("POST", route, **request), self.retries)
 
     def create(
@@ -72,7 +71,7 @@ class Transport:
         body: Body | None = None,
         on_bytes: OnBytes | None = None,
     ) -> Any:
-        """Make something by a POST, exactly once however often it has to be sent: a JSON `document`, or an upload."""
+        """Create a resource by a POST of a JSON `document` or an upload; retries create it only once."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         request: dict[str, Any] = {"params": _given(params or {})}
         if body is None:
@@ -81,13 +80,13 @@ class Transport:
             headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
 
         def send() -> Any:
-            content = {} if body is None else {"content": told(body, on_bytes)}
+            content = {} if body is None else {"content": with_progress(body, on_bytes)}
             return self._json("POST", route, headers=headers, **request, **content)
 
         return self._repeated(send, self.retries)
 
     def pages(self, route: str, size: int | None = None, **params: Any) -> Iterator[Any]:
-        """The items of a list, `size` of them at the most, page by page."""
+        """Return the items of a list, at most `size`, page by page."""
         after, left = None, size
         while left is None or left > 0:
             page = self.get(route, **params, limit=PAGE if left is None else min(left, PAGE), after=after)
@@ -98,7 +97,7 @@ class Transport:
             left = None if left is None else left - len(page["items"])
 
     def lines(self, route: str, **params: Any) -> Iterator[Any]:
-        """The JSON in each line of an answer, which is not held in memory."""
+        """Return the JSON in each line of a response, which is streamed."""
         with self.opened(route, params=params) as response:
             try:
                 yield from map(json.loads, filter(None, response.iter_lines()))
@@ -115,7 +114,7 @@ class Transport:
         read_timeout: float | None = None,
         retries: Retries | None = None,
     ) -> Iterator[httpx.Response]:
-        """A GET whose answer's body is read while it comes; that can raise `httpx.TransportError`."""
+        """Send a GET and return its response as a context; reading its body can raise `httpx.TransportError`."""
         timeout = httpx.Timeout(self.timeout, read=read_timeout or self.timeout)
         request = self._http.build_request(
             "GET", route, params=_given(params or {}), headers={**RAW, **(headers or {})}, timeout=timeout
@@ -140,11 +139,11 @@ class Transport:
             response.close()
 
     def probe(self, route: str) -> Any:
-        """What a probe answers in JSON, whatever its status; asked once."""
+        """Return the JSON of a probe with any status; send it once."""
         return self._decoded(self._sent(self._http.build_request("GET", route)))
 
     def head(self, route: str) -> httpx.Headers:
-        """The headers of an answer."""
+        """Return the headers of a HEAD."""
         return self._sent(self._http.build_request("HEAD", route)).headers
 
     def _json(self, method: str, route: str, **request: Any) -> Any:
@@ -159,7 +158,7 @@ class Transport:
         except httpx.TransportError as error:
             raise self._unreachable(error, "does not answer") from error
         except httpx.InvalidURL as error:
-            raise NotReachable(f"{self.url!r} is no address of a server: {error}") from error
+            raise NotReachable(f"{self.url!r} is not the URL of a server: {error}") from error
 
     def _repeated(self, send: Callable[[], T], retries: Retries) -> T:
         failures, waited = 0, 0.0
@@ -181,12 +180,12 @@ class Transport:
             return response.json()
         except ValueError as error:
             raise UnexpectedAnswer(
-                f"{response.url} answered with {response.headers.get('Content-Type', 'no type')}, not JSON;"
+                f"{response.url} responded with {response.headers.get('Content-Type', 'no type')}, not JSON;"
                 f" is {self.url} a Glassbox server?"
             ) from error
 
     def _problem(self, response: httpx.Response) -> Exception:
-        """The exception that an error's response stands for; what is between us and the server answers otherwise."""
+        """Return the exception for an error response; a proxy may send one without a problem's JSON."""
         try:
             problem = response.json()
         except ValueError:
@@ -194,9 +193,9 @@ class Transport:
         if isinstance(problem, dict) and {"status", "code", "detail"} <= set(problem):
             return refusal(problem, response.headers.get("X-Request-Id", ""), _seconds(response.headers))
         if response.status_code in TRANSIENT:
-            return NotReachable(f"{self.url} does not answer: what is in front of it says {response.status_code}")
+            return NotReachable(f"{self.url} does not answer: a proxy responded with {response.status_code}")
         return UnexpectedAnswer(
-            f"{response.url} answered {response.status_code} without a problem of Glassbox;"
+            f"{response.url} responded with {response.status_code}, without an error of Glassbox;"
             f" is {self.url} a Glassbox server?"
         )
 
@@ -209,7 +208,7 @@ def _given(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _seconds(headers: httpx.Headers) -> float | None:
-    """`Retry-After` where it is a number of seconds, which our server always says."""
+    """Return `Retry-After` in seconds, or None if it is missing or a date."""
     try:
         return max(0.0, float(headers.get("Retry-After", "")))
     except ValueError:

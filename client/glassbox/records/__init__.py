@@ -1,1 +1,1 @@
-"""Records: what the API answers with, as frozen dataclasses."""
+"""Records: the API's responses as frozen dataclasses."""

@@ -1,4 +1,4 @@
-"""How good a version of a model is, measured when its training ended, and how it became so."""
+"""Evaluation of a version on its data set's test images, and the history of its training."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ClassEvaluation:
-    """How a class fares: the share of right ones among what was taken for it, and of those found among its own."""
+    """Metrics of a class. support: the number of its test images."""
 
     label: str
     precision: float
@@ -19,7 +19,7 @@ class ClassEvaluation:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that was taken for another class: which, how probable that seemed, and a PNG of it as a data URI."""
+    """A misclassified test image. confidence: probability of the predicted class. image: PNG as a data URI."""
 
     index: int
     label: str
@@ -30,11 +30,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on the data set's test images.
+    """Metrics of a version on the test images.
 
-    confusion_matrix: row by row, how many images of a class were taken for which. calibration: in bins of the
-    probability of the answer, how often it was right. history: one entry for each epoch. mistakes: those of which it
-    was surest.
+    confusion_matrix: counts by true class (row) and predicted class (column). calibration: accuracy in bins of the
+    predicted probability. history: an entry for each epoch. mistakes: the most confident errors.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""What a batch or a prediction says of an image. There are many of them, so they are light."""
+"""Rows of a batch and predictions. They are named tuples, because a batch has many of them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Best(NamedTuple):
-    """One of the classes that an image may show."""
+    """One of the most probable classes of an image."""
 
     label: str
     probability: float
 
 
 class Row(NamedTuple):
-    """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
+    """A batch's row for an image: the most probable class, and the `top_k` most probable classes."""
 
     path: str
     label: str
@@ -23,14 +23,14 @@ class Row(NamedTuple):
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Row:
-        """A row from a line's JSON."""
+        """Return a row from a line's JSON."""
         top = tuple([Best(best["label"], best["probability"]) for best in values["top"]])
         return cls(values["path"], values["label"], values["confidence"], top)
 
 
 @dataclass(frozen=True)
 class RowError:
-    """Why an image of a batch could not be read."""
+    """The error of an image that a batch could not read."""
 
     path: str
     code: str
@@ -38,7 +38,7 @@ class RowError:
 
 
 class Prediction(NamedTuple):
-    """What a model says of one image: the most probable class, and the `top_k` most probable ones."""
+    """A model's prediction for an image: the most probable class, and the `top_k` most probable classes."""
 
     label: str
     confidence: float
@@ -47,7 +47,7 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictions:
-    """One prediction for each image, in their order, and the version that made them."""
+    """Predictions for images, in their order, and the version that made them."""
 
     model: str
     version: int

@@ -1,4 +1,4 @@
-"""The service itself: whether it lives, what it needs, who works, and which version it is."""
+"""Readiness of the service: its dependencies, its workers and its version."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the service is not ready: a stable code for programs, a sentence for people."""
+    """A reason why the service is not ready. code: stable, for programs. detail: a sentence for people."""
 
     code: str
     detail: str
@@ -15,9 +15,9 @@ class Reason:
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whether jobs and uploads are accepted, why not, how many workers are online for each queue, and the version.
+    """Whether the service accepts jobs and uploads, and the reasons if not.
 
-    `revision` is the commit of the server's sources, if it is known.
+    workers: number of online workers by queue. revision: commit of the server's sources, if it is known.
     """
 
     status: str

@@ -1,4 +1,4 @@
-"""Models, their versions and aliases, as the API describes them."""
+"""Models, their versions and aliases."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Input:
-    """What a model takes: height and width of an image."""
+    """A model's input. image_shape: height and width in pixels."""
 
     image_shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The file of a version's parameters."""
+    """The file with a version's parameters."""
 
     bytes: int
     sha256: str
@@ -23,7 +23,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model. A `damaged` one is not what was published, and cannot be used."""
+    """A version of a model. damaged: its files are not those that were published, and it cannot be used."""
 
     model: str
     version: int
@@ -45,13 +45,13 @@ class Version:
 
     @property
     def name(self) -> str:
-        """How it is named wherever a version is: `digits@3`."""
+        """The version's reference, such as `digits@3`."""
         return f"{self.model}@{self.version}"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model: how many versions it has, where its aliases point, and its newest version."""
+    """A model. versions: their number. aliases: version by alias. latest: the newest version."""
 
     name: str
     versions: int
@@ -62,7 +62,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Alias:
-    """An alias, the version that it points to, and since when."""
+    """An alias, the version that it points to, and the time of its last change."""
 
     model: str
     alias: str

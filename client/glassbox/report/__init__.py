@@ -1,7 +1,7 @@
-"""A version's report: one HTML page with all that is known of it, which asks nobody for anything.
+"""A version's report: one HTML page without scripts and external resources.
 
-It has no script and no outside part: its curves are SVG, its pictures data URIs. `page` puts the sections together,
-each of which has a module; `markup` escapes whatever a server says.
+Its charts are SVG, its images data URIs. `page` joins the sections, which have a module each; `markup` escapes every
+text of the server.
 """
 
 from glassbox.report.page import page

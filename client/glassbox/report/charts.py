@@ -1,4 +1,4 @@
-"""Curves and bars as SVG, with their axes; colours come from the page's style, so that they suit light and dark."""
+"""Line charts and bar charts as SVG, with axes; the page's style sets their colours, for light and dark mode."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from glassbox.report.markup import Html, element
 
 WIDTH, HEIGHT = 460, 250
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 40
-FEW = 20  # answers in a bar that say little
+FEW = 20  # a bar with fewer predictions is pale
 STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a chart: its name, its class in the style, and its points from left to right."""
+    """One line of a chart. style: its class in the style sheet. points: from left to right."""
 
     name: str
     style: str
@@ -25,20 +25,20 @@ class Curve:
 
 @dataclass(frozen=True)
 class Frame:
-    """The area of a chart: what the axes go through, and where that is on the picture."""
+    """The ranges of a chart's axes, and their place in the image."""
 
     x: tuple[float, float]
     y: tuple[float, float]
 
     def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point is."""
+        """Return a point's place in the image."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0] or 1)
         up = (y - self.y[0]) / (self.y[1] - self.y[0] or 1)
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Round numbers from below `low` to above `high`, about so many."""
+    """Return about `count` round numbers, from at most `low` to at least `high`."""
     span = high - low or abs(high) or 1.0
     power = 10 ** math.floor(math.log10(span / count))
     step = next(step for step in STEPS if step * power >= span / count * 0.999) * power
@@ -49,7 +49,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 def line_chart(
     title: str, description: str, curves: Sequence[Curve], across: str, shown: Callable[[float], str]
 ) -> Html:
-    """A chart of curves over whole numbers, below its legend. shown: how a number on the axis at the left looks."""
+    """Return a chart of curves over whole numbers, with a legend. shown: formats a number of the vertical axis."""
     every = [point for curve in curves for point in curve.points]
     heights = ticks(min(y for _, y in every), max(y for _, y in every))
     first, last = min(x for x, _ in every), max(x for x, _ in every)
@@ -73,7 +73,7 @@ def line_chart(
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers with a probability above one and up to another: how many, and the share of right ones, if any."""
+    """A bin of predictions by their probability. accuracy: share of correct ones, or None if empty."""
 
     above: float
     to: float
@@ -82,15 +82,15 @@ class Bin:
 
 
 def reliability(bins: Sequence[Bin], description: str) -> Html:
-    """Bars from 0 to 1, the shares of right answers; pale where too few answers stand behind them to say much."""
+    """Return a reliability diagram: a bar from 0 to 1 for each bin's accuracy, pale if it has few predictions."""
     frame = Frame((0.0, 1.0), (0.0, 1.0))
     quarters = [(tick / 4, f"{tick / 4:.0%}") for tick in range(5)]
-    parts = [*_axes(frame, quarters, quarters, "probability of the answer")]
+    parts = [*_axes(frame, quarters, quarters, "predicted probability")]
     for b in bins:
         if b.accuracy is not None:
             left, top = frame.place(b.above, b.accuracy)
             right, floor = frame.place(b.to, 0.0)
-            label = f"{b.count:,} answers from {b.above:.0%} to {b.to:.0%}: {b.accuracy:.1%} right"
+            label = f"{b.count:,} predictions from {b.above:.0%} to {b.to:.0%}: {b.accuracy:.1%} correct"
             style = "bar few" if b.count < FEW else "bar"
             bar = element("rect", x=left + 1, y=top, width=max(1.0, right - left - 2), height=floor - top, class_=style)
             parts.append(element("g", element("title", label), bar))
@@ -98,10 +98,10 @@ def reliability(bins: Sequence[Bin], description: str) -> Html:
     parts.append(element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="ideal"))
     legend = element(
         "figcaption",
-        element("b", "Right answers"),
-        element("span", "as measured", class_="key bar"),
-        element("span", f"of fewer than {FEW}", class_="key bar few"),
-        element("span", "as sure as right", class_="key ideal"),
+        element("b", "Accuracy"),
+        element("span", "measured", class_="key bar"),
+        element("span", f"fewer than {FEW} predictions", class_="key bar few"),
+        element("span", "perfect calibration", class_="key ideal"),
     )
     return element("figure", legend, _svg(description, parts), class_="chart")
 

@@ -1,4 +1,4 @@
-"""How the training went, epoch by epoch, and how far its probabilities can be believed."""
+"""The report's sections on the training (loss and accuracy by epoch) and on the calibration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from glassbox.report.markup import Html, element
 
 
 def training(evaluation: Evaluation) -> Html | None:
-    """The section with the curves; None where there is no history."""
+    """Return the section with the training curves, or None without a history."""
     charts = [
         chart
         for chart in (
@@ -23,7 +23,7 @@ def training(evaluation: Evaluation) -> Html | None:
         return None
     return element(
         "section",
-        element("h2", "How the training went", id="training"),
+        element("h2", "Training", id="training"),
         element("div", charts, class_="charts"),
         _epochs(evaluation),
         aria_labelledby="training",
@@ -31,29 +31,32 @@ def training(evaluation: Evaluation) -> Html | None:
 
 
 def _chart(
-    evaluation: Evaluation, what: str, title: str, shown: Callable[[float], str], scale: float = 1.0
+    evaluation: Evaluation, metric: str, title: str, shown: Callable[[float], str], scale: float = 1.0
 ) -> Html | None:
+    """Return the chart of a metric, or None if no epoch has it."""
     curves = []
     for part in ("train", "validation"):
         points = [
-            (float(entry["epoch"]), scale * float(entry[f"{part}_{what}"]))
+            (float(entry["epoch"]), scale * float(entry[f"{part}_{metric}"]))
             for entry in evaluation.history
-            if entry.get(f"{part}_{what}") is not None
+            if entry.get(f"{part}_{metric}") is not None
         ]
         if points:
-            curves.append(Curve(f"{part} {shown(points[-1][1])}", part, points))
+            name = {"train": "training", "validation": "validation"}[part]
+            curves.append(Curve(f"{name} {shown(points[-1][1])}", part, points))
     if not curves:
         return None
-    described = f"{title} by epoch. " + "; ".join(f"{c.name}, {shown(c.points[0][1])} at first" for c in curves)
-    title = f"{title}, at last:"
+    first = (f"{curve.name} in the last epoch, {shown(curve.points[0][1])} in the first" for curve in curves)
+    described = f"{title} by epoch. " + "; ".join(first)
+    title = f"{title}, last epoch:"
     return line_chart(title, described, curves, "epoch", shown)
 
 
 def _epochs(evaluation: Evaluation) -> Html:
-    """The same in numbers."""
+    """Return the table of all epochs."""
     columns = {
-        "train_loss": "loss",
-        "train_accuracy": "accuracy",
+        "train_loss": "training loss",
+        "train_accuracy": "training accuracy",
         "validation_loss": "validation loss",
         "validation_accuracy": "validation accuracy",
         "gradient_norm": "gradient norm",
@@ -74,13 +77,11 @@ def _epochs(evaluation: Evaluation) -> Html:
         for entry in evaluation.history
     ]
     table = element("table", element("thead", head), element("tbody", rows))
-    return element(
-        "details", element("summary", "The epochs in numbers"), element("div", table, class_="wide"), class_="numbers"
-    )
+    return element("details", element("summary", "All epochs"), element("div", table, class_="wide"), class_="numbers")
 
 
 def calibration(evaluation: Evaluation) -> Html | None:
-    """The section with the reliability diagram; None where nothing is known of it."""
+    """Return the section with the reliability diagram, or None without bins."""
     bins = [
         Bin(float(b["above"]), float(b["to"]), int(b["count"]), b.get("accuracy"))
         for b in evaluation.calibration.get("bins", ())
@@ -88,22 +89,20 @@ def calibration(evaluation: Evaluation) -> Html | None:
     if not bins:
         return None
     error = float(evaluation.calibration["expected_error"])
-    described = (
-        f"Share of right answers by the probability of the answer; the expected calibration error is {error:.2%}"
-    )
+    described = f"Accuracy by predicted probability; the expected calibration error is {error:.2%}"
     return element(
         "section",
-        element("h2", "Whether its probabilities can be believed", id="calibration"),
+        element("h2", "Calibration", id="calibration"),
         element(
             "div",
             reliability(bins, described),
             element(
                 "p",
-                "Of the answers that it gives with a probability of 80%, 80% should be right: then a bar ends on the "
-                "line. One that ends above it is right more often than the network says, one below it less often. "
-                "On average it is off by ",
+                "In a calibrated model, 80% of the predictions with a probability of 80% are correct, and each bar "
+                "ends on the line. A bar above the line is under-confident, a bar below it over-confident. "
+                "The expected calibration error is ",
                 element("b", f"{error:.2%}"),
-                " (the expected calibration error).",
+                ".",
             ),
             class_="charts",
         ),

@@ -1,4 +1,4 @@
-"""HTML and SVG that cannot be broken out of: every text is escaped where it becomes part of an element."""
+"""HTML and SVG elements. Every text in them is escaped, so that it cannot become markup."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from html import escape
 
 VOID = frozenset({"img", "meta", "circle", "line", "path", "rect"})
-"""Elements that have nothing inside. Those of SVG must be closed, and those of HTML may be."""
+"""Elements without content. Those of SVG must be closed, and those of HTML may be."""
 
 
 class Html(str):
-    """A text that is markup already."""
+    """A text that is already markup."""
 
     __slots__ = ()
 
@@ -19,20 +19,20 @@ Child = str | Iterable["Child"]
 
 
 def element(kind: str, /, *children: Child, **attributes: str | float | None) -> Html:
-    """An element; plain texts in it are escaped. An attribute that is None is left out.
+    """Return an element; plain texts in it are escaped. An attribute that is None is omitted.
 
-    `class_` stands for `class`, and other underscores in attributes' names for hyphens.
+    `class_` is the attribute `class`; other underscores in attributes' names become hyphens.
     """
-    told = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{kind}{told}/>" if kind in VOID else f"<{kind}{told}>{join(children)}</{kind}>")
+    return Html(f"<{kind}{written}/>" if kind in VOID else f"<{kind}{written}>{join(children)}</{kind}>")
 
 
 def join(children: Iterable[Child]) -> Html:
-    """Markup and texts, one after the other."""
+    """Return markup and texts in sequence."""
     return Html("".join(_content(child) for child in children))
 
 

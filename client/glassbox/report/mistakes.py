@@ -1,37 +1,37 @@
-"""The mistakes of which a version was surest, as pictures."""
+"""The report's section on the most confident errors: misclassified test images."""
 
 from __future__ import annotations
 
 from glassbox.records.evaluations import Evaluation, Mistake
 from glassbox.report.markup import Html, element
 
-PICTURE = "data:image/png;base64,"  # nothing else is shown, so that the page asks nobody for anything
+PNG = "data:image/png;base64,"  # no other source is allowed, so that the page loads nothing
 
 
-def surest_mistakes(evaluation: Evaluation) -> Html | None:
-    """The section of the report; None where no mistake is known."""
+def most_confident_errors(evaluation: Evaluation) -> Html | None:
+    """Return the section, or None without errors."""
     if not evaluation.mistakes:
         return None
     return element(
         "section",
-        element("h2", "The mistakes of which it is surest", id="mistakes"),
-        element("p", "What it has learnt wrongly, what nobody could tell, and what is labelled wrongly."),
+        element("h2", "Most confident errors", id="mistakes"),
+        element("p", "Misclassified test images, highest confidence first. Some may be ambiguous or mislabelled."),
         element("div", [_figure(mistake) for mistake in evaluation.mistakes], class_="pictures mistakes"),
         aria_labelledby="mistakes",
     )
 
 
 def _figure(mistake: Mistake) -> Html:
-    described = f"test image {mistake.index}: a {mistake.label} that was taken for a {mistake.predicted}"
-    shown = element("img", src=mistake.image, alt=described) if mistake.image.startswith(PICTURE) else ""
+    described = f"test image {mistake.index}: true class {mistake.label}, predicted as {mistake.predicted}"
+    shown = element("img", src=mistake.image, alt=described) if mistake.image.startswith(PNG) else ""
     return element(
         "figure",
         shown,
         element(
             "figcaption",
-            element("span", f"is {mistake.label}", class_="is"),
-            element("span", f"taken for {mistake.predicted}", class_="taken"),
-            element("small", f"{mistake.confidence:.1%} sure"),
+            element("span", f"true {mistake.label}", class_="is"),
+            element("span", f"predicted {mistake.predicted}", class_="taken"),
+            element("small", f"{mistake.confidence:.1%} confidence"),
             element("small", f"image {mistake.index}"),
         ),
     )

@@ -1,4 +1,4 @@
-"""PNG pictures of signed numbers: blue below zero, red above, see-through at zero, so that any background will do.
+"""PNG images of signed numbers: blue below zero, red above, transparent at zero, for light and dark backgrounds.
 
 W3C, Portable Network Graphics (third edition): a palette of colours, one of opacities, and an index for each pixel.
 """
@@ -17,7 +17,7 @@ OPACITIES = bytes(round(255 * abs(index - STEPS) / STEPS) for index in range(2 *
 
 
 def diverging(values: Sequence[float], width: int, largest: float) -> str:
-    """A picture, row by row, as a data URI. What is as far from zero as `largest` has its full colour."""
+    """Return an image of the values, row by row, as a data URI; values beyond ±`largest` have the full colour."""
     scale = STEPS / largest if largest else 0.0
     indices = bytes(STEPS + min(STEPS, max(-STEPS, round(value * scale))) for value in values)
     rows = b"".join(b"\0" + indices[start : start + width] for start in range(0, len(indices), width))

@@ -1,20 +1,20 @@
-"""The confusion matrix and what follows from it for each class, as tables that can be read aloud, too."""
+"""The report's sections with the confusion matrix and the metrics of each class, as accessible tables."""
 
 from __future__ import annotations
 
 from glassbox.records.evaluations import Evaluation
 from glassbox.report.markup import Html, element
 
-LARGEST = 36  # classes of a matrix that a page has room for
+LARGEST = 36  # classes of a matrix that fits on the page
 CONFUSIONS = 20
 
 
 def confusion_matrix(evaluation: Evaluation) -> Html:
-    """The section of the report; for many classes, it has what is confused most often alone."""
+    """Return the section; for many classes, it has only the most frequent confusions."""
     labels = [measures.label for measures in evaluation.classes]
     return element(
         "section",
-        element("h2", "What is taken for what", id="confusion"),
+        element("h2", "Confusion matrix", id="confusion"),
         element(
             "div",
             _matrix(evaluation, labels) if len(labels) <= LARGEST else element("p", f"{len(labels):,} classes."),
@@ -29,7 +29,7 @@ def _matrix(evaluation: Evaluation, labels: list[str]) -> Html:
     matrix = evaluation.confusion_matrix
     most = max((count for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j), default=0)
     head = element(
-        "tr", element("th", "is \\ taken for", scope="col"), [element("th", label, scope="col") for label in labels]
+        "tr", element("th", "true \\ predicted", scope="col"), [element("th", label, scope="col") for label in labels]
     )
     rows = [
         element(
@@ -39,7 +39,7 @@ def _matrix(evaluation: Evaluation, labels: list[str]) -> Html:
         )
         for i, row in enumerate(matrix)
     ]
-    caption = f"{evaluation.samples:,} test images: a row for each class, a column for what its images were taken for."
+    caption = f"{evaluation.samples:,} test images: a row for each true class, a column for each predicted class."
     table = element(
         "table", element("caption", caption), element("thead", head), element("tbody", rows), class_="matrix"
     )
@@ -56,7 +56,7 @@ def _cell(count: int, support: int, most: int, *, right: bool) -> Html:
 
 
 def _confusions(evaluation: Evaluation, labels: list[str]) -> Html:
-    """The most frequent confusions, in words."""
+    """Return a list of the most frequent confusions."""
     found = [
         (count, labels[i], labels[j])
         for i, row in enumerate(evaluation.confusion_matrix)
@@ -65,15 +65,15 @@ def _confusions(evaluation: Evaluation, labels: list[str]) -> Html:
     ]
     found.sort(key=lambda one: -one[0])
     if not found:
-        return element("p", "Every test image was taken for what it is.")
+        return element("p", "Every test image is classified correctly.")
     shown = found[: CONFUSIONS if len(labels) > LARGEST else 5]
-    told = [element("li", element("b", label), " taken for ", element("b", other), f", {count:,} times" if count > 1
-            else ", once") for count, label, other in shown]  # fmt: skip
-    return element("div", element("h3", "Most often confused"), element("ol", told), class_="confusions")
+    items = [element("li", element("b", label), " predicted as ", element("b", other), f", {count:,} times" if count > 1
+             else ", once") for count, label, other in shown]  # fmt: skip
+    return element("div", element("h3", "Most frequent confusions"), element("ol", items), class_="confusions")
 
 
 def classes(evaluation: Evaluation) -> Html:
-    """Precision, recall and F1 of each class."""
+    """Return the section with precision, recall and F1 of each class."""
     columns = ("precision", "recall", "F1")
     head = element(
         "tr",
@@ -91,12 +91,12 @@ def classes(evaluation: Evaluation) -> Html:
         for measures in evaluation.classes
     ]
     caption = (
-        "Precision: of the images taken for a class, the share that is of it. Recall: of the images of a class, the "
-        "share that was taken for it. F1: their harmonic mean."
+        "Precision: the share of the images predicted as a class that belong to it. Recall: the share of a class's "
+        "images that are predicted as it. F1: their harmonic mean."
     )
     return element(
         "section",
-        element("h2", "Class by class", id="classes"),
+        element("h2", "Metrics of each class", id="classes"),
         element("table", element("caption", caption), element("thead", head), element("tbody", rows), class_="classes"),
         aria_labelledby="classes",
     )

@@ -1,7 +1,7 @@
-"""Reads a tensor out of a safetensors file, with the standard library alone.
+"""Reads a tensor from a safetensors file, with only the standard library.
 
-Source: huggingface/safetensors, README.md, "Format": eight bytes have the length of a header in JSON, which says where
-behind it each tensor lies.
+Source: huggingface/safetensors, README.md, "Format": eight bytes with the length of a JSON header, then the header with
+the offsets of the tensors, then their data.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LONGEST_HEADER = 100_000_000  # the format's own limit
 
 @dataclass(frozen=True)
 class Tensor:
-    """Numbers row by row, and how many there are along each axis."""
+    """An array of numbers. values: in row-major order."""
 
     shape: tuple[int, ...]
     values: array[float]
 
 
 def read_tensor(path: Path, name: str) -> Tensor:
-    """One tensor of the file. Raises `UnexpectedAnswer` where the file is not what it should be, or has no such one."""
+    """Return a tensor of the file. Raises `UnexpectedAnswer` if the file is damaged or lacks the tensor."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -40,9 +40,9 @@ def read_tensor(path: Path, name: str) -> Tensor:
             values.frombytes(file.read(end - start))
             shape = tuple(map(int, entry["shape"]))
     except (KeyError, TypeError, ValueError, OverflowError, OSError) as error:
-        raise UnexpectedAnswer(f"the weights hold no {name} that can be read: {error!r}") from error
+        raise UnexpectedAnswer(f"the tensor {name} cannot be read from the weights: {error!r}") from error
     if len(values) != math.prod(shape):
-        raise UnexpectedAnswer(f"the weights hold no whole {name}: {len(values)} numbers, not {shape}")
+        raise UnexpectedAnswer(f"the tensor {name} has {len(values)} numbers, but its shape is {shape}")
     if sys.byteorder == "big":
         values.byteswap()
     return Tensor(shape, values)

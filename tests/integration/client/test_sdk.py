@@ -1,4 +1,4 @@
-"""The Python package on a real service: what a user of it relies on, from the upload to the rows."""
+"""The SDK on a real service, from the upload to the rows."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_five_lines_train_and_classify(client: Client, folder: Path) -> None:
     assert list(job.errors()) == []
 
 
-def test_events_come_live_and_in_order(client: Client, folder: Path) -> None:
+def test_events_arrive_live_and_in_order(client: Client, folder: Path) -> None:
     job = client.train(folder / "sdk.npz", model="sdk-events", epochs=5)
     events = list(job.events())
     assert [event.data["state"] for event in events if event.type == "state"] == ["queued", "running", "succeeded"]
@@ -57,7 +57,7 @@ def test_events_come_live_and_in_order(client: Client, folder: Path) -> None:
     assert [event.id for event in job.events(after=events[2].id)] == [event.id for event in events[3:]]
 
 
-def test_a_time_that_is_over_leaves_the_job_running_and_a_cancelled_job_has_failed(
+def test_wait_leaves_the_job_running_after_its_timeout_and_raises_after_a_cancellation(
     client: Client, folder: Path
 ) -> None:
     job = client.train(folder / "sdk.npz", model="sdk-slow", epochs=LONG)
@@ -73,7 +73,7 @@ def test_a_time_that_is_over_leaves_the_job_running_and_a_cancelled_job_has_fail
         job.refresh()
 
 
-def test_weights_arrive_as_they_are_on_the_server(client: Client, folder: Path) -> None:
+def test_downloaded_weights_are_those_of_the_server(client: Client, folder: Path) -> None:
     client.train(folder / "sdk.npz", model="sdk-weights", epochs=1).wait()
     version = client.models.version("sdk-weights")
     path = client.models.download("sdk-weights", folder / "weights.npz")
@@ -81,7 +81,7 @@ def test_weights_arrive_as_they_are_on_the_server(client: Client, folder: Path) 
     assert path.stat().st_size == version.weights.bytes
 
 
-def test_files_bytes_and_numbers_are_predicted_alike(client: Client, folder: Path) -> None:
+def test_files_bytes_and_numbers_have_the_same_predictions(client: Client, folder: Path) -> None:
     client.train(folder / "sdk.npz", model="sdk-predict", epochs=20).wait()
     images, labels = easy_images(2, seed=43)
     (folder / "one.png").write_bytes(png(images[0]))
@@ -92,7 +92,7 @@ def test_files_bytes_and_numbers_are_predicted_alike(client: Client, folder: Pat
     assert client.predict_numbers(images.reshape(2, 36).astype(np.float64) / 255, model="sdk-predict") == by_numbers
 
 
-def test_lists_have_everything_and_no_more_than_is_wanted(client: Client, folder: Path) -> None:
+def test_lists_are_complete_and_bounded_by_their_limit(client: Client, folder: Path) -> None:
     for _ in range(3):
         client.train(folder / "sdk.npz", model="sdk-lists", epochs=1).wait()
     assert [version.version for version in client.models.versions("sdk-lists")] == [3, 2, 1]
@@ -101,6 +101,6 @@ def test_lists_have_everything_and_no_more_than_is_wanted(client: Client, folder
     assert "sdk" in {dataset.name for dataset in client.datasets.list()}
 
 
-def test_the_server_says_who_it_is_and_what_it_has(client: Client) -> None:
+def test_the_server_reports_its_version_and_workers(client: Client) -> None:
     assert client.server_version() == glassbox.__version__
     assert client.ready().workers.keys() == {"training", "inference"}

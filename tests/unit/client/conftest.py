@@ -1,4 +1,4 @@
-"""The client on servers that do as a test tells them."""
+"""Fixtures for the client on scripted servers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUICK = Retries(attempts=4, first_pause=0.001, longest_pause=0.01, within=0.5)
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Neither the environment nor a file says which server is meant."""
+    """No settings in the environment or in a configuration file."""
     for name in ("GLASSBOX_URL", "GLASSBOX_API_KEY", "GLASSBOX_API_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GLASSBOX_CONFIG", str(tmp_path / "config.toml"))
@@ -20,5 +20,5 @@ def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def quick() -> Retries:
-    """Retries that a test need not wait for."""
+    """Retries with short pauses."""
     return QUICK

@@ -1,4 +1,4 @@
-"""The client's types and the server's OpenAPI document say the same, field by field, in both directions."""
+"""The client's records and the server's OpenAPI document have the same fields and types."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ SAME = {
     "Predictions": rows.Predictions,
     "Readiness": service.Readiness,
 }
-# Requests, pages, errors, words and the other protocol, which are held against the server below or elsewhere.
-NOT_ANSWERS = {
+# Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
+NOT_RECORDS = {
     "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OpenApi", "Problem", "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
@@ -55,25 +55,25 @@ OTHER_PROTOCOL = {
 
 
 @pytest.fixture
-def told(settings: Settings) -> dict[str, Any]:
-    """The document."""
+def openapi(settings: Settings) -> dict[str, Any]:
+    """The OpenAPI document."""
     return document(create_app(settings), keys_needed=False)
 
 
-def test_every_answer_of_the_servers_has_a_type_here(told: dict[str, Any]) -> None:
-    answers = {name for name in told["components"]["schemas"] if not name.endswith("Page")}
-    assert answers - NOT_ANSWERS - OTHER_PROTOCOL == set(SAME)
+def test_every_response_of_the_server_has_a_record(openapi: dict[str, Any]) -> None:
+    responses = {name for name in openapi["components"]["schemas"] if not name.endswith("Page")}
+    assert responses - NOT_RECORDS - OTHER_PROTOCOL == set(SAME)
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_a_type_has_the_fields_of_the_servers_schema_and_no_others(name: str, told: dict[str, Any]) -> None:
-    schema = told["components"]["schemas"][name]
+def test_a_record_has_the_fields_of_the_servers_schema_and_no_others(name: str, openapi: dict[str, Any]) -> None:
+    schema = openapi["components"]["schemas"][name]
     assert reading.field_names(SAME[name]) == set(schema["properties"])
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_a_field_may_be_missing_or_none_where_the_server_says_so(name: str, told: dict[str, Any]) -> None:
-    schema = told["components"]["schemas"][name]
+def test_a_field_is_optional_if_the_servers_schema_allows_null(name: str, openapi: dict[str, Any]) -> None:
+    schema = openapi["components"]["schemas"][name]
     hints = get_type_hints(SAME[name])
     for field, described in schema["properties"].items():
         allowed = described.get("anyOf", [described])
@@ -81,24 +81,24 @@ def test_a_field_may_be_missing_or_none_where_the_server_says_so(name: str, told
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_a_field_is_of_the_kind_that_the_server_says(name: str, told: dict[str, Any]) -> None:
+def test_a_field_has_the_type_of_the_servers_schema(name: str, openapi: dict[str, Any]) -> None:
     kinds: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
     hints = get_type_hints(SAME[name])
-    for field, described in told["components"]["schemas"][name]["properties"].items():
+    for field, described in openapi["components"]["schemas"][name]["properties"].items():
         if hints[field] in kinds and "type" in described:
             assert described["type"] == kinds[hints[field]], f"{name}.{field}"
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_servers_own_examples_can_be_read(name: str, told: dict[str, Any]) -> None:
+def test_the_servers_own_examples_can_be_read(name: str, openapi: dict[str, Any]) -> None:
     handed_in = {"Job": {"_jobs": None}, "Dataset": {"_datasets": None}}.get(name, {})
-    for example in told["components"]["schemas"][name].get("examples", []):
+    for example in openapi["components"]["schemas"][name].get("examples", []):
         assert reading.read(SAME[name], example | {"a_field_of_a_newer_server": 1}, **handed_in)
 
 
-def test_a_training_takes_what_the_server_takes(told: dict[str, Any]) -> None:
-    known = set(options.TrainingOptions.__annotations__) | {"model", "dataset"}
-    assert known == set(told["components"]["schemas"]["TrainingRequest"]["properties"])
+def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> None:
+    own = set(options.TrainingOptions.__annotations__) | {"model", "dataset"}
+    assert own == set(openapi["components"]["schemas"]["TrainingRequest"]["properties"])
 
 
 @pytest.mark.parametrize(
@@ -112,19 +112,21 @@ def test_a_training_takes_what_the_server_takes(told: dict[str, Any]) -> None:
         ("/v1/models/{name}/versions/{reference}/weights", "get", {"format"}),
     ],
 )
-def test_a_query_has_what_the_server_takes(path: str, method: str, known: set[str], told: dict[str, Any]) -> None:
-    parameters = told["paths"][path][method]["parameters"]
+def test_the_parameters_of_a_query_are_the_servers(
+    path: str, method: str, known: set[str], openapi: dict[str, Any]
+) -> None:
+    parameters = openapi["paths"][path][method]["parameters"]
     assert known == {each["name"] for each in parameters if each["in"] == "query"}
 
 
-def test_words_are_the_servers() -> None:
+def test_states_and_kinds_are_the_servers() -> None:
     assert set(get_args(jobs.State)) == {state.value for state in State}
     assert set(get_args(jobs.Kind)) == {kind.value for kind in Kind}
     assert {state.value for state in State if state.is_terminal} == TERMINAL
 
 
-def test_formats_of_rows_are_the_servers(told: dict[str, Any]) -> None:
+def test_formats_of_rows_are_the_servers(openapi: dict[str, Any]) -> None:
     (parameter,) = (
-        each for each in told["paths"]["/v1/jobs/{job_id}/results"]["get"]["parameters"] if each["name"] == "format"
+        each for each in openapi["paths"]["/v1/jobs/{job_id}/results"]["get"]["parameters"] if each["name"] == "format"
     )
     assert set(parameter["schema"]["enum"]) == set(get_args(formats.Format))

@@ -1,4 +1,4 @@
-"""A folder becomes a zip on the way: of the length that was announced, the same each time, read by other programs."""
+"""A folder as a zip: its length is known in advance, its bytes are reproducible, and other programs can read it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_zip_holds_the_images_in_the_order_of_their_paths(folder: Path) -> N
         assert archive.read("b/two.PNG") == b"2" * 2000
 
 
-def test_the_server_takes_it(folder: Path, tmp_path: Path) -> None:
+def test_the_server_accepts_the_zip(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "upload").write_bytes(packed(folder))
     assert validate(tmp_path / "upload", Settings()).paths(0, 3) == ["a.png", "b/two.PNG", "größe.jpg"]
 
@@ -50,7 +50,7 @@ def test_the_same_folder_gives_the_same_bytes(folder: Path) -> None:
     assert packed(folder) == before
 
 
-def test_what_is_no_image_is_left_out_and_counted(folder: Path) -> None:
+def test_other_files_are_omitted_and_counted(folder: Path) -> None:
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"x")
     body = FolderBody(folder)
@@ -64,17 +64,17 @@ def test_a_large_image_is_not_held_in_memory(folder: Path) -> None:
         assert archive.testzip() is None
 
 
-def test_more_entries_than_the_format_first_allowed(tmp_path: Path) -> None:
+def test_a_zip_with_more_entries_than_a_zip_without_zip64_allows(tmp_path: Path) -> None:
     for number in range(70_000):
         (tmp_path / f"{number:05d}.png").touch()
     with zipfile.ZipFile(io.BytesIO(packed(tmp_path))) as archive:
         assert len(archive.namelist()) == 70_000
 
 
-def test_places_beyond_what_the_format_first_allowed(
+def test_a_zip_with_places_beyond_those_without_zip64(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folders, "FAR", 100)  # as if 4 GiB were so few
+    monkeypatch.setattr(folders, "FAR", 100)  # in place of 4 GiB
     content = packed(folder)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
@@ -82,19 +82,19 @@ def test_places_beyond_what_the_format_first_allowed(
     assert len(validate(tmp_path / "upload", Settings())) == 3
 
 
-def test_a_folder_without_images_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_without_images_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(LocalFileError, match="there are no images in"):
         FolderBody(tmp_path)
 
 
-def test_a_file_that_changes_while_it_is_sent_is_told_of(folder: Path) -> None:
+def test_a_file_that_changes_while_it_is_sent_is_reported(folder: Path) -> None:
     body = FolderBody(folder)
     (folder / "a.png").write_bytes(b"longer than before")
     with pytest.raises(LocalFileError, match="changed while it was sent"):
         b"".join(body)
 
 
-def test_a_file_that_is_gone_is_told_of(folder: Path) -> None:
+def test_a_file_that_disappears_is_reported(folder: Path) -> None:
     body = FolderBody(folder)
     (folder / "a.png").unlink()
     with pytest.raises(LocalFileError, match=r"a\.png cannot be read"):
@@ -106,7 +106,7 @@ class TestFiles:
         (tmp_path / "file").write_bytes(bytes(3 * BLOCK + 1))
         assert list(map(len, FileBody(tmp_path / "file"))) == [BLOCK] * 3 + [1]
 
-    def test_a_file_that_becomes_shorter_is_told_of(self, tmp_path: Path) -> None:
+    def test_a_file_that_becomes_shorter_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"ten bytes!")
         body = FileBody(tmp_path / "file")
         (tmp_path / "file").write_bytes(b"ten")
@@ -114,9 +114,9 @@ class TestFiles:
             list(body)
 
     @pytest.mark.parametrize(
-        ("name", "told"), [("none", "there is no file"), (".", "is no file"), ("empty", "is empty")]
+        ("name", "message"), [("none", "there is no file"), (".", "is not a file"), ("empty", "is empty")]
     )
-    def test_what_cannot_be_sent_is_told_of(self, name: str, told: str, tmp_path: Path) -> None:
+    def test_a_missing_or_empty_file_is_rejected(self, name: str, message: str, tmp_path: Path) -> None:
         (tmp_path / "empty").touch()
-        with pytest.raises(LocalFileError, match=told):
+        with pytest.raises(LocalFileError, match=message):
             FileBody(tmp_path / name)

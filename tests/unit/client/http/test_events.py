@@ -1,4 +1,4 @@
-"""A job's log is read once and in order, however often the connection breaks, and whatever is between us and it."""
+"""A job's events are read once and in order, also after broken connections and behind proxies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ QUEUED, RUNNING, DONE = (
     {"id": "3-0", "type": "state", "time": "t", "data": {"state": "succeeded"}},
 )
 EVERYTHING = ["1-0", "2-0", "3-0"]
-OVER, GOES_ON = document({"state": "succeeded"}), document({"state": "running"})
+OVER, RUNS = document({"state": "succeeded"}), document({"state": "running"})
 NO_MORE = document({"items": [], "next": None})
 
 
@@ -55,23 +55,23 @@ def test_a_stream_is_followed_to_the_jobs_end() -> None:
     assert len(server.requests) == 1
 
 
-def test_a_stream_that_breaks_goes_on_behind_the_last_event() -> None:
+def test_a_broken_stream_resumes_after_the_last_event() -> None:
     with served(stream(QUEUED, RUNNING, cut=4), stream(RUNNING, DONE)) as (server, transport):
         assert ids(follow(transport, "job")) == EVERYTHING
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1-0"]
 
 
-def test_a_stream_that_a_stopping_server_ends_goes_on() -> None:
-    with served(stream(QUEUED), GOES_ON, stream(RUNNING, DONE)) as (_, transport):
+def test_a_stream_resumes_after_a_stopping_server_ended_it() -> None:
+    with served(stream(QUEUED), RUNS, stream(RUNNING, DONE)) as (_, transport):
         assert ids(follow(transport, "job")) == EVERYTHING
 
 
-def test_where_a_job_is_over_and_all_is_told_there_is_nothing_to_follow() -> None:
+def test_a_finished_job_has_no_events_after_its_last() -> None:
     with served(content(b"", 204), OVER, NO_MORE) as (_, transport):
         assert ids(follow(transport, "job", after="3-0")) == []
 
 
-def test_where_too_many_streams_are_open_the_log_is_polled() -> None:
+def test_events_are_polled_if_the_server_has_too_many_streams() -> None:
     replies = (
         problem(503, "too_many_event_streams", headers={"Retry-After": "5"}),
         OVER,
@@ -80,36 +80,36 @@ def test_where_too_many_streams_are_open_the_log_is_polled() -> None:
         NO_MORE,
     )
     with served(*replies) as (server, transport):
-        # a page that is not full means that the log ends there for now
+        # a page that is not full has the newest event
         assert ids(follow(transport, "job")) == EVERYTHING
     assert server.requests[-1].path == "/v1/jobs/job/events?after=3-0&limit=500"
 
 
-def test_a_job_that_is_not_there_is_told_of_at_once() -> None:
+def test_a_missing_job_is_reported_without_retries() -> None:
     with served(problem(404, "job_not_found")) as (server, transport):
         with pytest.raises(NotFound):
             ids(follow(transport, "job"))
         assert len(server.requests) == 1
 
 
-def test_a_time_that_is_over_is_told_of() -> None:
+def test_a_timeout_is_reported() -> None:
     with (
-        served(stream(QUEUED), GOES_ON) as (_, transport),
-        pytest.raises(StillRunning, match="goes on"),
+        served(stream(QUEUED), RUNS) as (_, transport),
+        pytest.raises(StillRunning, match="continues"),
     ):
         ids(follow(transport, "job", timeout=0.01))
 
 
-def test_data_on_several_lines_and_types_that_are_not_known_are_read() -> None:
+def test_an_event_with_several_lines_of_data_and_an_unknown_type_is_read() -> None:
     lines = ["id: 1-0", "event: new", 'data: {"time": "t",', 'data: "what": 1}', ""]
     assert list(parsed(lines)) == [Event("1-0", "new", "t", {"what": 1})]
 
 
-def test_half_an_event_is_none() -> None:
+def test_an_incomplete_event_is_omitted() -> None:
     assert list(parsed(["id: 1-0", 'data: {"time": "t"}'])) == []
 
 
-def test_a_server_that_stays_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers_ends_the_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glassbox.http.events.PATIENCE", Retries(attempts=3, first_pause=0.001))
     with served(content(b"", 502)) as (server, transport):
         with pytest.raises(NotReachable):

@@ -1,4 +1,4 @@
-"""JSON becomes the client's types, of a newer server's and of an older one's."""
+"""JSON of newer and older servers is read into the client's records."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def test_records_are_read_in_records_in_tuples_and_in_dictionaries() -> None:
     assert drawing.names == {"a": (1, 2)}
 
 
-def test_of_several_records_the_one_that_fits_is_read() -> None:
+def test_a_union_is_read_as_the_record_with_these_fields() -> None:
     assert drawn(shape={"centre": {"x": 1}, "radius": 2.0}).shape == Circle(Point(1), 2.0)
     assert drawn(shape={"corner": {"x": 1}, "side": 2.0}).shape == Square(Point(1), 2.0)
     assert drawn().shape is None
 
 
-def test_a_newer_servers_fields_are_passed_over() -> None:
+def test_unknown_fields_of_a_newer_server_are_skipped() -> None:
     assert drawn(colour="red", points=[{"x": 1, "z": 2}]).points == (Point(1),)
 
 
@@ -60,17 +60,17 @@ def test_a_missing_field_takes_its_default() -> None:
     assert drawn().note == "none"
 
 
-def test_what_begins_with_an_underscore_is_handed_in_and_never_read() -> None:
-    assert drawn(_owner="somebody else")._owner == "me"
+def test_a_private_field_is_set_by_the_caller_and_never_read() -> None:
+    assert drawn(_owner="another")._owner == "me"
     assert "_owner" not in field_names(Drawing)
 
 
 @pytest.mark.parametrize("values", [{"shape": {"angles": 3}}, {"points": [{"y": 1}]}, {"points": 7}])
-def test_what_does_not_fit_is_told_of(values: dict[str, Any]) -> None:
-    with pytest.raises(UnexpectedAnswer, match="is no Drawing"):
+def test_an_object_with_wrong_fields_is_rejected(values: dict[str, Any]) -> None:
+    with pytest.raises(UnexpectedAnswer, match="is not a Drawing"):
         drawn(**values)
 
 
-def test_an_answer_that_is_no_object_is_told_of() -> None:
+def test_a_response_that_is_not_an_object_is_rejected() -> None:
     with pytest.raises(UnexpectedAnswer):
         read(Drawing, ["a list"], _owner=None)

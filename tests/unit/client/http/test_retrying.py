@@ -1,4 +1,4 @@
-"""Pauses grow, are jittered, heed what the server asks for, and end."""
+"""Pauses between retries grow with jitter, respect `Retry-After`, and are bounded."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def test_pauses_double_to_the_longest_with_jitter() -> None:
         assert most / 2 <= pause <= most
 
 
-def test_the_pauses_are_not_those_of_another_client() -> None:
+def test_two_clients_have_different_pauses() -> None:
     assert pauses(Retries()) != pauses(Retries())
 
 
-def test_all_pauses_together_are_bounded() -> None:
+def test_the_sum_of_the_pauses_is_bounded() -> None:
     retries = Retries(attempts=1000, first_pause=1.0, longest_pause=1.0, within=10.0)
     assert 9.0 <= sum(pauses(retries)) <= 10.0
 
 
-def test_a_server_that_asks_for_a_longer_pause_gets_it() -> None:
-    assert RETRIES.pause(1, 0.0, asked_for=7.0) == 7.0
+def test_a_pause_is_at_least_retry_after() -> None:
+    assert RETRIES.pause(1, 0.0, retry_after=7.0) == 7.0
 
 
-def test_a_server_that_asks_for_too_long_a_pause_is_not_waited_for() -> None:
-    assert RETRIES.pause(1, 0.0, asked_for=101.0) is None
+def test_a_retry_after_beyond_the_limit_ends_the_retries() -> None:
+    assert RETRIES.pause(1, 0.0, retry_after=101.0) is None
 
 
-def test_never_is_never() -> None:
+def test_never_has_no_retries() -> None:
     assert NEVER.pause(1, 0.0) is None

@@ -1,4 +1,4 @@
-"""Axes, curves and bars."""
+"""Axes, line charts and bars."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_ticks_are_round_and_go_around_the_values(low: float, high: float, expec
 
 
 def svg_of(chart: str) -> ET.Element:
-    """The picture in a figure, as XML: an SVG that is not well-formed is none."""
+    """The SVG in a figure, parsed as XML, which raises an error if it is not well-formed."""
     match = re.search(r"<svg.*</svg>", chart)
     assert match is not None
     return ET.fromstring(match[0])  # noqa: S314 - our own
@@ -50,7 +50,7 @@ def test_a_curve_stays_within_its_frame(epochs: int) -> None:
     assert all(0 <= x <= 460 and 0 <= y <= 250 for x, y in places)
 
 
-def test_bars_have_the_height_of_their_share_and_are_pale_where_few_answers_stand_behind_them() -> None:
+def test_bars_have_the_height_of_their_accuracy_and_are_pale_for_few_predictions() -> None:
     bins = [Bin(0.0, 0.5, 0, None), Bin(0.5, 0.75, 3, 1.0), Bin(0.75, 1.0, 500, 0.5)]
 
     few, many = svg_of(reliability(bins, "calibration")).iterfind(".//{*}rect")

@@ -1,4 +1,4 @@
-"""Markup that no text can break out of."""
+"""HTML elements whose texts stay texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 
 class Reader(HTMLParser):
-    """What a browser sees: elements, attributes, texts."""
+    """Elements, attributes and texts, as a browser parses them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -26,19 +26,19 @@ class Reader(HTMLParser):
         self.texts.append(data)
 
 
-def test_elements_lie_in_one_another() -> None:
+def test_elements_are_nested() -> None:
     assert element("p", "a ", element("b", "c"), ["d", element("i", "e")]) == "<p>a <b>c</b>d<i>e</i></p>"
 
 
-def test_what_has_nothing_inside_is_closed() -> None:
+def test_a_void_element_is_closed() -> None:
     assert element("line", x1=1, y2=2.50001) == '<line x1="1" y2="2.50001"/>'
 
 
-def test_attributes_are_named_as_in_html_and_left_out_where_there_is_none() -> None:
+def test_attributes_have_the_names_of_html_and_are_omitted_if_none() -> None:
     assert element("p", class_="a", aria_label="b", id=None) == '<p class="a" aria-label="b"></p>'
 
 
-def test_text_becomes_markup_once() -> None:
+def test_text_is_escaped_only_once() -> None:
     once = element("p", "<&>")
 
     assert element("div", once) == "<div><p>&lt;&amp;&gt;</p></div>"
@@ -46,7 +46,7 @@ def test_text_becomes_markup_once() -> None:
 
 
 @given(st.text(), st.text())
-def test_whatever_a_text_holds_it_stays_a_text(text: str, attribute: str) -> None:
+def test_any_text_stays_a_text(text: str, attribute: str) -> None:
     seen = Reader(element("p", text, title=attribute))
 
     assert [name for name, _ in seen.elements] == ["p"]

@@ -1,4 +1,4 @@
-"""The report: what is known of a version, on one page that asks nobody for anything and lets nobody in."""
+"""The report: its facts are on one page, which loads no resource and runs no script."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def some_weights(units: int, pixels: int = 64) -> Tensor:
 
 
 def text_of(html: str) -> str:
-    """What is read on the page."""
+    """The visible text of the page."""
     visible = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", visible)))
 
@@ -34,24 +34,24 @@ def report() -> str:
     return page(a_version(), an_evaluation(), some_weights(128))
 
 
-class TestWhatItTells:
+class TestContent:
     @pytest.mark.parametrize(
-        "told",
+        "fact",
         [
-            "digits@3", "champion", "90.00%", "16,771", "How the training went", "What is taken for what",
-            "Class by class", "expected calibration error", "What the first layer looks for", "The 64 of 128 units",
-            "is 0", "taken for 1", "98.7% sure", "glassbox models verify digits@3", "relu", "seed", "BLAS threads",
-            "2.4.6",
+            "digits@3", "champion", "90.00%", "16,771", "Training", "Confusion matrix", "Metrics of each class",
+            "Calibration", "expected calibration error", "First-layer weights", "64 of 128 units",
+            "Most confident errors", "true 0", "predicted 1", "98.7% confidence", "Provenance",
+            "glassbox models verify digits@3", "relu", "random seed", "BLAS threads", "2.4.6",
         ],
     )  # fmt: skip
-    def test_the_facts_are_on_it(self, report: str, told: str) -> None:
-        assert told in text_of(report)
+    def test_the_page_has_the_facts_of_the_version(self, report: str, fact: str) -> None:
+        assert fact in text_of(report)
 
-    def test_each_picture_has_words_in_its_place(self, report: str) -> None:
-        pictures = [attributes for name, attributes in Reader(report).elements if name in {"img", "svg"}]
+    def test_each_image_has_a_description(self, report: str) -> None:
+        images = [attributes for name, attributes in Reader(report).elements if name in {"img", "svg"}]
 
-        assert len(pictures) == 64 + 1 + 3
-        assert all(attributes.get("alt") or attributes.get("aria-label") for attributes in pictures)
+        assert len(images) == 64 + 1 + 3
+        assert all(attributes.get("alt") or attributes.get("aria-label") for attributes in images)
 
     def test_each_table_has_headers_with_their_scope_and_each_section_its_heading(self, report: str) -> None:
         elements = Reader(report).elements
@@ -65,59 +65,59 @@ class TestWhatItTells:
         units = [int(number) for number in re.findall(r"<figcaption>unit (\d+)</figcaption>", report)]
 
         assert len(set(units)) == 64
-        assert min(units) >= 60  # the later a unit, the larger its weights were made
+        assert min(units) >= 60  # `some_weights` gives later units larger weights
 
-    def test_without_a_hidden_layer_the_pictures_are_the_classes(self) -> None:
+    def test_without_a_hidden_layer_the_images_are_the_classes(self) -> None:
         configuration = a_version().configuration | {"hidden": []}
 
         html = page(a_version(configuration=configuration), an_evaluation(), some_weights(3))
 
         assert "<figcaption>2</figcaption>" in html
-        assert "without a hidden layer" in html
+        assert "no hidden layers" in html
 
-    def test_for_many_classes_it_names_what_is_confused_instead_of_a_matrix(self) -> None:
+    def test_for_many_classes_the_page_lists_confusions_instead_of_a_matrix(self) -> None:
         labels = tuple(f"class {number}" for number in range(300))
 
         html = page(a_version(classes=labels), an_evaluation(labels), None)
 
         assert 'class="matrix"' not in html
-        assert "class 17 taken for class 18" in text_of(page(a_version(), an_evaluation(labels[15:20]), None))
+        assert "class 17 predicted as class 18" in text_of(page(a_version(), an_evaluation(labels[15:20]), None))
         assert len(html) < 200_000
 
 
-class TestWhatIsMissing:
+class TestMissingParts:
     def test_a_version_without_an_evaluation_has_a_page(self) -> None:
         html = page(a_version(), None, some_weights(4))
 
         assert "97.41%" in text_of(html)
-        assert "What is taken for what" not in html
-        assert "What the first layer looks for" in html
+        assert "Confusion matrix" not in html
+        assert "First-layer weights" in html
 
     def test_a_damaged_version_has_a_page_that_says_so(self) -> None:
         html = page(a_version(damaged=True), an_evaluation(), None)
 
         assert "damaged" in text_of(html)
-        assert "first layer looks for" not in html
+        assert "First-layer weights" not in html
 
-    def test_an_evaluation_of_before_has_no_mistakes(self) -> None:
-        assert "mistakes of which" not in page(a_version(), an_evaluation(mistakes=[]), None)
+    def test_an_evaluation_without_errors_has_no_section_for_them(self) -> None:
+        assert "Most confident errors" not in page(a_version(), an_evaluation(mistakes=[]), None)
 
     def test_without_a_history_there_are_no_curves(self) -> None:
-        assert "How the training went" not in page(a_version(), an_evaluation(history=[]), None)
+        assert ">Training</h2>" not in page(a_version(), an_evaluation(history=[]), None)
 
     def test_a_training_of_one_epoch_has_points(self) -> None:
         history = [{"epoch": 1, "train_loss": 0.5, "train_accuracy": 0.5, "seconds": 1.0}]
 
         assert "<circle" in page(a_version(), an_evaluation(history=history), None)
 
-    def test_a_version_without_one_mistake_says_so(self) -> None:
+    def test_the_page_of_a_version_without_errors_says_so(self) -> None:
         html = page(a_version(), an_evaluation(confusion_matrix=[[10, 0, 0], [0, 10, 0], [0, 0, 10]]), None)
 
-        assert "Every test image was taken for what it is." in html
+        assert "Every test image is classified correctly." in html
 
 
 class TestSafety:
-    def test_it_asks_nobody_for_anything(self, report: str) -> None:
+    def test_the_page_loads_no_external_resource(self, report: str) -> None:
         sources = [
             str(value)
             for _, attributes in Reader(report).elements
@@ -130,14 +130,14 @@ class TestSafety:
         assert not re.search(r"url\(|@import", report)
         assert "default-src 'none'" in unescape(report)
 
-    def test_it_runs_nothing(self, report: str) -> None:
+    def test_the_page_runs_no_script(self, report: str) -> None:
         elements = Reader(report).elements
 
         assert not any(name in {"script", "iframe", "object", "embed", "link", "base", "form"} for name, _ in elements)
         assert not any(name.startswith("on") for _, attributes in elements for name in attributes)
 
     @pytest.mark.parametrize("hostile", HOSTILE)
-    def test_hostile_texts_are_texts(self, report: str, hostile: str) -> None:
+    def test_hostile_texts_stay_texts(self, report: str, hostile: str) -> None:
         version = a_version(
             model=hostile,
             aliases=[hostile],
@@ -163,7 +163,7 @@ class TestSafety:
         "image",
         ["https://example.org/x.png", "javascript:alert(1)", "", "data:text/html,<script>", PNG + '" onload="x'],
     )
-    def test_what_is_no_picture_is_not_shown(self, image: str) -> None:
+    def test_an_image_that_is_not_a_png_is_omitted(self, image: str) -> None:
         mistakes: Any = [{"index": 1, "label": "0", "predicted": "1", "confidence": 1.0, "image": image}]
 
         elements = Reader(page(a_version(), an_evaluation(mistakes=mistakes), None)).elements

@@ -1,4 +1,4 @@
-"""Pictures of signed numbers."""
+"""PNG images of signed numbers."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 
 
 def shown(uri: str) -> NDArray[np.uint8]:
-    """What a browser decodes: (H, W, red green blue opacity)."""
+    """Return the pixels as a browser decodes them: (H, W, RGBA)."""
     content = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGBA"))
 
 
-def test_below_zero_is_blue_above_is_red_and_zero_is_see_through() -> None:
+def test_negative_numbers_are_blue_positive_are_red_and_zero_is_transparent() -> None:
     pixels = shown(diverging([-1.0, 0.0, 1.0, -0.5, 0.5, 0.01], 3, 1.0))
 
     assert pixels.shape == (2, 3, 4)
@@ -29,17 +29,17 @@ def test_below_zero_is_blue_above_is_red_and_zero_is_see_through() -> None:
     assert pixels[1, 2, 3] == 0
 
 
-def test_what_is_beyond_the_largest_has_the_full_colour() -> None:
+def test_numbers_beyond_the_largest_have_the_full_colour() -> None:
     pixels = shown(diverging([-9.0, 9.0], 2, 1.0))
 
     assert pixels[0, :, 3].tolist() == [255, 255]
 
 
-def test_where_all_is_zero_nothing_is_seen() -> None:
+def test_an_image_of_zeros_is_transparent() -> None:
     assert shown(diverging([0.0] * 4, 2, 0.0))[..., 3].max() == 0
 
 
-def test_a_picture_is_small() -> None:
+def test_an_image_is_small() -> None:
     noise = np.random.default_rng(0).normal(size=784).tolist()
 
     assert len(diverging(noise, 28, 2.0)) < 1500

@@ -1,4 +1,4 @@
-"""Tensors read without NumPy."""
+"""Tensors of safetensors files, read without NumPy."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ARRAYS)
-def test_what_the_library_writes_is_read(file: Path, name: str) -> None:
+def test_a_tensor_that_the_library_writes_is_read(file: Path, name: str) -> None:
     tensor = read_tensor(file, name)
 
     assert tensor.shape == ARRAYS[name].shape
     assert tensor.values.tolist() == ARRAYS[name].ravel().tolist()
 
 
-def test_what_is_not_there_is_said(file: Path) -> None:
+def test_a_missing_tensor_is_reported(file: Path) -> None:
     with pytest.raises(UnexpectedAnswer, match=r"layer9\.weights"):
         read_tensor(file, "layer9.weights")
 
@@ -50,7 +50,7 @@ def test_what_is_not_there_is_said(file: Path) -> None:
         (54).to_bytes(8, "little") + b'{"layer1.weights":{"dtype":"F32","data_offsets":[0,6]}}'[:54],
     ],
 )
-def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_of_another_format_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
 
@@ -58,14 +58,14 @@ def test_what_is_no_such_file_is_refused(tmp_path: Path, content: bytes) -> None
         read_tensor(path, "layer1.weights")
 
 
-def test_a_tensor_that_is_cut_short_is_refused(file: Path) -> None:
+def test_a_truncated_tensor_is_rejected(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8])
 
     with pytest.raises(UnexpectedAnswer):
         read_tensor(file, "layer1.weights")  # the last one in the file
 
 
-def test_offsets_that_lead_nowhere_are_refused(tmp_path: Path) -> None:
+def test_offsets_outside_the_file_are_rejected(tmp_path: Path) -> None:
     header = b'{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[-400,-384]}}'
     path = tmp_path / "w.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
