@@ -1,4 +1,4 @@
-"""One running service for all integration tests; each uses models and data sets of its own name."""
+"""One running service for all integration tests; each test has its own names of models and data sets."""
 
 from __future__ import annotations
 

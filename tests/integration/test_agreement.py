@@ -1,4 +1,4 @@
-"""`/openapi.json` and the server agree: whatever is asked, the answer is a documented one.
+"""`/openapi.json` and the server agree: the response to each request is documented.
 
 Requests are made from the document (schemathesis): good ones, and ones that break it at each point. No answer may be a
 500, have a status, a media type, a header or a body that the document does not tell of, or take what it refuses.
@@ -32,7 +32,7 @@ IN_PROCESS, OVER_HTTP = 3, 4  # Redis databases of this module's own
 REFUSED = [400, 401, 403, 404, 405, 409, 411, 413, 415, 422]
 CHECKS = {
     "negative_data_rejection": {"expected-statuses": REFUSED},
-    "positive_data_acceptance": {"enabled": False},  # a schema cannot say which archives and models there are
+    "positive_data_acceptance": {"enabled": False},  # a schema cannot describe which archives and models exist
 }
 SCHEMA = schemathesis.openapi.from_dict(
     document(create_app(Settings(bind="127.0.0.1", published_on=None, api_keys_file=None)), keys_needed=True),
@@ -60,12 +60,12 @@ def filled(served: None) -> None:
 
 
 @SCHEMA.parametrize()
-def test_each_answer_is_a_documented_one(case: schemathesis.Case[Any]) -> None:
+def test_each_response_is_documented(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {SERVED.key}"})
 
 
 @SCHEMA.parametrize()
-def test_each_answer_about_what_is_there_is_a_documented_one(case: schemathesis.Case[Any]) -> None:
+def test_each_response_about_an_existing_resource_is_documented(case: schemathesis.Case[Any]) -> None:
     for name in case.path_parameters:
         case.path_parameters[name] = EXAMPLES.get(name, case.path_parameters[name])
     if case.path == "/v1/datasets/{reference}":
@@ -83,7 +83,7 @@ def test_each_answer_about_what_is_there_is_a_documented_one(case: schemathesis.
     )
 
 
-def test_gunicorns_answers_are_documented_ones(
+def test_the_error_responses_of_gunicorn_are_documented(
     redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder, port = tmp_path_factory.mktemp("gunicorn"), free_port()

@@ -1,4 +1,4 @@
-"""Event streams on a real server: followed, broken off and resumed, many at once, and what ends them."""
+"""Event streams on a real server: following, resuming, many at once, and their end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
 
-DATABASE = 2  # of the API that runs alone
+DATABASE = 2  # of the API without workers
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def path_of(job_id: str) -> str:
 
 
 def opened(exits: ExitStack, http: httpx.Client, job_id: str) -> httpx.Response:
-    """A stream that is open until the exits are taken."""
+    """A stream that is open until the exit stack closes."""
     return exits.enter_context(http.stream("GET", path_of(job_id), headers=ACCEPT))
 
 
@@ -60,7 +60,7 @@ def followed(http: httpx.Client, job_id: str, after: str | None = None) -> Gener
 
 
 def logged(http: httpx.Client, job_id: str) -> list[str]:
-    """The ids of the events that the log has."""
+    """The ids of the events in the job's log."""
     page: Any = http.get(path_of(job_id), params={"limit": 500}).json()
     assert page["next"] is None
     return [item["id"] for item in page["items"]]
@@ -77,7 +77,7 @@ class TestFollowing:
         assert [event.data["metrics"]["epoch"] for event in events if event.type == "epoch"] == [1, 2, 3, 4, 5]
         assert [event.id for event in events] == logged(stack.http, job["id"])
 
-    def test_a_stream_that_broke_off_goes_on_without_loss_and_without_doubles(self, stack: Stack) -> None:
+    def test_a_broken_stream_resumes_without_lost_and_repeated_events(self, stack: Stack) -> None:
         stack.upload(npz(easy_arrays(seed=22)), "resumed")
         job = stack.train(model="resumed", dataset="resumed", epochs=30)
 
@@ -90,10 +90,10 @@ class TestFollowing:
 
         assert [event.id for event in seen] == logged(stack.http, job["id"])
 
-    def test_a_slow_reader_gets_everything(self, api: ApiServer, api_jobs: JobStore) -> None:
+    def test_a_slow_reader_gets_every_event(self, api: ApiServer, api_jobs: JobStore) -> None:
         claim = running(api_jobs)
         note = "x" * 4000
-        for number in range(1000):  # more than the buffers on the way hold
+        for number in range(1000):  # more than the buffers in between hold
             api_jobs.log(claim, "note", {"number": number, "note": note})
         api_jobs.finish(claim, State.SUCCEEDED)
         request = f"GET {path_of(claim.job.id)} HTTP/1.0\r\nAccept: text/event-stream\r\n\r\n"
@@ -113,7 +113,7 @@ class TestFollowing:
 
 
 class TestManyAtOnce:
-    def test_fifty_silent_streams_starve_no_request_and_leave_nothing(self, api: ApiServer, api_jobs: JobStore) -> None:
+    def test_fifty_idle_streams_delay_no_request_and_leave_no_file(self, api: ApiServer, api_jobs: JobStore) -> None:
         job_id = running(api_jobs).job.id
         (process_id,) = api.process_ids()
         threads, files = Path(f"/proc/{process_id}/task"), Path(f"/proc/{process_id}/fd")
@@ -131,10 +131,10 @@ class TestManyAtOnce:
             after_each_round.append((len(list(threads.iterdir())), len(list(files.iterdir()))))
 
         (threads_first, files_first), (threads_second, files_second) = after_each_round
-        assert threads_second - threads_first < 10  # one that were left by each stream would make 50 more
+        assert threads_second - threads_first < 10  # a thread left by each stream would make 50 more
         assert files_second - files_first < 10
 
-    def test_no_more_than_the_settings_allow(
+    def test_the_number_of_streams_is_limited_by_the_settings(
         self, redis_server: RedisServer, api_jobs: JobStore, tmp_path: Path
     ) -> None:
         job_id = running(api_jobs).job.id
@@ -153,17 +153,17 @@ class TestManyAtOnce:
             eventually(lambda: opened(exits, api.http, job_id).status_code == 200)
 
 
-class TestWhatEndsThem:
-    def test_a_server_that_is_told_to_stop_ends_them_at_once(self, api: ApiServer, api_jobs: JobStore) -> None:
+class TestEnd:
+    def test_a_server_that_shuts_down_ends_its_streams_at_once(self, api: ApiServer, api_jobs: JobStore) -> None:
         job_id = running(api_jobs).job.id
 
         with ExitStack() as exits:
             events = read_events(opened(exits, api.http, job_id).iter_lines())
             assert [next(events).data["state"], next(events).data["state"]] == ["queued", "running"]
             api.process.terminate()
-            assert list(events) == []  # the stream's end is a whole one, or httpx would say so
+            assert list(events) == []  # httpx raises an error if the stream is cut off
 
-        eventually(lambda: api.process.has_ended, within=10.0)  # of the 30 s that requests have
+        eventually(lambda: api.process.has_ended, within=10.0)  # requests have 30 s
 
     def test_a_stream_outlives_redis(self, own_redis_server: RedisServer, tmp_path: Path) -> None:
         with running_api(tmp_path, own_redis_server.url()) as api:

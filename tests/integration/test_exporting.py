@@ -1,4 +1,4 @@
-"""A version that real workers trained: exported, and trained again by them to the same bits."""
+"""Export and reproduction of a version by real workers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_version_is_reproduced_to_the_same_bits(stack: Stack, trained: dict[
     assert len(stack.get("/v1/models/exporting/versions")["items"]) == 1
 
 
-def test_a_version_whose_manifest_was_changed_is_not(stack: Stack) -> None:
+def test_a_version_with_a_changed_manifest_is_not_reproduced(stack: Stack) -> None:
     stack.finished(stack.train(model="tampered", dataset="exporting", **QUICK)["id"])
     manifest = stack.volume.version("tampered", 1) / "manifest.json"
     content = json.loads(manifest.read_bytes())
@@ -56,7 +56,7 @@ def test_a_version_whose_manifest_was_changed_is_not(stack: Stack) -> None:
     assert result["environment"] == {}
 
 
-def test_the_version_says_where_it_was_trained(stack: Stack) -> None:
+def test_the_version_has_the_environment_of_its_training(stack: Stack) -> None:
     version = stack.get(VERSION)
 
     assert version["environment"]["numpy"] == np.__version__
@@ -64,7 +64,7 @@ def test_the_version_says_where_it_was_trained(stack: Stack) -> None:
     assert version["links"]["reproduce"] == f"{VERSION}/reproduce"
 
 
-def test_other_libraries_read_what_is_exported(stack: Stack) -> None:
+def test_other_libraries_read_the_exported_weights(stack: Stack) -> None:
     rows = ARRAYS["x_test"].reshape(60, -1).astype(np.float32) / np.float32(255)
 
     tensors = safetensors.numpy.load(stack.http.get(f"{VERSION}/weights?format=safetensors").content)
@@ -78,7 +78,7 @@ def test_other_libraries_read_what_is_exported(stack: Stack) -> None:
     assert np.abs(probabilities.max(axis=1) - [answer["confidence"] for answer in answers]).max() < 1e-6
 
 
-def test_an_export_goes_on_where_it_broke_off(stack: Stack) -> None:
+def test_a_download_of_an_export_resumes(stack: Stack) -> None:
     path = f"{VERSION}/weights?format=onnx"
     whole = stack.http.get(path)
 

@@ -1,4 +1,4 @@
-"""What only a real server shows: bodies that are cut short, and that come in pieces."""
+"""HTTP on a real server: truncated bodies, chunked bodies and malformed requests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORM = (
 
 
 def request(path: str, length: int, content_type: str = "application/octet-stream") -> bytes:
-    """The head of a POST that announces `length` bytes."""
+    """The head of a POST whose Content-Length is `length`."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
     )
@@ -39,7 +39,7 @@ def connection(stack: Stack) -> Iterator[socket.socket]:
 
 
 def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
-    """Status and body of the response, after which the server must close."""
+    """Status and body of the response; the server must then close the connection."""
     response = b""
     while block := connection.recv(65536):
         response += block
@@ -52,9 +52,11 @@ def contents(volume: Volume) -> list[str]:
     return files_below(volume.incoming, volume.datasets, volume.jobs)
 
 
-class TestBodiesCutShort:
+class TestTruncatedBodies:
     @pytest.mark.parametrize("sent", [0, 1, 1000, len(UPLOAD) - 1])
-    def test_a_raw_body_is_refused_and_leaves_nothing(self, stack: Stack, connection: socket.socket, sent: int) -> None:
+    def test_a_truncated_raw_body_is_rejected_and_leaves_no_file(
+        self, stack: Stack, connection: socket.socket, sent: int
+    ) -> None:
         before = contents(stack.volume)
 
         connection.sendall(request("/v1/datasets?name=short", len(UPLOAD)) + UPLOAD[:sent])
@@ -64,7 +66,7 @@ class TestBodiesCutShort:
         assert (status, problem["code"]) == (400, "body_cut_short")
         assert contents(stack.volume) == before
 
-    def test_a_form_is_refused_and_leaves_nothing(self, stack: Stack, connection: socket.socket) -> None:
+    def test_a_truncated_form_is_rejected_and_leaves_no_file(self, stack: Stack, connection: socket.socket) -> None:
         before = contents(stack.volume)
         head = request("/v1/datasets?name=short", len(FORM), "multipart/form-data; boundary=boundary")
 
@@ -75,7 +77,7 @@ class TestBodiesCutShort:
         assert (status, problem["code"]) == (400, "body_cut_short")
         assert contents(stack.volume) == before
 
-    def test_a_json_body_is_refused(self, connection: socket.socket) -> None:
+    def test_a_truncated_json_body_is_rejected(self, connection: socket.socket) -> None:
         connection.sendall(request("/v1/training-jobs", 100, "application/json") + b'{"model": "toy", ')
         connection.shutdown(socket.SHUT_WR)
         status, problem = answer(connection)
@@ -83,7 +85,7 @@ class TestBodiesCutShort:
         assert status == 400
         assert problem["status"] == 400
 
-    def test_an_archive_is_refused_and_is_no_job(self, stack: Stack, connection: socket.socket) -> None:
+    def test_a_truncated_archive_is_rejected_and_makes_no_job(self, stack: Stack, connection: socket.socket) -> None:
         before, jobs = contents(stack.volume), stack.get("/v1/jobs?kind=batch")
         archive = zip_of_images(easy_images(5)[0])
 
@@ -95,7 +97,7 @@ class TestBodiesCutShort:
         assert contents(stack.volume) == before
         assert stack.get("/v1/jobs?kind=batch") == jobs
 
-    def test_a_client_that_dies_leaves_nothing(self, stack: Stack, connection: socket.socket) -> None:
+    def test_a_client_that_dies_leaves_no_file(self, stack: Stack, connection: socket.socket) -> None:
         before = contents(stack.volume)
 
         connection.sendall(request("/v1/datasets?name=short", 10_000_000) + bytes(3_000_000))
@@ -105,7 +107,7 @@ class TestBodiesCutShort:
         eventually(lambda: contents(stack.volume) == before)
 
 
-def test_a_form_that_arrives_in_small_pieces_is_whole(stack: Stack, connection: socket.socket) -> None:
+def test_a_form_in_small_pieces_is_read_whole(stack: Stack, connection: socket.socket) -> None:
     head = request("/v1/datasets?name=pieces", len(FORM), "multipart/form-data; boundary=boundary")
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for start in range(0, len(head + FORM), 61):
@@ -115,13 +117,13 @@ def test_a_form_that_arrives_in_small_pieces_is_whole(stack: Stack, connection: 
     assert stack.get("/v1/datasets/pieces")["splits"] == {"train": 60, "test": 30}
 
 
-def test_an_upload_in_chunks_must_say_how_long_it_is(stack: Stack) -> None:
+def test_a_chunked_upload_without_a_length_is_rejected(stack: Stack) -> None:
     response = stack.http.post("/v1/datasets?name=chunks", content=iter([UPLOAD]))
 
     assert (response.status_code, response.json()["code"]) == (411, "length_required")
 
 
-def test_json_in_chunks_is_taken_up_to_its_limit(stack: Stack) -> None:
+def test_chunked_json_is_accepted_up_to_its_limit(stack: Stack) -> None:
     def post(content: bytes) -> tuple[int, str]:
         response = stack.http.post(
             "/v1/training-jobs", content=iter([content]), headers={"Content-Type": "application/json"}
@@ -132,8 +134,8 @@ def test_json_in_chunks_is_taken_up_to_its_limit(stack: Stack) -> None:
     assert post(b'{"model": "' + b"a" * 1024 * 1024 + b'"}') == (413, "body_too_large")
 
 
-def test_a_request_after_a_refused_one_is_answered(stack: Stack) -> None:
-    """What is left of a body that nobody read must not be taken for the next request."""
+def test_a_request_after_a_rejected_one_has_its_own_response(stack: Stack) -> None:
+    """The server does not read the rest of an unread body as the next request."""
     for _ in range(3):
         refused = stack.http.post("/v1/datasets?name=Not+A+Name", content=UPLOAD)
         assert refused.status_code == 422
@@ -150,7 +152,7 @@ def test_an_unknown_route_is_a_problem(stack: Stack) -> None:
     assert response.json()["code"] == "not_found"
 
 
-class TestWhatIsNoRequest:
+class TestMalformedRequests:
     @pytest.mark.parametrize(
         ("sent", "status", "code"),
         [
@@ -165,15 +167,17 @@ class TestWhatIsNoRequest:
             (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\n\r\n", 417, "expectation_failed"),
         ],
     )
-    def test_is_answered_with_a_problem(self, connection: socket.socket, sent: bytes, status: int, code: str) -> None:
+    def test_a_malformed_request_gets_a_problem(
+        self, connection: socket.socket, sent: bytes, status: int, code: str
+    ) -> None:
         connection.sendall(sent)
 
-        told, problem = answer(connection)
+        received, problem = answer(connection)
 
-        assert (told, problem["code"]) == (status, code)
+        assert (received, problem["code"]) == (status, code)
 
     @pytest.mark.parametrize("chunks", [b"zz\r\n{}\r\n0\r\n\r\n", b'5\r\n{"mod'], ids=["no number", "cut off"])
-    def test_chunks_that_are_none_are_told_as_what_they_are(self, connection: socket.socket, chunks: bytes) -> None:
+    def test_malformed_chunks_are_reported_as_such(self, connection: socket.socket, chunks: bytes) -> None:
         connection.sendall(
             b"POST /v1/training-jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n" + chunks
@@ -185,13 +189,15 @@ class TestWhatIsNoRequest:
         assert (status, problem["code"]) == (400, "body_cut_short")
 
 
-@pytest.mark.parametrize(("length", "goes_on"), [(1000, True), (10_000_000, False)])
-def test_an_answer_tells_whether_its_connection_goes_on(connection: socket.socket, length: int, goes_on: bool) -> None:
-    """A body that nobody reads is dropped where it is small; where it is large the connection ends, and says so."""
+@pytest.mark.parametrize(("length", "stays_open"), [(1000, True), (10_000_000, False)])
+def test_the_response_announces_whether_the_connection_stays_open(
+    connection: socket.socket, length: int, stays_open: bool
+) -> None:
+    """A small unread body is discarded; after a large one the server closes the connection and announces that."""
     connection.sendall(request("/v1/nowhere", length) + bytes(1000))
 
     head = connection.recv(65536).lower()
 
     assert head.startswith(b"http/1.1 404 ")
-    assert (b"connection: keep-alive" in head) is goes_on
-    assert (b"connection: close" in head) is not goes_on
+    assert (b"connection: keep-alive" in head) is stays_open
+    assert (b"connection: close" in head) is not stays_open

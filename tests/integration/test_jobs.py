@@ -1,4 +1,4 @@
-"""How jobs live on the running service."""
+"""Jobs on a running service."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_both_queues_have_a_worker(stack: Stack) -> None:
     assert stack.get("/readyz")["workers"] == {"training": 1, "inference": 1}
 
 
-def test_a_job_goes_from_queued_over_running_to_succeeded(stack: Stack, stack_redis: Redis, dataset: str) -> None:
+def test_a_job_is_queued_then_running_then_succeeded(stack: Stack, stack_redis: Redis, dataset: str) -> None:
     job = stack.train(model="states", dataset=dataset, **QUICK)
     assert "warnings" not in job
 
@@ -48,9 +48,7 @@ def test_a_job_goes_from_queued_over_running_to_succeeded(stack: Stack, stack_re
     assert kinds.count("epoch") == 2
 
 
-def test_a_running_job_shows_its_progress_and_stops_when_it_is_asked_to(
-    stack: Stack, store: JobStore, dataset: str
-) -> None:
+def test_a_running_job_shows_its_progress_and_can_be_cancelled(stack: Stack, store: JobStore, dataset: str) -> None:
     job_id = stack.train(model="endless", dataset=dataset, **ENDLESS)["id"]
     eventually(lambda: stack.job(job_id)["progress"]["done"] > 0)
     running = stack.job(job_id)
@@ -64,7 +62,7 @@ def test_a_running_job_shows_its_progress_and_stops_when_it_is_asked_to(
     assert stack.http.get("/v1/models/endless").status_code == 404
 
 
-def test_a_message_that_is_sent_ten_times_is_one_attempt(
+def test_ten_deliveries_of_a_message_are_one_attempt(
     stack: Stack, stack_redis: Redis, redis_server: RedisServer, dataset: str
 ) -> None:
 
@@ -76,7 +74,7 @@ def test_a_message_that_is_sent_ten_times_is_one_attempt(
     job = stack.finished(job_id)
     after = stack.finished(stack.train(model="after", dataset=dataset, **QUICK)["id"])
 
-    assert after["state"] == "succeeded"  # by then, the worker has seen all ten
+    assert after["state"] == "succeeded"  # by then the worker has received all ten
     assert messages(stack_redis, "training") == []
     assert stack.job(job_id) == job
     assert job["attempt"] == 1
@@ -100,7 +98,7 @@ def test_a_batch_does_not_wait_for_a_long_training(stack: Stack, store: JobStore
         stack.finished(endless)
 
 
-def test_a_training_that_fails_says_why_and_the_worker_goes_on(stack: Stack, dataset: str) -> None:
+def test_a_failed_training_has_an_error_and_the_worker_runs_the_next_job(stack: Stack, dataset: str) -> None:
     request: dict[str, Any] = {
         **QUICK,
         "optimizer": {"name": "sgd", "learning_rate": 1e38},

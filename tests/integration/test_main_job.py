@@ -1,4 +1,4 @@
-"""The main job: data in, a version out; an archive in, rows out."""
+"""The main job: a data set becomes a version, and an archive becomes rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUICK = {"hidden": [8], "epochs": 4, "batch_size": 10, "optimizer": {"name": "ad
 
 @dataclass(frozen=True)
 class Trained:
-    """What the module's one training was asked for, how it ended, and what it published."""
+    """The module's training: its request, its job and the published version."""
 
     dataset: dict[str, Any]
     job: dict[str, Any]
@@ -34,7 +34,7 @@ class Trained:
 
 @pytest.fixture(scope="module")
 def trained(stack: Stack) -> Trained:
-    """A model that was trained on data that were uploaded."""
+    """A model that was trained on uploaded data."""
     dataset = stack.upload(npz(ARRAYS), name="main-job")
     job = stack.train(model="main-job", dataset="main-job", promote="champion", **QUICK)
     return Trained(dataset, stack.finished(job["id"]), stack.get("/v1/models/main-job/versions/latest"))
@@ -50,7 +50,7 @@ def weights(stack: Stack, trained: Trained) -> bytes:
 
 @pytest.fixture(scope="module")
 def probabilities(trained: Trained, weights: bytes) -> Any:
-    """What the downloaded network says of the test images, run directly on the arrays."""
+    """Probabilities of the downloaded network for the test images, computed directly from the arrays."""
     network = Network((6, 6), 3, Configuration.from_dict(trained.version["configuration"]))
     with np.load(io.BytesIO(weights), allow_pickle=False) as parameters:
         return network.probabilities(dict(parameters), IMAGES)
@@ -76,7 +76,7 @@ class TestTraining:
         assert stack.get("/v1/models/main-job/versions")["items"] == [trained.version]
         assert "main-job" in {model["name"] for model in stack.get("/v1/models")["items"]}
 
-    def test_its_manifest_tells_of_data_job_and_quality(self, trained: Trained) -> None:
+    def test_the_manifest_has_the_data_set_the_job_and_the_metrics(self, trained: Trained) -> None:
         assert trained.version["dataset"] == trained.dataset["id"]
         assert trained.version["job"] == trained.job["id"]
         assert trained.version["aliases"] == ["champion"]
@@ -89,7 +89,9 @@ class TestTraining:
         assert digest == trained.version["weights"]["sha256"] == trained.job["result"]["weights_sha256"]
         assert len(weights) == trained.version["weights"]["bytes"]
 
-    def test_the_downloaded_network_is_as_accurate_as_it_says(self, trained: Trained, probabilities: Any) -> None:
+    def test_the_downloaded_network_has_the_accuracy_of_the_manifest(
+        self, trained: Trained, probabilities: Any
+    ) -> None:
         accuracy = np.mean(probabilities.argmax(axis=1) == ARRAYS["y_test"])
 
         assert accuracy == trained.version["metrics"]["test_accuracy"]
@@ -97,7 +99,7 @@ class TestTraining:
 
 @pytest.mark.usefixtures("trained")
 class TestBatch:
-    def test_rows_are_what_the_network_says_of_the_arrays(self, stack: Stack, probabilities: Any) -> None:
+    def test_rows_are_the_predictions_of_the_network(self, stack: Stack, probabilities: Any) -> None:
         job = stack.finished(stack.classify(zip_of_images(IMAGES), "main-job@champion")["id"])
 
         rows = lines(stack, job, "results")
@@ -120,7 +122,7 @@ class TestBatch:
             assert float(cells[2]) == first["probability"]
             assert (cells[3], float(cells[4])) == (second["label"], second["probability"])
 
-    def test_broken_files_are_errors_beside_the_rows(self, stack: Stack) -> None:
+    def test_unreadable_files_are_errors_and_the_others_are_rows(self, stack: Stack) -> None:
         whole = png(IMAGES[0])
         archive = zip_of(
             {"a.png": whole, "notes.txt": b"text", "__MACOSX/._a.png": b"", "b.png": whole[:-25], "c.png": whole}
@@ -136,7 +138,7 @@ class TestBatch:
             ("b.png", "image_damaged"),
         ]
 
-    def test_a_batch_without_one_image_fails_and_names_each_file(self, stack: Stack) -> None:
+    def test_a_batch_without_a_readable_image_fails_and_names_each_file(self, stack: Stack) -> None:
         archive = zip_of({f"{number}.txt": b"text" for number in range(20)})
 
         job = stack.finished(stack.classify(archive, "main-job")["id"])
@@ -146,9 +148,7 @@ class TestBatch:
         assert [error["path"] for error in lines(stack, job, "errors")] == [f"{number}.txt" for number in range(20)]
 
 
-def test_a_training_that_was_submitted_again_makes_the_next_version_with_the_same_bits(
-    stack: Stack, trained: Trained
-) -> None:
+def test_a_repeated_training_publishes_the_next_version_with_the_same_bits(stack: Stack, trained: Trained) -> None:
     job = stack.finished(stack.train(model="main-job-again", dataset=trained.dataset["id"], **QUICK)["id"])
 
     assert job["result"]["version"] == 1

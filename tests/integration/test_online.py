@@ -1,4 +1,4 @@
-"""Models served by several API processes without Redis: weights in parts, aliases that many move, predictions."""
+"""Models on several API processes without Redis: ranges of weights, concurrent moves of aliases, predictions."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def shared_volume(tmp_path_factory: pytest.TempPathFactory) -> Volume:
 
 @pytest.fixture(scope="module")
 def api(shared_volume: Volume, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """The API, two processes of it."""
+    """An API of two processes."""
     with running_api(tmp_path_factory.mktemp("api"), shared_volume, processes=2) as http:
         yield http
 
 
 @pytest.fixture
 def models(shared_volume: Volume, request: pytest.FixtureRequest) -> tuple[Registry, str]:
-    """The registry, and the name of a model of the test's own that has two versions; the first is the champion."""
+    """The registry, and the name of the test's own model with two versions; the first is the champion."""
     registry = Registry(shared_volume)
     name = f"model-{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}"
     for job in ("job-1", "job-2"):
@@ -57,7 +57,7 @@ def models(shared_volume: Volume, request: pytest.FixtureRequest) -> tuple[Regis
 
 @contextmanager
 def meanwhile(api: httpx.Client, work: Callable[[httpx.Client], None], threads: int = 4) -> Iterator[None]:
-    """Do the work again and again in threads, each on connections of its own, until the block ends."""
+    """Repeat the work in threads with their own connections until the block ends."""
     over = threading.Event()
 
     def again_and_again() -> int:
@@ -87,7 +87,9 @@ class TestWeights:
     def path(self, version: ModelVersion) -> str:
         return f"/v1/models/{version.model}/versions/1/weights"
 
-    def test_they_come_in_parts_that_make_the_whole(self, api: httpx.Client, version: ModelVersion, path: str) -> None:
+    def test_ranges_of_the_weights_make_the_whole_file(
+        self, api: httpx.Client, version: ModelVersion, path: str
+    ) -> None:
         size = version.weights.bytes
         parts = [api.get(path, headers={"Range": f"bytes={start}-{start + 999}"}) for start in range(0, size, 1000)]
 
@@ -95,14 +97,14 @@ class TestWeights:
         assert parts[0].headers["Content-Range"] == f"bytes 0-999/{size}"
         assert hashlib.sha256(b"".join(part.content for part in parts)).hexdigest() == version.weights.sha256
 
-    def test_a_download_goes_on_only_with_the_same_file(self, api: httpx.Client, path: str) -> None:
+    def test_a_download_resumes_only_with_the_same_file(self, api: httpx.Client, path: str) -> None:
         etag = api.get(path).headers["ETag"]
         assert not etag.startswith("W/")
 
         assert api.get(path, headers={"Range": "bytes=10-19", "If-Range": etag}).status_code == 206
         assert api.get(path, headers={"Range": "bytes=10-19", "If-Range": '"other"'}).status_code == 200
 
-    def test_the_end_can_be_asked_for_and_what_lies_behind_it_cannot(
+    def test_a_range_may_reach_the_end_but_not_begin_after_it(
         self, api: httpx.Client, version: ModelVersion, path: str
     ) -> None:
         whole = api.get(path).content
@@ -110,7 +112,7 @@ class TestWeights:
         assert api.get(path, headers={"Range": "bytes=-10"}).content == whole[-10:]
         assert api.get(path, headers={"Range": f"bytes={version.weights.bytes}-"}).status_code == 416
 
-    def test_their_size_and_etag_are_told_without_them(
+    def test_a_head_has_the_size_and_etag_of_the_weights(
         self, api: httpx.Client, version: ModelVersion, path: str
     ) -> None:
         head = api.head(path)
@@ -123,7 +125,7 @@ class TestWeights:
 
 
 class TestAliases:
-    def test_of_many_who_move_it_from_where_they_saw_it_one_wins(
+    def test_of_many_concurrent_moves_with_one_etag_one_succeeds(
         self, api: httpx.Client, models: tuple[Registry, str]
     ) -> None:
         path = f"/v1/models/{models[1]}/aliases/champion"
@@ -139,7 +141,7 @@ class TestAliases:
 
                 assert Counter(pool.map(move, [etag] * 8)) == {200: 1, 412: 7}
 
-    def test_of_many_who_create_it_one_does(self, api: httpx.Client, models: tuple[Registry, str]) -> None:
+    def test_of_many_concurrent_creations_one_succeeds(self, api: httpx.Client, models: tuple[Registry, str]) -> None:
         path = f"/v1/models/{models[1]}/aliases/new"
 
         def create(_: int) -> int:
@@ -152,7 +154,7 @@ class TestAliases:
 
 
 class TestPredictions:
-    def test_while_an_alias_moves_every_answer_is_of_a_version_that_it_points_to(
+    def test_each_prediction_during_a_move_is_of_a_version_of_the_alias(
         self, api: httpx.Client, models: tuple[Registry, str]
     ) -> None:
         name = models[1]
@@ -172,7 +174,7 @@ class TestPredictions:
 
         assert seen.keys() == {1, 2}
 
-    def test_while_versions_are_deleted_an_answer_is_right_or_says_so(
+    def test_each_prediction_during_a_deletion_is_correct_or_an_error(
         self, api: httpx.Client, models: tuple[Registry, str]
     ) -> None:
         registry, name = models
@@ -194,7 +196,7 @@ class TestPredictions:
                 assert api.delete(f"/v1/models/{name}/versions/{number - 1}").status_code == 204
 
 
-def test_connections_are_shared_out_among_the_processes(shared_volume: Volume, tmp_path: Path) -> None:
+def test_connections_are_distributed_over_the_processes(shared_volume: Volume, tmp_path: Path) -> None:
     with running_api(tmp_path, shared_volume, processes=2, GLASSBOX_LOG_FORMAT="json") as http, ExitStack() as exits:
         clients = [exits.enter_context(httpx.Client(base_url=http.base_url, trust_env=False)) for _ in range(16)]
         for client in clients * 3:
@@ -207,7 +209,7 @@ def test_connections_are_shared_out_among_the_processes(shared_volume: Volume, t
     assert min(answered.values()) >= 12
 
 
-def test_a_batch_whose_version_was_deleted_before_it_ran_fails_and_says_so(
+def test_a_batch_whose_version_was_deleted_before_it_ran_fails_with_that_error(
     own_redis_server: RedisServer, volume: Volume, tmp_path: Path
 ) -> None:
     registry = Registry(volume)
