@@ -92,11 +92,11 @@ def check_images(header: Header) -> None:
     """Check that an array holds images, uint8 (N, H, W) in C order; raises `Invalid`."""
     name, dtype, shape = header.name, header.dtype, header.shape
     if dtype != np.uint8 or len(shape) != 3:
-        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); it is {header}")
+        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); got {header}")
     if header.fortran_order:
         raise Invalid("npz_images", f"{name} is stored in Fortran order: save numpy.ascontiguousarray({name})")
     if 0 in shape:
-        raise Invalid("npz_empty", f"{name} is empty: it is {header}")
+        raise Invalid("npz_empty", f"{name} is empty; got {header}")
 
 
 def index_array(path: Path, start: int, size: int, name: str, limits: Settings) -> ArchiveIndex:
@@ -110,11 +110,13 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
     check_images(header)
     count, height, width = map(int, header.shape)
     if count > limits.max_archive_entries:
-        raise TooLarge("archive_too_large", f"more than {limits.max_archive_entries} images")
+        raise TooLarge("archive_too_large", f"the array has more than {limits.max_archive_entries} images; send fewer")
     if header.nbytes > limits.max_expanded_bytes:
-        raise TooLarge("archive_too_large", f"more than {limits.max_expanded_bytes} bytes when unpacked")
+        raise TooLarge(
+            "archive_too_large", f"the array has more than {limits.max_expanded_bytes} bytes; send fewer images"
+        )
     if height * width > limits.max_image_pixels:
-        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels")
+        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
     return ArchiveIndex(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width))
 
 

@@ -61,7 +61,9 @@ def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Setting
                 raise UnsupportedType("archive_expected", "a compressed file must hold a tar of images")
             size += len(piece)
             if size > limits.max_expanded_bytes:
-                raise TooLarge("archive_too_large", f"more than {limits.max_expanded_bytes} bytes when unpacked")
+                raise TooLarge(
+                    "archive_too_large", f"the archive unpacks to more than {limits.max_expanded_bytes} bytes"
+                )
             if size > dense:
                 raise Invalid(
                     "archive_ratio", f"the archive unpacks to more than {limits.max_compression_ratio} times its size"

@@ -120,9 +120,11 @@ class Collector:
     def check(self, count: int, size: int) -> None:
         """Check that `count` more entries of `size` unpacked bytes are within the limits; raises `TooLarge`."""
         if self._count + count > self._limits.max_archive_entries:
-            raise TooLarge("archive_too_large", f"more than {self._limits.max_archive_entries} entries")
+            raise TooLarge("archive_too_large", f"the archive has more than {self._limits.max_archive_entries} entries")
         if self._size + size > self._limits.max_expanded_bytes:
-            raise TooLarge("archive_too_large", f"more than {self._limits.max_expanded_bytes} bytes when unpacked")
+            raise TooLarge(
+                "archive_too_large", f"the archive unpacks to more than {self._limits.max_expanded_bytes} bytes"
+            )
 
     def add(
         self,
@@ -142,7 +144,9 @@ class Collector:
                 run["raw"][index], run["raw_length"][index] = len(self._names), len(raw)
                 self._names += raw
         if len(self._names) > self._limits.max_names_bytes:
-            raise TooLarge("archive_too_large", f"names of more than {self._limits.max_names_bytes} bytes in all")
+            raise TooLarge(
+                "archive_too_large", f"the archive's names have more than {self._limits.max_names_bytes} bytes in all"
+            )
         self._entries[start:stop] = run
         self._skipped[start:stop] = skipped
         self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
@@ -177,7 +181,7 @@ class Collector:
         for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
             place = normalised(self.name(index).encode())
             if place in seen:
-                raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice")
+                raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice; remove one")
             seen.add(place)
 
 

@@ -164,7 +164,9 @@ class Walk:
                 self.check_headers()
             count += 1
             if count > 2 * self._limits.max_archive_entries:  # each entry may have one extension header
-                raise TooLarge("archive_too_large", f"more than {self._limits.max_archive_entries} entries")
+                raise TooLarge(
+                    "archive_too_large", f"the archive has more than {self._limits.max_archive_entries} entries"
+                )
             kind, size = header[156], number(header[124:136])
             place += BLOCK
             if kind not in EXTENSIONS:
@@ -213,12 +215,12 @@ def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], lim
     kinds = np.array([member.kind for member in run])
     lengths = np.array([len(member.name) for member in run])
     skipped, bad_name = validate_names(names)
-    long = f"is a name of more than {limits.max_name_bytes} bytes"
+    long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
     special = ~np.isin(kinds, [*FILES, FOLDER])
-    large = f"is larger than {limits.max_entry_bytes} bytes"
+    large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
     rules = (
         Rule(lengths > limits.max_name_bytes, Invalid, "archive_path", long),
-        Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file, not a plain file"),
+        Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file; pack plain files only"),
         Rule((kinds == FOLDER) & (sizes > 0), Invalid, "archive_damaged", "is a folder with content"),
         Rule(sizes > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
     )

@@ -126,7 +126,7 @@ def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str
     if not second:
         return name
     if len(content) > 5 + limits.max_name_bytes:
-        raise Invalid("archive_path", f"{shown(second)} is a name of more than {limits.max_name_bytes} bytes")
+        raise Invalid("archive_path", f"{shown(second)} has a name of more than {limits.max_name_bytes} bytes")
     for each in (name, second):
         if problem := name_problem(each):
             raise Invalid("archive_path", f"the name {shown(each)} {problem}")
@@ -140,15 +140,15 @@ def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits:
     ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
     skipped, bad_name = validate_names(names)
 
-    long = f"is a name of more than {limits.max_name_bytes} bytes"
-    large = f"is larger than {limits.max_entry_bytes} bytes"
-    dense = f"unpacks to more than {limits.max_compression_ratio} times its size"
+    long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
+    large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
+    dense = f"unpacks to more than {limits.max_compression_ratio} times its size; store it uncompressed"
     encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
     rules = (
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
-        Rule(method, Invalid, "archive_method", "is packed by a method other than stored and deflate"),
+        Rule(method, Invalid, "archive_method", "is compressed by a method other than deflate; pack it with deflate"),
         Rule(block.records["name_length"] > limits.max_name_bytes, Invalid, "archive_path", long),
-        Rule(~np.isin(kind, PLAIN), Invalid, "archive_special_file", "is a link or a device, not a file"),
+        Rule(~np.isin(kind, PLAIN), Invalid, "archive_special_file", "is a link or a device; pack plain files only"),
         Rule(size > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
         Rule(ratio, Invalid, "archive_ratio", dense),
     )

@@ -114,9 +114,11 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> dict[str, Member]:
     for name in names:
         info = infos[name]
         if info.flag_bits & 1:
-            raise Invalid("npz_encrypted", f"{name} is encrypted")
+            raise Invalid("npz_encrypted", f"{name} is encrypted; save the arrays without a password")
         if info.compress_type not in METHODS:
-            raise Invalid("npz_method", f"{name} is packed by a method other than stored and deflate")
+            raise Invalid(
+                "npz_method", f"{name} is compressed by a method other than deflate; use numpy.savez_compressed"
+            )
         with archive.open(info) as member:
             members[name] = Member(info, _validated(read_header(member, name, info.file_size)))
     headers = [member.header for member in members.values()]
@@ -132,9 +134,9 @@ def _validated(header: Header) -> Header:
     if name.startswith("x"):
         check_images(header)
     elif dtype.kind not in "iu" or len(shape) != 1:
-        raise Invalid("npz_labels", f"{name} must be integers of shape (N,); it is {header}")
+        raise Invalid("npz_labels", f"{name} must be integers of shape (N,); got {header}")
     elif 0 in shape:
-        raise Invalid("npz_empty", f"{name} is empty: it is {header}")
+        raise Invalid("npz_empty", f"{name} is empty; got {header}")
     return header
 
 
@@ -145,7 +147,7 @@ def _check_agreement(headers: dict[str, Header], limits: Settings) -> None:
         raise Invalid("npz_mismatch", f"the images of x_train and x_test differ in shape: {sorted(image_shapes)}")
     height, width = image_shapes.pop()
     if height * width > limits.max_image_pixels:
-        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels")
+        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
     for name, header in headers.items():
         if name.startswith("x"):
             labels = headers["y" + name.removeprefix("x")]
