@@ -55,7 +55,7 @@ def training(client: Client) -> list[Figure]:
 
 
 def batches(client: Client, volume: Path) -> list[Figure]:
-    """Measure from POST to the last row of 10,000 PNG files; count the rows that agree with the network's own labels."""
+    """Measure from POST to the last row of 10,000 PNG files; count the rows that agree with the network."""
     seconds = []
     rows: list[Row] = []
     for _ in range(BATCHES):
