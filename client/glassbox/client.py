@@ -17,7 +17,7 @@ from glassbox import datasets as data
 from glassbox import settings
 from glassbox.datasets import Datasets
 from glassbox.files.archives import opened
-from glassbox.files.pictures import ImageFile, form
+from glassbox.files.images import ImageFile, form
 from glassbox.http.bodies import Body, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.retrying import Retries

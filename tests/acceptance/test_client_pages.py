@@ -1,4 +1,4 @@
-"""The pages about the client, followed as a new user would: every block of each page is run, in its order."""
+"""Runs every block of the pages about the client, in order."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]
-PAGES += ["client/datasets", "client/errors"]  # in an order in which what one needs is there
+PAGES += ["client/datasets", "client/errors"]  # in an order in which each page has what it needs
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SIDE = 28
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody with a folder of files, a server, and the command on the PATH."""
+    """A user with a folder of files, a server, and the command on the PATH."""
 
     folder: Path
     url: str
 
     def run(self, language: str, block: str) -> None:
-        """Run a block; it must end well."""
+        """Run a block, which must succeed."""
         programs = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
         own = {name: value for name, value in os.environ.items() if not name.startswith("GLASSBOX_")}
         environment = {
@@ -86,12 +86,12 @@ def test_every_block_of_a_page_works(page: str, user: User) -> None:
         user.run(language, block)
 
 
-def test_every_page_is_followed() -> None:
+def test_every_page_is_tested() -> None:
     assert sorted(PAGES) == sorted(
         ["client", *(f"client/{path.stem}" for path in (ROOT / "docs" / "client").glob("*.md"))]
     )
 
 
-def test_the_page_tells_each_exit_status() -> None:
-    told = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "client.md").read_text(), re.MULTILINE)
-    assert list(map(int, told)) == list(CODES)
+def test_the_page_lists_each_exit_status() -> None:
+    listed = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "client.md").read_text(), re.MULTILINE)
+    assert list(map(int, listed)) == list(CODES)

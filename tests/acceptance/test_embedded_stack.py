@@ -1,4 +1,4 @@
-"""The embedded stack as one group: Ctrl-C or the death of any part stops all of it, and nothing is left running."""
+"""The embedded stack as a process group: Ctrl-C or the death of any part stops all parts, and no process is left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOP_SECONDS = 30.0
 
 
 class Stack:
-    """A running `up.py`, with a view of its processes: those with its volume in their environment, and its Redis."""
+    """A running `up.py` and its processes: those with its volume in their environment, and its Redis."""
 
     def __init__(self, folder: Path) -> None:
         self.volume = folder / "volume"
@@ -36,14 +36,16 @@ class Stack:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                environment = (folder / "environ").read_bytes() + b"\0"  # Redis writes its title over its own
+                environment = (
+                    folder / "environ"
+                ).read_bytes() + b"\0"  # Redis overwrites its environment with its title
                 is_redis = (folder / "cwd").readlink() == self.volume.with_name("volume-redis")
                 if is_redis or f"GLASSBOX_VOLUME={self.volume}\0".encode() in environment:
                     found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         return found
 
     def main_process_of(self, part: str) -> int:
-        """The oldest process whose command line has `part` in it, and which is not the supervisor's."""
+        """The oldest process whose command line contains `part`, other than the supervisor."""
         return min(pid for pid, command in self.processes().items() if part in command and pid != self.process.pid)
 
 
@@ -74,19 +76,19 @@ def test_the_death_of_any_part_stops_the_whole_stack(stack: Stack, part: str) ->
     eventually(lambda: stack.processes() == {}, within=STOP_SECONDS)
 
 
-def test_nothing_is_left_when_the_supervisor_itself_is_killed(stack: Stack) -> None:
+def test_no_process_is_left_after_the_supervisor_is_killed(stack: Stack) -> None:
     stack.process.kill()
     eventually(lambda: stack.processes() == {}, within=STOP_SECONDS)
 
 
-def test_a_second_stack_on_the_same_data_is_refused(stack: Stack) -> None:
+def test_a_second_stack_on_the_same_data_is_rejected(stack: Stack) -> None:
     environment = {**os.environ, "GLASSBOX_VOLUME": str(stack.volume), "GLASSBOX_PORT": str(free_port())}
     second = subprocess.run([sys.executable, UP], env=environment, capture_output=True, text=True, check=False)
     assert second.returncode != 0
     assert "another stack runs on" in second.stderr
 
 
-def test_a_taken_port_is_named_with_the_remedy(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_the_remedy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         environment = {**os.environ, "GLASSBOX_VOLUME": str(tmp_path), "GLASSBOX_PORT": port}

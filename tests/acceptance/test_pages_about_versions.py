@@ -17,7 +17,7 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    """A stack with three versions of `digits`, the last of them the champion."""
+    """A stack with three versions of `digits`; the last one is the champion."""
     folder = tmp_path_factory.mktemp("stack")
     with running_stack(folder / "volume", folder / "stack.log") as client:
         for seed in range(3):

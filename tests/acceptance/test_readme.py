@@ -1,4 +1,4 @@
-"""The README, followed as a new user would: its first job is run by bash, line by line, on a stack of its own."""
+"""Runs the README's first job in bash, line by line, on a separate stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator has of a running service: keys, figures of all processes, and logs that name what they belong to."""
+"""Operation of a running service: API keys, metrics of all processes, and logs with ids."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COUNT = "glassbox_http_request_duration_seconds_count"
 
 @dataclass(frozen=True)
 class Operated:
-    """A service with two API processes that asks for keys, and where its programs' logs are."""
+    """A service with two API processes that requires API keys, and the logs of its programs."""
 
     stack: Stack
     folder: Path
@@ -41,7 +41,7 @@ class Operated:
     key: str
 
     def figure(self, name: str, **labels: str) -> float:
-        """One figure of `/metrics`, 0 where it is not there."""
+        """A value of `/metrics`, 0 if it is missing."""
         text = self.stack.http.get("/metrics").text
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -50,18 +50,18 @@ class Operated:
         return 0.0
 
     def lines(self, program: str) -> list[dict[str, Any]]:
-        """The lines of a program's log, each of which is JSON."""
+        """The lines of a program's log, parsed as JSON."""
         return [json.loads(line) for line in (self.folder / f"{program}.log").read_text().splitlines()]
 
     def answers(self) -> bool:
-        """Whether it answers; a connection to a process that died does not."""
+        """Whether the API responds; a connection to a process that died does not."""
         try:
             return self.stack.http.get("/healthz").status_code == 200
         except httpx.TransportError:
             return False
 
     def api_processes(self) -> set[int]:
-        """The processes that answer requests, as far as they have answered one."""
+        """The processes that have responded to a request."""
         return {line["process"] for line in self.lines("api") if line["logger"] == "glassbox.access"}
 
 
@@ -78,7 +78,7 @@ def operated(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 
 
 def ask_both_processes(operated: Operated, path: str) -> int:
-    """Ask on ever new connections, which stay open, until both processes have answered; how often that was.
+    """Send requests on new connections, which stay open, until both processes have responded; return their number.
 
     A new connection goes to the process that has the fewest.
     """
@@ -102,7 +102,7 @@ def ask_both_processes(operated: Operated, path: str) -> int:
 
 
 class TestMetrics:
-    def test_requests_are_counted_whichever_process_answered_and_whichever_is_asked(self, operated: Operated) -> None:
+    def test_each_process_reports_the_requests_of_all_processes(self, operated: Operated) -> None:
         labels = {"route": "/v1/jobs/<job_id>", "method": "GET", "code": "404"}
         before = operated.figure(COUNT, **labels)
 
@@ -110,7 +110,7 @@ class TestMetrics:
 
         assert {operated.figure(COUNT, **labels) for _ in range(10)} == {before + count}
 
-    def test_a_process_that_dies_takes_no_count_with_it_and_leaves_no_file(self, operated: Operated) -> None:
+    def test_the_counts_of_a_dead_process_are_kept_and_its_file_is_removed(self, operated: Operated) -> None:
         labels = {"route": "/v1/datasets/<reference>", "method": "GET", "code": "404"}
         count = ask_both_processes(operated, "/v1/datasets/counted")
 
@@ -123,7 +123,7 @@ class TestMetrics:
         assert len(operated.api_processes()) == len(died) + 2
         assert operated.figure(COUNT, **labels) == count
 
-    def test_jobs_and_images_are_counted_as_they_ended(self, operated: Operated) -> None:
+    def test_jobs_and_images_are_counted_by_their_result(self, operated: Operated) -> None:
         stack = operated.stack
         dataset = stack.upload(npz(easy_arrays(seed=21)), name="metrics")["id"]
         before = operated.figure("glassbox_job_duration_seconds_count", kind="training")
@@ -144,7 +144,7 @@ class TestMetrics:
 
 
 class TestLogs:
-    def test_a_request_and_the_work_on_its_job_are_found_by_one_id(self, operated: Operated) -> None:
+    def test_a_request_and_the_work_on_its_job_have_the_same_id_in_the_logs(self, operated: Operated) -> None:
         stack = operated.stack
         dataset = stack.upload(npz(easy_arrays(seed=22)), name="logs")["id"]
         request = {"model": "logs", "dataset": dataset, **QUICK}
@@ -162,17 +162,17 @@ class TestLogs:
         assert work
         assert {(line["job_id"], line["key"]) for line in work} == {(job_id, "operator")}
 
-    def test_a_health_check_that_is_answered_is_not_logged(self, operated: Operated) -> None:
+    def test_a_successful_health_check_is_not_logged(self, operated: Operated) -> None:
         for path in ("/healthz", "/readyz"):
             assert operated.stack.http.get(path).status_code == 200
         operated.stack.http.get("/v1/jobs/after")
 
         eventually(lambda: [line for line in operated.lines("api") if "/v1/jobs/after" in line["message"]])
 
-        told = {line["message"] for line in operated.lines("api")}
-        assert not told & {"GET /healthz 200", "GET /readyz 200"}
+        messages = {line["message"] for line in operated.lines("api")}
+        assert not messages & {"GET /healthz 200", "GET /readyz 200"}
 
-    def test_no_line_of_any_program_has_the_key_or_a_query(self, operated: Operated) -> None:
+    def test_no_log_has_a_key_or_a_query(self, operated: Operated) -> None:
         operated.stack.http.get("/v1/jobs/after?token=hidden")
         eventually(lambda: [line for line in operated.lines("api") if "/v1/jobs/after" in line["message"]])
 
@@ -183,13 +183,13 @@ class TestLogs:
 
 
 class TestKeys:
-    def test_nobody_comes_in_without_a_key(self, operated: Operated) -> None:
+    def test_a_request_without_a_key_is_rejected(self, operated: Operated) -> None:
         answer = httpx.get(f"{operated.stack.http.base_url}/v1/jobs")
 
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
-    def test_a_revoked_key_is_refused_by_every_process(self, operated: Operated) -> None:
+    def test_a_revoked_key_is_rejected_by_each_process(self, operated: Operated) -> None:
         key, line = new_key("short-lived", parse_scopes("read"))
         others = operated.keys.check()
         header = {"Authorization": f"Bearer {key}"}
@@ -202,7 +202,7 @@ class TestKeys:
         assert {httpx.get(url, headers=header).status_code for _ in range(20)} == {401}
 
     @pytest.mark.parametrize("bind", ["0.0.0.0", "::"])  # noqa: S104
-    def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(self, bind: str, tmp_path: Path) -> None:
+    def test_the_api_does_not_start_on_a_public_address_without_keys(self, bind: str, tmp_path: Path) -> None:
         environment = {**os.environ, "GLASSBOX_BIND": bind, "GLASSBOX_VOLUME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         environment.pop("GLASSBOX_API_KEYS_FILE", None)
         command = [sys.executable, "-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()"]
@@ -215,5 +215,5 @@ class TestKeys:
         assert "GLASSBOX_API_KEYS_FILE" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_an_answer_does_not_tell_which_server_it_is_from(self, operated: Operated) -> None:
+    def test_a_response_does_not_name_the_server_software(self, operated: Operated) -> None:
         assert not any(character.isdigit() for character in operated.stack.http.get("/healthz").headers["Server"])

@@ -1,4 +1,4 @@
-"""Clients that stop in the middle: fifty of them keep nobody else from being answered, and none is waited for long."""
+"""Clients that stop in the middle of a request: fifty of them delay no other client, and each has a timeout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HALF_A_BODY = b"POST /v1/datasets?name=slow HTTP/1.1\r\nHost: localhost\r\nConte
 
 
 def half(path: str, content_type: str, content: bytes) -> bytes:
-    """A request of which some is missing."""
+    """A request without its last part."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\nContent-Length: 1000\r\n\r\n"
     return head.encode() + content
 
@@ -38,14 +38,14 @@ HALF_AN_INFERENCE = half("/v2/models/toy/infer", "application/json", b"{")
 
 @pytest.fixture(scope="module")
 def impatient(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A service that waits for a client for two seconds, and not for thirty."""
+    """A service that waits two seconds for a client, in place of thirty."""
     folder = tmp_path_factory.mktemp("impatient")
     with running_stack(folder, redis_server.url(DATABASE), GLASSBOX_CLIENT_TIMEOUT="2") as stack:
         yield stack
 
 
 @pytest.mark.parametrize("sent", [HALF_A_HEAD, HALF_A_BODY, b""], ids=["head", "body", "nothing"])
-def test_fifty_slow_clients_keep_nobody_from_being_answered(stack: Stack, sent: bytes) -> None:
+def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> None:
     with ExitStack() as exits:
         for _ in range(CLIENTS):
             exits.enter_context(slow_client(stack, sent))
@@ -69,20 +69,20 @@ def test_fifty_slow_clients_keep_nobody_from_being_answered(stack: Stack, sent: 
     ],
     ids=["head", "body", "form", "training", "inference"],
 )
-def test_one_that_sends_no_more_is_left(impatient: Stack, sent: bytes, answer: bytes) -> None:
+def test_a_client_that_stops_sending_gets_an_error(impatient: Stack, sent: bytes, answer: bytes) -> None:
     with slow_client(impatient, sent) as client:
         client.settimeout(10)
         started = time.monotonic()
 
-        told = client.recv(65536)
+        received = client.recv(65536)
 
-        assert told.startswith(answer)
-        assert b"after 0 of" not in told  # it is not known how much came
-        assert time.monotonic() - started < 3.5  # it is waited for once
+        assert received.startswith(answer)
+        assert b"after 0 of" not in received  # the number of received bytes is unknown
+        assert time.monotonic() - started < 3.5  # the server waits once
     eventually(lambda: files_below(impatient.volume.incoming) == [])
 
 
-def test_leaving_one_is_no_error_in_the_log(impatient: Stack) -> None:
+def test_a_client_that_times_out_is_not_an_error_in_the_log(impatient: Stack) -> None:
     with slow_client(impatient, HALF_A_HEAD) as client:
         assert client.recv(65536) == b""
 

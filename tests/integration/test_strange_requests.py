@@ -1,4 +1,4 @@
-"""No request is answered with a 500, whatever its method, path, query, headers and body are made of."""
+"""No request gets a 500, with any method, path, query, headers and body."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ BODIES = [
     FORM, npz(easy_arrays()), zip_of_images(easy_images(2)[0]),
 ]  # fmt: skip
 
-latin = st.text(st.characters(max_codepoint=255), max_size=20)  # what a server makes of the bytes in a path
-line = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=20)  # … in the head's lines
+latin = st.text(st.characters(max_codepoint=255), max_size=20)  # the bytes of a path, as a WSGI server decodes them
+line = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=20)  # … of the header lines
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
 anything = st.recursive(
     scalars, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=5), part, max_size=3)
@@ -72,7 +72,7 @@ def served(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) 
 
 @st.composite
 def paths(draw: st.DrawFn) -> str:
-    """A route's path with anything in its places, or anything."""
+    """A route's path with any text for its variables, or any text."""
     if draw(st.integers(0, 9)) == 0:
         return "/" + draw(latin)
     path = draw(st.sampled_from(RULES))
@@ -83,7 +83,7 @@ def paths(draw: st.DrawFn) -> str:
 
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
-    """A request as a server hands it to the application (PEP 3333)."""
+    """A request as a WSGI environment (PEP 3333)."""
     body = draw(st.sampled_from(BODIES) | st.binary(max_size=50) | trainings)
     query = draw(st.lists(st.tuples(st.sampled_from(QUERIES) | line, line), max_size=3))
     environ = {
@@ -115,7 +115,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(environ=requests(), keyed=st.booleans())
 @settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-def test_nothing_makes_it_fail(served: Served, environ: dict[str, Any], keyed: bool) -> None:
+def test_no_request_gets_a_500(served: Served, environ: dict[str, Any], keyed: bool) -> None:
     if keyed:
         environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {served.key}")
 
@@ -133,7 +133,7 @@ def test_nothing_makes_it_fail(served: Served, environ: dict[str, Any], keyed: b
 
 @pytest.mark.parametrize("name", ["x" * 300, "\0", "a\0b", "..", "é", "\udcff", "a" * 64, "A", " "])
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "<" in rule])
-def test_a_name_that_cannot_be_one_is_refused_or_not_found(served: Served, rule: str, name: str) -> None:
+def test_an_invalid_name_is_rejected_or_not_found(served: Served, rule: str, name: str) -> None:
     client = Client(served.app)
     for place in re.findall("<[^>]+>", rule):
         path = re.sub("<([^>]+)>", lambda found: name if found[0] == place else EXAMPLES.get(found[1], "1"), rule)  # noqa: B023

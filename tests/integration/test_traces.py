@@ -1,4 +1,4 @@
-"""Traces from end to end: what a collector gets over OTLP from the API and from a worker, about one job."""
+"""Traces from end to end: the spans of a job that a collector receives over OTLP from the API and a worker."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 @dataclass(frozen=True)
 class Traced:
-    """A service that traces, and its collector."""
+    """A service with tracing, and its collector."""
 
     stack: Stack
     collector: Receiver
 
     def span(self, service: str, name: str) -> Span | None:
-        """The span of this name that the service sent within the caller's trace."""
+        """The service's span with this name in the caller's trace."""
         for message in list(self.collector.messages):
             exported: Any = ExportTraceServiceRequest.FromString(message.body)
             for sent in exported.resource_spans:
@@ -52,7 +52,7 @@ def traced(redis_server: RedisServer, tmp_path: Path) -> Iterator[Traced]:
             yield Traced(stack, collector)
 
 
-def test_a_collector_sees_the_request_and_the_work_on_its_job_in_the_callers_trace(traced: Traced) -> None:
+def test_the_request_and_the_work_on_its_job_are_spans_of_the_callers_trace(traced: Traced) -> None:
     response = traced.stack.http.post(
         "/v1/training-jobs",
         json={"model": "traced", "dataset": "digits", "epochs": 1},
@@ -64,7 +64,7 @@ def test_a_collector_sees_the_request_and_the_work_on_its_job_in_the_callers_tra
     work = eventually(lambda: traced.span("glassbox-worker", "job training"))
     assert request.parent_span_id.hex() == CALLER
     assert work.parent_span_id == request.span_id
-    told = {pair.key: pair.value.string_value for pair in work.attributes}
-    assert told["glassbox.job.id"] == response.json()["id"]
-    assert told["glassbox.job.state"] == "succeeded"
+    attributes = {pair.key: pair.value.string_value for pair in work.attributes}
+    assert attributes["glassbox.job.id"] == response.json()["id"]
+    assert attributes["glassbox.job.state"] == "succeeded"
     assert {message.path for message in traced.collector.messages} == {"/v1/traces"}

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, spoken by a client that nobody here wrote."""
+"""The Open Inference Protocol, tested with Triton's client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ P = tiny_network().probabilities(tiny_parameters(), IMAGES)
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """The API, two processes of it, with two versions of `toy`; the first is the champion."""
+    """An API of two processes, with two versions of `toy`; the first is the champion."""
     volume = Volume(tmp_path_factory.mktemp("triton") / "volume")
     registry = Registry(volume)
     for job in ("job-1", "job-2"):
@@ -37,7 +37,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def client(api: httpx.Client) -> Iterator[triton.InferenceServerClient]:
-    """The stock client."""
+    """Triton's client, unchanged."""
     with triton.InferenceServerClient(f"127.0.0.1:{api.base_url.port}") as stock:
         yield stock
 
@@ -49,13 +49,13 @@ def an_input(array: np.ndarray = FLOATS, datatype: str = "FP32", *, binary: bool
 
 
 class TestHealth:
-    def test_the_server_lives_and_is_ready(self, client: triton.InferenceServerClient) -> None:
+    def test_the_server_is_live_and_ready(self, client: triton.InferenceServerClient) -> None:
         assert client.is_server_live()
         assert client.is_server_ready()
         assert client.get_server_metadata()["name"] == "glassbox"
 
     @pytest.mark.parametrize("version", ["", "1", "champion"])
-    def test_the_model_is_ready_and_says_what_it_takes(
+    def test_the_model_is_ready_and_describes_its_input(
         self, client: triton.InferenceServerClient, version: str
     ) -> None:
         assert client.is_model_ready("toy", version)
@@ -63,7 +63,7 @@ class TestHealth:
         assert metadata["versions"] == ["1", "2"]
         assert metadata["inputs"] == [{"name": "images", "datatype": "FP32", "shape": [-1, 36]}]
 
-    def test_what_is_not_there_is_not_ready(self, client: triton.InferenceServerClient) -> None:
+    def test_a_missing_model_is_not_ready(self, client: triton.InferenceServerClient) -> None:
         assert not client.is_model_ready("other")
         assert not client.is_model_ready("toy", "3")
 
@@ -71,7 +71,7 @@ class TestHealth:
 class TestInference:
     @pytest.mark.parametrize("binary_output", [True, False])
     @pytest.mark.parametrize("binary_input", [True, False])
-    def test_it_says_what_the_network_says(
+    def test_the_outputs_are_those_of_the_network(
         self, client: triton.InferenceServerClient, binary_input: bool, binary_output: bool
     ) -> None:
         wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary_output)]
@@ -82,7 +82,7 @@ class TestInference:
         assert result.get_response()["id"] == "7"
         assert result.get_response()["model_version"] == "2"
 
-    def test_without_outputs_it_gives_all(self, client: triton.InferenceServerClient) -> None:
+    def test_a_request_without_outputs_gets_all_outputs(self, client: triton.InferenceServerClient) -> None:
         assert np.allclose(client.infer("toy", [an_input()]).as_numpy("probabilities"), P, atol=1e-6)
 
     @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class TestInference:
             (np.array([png(image) for image in IMAGES], np.object_), "BYTES"),
         ],
     )
-    def test_other_types_and_shapes_say_the_same(
+    def test_other_types_and_shapes_have_the_same_outputs(
         self, client: triton.InferenceServerClient, array: np.ndarray, datatype: str
     ) -> None:
         result = client.infer("toy", [an_input(array, datatype)])
@@ -103,7 +103,7 @@ class TestInference:
         assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
 
     @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-    def test_requests_and_answers_may_be_packed(self, client: triton.InferenceServerClient, coding: str) -> None:
+    def test_requests_and_responses_may_be_compressed(self, client: triton.InferenceServerClient, coding: str) -> None:
         result = client.infer(
             "toy", [an_input()], request_compression_algorithm=coding, response_compression_algorithm=coding
         )
@@ -111,7 +111,7 @@ class TestInference:
         assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
 
     @pytest.mark.parametrize("binary", [True, False])
-    def test_classes_are_told_by_their_labels(self, client: triton.InferenceServerClient, binary: bool) -> None:
+    def test_classes_have_their_labels(self, client: triton.InferenceServerClient, binary: bool) -> None:
         wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
 
         classes = client.infer("toy", [an_input()], outputs=wanted).as_numpy("probabilities")
@@ -121,9 +121,7 @@ class TestInference:
             labels = [(text.decode() if isinstance(text, bytes) else text).split(":")[2] for text in texts]
             assert labels == [str(label) for label in np.argsort(-row)[:2]]
 
-    def test_an_alias_stands_in_the_versions_place(
-        self, api: httpx.Client, client: triton.InferenceServerClient
-    ) -> None:
+    def test_an_alias_replaces_the_version(self, api: httpx.Client, client: triton.InferenceServerClient) -> None:
         for version in (2, 1):
             api.put("/v1/models/toy/aliases/champion", json={"version": version})
 
@@ -131,7 +129,7 @@ class TestInference:
 
             assert result.get_response()["model_version"] == str(version)
 
-    def test_it_says_what_predict_says(self, api: httpx.Client, client: triton.InferenceServerClient) -> None:
+    def test_the_outputs_are_those_of_predict(self, api: httpx.Client, client: triton.InferenceServerClient) -> None:
         predicted = api.post("/v1/models/toy/versions/latest/predict", json={"instances": GREYS.tolist()}).json()
 
         found = client.infer("toy", [an_input()]).as_numpy("probabilities")
@@ -139,12 +137,12 @@ class TestInference:
         assert [one["label"] for one in predicted["predictions"]] == [str(label) for label in found.argmax(axis=1)]
         assert np.allclose([one["confidence"] for one in predicted["predictions"]], found.max(axis=1), atol=1e-6)
 
-    def test_many_at_once_are_answered(self, api: httpx.Client) -> None:
+    def test_many_concurrent_requests_succeed(self, api: httpx.Client) -> None:
         with triton.InferenceServerClient(f"127.0.0.1:{api.base_url.port}", concurrency=8) as stock:
             asked = [stock.async_infer("toy", [an_input()]) for _ in range(40)]
             assert all(np.allclose(one.get_result().as_numpy("probabilities"), P, atol=1e-6) for one in asked)
 
-    def test_an_error_is_told(self, client: triton.InferenceServerClient) -> None:
+    def test_an_error_has_its_message(self, client: triton.InferenceServerClient) -> None:
         with pytest.raises(InferenceServerException, match="there is no model 'other'"):
             client.infer("other", [an_input()])
         with pytest.raises(InferenceServerException, match=r"#/inputs/0/shape"):
@@ -159,7 +157,7 @@ def test_models_are_listed_unloaded_and_loaded(client: triton.InferenceServerCli
     ]
 
     client.unload_model("toy")
-    for _ in range(6):  # whichever process answers
+    for _ in range(6):  # with any of the processes
         assert not client.is_model_ready("toy")
     with pytest.raises(InferenceServerException, match="unloaded"):
         client.infer("toy", [an_input()])

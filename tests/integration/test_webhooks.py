@@ -1,4 +1,4 @@
-"""Webhooks from end to end: a real service, a courier's process, a receiver that verifies what it gets."""
+"""Webhooks from end to end: a real service, a dispatcher's process, and a receiver that verifies signatures."""
 
 from __future__ import annotations
 
@@ -44,36 +44,38 @@ def dispatcher(stack: Stack, redis_server: RedisServer, tmp_path: Path) -> Itera
 
 @pytest.fixture(scope="module", autouse=True)
 def model(stack: Stack) -> None:
-    stack.upload(npz(easy_arrays(seed=31)), "told")
-    stack.finished(stack.train(model="told", dataset="told", epochs=2)["id"])
+    stack.upload(npz(easy_arrays(seed=31)), "webhooks")
+    stack.finished(stack.train(model="webhooks", dataset="webhooks", epochs=2)["id"])
 
 
 def log_of(stack: Stack, job_id: str) -> list[dict[str, Any]]:
-    """What the job's log says of its webhook."""
+    """The events of the job's webhook in its log."""
     items = stack.get(f"/v1/jobs/{job_id}/events")["items"]
     return [item["data"] for item in items if item["type"] == "webhook"]
 
 
-def test_the_ends_of_trainings_and_batches_are_told(stack: Stack, dispatcher: Process) -> None:
+def test_the_ends_of_trainings_and_batches_are_delivered(stack: Stack, dispatcher: Process) -> None:
     with receiving() as receiver:
-        training = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
-        batch = stack.classify(zip_of_images(easy_images(5)[0]), "told", webhook=receiver.url)
+        training = stack.train(model="webhooks", dataset="webhooks", epochs=1, webhook=receiver.url)
+        batch = stack.classify(zip_of_images(easy_images(5)[0]), "webhooks", webhook=receiver.url)
         eventually(lambda: len(receiver.messages) == 2, within=60.0)
         secret = stack.volume.webhook_secret.read_text()
-        told = {content["data"]["id"]: content for content in (each.verified(secret) for each in receiver.messages)}
+        delivered = {
+            content["data"]["id"]: content for content in (each.verified(secret) for each in receiver.messages)
+        }
         for job in (training, batch):
             eventually(lambda job_id=job["id"]: log_of(stack, job_id))  # type: ignore[misc]
 
     for job in (training, batch):
-        assert told[job["id"]]["type"] == "job.succeeded"
+        assert delivered[job["id"]]["type"] == "job.succeeded"
         shown = {name: value for name, value in stack.job(job["id"]).items() if name != "warnings"}
-        assert told[job["id"]]["data"] == shown
+        assert delivered[job["id"]]["data"] == shown
         assert [outcome["outcome"] for outcome in log_of(stack, job["id"])] == ["delivered"]
 
 
-def test_a_receiver_that_fails_is_told_again(stack: Stack, dispatcher: Process) -> None:
+def test_a_failed_delivery_is_retried(stack: Stack, dispatcher: Process) -> None:
     with receiving(500, 503) as receiver:
-        job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+        job = stack.train(model="webhooks", dataset="webhooks", epochs=1, webhook=receiver.url)
         eventually(
             lambda: [outcome["outcome"] for outcome in log_of(stack, job["id"])] == [*["failed"] * 2, "delivered"]
         )
@@ -82,11 +84,11 @@ def test_a_receiver_that_fails_is_told_again(stack: Stack, dispatcher: Process) 
     assert len(receiver.messages) == 3
 
 
-def test_an_end_that_came_while_no_courier_ran_is_told_by_the_next(
+def test_the_end_of_a_job_without_a_running_dispatcher_is_delivered_by_the_next(
     stack: Stack, redis_server: RedisServer, tmp_path: Path
 ) -> None:
     with receiving() as receiver:
-        job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+        job = stack.train(model="webhooks", dataset="webhooks", epochs=1, webhook=receiver.url)
         stack.finished(job["id"])
         assert receiver.messages == []
 
@@ -96,7 +98,7 @@ def test_an_end_that_came_while_no_courier_ran_is_told_by_the_next(
     assert len(receiver.messages) == 1
 
 
-def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
+def test_a_delivery_of_a_killed_dispatcher_is_taken_over_by_the_next(
     stack: Stack, redis_server: RedisServer, stack_redis: Redis, tmp_path: Path
 ) -> None:
     never = threading.Event()
@@ -106,10 +108,10 @@ def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
 
     with receiving(hang) as receiver:
         with running_dispatcher(stack, redis_server, tmp_path) as first:
-            job = stack.train(model="told", dataset="told", epochs=1, webhook=receiver.url)
+            job = stack.train(model="webhooks", dataset="webhooks", epochs=1, webhook=receiver.url)
             eventually(lambda: receiver.messages)
             first.kill()
-        for delivery in cast("list[str]", stack_redis.zrange(keys.DELIVERIES_DUE, 0, -1)):  # as if its time were over
+        for delivery in cast("list[str]", stack_redis.zrange(keys.DELIVERIES_DUE, 0, -1)):  # expire the lease
             stack_redis.zadd(keys.DELIVERIES_DUE, {delivery: 1})
         with running_dispatcher(stack, redis_server, tmp_path):
             eventually(lambda: log_of(stack, job["id"]))
@@ -119,7 +121,7 @@ def test_a_courier_that_is_killed_with_a_notice_leaves_it_to_the_next(
     assert len({message.id for message in receiver.messages}) == 1
 
 
-def test_a_courier_that_is_told_to_stop_ends_soon(dispatcher: Process) -> None:
+def test_a_dispatcher_ends_soon_after_a_stop_signal(dispatcher: Process) -> None:
     eventually(lambda: "ready" in dispatcher.log())
 
     dispatcher.terminate()
@@ -127,7 +129,7 @@ def test_a_courier_that_is_told_to_stop_ends_soon(dispatcher: Process) -> None:
     eventually(lambda: dispatcher.has_ended, within=10.0)
 
 
-def test_a_courier_without_a_right_secret_does_not_start(tmp_path: Path) -> None:
+def test_a_dispatcher_with_an_invalid_secret_does_not_start(tmp_path: Path) -> None:
     environment = {"GLASSBOX_WEBHOOK_SECRETS": "hunter2", "GLASSBOX_VOLUME": str(tmp_path / "volume")}
     with Process("courier", [sys.executable, "-m", "worker.webhooks"], tmp_path, environment) as process:
         eventually(lambda: "GLASSBOX_WEBHOOK_SECRETS" in process.log())

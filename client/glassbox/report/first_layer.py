@@ -51,7 +51,7 @@ def first_layer(weights: Tensor, image_shape: tuple[int, ...], *, is_last: bool,
             element("b", "blue", class_="below"),
             " is negative. A unit whose image is noise has learned little.",
         ),
-        element("div", images, class_="pictures weights"),
+        element("div", images, class_="images weights"),
         aria_labelledby="first-layer",
     )
 

@@ -16,7 +16,7 @@ def most_confident_errors(evaluation: Evaluation) -> Html | None:
         "section",
         element("h2", "Most confident errors", id="mistakes"),
         element("p", "Misclassified test images, highest confidence first. Some may be ambiguous or mislabelled."),
-        element("div", [_figure(mistake) for mistake in evaluation.mistakes], class_="pictures mistakes"),
+        element("div", [_figure(mistake) for mistake in evaluation.mistakes], class_="images errors"),
         aria_labelledby="mistakes",
     )
 
@@ -29,8 +29,8 @@ def _figure(mistake: Mistake) -> Html:
         shown,
         element(
             "figcaption",
-            element("span", f"true {mistake.label}", class_="is"),
-            element("span", f"predicted {mistake.predicted}", class_="taken"),
+            element("span", f"true {mistake.label}", class_="true"),
+            element("span", f"predicted {mistake.predicted}", class_="predicted"),
             element("small", f"{mistake.confidence:.1%} confidence"),
             element("small", f"image {mistake.index}"),
         ),
