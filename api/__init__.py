@@ -1,7 +1,7 @@
-"""The HTTP API: Flask in, JSON out. It validates, stores, enqueues and reads; it trains nothing.
+"""The HTTP API, built with Flask. It validates requests, stores files, enqueues jobs and reads results.
 
-`api.app` builds the application. This module stays light, because gunicorn's configuration imports `api.server` and
-`api.auth` before settings have taken effect that Flask, NumPy and prometheus_client read when they are imported.
+`api.app` builds the application. This module imports nothing heavy: gunicorn's configuration imports `api.server` and
+`api.auth` before it sets the variables that Flask, NumPy and prometheus_client read on import.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["create_app"]
 
 
 def create_app() -> Flask:
-    """Build the application from the environment: the factory that gunicorn calls as `api:create_app()`."""
+    """Build the application from the environment. gunicorn calls this factory as `api:create_app()`."""
     from api.app import create_app as build  # noqa: PLC0415 - see above
 
     return build()

@@ -1,4 +1,4 @@
-"""`python -m api.admin`: the former name of `python -m api.auth.admin`, kept for two minor versions."""
+"""The former name of `python -m api.auth.admin`, kept for two minor versions."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who may do what: API keys, the check of each request, and rate limits."""
+"""Authentication and authorization: API keys, the check of each request, and rate limits."""

@@ -1,4 +1,4 @@
-"""`python -m api.auth.admin keys create|list|revoke|restore`: makes and revokes API keys; a running API notices."""
+"""`python -m api.auth.admin keys create|list|revoke|restore`: manages API keys; a running API reloads them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.storage import durable
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says; ends the process with a sentence where it cannot be done."""
+    """Run the command line. Exits with a message if the command fails."""
     wanted = _parser().parse_args(arguments)
     try:
         settings = load_settings()
@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"glassbox-admin: {error}")
     path = wanted.file or settings.api_keys_file
     if path is None:
-        sys.exit(f"glassbox-admin: no file of keys is named. {name_keys_file(settings)}")
+        sys.exit(f"glassbox-admin: no API keys file is set. {name_keys_file(settings)}")
     try:
         wanted.run(KeysFile(path), wanted)
     except KeysError as error:
@@ -37,14 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def create(keys: KeysFile, wanted: argparse.Namespace) -> None:
-    """Make a key, and print it: the only time that it is shown."""
+    """Create a key and print it. The key is never shown again."""
     key, line = new_key(wanted.name, parse_scopes(wanted.scopes))
     with _locked(keys.path):
         others = keys.check() if keys.path.exists() else ()
         if any(other.name == line.name for other in others):
-            raise KeysError(f"there is a key {line.name!r} already; revoke it first, or take another name")
+            raise KeysError(f"the key {line.name!r} exists already; revoke it first, or choose another name")
         keys.write([*others, line])
-    print(f"The key {line.name!r} ({wanted.scopes}) is in {keys.path}, as its SHA-256. Keep it now:", file=sys.stderr)
+    print(
+        f"Created the key {line.name!r} ({wanted.scopes}); {keys.path} holds its SHA-256."
+        " Copy the key now, it is not shown again:",
+        file=sys.stderr,
+    )
     print(key)
 
 
@@ -55,21 +59,21 @@ def show(keys: KeysFile, _wanted: argparse.Namespace) -> None:
 
 
 def revoke(keys: KeysFile, wanted: argparse.Namespace) -> None:
-    """Take a key out of the file; whoever has it is refused from the next request on."""
+    """Remove a key from the file. The API rejects the key from its next request on."""
     with _locked(keys.path):
         every = keys.check()
-        left = [key for key in every if key.name != wanted.name]
-        if len(left) == len(every):
-            raise KeysError(f"there is no key {wanted.name!r} in {keys.path}")
-        keys.write(left)
+        remaining = [key for key in every if key.name != wanted.name]
+        if len(remaining) == len(every):
+            raise KeysError(f"{keys.path} has no key {wanted.name!r}")
+        keys.write(remaining)
     print(f"The key {wanted.name!r} is revoked.", file=sys.stderr)
 
 
 def restore(keys: KeysFile, _wanted: argparse.Namespace) -> None:
-    """Replace the file by the one that comes by the standard input, with the owner and the mode that the API needs."""
-    restored = parse_keys(sys.stdin.buffer.read(), "the standard input")
+    """Replace the file with the content of standard input. The owner and mode suit the API."""
+    restored = parse_keys(sys.stdin.buffer.read(), "standard input")
     if not restored:
-        raise KeysError("no key came by the standard input; the file is as it was")
+        raise KeysError("standard input holds no key; the file is unchanged")
     with _locked(keys.path):
         keys.write(restored)
     print(f"{keys.path} has {len(restored)} keys: {', '.join(key.name for key in restored)}", file=sys.stderr)
@@ -77,7 +81,7 @@ def restore(keys: KeysFile, _wanted: argparse.Namespace) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the file for this change alone, so that two made at once are both in it."""
+    """Lock the file for one change, so that two concurrent changes both take effect."""
     durable.make_folder(path.absolute().parent)
     folder = os.open(path.absolute().parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -91,18 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m api.auth.admin", description="Administer a Glassbox API.")
     subjects = parser.add_subparsers(required=True, metavar="keys")
     subject = subjects.add_parser("keys", help="API keys")
-    subject.add_argument("--file", type=Path, help="where they are (GLASSBOX_API_KEYS_FILE)")
+    subject.add_argument("--file", type=Path, help="the API keys file (default: GLASSBOX_API_KEYS_FILE)")
     keys = subject.add_subparsers(required=True, metavar="create|list|revoke|restore")
-    command = keys.add_parser("create", help="make a key and print it, once")
-    command.add_argument("name", help="whose it is: the log and `list` show it")
-    command.add_argument("--scopes", default="submit", help="read, submit or manage; each allows the ones before it")
+    command = keys.add_parser("create", help="create a key and print it once")
+    command.add_argument("name", help="the key's owner; the log and `list` show it")
+    command.add_argument("--scopes", default="submit", help="read, submit or manage; each includes the ones before it")
     command.set_defaults(run=create)
-    command = keys.add_parser("list", help="show the keys' names and scopes")
+    command = keys.add_parser("list", help="list the keys' names and scopes")
     command.set_defaults(run=show)
-    command = keys.add_parser("revoke", help="make a key useless at once")
+    command = keys.add_parser("revoke", help="revoke a key at once")
     command.add_argument("name")
     command.set_defaults(run=revoke)
-    command = keys.add_parser("restore", help="replace the file by a copy of it, from the standard input")
+    command = keys.add_parser("restore", help="replace the file with a copy from standard input")
     command.set_defaults(run=restore)
     return parser
 

@@ -1,7 +1,7 @@
-"""The API keys: a file with a line `name:scopes:sha256` for each, read again whenever it changes.
+"""The API keys file: one line `name:scopes:sha256` per key, reloaded after each change.
 
-The file has no key in it, only each one's SHA-256: a key has 256 random bits, so its digest tells nothing about it and
-a slow hash would add nothing. A key is shown once, when it is made.
+The file holds the SHA-256 of each key, never the key. A key has 256 random bits, so its digest reveals nothing and a
+slow hash adds no security. A key is shown once, on creation.
 """
 
 from __future__ import annotations
@@ -24,47 +24,47 @@ from shared.storage import durable
 
 log = logging.getLogger(__name__)
 
-PREFIX = "glassbox_"  # by which people, and the scanners of repositories, recognize a key
+PREFIX = "glassbox_"  # lets people and secret scanners recognize a key
 BYTES = 32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Scope(StrEnum):
-    """What a key allows; each one allows what stands above it, too."""
+    """What a key allows. Each scope includes the scopes above it."""
 
-    READ = "read"  # look at everything, and have a model predict
-    SUBMIT = "submit"  # upload data sets, submit jobs, cancel and retry them
+    READ = "read"  # read everything, run predictions
+    SUBMIT = "submit"  # upload data sets; submit, cancel and retry jobs
     MANAGE = "manage"  # delete, move aliases
 
     def covers(self, other: Scope) -> bool:
-        """Whether who has this scope may do what `other` is needed for."""
+        """Return whether this scope includes `other`."""
         order = list(Scope)
         return order.index(self) >= order.index(other)
 
 
 class KeysError(Exception):
-    """The keys' file is missing or damaged, or the API needs one; the message says what to do."""
+    """The API keys file is missing, damaged or required. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One line of the file: whose key it is, what it allows, and the SHA-256 of the key in hexadecimal."""
+    """One line of the file: the key's name, its scopes, and its SHA-256 in hexadecimal."""
 
     name: str
     scopes: frozenset[Scope]
     digest: str
 
     def allows(self, scope: Scope) -> bool:
-        """Whether the key may be used for what needs this scope."""
+        """Return whether one of the key's scopes includes this scope."""
         return any(own.covers(scope) for own in self.scopes)
 
     @classmethod
     def parse(cls, line: str) -> ApiKey:
-        """Read a line; the error tells what is wrong with it and never shows it, for a key may stand there."""
+        """Parse a line. Raises `KeysError`, whose message omits the line, because it might contain a key."""
         parts = [part.strip() for part in line.split(":")]
         if len(parts) != 3:
-            raise KeysError(f"it has {len(parts)} parts and not the three of name:scopes:sha256")
+            raise KeysError(f"the line must have the three parts name:scopes:sha256; got {len(parts)}")
         name, scopes, digest = parts
         if not NAME.fullmatch(name):
             raise KeysError("the name must be 1 to 64 letters, digits, dots, underscores, @ and hyphens")
@@ -73,31 +73,33 @@ class ApiKey:
         return cls(name, parse_scopes(scopes), digest.lower())
 
     def __str__(self) -> str:
-        """The line."""
+        """Return the line."""
         return f"{self.name}:{','.join(scope for scope in Scope if scope in self.scopes)}:{self.digest}"
 
 
 def parse_scopes(text: str) -> frozenset[Scope]:
-    """Scopes with commas or pluses between them; raises `KeysError`."""
+    """Parse scopes separated by commas or plus signs. Raises `KeysError`."""
     try:
         return frozenset(Scope(part.strip()) for part in re.split("[,+]", text))
     except ValueError as error:
-        raise KeysError(f"the scopes must be some of {', '.join(Scope)}, with commas or pluses between them") from error
+        raise KeysError(
+            f"the scopes must be one or more of {', '.join(Scope)}, separated by commas or plus signs"
+        ) from error
 
 
 def digest_of(key: str) -> str:
-    """The SHA-256 of a key's text, as the file has it."""
+    """Return the SHA-256 of a key in hexadecimal, as the file holds it."""
     return hashlib.sha256(key.encode(errors="replace")).hexdigest()
 
 
 def new_key(name: str, scopes: frozenset[Scope]) -> tuple[str, ApiKey]:
-    """A new key, to be shown once, and its line; raises `KeysError` for a name that cannot stand in a line."""
+    """Return a new key and its line. Raises `KeysError` if the name is invalid."""
     key = PREFIX + secrets.token_urlsafe(BYTES)
     return key, ApiKey.parse(str(ApiKey(name, scopes, digest_of(key))))
 
 
 class KeysFile:
-    """The keys as they stand in the file now. Of a file that is damaged while it is used, the whole lines count."""
+    """The current content of the keys file. If the file is damaged while in use, its valid lines still apply."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -105,7 +107,7 @@ class KeysFile:
         self._keys: tuple[ApiKey, ...] = ()
 
     def find(self, presented: str) -> ApiKey | None:
-        """The key that somebody shows, if it is known; takes as long for one that is as for one that is not."""
+        """Return the entry of a presented key, or None. The lookup takes constant time."""
         digest = digest_of(presented)
         found = None
         for key in self.current():
@@ -114,24 +116,24 @@ class KeysFile:
         return found
 
     def current(self) -> Sequence[ApiKey]:
-        """The keys, read again where the file has changed; none where it is gone."""
+        """Return the keys, reloaded if the file changed; empty if the file is missing."""
         stamp = self._read_stamp()
         if stamp != self._stamp:
             keys, damage = self._read()
-            for what in damage:
-                log.error("API keys: %s; this line counts for nothing", what)
+            for problem in damage:
+                log.error("API keys: %s; this line is ignored", problem)
             self._keys, self._stamp = keys, stamp
         return self._keys
 
     def check(self) -> Sequence[ApiKey]:
-        """The keys of a file that is whole; raises `KeysError`, with the line's number where one is damaged."""
+        """Return the keys. Raises `KeysError` with the line number if a line is invalid."""
         keys, damage = self._read()
         if damage:
             raise KeysError("; ".join(damage))
         return keys
 
     def write(self, keys: Iterable[ApiKey]) -> None:
-        """Put these keys into the file, atomically, for its owner alone to read."""
+        """Replace the file atomically with these keys; only its owner may read it."""
         with durable.replacing(self.path) as file:
             os.fchmod(file.fileno(), 0o600)
             file.write("".join(f"{key}\n" for key in keys).encode())
@@ -144,7 +146,7 @@ class KeysFile:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self) -> tuple[tuple[ApiKey, ...], list[str]]:
-        """The keys of the whole lines, and what is wrong with the others."""
+        """Return the keys of the valid lines, and the problems of the others."""
         try:
             lines = self.path.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError as error:
@@ -153,7 +155,7 @@ class KeysFile:
 
 
 def parse_keys(content: bytes, source: str) -> Sequence[ApiKey]:
-    """The keys of such a file's content; raises `KeysError`, with the line's number if one is damaged."""
+    """Parse a keys file's content. Raises `KeysError` with the line number if a line is invalid."""
     keys, damage = _parse(content.decode(errors="replace").splitlines(), source)
     if damage:
         raise KeysError("; ".join(damage))
@@ -161,7 +163,7 @@ def parse_keys(content: bytes, source: str) -> Sequence[ApiKey]:
 
 
 def _parse(lines: Iterable[str], source: str) -> tuple[tuple[ApiKey, ...], list[str]]:
-    """The keys of the whole lines, and what is wrong with the others."""
+    """Return the keys of the valid lines, and the problems of the others."""
     keys: dict[str, ApiKey] = {}
     damage = []
     for number, line in enumerate(lines, 1):
@@ -173,40 +175,43 @@ def _parse(lines: Iterable[str], source: str) -> tuple[tuple[ApiKey, ...], list[
             damage.append(f"{source}, line {number}: {error}")
             continue
         if key.name in keys:
-            damage.append(f"{source}, line {number}: another line has the name {key.name!r} already")
+            damage.append(f"{source}, line {number}: the name {key.name!r} is used by an earlier line")
         else:
             keys[key.name] = key
     return tuple(keys.values()), damage
 
 
 def required_keys(settings: Settings) -> KeysFile | None:
-    """The keys that the API asks for, None where it asks for none because only this host can reach it.
+    """Return the keys that the API requires; None if it requires none, because only this host can reach it.
 
-    Raises `KeysError` where others can reach it and there is no key, or where the file is missing or damaged.
+    Raises `KeysError` if other hosts can reach it and no key exists, or if the file is missing or damaged.
     """
     if settings.api_keys_file is None:
         if settings.is_local:
             return None
         raise KeysError(
-            "the API would be open to everybody who reaches"
+            "without API keys, the API would be open to every client that can reach"
             f" {settings.domain or settings.published_on or settings.bind}. {how_to_require_keys(settings)}"
         )
     keys = KeysFile(settings.api_keys_file)
     if reason := _why_unreadable(keys.path):
         raise KeysError(
-            f"{reason}. Make a key: `{create_key(settings)}`; or restore a copy of the file: `{restore_keys(settings)}`"
+            f"{reason}. Create a key: `{create_key(settings)}`;"
+            f" or restore a copy of the file: `{restore_keys(settings)}`"
         )
     try:
         present = keys.check()
     except KeysError as error:
-        raise KeysError(f"{error}. Correct that, or restore a copy of the file: `{restore_keys(settings)}`") from error
+        raise KeysError(
+            f"{error}. Correct the line, or restore a copy of the file: `{restore_keys(settings)}`"
+        ) from error
     if not present and not settings.is_local:
-        raise KeysError(f"{keys.path} has no key in it. Make one: `{create_key(settings)}`")
+        raise KeysError(f"{keys.path} holds no key. Create one: `{create_key(settings)}`")
     return keys
 
 
 def _why_unreadable(path: Path) -> str | None:
-    """Why this process cannot read the file: it is missing, or whose it is, with which mode."""
+    """Return why this process cannot read the file (missing, or its owner and mode); None if it can."""
     try:
         with path.open("rb"):
             return None

@@ -1,7 +1,7 @@
-"""Who may do what: each request must show a key with the scope that its route declares, and not come too often.
+"""Authorization: each request needs a key with the scope that its route declares, and counts against rate limits.
 
-Where only this host reaches the API no key is needed. Then a web page that somebody has open is the stranger to keep
-out: a browser sends its requests to loopback addresses, too.
+If only this host can reach the API, no key is needed. Then requests from web pages of other origins are rejected: a
+browser on this host can send them to loopback addresses.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from shared.runtime import log_context
 from shared.runtime.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-COUNTED = "glassbox.counted"  # in the environment of a request that has counted against its sender's limits
+COUNTED = "glassbox.counted"  # set in the WSGI environment once a request has counted against its limits
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How often: every request counts for the first, one that changes something for the second as well."""
+    """Rate limits. Every request counts against the first; a request that changes something also against the second."""
 
     requests: RateLimit
     submissions: RateLimit
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Limits:
-        """The limits that the settings set."""
+        """Build the limits from the settings."""
         return cls(
             RateLimit(settings, "requests", settings.rate_limit, settings.rate_burst),
             RateLimit(settings, "submissions", settings.submit_rate_limit, settings.submit_rate_burst),
@@ -44,9 +44,10 @@ class Limits:
 
 
 class Authorizer:
-    """Who may pass.
+    """Authenticates requests and checks their scopes and rate limits.
 
-    keys: None where no keys are asked for. trusted_origins: those whose web pages may use the API then; `*` trusts all.
+    keys: None if no key is required. trusted_origins: origins whose web pages may use the API without a key; `*` is
+    any origin.
     """
 
     def __init__(self, keys: KeysFile | None, limits: Limits, trusted_origins: Collection[str] = ()) -> None:
@@ -55,19 +56,20 @@ class Authorizer:
         self._trusted_origins = trusted_origins
 
     def admit(self, request: Request, scope: Scope) -> None:
-        """Let a request pass that needs this scope; raises `Unauthenticated`, `Forbidden` or `TooMany`.
+        """Check a request that needs this scope. Raises `Unauthenticated`, `Forbidden` or `TooMany`.
 
-        A request that is admitted again, for it went a short way first, is counted once.
+        A request that is checked twice, by the fast lane and then by Flask, counts once.
         """
         if self._keys is None:
-            _refuse_web_pages(request, self._trusted_origins)
+            _reject_cross_origin(request, self._trusted_origins)
             holder = f"address:{request.remote_addr}"
         else:
             key = _authenticated(request, self._keys)
             log_context.bind(key=key.name)
             if not key.allows(scope):
                 own = ", ".join(sorted(key.scopes))
-                raise Forbidden("scope_missing", f"this needs the scope {scope}; the key {key.name!r} has {own}", scope)
+                detail = f"this request needs the scope {scope}; the key {key.name!r} has {own}"
+                raise Forbidden("scope_missing", detail, scope)
             holder = f"key:{key.name}"
         if COUNTED in request.environ:
             return
@@ -78,19 +80,19 @@ class Authorizer:
 
 
 def register(app: Flask, authorizer: Authorizer) -> None:
-    """Admit no request to a view that it may not see; a view that declares nothing needs the highest scope."""
+    """Check every request before its view runs. A view without a declaration needs the highest scope."""
 
     @app.before_request
     def admit() -> None:
         if request.endpoint is None or request.method == "OPTIONS":
-            return  # an unknown route; a browser's question about what it may ask
+            return  # an unknown route, or a CORS preflight request
         scope = needed_scope(app.view_functions[request.endpoint])
         if scope is not None:
             authorizer.admit(request, scope)
 
 
 def needed_scope(view: Callable[..., Any]) -> Scope | None:
-    """What a view declares; the highest scope where it declares nothing."""
+    """Return the scope that a view declares; the highest scope if it declares nothing."""
     declared = operation_of(view)
     if declared is None:
         return Scope.MANAGE
@@ -98,38 +100,39 @@ def needed_scope(view: Callable[..., Any]) -> Scope | None:
 
 
 def _authenticated(request: Request, keys: KeysFile) -> ApiKey:
-    """The key that the request shows, as `Authorization: Bearer` or as `X-API-Key`."""
+    """Return the request's key, from `Authorization: Bearer` or `X-API-Key`. Raises `Unauthenticated`."""
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     presented = token.strip() if kind.lower() == "bearer" else request.headers.get("X-API-Key", "").strip()
     if not presented:
-        raise Unauthenticated("key_missing", "send an API key, with the header `Authorization: Bearer <key>`")
+        raise Unauthenticated("key_missing", "send an API key in the header `Authorization: Bearer <key>`")
     key = keys.find(presented)
     if key is None:
-        raise Unauthenticated("key_unknown", "this API key is not known; it may have been revoked")
+        raise Unauthenticated("key_unknown", "the API key is invalid or revoked")
     return key
 
 
-def _refuse_web_pages(request: Request, trusted: Collection[str]) -> None:
-    """Refuse what a browser sends on behalf of a page from elsewhere; what another program sends passes.
+def _reject_cross_origin(request: Request, trusted: Collection[str]) -> None:
+    """Reject a browser's request for a page of another origin. Requests of other programs pass.
 
-    The name in `Host` is a stranger's where his name server says that it is this machine (DNS rebinding). `Origin`
-    tells of a page whose request needs no leave beforehand, such as an upload.
+    `Host` detects DNS rebinding: an attacker's DNS server resolves a public name to this machine. `Origin` detects
+    cross-origin requests that need no CORS preflight, such as an upload.
     """
     host = _host_in(f"//{request.host}")
     if _is_public_name(host):
         raise Forbidden(
-            "host_not_local", f"without API keys this machine answers to its own names only, and not to {host!r}"
+            "host_not_local",
+            f"without API keys, the Host header must be a local name or an address; got {host!r}",
         )
     origin = request.headers.get("Origin")
     if not origin or origin in trusted or "*" in trusted:
         return
     if request.method not in SAFE_METHODS and not is_loopback(_host_in(origin)):
-        raise Forbidden("origin_not_local", "without API keys a web page from elsewhere may change nothing")
+        raise Forbidden("origin_not_local", f"cross-origin writes require an API key; the origin is {origin!r}")
 
 
 @lru_cache(maxsize=100)
 def _is_public_name(host: str) -> bool:
-    """Whether a name server out there could answer for this name; for an address, or a name without a dot, none can."""
+    """Return whether public DNS could resolve this name. It resolves no address and no name without a dot."""
     try:
         ip_address(host)
     except ValueError:

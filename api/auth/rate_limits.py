@@ -1,6 +1,6 @@
-"""How many requests somebody may send a second: a token bucket in Redis, from which each process takes some at a time.
+"""Rate limits: one token bucket per key or address in Redis; each process takes several tokens at a time.
 
-Where Redis does not answer, nothing is limited: what needs only the volume goes on working, and is hardly slowed down.
+If Redis does not answer, no limit applies: requests that need only the volume continue to work, with little delay.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from shared.runtime.redis_scripts import Script
 from shared.runtime.settings import Settings
 
 SCRIPT = Path(__file__).with_name("take_tokens.lua")
-PATIENCE_SECONDS = 0.25  # with Redis
-PAUSE_SECONDS = 5.0  # until Redis is asked again after it did not answer
-SHARES = 20  # a process takes this part of a second's tokens at once, so that few requests ask Redis
-KEEP_SECONDS = 1.0  # for which it may use them up
-MANY = 10_000  # holders to remember
+TIMEOUT_SECONDS = 0.25  # of a call to Redis
+PAUSE_SECONDS = 5.0  # after a failed call to Redis, before the next one
+SHARES = 20  # a process takes 1/SHARES of a second's tokens at once, so that few requests call Redis
+KEEP_SECONDS = 1.0  # lifetime of the taken tokens
+MANY = 10_000  # holders in memory before expired ones are removed
 
 
 @dataclass
@@ -34,14 +34,14 @@ class _Held:
 
 
 class RateLimit:
-    """One limit on requests a second, kept for each holder apart, by all processes together.
+    """A limit on the requests per second of each holder (a key or an address), shared by all processes.
 
-    name: in the bucket's key. rate: requests a second, 0 for any number. burst: how many at once after a quiet time.
+    name: part of the bucket's Redis key. rate: requests per second, 0 for no limit. burst: the bucket's capacity.
     """
 
     def __init__(self, settings: Settings, name: str, rate: float, burst: int) -> None:
-        patience = min(PATIENCE_SECONDS, settings.redis_timeout)
-        redis = connect(settings.model_copy(update={"redis_timeout": patience}))
+        timeout = min(TIMEOUT_SECONDS, settings.redis_timeout)
+        redis = connect(settings.model_copy(update={"redis_timeout": timeout}))
         self._take = Script(redis, SCRIPT.read_text())
         self._name = name
         self._rate = rate
@@ -49,29 +49,29 @@ class RateLimit:
         self._share = max(1, min(int(rate / SHARES), burst // 2))
         self._held: dict[str, _Held] = {}
         self._lock = Lock()
-        self._asking = Lock()
-        self._ask_again_at = 0.0
+        self._fetching = Lock()
+        self._retry_at = 0.0
 
     def spend(self, holder: str) -> None:
-        """Count a request of this holder; raises `TooMany` where it has used up what it may."""
+        """Spend one token of this holder. Raises `TooMany` if the bucket is empty."""
         if not self._rate or self._spend_held(holder):
             return
-        with self._asking:  # one at a time: what it gets is for the others, too
+        with self._fetching:  # one thread at a time, because its tokens serve the waiting threads too
             if not self._spend_held(holder):
                 self._fetch(holder)
 
     def _fetch(self, holder: str) -> None:
-        if time.monotonic() < self._ask_again_at:
+        if time.monotonic() < self._retry_at:
             return
         try:
             bucket = keys.rate_bucket(self._name, holder)
             taken, wait_ms = self._take({"bucket": bucket}, rate=self._rate, burst=self._burst, wanted=self._share)
         except RedisError:
-            self._ask_again_at = time.monotonic() + PAUSE_SECONDS
+            self._retry_at = time.monotonic() + PAUSE_SECONDS
             return
         if not taken:
             seconds = max(1, math.ceil(wait_ms / 1000))
-            detail = f"more than {self._rate:g} {self._name} a second; try again in {seconds} s"
+            detail = f"the rate limit is {self._rate:g} {self._name} per second; try again in {seconds} s"
             raise TooMany("too_many_requests", detail, seconds)
         self._keep(holder, taken - 1)
 
@@ -90,5 +90,5 @@ class RateLimit:
                 self._held = {name: held for name, held in self._held.items() if held.until > now}
             held = self._held.get(holder)
             if held is not None and held.until > now:
-                tokens += held.tokens  # of another thread that asked at the same moment
+                tokens += held.tokens  # fetched by another thread at the same time
             self._held[holder] = _Held(tokens, now + KEEP_SECONDS)

@@ -1,9 +1,10 @@
--- Take tokens from a bucket that fills with time.
--- Returns how many were taken, and ms until there is one where it was none. Nothing is written then: refusing costs little.
+-- Take tokens from a token bucket.
+-- Returns the number of tokens taken, and if that is 0, the milliseconds until one is available. Then nothing is
+-- written, so that a rejected request costs little.
 -- @key bucket: the bucket
--- @arg rate: tokens a second
--- @arg burst: how many it holds at most
--- @arg wanted: how many to take
+-- @arg rate: tokens per second
+-- @arg burst: the bucket's capacity
+-- @arg wanted: number of tokens to take
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 rate, burst = tonumber(rate), tonumber(burst)

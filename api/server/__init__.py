@@ -1,1 +1,1 @@
-"""Code inside gunicorn: connections and threads shared out fairly, and errors before a request reaches Flask."""
+"""Extensions of gunicorn: connection balancing, fair thread scheduling, and errors before Flask gets a request."""

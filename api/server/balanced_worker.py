@@ -1,9 +1,9 @@
-"""gunicorn's threaded worker, but connections are shared out among the processes, and threads take turns.
+"""gunicorn's threaded worker with connections balanced across processes and threads scheduled in turns.
 
-Whichever process wakes first takes a new connection, and a client keeps it for many requests. So one process may come
-to have all of them, while another core idles: half the requests a second, and twice the time for each. Here each
-process writes its number of connections on a board that all share, and one that has more than another gives that one a
-moment. Why threads take turns is told in `api/server/fair_queue.py`.
+The process that wakes first accepts a new connection, and a client keeps it for many requests. So one process can end
+up with all connections while another core idles, which halves the throughput. Here each process writes its number of
+connections to shared counters, and a process that has more than another waits a moment before it accepts.
+`api/server/fair_queue.py` explains why threads take turns.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from gunicorn.workers.gthread import ThreadWorker
 from api.server.fair_queue import FairQueue
 
 PLACES = 256
-ENTRY = struct.Struct("di")  # when it was written, on the machine's monotonic clock; connections
-STALE_SECONDS = 3.0  # a living process writes once a second at the least
+ENTRY = struct.Struct("di")  # time of the write (monotonic clock), number of connections
+STALE_SECONDS = 3.0  # a running process writes at least once per second
 MOMENT_SECONDS = 0.001
 LINGER_MILLISECONDS = 2
 
-shared_counters = mmap.mmap(-1, PLACES * ENTRY.size)  # made before the processes are, which therefore share it
+shared_counters = mmap.mmap(-1, PLACES * ENTRY.size)  # created before gunicorn forks, so all processes share it
 
 
 class BalancedThreads(ThreadWorker):  # type: ignore[misc]
-    """A process of the API; `place` is a number that no other living one has."""
+    """A worker process of the API. `place` is a number that is unique among running processes."""
 
     place: int
 
     def init_process(self) -> None:
-        """Run; called in the new process."""
+        """Run the worker. gunicorn calls this in the new process."""
         self._queue = FairQueue()
         super().init_process()
 
     def handle(self, conn: Any) -> Any:
-        """Answer a request, and those that follow it on the same connection without a pause.
+        """Handle a request and its immediate successors on the same connection.
 
-        The way of a connection back to the loop and into a thread again takes as long as a short answer.
+        Moving a connection to the event loop and back to a thread takes as long as a short request.
         """
         if not conn.initialized and not _is_readable(conn, 0):
-            again = super().handle(conn)  # it waits for a request first
+            again = super().handle(conn)  # this waits for a request first
         else:
             again = self._handle_in_turn(conn)
-        while again is True and self.alive and self._next_is_there(conn):
+        while again is True and self.alive and self._has_next_request(conn):
             again = self._handle_in_turn(conn)
         return again
 
@@ -58,19 +58,19 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
             self._queue.release(turn)
 
     def notify(self) -> None:
-        """Give a sign of life; called in each turn of the loop."""
+        """Send the worker's heartbeat. gunicorn calls this in each iteration of its loop."""
         self._write()
         super().notify()
 
     def accept(self, listener: Any) -> None:
-        """Take a new connection, if nobody who has fewer is faster."""
+        """Accept a new connection, after a moment if another process has fewer connections."""
         if self.nr_conns > self._fewest():
             time.sleep(MOMENT_SECONDS)
         super().accept(listener)
         self._write()
 
-    def _next_is_there(self, conn: Any) -> bool:
-        """Whether the connection has another request already, or gets one while nobody else needs this thread."""
+    def _has_next_request(self, conn: Any) -> bool:
+        """Return whether the connection has another request, or gets one shortly while no task needs this thread."""
         if conn.parser.unreader.buf.getvalue():
             return True
         if not self.tpool._work_queue.empty():  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What gunicorn itself refuses, as the same problem that the application would answer with (RFC 9457)."""
+"""gunicorn's own request errors as problems (RFC 9457), in the application's format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gunicorn.http import errors
 
 from shared.storage.names import new_id
 
-REFUSED: dict[type[Exception], HTTPStatus] = {
+STATUSES: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
@@ -18,20 +18,20 @@ REFUSED: dict[type[Exception], HTTPStatus] = {
 
 
 def status_of(error: Exception) -> HTTPStatus | None:
-    """The status for what is wrong with a request's line or headers; None where it is no fault of the request's."""
-    if type(error) in REFUSED:
-        return REFUSED[type(error)]
-    is_clients = isinstance(error, errors.ParseException) and not isinstance(error, errors.ConfigurationProblem)
-    return HTTPStatus.BAD_REQUEST if is_clients else None
+    """Return the status for an invalid request line or header; None if the request did not cause the error."""
+    if type(error) in STATUSES:
+        return STATUSES[type(error)]
+    is_client_error = isinstance(error, errors.ParseException) and not isinstance(error, errors.ConfigurationProblem)
+    return HTTPStatus.BAD_REQUEST if is_client_error else None
 
 
 def response(status: HTTPStatus, error: Exception) -> bytes:
-    """The whole response, after which the connection has to be closed: where a next request would begin is unknown."""
+    """Return the whole response. Close the connection after it, because the next request's start is unknown."""
     problem: dict[str, str | int] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),
-        "detail": f"the server in front of the API takes no such request: {error}",
+        "detail": f"the HTTP server rejected the request: {error}",
         "code": "malformed_request" if status == HTTPStatus.BAD_REQUEST else status.name.lower(),
     }
     body = json.dumps(problem).encode() + b"\n"

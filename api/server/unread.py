@@ -1,7 +1,7 @@
-"""What a client still has to send when it gets its answer: little is read and dropped, for more the connection ends.
+"""Unread request bodies: the response announces `Connection: close` if gunicorn will close the connection.
 
-gunicorn reads and drops so much before the next request on a connection, and closes a connection that has more. It
-decides so after the answer, which has promised by then that the connection goes on.
+After a response, gunicorn drains a short rest of the body, and closes the connection if the rest is longer. It decides
+that after the response, whose headers have already promised to keep the connection open.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.parser import _DRAIN_MAX_BYTES
 
 
-def tell_the_end(request: Any) -> None:
-    """Have the answer to this request of gunicorn's say `Connection: close` where it is going to be closed."""
-    judged = request.should_close
-    request.should_close = lambda: bool(judged()) or is_much(request.body)
+def announce_close(request: Any) -> None:
+    """Make the response to gunicorn's request say `Connection: close` if the connection will be closed."""
+    should_close = request.should_close
+    request.should_close = lambda: bool(should_close()) or exceeds_drain_limit(request.body)
 
 
-def is_much(body: Any) -> bool:
-    """Whether more of a body is unread than gunicorn drops."""
+def exceeds_drain_limit(body: Any) -> bool:
+    """Return whether the unread rest of a body is longer than gunicorn drains."""
     match body.reader:
         case LengthReader() as reader:
             return bool(reader.length >= _DRAIN_MAX_BYTES)

@@ -41,7 +41,7 @@ class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the sett
 
     def handle_request(self, req, conn):  # type: ignore[no-untyped-def]
         """Announce in the response that the connection closes, if the request's body stays unread."""
-        unread.tell_the_end(req)
+        unread.announce_close(req)
         return super().handle_request(req, conn)
 
     def handle_error(self, req, client, addr, exc):  # type: ignore[no-untyped-def]

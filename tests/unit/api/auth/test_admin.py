@@ -1,4 +1,4 @@
-"""Making keys, listing them, and taking them back."""
+"""The command `api.auth.admin`: create, list, revoke and restore keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def admin(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Admin:
-    """Run the command; what it prints to its standard output."""
+    """Return a function that runs the command and returns its standard output."""
     monkeypatch.setenv("GLASSBOX_API_KEYS_FILE", str(path))
 
     def run(*arguments: str) -> str:
@@ -36,7 +36,7 @@ def admin(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     return run
 
 
-def test_a_key_is_printed_once_and_kept_as_its_digest(admin: Admin, path: Path) -> None:
+def test_create_prints_the_key_and_stores_its_digest(admin: Admin, path: Path) -> None:
     key = admin("create", "laptop", "--scopes", "manage").strip()
 
     found = KeysFile(path).find(key)
@@ -46,7 +46,7 @@ def test_a_key_is_printed_once_and_kept_as_its_digest(admin: Admin, path: Path) 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_key_may_submit_unless_told_otherwise(admin: Admin, path: Path) -> None:
+def test_new_key_has_the_scope_submit_by_default(admin: Admin, path: Path) -> None:
     key = admin("create", "ci").strip()
 
     found = KeysFile(path).find(key)
@@ -55,14 +55,14 @@ def test_a_key_may_submit_unless_told_otherwise(admin: Admin, path: Path) -> Non
     assert not found.allows(Scope.MANAGE)
 
 
-def test_the_list_has_names_and_scopes_and_no_digest(admin: Admin) -> None:
+def test_list_shows_names_and_scopes_without_digests(admin: Admin) -> None:
     admin("create", "first", "--scopes", "read+submit")
     admin("create", "second", "--scopes", "read")
 
     assert admin("list") == "first\tread,submit\nsecond\tread\n"
 
 
-def test_a_revoked_key_is_no_more(admin: Admin, path: Path) -> None:
+def test_revoked_key_is_not_found(admin: Admin, path: Path) -> None:
     first, second = admin("create", "first").strip(), admin("create", "second").strip()
 
     admin("revoke", "first")
@@ -71,7 +71,7 @@ def test_a_revoked_key_is_no_more(admin: Admin, path: Path) -> None:
     assert KeysFile(path).find(second)
 
 
-def test_a_name_is_given_once(admin: Admin, path: Path) -> None:
+def test_create_rejects_a_name_that_exists(admin: Admin, path: Path) -> None:
     admin("create", "laptop")
     before = path.read_text()
 
@@ -84,19 +84,19 @@ def test_a_name_is_given_once(admin: Admin, path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["revoke", "nobody"], "no key 'nobody'"),
+        (["revoke", "unknown"], "no key 'unknown'"),
         (["create", "a name"], "name"),
         (["create", "me", "--scopes", "write"], "read, submit, manage"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_sentence(admin: Admin, arguments: list[str], reason: str) -> None:
-    admin("create", "somebody")
+def test_failed_command_exits_with_its_reason(admin: Admin, arguments: list[str], reason: str) -> None:
+    admin("create", "laptop")
 
     with pytest.raises(SystemExit, match=reason):
         admin(*arguments)
 
 
-def test_a_damaged_file_is_left_as_it_is(admin: Admin, path: Path) -> None:
+def test_create_leaves_a_damaged_file_unchanged(admin: Admin, path: Path) -> None:
     path.parent.mkdir()
     path.write_text("damaged\n")
 
@@ -116,7 +116,7 @@ class TestRestoring:
     def _send(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
 
-    def test_a_copy_takes_the_place_of_the_file_and_its_owner_alone_may_read_it(
+    def test_restore_replaces_the_file_and_only_its_owner_may_read_it(
         self, admin: Admin, path: Path, copy: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path.write_text("damaged")
@@ -129,8 +129,8 @@ class TestRestoring:
         assert path.stat().st_mode & 0o777 == 0o600
 
     @pytest.mark.usefixtures("copy")
-    @pytest.mark.parametrize(("content", "reason"), [(b"", "no key came"), (b"damaged\n", "standard input, line 1")])
-    def test_what_is_no_copy_is_refused_and_the_file_stays(
+    @pytest.mark.parametrize(("content", "reason"), [(b"", "holds no key"), (b"damaged\n", "standard input, line 1")])
+    def test_restore_rejects_invalid_content_and_keeps_the_file(
         self, admin: Admin, path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, reason: str
     ) -> None:
         before = path.read_bytes()
@@ -141,24 +141,28 @@ class TestRestoring:
         assert path.read_bytes() == before
 
 
-def test_under_compose_it_says_how_to_name_the_file(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+def test_command_under_compose_explains_how_to_set_the_file(
+    monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
     monkeypatch.setenv("GLASSBOX_DEPLOYMENT", "compose")
     with pytest.raises(SystemExit, match=r"GLASSBOX_API_KEYS_FILE=/etc/glassbox/keys >> \.env"):
         main(["keys", "list"])
 
 
-def test_without_a_file_it_asks_which(monkeypatch: pytest.MonkeyPatch, clean_environment: None) -> None:
+def test_command_without_a_keys_file_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, clean_environment: None
+) -> None:
     with pytest.raises(SystemExit, match="GLASSBOX_API_KEYS_FILE"):
         main(["keys", "list"])
 
 
-def test_the_file_can_be_named(path: Path, capsys: pytest.CaptureFixture[str], clean_environment: None) -> None:
+def test_option_selects_the_keys_file(path: Path, capsys: pytest.CaptureFixture[str], clean_environment: None) -> None:
     main(["keys", "--file", str(path), "create", "me"])
 
     assert KeysFile(path).find(capsys.readouterr().out.strip())
 
 
-def test_keys_that_are_made_at_once_are_all_there(path: Path) -> None:
+def test_concurrent_creations_are_all_stored(path: Path) -> None:
     path.parent.mkdir()
 
     together([lambda name=name: main(["keys", "--file", str(path), "create", name]) for name in "abcdef"])  # type: ignore[misc]
@@ -166,7 +170,7 @@ def test_keys_that_are_made_at_once_are_all_there(path: Path) -> None:
     assert {key.name for key in KeysFile(path).check()} == set("abcdef")
 
 
-def test_a_key_is_never_logged(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
+def test_create_never_logs_the_key(admin: Admin, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         key = admin("create", "me").strip()
 

@@ -1,4 +1,4 @@
-"""The keys' file: what stands in it, what is wrong with it, and that a change counts at once."""
+"""The API keys file: its format, its errors, and the immediate effect of changes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def path(tmp_path: Path) -> Path:
 
 
 class TestKeys:
-    def test_a_new_key_has_256_random_bits_behind_a_prefix(self) -> None:
+    def test_new_key_has_256_random_bits_after_its_prefix(self) -> None:
         first, second = (new_key("me", frozenset({Scope.READ}))[0] for _ in range(2))
 
         assert first.startswith("glassbox_")
         assert len(first) - len("glassbox_") == 43  # of 6 bits each
         assert first != second
 
-    def test_its_line_has_its_digest_alone(self) -> None:
+    def test_line_of_a_key_holds_only_its_digest(self) -> None:
         key, line = new_key("me", frozenset({Scope.SUBMIT}))
 
         assert str(line) == f"me:submit:{hashlib.sha256(key.encode()).hexdigest()}"
@@ -45,24 +45,24 @@ class TestKeys:
             ("read+manage", {"read", "submit", "manage"}),
         ],
     )
-    def test_each_scope_allows_the_ones_below_it(self, scopes: str, allowed: set[str]) -> None:
+    def test_each_scope_includes_the_lower_ones(self, scopes: str, allowed: set[str]) -> None:
         key = ApiKey.parse(f"me:{scopes}:{DIGEST}")
 
         assert {scope.value for scope in Scope if key.allows(scope)} == allowed
 
     @pytest.mark.parametrize("text", ["", "write", "read;submit", "READ", "read,"])
-    def test_an_unknown_scope_is_refused(self, text: str) -> None:
+    def test_unknown_scope_is_rejected(self, text: str) -> None:
         with pytest.raises(KeysError, match="read, submit, manage"):
             parse_scopes(text)
 
     @pytest.mark.parametrize("name", ["", "a:b", "-a", "a b", "a\nb", "ä", "a" * 65])
-    def test_a_name_that_cannot_stand_in_a_line_is_refused(self, name: str) -> None:
+    def test_invalid_name_is_rejected(self, name: str) -> None:
         with pytest.raises(KeysError):
             new_key(name, frozenset({Scope.READ}))
 
 
 class TestFile:
-    def test_what_was_written_is_read_again(self, path: Path) -> None:
+    def test_written_keys_can_be_read(self, path: Path) -> None:
         _, first = new_key("first", parse_scopes("read"))
         _, second = new_key("second", parse_scopes("submit,manage"))
 
@@ -70,12 +70,12 @@ class TestFile:
 
         assert KeysFile(path).check() == (first, second)
 
-    def test_nobody_but_its_owner_may_read_it(self, path: Path) -> None:
+    def test_only_the_owner_may_read_the_file(self, path: Path) -> None:
         KeysFile(path).write([])
 
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
-    def test_comments_empty_lines_and_spaces_are_no_damage(self, path: Path) -> None:
+    def test_comments_empty_lines_and_spaces_are_allowed(self, path: Path) -> None:
         path.write_text(f"# ours\n\n  me : read , submit : {DIGEST.upper()} \n")
 
         assert KeysFile(path).check() == (ApiKey("me", frozenset({Scope.READ, Scope.SUBMIT}), DIGEST),)
@@ -83,15 +83,17 @@ class TestFile:
     @pytest.mark.parametrize(
         ("line", "reason"),
         [
-            ("me:read", "2 parts"),
-            ("me:read:ab:cd", "4 parts"),
+            ("me:read", "got 2"),
+            ("me:read:ab:cd", "got 4"),
             (f"me:write:{DIGEST}", "scopes"),
             (f":read:{DIGEST}", "name"),
             ("me:read:glassbox_0123456789", "SHA-256"),
-            (f"other:read:{DIGEST}", "another line has the name 'other'"),
+            (f"other:read:{DIGEST}", "the name 'other' is used by an earlier line"),
         ],
     )
-    def test_a_damaged_line_is_named_by_its_number_and_not_shown(self, path: Path, line: str, reason: str) -> None:
+    def test_error_names_the_number_of_a_damaged_line_without_its_content(
+        self, path: Path, line: str, reason: str
+    ) -> None:
         path.write_text(f"other:read:{DIGEST}\n\n{line}\n")
 
         with pytest.raises(KeysError) as caught:
@@ -101,13 +103,13 @@ class TestFile:
         assert reason in str(caught.value)
         assert "glassbox_" not in str(caught.value)
 
-    def test_a_missing_file_is_an_error(self, path: Path) -> None:
+    def test_missing_file_is_an_error(self, path: Path) -> None:
         with pytest.raises(KeysError, match="cannot be read"):
             KeysFile(path).check()
 
 
 class TestFinding:
-    def test_a_key_is_found_by_its_text(self, path: Path) -> None:
+    def test_find_returns_the_line_of_a_key(self, path: Path) -> None:
         keys = KeysFile(path)
         key, line = new_key("me", parse_scopes("read"))
         keys.write([line])
@@ -117,7 +119,7 @@ class TestFinding:
         assert keys.find(digest_of(key)) is None
         assert keys.find("") is None
 
-    def test_a_change_of_the_file_counts_at_once(self, path: Path) -> None:
+    def test_change_of_the_file_takes_effect_at_once(self, path: Path) -> None:
         keys = KeysFile(path)
         key, line = new_key("me", parse_scopes("read"))
         keys.write([line])
@@ -129,7 +131,7 @@ class TestFinding:
         keys.write([line])
         assert keys.find(key) == line
 
-    def test_a_file_that_is_gone_opens_nothing(self, path: Path) -> None:
+    def test_no_key_is_valid_after_the_file_is_deleted(self, path: Path) -> None:
         keys = KeysFile(path)
         key, line = new_key("me", parse_scopes("read"))
         keys.write([line])
@@ -139,29 +141,27 @@ class TestFinding:
 
         assert keys.find(key) is None
 
-    def test_of_a_file_that_is_damaged_meanwhile_the_whole_lines_count(
-        self, path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_valid_lines_of_a_damaged_file_still_apply(self, path: Path, caplog: pytest.LogCaptureFixture) -> None:
         keys = KeysFile(path)
         key, line = new_key("me", parse_scopes("read"))
-        path.write_text(f"{line}\nsomebody:{key}\n")
+        path.write_text(f"{line}\nother:{key}\n")
 
         with caplog.at_level(logging.ERROR):
             assert keys.find(key) == line
             assert keys.find(key) == line
 
-        assert [record.levelname for record in caplog.records] == ["ERROR"]  # once, and not with each request
+        assert [record.levelname for record in caplog.records] == ["ERROR"]  # once, not for each request
         assert "line 2" in caplog.text
         assert key not in caplog.text
 
 
-class TestWhatTheApiAsksFor:
+class TestRequiredKeys:
     @pytest.mark.parametrize("bind", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])
-    def test_no_key_where_only_this_host_can_reach_it(self, limits: Settings, bind: str) -> None:
+    def test_api_on_loopback_requires_no_key(self, limits: Settings, bind: str) -> None:
         assert required_keys(limits.model_copy(update={"bind": bind})) is None
 
     @pytest.mark.parametrize("bind", ["0.0.0.0", "::", "10.0.0.7", "", "glassbox.example"])  # noqa: S104
-    def test_elsewhere_it_refuses_to_start_without_keys_and_says_what_to_do(self, limits: Settings, bind: str) -> None:
+    def test_api_on_other_addresses_requires_keys_and_names_the_setting(self, limits: Settings, bind: str) -> None:
         with pytest.raises(KeysError, match="GLASSBOX_API_KEYS_FILE"):
             required_keys(limits.model_copy(update={"bind": bind}))
 
@@ -175,7 +175,7 @@ class TestWhatTheApiAsksFor:
             ),
         ],
     )
-    def test_the_commands_are_those_of_the_deployment(
+    def test_messages_name_the_commands_of_the_deployment(
         self, limits: Settings, path: Path, deployment: str, commands: tuple[str, ...]
     ) -> None:
         settings = limits.model_copy(update={"bind": "10.0.0.7", "deployment": deployment})
@@ -190,21 +190,21 @@ class TestWhatTheApiAsksFor:
             assert ("make " in str(error.value)) <= (deployment == "embedded")
         assert "python -m api.auth.admin keys restore < keys" in str(missing.value)
 
-    def test_a_file_of_another_owner_is_named_with_owner_and_mode(
+    def test_error_about_an_unreadable_file_names_its_owner_and_mode(
         self, limits: Settings, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path.write_text("")
         path.chmod(0o400)
 
-        def refuse(_path: Path, *_: object, **__: object) -> None:
+        def deny(_path: Path, *_: object, **__: object) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
-        monkeypatch.setattr(Path, "open", refuse)  # root could read it
+        monkeypatch.setattr(Path, "open", deny)  # root could read it
 
         with pytest.raises(KeysError, match=f"by uid {os.geteuid()}: it belongs to uid {os.geteuid()} with mode 0400"):
             required_keys(limits.model_copy(update={"api_keys_file": path}))
 
-    def test_a_containers_port_counts_where_it_is_published(self, limits: Settings) -> None:
+    def test_published_address_of_a_container_decides_whether_keys_are_required(self, limits: Settings) -> None:
         inside = limits.model_copy(update={"bind": "0.0.0.0", "published_on": "127.0.0.1"})  # noqa: S104
 
         assert required_keys(inside) is None
@@ -214,10 +214,10 @@ class TestWhatTheApiAsksFor:
     def test_public_domain_requires_keys_although_the_port_is_on_loopback(self, limits: Settings) -> None:
         public = limits.model_copy(update={"published_on": "127.0.0.1", "domain": "glassbox.example.org"})
 
-        with pytest.raises(KeysError, match=r"everybody who reaches glassbox\.example\.org"):
+        with pytest.raises(KeysError, match=r"every client that can reach glassbox\.example\.org"):
             required_keys(public)
 
-    def test_a_file_that_is_named_is_asked_on_loopback_too(self, limits: Settings, path: Path) -> None:
+    def test_configured_file_applies_on_loopback_too(self, limits: Settings, path: Path) -> None:
         named = limits.model_copy(update={"api_keys_file": path})
         with pytest.raises(KeysError, match="cannot be read"):
             required_keys(named)
@@ -228,7 +228,7 @@ class TestWhatTheApiAsksFor:
         assert keys is not None
         assert keys.current() == ()
 
-    def test_a_file_without_a_key_does_not_open_it_to_others(self, limits: Settings, path: Path) -> None:
+    def test_file_without_keys_is_rejected_on_other_addresses(self, limits: Settings, path: Path) -> None:
         path.write_text("# none yet\n")
 
         with pytest.raises(KeysError, match="no key"):

@@ -1,4 +1,4 @@
-"""How many requests somebody may send: counted in Redis for all processes, and never a reason to answer nobody."""
+"""Rate limits: counted in Redis for all processes, and without effect if Redis fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from api.auth.rate_limits import PATIENCE_SECONDS, RateLimit
+from api.auth.rate_limits import TIMEOUT_SECONDS, RateLimit
 from shared.errors import TooMany
 from shared.jobs import keys
 from shared.runtime.settings import Settings
@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 
 
 def spent(limit: RateLimit, holder: str = "me", most: int = 10_000) -> int:
-    """How many requests pass until one is refused."""
+    """Return how many requests pass until one is rejected."""
     for count in range(most):
         try:
             limit.spend(holder)
@@ -39,7 +39,7 @@ def allowed(limit: RateLimit) -> Callable[[], bool]:
     return passes
 
 
-def test_a_burst_passes_and_what_goes_beyond_is_told_to_wait(settings: Settings) -> None:
+def test_request_beyond_the_burst_gets_a_time_to_retry(settings: Settings) -> None:
     limit = RateLimit(settings, "requests", rate=0.5, burst=5)
 
     assert spent(limit) == 5
@@ -49,28 +49,28 @@ def test_a_burst_passes_and_what_goes_beyond_is_told_to_wait(settings: Settings)
     assert 1 <= caught.value.retry_after <= 2
 
 
-def test_tokens_come_back_with_time(settings: Settings) -> None:
+def test_tokens_are_refilled_over_time(settings: Settings) -> None:
     limit = RateLimit(settings, "requests", rate=20, burst=2)
     spent(limit)
 
     eventually(allowed(limit), within=5)
 
 
-def test_each_holder_has_his_own(settings: Settings) -> None:
+def test_each_holder_has_its_own_bucket(settings: Settings) -> None:
     limit = RateLimit(settings, "requests", rate=0.1, burst=3)
 
     assert spent(limit, "me") == 3
     assert spent(limit, "you") == 3
 
 
-def test_a_generous_limit_is_not_used_up_by_many_at_once(settings: Settings) -> None:
+def test_concurrent_requests_below_the_burst_all_pass(settings: Settings) -> None:
     limit = RateLimit(settings, "requests", rate=100, burst=2000)
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda _: limit.spend("me"), range(1900)))
 
 
-def test_each_limit_counts_for_itself(settings: Settings) -> None:
+def test_two_limits_count_separately(settings: Settings) -> None:
     first, second = (RateLimit(settings, name, rate=0.1, burst=3) for name in ("requests", "submissions"))
 
     assert spent(first) == 3
@@ -83,12 +83,12 @@ def test_all_processes_share_one_count(settings: Settings) -> None:
     assert sum(spent(process) for process in processes) == 6
 
 
-def test_none_is_limited_where_the_limit_is_0(settings: Settings, redis: Redis) -> None:
+def test_rate_of_0_limits_no_request(settings: Settings, redis: Redis) -> None:
     assert spent(RateLimit(settings, "requests", rate=0, burst=1), most=1000) == 1000
     assert redis.keys("*") == []
 
 
-def test_a_generous_limit_asks_redis_for_few_of_its_requests(settings: Settings, redis: Redis) -> None:
+def test_high_limit_calls_redis_for_few_requests(settings: Settings, redis: Redis) -> None:
     limit = RateLimit(settings, "requests", rate=5000, burst=10_000)
     calls = commands(redis)
 
@@ -98,21 +98,19 @@ def test_a_generous_limit_asks_redis_for_few_of_its_requests(settings: Settings,
     assert commands(redis) - calls < 100
 
 
-def test_who_has_not_come_for_long_leaves_nothing(settings: Settings, redis: Redis) -> None:
+def test_bucket_of_an_idle_holder_expires(settings: Settings, redis: Redis) -> None:
     spent(RateLimit(settings, "requests", rate=10, burst=5))
 
     eventually(lambda: not redis.exists(keys.rate_bucket("requests", "me")), within=5)
 
 
-def test_where_redis_is_down_nobody_is_limited(settings: Settings, tmp_path: Path) -> None:
+def test_no_limit_applies_while_redis_is_down(settings: Settings, tmp_path: Path) -> None:
     nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"})
 
     assert spent(RateLimit(nowhere, "requests", rate=1, burst=1), most=100) == 100
 
 
-def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
-    settings: Settings, short_folder: Path
-) -> None:
+def test_silent_redis_delays_one_request_only(settings: Settings, short_folder: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(short_folder / "silent.sock"))
         server.listen()
@@ -123,7 +121,7 @@ def test_a_silent_redis_costs_one_request_a_moment_and_the_others_nothing(
 
         assert spent(limit, most=100) == 100
 
-        assert time.monotonic() - started < 3 * PATIENCE_SECONDS
+        assert time.monotonic() - started < 3 * TIMEOUT_SECONDS
 
 
 def commands(redis: Redis) -> int:

@@ -1,4 +1,4 @@
-"""Turns: one works at a time, in order, and one that takes long keeps nobody waiting."""
+"""The fair queue: one thread runs at a time, in order, and a long turn does not block the others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads enough for all."""
+    """Enough threads for all tasks of a test."""
     with ThreadPoolExecutor(16) as threads:
         yield threads
 
 
-def test_one_works_at_a_time(pool: ThreadPoolExecutor) -> None:
-    turns = FairQueue(patience_seconds=60)
+def test_one_thread_runs_at_a_time(pool: ThreadPoolExecutor) -> None:
+    turns = FairQueue(turn_seconds=60)
     working: list[int] = []
     seen: list[int] = []
 
@@ -37,8 +37,8 @@ def test_one_works_at_a_time(pool: ThreadPoolExecutor) -> None:
     assert seen == [1] * 400
 
 
-def test_turns_come_in_the_order_in_which_they_were_asked_for(pool: ThreadPoolExecutor) -> None:
-    turns = FairQueue(patience_seconds=60)
+def test_turns_are_granted_in_the_order_of_the_requests(pool: ThreadPoolExecutor) -> None:
+    turns = FairQueue(turn_seconds=60)
     first = turns.take()
     order: list[int] = []
 
@@ -56,9 +56,9 @@ def test_turns_come_in_the_order_in_which_they_were_asked_for(pool: ThreadPoolEx
     assert order == list(range(8))
 
 
-def test_who_takes_long_keeps_nobody_waiting(pool: ThreadPoolExecutor) -> None:
-    turns = FairQueue(patience_seconds=0.01)
-    slow = [turns.take() for _ in range(5)]  # none of them gives back before the next has its turn
+def test_long_turn_does_not_block_the_others(pool: ThreadPoolExecutor) -> None:
+    turns = FairQueue(turn_seconds=0.01)
+    slow = [turns.take() for _ in range(5)]  # none is released before the next is granted
 
     turns.release(turns.take())
     for turn in slow:
@@ -68,24 +68,24 @@ def test_who_takes_long_keeps_nobody_waiting(pool: ThreadPoolExecutor) -> None:
     turns.release(turns.take())
 
 
-def test_who_lost_the_turn_does_not_give_anothers_away(pool: ThreadPoolExecutor) -> None:
-    turns = FairQueue(patience_seconds=0.01)
+def test_releasing_an_expired_turn_does_not_end_another_turn(pool: ThreadPoolExecutor) -> None:
+    turns = FairQueue(turn_seconds=0.01)
     slow = turns.take()
     other = turns.take()
-    patient = FairQueue(patience_seconds=60)
-    patient._holder = other
-    waits = threading.Event()
+    long_queue = FairQueue(turn_seconds=60)
+    long_queue._holder = other
+    granted = threading.Event()
 
     def third() -> None:
-        turn = patient.take()
-        waits.set()
-        patient.release(turn)
+        turn = long_queue.take()
+        granted.set()
+        long_queue.release(turn)
 
-    asked = pool.submit(third)
-    eventually(lambda: len(patient._queue) == 1)
-    patient.release(slow)
-    assert not waits.is_set()
+    task = pool.submit(third)
+    eventually(lambda: len(long_queue._queue) == 1)
+    long_queue.release(slow)
+    assert not granted.is_set()
 
-    patient.release(other)
-    asked.result(timeout=20)
-    assert waits.is_set()
+    long_queue.release(other)
+    task.result(timeout=20)
+    assert granted.is_set()
