@@ -1,4 +1,4 @@
-"""The Flask application: `create_app` builds the collaborators and hands them to one blueprint per resource."""
+"""The Flask application: `create_app` builds the collaborators and passes them to one blueprint per resource."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from shared.storage.volume import Volume
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application; `settings` come from the environment unless they are given."""
+    """Build the application. The default `settings` come from the environment."""
     settings = settings or Settings()
     redis = connect(settings)
     volume = Volume(settings.volume)
@@ -69,8 +69,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False  # a path with an empty part is not found, rather than sent to another one
-    app.extensions["event_streams"] = streams  # the server ends them when it stops
+    app.url_map.merge_slashes = False  # a path with an empty segment returns 404, not a redirect
+    app.extensions["event_streams"] = streams  # the server ends the streams on shutdown
     http_metrics = HttpMetrics()
     http_metrics.register(app)
     problems.register(app)
@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     cors.register(app, settings.cors_origins)
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
     auth.register(app, authorizer)
-    query_validation.register(app)  # behind the gate: a stranger is told no more than that he is one
+    query_validation.register(app)  # runs after authentication, so that 401 precedes parameter errors
     ranges.register(app)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)

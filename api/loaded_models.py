@@ -1,4 +1,4 @@
-"""Models that answer at once, in the API's own process: which version a request means, and its classifier."""
+"""Models for online inference in the API's process: resolves a version reference to a loaded classifier."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from shared.registry.classifier import Classifier, ClassifierCache
 
 
 class OnlineModels:
-    """The served models. It needs the volume alone, which is asked anew for each request where an alias points."""
+    """The served models. Only the volume is needed. Each request resolves its alias again."""
 
     def __init__(self, registry: Registry, classifiers: ClassifierCache) -> None:
         self._registry = registry
         self._classifiers = classifiers
 
     def classifier(self, name: str, reference: str = "latest") -> Classifier:
-        """The classifier of a version by number, by alias, or of the newest.
+        """Return the classifier of a version; `reference` is a number, an alias or `latest`.
 
-        Raises `NotFound`, `Damaged`, or `Conflict` where the model was unloaded.
+        Raises `NotFound`, `Damaged`, or `Conflict` if the model is unloaded.
         """
         if not self._registry.is_served(name):
             self._classifiers.forget(name)
-            raise Conflict("model_unloaded", f"the model {name!r} was unloaded; POST /v2/repository/models/{name}/load")
+            detail = f"model {name!r} is unloaded; load it with POST /v2/repository/models/{name}/load"
+            raise Conflict("model_unloaded", detail)
         return self._classifiers.find(name, reference)
 
     def load(self, name: str) -> None:
-        """Let all processes serve the model, and have its newest version in memory in this one."""
+        """Mark the model as served in all processes, and load its newest version into this process."""
         self._registry.serve(name, served=True)
         self._classifiers.find(name, "latest")
 
     def unload(self, name: str) -> None:
-        """Let no process serve the model; the others let go of it when they are asked for it next."""
+        """Mark the model as not served. Other processes free its memory at their next request for it."""
         self._registry.serve(name, served=False)
         self._classifiers.forget(name)

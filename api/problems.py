@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457): the one place that maps errors to HTTP statuses."""
+"""Error responses as `application/problem+json` (RFC 9457). This module alone maps errors to HTTP statuses."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 REALM = "glassbox"
 PROBLEM = "application/problem+json"
-PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # what a URI's path may hold as it is (RFC 3986, section 3.3)
+PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # need no percent-encoding in a URI's path (RFC 3986, section 3.3)
 
 
 class FieldProblem(TypedDict):
-    """What is wrong with one field of a request: a JSON pointer into its body, or the name of a parameter."""
+    """An error in one field of a request. The field is a JSON pointer into the body, or a parameter's name."""
 
     detail: str
     pointer: NotRequired[str]
@@ -36,7 +36,7 @@ class FieldProblem(TypedDict):
 
 
 class Problem(TypedDict):
-    """An error (RFC 9457). `code` is stable, for programs; `detail` is for people."""
+    """An error (RFC 9457). Programs read `code`, which is stable; people read `detail`."""
 
     type: Literal["about:blank"]
     title: str
@@ -44,9 +44,9 @@ class Problem(TypedDict):
     detail: str
     instance: Annotated[str, Field(description="the request's path")]
     code: str
-    errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the fields that are wrong")]
-    scope: Annotated[NotRequired[str], Field(description="what a key would have to allow")]
-    error: Annotated[NotRequired[str], Field(description="`detail` once more, for clients of /v2")]
+    errors: Annotated[NotRequired[list[FieldProblem]], Field(description="the invalid fields")]
+    scope: Annotated[NotRequired[str], Field(description="the scope that the API key lacks")]
+    error: Annotated[NotRequired[str], Field(description="a copy of `detail` for clients of /v2")]
 
 
 STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
@@ -69,7 +69,7 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
 
 
 def register(app: Flask) -> None:
-    """Answer every error of the application with a problem, and every request with its id."""
+    """Convert every error of the application to a problem, and return each request's id in a header."""
     app.register_error_handler(errors.GlassboxError, _glassbox_error)
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(OperationalError, _redis_error)
@@ -77,34 +77,36 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, _bug)
 
     @app.before_request
-    def name_request() -> None:
+    def assign_request_id() -> None:
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
 
     @app.before_request
-    def refuse_other_bytes() -> None:
+    def reject_undecodable_query() -> None:
         try:
-            request.query_string.decode()  # Werkzeug takes for granted that it can be
+            request.query_string.decode()  # Werkzeug assumes that this succeeds
         except UnicodeDecodeError as error:
-            raise errors.Malformed("malformed_query", "the query is not UTF-8; write other bytes as %XX") from error
+            detail = "the query string is not UTF-8; percent-encode other bytes as %XX"
+            raise errors.Malformed("malformed_query", detail) from error
 
     @app.after_request
-    def say_why(response: Response) -> Response:
+    def describe_failed_precondition(response: Response) -> Response:
         if response.status_code == HTTPStatus.PRECONDITION_FAILED and response.mimetype != PROBLEM:
-            response.close()  # Werkzeug has judged `If-Match` or `If-Unmodified-Since`, and left the body as it was
-            problem = _problem(HTTPStatus.PRECONDITION_FAILED, "precondition_failed", "it has changed since then")
+            response.close()  # Werkzeug evaluated `If-Match` or `If-Unmodified-Since` and kept the body
+            detail = "the resource does not match If-Match or If-Unmodified-Since; read it again"
+            problem = _problem(HTTPStatus.PRECONDITION_FAILED, "precondition_failed", detail)
             response.direct_passthrough = False
             response.data, response.content_type = problem.data, PROBLEM
             response.headers.remove("Content-Encoding")
         return response
 
     @app.after_request
-    def tell_request_id(response: Response) -> Response:
+    def add_request_id(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
         return response
 
 
 def request_id(given: str) -> str:
-    """The id that a request came with, if it can be one; else a new one."""
+    """Return the client's request id if it is valid, else a new one."""
     return given if given.isascii() and given.isprintable() and 0 < len(given) <= 128 else new_id()
 
 
@@ -118,13 +120,13 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
         "code": code,
         **members,  # type: ignore[typeddict-item]
     }
-    if request.path.startswith("/v2/"):  # where the Open Inference Protocol's clients look for it
+    if request.path.startswith("/v2/"):  # Open Inference Protocol clients read this member
         body["error"] = detail
     return Response(json.dumps(body) + "\n", status, content_type=PROBLEM)
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:
-    members: JsonObject = {}  # as the code defines them (RFC 9457, 3.2)
+    members: JsonObject = {}  # extension members (RFC 9457, section 3.2)
     if isinstance(error, errors.Invalid) and error.fields:
         members["errors"] = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
     if isinstance(error, errors.Forbidden) and error.scope:
@@ -135,7 +137,7 @@ def _glassbox_error(error: errors.GlassboxError) -> Response:
 
 
 def _headers(error: errors.GlassboxError) -> dict[str, str]:
-    """What an error tells in headers: when to try again, and how to show a key (RFC 6750)."""
+    """Return an error's headers: when to retry, and how to authenticate (RFC 6750)."""
     match error:
         case errors.Unavailable() | errors.TooMany():
             return {"Retry-After": str(error.retry_after)}
@@ -154,7 +156,7 @@ def _redis_error(error: Exception) -> Response:
     if fault.refuses:
         detail = f"{fault.detail}; then send the request again"
     else:
-        detail = f"{fault.detail}, so the request may have been done or not; it is safe to send it again soon"
+        detail = f"{fault.detail}; it is unknown whether the request took effect, and it is safe to send it again"
     return _glassbox_error(errors.Unavailable(fault.code, detail, fault.retry_after))
 
 
@@ -169,5 +171,5 @@ def _http_exception(error: HTTPException) -> Response:
 
 def _bug(error: Exception) -> Response:
     log.exception("request %s: %s %s failed", g.request_id, request.method, request.path, exc_info=error)
-    detail = f"a fault of ours, not of your request; the server's log has more under request {g.request_id}"
+    detail = f"the server failed, not your request; the server's log has details under request {g.request_id}"
     return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail)

@@ -1,1 +1,1 @@
-"""Middleware: what every request and response passes through, whatever the resource."""
+"""Middleware for the requests and responses of all resources."""

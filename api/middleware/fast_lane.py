@@ -1,8 +1,8 @@
-"""The short way of an inference request: around Flask, through the same checks, to the same answer.
+"""The fast path of inference requests: it bypasses Flask, with the same checks and the same response.
 
-To find the view, to keep a context, and to ask all who hang on to requests and answers takes Flask longer than it takes
-the network to answer. An ordinary request is answered here. What is special about one, and whatever goes wrong, is
-Flask's, which gets the request with its body as it came: there is one place that tells errors.
+Flask's routing, contexts and request hooks take longer than the network's forward pass. This middleware handles
+ordinary requests. Flask handles unusual requests and all errors, with the original body, so that error responses are
+built in one place.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from api.loaded_models import OnlineModels
 from api.middleware import compression, headers, request_log
 from api.middleware.http_metrics import HttpMetrics
 from api.open_inference.inference import run
-from api.open_inference.responses import Answered
+from api.open_inference.responses import InferResponse
 from api.problems import request_id
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME
 
 INFER = re.compile(rf"/v2/models/({NAME})(/versions/({NAME}))?/infer")
-ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}  # with a version or not
+ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}  # with a version?
 SPECIAL = {"HTTP_CONTENT_ENCODING", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING"}
 
 
 class FastLane:
-    """A WSGI application in front of Flask's."""
+    """A WSGI middleware around Flask's application."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class FastLane:
         self._limits = limits
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer the request, or have Flask do it."""
+        """Handle the request here, or pass it to Flask."""
         match = INFER.fullmatch(environ["PATH_INFO"])
         length = self._length(environ)
         if match is None or length is None:
@@ -66,13 +66,13 @@ class FastLane:
             body = environ["wsgi.input"].read(length)
             classifier = self._models.classifier(match[1], match[3] or "latest")
             header_length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
-            answered = run(classifier, body, header_length, self._limits) if len(body) == length else None
+            response = run(classifier, body, header_length, self._limits) if len(body) == length else None
             environ[request_log.ENVIRON] = log_context.current()
-        except Exception:  # Flask meets it again, and tells it
-            answered = None
+        except Exception:  # Flask repeats the request, and reports the error
+            response = None
         finally:
             log_context.clear()
-        if answered is None or _is_to_be_packed(answered, environ):
+        if response is None or _needs_compression(response, environ):
             if body is not None:
                 environ["wsgi.input"] = io.BytesIO(body)
             return self._application(environ, start_response)
@@ -80,17 +80,17 @@ class FastLane:
         start_response(
             "200 OK",
             [
-                *answered.headers,
-                ("Content-Length", str(len(answered.body))),
+                *response.headers,
+                ("Content-Length", str(len(response.body))),
                 ("X-Request-Id", name),
-                *(() if answered.header_length else (("Vary", "Accept-Encoding"),)),
+                *(() if response.header_length else (("Vary", "Accept-Encoding"),)),
                 *headers.OF_DATA,
             ],
         )
-        return [answered.body]
+        return [response.body]
 
     def _length(self, environ: WSGIEnvironment) -> int | None:
-        """How long the body is; None for a request that is not ordinary."""
+        """Return the body's length in bytes; None for a request that Flask must handle."""
         if environ["REQUEST_METHOD"] != "POST" or environ.get("QUERY_STRING") or not SPECIAL.isdisjoint(environ):
             return None
         length = environ.get("CONTENT_LENGTH", "")
@@ -99,6 +99,6 @@ class FastLane:
         return int(length) if int(length) <= self._limits.max_online_bytes else None
 
 
-def _is_to_be_packed(answered: Answered, environ: WSGIEnvironment) -> bool:
-    large = answered.header_length is None and len(answered.body) >= compression.WORTH_IT
+def _needs_compression(response: InferResponse, environ: WSGIEnvironment) -> bool:
+    large = response.header_length is None and len(response.body) >= compression.MIN_BYTES
     return large and "HTTP_ACCEPT_ENCODING" in environ

@@ -1,18 +1,18 @@
-"""The security headers of every answer: for an API whose answers are private, and for the one page that it serves."""
+"""Security headers of all responses: private data, and the one HTML page that documents the API."""
 
 from __future__ import annotations
 
 from flask import Flask, Response
 
 ALWAYS = (
-    ("X-Content-Type-Options", "nosniff"),  # data stay data, whatever a browser sees in them
+    ("X-Content-Type-Options", "nosniff"),  # browsers must not guess another type
     ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),  # pages elsewhere cannot embed an answer; CORS is not concerned
+    ("Cross-Origin-Resource-Policy", "same-origin"),  # other origins cannot embed a response; CORS still applies
 )
 DATA = "default-src 'none'; frame-ancestors 'none'"
 OF_DATA = (("Content-Security-Policy", DATA), ("Cache-Control", "no-store"), *ALWAYS)
-# The documentation's page: its scripts and styles come from here, it asks nobody else, and nobody frames it.
+# The documentation page loads scripts and styles from this server only, calls no other host, and cannot be framed.
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
     " font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -20,16 +20,16 @@ PAGE = (
 
 
 def register(app: Flask) -> None:
-    """Give every answer its headers; what a view has set itself stays."""
+    """Add the headers to every response. Headers that a view has set stay."""
 
     @app.after_request
     def protect(response: Response) -> Response:
         headers = response.headers
-        present = {name.lower() for name, _ in headers}  # once: looking up each would go through all of them each time
+        present = {name.lower() for name, _ in headers}  # one pass, because each lookup in `headers` scans all of them
         if "content-security-policy" not in present:
             headers.add("Content-Security-Policy", PAGE if response.mimetype == "text/html" else DATA)
         if "cache-control" not in present:
-            # Whoever has an ETag may keep the answer, and asks each time whether it still holds.
+            # A client may cache a response that has an ETag, and revalidates it each time.
             headers.add("Cache-Control", "private, no-cache" if "etag" in present else "no-store")
         for name, value in ALWAYS:
             if name.lower() not in present:

@@ -1,4 +1,4 @@
-"""The duration of every HTTP request, as a histogram that `/metrics` shows."""
+"""A histogram of HTTP request durations, which `/metrics` exposes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class HttpMetrics:
-    """How long requests take until their answer begins, in all processes of this API."""
+    """The time from a request until its response starts, across all processes of this API."""
 
     def __init__(self) -> None:
-        self._own = CollectorRegistry()  # not the library's global one: a test has many applications in one process
+        self._own = CollectorRegistry()  # not the global one: tests build several applications in one process
         self._durations = Histogram(
             "glassbox_http_request_duration_seconds",
-            "From a request's arrival until its answer begins.",
+            "Time from a request's arrival until its response starts.",
             ["route", "method", "code"],
             buckets=SECONDS,
             registry=self._own,
@@ -43,11 +43,11 @@ class HttpMetrics:
             return response
 
     def observe(self, route: str, method: str, status: int, started: float) -> None:
-        """Count a request that began at `started`, by `time.perf_counter`."""
+        """Record a request that started at `started`, a value of `time.perf_counter`."""
         self._durations.labels(route, method, str(status)).observe(time.perf_counter() - started)
 
     def add_to(self, registry: CollectorRegistry) -> None:
-        """Have the registry collect the figures of every process."""
+        """Add a collector of all processes' metrics to the registry."""
         folder = metrics_folder()
         if folder is None:
             registry.register(self._own)

@@ -1,7 +1,7 @@
-"""`Idempotency-Key`: a request that makes something is done once, however often it is sent.
+"""`Idempotency-Key`: a request that creates something takes effect once, even if it is sent several times.
 
-An answer that says that something was made is kept, and given to each later request with the same key and the same
-payload. An error is not kept: nothing was made, and the request may be tried again.
+A successful response is stored, and replayed for each later request with the same key and payload. An error is not
+stored: nothing was created, and the request may be retried.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ REPLAYED = "Idempotent-Replayed"
 MAX_LENGTH = 255
 QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')  # a string of RFC 9651
 BARE = re.compile(r'[^"\\]*')
-SIGN_OF_LIFE_SECONDS = 10.0
+RENEW_SECONDS = 10.0  # between two renewals of the key's lease
 
 
 def idempotent(keys: IdempotencyKeys) -> Callable[[View], View]:
     """Return a decorator for a view that creates something: it accepts the header `Idempotency-Key`.
 
-    It stands below `operation`, which documents the header for such a view. Raises TypeError if it stands above.
+    Place it below `operation`, which documents the header. Raises TypeError if it is above.
     """
 
     def decorate(view: View) -> View:
         if operation_of(view) is not None:
             raise TypeError(f"put @idempotent below @operation at {view.__qualname__}: @operation documents the header")
-        answer = _once(view, keys)
-        vars(answer)[CREATES] = True
-        return cast("View", answer)
+        decorated = _once(view, keys)
+        vars(decorated)[CREATES] = True
+        return cast("View", decorated)
 
     return decorate
 
 
 def id_to_make() -> str:
-    """The id for what the current request makes: the same one if it is sent again after its server died."""
+    """Return the id for what the current request creates. A retry after a server crash gets the same id."""
     held: Held | None = g.get("idempotency")
     return new_id() if held is None else held.id
 
 
 def _once(view: Callable[..., Any], keys: IdempotencyKeys) -> Callable[..., Any]:
     @wraps(view)
-    def answer(**arguments: Any) -> Any:
+    def respond(**arguments: Any) -> Any:
         key = _given()
         if key is None:
             return view(**arguments)
         held = keys.begin(log_context.current().get("key", ""), key)
         if isinstance(held, Answered):
-            return _again(held)
+            return _replay(held)
         g.idempotency = held
         body = _Body(request.stream, lambda: keys.renew(held))
         request.stream = body  # type: ignore[assignment]
@@ -87,24 +87,25 @@ def _once(view: Callable[..., Any], keys: IdempotencyKeys) -> Callable[..., Any]
             keys.give_back(held)
         return response
 
-    return answer
+    return respond
 
 
 def _keep(keys: IdempotencyKeys, held: Held, answered: Answered) -> None:
     try:
         keys.finish(held, answered)
-    except RedisError as error:  # what was made is made; a request that comes again finds it under the key's id
-        log.warning("the answer to an Idempotency-Key could not be kept: %s", explained(error))
+    except RedisError as error:  # the creation stands; a retry finds it under the key's id
+        log.warning("the response for an Idempotency-Key could not be stored: %s", explained(error))
 
 
-def _again(answered: Answered) -> Response:
-    """The answer once more; raises `Invalid` where the request is not the one that it was given to."""
+def _replay(answered: Answered) -> Response:
+    """Return the stored response. Raises `Invalid` if the request differs from the one that it answered."""
     fingerprint = Fingerprint()
     while fingerprint.length <= answered.length and (block := request.stream.read(durable.BLOCK)):
         fingerprint.update(block)
     if fingerprint.digest() != (answered.fingerprint, answered.length):
         raise Invalid(
-            "idempotency_key_reused", "this Idempotency-Key came with another request before; make a new key for this"
+            "idempotency_key_reused",
+            "this Idempotency-Key was used with a different request; use a new key for this request",
         )
     response = Response(answered.body, answered.status, content_type="application/json")
     response.headers[REPLAYED] = "true"
@@ -114,52 +115,50 @@ def _again(answered: Answered) -> Response:
 
 
 def _given() -> str | None:
-    """The request's key, in quotes or without; None where it has none."""
+    """Return the request's key, quoted or bare in the header; None if it has none. Raises `Malformed`."""
     text = request.headers.get(HEADER)
     if text is None:
         return None
     match = QUOTED.fullmatch(text) or BARE.fullmatch(text)
     key = None if match is None else re.sub(r"\\(.)", r"\1", match[match.lastindex or 0])
     if not key or len(key) > MAX_LENGTH or not key.isascii() or not key.isprintable():
-        raise Malformed(
-            "malformed_idempotency_key", f"{HEADER} must be 1 to {MAX_LENGTH} printable characters of ASCII"
-        )
+        raise Malformed("malformed_idempotency_key", f"{HEADER} must be 1 to {MAX_LENGTH} printable ASCII characters")
     return key
 
 
 class _Body:
-    """A request's body whose reader takes its fingerprint and shows that the request lives."""
+    """A request's body. Reading it updates its fingerprint and renews the key's lease."""
 
-    def __init__(self, stream: IO[bytes], sign_of_life: Callable[[], None]) -> None:
+    def __init__(self, stream: IO[bytes], renew: Callable[[], None]) -> None:
         self.fingerprint = Fingerprint()
         self._stream = stream
-        self._sign_of_life = sign_of_life
-        self._shown_at = time.monotonic()
+        self._renew = renew
+        self._renewed_at = time.monotonic()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
+        """Return the next bytes."""
         content = self._stream.read(size)
         self.fingerprint.update(content)
-        if time.monotonic() - self._shown_at > SIGN_OF_LIFE_SECONDS:
-            self._shown_at = time.monotonic()
-            self._sign_of_life()
+        if time.monotonic() - self._renewed_at > RENEW_SECONDS:
+            self._renewed_at = time.monotonic()
+            self._renew()
         return content
 
 
 class Fingerprint:
-    """The SHA-256 of the current request's path, query and body, taken while the body is read.
+    """The SHA-256 of the current request's path, query and body, computed while the body is read.
 
-    A form's boundary is left out: a client that sends a form again makes up another one.
+    A form's boundary is omitted, because a client that resends a form generates a new boundary.
     """
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256(b"\0".join((request.path.encode(), request.query_string, b"")))
         self._boundary = request.mimetype_params.get("boundary", "").encode()
-        self._tail = b""  # may be the beginning of a boundary
+        self._tail = b""  # might be the start of a boundary
         self.length = 0
 
     def update(self, content: bytes) -> None:
-        """Take in the body's next bytes."""
+        """Add the body's next bytes."""
         if self._boundary:
             *parts, last = (self._tail + content).split(self._boundary)
             kept = min(len(last), len(self._boundary) - 1)
@@ -169,7 +168,7 @@ class Fingerprint:
         self.length += len(content)
 
     def digest(self) -> tuple[str, int]:
-        """The fingerprint, and how many bytes it is of, when the body is read to its end."""
+        """Return the fingerprint of the bytes read so far, and their number without boundaries."""
         whole = self._digest.copy()
         whole.update(self._tail)
         return whole.hexdigest(), self.length + len(self._tail)

@@ -1,7 +1,7 @@
-"""Who asks, where a proxy passes requests on: only those that a setting names are believed what they say of it.
+"""Client addresses after a reverse proxy: `X-Forwarded-*` headers count only from proxies that a setting names.
 
-A name may stand for several addresses, which change when its containers do, so it is looked up when an unknown address
-turns up, and not more often than a name server should be asked.
+A host name may resolve to several addresses, which change when containers restart. So it is resolved again when an
+unknown address connects, at most once per `LOOK_UP_SECONDS`.
 """
 
 from __future__ import annotations
@@ -17,34 +17,34 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 log = logging.getLogger(__name__)
 
-LOOK_UP_SECONDS = 1.0  # at the least between two
+LOOK_UP_SECONDS = 1.0  # the minimum between two DNS lookups
 
 
 class BehindProxies:
-    """A WSGI application that sees the client's address and scheme instead of a trusted proxy's.
+    """A WSGI middleware that replaces a trusted proxy's address and scheme with the client's.
 
-    proxies: addresses, networks (10.0.0.0/8), and names of hosts.
+    proxies: addresses, networks (10.0.0.0/8) and host names.
     """
 
     def __init__(self, application: WSGIApplication, proxies: Sequence[str]) -> None:
         self._application = application
-        self._corrected = ProxyFix(application, x_for=1, x_proto=1, x_host=0)  # `Host` comes as the client sent it
+        self._corrected = ProxyFix(application, x_for=1, x_proto=1, x_host=0)  # the proxy keeps the client's `Host`
         self._networks = [network for text in proxies if (network := _network(text))]
         self._names = [text for text in proxies if _network(text) is None]
         self._addresses: frozenset[str] = frozenset()
         self._looked_up = float("-inf")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Handle a request."""
         trusted = self._trusts(environ.get("REMOTE_ADDR", ""))
         return (self._corrected if trusted else self._application)(environ, start_response)
 
     def _trusts(self, address: str) -> bool:
         try:
             peer = ip_address(address)
-        except ValueError:  # a Unix socket's peer has none
+        except ValueError:  # the peer of a Unix socket has no address
             return False
-        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:  # a socket bound to [::] has IPv4 peers in this form
+        if isinstance(peer, IPv6Address) and peer.ipv4_mapped:  # IPv4 peer of a socket bound to [::]
             peer = peer.ipv4_mapped
         if str(peer) in self._addresses or any(peer in network for network in self._networks):
             return True
@@ -62,9 +62,9 @@ def _network(text: str) -> IPv4Network | IPv6Network | None:
 
 
 def _addresses(name: str) -> list[str]:
-    """What the name stands for now; nothing where nobody has it."""
+    """Return the addresses that the name resolves to now; empty if it does not resolve."""
     try:
         return [str(found[4][0]) for found in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
     except OSError as error:
-        log.info("the proxy %r is not known: %s", name, error)
+        log.info("the trusted proxy %r does not resolve: %s", name, error)
         return []

@@ -1,4 +1,4 @@
-"""Query parameters, judged for every operation alike: none that the operation does not know, none twice."""
+"""Validation of query parameters: an operation rejects unknown and repeated parameters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from shared.errors import FieldError, Invalid
 
 
 def register(app: Flask) -> None:
-    """Refuse a query that names what nobody reads; an operation with parameters names what it does not know itself."""
+    """Reject parameters of an operation that has none, and repeated ones. A query model rejects unknown ones."""
 
     @app.before_request
-    def judge() -> None:
+    def validate_query() -> None:
         if not request.query_string or request.method == "OPTIONS":
             return
         operation = current_operation()
@@ -29,7 +29,7 @@ def register(app: Flask) -> None:
 
 
 def _reasons(count: int, *, takes_any: bool) -> list[str]:
-    """What is wrong with a parameter that was sent so often."""
+    """Return the problems of a parameter that was sent `count` times."""
     if not takes_any:
         return ["is not a field of this request"]
-    return ["must be there only once"] if count > 1 else []
+    return [f"must be given once; got {count} values"] if count > 1 else []

@@ -1,7 +1,7 @@
-"""`Range`, where an operation reads it: one range of bytes is given; what else a client may ask for is passed over.
+"""`Range` requests: one byte range is supported; other forms are ignored.
 
-RFC 9110, section 14.2: an unknown unit must be ignored, and any range may be. Several ranges at once would need an
-answer in parts, which nobody wants of a file of weights: who asks for them gets all of it.
+RFC 9110, section 14.2: a server must ignore an unknown unit, and may ignore any `Range`. Several ranges would need a
+multipart response, which no client needs for weights, so such a request returns the whole file.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from api.schema.operations import current_operation
 
 
 def register(app: Flask) -> None:
-    """Forget a `Range` that is not answered with a part, before a view sees it."""
+    """Remove an unsupported `Range` header before the view runs."""
 
     @app.before_request
-    def forget() -> None:
+    def drop_unsupported_range() -> None:
         operation = current_operation()
         if operation is not None and "Range" in operation.headers and not _is_one(request.headers.get("Range", "")):
             request.environ.pop("HTTP_RANGE", None)

@@ -1,4 +1,4 @@
-"""What the log's lines of a request have in common, from its beginning to gunicorn's line about its end."""
+"""The log context of a request: its lines share the request id, up to gunicorn's access log line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from flask import Flask, Response, g, request
 
 from shared.runtime import log_context
 
-ENVIRON = "glassbox.log_context"  # by which gunicorn's logger finds it, when the request is over
+ENVIRON = "glassbox.log_context"  # gunicorn's logger reads it after the response
 
 
 def register(app: Flask) -> None:
-    """Have each request's lines name it."""
+    """Add the request id to every log line of a request."""
 
     @app.before_request
     def begin() -> None:

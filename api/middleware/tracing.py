@@ -1,4 +1,4 @@
-"""A span for each request, where traces are on: below the caller's span if it sends `traceparent`."""
+"""Request spans, if tracing is enabled: children of the caller's span if it sends `traceparent`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SPAN = "glassbox.span"
 
 
 def register(app: Flask, traces: Traces) -> None:
-    """Trace every request, and let its jobs and its lines in the log name its trace."""
-    answer = app.wsgi_app
+    """Trace every request, and add its trace to its jobs and log lines."""
+    application = app.wsgi_app
 
     def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
         with traces.span(method, environ.get("HTTP_TRACEPARENT"), {"http.request.method": method}) as span:
             environ[SPAN] = span
-            return answer(environ, start_response)
+            return application(environ, start_response)
 
     app.wsgi_app = traced  # type: ignore[method-assign]
 

@@ -1,7 +1,7 @@
-"""`/v2`: the Open Inference Protocol, so that stock clients of KServe, Triton and their like work unchanged.
+"""`/v2`: the Open Inference Protocol, for unmodified clients of KServe, Triton and similar servers.
 
-`requests` and `tensors` read what comes, `rows` makes the network's input of it, `responses` writes what goes;
-`server`, `models`, `inference` and `repository` are the routes.
+`requests` and `tensors` parse requests, `rows` builds the network's input, `responses` builds responses. `server`,
+`models`, `inference` and `repository` hold the routes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["blueprint"]
 
 
 def blueprint(online: OnlineModels, registry: Registry, volume: Volume, limits: Settings) -> Blueprint:
-    """All routes of the protocol."""
+    """Return all routes of the protocol."""
     routes = Blueprint("open-inference", __name__)
     for part in (
         server.blueprint(volume),

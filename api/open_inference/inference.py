@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.loaded_models import OnlineModels
 from api.open_inference.requests import read_request
-from api.open_inference.responses import HEADER_LENGTH, OUTPUT, Answered, answer
+from api.open_inference.responses import HEADER_LENGTH, OUTPUT, InferResponse, response_for
 from api.open_inference.rows import INPUT, rows_of
 from api.requests.body import FOR_MORE, whole_body
 from api.requests.validation import RequestModel
@@ -20,7 +20,7 @@ from shared.runtime.settings import Settings
 
 
 class InferBody(RequestModel):
-    """An inference request; for the document alone, a request is read by `api/open_inference/requests.py`."""
+    """An inference request, for the OpenAPI document only; `api/open_inference/requests.py` parses requests."""
 
     model_config = shown_as(
         {
@@ -40,7 +40,7 @@ BINARY = MediaType("application/octet-stream", f"JSON of {HEADER_LENGTH} bytes, 
 
 
 def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
-    """The route that infers."""
+    """Return the inference route."""
     routes = Blueprint("inference", __name__, url_prefix="/v2/models/<name>")
 
     @routes.post("/infer")
@@ -62,18 +62,18 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )
     def infer(name: str, version: str = "latest") -> Response:
-        """Takes an alias in the version's place, and answers with the number that it stands for."""
+        """The version may be an alias. The response holds the version's number."""
         classifier = models.classifier(name, version)
-        answered = run(
+        response = run(
             classifier, whole_body(limits.max_online_bytes, FOR_MORE), request.headers.get(HEADER_LENGTH), limits
         )
-        return Response(answered.body, headers=answered.headers)
+        return Response(response.body, headers=response.headers)
 
     return routes
 
 
-def run(classifier: Classifier, body: bytes, header_length: str | None, limits: Settings) -> Answered:
-    """Answer one request, by its body and its header Inference-Header-Content-Length."""
-    asked = read_request(body, header_length, limits)
-    rows = rows_of(asked.inputs, classifier.version.image_shape, limits)
-    return answer(asked, classifier.version, classifier.probabilities(rows))
+def run(classifier: Classifier, body: bytes, header_length: str | None, limits: Settings) -> InferResponse:
+    """Return the response to a request, given by its body and its header Inference-Header-Content-Length."""
+    parsed = read_request(body, header_length, limits)
+    rows = rows_of(parsed.inputs, classifier.version.image_shape, limits)
+    return response_for(parsed, classifier.version, classifier.probabilities(rows))

@@ -1,4 +1,4 @@
-"""`GET /v2/models/{model}`: what a model takes and gives, and whether it is ready."""
+"""`GET /v2/models/{model}`: a model's input and output tensors, and its readiness."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import Registry
 
 PLATFORM = "numpy_npz"
-NOT_THERE = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
-NOT_READY = (NOT_THERE, error_response(Conflict, "model_unloaded"), error_response(Damaged, "version_damaged"))
+NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
+NOT_READY = (NOT_FOUND, error_response(Conflict, "model_unloaded"), error_response(Damaged, "version_damaged"))
 
 
 class TensorMetadata(TypedDict):
-    """A tensor's name and type; -1 in its shape stands for any number of images."""
+    """A tensor's name, type and shape; -1 in the shape means any number of images."""
 
     name: str
     datatype: str
@@ -41,7 +41,7 @@ class TensorMetadata(TypedDict):
     )
 )
 class ModelMetadata(TypedDict):
-    """What a model takes and gives."""
+    """A model's input and output tensors."""
 
     name: str
     versions: list[str]
@@ -51,14 +51,14 @@ class ModelMetadata(TypedDict):
 
 
 class ModelReadiness(TypedDict):
-    """Whether a model is ready; where it is not, the answer is an error."""
+    """A model's readiness. If the model is not ready, the response is an error."""
 
     name: str
     ready: bool
 
 
 def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
-    """The models' routes."""
+    """Return the models' routes."""
     routes = Blueprint("inference-models", __name__, url_prefix="/v2/models/<name>")
 
     @routes.get("")
@@ -78,9 +78,9 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
 
     @routes.get("/ready")
     @routes.get("/versions/<version>/ready")
-    @operation("Tell whether a model is ready", scope="read", responses={200: ModelReadiness}, errors=NOT_READY)
+    @operation("Check whether a model is ready", scope="read", responses={200: ModelReadiness}, errors=NOT_READY)
     def ready(name: str, version: str = "latest") -> ModelReadiness:
-        """It is when it can be loaded, and was not unloaded."""
+        """A model is ready if it is not unloaded and its weights can be read."""
         models.classifier(name, version)
         return {"name": name, "ready": True}
 

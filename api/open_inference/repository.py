@@ -1,4 +1,4 @@
-"""`POST /v2/repository`: which versions there are, and which models are served."""
+"""`POST /v2/repository`: lists versions, loads and unloads models."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from api.loaded_models import OnlineModels
-from api.open_inference.models import NOT_THERE, ModelReadiness
-from api.open_inference.tensors import parameters_of, refuse
+from api.open_inference.models import NOT_FOUND, ModelReadiness
+from api.open_inference.tensors import invalid, parameters_of
 from api.requests import fast_json
 from api.requests.body import whole_body
 from api.requests.validation import RequestModel
@@ -18,25 +18,26 @@ from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
 from shared.errors import Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
+from shared.network.settings.validation import shown
 from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
 
 
 class IndexBody(RequestModel):
-    """Which versions to list; for the document alone, since clients send no Content-Type."""
+    """Filter of the version list, for the OpenAPI document only, because clients send no Content-Type."""
 
-    ready: bool = Field(False, description="only those that are ready")
+    ready: bool = Field(False, description="list only versions that are ready")
 
 
 class LoadBody(RequestModel):
-    """What a client may say with its wish; for the document alone, since clients send no Content-Type."""
+    """Body of a load or unload request, for the OpenAPI document only, because clients send no Content-Type."""
 
-    parameters: JsonObject | None = Field(None, description="such as the protocol's clients send; none is used")
+    parameters: JsonObject | None = Field(None, description="parameters of the protocol; the server ignores them")
 
 
 @with_config(shown_as({"name": "digits", "version": "3", "state": "READY", "reason": ""}))
 class IndexEntry(TypedDict):
-    """One version of a model, and why it is not ready where it is not."""
+    """One version of a model. `reason` is empty if the version is ready."""
 
     name: str
     version: str
@@ -44,23 +45,23 @@ class IndexEntry(TypedDict):
     reason: str
 
 
-NOT_UNDERSTOOD = (error_response(Malformed, "malformed_json"), error_response(Invalid, "validation_failed"))
+INVALID_BODY = (error_response(Malformed, "malformed_json"), error_response(Invalid, "validation_failed"))
 
 
 def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blueprint:
-    """The repository's routes."""
+    """Return the repository's routes."""
     routes = Blueprint("inference-repository", __name__, url_prefix="/v2/repository")
 
     @routes.post("/index")
     @operation(
-        "List what can be served",
+        "List the versions that can be served",
         scope="read",
         body=IndexBody,
         responses={200: list[IndexEntry]},
-        errors=NOT_UNDERSTOOD,
+        errors=INVALID_BODY,
     )
     def index() -> list[IndexEntry]:
-        """The body may be left out."""
+        """The body is optional."""
         only_ready = _only_ready(whole_body(limits.max_json_bytes), limits)
         entries = [entry for name, versions in registry.each() for entry in _entries(registry, name, versions)]
         return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
@@ -71,11 +72,11 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         scope="manage",
         body=LoadBody,
         responses={200: ModelReadiness},
-        errors=(NOT_THERE, error_response(Damaged, "version_damaged"), *NOT_UNDERSTOOD),
+        errors=(NOT_FOUND, error_response(Damaged, "version_damaged"), *INVALID_BODY),
     )
     def load(name: str) -> ModelReadiness:
-        """Undoes an unload. A model need not be loaded otherwise: it is read when it is asked for."""
-        _check_wish(whole_body(limits.max_json_bytes), limits)
+        """Reverts an unload. Other models need no load: the first request for a model loads it."""
+        _check_parameters(whole_body(limits.max_json_bytes), limits)
         models.load(name)
         return {"name": name, "ready": True}
 
@@ -85,11 +86,11 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         scope="manage",
         body=LoadBody,
         responses={200: ModelReadiness},
-        errors=(NOT_THERE, *NOT_UNDERSTOOD),
+        errors=(NOT_FOUND, *INVALID_BODY),
     )
     def unload(name: str) -> ModelReadiness:
-        """From now on no process answers for it, nor after a restart, until it is loaded. Batches go on."""
-        _check_wish(whole_body(limits.max_json_bytes), limits)
+        """No process serves the model until it is loaded again, even after a restart. Batch jobs still use it."""
+        _check_parameters(whole_body(limits.max_json_bytes), limits)
         models.unload(name)
         return {"name": name, "ready": False}
 
@@ -99,21 +100,22 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
 def _only_ready(body: bytes, limits: Settings) -> bool:
     ready = _read(body, "ready", limits).get("ready", False)
     if not isinstance(ready, bool):
-        raise refuse("#/ready", "must be true or false")
+        raise invalid("#/ready", f"must be true or false; got {shown(ready)}")
     return ready
 
 
-def _check_wish(body: bytes, limits: Settings) -> None:
+def _check_parameters(body: bytes, limits: Settings) -> None:
     parameters = parameters_of(_read(body, "parameters", limits), "#")
-    if not isinstance(parameters.get("unload_dependents", False), bool):
-        raise refuse("#/parameters/unload_dependents", "must be true or false")
+    dependents = parameters.get("unload_dependents", False)
+    if not isinstance(dependents, bool):
+        raise invalid("#/parameters/unload_dependents", f"must be true or false; got {shown(dependents)}")
 
 
 def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
-    """A body that may be left out, and may have this member alone."""
+    """Parse an optional body that may have this member only. Raises `Malformed` or `Invalid`."""
     document = fast_json.read(body, limits.max_json_bytes) if body.strip() else {}
     if not isinstance(document, dict) or document.keys() - {member}:
-        raise refuse("#", f"must be a JSON object of at most one member, `{member}`")
+        raise invalid("#", f"must be a JSON object with no member except `{member}`")
     return document
 
 

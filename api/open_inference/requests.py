@@ -1,13 +1,14 @@
-"""An inference request: JSON, perhaps with the bytes of tensors behind it, as typed values."""
+"""Parsing of inference requests: JSON, optionally followed by the bytes of tensors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from api.open_inference.tensors import Binary, Tensor, parameters_of, read_tensor, refuse, refuse_unknown
+from api.open_inference.tensors import Binary, Tensor, invalid, parameters_of, read_tensor, reject_unknown
 from api.requests import fast_json
 from shared.errors import Malformed
+from shared.network.settings.validation import shown
 from shared.runtime.settings import Settings
 
 MEMBERS = {"id", "parameters", "inputs", "outputs"}
@@ -15,8 +16,8 @@ OUTPUT_MEMBERS = {"name", "parameters"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One output that the client asks for. `classification` is how many classes to name in the place of numbers."""
+class RequestedOutput:
+    """An output that the client requests. `classification` is a number of class labels to return, or None."""
 
     name: str
     binary: bool
@@ -25,18 +26,18 @@ class Wanted:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """What a client sent; `outputs` are None where it leaves the choice to us."""
+    """A parsed request. `outputs` is None if the client requests no specific outputs."""
 
     id: str | None
     inputs: list[Tensor]
-    outputs: list[Wanted] | None
+    outputs: list[RequestedOutput] | None
     binary_outputs: bool
 
 
 def read_request(body: bytes, header_length: str | None, limits: Settings) -> InferRequest:
-    """Read a body; `header_length` is the header Inference-Header-Content-Length: of the JSON at its beginning.
+    """Parse a body. `header_length` is the header Inference-Header-Content-Length, the length of the leading JSON.
 
-    Raises `Malformed`, `TooLarge`, or `Invalid`.
+    Raises `Malformed`, `TooLarge` or `Invalid`.
     """
     length = len(body)
     if header_length is not None:
@@ -44,44 +45,45 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
         if not 0 <= length <= len(body):
             raise Malformed(
                 "header_length_wrong",
-                f"Inference-Header-Content-Length says {header_length!r}, of a body of {len(body)} bytes",
+                f"Inference-Header-Content-Length must be at most the body's {len(body)} bytes; got {header_length!r}",
             )
     view = memoryview(body)
     document = fast_json.read(view[:length], limits.max_online_json_bytes)
     if not isinstance(document, dict):
-        raise refuse("#", "must be a JSON object")
-    refuse_unknown(document, MEMBERS, "#")
+        raise invalid("#", f"must be a JSON object; got {shown(document)}")
+    reject_unknown(document, MEMBERS, "#")
     request_id, inputs = document.get("id"), document.get("inputs")
     if not isinstance(request_id, str | None):
-        raise refuse("#/id", "must be a string")
+        raise invalid("#/id", f"must be a string; got {shown(request_id)}")
     if not isinstance(inputs, list):
-        raise refuse("#/inputs", "must be a list")
+        raise invalid("#/inputs", f"must be a list; got {shown(inputs)}")
     binary = Binary(view[length:])
     tensors = [read_tensor(given, binary, f"#/inputs/{index}") for index, given in enumerate(inputs)]
     binary.check_empty()
     binary_outputs = parameters_of(document, "#").get("binary_data_output", False)
     if not isinstance(binary_outputs, bool):
-        raise refuse("#/parameters/binary_data_output", "must be true or false")
+        raise invalid("#/parameters/binary_data_output", f"must be true or false; got {shown(binary_outputs)}")
     return InferRequest(request_id, tensors, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
 
 
-def _outputs(given: Any, binary: bool) -> list[Wanted] | None:
+def _outputs(given: Any, binary: bool) -> list[RequestedOutput] | None:
     if given is None or given == []:
         return None
     if not isinstance(given, list):
-        raise refuse("#/outputs", "must be a list")
-    return [_wanted(output, binary, f"#/outputs/{index}") for index, output in enumerate(given)]
+        raise invalid("#/outputs", f"must be a list; got {shown(given)}")
+    return [_requested(output, binary, f"#/outputs/{index}") for index, output in enumerate(given)]
 
 
-def _wanted(given: Any, binary: bool, pointer: str) -> Wanted:
+def _requested(given: Any, binary: bool, pointer: str) -> RequestedOutput:
     if not isinstance(given, dict) or not isinstance(given.get("name"), str):
-        raise refuse(pointer, "must be a JSON object with a name")
-    refuse_unknown(given, OUTPUT_MEMBERS, pointer)
+        raise invalid(pointer, "must be a JSON object with a string `name`")
+    reject_unknown(given, OUTPUT_MEMBERS, pointer)
     parameters = parameters_of(given, pointer)
     own = parameters.get("binary_data", binary)
     if not isinstance(own, bool):
-        raise refuse(f"{pointer}/parameters/binary_data", "must be true or false")
+        raise invalid(f"{pointer}/parameters/binary_data", f"must be true or false; got {shown(own)}")
     classification = parameters.get("classification")
     if classification is not None and (type(classification) is not int or classification < 1):
-        raise refuse(f"{pointer}/parameters/classification", "must be a number from 1")
-    return Wanted(given["name"], own, classification)
+        reason = f"must be a whole number of at least 1; got {shown(classification)}"
+        raise invalid(f"{pointer}/parameters/classification", reason)
+    return RequestedOutput(given["name"], own, classification)

@@ -1,4 +1,4 @@
-"""The answer to an inference request: probabilities as numbers or as classes, in JSON or as bytes behind it."""
+"""The response to an inference request: probabilities as numbers or class labels, as JSON or as bytes after it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from api.open_inference.requests import InferRequest, Wanted
-from api.open_inference.tensors import BYTES, DATATYPES, packed, refuse
+from api.open_inference.requests import InferRequest, RequestedOutput
+from api.open_inference.tensors import BYTES, DATATYPES, invalid, packed
 from api.requests import fast_json
 from shared.registry import ModelVersion
 from shared.registry.classifier import best_of
@@ -20,7 +20,7 @@ NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
 class OutputTensor(TypedDict):
-    """An output of the response. `data` is left out if the values follow the JSON as bytes."""
+    """An output of the response. `data` is omitted if the values follow the JSON as bytes."""
 
     name: str
     shape: tuple[int, ...]
@@ -30,27 +30,29 @@ class OutputTensor(TypedDict):
 
 
 @dataclass(frozen=True)
-class Answered:
-    """An answer's bytes: JSON, of `header_length` bytes where binary outputs come behind it."""
+class InferResponse:
+    """A response's bytes. If binary outputs follow the JSON, `header_length` is the JSON's length in bytes."""
 
     body: bytes
     header_length: int | None = None
 
     @property
     def headers(self) -> list[tuple[str, str]]:
-        """What the answer's headers say of it."""
+        """Headers that describe the body."""
         if self.header_length is None:
             return [("Content-Type", "application/json")]
         return [("Content-Type", "application/octet-stream"), (HEADER_LENGTH, str(self.header_length))]
 
 
-def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Answered:
-    """The answer for probabilities P (N, classes); raises `Invalid` for an output that there is not."""
+def response_for(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> InferResponse:
+    """Return the response for probabilities P (N, classes). Raises `Invalid` for an unknown output."""
     outputs = []
     binary: list[bytes] = []
-    for index, wanted in enumerate(request.outputs or [Wanted(OUTPUT, request.binary_outputs, None)]):
+    for index, wanted in enumerate(request.outputs or [RequestedOutput(OUTPUT, request.binary_outputs, None)]):
         if wanted.name != OUTPUT:
-            raise refuse(f"#/outputs/{index}/name", f"there is no output {wanted.name!r}; the model's is {OUTPUT!r}")
+            raise invalid(
+                f"#/outputs/{index}/name", f"must be {OUTPUT!r}, the model's only output; got {wanted.name!r}"
+            )
         output = _probabilities(P) if wanted.classification is None else _classes(P, version, wanted.classification)
         if wanted.binary:
             data = output.pop("data")
@@ -62,7 +64,7 @@ def answer(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> Ans
         document["id"] = request.id
     document["outputs"] = outputs
     header = fast_json.write(document)
-    return Answered(b"".join([header, *binary]), len(header)) if binary else Answered(header)
+    return InferResponse(b"".join([header, *binary]), len(header)) if binary else InferResponse(header)
 
 
 def _probabilities(P: NDArray[Any]) -> OutputTensor:
@@ -70,7 +72,7 @@ def _probabilities(P: NDArray[Any]) -> OutputTensor:
 
 
 def _classes(P: NDArray[Any], version: ModelVersion, count: int) -> OutputTensor:
-    """The classification extension: the best classes of each image as `<probability>:<index>:<label>`."""
+    """Return the classification extension's output: each image's top classes as `<probability>:<index>:<label>`."""
     responses = best_of(P, min(count, P.shape[1]))
     texts = [
         f"{probability:.7g}:{label}:{version.classes[label]}"

@@ -1,4 +1,4 @@
-"""`GET /v2` and its health: what this server is, and whether it can answer."""
+"""`GET /v2` and `/v2/health`: the inference server's metadata, liveness and readiness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
 
 
 class ServerMetadata(TypedDict):
-    """What this server is, and which of the protocol's extensions it has."""
+    """The server's name, version and supported protocol extensions."""
 
     name: str
     version: str
@@ -25,20 +25,20 @@ class ServerMetadata(TypedDict):
 
 
 class Liveness(TypedDict):
-    """Whether the process lives."""
+    """The server's liveness."""
 
     live: bool
 
 
 class ServerReadiness(TypedDict):
-    """Whether models can be read from the volume."""
+    """The server's readiness: it can read models from the volume."""
 
     live: bool
     ready: bool
 
 
 def blueprint(volume: Volume) -> Blueprint:
-    """The server's routes."""
+    """Return the server's routes."""
     routes = Blueprint("inference-server", __name__, url_prefix="/v2")
 
     @routes.get("")
@@ -47,21 +47,21 @@ def blueprint(volume: Volume) -> Blueprint:
         return {"name": "glassbox", "version": VERSION, "extensions": EXTENSIONS}
 
     @routes.get("/health/live")
-    @operation("Tell whether the inference server lives", scope=None, responses={200: Liveness})
+    @operation("Check whether the inference server is live", scope=None, responses={200: Liveness})
     def live() -> Liveness:
         return {"live": True}
 
     @routes.get("/health/ready")
     @operation(
-        "Tell whether the inference server is ready",
+        "Check whether the inference server is ready",
         scope=None,
         responses={200: ServerReadiness},
         errors=(error_response(Unavailable, "volume_unavailable"),),
     )
     def ready() -> ServerReadiness:
-        """It is when it can read the volume; it does not need Redis."""
+        """The server is ready if it can read the volume. It needs no Redis."""
         try:
-            with suppress(FileNotFoundError):  # nothing was published yet
+            with suppress(FileNotFoundError):  # no model is published yet
                 os.listdir(volume.models)  # noqa: PTH208
         except OSError as error:
             raise Unavailable("volume_unavailable", f"the volume cannot be read: {error}") from error

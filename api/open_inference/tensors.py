@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol, out of JSON or out of the bytes behind it, as NumPy arrays."""
+"""Tensors of the Open Inference Protocol as NumPy arrays, from JSON or from the bytes after the JSON."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from api.requests.field_errors import summary
 from shared.errors import FieldError, Invalid
 from shared.json_types import JsonObject
+from shared.network.settings.validation import shown
 
 DATATYPES = {
     "BOOL": np.dtype("?"),
@@ -22,7 +24,7 @@ DATATYPES = {
 }
 BYTES = "BYTES"
 MEMBERS = {"name", "shape", "datatype", "parameters", "data"}
-KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}  # of a datatype, and of the JSON numbers that it takes
+KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}  # a datatype's kind to the kinds of JSON values that it accepts
 
 
 @dataclass(frozen=True)
@@ -36,64 +38,66 @@ class Tensor:
 
 
 class Binary:
-    """The bytes behind the JSON: each binary tensor takes its part, in the order of the inputs."""
+    """The bytes after the JSON. The binary tensors consume them in the order of the inputs."""
 
     def __init__(self, content: memoryview) -> None:
         self._rest = content
 
     def take(self, size: Any, pointer: str) -> memoryview:
-        """The next `size` bytes."""
+        """Return the next `size` bytes. Raises `Invalid` if fewer remain."""
         if type(size) is not int or size < 0 or size > len(self._rest):
-            raise refuse(f"{pointer}/parameters/binary_data_size", f"says {size!r}, of {len(self._rest)} bytes left")
+            reason = f"must be from 0 to the {len(self._rest)} remaining bytes; got {shown(size)}"
+            raise invalid(f"{pointer}/parameters/binary_data_size", reason)
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken
 
     def check_empty(self) -> None:
-        """Raise `Invalid` where bytes are left that belong to no tensor."""
+        """Raise `Invalid` if bytes remain that belong to no tensor."""
         if self._rest:
-            raise refuse("#/inputs", f"leave {len(self._rest)} bytes behind the JSON that belong to none of them")
+            raise invalid("#/inputs", f"must consume all bytes after the JSON; {len(self._rest)} bytes remain")
 
 
-def refuse(pointer: str, reason: str) -> Invalid:
-    """The error of one member of the request."""
-    return Invalid("validation_failed", f"{pointer}: {reason}", [FieldError(reason, pointer=pointer)])
+def invalid(pointer: str, reason: str) -> Invalid:
+    """Return the error of one member of the request."""
+    field = FieldError(reason, pointer=pointer)
+    return Invalid("validation_failed", summary([field]), [field])
 
 
-def refuse_unknown(given: JsonObject, known: set[str], pointer: str) -> None:
-    """Raise `Invalid` where there is a member that is not known."""
+def reject_unknown(given: JsonObject, known: set[str], pointer: str) -> None:
+    """Raise `Invalid` if a member is unknown."""
     if not given.keys() <= known:
-        raise refuse(f"{pointer}/{min(given.keys() - known)}", "is not a member of an inference request")
+        raise invalid(f"{pointer}/{min(given.keys() - known)}", "is not a member of an inference request")
 
 
 def parameters_of(given: JsonObject, pointer: str) -> JsonObject:
-    """The parameters of a request, an input or an output; unknown ones are passed over, as the protocol says."""
+    """Return the parameters of a request, an input or an output. The protocol ignores unknown ones."""
     parameters = given.get("parameters")
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise refuse(f"{pointer}/parameters", "must be a JSON object")
+        raise invalid(f"{pointer}/parameters", f"must be a JSON object; got {shown(parameters)}")
     return parameters
 
 
 def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
-    """Read one of the request's inputs; raises `Invalid`."""
+    """Parse one of the request's inputs. Raises `Invalid`."""
     if not isinstance(given, dict):
-        raise refuse(pointer, "must be a JSON object")
-    refuse_unknown(given, MEMBERS, pointer)
+        raise invalid(pointer, f"must be a JSON object; got {shown(given)}")
+    reject_unknown(given, MEMBERS, pointer)
     name, datatype, shape = given.get("name"), given.get("datatype"), given.get("shape")
     if not isinstance(name, str):
-        raise refuse(f"{pointer}/name", "must be a string")
+        raise invalid(f"{pointer}/name", f"must be a string; got {shown(name)}")
     if not isinstance(datatype, str) or (datatype not in DATATYPES and datatype != BYTES):
-        raise refuse(f"{pointer}/datatype", f"must be one of {', '.join([*DATATYPES, BYTES])}")
+        raise invalid(f"{pointer}/datatype", f"must be one of {', '.join([*DATATYPES, BYTES])}; got {shown(datatype)}")
     if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
-        raise refuse(f"{pointer}/shape", "must be a list of numbers, none of them negative")
+        raise invalid(f"{pointer}/shape", f"must be a list of whole numbers of at least 0; got {shown(shape)}")
     size = parameters_of(given, pointer).get("binary_data_size")
     if (size is None) == ("data" not in given):
-        raise refuse(f"{pointer}/data", "must be there unless the parameter binary_data_size is, and only then")
+        raise invalid(f"{pointer}/data", "must be given, unless the parameter binary_data_size is; give one of the two")
     if datatype == BYTES:
         strings = _strings(given["data"], pointer) if size is None else _elements(binary.take(size, pointer), pointer)
         if len(strings) != math.prod(shape):
-            raise refuse(f"{pointer}/shape", f"is of {math.prod(shape)} elements, and {len(strings)} came")
+            raise invalid(f"{pointer}/shape", f"has {math.prod(shape)} elements, but the data has {len(strings)}")
         return Tensor(name, datatype, tuple(shape), strings)
     dtype = DATATYPES[datatype]
     if size is None:
@@ -101,54 +105,57 @@ def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
     else:
         values = _array(binary.take(size, pointer), dtype, pointer)
     if values.size != math.prod(shape):
-        raise refuse(f"{pointer}/shape", f"is of {math.prod(shape)} elements, and {values.size} came")
+        raise invalid(f"{pointer}/shape", f"has {math.prod(shape)} elements, but the data has {values.size}")
     return Tensor(name, datatype, tuple(shape), values.reshape(shape))
 
 
 def _numbers(data: Any, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
-    """JSON numbers, flat or nested, as an array: not of the datatype yet, so that what does not fit is seen."""
+    """Return JSON numbers, flat or nested, as an array in NumPy's own dtype, so that a range check can follow."""
     try:
         values = np.array(data)
     except (ValueError, OverflowError):
         values = np.array(None)
     if values.size == 0 or values.dtype.kind in KINDS[dtype.kind]:
         return values
-    raise refuse(f"{pointer}/data", f"must be a list, flat or nested, of what the datatype says: {dtype.name}")
+    raise invalid(f"{pointer}/data", f"must be a flat or nested list of values of the datatype {dtype.name}")
 
 
 def _array(content: memoryview, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
-    """A tensor's bytes, little-endian and in C order, as a flat array; what is left over makes it one too long."""
+    """Return a tensor's bytes, little-endian in C order, as a flat array.
+
+    If the bytes do not divide into elements, the array has one extra element, which the caller's size check rejects.
+    """
     if dtype.kind == "b" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
-        raise refuse(pointer, "has a byte that is no boolean: 0 is false and 1 is true")
+        raise invalid(pointer, "must have only the bytes 0 (false) and 1 (true)")
     if len(content) % dtype.itemsize:
         return np.empty(len(content) // dtype.itemsize + 1)
     return np.frombuffer(content, dtype)
 
 
 def _elements(content: memoryview, pointer: str) -> list[bytes]:
-    """The elements of a binary BYTES tensor: each behind its length, four bytes little-endian."""
+    """Return the elements of a binary BYTES tensor. Each follows its length, four bytes little-endian."""
     elements = []
     while content:
         end = 4 + int.from_bytes(content[:4], "little")
         if len(content) < max(4, end):
-            raise refuse(pointer, "ends within an element")
+            raise invalid(pointer, "must end after a whole element; the last element is cut short")
         elements.append(bytes(content[4:end]))
         content = content[end:]
     return elements
 
 
 def packed(elements: Iterable[str]) -> bytes:
-    """Texts as a binary BYTES tensor."""
+    """Encode strings as a binary BYTES tensor."""
     encoded = [element.encode() for element in elements]
     return b"".join(len(element).to_bytes(4, "little") + element for element in encoded)
 
 
 def _strings(data: Any, pointer: str) -> list[bytes]:
-    """The elements of a BYTES tensor in JSON, which are base64."""
+    """Return the elements of a BYTES tensor in JSON, which are base64."""
     try:
         return [base64.b64decode(text, validate=True) for text in _flat(data)]
     except (TypeError, ValueError, RecursionError):
-        raise refuse(f"{pointer}/data", "must be a list of strings in base64") from None
+        raise invalid(f"{pointer}/data", "must be a list of base64 strings") from None
 
 
 def _flat(data: Any) -> Iterator[str]:

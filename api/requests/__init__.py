@@ -1,1 +1,1 @@
-"""Reading a request, its body, uploads, pages and options, and submitting the job that it asks for."""
+"""Parsing and validation of requests (bodies, uploads, pages, options), and submission of jobs."""

@@ -1,7 +1,7 @@
-"""Reading a request's body: within a limit, decompressed, compared with the digests that were announced.
+"""Request bodies: size limit, decompression, and comparison with the digests in the headers.
 
-An error while the body is read (a client that stalls, leaves, or sends invalid chunks) ends the body; it is
-logged once and never raised into the application.
+An error while the body is read (the client stalls, disconnects, or sends invalid chunks) ends the body. It is logged
+once, and never raised into the application.
 """
 
 from __future__ import annotations
@@ -24,55 +24,55 @@ from shared.errors import Malformed, TooLarge, UnsupportedType
 
 log = logging.getLogger(__name__)
 
-FOR_MORE = "; use a batch for more"  # images than fit into a request for predictions
+FOR_MORE = "; submit a batch job for more images"
 WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
-HEADERS = ("Content-Digest", "Repr-Digest")  # the same here: no body is coded
+HEADERS = ("Content-Digest", "Repr-Digest")  # equal for uploads, which have no content coding
 ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
 ENTRY = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/=]*):")
 
 
 class Incoming:
-    """A body that can be read until it ends; `broken_off` says whether that was the end that the client meant."""
+    """A body whose reads never raise. `interrupted` is true if an error ended it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self.broken_off = False
+        self.interrupted = False
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, or none at the end; fewer than `size` come only at the end."""
-        if self.broken_off:
+        """Return the next bytes, empty at the end. Fewer than `size` bytes are returned only at the end."""
+        if self.interrupted:
             return b""
         try:
             return self._stream.read(size)
-        except Exception as error:  # each server has its own
-            log.info("a body was broken off: %s", error)
-            self.broken_off = True
+        except Exception as error:  # each WSGI server raises its own types
+            log.info("a request body was interrupted: %s", error)
+            self.interrupted = True
             return b""
 
 
 class SafeBodies:
-    """A WSGI application in front of another, whose requests' bodies never raise."""
+    """A WSGI middleware that replaces each request's body with an `Incoming`."""
 
     def __init__(self, application: WSGIApplication) -> None:
         self.application = application
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Have the request answered."""
+        """Handle a request."""
         environ["wsgi.input"] = Incoming(environ["wsgi.input"])
         return self.application(environ, start_response)
 
 
-def is_broken_off(environ: WSGIEnvironment) -> bool:
-    """Whether the body, as far as it was read, ended before its time, which the length of chunked ones cannot tell."""
-    return getattr(environ["wsgi.input"], "broken_off", False)
+def is_interrupted(environ: WSGIEnvironment) -> bool:
+    """Return whether an error ended the body. A chunked body has no length that could show it."""
+    return getattr(environ["wsgi.input"], "interrupted", False)
 
 
 def whole_body(limit: int, advice: str = "") -> bytes:
-    """The body, unpacked where its Content-Encoding is gzip or deflate.
+    """Return the body, decompressed if its Content-Encoding is gzip or deflate.
 
-    advice: what to do about one that is too large. Raises `TooLarge` for more than `limit` bytes, `Malformed` where it
-    is cut short or damaged, `UnsupportedType`.
+    advice: appended to the message if the body is too large. Raises `TooLarge` for more than `limit` bytes, `Malformed`
+    if the body is truncated or damaged, `UnsupportedType` for another encoding.
     """
     too_large = TooLarge("body_too_large", f"the body of this request may have at most {limit} bytes{advice}")
     length = request.content_length
@@ -84,31 +84,32 @@ def whole_body(limit: int, advice: str = "") -> bytes:
         body = b""
     if len(body) > limit:
         raise too_large
-    if is_broken_off(request.environ) or (length is not None and len(body) != length):
-        announced = "its last chunk" if length is None else f"the {length} bytes that it announced"
-        raise Malformed("body_cut_short", f"the body ended before {announced}")
+    if is_interrupted(request.environ) or (length is not None and len(body) != length):
+        expected = "its last chunk" if length is None else f"the {length} bytes of its Content-Length"
+        raise Malformed("body_cut_short", f"the body ended before {expected}; send the request again")
     encoding = request.headers.get("Content-Encoding", "identity").lower()
-    return body if encoding == "identity" else _unpacked(body, encoding, limit, too_large)
+    return body if encoding == "identity" else _decompressed(body, encoding, limit, too_large)
 
 
-def _unpacked(body: bytes, encoding: str, limit: int, too_large: TooLarge) -> bytes:
+def _decompressed(body: bytes, encoding: str, limit: int, too_large: TooLarge) -> bytes:
     window = WINDOWS.get(encoding)
     if window is None:
-        raise UnsupportedType("encoding_unknown", f"a body is taken as it is, or as {', '.join(WINDOWS)}")
-    unpacker = zlib.decompressobj(window)
+        detail = f"Content-Encoding must be identity, {', '.join(WINDOWS)}; got {encoding!r}"
+        raise UnsupportedType("encoding_unknown", detail)
+    decompressor = zlib.decompressobj(window)
     try:
-        unpacked = unpacker.decompress(body, limit + 1)
+        decompressed = decompressor.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Malformed("body_damaged", f"the body is not {encoding}: {error}") from error
-    if len(unpacked) > limit:
+        raise Malformed("body_damaged", f"the body is not valid {encoding}: {error}") from error
+    if len(decompressed) > limit:
         raise too_large
-    if not unpacker.eof:
-        raise Malformed("body_cut_short", f"the body's {encoding} ends too early")
-    return unpacked
+    if not decompressor.eof:
+        raise Malformed("body_cut_short", f"the body's {encoding} data is truncated; send the request again")
+    return decompressed
 
 
-class AnnouncedDigests:
-    """What the current request's headers say of its body; others' algorithms are passed over, as the standard says."""
+class ExpectedDigests:
+    """The body's digests in the request's headers (RFC 9530). Unknown algorithms are ignored, as the RFC requires."""
 
     def __init__(self) -> None:
         self._checks = []
@@ -118,24 +119,24 @@ class AnnouncedDigests:
                     continue
                 match = ENTRY.fullmatch(entry.strip())
                 if match is None:
-                    raise Malformed("malformed_digest", f"{header} must be like sha-256=:<base64>:")
+                    raise Malformed("malformed_digest", f"{header} must have the form sha-256=:<base64>:")
                 if match[1] in ALGORITHMS:
                     self._checks.append((header, _decode(header, match[2]), ALGORITHMS[match[1]]()))
 
     def update(self, content: bytes) -> None:
-        """Take in the body's next bytes."""
+        """Add the body's next bytes."""
         for _, _, digest in self._checks:
             digest.update(content)
 
     def check(self) -> None:
-        """Raise `Malformed` where the body, which is all read, is not what was announced."""
-        for header, announced, digest in self._checks:
-            if not hmac.compare_digest(announced, digest.digest()):
-                raise Malformed("digest_mismatch", f"the body that arrived is not the one that {header} announced")
+        """Raise `Malformed` if a digest differs. Call it after the whole body is read."""
+        for header, expected, digest in self._checks:
+            if not hmac.compare_digest(expected, digest.digest()):
+                raise Malformed("digest_mismatch", f"the body does not match its {header}; send the request again")
 
 
 def _decode(header: str, text: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise Malformed("malformed_digest", f"{header} has no base64 in it") from error
+        raise Malformed("malformed_digest", f"{header} holds invalid base64") from error

@@ -1,4 +1,4 @@
-"""JSON with many numbers: read and written by orjson, which takes a tenth of the standard library's time for it."""
+"""JSON with many numbers: orjson parses and writes it ten times as fast as the standard library."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from shared.errors import Malformed, TooLarge
 
 
 def read(text: bytes | memoryview, limit: int) -> Any:
-    """The value that a JSON text stands for; raises `TooLarge` for more than `limit` bytes, or `Malformed`."""
+    """Parse JSON. Raises `TooLarge` for more than `limit` bytes, or `Malformed`."""
     if len(text) > limit:
-        raise TooLarge("body_too_large", f"the JSON of such a request may have at most {limit} bytes")
+        raise TooLarge("body_too_large", f"the JSON of this request may have at most {limit} bytes; got {len(text)}")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -21,10 +21,10 @@ def read(text: bytes | memoryview, limit: int) -> Any:
 
 
 def write(content: Any) -> bytes:
-    """A value as JSON; NumPy's arrays and numbers are taken, single precision with as many digits as it has."""
+    """Encode a value as JSON, including NumPy arrays and numbers; float32 gets its shortest exact digits."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def answer(content: Any) -> Response:
-    """A response that holds the value."""
+def json_response(content: Any) -> Response:
+    """Return a response that holds the value as JSON."""
     return Response(write(content), content_type="application/json")

@@ -1,52 +1,35 @@
-"""Lists in pages: `{"items": […], "next": cursor or null}`, by `?limit=` and `?after=`."""
+"""Pagination of lists by `?limit=` and `?after=`: `{"items": […], "next": cursor or null}`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.requests.validation import RequestModel
+from api.requests.validation import Matching, RequestModel
 from shared.storage.names import NAME
 
 Item = TypeVar("Item")
 Shown = TypeVar("Shown")
 
 
-@dataclass(frozen=True)
-class Cursor:
-    """The form of a list's cursors; what is of another form, no page of the list has given as its `next`."""
-
-    pattern: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "pattern": f"^(?:{self.pattern})$"}
-
-    def _checked(self, text: str) -> str:
-        if re.fullmatch(self.pattern, text) is None:
-            raise PydanticCustomError("cursor_form", "is not a cursor that this list gave")
-        return text
+def cursor_like(pattern: str) -> Matching:
+    """Return the annotation of a list's cursor, which matches `pattern`."""
+    return Matching(pattern, "must be the `next` of a page of this list")
 
 
 class PageQuery(RequestModel):
     """The query parameters of every list."""
 
-    limit: int = Field(50, ge=1, le=500, description="how many items a page has at the most")
-    after: Annotated[str, Cursor(NAME)] | None = Field(None, description="the `next` of the page before")
+    limit: int = Field(50, ge=1, le=500, description="maximum number of items per page")
+    after: Annotated[str, cursor_like(NAME)] | None = Field(None, description="the `next` of the previous page")
 
 
 class Page(TypedDict, Generic[Shown]):
-    """A part of a list. `next` is the cursor of the page behind it, null on the last one."""
+    """A page of a list. `next` is the cursor of the following page, null on the last page."""
 
     items: list[Shown]
     next: str | None
@@ -55,7 +38,7 @@ class Page(TypedDict, Generic[Shown]):
 def page(
     items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], view: Callable[[Item], Shown]
 ) -> Page[Shown]:
-    """The first `limit` of the items, which begin after the query's cursor already."""
+    """Return a page of the first `limit` items. `items` must start after the query's cursor."""
     window = list(islice(items, query.limit + 1))
     more = len(window) > query.limit
     window = window[: query.limit]
@@ -65,12 +48,12 @@ def page(
 def after(
     items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], *, newest_first: bool = False
 ) -> Iterable[Item]:
-    """The items behind the query's cursor, all where it has none.
+    """Return the items after the query's cursor; all items if it has none.
 
-    The items come in the order of their cursors, or in the opposite one. So the place is found although the item that
-    the cursor is of may be gone, and whatever was added since.
+    The items must be sorted by their cursors, ascending or (`newest_first`) descending. So the position is found even
+    if the cursor's item was deleted or other items were added.
     """
-    place = query.after
-    if place is None:
+    position = query.after
+    if position is None:
         return items
-    return (item for item in items if (cursor(item) < place if newest_first else cursor(item) > place))
+    return (item for item in items if (cursor(item) < position if newest_first else cursor(item) > position))

@@ -1,4 +1,4 @@
-"""Submitting a job: written down on the volume, then in Redis, then sent; accepted only when all three are done."""
+"""Submission of jobs: write the files, then the Redis record, then send the task. All three must succeed."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime import log_context
 from shared.runtime.redis_faults import fault_of
 
-FULL_SECONDS = 10  # to wait where a queue is full
+FULL_SECONDS = 10  # Retry-After if a queue is full
 
 
 class Submission:
-    """Accepts jobs, or leaves nothing of them behind."""
+    """Accepts jobs; a rejected job leaves no files and no record."""
 
     def __init__(
         self,
@@ -39,36 +39,36 @@ class Submission:
         self._max_queued = max_queued_jobs
 
     def waiting(self, job: Job) -> Waiting | None:
-        """Why the accepted job cannot start now; None if that cannot be read, for the job is accepted all the same."""
+        """Return why the accepted job cannot start now; None if it can, or if Redis cannot be read."""
         with suppress(RedisError):
             return None if self._reasons is None else self._reasons.of(job)
         return None
 
-    def refuse_if_full(self, kind: Kind) -> None:
-        """Raise `TooMany` where as many jobs wait as may; to be asked before an upload is received, too."""
+    def reject_if_full(self, kind: Kind) -> None:
+        """Raise `TooMany` if the queue holds its maximum number of jobs. Call it before receiving an upload, too."""
         if self._max_queued and self._jobs.waiting(kind) >= self._max_queued:
-            detail = f"{self._max_queued} jobs wait in the queue {QUEUES[kind]!r} already; try again later"
+            detail = f"the queue {QUEUES[kind]!r} is full with {self._max_queued} jobs; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
 
-    def submit(self, job: Job, archive: Path | None = None, plan: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
-        """Accept the job, with its archive and the plan of it if it has one; returns its record, and warnings.
+    def submit(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
+        """Accept the job, with its archive and index if it is a batch; return its record and warnings.
 
-        A job of the same id may be there from a request that died before it was answered: then that is the one.
+        If a request crashed before its response, its job exists with the same id. Then that job is returned.
         """
         warnings = self._warnings(job)
         if (known := self._known(job.id)) is not None:
             return known, warnings
-        self.refuse_if_full(job.kind)
+        self.reject_if_full(job.kind)
         job = job.model_copy(update=origin())
         try:
-            self._files.begin(job, archive, plan)
+            self._files.begin(job, archive, index)
             self._jobs.create(job)
             accepted = self._jobs.get(job.id)
-            self._task_queue.send(job.kind, job.id)  # last: nothing can fail behind it
+            self._task_queue.send(job.kind, job.id)  # last, so that no failure can follow it
         except BaseException as error:
-            self._files.remove(job.id)  # what the volume does not know is not run, whatever Redis has of it
+            self._files.remove(job.id)  # workers never run a job without files, even if Redis holds its record
             silent = isinstance(error, RedisError | OperationalError) and not fault_of(error).refuses
-            if not silent:  # a Redis that does not answer would make the user wait once more
+            if not silent:  # an unreachable Redis would delay the error response again
                 with suppress(RedisError):
                     self._jobs.discard(job.id)
             raise
@@ -85,13 +85,13 @@ class Submission:
     def _warnings(self, job: Job) -> list[str]:
         warnings = []
         if not self._task_queue.workers_online(job.kind):
-            warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits until one is")
+            warnings.append(f"no worker is online for the queue {QUEUES[job.kind]!r}; the job waits for one")
         if job.webhook is not None and not self._task_queue.dispatchers_online():
-            warnings.append("no courier is online; the webhook is told of the job's end when one is")
+            warnings.append("no webhook dispatcher is online; the webhook is delivered once one is")
         return warnings
 
 
 def origin() -> dict[str, str]:
-    """Which request a job comes from, and whose: its record has both, so that the worker's log can name them."""
+    """Return the request's id, key name and trace, which the job's record holds so that worker logs include them."""
     context = log_context.current()
     return {name: context[name] for name in ("request_id", "key", "traceparent") if name in context}

@@ -1,6 +1,6 @@
-"""Uploads: a file as the raw body or as a part of a form, streamed to the volume, whole or gone.
+"""Uploads: a file as the raw body or as a form part, streamed to the volume completely or not at all.
 
-A body cut short is an error here, whatever the server in front made of it: its bytes are counted.
+A truncated body is an error, independent of the WSGI server, because its bytes are counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import FormDataParser
 
-from api.requests.body import AnnouncedDigests, is_broken_off
+from api.requests.body import ExpectedDigests, is_interrupted
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -25,22 +25,22 @@ from shared.storage.volume import Volume
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that has arrived whole, and the options that came with it: query parameters and a form's other parts."""
+    """A completely received file and its options, from the query parameters and the form's other parts."""
 
     path: Path
     options: Mapping[str, str]
 
 
 class CountingStream:
-    """A request's body that knows how much of it was read, and calls the end of a cut-off body an end."""
+    """A request's body that counts the bytes read. A disconnect ends it without an error."""
 
-    def __init__(self, stream: IO[bytes], digests: AnnouncedDigests) -> None:
+    def __init__(self, stream: IO[bytes], digests: ExpectedDigests) -> None:
         self._stream = stream
         self._digests = digests
         self.count = 0
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, or none at the end."""
+        """Return the next bytes, empty at the end."""
         try:
             content = self._stream.read(size)
         except ClientDisconnected:
@@ -52,28 +52,29 @@ class CountingStream:
 
 @contextmanager
 def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
-    """Receive the request's file, which is gone after the block unless the block has moved it away.
+    """Receive the request's file. It is deleted after the block, unless the block has moved it.
 
-    part: the name of the file's part where the body is a form. Raises `LengthRequired`, `TooLarge`, `Malformed` where
-    the body ends early or is not what its digest says, or `Invalid` for a form without the part.
+    part: the name of the file's part if the body is a form. Raises `LengthRequired`, `TooLarge`, `Malformed` if the
+    body is truncated or does not match its digest, or `Invalid` for a form without the part.
     """
     length = request.content_length
     if length is None:
-        raise LengthRequired("length_required", "say how long the upload is: send Content-Length, not chunks")
+        raise LengthRequired("length_required", "send the upload with Content-Length, not with chunked encoding")
     if length > limits.max_body_bytes:
-        raise TooLarge("body_too_large", f"a body may have at most {limits.max_body_bytes} bytes")
+        raise TooLarge("body_too_large", f"a body may have at most {limits.max_body_bytes} bytes; got {length}")
     path = durable.temporary_beside(volume.incoming / "upload")
     durable.make_folder(path.parent)
-    digests = AnnouncedDigests()
+    digests = ExpectedDigests()
     body = CountingStream(request.stream, digests)
     is_form = request.mimetype == "multipart/form-data"
     try:
         with durable.fsynced(path) as file:
             options = _receive_form(body, file, part, length, limits) if is_form else _receive_raw(body, file)
             if body.count != length:
-                # Of one that stalled, the server in front has bytes that nobody has counted.
-                place = "before" if is_broken_off(request.environ) else f"after {body.count} of"
-                raise Malformed("body_cut_short", f"the body ended {place} the {length} bytes that it announced")
+                # If the client stalled, gunicorn's buffer holds bytes that `count` does not include.
+                place = "before" if is_interrupted(request.environ) else f"after {body.count} of"
+                detail = f"the body ended {place} the {length} bytes of its Content-Length; send the request again"
+                raise Malformed("body_cut_short", detail)
             digests.check()
         yield Upload(path, {**request.args.to_dict(), **options})
     finally:
@@ -87,9 +88,9 @@ def _receive_raw(body: CountingStream, file: IO[bytes]) -> Mapping[str, str]:
 
 
 def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int, limits: Settings) -> Mapping[str, str]:
-    """Parse the form while it arrives; the file's part goes straight into `file`."""
+    """Parse the form as a stream, write the file's part to `file`, and return the other parts."""
     opened = 0
-    expected = f"send one file, as the part {part!r} of the form"
+    expected = f"the form must have one file, in the part {part!r}"
 
     def open_part(*_: Any, **__: Any) -> IO[bytes]:
         nonlocal opened
@@ -109,14 +110,15 @@ def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int,
     except HTTPException as error:
         raise TooLarge(
             "form_too_large",
-            f"a form may have at most {limits.max_form_parts} parts, and beside its file {limits.max_json_bytes} bytes",
+            f"a form may have at most {limits.max_form_parts} parts,"
+            f" and {limits.max_json_bytes} bytes besides its file",
         ) from error
     except ValueError as error:
-        while body.read(durable.BLOCK):  # is it no form, or was it cut short?
+        while body.read(durable.BLOCK):  # read the rest, to distinguish a truncated form from an invalid one
             pass
         if body.count != length:
-            return {}  # the caller tells of the missing bytes
-        raise Malformed("malformed_form", f"the form cannot be read: {error}") from error
+            return {}  # the caller reports the missing bytes
+        raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
     if list(files) != [part] or opened != 1:
         raise Invalid("file_expected", expected)
     file.seek(0, os.SEEK_END)  # the parser rewinds each part

@@ -1,6 +1,7 @@
-"""Why a queued job cannot start now: what its record says, and what Redis, the volume and the workers are like.
+"""Reasons why a queued job cannot start now, from its record, Redis, the volume and the workers.
 
-A full Redis takes no note in a record, so this is found when the job is read. Each fact is read once a second at most.
+A full Redis cannot store a reason in the job's record, so the reason is computed when the job is read. Each fact is
+read at most once per second.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ FRESH_SECONDS = 1.0
 
 
 class WaitingReasons:
-    """The reasons for which jobs wait, as they are now."""
+    """The current reasons why jobs wait."""
 
     def __init__(self, redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge) -> None:
         self._redis_fault = _Fresh(lambda: write_fault(redis))
@@ -30,7 +31,7 @@ class WaitingReasons:
         self._workers = {kind: _Fresh(lambda kind=kind: task_queue.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
 
     def of(self, job: Job) -> Waiting | None:
-        """Why this job waits; None if it is not queued, or waits for its turn alone. Raises `redis.RedisError`."""
+        """Return why this job waits; None if it is not queued, or waits only for its turn. Raises `RedisError`."""
         if job.state is not State.QUEUED:
             return None
         fault = self._redis_fault()
@@ -45,7 +46,7 @@ class WaitingReasons:
 
 
 class _Fresh(Generic[T]):
-    """A value that is read again when it is a second old."""
+    """A value that is cached for `FRESH_SECONDS`."""
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read

@@ -1,7 +1,8 @@
-"""A job's webhook: what a request may name, and the service's own where it names none."""
+"""A job's webhook URL: the one of the request, else the default of the service."""
 
 from __future__ import annotations
 
+from api.requests.field_errors import summary
 from shared.addresses import problem_of
 from shared.errors import FieldError, Invalid
 from shared.runtime.settings import Settings
@@ -10,18 +11,17 @@ WEBHOOK = "URL that receives a signed POST when the job ends (Standard Webhooks)
 
 
 class Webhooks:
-    """Chooses the URL that receives a job's end; the settings have checked their own."""
+    """Chooses the URL that is notified when a job ends. The settings validate the default."""
 
     def __init__(self, settings: Settings) -> None:
-        self._default = settings.webhook_url or None  # an empty variable is none
+        self._default = settings.webhook_url or None  # an empty variable means no default
         self._allow_private = settings.webhook_allow_private
 
     def choose(self, given: str | None, *, pointer: str | None = None, parameter: str | None = None) -> str | None:
-        """The URL of a job, or None; raises `Invalid`, which names the field, if the given one cannot be used."""
+        """Return the URL of a job, or None. Raises `Invalid` for the field if the given URL is not allowed."""
         if given is None:
             return self._default
         if problem := problem_of(given, allow_private=self._allow_private):
-            raise Invalid(
-                "validation_failed", f"{pointer or parameter}: {problem}", [FieldError(problem, pointer, parameter)]
-            )
+            fields = [FieldError(problem, pointer, parameter)]
+            raise Invalid("validation_failed", summary(fields), fields)
         return given

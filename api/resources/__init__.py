@@ -1,1 +1,1 @@
-"""The resources: one module of routes each."""
+"""The API's resources: one module of routes for each."""

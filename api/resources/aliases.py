@@ -1,7 +1,7 @@
-"""`/v1/models/{name}/aliases`: names that point to versions, moved and removed; ETags guard against surprises.
+"""`/v1/models/{name}/aliases`: named references to versions, with ETags for conditional updates.
 
-An alias's ETag changes whenever it moves. `If-Match` makes sure that nobody else has moved it since it was read, and
-`If-None-Match: *` that it is new.
+An alias's ETag changes on each move. `If-Match` rejects the change if the alias has moved since the client read it;
+`If-None-Match: *` rejects it if the alias exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.runtime.settings import Settings
 
 
 class AliasTarget(RequestModel):
-    """Where an alias is to point."""
+    """The version that an alias will point to."""
 
     version: int = Field(ge=1, description="the version's number")
 
@@ -38,7 +38,7 @@ class AliasTarget(RequestModel):
     )
 )
 class AliasView(TypedDict):
-    """An alias, the version that it points to, and since when."""
+    """An alias, its version, and the time of its last move."""
 
     model: str
     alias: str
@@ -49,12 +49,12 @@ class AliasView(TypedDict):
 
 MODEL_NOT_FOUND = error_response(NotFound, "model_not_found")
 ALIAS_NOT_FOUND = error_response(NotFound, "model_not_found", "alias_not_found")
-OTHER_STATE = error_response(PreconditionFailed, "alias_moved", "alias_exists")
+FAILED_CONDITION = error_response(PreconditionFailed, "alias_moved", "alias_exists")
 CONDITIONS = ("If-Match", "If-None-Match")
 
 
 def blueprint(registry: Registry, settings: Settings) -> Blueprint:
-    """The aliases' routes."""
+    """Return the aliases' routes."""
     routes = Blueprint("aliases", __name__, url_prefix="/v1/models/<name>/aliases")
 
     @routes.get("")
@@ -66,7 +66,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         errors=(MODEL_NOT_FOUND,),
     )
     def index(name: str) -> Page[AliasView]:
-        """By name."""
+        """Sorted by name."""
         query = from_texts(PageQuery, request.args)
         aliases = registry.alias_states(name)
         return page(after(aliases, query, str), query, str, lambda alias: alias_view(name, alias, aliases[alias]))
@@ -77,7 +77,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         scope="read",
         responses={
             200: ResponseSpec((AliasView,), headers=("ETag",)),
-            304: ResponseSpec(description="It is as the client knows it.", headers=("ETag",)),
+            304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         errors=(ALIAS_NOT_FOUND,),
         headers=("If-None-Match",),
@@ -93,18 +93,18 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         scope="manage",
         body=AliasTarget,
         responses={
-            200: ResponseSpec((AliasView,), "It points there now.", headers=("ETag",)),
-            201: ResponseSpec((AliasView,), "It is new, and points there.", headers=("ETag",)),
+            200: ResponseSpec((AliasView,), "The alias moved.", headers=("ETag",)),
+            201: ResponseSpec((AliasView,), "The alias was created.", headers=("ETag",)),
         },
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(Invalid, "invalid_alias"),
-            OTHER_STATE,
+            FAILED_CONDITION,
         ),
         headers=CONDITIONS,
     )
     def move(name: str, alias: str) -> Response:
-        """Makes it where it is not there. `If-Match` lets it move only while it is where the client saw it."""
+        """Creates the alias if it does not exist. With `If-Match`, moves it only if its ETag is still the same."""
         target = from_json(AliasTarget, settings)
         created = False
 
@@ -122,7 +122,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         "Remove an alias",
         scope="manage",
         responses={204: None},
-        errors=(ALIAS_NOT_FOUND, OTHER_STATE),
+        errors=(ALIAS_NOT_FOUND, FAILED_CONDITION),
         headers=CONDITIONS,
     )
     def remove(name: str, alias: str) -> tuple[str, int]:
@@ -133,7 +133,7 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
 
 
 def alias_view(name: str, alias: str, points: Alias) -> AliasView:
-    """An alias as `/v1/models/{name}/aliases/{alias}` shows it."""
+    """Return the JSON of `/v1/models/{name}/aliases/{alias}`."""
     return {
         "model": name,
         "alias": alias,
@@ -154,12 +154,11 @@ def _etag(points: Alias) -> str:
 
 
 def _check_conditions(alias: str, before: Alias | None) -> None:
-    """Judge If-Match and If-None-Match (RFC 9110, section 13.1) by the alias as it is."""
-    there = "is not there" if before is None else f"points to version {before.version}"
+    """Evaluate If-Match and If-None-Match (RFC 9110, section 13.1). Raises `PreconditionFailed`."""
+    current = "does not exist" if before is None else f"points to version {before.version}"
     etag = _etag(before) if before else ""
     if "If-Match" in request.headers and (before is None or not request.if_match.contains(etag)):
-        raise PreconditionFailed(
-            "alias_moved", f"nothing was changed: the alias {alias!r} {there}, its ETag is another"
-        )
+        detail = f"the alias {alias!r} {current} and does not match If-Match; nothing was changed, read it again"
+        raise PreconditionFailed("alias_moved", detail)
     if "If-None-Match" in request.headers and before is not None and request.if_none_match.contains_weak(etag):
-        raise PreconditionFailed("alias_exists", f"nothing was changed: the alias {alias!r} {there}")
+        raise PreconditionFailed("alias_exists", f"the alias {alias!r} exists and {current}; nothing was changed")

@@ -1,4 +1,4 @@
-"""`POST /v1/batch-jobs`: an archive of images and a model become a job that ends in a row for each image."""
+"""`POST /v1/batch-jobs`: submits a job that classifies each image of an archive with a model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from shared.storage.volume import Volume
 
 
 class BatchOptions(RequestModel):
-    """Which model, and how."""
+    """The model and the options of a batch job."""
 
     model: str = Field(description="`digits` (its newest version), `digits@champion` (an alias) or `digits@3`")
-    top_k: int = Field(1, ge=1, description="how many classes each row has")
-    invert: Invert = Field("never", description="whether to turn light and dark around; `auto` decides by each image")
-    error_threshold: float = Field(1.0, ge=0, le=1, description="the share of unreadable images that fails the job")
+    top_k: int = Field(1, ge=1, description="number of most probable classes per row")
+    invert: Invert = Field("never", description="whether to invert light and dark; `auto` decides per image")
+    error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
-    timeout_seconds: float | None = Field(None, gt=0, description="how long the job may run")
+    timeout_seconds: float | None = Field(None, gt=0, description="time limit of the job in seconds")
 
 
 def blueprint(
@@ -41,7 +41,7 @@ def blueprint(
     keys: IdempotencyKeys,
     settings: Settings,
 ) -> Blueprint:
-    """The route that takes batch jobs."""
+    """Return the route that submits batch jobs."""
     routes = Blueprint("batch-jobs", __name__)
 
     @routes.post("/v1/batch-jobs")
@@ -61,24 +61,24 @@ def blueprint(
     )
     @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
-        """The model's version is resolved and pinned now, whatever becomes of its alias later."""
-        submission.refuse_if_full(Kind.BATCH)
+        """The model reference is resolved now. If an alias moves later, the job keeps its version."""
+        submission.reject_if_full(Kind.BATCH)
         with received("archive", volume, settings) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
-                reason = f"the model has only {len(version.classes)} classes"
+                reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            plan = validate(upload.path, settings)
+            index = validate(upload.path, settings)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
                 top_k=options.top_k,
                 invert=options.invert,
                 error_threshold=options.error_threshold,
-                passed_over=plan.skipped,
-                shard_images=shard_size(len(plan), settings.shard_images),
+                passed_over=index.skipped,
+                shard_images=shard_size(len(index), settings.shard_images),
                 shard_bytes=settings.shard_bytes,
             )
             job, warnings = submission.submit(
@@ -88,12 +88,12 @@ def blueprint(
                     model=version.model,
                     timeout_seconds=options.timeout_seconds,
                     webhook=webhook,
-                    progress=Progress(total=len(plan), unit="images"),
+                    progress=Progress(total=len(index), unit="images"),
                     request=options.model_dump(exclude_none=True),
                     specification=specification.pinned(),
                 ),
                 archive=upload.path,
-                plan=plan,
+                index=index,
             )
         return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 

@@ -1,4 +1,4 @@
-"""`/v1/datasets`: upload, list, show, delete."""
+"""`/v1/datasets`: upload, list, show and delete data sets."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from flask import Blueprint, request
 from pydantic import Field
 
 from api.middleware.idempotency import idempotent
-from api.requests.pagination import Cursor, Page, PageQuery, after, page
+from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.uploads import received
-from api.requests.validation import RequestModel, from_texts
+from api.requests.validation import Matching, RequestModel, from_texts
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
@@ -24,30 +24,29 @@ from shared.runtime.settings import Settings
 from shared.storage.names import Name
 from shared.storage.volume import Volume
 
-PLACE = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
+CURSOR = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 
-NAMED = 10  # versions and jobs that an error names; it counts the rest
+MAX_NAMED = 10  # versions and jobs that an error names; it counts the others
+IMAGE_SHAPE = r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
-NOT_OVER = tuple(state for state in State if not state.is_terminal)
+ACTIVE = tuple(state for state in State if not state.is_terminal)
 
 
 class DatasetOptions(RequestModel):
     """The options of an upload."""
 
-    name: Name = Field(description="what the content is called from now on")
+    name: Name = Field(description="name of the data set")
     test_fraction: float = Field(
-        0.1, gt=0, lt=1, description="the share to set aside for testing, where the file does not say"
+        0.1, gt=0, lt=1, description="fraction of images for the test split, if the file has no test split"
     )
-    seed: int = Field(0, ge=0, description="decides which images are set aside")
-    image_shape: str | None = Field(
-        None,
-        pattern=r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$",
-        description="height and width that the images of an archive are resized to, as in `28x28`",
+    seed: int = Field(0, ge=0, description="random seed of the test split")
+    image_shape: Annotated[str, Matching(IMAGE_SHAPE, "must be height x width, such as 28x28")] | None = Field(
+        None, description="height and width to which an archive's images are resized, such as `28x28`"
     )
 
     @property
     def shape(self) -> tuple[int, int] | None:
-        """The height and width that images are resized to."""
+        """Height and width to which images are resized, or None."""
         if self.image_shape is None:
             return None
         height, _, width = self.image_shape.partition("x")
@@ -55,15 +54,15 @@ class DatasetOptions(RequestModel):
 
 
 class DatasetQuery(PageQuery):
-    """Which data sets to list: those behind `after`."""
+    """The page of data sets to list."""
 
-    after: Annotated[str, Cursor(PLACE)] | None = Field(None, description="the `next` of the page before")
+    after: Annotated[str, cursor_like(CURSOR)] | None = Field(None, description="the `next` of the previous page")
 
 
 class DeletionQuery(RequestModel):
-    """Whether to delete a data set that is needed."""
+    """How to delete a data set."""
 
-    force: bool = Field(False, description="delete it although a version was trained on it, or a job needs it")
+    force: bool = Field(False, description="delete it even if a version was trained on it, or a job needs it")
 
 
 def blueprint(
@@ -75,7 +74,7 @@ def blueprint(
     keys: IdempotencyKeys,
     settings: Settings,
 ) -> Blueprint:
-    """The data sets' routes."""
+    """Return the data sets' routes."""
     routes = Blueprint("datasets", __name__, url_prefix="/v1/datasets")
 
     @routes.post("")
@@ -91,9 +90,7 @@ def blueprint(
         ),
         responses={
             201: ResponseSpec((DatasetView,), "The data set is new.", headers=("Location",)),
-            200: ResponseSpec(
-                (DatasetView,), "The same content is there already; the name points to it.", ("Location",)
-            ),
+            200: ResponseSpec((DatasetView,), "The same content exists; the name points to it.", ("Location",)),
         },
         errors=(
             error_response(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
@@ -103,7 +100,7 @@ def blueprint(
     )
     @idempotent(keys)
     def upload() -> tuple[DatasetView, int, dict[str, str]]:
-        """Arrays of images are uint8 of shape (N, H, W), labels integers of shape (N,); folders name their classes."""
+        """Images are uint8 arrays of shape (N, H, W), labels are integers of shape (N,). Folder names are classes."""
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
             content = read_upload(file.path, settings, options.test_fraction, options.seed, options.shape)
@@ -114,9 +111,9 @@ def blueprint(
     @routes.get("")
     @operation("List the data sets", scope="read", query=DatasetQuery, responses={200: Page[DatasetView]})
     def index() -> Page[DatasetView]:
-        """The newest come first."""
+        """Newest first."""
         query = from_texts(DatasetQuery, request.args)
-        return page(after(store.all(), query, _place, newest_first=True), query, _place, dataset_view)
+        return page(after(store.all(), query, _cursor, newest_first=True), query, _cursor, dataset_view)
 
     @routes.get("/<reference>")
     @operation(
@@ -137,23 +134,23 @@ def blueprint(
         errors=(error_response(NotFound, "dataset_not_found"), error_response(Conflict, "dataset_in_use")),
     )
     def delete(reference: str) -> tuple[str, int]:
-        """By its id, with all its names; by a name, that name, and the content if no other points to it."""
+        """An id deletes the data set and all its names. A name deletes itself, and the data set with the last name."""
         query = from_texts(DeletionQuery, request.args)
         if store.is_last_name(reference) and not query.force:
-            refuse_if_needed(store.get(reference), registry, jobs)
+            reject_if_in_use(store.get(reference), registry, jobs)
         store.delete(reference)
         return "", 204
 
     return routes
 
 
-def _place(manifest: Manifest) -> str:
-    """Where a data set stands in the list, as a text that sorts as the list does."""
+def _cursor(manifest: Manifest) -> str:
+    """Return a data set's cursor. Cursors sort in the order of the list."""
     return f"{manifest.created_at}~{manifest.digest}"
 
 
-def refuse_if_needed(manifest: Manifest, registry: Registry, jobs: JobStore) -> None:
-    """Raise `Conflict` where a version was trained on the data set, or a job that is not over will be."""
+def reject_if_in_use(manifest: Manifest, registry: Registry, jobs: JobStore) -> None:
+    """Raise `Conflict` if a version was trained on the data set, or an active job trains on it."""
     users = [
         f"{version.model}@{version.version}"
         for name, versions in registry.each()
@@ -161,13 +158,13 @@ def refuse_if_needed(manifest: Manifest, registry: Registry, jobs: JobStore) -> 
         if version.dataset == manifest.id
     ] + [
         f"job {job.id}"
-        for state in NOT_OVER
+        for state in ACTIVE
         for job in jobs.newest_first(state)
         if job.kind in TRAINS and job.specification["dataset"] == manifest.id
     ]
     if users:
-        others = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""
+        others = f" and {len(users) - MAX_NAMED} more" if len(users) > MAX_NAMED else ""
         raise Conflict(
             "dataset_in_use",
-            f"{manifest.id} is needed by {', '.join(users[:NAMED])}{others}; ?force=true deletes it all the same",
+            f"{manifest.id} is used by {', '.join(users[:MAX_NAMED])}{others}; ?force=true deletes it anyway",
         )

@@ -1,4 +1,4 @@
-"""`GET /v1/models/{name}/versions/{ref}/evaluation`: how good a version is, and how it came to be so."""
+"""`GET /v1/models/{name}/versions/{ref}/evaluation`: a version's test metrics and training history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.registry import ModelVersion, Registry
 
 
 class ClassView(TypedDict):
-    """How a class fares: the share of right ones among what was taken for it, and of those found among its own."""
+    """The precision, recall and F1 score of a class. `support` is its number of test images."""
 
     label: str
     precision: float
@@ -27,7 +27,7 @@ class ClassView(TypedDict):
 
 
 class MistakeView(TypedDict):
-    """A test image that was taken for another class: which, how probable that seemed, and a small PNG of it."""
+    """A misclassified test image: true and predicted label, confidence, and a PNG thumbnail as a data URL."""
 
     index: int
     label: str
@@ -61,11 +61,11 @@ class MistakeView(TypedDict):
     )
 )
 class EvaluationView(TypedDict):
-    """What was measured on the data set's test images when the training ended.
+    """Metrics on the data set's test images at the end of the training.
 
-    confusion_matrix: row by row, how many images of a class were taken for which. calibration: in bins of the
-    probability of the answer, how often it was right. mistakes: those of which it was surest, at most 24; none in a
-    version of before there were any. history: one entry for each epoch.
+    confusion_matrix: true classes in rows, predicted classes in columns. calibration: accuracy in bins of confidence.
+    mistakes: at most 24 errors, the most confident first; empty for versions of old releases. history: one entry per
+    epoch.
     """
 
     model: str
@@ -83,12 +83,12 @@ class EvaluationView(TypedDict):
 
 
 def blueprint(registry: Registry) -> Blueprint:
-    """The evaluations' route."""
+    """Return the evaluations' route."""
     routes = Blueprint("evaluations", __name__)
 
     @routes.get("/v1/models/<name>/versions/<reference>/evaluation")
     @operation(
-        "Show how good a version is",
+        "Show a version's evaluation",
         scope="read",
         responses={200: EvaluationView},
         errors=(
@@ -98,14 +98,14 @@ def blueprint(registry: Registry) -> Blueprint:
     def show(name: str, reference: str) -> EvaluationView:
         version = registry.get(name, reference)
         if not version.evaluation:
-            raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} was published without one")
+            raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} has no evaluation")
         return evaluation_view(version)
 
     return routes
 
 
 def evaluation_view(version: ModelVersion) -> EvaluationView:
-    """A version's evaluation, which its manifest holds."""
+    """Return the evaluation that a version's manifest holds."""
     measured = version.evaluation
     return {
         "model": version.model,

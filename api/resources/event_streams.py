@@ -1,8 +1,8 @@
-"""A job's log as server-sent events: live, resumed behind any event, ended with the job.
+"""A job's log as server-sent events: live, resumable after any event, closed when the job ends.
 
-A stream holds a thread of the server and waits in it for Redis. So gunicorn has a thread for each stream that may be
-open beside those for the requests (`services/api/gunicorn.conf.py`), and more streams than that are refused: however
-many there are, none takes a thread that a request needs. A waiting thread costs next to nothing.
+An open stream blocks one server thread, which waits for Redis. So gunicorn has extra threads for the maximum number of
+streams (`services/api/gunicorn.conf.py`), and more streams are rejected: streams never take the threads of other
+requests. A waiting thread costs little.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from shared.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 EVENT_STREAM = "text/event-stream"
-RECONNECT_MS = 2000  # after which time a client that lost its connection comes again
-LOOK_SECONDS = 1.0  # how long a stream waits for Redis before it looks at what else could end it
-AT_ONCE = 100  # events in one reading
+RECONNECT_MS = 2000  # a client's delay before it reconnects
+POLL_SECONDS = 1.0  # a stream's longest wait for Redis before it checks its other end conditions
+BATCH_EVENTS = 100  # maximum number of events per read
 
 READABLE = select.POLLIN | select.POLLHUP | select.POLLERR
 
@@ -40,67 +40,65 @@ class EventStreams:
 
     def __init__(self, jobs: JobStore, settings: Settings) -> None:
         self._jobs = jobs
-        self._most = settings.max_event_streams
-        self._places = BoundedSemaphore(self._most)
+        self._max = settings.max_event_streams
+        self._slots = BoundedSemaphore(self._max)
         self._ping_seconds = settings.event_ping_seconds
         self._client_timeout = settings.client_timeout
-        self._look_seconds = min(LOOK_SECONDS, settings.redis_timeout / 2)
-        self.serving: Callable[[], bool] = lambda: True  # false when the server stops: every stream ends then
+        self._poll_seconds = min(POLL_SECONDS, settings.redis_timeout / 2)
+        self.serving: Callable[[], bool] = lambda: True  # false during shutdown, which ends every stream
 
     def open(self, job: Job, after: str | None, connection: Connection) -> Response:
-        """The stream of the job's events behind `after`, as a response.
+        """Return a response that streams the job's events after `after`.
 
-        Nothing (204) where the job is over and all is told: by that a browser's EventSource knows not to come again.
-        Raises `Unavailable` where as many streams are open as this process may have.
+        The response is 204 if the job has ended and no events remain; then a browser's EventSource does not reconnect.
+        Raises `Unavailable` if this process has its maximum number of open streams.
         """
         if job.state.is_terminal and not self._jobs.events(job.id, after, 1):
             return Response(status=204)
-        if not self._places.acquire(blocking=False):
-            detail = (
-                f"{self._most} event streams are open here, and there may be no more: poll /v1/jobs/{job.id} instead"
-            )
+        if not self._slots.acquire(blocking=False):
+            detail = f"this process has {self._max} open event streams, its maximum; poll /v1/jobs/{job.id} instead"
             raise Unavailable("too_many_event_streams", detail, retry_after=5)
         response = Response(self._lines(job, after, connection), content_type=EVENT_STREAM)
         response.headers["Cache-Control"] = "no-cache"
         response.headers["X-Accel-Buffering"] = "no"
-        free_place = weakref.finalize(response, self._places.release)  # also where the response is never sent
-        response.call_on_close(free_place)
+        release_slot = weakref.finalize(response, self._slots.release)  # runs even if the response is never sent
+        response.call_on_close(release_slot)
         return response
 
     def _lines(self, job: Job, after: str | None, connection: Connection) -> Iterator[str]:
-        """The stream's text, piece by piece, to its end."""
+        """Yield the stream's text until it ends."""
         yield f"retry: {RECONNECT_MS}\n\n"
-        told_at = time.monotonic()
-        over = job.state.is_terminal
+        sent_at = time.monotonic()
+        ended = job.state.is_terminal
         while self.serving() and connection.is_open():
             if not connection.takes_bytes(self._client_timeout):
-                log.info("job %s: an event stream ends, its client takes no bytes", job.id)
+                log.info("job %s: closed an event stream, because its client reads no bytes", job.id)
                 return
-            if time.monotonic() - told_at > self._ping_seconds:
-                told_at = time.monotonic()
+            if time.monotonic() - sent_at > self._ping_seconds:
+                sent_at = time.monotonic()
                 yield ": ping\n\n"
             try:
-                events = self._read(job.id, after, wait=not over)
-                if not events and over:
+                events = self._read(job.id, after, wait=not ended)
+                if not events and ended:
                     return
-                over = over if events else self._is_over(job.id)  # then the log is read once more, to its end
+                ended = ended if events else self._has_ended(job.id)  # then one more read reaches the log's end
             except RedisError as error:
-                log.warning("job %s: an event stream waits: %s", job.id, explained(error))
-                time.sleep(self._look_seconds)
+                log.warning("job %s: an event stream waits for Redis: %s", job.id, explained(error))
+                time.sleep(self._poll_seconds)
                 continue
             for event in events:
-                after, told_at = event.id, time.monotonic()
+                after, sent_at = event.id, time.monotonic()
                 yield encoded(event)
                 if event.type == "state":
-                    over = State(event.data["state"]).is_terminal
+                    ended = State(event.data["state"]).is_terminal
 
     def _read(self, job_id: str, after: str | None, *, wait: bool) -> list[Event]:
         if wait:
-            return self._jobs.follow(job_id, after, self._look_seconds, AT_ONCE)
-        return self._jobs.events(job_id, after, AT_ONCE)
+            return self._jobs.follow(job_id, after, self._poll_seconds, BATCH_EVENTS)
+        return self._jobs.events(job_id, after, BATCH_EVENTS)
 
-    def _is_over(self, job_id: str) -> bool:
-        """Whether the job has ended, or was deleted."""
+    def _has_ended(self, job_id: str) -> bool:
+        """Return whether the job has ended or was deleted."""
         try:
             return self._jobs.get(job_id).state.is_terminal
         except NotFound:
@@ -108,26 +106,26 @@ class EventStreams:
 
 
 def encoded(event: Event) -> str:
-    """One event as the protocol writes it; its data are what the log has, and the time."""
+    """Encode an event as text/event-stream. Its data are the log entry's data and time."""
     data = json.dumps({"time": event.time, **event.data}, ensure_ascii=False)
     return f"id: {event.id}\nevent: {event.type}\ndata: {data}\n\n"
 
 
 class Connection:
-    """A client's socket, which is only looked at, never read or written: that is the server's to do.
+    """The state of a client's socket. Only the server reads from it and writes to it.
 
-    A server that shows no socket, as that of the tests, is taken to have a client who stays.
+    If the server exposes no socket, as in tests, the client counts as connected.
     """
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
 
     def is_open(self) -> bool:
-        """Whether the client has not closed its side."""
+        """Return whether the client has not closed the connection."""
         if self._socket is None or not self._ready(READABLE, 0.0):
             return True
         try:
-            peeked = socket.socket.recv(self._socket, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # beneath TLS, too
+            peeked = socket.socket.recv(self._socket, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # below TLS
         except BlockingIOError:
             return True
         except OSError:
@@ -135,7 +133,7 @@ class Connection:
         return peeked != b""
 
     def takes_bytes(self, within: float) -> bool:
-        """Whether the client takes more bytes, or begins to within so many seconds."""
+        """Return whether the socket becomes writable within so many seconds."""
         return self._socket is None or self._ready(select.POLLOUT, within)
 
     def _ready(self, events: int, within: float) -> bool:

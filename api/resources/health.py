@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: jobs and uploads are accepted, and how many workers are online."""
+"""`/healthz`: liveness of the process. `/readyz`: whether the service accepts jobs, and how many workers are online."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from shared.runtime.version import VERSION
 
 
 class Health(TypedDict):
-    """The process lives."""
+    """The process is live."""
 
     status: Literal["ok"]
 
 
 class Reason(TypedDict):
-    """Why it is not ready: a stable code for programs, a sentence with the remedy for people."""
+    """Why the service is not ready: a stable code for programs, and a sentence with the remedy for people."""
 
     code: str
     detail: str
 
 
 class Readiness(TypedDict):
-    """Whether jobs and uploads are accepted, how many workers are online for each queue, and which Glassbox this is.
+    """Whether jobs and uploads are accepted, the number of online workers per queue, and the version.
 
-    `redis` and `volume` are `ok`, or say what is wrong: one that is full is not ready. What is on the volume can be
-    read, and models predict, all the same.
+    `redis` and `volume` are `ok` or describe the problem, such as a full memory or disk. Even if the service is not
+    ready, clients can read from the volume and run predictions.
     """
 
     status: Literal["ready", "not ready"]
@@ -43,27 +43,27 @@ class Readiness(TypedDict):
     workers: dict[str, int]
     version: str
     revision: str | None
-    reasons: Annotated[NotRequired[list[Reason]], Field(description="why it is not ready")]
+    reasons: Annotated[NotRequired[list[Reason]], Field(description="why the service is not ready")]
 
 
 NOT_READY = ResponseSpec(
-    (Readiness,), "Redis or the volume is full, or cannot be used; `reasons` says which.", headers=("Retry-After",)
+    (Readiness,), "Redis or the volume is full or unavailable; see `reasons`.", headers=("Retry-After",)
 )
 
 
 def blueprint(redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge, settings: Settings) -> Blueprint:
-    """The operators' routes."""
+    """Return the health routes."""
     routes = Blueprint("health", __name__)
 
     @routes.get("/healthz")
-    @operation("Does the process live?", scope=None, responses={200: Health})
+    @operation("Check whether the process is live", scope=None, responses={200: Health})
     def healthz() -> Health:
         return {"status": "ok"}
 
     @routes.get("/readyz")
-    @operation("Can it do its work?", scope=None, responses={200: Readiness, 503: NOT_READY})
+    @operation("Check whether the service is ready", scope=None, responses={200: Readiness, 503: NOT_READY})
     def readyz() -> tuple[Readiness, int, dict[str, str]]:
-        """Whether it accepts jobs and uploads. Not ready, it goes on with what needs none of what is missing."""
+        """Ready means that it accepts jobs and uploads. Otherwise, requests that need no failed part still succeed."""
         reasons: list[Reason] = []
         redis_state = volume_state = "ok"
         if fault := write_fault(redis):
@@ -73,7 +73,7 @@ def blueprint(redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge, settings:
             volume_state = volume_fault.detail
             reasons.append({"code": volume_fault.code, "detail": volume_fault.detail})
         workers: dict[str, int] = {}
-        if fault is None or fault.refuses:  # else it would take the time to find it silent once more
+        if fault is None or fault.refuses:  # an unreachable Redis would only cost another timeout
             with suppress(RedisError):
                 workers = {QUEUES[kind]: task_queue.workers_online(kind) for kind in QUEUES}
         readiness: Readiness = {

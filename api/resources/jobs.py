@@ -1,4 +1,4 @@
-"""`/v1/jobs`: list, show, cancel, retry, delete, and the log."""
+"""`/v1/jobs`: list, show, cancel, retry and delete jobs, and read their logs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from pydantic import Field
 
-from api.requests.pagination import Cursor, Page, PageQuery, page
+from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
@@ -30,7 +30,7 @@ WRONG_STATE = error_response(Conflict, "wrong_state")
 
 
 class JobQuery(PageQuery):
-    """Which jobs to list."""
+    """Filters of the job list."""
 
     kind: Kind | None = Field(None, description="only jobs of this kind")
     state: State | None = Field(None, description="only jobs in this state")
@@ -38,9 +38,9 @@ class JobQuery(PageQuery):
 
 
 class EventQuery(PageQuery):
-    """Which events to list or to stream: those behind `after`."""
+    """The events to list or stream: those after `after`."""
 
-    after: Annotated[str, Cursor(EVENT_ID)] | None = Field(None, description="the id of an event")
+    after: Annotated[str, cursor_like(EVENT_ID)] | None = Field(None, description="the id of an event")
 
 
 def blueprint(
@@ -51,7 +51,7 @@ def blueprint(
     submission: Submission,
     reasons: WaitingReasons,
 ) -> Blueprint:
-    """The jobs' routes."""
+    """Return the jobs' routes."""
     routes = Blueprint("jobs", __name__, url_prefix="/v1/jobs")
 
     def view(job: Job) -> JobView:
@@ -60,7 +60,7 @@ def blueprint(
     @routes.get("")
     @operation("List the jobs", scope="read", query=JobQuery, responses={200: Page[JobView]})
     def index() -> Page[JobView]:
-        """The newest come first."""
+        """Newest first."""
         query = from_texts(JobQuery, request.args)
         found = (
             job
@@ -77,7 +77,7 @@ def blueprint(
     @routes.delete("/<job_id>")
     @operation("Delete a job", scope="manage", responses={204: None}, errors=(NOT_FOUND, WRONG_STATE))
     def delete(job_id: str) -> tuple[str, int]:
-        """Its record and its files go, with a batch's rows; a version that a training published stays."""
+        """Deletes the job's record and files, including a batch's rows. A version that a training published stays."""
         jobs.delete(job_id)
         files.remove(job_id)
         return "", 204
@@ -85,7 +85,7 @@ def blueprint(
     @routes.post("/<job_id>/cancel")
     @operation("Cancel a job", scope="submit", responses={202: JobView}, errors=(NOT_FOUND, WRONG_STATE))
     def cancel(job_id: str) -> tuple[JobView, int]:
-        """A running job stops at its next stopping point; what is finished of it is kept."""
+        """A running job stops after its current mini-batch or shard. Its finished results are kept."""
         jobs.cancel(job_id)
         close(jobs, files, job_id)
         return view(jobs.get(job_id)), 202
@@ -98,9 +98,9 @@ def blueprint(
         errors=(NOT_FOUND, WRONG_STATE, error_response(TooMany, "queue_full")),
     )
     def retry(job_id: str) -> tuple[JobView, int]:
-        """A failed or cancelled job goes on from its checkpoint or behind its finished shards."""
-        if (job := jobs.get(job_id)).state.is_terminal:  # else it waits already, or is refused for its state
-            submission.refuse_if_full(job.kind)
+        """A failed or cancelled job resumes from its checkpoint or after its finished shards."""
+        if (job := jobs.get(job_id)).state.is_terminal:  # else it is queued already, or `retry` rejects its state
+            submission.reject_if_full(job.kind)
         jobs.retry(job_id)
         job = jobs.get(job_id)
         files.reopen(job)
@@ -109,21 +109,21 @@ def blueprint(
 
     @routes.get("/<job_id>/events")
     @operation(
-        "Read a job's log, or follow it",
+        "Read or follow a job's log",
         scope="read",
         query=EventQuery,
         responses={
             200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
-            204: ResponseSpec(description="A stream that goes on behind the last event of a job that is over."),
+            204: ResponseSpec(description="The job has ended, and no events follow."),
         },
         errors=(NOT_FOUND, error_response(Unavailable, "too_many_event_streams")),
         headers=("Last-Event-ID",),
     )
     def events(job_id: str) -> Response | Page[EventView]:
-        """A page of it as JSON; where `text/event-stream` is accepted, a stream that ends when the job is over."""
+        """A JSON page; if the client accepts `text/event-stream`, a stream that closes when the job ends."""
         query = from_texts(EventQuery, request.args)
         job = jobs.get(job_id)
-        if _wants_stream():
+        if _prefers_stream():
             return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
@@ -131,8 +131,8 @@ def blueprint(
     return routes
 
 
-def _wants_stream() -> bool:
-    """Whether a stream is accepted no less than JSON; where both are by a pattern such as `*/*`, it is not wanted."""
+def _prefers_stream() -> bool:
+    """Return whether the client prefers a stream to JSON, or accepts both equally and names the stream's type."""
     accepted = request.accept_mimetypes
     stream, page = accepted.quality(EVENT_STREAM), accepted.quality("application/json")
     named = any(name.partition(";")[0].strip().lower() == EVENT_STREAM for name in accepted.values())
@@ -140,9 +140,9 @@ def _wants_stream() -> bool:
 
 
 def _last_event_id() -> str | None:
-    """The event behind which a stream that broke off goes on."""
+    """Return the id of the last event that a reconnecting client received. Raises `Invalid`."""
     given = request.headers.get("Last-Event-ID")
     if given and not re.fullmatch(EVENT_ID, given):
-        reason = "is not the id of an event: it has two numbers, as in 1700000000000-0"
+        reason = f"must be the id of an event, such as 1700000000000-0; got {given!r}"
         raise Invalid("validation_failed", f"Last-Event-ID: {reason}", [FieldError(reason, parameter="Last-Event-ID")])
     return given

@@ -1,6 +1,6 @@
-"""`/metrics`: what Prometheus reads, of the API's processes from prometheus_client's files and of the jobs from Redis.
+"""`/metrics` for Prometheus: HTTP metrics from prometheus_client's files, and job metrics from Redis.
 
-No label takes what a request brings: a route is its pattern, and a method that nobody knows is `other`.
+Label values never come from a request, which bounds their number: a route is its pattern, an unknown method is `other`.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ log = logging.getLogger(__name__)
 
 EXPOSITION = (
     MediaType("text/plain", "Prometheus's text format"),
-    MediaType("application/openmetrics-text", "OpenMetrics, where `Accept` asks for it"),
+    MediaType("application/openmetrics-text", "OpenMetrics, if `Accept` prefers it"),
 )
 
 
 class JobMetrics(Collector):
-    """The figures of the jobs and of Redis; if it does not answer, that alone."""
+    """Metrics of jobs and Redis. If Redis does not answer, only `glassbox_redis_up` is reported."""
 
     def __init__(self, redis: Redis, task_queue: TaskQueue) -> None:
         self._redis = redis
         self._task_queue = task_queue
 
     def collect(self) -> Iterator[Metric]:
-        """One look at Redis, as metrics."""
+        """Yield metrics from one read of Redis."""
         try:
             counters = read_counters(self._redis)
             workers = {QUEUES[kind]: self._task_queue.workers_online(kind) for kind in QUEUES}
-            couriers = self._task_queue.dispatchers_online()
+            dispatchers = self._task_queue.dispatchers_online()
             ages = oldest_ages(self._redis)
         except RedisError as error:
-            log.warning("the jobs' metrics are left out: %s", explained(error))
+            log.warning("/metrics omits the job metrics: %s", explained(error))
             yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 0)
             return
         yield GaugeMetricFamily("glassbox_redis_up", "Whether Redis answers.", 1)
-        jobs = CounterMetricFamily("glassbox_jobs", "Jobs that came into a state.", labels=["kind", "state"])
+        jobs = CounterMetricFamily("glassbox_jobs", "Jobs that entered a state.", labels=["kind", "state"])
         for (kind, state), count in counters.entered.items():
             jobs.add_metric([kind, state], count)
         yield jobs
@@ -62,24 +62,24 @@ class JobMetrics(Collector):
         for kind, durations in counters.durations.items():
             seconds.add_metric([kind], _buckets(durations), durations.total)
         yield seconds
-        queues = GaugeMetricFamily("glassbox_queue_jobs", "Jobs that wait for a worker.", labels=["queue"])
+        queues = GaugeMetricFamily("glassbox_queue_jobs", "Jobs waiting for a worker.", labels=["queue"])
         for queue in dict.fromkeys(QUEUES.values()):
             queues.add_metric([queue], sum(count for kind, count in counters.queued.items() if QUEUES[kind] == queue))
         yield queues
-        images = CounterMetricFamily("glassbox_images", "Images of batches that ended.", labels=["outcome"])
+        images = CounterMetricFamily("glassbox_images", "Images of ended batches.", labels=["outcome"])
         for outcome, count in counters.images.items():
             images.add_metric([outcome], count)
         yield images
         online = GaugeMetricFamily(
-            "glassbox_workers_online", "Workers that listen to a queue, and couriers.", labels=["queue"]
+            "glassbox_workers_online", "Online workers per queue, and webhook dispatchers.", labels=["queue"]
         )
         for queue, count in workers.items():
             online.add_metric([queue], count)
-        online.add_metric([DISPATCHER], couriers)
+        online.add_metric([DISPATCHER], dispatchers)
         yield online
         oldest = GaugeMetricFamily(
             "glassbox_queue_oldest_job_age_seconds",
-            "How long the job that has waited longest in a queue waits; 0 if none waits.",
+            "Age of the oldest job that waits in a queue; 0 if none waits.",
             labels=["queue"],
         )
         for queue in dict.fromkeys(QUEUES.values()):
@@ -91,56 +91,58 @@ class JobMetrics(Collector):
         try:
             memory = redis_memory(self._redis)
         except RedisError as error:
-            log.warning("the metrics of Redis's memory are left out: %s", explained(error))
+            log.warning("/metrics omits the metrics of Redis's memory: %s", explained(error))
             return
         yield GaugeMetricFamily(
-            "glassbox_redis_memory_used_bytes", "Memory of Redis that counts against its limit.", memory.used
+            "glassbox_redis_memory_used_bytes", "Redis memory that counts against maxmemory.", memory.used
         )
         yield GaugeMetricFamily(
-            "glassbox_redis_memory_limit_bytes", "Redis's maxmemory; 0 if there is none.", memory.limit or 0
+            "glassbox_redis_memory_limit_bytes", "Redis's maxmemory; 0 if unlimited.", memory.limit or 0
         )
 
 
 class VolumeMetrics(Collector):
-    """How much room the volume has; nothing if its file system does not answer."""
+    """Free and total space of the volume. No metrics are reported if its file system does not answer."""
 
     def __init__(self, gauge: VolumeGauge) -> None:
         self._gauge = gauge
 
     def collect(self) -> Iterator[Metric]:
-        """The space as it is now."""
+        """Yield the current space."""
         try:
             space = self._gauge.space()
         except OSError as error:
-            log.warning("the metrics of the volume's space are left out: %s", error)
+            log.warning("/metrics omits the metrics of the volume's space: %s", error)
             return
         for name, help_text, value in (
             ("glassbox_volume_free_bytes", "Free space of the volume.", space.free),
             ("glassbox_volume_size_bytes", "Size of the volume.", space.total),
             ("glassbox_volume_free_inodes", "Free inodes of the volume.", space.free_inodes),
-            ("glassbox_volume_inodes", "Inodes of the volume; 0 if it has no limit on them.", space.inodes),
+            ("glassbox_volume_inodes", "Inodes of the volume; 0 if unlimited.", space.inodes),
         ):
             yield GaugeMetricFamily(name, help_text, value)
 
 
 class BuildInfo(Collector):
-    """Which Glassbox answers."""
+    """The version of Glassbox and of Python."""
 
     def collect(self) -> Iterator[Metric]:
-        """A figure that is always 1."""
-        info = GaugeMetricFamily("glassbox_build_info", "Which Glassbox this is.", labels=["version", "python"])
+        """Yield a gauge that is always 1."""
+        info = GaugeMetricFamily(
+            "glassbox_build_info", "Versions of Glassbox and Python.", labels=["version", "python"]
+        )
         info.add_metric([VERSION, platform.python_version()], 1)
         yield info
 
 
 def blueprint(http: HttpMetrics, redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge) -> Blueprint:
-    """The route that Prometheus asks."""
+    """Return the route that Prometheus scrapes."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
     @operation("Read the metrics", scope="read", responses={200: EXPOSITION})
     def metrics() -> Response:
-        """For Prometheus, in the form that it asks for. Without Redis, the jobs' figures are left out."""
+        """Metrics for Prometheus, in the accepted format. Without Redis, job metrics are omitted."""
         registry = CollectorRegistry()
         http.add_to(registry)
         registry.register(JobMetrics(redis, task_queue))
@@ -153,6 +155,6 @@ def blueprint(http: HttpMetrics, redis: Redis, task_queue: TaskQueue, gauge: Vol
 
 
 def _buckets(durations: Durations) -> list[tuple[str, float]]:
-    """The buckets as Prometheus has them: each holds the ones before it, too."""
+    """Return cumulative buckets, as Prometheus defines them."""
     names = ("+Inf" if bound == float("inf") else str(float(bound)) for bound in durations.counts)
     return list(zip(names, accumulate(durations.counts.values()), strict=True))

@@ -1,4 +1,4 @@
-"""`/v1/models`: the registry's models and versions."""
+"""`/v1/models`: list, show and delete the registry's models and versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 from flask import Blueprint, request
 from pydantic import Field
 
-from api.requests.pagination import Cursor, Page, PageQuery, after, page
+from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import error_response, operation
 from api.schema.responses import ModelView, VersionView, model_view, version_view
@@ -22,43 +22,41 @@ VERSION_IN_USE = error_response(Conflict, "version_in_use")
 
 
 class VersionQuery(PageQuery):
-    """Which versions to list: those behind `after`."""
+    """The page of versions to list."""
 
-    after: Annotated[str, Cursor("[0-9]{12,}")] | None = Field(None, description="the `next` of the page before")
+    after: Annotated[str, cursor_like("[0-9]{12,}")] | None = Field(None, description="the `next` of the previous page")
 
 
 class DeleteQuery(RequestModel):
     """How to delete a version or a model."""
 
-    force: bool = Field(False, description="delete although aliases point there, and remove those aliases")
+    force: bool = Field(False, description="delete even if aliases point to it, and delete those aliases")
 
 
 def blueprint(registry: Registry) -> Blueprint:
-    """The models' routes."""
+    """Return the models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
-    def shown(model: tuple[str, list[ModelVersion]]) -> ModelView:
+    def view_of(model: tuple[str, list[ModelVersion]]) -> ModelView:
         name, versions = model
         return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
 
-    def shown_each(names: Iterable[str]) -> Iterator[ModelView]:
+    def views_of(names: Iterable[str]) -> Iterator[ModelView]:
         for model in registry.each(names):
-            with suppress(NotFound):  # it is deleted just now
-                yield shown(model)
+            with suppress(NotFound):  # deleted since `each` read it
+                yield view_of(model)
 
     @routes.get("")
     @operation("List the models", scope="read", query=PageQuery, responses={200: Page[ModelView]})
     def index() -> Page[ModelView]:
-        """By name."""
+        """Sorted by name."""
         query = from_texts(PageQuery, request.args)
-        return page(
-            shown_each(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view
-        )
+        return page(views_of(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view)
 
     @routes.get("/<name>")
     @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND,))
     def show(name: str) -> ModelView:
-        return shown((name, registry.versions(name)))
+        return view_of((name, registry.versions(name)))
 
     @routes.delete("/<name>")
     @operation(
@@ -69,7 +67,7 @@ def blueprint(registry: Registry) -> Blueprint:
         errors=(MODEL_NOT_FOUND, VERSION_IN_USE),
     )
     def delete(name: str) -> tuple[str, int]:
-        """Deletes all its versions. If the model is trained again, its numbers go on."""
+        """Deletes all versions of the model. If it is trained again, version numbers continue."""
         registry.delete_model(name, force=from_texts(DeleteQuery, request.args).force)
         return "", 204
 
@@ -82,13 +80,13 @@ def blueprint(registry: Registry) -> Blueprint:
         errors=(MODEL_NOT_FOUND,),
     )
     def versions(name: str) -> Page[VersionView]:
-        """The newest come first."""
+        """Newest first."""
         query = from_texts(VersionQuery, request.args)
         aliases = registry.aliases(name)
         return page(
-            after(registry.versions(name), query, _place, newest_first=True),
+            after(registry.versions(name), query, _cursor, newest_first=True),
             query,
-            _place,
+            _cursor,
             lambda version: version_view(version, aliases, registry.is_damaged(version)),
         )
 
@@ -107,13 +105,13 @@ def blueprint(registry: Registry) -> Blueprint:
         errors=(VERSION_NOT_FOUND, VERSION_IN_USE),
     )
     def delete_version(name: str, reference: str) -> tuple[str, int]:
-        """Frees its space. Its number is not given again, and a batch that is still to use it fails."""
+        """Frees the version's space. Its number is not reused. A batch job that still needs it fails."""
         registry.delete(name, reference, force=from_texts(DeleteQuery, request.args).force)
         return "", 204
 
     return routes
 
 
-def _place(version: ModelVersion) -> str:
-    """Where a version stands in the list, as a text that sorts as the list does."""
+def _cursor(version: ModelVersion) -> str:
+    """Return a version's cursor. Cursors sort in the order of the list."""
     return f"{version.version:012d}"

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{name}/versions/{ref}/predict`: images in, classes out, at once."""
+"""`POST /v1/models/{name}/versions/{ref}/predict`: online predictions for a few images."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ from werkzeug.formparser import FormDataParser
 from api.loaded_models import OnlineModels
 from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
+from api.requests.field_errors import summary
 from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
 from shared.jobs.specifications import Invert
+from shared.network.settings.validation import shown
 from shared.registry.classifier import Classifier
 from shared.results.lines import Best
 from shared.runtime.settings import Settings
 
-TOLD = 20  # of the instances that are wrong
+MAX_REPORTED = 20  # errors of invalid instances in one response
 
 
 class PredictOptions(RequestModel):
-    """How to answer, and what to do to the images before."""
+    """Options of a prediction."""
 
-    top_k: int = Field(1, ge=1, description="how many of the most probable classes to tell")
-    invert: Invert = Field("never", description="turn dark on bright into bright on dark; `auto` goes by the border")
+    top_k: int = Field(1, ge=1, description="number of most probable classes to return")
+    invert: Invert = Field("never", description="invert light and dark; `auto` decides by the image's border")
 
 
 class PredictionView(TypedDict):
-    """What the model says of one image: the most probable class, and the `top_k` most probable ones."""
+    """The prediction for one image: the most probable class, and the `top_k` most probable classes."""
 
     label: str
     confidence: float
@@ -64,23 +66,23 @@ class PredictionsView(TypedDict):
 
 
 class Instances(RequestModel):
-    """Images as numbers; for the document alone, a request is read by `api/resources/predictions.py`."""
+    """Images as numbers, for the OpenAPI document only; `images_of` parses requests."""
 
     model_config = shown_as({"instances": [[0, 64, 128, 255]]}) | {"extra": "forbid"}
 
-    instances: list[Any] = Field(description="images, each a list of its greys from 0 to 255, or a list of such rows")
+    instances: list[Any] = Field(description="images, each a flat list of pixels from 0 to 255, or a list of rows")
 
 
 IMAGES = UploadSpec(
     "image",
-    "An image; in a form any number of parts `image`; or images as numbers, in JSON.",
+    "One image; a form with parts `image`, one for each image; or JSON with images as numbers.",
     ("image/png", "image/jpeg", "application/octet-stream"),
     json=Instances,
 )
 
 
 def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
-    """The route that predicts."""
+    """Return the prediction route."""
     routes = Blueprint("predictions", __name__)
 
     @routes.post("/v1/models/<name>/versions/<reference>/predict")
@@ -101,7 +103,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         ),
     )
     def predict(name: str, reference: str) -> Response:
-        """Numbers are greys from 0 to 255, or from 0 to 1. One image that cannot be read refuses the request."""
+        """Pixels are grayscale values from 0 to 255, or from 0 to 1. If one image is invalid, the request fails."""
         classifier = models.classifier(name, reference)
         body = whole_body(limits.max_online_bytes, FOR_MORE)
         if request.mimetype == "application/json":
@@ -114,7 +116,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             images = _decoded(contents, classifier.version.image_shape, limits)
         check_top_k(options.top_k, classifier)
         invert(images, options.invert)
-        return fast_json.answer(
+        return fast_json.json_response(
             {
                 "model": classifier.version.model,
                 "version": classifier.version.version,
@@ -126,15 +128,15 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
 
 
 def check_top_k(top_k: int, classifier: Classifier) -> None:
-    """Raise `Invalid` where the model has fewer classes than are wanted."""
+    """Raise `Invalid` if the model has fewer than `top_k` classes."""
     classes = len(classifier.version.classes)
     if top_k > classes:
-        reason = f"the model has only {classes} classes"
+        reason = f"must be at most {classes}, the model's classes; got {top_k}"
         raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
 
 
 def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]]:
-    """The parts `image` of a form, and its other parts."""
+    """Return the form's parts `image`, and its other parts. Raises `TooLarge`, `Malformed` or `Invalid`."""
     parser = FormDataParser(
         stream_factory=lambda *_, **__: io.BytesIO(),
         max_form_memory_size=limits.max_json_bytes,
@@ -146,20 +148,21 @@ def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]
     except HTTPException as error:
         raise TooLarge(
             "form_too_large",
-            f"a form may have at most {limits.max_online_images} images, more belong in a batch, and beside them"
-            f" {limits.max_json_bytes} bytes",
+            f"a form may have at most {limits.max_online_images} images, and {limits.max_json_bytes} bytes besides"
+            " them; submit a batch job for more images",
         ) from error
     except ValueError as error:
-        raise Malformed("malformed_form", f"the form cannot be read: {error}") from error
+        raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
     if list(files) != ["image"]:
-        raise Invalid("file_expected", "send images, as files in the parts 'image' of the form")
+        raise Invalid("file_expected", "the form must have its images as files in parts named 'image'")
     return [part.stream.read() for part in files.getlist("image")], form.to_dict()
 
 
 def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) -> NDArray[np.uint8]:
-    """The images (N, H, W); raises `Invalid`, which names each that cannot be read."""
+    """Return the images (N, H, W). Raises `TooLarge`, or `Invalid`, which names each invalid image."""
     if len(contents) > limits.max_online_images:
-        raise TooLarge("too_many_images", f"at most {limits.max_online_images} images are taken; use a batch for more")
+        limit = f"a request may have at most {limits.max_online_images} images; got {len(contents)}"
+        raise TooLarge("too_many_images", f"{limit}{FOR_MORE}")
     images = np.empty((len(contents), *shape), np.uint8)
     wrong: list[tuple[str, FieldError]] = []
     for index, content in enumerate(contents):
@@ -170,7 +173,7 @@ def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) ->
     if wrong:
         code = wrong[0][0] if len(wrong) == 1 else "invalid_images"
         fields = [field for _, field in wrong]
-        raise Invalid(code, "; ".join(f"{field.parameter}: {field.detail}" for field in fields), fields)
+        raise Invalid(code, summary(fields), fields)
     return images
 
 
@@ -187,12 +190,16 @@ def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) 
 
 
 def images_of(document: Any, image_shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The instances as images (N, H, W).
+    """Return the instances as images, uint8 (N, H, W).
 
-    An instance is a list of H·W numbers, or H lists of W: greys from 0 to 255 as data sets have them, rounded to whole
-    ones; or from 0 to 1, where none of its numbers is above 1. Raises `Invalid`, which names those that are wrong.
+    An instance is a list of H·W numbers, or H lists of W numbers. If one of its numbers is above 1, they are grayscale
+    values from 0 to 255, as in data sets, and rounded; otherwise they range from 0 to 1. Raises `Invalid`, which names
+    the invalid instances.
     """
-    if not isinstance(document, dict) or not isinstance(document.get("instances"), list) or not document["instances"]:
+    if not isinstance(document, dict):
+        reason = f"must be a JSON object; got {shown(document)}"
+        raise _invalid_instances([FieldError(reason, pointer="#")])
+    if not isinstance(document.get("instances"), list) or not document["instances"]:
         raise _invalid_instances([FieldError("must be a list of at least one image", pointer="#/instances")])
     if unknown := sorted(document.keys() - {"instances"}):
         raise _invalid_instances(
@@ -204,7 +211,7 @@ def images_of(document: Any, image_shape: tuple[int, int]) -> NDArray[np.uint8]:
         raise _invalid_instances(_wrong(instances, image_shape))
     rows = numbers.reshape(len(numbers), -1).astype(np.float64)
     lowest, highest = rows.min(axis=1), rows.max(axis=1)
-    fits = (lowest >= 0) & (highest <= 255)  # neither is true of NaN, which JSON does not have
+    fits = (lowest >= 0) & (highest <= 255)  # NaN would fail both, but JSON has no NaN
     if not fits.all():
         raise _invalid_instances(_out_of_range(np.flatnonzero(~fits)))
     rows[highest <= 1] *= 255
@@ -212,7 +219,7 @@ def images_of(document: Any, image_shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def _numbers(value: Any) -> NDArray[Any] | None:
-    """The numbers as an array; None where they are no block of numbers."""
+    """Return the numbers as an array; None if they are not a rectangular block of numbers."""
     try:
         array = np.array(value)
     except (ValueError, OverflowError):
@@ -221,22 +228,24 @@ def _numbers(value: Any) -> NDArray[Any] | None:
 
 
 def _wrong(instances: list[Any], image_shape: tuple[int, int]) -> list[FieldError]:
-    """What is wrong with each instance by itself; with all of them where each is right, but differs from the others."""
+    """Return the errors of invalid instances; one error for all if each is valid, but their shapes differ."""
     height, width = image_shape
-    expected = f"must be {height * width} numbers, or {height} lists of {width}"
+    expected = f"must be {height * width} numbers, or {height} lists of {width} numbers"
     shapes = {image_shape, (height * width,)}
     wrong = []
     for index, instance in enumerate(instances):
         numbers = _numbers(instance)
         if numbers is None or numbers.shape not in shapes:
             wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
-    return wrong[:TOLD] or [FieldError(f"each {expected}, and all in the same way", pointer="#/instances")]
+    return wrong[:MAX_REPORTED] or [
+        FieldError(f"each {expected}, and all must have the same shape", pointer="#/instances")
+    ]
 
 
 def _out_of_range(indices: NDArray[np.intp]) -> list[FieldError]:
-    reason = "has numbers that are no greys: they go from 0 to 255, or from 0 to 1"
-    return [FieldError(reason, pointer=f"#/instances/{index}") for index in indices[:TOLD].tolist()]
+    reason = "must have only numbers from 0 to 255, or only numbers from 0 to 1"
+    return [FieldError(reason, pointer=f"#/instances/{index}") for index in indices[:MAX_REPORTED].tolist()]
 
 
 def _invalid_instances(fields: list[FieldError]) -> Invalid:
-    return Invalid("validation_failed", "; ".join(f"{field.pointer}: {field.detail}" for field in fields), fields)
+    return Invalid("validation_failed", summary(fields), fields)

@@ -1,4 +1,4 @@
-"""`POST /v1/models/{name}/versions/{ref}/reproduce`: train a version again, and see whether the same bits come out."""
+"""`POST /v1/models/{name}/versions/{ref}/reproduce`: submits a job that retrains a version and compares the bits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.registry import ModelVersion, Registry
 def blueprint(
     registry: Registry, datasets: DatasetStore, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys
 ) -> Blueprint:
-    """The route that takes reproductions."""
+    """Return the route that submits reproductions."""
     routes = Blueprint("reproductions", __name__)
 
     @routes.post("/v1/models/<name>/versions/<reference>/reproduce")
@@ -37,13 +37,13 @@ def blueprint(
     )
     @idempotent(keys)
     def submit(name: str, reference: str) -> tuple[JobView, int, dict[str, str]]:
-        """The job trains on the same data, with the same settings, seed and number of threads, and publishes nothing.
+        """The job trains with the same data, settings, seed and number of threads, and publishes no version.
 
-        It succeeds whether the bits agree or not: its result says which.
+        It succeeds even if the bits differ. Its result says whether they agree.
         """
         version = registry.get(name, reference)
         registry.weights_path(version, anew=False)
-        _refuse_without_data(version, datasets)
+        _require_dataset(version, datasets)
         specification = ReproductionSpecification(model=name, version=version.version, dataset=version.dataset)
         job, warnings = submission.submit(
             Job(
@@ -61,12 +61,12 @@ def blueprint(
     return routes
 
 
-def _refuse_without_data(version: ModelVersion, datasets: DatasetStore) -> None:
+def _require_dataset(version: ModelVersion, datasets: DatasetStore) -> None:
     try:
         datasets.get(version.dataset)
     except NotFound as error:
         raise Conflict(
             "dataset_deleted",
-            f"{version.model}@{version.version} was trained on {version.dataset}, which was deleted since; "
-            "upload the same data again, and it can be reproduced",
+            f"{version.model}@{version.version} was trained on {version.dataset}, which is deleted; "
+            "upload the same data again to reproduce it",
         ) from error

@@ -1,4 +1,4 @@
-"""`/v1/jobs/{id}/results` and `/errors`: what a batch has found so far, in the archive's order, in flat memory."""
+"""`/v1/jobs/{id}/results` and `/errors`: a batch's rows so far, in the archive's order, streamed in constant memory."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ TYPES = {
 
 
 class ResultsQuery(RequestModel):
-    """How to write a batch's rows."""
+    """The format of a batch's rows."""
 
     format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
-        "jsonl", description="lines of JSON or of CSV, arrays of NumPy, or columns of Parquet"
+        "jsonl", description="JSON lines, CSV, NumPy arrays, or Parquet"
     )
 
 
 def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
-    """The routes that read what batches have found."""
+    """Return the routes of a batch's results and errors."""
     routes = Blueprint("results", __name__, url_prefix="/v1/jobs/<job_id>")
 
     def batch(job_id: str) -> Job:
         job = jobs.get(job_id)
         if job.kind is not Kind.BATCH:
-            detail = f"job {job.id} is a {job.kind}: it has no rows, its result is in /v1/jobs/{job.id}"
+            detail = f"job {job.id} is a {job.kind} job and has no rows; read its result at /v1/jobs/{job.id}"
             raise Conflict("not_a_batch", detail)
         return job
 
@@ -64,10 +64,10 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         query=ResultsQuery,
         responses={
             200: (
-                MediaType(JSON_LINES, "a row in each line", item=RowView),
-                MediaType("text/csv", "a header and a row in each line (RFC 4180)", example=CSV_EXAMPLE),
-                MediaType("application/octet-stream", "NumPy's npz: an array for each column"),
-                MediaType("application/vnd.apache.parquet", "Parquet: a column for each"),
+                MediaType(JSON_LINES, "one row per line", item=RowView),
+                MediaType("text/csv", "a header, then one row per line (RFC 4180)", example=CSV_EXAMPLE),
+                MediaType("application/octet-stream", "a NumPy .npz with one array per column"),
+                MediaType("application/vnd.apache.parquet", "a Parquet file with the columns of the CSV"),
             )
         },
         errors=(
@@ -77,7 +77,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         ),
     )
     def results(job_id: str) -> Response:
-        """In the archive's order; readable while the batch runs, as far as it is."""
+        """Rows in the archive's order. While the batch runs, the response holds the rows of finished shards."""
         query = from_texts(ResultsQuery, request.args)
         job = batch(job_id)
         response = Response(written(job, query.format), content_type=TYPES[query.format])
@@ -99,9 +99,9 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
 
     @routes.get("/errors")
     @operation(
-        "Read which images of a batch failed",
+        "Read a batch's unreadable images",
         scope="read",
-        responses={200: MediaType(JSON_LINES, "an image that could not be read in each line", item=RowErrorView)},
+        responses={200: MediaType(JSON_LINES, "one unreadable image per line", item=RowErrorView)},
         errors=(NOT_FOUND, NOT_A_BATCH),
     )
     def errors(job_id: str) -> Response:

@@ -1,4 +1,4 @@
-"""`POST /v1/training-jobs`: a configuration and a data set become a job that ends in a new model version."""
+"""`POST /v1/training-jobs`: submits a job that trains a network and publishes a new model version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from flask import Blueprint
 from pydantic import Field, StringConstraints, create_model
 
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.field_errors import summary
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -34,7 +35,7 @@ LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 
 
 class TrainingOfPreset(RequestModel):
-    """A training of a preset's network: which data, and what the job does beside the training."""
+    """A training with a preset: the model, the data set, and the job's options."""
 
     model_config = shown_as(examples.TRAINING_REQUEST)
 
@@ -49,9 +50,9 @@ class TrainingOfPreset(RequestModel):
     )
 
     def configuration(self, samples: int) -> Configuration:
-        """The preset with the request's settings in place of its own; raises `ConfigurationError`.
+        """Return the preset with the request's settings applied. Raises `ConfigurationError`.
 
-        A preset's mini-batch shrinks to the data if there are fewer images; one that the request sets does not.
+        A preset's batch size shrinks to the number of training images. A batch size of the request does not.
         """
         settings = self.model_dump(exclude=set(TrainingOfPreset.model_fields), exclude_unset=True)
         configuration = preset(self.preset, **settings)
@@ -63,7 +64,7 @@ class TrainingOfPreset(RequestModel):
 
 
 def request_for(configuration: type[Configuration]) -> type[TrainingOfPreset]:
-    """The request's model: a preset's training and, optional, each setting of the network as its class describes it."""
+    """Return the request model: a training with a preset, and each network setting as an optional field."""
     settings: dict[str, Any] = {
         name: (described_by(field), None) for name, field in fields_of(configuration).items() if name not in PRESET_ONLY
     }
@@ -71,7 +72,7 @@ def request_for(configuration: type[Configuration]) -> type[TrainingOfPreset]:
         "TrainingRequest",
         __base__=TrainingOfPreset,
         __module__=__name__,
-        __doc__="A training. Each setting that is given, null included, replaces the preset's.",
+        __doc__="A training. Each given setting, including null, replaces the preset's.",
         **settings,
     )
 
@@ -82,7 +83,7 @@ TrainingRequest = request_for(Configuration)
 def blueprint(
     built_in: BuiltIn, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys, settings: Settings
 ) -> Blueprint:
-    """The route that takes training jobs."""
+    """Return the route that submits training jobs."""
     routes = Blueprint("training-jobs", __name__)
 
     @routes.post("/v1/training-jobs")
@@ -99,7 +100,7 @@ def blueprint(
     )
     @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
-        """The data set's content is pinned now; the training ends in a new version of the model."""
+        """The data set reference is resolved now. The training publishes a new version of the model."""
         wanted = from_json(TrainingRequest, settings)
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
@@ -107,7 +108,7 @@ def blueprint(
             configuration = wanted.configuration(dataset.splits["train"])
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
-        _refuse_too_many_parameters(configuration, dataset, settings)
+        _check_parameter_count(configuration, dataset, settings)
         specification = TrainingSpecification(
             model=wanted.model, dataset=dataset.id, configuration=configuration.to_dict(), promote=wanted.promote
         )
@@ -128,8 +129,9 @@ def blueprint(
     return routes
 
 
-def _refuse_too_many_parameters(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
+def _check_parameter_count(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
     network = Network(dataset.image_shape, len(dataset.classes), configuration)
     if network.parameter_count > settings.max_parameters:
-        reason = f"makes {network.parameter_count} parameters; at most {settings.max_parameters} are taken"
-        raise Invalid("validation_failed", f"#/hidden: {reason}", [FieldError(reason, pointer="#/hidden")])
+        reason = f"must give a network of at most {settings.max_parameters} parameters; got {network.parameter_count}"
+        fields = [FieldError(reason, pointer="#/hidden")]
+        raise Invalid("validation_failed", summary(fields), fields)

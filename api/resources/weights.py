@@ -1,4 +1,4 @@
-"""`GET /v1/models/{name}/versions/{ref}/weights`: a version's parameters, in its own or in another format."""
+"""`GET /v1/models/{name}/versions/{ref}/weights`: a version's parameters as `.npz`, safetensors or ONNX."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 
 BINARY = "application/octet-stream"
-FILE = MediaType(BINARY, "an .npz: the parameters by name; or .safetensors, or .onnx, as `format` asks for")
+FILE = MediaType(BINARY, "an .npz with the parameters by name; or .safetensors or .onnx, as `format` selects")
 
 
 class WeightsQuery(RequestModel):
-    """What to read a version's weights with."""
+    """The format of a version's weights."""
 
     format: Literal["npz", "safetensors", "onnx"] = Field(
-        "npz", description="NumPy's arrays by name, the same as safetensors, or the whole network as an ONNX graph"
+        "npz", description="NumPy arrays by name, the same as safetensors, or the network as an ONNX graph"
     )
 
 
 def blueprint(registry: Registry) -> Blueprint:
-    """The weights' route."""
+    """Return the weights' route."""
     routes = Blueprint("weights", __name__)
 
     @routes.get("/v1/models/<name>/versions/<reference>/weights")
@@ -35,9 +35,9 @@ def blueprint(registry: Registry) -> Blueprint:
         scope="read",
         query=WeightsQuery,
         responses={
-            200: ResponseSpec((FILE,), "The file itself.", headers=("ETag",)),
-            206: ResponseSpec((FILE,), "The part that was asked for.", headers=("ETag", "Content-Range")),
-            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
+            200: ResponseSpec((FILE,), "The whole file.", headers=("ETag",)),
+            206: ResponseSpec((FILE,), "The requested range.", headers=("ETag", "Content-Range")),
+            304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
@@ -46,7 +46,7 @@ def blueprint(registry: Registry) -> Blueprint:
         headers=("Range", "If-Range", "If-None-Match"),
     )
     def weights(name: str, reference: str) -> Response:
-        """A version gives the same bytes each time, in each format; the ETag is their SHA-256."""
+        """Each format of a version always has the same bytes. The ETag is their SHA-256."""
         form = from_texts(WeightsQuery, request.args).format
         version = registry.get(name, reference)
         return as_stored(version) if form == "npz" else exported(version, form)
@@ -78,5 +78,5 @@ def _file_name(version: ModelVersion, extension: str) -> str:
 
 
 def _sends_all() -> bool:
-    """Whether the whole file is going to be sent: for a part of it, it is not worth reading it all once more."""
+    """Return whether the response sends the whole file. Only then is its digest worth checking again."""
     return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())

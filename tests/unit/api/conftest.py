@@ -1,4 +1,4 @@
-"""The API in this process, on a real Redis and an empty volume."""
+"""The API in the test's process, with a real Redis and an empty volume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.objects.models import publish
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """No limits on requests, which are kept in Redis beside what tests look at."""
+    """Settings without rate limits, which would add keys to the Redis that tests inspect."""
     return settings.model_copy(update={"rate_limit": 0.0, "submit_rate_limit": 0.0})
 
 
@@ -28,13 +28,13 @@ def app(settings: Settings) -> Flask:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Somebody who uses the API."""
+    """A client of the API."""
     return app.test_client()
 
 
 @pytest.fixture
 def client_without_redis(settings: Settings, tmp_path: Path) -> FlaskClient:
-    """Somebody who uses the API while Redis is down."""
+    """A client of the API while Redis is down."""
     return create_app(settings.model_copy(update={"redis_url": f"unix://{tmp_path}/no.sock"})).test_client()
 
 

@@ -1,4 +1,4 @@
-"""A Redis whose memory is used up is said to be full, and what needs no new memory goes on."""
+"""A Redis without free memory: the API reports it as full, and requests that need no new memory succeed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def jobs(server: Redis) -> JobStore:
 
 @contextmanager
 def full(redis: Redis) -> Iterator[None]:
-    """Redis has used up its memory for as long as the block lasts."""
+    """Make Redis exceed its memory limit during the block."""
     redis.config_set("maxmemory", 600_000)
     redis.config_set("maxmemory-policy", "noeviction")
     try:
@@ -54,7 +54,7 @@ def full(redis: Redis) -> Iterator[None]:
         redis.config_set("maxmemory", 0)
 
 
-def test_readyz_says_that_redis_is_full_how_full_and_what_to_do(client: FlaskClient, server: Redis) -> None:
+def test_readyz_reports_that_redis_is_full_with_sizes_and_a_remedy(client: FlaskClient, server: Redis) -> None:
     assert client.get("/readyz").status_code == 200
 
     with full(server):
@@ -62,31 +62,31 @@ def test_readyz_says_that_redis_is_full_how_full_and_what_to_do(client: FlaskCli
 
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
-    told = response.get_json()
-    assert told["status"] == "not ready"
-    assert told["redis"].startswith("Redis is full: ")
-    assert " of 585.9 KiB" in told["redis"]
-    assert "GLASSBOX_REDIS_MAXMEMORY" in told["redis"]
-    assert "delete ended jobs" in told["redis"]
-    assert told["reasons"] == [{"code": "redis_full", "detail": told["redis"]}]
-    assert told["workers"] == {"training": 0, "inference": 0}
+    readiness = response.get_json()
+    assert readiness["status"] == "not ready"
+    assert readiness["redis"].startswith("Redis is full: ")
+    assert " of 585.9 KiB" in readiness["redis"]
+    assert "GLASSBOX_REDIS_MAXMEMORY" in readiness["redis"]
+    assert "delete ended jobs" in readiness["redis"]
+    assert readiness["reasons"] == [{"code": "redis_full", "detail": readiness["redis"]}]
+    assert readiness["workers"] == {"training": 0, "inference": 0}
     assert client.get("/readyz").status_code == 200
 
 
-def test_redis_counts_as_full_when_one_more_request_would_fill_it(client: FlaskClient, server: Redis) -> None:
+def test_redis_counts_as_full_if_one_more_request_would_fill_it(client: FlaskClient, server: Redis) -> None:
     used = int(server.info("memory")["used_memory"])
     server.config_set("maxmemory", used + 100_000)
 
     assert client.get("/readyz").get_json()["reasons"][0]["code"] == "redis_full"
 
 
-def test_a_redis_with_room_below_its_limit_is_ready(client: FlaskClient, server: Redis) -> None:
+def test_redis_with_free_memory_is_ready(client: FlaskClient, server: Redis) -> None:
     server.config_set("maxmemory", 100_000_000)
 
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_submission_is_refused_with_a_code_of_its_own_and_leaves_nothing(
+def test_rejected_submission_has_its_own_code_and_leaves_no_job(
     client: FlaskClient, server: Redis, volume: Volume, jobs: JobStore
 ) -> None:
     assert client.post("/v1/datasets?name=easy", data=npz(easy_arrays())).status_code == 201
@@ -102,7 +102,7 @@ def test_a_submission_is_refused_with_a_code_of_its_own_and_leaves_nothing(
     assert not volume.jobs.exists() or list(volume.jobs.iterdir()) == []
 
 
-def test_ended_jobs_can_be_deleted_and_jobs_and_models_read_while_redis_is_full(
+def test_reads_predictions_and_deletions_succeed_while_redis_is_full(
     client: FlaskClient, server: Redis, jobs: JobStore, registry: Registry
 ) -> None:
     publish(registry)
@@ -119,7 +119,7 @@ def test_ended_jobs_can_be_deleted_and_jobs_and_models_read_while_redis_is_full(
     assert list(jobs.newest_first()) == []
 
 
-def test_a_queued_job_can_be_taken_back_while_redis_is_full(server: Redis, jobs: JobStore) -> None:
+def test_queued_job_can_be_discarded_while_redis_is_full(server: Redis, jobs: JobStore) -> None:
     job = a_training()
     jobs.create(job)
 
@@ -130,7 +130,7 @@ def test_a_queued_job_can_be_taken_back_while_redis_is_full(server: Redis, jobs:
     assert jobs.waiting(job.kind) == 0
 
 
-def test_a_worker_stays_online_while_redis_is_full(client: FlaskClient, server: Redis) -> None:
+def test_worker_stays_online_while_redis_is_full(client: FlaskClient, server: Redis) -> None:
     presence = Presence(server, "host:1", "training", 1)
 
     with full(server):
@@ -139,7 +139,7 @@ def test_a_worker_stays_online_while_redis_is_full(client: FlaskClient, server: 
         assert client.get("/readyz").get_json()["workers"]["training"] == 1
 
 
-def test_a_queued_job_says_that_it_waits_because_redis_is_full(
+def test_queued_job_reports_that_it_waits_because_redis_is_full(
     client: FlaskClient, server: Redis, jobs: JobStore
 ) -> None:
     Presence(server, "host:1", "training", 1).renew()
@@ -156,7 +156,7 @@ def test_a_queued_job_says_that_it_waits_because_redis_is_full(
 
 
 @pytest.mark.parametrize(("name", "value", "code"), [("requirepass", "secret", "redis_login_refused")])
-def test_a_redis_that_refuses_the_login_is_not_said_to_be_silent(
+def test_rejected_login_at_redis_has_its_own_code(
     client: FlaskClient, server: Redis, name: str, value: str, code: str
 ) -> None:
     server.config_set(name, value)
@@ -165,7 +165,7 @@ def test_a_redis_that_refuses_the_login_is_not_said_to_be_silent(
     assert client.get("/readyz").get_json()["reasons"][0]["code"] == code
 
 
-def test_a_replica_is_named_as_one(client: FlaskClient, server: Redis) -> None:
+def test_readyz_reports_a_read_only_replica(client: FlaskClient, server: Redis) -> None:
     server.replicaof("127.0.0.1", "1")
 
     response = client.get("/readyz")
@@ -174,7 +174,7 @@ def test_a_replica_is_named_as_one(client: FlaskClient, server: Redis) -> None:
     assert response.get_json()["reasons"][0]["code"] == "redis_read_only"
 
 
-def test_metrics_show_the_memory_and_its_limit(client: FlaskClient, server: Redis) -> None:
+def test_metrics_show_redis_memory_and_its_limit(client: FlaskClient, server: Redis) -> None:
     server.config_set("maxmemory", 50_000_000)
 
     lines = client.get("/metrics").text.splitlines()

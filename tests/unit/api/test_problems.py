@@ -1,4 +1,4 @@
-"""Every error is a problem with a stable code, and every answer has its request's id."""
+"""Every error is a problem with a stable code, and every response has its request's id."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.support.problems import assert_problem
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/unknown", "/v3", "/v1/jobs/a/b/c", "/v1/../etc/passwd"])
-def test_an_unknown_route_is_not_found(client: FlaskClient, path: str) -> None:
+def test_unknown_route_is_not_found(client: FlaskClient, path: str) -> None:
     assert_problem(client.get(path), 404, "not_found")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/datasets", "/v1/models", "/v1/jobs/unknown"])
-def test_a_slash_at_the_end_of_a_path_makes_no_difference(client: FlaskClient, path: str) -> None:
+def test_trailing_slash_of_a_path_is_ignored(client: FlaskClient, path: str) -> None:
     with_slash, without = client.get(f"{path}/"), client.get(path)
 
     assert with_slash.status_code == without.status_code
@@ -34,7 +34,7 @@ def test_a_slash_at_the_end_of_a_path_makes_no_difference(client: FlaskClient, p
         ("POST", "/healthz", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_a_method_that_is_not_allowed_is_told_with_those_that_are(
+def test_rejected_method_is_reported_with_the_allowed_ones(
     client: FlaskClient, method: str, path: str, allowed: set[str]
 ) -> None:
     response = client.open(path, method=method)
@@ -43,7 +43,7 @@ def test_a_method_that_is_not_allowed_is_told_with_those_that_are(
     assert set(response.headers["Allow"].split(", ")) == allowed
 
 
-def test_every_error_of_ours_has_a_status() -> None:
+def test_every_error_class_has_a_status() -> None:
     assert set(errors.GlassboxError.__subclasses__()) == set(STATUSES)
 
 
@@ -62,7 +62,7 @@ def test_every_error_of_ours_has_a_status() -> None:
         (errors.StorageFull, 507),
     ],
 )
-def test_each_error_has_the_status_of_the_contract(app: Flask, kind: type[errors.GlassboxError], status: int) -> None:
+def test_error_class_has_its_documented_status(app: Flask, kind: type[errors.GlassboxError], status: int) -> None:
     app.add_url_rule("/raise", view_func=raising(kind("the_code", "the detail")))
 
     problem = assert_problem(app.test_client().get("/raise"), status, "the_code")
@@ -70,13 +70,13 @@ def test_each_error_has_the_status_of_the_contract(app: Flask, kind: type[errors
     assert problem["detail"] == "the detail"
 
 
-def test_an_error_that_may_pass_says_when_to_try_again(app: Flask) -> None:
+def test_temporary_error_has_a_time_to_retry(app: Flask) -> None:
     app.add_url_rule("/raise", view_func=raising(errors.Unavailable("the_code", "the detail", retry_after=60)))
 
     assert app.test_client().get("/raise").headers["Retry-After"] == "60"
 
 
-def test_the_fields_of_an_error_are_named(app: Flask) -> None:
+def test_problem_names_the_invalid_fields(app: Flask) -> None:
     fields = [errors.FieldError("is too small", pointer="#/epochs"), errors.FieldError("is odd", parameter="limit")]
     app.add_url_rule("/raise", view_func=raising(errors.Invalid("the_code", "the detail", fields)))
 
@@ -88,7 +88,7 @@ def test_the_fields_of_an_error_are_named(app: Flask) -> None:
     ]
 
 
-def test_a_fault_of_ours_tells_nothing_but_where_to_look(app: Flask) -> None:
+def test_internal_error_reveals_only_the_request_id(app: Flask) -> None:
     app.add_url_rule("/raise", view_func=raising(RuntimeError("a secret")))
 
     response = app.test_client().get("/raise", headers={"X-Request-Id": "request-1"})
@@ -99,24 +99,24 @@ def test_a_fault_of_ours_tells_nothing_but_where_to_look(app: Flask) -> None:
 
 
 class TestRequestIds:
-    def test_a_given_one_is_echoed(self, client: FlaskClient) -> None:
+    def test_given_id_is_returned(self, client: FlaskClient) -> None:
         assert client.get("/healthz", headers={"X-Request-Id": "mine-1"}).headers["X-Request-Id"] == "mine-1"
 
-    def test_it_is_echoed_with_an_error_too(self, client: FlaskClient) -> None:
+    def test_given_id_is_returned_with_an_error(self, client: FlaskClient) -> None:
         assert client.get("/unknown", headers={"X-Request-Id": "mine-1"}).headers["X-Request-Id"] == "mine-1"
 
-    def test_one_is_made_where_none_is_given(self, client: FlaskClient) -> None:
+    def test_id_is_generated_if_none_is_given(self, client: FlaskClient) -> None:
         first, second = (client.get("/healthz").headers["X-Request-Id"] for _ in range(2))
 
         assert first
         assert first != second
 
     @pytest.mark.parametrize("given", ["", "é", "a" * 129, "a\tb"])
-    def test_one_that_cannot_be_a_header_is_replaced(self, client: FlaskClient, given: str) -> None:
-        echoed = client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
+    def test_invalid_id_is_replaced(self, client: FlaskClient, given: str) -> None:
+        returned = client.get("/healthz", headers={"X-Request-Id": given}).headers["X-Request-Id"]
 
-        assert echoed
-        assert echoed != given
+        assert returned
+        assert returned != given
 
 
 def raising(error: Exception):  # type: ignore[no-untyped-def]
@@ -126,7 +126,7 @@ def raising(error: Exception):  # type: ignore[no-untyped-def]
     return view
 
 
-def test_the_instance_is_a_uri_reference_whatever_the_path_holds(client: FlaskClient) -> None:
+def test_instance_is_a_percent_encoded_uri_reference(client: FlaskClient) -> None:
     problem = client.get("/v1/jobs/a%20b%00%C3%A9").json
 
     assert problem is not None

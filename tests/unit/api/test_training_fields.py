@@ -1,4 +1,4 @@
-"""A training's settings have one description: `shared.network.configuration` and the groups in it."""
+"""A training's settings have one description: `shared.network.configuration` and its groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.data.npz import npz
 from tests.support.problems import assert_problem, pointers
 
 Json = dict[str, Any]
-BASE: Json = {"validation_fraction": 0.2, "epochs": 100, "batch_size": 1}  # what single settings depend on
+BASE: Json = {"validation_fraction": 0.2, "epochs": 100, "batch_size": 1}  # settings on which single settings depend
 KINDS: Json = {"optimizer": OPTIMIZERS, "schedule": SCHEDULES}
 
 
@@ -40,7 +40,7 @@ SCHEMA = schema_of(TrainingRequest)
 
 
 def around(schema: Json) -> Iterator[Any]:
-    """Values at the bounds of a scalar or a list, beside them, and of other types."""
+    """Yield values at and next to the bounds of a scalar or a list, and values of other types."""
     yield from (None, True, "text", {"unknown": 1}, {}, [])
     bounds = [schema[name] for name in schema if name.endswith(("inimum", "aximum"))]
     match schema:
@@ -58,7 +58,7 @@ def around(schema: Json) -> Iterator[Any]:
 
 
 def cases() -> Iterator[Json]:
-    """Each setting, groups' settings too, with values around its bounds."""
+    """Yield each setting, including those of groups, with values around its bounds."""
     for name, schema in SCHEMA["properties"].items():
         if name not in fields_of(Configuration):
             continue
@@ -78,7 +78,7 @@ def is_valid_by_schema(fields: Json) -> bool:
 
 
 def rejected_field(fields: Json, samples: int | None = None) -> str | None:
-    """The field that the network rejects, with this many training images if they count."""
+    """Return the field that the network rejects, optionally for a number of training images."""
     try:
         configuration = preset("fast", **{**BASE, **fields})
         if samples is not None:
@@ -107,7 +107,7 @@ def test_http_and_network_accept_the_same_values(client: FlaskClient) -> None:
     assert statuses == {202, 422}
 
 
-def test_wrong_settings_are_named_at_once_with_their_values(client: FlaskClient) -> None:
+def test_all_invalid_settings_are_reported_together_with_their_values(client: FlaskClient) -> None:
     assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
     fields = {"epochs": 0, "hidden": [3, "4"], "preset": "slow", "early_stopping": 3}
 
@@ -123,22 +123,22 @@ def test_wrong_settings_are_named_at_once_with_their_values(client: FlaskClient)
     }
 
 
-def test_the_schema_has_each_setting_but_the_presets_own() -> None:
+def test_schema_has_every_setting_except_those_of_presets_only() -> None:
     settings = SCHEMA["properties"].keys() & fields_of(Configuration).keys()
     assert fields_of(Configuration).keys() - settings == {"update_order"}
     for name in settings:
         assert SCHEMA["properties"][name] == fields_of(Configuration)[name].schema()
 
 
-def test_a_new_setting_is_in_the_request_and_in_its_schema() -> None:
+def test_new_setting_appears_in_the_request_and_its_schema() -> None:
     request = request_for(Extended)
-    asked = {"model": "toy", "dataset": "easy", "sharpness": 2}
+    body = {"model": "toy", "dataset": "easy", "sharpness": 2}
 
     assert schema_of(request)["properties"]["sharpness"] == {
         "type": "number", "minimum": 0, "exclusiveMaximum": 3, "description": "Sharpness of the network",
     }  # fmt: skip
-    assert request.model_validate(asked, strict=True).model_dump(exclude_unset=True) == asked
+    assert request.model_validate(body, strict=True).model_dump(exclude_unset=True) == body
     with pytest.raises(ValueError, match="sharpness must be less than 3; got 3"):
-        request.model_validate(asked | {"sharpness": 3}, strict=True)
+        request.model_validate(body | {"sharpness": 3}, strict=True)
     with pytest.raises(ConfigurationError, match="sharpness must be less than 3; got 3"):
         Extended(**preset("fast").to_dict(), sharpness=3)

@@ -1,7 +1,6 @@
-"""Redis down, and Redis silent: what needs it says so within 3 s, with a time to come again; the rest goes on working.
+"""Redis down or silent: requests that need it fail within 3 s with a time to retry; other requests succeed.
 
-Every route of the API has a line in `REQUESTS`. A new one without a line fails, and so does one that needs Redis and
-hangs, breaks or pretends.
+Every route of the API has a line in `REQUESTS`; a route without a line fails the test.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ TENSOR = {"inputs": [{"name": "images", "shape": [1, 36], "datatype": "FP32", "d
 
 @dataclass(frozen=True)
 class Request:
-    """A request that a route takes when all is well, and what it answers without Redis: 503 unless it says else."""
+    """A valid request of a route, and its status without Redis."""
 
     method: str
     rule: str
@@ -107,16 +106,16 @@ REQUESTS = [
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came, and after how many seconds."""
+class Timed:
+    """A response and its duration in seconds."""
 
     response: TestResponse
     seconds: float
 
 
 @pytest.fixture(scope="module", params=["down", "silent"])
-def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answer]]:
-    """The answers to all requests, on a volume with a model and a data set; sent at once, for many take seconds."""
+def responses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Timed]]:
+    """The responses to all requests, sent concurrently because many take seconds, on a volume with models and data."""
     with TemporaryDirectory(prefix="glassbox-") as folder, redis_that_is(request.param, Path(folder)) as url:
         volume = Volume(tmp_path_factory.mktemp(request.param) / "volume")
         app = create_app(Settings(redis_url=url, volume=volume.root, datasets=None, bind="127.0.0.1"))
@@ -124,14 +123,14 @@ def answers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         assert uploaded.status_code == 201
         fill(Registry(volume), uploaded.get_json()["id"])
         with ThreadPoolExecutor(len(REQUESTS)) as pool:
-            given = dict(zip(map(str, REQUESTS), pool.map(lambda each: ask(app, each), REQUESTS), strict=True))
-        yield given
-        for answer in given.values():
-            answer.response.close()
+            received = dict(zip(map(str, REQUESTS), pool.map(lambda each: send(app, each), REQUESTS), strict=True))
+        yield received
+        for each in received.values():
+            each.response.close()
 
 
 def fill(registry: Registry, dataset: str) -> None:
-    """The models that the requests name."""
+    """Publish the models that the requests name."""
     images, labels = easy_images(9)
     evaluation = tiny_network().evaluate(tiny_parameters(), images, labels).to_dict()
     publish(registry, evaluation=evaluation, dataset=dataset)
@@ -143,7 +142,7 @@ def fill(registry: Registry, dataset: str) -> None:
 
 @contextmanager
 def redis_that_is(state: str, folder: Path) -> Iterator[str]:
-    """The address of a Redis that does not run, or of one that takes connections and never says a word."""
+    """Yield the URL of a Redis that is down, or of one that accepts connections and never responds."""
     path = folder / "redis.sock"
     if state == "silent":
         with socket.socket(socket.AF_UNIX) as server:
@@ -154,27 +153,27 @@ def redis_that_is(state: str, folder: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-def ask(app: Flask, request: Request) -> Answer:
+def send(app: Flask, request: Request) -> Timed:
     path = request.path or request.rule.replace("<job_id>", JOB)
     started = time.monotonic()
     response = app.test_client().open(path, method=request.method, **request.body)
-    return Answer(response, time.monotonic() - started)
+    return Timed(response, time.monotonic() - started)
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
-def test_each_route_answers_soon_and_truly(answers: dict[str, Answer], request_: Request) -> None:
-    answer = answers[str(request_)]
+def test_each_route_responds_in_time_with_its_status(responses: dict[str, Timed], request_: Request) -> None:
+    timed = responses[str(request_)]
 
-    assert answer.seconds < SECONDS
-    assert answer.response.status_code == request_.status, answer.response.get_data(as_text=True)
+    assert timed.seconds < SECONDS
+    assert timed.response.status_code == request_.status, timed.response.get_data(as_text=True)
     if request_.status == 503:
-        assert int(answer.response.headers["Retry-After"]) > 0
+        assert int(timed.response.headers["Retry-After"]) > 0
         if request_.rule != "/readyz":
-            problem = assert_problem(answer.response, 503, "redis_unavailable")
-            assert "may have been done or not" in problem["detail"]  # Redis may yet do what it was sent
+            problem = assert_problem(timed.response, 503, "redis_unavailable")
+            assert "unknown whether the request took effect" in problem["detail"]  # Redis might still execute it
 
 
-def test_each_route_has_its_request(app: Flask) -> None:
+def test_each_route_has_a_request_in_this_test(app: Flask) -> None:
     routes = {
         f"{method} {rule.rule}"
         for rule in app.url_map.iter_rules()

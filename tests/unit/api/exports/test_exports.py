@@ -1,4 +1,4 @@
-"""Exported versions, in the hands of the real libraries: their answers are ours to 1e-6."""
+"""Exported versions in the formats' own libraries compute the network's probabilities to 1e-6."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from api.exports import FORMATS, export
 from api.exports.description import SCALE
-from api.exports.graph import ACTIVATIONS as TRANSLATED
+from api.exports.graph import ACTIVATIONS as ONNX_ACTIVATIONS
 from shared.network import Configuration, Network, Parameters, preset
 from shared.network.layers.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
@@ -34,7 +34,7 @@ CONFIGURATIONS = {
 
 
 def network_of(configuration: Configuration) -> tuple[Network, Parameters]:
-    """A network that is sure of some images and unsure of others."""
+    """Return a network with high confidence for some images and low confidence for others."""
     network = Network(IMAGES.shape[1:], 10, configuration)
     parameters = network.initialize(np.random.default_rng(3))
     for _, b in network.layers(parameters):
@@ -69,15 +69,15 @@ def run(model: bytes, images: NDArray[np.float32]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 class TestEveryNetwork:
-    def test_onnxruntime_answers_as_we_do(self, name: str) -> None:
+    def test_onnxruntime_computes_the_same_probabilities(self, name: str) -> None:
         network, parameters = network_of(CONFIGURATIONS[name])
 
-        answers = run(exported(CONFIGURATIONS[name], "onnx"), ROWS)
+        computed = run(exported(CONFIGURATIONS[name], "onnx"), ROWS)
 
-        assert answers.dtype == network.dtype
-        assert np.abs(answers - network.probabilities(parameters, ROWS)).max() < 1e-6
+        assert computed.dtype == network.dtype
+        assert np.abs(computed - network.probabilities(parameters, ROWS)).max() < 1e-6
 
-    def test_the_graph_is_valid_onnx(self, name: str) -> None:
+    def test_graph_is_valid_onnx(self, name: str) -> None:
         model = onnx.load_model_from_string(exported(CONFIGURATIONS[name], "onnx"))
 
         onnx.checker.check_model(model, full_check=True)
@@ -93,7 +93,7 @@ class TestEveryNetwork:
             assert np.array_equal(loaded[key], array)
 
 
-def test_numpy_alone_answers_as_we_do_from_safetensors() -> None:
+def test_numpy_computes_the_same_probabilities_from_safetensors() -> None:
     network, parameters = network_of(preset("article"))
     loaded = safetensors.numpy.load(exported(preset("article"), "safetensors"))
 
@@ -105,7 +105,7 @@ def test_numpy_alone_answers_as_we_do_from_safetensors() -> None:
     assert np.abs(A - network.probabilities(parameters, ROWS)).max() < 1e-6
 
 
-def test_probabilities_are_clipped_as_ours_are() -> None:
+def test_onnx_probabilities_are_clipped_like_the_networks() -> None:
     configuration = preset("fast", activation="identity", hidden=[])
     network, parameters = network_of(configuration)
     parameters["layer1.biases"][0] += 1000
@@ -116,33 +116,33 @@ def test_probabilities_are_clipped_as_ours_are() -> None:
     assert run(model, ROWS).min() == np.float32(1e-10)
 
 
-def test_no_image_gives_no_answer() -> None:
+def test_empty_input_gives_an_empty_output() -> None:
     assert run(exported(preset("fast"), "onnx"), ROWS[:0]).shape == (0, 10)
 
 
-def test_every_activation_has_a_translation() -> None:
-    assert TRANSLATED.keys() == ACTIVATIONS.keys()
+def test_every_activation_has_an_onnx_graph() -> None:
+    assert ONNX_ACTIVATIONS.keys() == ACTIVATIONS.keys()
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_same_version_gives_the_same_bytes(form: str) -> None:
+def test_export_of_a_version_always_has_the_same_bytes(form: str) -> None:
     assert exported(preset("fast"), form) == exported(preset("fast"), form)
 
 
 @pytest.mark.parametrize("classes", [tuple("0123456789"), tuple("äöü<&\"'\\\n7")])
-def test_each_says_what_it_is(classes: tuple[str, ...]) -> None:
+def test_exports_hold_the_same_metadata(classes: tuple[str, ...]) -> None:
     configuration = preset("fast")
     model = onnx.load_model_from_string(exported(configuration, "onnx", classes=classes))
     header = exported(configuration, "safetensors", classes=classes)
     length = int.from_bytes(header[:8], "little")
 
-    said = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
 
-    assert said == json.loads(header[8 : 8 + length])["__metadata__"]
-    assert (said["model"], said["version"]) == ("toy", "3")
-    assert tuple(json.loads(said["classes"])) == classes
-    assert json.loads(said["image_shape"]) == [28, 28]
-    assert Configuration.from_dict(json.loads(said["configuration"])) == configuration
-    assert float(said["scale"]) == SCALE == 1 / 255
+    assert metadata == json.loads(header[8 : 8 + length])["__metadata__"]
+    assert (metadata["model"], metadata["version"]) == ("toy", "3")
+    assert tuple(json.loads(metadata["classes"])) == classes
+    assert json.loads(metadata["image_shape"]) == [28, 28]
+    assert Configuration.from_dict(json.loads(metadata["configuration"])) == configuration
+    assert float(metadata["scale"]) == SCALE == 1 / 255
     assert model.graph.name == "toy@3"
     assert (8 + length) % 8 == 0

@@ -1,4 +1,4 @@
-"""Large JSON is packed for whoever takes it so, and nothing else is."""
+"""Compression of large JSON responses, and of nothing else, if the client accepts gzip."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ GZIP = {"Accept-Encoding": "gzip"}
 LARGE = "/openapi.json"
 
 
-def test_large_json_is_packed_where_that_is_accepted(client: FlaskClient) -> None:
-    plain, packed = client.get(LARGE), client.get(LARGE, headers=GZIP)
+def test_large_json_is_compressed_if_the_client_accepts_gzip(client: FlaskClient) -> None:
+    plain, compressed = client.get(LARGE), client.get(LARGE, headers=GZIP)
 
-    assert packed.headers["Content-Encoding"] == "gzip"
-    assert packed.content_length == len(packed.data) < len(plain.data) / 4
-    assert gzip.decompress(packed.data) == plain.data
-    assert packed.content_type == plain.content_type == "application/json"
+    assert compressed.headers["Content-Encoding"] == "gzip"
+    assert compressed.content_length == len(compressed.data) < len(plain.data) / 4
+    assert gzip.decompress(compressed.data) == plain.data
+    assert compressed.content_type == plain.content_type == "application/json"
 
 
 @pytest.mark.parametrize("accepted", ["", "identity", "br", "gzip;q=0", "*;q=0", "deflate, br"])
-def test_it_is_not_where_it_is_not(client: FlaskClient, accepted: str) -> None:
+def test_large_json_is_not_compressed_if_the_client_does_not_accept_gzip(client: FlaskClient, accepted: str) -> None:
     response = client.get(LARGE, headers={"Accept-Encoding": accepted})
 
     assert "Content-Encoding" not in response.headers
@@ -35,15 +35,15 @@ def test_it_is_not_where_it_is_not(client: FlaskClient, accepted: str) -> None:
 
 @pytest.mark.parametrize("headers", [{}, GZIP])
 @pytest.mark.parametrize("path", [LARGE, "/healthz", "/unknown"])
-def test_caches_are_told_that_it_depends(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
+def test_responses_vary_by_accept_encoding(client: FlaskClient, path: str, headers: dict[str, str]) -> None:
     assert "Accept-Encoding" in client.get(path, headers=headers).headers["Vary"]
 
 
-def test_small_json_is_left_as_it_is(client: FlaskClient) -> None:
+def test_small_json_is_not_compressed(client: FlaskClient) -> None:
     assert "Content-Encoding" not in client.get("/healthz", headers=GZIP).headers
 
 
-def test_a_page_of_jobs_is_packed(client: FlaskClient, jobs: JobStore) -> None:
+def test_page_of_jobs_is_compressed(client: FlaskClient, jobs: JobStore) -> None:
     for _ in range(10):
         jobs.create(a_training())
 
@@ -52,7 +52,7 @@ def test_a_page_of_jobs_is_packed(client: FlaskClient, jobs: JobStore) -> None:
     assert len(json.loads(gzip.decompress(response.data))["items"]) == 10
 
 
-def test_the_head_is_that_of_the_packed_answer(client: FlaskClient) -> None:
+def test_head_has_the_headers_of_the_compressed_response(client: FlaskClient) -> None:
     got, head = client.get(LARGE, headers=GZIP), client.head(LARGE, headers=GZIP)
 
     assert head.data == b""
@@ -60,7 +60,7 @@ def test_the_head_is_that_of_the_packed_answer(client: FlaskClient) -> None:
         assert head.headers[name] == got.headers[name]
 
 
-def test_a_packed_answers_etag_is_weak_and_still_recognized(client: FlaskClient) -> None:
+def test_etag_of_a_compressed_response_is_weak_and_still_matches(client: FlaskClient) -> None:
     etag = client.get(LARGE, headers=GZIP).headers["ETag"]
 
     assert etag.startswith("W/")
@@ -77,13 +77,13 @@ def test_a_packed_answers_etag_is_weak_and_still_recognized(client: FlaskClient)
         Response(b" " * 5000, 206, mimetype="application/json"),
         Response(b" " * 5000, mimetype="application/json", headers={"Content-Encoding": "br"}),
     ],
-    ids=["a stream", "a file", "events", "rows", "a part", "packed already"],
+    ids=["a stream", "a file", "events", "rows", "a range", "encoded content"],
 )
-def test_what_is_no_whole_plain_json_is_left_as_it_is(app: Flask, response: Response) -> None:
-    app.add_url_rule("/answer", view_func=lambda: response)
+def test_other_responses_are_not_compressed(app: Flask, response: Response) -> None:
+    app.add_url_rule("/response", view_func=lambda: response)
     before = response.headers.get("Content-Encoding")
 
-    answer = app.test_client().get("/answer", headers=GZIP)
+    received = app.test_client().get("/response", headers=GZIP)
 
-    assert answer.headers.get("Content-Encoding") == before
-    assert len(answer.data) >= 5000
+    assert received.headers.get("Content-Encoding") == before
+    assert len(received.data) >= 5000

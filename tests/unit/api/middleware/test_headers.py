@@ -1,4 +1,4 @@
-"""What every answer tells a browser, so that it is data and stays private."""
+"""Security headers: browsers treat every response as private data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALWAYS = {
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/unknown", "/v1/jobs/unknown", "/metrics"])
-def test_every_answer_has_them(client: FlaskClient, path: str) -> None:
+def test_every_response_has_the_security_headers(client: FlaskClient, path: str) -> None:
     headers = client.get(path).headers
 
     assert {name: headers.get(name) for name in ALWAYS} == ALWAYS
@@ -25,15 +25,13 @@ def test_every_answer_has_them(client: FlaskClient, path: str) -> None:
     assert headers["Cache-Control"] == "no-store"
 
 
-def test_a_fault_of_ours_has_them_too(app: Flask) -> None:
+def test_internal_error_has_the_security_headers(app: Flask) -> None:
     app.add_url_rule("/broken", view_func=lambda: str(1 / 0))
 
     assert app.test_client().get("/broken").headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_an_answer_with_an_etag_may_be_kept_and_is_asked_for_each_time(
-    client: FlaskClient, model: ModelVersion
-) -> None:
+def test_response_with_an_etag_may_be_cached_and_is_revalidated(client: FlaskClient, model: ModelVersion) -> None:
     with client.get("/v1/models/toy/versions/1/weights") as response:
         headers = response.headers
 
@@ -42,13 +40,13 @@ def test_an_answer_with_an_etag_may_be_kept_and_is_asked_for_each_time(
     assert "no-store" not in headers["Cache-Control"]
 
 
-def test_what_a_view_says_itself_stays(app: Flask) -> None:
+def test_headers_of_a_view_stay(app: Flask) -> None:
     app.add_url_rule("/own", view_func=lambda: Response("", headers={"Cache-Control": "max-age=60"}))
 
     assert app.test_client().get("/own").headers["Cache-Control"] == "max-age=60"
 
 
-def test_a_page_gets_its_scripts_from_here_alone(app: Flask) -> None:
+def test_page_may_load_scripts_from_its_own_origin_only(app: Flask) -> None:
     app.add_url_rule("/page", view_func=lambda: "<p>page</p>")
 
     policy = app.test_client().get("/page").headers["Content-Security-Policy"]

@@ -1,4 +1,4 @@
-"""A query that an operation does not read is an error, and so is a parameter that is there twice."""
+"""Unknown and repeated query parameters are errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPERATIONS = sorted(
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_an_operation_without_parameters_takes_none(client: FlaskClient, method: str, path: str) -> None:
+def test_operation_without_parameters_rejects_any(client: FlaskClient, method: str, path: str) -> None:
     response = client.open(path, method=method, query_string="colour=red")
 
     assert response.status_code == 422
@@ -36,24 +36,24 @@ def test_an_operation_without_parameters_takes_none(client: FlaskClient, method:
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/models", "/v1/datasets", "/v1/jobs/unknown/events"])
-def test_no_parameter_is_there_twice(client: FlaskClient, path: str) -> None:
+def test_repeated_parameter_is_rejected(client: FlaskClient, path: str) -> None:
     problem = assert_problem(client.get(f"{path}?limit=1&limit=2"), 422, "validation_failed")
 
     assert parameters(problem) == ["limit"]
 
 
-def test_nor_an_option_of_an_upload(client: FlaskClient) -> None:
+def test_repeated_option_of_an_upload_is_rejected(client: FlaskClient) -> None:
     response = client.post("/v1/datasets?name=a&name=b", data=npz())
 
     assert parameters(assert_problem(response, 422, "validation_failed")) == ["name"]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
-def test_what_operators_and_browsers_ask_for_takes_any(client: FlaskClient, path: str) -> None:
+def test_paths_for_operators_and_browsers_ignore_parameters(client: FlaskClient, path: str) -> None:
     assert client.get(f"{path}?colour=red").status_code == client.get(path).status_code
 
 
-def test_a_stranger_hears_of_his_key_first(settings: Settings, tmp_path: Path) -> None:
+def test_missing_key_is_reported_before_wrong_parameters(settings: Settings, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("")
     client = create_app(settings.model_copy(update={"api_keys_file": keys})).test_client()

@@ -1,4 +1,4 @@
-"""A job's record names the request that it comes from, and the lines of a request name it."""
+"""Log context: job records hold the request's id and key name, and log lines the request's id."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.runtime.settings import Settings
 TRAINING = {"model": "toy", "dataset": "digits"}
 
 
-def test_a_job_has_its_requests_id(client: FlaskClient, jobs: JobStore) -> None:
+def test_job_record_has_the_request_id(client: FlaskClient, jobs: JobStore) -> None:
     response = client.post("/v1/training-jobs", json=TRAINING, headers={"X-Request-Id": "mine-1"})
 
     assert response.status_code == 202
@@ -26,7 +26,7 @@ def test_a_job_has_its_requests_id(client: FlaskClient, jobs: JobStore) -> None:
     assert (job.request_id, job.key) == ("mine-1", None)
 
 
-def test_a_job_has_the_name_of_the_key_and_not_the_key(settings: Settings, jobs: JobStore, tmp_path: Path) -> None:
+def test_job_record_has_the_name_of_the_key_without_the_key(settings: Settings, jobs: JobStore, tmp_path: Path) -> None:
     key, line = new_key("laptop", parse_scopes("submit"))
     keys = KeysFile(tmp_path / "keys")
     keys.write([line])
@@ -39,7 +39,7 @@ def test_a_job_has_the_name_of_the_key_and_not_the_key(settings: Settings, jobs:
     assert key not in job.model_dump_json()
 
 
-def test_the_lines_of_a_request_name_it_and_what_comes_after_does_not(app: Flask) -> None:
+def test_log_context_has_the_request_id_until_the_request_ends(app: Flask) -> None:
     seen: dict[str, str] = {}
     environ: dict[str, Any] = {}
 

@@ -1,4 +1,4 @@
-"""One trace, from the caller's span over the request to the work on its job."""
+"""One trace from the caller's span through the request to its job's execution."""
 
 from __future__ import annotations
 
@@ -23,20 +23,22 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def exporter() -> InMemorySpanExporter:
-    """Where the spans go."""
+    """An exporter that stores spans in memory."""
     return InMemorySpanExporter()
 
 
 @pytest.fixture
 def traces(exporter: InMemorySpanExporter) -> Iterator[Traces]:
-    """Traces that are kept in this process."""
+    """Traces that the in-memory exporter receives."""
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     yield Traces(provider)
     provider.shutdown()
 
 
-def test_a_request_is_a_span_below_its_callers(app: Flask, traces: Traces, exporter: InMemorySpanExporter) -> None:
+def test_span_of_a_request_is_a_child_of_the_callers_span(
+    app: Flask, traces: Traces, exporter: InMemorySpanExporter
+) -> None:
     tracing.register(app, traces)
 
     app.test_client().get("/v1/jobs/unknown", headers={"traceparent": CALLER})
@@ -49,7 +51,7 @@ def test_a_request_is_a_span_below_its_callers(app: Flask, traces: Traces, expor
     assert f"{span.parent.trace_id:032x}-{span.parent.span_id:016x}" in CALLER
 
 
-def test_the_work_on_a_job_is_a_span_below_the_request_that_submitted_it(
+def test_span_of_a_job_is_a_child_of_the_request_that_submitted_it(
     app: Flask, jobs: JobStore, traces: Traces, exporter: InMemorySpanExporter
 ) -> None:
     tracing.register(app, traces)
@@ -58,15 +60,17 @@ def test_the_work_on_a_job_is_a_span_below_the_request_that_submitted_it(
 
     traced(succeed, traces)(job, cast("Lease", None))
 
-    request, work = sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
-    assert (request.name, work.name) == ("POST /v1/training-jobs", "job training")
-    assert identity(work)[0] == identity(request)[0]
-    assert work.parent is not None
-    assert work.parent.span_id == identity(request)[1]
-    assert work.attributes == {"glassbox.job.id": job.id, "glassbox.job.attempt": 0, "glassbox.job.state": "succeeded"}
+    request, execution = sorted(exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
+    assert (request.name, execution.name) == ("POST /v1/training-jobs", "job training")
+    assert identity(execution)[0] == identity(request)[0]
+    assert execution.parent is not None
+    assert execution.parent.span_id == identity(request)[1]
+    assert execution.attributes == {
+        "glassbox.job.id": job.id, "glassbox.job.attempt": 0, "glassbox.job.state": "succeeded"
+    }  # fmt: skip
 
 
-def test_a_step_is_left_alone_where_traces_are_off() -> None:
+def test_job_handler_is_unchanged_if_tracing_is_off() -> None:
     assert traced(succeed, None) is succeed
 
 

@@ -1,4 +1,4 @@
-"""`POST /v2/models/{model}/infer`, by requests that are written by hand."""
+"""`POST /v2/models/{model}/infer` with handwritten requests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.problems import assert_problem, pointers
 
 IMAGES = easy_images(4, seed=1)[0]
-GREYS = IMAGES.reshape(4, 36)
+PIXELS = IMAGES.reshape(4, 36)
 P = tiny_network().probabilities(tiny_parameters(), IMAGES)
 PATH = "/v2/models/toy/infer"
 LENGTH = "Inference-Header-Content-Length"
@@ -31,19 +31,19 @@ LENGTH = "Inference-Header-Content-Length"
 pytestmark = pytest.mark.usefixtures("model")
 
 
-def tensor(array: NDArray[Any] = GREYS, datatype: str = "UINT8", **changes: Any) -> dict[str, Any]:
-    """An input in JSON; None in `changes` leaves a member out."""
+def tensor(array: NDArray[Any] = PIXELS, datatype: str = "UINT8", **changes: Any) -> dict[str, Any]:
+    """Return an input in JSON. None in `changes` omits a member."""
     whole = {"name": "images", "datatype": datatype, "shape": list(array.shape), "data": array.ravel().tolist()}
     return {name: value for name, value in {**whole, **changes}.items() if value is not None}
 
 
 def infer(client: FlaskClient, *inputs: Any, path: str = PATH, **members: Any) -> TestResponse:
-    """Send a request as stock clients do: without a Content-Type."""
+    """Send a request without a Content-Type, as stock clients do."""
     return client.post(path, data=json.dumps({"inputs": inputs, **members}))
 
 
 def infer_binary(client: FlaskClient, given: dict[str, Any], content: bytes, **members: Any) -> TestResponse:
-    """Send one input as bytes behind the JSON."""
+    """Send one input as bytes after the JSON."""
     header = json.dumps(
         {"inputs": [{"parameters": {"binary_data_size": len(content)}, **given, "data": None}], **members}
     ).replace(', "data": null', "")
@@ -51,17 +51,17 @@ def infer_binary(client: FlaskClient, given: dict[str, Any], content: bytes, **m
 
 
 def output(response: TestResponse) -> dict[str, Any]:
-    """The one output of an answer in JSON."""
+    """Return the single output of a JSON response."""
     assert response.status_code == 200, response.data
     assert response.content_type == "application/json"
-    answer: Any = response.json
-    assert len(answer["outputs"]) == 1
-    found: dict[str, Any] = answer["outputs"][0]
+    document: Any = response.json
+    assert len(document["outputs"]) == 1
+    found: dict[str, Any] = document["outputs"][0]
     return found
 
 
 def probabilities(response: TestResponse) -> NDArray[Any]:
-    """The output as an array."""
+    """Return the output as an array."""
     found = output(response)
     assert (found["name"], found["datatype"]) == ("probabilities", "FP32")
     return np.array(found["data"]).reshape(found["shape"])
@@ -69,25 +69,25 @@ def probabilities(response: TestResponse) -> NDArray[Any]:
 
 class TestInputs:
     @pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
-    def test_floating_point_is_taken_as_it_is(self, client: FlaskClient, datatype: str) -> None:
-        assert np.allclose(probabilities(infer(client, tensor(GREYS / 255, datatype))), P, atol=1e-5)
+    def test_floating_point_inputs_are_not_rescaled(self, client: FlaskClient, datatype: str) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(PIXELS / 255, datatype))), P, atol=1e-5)
 
     @pytest.mark.parametrize("datatype", [f"{kind}{bits}" for kind in ("UINT", "INT") for bits in (8, 16, 32, 64)])
-    def test_integers_are_greys(self, client: FlaskClient, datatype: str) -> None:
+    def test_integers_are_grayscale_values(self, client: FlaskClient, datatype: str) -> None:
         assert np.allclose(probabilities(infer(client, tensor(datatype=datatype))), P, atol=1e-6)
 
     def test_booleans_are_black_and_white(self, client: FlaskClient) -> None:
-        white = GREYS > 127
+        white = PIXELS > 127
 
         found = probabilities(infer(client, tensor(white, "BOOL")))
 
         assert np.allclose(found, tiny_network().probabilities(tiny_parameters(), white.astype(np.float32)), atol=1e-6)
 
-    def test_images_may_keep_their_height_and_width(self, client: FlaskClient) -> None:
+    def test_input_may_have_height_and_width(self, client: FlaskClient) -> None:
         assert np.allclose(probabilities(infer(client, tensor(IMAGES))), P, atol=1e-6)
 
     def test_data_may_be_nested(self, client: FlaskClient) -> None:
-        assert np.allclose(probabilities(infer(client, tensor(data=GREYS.tolist()))), P, atol=1e-6)
+        assert np.allclose(probabilities(infer(client, tensor(data=PIXELS.tolist()))), P, atol=1e-6)
         assert np.allclose(probabilities(infer(client, tensor(data=IMAGES.tolist()))), P, atol=1e-6)
 
     def test_encoded_images_are_decoded(self, client: FlaskClient) -> None:
@@ -97,7 +97,7 @@ class TestInputs:
 
         assert np.allclose(probabilities(response), P, atol=1e-6)
 
-    def test_whole_numbers_are_floating_point_too(self, client: FlaskClient) -> None:
+    def test_floating_point_input_accepts_whole_numbers(self, client: FlaskClient) -> None:
         assert probabilities(infer(client, tensor(np.zeros((1, 36), int), "FP32"))).shape == (1, 3)
 
     @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ class TestInputs:
             ({"foo": 1}, "#/inputs/0/foo"),
         ],
     )
-    def test_what_is_wrong_is_named(self, client: FlaskClient, changes: dict[str, Any], pointer: str) -> None:
+    def test_invalid_input_is_reported(self, client: FlaskClient, changes: dict[str, Any], pointer: str) -> None:
         problem = assert_problem(infer(client, tensor(**changes)), 422, "validation_failed")
 
         assert pointers(problem) == [pointer]
         assert problem["error"] == problem["detail"]
 
     @pytest.mark.parametrize("inputs", [[], [tensor(), tensor()], [3]])
-    def test_there_is_one_input(self, client: FlaskClient, inputs: list[Any]) -> None:
+    def test_exactly_one_input_is_required(self, client: FlaskClient, inputs: list[Any]) -> None:
         assert_problem(infer(client, *inputs), 422, "validation_failed")
 
 
@@ -155,31 +155,31 @@ class TestBinary:
     @pytest.mark.parametrize(
         ("datatype", "array"),
         [
-            ("FP32", (GREYS / 255).astype("<f4")),
-            ("FP64", (GREYS / 255).astype("<f8")),
-            ("FP16", (GREYS / 255).astype("<f2")),
-            ("UINT8", GREYS),
-            ("INT32", GREYS.astype("<i4")),
+            ("FP32", (PIXELS / 255).astype("<f4")),
+            ("FP64", (PIXELS / 255).astype("<f8")),
+            ("FP16", (PIXELS / 255).astype("<f2")),
+            ("UINT8", PIXELS),
+            ("INT32", PIXELS.astype("<i4")),
         ],
     )
-    def test_a_tensor_may_come_as_bytes(self, client: FlaskClient, datatype: str, array: NDArray[Any]) -> None:
+    def test_input_tensor_may_be_binary(self, client: FlaskClient, datatype: str, array: NDArray[Any]) -> None:
         given = {"name": "images", "datatype": datatype, "shape": [4, 36]}
 
         found = probabilities(infer_binary(client, given, array.tobytes()))
 
         assert np.allclose(found, P, atol=1e-2 if datatype == "FP16" else 1e-6)
 
-    def test_encoded_images_may_come_as_bytes(self, client: FlaskClient) -> None:
+    def test_encoded_images_may_be_binary(self, client: FlaskClient) -> None:
         content = b"".join(len(png(image)).to_bytes(4, "little") + png(image) for image in IMAGES)
 
         response = infer_binary(client, {"name": "images", "datatype": "BYTES", "shape": [4, 1]}, content)
 
         assert np.allclose(probabilities(response), P, atol=1e-6)
 
-    def test_an_output_may_go_as_bytes(self, client: FlaskClient) -> None:
-        wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}]
+    def test_output_may_be_binary(self, client: FlaskClient) -> None:
+        requested = [{"name": "probabilities", "parameters": {"binary_data": True}}]
 
-        response = infer(client, tensor(), outputs=wanted, id="7")
+        response = infer(client, tensor(), outputs=requested, id="7")
 
         assert response.content_type == "application/octet-stream"
         length = int(response.headers[LENGTH])
@@ -191,12 +191,14 @@ class TestBinary:
         found = np.frombuffer(response.data[length:], "<f4").reshape(4, 3)
         assert np.allclose(found, P, atol=1e-6)
 
-    def test_all_outputs_may_be_wanted_as_bytes_but_for_some(self, client: FlaskClient) -> None:
+    def test_output_parameter_overrides_binary_data_output(self, client: FlaskClient) -> None:
         everything = {"binary_data_output": True}
         assert LENGTH in infer(client, tensor(), parameters=everything).headers
-        wanted = [{"name": "probabilities", "parameters": {"binary_data": False}}]
+        requested = [{"name": "probabilities", "parameters": {"binary_data": False}}]
 
-        assert np.allclose(probabilities(infer(client, tensor(), parameters=everything, outputs=wanted)), P, atol=1e-6)
+        assert np.allclose(
+            probabilities(infer(client, tensor(), parameters=everything, outputs=requested)), P, atol=1e-6
+        )
 
     @pytest.mark.parametrize(
         ("size", "content", "pointer"),
@@ -210,32 +212,32 @@ class TestBinary:
             (True, bytes(144), "#/inputs/0/parameters/binary_data_size"),
         ],
     )
-    def test_sizes_that_do_not_fit_are_refused(
+    def test_inconsistent_binary_sizes_are_rejected(
         self, client: FlaskClient, size: Any, content: bytes, pointer: str
     ) -> None:
         given = {"name": "images", "datatype": "UINT8", "shape": [4, 36], "parameters": {"binary_data_size": size}}
 
         assert pointers(assert_problem(infer_binary(client, given, content), 422, "validation_failed")) == [pointer]
 
-    def test_booleans_may_come_as_bytes_of_0_and_1_alone(self, client: FlaskClient) -> None:
+    def test_binary_booleans_must_be_0_or_1(self, client: FlaskClient) -> None:
         given = {"name": "images", "datatype": "BOOL", "shape": [1, 36]}
 
         assert infer_binary(client, given, b"\0\1" * 18).status_code == 200
         assert_problem(infer_binary(client, given, b"\0\2" * 18), 422, "validation_failed")
 
     @pytest.mark.parametrize("content", [b"\1", b"\1\0\0\0", b"\xff\xff\xff\xffabc"])
-    def test_elements_that_are_cut_short_are_refused(self, client: FlaskClient, content: bytes) -> None:
+    def test_truncated_elements_are_rejected(self, client: FlaskClient, content: bytes) -> None:
         given = {"name": "images", "datatype": "BYTES", "shape": [1]}
 
         assert_problem(infer_binary(client, given, content), 422, "validation_failed")
 
     @pytest.mark.parametrize("length", ["-1", "x", "", "1e3", "100000", "²"])
-    def test_a_header_length_that_is_none_is_refused(self, client: FlaskClient, length: str) -> None:
+    def test_invalid_header_length_is_rejected(self, client: FlaskClient, length: str) -> None:
         response = client.post(PATH, data=b"{}", headers={LENGTH: length})
 
         assert_problem(response, 400, "header_length_wrong")
 
-    def test_numbers_that_are_none_are_refused(self, client: FlaskClient) -> None:
+    def test_nan_and_infinity_are_rejected(self, client: FlaskClient) -> None:
         given = {"name": "images", "datatype": "FP32", "shape": [1, 36]}
         for number in (np.nan, np.inf, -np.inf):
             content = np.full(36, number, "<f4").tobytes()
@@ -244,16 +246,16 @@ class TestBinary:
 
 
 class TestOutputs:
-    def test_the_id_is_echoed_and_the_version_is_a_number(self, client: FlaskClient) -> None:
-        answer: Any = infer(client, tensor(), id="mine").json
+    def test_response_has_the_id_and_the_version_number(self, client: FlaskClient) -> None:
+        document: Any = infer(client, tensor(), id="mine").json
 
-        assert (answer["id"], answer["model_name"], answer["model_version"]) == ("mine", "toy", "1")
+        assert (document["id"], document["model_name"], document["model_version"]) == ("mine", "toy", "1")
         assert "id" not in infer(client, tensor()).json  # type: ignore[operator]
 
-    def test_classes_are_told_in_the_place_of_numbers(self, client: FlaskClient) -> None:
-        wanted = [{"name": "probabilities", "parameters": {"classification": 2}}]
+    def test_classification_returns_labels_instead_of_numbers(self, client: FlaskClient) -> None:
+        requested = [{"name": "probabilities", "parameters": {"classification": 2}}]
 
-        found = output(infer(client, tensor(), outputs=wanted))
+        found = output(infer(client, tensor(), outputs=requested))
 
         assert (found["datatype"], found["shape"]) == ("BYTES", [4, 2])
         for text, row, rank in zip(found["data"], np.repeat(P, 2, axis=0), [0, 1] * 4, strict=True):
@@ -261,10 +263,10 @@ class TestOutputs:
             assert label == index == str(np.argsort(-row)[rank])
             assert float(value) == pytest.approx(row[int(index)], rel=1e-5)
 
-    def test_classes_may_go_as_bytes_and_there_are_no_more_than_there_are(self, client: FlaskClient) -> None:
-        wanted = [{"name": "probabilities", "parameters": {"classification": 100, "binary_data": True}}]
+    def test_classification_may_be_binary_and_is_limited_to_the_classes(self, client: FlaskClient) -> None:
+        requested = [{"name": "probabilities", "parameters": {"classification": 100, "binary_data": True}}]
 
-        response = infer(client, tensor(GREYS[:1]), outputs=wanted)
+        response = infer(client, tensor(PIXELS[:1]), outputs=requested)
 
         length = int(response.headers[LENGTH])
         assert json.loads(response.data[:length])["outputs"][0]["shape"] == [1, 3]
@@ -294,34 +296,34 @@ class TestOutputs:
             ([{"name": "probabilities", "parameters": {"binary_data": 1}}], "#/outputs/0/parameters/binary_data"),
         ],
     )
-    def test_what_is_wrong_is_named(self, client: FlaskClient, outputs: Any, pointer: str) -> None:
+    def test_invalid_output_is_reported(self, client: FlaskClient, outputs: Any, pointer: str) -> None:
         problem = assert_problem(infer(client, tensor(), outputs=outputs), 422, "validation_failed")
 
         assert pointers(problem) == [pointer]
 
-    def test_parameters_that_are_unknown_are_passed_over(self, client: FlaskClient) -> None:
-        wanted = [{"name": "probabilities", "parameters": {"other": 1}}]
+    def test_unknown_parameters_are_ignored(self, client: FlaskClient) -> None:
+        requested = [{"name": "probabilities", "parameters": {"other": 1}}]
 
-        assert infer(client, tensor(), outputs=wanted, parameters={"priority": 3}).status_code == 200
+        assert infer(client, tensor(), outputs=requested, parameters={"priority": 3}).status_code == 200
         assert infer(client, tensor(parameters={"content_type": "np"})).status_code == 200
 
 
 class TestBodies:
     @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-    def test_bodies_may_be_packed(self, client: FlaskClient, coding: str) -> None:
-        pack = gzip.compress if coding == "gzip" else zlib.compress
-        header = json.dumps({"inputs": [tensor(GREYS, data=None, parameters={"binary_data_size": 144})]}).encode()
+    def test_compressed_bodies_are_accepted(self, client: FlaskClient, coding: str) -> None:
+        compress = gzip.compress if coding == "gzip" else zlib.compress
+        header = json.dumps({"inputs": [tensor(PIXELS, data=None, parameters={"binary_data_size": 144})]}).encode()
 
         response = client.post(
             PATH,
-            data=pack(header + GREYS.tobytes()),
+            data=compress(header + PIXELS.tobytes()),
             headers={"Content-Encoding": coding, LENGTH: str(len(header))},
         )
 
         assert np.allclose(probabilities(response), P, atol=1e-6)
 
     @pytest.mark.parametrize("body", [b"", b"x", b"[", b"\xff", b'{"inputs": [NaN]}', b"[" * 100_000])
-    def test_what_is_not_json_is_refused(self, client: FlaskClient, body: bytes) -> None:
+    def test_invalid_json_is_rejected(self, client: FlaskClient, body: bytes) -> None:
         assert_problem(client.post(PATH, data=body), 400, "malformed_json")
 
     @pytest.mark.parametrize(
@@ -340,13 +342,13 @@ class TestBodies:
             ),
         ],
     )
-    def test_what_is_no_request_is_refused(self, client: FlaskClient, document: Any, pointer: str) -> None:
+    def test_invalid_members_are_reported(self, client: FlaskClient, document: Any, pointer: str) -> None:
         problem = assert_problem(client.post(PATH, data=json.dumps(document)), 422, "validation_failed")
 
         assert pointers(problem) == [pointer]
 
     @pytest.mark.parametrize(("datatype", "pointer"), [("UINT8", "#/inputs/0/data"), ("BYTES", "#/inputs/0/data")])
-    def test_data_that_are_nested_deeply_are_refused(self, client: FlaskClient, datatype: str, pointer: str) -> None:
+    def test_deeply_nested_data_is_rejected(self, client: FlaskClient, datatype: str, pointer: str) -> None:
         for depth in (70, 990):
             body = json.dumps({"inputs": [tensor(datatype=datatype, shape=[1], data="HERE")]})
 
@@ -354,7 +356,7 @@ class TestBodies:
 
             assert pointers(assert_problem(response, 422, "validation_failed")) == [pointer]
 
-    def test_limits_hold(self, settings: Settings) -> None:
+    def test_request_above_the_limits_is_rejected(self, settings: Settings) -> None:
         small = settings.model_copy(update={"max_online_bytes": 2000, "max_online_json_bytes": 500})
         client = create_app(small).test_client()
 
@@ -363,7 +365,7 @@ class TestBodies:
 
 
 class TestVersions:
-    def test_an_alias_stands_in_the_versions_place_and_the_answer_has_the_number(
+    def test_alias_is_resolved_and_the_response_has_the_version_number(
         self, client: FlaskClient, registry: Registry
     ) -> None:
         publish(registry, job="job-2")
@@ -374,23 +376,25 @@ class TestVersions:
 
             assert response.json["model_version"] == str(version)  # type: ignore[index]
 
-    def test_it_says_what_predict_says(self, client: FlaskClient) -> None:
-        wanted = [{"name": "probabilities", "parameters": {"classification": 3}}]
-        classes = output(infer(client, tensor(), outputs=wanted))["data"]
-        said: Any = client.post("/v1/models/toy/versions/1/predict?top_k=3", json={"instances": GREYS.tolist()}).json
+    def test_inference_and_predict_return_the_same_classes(self, client: FlaskClient) -> None:
+        requested = [{"name": "probabilities", "parameters": {"classification": 3}}]
+        classes = output(infer(client, tensor(), outputs=requested))["data"]
+        predicted: Any = client.post(
+            "/v1/models/toy/versions/1/predict?top_k=3", json={"instances": PIXELS.tolist()}
+        ).json
 
-        tops = [best for prediction in said["predictions"] for best in prediction["top"]]
+        tops = [best for prediction in predicted["predictions"] for best in prediction["top"]]
         for text, best in zip(classes, tops, strict=True):
             value, _, label = text.split(":")
             assert label == best["label"]
             assert float(value) == pytest.approx(best["probability"], abs=1e-6)
 
     @pytest.mark.parametrize("path", ["/v2/models/other/infer", "/v2/models/toy/versions/9/infer"])
-    def test_what_is_not_there_is_not_found_and_says_so_in_both_ways(self, client: FlaskClient, path: str) -> None:
+    def test_unknown_model_is_not_found_with_both_message_members(self, client: FlaskClient, path: str) -> None:
         response = infer(client, tensor(), path=path)
 
         assert response.status_code == 404
         assert response.json["error"] == response.json["detail"]  # type: ignore[index]
 
-    def test_it_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
+    def test_inference_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
         assert np.allclose(probabilities(infer(client_without_redis, tensor())), P, atol=1e-6)

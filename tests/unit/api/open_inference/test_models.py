@@ -1,4 +1,4 @@
-"""What the server and its models say of themselves, and which are served."""
+"""Metadata and readiness of the inference server and its models, and the model repository."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def two(registry: Registry) -> Registry:
 
 class TestServer:
     @pytest.mark.parametrize("path", ["/v2", "/v2/"])
-    def test_it_says_what_it_can(self, client: FlaskClient, path: str) -> None:
+    def test_server_metadata_lists_its_extensions(self, client: FlaskClient, path: str) -> None:
         shown: Any = client.get(path).json
 
         assert shown["name"] == "glassbox"
         assert set(shown["extensions"]) == {"binary_tensor_data", "classification", "model_repository"}
 
-    def test_it_lives_and_is_ready_without_redis(self, client_without_redis: FlaskClient) -> None:
+    def test_server_is_live_and_ready_without_redis(self, client_without_redis: FlaskClient) -> None:
         assert client_without_redis.get("/v2/health/live").json == {"live": True}
         assert client_without_redis.get("/v2/health/ready").json == {"live": True, "ready": True}
 
-    def test_it_is_not_ready_where_the_volume_cannot_be_read(self, client: FlaskClient, volume: Volume) -> None:
+    def test_server_is_not_ready_if_the_volume_cannot_be_read(self, client: FlaskClient, volume: Volume) -> None:
         volume.models.rename(volume.root / "elsewhere")
-        volume.models.write_text("no folder")
+        volume.models.write_text("not a folder")
 
         assert_problem(client.get("/v2/health/ready"), 503, "volume_unavailable")
 
-    def test_an_unknown_route_says_so_in_both_ways(self, client: FlaskClient) -> None:
+    def test_error_of_an_unknown_route_has_both_message_members(self, client: FlaskClient) -> None:
         problem = assert_problem(client.get("/v2/unknown"), 404, "not_found")
 
         assert problem["error"] == problem["detail"]
@@ -50,7 +50,7 @@ class TestServer:
 
 class TestModels:
     @pytest.mark.parametrize("path", ["", "/versions/1", "/versions/champion", "/versions/latest"])
-    def test_a_model_says_what_it_takes_and_gives(self, client: FlaskClient, path: str) -> None:
+    def test_model_metadata_lists_its_tensors(self, client: FlaskClient, path: str) -> None:
         assert client.get(f"/v2/models/toy{path}").json == {
             "name": "toy",
             "versions": ["1", "2"],
@@ -60,12 +60,12 @@ class TestModels:
         }
 
     @pytest.mark.parametrize("path", ["", "/versions/2", "/versions/champion"])
-    def test_it_is_ready(self, client: FlaskClient, path: str) -> None:
+    def test_published_model_is_ready(self, client: FlaskClient, path: str) -> None:
         response = client.get(f"/v2/models/toy{path}/ready")
 
         assert (response.status_code, response.json) == (200, {"name": "toy", "ready": True})
 
-    def test_what_is_not_there_is_not_ready(self, client: FlaskClient, registry: Registry) -> None:
+    def test_unknown_model_or_version_is_not_found(self, client: FlaskClient, registry: Registry) -> None:
         registry.delete("toy", "2")
         for path, code in [
             ("other", "model_not_found"),
@@ -75,7 +75,7 @@ class TestModels:
             assert_problem(client.get(f"/v2/models/{path}/ready"), 404, code)
             assert_problem(client.get(f"/v2/models/{path}"), 404, code)
 
-    def test_nor_is_what_is_damaged(self, client: FlaskClient, volume: Volume) -> None:
+    def test_damaged_version_is_not_ready(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
 
         assert_problem(client.get("/v2/models/toy/ready"), 500, "version_damaged")
@@ -83,14 +83,14 @@ class TestModels:
 
 
 def states(client: FlaskClient, body: bytes = b"") -> list[tuple[str, str, str, str]]:
-    """The repository's index, shortly."""
+    """Return the repository's index as tuples."""
     response = client.post("/v2/repository/index", data=body)
     assert response.status_code == 200
     return [(entry["name"], entry["version"], entry["state"], entry["reason"]) for entry in response.get_json()]
 
 
 class TestRepository:
-    def test_the_index_lists_every_version(self, client: FlaskClient, registry: Registry) -> None:
+    def test_index_lists_every_version(self, client: FlaskClient, registry: Registry) -> None:
         publish(registry, "another")
 
         for body in (b"", b"{}", b'{"ready": false}'):
@@ -100,19 +100,19 @@ class TestRepository:
                 ("toy", "1", "READY", ""),
             ]
 
-    def test_or_only_what_is_ready(self, client: FlaskClient, volume: Volume) -> None:
+    def test_index_can_list_ready_versions_only(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
 
         assert states(client)[0] == ("toy", "2", "UNAVAILABLE", "damaged")
         assert states(client, b'{"ready": true}') == [("toy", "1", "READY", "")]
 
     @pytest.mark.parametrize(("body", "pointer"), [(b"[]", "#"), (b'{"other": 1}', "#"), (b'{"ready": 1}', "#/ready")])
-    def test_a_wish_that_is_not_understood_is_refused(self, client: FlaskClient, body: bytes, pointer: str) -> None:
+    def test_invalid_index_request_is_rejected(self, client: FlaskClient, body: bytes, pointer: str) -> None:
         problem = assert_problem(client.post("/v2/repository/index", data=body), 422, "validation_failed")
 
         assert pointers(problem) == [pointer]
 
-    def test_an_unloaded_model_is_not_ready_until_it_is_loaded(self, client: FlaskClient) -> None:
+    def test_unloaded_model_is_not_ready_until_it_is_loaded(self, client: FlaskClient) -> None:
         assert client.post("/v2/repository/models/toy/unload").status_code == 200
 
         assert_problem(client.get("/v2/models/toy/ready"), 409, "model_unloaded")
@@ -122,14 +122,14 @@ class TestRepository:
         assert client.post("/v2/repository/models/toy/load").json == {"name": "toy", "ready": True}
         assert client.get("/v2/models/toy/ready").status_code == 200
 
-    @pytest.mark.parametrize("wish", ["load", "unload"])
-    def test_a_wish_may_have_parameters(self, client: FlaskClient, wish: str) -> None:
+    @pytest.mark.parametrize("action", ["load", "unload"])
+    def test_load_and_unload_accept_parameters(self, client: FlaskClient, action: str) -> None:
         for body in (b"", b"{}", b'{"parameters": {"unload_dependents": false, "config": "{}"}}'):
-            assert client.post(f"/v2/repository/models/toy/{wish}", data=body).status_code == 200
+            assert client.post(f"/v2/repository/models/toy/{action}", data=body).status_code == 200
 
-    @pytest.mark.parametrize("wish", ["load", "unload"])
-    def test_but_nothing_else(self, client: FlaskClient, registry: Registry, wish: str) -> None:
-        path = f"/v2/repository/models/toy/{wish}"
+    @pytest.mark.parametrize("action", ["load", "unload"])
+    def test_load_and_unload_reject_other_members(self, client: FlaskClient, registry: Registry, action: str) -> None:
+        path = f"/v2/repository/models/toy/{action}"
 
         assert_problem(client.post(path, data=b"zz"), 400, "malformed_json")
         for body, pointer in (
@@ -141,7 +141,7 @@ class TestRepository:
             assert pointers(assert_problem(client.post(path, data=body), 422, "validation_failed")) == [pointer]
         assert registry.is_served("toy")
 
-    def test_other_processes_know_it_and_those_that_start_later(self, client: FlaskClient, settings: Settings) -> None:
+    def test_unload_applies_to_all_processes_and_after_a_restart(self, client: FlaskClient, settings: Settings) -> None:
         other = create_app(settings).test_client()
         assert other.get("/v2/models/toy/ready").status_code == 200
 
@@ -150,11 +150,11 @@ class TestRepository:
         assert_problem(other.get("/v2/models/toy/ready"), 409, "model_unloaded")
         assert_problem(create_app(settings).test_client().get("/v2/models/toy/ready"), 409, "model_unloaded")
 
-    def test_a_model_that_is_not_there_is_not_found(self, client: FlaskClient) -> None:
-        for wish in ("load", "unload"):
-            assert_problem(client.post(f"/v2/repository/models/other/{wish}"), 404, "model_not_found")
+    def test_load_and_unload_of_an_unknown_model_are_not_found(self, client: FlaskClient) -> None:
+        for action in ("load", "unload"):
+            assert_problem(client.post(f"/v2/repository/models/other/{action}"), 404, "model_not_found")
 
-    def test_a_damaged_model_cannot_be_loaded(self, client: FlaskClient, volume: Volume) -> None:
+    def test_damaged_model_cannot_be_loaded(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")
 
         assert_problem(client.post("/v2/repository/models/toy/load"), 500, "version_damaged")

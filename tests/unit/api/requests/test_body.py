@@ -1,4 +1,4 @@
-"""Bodies of requests for predictions: as they are or packed, whole or refused."""
+"""Bodies of prediction requests: compressed or not, complete or rejected."""
 
 from __future__ import annotations
 
@@ -17,52 +17,52 @@ CONTENT = bytes(range(250)) * 4
 
 
 def read(body: bytes, encoding: str | None = None, length: int | None = None) -> bytes:
-    """What `whole_body` makes of a request."""
+    """Return what `whole_body` reads from a request."""
     headers = {} if encoding is None else {"Content-Encoding": encoding}
     environ = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body) if length is None else length)}
     with Flask("test").test_request_context("/", method="POST", headers=headers, environ_overrides=environ):
         return whole_body(LIMIT)
 
 
-def test_a_body_is_itself() -> None:
+def test_body_without_encoding_is_returned_unchanged() -> None:
     assert read(CONTENT) == read(CONTENT, "identity") == CONTENT
     assert read(b"") == b""
 
 
 @pytest.mark.parametrize(
-    ("encoding", "packed"),
+    ("encoding", "compressed"),
     [
         ("gzip", gzip.compress(CONTENT, mtime=0)),
         ("GZIP", gzip.compress(CONTENT, mtime=0)),
         ("deflate", zlib.compress(CONTENT)),
     ],
 )
-def test_a_packed_body_is_unpacked(encoding: str, packed: bytes) -> None:
-    assert read(packed, encoding) == CONTENT
+def test_compressed_body_is_decompressed(encoding: str, compressed: bytes) -> None:
+    assert read(compressed, encoding) == CONTENT
 
 
-def test_more_than_the_limit_is_refused_packed_or_not() -> None:
+def test_body_above_the_limit_is_rejected_compressed_or_not() -> None:
     for body, encoding in [(bytes(LIMIT + 1), None), (gzip.compress(bytes(LIMIT + 1)), "gzip")]:
         with pytest.raises(TooLarge):
             read(body, encoding)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_packed_body_that_is_damaged_is_refused(encoding: str) -> None:
-    packed = gzip.compress(CONTENT) if encoding == "gzip" else zlib.compress(CONTENT)
-    for body, code in [(b"text", "body_damaged"), (packed[:-5], "body_cut_short"), (b"", "body_cut_short")]:
+def test_damaged_compressed_body_is_rejected(encoding: str) -> None:
+    compressed = gzip.compress(CONTENT) if encoding == "gzip" else zlib.compress(CONTENT)
+    for body, code in [(b"text", "body_damaged"), (compressed[:-5], "body_cut_short"), (b"", "body_cut_short")]:
         with pytest.raises(Malformed) as caught:
             read(body, encoding)
         assert caught.value.code == code
 
 
-def test_a_body_that_is_cut_short_is_refused() -> None:
+def test_truncated_body_is_rejected() -> None:
     with pytest.raises(Malformed) as caught:
         read(b"12345", length=6)
 
     assert caught.value.code == "body_cut_short"
 
 
-def test_an_unknown_coding_is_refused() -> None:
+def test_unknown_content_encoding_is_rejected() -> None:
     with pytest.raises(UnsupportedType):
         read(CONTENT, "br")

@@ -1,4 +1,4 @@
-"""Hostile archives over HTTP: each gets its status and code, and leaves nothing."""
+"""Hostile archives over HTTP: each is rejected with its status and code, and leaves no files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("model")
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_it_gets_its_status_and_leaves_nothing(
+def test_hostile_archive_is_rejected_with_its_code_and_leaves_no_files(
     client: FlaskClient, volume: Volume, redis: Redis, hostile: Hostile
 ) -> None:
     before = left_behind(volume)
@@ -38,11 +38,11 @@ def test_it_gets_its_status_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("lying", LYING, ids=lambda lying: lying.name)
-def test_an_archive_in_which_single_entries_lie_is_accepted(client: FlaskClient, lying: Lying) -> None:
+def test_archive_with_single_false_entries_is_accepted(client: FlaskClient, lying: Lying) -> None:
     assert client.post(PATH, data=lying.build()).status_code == 202
 
 
-def test_a_hundred_thousand_empty_entries_are_accepted(client: FlaskClient) -> None:
+def test_archive_of_a_hundred_thousand_empty_entries_is_accepted(client: FlaskClient) -> None:
     response = client.post(PATH, data=empties(100_000))
 
     assert response.status_code == 202
@@ -70,7 +70,7 @@ def test_a_hundred_thousand_empty_entries_are_accepted(client: FlaskClient) -> N
         ("max_image_pixels", 8, ARRAY, 413, "npz_too_large"),
     ],
 )
-def test_each_limit_is_a_setting(
+def test_each_archive_limit_is_a_setting(
     settings: Settings, volume: Volume, setting: str, value: int, archive: bytes, status: int, code: str
 ) -> None:
     stricter = settings.model_copy(update={setting: value})

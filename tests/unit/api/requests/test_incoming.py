@@ -1,4 +1,4 @@
-"""Bodies that break off, whichever way the server tells of it, end; and nobody waits for them twice."""
+"""Interrupted bodies end, whichever error the WSGI server raises, and are not read again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from api.requests.body import Incoming
 from tests.support.problems import assert_problem
 
 
-class Breaking:
-    """A body that gives some pieces and then raises, each time."""
+class Interrupted:
+    """A body that returns some pieces and then raises on each read."""
 
     def __init__(self, error: Exception, *pieces: bytes) -> None:
         self.error = error
@@ -27,24 +27,24 @@ class Breaking:
         raise self.error
 
 
-def test_a_body_is_what_comes() -> None:
-    body = Incoming(cast("IO[bytes]", Breaking(OSError(), b"all of it")))
+def test_complete_body_is_returned() -> None:
+    body = Incoming(cast("IO[bytes]", Interrupted(OSError(), b"all of it")))
 
-    assert (body.read(), body.broken_off) == (b"all of it", False)
+    assert (body.read(), body.interrupted) == (b"all of it", False)
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("a chunk of size zz")])
-def test_a_body_that_breaks_off_ends_and_is_not_asked_again(error: Exception) -> None:
-    stream = Breaking(error, b"half")
+def test_interrupted_body_ends_and_is_not_read_again(error: Exception) -> None:
+    stream = Interrupted(error, b"half")
     body = Incoming(cast("IO[bytes]", stream))
 
     assert [body.read(), body.read(), body.read()] == [b"half", b"", b""]
 
-    assert body.broken_off
+    assert body.interrupted
     assert stream.raised == 1
 
 
-SENDERS: dict[str, Callable[[FlaskClient, Breaking], object]] = {
+SENDERS: dict[str, Callable[[FlaskClient, Interrupted], object]] = {
     path: lambda client, body, path=path, method=method, kind=kind: client.open(  # type: ignore[misc]
         path,
         method=method,
@@ -64,17 +64,17 @@ SENDERS: dict[str, Callable[[FlaskClient, Breaking], object]] = {
 
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("send", SENDERS.values(), ids=SENDERS)
-def test_chunks_that_are_none_are_told_as_what_they_are(
-    client: FlaskClient, send: Callable[[FlaskClient, Breaking], object]
+def test_invalid_chunks_are_reported_as_a_truncated_body(
+    client: FlaskClient, send: Callable[[FlaskClient, Interrupted], object]
 ) -> None:
-    response = send(client, Breaking(ValueError("a chunk of size zz")))
+    response = send(client, Interrupted(ValueError("a chunk of size zz")))
 
     assert_problem(response, 400, "body_cut_short")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("path", ["/v1/training-jobs", "/v1/models/toy/aliases/best"])
-def test_json_that_is_whole_in_a_body_that_is_not_is_refused(client: FlaskClient, path: str) -> None:
+def test_complete_json_in_a_truncated_body_is_rejected(client: FlaskClient, path: str) -> None:
     content = b'{"model": "toy", "dataset": "digits"}' if "training" in path else b'{"version": 1}'
 
     response = client.open(
@@ -88,7 +88,7 @@ def test_json_that_is_whole_in_a_body_that_is_not_is_refused(client: FlaskClient
     assert_problem(response, 400, "body_cut_short")
 
 
-def test_json_may_come_packed(client: FlaskClient) -> None:
+def test_compressed_json_is_decompressed(client: FlaskClient) -> None:
     response = client.post(
         "/v1/training-jobs",
         data=b"\x1f\x8b damaged",

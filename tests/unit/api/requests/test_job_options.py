@@ -1,4 +1,4 @@
-"""What a person may wish of a job: cancel, retry, delete; and its log."""
+"""Cancel, retry and delete of a job, and its log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def job(jobs: JobStore, files: JobFiles) -> Job:
 
 
 def bring(jobs: JobStore, job: Job, state: State) -> None:
-    """Let the job come into this state."""
+    """Bring the job into this state."""
     if state is State.QUEUED:
         return
     claim = claimed(jobs, job.id)
@@ -48,7 +48,7 @@ def assert_conflict(response: Any, state: State) -> None:
 
 
 class TestCancelling:
-    def test_a_queued_job_is_cancelled_at_once_and_on_the_volume_too(
+    def test_queued_job_is_cancelled_at_once_in_redis_and_on_the_volume(
         self, client: FlaskClient, job: Job, files: JobFiles
     ) -> None:
         response = client.post(f"/v1/jobs/{job.id}/cancel")
@@ -56,26 +56,26 @@ class TestCancelling:
         assert (response.status_code, response.get_json()["state"]) == (202, "cancelled")
         assert [ended.state for ended in files] == [State.CANCELLED]
 
-    def test_a_running_job_is_asked_to_stop(self, client: FlaskClient, job: Job, jobs: JobStore) -> None:
+    def test_running_job_becomes_cancelling(self, client: FlaskClient, job: Job, jobs: JobStore) -> None:
         bring(jobs, job, State.RUNNING)
 
         response = client.post(f"/v1/jobs/{job.id}/cancel")
 
         assert (response.status_code, response.get_json()["state"]) == (202, "cancelling")
 
-    def test_to_ask_once_more_is_no_error_and_changes_nothing(
+    def test_second_cancel_succeeds_without_effect(
         self, client: FlaskClient, job: Job, jobs: JobStore, redis: Redis
     ) -> None:
         bring(jobs, job, State.CANCELLING)
-        told = recorded_states(redis, job.id)
+        before = recorded_states(redis, job.id)
 
         response = client.post(f"/v1/jobs/{job.id}/cancel")
 
         assert (response.status_code, response.get_json()["state"]) == (202, "cancelling")
-        assert recorded_states(redis, job.id) == told
+        assert recorded_states(redis, job.id) == before
 
     @pytest.mark.parametrize("state", ENDS)
-    def test_when_it_is_over_it_is_a_conflict_that_says_the_state(
+    def test_cancel_of_an_ended_job_is_a_conflict(
         self, client: FlaskClient, job: Job, jobs: JobStore, state: State
     ) -> None:
         bring(jobs, job, state)
@@ -86,7 +86,7 @@ class TestCancelling:
 
 class TestRetrying:
     @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
-    def test_a_job_that_failed_or_was_cancelled_is_queued_and_sent_again(
+    def test_failed_or_cancelled_job_is_queued_and_sent_again(
         self, client: FlaskClient, job: Job, jobs: JobStore, files: JobFiles, redis: Redis, state: State
     ) -> None:
         bring(jobs, job, state)
@@ -99,7 +99,7 @@ class TestRetrying:
         assert [known.state for known in files] == [State.QUEUED]
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELLING, State.SUCCEEDED])
-    def test_in_another_state_it_is_a_conflict_that_says_the_state(
+    def test_retry_in_another_state_is_a_conflict(
         self, client: FlaskClient, job: Job, jobs: JobStore, redis: Redis, state: State
     ) -> None:
         bring(jobs, job, state)
@@ -110,7 +110,7 @@ class TestRetrying:
 
 class TestDeleting:
     @pytest.mark.parametrize("state", ENDS)
-    def test_a_job_that_is_over_goes_with_its_files(
+    def test_ended_job_is_deleted_with_its_files(
         self, client: FlaskClient, job: Job, jobs: JobStore, volume: Volume, state: State
     ) -> None:
         bring(jobs, job, state)
@@ -122,7 +122,7 @@ class TestDeleting:
         assert_problem(client.get(f"/v1/jobs/{job.id}"), 404, "job_not_found")
 
     @pytest.mark.parametrize("state", [State.QUEUED, State.RUNNING, State.CANCELLING])
-    def test_a_job_that_is_not_over_is_a_conflict_that_says_the_state(
+    def test_delete_of_an_active_job_is_a_conflict(
         self, client: FlaskClient, job: Job, jobs: JobStore, files: JobFiles, state: State
     ) -> None:
         bring(jobs, job, state)
@@ -132,7 +132,7 @@ class TestDeleting:
 
 
 class TestEvents:
-    def test_the_log_comes_in_pages(self, client: FlaskClient, job: Job, jobs: JobStore) -> None:
+    def test_log_is_returned_in_pages(self, client: FlaskClient, job: Job, jobs: JobStore) -> None:
         bring(jobs, job, State.SUCCEEDED)
 
         first: Any = client.get(f"/v1/jobs/{job.id}/events?limit=2").json
@@ -145,7 +145,7 @@ class TestEvents:
         assert first["items"][0]["time"].endswith("Z")
 
     @pytest.mark.parametrize("cursor", ["x", "1", "1-", "-", "(1-1"])
-    def test_a_cursor_that_is_none_is_named(self, client: FlaskClient, job: Job, cursor: str) -> None:
+    def test_invalid_cursor_is_reported(self, client: FlaskClient, job: Job, cursor: str) -> None:
         response = client.get(f"/v1/jobs/{job.id}/events", query_string={"after": cursor})
 
         assert parameters(assert_problem(response, 422, "validation_failed")) == ["after"]
@@ -154,11 +154,11 @@ class TestEvents:
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/events")]
 )
-class TestEachWish:
-    def test_of_an_unknown_job_is_not_found(self, client: FlaskClient, method: str, path: str) -> None:
+class TestEachAction:
+    def test_unknown_job_is_not_found(self, client: FlaskClient, method: str, path: str) -> None:
         assert_problem(client.open(f"/v1/jobs/unknown{path}", method=method), 404, "job_not_found")
 
-    def test_without_redis_says_when_to_try_again(
+    def test_failure_of_redis_is_reported_with_a_time_to_retry(
         self, client_without_redis: FlaskClient, method: str, path: str
     ) -> None:
         response = client_without_redis.open(f"/v1/jobs/unknown{path}", method=method)

@@ -1,4 +1,4 @@
-"""Every list can be read page by page, whatever is added or deleted meanwhile."""
+"""Pagination of every list, stable under additions and deletions between pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.problems import assert_problem, parameters
 
 @pytest.fixture
 def upload(volume: Volume, datasets: DatasetStore, limits: Settings) -> Callable[[int], str]:
-    """Makes a data set of its own for each number, and gives its id."""
+    """A function that adds a distinct data set for each number and returns its id."""
 
     def make(number: int) -> str:
         file = volume.incoming / "easy.npz"
@@ -35,7 +35,7 @@ def upload(volume: Volume, datasets: DatasetStore, limits: Settings) -> Callable
 
 
 def read(client: FlaskClient, path: str, key: str, between: Callable[[Any], object] = print, **query: str) -> list[Any]:
-    """All of a list, in pages of two; `between` happens behind the first one."""
+    """Return a whole list, read in pages of two; call `between` after the first page."""
     page: Any = client.get(path, query_string={"limit": 2, **query}).json
     items = [item[key] for item in page["items"]]
     between(items)
@@ -51,44 +51,46 @@ LISTS = ["/v1/datasets", "/v1/jobs", "/v1/models", "/v1/models/toy/versions", "/
 
 @pytest.mark.parametrize("after", ["", "\0", "a\0b", "../etc", "ü", "😀", "~", "x" * 1000, "a b"])
 @pytest.mark.parametrize("path", LISTS)
-def test_what_is_no_cursor_of_a_list_is_named(client: FlaskClient, registry: Registry, path: str, after: str) -> None:
+def test_invalid_cursor_is_reported(client: FlaskClient, registry: Registry, path: str, after: str) -> None:
     publish(registry)
 
     problem = assert_problem(client.get(path, query_string={"after": after}), 422, "validation_failed")
 
     assert parameters(problem) == ["after"]
-    assert "is not a cursor that this list gave" in problem["detail"]
+    assert "must be the `next` of a page of this list" in problem["detail"]
 
 
 @pytest.mark.parametrize(
     ("path", "after"),
     [("/v1/datasets", "easy"), ("/v1/models/toy/versions", "latest"), ("/v1/models/toy/versions", "3")],
 )
-def test_nor_is_one_of_another_list(client: FlaskClient, registry: Registry, path: str, after: str) -> None:
+def test_cursor_of_another_list_is_rejected(client: FlaskClient, registry: Registry, path: str, after: str) -> None:
     publish(registry)
 
     assert_problem(client.get(path, query_string={"after": after}), 422, "validation_failed")
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/models"])
-def test_one_of_something_that_is_gone_marks_its_place(client: FlaskClient, path: str) -> None:
+def test_cursor_of_a_deleted_item_keeps_its_position(client: FlaskClient, path: str) -> None:
     assert client.get(f"{path}?after=nothing").json == {"items": [], "next": None}
 
 
 class TestDataSets:
-    def test_they_are_all_read_from_the_newest(self, client: FlaskClient, upload: Callable[[int], str]) -> None:
+    def test_all_data_sets_are_listed(self, client: FlaskClient, upload: Callable[[int], str]) -> None:
         ids = [upload(number) for number in range(5)]
 
         assert sorted(read(client, "/v1/datasets", "id")) == sorted(ids)
 
-    def test_one_that_comes_meanwhile_moves_nothing(self, client: FlaskClient, upload: Callable[[int], str]) -> None:
+    def test_data_set_added_between_pages_shifts_no_others(
+        self, client: FlaskClient, upload: Callable[[int], str]
+    ) -> None:
         for number in range(5):
             upload(number)
         before = read(client, "/v1/datasets", "id")
 
         assert read(client, "/v1/datasets", "id", lambda _: upload(9)) == before
 
-    def test_one_that_goes_meanwhile_hides_no_others(
+    def test_data_set_deleted_between_pages_hides_no_others(
         self, client: FlaskClient, upload: Callable[[int], str], volume: Volume
     ) -> None:
         for number in range(5):
@@ -102,7 +104,7 @@ class TestDataSets:
 
 
 class TestModels:
-    def test_they_are_read_by_name_whatever_comes_and_goes(
+    def test_models_are_listed_by_name_despite_changes(
         self, client: FlaskClient, registry: Registry, volume: Volume
     ) -> None:
         for name in "bdfhk":
@@ -116,7 +118,7 @@ class TestModels:
 
         assert read(client, "/v1/models", "name", change) == ["b", "d", "e", "f", "h", "k"]
 
-    def test_versions_are_read_from_the_newest_whatever_comes(self, client: FlaskClient, registry: Registry) -> None:
+    def test_versions_are_listed_newest_first_despite_changes(self, client: FlaskClient, registry: Registry) -> None:
         for number in range(11):
             publish(registry, job=f"job-{number}")
 
@@ -127,7 +129,7 @@ class TestModels:
 
 
 class TestJobs:
-    def test_they_are_read_from_the_newest_whatever_comes_and_goes(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_jobs_are_listed_newest_first_despite_changes(self, client: FlaskClient, jobs: JobStore) -> None:
         for job_id in "abcdef":
             jobs.create(a_training(id=job_id))
 
@@ -137,7 +139,7 @@ class TestJobs:
 
         assert read(client, "/v1/jobs", "id", change) == list("fedcba")
 
-    def test_a_choice_is_read_to_its_end(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_filtered_list_is_complete(self, client: FlaskClient, jobs: JobStore) -> None:
         for number in range(250):
             jobs.create(a_training(id=f"{number:03d}", model="rare" if number % 50 == 0 else "common"))
 
@@ -146,7 +148,7 @@ class TestJobs:
 
 @pytest.mark.parametrize("path", ["/v1/datasets", "/v1/models", "/v1/jobs"])
 @pytest.mark.parametrize("limit", ["0", "-1", "501", "1.5", "many", "", "9" * 5000])
-def test_a_limit_that_cannot_be_is_refused(client: FlaskClient, path: str, limit: str) -> None:
+def test_invalid_limit_is_rejected(client: FlaskClient, path: str, limit: str) -> None:
     response = client.get(path, query_string={"limit": limit})
 
     assert parameters(assert_problem(response, 422, "validation_failed")) == ["limit"]

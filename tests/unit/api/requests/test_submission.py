@@ -1,4 +1,4 @@
-"""A job is accepted when it is written down and sent, and leaves nothing where one of both fails."""
+"""A job is accepted once it is stored and sent, and leaves nothing if one of the two fails."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from tests.support.objects.jobs import a_batch, a_training, claimed, messages
 from tests.support.problems import assert_problem
 
 
-class Witness(TaskQueue):
-    """An outbox that looks, when it is to send, at what is there already; it may fail after that."""
+class Recorder(TaskQueue):
+    """A task queue that records the job's files and state when it sends; it may raise an error after that."""
 
     def __init__(self, settings: Settings, redis: Redis, volume: Volume, error: Exception | None = None) -> None:
         super().__init__(celery_app(settings), redis)
@@ -43,8 +43,8 @@ class Witness(TaskQueue):
 
 
 @pytest.fixture
-def witness(settings: Settings, redis: Redis, volume: Volume) -> Witness:
-    return Witness(settings, redis, volume)
+def recorder(settings: Settings, redis: Redis, volume: Volume) -> Recorder:
+    return Recorder(settings, redis, volume)
 
 
 @pytest.fixture
@@ -55,24 +55,24 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
-def test_all_is_written_down_before_the_message_is_sent(
-    jobs: JobStore, witness: Witness, volume: Volume, redis: Redis, archive: Path
+def test_files_and_record_exist_before_the_message_is_sent(
+    jobs: JobStore, recorder: Recorder, volume: Volume, redis: Redis, archive: Path
 ) -> None:
-    job, _ = Submission(jobs, witness, JobFiles(volume)).submit(a_batch(), archive)
+    job, _ = Submission(jobs, recorder, JobFiles(volume)).submit(a_batch(), archive)
 
-    assert witness.files == ["archive", "specification.json"]
-    assert witness.state == "queued"
+    assert recorder.files == ["archive", "specification.json"]
+    assert recorder.state == "queued"
     assert len(messages(redis, "inference")) == 1
     assert job == jobs.get(job.id)
     assert not archive.exists()
 
 
-def test_a_message_that_a_full_redis_refuses_leaves_no_record_either(
+def test_message_rejected_by_a_full_redis_leaves_no_record(
     settings: Settings, jobs: JobStore, volume: Volume, redis: Redis, archive: Path
 ) -> None:
-    refused = OperationalError("OOM")
-    refused.__cause__ = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
-    failing = Witness(settings, redis, volume, error=refused)
+    rejected = OperationalError("OOM")
+    rejected.__cause__ = OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+    failing = Recorder(settings, redis, volume, error=rejected)
 
     with pytest.raises(OperationalError):
         Submission(jobs, failing, JobFiles(volume)).submit(a_batch(), archive)
@@ -82,45 +82,45 @@ def test_a_message_that_a_full_redis_refuses_leaves_no_record_either(
     assert files_below(volume.root) == []
 
 
-def test_a_message_that_cannot_be_sent_leaves_nothing_to_run(
+def test_message_that_cannot_be_sent_leaves_no_files(
     settings: Settings, jobs: JobStore, volume: Volume, redis: Redis, archive: Path
 ) -> None:
-    failing = Witness(settings, redis, volume, error=OperationalError("gone"))
+    failing = Recorder(settings, redis, volume, error=OperationalError("gone"))
 
     with pytest.raises(OperationalError):
         Submission(jobs, failing, JobFiles(volume)).submit(a_batch(), archive)
 
     assert failing.state == "queued"
-    assert files_below(volume.root) == []  # what the volume does not know is not run
+    assert files_below(volume.root) == []  # workers never run a job without files
 
 
-def test_a_record_that_cannot_be_written_leaves_nothing(
-    witness: Witness, volume: Volume, redis: Redis, archive: Path
+def test_record_that_cannot_be_written_leaves_no_files(
+    recorder: Recorder, volume: Volume, redis: Redis, archive: Path
 ) -> None:
     class Failing(JobStore):
         def create(self, job: Job, *, owes_delivery: bool = False) -> bool:  # noqa: ARG002
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        Submission(Failing(redis, 30.0), witness, JobFiles(volume)).submit(a_batch(), archive)
+        Submission(Failing(redis, 30.0), recorder, JobFiles(volume)).submit(a_batch(), archive)
 
     assert files_below(volume.root) == []
     assert redis.keys("*") == []
 
 
-def test_a_volume_that_cannot_be_written_leaves_no_record(
-    jobs: JobStore, witness: Witness, volume: Volume, redis: Redis
+def test_failed_write_to_the_volume_leaves_no_record(
+    jobs: JobStore, recorder: Recorder, volume: Volume, redis: Redis
 ) -> None:
     volume.root.mkdir()
     volume.jobs.write_bytes(b"in the way")
 
     with pytest.raises(OSError, match="directory"):
-        Submission(jobs, witness, JobFiles(volume)).submit(a_training())
+        Submission(jobs, recorder, JobFiles(volume)).submit(a_training())
 
     assert redis.keys("*") == []
 
 
-def test_a_job_whose_message_is_taken_at_once_is_returned_as_it_was_accepted(
+def test_job_claimed_at_once_is_returned_as_queued(
     settings: Settings, jobs: JobStore, volume: Volume, redis: Redis
 ) -> None:
     class Quick(TaskQueue):
@@ -135,11 +135,11 @@ def test_a_job_whose_message_is_taken_at_once_is_returned_as_it_was_accepted(
 class TestFullQueues:
     @pytest.fixture
     def submission(self, settings: Settings, jobs: JobStore, volume: Volume, redis: Redis) -> Submission:
-        """Takes two waiting jobs of each kind."""
+        """A submission that allows two queued jobs of each kind."""
         task_queue = TaskQueue(celery_app(settings), redis)
         return Submission(jobs, task_queue, JobFiles(volume), max_queued_jobs=2)
 
-    def test_as_many_wait_as_may_and_the_next_is_told_to_come_again(
+    def test_job_beyond_the_limit_is_rejected_with_a_time_to_retry(
         self, submission: Submission, volume: Volume
     ) -> None:
         for _ in range(2):
@@ -153,45 +153,45 @@ class TestFullQueues:
         assert caught.value.retry_after > 0
         assert files_below(volume.root) == before
 
-    def test_each_kind_has_a_queue_of_its_own(self, submission: Submission) -> None:
+    def test_each_kind_has_its_own_queue(self, submission: Submission) -> None:
         for _ in range(2):
             submission.submit(a_training())
 
-        submission.refuse_if_full(Kind.BATCH)
+        submission.reject_if_full(Kind.BATCH)
 
-    def test_a_job_that_a_worker_has_taken_makes_room(self, submission: Submission, jobs: JobStore) -> None:
+    def test_claimed_job_frees_a_place_in_the_queue(self, submission: Submission, jobs: JobStore) -> None:
         first, _ = submission.submit(a_training())
         submission.submit(a_training())
         claimed(jobs, first.id)
 
         submission.submit(a_training())
 
-    def test_any_number_may_wait_where_the_limit_is_0(self, jobs: JobStore, witness: Witness, volume: Volume) -> None:
-        unlimited = Submission(jobs, witness, JobFiles(volume))
+    def test_limit_of_0_allows_any_number_of_jobs(self, jobs: JobStore, recorder: Recorder, volume: Volume) -> None:
+        unlimited = Submission(jobs, recorder, JobFiles(volume))
 
         for _ in range(5):
             unlimited.submit(a_training())
 
-    def test_by_default_a_thousand_wait(self, limits: Settings) -> None:
+    def test_default_limit_is_a_thousand_jobs(self, limits: Settings) -> None:
         assert limits.max_queued_jobs == 1000
 
 
-def test_a_retry_waits_in_the_same_queue(settings: Settings, jobs: JobStore) -> None:
-    over, waiting = a_training(), a_training()
-    jobs.create(over)
-    jobs.cancel(over.id)
+def test_retry_counts_against_the_limit_of_the_queue(settings: Settings, jobs: JobStore) -> None:
+    ended, waiting = a_training(), a_training()
+    jobs.create(ended)
+    jobs.cancel(ended.id)
     jobs.create(waiting)
     client = create_app(settings.model_copy(update={"max_queued_jobs": 1})).test_client()
 
-    response = client.post(f"/v1/jobs/{over.id}/retry")
+    response = client.post(f"/v1/jobs/{ended.id}/retry")
 
     assert_problem(response, 429, "queue_full")
     assert int(response.headers["Retry-After"]) > 0
-    assert jobs.get(over.id).state is State.CANCELLED
+    assert jobs.get(ended.id).state is State.CANCELLED
     assert_problem(client.post(f"/v1/jobs/{waiting.id}/retry"), 409, "wrong_state")
 
 
-def test_an_upload_for_a_full_queue_is_refused_before_it_is_received(settings: Settings, jobs: JobStore) -> None:
+def test_upload_for_a_full_queue_is_rejected_before_it_is_read(settings: Settings, jobs: JobStore) -> None:
     jobs.create(a_batch())
     client = create_app(settings.model_copy(update={"max_queued_jobs": 1})).test_client()
     body = io.BytesIO(b"x" * 1000)

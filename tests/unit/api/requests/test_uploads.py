@@ -1,4 +1,4 @@
-"""Uploads: whole or gone. Shown on data sets; batches go the same way."""
+"""Uploads are stored completely or not at all. The tests use data sets; batches share the code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FORM = f"multipart/form-data; boundary={BOUNDARY}"
 
 
 def form(*parts: tuple[str, str | None, bytes]) -> bytes:
-    """A form's body: names, file names if they are files, contents."""
+    """Return the body of a form. Each part has a name, a file name if it is a file, and content."""
     body = b""
     for name, filename, content in parts:
         file = "" if filename is None else f'; filename="{filename}"'
@@ -33,25 +33,25 @@ def form(*parts: tuple[str, str | None, bytes]) -> bytes:
     return body + f"--{BOUNDARY}--\r\n".encode()
 
 
-def post(client: FlaskClient, body: bytes, announced: int | None = None, **options: Any) -> TestResponse:
-    """Send a body whose Content-Length may be another than its own."""
-    length = len(body) if announced is None else announced
+def post(client: FlaskClient, body: bytes, content_length: int | None = None, **options: Any) -> TestResponse:
+    """Send a body, optionally with a wrong Content-Length."""
+    length = len(body) if content_length is None else content_length
     return client.post(
         PATH, input_stream=io.BytesIO(body), environ_overrides={"CONTENT_LENGTH": str(length)}, **options
     )
 
 
 def digest(content: bytes, algorithm: str = "sha256") -> str:
-    """A digest as the headers have it (RFC 9530)."""
+    """Return a digest in the headers' format (RFC 9530)."""
     text = base64.b64encode(hashlib.new(algorithm, content).digest()).decode()
     return f"{algorithm.replace('sha', 'sha-')}=:{text}:"
 
 
 class TestRawBodies:
-    def test_a_raw_body_is_the_file(self, client: FlaskClient) -> None:
+    def test_raw_body_is_the_file(self, client: FlaskClient) -> None:
         assert post(client, npz()).status_code == 201
 
-    def test_its_content_type_does_not_matter(self, client: FlaskClient) -> None:
+    def test_content_type_of_a_raw_body_is_ignored(self, client: FlaskClient) -> None:
         for content_type in (
             "application/octet-stream",
             "application/zip",
@@ -61,30 +61,30 @@ class TestRawBodies:
             assert post(client, npz(), content_type=content_type).status_code in {200, 201}
 
     @pytest.mark.parametrize("missing", [1, 1000])
-    def test_a_body_that_is_cut_short_is_refused_and_leaves_nothing(
+    def test_truncated_body_is_rejected_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, missing: int
     ) -> None:
         body = npz()
 
-        problem = assert_problem(post(client, body, announced=len(body) + missing), 400, "body_cut_short")
+        problem = assert_problem(post(client, body, content_length=len(body) + missing), 400, "body_cut_short")
 
         assert str(len(body)) in problem["detail"]
         assert left_behind(volume) == []
 
-    def test_an_upload_must_say_how_long_it_is(self, client: FlaskClient, volume: Volume) -> None:
+    def test_upload_without_a_content_length_is_rejected(self, client: FlaskClient, volume: Volume) -> None:
         response = client.post(PATH, data=npz(), environ_overrides={"HTTP_TRANSFER_ENCODING": "chunked"})
 
         assert_problem(response, 411, "length_required")
         assert left_behind(volume) == []
 
-    def test_a_body_that_is_too_large_is_refused_by_its_announcement(self, settings: Settings, volume: Volume) -> None:
+    def test_too_large_content_length_is_rejected(self, settings: Settings, volume: Volume) -> None:
         client = create_app(settings.model_copy(update={"max_body_bytes": 1000})).test_client()
 
-        assert_problem(post(client, b"", announced=1001), 413, "body_too_large")
+        assert_problem(post(client, b"", content_length=1001), 413, "body_too_large")
         assert_problem(post(client, b"x" * 1000), 415, "dataset_expected")
         assert left_behind(volume) == []
 
-    def test_an_empty_body_is_no_file(self, client: FlaskClient, volume: Volume) -> None:
+    def test_empty_body_is_rejected(self, client: FlaskClient, volume: Volume) -> None:
         assert_problem(post(client, b""), 415, "dataset_expected")
         assert left_behind(volume) == []
 
@@ -92,18 +92,18 @@ class TestRawBodies:
 class TestDigests:
     @pytest.mark.parametrize("header", ["Content-Digest", "Repr-Digest"])
     @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-    def test_a_body_that_is_what_its_digest_says_is_taken(
-        self, client: FlaskClient, header: str, algorithm: str
-    ) -> None:
+    def test_body_with_a_matching_digest_is_accepted(self, client: FlaskClient, header: str, algorithm: str) -> None:
         assert post(client, npz(), headers={header: digest(npz(), algorithm)}).status_code == 201
 
-    def test_one_that_is_not_is_refused_and_leaves_nothing(self, client: FlaskClient, volume: Volume) -> None:
+    def test_body_with_another_digest_is_rejected_and_leaves_no_files(
+        self, client: FlaskClient, volume: Volume
+    ) -> None:
         response = post(client, npz(), headers={"Content-Digest": digest(npz() + b"x")})
 
         assert_problem(response, 400, "digest_mismatch")
         assert left_behind(volume) == []
 
-    def test_the_digest_of_a_form_is_that_of_the_whole_body(self, client: FlaskClient) -> None:
+    def test_digest_of_a_form_covers_the_whole_body(self, client: FlaskClient) -> None:
         body = form(("file", "a.npz", npz()))
 
         right = post(client, body, content_type=FORM, headers={"Content-Digest": digest(body)})
@@ -112,21 +112,21 @@ class TestDigests:
         assert right.status_code == 201
         assert_problem(wrong, 400, "digest_mismatch")
 
-    def test_of_several_digests_each_must_be_right(self, client: FlaskClient) -> None:
+    def test_all_of_several_digests_must_match(self, client: FlaskClient) -> None:
         both = f"{digest(npz())}, {digest(b'', 'sha512')}"
 
         assert_problem(post(client, npz(), headers={"Content-Digest": both}), 400, "digest_mismatch")
 
-    def test_a_digest_that_nobody_here_knows_is_passed_over(self, client: FlaskClient) -> None:
+    def test_unknown_digest_algorithm_is_ignored(self, client: FlaskClient) -> None:
         assert post(client, npz(), headers={"Content-Digest": "md5=:1B2M2Y8AsgTpgAmY7PhCfg==:"}).status_code == 201
 
     @pytest.mark.parametrize("value", ["sha-256", "sha-256=abc", "sha-256=:a:", "sha-256=:é:", "=::"])
-    def test_what_is_no_digest_is_malformed(self, client: FlaskClient, value: str) -> None:
+    def test_malformed_digest_is_rejected(self, client: FlaskClient, value: str) -> None:
         assert_problem(post(client, npz(), headers={"Content-Digest": value}), 400, "malformed_digest")
 
 
 class TestForms:
-    def test_the_file_may_be_a_part_of_a_form_and_the_options_its_other_parts(self, client: FlaskClient) -> None:
+    def test_form_may_hold_the_file_and_the_options(self, client: FlaskClient) -> None:
         body = form(("name", None, b"by-form"), ("file", "any.bin", npz()))
 
         response = client.post("/v1/datasets", data=body, content_type=FORM)
@@ -135,12 +135,12 @@ class TestForms:
         assert response.json is not None
         assert response.json["name"] == "by-form"
 
-    def test_the_options_may_come_behind_the_file_and_in_the_query(self, client: FlaskClient) -> None:
+    def test_options_may_follow_the_file_and_be_in_the_query(self, client: FlaskClient) -> None:
         body = form(("file", "any.npz", npz()), ("seed", None, b"3"))
 
         assert post(client, body, content_type=FORM).status_code == 201
 
-    def test_a_large_file_arrives_whole(self, client: FlaskClient) -> None:
+    def test_large_file_in_a_form_is_received_completely(self, client: FlaskClient) -> None:
         content = npz(easy_arrays(train=600, test=200, side=64))
 
         response = post(client, form(("file", "a.npz", content)), content_type=FORM)
@@ -149,12 +149,12 @@ class TestForms:
         assert post(client, content).status_code == 200  # the same content
 
     @pytest.mark.parametrize("cut", [1, 30, 60, 500, 5000])
-    def test_a_form_that_is_cut_short_is_refused_and_leaves_nothing(
+    def test_truncated_form_is_rejected_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, cut: int
     ) -> None:
         body = form(("file", "a.npz", npz()))
 
-        response = post(client, body[:-cut], announced=len(body), content_type=FORM)
+        response = post(client, body[:-cut], content_length=len(body), content_type=FORM)
 
         assert_problem(response, 400, "body_cut_short")
         assert left_behind(volume) == []
@@ -171,7 +171,7 @@ class TestForms:
         ],
         ids=["nothing", "no file", "another name", "a value instead of a file", "two files", "a second file"],
     )
-    def test_a_form_without_exactly_that_file_is_refused(
+    def test_form_without_exactly_one_file_of_that_name_is_rejected(
         self, client: FlaskClient, volume: Volume, parts: list[tuple[str, str | None, bytes]]
     ) -> None:
         response = post(client, form(*parts), content_type=FORM)
@@ -181,13 +181,13 @@ class TestForms:
         assert "'file'" in problem["detail"]
         assert left_behind(volume) == []
 
-    def test_a_form_of_too_many_parts_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+    def test_form_with_too_many_parts_is_rejected(self, client: FlaskClient, volume: Volume) -> None:
         body = form(*[(f"part{number}", None, b"") for number in range(17)])
 
         assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
         assert left_behind(volume) == []
 
-    def test_a_form_with_too_large_a_value_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+    def test_form_with_a_too_large_value_is_rejected(self, client: FlaskClient, volume: Volume) -> None:
         body = form(("name", None, b"a" * 2_000_000), ("file", "a.npz", npz()))
 
         problem = assert_problem(post(client, body, content_type=FORM), 413, "form_too_large")
@@ -199,14 +199,14 @@ class TestForms:
         ("content_type", "body"),
         [
             ("multipart/form-data", form(("file", "a.npz", b"x"))),
-            (FORM, b"no form at all" * 1000),
+            (FORM, b"not a form" * 1000),
             (FORM, b""),
             (FORM, b"--boundary\r\n" + b"a" * 200_000),
             (FORM, b"--boundary\r\nContent-Type: text/plain\r\n\r\nx\r\n--boundary--\r\n"),
         ],
         ids=["no boundary named", "no boundary found", "empty", "endless head", "a part without a name"],
     )
-    def test_a_body_that_is_no_form_is_malformed(
+    def test_malformed_form_is_rejected(
         self, client: FlaskClient, volume: Volume, content_type: str, body: bytes
     ) -> None:
         assert_problem(post(client, body, content_type=content_type), 400, "malformed_form")

@@ -1,4 +1,4 @@
-"""A queued job says why it cannot start."""
+"""Reasons why a queued job cannot start."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ BLOCKED = Blocked("volume_full", "the volume is full", 0)
 
 
 def waiting(client: FlaskClient, job_id: str) -> dict[str, str] | None:
-    answer: dict[str, str] | None = client.get(f"/v1/jobs/{job_id}").get_json()["waiting"]
-    return answer
+    reason: dict[str, str] | None = client.get(f"/v1/jobs/{job_id}").get_json()["waiting"]
+    return reason
 
 
-def test_a_job_that_waits_for_its_turn_gives_no_reason(client: FlaskClient, redis: Redis, jobs: JobStore) -> None:
+def test_job_that_waits_for_its_turn_has_no_reason(client: FlaskClient, redis: Redis, jobs: JobStore) -> None:
     Presence(redis, "host:1", "training", 1).renew()
     jobs.create(a_training(id="one"))
 
     assert waiting(client, "one") is None
 
 
-def test_without_a_worker_a_job_says_so(client: FlaskClient, jobs: JobStore) -> None:
+def test_job_without_an_online_worker_has_a_reason(client: FlaskClient, jobs: JobStore) -> None:
     jobs.create(a_training(id="one"))
 
     assert waiting(client, "one") == {
@@ -33,7 +33,7 @@ def test_without_a_worker_a_job_says_so(client: FlaskClient, jobs: JobStore) -> 
     }
 
 
-def test_a_job_that_found_the_volume_full_says_so_until_it_starts(
+def test_job_blocked_by_a_full_volume_has_a_reason_until_it_starts(
     client: FlaskClient, redis: Redis, jobs: JobStore
 ) -> None:
     Presence(redis, "host:1", "training", 1).renew()
@@ -49,5 +49,5 @@ def test_a_job_that_found_the_volume_full_says_so_until_it_starts(
     assert waiting(client, claim.job.id) is None
 
 
-def test_a_job_that_runs_gives_no_reason(client: FlaskClient, jobs: JobStore) -> None:
+def test_running_job_has_no_reason(client: FlaskClient, jobs: JobStore) -> None:
     assert waiting(client, running(jobs).job.id) is None

@@ -1,4 +1,4 @@
-"""The webhook that a request names."""
+"""A job's webhook, from its request or the settings."""
 
 from __future__ import annotations
 
@@ -41,21 +41,23 @@ def webhook_of(response: TestResponse, jobs: JobStore) -> str | None:
     return jobs.get(response.get_json()["id"]).webhook
 
 
-def test_a_training_and_a_batch_may_name_one(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
+def test_training_and_batch_accept_a_webhook(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
     assert webhook_of(train(client, webhook=URL), jobs) == URL
     assert webhook_of(classify(client, webhook=URL), jobs) == URL
 
 
-def test_it_is_shown_with_the_request(client: FlaskClient) -> None:
+def test_job_shows_the_webhook_of_its_request(client: FlaskClient) -> None:
     assert train(client, webhook=URL).get_json()["request"]["webhook"] == URL
 
 
-def test_without_one_nobody_is_told(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
+def test_job_without_a_webhook_has_none(client: FlaskClient, jobs: JobStore, model: ModelVersion) -> None:
     assert webhook_of(train(client), jobs) is None
     assert webhook_of(classify(client), jobs) is None
 
 
-def test_the_services_own_is_told_where_none_is_named(settings: Settings, jobs: JobStore, model: ModelVersion) -> None:
+def test_default_webhook_applies_if_the_request_has_none(
+    settings: Settings, jobs: JobStore, model: ModelVersion
+) -> None:
     client = create_app(settings.model_copy(update={"webhook_url": URL})).test_client()
 
     assert webhook_of(train(client), jobs) == URL
@@ -66,30 +68,30 @@ def test_the_services_own_is_told_where_none_is_named(settings: Settings, jobs: 
 @pytest.mark.parametrize(
     "url", ["", "example.org", "ftp://example.org/", "http://a:b@example.org/", "http://10.0.0.1/"]
 )
-def test_one_that_cannot_be_told_is_refused_and_named(client: FlaskClient, model: ModelVersion, url: str) -> None:
+def test_disallowed_webhook_is_rejected(client: FlaskClient, model: ModelVersion, url: str) -> None:
     assert pointers(assert_problem(train(client, webhook=url), 422, "validation_failed")) == ["#/webhook"]
     assert parameters(assert_problem(classify(client, webhook=url), 422, "validation_failed")) == ["webhook"]
 
 
-def test_an_internal_address_is_taken_where_the_settings_say_so(settings: Settings, jobs: JobStore) -> None:
+def test_setting_allows_private_addresses(settings: Settings, jobs: JobStore) -> None:
     client = create_app(settings.model_copy(update={"webhook_allow_private": True})).test_client()
 
     assert webhook_of(train(client, webhook="http://127.0.0.1:1/"), jobs) == "http://127.0.0.1:1/"
 
 
-def test_an_empty_default_is_none(settings: Settings, jobs: JobStore) -> None:
+def test_empty_default_webhook_means_none(settings: Settings, jobs: JobStore) -> None:
     client = create_app(settings.model_copy(update={"webhook_url": ""})).test_client()
 
     assert webhook_of(train(client), jobs) is None
 
 
-def test_a_warning_says_that_no_courier_is_online(
+def test_warning_reports_that_no_webhook_dispatcher_is_online(
     client: FlaskClient, settings: Settings, datasets: DatasetStore
 ) -> None:
     def warned() -> bool:
-        return any("courier" in warning for warning in train(client, webhook=URL).get_json()["warnings"])
+        return any("webhook dispatcher" in warning for warning in train(client, webhook=URL).get_json()["warnings"])
 
     assert warned()
     Presence(connect(settings), "one", DISPATCHER, 1).renew()
     assert not warned()
-    assert not any("courier" in warning for warning in train(client).get_json()["warnings"])
+    assert not any("webhook dispatcher" in warning for warning in train(client).get_json()["warnings"])

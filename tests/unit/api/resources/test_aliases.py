@@ -24,14 +24,14 @@ def three(registry: Registry) -> Registry:
 
 
 def move(client: FlaskClient, version: int, path: str = CHAMPION, **headers: str) -> Any:
-    """Ask for a move, with headers whose names have underscores for hyphens."""
+    """Move the alias. Underscores in the names of headers stand for hyphens."""
     return client.put(
         path, json={"version": version}, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
 
 
 class TestMoving:
-    def test_an_alias_moves(self, client: FlaskClient, registry: Registry) -> None:
+    def test_put_moves_an_alias(self, client: FlaskClient, registry: Registry) -> None:
         response = move(client, 2)
 
         assert response.status_code == 200
@@ -39,47 +39,47 @@ class TestMoving:
         assert response.json["moved_at"].endswith("Z")
         assert registry.aliases("toy") == {"champion": 2}
 
-    def test_an_alias_that_is_new_is_created(self, client: FlaskClient) -> None:
+    def test_put_creates_a_new_alias(self, client: FlaskClient) -> None:
         response = move(client, 3, "/v1/models/toy/aliases/stable")
 
         assert response.status_code == 201
         assert client.get("/v1/models/toy/versions/stable").json["version"] == 3  # type: ignore[index]
 
     @pytest.mark.parametrize("version", [4, 10**30])
-    def test_it_does_not_move_to_a_version_that_is_not_there(self, client: FlaskClient, version: int) -> None:
+    def test_move_to_an_unknown_version_is_rejected(self, client: FlaskClient, version: int) -> None:
         assert_problem(move(client, version), 404, "version_not_found")
 
-    def test_it_does_not_move_to_a_deleted_version(self, client: FlaskClient, registry: Registry) -> None:
+    def test_move_to_a_deleted_version_is_rejected(self, client: FlaskClient, registry: Registry) -> None:
         registry.delete("toy", "2")
 
         assert_problem(move(client, 2), 404, "version_deleted")
 
     @pytest.mark.parametrize("body", [{"version": 0}, {"version": "2"}, {"version": 1.5}, {"version": None}, {}])
-    def test_a_version_is_a_number_from_one(self, client: FlaskClient, body: Any) -> None:
+    def test_invalid_version_number_is_rejected(self, client: FlaskClient, body: Any) -> None:
         assert pointers(assert_problem(client.put(CHAMPION, json=body), 422, "validation_failed")) == ["#/version"]
 
     @pytest.mark.parametrize("name", ["latest", "3", "A", "x" * 65])
-    def test_some_names_are_refused(self, client: FlaskClient, name: str) -> None:
+    def test_invalid_alias_name_is_rejected(self, client: FlaskClient, name: str) -> None:
         assert_problem(move(client, 1, f"/v1/models/toy/aliases/{name}"), 422, "invalid_alias")
 
     @pytest.mark.parametrize("name", ["UPPER", "a%20b", "x" * 200, "latest"])
-    def test_a_refused_name_is_told_the_whole_rule(self, client: FlaskClient, name: str) -> None:
+    def test_error_of_an_invalid_name_states_the_whole_rule(self, client: FlaskClient, name: str) -> None:
         problem = assert_problem(move(client, 1, f"/v1/models/toy/aliases/{name}"), 422, "invalid_alias")
 
         assert "1 to 64 of a-z, 0-9" in problem["detail"]
         assert "neither `latest` nor a number" in problem["detail"]
 
-    def test_of_a_model_that_is_not_there(self, client: FlaskClient) -> None:
+    def test_alias_of_an_unknown_model_is_not_found(self, client: FlaskClient) -> None:
         assert_problem(move(client, 1, "/v1/models/other/aliases/champion"), 404, "model_not_found")
 
 
 class TestConditions:
-    def test_it_moves_while_it_is_where_it_was_seen(self, client: FlaskClient) -> None:
+    def test_matching_etag_allows_the_move(self, client: FlaskClient) -> None:
         etag = client.get(CHAMPION).headers["ETag"]
 
         assert move(client, 2, If_Match=etag).status_code == 200
 
-    def test_it_does_not_move_when_somebody_else_was_faster(self, client: FlaskClient, registry: Registry) -> None:
+    def test_etag_from_before_another_move_is_rejected(self, client: FlaskClient, registry: Registry) -> None:
         etag = client.get(CHAMPION).headers["ETag"]
         move(client, 3)
 
@@ -87,33 +87,33 @@ class TestConditions:
 
         assert registry.aliases("toy") == {"champion": 3}
 
-    def test_nor_when_it_has_come_back_since(self, client: FlaskClient) -> None:
+    def test_old_etag_is_rejected_after_the_alias_moved_back(self, client: FlaskClient) -> None:
         etag = client.get(CHAMPION).headers["ETag"]
         move(client, 2)
         move(client, 1)
 
         assert_problem(move(client, 3, If_Match=etag), 412, "alias_moved")
 
-    def test_a_moves_answer_has_the_etag_for_the_next(self, client: FlaskClient) -> None:
+    def test_response_of_a_move_has_the_new_etag(self, client: FlaskClient) -> None:
         etag = move(client, 2).headers["ETag"]
 
         assert move(client, 3, If_Match=etag).status_code == 200
         assert move(client, 1, If_Match=etag).status_code == 412
 
-    def test_any_state_but_none_matches_a_star(self, client: FlaskClient) -> None:
+    def test_star_matches_any_existing_alias(self, client: FlaskClient) -> None:
         assert move(client, 2, If_Match="*").status_code == 200
         assert_problem(move(client, 2, "/v1/models/toy/aliases/new", If_Match="*"), 412, "alias_moved")
 
-    def test_a_weak_etag_matches_nothing(self, client: FlaskClient) -> None:
+    def test_weak_etag_does_not_match(self, client: FlaskClient) -> None:
         assert move(client, 2, If_Match="W/" + client.get(CHAMPION).headers["ETag"]).status_code == 412
 
-    def test_it_can_be_created_only_if_it_is_not_there(self, client: FlaskClient, registry: Registry) -> None:
+    def test_if_none_match_star_creates_new_aliases_only(self, client: FlaskClient, registry: Registry) -> None:
         assert_problem(move(client, 2, If_None_Match="*"), 412, "alias_exists")
         assert move(client, 2, "/v1/models/toy/aliases/new", If_None_Match="*").status_code == 201
 
         assert registry.aliases("toy") == {"champion": 1, "new": 2}
 
-    def test_it_is_removed_only_where_it_was_seen(self, client: FlaskClient) -> None:
+    def test_removal_needs_a_matching_etag(self, client: FlaskClient) -> None:
         etag = client.get(CHAMPION).headers["ETag"]
         newer = move(client, 2).headers["ETag"]
 
@@ -122,7 +122,7 @@ class TestConditions:
 
 
 class TestShowing:
-    def test_an_alias_is_not_sent_again_to_who_knows_it(self, client: FlaskClient) -> None:
+    def test_unchanged_alias_is_not_sent_again(self, client: FlaskClient) -> None:
         etag = client.get(CHAMPION).headers["ETag"]
 
         assert client.get(CHAMPION, headers={"If-None-Match": etag}).status_code == 304
@@ -138,14 +138,14 @@ class TestShowing:
 
         assert [item["alias"] for item in first["items"] + second["items"]] == ["a", "c", "champion"]
 
-    def test_one_that_is_not_there_is_not_found(self, client: FlaskClient) -> None:
+    def test_unknown_alias_is_not_found(self, client: FlaskClient) -> None:
         assert_problem(client.get("/v1/models/toy/aliases/other"), 404, "alias_not_found")
         assert_problem(client.get("/v1/models/other/aliases/champion"), 404, "model_not_found")
         assert_problem(client.get("/v1/models/other/aliases"), 404, "model_not_found")
 
 
 class TestRemoving:
-    def test_a_removed_alias_is_gone(self, client: FlaskClient) -> None:
+    def test_removed_alias_is_not_found(self, client: FlaskClient) -> None:
         assert client.delete(CHAMPION).status_code == 204
 
         assert_problem(client.get(CHAMPION), 404, "alias_not_found")

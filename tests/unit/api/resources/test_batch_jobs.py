@@ -34,7 +34,7 @@ def submit(client: FlaskClient, archive: bytes = ARCHIVE, model: str = "toy", **
 
 
 class TestSubmitting:
-    def test_a_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
+    def test_batch_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
         response = submit(client)
 
         assert response.status_code == 202
@@ -45,7 +45,7 @@ class TestSubmitting:
         assert job["links"]["results"] == f"/v1/jobs/{job['id']}/results"
         assert job["links"]["errors"] == f"/v1/jobs/{job['id']}/errors"
 
-    def test_archive_plan_and_specification_are_on_the_volume_and_one_message_is_sent(
+    def test_submission_writes_the_files_and_sends_one_message(
         self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
     ) -> None:
         job: Any = submit(client).json
@@ -59,7 +59,7 @@ class TestSubmitting:
         assert messages(redis, "training") == []
         assert files_below(volume.incoming) == []
 
-    def test_a_form_will_do_too(self, client: FlaskClient) -> None:
+    def test_form_is_accepted_too(self, client: FlaskClient) -> None:
         form = {"archive": (io.BytesIO(ARCHIVE), "images.zip"), "model": "toy", "top_k": "2"}
 
         response = client.post(PATH, data=form, content_type="multipart/form-data")
@@ -68,12 +68,12 @@ class TestSubmitting:
         assert response.json is not None
         assert response.json["request"]["top_k"] == 2
 
-    def test_a_reference_that_ends_before_the_version_is_refused(self, client: FlaskClient) -> None:
+    def test_incomplete_model_reference_is_rejected(self, client: FlaskClient) -> None:
         problem = assert_problem(submit(client, model="toy@"), 422, "invalid_reference")
 
         assert "toy@3" in problem["detail"]
 
-    def test_the_model_is_pinned_when_the_job_is_submitted(
+    def test_model_reference_is_resolved_on_submission(
         self, client: FlaskClient, jobs: JobStore, registry: Registry
     ) -> None:
         publish(registry, job="job-2")
@@ -87,21 +87,21 @@ class TestSubmitting:
 
         assert pinned == {"toy": 2, "toy@latest": 2, "toy@1": 1, "toy@champion": 1}
 
-    def test_options_have_defaults(self, client: FlaskClient) -> None:
+    def test_batch_options_have_defaults(self, client: FlaskClient) -> None:
         request = submit(client).get_json()["request"]
 
         assert request == {"model": "toy", "top_k": 1, "invert": "never", "error_threshold": 1.0}
 
-    def test_what_is_passed_over_is_counted(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_skipped_entries_are_counted(self, client: FlaskClient, jobs: JobStore) -> None:
         job = submit(client, zip_of({"folder/": b"", "folder/a.png": b"?", "__MACOSX/._a.png": b""})).get_json()
 
         assert job["progress"]["total"] == 1
         assert jobs.get(job["id"]).specification["passed_over"] == 2
 
-    def test_images_are_not_looked_at_before_the_job_runs(self, client: FlaskClient) -> None:
+    def test_images_are_not_decoded_on_submission(self, client: FlaskClient) -> None:
         assert submit(client, zip_of({"notes.txt": b"no image"})).status_code == 202
 
-    def test_a_job_that_nobody_would_do_now_carries_a_warning(self, client: FlaskClient) -> None:
+    def test_job_without_an_online_worker_has_a_warning(self, client: FlaskClient) -> None:
         assert "inference" in submit(client).get_json()["warnings"][0]
 
 
@@ -127,7 +127,7 @@ class TestRefusing:
             "encrypted", "overlap", "large entry",
         ],
     )  # fmt: skip
-    def test_an_archive_that_is_refused_leaves_nothing(
+    def test_rejected_archive_leaves_no_files(
         self, client: FlaskClient, volume: Volume, redis: Redis, archive: bytes, status: int, code: str
     ) -> None:
         before = left_behind(volume)
@@ -151,7 +151,7 @@ class TestRefusing:
             ({"colour": "red"}, "colour"),
         ],
     )
-    def test_an_option_that_is_wrong_is_named_and_nothing_is_left(
+    def test_invalid_option_is_reported_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, options: dict[str, Any], named: str
     ) -> None:
         problem = assert_problem(submit(client, **options), 422, "validation_failed")
@@ -159,7 +159,7 @@ class TestRefusing:
         assert parameters(problem) == [named]
         assert files_below(volume.incoming) == []
 
-    def test_a_model_must_be_named(self, client: FlaskClient) -> None:
+    def test_missing_model_is_reported(self, client: FlaskClient) -> None:
         assert parameters(assert_problem(client.post(PATH, data=ARCHIVE), 422, "validation_failed")) == ["model"]
 
     @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ class TestRefusing:
             ("toy@" + "9" * 5000, "version_not_found"),
         ],
     )
-    def test_an_unknown_model_is_not_found_and_nothing_is_left(
+    def test_unknown_model_is_not_found_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, reference: str, code: str
     ) -> None:
         assert_problem(submit(client, model=reference), 404, code)
         assert files_below(volume.incoming) == []
 
-    def test_a_body_that_is_cut_short_leaves_nothing(self, client: FlaskClient, volume: Volume, redis: Redis) -> None:
+    def test_truncated_body_leaves_no_files(self, client: FlaskClient, volume: Volume, redis: Redis) -> None:
         before = left_behind(volume)
 
         response = client.post(
@@ -193,9 +193,7 @@ class TestRefusing:
         assert redis.keys("*") == []
 
 
-def test_without_redis_nothing_is_accepted_and_nothing_is_left(
-    client_without_redis: FlaskClient, volume: Volume
-) -> None:
+def test_submission_without_redis_fails_and_leaves_no_files(client_without_redis: FlaskClient, volume: Volume) -> None:
     before = left_behind(volume)
 
     response = submit(client_without_redis)

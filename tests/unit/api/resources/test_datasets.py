@@ -33,7 +33,7 @@ def upload(client: FlaskClient, content: bytes, name: str = "easy", **options: A
 
 
 class TestUploading:
-    def test_an_upload_is_a_data_set_from_then_on(self, client: FlaskClient) -> None:
+    def test_upload_creates_a_data_set(self, client: FlaskClient) -> None:
         response = upload(client, npz(easy_arrays(train=60, test=30)))
 
         assert response.status_code == 201
@@ -48,7 +48,7 @@ class TestUploading:
         assert response.headers["Location"] == f"/v1/datasets/{created['id']}"
         assert client.get(response.headers["Location"]).json == created
 
-    def test_the_same_content_again_is_no_new_data_set(self, client: FlaskClient) -> None:
+    def test_upload_of_the_same_content_creates_no_new_data_set(self, client: FlaskClient) -> None:
         first = upload(client, npz())
         again = upload(client, npz(compressed=True))
 
@@ -56,7 +56,7 @@ class TestUploading:
         assert again.json == first.json
         assert again.headers["Location"] == first.headers["Location"]
 
-    def test_two_arrays_are_split_as_the_options_say(self, client: FlaskClient) -> None:
+    def test_options_split_unsplit_arrays(self, client: FlaskClient) -> None:
         images, labels = easy_images(90)
 
         response = upload(client, npz({"x": images, "y": labels}), test_fraction=0.5, seed=1)
@@ -78,11 +78,11 @@ class TestUploading:
             ({"name": "easy", "seed": "-1"}, "seed"),
             ({"name": "easy", "image_shape": "28"}, "image_shape"),
             ({"name": "easy", "image_shape": "0x28"}, "image_shape"),
-            ({"name": "easy", "image_shape": "28x28"}, "image_shape"),  # of arrays there is nothing to resize
+            ({"name": "easy", "image_shape": "28x28"}, "image_shape"),  # arrays are not resized
             ({"name": "easy", "colour": "red"}, "colour"),
         ],
     )
-    def test_an_option_that_is_wrong_is_named(
+    def test_invalid_option_is_reported(
         self, client: FlaskClient, volume: Volume, query: dict[str, str], named: str
     ) -> None:
         response = client.post("/v1/datasets", data=npz(), query_string=query)
@@ -114,7 +114,7 @@ class TestUploading:
             "truncated", "no array", "damaged",
         ],
     )  # fmt: skip
-    def test_a_file_that_is_no_data_set_is_refused_and_leaves_nothing(
+    def test_invalid_file_is_rejected_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, content: bytes, status: int, code: str
     ) -> None:
         assert_problem(upload(client, content), status, code)
@@ -126,24 +126,24 @@ class TestUploading:
 
 
 class TestShowing:
-    def test_a_data_set_is_found_by_its_name_and_its_id(self, client: FlaskClient) -> None:
+    def test_data_set_is_found_by_name_and_id(self, client: FlaskClient) -> None:
         created: Any = upload(client, npz()).json
 
         assert client.get("/v1/datasets/easy").json == created
         assert client.get(f"/v1/datasets/{created['id']}").json == created
 
     @pytest.mark.parametrize("reference", ["unknown", "sha256:" + "0" * 64, "..", "names", "a%00b"])
-    def test_an_unknown_data_set_is_not_found(self, client: FlaskClient, reference: str) -> None:
+    def test_unknown_data_set_is_not_found(self, client: FlaskClient, reference: str) -> None:
         assert_problem(client.get(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
 
     @pytest.mark.parametrize("name", ["digits", "mnist", "fashion-mnist"])
-    def test_a_built_in_one_that_is_not_prepared_says_how_it_will_be(self, client: FlaskClient, name: str) -> None:
+    def test_missing_built_in_data_set_explains_how_to_get_it(self, client: FlaskClient, name: str) -> None:
         problem = assert_problem(client.get(f"/v1/datasets/{name}"), 404, "dataset_not_found")
 
         assert "built in, but not prepared yet" in problem["detail"]
         assert "upload" not in problem["detail"]
 
-    def test_all_are_listed_in_pages(self, client: FlaskClient) -> None:
+    def test_data_sets_are_listed_in_pages(self, client: FlaskClient) -> None:
         ids = {upload(client, npz(easy_arrays(seed=seed))).get_json()["id"] for seed in range(3)}
 
         first: Any = client.get("/v1/datasets?limit=2").json
@@ -152,12 +152,12 @@ class TestShowing:
         assert (len(first["items"]), len(second["items"]), second["next"]) == (2, 1, None)
         assert {item["id"] for item in first["items"] + second["items"]} == ids
 
-    def test_without_any_the_list_is_empty(self, client: FlaskClient) -> None:
+    def test_list_without_data_sets_is_empty(self, client: FlaskClient) -> None:
         assert client.get("/v1/datasets").json == {"items": [], "next": None}
 
 
 class TestDeleting:
-    def test_it_is_gone_by_its_id_and_all_its_names(self, client: FlaskClient, volume: Volume) -> None:
+    def test_delete_by_id_removes_the_data_set_and_all_its_names(self, client: FlaskClient, volume: Volume) -> None:
         created: Any = upload(client, npz()).json
         upload(client, npz(), name="other")
 
@@ -168,7 +168,7 @@ class TestDeleting:
         assert client.get("/v1/datasets").get_json()["items"] == []
         assert files_below(volume.root) == []
 
-    def test_a_name_goes_alone_while_another_points_to_the_data_set(self, client: FlaskClient) -> None:
+    def test_delete_of_one_of_two_names_keeps_the_data_set(self, client: FlaskClient) -> None:
         created: Any = upload(client, npz()).json
         upload(client, npz(), name="other")
 
@@ -178,7 +178,7 @@ class TestDeleting:
         assert client.get("/v1/datasets/other").get_json()["id"] == created["id"]
         assert client.get(f"/v1/datasets/{created['id']}").get_json()["name"] == "other"
 
-    def test_the_last_name_takes_the_data_set_along(self, client: FlaskClient, volume: Volume) -> None:
+    def test_delete_of_the_last_name_deletes_the_data_set(self, client: FlaskClient, volume: Volume) -> None:
         created: Any = upload(client, npz()).json
 
         assert client.delete("/v1/datasets/easy").status_code == 204
@@ -186,7 +186,7 @@ class TestDeleting:
         assert_problem(client.get(f"/v1/datasets/{created['id']}"), 404, "dataset_not_found")
         assert files_below(volume.root) == []
 
-    def test_a_name_that_points_elsewhere_by_now_takes_what_it_points_to(self, client: FlaskClient) -> None:
+    def test_delete_of_a_moved_name_deletes_its_current_data_set(self, client: FlaskClient) -> None:
         first: Any = upload(client, npz(easy_arrays(seed=1))).json
         second: Any = upload(client, npz(easy_arrays(seed=2))).json
 
@@ -195,7 +195,7 @@ class TestDeleting:
         assert client.get(f"/v1/datasets/{first['id']}").status_code == 200
         assert client.get(f"/v1/datasets/{second['id']}").status_code == 404
 
-    def test_it_can_be_uploaded_again(self, client: FlaskClient) -> None:
+    def test_deleted_data_set_can_be_uploaded_again(self, client: FlaskClient) -> None:
         created: Any = upload(client, npz()).json
         client.delete("/v1/datasets/easy")
 
@@ -204,16 +204,16 @@ class TestDeleting:
         assert (again.status_code, again.get_json()["id"]) == (201, created["id"])
 
     @pytest.mark.parametrize("reference", ["unknown", "sha256:" + "0" * 64, "..", "names"])
-    def test_an_unknown_one_is_not_found(self, client: FlaskClient, reference: str) -> None:
+    def test_delete_of_an_unknown_data_set_is_not_found(self, client: FlaskClient, reference: str) -> None:
         assert_problem(client.delete(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
 
-    def test_an_option_that_is_wrong_is_named(self, client: FlaskClient) -> None:
+    def test_invalid_option_is_reported(self, client: FlaskClient) -> None:
         upload(client, npz())
 
         assert parameters(assert_problem(client.delete("/v1/datasets/easy?force=maybe"), 422, "validation_failed"))
 
 
-class TestDeletingWhatIsNeeded:
+class TestDeletingUsedDataSets:
     @pytest.fixture
     def trained_on(self, client: FlaskClient, registry: Registry) -> str:
         """The id of a data set, `easy`, that the version `toy@1` was trained on."""
@@ -221,26 +221,26 @@ class TestDeletingWhatIsNeeded:
         publish(registry, dataset=dataset)
         return dataset
 
-    def test_a_data_set_that_a_version_was_trained_on_stays(self, client: FlaskClient, trained_on: str) -> None:
+    def test_data_set_used_by_a_version_is_not_deleted(self, client: FlaskClient, trained_on: str) -> None:
         for reference in ("easy", trained_on):
             problem = assert_problem(client.delete(f"/v1/datasets/{reference}"), 409, "dataset_in_use")
             assert "toy@1" in problem["detail"]
 
         assert client.get("/v1/datasets/easy").status_code == 200
 
-    def test_one_of_several_names_may_go(self, client: FlaskClient, trained_on: str) -> None:
+    def test_one_of_several_names_of_a_used_data_set_can_be_deleted(self, client: FlaskClient, trained_on: str) -> None:
         upload(client, npz(), name="other")
 
         assert client.delete("/v1/datasets/easy").status_code == 204
         assert client.get(f"/v1/datasets/{trained_on}").status_code == 200
 
-    def test_it_goes_where_that_is_insisted_on(self, client: FlaskClient, trained_on: str) -> None:
+    def test_force_deletes_a_used_data_set(self, client: FlaskClient, trained_on: str) -> None:
         assert client.delete("/v1/datasets/easy?force=true").status_code == 204
 
         assert client.get(f"/v1/datasets/{trained_on}").status_code == 404
         assert client.get("/v1/models/toy/versions/1").status_code == 200
 
-    def test_a_job_that_is_not_over_needs_it(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_data_set_used_by_an_active_job_is_not_deleted(self, client: FlaskClient, jobs: JobStore) -> None:
         dataset: str = upload(client, npz()).get_json()["id"]
         job = a_training(specification={"dataset": dataset})
         jobs.create(job)
@@ -251,7 +251,7 @@ class TestDeletingWhatIsNeeded:
         jobs.cancel(job.id)
         assert client.delete("/v1/datasets/easy").status_code == 204
 
-    def test_another_data_sets_jobs_and_versions_do_not(
+    def test_jobs_and_versions_of_another_data_set_do_not_count(
         self, client: FlaskClient, jobs: JobStore, trained_on: str
     ) -> None:
         upload(client, npz(easy_arrays(seed=7)), name="free")
@@ -259,7 +259,7 @@ class TestDeletingWhatIsNeeded:
 
         assert client.delete("/v1/datasets/free").status_code == 204
 
-    def test_of_many_a_few_are_named(self, client: FlaskClient, jobs: JobStore, trained_on: str) -> None:
+    def test_error_names_a_few_of_many_users(self, client: FlaskClient, jobs: JobStore, trained_on: str) -> None:
         for _ in range(20):
             jobs.create(a_training(specification={"dataset": trained_on}))
 
@@ -268,7 +268,7 @@ class TestDeletingWhatIsNeeded:
         assert problem["detail"].count("job ") == 9
         assert "and 11 more" in problem["detail"]
 
-    def test_without_redis_nobody_knows_and_it_stays(
+    def test_used_data_set_is_not_deleted_without_redis(
         self, client: FlaskClient, client_without_redis: FlaskClient
     ) -> None:
         upload(client, npz())
@@ -278,7 +278,7 @@ class TestDeletingWhatIsNeeded:
 
 
 class TestArchivesOfFolders:
-    def test_one_is_a_data_set(self, client: FlaskClient) -> None:
+    def test_archive_of_folders_is_a_data_set(self, client: FlaskClient) -> None:
         response = upload(client, zip_of(easy_folders()), name="pets")
 
         assert response.status_code == 201
@@ -286,7 +286,7 @@ class TestArchivesOfFolders:
         assert (created["image_shape"], created["classes"]) == ([6, 6], ["ant", "bee", "cat"])
         assert created["splits"] == {"train": 27, "test": 3}
 
-    def test_the_options_say_how_it_is_split_and_resized(self, client: FlaskClient) -> None:
+    def test_options_split_and_resize_an_archive(self, client: FlaskClient) -> None:
         archive = tar_of(easy_folders())
 
         response = upload(client, archive, name="pets", test_fraction=0.5, seed=1, image_shape="4x5")
@@ -294,7 +294,7 @@ class TestArchivesOfFolders:
         created: Any = response.json
         assert (created["image_shape"], created["splits"]) == ([4, 5], {"train": 15, "test": 15})
 
-    def test_a_compressed_tar_is_taken(self, client: FlaskClient) -> None:
+    def test_compressed_tar_is_accepted(self, client: FlaskClient) -> None:
         assert upload(client, gzip_of(tar_of(easy_folders())), name="pets").status_code == 201
 
     @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ class TestArchivesOfFolders:
             ({"../bee/x.png": b""}, "archive_path"),
         ],
     )
-    def test_one_that_is_wrong_is_refused_and_leaves_nothing(
+    def test_invalid_archive_is_rejected_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, entries: dict[str, bytes], code: str
     ) -> None:
         assert_problem(upload(client, zip_of(easy_folders() | entries), name="pets"), 422, code)

@@ -24,7 +24,7 @@ def three(registry: Registry) -> Registry:
 
 
 @pytest.mark.parametrize(("reference", "number"), [("2", 2), ("latest", 3), ("next", 2)])
-def test_a_version_is_deleted(
+def test_version_is_deleted(
     client: FlaskClient, registry: Registry, volume: Volume, reference: str, number: int
 ) -> None:
     registry.point("toy", "next", 2)
@@ -37,28 +37,28 @@ def test_a_version_is_deleted(
     assert f"models/toy/{number}/weights.npz" not in files_below(volume.root)
 
 
-def test_what_an_alias_points_to_is_not(client: FlaskClient) -> None:
+def test_version_with_an_alias_is_not_deleted(client: FlaskClient) -> None:
     problem = assert_problem(client.delete(f"{VERSION}/1"), 409, "version_in_use")
 
     assert "'champion' points to version 1" in problem["detail"]
     assert client.get(f"{VERSION}/1").status_code == 200
 
 
-def test_by_force_it_is_and_the_alias_with_it(client: FlaskClient) -> None:
+def test_force_deletes_a_version_and_its_alias(client: FlaskClient) -> None:
     assert client.delete(f"{VERSION}/champion?force=true").status_code == 204
 
     assert client.get("/v1/models/toy/aliases").json == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize("query", ["force=perhaps", "forse=true"])
-def test_a_wish_that_is_not_understood_deletes_nothing(client: FlaskClient, query: str) -> None:
+def test_invalid_option_deletes_no_version(client: FlaskClient, query: str) -> None:
     problem = assert_problem(client.delete(f"{VERSION}/2?{query}"), 422, "validation_failed")
 
     assert parameters(problem) == [query.split("=", maxsplit=1)[0]]
     assert client.get(f"{VERSION}/2").status_code == 200
 
 
-def test_what_is_not_there_is_not_found(client: FlaskClient) -> None:
+def test_unknown_model_or_version_is_not_found(client: FlaskClient) -> None:
     assert_problem(client.delete(f"{VERSION}/4"), 404, "version_not_found")
     assert_problem(client.delete("/v1/models/other/versions/1"), 404, "model_not_found")
     assert_problem(client.delete("/v1/models/other"), 404, "model_not_found")
@@ -66,7 +66,7 @@ def test_what_is_not_there_is_not_found(client: FlaskClient) -> None:
     assert_problem(client.delete(f"{VERSION}/2"), 404, "version_deleted")
 
 
-def test_a_model_is_deleted_whole_by_force(client: FlaskClient) -> None:
+def test_force_deletes_a_model_with_all_versions(client: FlaskClient) -> None:
     assert_problem(client.delete("/v1/models/toy"), 409, "version_in_use")
 
     assert client.delete("/v1/models/toy?force=true").status_code == 204

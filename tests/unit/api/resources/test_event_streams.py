@@ -25,7 +25,7 @@ Ends = tuple[socket.socket, socket.socket]
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Streams that look around often, two at the most."""
+    """Settings for frequent pings and at most two streams."""
     return settings.model_copy(update={"max_event_streams": 2, "event_ping_seconds": 0.05, "redis_timeout": 0.1})
 
 
@@ -34,7 +34,7 @@ def events_of(response: TestResponse) -> list[ServerSentEvent]:
     return list(read_events(response.text.split("\n")))
 
 
-def test_the_events_of_a_job_that_is_over_are_told_to_their_end(client: FlaskClient, jobs: JobStore) -> None:
+def test_stream_of_an_ended_job_has_all_events(client: FlaskClient, jobs: JobStore) -> None:
     claim = running(jobs)
     jobs.renew(claim, Progress(done=1, total=2, unit="epochs"), {"train_loss": 0.5}, "epoch")
     jobs.renew(claim, Progress(done=1, total=2, unit="epochs"), {"train_loss": 0.4}, "progress")
@@ -51,7 +51,7 @@ def test_the_events_of_a_job_that_is_over_are_told_to_their_end(client: FlaskCli
     ]
 
 
-def test_the_response_says_what_clients_and_proxies_must_know(client: FlaskClient, jobs: JobStore) -> None:
+def test_response_has_the_headers_for_clients_and_proxies(client: FlaskClient, jobs: JobStore) -> None:
     claim = running(jobs)
     jobs.finish(claim, State.SUCCEEDED)
 
@@ -64,7 +64,7 @@ def test_the_response_says_what_clients_and_proxies_must_know(client: FlaskClien
 
 
 @pytest.mark.parametrize("how", ["header", "parameter"])
-def test_a_stream_goes_on_behind_the_last_event(client: FlaskClient, jobs: JobStore, how: str) -> None:
+def test_stream_resumes_after_the_last_event(client: FlaskClient, jobs: JobStore, how: str) -> None:
     claim = running(jobs)
     jobs.finish(claim, State.SUCCEEDED)
     path = f"/v1/jobs/{claim.job.id}/events"
@@ -78,7 +78,7 @@ def test_a_stream_goes_on_behind_the_last_event(client: FlaskClient, jobs: JobSt
     assert events_of(resumed) == rest
 
 
-def test_a_client_that_knows_the_end_is_told_not_to_come_again(client: FlaskClient, jobs: JobStore) -> None:
+def test_client_that_has_the_last_event_gets_no_content(client: FlaskClient, jobs: JobStore) -> None:
     claim = running(jobs)
     jobs.finish(claim, State.SUCCEEDED)
     path = f"/v1/jobs/{claim.job.id}/events"
@@ -87,7 +87,7 @@ def test_a_client_that_knows_the_end_is_told_not_to_come_again(client: FlaskClie
     assert client.get(path, headers={**ACCEPT, "Last-Event-ID": last.id}).status_code == 204
 
 
-def test_a_job_that_was_tried_again_is_told_beyond_its_first_end(client: FlaskClient, jobs: JobStore) -> None:
+def test_stream_of_a_retried_job_continues_after_the_first_end(client: FlaskClient, jobs: JobStore) -> None:
     job = a_training()
     jobs.create(job)
     jobs.finish(claimed(jobs, job.id), State.FAILED)
@@ -99,7 +99,7 @@ def test_a_job_that_was_tried_again_is_told_beyond_its_first_end(client: FlaskCl
     assert states(events) == ["queued", "running", "failed", "queued", "running", "succeeded"]
 
 
-def test_a_long_log_is_told_whole(client: FlaskClient, jobs: JobStore) -> None:
+def test_stream_of_a_long_log_is_complete(client: FlaskClient, jobs: JobStore) -> None:
     claim = running(jobs)
     for done in range(250):
         jobs.renew(claim, Progress(done=done, total=250, unit="epochs"), event="epoch")
@@ -113,32 +113,32 @@ def test_a_long_log_is_told_whole(client: FlaskClient, jobs: JobStore) -> None:
 
 @pytest.fixture
 def lines(client: FlaskClient, jobs: JobStore) -> Iterator[Iterator[str]]:
-    """The pieces of a running job's stream, one by one; the job's id is `toy`."""
+    """An iterator over the pieces of the stream of a running job, whose id is `toy`."""
     running(jobs, id="toy")
     response = client.get("/v1/jobs/toy/events", headers=ACCEPT)
     yield (piece.decode() for piece in response.iter_encoded())
     response.close()
 
 
-def test_a_silent_stream_shows_that_it_lives(lines: Iterator[str]) -> None:
+def test_idle_stream_sends_keep_alive_comments(lines: Iterator[str]) -> None:
     assert next(piece for piece in lines if piece.startswith(":")) == ": ping\n\n"
 
 
-def test_a_stream_ends_when_its_job_is_deleted(lines: Iterator[str], jobs: JobStore) -> None:
+def test_stream_ends_when_its_job_is_deleted(lines: Iterator[str], jobs: JobStore) -> None:
     next(lines)
     jobs.discard("toy")
 
     assert all(piece.startswith((":", "id:")) for piece in lines)
 
 
-def test_a_stream_ends_when_the_server_stops(app: Flask, lines: Iterator[str]) -> None:
+def test_stream_ends_when_the_server_stops(app: Flask, lines: Iterator[str]) -> None:
     next(lines)
     app.extensions["event_streams"].serving = lambda: False
 
-    assert len(list(lines)) <= 2  # the two events that the log had
+    assert len(list(lines)) <= 2  # the log's two events
 
 
-def test_a_stream_ends_when_its_client_is_gone(app: Flask, jobs: JobStore) -> None:
+def test_stream_ends_when_its_client_disconnects(app: Flask, jobs: JobStore) -> None:
     client_end, server_end = socket.socketpair()
     with client_end, server_end:
         job = running(jobs).job
@@ -153,15 +153,15 @@ def test_a_stream_ends_when_its_client_is_gone(app: Flask, jobs: JobStore) -> No
         response.close()
 
 
-class TestTheirNumber:
-    def test_more_than_the_settings_allow_are_refused_until_one_ends(self, client: FlaskClient, jobs: JobStore) -> None:
+class TestLimit:
+    def test_stream_beyond_the_limit_is_rejected_until_another_ends(self, client: FlaskClient, jobs: JobStore) -> None:
         path = f"/v1/jobs/{running(jobs).job.id}/events"
         first, second = (client.get(path, headers=ACCEPT) for _ in range(2))
 
-        refused = client.get(path, headers=ACCEPT)
-        assert_problem(refused, 503, "too_many_event_streams")
-        assert int(refused.headers["Retry-After"]) > 0
-        assert client.get(path).status_code == 200  # polling goes on
+        rejected = client.get(path, headers=ACCEPT)
+        assert_problem(rejected, 503, "too_many_event_streams")
+        assert int(rejected.headers["Retry-After"]) > 0
+        assert client.get(path).status_code == 200  # polling still works
 
         first.close()
         third = client.get(path, headers=ACCEPT)
@@ -169,7 +169,7 @@ class TestTheirNumber:
         for response in (second, third):
             response.close()
 
-    def test_a_request_for_the_head_alone_takes_no_place(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_head_request_does_not_count_against_the_limit(self, client: FlaskClient, jobs: JobStore) -> None:
         path = f"/v1/jobs/{running(jobs).job.id}/events"
 
         for _ in range(5):
@@ -186,7 +186,9 @@ class TestTheirNumber:
         "text/*",
     ],
 )
-def test_a_stream_is_sent_where_it_is_accepted_no_less(client: FlaskClient, jobs: JobStore, accept: str) -> None:
+def test_stream_is_returned_if_accepted_at_least_as_much_as_json(
+    client: FlaskClient, jobs: JobStore, accept: str
+) -> None:
     job = running(jobs).job
 
     response = client.get(f"/v1/jobs/{job.id}/events", headers={"Accept": accept})
@@ -199,7 +201,7 @@ def test_a_stream_is_sent_where_it_is_accepted_no_less(client: FlaskClient, jobs
     "accept",
     ["*/*", "", "text/html", "application/json, text/event-stream;q=0.5", "text/event-stream;q=0, application/json"],
 )
-def test_json_is_sent_unless_a_stream_is_asked_for(client: FlaskClient, jobs: JobStore, accept: str) -> None:
+def test_json_is_returned_unless_a_stream_is_requested(client: FlaskClient, jobs: JobStore, accept: str) -> None:
     job = running(jobs).job
 
     response = client.get(f"/v1/jobs/{job.id}/events", headers={"Accept": accept})
@@ -208,7 +210,7 @@ def test_json_is_sent_unless_a_stream_is_asked_for(client: FlaskClient, jobs: Jo
 
 
 @pytest.mark.parametrize("given", ["1", "a-b", "1-2-3", "٣-٤", "9" * 30 + "-0"])
-def test_a_last_event_that_is_none_is_named(client: FlaskClient, jobs: JobStore, given: str) -> None:
+def test_invalid_last_event_id_is_reported(client: FlaskClient, jobs: JobStore, given: str) -> None:
     path = f"/v1/jobs/{running(jobs).job.id}/events"
 
     in_header = client.get(path, headers={**ACCEPT, "Last-Event-ID": given.encode().decode("latin1")})
@@ -218,15 +220,15 @@ def test_a_last_event_that_is_none_is_named(client: FlaskClient, jobs: JobStore,
     assert parameters(assert_problem(in_query, 422, "validation_failed")) == ["after"]
 
 
-def test_a_stream_of_an_unknown_job_is_not_found(client: FlaskClient) -> None:
+def test_stream_of_an_unknown_job_is_not_found(client: FlaskClient) -> None:
     assert_problem(client.get("/v1/jobs/unknown/events", headers=ACCEPT), 404, "job_not_found")
 
 
-def test_without_redis_a_stream_does_not_begin(client_without_redis: FlaskClient) -> None:
+def test_stream_without_redis_fails(client_without_redis: FlaskClient) -> None:
     assert_problem(client_without_redis.get("/v1/jobs/any/events", headers=ACCEPT), 503, "redis_unavailable")
 
 
-def test_the_places_are_those_of_a_process(settings: Settings, jobs: JobStore) -> None:
+def test_limit_of_streams_applies_per_process(settings: Settings, jobs: JobStore) -> None:
     path = f"/v1/jobs/{running(jobs).job.id}/events"
 
     for process in (create_app(settings), create_app(settings)):
@@ -235,13 +237,13 @@ def test_the_places_are_those_of_a_process(settings: Settings, jobs: JobStore) -
 
 @pytest.fixture
 def ends() -> Iterator[Ends]:
-    """A connection's two ends: the client's, the server's."""
+    """The two ends of a connection: the client's and the server's."""
     client, server = socket.socketpair()
     with client, server:
         yield client, server
 
 
-def test_a_client_who_stays_is_there_and_what_it_sends_stays_unread(ends: Ends) -> None:
+def test_open_connection_is_detected_without_reading_from_it(ends: Ends) -> None:
     client, server = ends
     connection = Connection({"gunicorn.socket": server})
 
@@ -251,14 +253,14 @@ def test_a_client_who_stays_is_there_and_what_it_sends_stays_unread(ends: Ends) 
     assert server.recv(10) == b"more"
 
 
-def test_a_client_who_has_closed_is_gone(ends: Ends) -> None:
+def test_closed_connection_is_detected(ends: Ends) -> None:
     client, server = ends
     client.close()
 
     assert not Connection({"gunicorn.socket": server}).is_open()
 
 
-def test_a_client_takes_bytes_until_its_buffer_is_full(ends: Ends) -> None:
+def test_connection_takes_bytes_until_its_buffer_is_full(ends: Ends) -> None:
     client, server = ends
     connection = Connection({"gunicorn.socket": server})
     server.setblocking(False)
@@ -274,7 +276,7 @@ def test_a_client_takes_bytes_until_its_buffer_is_full(ends: Ends) -> None:
     assert connection.takes_bytes(within=0.0)
 
 
-def test_where_the_server_shows_no_socket_the_client_stays() -> None:
+def test_connection_without_a_socket_counts_as_open() -> None:
     connection = Connection({})
 
     assert connection.is_open()

@@ -12,17 +12,17 @@ from shared.runtime.version import VERSION
 from shared.storage.volume import Volume
 
 
-def test_a_process_that_answers_lives(client: FlaskClient) -> None:
+def test_healthz_returns_ok(client: FlaskClient) -> None:
     response = client.get("/healthz")
 
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-def test_a_process_lives_without_redis(client_without_redis: FlaskClient) -> None:
+def test_healthz_returns_ok_without_redis(client_without_redis: FlaskClient) -> None:
     assert client_without_redis.get("/healthz").status_code == 200
 
 
-def test_ready_says_who_is_online(client: FlaskClient, redis: Redis) -> None:
+def test_readyz_counts_the_online_workers(client: FlaskClient, redis: Redis) -> None:
     Presence(redis, "host:1", "inference", 1).renew()
     Presence(redis, "host:2", "inference", 1).renew()
 
@@ -39,7 +39,7 @@ def test_ready_says_who_is_online(client: FlaskClient, redis: Redis) -> None:
     }
 
 
-def test_ready_says_the_revision_that_the_image_was_built_from(settings: Settings) -> None:
+def test_readyz_has_the_revision_of_the_image(settings: Settings) -> None:
     built = settings.model_copy(update={"revision": "0123abc"})
 
     response = create_app(built).test_client().get("/readyz")
@@ -48,7 +48,7 @@ def test_ready_says_the_revision_that_the_image_was_built_from(settings: Setting
     assert (response.json["version"], response.json["revision"]) == (VERSION, "0123abc")
 
 
-def test_without_redis_it_is_not_ready(client_without_redis: FlaskClient) -> None:
+def test_readyz_without_redis_is_not_ready(client_without_redis: FlaskClient) -> None:
     response = client_without_redis.get("/readyz")
 
     assert response.status_code == 503
@@ -57,7 +57,7 @@ def test_without_redis_it_is_not_ready(client_without_redis: FlaskClient) -> Non
     assert response.json["volume"] == "ok"
 
 
-def test_without_a_volume_it_is_not_ready(settings: Settings, volume: Volume) -> None:
+def test_readyz_without_a_volume_is_not_ready(settings: Settings, volume: Volume) -> None:
     volume.root.write_bytes(b"a file is in the way")
 
     response = create_app(settings).test_client().get("/readyz")

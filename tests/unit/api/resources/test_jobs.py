@@ -13,7 +13,7 @@ from tests.support.problems import assert_problem, parameters
 
 
 class TestShowing:
-    def test_a_job_shows_how_it_ended(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_ended_job_shows_its_result(self, client: FlaskClient, jobs: JobStore) -> None:
         claim = running(jobs)
         jobs.renew(claim, Progress(done=1, total=2, unit="epochs", eta_seconds=4.2), {"train_loss": 0.5}, "epoch")
         jobs.finish(claim, State.SUCCEEDED, result=A_RESULT)
@@ -27,7 +27,7 @@ class TestShowing:
         assert job["links"]["version"] == "/v1/models/toy/versions/3"
         assert job["created_at"] <= job["started_at"] <= job["finished_at"]
 
-    def test_a_failed_job_shows_why(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_failed_job_shows_its_error(self, client: FlaskClient, jobs: JobStore) -> None:
         claim = running(jobs)
         jobs.finish(claim, State.FAILED, error={"code": "training_diverged", "detail": "too fast"})
 
@@ -36,23 +36,25 @@ class TestShowing:
         assert job["error"] == {"code": "training_diverged", "detail": "too fast"}
         assert job["result"] is None
 
-    def test_who_works_on_it_and_what_is_pinned_is_not_shown(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_internal_fields_are_omitted(self, client: FlaskClient, jobs: JobStore) -> None:
         job = client.get(f"/v1/jobs/{running(jobs).job.id}").get_json()
 
         assert not {"owner", "specification"} & job.keys()
 
     @pytest.mark.parametrize("path", ["", "/results", "/errors"])
     @pytest.mark.parametrize("job_id", ["unknown", "..", "*"])
-    def test_an_unknown_job_is_not_found(self, client: FlaskClient, job_id: str, path: str) -> None:
+    def test_unknown_job_is_not_found(self, client: FlaskClient, job_id: str, path: str) -> None:
         assert_problem(client.get(f"/v1/jobs/{job_id}{path}"), 404, "job_not_found")
 
-    def test_no_other_key_of_redis_is_a_job(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_other_redis_keys_are_not_jobs(self, client: FlaskClient, jobs: JobStore) -> None:
         job_id = running(jobs).job.id
 
         assert_problem(client.get(f"/v1/jobs/{job_id}:events"), 404, "job_not_found")
 
     @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/unknown", "/v1/jobs/unknown/results"])
-    def test_without_redis_it_says_when_to_try_again(self, client_without_redis: FlaskClient, path: str) -> None:
+    def test_failure_of_redis_is_reported_with_a_time_to_retry(
+        self, client_without_redis: FlaskClient, path: str
+    ) -> None:
         response = client_without_redis.get(path)
 
         assert_problem(response, 503, "redis_unavailable")
@@ -60,13 +62,13 @@ class TestShowing:
 
 
 class TestListing:
-    def test_jobs_are_listed_from_the_newest(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_jobs_are_listed_newest_first(self, client: FlaskClient, jobs: JobStore) -> None:
         for job_id in ("a", "c", "b"):
             jobs.create(a_training(id=job_id))
 
         assert ids(client.get("/v1/jobs").json) == ["c", "b", "a"]
 
-    def test_they_come_in_pages(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_jobs_are_listed_in_pages(self, client: FlaskClient, jobs: JobStore) -> None:
         for job_id in "abcde":
             jobs.create(a_training(id=job_id))
 
@@ -76,13 +78,13 @@ class TestListing:
 
         assert [ids(page) for page in pages] == [["e", "d"], ["c", "b"], ["a"]]
 
-    def test_a_page_that_is_just_full_has_none_after_it(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_exactly_full_page_is_the_last(self, client: FlaskClient, jobs: JobStore) -> None:
         for job_id in "ab":
             jobs.create(a_training(id=job_id))
 
         assert client.get("/v1/jobs?limit=2").get_json()["next"] is None
 
-    def test_a_page_has_fifty_unless_asked_otherwise(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_default_page_has_fifty_jobs(self, client: FlaskClient, jobs: JobStore) -> None:
         for number in range(51):
             jobs.create(a_training(id=f"{number:02d}"))
 
@@ -101,7 +103,7 @@ class TestListing:
             ({"kind": "batch", "model": "other"}, []),
         ],
     )
-    def test_they_are_chosen_by_kind_state_and_model(
+    def test_jobs_are_filtered_by_kind_state_and_model(
         self, client: FlaskClient, jobs: JobStore, query: dict[str, str], expected: list[str]
     ) -> None:
         for job in (a_training(id="a"), a_batch(id="b"), a_training(id="c", model="other")):
@@ -110,7 +112,7 @@ class TestListing:
 
         assert ids(client.get("/v1/jobs", query_string=query).json) == expected
 
-    def test_a_choice_comes_in_pages_too(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_filtered_jobs_are_listed_in_pages(self, client: FlaskClient, jobs: JobStore) -> None:
         for number in range(6):
             jobs.create((a_training if number % 2 else a_batch)(id=str(number)))
 
@@ -131,10 +133,10 @@ class TestListing:
             ("colour=red", "colour"),
         ],
     )
-    def test_a_parameter_that_is_wrong_is_named(self, client: FlaskClient, query: str, named: str) -> None:
+    def test_invalid_parameter_is_reported(self, client: FlaskClient, query: str, named: str) -> None:
         assert parameters(assert_problem(client.get(f"/v1/jobs?{query}"), 422, "validation_failed")) == [named]
 
-    def test_the_largest_page_is_taken(self, client: FlaskClient) -> None:
+    def test_largest_page_size_is_accepted(self, client: FlaskClient) -> None:
         assert client.get("/v1/jobs?limit=500").status_code == 200
 
 

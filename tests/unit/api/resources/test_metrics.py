@@ -1,4 +1,4 @@
-"""What Prometheus reads: every name that is promised, well formed, and without a label that grows."""
+"""Prometheus metrics: every documented name, in a valid format, with bounded labels."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.storage.volume import Volume
 from tests.support.objects.jobs import a_batch, a_batch_result, a_training, claimed, running
 
-Figures = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Metrics = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def figures(client: FlaskClient) -> Figures:
-    """Every figure by its name and labels; each may be there once."""
+def metrics_of(client: FlaskClient) -> Metrics:
+    """Return every metric by name and labels. Each must occur once."""
     response = client.get("/metrics")
     assert response.status_code == 200
     assert response.content_type.startswith("text/plain; version=")
-    found: Figures = {}
+    found: Metrics = {}
     for family in text_string_to_metric_families(response.text):
         assert family.documentation
         assert family.type in {"counter", "gauge", "histogram"}
@@ -35,14 +35,14 @@ def figures(client: FlaskClient) -> Figures:
     return found
 
 
-def figure(found: Figures, name: str, **labels: str) -> float:
+def value(found: Metrics, name: str, **labels: str) -> float:
     return found[name, frozenset(labels.items())]
 
 
-def test_every_promised_figure_is_there_from_the_start(client: FlaskClient) -> None:
+def test_every_documented_metric_exists_from_the_start(client: FlaskClient) -> None:
     client.get("/healthz")
 
-    names = {name for name, _ in figures(client)}
+    names = {name for name, _ in metrics_of(client)}
 
     assert names >= {
         "glassbox_jobs_total",
@@ -68,69 +68,67 @@ def test_jobs_are_counted_by_their_records(client: FlaskClient, jobs: JobStore) 
     jobs.finish(claimed(jobs, batch.id), State.COMPLETED_WITH_ERRORS, result=a_batch_result(succeeded=9, failed=1))
     jobs.create(a_batch())
 
-    found = figures(client)
+    found = metrics_of(client)
 
-    assert figure(found, "glassbox_jobs_total", kind="training", state="succeeded") == 1
-    assert figure(found, "glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
-    assert figure(found, "glassbox_jobs_total", kind="batch", state="queued") == 2
-    assert figure(found, "glassbox_jobs_total", kind="batch", state="failed") == 0
-    assert figure(found, "glassbox_job_duration_seconds_count", kind="training") == 1
-    assert figure(found, "glassbox_job_duration_seconds_bucket", kind="training", le="1.0") == 1
-    assert figure(found, "glassbox_job_duration_seconds_bucket", kind="training", le="+Inf") == 1
-    assert figure(found, "glassbox_queue_jobs", queue="inference") == 1
-    assert figure(found, "glassbox_queue_jobs", queue="training") == 0
-    assert figure(found, "glassbox_images_total", outcome="succeeded") == 9
-    assert figure(found, "glassbox_images_total", outcome="failed") == 1
+    assert value(found, "glassbox_jobs_total", kind="training", state="succeeded") == 1
+    assert value(found, "glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
+    assert value(found, "glassbox_jobs_total", kind="batch", state="queued") == 2
+    assert value(found, "glassbox_jobs_total", kind="batch", state="failed") == 0
+    assert value(found, "glassbox_job_duration_seconds_count", kind="training") == 1
+    assert value(found, "glassbox_job_duration_seconds_bucket", kind="training", le="1.0") == 1
+    assert value(found, "glassbox_job_duration_seconds_bucket", kind="training", le="+Inf") == 1
+    assert value(found, "glassbox_queue_jobs", queue="inference") == 1
+    assert value(found, "glassbox_queue_jobs", queue="training") == 0
+    assert value(found, "glassbox_images_total", outcome="succeeded") == 9
+    assert value(found, "glassbox_images_total", outcome="failed") == 1
 
 
-def test_the_oldest_queued_job_of_each_queue_has_an_age(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
+def test_oldest_queued_job_of_each_queue_has_an_age(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
     for name in ("old", "young"):
         jobs.create(a_training(id=name))
     redis.zadd(keys.queued(Kind.TRAINING), {"old": jobs.now() - 90_000})
 
-    assert 90 <= figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 120
-    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="inference") == 0
+    assert 90 <= value(metrics_of(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 120
+    assert value(metrics_of(client), "glassbox_queue_oldest_job_age_seconds", queue="inference") == 0
 
     claimed(jobs, "old")
 
-    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 30
+    assert value(metrics_of(client), "glassbox_queue_oldest_job_age_seconds", queue="training") < 30
 
 
-def test_a_job_that_an_older_version_moved_has_no_age(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
+def test_queue_entry_without_a_job_is_removed(client: FlaskClient, jobs: JobStore, redis: Redis) -> None:
     redis.zadd(keys.queued(Kind.TRAINING), {"claimed by an older version": 1, "another": 2})
 
-    assert figure(figures(client), "glassbox_queue_oldest_job_age_seconds", queue="training") == 0
+    assert value(metrics_of(client), "glassbox_queue_oldest_job_age_seconds", queue="training") == 0
     assert redis.zcard(keys.queued(Kind.TRAINING)) == 0
 
 
-def test_couriers_are_counted_beside_the_workers(client: FlaskClient, redis: Redis) -> None:
-    assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 0
+def test_webhook_dispatchers_are_counted_like_workers(client: FlaskClient, redis: Redis) -> None:
+    assert value(metrics_of(client), "glassbox_workers_online", queue="webhooks") == 0
 
     Presence(redis, "host:1", DISPATCHER, 1).renew()
 
-    assert figure(figures(client), "glassbox_workers_online", queue="webhooks") == 1
+    assert value(metrics_of(client), "glassbox_workers_online", queue="webhooks") == 1
 
 
-def test_the_volumes_space_is_that_of_its_file_system(client: FlaskClient, volume: Volume) -> None:
-    found = figures(client)
+def test_volume_space_is_that_of_its_file_system(client: FlaskClient, volume: Volume) -> None:
+    found = metrics_of(client)
 
-    assert figure(found, "glassbox_volume_size_bytes") == shutil.disk_usage(volume.root.parent).total
-    assert 0 < figure(found, "glassbox_volume_free_bytes") < figure(found, "glassbox_volume_size_bytes")
+    assert value(found, "glassbox_volume_size_bytes") == shutil.disk_usage(volume.root.parent).total
+    assert 0 < value(found, "glassbox_volume_free_bytes") < value(found, "glassbox_volume_size_bytes")
 
 
-def test_a_volume_that_does_not_answer_costs_its_own_figures_alone(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unresponsive_volume_omits_only_its_own_metrics(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     hung = threading.Event()
     monkeypatch.setattr("shared.jobs.capacity.STATVFS_SECONDS", 0.05)
     monkeypatch.setattr("shared.jobs.capacity._space", lambda _: hung.wait())
     try:
-        found = figures(client)
+        found = metrics_of(client)
     finally:
         hung.set()
 
     assert not any(name.startswith("glassbox_volume") for name, _ in found)
-    assert figure(found, "glassbox_redis_up") == 1
+    assert value(found, "glassbox_redis_up") == 1
 
 
 def test_requests_are_counted_by_route_method_and_status(client: FlaskClient) -> None:
@@ -138,37 +136,37 @@ def test_requests_are_counted_by_route_method_and_status(client: FlaskClient) ->
         client.get("/v1/jobs/unknown")
     client.delete("/v1/jobs/another")
 
-    found = figures(client)
+    found = metrics_of(client)
 
     name = "glassbox_http_request_duration_seconds_count"
-    assert figure(found, name, route="/v1/jobs/<job_id>", method="GET", code="404") == 3
-    assert figure(found, name, route="/v1/jobs/<job_id>", method="DELETE", code="404") == 1
+    assert value(found, name, route="/v1/jobs/<job_id>", method="GET", code="404") == 3
+    assert value(found, name, route="/v1/jobs/<job_id>", method="DELETE", code="404") == 1
 
 
-def test_what_a_request_brings_makes_no_new_label(client: FlaskClient) -> None:
+def test_request_data_creates_no_new_labels(client: FlaskClient) -> None:
     for number in range(20):
         client.get(f"/unknown/{number}")
         client.open(f"/v1/jobs/{number}", method=f"MADE{number}")
         client.get(f"/v1/models/model-{number}")
 
-    labels = [dict(labels) for name, labels in figures(client) if name.startswith("glassbox_http")]
+    labels = [dict(labels) for name, labels in metrics_of(client) if name.startswith("glassbox_http")]
 
     assert {label["route"] for label in labels} <= {"unknown", "/v1/jobs/<job_id>", "/v1/models/<name>"}
     assert {label["method"] for label in labels} == {"GET", "other"}
 
 
-def test_which_glassbox_it_is(client: FlaskClient) -> None:
-    (labels,) = (dict(labels) for name, labels in figures(client) if name == "glassbox_build_info")
+def test_build_info_has_the_versions(client: FlaskClient) -> None:
+    (labels,) = (dict(labels) for name, labels in metrics_of(client) if name == "glassbox_build_info")
 
     assert set(labels) == {"version", "python"}
 
 
-def test_without_redis_the_requests_are_told_and_that_redis_is_down(client_without_redis: FlaskClient) -> None:
+def test_metrics_without_redis_show_requests_and_redis_down(client_without_redis: FlaskClient) -> None:
     client_without_redis.get("/healthz")
 
-    found = figures(client_without_redis)
+    found = metrics_of(client_without_redis)
 
-    assert figure(found, "glassbox_redis_up") == 0
+    assert value(found, "glassbox_redis_up") == 0
     assert any(name.startswith("glassbox_http") for name, _ in found)
     assert not any(name.startswith("glassbox_job") for name, _ in found)
 
@@ -181,7 +179,7 @@ PROMETHEUS_3 = (
 
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_3, "application/openmetrics-text; version=1.0.0", "*/*", ""])
-def test_the_form_is_the_one_that_is_asked_for(client: FlaskClient, accept: str) -> None:
+def test_format_follows_the_accept_header(client: FlaskClient, accept: str) -> None:
     response = client.get("/metrics", headers={"Accept": accept})
 
     if "openmetrics" in accept:

@@ -24,7 +24,7 @@ def three(registry: Registry) -> Registry:
 
 
 class TestVersions:
-    def test_a_version_shows_where_it_comes_from(self, client: FlaskClient, model: ModelVersion) -> None:
+    def test_version_shows_its_provenance(self, client: FlaskClient, model: ModelVersion) -> None:
         version: Any = client.get("/v1/models/toy/versions/1").json
 
         assert version["model"] == "toy"
@@ -43,16 +43,14 @@ class TestVersions:
 
     @pytest.mark.parametrize(("reference", "number"), [("latest", 3), ("2", 2), ("champion", 1)])
     @pytest.mark.usefixtures("three")
-    def test_a_version_is_found_by_number_alias_or_as_the_latest(
-        self, client: FlaskClient, reference: str, number: int
-    ) -> None:
+    def test_version_is_found_by_number_alias_or_latest(self, client: FlaskClient, reference: str, number: int) -> None:
         version: Any = client.get(f"/v1/models/toy/versions/{reference}").json
 
         assert version["version"] == number
         assert version["aliases"] == (["champion"] if number == 1 else [])
 
     @pytest.mark.usefixtures("three")
-    def test_versions_are_listed_from_the_newest_in_pages(self, client: FlaskClient) -> None:
+    def test_versions_are_listed_newest_first_in_pages(self, client: FlaskClient) -> None:
         first: Any = client.get("/v1/models/toy/versions?limit=2").json
         second: Any = client.get("/v1/models/toy/versions", query_string={"limit": 2, "after": first["next"]}).json
 
@@ -62,19 +60,19 @@ class TestVersions:
     @pytest.mark.parametrize("reference", ["2", "0", "-1", "unknown", "9" * 5000, "%C2%B9"])
     @pytest.mark.parametrize("path", ["", "/weights"])
     @pytest.mark.usefixtures("model")
-    def test_an_unknown_version_is_not_found(self, client: FlaskClient, reference: str, path: str) -> None:
+    def test_unknown_version_is_not_found(self, client: FlaskClient, reference: str, path: str) -> None:
         assert_problem(client.get(f"/v1/models/toy/versions/{reference}{path}"), 404, "version_not_found")
 
     @pytest.mark.parametrize("path", ["", "/versions", "/versions/1", "/versions/latest", "/versions/1/weights"])
     @pytest.mark.parametrize("name", ["unknown", "..", "TOY"])
     @pytest.mark.usefixtures("model")
-    def test_an_unknown_model_is_not_found(self, client: FlaskClient, name: str, path: str) -> None:
+    def test_unknown_model_is_not_found(self, client: FlaskClient, name: str, path: str) -> None:
         assert_problem(client.get(f"/v1/models/{name}{path}"), 404, "model_not_found")
 
 
 class TestModels:
     @pytest.mark.usefixtures("three")
-    def test_a_model_shows_its_newest_version(self, client: FlaskClient) -> None:
+    def test_model_shows_its_newest_version(self, client: FlaskClient) -> None:
         shown: Any = client.get("/v1/models/toy").json
 
         assert shown["name"] == "toy"
@@ -92,7 +90,7 @@ class TestModels:
         assert [item["name"] for item in first["items"] + second["items"]] == ["a", "b", "c"]
         assert (first["next"], second["next"]) == ("b", None)
 
-    def test_without_any_the_list_is_empty(self, client: FlaskClient) -> None:
+    def test_list_without_models_is_empty(self, client: FlaskClient) -> None:
         assert client.get("/v1/models").json == {"items": [], "next": None}
 
     @pytest.mark.parametrize("path", ["/v1/models", "/v1/models/toy", "/v1/models/toy/versions/1", WEIGHTS])

@@ -33,14 +33,14 @@ def form(*contents: bytes, **texts: str) -> dict[str, Any]:
 
 
 def predictions(response: Any) -> list[dict[str, Any]]:
-    """What was predicted, where something was."""
+    """Return the predictions of a successful response."""
     assert response.status_code == 200, response.data
     found: list[dict[str, Any]] = response.json["predictions"]
     return found
 
 
 def assert_agrees(found: list[dict[str, Any]], expected: Any = P) -> None:
-    """Check that the predictions are what the network says."""
+    """Check that the predictions are the network's."""
     assert [one["label"] for one in found] == [str(label) for label in expected.argmax(axis=1)]
     assert np.allclose([one["confidence"] for one in found], expected.max(axis=1), atol=1e-6)
 
@@ -52,17 +52,17 @@ class TestImages:
         assert_agrees(predictions(response))
         assert (response.json["model"], response.json["version"]) == ("toy", 1)  # type: ignore[index]
 
-    def test_one_image_is_the_body(self, client: FlaskClient) -> None:
+    def test_body_may_be_one_image(self, client: FlaskClient) -> None:
         response = client.post(PATH, data=png(IMAGES[0]), content_type="image/png")
 
         assert_agrees(predictions(response), P[:1])
 
-    def test_an_image_may_be_of_another_format_and_size(self, client: FlaskClient) -> None:
+    def test_image_may_have_another_format_and_size(self, client: FlaskClient) -> None:
         large = encoded(Image.fromarray(IMAGES[0]).resize((24, 24), Image.Resampling.NEAREST), "BMP")
 
         assert_agrees(predictions(client.post(PATH, data=large)), P[:1])
 
-    def test_the_best_classes_are_told(self, client: FlaskClient) -> None:
+    def test_top_k_classes_are_returned(self, client: FlaskClient) -> None:
         found = predictions(client.post(f"{PATH}?top_k=3", data=form(png(IMAGES[0]))))
 
         assert [best["label"] for best in found[0]["top"]] == [str(label) for label in np.argsort(-P[0])]
@@ -81,29 +81,29 @@ class TestImages:
         assert len(found[0]["top"]) == 2
         assert_agrees(found, P[:1])
 
-    def test_an_image_that_cannot_be_read_is_named(self, client: FlaskClient) -> None:
+    def test_unreadable_image_is_reported(self, client: FlaskClient) -> None:
         whole = png(IMAGES[0])
 
         problem = assert_problem(client.post(PATH, data=form(whole, whole[:-25], whole)), 422, "image_damaged")
 
         assert parameters(problem) == ["image[1]"]
 
-    def test_several_are_all_named(self, client: FlaskClient) -> None:
+    def test_all_unreadable_images_are_reported(self, client: FlaskClient) -> None:
         problem = assert_problem(client.post(PATH, data=form(b"text", png(IMAGES[0]), b"")), 422, "invalid_images")
 
         assert parameters(problem) == ["image[0]", "image[2]"]
 
     @pytest.mark.parametrize("body", [b"", b"no image"])
-    def test_a_body_that_is_no_image_is_refused(self, client: FlaskClient, body: bytes) -> None:
+    def test_body_that_is_not_an_image_is_rejected(self, client: FlaskClient, body: bytes) -> None:
         assert_problem(client.post(PATH, data=body, content_type="image/png"), 422, "not_an_image")
 
-    def test_a_form_without_images_is_refused(self, client: FlaskClient) -> None:
+    def test_form_without_images_is_rejected(self, client: FlaskClient) -> None:
         other = {"picture": (io.BytesIO(png(IMAGES[0])), "a.png")}
 
         assert_problem(client.post(PATH, data=other), 422, "file_expected")
         assert_problem(client.post(PATH, data={"top_k": "1"}, content_type="multipart/form-data"), 422, "file_expected")
 
-    def test_a_broken_form_is_refused(self, client: FlaskClient) -> None:
+    def test_malformed_form_is_rejected(self, client: FlaskClient) -> None:
         response = client.post(PATH, data=b"no parts", content_type="multipart/form-data; boundary=x")
 
         assert_problem(response, 400, "malformed_form")
@@ -119,12 +119,10 @@ class TestNumbers:
             IMAGES.astype(float).reshape(6, 36).tolist(),
         ],
     )
-    def test_greys_are_classified_flat_or_in_rows_from_0_to_255_or_to_1(
-        self, client: FlaskClient, instances: Any
-    ) -> None:
+    def test_pixels_may_be_flat_or_in_rows_and_up_to_255_or_1(self, client: FlaskClient, instances: Any) -> None:
         assert_agrees(predictions(client.post(PATH, json={"instances": instances})))
 
-    def test_how_an_instance_is_read_does_not_depend_on_others(self, client: FlaskClient) -> None:
+    def test_range_of_an_instance_does_not_depend_on_others(self, client: FlaskClient) -> None:
         instances = [(IMAGES[0] / 255).ravel().tolist(), IMAGES[1].ravel().tolist()]
 
         assert_agrees(predictions(client.post(PATH, json={"instances": instances})), P[:2])
@@ -147,18 +145,18 @@ class TestNumbers:
             (None, ["#/instances"]),
         ],
     )
-    def test_what_is_no_image_is_named(self, client: FlaskClient, instances: Any, expected: list[str]) -> None:
+    def test_invalid_instances_are_reported(self, client: FlaskClient, instances: Any, expected: list[str]) -> None:
         response = client.post(PATH, json={"instances": instances})
 
         assert pointers(assert_problem(response, 422, "validation_failed")) == expected
 
-    def test_an_unknown_field_is_named(self, client: FlaskClient) -> None:
+    def test_unknown_field_is_reported(self, client: FlaskClient) -> None:
         response = client.post(PATH, json={"instances": IMAGES.tolist(), "topk": 3})
 
         assert pointers(assert_problem(response, 422, "validation_failed")) == ["#/topk"]
 
     @pytest.mark.parametrize("body", [b"", b"{", b'{"instances": [[NaN]]}', b"\xff", b"[" * 5000])
-    def test_what_is_not_json_is_refused(self, client: FlaskClient, body: bytes) -> None:
+    def test_invalid_json_is_rejected(self, client: FlaskClient, body: bytes) -> None:
         assert_problem(client.post(PATH, data=body, content_type="application/json"), 400, "malformed_json")
 
 
@@ -166,7 +164,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         ("query", "named"), [("top_k=0", "top_k"), ("top_k=4", "top_k"), ("invert=x", "invert"), ("topk=1", "topk")]
     )
-    def test_a_wrong_option_is_named(self, client: FlaskClient, query: str, named: str) -> None:
+    def test_invalid_option_is_reported(self, client: FlaskClient, query: str, named: str) -> None:
         problem = assert_problem(client.post(f"{PATH}?{query}", data=png(IMAGES[0])), 422, "validation_failed")
 
         assert parameters(problem) == [named]
@@ -175,29 +173,29 @@ class TestOptions:
 class TestLimits:
     @pytest.fixture
     def client(self, settings: Settings) -> FlaskClient:
-        """Somebody whose requests are kept small."""
+        """A client of an API with low limits."""
         limits = {"max_online_images": 3, "max_online_bytes": 9000, "max_online_json_bytes": 900}
         return create_app(settings.model_copy(update=limits)).test_client()
 
-    def test_too_many_images(self, client: FlaskClient) -> None:
+    def test_too_many_images_are_rejected(self, client: FlaskClient) -> None:
         assert_agrees(predictions(client.post(PATH, data=form(*map(png, IMAGES[:3])))), P[:3])
         assert_problem(client.post(PATH, data=form(*map(png, IMAGES[:4]))), 413, "too_many_images")
         assert_problem(client.post(PATH, data=form(*map(png, [*IMAGES] * 3))), 413, "form_too_large")
 
-    def test_too_many_bytes(self, client: FlaskClient) -> None:
+    def test_too_many_bytes_are_rejected(self, client: FlaskClient) -> None:
         assert_problem(client.post(PATH, data=bytes(9001)), 413, "body_too_large")
 
-    def test_too_much_json(self, client: FlaskClient) -> None:
+    def test_too_much_json_is_rejected(self, client: FlaskClient) -> None:
         assert_problem(client.post(PATH, json={"instances": [[0.25] * 400]}), 413, "body_too_large")
 
-    def test_a_bomb(self, client: FlaskClient) -> None:
+    def test_decompression_bomb_is_rejected(self, client: FlaskClient) -> None:
         response = client.post(PATH, data=gzip.compress(bytes(1_000_000)), headers={"Content-Encoding": "gzip"})
 
         assert_problem(response, 413, "body_too_large")
 
 
 class TestVersions:
-    def test_an_alias_is_followed_as_it_moves(self, client: FlaskClient, registry: Registry) -> None:
+    def test_prediction_follows_an_alias_that_moves(self, client: FlaskClient, registry: Registry) -> None:
         publish(registry, job="job-2")
         for version in (1, 2, 1):
             registry.point("toy", "champion", version)
@@ -206,13 +204,13 @@ class TestVersions:
 
             assert response.json["version"] == version  # type: ignore[index]
 
-    def test_the_newest_is_the_newest(self, client: FlaskClient, registry: Registry) -> None:
+    def test_latest_is_the_newest_version(self, client: FlaskClient, registry: Registry) -> None:
         assert client.post(PATH, data=png(IMAGES[0])).json["version"] == 1  # type: ignore[index]
         publish(registry, job="job-2")
 
         assert client.post(PATH, data=png(IMAGES[0])).json["version"] == 2  # type: ignore[index]
 
-    def test_a_deleted_version_is_not_used_any_more(self, client: FlaskClient, registry: Registry) -> None:
+    def test_deleted_version_is_not_used(self, client: FlaskClient, registry: Registry) -> None:
         publish(registry, job="job-2")
         path = "/v1/models/toy/versions/1/predict"
         assert client.post(path, data=png(IMAGES[0])).status_code == 200
@@ -220,19 +218,19 @@ class TestVersions:
 
         assert_problem(client.post(path, data=png(IMAGES[0])), 404, "version_deleted")
 
-    def test_what_is_not_there_is_not_found(self, client: FlaskClient) -> None:
+    def test_unknown_model_or_version_is_not_found(self, client: FlaskClient) -> None:
         for path, code in [("toy/versions/2", "version_not_found"), ("other/versions/latest", "model_not_found")]:
             assert_problem(client.post(f"/v1/models/{path}/predict", data=png(IMAGES[0])), 404, code)
 
-    def test_a_damaged_version_is_refused(self, client: FlaskClient, volume: Volume) -> None:
+    def test_damaged_version_is_rejected(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
         assert_problem(client.post(PATH, data=png(IMAGES[0])), 500, "version_damaged")
 
-    def test_an_unloaded_model_does_not_answer(self, client: FlaskClient, registry: Registry) -> None:
+    def test_unloaded_model_is_rejected(self, client: FlaskClient, registry: Registry) -> None:
         registry.serve("toy", served=False)
 
         assert_problem(client.post(PATH, data=png(IMAGES[0])), 409, "model_unloaded")
 
-    def test_it_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
+    def test_prediction_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
         assert_agrees(predictions(client_without_redis.post(PATH, data=form(*map(png, IMAGES)))))

@@ -34,7 +34,7 @@ def version(client: FlaskClient, registry: Registry) -> ModelVersion:
 
 
 @pytest.mark.parametrize("reference", ["1", "champion", "latest"])
-def test_a_job_is_accepted_for_the_trainer(
+def test_reproduction_is_accepted_in_the_training_queue(
     client: FlaskClient, redis: Redis, jobs: JobStore, version: ModelVersion, reference: str
 ) -> None:
     response = client.post(f"/v1/models/toy/versions/{reference}/reproduce")
@@ -49,13 +49,13 @@ def test_a_job_is_accepted_for_the_trainer(
     assert len(messages(redis, "training")) == 1
 
 
-def test_it_is_written_down_on_the_volume(client: FlaskClient, volume: Volume) -> None:
+def test_specification_is_written_to_the_volume(client: FlaskClient, volume: Volume) -> None:
     job: Any = client.post(PATH).json
 
     assert json.loads(volume.specification(job["id"]).read_bytes())["kind"] == "reproduction"
 
 
-def test_it_is_listed_by_its_kind_and_by_its_model(client: FlaskClient) -> None:
+def test_reproduction_is_listed_by_kind_and_model(client: FlaskClient) -> None:
     job: Any = client.post(PATH).json
 
     for query in ("kind=reproduction", "model=toy"):
@@ -63,14 +63,14 @@ def test_it_is_listed_by_its_kind_and_by_its_model(client: FlaskClient) -> None:
     assert client.get("/v1/jobs?kind=training").get_json()["items"] == []
 
 
-def test_it_can_be_cancelled_and_retried(client: FlaskClient) -> None:
+def test_reproduction_can_be_cancelled_and_retried(client: FlaskClient) -> None:
     job: Any = client.post(PATH).json
 
     assert client.post(f"/v1/jobs/{job['id']}/cancel").get_json()["state"] == "cancelled"
     assert client.post(f"/v1/jobs/{job['id']}/retry").get_json()["state"] == "queued"
 
 
-def test_the_same_key_makes_one_job(client: FlaskClient, jobs: JobStore) -> None:
+def test_repeated_idempotency_key_creates_one_job(client: FlaskClient, jobs: JobStore) -> None:
     first, second = (client.post(PATH, headers={"Idempotency-Key": "once"}) for _ in range(2))
 
     assert first.json == second.json
@@ -78,7 +78,7 @@ def test_the_same_key_makes_one_job(client: FlaskClient, jobs: JobStore) -> None
     assert [job.id for job in jobs.newest_first()] == [first.get_json()["id"]]
 
 
-def test_a_version_whose_data_were_deleted_is_refused(
+def test_version_with_deleted_data_is_rejected(
     client: FlaskClient, datasets: DatasetStore, version: ModelVersion, volume: Volume
 ) -> None:
     datasets.delete(version.dataset)
@@ -89,7 +89,7 @@ def test_a_version_whose_data_were_deleted_is_refused(
     assert files_below(volume.jobs) == []
 
 
-def test_a_version_that_is_damaged_is_refused(client: FlaskClient, volume: Volume) -> None:
+def test_damaged_version_is_rejected(client: FlaskClient, volume: Volume) -> None:
     (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
     assert_problem(client.post(PATH), 500, "version_damaged")
@@ -100,11 +100,11 @@ def test_a_version_that_is_damaged_is_refused(client: FlaskClient, volume: Volum
     ("path", "code"),
     [("unknown/versions/1", "model_not_found"), ("toy/versions/2", "version_not_found")],
 )
-def test_what_is_not_there_is_not_found(client: FlaskClient, path: str, code: str) -> None:
+def test_unknown_model_or_version_is_not_found(client: FlaskClient, path: str, code: str) -> None:
     assert_problem(client.post(f"/v1/models/{path}/reproduce"), 404, code)
 
 
-def test_data_that_a_reproduction_needs_are_not_deleted(
+def test_data_set_of_an_active_reproduction_is_not_deleted(
     client: FlaskClient, registry: Registry, version: ModelVersion
 ) -> None:
     job: Any = client.post(PATH).json
@@ -115,7 +115,7 @@ def test_data_that_a_reproduction_needs_are_not_deleted(
     assert job["id"] in problem["detail"]
 
 
-def test_too_many_of_them_are_refused(settings: Settings, jobs: JobStore) -> None:
+def test_reproduction_for_a_full_queue_is_rejected(settings: Settings, jobs: JobStore) -> None:
     client = create_app(settings.model_copy(update={"max_queued_jobs": 2})).test_client()
     for _ in range(2):
         assert client.post(PATH).status_code == 202
@@ -126,7 +126,7 @@ def test_too_many_of_them_are_refused(settings: Settings, jobs: JobStore) -> Non
     assert jobs.waiting(Kind.REPRODUCTION) == 2
 
 
-def test_they_wait_in_the_trainers_queue_with_the_trainings(client: FlaskClient) -> None:
+def test_reproductions_and_trainings_share_a_queue(client: FlaskClient) -> None:
     client.post(PATH)
     client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy"})
 

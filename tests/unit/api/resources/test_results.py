@@ -33,7 +33,7 @@ FORMATS = ["jsonl", "csv", "npz", "parquet"]
 
 @pytest.fixture
 def batch(jobs: JobStore, volume: Volume, model: ModelVersion) -> Job:
-    """A batch three of whose shards are finished, and the fifth."""
+    """A batch whose first three shards and fifth shard are finished."""
     job = a_batch(specification={"top_k": 2, "model": "toy", "version": 1})
     jobs.create(job)
     for number, (rows, errors) in enumerate(zip(ROWS, ERRORS, strict=True)):
@@ -44,7 +44,7 @@ def batch(jobs: JobStore, volume: Volume, model: ModelVersion) -> Job:
 
 @pytest.fixture
 def empty(jobs: JobStore, model: ModelVersion) -> Job:
-    """A batch that has not begun."""
+    """A batch that has not started."""
     job = a_batch(specification={"top_k": 1, "model": "toy", "version": 1})
     jobs.create(job)
     return job
@@ -58,15 +58,13 @@ def results(client: FlaskClient, job: Job, form: str) -> bytes:
 
 
 class TestJsonLines:
-    def test_rows_come_in_the_archives_order_up_to_the_first_shard_that_is_missing(
-        self, client: FlaskClient, batch: Job
-    ) -> None:
+    def test_rows_follow_the_archive_up_to_the_first_missing_shard(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/results")
 
         assert response.content_type == "application/x-ndjson"
         assert [json.loads(line) for line in response.data.splitlines()] == list(chain(*ROWS))
 
-    def test_errors_do_too(self, client: FlaskClient, batch: Job) -> None:
+    def test_errors_follow_the_archive_up_to_the_first_missing_shard(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/errors")
 
         assert response.content_type == "application/x-ndjson"
@@ -77,17 +75,13 @@ class TestJsonLines:
 
         assert client.get(f"/v1/jobs/{batch.id}/errors").data.count(b"\n") == 20_002
 
-    def test_a_shard_that_is_missing_hides_those_behind_it(
-        self, client: FlaskClient, batch: Job, volume: Volume
-    ) -> None:
+    def test_missing_shard_hides_the_following_shards(self, client: FlaskClient, batch: Job, volume: Volume) -> None:
         volume.shard(batch.id, 0, 0).unlink()
 
         assert client.get(f"/v1/jobs/{batch.id}/results").data == b""
         assert client.get(f"/v1/jobs/{batch.id}/errors").data == b""
 
-    def test_of_a_shard_that_was_done_again_the_newest_counts(
-        self, client: FlaskClient, batch: Job, volume: Volume
-    ) -> None:
+    def test_newest_file_of_a_repeated_shard_counts(self, client: FlaskClient, batch: Job, volume: Volume) -> None:
         retried = batch.model_copy(update={"retries": 11})
         finish(volume, batch.model_copy(update={"retries": 2}), 1, [row("older", ("0", 1.0))])
         finish(volume, retried, 1, [row("b.txt", ("0", 1.0))])
@@ -97,12 +91,12 @@ class TestJsonLines:
         assert [json.loads(line)["path"] for line in lines] == [*PATHS[:2], "b.txt", PATHS[2]]
         assert client.get(f"/v1/jobs/{batch.id}/errors").data == b""
 
-    def test_a_batch_that_has_not_begun_has_no_rows_yet(self, client: FlaskClient, empty: Job) -> None:
+    def test_batch_that_has_not_started_has_no_rows(self, client: FlaskClient, empty: Job) -> None:
         assert results(client, empty, "jsonl") == b""
 
 
 class TestCsv:
-    def test_rows_are_csv_where_asked_for(self, client: FlaskClient, batch: Job) -> None:
+    def test_rows_can_be_csv(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/results?format=csv")
 
         assert response.content_type == "text/csv; charset=utf-8"
@@ -113,19 +107,17 @@ class TestCsv:
             ["c.png", "1", "1.0", "0", "0.0"],
         ]
 
-    def test_it_has_three_columns_where_one_class_was_asked_for(
-        self, client: FlaskClient, empty: Job, volume: Volume
-    ) -> None:
+    def test_csv_of_one_class_has_three_columns(self, client: FlaskClient, empty: Job, volume: Volume) -> None:
         finish(volume, empty, 0, [row("a.png", ("1", 0.75))])
 
         assert results(client, empty, "csv") == b"path,label,confidence\r\na.png,1,0.75\r\n"
 
-    def test_without_rows_there_is_the_header(self, client: FlaskClient, empty: Job) -> None:
+    def test_csv_without_rows_has_a_header(self, client: FlaskClient, empty: Job) -> None:
         assert results(client, empty, "csv") == b"path,label,confidence\r\n"
 
 
 class TestNpz:
-    def test_rows_are_arrays_that_numpy_loads_without_pickle(self, client: FlaskClient, batch: Job) -> None:
+    def test_numpy_loads_the_rows_without_pickle(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/results?format=npz")
 
         assert response.headers["Content-Disposition"] == f"attachment; filename={batch.id}.npz"
@@ -136,20 +128,18 @@ class TestNpz:
             assert arrays["probabilities"].dtype == np.float32
             assert arrays["classes"].tolist() == ["0", "1", "2"]
 
-    def test_without_rows_the_arrays_are_empty(self, client: FlaskClient, empty: Job) -> None:
+    def test_arrays_without_rows_are_empty(self, client: FlaskClient, empty: Job) -> None:
         with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
             assert [arrays[name].shape for name in ("paths", "labels", "probabilities")] == [(0,), (0, 1), (0, 1)]
 
-    def test_a_model_that_is_gone_is_a_problem_that_names_it(
-        self, client: FlaskClient, empty: Job, volume: Volume
-    ) -> None:
+    def test_deleted_model_is_reported(self, client: FlaskClient, empty: Job, volume: Volume) -> None:
         shutil.rmtree(volume.model("toy"))
 
         assert_problem(client.get(f"/v1/jobs/{empty.id}/results?format=npz"), 404, "model_not_found")
 
 
 class TestParquet:
-    def test_rows_are_parquet_with_the_columns_of_the_csv(self, client: FlaskClient, batch: Job) -> None:
+    def test_parquet_has_the_columns_of_the_csv(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/results?format=parquet")
 
         assert response.content_type == "application/vnd.apache.parquet"
@@ -159,12 +149,12 @@ class TestParquet:
         assert table["label"].to_pylist() == ["2", "0", "1"]
         assert table["confidence_2"].to_pylist() == [0.25, 0.5, 0.0]
 
-    def test_without_rows_there_are_the_columns(self, client: FlaskClient, empty: Job) -> None:
+    def test_parquet_without_rows_has_the_columns(self, client: FlaskClient, empty: Job) -> None:
         table = parquet.read_table(io.BytesIO(results(client, empty, "parquet")))
 
         assert (table.num_rows, table.column_names) == (0, ["path", "label", "confidence"])
 
-    def test_a_server_without_the_extra_says_what_to_do(
+    def test_server_without_pyarrow_explains_what_to_do(
         self, client: FlaskClient, batch: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -177,22 +167,20 @@ class TestParquet:
 
 class TestRefusing:
     @pytest.mark.parametrize("path", ["results", "errors"])
-    def test_a_training_has_no_rows(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
+    def test_rows_of_a_training_are_a_conflict(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
         job = a_training()
         jobs.create(job)
 
         assert_problem(client.get(f"/v1/jobs/{job.id}/{path}"), 409, "not_a_batch")
 
-    def test_another_format_is_refused(self, client: FlaskClient, batch: Job) -> None:
+    def test_unknown_format_is_rejected(self, client: FlaskClient, batch: Job) -> None:
         response = client.get(f"/v1/jobs/{batch.id}/results?format=xml")
 
         assert parameters(assert_problem(response, 422, "validation_failed")) == ["format"]
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_results_are_streamed_in_memory_that_does_not_grow_with_them(
-    client: FlaskClient, empty: Job, volume: Volume, form: str
-) -> None:
+def test_results_are_streamed_in_constant_memory(client: FlaskClient, empty: Job, volume: Volume, form: str) -> None:
     for number in range(40):
         finish(volume, empty, number, [row(f"{number:03d}/{index:04d}.png", ("1", 0.75)) for index in range(500)])
 

@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api.app import create_app
+from api.requests.field_errors import name_of
+from shared.errors import FieldError
 from shared.jobs import JobStore
 from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
@@ -25,13 +27,13 @@ MINIMAL = {"model": "toy", "dataset": "easy"}
 
 @pytest.fixture
 def client(client: FlaskClient) -> FlaskClient:
-    """Somebody who has uploaded the data set `easy`."""
+    """A client of an API that has the data set `easy`."""
     assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
     return client
 
 
 class TestSubmitting:
-    def test_a_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
+    def test_training_job_is_accepted_and_queued(self, client: FlaskClient) -> None:
         response = client.post(PATH, json={**MINIMAL, "epochs": 7, "batch_size": 10})
 
         assert response.status_code == 202
@@ -44,7 +46,7 @@ class TestSubmitting:
         del job["warnings"]
         assert client.get(response.headers["Location"]).json == job
 
-    def test_it_is_written_down_on_the_volume_before_it_is_sent(
+    def test_specification_is_on_the_volume_before_the_message_is_sent(
         self, client: FlaskClient, redis: Redis, volume: Volume, jobs: JobStore
     ) -> None:
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
@@ -57,14 +59,14 @@ class TestSubmitting:
         assert len(messages(redis, "training")) == 1
         assert messages(redis, "inference") == []
 
-    def test_the_request_is_kept_as_it_came(self, client: FlaskClient) -> None:
+    def test_job_shows_the_request_as_sent(self, client: FlaskClient) -> None:
         request = {**MINIMAL, "batch_size": 10, "labels": {"owner": "ada"}, "promote": "champion"}
 
         job: Any = client.post(PATH, json=request).json
 
         assert job["request"] == {**request, "preset": "fast"}
 
-    def test_the_data_set_is_pinned_when_the_job_is_submitted(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_data_set_reference_is_resolved_on_submission(self, client: FlaskClient, jobs: JobStore) -> None:
         old = client.get("/v1/datasets/easy").get_json()["id"]
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
         client.post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=5)))
@@ -72,7 +74,7 @@ class TestSubmitting:
         assert jobs.get(job["id"]).specification["dataset"] == old
         assert client.get("/v1/datasets/easy").get_json()["id"] != old
 
-    def test_a_field_overrides_the_presets(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_field_of_the_request_overrides_the_preset(self, client: FlaskClient, jobs: JobStore) -> None:
         fields = {"preset": "article", "hidden": [5], "optimizer": {"learning_rate": 0.5}, "seed": 9}
         job: Any = client.post(PATH, json={**MINIMAL, **fields}).json
 
@@ -83,17 +85,17 @@ class TestSubmitting:
         assert configuration["seed"] == 9
         assert (configuration["activation"], configuration["batch_size"]) == ("sigmoid", 1)
 
-    def test_a_presets_mini_batch_shrinks_to_the_data(self, client: FlaskClient, jobs: JobStore) -> None:
+    def test_batch_size_of_a_preset_shrinks_to_the_data(self, client: FlaskClient, jobs: JobStore) -> None:
         job: Any = client.post(PATH, json=MINIMAL).json
         assert jobs.get(job["id"]).specification["configuration"]["batch_size"] == 60
 
-    def test_a_built_in_data_set_is_prepared(self, client: FlaskClient) -> None:
+    def test_built_in_data_set_is_prepared(self, client: FlaskClient) -> None:
         response = client.post(PATH, json={"model": "toy", "dataset": "digits"})
 
         assert response.status_code == 202
         assert client.get("/v1/datasets/digits").status_code == 200
 
-    def test_a_job_that_nobody_would_do_now_carries_a_warning(self, client: FlaskClient, redis: Redis) -> None:
+    def test_job_without_an_online_worker_has_a_warning(self, client: FlaskClient, redis: Redis) -> None:
         Presence(redis, "host:1", "inference", 1).renew()
 
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
@@ -102,7 +104,7 @@ class TestSubmitting:
         assert "no worker is online for" in job["warnings"][0]
         assert "training" in job["warnings"][0]
 
-    def test_a_job_that_a_worker_waits_for_carries_none(self, client: FlaskClient, redis: Redis) -> None:
+    def test_job_with_an_online_worker_has_no_warning(self, client: FlaskClient, redis: Redis) -> None:
         Presence(redis, "host:1", "training", 1).renew()
 
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
@@ -119,29 +121,29 @@ class TestBodies:
         ],
         ids=lambda body: ascii(body[:20]),
     )  # fmt: skip
-    def test_what_is_not_json_is_malformed(self, client: FlaskClient, body: bytes) -> None:
+    def test_malformed_json_is_rejected(self, client: FlaskClient, body: bytes) -> None:
         response = client.post(PATH, data=body, content_type="application/json")
 
         assert_problem(response, 400, "malformed_json")
 
     @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
-    def test_json_must_be_announced(self, client: FlaskClient, content_type: str) -> None:
+    def test_other_content_types_are_rejected(self, client: FlaskClient, content_type: str) -> None:
         response = client.post(PATH, data=json.dumps(MINIMAL), content_type=content_type)
 
         assert_problem(response, 415, "json_expected")
 
-    def test_json_with_a_charset_is_json(self, client: FlaskClient) -> None:
+    def test_content_type_with_a_charset_is_accepted(self, client: FlaskClient) -> None:
         body = json.dumps({**MINIMAL, "batch_size": 10})
 
         assert client.post(PATH, data=body, content_type="application/json; charset=utf-8").status_code == 202
 
-    def test_too_large_a_body_is_refused(self, settings: Settings) -> None:
+    def test_too_large_body_is_rejected(self, settings: Settings) -> None:
         client = create_app(settings.model_copy(update={"max_json_bytes": 100})).test_client()
 
         assert_problem(client.post(PATH, json={**MINIMAL, "labels": {"a": "a" * 100}}), 413, "body_too_large")
 
     @pytest.mark.parametrize("body", ["[]", "null", "3", '"model"'])
-    def test_json_must_be_an_object(self, client: FlaskClient, body: str) -> None:
+    def test_json_that_is_not_an_object_is_rejected(self, client: FlaskClient, body: str) -> None:
         response = client.post(PATH, data=body, content_type="application/json")
 
         assert pointers(assert_problem(response, 422, "validation_failed")) == ["#"]
@@ -199,7 +201,7 @@ class TestValidation:
         ],
         ids=lambda value: json.dumps(value)[:40],
     )
-    def test_a_field_that_is_wrong_is_named_and_nothing_is_left(
+    def test_invalid_field_is_reported_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, redis: Redis, fields: dict[str, Any], pointer: str
     ) -> None:
         response = client.post(PATH, json={**MINIMAL, "batch_size": 10, **fields})
@@ -207,23 +209,23 @@ class TestValidation:
         problem = assert_problem(response, 422, "validation_failed")
 
         assert pointers(problem) == [pointer]
-        assert pointer in problem["detail"]
+        assert problem["detail"].startswith(f"{name_of(FieldError('', pointer=pointer))}: ")
         assert files_below(volume.jobs) == []
         assert redis.keys("*") == []
 
     @pytest.mark.parametrize("field", ["model", "dataset"])
-    def test_a_required_field_that_is_missing_is_named(self, client: FlaskClient, field: str) -> None:
+    def test_missing_field_is_reported(self, client: FlaskClient, field: str) -> None:
         response = client.post(PATH, json={name: value for name, value in MINIMAL.items() if name != field})
 
         assert pointers(assert_problem(response, 422, "validation_failed")) == [f"#/{field}"]
 
-    def test_all_fields_that_are_wrong_are_named_at_once(self, client: FlaskClient) -> None:
+    def test_all_invalid_fields_are_reported_together(self, client: FlaskClient) -> None:
         response = client.post(PATH, json={"model": 3, "dataset": 4, "colour": "red"})
 
         assert set(pointers(assert_problem(response, 422, "validation_failed"))) == {"#/model", "#/dataset", "#/colour"}
 
     @pytest.mark.parametrize("text", ["\ud800", "a\udfff"])
-    def test_half_a_character_is_no_text(self, client: FlaskClient, volume: Volume, text: str) -> None:
+    def test_lone_surrogate_is_rejected(self, client: FlaskClient, volume: Volume, text: str) -> None:
         for fields in (
             {"labels": {"a": text}},
             {"model": text},
@@ -236,16 +238,14 @@ class TestValidation:
         assert files_below(volume.jobs) == []
 
     @pytest.mark.parametrize("dataset", ["unknown", "sha256:" + "0" * 64, "", "../easy", "a\0b"])
-    def test_an_unknown_data_set_is_not_found_and_nothing_is_left(
+    def test_unknown_data_set_is_not_found_and_leaves_no_files(
         self, client: FlaskClient, volume: Volume, dataset: str
     ) -> None:
         assert_problem(client.post(PATH, json={**MINIMAL, "dataset": dataset}), 404, "dataset_not_found")
         assert files_below(volume.jobs) == []
 
 
-def test_without_redis_nothing_is_accepted_and_nothing_is_left(
-    client_without_redis: FlaskClient, volume: Volume
-) -> None:
+def test_submission_without_redis_fails_and_leaves_no_files(client_without_redis: FlaskClient, volume: Volume) -> None:
     client_without_redis.post("/v1/datasets?name=easy", data=npz())
 
     response = client_without_redis.post(PATH, json={**MINIMAL, "batch_size": 10})
@@ -255,7 +255,7 @@ def test_without_redis_nothing_is_accepted_and_nothing_is_left(
     assert [path for path in left_behind(volume) if not path.startswith("datasets")] == []
 
 
-def test_what_just_keeps_to_the_ceilings_is_taken(client: FlaskClient) -> None:
+def test_values_at_the_limits_are_accepted(client: FlaskClient) -> None:
     labels = {f"{number:0128d}": "a" * 1024 for number in range(64)}
     request = {**MINIMAL, "epochs": 100_000, "hidden": [1] * 100, "labels": labels}
 

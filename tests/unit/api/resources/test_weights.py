@@ -26,11 +26,11 @@ EVERY_FORMAT = pytest.mark.parametrize("form", ["npz", *FORMATS])
 
 
 def download(client: FlaskClient, form: str = "npz", **options: Any) -> TestResponse:
-    """Read the weights to their end, so that the file is closed."""
+    """Download the weights completely, so that the file is closed."""
     return client.get(WEIGHTS, query_string={"format": form}, buffered=True, **options)
 
 
-def test_the_weights_are_the_file_of_the_manifests_digest(client: FlaskClient, model: ModelVersion) -> None:
+def test_weights_match_the_digest_of_the_manifest(client: FlaskClient, model: ModelVersion) -> None:
     response = client.get(WEIGHTS, buffered=True)
 
     assert len(response.data) == model.weights.bytes
@@ -42,7 +42,7 @@ def test_the_weights_are_the_file_of_the_manifests_digest(client: FlaskClient, m
 
 
 @pytest.mark.usefixtures("model")
-def test_safetensors_have_the_same_parameters(client: FlaskClient) -> None:
+def test_safetensors_hold_the_same_parameters(client: FlaskClient) -> None:
     loaded = safetensors.numpy.load(download(client, "safetensors").data)
 
     assert loaded.keys() == tiny_parameters().keys()
@@ -50,7 +50,7 @@ def test_safetensors_have_the_same_parameters(client: FlaskClient) -> None:
 
 
 @pytest.mark.usefixtures("model")
-def test_onnx_has_the_same_answers(client: FlaskClient) -> None:
+def test_onnx_computes_the_same_probabilities(client: FlaskClient) -> None:
     images, _ = easy_images(40, seed=2)
     rows = images.reshape(40, -1).astype(np.float32) / np.float32(255)
 
@@ -63,7 +63,7 @@ def test_onnx_has_the_same_answers(client: FlaskClient) -> None:
 @EVERY_FORMAT
 @pytest.mark.usefixtures("model")
 class TestEachFormat:
-    def test_it_comes_as_a_file_of_its_name(self, client: FlaskClient, form: str) -> None:
+    def test_file_is_named_for_model_version_and_format(self, client: FlaskClient, form: str) -> None:
         response = download(client, form)
 
         assert response.status_code == 200
@@ -71,55 +71,53 @@ class TestEachFormat:
         assert f"filename=toy-1.{form}" in response.headers["Content-Disposition"]
         assert int(response.headers["Content-Length"]) == len(response.data)
 
-    def test_its_etag_is_its_digest_and_stays(self, client: FlaskClient, form: str) -> None:
+    def test_etag_is_the_digest_and_constant(self, client: FlaskClient, form: str) -> None:
         response = download(client, form)
 
         assert response.headers["ETag"] == f'"{hashlib.sha256(response.data).hexdigest()}"'
         assert download(client, form).data == response.data
 
-    def test_it_is_not_sent_again_to_who_has_it(self, client: FlaskClient, form: str) -> None:
+    def test_unchanged_file_is_not_sent_again(self, client: FlaskClient, form: str) -> None:
         again = download(client, form, headers={"If-None-Match": download(client, form).headers["ETag"]})
 
         assert (again.status_code, again.data) == (304, b"")
 
-    @pytest.mark.parametrize(("asked", "start", "stop"), [("10-19", 10, 20), ("100-", 100, None), ("-7", -7, None)])
-    def test_a_part_of_it_is_sent_where_asked_for(
-        self, client: FlaskClient, form: str, asked: str, start: int, stop: int | None
+    @pytest.mark.parametrize(("requested", "start", "stop"), [("10-19", 10, 20), ("100-", 100, None), ("-7", -7, None)])
+    def test_byte_range_is_returned(
+        self, client: FlaskClient, form: str, requested: str, start: int, stop: int | None
     ) -> None:
         whole = download(client, form).data
 
-        response = download(client, form, headers={"Range": f"bytes={asked}"})
+        response = download(client, form, headers={"Range": f"bytes={requested}"})
 
         assert response.status_code == 206
         assert response.data == whole[start:stop]
         assert response.headers["Content-Range"].endswith(f"/{len(whole)}")
 
     @pytest.mark.parametrize("given", ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1"])
-    def test_all_of_it_is_sent_where_another_kind_of_part_is_asked_for(
-        self, client: FlaskClient, form: str, given: str
-    ) -> None:
+    def test_unsupported_range_returns_the_whole_file(self, client: FlaskClient, form: str, given: str) -> None:
         response = download(client, form, headers={"Range": given})
 
         assert response.status_code == 200
         assert response.data == download(client, form).data
         assert "Content-Range" not in response.headers
 
-    def test_a_part_goes_on_only_with_the_same_file(self, client: FlaskClient, form: str) -> None:
+    def test_if_range_returns_the_range_of_the_same_file_only(self, client: FlaskClient, form: str) -> None:
         whole = download(client, form)
-        wanted = {"Range": "bytes=10-19"}
+        part = {"Range": "bytes=10-19"}
 
-        same = download(client, form, headers={**wanted, "If-Range": whole.headers["ETag"]})
-        other = download(client, form, headers={**wanted, "If-Range": '"another"'})
+        same = download(client, form, headers={**part, "If-Range": whole.headers["ETag"]})
+        other = download(client, form, headers={**part, "If-Range": '"another"'})
 
         assert (same.status_code, same.data) == (206, whole.data[10:20])
         assert (other.status_code, other.data) == (200, whole.data)
 
-    def test_a_part_beyond_its_end_is_refused(self, client: FlaskClient, form: str) -> None:
+    def test_range_beyond_the_end_is_rejected(self, client: FlaskClient, form: str) -> None:
         response = download(client, form, headers={"Range": "bytes=999999999-"})
 
         assert_problem(response, 416, "requested_range_not_satisfiable")
 
-    def test_its_head_is_the_same(self, client: FlaskClient, form: str) -> None:
+    def test_head_has_the_headers_of_get(self, client: FlaskClient, form: str) -> None:
         got, head = download(client, form), client.head(WEIGHTS, query_string={"format": form}, buffered=True)
 
         assert head.data == b""
@@ -131,10 +129,10 @@ class TestEachFormat:
 
         assert_problem(download(client, form), 500, "version_damaged")
 
-    def test_it_needs_no_redis(self, client_without_redis: FlaskClient, form: str) -> None:
+    def test_weights_need_no_redis(self, client_without_redis: FlaskClient, form: str) -> None:
         assert download(client_without_redis, form).status_code == 200
 
-    def test_what_was_deleted_is_not_found(self, client: FlaskClient, registry: Registry, form: str) -> None:
+    def test_deleted_version_is_not_found(self, client: FlaskClient, registry: Registry, form: str) -> None:
         publish(registry, job="job-2")
         registry.delete("toy", "1")
 
@@ -143,11 +141,11 @@ class TestEachFormat:
 
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("query", [{"format": "pickle"}, {"format": ""}, {"forma": "onnx"}])
-def test_another_format_is_refused_by_name(client: FlaskClient, query: dict[str, str]) -> None:
+def test_unknown_format_is_reported(client: FlaskClient, query: dict[str, str]) -> None:
     problem = assert_problem(client.get(WEIGHTS, query_string=query), 422, "validation_failed")
 
     assert [error["parameter"] for error in problem["errors"]] == list(query)
 
 
-def test_the_query_offers_what_there_is() -> None:
+def test_query_offers_every_format() -> None:
     assert WeightsQuery.model_json_schema()["properties"]["format"]["enum"] == ["npz", *FORMATS]
