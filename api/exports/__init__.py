@@ -1,7 +1,6 @@
-"""A version's network as other programs read it: its parameters as safetensors, the whole of it as an ONNX graph.
+"""Exports of a version: its parameters as safetensors, its network as an ONNX graph.
 
-Both are written from the formats' specifications, without their libraries, and from the version alone: the same version
-gives the same bytes.
+Both encoders follow the formats' specifications without their libraries. The same version always gives the same bytes.
 """
 
 from api.exports.export import FORMATS, Export, export

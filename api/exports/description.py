@@ -1,4 +1,4 @@
-"""What an exported file says of itself, beside its tensors: texts by name, for a reader that has nothing else."""
+"""Metadata of an exported file: strings by name, so that the file can be used without the API."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from shared.registry import ModelVersion
 
 SCALE = 1 / 255
-"""What a grey from 0 to 255 is multiplied by before it enters the network."""
+"""Factor that scales a grayscale value from 0 to 255 to the network's input."""
 
 
 def description(version: ModelVersion) -> dict[str, str]:
-    """What the version is, and what it takes and tells apart; what is no text is JSON."""
+    """Return the metadata of a version. Values other than strings are JSON."""
     return {
         "model": version.model,
         "version": str(version.version),

@@ -1,4 +1,4 @@
-"""One exported version: a file's content in parts, most of which are the parameters' own memory."""
+"""An exported version: a file's content in parts, most of which are views of the parameters' memory."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Export:
     sha256: str
 
     def blocks(self) -> Iterator[bytes]:
-        """The content, a piece at a time."""
+        """Yield the content in blocks."""
         for part in self.parts:
             for start in range(0, len(part), BLOCK):
                 yield bytes(part[start : start + BLOCK])
 
 
 def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], form: str) -> Export:
-    """The version in one of `FORMATS`. `parameters`: its own, by name."""
+    """Export a version in one of `FORMATS`. `parameters`: the version's parameters by name."""
     parts = FORMATS[form](version, parameters)
     digest = hashlib.sha256()
     for part in parts:

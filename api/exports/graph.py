@@ -1,6 +1,6 @@
-"""The network as a graph of ONNX's operators: what each step of the forward pass is called there.
+"""The forward pass as a graph of ONNX operators.
 
-Source: ONNX Operator Schemas, version 17 of the operators. A tensor's name is how nodes refer to it.
+Source: ONNX Operator Schemas, operator set version 17. Nodes refer to tensors by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROBABILITIES = "probabilities"
 
 @dataclass(frozen=True)
 class Node:
-    """One operator, the tensors that it takes and the one that it makes, and its settings, which are whole numbers."""
+    """An operator with its input tensors, its output tensor, and its integer attributes (`settings`)."""
 
     operator: str
     inputs: tuple[str, ...]
@@ -30,7 +30,7 @@ class Node:
 
 
 class Graph:
-    """Nodes in the order in which they run, and the tensors that are given with them. dtype: the network's."""
+    """Nodes in execution order, and their constant tensors. dtype: the network's."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
@@ -38,22 +38,22 @@ class Graph:
         self.tensors: dict[str, NDArray[Any]] = {}
 
     def add(self, operator: str, *inputs: str, output: str = "", **settings: int) -> str:
-        """Add a node; returns the name of what it makes."""
+        """Add a node, and return the name of its output."""
         node = Node(operator, inputs, output or f"{operator.lower()}{len(self.nodes) + 1}", settings)
         self.nodes.append(node)
         return node.output
 
     def constant(self, value: float) -> str:
-        """Give a number; returns its name."""
+        """Add a constant, and return its name."""
         name = f"constant {value!r}"
         self.tensors[name] = np.array(value, self.dtype)
         return name
 
 
 def graph_of(activation: str, parameters: Mapping[str, NDArray[Any]], float32: int, own: int) -> Graph:
-    """The forward pass from images (N, pixels) in float32, from 0 to 1, to probabilities (N, classes).
+    """Return the forward pass from images (N, pixels), float32 from 0 to 1, to probabilities (N, classes).
 
-    float32, own: ONNX's numbers for that type and for the network's.
+    float32, own: ONNX's type numbers of float32 and of the network's dtype.
     """
     names = list(parameters)
     graph = Graph(parameters[names[0]].dtype)
@@ -69,12 +69,12 @@ def graph_of(activation: str, parameters: Mapping[str, NDArray[Any]], float32: i
 
 
 def _leaky_relu(graph: Graph, Z: str) -> str:
-    """The larger of z and αz: LeakyRelu, but for both precisions in every runtime."""
+    """Return max(z, αz): LeakyRelu that every runtime supports in both precisions."""
     return graph.add("Max", Z, graph.add("Mul", Z, graph.constant(LeakyReLU.slope)))
 
 
 def _gelu(graph: Graph, Z: str) -> str:
-    """Z (1 + t) / 2 with t = tanh(√(2/π) (z + 0.044715 z³)), where z is Z within the saturation."""
+    """Return Z (1 + t) / 2 with t = tanh(√(2/π) (z + 0.044715 z³)), where z is Z clipped to the saturation."""
     limit, one = GELU.saturation, graph.constant(1.0)
     z = graph.add("Clip", Z, graph.constant(-limit), graph.constant(limit))
     cubic = graph.add("Mul", graph.add("Mul", z, z), graph.constant(GELU.cubic))

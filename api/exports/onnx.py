@@ -1,6 +1,6 @@
-"""An ONNX file: the network's graph with its parameters, which a runtime executes as it is.
+"""The ONNX format: the network's graph with its parameters, for ONNX runtimes.
 
-Source: onnx/onnx, onnx/onnx.proto and docs/IR.md, version 8 of the format. The fields' numbers are that file's.
+Source: onnx/onnx, onnx/onnx.proto and docs/IR.md, IR version 8. The field numbers are those of onnx.proto.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ WHOLE_NUMBER = 2  # AttributeProto.AttributeType
 
 
 def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
-    """The version as a ModelProto, from `images` (N, pixels) to `probabilities` (N, classes)."""
+    """Encode the version as a ModelProto, from `images` (N, pixels) to `probabilities` (N, classes)."""
     own = TYPES[version.configuration["dtype"]]
     graph = graph_of(version.configuration["activation"], parameters, FLOAT32, own)
     images = _tensor_type(IMAGES, FLOAT32, math.prod(version.image_shape))
     probabilities = _tensor_type(PROBABILITIES, own, len(version.classes))
     return [
         *number(1, FORMAT_VERSION),
-        *text(2, "glassbox"),  # who made it
+        *text(2, "glassbox"),  # producer_name
         *number(5, version.version),
         *message(7, _graph(graph, f"{version.model}@{version.version}", images, probabilities)),
         *message(8, number(2, OPERATORS_VERSION)),
@@ -42,7 +42,7 @@ def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> lis
 
 
 def _graph(graph: Graph, name: str, images: list[Part], probabilities: list[Part]) -> list[Part]:
-    """A GraphProto."""
+    """Encode a GraphProto."""
     return [
         *_all(message(1, _node(node)) for node in graph.nodes),
         *text(2, name),
@@ -53,7 +53,7 @@ def _graph(graph: Graph, name: str, images: list[Part], probabilities: list[Part
 
 
 def _node(node: Node) -> list[Part]:
-    """A NodeProto."""
+    """Encode a NodeProto."""
     return [
         *_all(text(1, name) for name in node.inputs),
         *text(2, node.output),
@@ -64,12 +64,12 @@ def _node(node: Node) -> list[Part]:
 
 
 def _setting(name: str, value: int) -> list[Part]:
-    """An AttributeProto."""
+    """Encode an AttributeProto."""
     return [*text(1, name), *number(3, value), *number(20, WHOLE_NUMBER)]
 
 
 def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
-    """A TensorProto with raw data."""
+    """Encode a TensorProto with raw data."""
     return [
         *_all(number(1, side) for side in array.shape),
         *number(2, TYPES[array.dtype.name]),
@@ -79,7 +79,7 @@ def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
 
 
 def _tensor_type(name: str, datatype: int, width: int) -> list[Part]:
-    """A ValueInfoProto of a tensor (N, width)."""
+    """Encode a ValueInfoProto of a tensor (N, width)."""
     shape = [*message(1, text(2, "N")), *message(1, number(1, width))]
     return [*text(1, name), *message(2, message(1, [*number(1, datatype), *message(2, shape)]))]
 

@@ -1,4 +1,4 @@
-"""A file's content as a list of parts, so that arrays that go into it are not copied together first."""
+"""A file's content as a list of parts, so that arrays are not copied into one buffer."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ Part = bytes | memoryview
 
 
 def little_endian(array: NDArray[Any]) -> memoryview:
-    """An array's numbers as both formats keep them: row by row, each with its lowest byte first."""
+    """Return an array's bytes in C order, little-endian, as both formats store them."""
     ordered = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return ordered.reshape(-1).view(np.uint8).data

@@ -1,8 +1,8 @@
-"""Protocol buffers' wire format, as much as writing an ONNX file needs: numbers, texts, and messages in messages.
+"""The Protocol Buffers wire format, limited to what an ONNX file needs: integers, strings and nested messages.
 
-Source: Protocol Buffers, "Encoding". A message is its fields one after the other. A field begins with a key, its number
-and the type of what follows: 0, a varint, or 2, a length in bytes and so many bytes. A varint has seven bits in each
-byte, the lowest first, and the eighth says that there is another one.
+Source: Protocol Buffers, "Encoding". A message is a sequence of fields. A field starts with a key, which holds its
+number and wire type: 0 is a varint; 2 is a length in bytes, then the bytes. A varint holds seven bits per byte, the
+lowest first; the eighth bit is set if another byte follows.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ VARINT, BYTES = 0, 2
 
 
 def number(field: int, value: int) -> list[Part]:
-    """A field with a whole number, which is not negative."""
+    """Encode a field with a non-negative integer."""
     return [_varint(field << 3 | VARINT) + _varint(value)]
 
 
 def message(field: int, parts: Iterable[Part]) -> list[Part]:
-    """A field with a message, or with bytes."""
+    """Encode a field with a message or bytes."""
     parts = list(parts)
     return [_varint(field << 3 | BYTES) + _varint(sum(map(len, parts))), *parts]
 
 
 def text(field: int, value: str) -> list[Part]:
-    """A field with a text."""
+    """Encode a field with a string."""
     return message(field, [value.encode()])
 
 

@@ -1,7 +1,7 @@
-"""The safetensors format: a header in JSON that says where each tensor lies, then their bytes, and nothing else.
+"""The safetensors format: a JSON header with each tensor's offsets, then the tensors' bytes.
 
-Source: huggingface/safetensors, README.md, "Format". Eight bytes, little-endian, have the header's length; the header
-is padded with spaces so that the first tensor begins at a multiple of 8; tensors follow one another without a gap.
+Source: huggingface/safetensors, README.md, "Format". The first eight bytes hold the header's length, little-endian. The
+header is padded with spaces so that the first tensor starts at a multiple of 8. The tensors follow without gaps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ALIGNMENT = 8
 
 
 def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
-    """The parameters under their own names, as they are in the .npz; the metadata say the rest."""
+    """Encode the parameters under their names in the .npz, with the version's metadata."""
     header: dict[str, object] = {"__metadata__": description(version)}
     content: list[Part] = []
     end = 0

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from what the routes declare and from the types that validate and are shown."""
+"""The OpenAPI 3.1 document, generated from the routes' declarations and from the types of requests and responses."""
 
 from api.openapi.document import document
 

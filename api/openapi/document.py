@@ -1,4 +1,4 @@
-"""The document as a whole: a path for each route, and what they share."""
+"""The whole OpenAPI document: the routes' paths and their shared components."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ DESCRIPTION = """\
 Trains neural networks written from scratch in NumPy, and runs them over archives of images.
 
 Times are RFC 3339 in UTC; ids sort by time. A list is `{"items": […], "next": …}`: send `next` as `after` for the next
-page. Every error is `application/problem+json` (RFC 9457) with a stable `code`; an unknown path ends with `not_found`,
-a method that a path does not have with `method_not_allowed`. Every answer has its `X-Request-Id`. Large JSON is
-compressed with gzip where that is accepted. `HEAD` and `OPTIONS` go wherever `GET` goes.
+page. Every error is `application/problem+json` (RFC 9457) with a stable `code`; an unknown path returns `not_found`, an
+unsupported method `method_not_allowed`. Every response has an `X-Request-Id`. Large JSON is compressed with gzip if the
+client accepts it. Every path that supports `GET` also supports `HEAD` and `OPTIONS`.
 """
 
 
 def document(app: Flask, *, keys_needed: bool) -> JsonObject:
-    """The document of the application's routes. keys_needed: whether requests must show an API key."""
+    """Return the document of the application's routes. keys_needed: whether requests need an API key."""
     routes = list(_routes(app))
     schemas = Schemas([Problem, *(one for *_, operation in routes for one in _types(operation))])
     paths: dict[str, JsonObject] = {}
@@ -58,9 +58,9 @@ def document(app: Flask, *, keys_needed: bool) -> JsonObject:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "an API key, with the scope that it needs",
+                    "description": "an API key with the operation's scope",
                 },
-                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the same, in short"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the same API key"},
             },
         },
     }
@@ -84,7 +84,7 @@ def _entry(
 
 
 def _id(rule: Rule, view: Callable[..., Any]) -> str:
-    """A name of the route's own; of several routes to a view, one that has more in its path is named for that."""
+    """Return a unique id of the route. If a view has several routes, the id names the optional path parameters."""
     taken = inspect.signature(view).parameters.values()
     optional = [each.name for each in taken if each.default is not inspect.Parameter.empty]
     named = [f"of_{name}" for name in optional if name in rule.arguments]
@@ -92,7 +92,7 @@ def _id(rule: Rule, view: Callable[..., Any]) -> str:
 
 
 def _routes(app: Flask) -> Iterator[Route]:
-    """Every route that declares an operation, by path; HEAD and OPTIONS come with every GET, and are not told."""
+    """Yield each route that declares an operation, by path, without HEAD and OPTIONS, which every GET implies."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         view = app.view_functions[rule.endpoint]
         if (operation := operation_of(view)) is not None:
@@ -101,24 +101,24 @@ def _routes(app: Flask) -> Iterator[Route]:
 
 
 def _types(operation: Operation) -> Iterator[Any]:
-    """The types whose schemas the operation shows."""
+    """Yield the types whose schemas the operation uses."""
     if operation.query is not None:
         yield operation.query
     if isinstance(operation.body, type):
         yield operation.body
     if isinstance(operation.body, UploadSpec) and operation.body.json is not None:
         yield operation.body.json
-    for answer in operation.responses.values():
-        for content in answer.contents:
+    for response in operation.responses.values():
+        for content in response.contents:
             shown = content.item if isinstance(content, MediaType) else content
             if shown is not None:
                 yield shown
 
 
 def _description(view: Callable[..., Any], operation: Operation) -> str:
-    told = inspect.cleandoc(view.__doc__ or "")
-    needed = f"Needs a key with the scope `{operation.scope}`." if operation.scope else "Needs no key."
-    return f"{told}\n\n{needed}".strip()
+    docstring = inspect.cleandoc(view.__doc__ or "")
+    needed = f"Requires an API key with the scope `{operation.scope}`." if operation.scope else "Requires no API key."
+    return f"{docstring}\n\n{needed}".strip()
 
 
 def _security(operation: Operation, *, keys_needed: bool) -> list[JsonObject]:
@@ -133,7 +133,7 @@ def _tag(rule: Rule) -> str:
 
 
 def _tags(routes: list[Route], order: list[str]) -> list[JsonObject]:
-    """A tag for each blueprint, in the words of the module that its views are from; what operators need comes last."""
+    """Return a tag for each blueprint, described by its module's docstring. Unversioned paths come last."""
     modules = {_tag(rule): sys.modules[view.__module__] for rule, _, view, _ in routes}
     versioned = {_tag(rule) for rule, *_ in routes if rule.rule.startswith("/v")}
     return [

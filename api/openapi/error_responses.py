@@ -1,4 +1,4 @@
-"""Which errors an operation can end with: what it declares, what its declaration implies, and what any can end with."""
+"""Errors of an operation: declared ones, ones that the declaration implies, and ones of every operation."""
 
 from __future__ import annotations
 
@@ -60,25 +60,25 @@ WITH_AN_IDEMPOTENCY_KEY = (
 
 
 def codes_of(operation: Operation, path: str) -> Codes:
-    """The codes with which the operation at this path can end, by their statuses."""
+    """Return the error codes of the operation at this path, by status."""
     codes: dict[HTTPStatus, list[str]] = {}
-    outside = {
+    general = {
         **ANY,
         **(WITH_A_RANGE if "Range" in operation.headers else {}),
-        **(WITH_AN_ETAG if any("ETag" in answer.headers for answer in operation.responses.values()) else {}),
+        **(WITH_AN_ETAG if any("ETag" in response.headers for response in operation.responses.values()) else {}),
     }
-    for status, some in outside.items():
+    for status, some in general.items():
         codes.setdefault(status, []).extend(some)
-    for one in _refusals(operation, path):
-        codes.setdefault(STATUSES[one.error], []).extend(one.codes)
+    for spec in _error_specs(operation, path):
+        codes.setdefault(STATUSES[spec.error], []).extend(spec.codes)
     return {status: tuple(dict.fromkeys(codes[status])) for status in sorted(codes)}
 
 
-def _refusals(operation: Operation, path: str) -> Iterator[ErrorSpec]:
+def _error_specs(operation: Operation, path: str) -> Iterator[ErrorSpec]:
     yield from operation.errors
     if operation.scope is not None:
         yield from WITH_A_KEY
-    if operation.scope in {"submit", "manage"}:  # what changes something writes it down on the volume
+    if operation.scope in {"submit", "manage"}:  # a change writes to the volume
         yield from WITH_A_CHANGE
     if "<" in path:
         yield from WITH_A_PATH_PARAMETER

@@ -1,4 +1,4 @@
-"""What the document says of parameters in paths and of headers: a line for each name that routes use."""
+"""Descriptions of path parameters and headers for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,41 +17,43 @@ def _header(description: str, **schema: Any) -> JsonObject:
 
 
 IN_PATHS: dict[str, JsonObject] = {
-    "alias": _text("a name that points to one version and can be moved", "champion"),
-    "file": _text("a file of the page", "swagger-ui.css"),
+    "alias": _text("an alias: a movable name of one version", "champion"),
+    "file": _text("a file of the documentation page", "swagger-ui.css"),
     "job_id": _text("a job's id", JOB_ID),
     "name": _text("a model's name", "digits"),
     "reference": _text("a version: its number, an alias, or `latest`", "latest"),
     "version": _text("a version: its number, an alias, or `latest`", "latest"),
 }
-IN_DATASET_PATHS: dict[str, JsonObject] = {"reference": _text("a data set: its id, or a name", DATASET_ID)}
+IN_DATASET_PATHS: dict[str, JsonObject] = {"reference": _text("a data set: its id or a name", DATASET_ID)}
 
-# Without `example`: the page would fill it in, and so send one key, digest or range with every request.
+# Without `example`, because Swagger UI would prefill it and send it with every request.
 REQUEST_HEADERS: dict[str, JsonObject] = {
-    "X-Request-Id": _header("Comes back with the answer, and is in the server's log. One is made where none is sent."),
+    "X-Request-Id": _header("Request id, returned in the response and logged by the server. Generated if absent."),
     "Idempotency-Key": _header(
-        "Makes it safe to send this again: for a day, the first answer to this key is given once more.",
+        "Makes retries safe: for a day, a request with the same key gets the first response again.",
         minLength=1,
         maxLength=255,
     ),
-    "Content-Digest": _header("The body's digest (RFC 9530), held against what arrives: `sha-256=:<base64>:`."),
-    "Content-Encoding": _header("How the body is packed: `gzip` or `deflate`."),
-    "Inference-Header-Content-Length": _header("The length of the JSON in bytes, where binary tensors follow it."),
-    "If-Match": _header("Do it only where the thing still has this ETag."),
-    "If-None-Match": _header("Answer 304 where the thing still has this ETag."),
-    "If-Range": _header("Send the part only where the thing still has this ETag, else all of it."),
-    "Last-Event-ID": _header("Go on behind this event."),
-    "Range": _header("Send this part only: `bytes=0-1023`."),
+    "Content-Digest": _header("The body's digest (RFC 9530), `sha-256=:<base64>:`, which the server verifies."),
+    "Content-Encoding": _header("The body's compression: `gzip` or `deflate`."),
+    "Inference-Header-Content-Length": _header("Length of the JSON in bytes, if binary tensors follow it."),
+    "If-Match": _header("Apply the change only if the resource has this ETag."),
+    "If-None-Match": _header(
+        "For GET: return 304 if the resource has this ETag. For PUT: `*` requires a new resource."
+    ),
+    "If-Range": _header("Return the range only if the resource has this ETag, else the whole resource."),
+    "Last-Event-ID": _header("Resume the stream after this event."),
+    "Range": _header("Return this range only: `bytes=0-1023`."),
 }
 
 RESPONSE_HEADERS: dict[str, JsonObject] = {
-    "X-Request-Id": _text("The request's id, as it was sent or as it was made.", "order-17"),
-    "Location": _text("Where the thing is that was made.", f"/v1/jobs/{JOB_ID}", format="uri-reference"),
-    "ETag": _text("Changes when the thing does.", f'"{WEIGHTS_SHA256}"'),
-    "Retry-After": {"description": "Seconds until it may go better.", "schema": {"type": "integer"}, "example": 2},
-    "WWW-Authenticate": _text("How to show a key.", 'Bearer realm="glassbox"'),
-    "Idempotent-Replayed": _text("`true` where an earlier answer is given once more.", "true"),
-    "Inference-Header-Content-Length": _text("The length of the JSON in bytes, before binary tensors.", "190"),
-    "Content-Range": _text("Which part this is.", "bytes 0-1023/68294"),
-    "Accept-Ranges": _text("That parts can be asked for.", "bytes"),
+    "X-Request-Id": _text("The request's id, from the client or generated.", "order-17"),
+    "Location": _text("URL of the created resource.", f"/v1/jobs/{JOB_ID}", format="uri-reference"),
+    "ETag": _text("Identifies the current state of the resource.", f'"{WEIGHTS_SHA256}"'),
+    "Retry-After": {"description": "Seconds to wait before a retry.", "schema": {"type": "integer"}, "example": 2},
+    "WWW-Authenticate": _text("How to authenticate.", 'Bearer realm="glassbox"'),
+    "Idempotent-Replayed": _text("`true` if the response is a replay of an earlier one.", "true"),
+    "Inference-Header-Content-Length": _text("Length of the JSON in bytes, before binary tensors.", "190"),
+    "Content-Range": _text("The returned range.", "bytes 0-1023/68294"),
+    "Accept-Ranges": _text("The supported range unit.", "bytes"),
 }

@@ -1,4 +1,4 @@
-"""What an operation takes, in the document's words: parameters in path, query and headers, and a body."""
+"""OpenAPI descriptions of an operation's inputs: path, query and header parameters, and the body."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXT = {"schema": {"type": "string"}}
 
 
 def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[JsonObject]:
-    """Every parameter of the operation at this path."""
+    """Return all parameters of the operation at this path."""
     known = IN_PATHS | (IN_DATASET_PATHS if rule.rule.startswith("/v1/datasets/") else {})
     in_path = [
         {"name": name, "in": "path", "required": True, **known.get(name, TEXT)}
@@ -29,7 +29,7 @@ def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[JsonO
 
 
 def body(operation: Operation, schemas: Schemas) -> JsonObject | None:
-    """The operation's body, None where it takes none. JSON that needs no member may be left out."""
+    """Return the operation's body; None if it has none. JSON without required members is optional."""
     if operation.body is None:
         return None
     if isinstance(operation.body, UploadSpec):
@@ -42,24 +42,24 @@ def body(operation: Operation, schemas: Schemas) -> JsonObject | None:
     return {"required": needed, "content": _json(operation.body, schemas)}
 
 
-def _json(form: type[RequestModel], schemas: Schemas) -> JsonObject:
-    schema = schemas.of(form)
+def _json(model: type[RequestModel], schemas: Schemas) -> JsonObject:
+    schema = schemas.of(model)
     return {"application/json": {"schema": schema, "example": sample(schema, schemas)}}
 
 
 def _in_query(operation: Operation, schemas: Schemas) -> list[JsonObject]:
     if operation.query is None:
         return []
-    form = schemas.resolved(schemas.of(operation.query))
+    query = schemas.resolved(schemas.of(operation.query))
     return [
         {
             "name": name,
             "in": "query",
-            "required": name in form.get("required", ()),
+            "required": name in query.get("required", ()),
             **({"description": schema["description"]} if "description" in schema else {}),
             "schema": _without_null({key: value for key, value in schema.items() if key != "description"}),
         }
-        for name, schema in form["properties"].items()
+        for name, schema in query["properties"].items()
     ]
 
 
@@ -70,7 +70,7 @@ def _headers(operation: Operation) -> list[str]:
 
 
 def _form(operation: Operation, part: str, schemas: Schemas) -> JsonObject:
-    """A form of the file and, if the client likes, of the query's options."""
+    """Return the schema of a form with the file and, optionally, the query's options."""
     options: JsonObject = {}
     if operation.query is not None:
         properties = schemas.resolved(schemas.of(operation.query))["properties"]
@@ -79,7 +79,7 @@ def _form(operation: Operation, part: str, schemas: Schemas) -> JsonObject:
 
 
 def _without_null(schema: JsonObject) -> JsonObject:
-    """The schema of what a query or a form can say, which has no null."""
+    """Return the schema without null, which queries and forms cannot express."""
     choices: list[JsonObject] = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema

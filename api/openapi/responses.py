@@ -1,4 +1,4 @@
-"""How an operation can end, in the document's words: its answers, and a problem for each status of an error."""
+"""OpenAPI descriptions of an operation's responses, with a problem for each error status."""
 
 from __future__ import annotations
 
@@ -24,22 +24,24 @@ MEANINGS = {status: (error.__doc__ or "").splitlines()[0] for error, status in S
 
 
 def responses(path: str, operation: Operation, schemas: Schemas) -> JsonObject:
-    """A response for each status."""
+    """Return a response for each status."""
     problems = {
         str(int(status)): _problem(path, status, codes, schemas) for status, codes in codes_of(operation, path).items()
     }
-    told = {str(status): _answer(status, answer, operation, schemas) for status, answer in operation.responses.items()}
-    return dict(sorted({**problems, **_both(problems, told)}.items()))
+    declared = {
+        str(status): _response(status, spec, operation, schemas) for status, spec in operation.responses.items()
+    }
+    return dict(sorted({**problems, **_merged(problems, declared)}.items()))
 
 
-def _answer(status: int, answer: ResponseSpec, operation: Operation, schemas: Schemas) -> JsonObject:
-    headers = [*answer.headers, *(["Idempotent-Replayed"] if operation.creates else [])]
+def _response(status: int, spec: ResponseSpec, operation: Operation, schemas: Schemas) -> JsonObject:
+    headers = [*spec.headers, *(["Idempotent-Replayed"] if operation.creates else [])]
     response: JsonObject = {
-        "description": answer.description or HTTPStatus(status).phrase,
+        "description": spec.description or HTTPStatus(status).phrase,
         "headers": _headers(headers),
     }
     content: JsonObject = {}
-    for one in answer.contents:
+    for one in spec.contents:
         content |= _media(one, schemas) if isinstance(one, MediaType) else _json(one, schemas)
     return response | {"content": content} if content else response
 
@@ -52,7 +54,7 @@ def _json(one: Any, schemas: Schemas) -> JsonObject:
 
 
 def _media(media: MediaType, schemas: Schemas) -> JsonObject:
-    """A text or bytes; `contentSchema` tells of the JSON in each line or event."""
+    """Return a body of text or bytes. `contentSchema` describes the JSON in each line or event."""
     schema: JsonObject = {"type": "string", "description": media.description}
     if media.item is not None:
         schema |= {"contentMediaType": "application/json", "contentSchema": schemas.of(media.item)}
@@ -66,9 +68,9 @@ def _media(media: MediaType, schemas: Schemas) -> JsonObject:
 
 
 def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> JsonObject:
-    """One problem's schema with the codes that it has here, and an example for each of them."""
+    """Return the response of an error status: the problem's schema with its codes, and an example per code."""
     base = schemas.of(Problem)
-    told = " or ".join(f"`{code}`" for code in codes)
+    alternatives = " or ".join(f"`{code}`" for code in codes)
     narrowed = {"properties": {"status": {"const": int(status)}, "code": _code(codes)}}
     examples = {
         code: {"value": sample(base, schemas) | _example(path, status, code)}
@@ -76,19 +78,19 @@ def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Sch
         if not code.endswith("*")
     }
     return {
-        "description": f"{MEANINGS.get(status, status.phrase)} {told}",
+        "description": f"{MEANINGS.get(status, status.phrase)} {alternatives}",
         "headers": _headers(WITH_ERRORS.get(status, ())),
         "content": {"application/problem+json": {"schema": {"allOf": [base, narrowed]}, "examples": examples}},
     }
 
 
 def _example(path: str, status: HTTPStatus, code: str) -> JsonObject:
-    detail = MEANINGS.get(status, "A fault of ours, not of your request.")
+    detail = MEANINGS.get(status, "The server failed, not your request.")
     return {"title": status.phrase, "status": int(status), "detail": detail, "instance": path, "code": code}
 
 
 def _code(codes: Iterable[str]) -> JsonObject:
-    """The schema of a code that is one of these; `archive_*` is any that begins so."""
+    """Return the schema of a code that is one of these; `archive_*` is any code with that prefix."""
     plain = [code for code in codes if not code.endswith("*")]
     families = [{"pattern": f"^{re.escape(code[:-1])}"} for code in codes if code.endswith("*")]
     if not families:
@@ -96,13 +98,13 @@ def _code(codes: Iterable[str]) -> JsonObject:
     return {"anyOf": [*([{"enum": plain}] if plain else []), *families]}
 
 
-def _both(problems: JsonObject, told: JsonObject) -> JsonObject:
-    """Answers and problems of the same status in one response, as that of a service that is not ready."""
+def _merged(problems: JsonObject, declared: JsonObject) -> JsonObject:
+    """Return the declared responses, each merged with the problem of the same status, such as 503 of `/readyz`."""
     return {
         status: problems[status] | response | {"content": problems[status]["content"] | response.get("content", {})}
         if status in problems
         else response
-        for status, response in told.items()
+        for status, response in declared.items()
     }
 
 

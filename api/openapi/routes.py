@@ -1,6 +1,6 @@
-"""`/openapi.json`: what this API can do, for machines. `/docs`: the same for people, shown by Swagger UI.
+"""`/openapi.json`: the OpenAPI document. `/docs`: the same document in Swagger UI.
 
-Swagger UI's files come with the package flask-swagger-ui and are served from here: the page asks nobody else.
+The package flask-swagger-ui has Swagger UI's files. This server serves them, so that the page loads no other host.
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ body { margin: 0; background: #fff }
 
 
 def blueprint(*, keys_needed: bool) -> Blueprint:
-    """The routes that tell of the others. keys_needed: whether those must be shown an API key."""
+    """Return the documentation routes. keys_needed: whether the other routes need an API key."""
     routes = Blueprint("docs", __name__)
 
     @cache
-    def encoded() -> bytes:  # made when it is first asked for, when all routes are there
+    def encoded() -> bytes:  # built on the first request, when all routes are registered
         return json.dumps(document(current_app, keys_needed=keys_needed), ensure_ascii=False).encode()
 
     @routes.get("/openapi.json")
@@ -83,28 +83,28 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
         scope=None,
         responses={
             200: ResponseSpec((OpenApi,), headers=("ETag",)),
-            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
+            304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         headers=("If-None-Match",),
     )
     def openapi() -> Response:
-        """It is made from the same types that the server validates with."""
+        """The document is generated from the types with which the server validates requests."""
         return _cached(encoded(), "application/json")
 
     @routes.get("/docs")
-    @operation("Show this document", scope=None, responses={200: MediaType("text/html", "a page for people")})
+    @operation("Show this document", scope=None, responses={200: MediaType("text/html", "an HTML page")})
     def docs() -> Response:
         return Response(PAGE, content_type="text/html; charset=utf-8")
 
     @routes.get("/docs/<file>")
     @operation(
-        "Read a file of the page",
+        "Read a file of the documentation page",
         scope=None,
         responses={
             200: ResponseSpec(
                 tuple(MediaType(name, "a file") for name in dict.fromkeys(ASSETS.values())), headers=("ETag",)
             ),
-            304: ResponseSpec(description="It is what the client has.", headers=("ETag",)),
+            304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         errors=(error_response(NotFound, "not_found"),),
         headers=("If-None-Match",),
@@ -113,7 +113,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
         if file == "start.js":
             return _cached(START.encode(), "text/javascript")
         if file not in ASSETS:
-            raise NotFound("not_found", f"the page has no file {file!r}")
+            raise NotFound("not_found", f"the documentation page has no file {file!r}")
         return _cached(_packaged(file), ASSETS[file])
 
     return routes
@@ -125,7 +125,7 @@ def _packaged(name: str) -> bytes:
 
 
 def _cached(content: bytes, media_type: str) -> Response:
-    """An answer that a client may keep, and asks for again by its ETag."""
+    """Return a response that a client may cache and revalidate by its ETag."""
     response = Response(content, mimetype=media_type)
     response.set_etag(hashlib.sha256(content).hexdigest())
     response.headers["Cache-Control"] = "no-cache"

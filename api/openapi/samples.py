@@ -1,4 +1,4 @@
-"""A value that fits a schema, made of the examples that it and its parts have."""
+"""Sample values of a schema, built from the examples of the schema and its parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.json_types import JsonObject
 
 
 def sample(schema: JsonObject, schemas: Schemas) -> Any:
-    """The schema's own example, or else one that its parts' examples, choices and defaults make up."""
+    """Return the schema's own example, or a value built from the examples, choices and defaults of its parts."""
     schema = schemas.resolved(schema)
     match schema:
         case {"examples": [example, *_]} | {"const": example} | {"enum": [example, *_]} | {"default": example}:

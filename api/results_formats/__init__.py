@@ -1,1 +1,1 @@
-"""Formats of a batch's results beside JSON lines: CSV, `.npz` and Parquet, made from the shards' files."""
+"""Formats of a batch's results besides JSON lines: CSV, `.npz` and Parquet, converted from the shards' files."""

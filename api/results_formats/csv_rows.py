@@ -1,4 +1,4 @@
-"""A batch's rows as CSV (RFC 4180): path, label, confidence, then the further classes."""
+"""A batch's rows as CSV (RFC 4180): path, label, confidence, then the other top classes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from shared.results.shard import read_shard
 
 
 def columns(top_k: int) -> list[str]:
-    """The names of a row's columns."""
+    """Return the names of the columns."""
     further = [f"{name}_{rank}" for rank in range(2, top_k + 1) for name in ("label", "confidence")]
     return ["path", "label", "confidence", *further]
 
 
 def flat(row: Row) -> list[Any]:
-    """A row's values in the order of the columns."""
+    """Return a row's values in the order of the columns."""
     return [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
 
 
 def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
-    """The header and the rows of the shards, a shard at a time."""
+    """Yield the header, then the rows of one shard at a time."""
     yield _lines([columns(top_k)])
     for path in shards:
         yield _lines(map(flat, parsed_rows(read_shard(path).rows)))

@@ -1,6 +1,7 @@
-"""A batch's rows as an `.npz`, written while it is sent: `paths`, `labels`, `probabilities` and `classes`.
+"""A batch's rows as a streamed `.npz`: `paths`, `labels`, `probabilities` and `classes`.
 
-The shards are read once for each array, so that no array is ever held whole; how long they are the headers tell.
+The shards are read once per array, so that memory never holds a whole array. The shards' headers give the array
+lengths.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from shared.results.shard import read_header, read_shard
 
 @dataclass(frozen=True)
 class Column:
-    """One array: its name, the type and shape of a row's part of it, and that part of a row."""
+    """One array: its name, dtype, shape per row, and the function that extracts a row's part."""
 
     name: str
     dtype: np.dtype[Any]
@@ -30,10 +31,10 @@ class Column:
 
 
 def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterator[bytes]:
-    """The archive's bytes, a shard's share at a time.
+    """Yield the archive's bytes, one shard at a time.
 
-    paths: texts (N,). labels: indices of the classes (N, k), and probabilities: float32 (N, k), both the best first.
-    classes: the names that the indices point to.
+    paths: strings (N,). labels: class indices (N, k). probabilities: float32 (N, k). Both list the most probable class
+    first. classes: class names by index.
     """
     headers = [read_header(path) for path in shards]
     count = sum(header.rows for header in headers)
@@ -61,7 +62,7 @@ def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterat
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """A new array of the archive; paths are packed, for they are four bytes a character and as wide as the longest."""
+    """Open a new array in the archive. `paths` is compressed, because NumPy pads every string to the longest."""
     info = zipfile.ZipInfo(f"{name}.npy")
     info.compress_type = zipfile.ZIP_DEFLATED if name == "paths" else zipfile.ZIP_STORED
     return archive.open(info, "w", force_zip64=True)

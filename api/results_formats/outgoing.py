@@ -1,4 +1,4 @@
-"""A file that is sent while it is written: what a writer has put in so far is taken out again, piece by piece."""
+"""A write-only buffer for streaming: a response takes the bytes that a file writer has written so far."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 
 class Outgoing(io.RawIOBase):
-    """A file for writers that never seek."""
+    """A buffer that is a file for writers that never seek."""
 
     def __init__(self) -> None:
         super().__init__()
         self._parts: list[bytes] = []
 
     def writable(self) -> bool:
-        """It is for nothing else."""
+        """Return True."""
         return True
 
     def write(self, content: Any) -> int:
-        """Keep the bytes until they are taken."""
+        """Store the bytes until `take` returns them."""
         part = bytes(content)
         self._parts.append(part)
         return len(part)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """Return and remove the bytes written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)

@@ -1,4 +1,4 @@
-"""A batch's rows as Parquet, written while it is sent; where `pyarrow` is not installed, it says what to do."""
+"""A batch's rows as streamed Parquet. It needs the optional package `pyarrow`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from shared.errors import NotInstalled
 from shared.results.lines import parsed_rows
 from shared.results.shard import read_shard
 
-GROUP_ROWS = 65_536  # of one row group: many, so that the file is small and quick to read
+GROUP_ROWS = 65_536  # rows per row group; large groups make the file small and fast to read
 
 
 def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
-    """The file's bytes, a row group at a time; its columns are those of the CSV. Raises `NotInstalled`, at once."""
+    """Return the file's bytes, one row group at a time, with the CSV's columns. Raises `NotInstalled` at once."""
     try:
         import pyarrow  # noqa: PLC0415 - an optional extra
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
-        detail = "this server cannot write Parquet: install requirements/parquet.txt, or ask for jsonl, csv or npz"
+        detail = (
+            "this server cannot write Parquet, because pyarrow is not installed: install requirements/parquet.txt"
+            " on the server, or request the format jsonl, csv or npz"
+        )
         raise NotInstalled("parquet_not_installed", detail) from error
     text = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
     kinds = {"path": pyarrow.string(), "label": text, "confidence": pyarrow.float32()}
@@ -40,7 +43,7 @@ def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
 
 
 def _groups(shards: Sequence[Path]) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows' values by column, many rows at a time."""
+    """Yield the rows' values by column, at least `GROUP_ROWS` rows at a time."""
     rows: list[list[Any]] = []
     for path in shards:
         rows += map(flat, parsed_rows(read_shard(path).rows))

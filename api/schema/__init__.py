@@ -1,1 +1,1 @@
-"""What routes declare of themselves: operations, the JSON of responses, and examples of it."""
+"""Declarations of the routes: operations, JSON types of responses, and examples."""

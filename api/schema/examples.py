@@ -1,4 +1,4 @@
-"""What answers look like, for the OpenAPI document: one digit classifier, from its data set to a batch's rows."""
+"""Example responses for the OpenAPI document: a digit classifier, from its data set to a batch's rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.json_types import JsonObject
 
 
 def shown_as(*examples: JsonObject) -> ConfigDict:
-    """The configuration of a type that the document shows with these examples."""
+    """Return the configuration of a type that the OpenAPI document shows with these examples."""
     return ConfigDict(json_schema_extra={"examples": list(examples)})
 
 
@@ -103,7 +103,7 @@ ROW: JsonObject = {
     "top": [{"label": "7", "probability": 0.9991}, {"label": "9", "probability": 0.0006}],
 }
 
-ROW_ERROR: JsonObject = {"path": "mnist-test/notes.txt", "code": "not_an_image", "detail": "the file is no image"}
+ROW_ERROR: JsonObject = {"path": "mnist-test/notes.txt", "code": "not_an_image", "detail": "the file is not an image"}
 
 VERSION: JsonObject = {
     "model": "digits",

@@ -1,10 +1,10 @@
-"""What each route declares of itself, in one place that the OpenAPI document and the guards both read.
+"""Declarations of the routes' operations, which the OpenAPI document and the middleware read.
 
     @routes.get("/<job_id>")
-    @operation("Show a job", scope="read", answers={200: JobView}, errors=(refusal(NotFound, "job_not_found"),))
+    @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND,))
     def show(job_id: str) -> JobView: ...
 
-The declaration changes nothing about the view: it is attached to the function, and parses, checks and sends nothing.
+A declaration is an attribute of the view function. It does not change the view's behavior.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Scope = Literal["read", "submit", "manage"]
 View = TypeVar("View", bound=Callable[..., Any])
 
 CREATES = "creates"
-"""The attribute by which `idempotent` marks a view that accepts an Idempotency-Key."""
+"""Attribute with which `idempotent` marks a view that accepts an Idempotency-Key."""
 
 VALIDATED = ("/v1/", "/v2/")
 
 
 @dataclass(frozen=True)
 class MediaType:
-    """A body that is not one JSON value: rows, a stream, a file.
+    """A body that is not a single JSON value: rows, a stream, a file.
 
-    name: `text/csv` and the like. item: the type of the JSON in each line or event, where it is text that holds JSON.
+    name: such as `text/csv`. item: the type of the JSON in each line or event, if the body is text that holds JSON.
     """
 
     name: str
@@ -44,7 +44,7 @@ class MediaType:
 class UploadSpec:
     """A file as a request's body: raw, or as the part `part` of a form whose other parts are the query's options.
 
-    json: what may come instead, as JSON.
+    json: the model of a JSON body that the operation accepts instead of a file.
     """
 
     part: str
@@ -55,9 +55,9 @@ class UploadSpec:
 
 @dataclass(frozen=True)
 class ResponseSpec:
-    """One answer that is no error. `contents` are the types of JSON or the media types that the client may get.
+    """A response that is not an error. `contents` are its possible JSON types or media types.
 
-    headers: the names of those that this answer has beside the ones that every answer has; `api/openapi` explains them.
+    headers: names of headers that not every response has; `api/openapi/fields.py` describes them.
     """
 
     contents: tuple[Any, ...] = ()
@@ -67,7 +67,7 @@ class ResponseSpec:
 
 @dataclass(frozen=True)
 class ErrorSpec:
-    """A kind of error that an operation can end with, and its codes: `archive_*` is every code that begins so."""
+    """A type of error that an operation can return, and its codes; `archive_*` means all codes with that prefix."""
 
     error: type[GlassboxError]
     codes: tuple[str, ...] = ()
@@ -75,9 +75,9 @@ class ErrorSpec:
 
 @dataclass(frozen=True)
 class Operation:
-    """What one route does, for whom, with what, and how it can end.
+    """The declaration of one route: its summary, scope, inputs, responses and errors.
 
-    scope: what a key must allow; None where no key is needed. query: the model of its query parameters. body: the
+    scope: the scope that a key needs; None if no key is needed. query: the model of its query parameters. body: the
     model of its JSON, or a file. creates: whether it accepts an Idempotency-Key. headers: request headers that it
     reads.
     """
@@ -102,18 +102,18 @@ def operation(
     errors: tuple[type[GlassboxError] | ErrorSpec, ...] = (),
     headers: tuple[str, ...] = (),
 ) -> Callable[[View], View]:
-    """Declare what a view does; the view's docstring, if it has one, tells the rest.
+    """Return a decorator that declares a view's operation. The view's docstring becomes its description.
 
-    responses: for each status an `ResponseSpec`, or in short the type of its JSON, a `MediaType`, a tuple of those, or
-    None for no body. errors: the errors of this operation alone; those that follow from `scope`, `query`, `body` and
-    the decorator `idempotent`, and those of any operation, are added to the document.
+    responses: for each status a `ResponseSpec`, or in short the type of its JSON, a `MediaType`, a tuple of those, or
+    None for no body. errors: errors specific to this operation; the document adds those that follow from `scope`,
+    `query`, `body` and the decorator `idempotent`, and those of every operation.
     """
 
     def declare(view: View) -> View:
         vars(view)["operation"] = Operation(
             summary,
             scope,
-            {status: _answer(answer) for status, answer in responses.items()},
+            {status: _response(response) for status, response in responses.items()},
             query,
             body,
             tuple(error if isinstance(error, ErrorSpec) else ErrorSpec(error) for error in errors),
@@ -126,24 +126,24 @@ def operation(
 
 
 def error_response(error: type[GlassboxError], *codes: str) -> ErrorSpec:
-    """An error with the codes that it can have here."""
+    """Return an error with the codes that it can have in an operation."""
     return ErrorSpec(error, codes)
 
 
 def operation_of(view: Callable[..., Any]) -> Operation | None:
-    """What the view declares; None where it declares nothing."""
+    """Return the view's declaration; None if it has none."""
     return getattr(view, "operation", None)
 
 
 def current_operation() -> Operation | None:
-    """What the view of the current request declares; None where no route fits the request."""
+    """Return the declaration of the current request's view; None if no route matches."""
     view = current_app.view_functions.get(request.endpoint or "")
     return None if view is None else operation_of(view)
 
 
-def _answer(answer: Any) -> ResponseSpec:
-    if isinstance(answer, ResponseSpec):
-        return answer
-    if answer is None:
+def _response(response: Any) -> ResponseSpec:
+    if isinstance(response, ResponseSpec):
+        return response
+    if response is None:
         return ResponseSpec()
-    return ResponseSpec(answer if isinstance(answer, tuple) else (answer,))
+    return ResponseSpec(response if isinstance(response, tuple) else (response,))

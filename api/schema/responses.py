@@ -1,6 +1,6 @@
-"""How jobs, data sets and models look in JSON: a type for each, which the OpenAPI document shows, and what fills it.
+"""JSON types of jobs, data sets and models for the OpenAPI document, and the functions that build them.
 
-The types are dictionaries: the type checker holds what is filled in against them, and at run time nothing does.
+The types are dictionaries. The type checker validates their contents; nothing is validated at run time.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ Shape = Annotated[
 
 @with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB))
 class JobView(JobDocument):
-    """A job. `attempt` counts how often a worker has taken it; `metrics` are those of a training's newest epoch.
+    """A job. `attempt` counts its claims by workers; `metrics` are those of a training's latest epoch.
 
-    `waiting` says why a queued job cannot start; it is null for one that runs, is over, or waits for its turn alone.
+    `waiting` says why a queued job cannot start. It is null if the job runs, has ended, or only waits for its turn.
     """
 
     warnings: NotRequired[list[str]]
 
 
 def job_view(job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None) -> JobView:
-    """A job as `/v1/jobs/{id}` shows it, with warnings after its submission, and why it waits if known here."""
+    """Return the JSON of `/v1/jobs/{id}`, with warnings of the submission and the reason why the job waits."""
     view = cast("JobView", job_document(job))
     view["waiting"] = waiting or view["waiting"]
     if warnings:
@@ -50,7 +50,7 @@ def job_view(job: Job, warnings: list[str] | None = None, waiting: Waiting | Non
 
 @with_config(shown_as(examples.EVENT))
 class EventView(TypedDict):
-    """One entry of a job's log; `type` is `state`, `progress`, `epoch` or another that comes to be."""
+    """One entry of a job's log. `type` is `state`, `progress` or `epoch`; later versions may add types."""
 
     id: str
     type: str
@@ -59,23 +59,23 @@ class EventView(TypedDict):
 
 
 def event_view(event: Event) -> EventView:
-    """An event as `/v1/jobs/{id}/events` shows it."""
+    """Return an event's JSON in `/v1/jobs/{id}/events`."""
     return {"id": event.id, "type": event.type, "time": event.time, "data": event.data}
 
 
 @with_config(shown_as(examples.ROW))
 class RowView(Row):
-    """What a batch says of one image: the most probable class, and the `top_k` most probable ones."""
+    """A batch's prediction for one image: the most probable class, and the `top_k` most probable classes."""
 
 
 @with_config(shown_as(examples.ROW_ERROR))
 class RowErrorView(RowError):
-    """Why an image of a batch could not be read."""
+    """An unreadable image of a batch, and the reason."""
 
 
 @with_config(shown_as(examples.DATASET))
 class DatasetView(TypedDict):
-    """A data set. `id` is the digest of its content; `splits` and `class_counts` count images."""
+    """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class DatasetView(TypedDict):
 
 
 def dataset_view(manifest: Manifest) -> DatasetView:
-    """A data set as `/v1/datasets/{id}` shows it."""
+    """Return the JSON of `/v1/datasets/{id}`."""
     return {
         "id": manifest.id,
         "name": manifest.name,
@@ -104,13 +104,13 @@ def dataset_view(manifest: Manifest) -> DatasetView:
 
 
 class InputView(TypedDict):
-    """What a model takes: height and width of an image."""
+    """A model's input: the height and width of an image."""
 
     image_shape: Shape
 
 
 class WeightsView(TypedDict):
-    """The file of a version's parameters."""
+    """The file with a version's parameters."""
 
     bytes: int
     sha256: str
@@ -118,7 +118,7 @@ class WeightsView(TypedDict):
 
 @with_config(shown_as(examples.VERSION))
 class VersionView(TypedDict):
-    """A version of a model. A `damaged` one is not what was published, and is not used."""
+    """A version of a model. If it is `damaged`, its file's digest is wrong, and it is not used."""
 
     model: str
     version: int
@@ -140,7 +140,7 @@ class VersionView(TypedDict):
 
 
 def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) -> VersionView:
-    """A model's version as `/v1/models/{name}/versions/{ref}` shows it; a damaged one cannot be used."""
+    """Return the JSON of `/v1/models/{name}/versions/{ref}`."""
     path = f"/v1/models/{version.model}/versions/{version.version}"
     return {
         "model": version.model,
@@ -159,13 +159,13 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "metrics": version.metrics,
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "damaged": damaged,
-        "links": {what: f"{path}/{what}" for what in ("weights", "evaluation", "predict", "reproduce")},
+        "links": {name: f"{path}/{name}" for name in ("weights", "evaluation", "predict", "reproduce")},
     }
 
 
 @with_config(shown_as(examples.MODEL))
 class ModelView(TypedDict):
-    """A model: how many versions it has, its aliases and the versions that they point to, and the newest version."""
+    """A model: its number of versions, its aliases with their versions, and its newest version."""
 
     name: str
     versions: int
@@ -175,7 +175,7 @@ class ModelView(TypedDict):
 
 
 def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int], damaged: bool) -> ModelView:
-    """A model as `/v1/models/{name}` shows it: how many versions it has, the newest, and whether that is damaged."""
+    """Return the JSON of `/v1/models/{name}`. `damaged` is that of the newest version."""
     return {
         "name": name,
         "versions": len(versions),
