@@ -43,6 +43,11 @@ class ReportingGroup(TyperGroup):
         except errors.GlassboxError as error:
             report(error, ctx.meta.get(CONTEXT))
             raise Exit(status_of(error)) from None
+        except UnicodeEncodeError as error:
+            if error.encoding != "utf-8":  # an output, and not an argument
+                raise
+            say(f"an argument is not valid UTF-8: {error.object!r}")
+            raise Exit(USAGE) from None
         except KeyboardInterrupt:
             say("interrupted")
             raise Exit(INTERRUPTED) from None

@@ -15,17 +15,22 @@ if TYPE_CHECKING:
 
 CONTEXT = "glassbox.context"  # in the context's `meta`: the context of the command that sent the request
 IMAGES = "glassbox.images"  # in the context's `meta`: the files in the request, for `image[0]`
-DETAILS = {"key_missing": "the server requires an API key"}  # by error code, in place of a detail about HTTP headers
+DETAILS = {  # by error code, in place of a detail about headers and routes
+    "key_missing": "the server requires an API key",
+    "model_unloaded": "the model was unloaded on the server; its operator can load it again",
+}
 PARAMETER = re.compile(r"(\w+)\[(\d+)\]")
 PHRASES = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
         (r"^Value error, ", ""),
+        (r"^Input should be a valid string$", "must be a text"),
         (r"^(?:Input|String|Dictionary|List|Value) should match pattern .*", "has an invalid form"),
         (r"^(?:Input|String|Dictionary|List|Value) should ", "must "),
         (r"^Field required$", "is required"),
         (r"^is not a field of this request$", "is not a setting"),
         (r"\?force=true", "--force"),
+        (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),
     )
 )
 
@@ -112,4 +117,6 @@ def _parameter(name: str, context: typer.Context) -> Any:
 def _is_unknown_setting(name: str) -> bool:
     """Return whether the name is that of a setting that is neither a training's nor a group of them."""
     option, _, setting = name.partition(" ")
-    return option == "--set" and not any(each == setting or each.startswith(f"{setting}.") for each in TRAINING)
+    if option != "--set" or setting.startswith("labels."):
+        return False
+    return not any(each == setting or each.startswith(f"{setting}.") for each in TRAINING)

@@ -17,6 +17,7 @@ from glassbox.errors import WrongArgument
 from glassbox.options import TRAINING, Option, Preset
 
 WIDTH = 100  # of a line of the help
+ARGUMENTS = {"dataset": "DATASET", "model": "--model"}  # required: not settings, although fields of the request
 OWN_OPTIONS = ("model", "dataset", "preset", "epochs", "seed", "promote", "labels")
 EXAMPLES = """\b
 Examples:
@@ -114,16 +115,32 @@ def parsed_settings(texts: list[str]) -> dict[str, Any]:
     for text in texts:
         name, value = _halves(text, "--set")
         *path, last = name.split(".")
+        _check_name([*path, last][0], text)
         place = found
         for part in path:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise WrongArgument(f"--set {text}: {part} already has a value, {place!r}, which has no settings")
-        try:
-            place[last] = json.loads(value)
-        except ValueError:
-            place[last] = value
+        place[last] = _value(value)
     return found
+
+
+def _check_name(name: str, text: str) -> None:
+    """Raise `WrongArgument` for a name that is an argument of the command or of `Client.train`."""
+    if name in ARGUMENTS:
+        raise WrongArgument(f"--set {text}: is not a setting; use {ARGUMENTS[name]}")
+    if name in {"self", "on_bytes"}:
+        raise WrongArgument(f"--set {text}: is not a setting; `glassbox train --help` lists the settings")
+
+
+def _value(text: str) -> Any:
+    """Return the text as JSON, or unchanged if it is not JSON; NaN and infinite numbers are not JSON."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return text
+    return value
 
 
 def _halves(text: str, option: str) -> tuple[str, str]:

@@ -111,6 +111,8 @@ def test_message_names_each_option_and_where_unknown_settings_are_listed() -> No
 
 def test_message_about_a_known_setting_or_group_gives_no_hint() -> None:
     fields = [{"pointer": pointer, "detail": "is wrong"} for pointer in ("#/optimizer", "#/schedule/warmup")]
+    context = context_of(*TRAIN, "--set", "labels.a=1")
+    assert message(refused({"pointer": "#/labels/a", "detail": "is wrong"}), context) == "--set labels.a: is wrong"
     assert message(refused(*fields), context_of(*TRAIN)) == "--set optimizer: is wrong; --set schedule.warmup: is wrong"
 
 
@@ -121,6 +123,7 @@ def test_message_about_a_known_setting_or_group_gives_no_hint() -> None:
         ("String should have at most 128 characters", "must have at most 128 characters"),
         ("String should match pattern '^[1-9]+$'", "has an invalid form"),
         ("Field required", "is required"),
+        ("Input should be a valid string", "must be a text"),
         ("Value error, it is wrong", "it is wrong"),
         ("must be at least 1", "must be at least 1"),
     ],
@@ -131,6 +134,8 @@ def test_message_has_no_phrases_of_json_schema(detail: str, shown: str) -> None:
 
 def test_message_without_fields_is_the_detail_without_the_syntax_of_urls() -> None:
     context = context_of("datasets", "delete", "easy")
+    no_rows = refused(code="not_a_batch", detail="job 01k8 has no rows, its result is in /v1/jobs/01k8")
+    assert message(no_rows, context) == "job 01k8 has no rows, its result is in `glassbox jobs show 01k8`"
     assert message(refused(detail="it is in use; ?force=true deletes it"), context).endswith("; --force deletes it")
     assert message(refused(code="key_missing", detail="send the header X"), context) == "the server requires an API key"
 
@@ -162,6 +167,17 @@ def test_message_about_a_rejected_training_has_no_pointer(rejected: dict[str, An
     assert "/" not in shown.partition(":")[0]
     assert shown.startswith("--")
     assert next(iter(rejected)).rstrip("s") in shown
+
+
+@pytest.mark.parametrize("arguments", [("jobs", "list", "--state", "\udcff"), ("models", "show", "\udcff")])
+def test_command_rejects_an_argument_that_is_not_utf_8(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with scripted(document({})) as server, pytest.raises(SystemExit) as ended:
+        app(["--url", server.url, *arguments], prog_name="glassbox")
+
+    assert ended.value.code == 2
+    assert "is not valid UTF-8" in capsys.readouterr().err
 
 
 def test_command_prints_its_option_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
