@@ -36,9 +36,8 @@ class Stack:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                environment = (
-                    folder / "environ"
-                ).read_bytes() + b"\0"  # Redis overwrites its environment with its title
+                environment = (folder / "environ").read_bytes() + b"\0"
+                # Redis overwrites its environment with its title, so its folder identifies it
                 is_redis = (folder / "cwd").readlink() == self.volume.with_name("volume-redis")
                 if is_redis or f"GLASSBOX_VOLUME={self.volume}\0".encode() in environment:
                     found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()

@@ -55,7 +55,7 @@ def test_the_readmes_first_job_works_by_copy_and_paste(stack: Client, tmp_path: 
 
 
 @pytest.mark.skipif(
-    not (TEST_DATA / "mnist.npz").exists(), reason="real MNIST is not there: set GLASSBOX_TEST_DATA to its folder"
+    not (TEST_DATA / "mnist.npz").exists(), reason="mnist.npz is missing: set GLASSBOX_TEST_DATA to its folder"
 )
 def test_the_main_job_on_real_mnist(stack: Client) -> None:
     job = stack.train("mnist", model="mnist-digits", preset="fast", promote="champion").wait()

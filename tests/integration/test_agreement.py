@@ -1,7 +1,7 @@
 """`/openapi.json` and the server agree: the response to each request is documented.
 
-Requests are made from the document (schemathesis): good ones, and ones that break it at each point. No answer may be a
-500, have a status, a media type, a header or a body that the document does not tell of, or take what it refuses.
+Schemathesis generates requests from the document: valid ones, and ones with an error at each point. No response may be
+a 500, have an undocumented status, media type, header or body, or accept a request that the document rejects.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from tests.support.programs.processes import Process
 from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
-IN_PROCESS, OVER_HTTP = 3, 4  # Redis databases of this module's own
-REFUSED = [400, 401, 403, 404, 405, 409, 411, 413, 415, 422]
+IN_PROCESS, OVER_HTTP = 3, 4  # this module's Redis databases
+REJECTED = [400, 401, 403, 404, 405, 409, 411, 413, 415, 422]
 CHECKS = {
-    "negative_data_rejection": {"expected-statuses": REFUSED},
+    "negative_data_rejection": {"expected-statuses": REJECTED},
     "positive_data_acceptance": {"enabled": False},  # a schema cannot describe which archives and models exist
 }
 SCHEMA = schemathesis.openapi.from_dict(

@@ -148,7 +148,7 @@ class TestBatch:
         assert [error["path"] for error in lines(stack, job, "errors")] == [f"{number}.txt" for number in range(20)]
 
 
-def test_a_repeated_training_publishes_the_next_version_with_the_same_bits(stack: Stack, trained: Trained) -> None:
+def test_the_same_training_of_another_model_gives_the_same_bits(stack: Stack, trained: Trained) -> None:
     job = stack.finished(stack.train(model="main-job-again", dataset=trained.dataset["id"], **QUICK)["id"])
 
     assert job["result"]["version"] == 1

@@ -77,10 +77,10 @@ def operated(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
         yield Operated(stack, folder, keys, key)
 
 
-def ask_both_processes(operated: Operated, path: str) -> int:
+def reach_both_processes(operated: Operated, path: str) -> int:
     """Send requests on new connections, which stay open, until both processes have responded; return their number.
 
-    A new connection goes to the process that has the fewest.
+    The process with the fewest connections accepts a new connection.
     """
     before = len([line for line in operated.lines("api") if line["message"].startswith(f"GET {path} ")])
     seen: set[int] = set()
@@ -106,19 +106,19 @@ class TestMetrics:
         labels = {"route": "/v1/jobs/<job_id>", "method": "GET", "code": "404"}
         before = operated.figure(COUNT, **labels)
 
-        count = ask_both_processes(operated, "/v1/jobs/counted")
+        count = reach_both_processes(operated, "/v1/jobs/counted")
 
         assert {operated.figure(COUNT, **labels) for _ in range(10)} == {before + count}
 
     def test_the_counts_of_a_dead_process_are_kept_and_its_file_is_removed(self, operated: Operated) -> None:
         labels = {"route": "/v1/datasets/<reference>", "method": "GET", "code": "404"}
-        count = ask_both_processes(operated, "/v1/datasets/counted")
+        count = reach_both_processes(operated, "/v1/datasets/counted")
 
         for process in list(operated.api_processes()):
             os.kill(process, signal.SIGKILL)
         died = operated.api_processes()
         eventually(operated.answers)
-        count += ask_both_processes(operated, "/v1/datasets/counted")
+        count += reach_both_processes(operated, "/v1/datasets/counted")
 
         assert len(operated.api_processes()) == len(died) + 2
         assert operated.figure(COUNT, **labels) == count

@@ -33,7 +33,7 @@ HEADERS = [
     "If-Range", "Last-Event-ID", "Origin", "Range", "Repr-Digest", "Transfer-Encoding", "X-API-Key",
     "X-Forwarded-For", "X-Request-Id",
 ]  # fmt: skip
-TELLING = [
+HEADER_VALUES = [
     "", "*", "application/json", "application/zip", "multipart/form-data; boundary=b", "multipart/form-data",
     "text/event-stream", "application/json; charset=klingon", "gzip", "bytes=0-", "bytes=-0", "bytes=9-1,2-", "-1",
     "99999999999999999999", "0x10", "chunked", "100-continue", '"key"', '"', "W/", '"a", W/"b"', "Basic Og==",
@@ -106,7 +106,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    headers = st.dictionaries(st.sampled_from(HEADERS), st.sampled_from(TELLING) | line, max_size=3)
+    headers = st.dictionaries(st.sampled_from(HEADERS), st.sampled_from(HEADER_VALUES) | line, max_size=3)
     for name, value in draw(headers).items():
         key = name.upper().replace("-", "_")
         environ[key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"] = value

@@ -18,8 +18,8 @@ from tests.support.objects.models import publish, tiny_network, tiny_parameters
 from tests.support.servers.api import running_api
 
 IMAGES = easy_images(5, seed=1)[0]
-GREYS = IMAGES.reshape(5, 36)
-FLOATS = (GREYS / 255).astype(np.float32)
+GRAYSCALE = IMAGES.reshape(5, 36)
+FLOATS = (GRAYSCALE / 255).astype(np.float32)
 P = tiny_network().probabilities(tiny_parameters(), IMAGES)
 
 
@@ -74,9 +74,9 @@ class TestInference:
     def test_the_outputs_are_those_of_the_network(
         self, client: triton.InferenceServerClient, binary_input: bool, binary_output: bool
     ) -> None:
-        wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary_output)]
+        outputs = [triton.InferRequestedOutput("probabilities", binary_data=binary_output)]
 
-        result = client.infer("toy", [an_input(binary=binary_input)], outputs=wanted, request_id="7")
+        result = client.infer("toy", [an_input(binary=binary_input)], outputs=outputs, request_id="7")
 
         assert np.allclose(result.as_numpy("probabilities"), P, atol=1e-6)
         assert result.get_response()["id"] == "7"
@@ -88,8 +88,8 @@ class TestInference:
     @pytest.mark.parametrize(
         ("array", "datatype"),
         [
-            (GREYS, "UINT8"),
-            (GREYS.astype(np.int64), "INT64"),
+            (GRAYSCALE, "UINT8"),
+            (GRAYSCALE.astype(np.int64), "INT64"),
             (FLOATS.astype(np.float64), "FP64"),
             (FLOATS.reshape(5, 6, 6), "FP32"),
             (np.array([png(image) for image in IMAGES], np.object_), "BYTES"),
@@ -112,9 +112,9 @@ class TestInference:
 
     @pytest.mark.parametrize("binary", [True, False])
     def test_classes_have_their_labels(self, client: triton.InferenceServerClient, binary: bool) -> None:
-        wanted = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
+        outputs = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=2)]
 
-        classes = client.infer("toy", [an_input()], outputs=wanted).as_numpy("probabilities")
+        classes = client.infer("toy", [an_input()], outputs=outputs).as_numpy("probabilities")
 
         assert classes.shape == (5, 2)
         for row, texts in zip(P, classes, strict=True):
@@ -130,17 +130,17 @@ class TestInference:
             assert result.get_response()["model_version"] == str(version)
 
     def test_the_outputs_are_those_of_predict(self, api: httpx.Client, client: triton.InferenceServerClient) -> None:
-        predicted = api.post("/v1/models/toy/versions/latest/predict", json={"instances": GREYS.tolist()}).json()
+        predicted = api.post("/v1/models/toy/versions/latest/predict", json={"instances": GRAYSCALE.tolist()}).json()
 
         found = client.infer("toy", [an_input()]).as_numpy("probabilities")
 
-        assert [one["label"] for one in predicted["predictions"]] == [str(label) for label in found.argmax(axis=1)]
-        assert np.allclose([one["confidence"] for one in predicted["predictions"]], found.max(axis=1), atol=1e-6)
+        assert [each["label"] for each in predicted["predictions"]] == [str(label) for label in found.argmax(axis=1)]
+        assert np.allclose([each["confidence"] for each in predicted["predictions"]], found.max(axis=1), atol=1e-6)
 
     def test_many_concurrent_requests_succeed(self, api: httpx.Client) -> None:
         with triton.InferenceServerClient(f"127.0.0.1:{api.base_url.port}", concurrency=8) as stock:
-            asked = [stock.async_infer("toy", [an_input()]) for _ in range(40)]
-            assert all(np.allclose(one.get_result().as_numpy("probabilities"), P, atol=1e-6) for one in asked)
+            requests = [stock.async_infer("toy", [an_input()]) for _ in range(40)]
+            assert all(np.allclose(each.get_result().as_numpy("probabilities"), P, atol=1e-6) for each in requests)
 
     def test_an_error_has_its_message(self, client: triton.InferenceServerClient) -> None:
         with pytest.raises(InferenceServerException, match="there is no model 'other'"):
