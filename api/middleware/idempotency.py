@@ -20,7 +20,7 @@ from redis import RedisError
 
 from api.schema.operations import CREATES, operation_of
 from shared.errors import Invalid, Malformed
-from shared.idempotency import Answered, Held, IdempotencyKeys
+from shared.idempotency import Held, IdempotencyKeys, StoredResponse
 from shared.runtime import log_context
 from shared.runtime.redis_faults import explained
 from shared.storage import durable
@@ -67,7 +67,7 @@ def _once(view: Callable[..., Any], keys: IdempotencyKeys) -> Callable[..., Any]
         if key is None:
             return view(**arguments)
         held = keys.begin(log_context.current().get("key", ""), key)
-        if isinstance(held, Answered):
+        if isinstance(held, StoredResponse):
             return _replay(held)
         g.idempotency = held
         body = _Body(request.stream, lambda: keys.renew(held))
@@ -76,41 +76,41 @@ def _once(view: Callable[..., Any], keys: IdempotencyKeys) -> Callable[..., Any]
             response = current_app.make_response(view(**arguments))
         except BaseException:
             with suppress(RedisError):
-                keys.give_back(held)
+                keys.release(held)
             raise
         if response.status_code < 300:
             digest, length = body.fingerprint.digest()
             location = response.headers.get("Location", "")
             text = response.get_data(as_text=True)
-            _keep(keys, held, Answered(digest, length, response.status_code, location, text))
+            _keep(keys, held, StoredResponse(digest, length, response.status_code, location, text))
         else:
-            keys.give_back(held)
+            keys.release(held)
         return response
 
     return respond
 
 
-def _keep(keys: IdempotencyKeys, held: Held, answered: Answered) -> None:
+def _keep(keys: IdempotencyKeys, held: Held, stored: StoredResponse) -> None:
     try:
-        keys.finish(held, answered)
+        keys.finish(held, stored)
     except RedisError as error:  # the creation stands; a retry finds it under the key's id
         log.warning("the response for an Idempotency-Key could not be stored: %s", explained(error))
 
 
-def _replay(answered: Answered) -> Response:
+def _replay(stored: StoredResponse) -> Response:
     """Return the stored response. Raises `Invalid` if the request differs from the one that it answered."""
     fingerprint = Fingerprint()
-    while fingerprint.length <= answered.length and (block := request.stream.read(durable.BLOCK)):
+    while fingerprint.length <= stored.length and (block := request.stream.read(durable.BLOCK)):
         fingerprint.update(block)
-    if fingerprint.digest() != (answered.fingerprint, answered.length):
+    if fingerprint.digest() != (stored.fingerprint, stored.length):
         raise Invalid(
             "idempotency_key_reused",
             "this Idempotency-Key was used with a different request; use a new key for this request",
         )
-    response = Response(answered.body, answered.status, content_type="application/json")
+    response = Response(stored.body, stored.status, content_type="application/json")
     response.headers[REPLAYED] = "true"
-    if answered.location:
-        response.headers["Location"] = answered.location
+    if stored.location:
+        response.headers["Location"] = stored.location
     return response
 
 

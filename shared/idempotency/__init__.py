@@ -23,7 +23,7 @@ SCRIPTS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Answered:
+class StoredResponse:
     """The stored response. `fingerprint` is the digest of the first request, `length` the bytes of its body."""
 
     fingerprint: str
@@ -51,11 +51,11 @@ class IdempotencyKeys:
     def __init__(self, redis: Redis, keep_seconds: float, lease_seconds: float) -> None:
         self._keep_ms = int(keep_seconds * 1000)
         self._lease_ms = int(lease_seconds * 1000)
-        self._begin, self._write, self._give_back = (
-            Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("begin", "write", "give_back")
+        self._begin, self._write, self._release = (
+            Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("begin", "write", "release")
         )
 
-    def begin(self, owner: str, key: str) -> Held | Answered:
+    def begin(self, owner: str, key: str) -> Held | StoredResponse:
         """Take the owner's key, or return the stored response; raises `Conflict` while another request holds it."""
         digest = hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()  # a key may have any length and any characters
         name, token = keys.idempotency(digest), uuid4().hex
@@ -65,7 +65,7 @@ class IdempotencyKeys:
         )
         record = dict(zip(flat[::2], flat[1::2], strict=True))
         if "status" in record:
-            return Answered(
+            return StoredResponse(
                 record["fingerprint"],
                 int(record["length"]),
                 int(record["status"]),
@@ -82,11 +82,11 @@ class IdempotencyKeys:
         """Renew the request's lease of its key."""
         self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=())
 
-    def finish(self, held: Held, answered: Answered) -> None:
+    def finish(self, held: Held, stored: StoredResponse) -> None:
         """Store the response, for repetitions of the request."""
-        fields = [text for pair in vars(answered).items() for text in pair]
+        fields = [text for pair in vars(stored).items() for text in pair]
         self._write({"record": held.name}, token=held.token, lease_ms=self._lease_ms, fields=fields)
 
-    def give_back(self, held: Held) -> None:
+    def release(self, held: Held) -> None:
         """Release the key: nothing was created, and the request may be sent again, changed or not."""
-        self._give_back({"record": held.name}, token=held.token)
+        self._release({"record": held.name}, token=held.token)

@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 
 from shared.errors import Conflict
-from shared.idempotency import Answered, Held, IdempotencyKeys
+from shared.idempotency import Held, IdempotencyKeys, StoredResponse
 from tests.support.waiting import eventually
 
-ANSWERED = Answered(fingerprint="abc", length=3, status=202, location="/v1/jobs/1", body='{"id": "ü"}')
+RESPONSE = StoredResponse(fingerprint="abc", length=3, status=202, location="/v1/jobs/1", body='{"id": "ü"}')
 
 
 @pytest.fixture
@@ -35,20 +35,20 @@ def test_a_key_in_use_is_refused(keys: IdempotencyKeys) -> None:
 
 
 def test_a_finished_key_returns_its_response(keys: IdempotencyKeys) -> None:
-    keys.finish(held(keys), ANSWERED)
+    keys.finish(held(keys), RESPONSE)
 
-    assert keys.begin("me", "key") == ANSWERED
+    assert keys.begin("me", "key") == RESPONSE
 
 
 def test_a_released_key_is_free(keys: IdempotencyKeys) -> None:
-    keys.give_back(held(keys))
+    keys.release(held(keys))
 
     held(keys)
 
 
 @pytest.mark.parametrize(("owner", "key"), [("you", "key"), ("me", "other"), ("", "mekey"), ("mekey", "")])
 def test_keys_of_other_owners_and_other_keys_are_independent(keys: IdempotencyKeys, owner: str, key: str) -> None:
-    keys.finish(held(keys), ANSWERED)
+    keys.finish(held(keys), RESPONSE)
 
     held(keys, key, owner)
 
@@ -88,16 +88,16 @@ class TestExpiredKeys:
         first = held(keys)
         second = eventually(lambda: taken_over(keys))
 
-        keys.finish(first, ANSWERED)
-        keys.give_back(first)
-        keys.finish(second, Answered("def", 3, 201, "", "{}"))
+        keys.finish(first, RESPONSE)
+        keys.release(first)
+        keys.finish(second, StoredResponse("def", 3, 201, "", "{}"))
 
-        assert keys.begin("me", "key") == Answered("def", 3, 201, "", "{}")
+        assert keys.begin("me", "key") == StoredResponse("def", 3, 201, "", "{}")
 
 
 def test_a_key_expires_with_its_response(redis: Redis) -> None:
     keys = IdempotencyKeys(redis, keep_seconds=0.05, lease_seconds=60.0)
-    keys.finish(held(keys), ANSWERED)
+    keys.finish(held(keys), RESPONSE)
 
     eventually(lambda: redis.keys("*") == [])
 

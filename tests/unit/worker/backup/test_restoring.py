@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Conflict, Damaged, Invalid, NotFound
-from shared.idempotency import Answered, IdempotencyKeys
+from shared.idempotency import IdempotencyKeys, StoredResponse
 from shared.jobs import Job, Kind, State
 from shared.jobs.counters import read_counters
 from shared.jobs.task_queue import DISPATCHER, Presence
@@ -157,15 +157,15 @@ class TestRestoring:
         assert [delivery.job.id for delivery in Outbox(there.redis).take(10, 60.0)] == [job.id]
 
     def test_a_repeated_request_gets_the_same_response(self, here: Deployment, there: Deployment) -> None:
-        answered = Answered("f", 1, 202, "/v1/jobs/1", "{}")
+        stored = StoredResponse("f", 1, 202, "/v1/jobs/1", "{}")
         before, after = (IdempotencyKeys(each.redis, 3600.0, 300.0) for each in (here, there))
         held = before.begin("somebody", "key")
-        assert not isinstance(held, Answered)
-        before.finish(held, answered)
+        assert not isinstance(held, StoredResponse)
+        before.finish(held, stored)
 
         there.restore(here.save())
 
-        assert after.begin("somebody", "key") == answered
+        assert after.begin("somebody", "key") == stored
 
 
 class Watched(io.BytesIO):
