@@ -35,9 +35,9 @@ class Export:
                 yield bytes(part[start : start + BLOCK])
 
 
-def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], form: str) -> Export:
+def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], file_format: str) -> Export:
     """Export a version in one of `FORMATS`. `parameters`: the version's parameters by name."""
-    parts = FORMATS[form](version, parameters)
+    parts = FORMATS[file_format](version, parameters)
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

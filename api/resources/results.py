@@ -85,9 +85,9 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
             response.headers["Content-Disposition"] = f"attachment; filename={job.id}.{query.format}"
         return response
 
-    def written(job: Job, form: str) -> Iterator[bytes]:
+    def written(job: Job, file_format: str) -> Iterator[bytes]:
         shards, specification = finished(job), BatchSpecification.described_by(job.specification)
-        match form:
+        match file_format:
             case "csv":
                 return as_csv(shards, specification.top_k)
             case "npz":

@@ -47,9 +47,9 @@ def blueprint(registry: Registry) -> Blueprint:
     )
     def weights(name: str, reference: str) -> Response:
         """Each format of a version always has the same bytes. The ETag is their SHA-256."""
-        form = from_texts(WeightsQuery, request.args).format
+        file_format = from_texts(WeightsQuery, request.args).format
         version = registry.get(name, reference)
-        return as_stored(version) if form == "npz" else exported(version, form)
+        return as_stored(version) if file_format == "npz" else exported(version, file_format)
 
     def as_stored(version: ModelVersion) -> Response:
         return send_file(
@@ -61,10 +61,10 @@ def blueprint(registry: Registry) -> Blueprint:
             conditional=True,
         )
 
-    def exported(version: ModelVersion, form: str) -> Response:
-        content = export(version, registry.load(version), form)
+    def exported(version: ModelVersion, file_format: str) -> Response:
+        content = export(version, registry.load(version), file_format)
         response = Response(content.blocks(), mimetype=BINARY)
-        response.headers["Content-Disposition"] = f"attachment; filename={_file_name(version, form)}"
+        response.headers["Content-Disposition"] = f"attachment; filename={_file_name(version, file_format)}"
         response.content_length = content.length
         response.set_etag(content.sha256)
         response.make_conditional(request, accept_ranges=True, complete_length=content.length)

@@ -105,7 +105,7 @@ class TestSubmitting:
         assert "inference" in submit(client).get_json()["warnings"][0]
 
 
-class TestRefusing:
+class TestRejections:
     @pytest.mark.parametrize(
         ("archive", "status", "code"),
         [

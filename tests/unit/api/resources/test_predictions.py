@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("model")
 
 
 def form(*contents: bytes, **texts: str) -> dict[str, Any]:
-    """A form with these images."""
+    """Return a form with these images."""
     return {"image": [(io.BytesIO(content), f"{number}.png") for number, content in enumerate(contents)], **texts}
 
 

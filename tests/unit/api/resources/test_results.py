@@ -165,7 +165,7 @@ class TestParquet:
         assert "requirements/parquet.txt" in problem["detail"]
 
 
-class TestRefusing:
+class TestRejections:
     @pytest.mark.parametrize("path", ["results", "errors"])
     def test_rows_of_a_training_are_a_conflict(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
         job = a_training()
