@@ -1,4 +1,4 @@
-"""The stack that the rows of the fault matrix share, and what an uninterrupted training gives."""
+"""The stack that the rows of the fault matrix share, and the digests of uninterrupted trainings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.chaos.stack import QUICK, WORKERS, Stack
 from tests.chaos.work import SHORT, Expected, submit
 from tests.support.programs.processes import Process
 
-limit_blas_threads(1)  # as the stack's workers: the number of threads is part of what gives the same bits
+limit_blas_threads(1)  # as in the stack's workers: the bits depend on the number of threads
 
 
 @pytest.fixture(scope="module")
 def shared_stack() -> Iterator[Stack]:
-    """One stack for all rows of a module, with a model `base` to classify with."""
+    """One stack for all rows of a module, with a model `base` for batches."""
     with TemporaryDirectory(prefix="glassbox-chaos-") as folder, Stack(Path(folder), QUICK) as stack:
         stack.until_over(submit(stack.http, epochs=SHORT, model="base"))
         yield stack
@@ -26,7 +26,7 @@ def shared_stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """The shared stack, with every part alive again, whatever the row before did to it."""
+    """The shared stack; every part that the previous row has ended is started again."""
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.deadly inference`: a worker in which one image kills the process that decodes it, unheard."""
+"""`python -m tests.chaos.deadly inference`: a worker in which one image kills the process that decodes it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ DEADLY = b"this image kills"
 
 
 def let_one_image_kill(**_: Any) -> None:
-    """As a fault in a decoder's native code would, or the kernel where memory runs out."""
-    from shared.images import decoding  # noqa: PLC0415 - NumPy belongs into the pool's processes only
+    """Kill the process, like a bug in a decoder's native code, or like the kernel when memory runs out."""
+    from shared.images import decoding  # noqa: PLC0415 - only the pool's processes import NumPy
 
     decode_into = decoding.decode_into
 

@@ -1,4 +1,4 @@
-"""What must hold after every fault: each accepted job is over, none is lost, each has done its work exactly once."""
+"""The invariants after every fault: each accepted job has ended, none is lost, each has done its work exactly once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD = {State.SUCCEEDED, State.COMPLETED_WITH_ERRORS}
 
 
 def assert_sound(stack: Stack, accepted: Iterable[str], within: float = 60.0) -> list[Job]:
-    """Wait until every accepted job is over; fail where one is lost, done twice, or not what it should be."""
+    """Wait until every accepted job has ended; fail if one is lost, done twice, or wrong."""
     ids = list(accepted)
     jobs = [stack.until_over(job_id, within) for job_id in ids]
     assert versions_twice(published(stack)) == []
@@ -33,12 +33,12 @@ def assert_sound(stack: Stack, accepted: Iterable[str], within: float = 60.0) ->
 
 
 def published(stack: Stack) -> list[ModelVersion]:
-    """Every published version of every model."""
+    """Return every published version of every model."""
     return [version for model in stack.registry.models() for version in stack.registry.versions(model)]
 
 
 def versions_twice(versions: Iterable[ModelVersion]) -> list[str]:
-    """The jobs that have published twice, and the versions that two jobs share: none, if all is well."""
+    """Return the jobs that have published twice, and the versions that two jobs share; expected are none."""
     versions = list(versions)
     jobs = Counter(version.job for version in versions)
     numbers = Counter(f"{version.model}@{version.version}" for version in versions)
@@ -46,7 +46,7 @@ def versions_twice(versions: Iterable[ModelVersion]) -> list[str]:
 
 
 def damaged(stack: Stack) -> list[str]:
-    """The versions whose weights are not what their manifest says: none, if all is well."""
+    """Return the versions whose weights do not match their manifest; expected are none."""
     found = []
     for version in published(stack):
         try:
@@ -57,7 +57,7 @@ def damaged(stack: Stack) -> list[str]:
 
 
 def assert_published_if_succeeded(job: Job, by_job: dict[str, ModelVersion]) -> None:
-    """A training that succeeded has its one version, and any other none."""
+    """Check that a training that succeeded has one version, and any other has none."""
     version = by_job.get(job.id)
     assert (version is not None) == (job.state is State.SUCCEEDED), f"job {job.id} is {job.state}, published {version}"
     if version is not None:
@@ -69,13 +69,13 @@ def assert_published_if_succeeded(job: Job, by_job: dict[str, ModelVersion]) -> 
 
 
 def assert_each_file_has_one_row(stack: Stack, job: Job) -> None:
-    """A batch has a row or an error for each of its files, once, and its result counts them."""
+    """Check that a batch has one row or error for each of its files, and that its result counts them."""
     paths = batch_paths(stack, job.id)
     assert job.result is not None
     assert len(paths) == len(set(paths)) == batch_result(job)["total"] == job.progress.done == job.progress.total
 
 
 def batch_paths(stack: Stack, job_id: str) -> list[str]:
-    """The paths of a batch's rows and errors, from its finished shards: of each its rows first."""
+    """Return the paths of a batch's rows and errors, from its finished shards: for each shard the rows first."""
     shards = map(read_shard, ShardFiles(stack.volume, job_id, 0).in_order())
     return [line["path"] for shard in shards for line in (*parsed_rows(shard.rows), *parsed_errors(shard.errors))]

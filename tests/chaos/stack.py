@@ -1,4 +1,4 @@
-"""A whole stack of real processes, each of which can be killed, frozen and started again: Redis, API, two workers."""
+"""A whole stack of real processes that a test can kill, freeze and restart: Redis, API, two workers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GUNICORN = ("-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:
 WORKERS = ("training", "inference")
 START_SECONDS = 60.0
 
-QUICK = {  # what takes half a minute in production takes seconds here
+QUICK = {  # seconds instead of half a minute as in production
     "LEASE_SECONDS": "3",
     "HEARTBEAT_SECONDS": "0.5",
     "UPKEEP_SECONDS": "0.5",
@@ -43,7 +43,7 @@ QUICK = {  # what takes half a minute in production takes seconds here
 
 
 class Stack:
-    """The processes, and a view of what they keep. Use it in a `with` block, which ends them all."""
+    """The processes, and access to their data. Use it in a `with` block, which ends them all."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str], workers: tuple[str, ...] = WORKERS) -> None:
         self.folder = folder
@@ -84,7 +84,7 @@ class Stack:
         self.stop()
 
     def start(self, part: str) -> Process:
-        """Start a part, or start it again; a worker may have a suffix: `training-2`."""
+        """Start or restart a part; a worker may have a suffix: `training-2`."""
         if part == "redis":
             self.parts[part] = RedisServer(self.redis_folder)
             return self.parts[part]
@@ -92,12 +92,12 @@ class Stack:
         return self.run(part, *command)
 
     def run(self, part: str, *arguments: str) -> Process:
-        """Start a Python program of the test's own as a part of the stack."""
+        """Start a Python program of the test as a part of the stack."""
         self.parts[part] = Process(part, [sys.executable, *arguments], self.folder, self.environment)
         return self.parts[part]
 
     def end(self, part: str) -> None:
-        """End a part in an orderly way."""
+        """End a part gracefully."""
         self.parts.pop(part).stop()
 
     def stop(self) -> None:
@@ -109,33 +109,33 @@ class Stack:
         self.redis.close()
 
     def kill(self, part: str) -> None:
-        """Kill a part outright, with all that it started, as a host's death would."""
+        """Kill a part and its child processes, like a failure of its host."""
         self.parts[part].kill()
 
     def children(self, part: str) -> list[int]:
-        """The processes of a worker's pool."""
+        """Return the processes of a worker's pool."""
         pid = self.parts[part].pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def kill_child(self, part: str) -> None:
-        """Kill the one process of a worker's pool, as the kernel does where memory runs out."""
+        """Kill the only process of a worker's pool, like the kernel when memory runs out."""
         (child,) = eventually(lambda: self.children(part))
         os.kill(child, signal.SIGKILL)
 
     def at_work(self, job_id: str) -> int:
-        """The pool process that works on a running job."""
+        """Return the pool process that works on a running job."""
         owner = self.jobs.get(job_id).owner
         assert owner is not None
         return int(owner.split(":")[1])
 
     def helpers(self, job_id: str) -> dict[int, int]:
-        """The pool processes that help with a running batch, each with the shard that it has."""
+        """Return the pool processes that help with a running batch, each with its shard."""
         taken = cast("list[str]", self.redis.zrange(keys.taken_shards(job_id), 0, -1))
         return {int(member.split(":")[-1]): int(member.split("@")[0]) for member in taken}
 
     @contextmanager
     def frozen(self, pid: int) -> Iterator[None]:
-        """Stop a process where it is, and let it go on after the block."""
+        """Stop a process by SIGSTOP, and continue it after the block."""
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
@@ -145,7 +145,7 @@ class Stack:
 
     @contextmanager
     def also(self, part: str) -> Iterator[None]:
-        """One more worker for a while."""
+        """Run another worker during the block."""
         self.start(part)
         try:
             yield
@@ -153,15 +153,15 @@ class Stack:
             self.end(part)
 
     def waiting(self, kind: Kind) -> int:
-        """How many messages wait in the queue of this kind."""
+        """Return the number of messages in the queue of this kind."""
         return int(self.redis.llen(self.queue(kind)))
 
     def queue(self, kind: Kind) -> str:
-        """The queue's key in Redis."""
+        """Return the queue's key in Redis."""
         return f"{keys.PREFIX}broker:{QUEUES[kind]}"
 
     def job(self, job_id: str) -> Job:
-        """The job's record; waits for a Redis that is just away."""
+        """Return the job's record; wait while Redis is unreachable."""
         for _ in range(200):
             try:
                 return self.jobs.get(job_id)
@@ -175,18 +175,18 @@ class Stack:
         return self.job(job_id)
 
     def until_over(self, job_id: str, within: float = 60.0) -> Job:
-        """Wait until the job is over."""
+        """Wait until the job has ended."""
         return self.until(job_id, *(state for state in State if state.is_terminal), within=within)
 
     def until_done(self, job_id: str, epochs: int = 1, within: float = 40.0) -> Job:
-        """Wait until so many epochs of the job are done, and it still runs."""
+        """Wait until so many epochs of a running job are done."""
         eventually(lambda: self.job(job_id).progress.done >= epochs, within)
         job = self.job(job_id)
         assert job.state is State.RUNNING, f"the job was too quick for this test: it is {job.state}"
         return job
 
     def events(self, job_id: str) -> list[tuple[str, dict[str, Any]]]:
-        """What the job's log tells, from the first event on."""
+        """Return the events in the job's log."""
         return [(event.type, event.data) for event in self.jobs.events(job_id, limit=10_000)]
 
     def _ready(self) -> bool:

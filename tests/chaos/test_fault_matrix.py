@@ -1,4 +1,4 @@
-"""The fault matrix, on real processes: whatever dies, every accepted job ends, once, with the same bits."""
+"""The fault matrix, on real processes: after every failure, each accepted job ends once, with the same bits."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.data.files import files_below
 from tests.support.objects.jobs import reproduction_result, training_result
 from tests.support.waiting import eventually
 
-RESCUE_SECONDS = 15.0  # a lease of 3 s, and upkeep every 0.5 s, on a busy machine
+RESCUE_SECONDS = 15.0  # a lease of 3 s, and maintenance every 0.5 s, on a busy machine
 
 
 class TestWorkersDie:
-    def test_a_message_that_died_with_its_worker_between_pop_and_claim_is_sent_again(self, stack: Stack) -> None:
+    def test_a_message_lost_with_its_worker_between_pop_and_claim_is_sent_again(self, stack: Stack) -> None:
         os.kill(stack.parts["training"].pid, signal.SIGSTOP)
         job_id = submit(stack.http, epochs=SHORT)
-        stack.redis.delete(stack.queue(Kind.TRAINING))  # unless Redis has handed it to the frozen worker already
+        stack.redis.delete(stack.queue(Kind.TRAINING))  # unless Redis has already delivered it to the frozen worker
 
         stack.kill("training")
         stack.start("training")
@@ -36,7 +36,7 @@ class TestWorkersDie:
         stack.until(job_id, State.SUCCEEDED, within=RESCUE_SECONDS)
         assert_sound(stack, [job_id])
 
-    def test_a_training_whose_process_is_killed_goes_on_from_its_checkpoint_to_the_same_bits(
+    def test_a_training_whose_process_is_killed_resumes_from_its_checkpoint_to_the_same_bits(
         self, stack: Stack, expected: Expected
     ) -> None:
         job_id = submit(stack.http, seed=1)
@@ -51,7 +51,7 @@ class TestWorkersDie:
         (resumed,) = [data for kind, data in stack.events(job_id) if kind == "resumed"]
         assert resumed["epochs"] >= done - 1
 
-    def test_a_reproduction_whose_process_is_killed_goes_on_from_its_checkpoint_to_the_same_verdict(
+    def test_a_reproduction_whose_process_is_killed_resumes_from_its_checkpoint_to_the_same_result(
         self, stack: Stack
     ) -> None:
         stack.until_over(submit(stack.http, seed=3, model="reproduced"))
@@ -67,7 +67,7 @@ class TestWorkersDie:
         assert "resumed" in [kind for kind, _ in stack.events(job_id)]
         assert len(stack.registry.versions("reproduced")) == 1
 
-    def test_a_worker_told_to_stop_gives_its_training_back_and_another_ends_it_with_the_same_bits(
+    def test_a_worker_that_is_shut_down_requeues_its_training_and_another_ends_it_with_the_same_bits(
         self, stack: Stack, expected: Expected
     ) -> None:
         job_id = submit(stack.http, seed=2)
@@ -83,7 +83,7 @@ class TestWorkersDie:
         assert job.result is not None
         assert (training_result(job)["weights_sha256"], job.crashes) == (expected.weights_sha256(seed=2), 0)
 
-    def test_a_process_that_wakes_after_its_lease_was_taken_writes_nothing(
+    def test_a_process_that_wakes_after_the_loss_of_its_lease_writes_nothing(
         self, stack: Stack, expected: Expected
     ) -> None:
         job_id = submit(stack.http, seed=3)
@@ -96,7 +96,7 @@ class TestWorkersDie:
         assert job.result is not None
         assert (training_result(job)["weights_sha256"], job.attempt) == (expected.weights_sha256(seed=3), 2)
 
-    def test_a_batch_that_takes_its_worker_down_each_time_is_poison_and_other_jobs_proceed(self, stack: Stack) -> None:
+    def test_a_batch_that_kills_its_worker_each_time_is_poison_and_other_jobs_proceed(self, stack: Stack) -> None:
         job_id = submit_batch(stack.http, archive_of(9_000), "base")
         others = [submit_batch(stack.http, archive_of(10), "base"), submit(stack.http, epochs=SHORT)]
         for attempt in (1, 2, 3):
@@ -115,7 +115,7 @@ class TestRedisDies:
     def test_redis_killed_under_load_loses_nothing_and_the_workers_consume_again_within_10_s(
         self, stack: Stack
     ) -> None:
-        for _ in range(5):  # what Redis's death cuts off differs from one to the next
+        for _ in range(5):  # each kill interrupts different commands
             before = [submit(stack.http, epochs=SHORT, seed=seed) for seed in range(3)]
             before += [submit_batch(stack.http, archive_of(50), "base") for _ in range(3)]
 
@@ -152,7 +152,7 @@ class TestRedisDies:
         assert {job: version for job, version in versions_by_job(stack).items() if job in before} == before
         assert versions_by_job(stack)[going_on[0]].weights.sha256 == expected.weights_sha256(seed=4)
 
-    def test_while_redis_is_silent_the_api_says_so_within_3_s_and_all_recovers_by_itself(self, stack: Stack) -> None:
+    def test_the_api_reports_an_unresponsive_redis_within_3_s_and_all_recovers_by_itself(self, stack: Stack) -> None:
         job_id = submit(stack.http)
         stack.until_done(job_id)
         with stack.frozen(stack.parts["redis"].pid):
@@ -200,7 +200,7 @@ class TestCancelling:
         stack.until(running, State.CANCELLED, within=15.0)
         assert_sound(stack, [running, queued])
 
-    def test_a_job_whose_worker_died_after_the_wish_is_cancelled_when_its_lease_ends(self, stack: Stack) -> None:
+    def test_a_cancelling_job_whose_worker_died_is_cancelled_when_its_lease_expires(self, stack: Stack) -> None:
         job_id = submit(stack.http, epochs=10 * LONG)
         stack.until_done(job_id)
         with stack.frozen(stack.at_work(job_id)):
@@ -210,7 +210,7 @@ class TestCancelling:
 
 
 class TestClocks:
-    def test_worker_hosts_whose_clocks_are_an_hour_off_lose_no_lease_and_take_none(self, stack: Stack) -> None:
+    def test_worker_hosts_whose_clocks_are_an_hour_off_neither_lose_nor_steal_a_lease(self, stack: Stack) -> None:
         stack.end("training")
         job_id = submit(stack.http, epochs=2 * LONG)
         stack.run("training-fast", "-m", "tests.chaos.wrong_clock", "3600", "training")
@@ -239,7 +239,7 @@ class TestUploads:
         eventually(lambda: files_below(stack.volume.incoming) == [])
         assert {job.id for job in stack.jobs.newest_first()} == before
 
-    def test_an_api_that_is_killed_mid_upload_has_accepted_nothing(self, stack: Stack) -> None:
+    def test_an_api_that_is_killed_mid_upload_accepts_nothing(self, stack: Stack) -> None:
         before = {job.id for job in stack.jobs.newest_first()}
         with socket.create_connection((stack.settings.bind, stack.settings.port), timeout=10) as connection:
             connection.sendall(

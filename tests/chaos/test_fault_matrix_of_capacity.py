@@ -12,13 +12,13 @@ from shared.jobs import Kind, State
 from tests.chaos.stack import QUICK, Stack
 from tests.support.waiting import eventually
 
-START_SECONDS = 30.0  # within which a job that waits has to start when there is room
+START_SECONDS = 30.0  # within which a waiting job must start when Redis has memory again
 
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     with TemporaryDirectory(prefix="glassbox-") as folder:
-        # Only what this test is about may start the job: no message is sent again by itself.
+        # Only the tested mechanism may start the job: no message is sent again by itself.
         settings = {**QUICK, "RESEND_SECONDS": "3600"}
         with Stack(Path(folder), settings, workers=("training",)) as stack:
             yield stack
@@ -36,7 +36,7 @@ def waiting(stack: Stack, job_id: str) -> str | None:
 
 
 def held_job(stack: Stack) -> str:
-    """A job whose message a worker has taken, and which it could not claim since, because Redis is full."""
+    """Submit a job whose message a worker has received but which it cannot claim, because Redis is full."""
     with stack.frozen(stack.parts["training"].pid):
         job = submit(stack)
         stack.redis.config_set("maxmemory", 1)
@@ -46,7 +46,7 @@ def held_job(stack: Stack) -> str:
 
 
 def seconds_until_started(stack: Stack, job_id: str) -> float:
-    """Give Redis room, wait until the job has succeeded, and return how long after that it started."""
+    """Raise Redis's memory limit, wait until the job has succeeded, and return the seconds until it started."""
     stack.redis.config_set("maxmemory", 0)
     raised_ms = stack.jobs.now()
     eventually(lambda: stack.jobs.get(job_id).state is State.SUCCEEDED, within=60)
@@ -55,7 +55,7 @@ def seconds_until_started(stack: Stack, job_id: str) -> float:
     return (started_ms - raised_ms) / 1000
 
 
-def test_jobs_that_a_worker_finds_at_its_start_wait_for_room_in_redis(stack: Stack) -> None:
+def test_jobs_that_a_worker_finds_at_its_start_wait_for_memory_in_redis(stack: Stack) -> None:
     stack.end("training")
     job = submit(stack)
     stack.redis.config_set("maxmemory", 1)
@@ -70,7 +70,7 @@ def test_jobs_that_a_worker_finds_at_its_start_wait_for_room_in_redis(stack: Sta
     assert stack.jobs.get(job).attempt == 1
 
 
-def test_a_job_whose_message_is_taken_starts_when_redis_has_room(stack: Stack) -> None:
+def test_a_job_whose_message_was_received_starts_when_redis_has_memory(stack: Stack) -> None:
     job = held_job(stack)
 
     eventually(lambda: waiting(stack, job) == "redis_full")
@@ -78,7 +78,7 @@ def test_a_job_whose_message_is_taken_starts_when_redis_has_room(stack: Stack) -
     assert stack.jobs.get(job).attempt == 1
 
 
-def test_a_job_whose_message_dies_with_its_worker_starts_when_redis_has_room(stack: Stack) -> None:
+def test_a_job_whose_message_is_lost_with_its_worker_starts_when_redis_has_memory(stack: Stack) -> None:
     job = held_job(stack)
     stack.kill("training")
     stack.start("training")

@@ -1,4 +1,4 @@
-"""The fault matrix's rows about a batch that several processes share: whoever dies, sleeps or goes, no row is lost."""
+"""The fault matrix's rows about a batch that several processes share: no failure of one of them loses a row."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def shared_stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """The shared stack, with every part alive again, whatever the row before did to it."""
+    """The shared stack; every part that the previous row has ended is started again."""
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)
@@ -50,13 +50,13 @@ def stack(shared_stack: Stack) -> Stack:
 
 @cache
 def slow_archive(shards: int) -> bytes:
-    """Large images, for which each shard takes a while."""
+    """Return an archive of large images, so that each shard takes a while."""
     image = png(np.zeros((1000, 1000), np.uint8))
     return zip_of({f"{number:05d}.png": image for number in range(shards * SHARD)})
 
 
 def shared(stack: Stack, shards: int = 12) -> tuple[str, int]:
-    """A batch that a helper works on, and the helper's process."""
+    """Submit a batch and wait for a helper; return the job's id and the helper's process."""
     job_id = submit_batch(stack.http, slow_archive(shards), "base")
     helpers = eventually(lambda: stack.helpers(job_id))
     return job_id, next(iter(helpers))
@@ -67,7 +67,7 @@ def part_of(stack: Stack, pid: int) -> str:
 
 
 def assert_done_in_order(stack: Stack, job: Job) -> None:
-    """Every image has its row, once and in its place, and of the ledger nothing is left."""
+    """Check that every image has one row in its place, and that the shard queue is removed."""
     assert job.state is State.SUCCEEDED
     assert batch_paths(stack, job.id) == [f"{number:05d}.png" for number in range(job.progress.total)]
     assert stack.redis.exists(*keys.shard_keys(job.id).values()) == 0
@@ -83,7 +83,7 @@ class TestHelpers:
         assert job.attempt == 1
         eventually(lambda: f"job {job_id}: helped with" in stack.parts[part_of(stack, helper)].log())
 
-    def test_a_helper_that_is_killed_costs_no_row_and_the_job_no_crash(self, stack: Stack) -> None:
+    def test_a_killed_helper_loses_no_row_and_does_not_count_as_a_crash_of_the_job(self, stack: Stack) -> None:
         job_id, helper = shared(stack)
 
         os.kill(helper, signal.SIGKILL)
@@ -92,7 +92,7 @@ class TestHelpers:
         assert_done_in_order(stack, job)
         assert (job.attempt, job.crashes, job.failures) == (1, 0, 0)
 
-    def test_a_lead_that_is_killed_is_followed_by_another_that_goes_on(self, stack: Stack) -> None:
+    def test_a_killed_coordinator_is_replaced_by_another_that_resumes(self, stack: Stack) -> None:
         job_id, _ = shared(stack)
         eventually(lambda: stack.job(job_id).progress.done >= 2 * SHARD)
 
@@ -102,7 +102,7 @@ class TestHelpers:
         assert_done_in_order(stack, job)
         assert (job.attempt, job.crashes) == (2, 1)
 
-    def test_a_helper_that_sleeps_through_its_lease_changes_nothing_when_it_wakes(self, stack: Stack) -> None:
+    def test_a_helper_that_wakes_after_its_lease_expired_changes_nothing(self, stack: Stack) -> None:
         job_id, helper = shared(stack)
         with stack.frozen(helper):
             (job,) = assert_sound(stack, [job_id])
@@ -113,7 +113,7 @@ class TestHelpers:
         assert files(stack, job_id) == before
         assert (stack.job(job_id), job.attempt) == (job, 1)
 
-    def test_a_worker_host_that_is_told_to_stop_leaves_its_shard_to_the_lead(self, stack: Stack) -> None:
+    def test_a_worker_that_is_shut_down_leaves_its_shard_to_the_coordinator(self, stack: Stack) -> None:
         job_id, helper = shared(stack)
 
         stack.end(part_of(stack, helper))
@@ -122,7 +122,7 @@ class TestHelpers:
         assert_done_in_order(stack, job)
         assert (job.attempt, job.crashes, job.failures) == (1, 0, 0)
 
-    def test_redis_killed_while_a_batch_is_shared_costs_no_row(self, stack: Stack) -> None:
+    def test_redis_killed_while_a_batch_is_shared_loses_no_row(self, stack: Stack) -> None:
         job_id, _ = shared(stack)
 
         stack.kill("redis")
@@ -132,7 +132,7 @@ class TestHelpers:
         assert_done_in_order(stack, job)
 
 
-def test_a_classifiers_memory_is_limited_and_its_workers_is_not(stack: Stack) -> None:
+def test_the_memory_of_a_classifiers_pool_processes_is_limited_and_the_parents_is_not(stack: Stack) -> None:
     def limit(pid: int) -> str:
         [line] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if "Max data size" in line]
         return line.split()[3]
@@ -142,7 +142,7 @@ def test_a_classifiers_memory_is_limited_and_its_workers_is_not(stack: Stack) ->
     assert limit(stack.parts["inference"].pid) == "unlimited"
 
 
-class TestWishes:
+class TestUsersRequests:
     def test_a_batch_that_helpers_work_on_is_cancelled_within_15_s_and_keeps_its_rows(self, stack: Stack) -> None:
         job_id, _ = shared(stack, shards=60)
         eventually(lambda: stack.job(job_id).progress.done >= 2 * SHARD)
@@ -156,7 +156,7 @@ class TestWishes:
         (job,) = assert_sound(stack, [job_id])
         assert_done_in_order(stack, job)
 
-    def test_a_helper_that_wakes_after_its_job_was_deleted_brings_nothing_back(self, stack: Stack) -> None:
+    def test_a_helper_that_wakes_after_its_job_was_deleted_recreates_nothing(self, stack: Stack) -> None:
         job_id, helper = shared(stack, shards=60)
         with stack.frozen(helper):
             stack.http.post(f"/v1/jobs/{job_id}/cancel")
@@ -174,12 +174,12 @@ class TestWishes:
 
         assert stack.until_over(short).state is State.SUCCEEDED
         assert stack.job(long).state is State.RUNNING
-        eventually(lambda: stack.helpers(long))  # and comes back
+        eventually(lambda: stack.helpers(long))  # the helper returns
         assert_sound(stack, [long, short])
 
 
 class TestMessages:
-    def test_the_same_message_and_invitation_ten_times_are_one_run(self, stack: Stack) -> None:
+    def test_the_same_message_and_request_for_help_ten_times_are_one_run(self, stack: Stack) -> None:
         job_id, _ = shared(stack)
         for _ in range(10):
             stack.task_queue.send(Kind.BATCH, job_id)
@@ -191,8 +191,8 @@ class TestMessages:
         assert job.attempt == 1
         eventually(lambda: stack.waiting(Kind.BATCH) == 0)
 
-    def test_an_invitation_that_was_lost_is_sent_again(self, stack: Stack) -> None:
-        stack.kill("inference-2")  # it counts as online for half a minute, and hears nothing
+    def test_a_lost_request_for_help_is_sent_again(self, stack: Stack) -> None:
+        stack.kill("inference-2")  # it counts as online for half a minute, but receives nothing
         job_id = submit_batch(stack.http, slow_archive(60), "base")
         eventually(lambda: stack.waiting(Kind.BATCH) == 1)
         stack.redis.delete(stack.queue(Kind.BATCH))
@@ -203,7 +203,7 @@ class TestMessages:
         assert_sound(stack, [job_id])
 
 
-def test_an_image_that_kills_whoever_decodes_it_makes_its_batch_poison_and_no_other(stack: Stack) -> None:
+def test_an_image_that_kills_each_process_that_decodes_it_makes_only_its_batch_poison(stack: Stack) -> None:
     for part in WORKERS:
         stack.end(part)
         stack.run(part, "-m", "tests.chaos.deadly", "inference")
@@ -219,12 +219,12 @@ def test_an_image_that_kills_whoever_decodes_it_makes_its_batch_poison_and_no_ot
             stack.end(part)
     assert poison.error is not None
     assert (poison.error["code"], poison.crashes, poison.attempt) == ("poison", 3, 3)
-    assert len(set(batch_paths(stack, job_id))) >= 3 * SHARD  # what came before it is done
+    assert len(set(batch_paths(stack, job_id))) >= 3 * SHARD  # the shards before it are done
     assert stack.redis.exists(*keys.shard_keys(job_id).values()) == 0
 
 
 def files(stack: Stack, job_id: str) -> dict[str, tuple[int, int]]:
-    """The shards' files: which they are, and when they were written."""
+    """Return the shards' files by name: inode and time of the last write."""
     return {
         path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in stack.volume.shards(job_id).glob("*.jsonl")
     }

@@ -50,9 +50,7 @@ def test_a_worker_killed_before_any_of_its_changes_to_the_volume_leaves_a_job_th
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_worker_that_sleeps_through_its_lease_while_it_publishes_leaves_one_version(
-    bench: WorkBench, moment: str
-) -> None:
+def test_a_worker_whose_lease_expires_while_it_publishes_leaves_one_version(bench: WorkBench, moment: str) -> None:
     job = bench.a_training()
     zombie = Zombie(partial(attempt, bench.settings, job, sleeps=moment))
     bench.let_leases_expire()
@@ -70,7 +68,7 @@ def test_a_worker_that_sleeps_through_its_lease_while_it_publishes_leaves_one_ve
     ]
 
 
-def test_a_worker_that_sleeps_before_it_commits_and_wakes_first_is_the_one_that_published(bench: WorkBench) -> None:
+def test_a_worker_that_sleeps_before_its_commit_and_wakes_first_has_published(bench: WorkBench) -> None:
     job = bench.a_training()
     zombie = Zombie(partial(attempt, bench.settings, job, sleeps="after"))
     bench.let_leases_expire()
@@ -93,7 +91,7 @@ def test_a_job_cancelled_before_its_publication_is_confirmed_publishes_nothing(b
     assert bench.registry.models() == []
 
 
-def test_a_job_cancelled_after_its_publication_is_confirmed_has_succeeded_already(bench: WorkBench) -> None:
+def test_a_job_cancelled_after_its_publication_is_confirmed_succeeds(bench: WorkBench) -> None:
     job = bench.a_training()
 
     ended = bench.run(job, bench.training(AtConfirm(bench.volume, after=lambda: bench.jobs.cancel(job.id))))
@@ -103,7 +101,7 @@ def test_a_job_cancelled_after_its_publication_is_confirmed_has_succeeded_alread
 
 
 def attempt(settings: Settings, job: Job, sleeps: str = "") -> None:
-    """One attempt at the job, in a process of its own, that may fall asleep before or after it confirms."""
+    """Run one attempt at the job, in its own process, that sleeps before or after it confirms if `sleeps` says so."""
     bench = WorkBench(settings)
     registry = AtConfirm(bench.volume, **{sleeps: Zombie.sleep} if sleeps else {})
     bench.run(job, bench.training(registry), owner="a worker that dies")

@@ -31,7 +31,7 @@ SMALL = 2 * 1024 * 1024
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with little space."""
+    """A separate file system with little space."""
     place = tmp_path / "disk"
     place.mkdir()
     if os.geteuid() != 0:
@@ -51,7 +51,7 @@ def bench(settings: Settings, small_disk: Path) -> WorkBench:
 
 
 def fill(disk: Path) -> Path:
-    """Use up all the space; the file that does is to be removed to have it back."""
+    """Use up all the space; return the file whose removal frees it."""
     ballast = disk / "ballast"
     with ballast.open("ab", buffering=0) as file, suppress(OSError):
         for size in (64 * 1024, 1):
@@ -75,7 +75,7 @@ class TestFull:
         assert files_below(small_disk) == before
         assert list(bench.jobs.newest_first()) == []
 
-    def test_a_training_that_cannot_be_written_down_gets_507_and_is_no_job(
+    def test_a_training_that_cannot_be_stored_gets_507_and_is_not_a_job(
         self, bench: WorkBench, small_disk: Path
     ) -> None:
         client = create_app(bench.settings).test_client()
@@ -87,7 +87,7 @@ class TestFull:
         assert list(bench.jobs.newest_first()) == []
         assert files_below(bench.volume.jobs) == []
 
-    def test_a_checkpoint_that_finds_no_space_is_tried_again_later_and_the_one_before_it_is_kept(
+    def test_a_checkpoint_that_finds_no_space_is_retried_later_and_the_previous_one_is_kept(
         self, bench: WorkBench, small_disk: Path
     ) -> None:
         job = bench.a_training(epochs=4)
@@ -105,7 +105,7 @@ class TestFull:
         assert bench.run(job, bench.training()).state is State.SUCCEEDED
 
     @pytest.mark.parametrize("moment", ["before", "after"])
-    def test_a_publication_that_finds_no_space_is_tried_again_later_and_shows_nothing(
+    def test_a_publication_that_finds_no_space_is_retried_later_and_leaves_no_version(
         self, bench: WorkBench, small_disk: Path, moment: str
     ) -> None:
         job = bench.a_training(epochs=1)
@@ -122,7 +122,7 @@ class TestFull:
         assert [version.job for version in bench.registry.versions("toy")] == [job.id]
 
 
-class TestWaitingForRoom:
+class TestWaitingForSpace:
     @pytest.fixture
     def maintenance(self, bench: WorkBench) -> Maintenance:
         bench.jobs.rebuilt()
@@ -136,7 +136,7 @@ class TestWaitingForRoom:
         fill(small_disk)
         return bench.run(job, bench.training())
 
-    def test_a_job_that_found_the_disk_full_says_so_and_starts_when_there_is_room(
+    def test_a_job_that_found_the_disk_full_shows_it_and_starts_when_the_disk_has_space(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis, small_disk: Path, job: Job
     ) -> None:
         Presence(redis, "host:1", "training", 1).renew()
@@ -154,7 +154,7 @@ class TestWaitingForRoom:
         assert client.get(f"/v1/jobs/{job.id}").get_json()["waiting"] is None
         assert bench.run(job, bench.training()).state is State.SUCCEEDED
 
-    def test_readyz_says_that_the_disk_is_full_how_full_and_what_to_do(
+    def test_readyz_reports_a_full_disk_with_its_figures_and_the_remedy(
         self, bench: WorkBench, small_disk: Path
     ) -> None:
         client = create_app(bench.settings).test_client()
@@ -164,19 +164,19 @@ class TestWaitingForRoom:
         response = client.get("/readyz")
 
         assert response.status_code == 503
-        told = response.get_json()
-        assert told["redis"] == "ok"
-        assert told["volume"].startswith("the volume is full: 0 bytes of 2.0 MiB free")
-        assert "delete versions" in told["volume"]
-        assert [reason["code"] for reason in told["reasons"]] == ["volume_full"]
+        report = response.get_json()
+        assert report["redis"] == "ok"
+        assert report["volume"].startswith("the volume is full: 0 bytes of 2.0 MiB free")
+        assert "delete versions" in report["volume"]
+        assert [reason["code"] for reason in report["reasons"]] == ["volume_full"]
         ballast.unlink()
         assert client.get("/readyz").status_code == 200
 
 
-class TestMakingRoom:
+class TestFreeingSpace:
     @pytest.fixture
     def client(self, bench: WorkBench, small_disk: Path) -> FlaskClient:
-        """Somebody who has two versions, an alias, a data set and a job that ended, and no space left."""
+        """A client of a full disk with two versions, an alias, a data set and an ended job."""
         job = bench.a_training(epochs=1)
         assert bench.run(job, bench.training()).state is State.SUCCEEDED
         publish(bench.registry, job="job-2")
@@ -190,20 +190,18 @@ class TestMakingRoom:
         "path",
         ["/v1/models/toy/versions/1?force=true", "/v1/models/toy?force=true", "/v1/models/toy/aliases/champion"],
     )
-    def test_what_is_to_be_deleted_is_where_the_disk_is_full(
-        self, client: FlaskClient, bench: WorkBench, path: str
-    ) -> None:
+    def test_a_version_can_be_deleted_on_a_full_disk(self, client: FlaskClient, bench: WorkBench, path: str) -> None:
         assert client.delete(path).status_code == 204
 
         assert client.get(path.partition("?")[0]).status_code == 404
         assert not [name for name in files_below(bench.volume.root) if TEMPORARY in name]
 
-    def test_one_thing_after_the_other_goes(self, client: FlaskClient, bench: WorkBench) -> None:
+    def test_versions_can_be_deleted_one_after_the_other(self, client: FlaskClient, bench: WorkBench) -> None:
         for path in ("toy/aliases/champion", "toy/versions/2", "toy/versions/1"):
             assert client.delete(f"/v1/models/{path}").status_code == 204
         assert [name for name in files_below(bench.volume.models) if name.endswith(".npz")] == []
 
-    def test_data_sets_and_jobs_go_too(self, client: FlaskClient, bench: WorkBench) -> None:
+    def test_data_sets_and_jobs_can_be_deleted_too(self, client: FlaskClient, bench: WorkBench) -> None:
         job = next(bench.jobs.newest_first())
         dataset = job.specification["dataset"]
 
@@ -211,7 +209,7 @@ class TestMakingRoom:
         assert client.delete(f"/v1/datasets/{dataset}?force=true").status_code == 204
         assert files_below(bench.volume.job(job.id)) == []
 
-    def test_the_reserve_is_there_again_when_there_is_space(
+    def test_the_reserve_is_restored_when_the_disk_has_space(
         self, client: FlaskClient, bench: WorkBench, small_disk: Path
     ) -> None:
         whole = bench.volume.reserve.stat().st_size
@@ -228,7 +226,7 @@ class TestFlippedBits:
     def bench(self, settings: Settings) -> WorkBench:
         return WorkBench(settings)
 
-    def test_a_checkpoint_with_a_flipped_bit_is_passed_over_for_the_one_before_it_and_the_log_says_so(
+    def test_a_checkpoint_with_a_flipped_bit_is_skipped_for_the_previous_one_and_the_log_reports_it(
         self, bench: WorkBench
     ) -> None:
         undisturbed = bench.a_training(epochs=5)
@@ -242,9 +240,9 @@ class TestFlippedBits:
         ended = bench.run(job, bench.training())
 
         assert training_result(ended)["weights_sha256"] == expected["weights_sha256"]
-        told = [(event.type, event.data) for event in bench.jobs.events(job.id)]
-        assert ("checkpoint_damaged", {"passed_over": [newest]}) in told
-        assert ("resumed", {"epochs": 4}) in told
+        logged = [(event.type, event.data) for event in bench.jobs.events(job.id)]
+        assert ("checkpoint_damaged", {"passed_over": [newest]}) in logged
+        assert ("resumed", {"epochs": 4}) in logged
         assert older < newest
 
     def test_a_model_with_a_flipped_bit_is_refused_and_listed_as_damaged(self, bench: WorkBench) -> None:

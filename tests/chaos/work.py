@@ -1,4 +1,4 @@
-"""The jobs that the faults meet: trainings on `digits` and batches of its images, as long as a test wants them."""
+"""The jobs of the fault matrix: trainings on `digits` and batches of small images, of any length."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SHORT = 3
 
 
 def training(epochs: int = LONG, seed: int = 0, model: str = "digits", **options: Any) -> dict[str, Any]:
-    """The body of a request for a training."""
+    """Return the body of a request for a training."""
     return {"model": model, "dataset": "digits", "epochs": epochs, "seed": seed, **TINY, **options}
 
 
 def submit(http: httpx.Client, **options: Any) -> str:
-    """Submit a training; its id."""
+    """Submit a training; return its id."""
     answer = http.post("/v1/training-jobs", json=training(**options))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
 
 def submit_batch(http: httpx.Client, archive: bytes, model: str = "digits") -> str:
-    """Submit an archive to a model; the job's id."""
+    """Submit an archive to a model; return the job's id."""
     answer = http.post("/v1/batch-jobs", params={"model": model}, content=archive)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
@@ -42,20 +42,20 @@ def submit_batch(http: httpx.Client, archive: bytes, model: str = "digits") -> s
 
 @cache
 def archive_of(images: int, seed: int = 0) -> bytes:
-    """A zip of small PNG files of noise."""
+    """Return a zip of small PNG files of noise."""
     pixels = np.random.default_rng(seed).integers(0, 256, (images, 8, 8), dtype=np.uint8)
     return zip_of_images(pixels)
 
 
 class Expected:
-    """What an uninterrupted training gives: the SHA-256 of its weights' file, computed in this process."""
+    """The result of an uninterrupted training: the SHA-256 of its weights file, computed in this process."""
 
     def __init__(self, volume: Path) -> None:
         self._datasets = DatasetStore(Volume(volume))
         self._known: dict[str, str] = {}
 
     def weights_sha256(self, epochs: int = LONG, seed: int = 0) -> str:
-        """The digest for a training of `training(epochs, seed)`."""
+        """Return the digest of the training `training(epochs, seed)`."""
         configuration = preset("fast", **TINY, epochs=epochs, seed=seed)
         return self._digest(configuration)
 

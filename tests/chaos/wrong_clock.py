@@ -11,7 +11,7 @@ right_time, right_time_ns = time.time, time.time_ns
 
 
 def put_off(seconds: int) -> None:
-    """Let this process's wall clock be wrong; the monotonic clock is what it is."""
+    """Change this process's wall clock; do not change the monotonic clock."""
     time.time = lambda: right_time() + seconds
     time.time_ns = lambda: right_time_ns() + seconds * 1_000_000_000
 

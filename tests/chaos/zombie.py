@@ -1,4 +1,4 @@
-"""A forked process that stops itself at a moment of its choice and goes on, unaware, when others have gone further."""
+"""A forked process that stops itself and later continues, when other processes have taken over its work."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from collections.abc import Callable
 
 
 class Zombie:
-    """Runs `work` in a fork. `work` calls `sleep`, which is a SIGSTOP; `wake` lets it go on to its end."""
+    """Runs `work` in a fork. `work` calls `sleep`, which sends SIGSTOP; `wake` continues it to its end."""
 
     def __init__(self, work: Callable[[], object]) -> None:
-        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # about forks with threads
             self._pid = os.fork()
         if not self._pid:
             _run(work)
         _, status = os.waitpid(self._pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), f"the process ended ({status}) before it slept; what it printed has more"
+        assert os.WIFSTOPPED(status), f"the process ended ({status}) before it slept; see its output"
 
     @staticmethod
     def sleep() -> None:
-        """Stop this process, with all its threads, where it is."""
+        """Stop this process with all its threads."""
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def wake(self) -> None:
-        """Let it go on, and wait for its end."""
+        """Continue it, and wait for its end."""
         os.kill(self._pid, signal.SIGCONT)
         _, status = os.waitpid(self._pid, 0)
-        assert status == 0, f"the process failed ({status}); what it printed has more"
+        assert status == 0, f"the process failed ({status}); see its output"
 
 
 def _run(work: Callable[[], object]) -> None:
     try:
         work()
-    except BaseException:  # nothing of pytest may run in the fork
+    except BaseException:  # pytest must not run in the fork
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)

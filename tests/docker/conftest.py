@@ -1,4 +1,4 @@
-"""The deployment that all of these tests look at: the images built, `docker compose up`, and down again in the end.
+"""The deployment of all these tests: builds the images, runs `docker compose up`, and in the end `down`.
 
 Needs a Docker Engine with Compose, and the folder that GLASSBOX_TEST_DATA names, with mnist.npz and mnist-test-png.zip.
 """
@@ -11,17 +11,17 @@ import pytest
 
 from tests.support.servers.deployment import DATA, Deployment, Json, why_no_engine
 
-ORDER = ("test_main_job", "test_containers", "test_keys_and_secrets")  # first, while nothing has been disturbed
+ORDER = ("test_main_job", "test_containers", "test_keys_and_secrets")  # first, on an undisturbed deployment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Look at the deployment as it is after its start before anything is stopped or killed."""
+    """Run the tests of a fresh deployment before those that stop or kill a part of it."""
     items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else len(ORDER))
 
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """A Docker Engine that answers."""
+    """A Docker Engine that responds."""
     reason = why_no_engine()
     if reason:
         pytest.skip(f"no Docker Engine answers: {reason}")
@@ -46,7 +46,7 @@ def deployment(engine: None) -> Iterator[Deployment]:
 
 @pytest.fixture(autouse=True)
 def logs_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that failed, print the containers' logs into its report."""
+    """After a failed test, print the containers' logs into its report."""
     failed = request.session.testsfailed
     yield
     if request.session.testsfailed > failed and "deployment" in request.fixturenames:
@@ -55,5 +55,5 @@ def logs_of_a_failure(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def training(deployment: Deployment) -> Json:
-    """The first training, which has succeeded."""
+    """The first, succeeded training."""
     return deployment.train(epochs=2)

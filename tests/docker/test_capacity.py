@@ -1,4 +1,4 @@
-"""What the deployment says when memory runs out: Redis's, and a trainer's."""
+"""The deployment's messages when the memory of Redis or of a trainer runs out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from tests.support.servers.deployment import Deployment, Json
 from tests.support.waiting import eventually
 
-ENOUGH_SECONDS = 300  # for three attempts, each of which ends when its lease of 30 s does
+ENOUGH_SECONDS = 300  # for three attempts, each of which ends when its lease of 30 s expires
 
 
 @pytest.fixture
 def full_redis(deployment: Deployment) -> Iterator[None]:
-    """Redis has used up its memory."""
+    """Use up the memory of Redis."""
     _, before = deployment.redis("config", "get", "maxmemory").splitlines()
     deployment.redis("config", "set", "maxmemory", "500kb")
     yield
@@ -24,14 +24,14 @@ def full_redis(deployment: Deployment) -> Iterator[None]:
 
 @pytest.fixture
 def small_trainer(deployment: Deployment) -> Iterator[None]:
-    """A trainer with too little memory for a large network."""
+    """Run a trainer with too little memory for a large network."""
     deployment.up("--no-deps", "trainer", GLASSBOX_TRAINER_MEMORY="200m")
     yield
     deployment.up("--no-deps", "trainer")
 
 
 @pytest.mark.usefixtures("full_redis")
-def test_a_full_redis_is_named_and_refuses_jobs(deployment: Deployment) -> None:
+def test_a_full_redis_is_reported_and_no_job_is_accepted(deployment: Deployment) -> None:
     readiness = deployment.ask("GET", "/readyz")
     refused = deployment.ask(
         "POST",
@@ -48,7 +48,9 @@ def test_a_full_redis_is_named_and_refuses_jobs(deployment: Deployment) -> None:
 
 
 @pytest.mark.usefixtures("small_trainer")
-def test_a_training_that_the_kernel_kills_for_memory_says_so_and_what_to_change(deployment: Deployment) -> None:
+def test_a_training_that_the_kernel_kills_for_memory_fails_with_the_reason_and_the_remedy(
+    deployment: Deployment,
+) -> None:
     job = deployment.submit_training(model="too-large", epochs=5, hidden=[4000, 4000])
 
     def failed() -> Json | None:

@@ -1,4 +1,4 @@
-"""The certificate of a domain, from a certificate authority that runs beside the deployment (Pebble)."""
+"""The certificate of a domain, from a certificate authority in the deployment (Pebble)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SERVICES = ("certificates", "gateway", "api", "redis", "preflight", "secrets", "
 
 
 class Domain(Deployment):
-    """The deployment with a domain, and with Pebble in the authority's place. No jobs, so no workers."""
+    """The deployment with a domain, and with Pebble as the authority. It runs no jobs, so it has no workers."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(files=("docker-compose.yml", "tests/docker/acme/pebble.yml"))
@@ -46,16 +46,16 @@ class Domain(Deployment):
         }
 
     def start(self) -> None:
-        """Make a key, then start, as the documentation says."""
+        """Create a key, then start, as documented."""
         self.compose("build", "--quiet", *SERVICES)
         made = self.run_new("api", "python", "-m", "api.auth.admin", "keys", "create", "test", "--scopes", "manage")
         assert made.returncode == 0, made.stderr
         self.up(*SERVICES)
         self.trusted = ssl.create_default_context(cadata=self.root())
-        eventually(self.serial)  # a busy host reloads late
+        eventually(self.serial)  # a busy host reloads with a delay
 
     def root(self) -> str:
-        """The authority's root certificate, in PEM; Pebble makes a new one at each start."""
+        """Return the authority's root certificate, in PEM; Pebble generates a new one at each start."""
         untrusted = ssl.create_default_context()
         untrusted.check_hostname, untrusted.verify_mode = False, ssl.CERT_NONE
         url = f"https://127.0.0.1:{self.authority_port}/roots/0"
@@ -65,7 +65,7 @@ class Domain(Deployment):
 
     @contextmanager
     def tls(self) -> Iterator[ssl.SSLSocket]:
-        """A connection to the HTTPS port under the domain's name; the certificate is checked."""
+        """Connect to the HTTPS port by the domain's name, and verify the certificate."""
         assert self.trusted is not None
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=30) as plain,
@@ -74,14 +74,14 @@ class Domain(Deployment):
             yield encrypted
 
     def serial(self) -> str:
-        """The serial number of the certificate that a new connection gets."""
+        """Return the serial number of the certificate that a new connection gets."""
         with self.tls() as connection:
             certificate = connection.getpeercert()
             assert certificate is not None
             return str(certificate["serialNumber"])
 
     def serial_on_the_volume(self) -> str:
-        """The serial number of the certificate in the file that the gateway reads."""
+        """Return the serial number of the certificate in the file that the gateway reads."""
         program = (
             "from cryptography import x509; from pathlib import Path;"
             "pem = Path('/srv/certificates/tls.pem').read_bytes();"
@@ -91,7 +91,7 @@ class Domain(Deployment):
         return printed.zfill(len(printed) + len(printed) % 2)  # whole bytes, as the ssl module writes it
 
     def status(self, path: str) -> int:
-        """The status of one HTTPS request on a connection of its own."""
+        """Send one HTTPS request on a new connection; return the status."""
         with self.tls() as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {DOMAIN}\r\nConnection: close\r\n\r\n".encode())
             response = http.client.HTTPResponse(connection)
@@ -100,7 +100,7 @@ class Domain(Deployment):
             return response.status
 
     def ask_plain(self, method: str, path: str) -> Answer:
-        """One request to the port for plain HTTP."""
+        """Send one request to the port for plain HTTP."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
         try:
             connection.request(method, path, headers={"Host": f"{DOMAIN}:{self.http_port}"})
@@ -109,12 +109,12 @@ class Domain(Deployment):
             connection.close()
 
     def messages(self) -> list[Json]:
-        """What the certificates service has logged."""
+        """Return the log of the certificates service."""
         return self.logs("certificates")
 
 
 def authority_certificate(folder: Path) -> None:
-    """Pebble's own certificate, which its clients trust by GLASSBOX_ACME_CA."""
+    """Write Pebble's own certificate, which its clients trust by GLASSBOX_ACME_CA."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -141,14 +141,14 @@ def domain(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         deployment.down()
 
 
-def test_a_domain_is_all_that_a_certificate_takes(domain: Domain) -> None:
+def test_a_certificate_needs_only_a_domain(domain: Domain) -> None:
     assert domain.status("/readyz") == 200
     [message] = [line["message"] for line in domain.messages() if line["level"] == "info"]
     assert message.startswith(f"the gateway gets a new certificate for {DOMAIN}, valid until")
     assert domain.inspect("certificates")["State"]["Health"]["Status"] == "healthy"
 
 
-def test_api_of_a_domain_requires_a_key_although_the_port_is_on_loopback(domain: Domain) -> None:
+def test_api_of_a_domain_requires_a_key_even_on_loopback(domain: Domain) -> None:
     assert domain.status("/v1/models") == 401
 
 
@@ -212,7 +212,7 @@ def test_renewal_fails_no_request_and_breaks_no_connection(domain: Domain) -> No
     asking.start()
     try:
         with domain.tls() as connection:
-            # The head and half of the body before the renewal, the rest after it.
+            # The headers and half of the body before the renewal, the rest after it.
             head = (
                 f"POST /v1/training-jobs HTTP/1.1\r\nHost: {DOMAIN}\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
             )
@@ -265,19 +265,19 @@ class TestFailures:
         assert wrong_name.serial() == before
         assert wrong_name.inspect("gateway")["State"]["Health"]["Status"] == "healthy"
 
-    def test_name_that_is_no_domain_is_refused_before_anything_is_requested(self, domain: Domain) -> None:
+    def test_invalid_domain_name_is_refused_before_a_request(self, domain: Domain) -> None:
         done = domain.run_new("certificates", GLASSBOX_DOMAIN="https://glassbox.example.org")
         assert done.returncode == 1
         assert "GLASSBOX_DOMAIN has 'https://glassbox.example.org', which is not a public domain name" in done.stderr
 
-    def test_domain_beside_a_certificate_of_ones_own_is_refused(self, domain: Domain) -> None:
+    def test_domain_together_with_the_operators_own_certificate_is_refused(self, domain: Domain) -> None:
         done = domain.run_new("gateway", GLASSBOX_TLS="/somewhere")
         assert done.returncode != 0
         assert "GLASSBOX_TLS and GLASSBOX_DOMAIN are both set" in done.stderr
 
 
 def test_gateway_without_the_authority_serves_a_temporary_certificate(engine: None, tmp_path: Path) -> None:
-    """The first start while the authority is away: encrypted and reachable, and `up --wait` reports the service."""
+    """At the first start without the authority, the gateway is encrypted and reachable, and `up --wait` reports it."""
     deployment = Domain(tmp_path)
     services = [service for service in SERVICES if service != "pebble"]
     try:

@@ -1,4 +1,4 @@
-"""What each container may do, and what its image holds."""
+"""The privileges and limits of each container, and the content of its image."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_no_process_runs_as_root(deployment: Deployment, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", ["gateway", *OURS])
-def test_our_own_images_run_as_one_fixed_user(deployment: Deployment, service: str) -> None:
+def test_the_images_of_glassbox_run_as_one_fixed_user(deployment: Deployment, service: str) -> None:
     assert deployment.run_in(service, "sh", "-c", "id -u; id -g").stdout.split() == ["10001", "10001"]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_root_is_read_only(deployment: Deployment, service: str) -> None:
     assert deployment.inspect(service)["HostConfig"]["ReadonlyRootfs"] is True
-    # /opt and not /: no right of a user but the read-only mount must be what refuses, and root could write there
+    # /opt and not /: the read-only mount must refuse the write, not the user's permissions, so root tries it
     container = deployment.container(service)
     done = subprocess.run(
         ["docker", "exec", "--user", "root", container, "touch", "/opt/probe"],
@@ -47,7 +47,7 @@ def test_the_root_is_read_only(deployment: Deployment, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_no_privilege_is_held_or_to_be_had(deployment: Deployment, service: str) -> None:
+def test_containers_have_no_privilege_and_cannot_gain_any(deployment: Deployment, service: str) -> None:
     status = deployment.run_in(service, "cat", "/proc/self/status").stdout
     fields = dict(line.split(":\t", 1) for line in status.splitlines())
     assert int(fields["CapBnd"], 16) == 0
@@ -63,7 +63,7 @@ def test_memory_processes_and_logs_are_bounded(deployment: Deployment, service: 
 
 
 @pytest.mark.parametrize("service", [*OURS, "redis"])
-def test_a_container_has_time_to_stop_in(deployment: Deployment, service: str) -> None:
+def test_a_container_has_time_for_a_graceful_shutdown(deployment: Deployment, service: str) -> None:
     assert deployment.inspect(service)["Config"]["StopTimeout"] == 60
 
 
@@ -81,19 +81,19 @@ def test_the_gateway_is_published_on_the_loopback_interface_only(deployment: Dep
 @pytest.mark.parametrize(
     ("service", "absent"), [("api", ["worker"]), ("trainer", ["api", "flask"]), ("classifier", ["api", "flask"])]
 )
-def test_an_image_holds_no_code_of_the_other(deployment: Deployment, service: str, absent: list[str]) -> None:
+def test_an_image_has_no_code_of_the_other(deployment: Deployment, service: str, absent: list[str]) -> None:
     find = f"from importlib.util import find_spec; print([name for name in {absent} if find_spec(name)])"
     assert deployment.python_in(service, find) == "[]"
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_an_image_holds_no_compiler(deployment: Deployment, service: str) -> None:
+def test_an_image_has_no_compiler(deployment: Deployment, service: str) -> None:
     find = "import shutil; print([name for name in ('cc', 'gcc', 'c++', 'g++', 'clang', 'make') if shutil.which(name)])"
     assert deployment.python_in(service, find) == "[]"
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_every_module_of_ours_comes_with_its_bytecode(deployment: Deployment, service: str) -> None:
+def test_every_module_of_glassbox_has_its_bytecode(deployment: Deployment, service: str) -> None:
     find = (
         "from importlib.util import cache_from_source; from pathlib import Path;"
         "print([str(path) for path in Path().rglob('*.py') if not Path(cache_from_source(path)).exists()])"
@@ -110,7 +110,7 @@ def test_an_image_is_small(deployment: Deployment, service: str, megabytes: int)
 
 
 @pytest.mark.parametrize("service", ["gateway", *OURS])
-def test_an_image_says_what_it_is(deployment: Deployment, service: str) -> None:
+def test_an_image_has_descriptive_labels(deployment: Deployment, service: str) -> None:
     labels = deployment.inspect(service)["Config"]["Labels"]
     for name in ("title", "description", "licenses"):
         assert labels[f"org.opencontainers.image.{name}"]

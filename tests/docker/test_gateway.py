@@ -1,4 +1,4 @@
-"""The gateway: slow clients, event streams, limits, who asks, TLS."""
+"""The gateway: slow clients, event streams, limits, the client's address, TLS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CONNECTIONS = (
 
 
 def begun(deployment: Deployment, path: str, length: int = 1000, body: bytes = b"{") -> socket.socket:
-    """A request that announces `length` bytes and stops after the first."""
+    """Send a request that announces `length` bytes and stops after the first."""
     client = socket.create_connection(("127.0.0.1", deployment.port), timeout=30)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
@@ -38,7 +38,7 @@ def begun(deployment: Deployment, path: str, length: int = 1000, body: bytes = b
     return client
 
 
-def test_the_api_hears_nothing_of_requests_that_are_not_whole(deployment: Deployment) -> None:
+def test_the_api_does_not_receive_incomplete_requests(deployment: Deployment) -> None:
     with ExitStack() as clients:
         for _ in range(SLOW_CLIENTS):
             clients.enter_context(begun(deployment, "/v1/training-jobs"))
@@ -46,10 +46,10 @@ def test_the_api_hears_nothing_of_requests_that_are_not_whole(deployment: Deploy
         started = time.monotonic()
         deployment.request("GET", "/v1/models")
         assert time.monotonic() - started < 1
-        assert int(deployment.python_in("api", CONNECTIONS)) < SLOW_CLIENTS // 10  # those that are kept, and idle
+        assert int(deployment.python_in("api", CONNECTIONS)) < SLOW_CLIENTS // 10  # the idle kept-alive connections
 
 
-def test_uploads_in_progress_leave_room_for_others(deployment: Deployment) -> None:
+def test_uploads_in_progress_do_not_block_other_requests(deployment: Deployment) -> None:
     with ExitStack() as clients:
         for _ in range(UPLOADS):
             clients.enter_context(begun(deployment, "/v1/datasets?name=slow"))
@@ -62,7 +62,7 @@ def test_uploads_in_progress_leave_room_for_others(deployment: Deployment) -> No
     eventually(lambda: deployment.ask("POST", "/v1/datasets?name=more", b"{}").status != 503)
 
 
-def test_events_come_while_the_job_runs(deployment: Deployment) -> None:
+def test_events_arrive_while_the_job_runs(deployment: Deployment) -> None:
     job = deployment.submit_training(model="streamed", epochs=8)
     connection = deployment.connection()
     try:
@@ -80,7 +80,9 @@ def test_events_come_while_the_job_runs(deployment: Deployment) -> None:
 @pytest.mark.parametrize(
     ("path", "length"), [("/v1/datasets?name=big", 2 * GiB + 1), ("/v1/training-jobs", 20 * MiB + 1)]
 )
-def test_a_body_above_the_limit_is_refused_by_what_it_announces(deployment: Deployment, path: str, length: int) -> None:
+def test_a_body_above_the_limit_is_refused_by_its_content_length(
+    deployment: Deployment, path: str, length: int
+) -> None:
     with begun(deployment, path, length) as client:
         answer = client.recv(65536).decode()
 
@@ -90,18 +92,18 @@ def test_a_body_above_the_limit_is_refused_by_what_it_announces(deployment: Depl
     assert json.loads(body)["code"] == "body_too_large"
 
 
-def test_a_refusal_of_an_upload_arrives_though_its_body_is_on_the_way(deployment: Deployment) -> None:
+def test_the_rejection_of_an_upload_arrives_while_its_body_is_being_sent(deployment: Deployment) -> None:
     for _ in range(10):
         answer = deployment.ask("POST", "/v1/batch-jobs?model=no-such-model", bytes(32 * MiB))
         assert (answer.status, answer.json()["code"]) == (404, "model_not_found")
 
 
-def test_a_large_upload_goes_through_in_whole(deployment: Deployment) -> None:
+def test_a_large_upload_is_forwarded_completely(deployment: Deployment) -> None:
     answer = deployment.ask("POST", "/v1/datasets?name=zeros", bytes(200 * MiB))
-    assert answer.status == 415, answer.content  # read to its end, and judged: it is no data set
+    assert answer.status == 415, answer.content  # read to its end and validated: it is not a data set
 
 
-def test_an_answer_has_each_header_once(deployment: Deployment) -> None:
+def test_a_response_has_each_header_once(deployment: Deployment) -> None:
     for path in ("/v1/models", "/docs", "/no-such-page", "/readyz"):
         headers = deployment.ask("GET", path, X_Request_Id="one-of-mine").headers
         names = [name.lower() for name in headers]
@@ -110,7 +112,7 @@ def test_an_answer_has_each_header_once(deployment: Deployment) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_both_logs_know_a_request_by_one_id_and_one_address(deployment: Deployment) -> None:
+def test_both_logs_have_the_same_id_and_address_for_a_request(deployment: Deployment) -> None:
     name = deployment.ask("GET", "/v1/models", X_Forwarded_For="6.6.6.6").headers["X-Request-Id"]
 
     def lines() -> list[str]:
@@ -128,16 +130,16 @@ def test_both_logs_know_a_request_by_one_id_and_one_address(deployment: Deployme
     assert of_api not in own
 
 
-def test_the_api_judges_the_host_that_the_client_named(deployment: Deployment) -> None:
+def test_the_api_validates_the_host_that_the_client_sent(deployment: Deployment) -> None:
     answer = deployment.ask("GET", "/v1/models", Host="evil.example")
     assert (answer.status, answer.json()["code"]) == (403, "host_not_local")
 
 
-def test_while_the_api_is_away_the_gateway_says_so_and_finds_it_again(deployment: Deployment) -> None:
+def test_the_gateway_reports_an_unavailable_api_and_finds_it_again(deployment: Deployment) -> None:
     deployment.compose("stop", "api")
     try:
         answer = deployment.ask("GET", "/v1/models")
-        assert answer.status in {502, 504}  # refused, or nobody there to refuse
+        assert answer.status in {502, 504}  # refused, or no response
         assert answer.json()["code"] == "api_unavailable"
         assert answer.headers["Retry-After"] == "2"
         assert answer.headers["X-Request-Id"]
@@ -168,7 +170,7 @@ def test_the_gateway_finds_an_api_at_another_address(deployment: Deployment) -> 
 
 
 @pytest.mark.parametrize("service", ["gateway", "api"])
-def test_health_checks_are_in_no_access_log(deployment: Deployment, service: str) -> None:
+def test_health_checks_are_not_in_the_access_logs(deployment: Deployment, service: str) -> None:
     checks = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
     for path in checks:
         assert deployment.ask("GET", path).status == 200
@@ -193,7 +195,7 @@ def certificate(tmp_path: Path) -> Path:
         capture_output=True,
         check=True,
     )
-    (folder / "tls.key").chmod(0o444)  # for the container's user; an operator would give the file to the uid 10001
+    (folder / "tls.key").chmod(0o444)  # for the container's user; an operator changes the owner to the uid 10001
     return folder
 
 
@@ -207,7 +209,7 @@ class TestTls:
         finally:
             deployment.up("--no-deps", "gateway")
 
-    def test_a_certificate_is_all_it_takes(self, encrypted: Deployment, certificate: Path) -> None:
+    def test_tls_needs_only_a_certificate(self, encrypted: Deployment, certificate: Path) -> None:
         trusted = ssl.create_default_context(cafile=str(certificate / "tls.crt"))
         with urllib.request.urlopen(f"https://127.0.0.1:{encrypted.port}/readyz", context=trusted) as answer:
             assert json.load(answer)["status"] == "ready"
@@ -232,7 +234,7 @@ def test_a_file_that_is_not_the_certificates_key_is_named_in_one_line(
     assert "make deploy" in line
 
 
-def test_without_a_certificate_that_was_promised_the_gateway_does_not_start(deployment: Deployment) -> None:
+def test_the_gateway_does_not_start_if_the_configured_certificate_is_missing(deployment: Deployment) -> None:
     done = deployment.run_new("gateway", GLASSBOX_TLS="/nowhere")
     assert done.returncode != 0
     assert "cannot read /etc/glassbox/tls/tls.crt" in done.stderr

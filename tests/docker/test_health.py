@@ -1,4 +1,4 @@
-"""Health checks: a service that is dead, hung or cut off is unhealthy within 30 s, and healthy again soon after."""
+"""Health checks: a dead, hanging or disconnected service is unhealthy within 30 s, and healthy again soon after."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def health(deployment: Deployment, service: str) -> str:
 
 
 def why(deployment: Deployment, service: str) -> str:
-    """What the last health check that ended printed."""
+    """Return the output of the last completed health check."""
     output: str = deployment.inspect(service)["State"]["Health"]["Log"][-1]["Output"]
     return output
 
 
 def assert_noticed(deployment: Deployment, service: str) -> str:
-    """Wait for the service to be unhealthy; the reason."""
+    """Wait until the service is unhealthy; return the reason."""
     eventually(lambda: health(deployment, service) == "unhealthy", DETECTION_SECONDS, interval=0.2)
     return why(deployment, service)
 
@@ -40,7 +40,7 @@ def assert_recovered(deployment: Deployment, service: str) -> None:
 
 
 def processes(deployment: Deployment, service: str) -> list[int]:
-    """The service's processes on this host, the main one first, without `docker-init` and the health check."""
+    """Return the service's processes on this host, the main one first, without `docker-init` and the health check."""
     listed = subprocess.run(
         ["docker", "top", deployment.container(service), "-eo", "pid,args"],
         stdout=subprocess.PIPE,
@@ -64,7 +64,7 @@ def stopped(pids: list[int]) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def every_service_is_healthy(deployment: Deployment) -> Iterator[None]:
-    """Before and after each of these tests."""
+    """Wait until every service is healthy before and after each of these tests."""
     for service in SERVICES:
         assert_recovered(deployment, service)
     yield
@@ -73,7 +73,7 @@ def every_service_is_healthy(deployment: Deployment) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_whose_processes_are_stopped_is_unhealthy_until_they_go_on(
+def test_a_service_whose_processes_are_stopped_is_unhealthy_until_they_continue(
     deployment: Deployment, service: str
 ) -> None:
     with stopped(processes(deployment, service)):
@@ -82,7 +82,7 @@ def test_a_service_whose_processes_are_stopped_is_unhealthy_until_they_go_on(
 
 
 @pytest.mark.parametrize("service", ["trainer", "api", "gateway"])
-def test_a_stopped_main_process_is_enough(deployment: Deployment, service: str) -> None:
+def test_a_service_whose_main_process_is_stopped_is_unhealthy(deployment: Deployment, service: str) -> None:
     main, *others = processes(deployment, service)
     assert others
     with stopped([main]):
@@ -105,15 +105,15 @@ def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment:
         assert_recovered(deployment, service)
 
 
-def test_a_redis_that_is_silent_makes_what_needs_it_unhealthy(deployment: Deployment) -> None:
+def test_an_unresponsive_redis_makes_dependent_services_unhealthy(deployment: Deployment) -> None:
     with stopped(processes(deployment, "redis")):
         noticed = {service: assert_noticed(deployment, service) for service in ("redis", "api", *WORKERS)}
     assert "503" in noticed["api"] or "no response" in noticed["api"], noticed
-    assert health(deployment, "gateway") == "healthy"  # the gateway itself answers
+    assert health(deployment, "gateway") == "healthy"  # the gateway itself responds
 
 
 @pytest.mark.parametrize("service", ["trainer", "gateway"])
-def test_a_service_that_dies_is_started_again(deployment: Deployment, service: str) -> None:
+def test_a_dead_service_is_restarted(deployment: Deployment, service: str) -> None:
     started = deployment.inspect(service)["State"]["StartedAt"]
     main, *_ = processes(deployment, service)
     os.kill(main, signal.SIGKILL)

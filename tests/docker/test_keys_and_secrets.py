@@ -1,4 +1,4 @@
-"""Who gets in: API keys, and Redis's passwords, which are nowhere but in their files."""
+"""Access: API keys, and Redis's passwords, which are only in their files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.support.servers.deployment import OURS, SERVICES, WORKERS, Deployment
 REACH_REDIS = "exec 3<>/dev/tcp/{address}/6379"
 
 
-def test_the_api_does_not_start_where_others_could_reach_it_without_a_key(deployment: Deployment) -> None:
+def test_the_api_does_not_start_if_other_hosts_could_reach_it_without_a_key(deployment: Deployment) -> None:
     done = deployment.run_new("api", GLASSBOX_PUBLISHED_ON="0.0.0.0")  # noqa: S104
 
     assert done.returncode != 0
     assert "GLASSBOX_API_KEYS_FILE" in done.stderr
 
 
-def test_a_key_that_is_made_in_a_container_is_asked_for_in_the_next(deployment: Deployment) -> None:
+def test_a_key_created_in_one_container_is_required_in_the_next(deployment: Deployment) -> None:
     keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
 
     made = deployment.run_new("api", "python", "-m", "api.auth.admin", "keys", "create", "me", **keys)
@@ -29,19 +29,19 @@ def test_a_key_that_is_made_in_a_container_is_asked_for_in_the_next(deployment: 
     assert listed.stdout == "me\tsubmit\n"
 
 
-def test_nothing_starts_without_its_password_and_it_says_why(deployment: Deployment) -> None:
+def test_a_service_without_its_password_does_not_start_and_reports_the_reason(deployment: Deployment) -> None:
     for service in ("api", "trainer", "courier"):
         done = deployment.run_new(service, GLASSBOX_REDIS_PASSWORD_FILE="/run/glassbox/none")
         assert done.returncode != 0
         assert done.stderr.strip().splitlines()[-1].startswith("glassbox: /run/glassbox/none cannot be read")
 
 
-def test_what_makes_the_secrets_has_ended(deployment: Deployment) -> None:
+def test_the_service_that_creates_the_secrets_has_ended(deployment: Deployment) -> None:
     state = deployment.inspect("secrets")["State"]
     assert (state["Status"], state["ExitCode"]) == ("exited", 0)
 
 
-def test_passwords_stay_when_the_service_is_started_again(deployment: Deployment) -> None:
+def test_passwords_are_kept_when_the_deployment_restarts(deployment: Deployment) -> None:
     before = deployment.python_in("api", "print(open('/run/glassbox/redis-password').read())")
     deployment.compose("start", "secrets")
     assert deployment.python_in("api", "print(open('/run/glassbox/redis-password').read())") == before
@@ -67,7 +67,7 @@ def test_a_service_can_read_its_secret_and_not_change_it(deployment: Deployment,
     assert "Read-only file system" in done.stderr
 
 
-def test_redis_answers_nobody_without_a_password(deployment: Deployment) -> None:
+def test_redis_requires_a_password(deployment: Deployment) -> None:
     for command in (["ping"], ["get", "x"], ["config", "get", "dir"]):
         assert deployment.run_in("redis", "redis-cli", *command).stdout.startswith("NOAUTH")
 
@@ -78,13 +78,13 @@ def test_redis_keeps_what_it_acknowledged(deployment: Deployment) -> None:
         assert deployment.redis("config", "get", setting).split() == [setting, value]
 
 
-def test_redis_is_on_an_internal_network_alone(deployment: Deployment) -> None:
+def test_redis_is_only_on_an_internal_network(deployment: Deployment) -> None:
     networks = deployment.inspect("redis")["NetworkSettings"]["Networks"]
     assert list(networks) == [f"{deployment.project}_backend"]
     assert inspect(f"{deployment.project}_backend")["Internal"] is True
 
 
-def test_redis_is_reached_from_its_network_and_from_no_other(deployment: Deployment) -> None:
+def test_redis_is_reachable_only_from_its_network(deployment: Deployment) -> None:
     [network] = deployment.inspect("redis")["NetworkSettings"]["Networks"].values()
     image = deployment.inspect("gateway")["Image"]
     reach = REACH_REDIS.format(address=network["IPAddress"])
@@ -112,7 +112,7 @@ def test_redis_is_reached_from_its_network_and_from_no_other(deployment: Deploym
 
 
 @pytest.mark.parametrize("service", [name for name in WORKERS if name != "courier"])
-def test_a_worker_that_reads_strangers_files_has_no_way_out(deployment: Deployment, service: str) -> None:
+def test_a_worker_that_reads_uploaded_files_cannot_connect_to_other_hosts(deployment: Deployment, service: str) -> None:
     assert list(deployment.inspect(service)["NetworkSettings"]["Networks"]) == [f"{deployment.project}_backend"]
 
 
@@ -120,7 +120,7 @@ WEBHOOK_SECRETS = "/etc/glassbox/webhooks/secrets"
 OLDER = "/var/lib/glassbox/webhook-secret"
 
 
-def test_the_courier_alone_can_read_what_signs_webhooks(deployment: Deployment) -> None:
+def test_only_the_courier_can_read_the_webhooks_secrets(deployment: Deployment) -> None:
     secret = deployment.run_in("courier", "python", "-m", "worker.webhooks.secrets", "show").stdout.strip()
     assert secret.startswith("whsec_")
 
@@ -155,7 +155,7 @@ def test_webhook_secrets_are_set_from_a_file_of_the_host(deployment: Deployment)
         deployment.run_new("courier", "python", "-m", "worker.webhooks.secrets", "set", stdin=before)
 
 
-def test_a_keys_file_of_another_owner_is_named_and_a_copy_of_it_restored(deployment: Deployment) -> None:
+def test_a_keys_file_of_another_owner_is_reported_and_a_copy_restores_it(deployment: Deployment) -> None:
     keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
     admin = ("python", "-m", "api.auth.admin", "keys")
     deployment.run_new("api", *admin, "create", "kept", **keys)

@@ -23,11 +23,11 @@ def test_up_waits_until_each_service_is_healthy(deployment: Deployment, service:
     assert deployment.inspect(service)["State"]["Health"]["Status"] == "healthy"
 
 
-def test_with_built_images_all_is_healthy_soon(deployment: Deployment) -> None:
+def test_up_with_built_images_is_healthy_soon(deployment: Deployment) -> None:
     assert deployment.seconds_to_healthy < HEALTHY_SECONDS
 
 
-def test_the_api_is_ready_and_sees_a_worker_on_each_queue(deployment: Deployment) -> None:
+def test_the_api_is_ready_and_reports_a_worker_on_each_queue(deployment: Deployment) -> None:
     ready = deployment.get("/readyz")
     assert ready["status"] == "ready"
     assert ready["workers"] == {"training": 1, "inference": 1}
@@ -42,7 +42,7 @@ def test_every_image_of_the_archive_gets_a_row_in_the_archives_order(rows: list[
     assert [row["path"] for row in rows] == [f"mnist-test/{index:05d}.png" for index in range(10_000)]
 
 
-def test_the_labels_agree_with_the_truth(rows: list[Json]) -> None:
+def test_the_labels_agree_with_the_true_ones(rows: list[Json]) -> None:
     with np.load(DATA / "mnist.npz") as mnist:
         truth = mnist["y_test"]
     labels = np.array([int(row["label"]) for row in rows])
@@ -58,5 +58,5 @@ def test_an_operator_finds_neither_errors_nor_warnings_in_the_log(
     assert [line for line in lines if line["level"] not in {"debug", "info"}] == []
 
 
-def test_redis_has_refused_the_service_nothing(deployment: Deployment, rows: list[Json]) -> None:
+def test_redis_has_refused_no_command_of_the_services(deployment: Deployment, rows: list[Json]) -> None:
     assert deployment.redis("ACL", "LOG") == ""

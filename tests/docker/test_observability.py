@@ -1,4 +1,4 @@
-"""The profile `observability`: Prometheus with our rules, which sees the API."""
+"""The profile `observability`: Prometheus with Glassbox's rules scrapes the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMAGE = base_image("prom/prometheus")
 
 @pytest.fixture(scope="module")
 def prometheus(deployment: Deployment, training: Json) -> Iterator[int]:
-    """Prometheus's port; of Grafana, which asks for nothing but that, the files are tested (tests/unit/services)."""
+    """Prometheus's port. Grafana only queries Prometheus; tests/unit/services tests its files."""
     port = free_port()
     deployment.environment["GLASSBOX_PROMETHEUS_PORT"] = str(port)
     deployment.up("--no-deps", "prometheus")
@@ -38,19 +38,19 @@ def ask(port: int, path: str, **query: str) -> Json:
     return document
 
 
-def test_it_asks_every_api(prometheus: int) -> None:
+def test_prometheus_scrapes_every_api(prometheus: int) -> None:
     def up() -> list[str]:
         return [target["health"] for target in ask(prometheus, "targets")["activeTargets"]]
 
     eventually(lambda: up() == ["up"], within=60)
 
 
-def test_it_knows_what_the_jobs_did(prometheus: int) -> None:
+def test_prometheus_has_the_metrics_of_jobs(prometheus: int) -> None:
     query = 'glassbox_jobs_total{kind="training",state="succeeded"} > 0'
     eventually(lambda: ask(prometheus, "query", query=query)["result"], within=60)
 
 
-def test_it_has_loaded_the_rules_and_calls_nobody(prometheus: int) -> None:
+def test_prometheus_has_loaded_the_rules_and_no_alert_fires(prometheus: int) -> None:
     groups = ask(prometheus, "rules")["groups"]
     assert {group["name"] for group in groups} == {"requests", "jobs", "alerts"}
     rules = [rule for group in groups for rule in group["rules"]]
@@ -58,7 +58,7 @@ def test_it_has_loaded_the_rules_and_calls_nobody(prometheus: int) -> None:
     assert ask(prometheus, "query", query='ALERTS{alertstate="firing"}')["result"] == []
 
 
-def test_it_is_as_closed_as_the_others(deployment: Deployment, prometheus: int) -> None:
+def test_prometheus_is_as_restricted_as_the_other_services(deployment: Deployment, prometheus: int) -> None:
     container = deployment.inspect("prometheus")
     assert container["HostConfig"]["ReadonlyRootfs"] is True
     assert container["HostConfig"]["CapDrop"] == ["ALL"]
@@ -69,7 +69,7 @@ def test_it_is_as_closed_as_the_others(deployment: Deployment, prometheus: int) 
 @pytest.mark.parametrize(
     "check", ["check config --syntax-only prometheus.yml", "check rules rules.yml", "test rules rules.test.yml"]
 )
-def test_its_own_tool_finds_nothing_wrong(engine: None, check: str) -> None:
+def test_promtool_accepts_the_configuration_and_the_rules(engine: None, check: str) -> None:
     folder = ROOT / "services" / "prometheus"
     mounted = ["--volume", f"{folder}:/etc/prometheus:ro", "--workdir", "/etc/prometheus"]
     command = [

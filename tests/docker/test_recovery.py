@@ -1,4 +1,4 @@
-"""What the deployment takes: killed and restarted containers, a Redis that goes and comes, more workers."""
+"""Recovery of the deployment: killed and restarted containers, a restarted Redis, more workers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tests.support.waiting import eventually
 
 
 def is_under_way(deployment: Deployment, job: Json) -> bool:
-    """Whether the training has some epochs behind it."""
+    """Return whether the training has completed some epochs."""
     now = deployment.get(f"/v1/jobs/{job['id']}")
     return bool(now["state"] == "running" and now["progress"]["done"] >= 3)
 
 
 def has_checkpoint(deployment: Deployment, job: Json) -> bool:
-    """Whether the training can resume without its process."""
+    """Return whether the training can resume without its process."""
     files = deployment.run_in("trainer", "ls", f"/var/lib/glassbox/jobs/{job['id']}/checkpoints").stdout.split()
     return any(file[0].isdigit() and file.endswith(".checkpoint") for file in files)
 
 
-def test_a_restarted_trainer_stops_cleanly_and_its_job_goes_on(deployment: Deployment) -> None:
+def test_a_restarted_trainer_stops_cleanly_and_its_job_resumes(deployment: Deployment) -> None:
     job = deployment.submit_training(model="drained", epochs=15)
     eventually(lambda: is_under_way(deployment, job))
 
@@ -34,7 +34,7 @@ def test_a_restarted_trainer_stops_cleanly_and_its_job_goes_on(deployment: Deplo
     assert [event["data"]["epochs"] >= 1 for event in deployment.events(job, "resumed")] == [True]
 
 
-def test_a_training_goes_on_where_it_was_when_its_container_is_killed(deployment: Deployment) -> None:
+def test_a_training_resumes_from_its_checkpoint_after_its_container_is_killed(deployment: Deployment) -> None:
     job = deployment.submit_training(model="killed", epochs=40)
     eventually(lambda: has_checkpoint(deployment, job))
     before = deployment.inspect("trainer")["RestartCount"]
@@ -48,7 +48,7 @@ def test_a_training_goes_on_where_it_was_when_its_container_is_killed(deployment
     assert [event["data"]["epochs"] >= 1 for event in deployment.events(job, "resumed")] == [True]
 
 
-def test_redis_is_killed_and_comes_back_with_every_job(deployment: Deployment) -> None:
+def test_a_killed_redis_restarts_with_every_job(deployment: Deployment) -> None:
     job = deployment.submit_training(model="steady", epochs=15)
     eventually(lambda: is_under_way(deployment, job))
     jobs = deployment.redis("dbsize")
@@ -57,12 +57,12 @@ def test_redis_is_killed_and_comes_back_with_every_job(deployment: Deployment) -
     assert eventually(lambda: deployment.ask("GET", "/readyz").status == 503)
     deployment.up("redis")
 
-    assert int(deployment.redis("dbsize")) >= int(jobs) - 5  # the queues' and the leases' keys come and go
+    assert int(deployment.redis("dbsize")) >= int(jobs) - 5  # the number of keys of queues and leases varies
     assert deployment.outcome(job)["result"]["version"] == 1
     assert deployment.redis("ACL", "LOG") == ""
 
 
-def test_more_workers_do_more_jobs_at_once(deployment: Deployment) -> None:
+def test_more_workers_run_more_jobs_at_once(deployment: Deployment) -> None:
     try:
         deployment.up("--no-recreate", "--scale", "classifier=4", "--scale", "trainer=2")
         eventually(lambda: deployment.get("/readyz")["workers"] == {"training": 2, "inference": 4}, within=40)
@@ -75,12 +75,12 @@ def test_more_workers_do_more_jobs_at_once(deployment: Deployment) -> None:
         deployment.up("--no-recreate")
 
 
-def test_as_many_as_a_variable_says_share_the_cores(deployment: Deployment) -> None:
+def test_the_workers_of_a_variable_share_the_cores(deployment: Deployment) -> None:
     variables = {"GLASSBOX_CLASSIFIERS": "4", "GLASSBOX_TRAINERS": "2"}
     services = json.loads(deployment.compose("config", "--format", "json", check=True, **variables))["services"]
 
-    told = {name: services[name]["environment"]["GLASSBOX_REPLICAS"] for name in ("classifier", "trainer")}
-    assert told == {"classifier": "4", "trainer": "2"}
+    replicas = {name: services[name]["environment"]["GLASSBOX_REPLICAS"] for name in ("classifier", "trainer")}
+    assert replicas == {"classifier": "4", "trainer": "2"}
     assert (services["classifier"]["scale"], services["trainer"]["scale"]) == (4, 2)
 
     program = "from shared.runtime.settings import Settings; print(Settings().processes('inference'))"
@@ -88,14 +88,14 @@ def test_as_many_as_a_variable_says_share_the_cores(deployment: Deployment) -> N
     assert int(share) == max(1, len(os.sched_getaffinity(0)) // 4)
 
 
-def test_a_quota_counts_as_the_cores_that_there_are(deployment: Deployment) -> None:
+def test_a_cpu_quota_counts_as_the_number_of_cores(deployment: Deployment) -> None:
     command = ["docker", "run", "--rm", "--cpus", "1", deployment.inspect("api")["Image"], "python", "-c"]
     program = "from shared.runtime.settings import Settings; print(Settings().cores)"
     done = subprocess.run([*command, program], capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
 
 
-def test_new_passwords_count_after_a_restart(deployment: Deployment, training: Json) -> None:
+def test_new_passwords_take_effect_after_a_restart(deployment: Deployment, training: Json) -> None:
     client = "print(open('/run/glassbox/redis-password').read())"
     before = deployment.python_in("api", client)
 

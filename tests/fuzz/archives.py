@@ -1,4 +1,4 @@
-"""The fuzz target for archives: what is judged raises our errors alone, and what was taken is read or refused."""
+"""The fuzz target for archives: validation raises only Glassbox's errors, and each entry is read or refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["shared"]):
 from shared.archives.entries import name_problem
 from shared.errors import Invalid, Malformed, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
-from tests.fuzz.harness import check_told, folder_in_memory, run
+from tests.fuzz.harness import check_message, folder_in_memory, run
 from tests.support.data.archives import zip_of
 from tests.support.data.hostile import CORPUS, LYING, TAR, ZIP, zip64_of
 from tests.support.data.npz import npy, npz
@@ -34,42 +34,42 @@ RAW, CHECKED_TAR, GZIP, ZSTD = range(4)
 
 
 def attack(path: Path, data: bytes) -> None:
-    """Judge the file that `data` makes, and read all of it."""
+    """Validate the file with this content, and read all its entries."""
     path.write_bytes(data)
     try:
-        plan = validate(path, LIMITS)
+        entries = validate(path, LIMITS)
     except (UnsupportedType, TooLarge, Invalid) as error:
-        check_told(error)
+        check_message(error)
         return
     finally:
         assert list(path.parent.iterdir()) == [path], "a file was left behind"
-    assert 1 <= len(plan) <= LIMITS.max_archive_entries
-    _check_paths(plan)
-    runs = plan.shards(7, 1000)
-    assert [index for start, stop in runs for index in range(start, stop)] == list(range(len(plan)))
+    assert 1 <= len(entries) <= LIMITS.max_archive_entries
+    _check_paths(entries)
+    runs = entries.shards(7, 1000)
+    assert [index for start, stop in runs for index in range(start, stop)] == list(range(len(entries)))
     total = 0
-    with Contents(path, plan, LIMITS) as contents:
-        for index in range(len(plan)):
+    with Contents(path, entries, LIMITS) as contents:
+        for index in range(len(entries)):
             try:
                 content = contents.read(index)
             except Malformed as error:
-                check_told(error)
+                check_message(error)
             else:
                 assert len(content) <= LIMITS.max_entry_bytes
                 total += len(content)
     assert total <= LIMITS.max_expanded_bytes
 
 
-def _check_paths(plan: ArchiveIndex) -> None:
-    paths = plan.paths(0, len(plan))
-    assert len(set(paths)) == len(paths) == len(plan)
+def _check_paths(entries: ArchiveIndex) -> None:
+    paths = entries.paths(0, len(entries))
+    assert len(set(paths)) == len(paths) == len(entries)
     for path in paths:
         assert name_problem(path) is None, path
         path.encode()
 
 
 def made(data: bytes) -> bytes:
-    """What the fuzzer's bytes make: its first byte says whether checksums are put right, or the rest is packed."""
+    """Return the archive of the fuzzer's bytes: the first byte selects corrected checksums or compression."""
     mode, content = data[0] % 4, data[1:]
     if mode == CHECKED_TAR:
         return with_checksums(content)
@@ -81,7 +81,7 @@ def made(data: bytes) -> bytes:
 
 
 def with_checksums(tar: bytes) -> bytes:
-    """The tar with each block that could be a header given the sum of its bytes; else no change gets past the sums."""
+    """Return the tar with the checksum of each possible header corrected; else every change would fail the checksum."""
     blocks = bytearray(tar)
     for start in range(0, len(blocks) - BLOCK + 1, BLOCK):
         header = blocks[start : start + BLOCK]
@@ -92,7 +92,7 @@ def with_checksums(tar: bytes) -> bytes:
 
 
 def seeds() -> Iterator[bytes]:
-    """Honest and hostile archives of every kind, as the fuzzer writes them."""
+    """Yield valid and hostile archives of every kind, in the fuzzer's form."""
     images = np.arange(36, dtype=np.uint8).reshape(3, 3, 4)
     arrays = [npz({"x": images}), npz({"images": images, "y": np.arange(3)}, compressed=True)]
     zips = [ZIP, zip_of({"ü.png": b"text" * 9}, ZIP_DEFLATED), zip64_of({"a.png": b"image"})]
@@ -104,7 +104,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Attack for as many seconds as the first argument says."""
+    """Fuzz for the number of seconds in the first argument."""
     with folder_in_memory() as folder:
         run("archives", lambda data: attack(folder / "upload", made(data)) if data else None, seeds(), int(sys.argv[1]))
 

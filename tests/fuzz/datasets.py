@@ -1,4 +1,4 @@
-"""The fuzz target for data sets: an `.npz` is read, or refused with an error of ours before much of it is loaded."""
+"""The fuzz target for data sets: an `.npz` is read, or refused with Glassbox's error before much of it is loaded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ with atheris.instrument_imports(include=["shared"]):
 
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
-from tests.fuzz.harness import check_told, folder_in_memory, run
+from tests.fuzz.harness import check_message, folder_in_memory, run
 from tests.support.data.npz import easy_arrays, easy_images, npy_header, npz, npz_of_members
 
 LIMITS = Settings(max_expanded_bytes=4 * MiB, max_image_pixels=10_000)
 
 
 def attack(path: Path, data: bytes) -> None:
-    """Read the data set that the bytes are, if they are one."""
+    """Read the bytes as a data set."""
     path.write_bytes(data)
     try:
         content = read_npz(path, LIMITS, test_fraction=0.1, seed=0)
@@ -32,11 +32,11 @@ def attack(path: Path, data: bytes) -> None:
             assert {block.dtype for block in images} == {np.dtype(np.uint8)}
             assert 0 <= split.labels.min() <= split.labels.max() < len(content.classes)
     except (UnsupportedType, TooLarge, Invalid) as error:
-        check_told(error)
+        check_message(error)
 
 
 def seeds() -> Iterator[bytes]:
-    """Honest data sets, and some that lie in a header."""
+    """Yield valid data sets, and some with a false header."""
     small = easy_arrays(train=6, test=6, side=4)
     images, labels = easy_images(6, side=4)
     yield from (npz(small), npz(small, compressed=True), npz({"x": images, "y": labels}))
@@ -45,7 +45,7 @@ def seeds() -> Iterator[bytes]:
 
 
 def main() -> None:
-    """Attack for as many seconds as the first argument says."""
+    """Fuzz for the number of seconds in the first argument."""
     with folder_in_memory() as folder:
         run("datasets", lambda data: attack(folder / "upload", data), seeds(), int(sys.argv[1]))
 

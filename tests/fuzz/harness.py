@@ -1,7 +1,7 @@
-"""Running a fuzz target: libFuzzer, steered by the coverage of our own code, on a corpus that stays in var/fuzz.
+"""Running a fuzz target: libFuzzer, guided by the coverage of Glassbox's code, on a corpus that stays in var/fuzz.
 
-It stops at the first input that raises what it should not, takes longer than five seconds, or more memory than an
-honest input could; the input is left in var/fuzz, to become a test.
+It stops at the first input that raises an unexpected error, takes longer than five seconds, or needs more memory than a
+valid input can; the input is saved in var/fuzz, to become a test.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ LONGEST = 1 << 16
 
 @contextmanager
 def folder_in_memory() -> Iterator[Path]:
-    """An empty folder in which durable writes cost nothing, where the system has a place for that."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of its own
+    """Yield an empty folder, in memory if the system has a place for that: durable writes are free there."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it has a unique name
     with TemporaryDirectory(dir=memory if memory.exists() else None) as folder:
         yield Path(folder)
 
 
-def check_told(error: GlassboxError) -> None:
-    """Check that an error tells what a person and a program need."""
+def check_message(error: GlassboxError) -> None:
+    """Check that an error has a code for programs and a detail for people."""
     assert error.code.isidentifier(), error.code
     assert 0 < len(error.detail) < 1000, error.detail
 
 
 def run(name: str, target: Callable[[bytes], None], seeds: Iterable[bytes], seconds: int) -> None:
-    """Attack `target` for so many seconds, starting from the seeds and what earlier runs have found."""
+    """Fuzz `target` for so many seconds, starting from the seeds and the corpus of earlier runs."""
     folder = Path("var/fuzz")
     corpus = folder / name
     corpus.mkdir(parents=True, exist_ok=True)

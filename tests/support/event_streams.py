@@ -20,7 +20,7 @@ class ServerSentEvent:
 
 
 def read_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
-    """The events in a stream's lines, by the rules of WHATWG's HTML standard as far as Glassbox uses the protocol."""
+    """Yield the events in a stream's lines, by the rules of WHATWG's HTML standard that Glassbox uses."""
     fields: dict[str, str] = {}
     for line in lines:
         if line:
@@ -35,5 +35,5 @@ def read_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
 
 
 def states(events: Iterable[ServerSentEvent]) -> list[str]:
-    """The states that the events tell of, in order."""
+    """Return the states in the events, in order."""
     return [event.data["state"] for event in events if event.type == "state"]

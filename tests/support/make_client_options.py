@@ -21,7 +21,7 @@ from api.resources.batch_jobs import BatchOptions
 from api.resources.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
-ARGUMENTS = {"model", "dataset"}  # of `Client.train` and `Client.classify`, beside the options
+ARGUMENTS = {"model", "dataset"}  # the arguments of `Client.train` and `Client.classify` that are not options
 LITERALS = {"preset": "Preset", "invert": "Invert"}
 TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 

@@ -1,4 +1,4 @@
-"""Errors as the API tells them."""
+"""The API's error responses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 
 def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:
-    """Check that the response is this problem (RFC 9457), and give its body."""
+    """Check that the response is this problem (RFC 9457); return its body."""
     problem: dict[str, Any] = response.get_json(force=True)
     assert (response.status_code, problem.get("code")) == (status, code), problem
     assert response.content_type == "application/problem+json"
@@ -23,10 +23,10 @@ def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, 
 
 
 def pointers(problem: dict[str, Any]) -> list[str]:
-    """Which fields of a JSON body the problem names."""
+    """Return the fields of a JSON body that the problem names."""
     return [error["pointer"] for error in problem["errors"]]
 
 
 def parameters(problem: dict[str, Any]) -> list[str]:
-    """Which query parameters or parts of a form the problem names."""
+    """Return the query parameters or parts of a form that the problem names."""
     return [error["parameter"] for error in problem["errors"]]

@@ -1,4 +1,4 @@
-"""Which settings a program reads, by its source: the attributes of `Settings` in the modules that it imports."""
+"""Finds the settings that a program reads, from its source: the attributes of `Settings` in its imported modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SETTINGS = ROOT / "shared" / "runtime" / "settings.py"
 
 
 def settings_read_by(entries: Iterable[str], unused: Iterable[str] = ()) -> set[str]:
-    """The fields of `Settings` that modules read which these files import, at any depth.
+    """Return the fields of `Settings` that are read in the modules that these files import, at any depth.
 
     `unused` are files and folders, from the root, with code that is imported and does not run in the program.
     """
@@ -32,7 +32,7 @@ def settings_read_by(entries: Iterable[str], unused: Iterable[str] = ()) -> set[
 
 
 def _fields_in(file: Path) -> set[str]:
-    """The fields that one file reads, directly or by a property of `Settings`."""
+    """Return the fields that one file reads, directly or by a property of `Settings`."""
     if file == SETTINGS:
         return set()
     found: set[str] = set()
@@ -41,13 +41,13 @@ def _fields_in(file: Path) -> set[str]:
             holder = node.value
             name = holder.id if isinstance(holder, ast.Name) else getattr(holder, "attr", None)
             if name in HOLDERS:
-                found |= _behind(node.attr)
+                found |= _fields_of(node.attr)
     return found
 
 
 @cache
-def _behind(attribute: str) -> frozenset[str]:
-    """The fields behind an attribute of `Settings`: itself, or those that the property or the method reads."""
+def _fields_of(attribute: str) -> frozenset[str]:
+    """Return the fields of an attribute of `Settings`: itself, or those that the property or the method reads."""
     if attribute in Settings.model_fields:
         return frozenset({attribute})
     [definition] = [node for node in _tree(SETTINGS).body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
@@ -55,7 +55,7 @@ def _behind(attribute: str) -> frozenset[str]:
         if isinstance(member, ast.FunctionDef) and member.name == attribute:
             own = [node for node in ast.walk(member) if isinstance(node, ast.Attribute)]
             read = [node.attr for node in own if isinstance(node.value, ast.Name) and node.value.id == "self"]
-            return frozenset(field for name in read for field in _behind(name))
+            return frozenset(field for name in read for field in _fields_of(name))
     return frozenset()
 
 

@@ -1,4 +1,4 @@
-"""Work that changes files, stopped before each change: several at once, interleaved and crashed as a test says."""
+"""Work that changes files, stopped before each change: a test interleaves several works and lets them crash."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PATIENCE = 30.0
 
 
 class Crashed(BaseException):
-    """Raised at each change from the crash on: like the killed, the crashed clean nothing up."""
+    """Raised at each change after the crash: like killed work, crashed work cleans up nothing."""
 
 
 class Stepwise:
-    """Runs `work` in a thread that waits before each of its changes to the file system for its turn."""
+    """Runs `work` in a thread that waits for its turn before each of its changes to the file system."""
 
-    _by_thread: dict[int, Stepwise] = {}  # noqa: RUF012 - of all
+    _by_thread: dict[int, Stepwise] = {}  # noqa: RUF012 - shared by all
 
     def __init__(self, work: Callable[[], object]) -> None:
         _listen()
@@ -33,7 +33,7 @@ class Stepwise:
         self._wait()
 
     def step(self, changes: int = 1) -> None:
-        """Let it make so many changes, and stop before the next."""
+        """Run it for so many changes, and stop it before the next."""
         for _ in range(changes):
             if self.ended:
                 return
@@ -41,20 +41,20 @@ class Stepwise:
             self._wait()
 
     def to_its_end(self) -> None:
-        """Let it make all its changes; raises what it raised."""
+        """Run it to its end; raise what it raised."""
         while not self.ended:
             self.step()
         if self.error is not None:
             raise self.error
 
     def crash(self) -> None:
-        """Let it make no change any more."""
+        """Prevent all further changes."""
         self.crashed = True
         while not self.ended:
             self.step()
 
     def before_change(self) -> None:
-        """Called in its thread."""
+        """Wait for its turn; called in its thread."""
         if not self.crashed:
             self._back.release()
             self._turn.acquire()
@@ -65,7 +65,7 @@ class Stepwise:
         self._by_thread[threading.get_ident()] = self
         try:
             self._work()
-        except BaseException as error:  # for who waits for its end
+        except BaseException as error:  # raised again by the caller that waits for the end
             self.error = error
         finally:
             del self._by_thread[threading.get_ident()]
@@ -80,7 +80,7 @@ _listens = threading.Event()
 
 
 def _listen() -> None:
-    """Hear of every change to the file system in this process, from the first use on: there is no way to stop."""
+    """Install an audit hook for changes to the file system in this process; it cannot be removed."""
     if not _listens.is_set():
         _listens.set()
         sys.addaudithook(_hear)

@@ -1,4 +1,4 @@
-"""Waiting for what happens soon: the one place where a test waits."""
+"""Waiting for a condition: the only place where a test waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INTERVAL = 0.01
 
 
 def eventually(condition: Callable[[], T | None], within: float = 20.0, interval: float = INTERVAL) -> T:
-    """What `condition` returns as soon as that is true; an error, with what it said last, where it never is.
+    """Return the first true value of `condition`; raise an error, with its last value, if it never is true.
 
     An `AssertionError` or `OSError` that it raises counts as "not yet".
     """

@@ -1,4 +1,4 @@
-"""Who kills: at seeded random moments, a pool process, a worker, or Redis; a supervisor starts again what was whole."""
+"""The chaos monkey: kills a pool process, a worker or Redis at seeded random moments; a supervisor restarts parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARES = {"pool process": 0.6, "worker": 0.25, "redis": 0.15}
 
 
 class Killable(Protocol):
-    """What the monkey needs of a stack."""
+    """The methods of a stack that the monkey needs."""
 
     def children(self, part: str) -> list[int]: ...
 
@@ -27,7 +27,7 @@ class Killable(Protocol):
 
 @dataclass
 class Monkey:
-    """Kills `kills` times within `seconds`. `doomed` is told each process before it dies."""
+    """Kills `kills` times within `seconds`. Calls `doomed` with the processes before each kill."""
 
     stack: Killable
     workers: Sequence[str]
@@ -38,10 +38,10 @@ class Monkey:
     killed: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Kill from now on, to the end. In the main thread: what a thread has started dies with that thread."""
+        """Kill until the end. Call this in the main thread: processes started by another thread die with it."""
         chance = random.Random(self.seed)
         moments = sorted(chance.uniform(0, self.seconds) for _ in range(self.kills))
-        kinds = chance.choices(list(SHARES), list(SHARES.values()), k=self.kills)  # whoever the victims are
+        kinds = chance.choices(list(SHARES), list(SHARES.values()), k=self.kills)  # independent of the victims
         began = time.monotonic()
         for moment, kind in zip(moments, kinds, strict=True):
             time.sleep(max(0.0, began + moment - time.monotonic()))

@@ -16,7 +16,7 @@ app.conf.task_acks_late = True
 def train(task_id: str, volume: str, epochs: int, seed: int) -> None:
     """Train on `digits`."""
     note(task_id, "start")
-    from tests.chaos.storm.plain_work import train as work  # noqa: PLC0415 - NumPy is not for the parent
+    from tests.chaos.storm.plain_work import train as work  # noqa: PLC0415 - the parent must not import NumPy
 
     work(volume, epochs, seed)
     note(task_id, "end")
@@ -33,7 +33,7 @@ def classify(task_id: str, volume: str, archive: str) -> None:
 
 
 def note(task_id: str, what: str) -> None:
-    """Append a line; a short write to a file opened for appending is one step."""
+    """Append a line; a short write to a file opened for appending is atomic."""
     descriptor = os.open(os.environ[NOTES], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(descriptor, f"{task_id} {what}\n".encode())

@@ -1,4 +1,4 @@
-"""What the baseline's tasks do: as much as Glassbox's steps, but for leases, checkpoints and publications."""
+"""The work of the baseline's tasks: the same as Glassbox's handlers, without leases, checkpoints and publications."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train(volume: str, epochs: int, seed: int) -> None:
 
 
 def classify(volume: str, path: str) -> None:
-    """Decode every image of the archive, and run a network over them."""
+    """Decode every image of the archive, and classify them."""
     manifest = DatasetStore(Volume(Path(volume))).get("digits")
     network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY))
     parameters = network.initialize(np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.storm.storm`: hundreds of jobs, hundreds of kills, and what became of every accepted job.
+"""`python -m tests.chaos.storm.storm`: hundreds of jobs, hundreds of kills, and the outcome of every accepted job.
 
 Beside it, the same storm on plain Celery. Prints both and writes `var/benchmarks/chaos.json`; ends with status 1 where
 a job was lost, done twice or damaged. The same seed gives the same jobs and the same moments and kinds of kills; what
@@ -17,7 +17,7 @@ from typing import Any
 
 from shared.runtime.settings import limit_blas_threads
 
-limit_blas_threads(1)  # as the workers: it is part of what gives the same bits
+limit_blas_threads(1)  # as in the workers: the bits depend on it
 
 from tests.chaos.stack import QUICK  # noqa: E402
 from tests.chaos.storm import storm_on_celery, storm_on_glassbox  # noqa: E402
@@ -28,7 +28,7 @@ SHARE_OF_KILLS = 0.75  # of the time; the rest is for the last rescues
 
 
 def main() -> int:
-    """Run both storms; returns the exit status."""
+    """Run both storms; return the exit status."""
     options = parse()
     settings = QUICK if options.quick else PRODUCTION
     seconds = options.minutes * 60 * SHARE_OF_KILLS
@@ -49,12 +49,12 @@ def main() -> int:
     sound = not any(
         report["glassbox"][name] for name in ("lost", "duplicated", "damaged", "other_bits_than_uninterrupted")
     )
-    print("every accepted job is over, done once, and whole" if sound else "NOT SOUND")
+    print("every accepted job has ended, was done once, and is intact" if sound else "NOT SOUND")
     return 0 if sound else 1
 
 
 def parse() -> argparse.Namespace:
-    """The arguments; the environment's SEED and MINUTES are their defaults."""
+    """Return the arguments, with the environment's SEED and MINUTES as defaults."""
     parser = argparse.ArgumentParser(description="The storm: jobs and kills.")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")))
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("MINUTES", "6")), help="of each storm")

@@ -1,4 +1,4 @@
-"""The same storm on plain Celery: what its own guarantees are worth, with `acks_late` and otherwise its defaults."""
+"""The same storm on plain Celery, to measure its own guarantees, with `acks_late` and otherwise its defaults."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
 
 WORKER = "worker"
-PROCESSES = 3  # as many as Glassbox's workers have together
-CALM_SECONDS = 45.0  # so long without a line in the notes: what has not ended now will not
+PROCESSES = 3  # as many as Glassbox's workers have in all
+CALM_SECONDS = 45.0  # if no task has started or ended for so long, the remaining ones will not end
 
 
 class PlainStack:
@@ -62,13 +62,13 @@ class PlainStack:
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def noted(self, what: str) -> Counter[str]:
-        """How often each task has started, or ended."""
+        """Return how often each task has started, or ended."""
         lines = [line.split() for line in self.notes.read_text().splitlines()]
         return Counter(task_id for task_id, noted in lines if noted == what)
 
 
 def storm(seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Run it, with the same jobs and the same moments of kills; a worker without a pool process is killed itself."""
+    """Run it with the same jobs and the same moments of kills; if a worker has no pool process, kill the worker."""
     with tempfile.TemporaryDirectory(prefix="plain-storm-") as folder:
         stack = PlainStack(Path(folder))
         volume = Volume(Path(folder) / "volume")
@@ -87,7 +87,7 @@ def storm(seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
 
 
 def run(stack: PlainStack, volume: Volume, seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Submit while the monkey kills, wait until nothing happens any more, count."""
+    """Submit while the monkey kills, wait until nothing happens, count."""
     monkey = Monkey(stack, [WORKER], seed, kills, seconds)
     began = time.monotonic()
     with ThreadPoolExecutor(1) as submitter:
@@ -109,7 +109,7 @@ def run(stack: PlainStack, volume: Volume, seed: int, jobs: int, kills: int, sec
 
 
 def submit_all(stack: PlainStack, volume: Volume, seed: int, jobs: int, seconds: float, began: float) -> list[str]:
-    """The jobs of the storm on Glassbox, drawn in the same way."""
+    """Submit the same random jobs as the storm on Glassbox; return their ids."""
     chance = random.Random(seed)
     accepted = []
     with Celery("plain", broker=stack.broker) as app:
@@ -127,7 +127,7 @@ def submit_all(stack: PlainStack, volume: Volume, seed: int, jobs: int, seconds:
 
 
 def send(app: Celery, name: str, arguments: list[Any]) -> None:
-    """Send until the broker has taken it."""
+    """Send until the broker has accepted the message."""
     deadline = time.monotonic() + LONGEST_REFUSAL
     while True:
         try:
@@ -150,5 +150,5 @@ def wait_until_calm(stack: PlainStack, accepted: list[str]) -> None:
 
 
 def unacknowledged(stack: PlainStack) -> int:
-    """The messages that Redis holds for workers that are dead; they come back after an hour."""
+    """Return the number of messages that Redis holds for dead workers; it redelivers them after an hour."""
     return int(stack.redis.hlen("unacked"))

@@ -1,4 +1,4 @@
-"""The storm on Glassbox: jobs over HTTP, kills meanwhile, and then the question what became of every accepted job."""
+"""The storm on Glassbox: submits jobs over HTTP during kills, then checks the outcome of every accepted job."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Death:
 
 @dataclass
 class Storm:
-    """One storm: its jobs, its kills, and what was seen."""
+    """One storm: its jobs, its kills, and the observations."""
 
     stack: Stack
     seed: int
@@ -54,7 +54,7 @@ class Storm:
     refused: int = 0
 
     def run(self, patience: float) -> dict[str, Any]:
-        """Submit while the monkey kills, wait for the ends, count."""
+        """Submit while the monkey kills, wait until the jobs have ended, count."""
         monkey = Monkey(self.stack, WORKERS, self.seed, self.kills, self.seconds, self.note_deaths)
         began = time.monotonic()
         with ThreadPoolExecutor(1) as submitter:
@@ -71,7 +71,7 @@ class Storm:
         }
 
     def submit_all(self, began: float) -> None:
-        """Spread the submissions over the storm; what is refused is tried again, and was not accepted."""
+        """Spread the submissions over the storm; repeat refused ones, which were not accepted."""
         chance = random.Random(self.seed)
         for number in range(self.jobs):
             time.sleep(max(0.0, began + number * self.seconds / self.jobs - time.monotonic()))
@@ -97,17 +97,17 @@ class Storm:
         raise AssertionError(f"no job was accepted for {LONGEST_REFUSAL} s")
 
     def note_deaths(self, pids: list[int]) -> None:
-        """Note which jobs the processes work on that are about to die."""
+        """Record the jobs of the processes that are about to be killed."""
         try:
             seconds, microseconds = self.stack.redis.time()
             for job in self.stack.jobs.newest_first(State.RUNNING):
                 if job.owner is not None and int(job.owner.split(":")[1]) in pids:
                     self.deaths.append(Death(job.id, job.attempt, seconds * 1000 + microseconds // 1000))
         except RedisError:
-            pass  # it is just dead itself
+            pass  # Redis itself was just killed
 
     def wait(self, patience: float) -> None:
-        """Wait until every accepted job is over, or the patience is."""
+        """Wait until every accepted job has ended, at most `patience` seconds."""
         deadline = time.monotonic() + patience
         waiting = set(self.accepted)
         while waiting and time.monotonic() < deadline:
@@ -115,7 +115,7 @@ class Storm:
             time.sleep(0.2)
 
     def count(self) -> dict[str, Any]:
-        """What became of the jobs."""
+        """Return the figures: the jobs by outcome, and the violations."""
         all_jobs = {job.id: job for job in self.stack.jobs.newest_first()}
         found = [all_jobs[job_id] for job_id in self.accepted if job_id in all_jobs]
         over = [job for job in found if job.state.is_terminal]
@@ -132,14 +132,14 @@ class Storm:
             "resumed": sum(any(event.type == "resumed" for event in log) for log in logs.values()),
             "taken_up_again": sum(job.attempt > 1 for job in found),
             "refused_with_503": self.refused,
-            "run_though_never_accepted": len(all_jobs.keys() - set(self.accepted)) - 1,  # but for the base model's
+            "run_though_never_accepted": len(all_jobs.keys() - set(self.accepted)) - 1,  # except the base model's
             "killed_at_work": len(self.deaths),
             "back_in_the_queue_s": worst_and_median(back),
             "at_work_again_s": worst_and_median(again),
         }
 
     def rescues(self, logs: dict[str, list[Event]]) -> tuple[list[float], list[float]]:
-        """The seconds from each death at work until the job was queued again, and until it ran again."""
+        """Return the seconds from each kill until the job was queued again, and until it ran again."""
         back, again = [], []
         for death in self.deaths:
             later = [
@@ -154,7 +154,7 @@ class Storm:
         return back, again
 
     def rows_twice(self, jobs: list[Job]) -> list[str]:
-        """The batches that have a row twice, or too few."""
+        """Return the batches with a duplicate or a missing row."""
         batches = [job for job in jobs if job.kind is Kind.BATCH and job.state is State.SUCCEEDED]
         return [
             job.id
@@ -163,7 +163,7 @@ class Storm:
         ]
 
     def other_bits(self, jobs: list[Job]) -> int:
-        """How many trainings have other weights than an uninterrupted run of the same configuration."""
+        """Return the number of trainings whose weights differ from an uninterrupted run of the same configuration."""
         expected = Expected(self.stack.volume.root)
         return sum(
             job.result is not None
@@ -174,7 +174,7 @@ class Storm:
 
 
 def storm(seed: int, jobs: int, kills: int, seconds: float, settings: dict[str, str]) -> dict[str, Any]:
-    """Run the storm on a stack of its own."""
+    """Run the storm on a new stack."""
     with (
         tempfile.TemporaryDirectory(prefix="glassbox-storm-") as folder,
         Stack(Path(folder), settings, WORKERS) as stack,
@@ -185,7 +185,7 @@ def storm(seed: int, jobs: int, kills: int, seconds: float, settings: dict[str, 
 
 
 def outcome(job: Job) -> str:
-    """How a job ended: its state, and the error's code where it failed."""
+    """Return how a job ended: its state, and the error's code if it failed."""
     return f"{job.state}: {job.error['code']}" if job.error else str(job.state)
 
 

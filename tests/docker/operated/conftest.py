@@ -1,4 +1,4 @@
-"""A deployment of its own for what operators do to one: it is saved, taken down, upgraded, and loses its hosts."""
+"""A separate deployment for operators' tasks: backup, restore, upgrade, loss of hosts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MAKE_SECONDS = 240
 
 
 class Operated(Deployment):
-    """A deployment with the commands that the documents give for it."""
+    """A deployment with the documented commands for operators."""
 
     def make(self, target: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a make target on it, from this version of the sources or another one."""
+        """Run a make target on it, from this folder of sources or another."""
         assignments = [f"{name}={value}" for name, value in variables.items()]
         return self.run(folder, "make", "--no-print-directory", target, *assignments)
 
     def run(self, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of a folder with sources on it."""
+        """Run a command on it, in a folder with sources."""
         environment = {
             **self.environment,
             "COMPOSE_PROJECT_NAME": self.project,
@@ -45,14 +45,14 @@ class Prometheus:
     port: int
 
     def rule_groups(self) -> set[str]:
-        """The names of the rule groups that it has loaded."""
+        """Return the names of the loaded rule groups."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/rules", timeout=10) as response:
             return {group["name"] for group in json.load(response)["data"]["groups"]}
 
 
 @pytest.fixture(scope="package")
 def operated(engine: None) -> Iterator[Operated]:
-    """The running deployment. Every test leaves it running, with what jobs it likes."""
+    """The running deployment. Every test leaves it running, with any jobs."""
     deployment = Operated()
     try:
         deployment.build_and_start()
@@ -63,7 +63,7 @@ def operated(engine: None) -> Iterator[Operated]:
 
 @pytest.fixture
 def prometheus(operated: Operated) -> Iterator[Prometheus]:
-    """Prometheus beside the deployment, as `--profile observability` starts it."""
+    """The deployment's Prometheus, as `--profile observability` starts it."""
     prometheus = Prometheus(free_port())
     operated.environment["GLASSBOX_PROMETHEUS_PORT"] = str(prometheus.port)
     operated.up("--no-deps", "prometheus")
@@ -76,7 +76,7 @@ def prometheus(operated: Operated) -> Iterator[Prometheus]:
 
 @pytest.fixture(autouse=True)
 def logs_of_the_operated(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test that failed, print the containers' logs into its report."""
+    """After a failed test, print the containers' logs into its report."""
     failed = request.session.testsfailed
     yield
     if request.session.testsfailed > failed and "operated" in request.fixturenames:

@@ -1,4 +1,4 @@
-"""`make backup` while jobs run, everything lost, `make restore`: all is there, and what ran goes on."""
+"""`make backup` while jobs run, loss of everything, `make restore`: all is restored, and the running job resumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True)
 class Before:
-    """A deployment as it was when it was saved, and the file."""
+    """The state of a deployment at the time of its backup, and the backup's file."""
 
     backup: Path
     training: Json
@@ -28,7 +28,7 @@ class Before:
 
 @pytest.fixture(scope="module")
 def before(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Before:
-    """Save a deployment at work; then take it away with everything in it."""
+    """Save a working deployment; then remove it with all its data."""
     training = operated.train(epochs=1)
     batch = operated.classify(DATA / "mnist-test-png.zip")
     interrupted = operated.submit_training(model="interrupted", epochs=25)
@@ -52,7 +52,7 @@ def before(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Befo
     return before
 
 
-def test_a_backup_is_nobody_elses_to_read_and_holds_no_secret(before: Before) -> None:
+def test_a_backup_is_readable_only_by_its_owner_and_has_no_secret(before: Before) -> None:
     assert before.backup.stat().st_mode & 0o077 == 0
     content = before.backup.read_bytes()
     assert before.password.encode() not in content
@@ -60,7 +60,7 @@ def test_a_backup_is_nobody_elses_to_read_and_holds_no_secret(before: Before) ->
     assert not before.backup.with_name("glassbox.backup.part").exists()
 
 
-def test_a_backup_is_never_written_over_another(operated: Operated, before: Before) -> None:
+def test_a_backup_does_not_overwrite_another(operated: Operated, before: Before) -> None:
     done = operated.make("backup", TO=str(before.backup))
 
     assert done.returncode != 0
@@ -79,7 +79,7 @@ def test_a_damaged_backup_is_refused(operated: Operated, before: Before) -> None
     assert "the backup is damaged" in done.stderr
 
 
-def test_everything_is_there_again_and_the_interrupted_job_goes_on(operated: Operated, before: Before) -> None:
+def test_everything_is_restored_and_the_interrupted_job_resumes(operated: Operated, before: Before) -> None:
     done = operated.make("restore", FROM=str(before.backup))
 
     assert done.returncode == 0, done.stderr
@@ -94,8 +94,8 @@ def test_everything_is_there_again_and_the_interrupted_job_goes_on(operated: Ope
     ended = operated.outcome(before.interrupted)
 
     assert ended["result"]["version"] == 1
-    told = operated.get(f"/v1/jobs/{ended['id']}/events?limit=500")["items"]
-    assert [event["data"]["epochs"] >= 2 for event in told if event["type"] == "resumed"] == [True]
+    logged = operated.get(f"/v1/jobs/{ended['id']}/events?limit=500")["items"]
+    assert [event["data"]["epochs"] >= 2 for event in logged if event["type"] == "resumed"] == [True]
 
 
 def test_a_deployment_that_is_not_empty_is_not_replaced_without_force(operated: Operated, before: Before) -> None:
@@ -105,5 +105,5 @@ def test_a_deployment_that_is_not_empty_is_not_replaced_without_force(operated: 
 
     assert refused.returncode != 0
     assert "FORCE=1" in refused.stderr
-    assert operated.get("/v1/models/interrupted")  # which the backup does not have: nothing was changed
+    assert operated.get("/v1/models/interrupted")  # the backup does not have it, so nothing was changed
     assert (operated.containers("trainer"), operated.inspect("trainer")["State"]["StartedAt"]) == running

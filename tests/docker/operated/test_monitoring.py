@@ -1,4 +1,4 @@
-"""Prometheus's files change while it runs: it reads them again on a signal, and an upgrade checks them first."""
+"""Changed files of a running Prometheus: it reloads them on a signal, and an upgrade checks them first."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A folder with the Compose file and what it mounts."""
+    """A folder with the Compose file and its mounted files."""
     shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "docker-compose.yml", tmp_path)
     return tmp_path
 
 
 def replace_rules(sources: Path, old: str, new: str) -> None:
-    """Change the rules as editors and git do: by another file under the same name."""
+    """Change the rules as editors and git do: by a new file of the same name."""
     rules = sources / "services" / "prometheus" / "rules.yml"
     content = rules.read_text()
     assert old in content
@@ -30,7 +30,7 @@ def replace_rules(sources: Path, old: str, new: str) -> None:
     other.rename(rules)
 
 
-def test_prometheus_reads_changed_rules_when_it_gets_the_signal(
+def test_prometheus_reloads_changed_rules_on_the_signal(
     operated: Operated, prometheus: Prometheus, sources: Path
 ) -> None:
     started = operated.run(sources, "sh", "-c", "docker compose up --detach --no-deps --wait prometheus")

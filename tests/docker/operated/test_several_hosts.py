@@ -1,4 +1,4 @@
-"""Three hosts, each on a network of its own, with one Redis and one volume: work is spread; two vanish, none is lost.
+"""Three hosts on separate networks with one Redis and one volume: they share work, and the loss of two loses no job.
 
 A further host is the shipped services/compose/further-host.yml as a project of its own. What it shares with the first
 one is the volume and a way to Redis, which can be cut.
@@ -33,7 +33,7 @@ def docker(*arguments: str) -> str:
 
 
 class FurtherHost:
-    """Workers that know of the first host only where its Redis is."""
+    """Workers that have only the address of the first host's Redis."""
 
     def __init__(self, first: Operated, number: int, secrets: Path) -> None:
         self.project = f"{first.project}-{number}"
@@ -61,22 +61,22 @@ class FurtherHost:
         return done.stdout
 
     def names(self) -> set[str]:
-        """What its containers call themselves."""
+        """Return its containers' host names."""
         return {container[:12] for container in self.compose("ps", "--all", "--quiet").split()}
 
     def disconnect(self) -> None:
-        """Cut the host's network: it works on, and reaches nobody."""
+        """Disconnect the host's network: its workers continue without any connection."""
         docker("network", "disconnect", "--force", self._network, self._redis)
 
     def reconnect(self) -> None:
         docker("network", "connect", "--alias", "first-host", self._network, self._redis)
 
     def die(self) -> None:
-        """All containers are gone from one moment to the next, as when the host loses its power."""
+        """Kill all containers at once, like a power failure."""
         docker("rm", "--force", *self.compose("ps", "--all", "--quiet").split())
 
     def remove(self) -> None:
-        with suppress(AssertionError):  # it may be cut off
+        with suppress(AssertionError):  # it may be disconnected
             self.disconnect()
         self.compose("down", "--volumes", "--timeout", "5")
         docker("rmi", self._image)
@@ -84,15 +84,15 @@ class FurtherHost:
 
 @pytest.fixture(scope="module")
 def hosts(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FurtherHost]]:
-    """Two more hosts. What a host must know of the first is a copy of its password."""
+    """Two more hosts, each with a copy of the first host's Redis password."""
     secrets = tmp_path_factory.mktemp("secrets")
     secrets.chmod(0o755)
     password = secrets / "redis-password"
     password.write_text(operated.python_in("trainer", "print(open('/run/glassbox/redis-password').read().strip())"))
-    password.chmod(0o444)  # for whoever runs this test: on a host, it belongs to the uid 10001
+    password.chmod(0o444)  # for any user who runs this test; on a real host it belongs to the uid 10001
     further: list[FurtherHost] = []
     try:
-        further.extend(FurtherHost(operated, number, secrets) for number in (2, 3))  # each as it comes
+        further.extend(FurtherHost(operated, number, secrets) for number in (2, 3))  # one by one
         eventually(lambda: operated.get("/readyz")["workers"] == {"training": 3, "inference": 3}, within=60)
         yield further
     finally:
@@ -101,12 +101,12 @@ def hosts(operated: Operated, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def owner(operated: Operated, job: Json) -> str:
-    """The name of the container that works on the job."""
+    """Return the name of the container that works on the job."""
     return operated.redis("hget", f"glassbox:job:{job['id']}", "owner").partition(":")[0]
 
 
 def owners_of(operated: Operated, jobs: list[Json]) -> dict[str, Json]:
-    """The jobs by who works on them; none while one has nobody."""
+    """Return the jobs by the containers that work on them; an empty result if one has none."""
     owners = {owner(operated, job): job for job in jobs}
     return {} if "" in owners else owners
 
@@ -134,14 +134,14 @@ def model(operated: Operated) -> str:
 def test_a_batch_is_shared_by_the_classifiers_of_all_hosts(
     operated: Operated, hosts: list[FurtherHost], model: str
 ) -> None:
-    def all_took_part() -> bool:  # in one batch or another: a free process may come too late for a short one
+    def all_took_part() -> bool:  # in any batch: a free process may be too late for a short one
         operated.classify(DATA / "mnist-test-png.zip", model)
         return all("shards" in host.compose("logs", "classifier") for host in hosts)
 
     eventually(all_took_part, within=60)
 
 
-def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(
+def test_the_loss_of_two_hosts_neither_loses_nor_duplicates_work(
     operated: Operated, hosts: list[FurtherHost], model: str
 ) -> None:
     cut, killed = hosts
@@ -151,7 +151,7 @@ def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(
     of_the_cut = next(job for name, job in owners.items() if name in cut.names())
     of_the_killed = next(job for name, job in owners.items() if name in killed.names())
     eventually(lambda: all(operated.get(f"/v1/jobs/{job['id']}")["progress"]["done"] >= 1 for job in trainings), 60)
-    batches = [submit_batch(operated) for _ in range(2)]  # which take seconds
+    batches = [submit_batch(operated) for _ in range(2)]  # each takes seconds
 
     cut.disconnect()
     killed.die()
@@ -164,7 +164,7 @@ def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(
     attempts = {job["id"]: job["attempt"] for job in ended}
     assert (attempts[of_the_cut["id"]], attempts[of_the_killed["id"]]) == (2, 2)
 
-    # The one that was only cut off comes back, finds that its job is not its own any more, and takes new ones.
+    # The disconnected host returns, finds that it has lost its leases, and takes new jobs.
     cut.reconnect()
     eventually(lambda: operated.get("/readyz")["workers"]["training"] == 2, within=60)
     for number in range(3):
@@ -173,7 +173,7 @@ def test_two_hosts_vanish_and_nothing_is_lost_or_doubled(
     assert all(operated.outcome(job)["attempt"] == 1 for job in again)
 
 
-def test_the_first_hosts_file_shows_redis_to_one_address_and_has_the_volume_on_nfs(operated: Operated) -> None:
+def test_the_first_hosts_file_publishes_redis_on_one_address_and_has_the_volume_on_nfs(operated: Operated) -> None:
     first = ROOT / "services" / "compose" / "first-host.yml"
     variables = {
         "COMPOSE_FILE": f"{ROOT / 'docker-compose.yml'}:{first}",

@@ -41,7 +41,7 @@ NEW_GROUP = """  - name: newer
 """
 PAUSE_SECONDS = 1.0  # between two submissions
 PATIENCE_SECONDS = 60.0
-LONG_SECONDS = 300.0  # for the training that is interrupted twice, on a machine that is busy
+LONG_SECONDS = 300.0  # for the training that is interrupted twice, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def _replace(path: Path, old: str, new: str) -> None:
 
 @dataclass
 class Client:
-    """Submits trainings as a careful client does: under a key of its own each, again where the answer was lost."""
+    """Submits trainings like a careful client: each with an idempotency key, repeated if the response was lost."""
 
     operated: Operated
     accepted: list[Json] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Client:
 
 @contextmanager
 def under_load(operated: Operated) -> Iterator[Client]:
-    """A client at work, beside the block; what it came across is raised in the end."""
+    """Run a client during the block; raise its errors at the end."""
     client = Client(operated)
     with ThreadPoolExecutor(1) as pool:
         work: Future[None] = pool.submit(client.run)
@@ -121,7 +121,7 @@ def version(operated: Operated) -> str:
 
 
 def replaced_by_a_deployment(operated: Operated, folder: Path = ROOT) -> set[str]:
-    """The services that `docker compose up` changes although the upgrade or the rollback is complete."""
+    """Return the services that `docker compose up` would recreate after a complete upgrade or rollback."""
     listing = ("docker", "compose", "ps", "--format", "{{.Service}} {{.ID}}")
     before = operated.run(folder, *listing).stdout.splitlines()
     done = operated.run(folder, "docker", "compose", "up", "--detach", "--wait")
@@ -136,7 +136,7 @@ def is_under_way(operated: Operated, job: Json) -> bool:
 
 
 def check_that_nothing_is_lost(operated: Operated, client: Client, *others: Json) -> None:
-    """Each accepted job succeeds; none has a crash behind it, and there is no other job but those."""
+    """Check that each accepted job succeeds without a crash, and that no other job exists."""
     assert len(client.accepted) > 5
     ended = [operated.outcome(job) for job in (*client.accepted, *others)]
     expired = [operated.redis("hget", f"glassbox:job:{job['id']}", "crashes") for job in ended]
@@ -148,7 +148,7 @@ def check_that_nothing_is_lost(operated: Operated, client: Client, *others: Json
     assert {job["id"] for job in client.accepted} <= known
 
 
-def test_an_upgrade_and_a_rollback_lose_no_job_and_take_the_monitoring_with_them(
+def test_an_upgrade_and_a_rollback_lose_no_job_and_include_the_monitoring(
     operated: Operated, newer: Path, prometheus: Prometheus
 ) -> None:
     assert version(operated) == "0.1.0"
@@ -176,5 +176,5 @@ def test_an_upgrade_and_a_rollback_lose_no_job_and_take_the_monitoring_with_them
     operated.outcome(long, within=LONG_SECONDS)
     check_that_nothing_is_lost(operated, client, long, of_the_newer)
     print(f"{len(client.accepted)} jobs accepted in {client.tries} tries")
-    told = operated.get(f"/v1/jobs/{long['id']}/events?limit=500")["items"]
-    assert "resumed" in {event["type"] for event in told}
+    logged = operated.get(f"/v1/jobs/{long['id']}/events?limit=500")["items"]
+    assert "resumed" in {event["type"] for event in logged}

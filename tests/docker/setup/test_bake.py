@@ -1,4 +1,4 @@
-"""docker-bake.hcl: what `docker buildx bake` would build for a registry, and builds for this host."""
+"""docker-bake.hcl: the images that `docker buildx bake` builds for a registry and for this host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 
 
 def bake(**variables: str) -> dict[str, Any]:
-    """What bake would build."""
+    """Return the targets that bake would build."""
     return dict(json.loads(run("--print", **variables))["target"])
 
 

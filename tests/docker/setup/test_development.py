@@ -1,4 +1,4 @@
-"""The compose files for development: the sources of the folder, and a new start when one changes."""
+"""The Compose files for development: they use the folder's sources, and restart when one changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FILES = ("docker-compose.yml", "docker-compose.dev.yml")
 
 @pytest.fixture
 def sources(tmp_path: Path) -> Path:
-    """A copy of the sources, to be changed."""
+    """A copy of the sources to change."""
     for folder in SOURCES:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in (*FILES, ".dockerignore", ".env.example"):
@@ -40,7 +40,7 @@ def development(engine: None, sources: Path) -> Iterator[Deployment]:
         deployment.down()
 
 
-def test_a_change_of_a_source_is_in_effect_at_once(development: Deployment, sources: Path) -> None:
+def test_a_change_of_a_source_takes_effect_at_once(development: Deployment, sources: Path) -> None:
     assert development.get("/readyz")["workers"]["training"] == 1
 
     (sources / "shared" / "runtime" / "version.py").write_text('"""Changed."""\n\nVERSION = "changed"\n')

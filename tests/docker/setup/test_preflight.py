@@ -1,4 +1,4 @@
-"""What a person sees if the host or `.env` is not as the deployment needs it: a message, and nothing is started."""
+"""If the host or `.env` has a problem, the deployment prints a message and starts nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COPIED = ("docker-compose.yml", ".env.example", ".dockerignore", "services", "re
 
 
 class Host:
-    """A checkout of its own, whose `.env` a test writes, with the images of the deployment."""
+    """A separate checkout, whose `.env` a test writes, with the images of the deployment."""
 
     def __init__(self, folder: Path, deployment: Deployment) -> None:
         self.folder = folder
@@ -39,7 +39,7 @@ class Host:
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
 
     def deploy(self, **variables: str) -> list[str]:
-        """What `make deploy` prints of its own when it refuses to start."""
+        """Run `make deploy`, which must refuse to start; return the lines that it prints itself."""
         done = self.run("services/compose/up.sh", **variables)
         assert done.returncode == 1, done.stderr
         said = [line for line in done.stderr.splitlines() if line.startswith("glassbox: ")]
@@ -77,7 +77,7 @@ def host(built: Host) -> Iterator[Host]:
     built.run("docker", "compose", "down", "--timeout", "5")
 
 
-def test_a_wrong_line_of_env_keeps_a_bare_up_from_starting_anything(host: Host) -> None:
+def test_docker_compose_up_with_a_wrong_line_in_env_starts_nothing(host: Host) -> None:
     host.write_env("# ours", "GLASSBOX_WEBHOOK_TRYS=3")
 
     done = host.run("docker", "compose", "up", "--wait")
@@ -104,7 +104,7 @@ def test_a_wrong_line_of_env_keeps_a_bare_up_from_starting_anything(host: Host) 
         ),
     ],
 )
-def test_a_wrong_line_is_named_before_anything_starts(host: Host, line: str, message: str) -> None:
+def test_a_wrong_line_is_reported_before_anything_starts(host: Host, line: str, message: str) -> None:
     host.write_env(line)
 
     [said] = host.deploy()
@@ -112,13 +112,13 @@ def test_a_wrong_line_is_named_before_anything_starts(host: Host, line: str, mes
     assert message in said
 
 
-def test_an_exported_variable_is_checked_as_a_line_is(host: Host) -> None:
+def test_an_exported_variable_is_checked_like_a_line(host: Host) -> None:
     [said] = host.deploy(GLASSBOX_LEASE_SECONDS="0")
 
     assert "GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0" in said
 
 
-def test_a_port_that_a_program_has_is_named_with_another_port(host: Host) -> None:
+def test_a_port_in_use_is_reported_with_a_free_one(host: Host) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
         port = other.server_port
         [said] = host.deploy(GLASSBOX_PORT=str(port))
@@ -156,7 +156,7 @@ def test_the_data_can_be_in_a_folder_of_the_host(host: Host, tmp_path: Path) -> 
     assert list((tmp_path / "redis").rglob("*.aof"))
 
 
-def test_a_deployment_that_runs_is_deployed_again_and_nothing_changes(host: Host) -> None:
+def test_deploying_a_running_deployment_again_changes_nothing(host: Host) -> None:
     assert host.run("services/compose/up.sh").returncode == 0
     before = host.run("docker", "compose", "ps", "--quiet").stdout
 

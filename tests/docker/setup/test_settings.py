@@ -1,4 +1,4 @@
-"""The settings of the containers: each service gets what it reads, from the shell and from `.env` alike."""
+"""The settings of the containers: each service gets the variables that it reads, from the shell or from `.env`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def environment_of(deployment: Deployment, service: str, *arguments: str, **vari
 
 @pytest.fixture
 def unchanged(deployment: Deployment) -> Iterator[Deployment]:
-    """The deployment, brought back to its variables after the test."""
+    """The deployment; its variables are restored after the test."""
     yield deployment
     deployment.up()
 
@@ -50,7 +50,9 @@ def test_a_changed_variable_restarts_the_services_that_read_it(
     assert {service for service in SERVICES if before[service] != after[service]} == readers
 
 
-def test_env_file_and_shell_count_alike_and_the_shell_wins(deployment: Deployment, tmp_path: Path) -> None:
+def test_variables_come_from_env_file_and_shell_and_the_shell_takes_precedence(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     file = tmp_path / ".env"
     file.write_text(f"{TIMEOUT}=8\nGLASSBOX_LEASE_SECONDS=40\n")
     with_file = ("--env-file", str(file))
@@ -63,7 +65,7 @@ def test_env_file_and_shell_count_alike_and_the_shell_wins(deployment: Deploymen
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_a_variable_that_is_unset_is_not_in_the_container(deployment: Deployment, service: str) -> None:
+def test_an_unset_variable_is_not_in_the_container(deployment: Deployment, service: str) -> None:
     shown = deployment.run_in(service, "env").stdout
     assert "GLASSBOX_LOG_LEVEL" not in shown
     assert "GLASSBOX_REDIS_URL=" in shown

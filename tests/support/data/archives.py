@@ -1,4 +1,4 @@
-"""Zip archives as users, and attackers, send them."""
+"""Zip archives, valid and hostile."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ END_FIELDS: Fields = {  # APPNOTE 4.3.16
 
 
 def zip_of(entries: Entries, method: int = zipfile.ZIP_STORED) -> bytes:
-    """An archive of these entries, in their order; names may be there twice."""
+    """Return an archive of these entries, in this order; names may repeat."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive, warnings.catch_warnings(action="ignore"):
         for name, content in entries.items() if isinstance(entries, Mapping) else entries:
@@ -54,22 +54,22 @@ def zip_of(entries: Entries, method: int = zipfile.ZIP_STORED) -> bytes:
 
 
 def zip_of_images(images: NDArray[np.uint8], prefix: str = "") -> bytes:
-    """An archive of PNG files `00000.png`, `00001.png`, … of images (N, H, W)."""
+    """Return an archive of PNG files `00000.png`, `00001.png`, … of images (N, H, W)."""
     return zip_of({f"{prefix}{number:05d}.png": png(image) for number, image in enumerate(images)})
 
 
 def with_central(archive: bytes, entry: int, **changes: int) -> bytes:
-    """The archive with fields of one entry of its central directory changed (flags, method, size, …)."""
+    """Return the archive with changed fields of one entry of its central directory (flags, method, size, …)."""
     return _forged(archive, CENTRAL_HEADER, entry, CENTRAL_FIELDS, changes)
 
 
 def with_local(archive: bytes, entry: int, **changes: int) -> bytes:
-    """The archive with fields of one entry's own header changed."""
+    """Return the archive with changed fields of one entry's local header."""
     return _forged(archive, LOCAL_HEADER, entry, LOCAL_FIELDS, changes)
 
 
 def with_end(archive: bytes, **changes: int) -> bytes:
-    """The archive with fields of its end record changed."""
+    """Return the archive with changed fields of its end record."""
     return _forged(archive, END, 0, END_FIELDS, changes)
 
 
@@ -85,7 +85,7 @@ def _forged(archive: bytes, magic: bytes, number: int, fields: Fields, changes: 
 
 
 def special_file(name: str, mode: int) -> zipfile.ZipInfo:
-    """An entry that Unix would unpack as what `mode` says: a link, a device, a folder."""
+    """Return an entry that Unix unpacks by its `mode`: a link, a device, a folder."""
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16

@@ -1,4 +1,4 @@
-"""`python -m tests.support.data.decoding ROOM FILE …`: decode files under a limit of memory, print each result."""
+"""`python -m tests.support.data.decoding BYTES FILE …`: decodes files under a memory limit, prints each result."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from shared.images.decoding import decode_into  # noqa: E402
 MAX_PIXELS = 16_000_000
 
 
-def main(room: str, *paths: str) -> None:
-    """Limit the process to `room` bytes more of data than it has, and decode."""
+def main(more: str, *paths: str) -> None:
+    """Limit the process to its present data plus `more` bytes, and decode."""
     contents = [Path(path).read_bytes() for path in paths]
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmData:"))
-    limit = kilobytes * 1024 + int(room)
+    limit = kilobytes * 1024 + int(more)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     row = np.zeros((28, 28), np.uint8)
     for content in contents:

@@ -1,4 +1,4 @@
-"""What lies in a folder."""
+"""The files in a folder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from shared.storage.volume import Volume
 
 
 def files_below(*folders: Path) -> list[str]:
-    """The files below the folders, by their paths, hidden ones included; a folder that is not there has none."""
+    """Return the relative paths of the files below the folders, hidden ones included; a missing folder has none."""
     return sorted(
         str(path.relative_to(folder)) for folder in folders for path in folder.rglob("*") if not path.is_dir()
     )
 
 
 def left_behind(volume: Volume) -> list[str]:
-    """What lies where uploads, data sets and jobs lie: nothing, after a request that was refused."""
+    """Return the files in the folders of uploads, data sets and jobs: none, after a refused request."""
     places = (volume.incoming, volume.datasets, volume.jobs)
     return [str(path.relative_to(volume.root)) for place in places for path in place.rglob("*")]

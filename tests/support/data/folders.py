@@ -11,7 +11,7 @@ KINDS = ("ant", "bee", "cat")
 
 
 def class_folders(images: Images, labels: Labels, prefix: str = "") -> dict[str, bytes]:
-    """PNG files by their names, `<prefix><kind>/00000.png`, of images (N, H, W) and their labels (N,)."""
+    """Return PNG files by their names, `<prefix><kind>/00000.png`, of images (N, H, W) and their labels (N,)."""
     return {
         f"{prefix}{KINDS[label]}/{number:05d}.png": png(image)
         for number, (image, label) in enumerate(zip(images, labels.tolist(), strict=True))
@@ -19,12 +19,12 @@ def class_folders(images: Images, labels: Labels, prefix: str = "") -> dict[str,
 
 
 def easy_folders(count: int = 30, **options: int) -> dict[str, bytes]:
-    """Class folders alone, of images that anything can learn to tell apart."""
+    """Return class folders of images that any classifier can learn."""
     return class_folders(*easy_images(count, **options))
 
 
 def split_folders(train: int = 30, test: int = 12) -> dict[str, bytes]:
-    """The folders `train` and `test`."""
+    """Return the folders `train` and `test`."""
     images, labels = easy_images(train + test)
     return class_folders(images[:train], labels[:train], "train/") | class_folders(
         images[train:], labels[train:], "test/"
@@ -32,5 +32,5 @@ def split_folders(train: int = 30, test: int = 12) -> dict[str, bytes]:
 
 
 def bright(shape: tuple[int, int]) -> bytes:
-    """A PNG of one brightness."""
+    """Return a PNG of one brightness."""
     return png(np.full(shape, 200, np.uint8))

@@ -1,4 +1,4 @@
-"""A corpus of hostile archives, each made when it is asked for, with the answer that it must get.
+"""A corpus of hostile archives, each generated on demand, with its expected response.
 
 The bombs of overlapping entries are D. Fifield's ("A better zip bomb", 2019).
 """
@@ -28,7 +28,7 @@ TAR = tar_of({"a.png": IMAGE, "b.png": IMAGE})
 
 @dataclass(frozen=True)
 class Hostile:
-    """An archive, and the status and code of its refusal."""
+    """An archive, and the status and code of its error response."""
 
     name: str
     build: Callable[[], bytes]
@@ -37,12 +37,12 @@ class Hostile:
 
 
 def quoted_overlap(count: int, kernel: bytes) -> bytes:
-    """A zip in which each entry quotes the header of the next and goes on with that one's data."""
+    """Return a zip in which each entry's data contains the header and data of the next entry."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     whole, data, content = b"", packer.compress(kernel) + packer.flush(), kernel
     entries = list[tuple[bytes, bytes, int]]()
     for number in reversed(range(count)):
-        if whole:  # a stored block of deflate's, not the last: the header that follows
+        if whole:  # a stored block of deflate, not the last: the header that follows
             header = whole[: len(whole) - len(data)]
             data, content = b"\0" + struct.pack("<HH", len(header), len(header) ^ 0xFFFF) + whole, header + content
         name = b"%06d.png" % number
@@ -56,7 +56,7 @@ def quoted_overlap(count: int, kernel: bytes) -> bytes:
 
 
 def full_overlap(count: int, kernel: bytes) -> bytes:
-    """A zip whose entries are all the same one."""
+    """Return a zip whose entries all point to the same data."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = packer.compress(kernel) + packer.flush()
     first = _local_header(b"a.png", kernel, len(data)) + data
@@ -79,12 +79,12 @@ def _end(count: int, size: int, offset: int) -> bytes:
 
 
 def empties(count: int) -> bytes:
-    """A zip of so many entries with nothing in them."""
+    """Return a zip of so many empty entries."""
     return zip_of((f"{number:06d}.png", b"") for number in range(count))
 
 
 def zip64_of(entries: dict[str, bytes]) -> bytes:
-    """A zip whose every size is told by zip64 fields, and its end by the zip64 end record, though none needs that."""
+    """Return a zip with zip64 fields for every size and a zip64 end record, although none is needed."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in entries.items():
@@ -110,7 +110,7 @@ def zip64_of(entries: dict[str, bytes]) -> bytes:
 
 
 def lying_zip64(old: bytes, new: bytes) -> bytes:
-    """An honest zip64 archive in which a field was changed."""
+    """Return a valid zip64 archive in which a field was changed."""
     honest = zip64_of({"a.png": IMAGE})
     assert old in honest
     return honest.replace(old, new)
@@ -121,7 +121,7 @@ def _eight(value: int) -> bytes:
 
 
 def _sized(size: int) -> bytes:
-    """A zip64 archive whose one entry claims this size."""
+    """Return a zip64 archive whose only entry claims this size."""
     honest = zip64_of({"a.png": IMAGE})
     field = struct.pack("<2HQ", 1, 24, len(IMAGE))
     return honest.replace(field, struct.pack("<2HQ", 1, 24, size))
@@ -136,7 +136,7 @@ def _zip_link() -> bytes:
 
 
 CORPUS = [
-    # not what is taken
+    # unsupported formats
     Hostile("text", lambda: b"text", 415, "archive_expected"),
     Hostile("rar", lambda: b"Rar!\x1a\7\0" + bytes(99), 415, "archive_expected"),
     Hostile("7z", lambda: b"7z\xbc\xaf\x27\x1c" + bytes(99), 415, "archive_expected"),
@@ -180,7 +180,7 @@ CORPUS = [
     Hostile("tar with a name by pax", lambda: pax({"path": "/a.png"}) + member("a") + END, 422, "archive_path"),
     Hostile("zip with a name twice", lambda: zip_of([("a", b""), ("a", b"")]), 422, "archive_duplicate"),
     Hostile("tar with a name twice", lambda: tar_of([("a", b""), ("a", b"")]), 422, "archive_duplicate"),
-    # what is no plain file
+    # entries that are not regular files
     Hostile("zip with a link", _zip_link, 422, "archive_special_file"),
     Hostile("tar with a symlink", lambda: member("a", kind=b"2") + END, 422, "archive_special_file"),
     Hostile("tar with a hard link", lambda: member("a", kind=b"1") + END, 422, "archive_special_file"),
@@ -190,7 +190,7 @@ CORPUS = [
         "tar with a sparse file by pax",
         lambda: pax({"GNU.sparse.major": "1"}) + member("a") + END, 422, "archive_special_file",
     ),
-    # what lies
+    # false fields
     Hostile("encrypted", lambda: with_central(ZIP, entry=0, flags=1), 422, "archive_encrypted"),
     Hostile("lzma", lambda: zip_of({"a.png": b""}, zipfile.ZIP_LZMA), 422, "archive_method"),
     Hostile("entry behind the end", lambda: with_central(ZIP, entry=1, compressed_size=MiB), 422, "archive_damaged"),
@@ -230,7 +230,7 @@ CORPUS = [
     Hostile("npz, no array", lambda: zip_of({"x.npy": b"text"}), 422, "npz_header"),
     Hostile("npz, floats", lambda: npz({"x": np.zeros((2, 3, 3))}), 422, "npz_images"),
     Hostile("npz, labels alone", lambda: npz({"y": np.zeros(3, int), "z": np.zeros(3)}), 422, "npz_array_missing"),
-    # nothing in it
+    # empty archives
     Hostile("zip of nothing", lambda: zip_of({}), 422, "archive_empty"),
     Hostile("tar of folders", lambda: member("a/", kind=b"5") + END, 422, "archive_empty"),
     Hostile("npy of nothing", lambda: npy(np.zeros((0, 3, 3), np.uint8)), 422, "npz_empty"),
@@ -239,7 +239,7 @@ CORPUS = [
 
 @dataclass(frozen=True)
 class Lying:
-    """An archive that is taken, but whose first entry, and no other, is refused when it is read."""
+    """An archive that is accepted, but whose first entry, and no other, is refused when it is read."""
 
     name: str
     build: Callable[[], bytes]

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 
 def idx(array: NDArray[Any]) -> bytes:
-    """Small numbers in any shape as an IDX file, packed."""
+    """Return an array of small numbers as a compressed IDX file."""
     head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     return gzip.compress(head + array.astype(np.uint8).tobytes(), mtime=0)
 
 
 def idx_files_of(arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
-    """The four files of a data set with these arrays, by the names that MNIST's relatives have."""
+    """Return the four files of a data set with these arrays, by MNIST's file names."""
     parts = {"train": "train", "t10k": "test"}
     return {
         f"{name}-{what}-ubyte.gz": idx(arrays[f"{letter}_{part}"])

@@ -17,24 +17,24 @@ SHORT, LONG = 3, 4  # types of TIFF's fields
 
 
 def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
-    """The image as a file's bytes."""
+    """Return the image as a file's bytes."""
     file = io.BytesIO()
     image.save(file, file_format, **options)
     return file.getvalue()
 
 
 def png(pixels: NDArray[Any]) -> bytes:
-    """An array (H, W), or (H, W, channels), as a PNG file."""
+    """Return an array (H, W), or (H, W, channels), as a PNG file."""
     return encoded(Image.fromarray(pixels))
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk of a PNG file, with its checksum."""
+    """Return one chunk of a PNG file, with its checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def chunks_of(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG file."""
+    """Return the chunks of a PNG file."""
     parts = []
     place = 8
     while place < len(content):
@@ -45,12 +45,12 @@ def chunks_of(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def png_of(parts: list[tuple[bytes, bytes]]) -> bytes:
-    """A PNG file of these chunks."""
+    """Return a PNG file of these chunks."""
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, content) for kind, content in parts)
 
 
 def png_by_hand(width: int, height: int, bits: int, colour: int, rows: bytes, *more: tuple[bytes, bytes]) -> bytes:
-    """A PNG file of any kind; `rows` are those of the pixels, each behind its filter's number."""
+    """Return a PNG file of any kind; `rows` are the rows of pixels, each after its filter's number."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     return png_of([(b"IHDR", header), *more, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
 
@@ -61,7 +61,7 @@ def tiff(
     order: Literal["<", ">"] = "<",
     fields: Mapping[int, tuple[int, ...]] = MappingProxyType({}),
 ) -> bytes:
-    """An array (H, W), or (H, W, channels), as a TIFF file without compression, perhaps with other `fields`."""
+    """Return an array (H, W), or (H, W, channels), as an uncompressed TIFF file, with changed `fields`."""
     height, width, channels = (*pixels.shape, 1)[:3]
     data = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
     entries: dict[int, tuple[int, ...]] = {
@@ -91,6 +91,6 @@ def tiff(
 
 
 def smooth(height: int, width: int, seed: int = 0) -> Image.Image:
-    """A picture in colour that changes as slowly as a photograph."""
+    """Return a color image that is as smooth as a photograph."""
     knots = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(knots).resize((width, height), Image.Resampling.BICUBIC)

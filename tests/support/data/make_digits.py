@@ -1,4 +1,4 @@
-"""`python -m tests.support.data.make_digits`: makes `shared/datasets/digits.npz` anew from scikit-learn's digits.
+"""`python -m tests.support.data.make_digits`: generates `shared/datasets/digits.npz` from scikit-learn's digits.
 
 scikit-learn must be installed, and is not imported. The file's bytes are the same each time.
 """

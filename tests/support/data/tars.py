@@ -1,4 +1,4 @@
-"""Tar archives as users, and attackers, send them."""
+"""Tar archives, valid and hostile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END = bytes(2 * BLOCK)
 
 
 def tar_of(entries: Entries, form: int = tarfile.GNU_FORMAT, **options: dict[str, str]) -> bytes:
-    """An archive of these entries, in their order; names may be there twice."""
+    """Return an archive of these entries, in this order; names may repeat."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=form, pax_headers=options.get("pax_headers")) as archive:
         for name, content in entries.items() if isinstance(entries, Mapping) else entries:
@@ -28,7 +28,7 @@ def tar_of(entries: Entries, form: int = tarfile.GNU_FORMAT, **options: dict[str
 
 
 def member(name: str | bytes, content: bytes = b"", kind: bytes = b"0", **changes: bytes) -> bytes:
-    """One header with whatever it shall say, with its content: the fields `size`, `magic`, `prefix`, `checksum`."""
+    """Return one header with its content, with changed fields `size`, `magic`, `prefix` or `checksum`."""
     header = bytearray(BLOCK)
     raw = name if isinstance(name, bytes) else name.encode()
     fields = {
@@ -50,12 +50,12 @@ def member(name: str | bytes, content: bytes = b"", kind: bytes = b"0", **change
 
 
 def pax(records: Mapping[str, str | bytes], kind: bytes = b"x") -> bytes:
-    """A pax header that tells these records of the entry behind it."""
+    """Return a pax header with these records for the next entry."""
     return member("PaxHeader", b"".join(pax_record(key, value) for key, value in records.items()), kind)
 
 
 def pax_record(key: str, value: str | bytes) -> bytes:
-    """One record, which starts with its own length."""
+    """Return one record, which starts with its own length."""
     rest = b" %s=%s\n" % (key.encode(), value if isinstance(value, bytes) else value.encode())
     length = len(rest)
     while len(str(length)) + len(rest) != length:
@@ -64,12 +64,12 @@ def pax_record(key: str, value: str | bytes) -> bytes:
 
 
 def gzip_of(content: bytes) -> bytes:
-    """The content, packed by gzip."""
+    """Return the content, compressed by gzip."""
     return gzip.compress(content, mtime=0)
 
 
 def zstd_of(content: bytes, window_log: int = 0) -> bytes:
-    """The content, packed by Zstandard with its checksum; `window_log`: of another window than the level's own."""
+    """Return the content, compressed by Zstandard with its checksum; `window_log` overrides the level's window."""
     options: dict[int, int] = {zstd.CompressionParameter.checksum_flag: 1}
     if window_log:
         options |= {zstd.CompressionParameter.window_log: window_log, zstd.CompressionParameter.content_size_flag: 0}

@@ -1,4 +1,4 @@
-"""Batches in the process of the test: submitted as the API does it, led and helped with as workers do it."""
+"""Batches in the test's process: submitted as by the API, coordinated and helped with as by workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from worker.batch.job import BatchHandler
 
 @dataclass(frozen=True)
 class Batches:
-    """Runs batches on the model `toy@1`, which is for the test to publish, in shards as the settings say."""
+    """Runs batches on the model `toy@1`, which the test publishes, with the shards of the settings."""
 
     bench: WorkBench
 
@@ -38,19 +38,19 @@ class Batches:
 
     @cached_property
     def step(self) -> BatchHandler:
-        """The work of the lead."""
+        """The handler of batch jobs, which coordinates."""
         bench = self.bench
         return BatchHandler(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
 
     def batch_helper(self, helper: str = "a helper") -> BatchHelper:
-        """The work of a helper."""
+        """Return a helper."""
         bench = self.bench
         return BatchHelper(
             bench.jobs, self.shard_queue, bench.volume, self.classifiers, bench.settings, bench.shutdown, helper
         )
 
     def submit(self, archive: bytes, **options: Any) -> Job:
-        """Submit an archive as the API does, but for its message."""
+        """Submit an archive as the API does, without its message."""
         settings = self.bench.settings
         path = self.bench.volume.incoming / "archive"
         durable.write_bytes(path, archive)
@@ -64,20 +64,20 @@ class Batches:
         return job
 
     def run(self, archive: bytes, **options: Any) -> Job:
-        """Submit an archive and run it to its end, alone."""
+        """Submit an archive and run it to its end, without helpers."""
         return self.go_on(self.submit(archive, **options))
 
     def go_on(self, job: Job) -> Job:
-        """Run an attempt at a job that is queued."""
+        """Run an attempt at a queued job."""
         return self.bench.run(job, self.step)
 
     def retry(self, job: Job) -> Job:
-        """Let a person have the job tried again, and run it."""
+        """Retry the job as a user does, and run it."""
         self.bench.jobs.retry(job.id)
         return self.go_on(self.bench.jobs.get(job.id))
 
     def files(self, job: Job) -> ShardFiles:
-        """The job's shards, as they are seen under the job's retry."""
+        """Return the files of the job's shards in its present retry."""
         return ShardFiles(self.bench.volume, job.id, job.retries)
 
     def rows(self, job: Job) -> list[Row]:
@@ -87,7 +87,7 @@ class Batches:
         return [error for path in self.files(job).in_order() for error in parsed_errors(read_shard(path).errors)]
 
     def finish(self, job: Job, number: int, rows: Sequence[str] = (), errors: Sequence[str] = ()) -> None:
-        """Put a shard's results there, as an attempt before would have."""
+        """Publish a shard's results, as an earlier attempt would."""
         self.files(job).prepare()
         self.files(job).publish(number, Shard.of(rows, errors, 9))
 

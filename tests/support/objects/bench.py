@@ -1,4 +1,4 @@
-"""A worker's parts in the process of the test: jobs are run by the real runner, with real or made-up steps."""
+"""A worker's parts in the test's process: the real runner runs jobs, with real or fake handlers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ARRAYS = easy_arrays(train=300, test=60)
 
 @dataclass(frozen=True)
 class WorkBench:
-    """Runs jobs on the Redis and the volume of `settings`. One for each process: connections are not shared."""
+    """Runs jobs on the Redis and the volume of `settings`. Each process needs its own: connections are not shared."""
 
     settings: Settings
     shutdown: ShutdownRequest = field(default_factory=ShutdownRequest)
@@ -61,31 +61,31 @@ class WorkBench:
     def task_queue(self) -> TaskQueue:
         return TaskQueue(celery_app(self.settings), self.redis)
 
-    def runner(self, steps: Mapping[Kind, JobHandler], owner: str = "bench") -> Runner:
-        return Runner(self.jobs, self.files, self.task_queue, steps, self.settings, self.shutdown, owner)
+    def runner(self, handlers: Mapping[Kind, JobHandler], owner: str = "bench") -> Runner:
+        return Runner(self.jobs, self.files, self.task_queue, handlers, self.settings, self.shutdown, owner)
 
     def write_down(self, job: Job) -> Job:
-        """Submit a job as the API does, but for its message."""
+        """Submit a job as the API does, without its message."""
         self.files.begin(job)
         self.jobs.create(job)
         return job
 
-    def run(self, job: Job, step: JobHandler, owner: str = "bench") -> Job:
-        """Run a job that is written down, once, and give it as it stands then."""
-        self.runner({job.kind: step}, owner).run(job.id)
+    def run(self, job: Job, handler: JobHandler, owner: str = "bench") -> Job:
+        """Run one attempt at a submitted job; return its record."""
+        self.runner({job.kind: handler}, owner).run(job.id)
         return self.jobs.get(job.id)
 
     def training(self, registry: Registry | None = None) -> TrainingHandler:
-        """The real step, perhaps with a registry of the test's own."""
+        """Return the real handler, with the test's registry if one is given."""
         return TrainingHandler(self.volume, DatasetStore(self.volume), registry or self.registry, self.settings)
 
     def dataset(self) -> Manifest:
-        """A small data set on the volume."""
+        """The manifest of a small data set on the volume."""
         train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
         return DatasetStore(self.volume).add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")[0]
 
     def a_training(self, model: str = "toy", **overrides: Any) -> Job:
-        """A training on that data set, written down."""
+        """Submit a training on that data set."""
         configuration = tiny_configuration(**overrides)
         dataset = self.dataset().id
         specification = TrainingSpecification(model=model, dataset=dataset, configuration=configuration.to_dict())
@@ -93,14 +93,14 @@ class WorkBench:
         return self.write_down(a_training(model=model, specification=specification.pinned(), progress=progress))
 
     def let_leases_expire(self) -> list[Job]:
-        """Rescue every claimed job, as if its lease had ended."""
+        """Rescue every claimed job, as if its lease had expired."""
         for job_id in cast("list[str]", self.redis.zrange(keys.LEASES, 0, -1)):
             self.redis.zadd(keys.LEASES, {job_id: 0})
         return self.jobs.rescue_expired()
 
 
 class AtConfirm(Registry):
-    """A registry that does something right before or right after a publication is confirmed."""
+    """A registry that calls a function right before or after a publication is confirmed."""
 
     def __init__(self, volume: Volume, before: Callable[[], Any] | None = None, after: Callable[[], Any] | None = None):
         super().__init__(volume)

@@ -1,4 +1,4 @@
-"""An application that has what the OpenAPI document's examples name, and requests that schemathesis makes from it."""
+"""An application with the resources that the OpenAPI document's examples name, for schemathesis's requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": 
 
 
 class Served:
-    """An application's place: there before the application is, as requests are made before they are sent.
+    """A proxy of an application that exists before the application, because requests are built before they are sent.
 
     `key` may do everything; `refill` brings back what was deleted.
     """
@@ -41,7 +41,9 @@ class Served:
     refill: Callable[[], None]
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        environ.pop("HTTP_ACCEPT_ENCODING", None)  # schemathesis unpacks no answer of an application in its process
+        environ.pop(
+            "HTTP_ACCEPT_ENCODING", None
+        )  # schemathesis does not decompress responses of an application in its process
         content: Any = self.app(environ, start_response)
         with closing(content):
             return list(content)
@@ -49,7 +51,7 @@ class Served:
 
 @contextmanager
 def documented_settings(redis_server: RedisServer, database: int, folder: Path) -> Iterator[tuple[Settings, str]]:
-    """The settings of a service that asks for keys and has what the examples name, and a key for everything."""
+    """Yield the settings of a service with keys and with the examples' resources, and a key with all scopes."""
     key, line = new_key("tester", frozenset({Scope.MANAGE}))
     KeysFile(folder / "keys").write([line])
     settings = Settings(
@@ -69,7 +71,7 @@ def documented_settings(redis_server: RedisServer, database: int, folder: Path) 
 
 @contextmanager
 def served_on(redis_server: RedisServer, database: int, folder: Path, place: Served) -> Iterator[None]:
-    """Have the application at its place for the length of a block."""
+    """Serve the application through the proxy for the duration of a block."""
     with documented_settings(redis_server, database, folder) as (settings, key):
         place.app, place.key = create_app(settings), key
         with redis_server.client(database) as redis:
@@ -78,7 +80,7 @@ def served_on(redis_server: RedisServer, database: int, folder: Path, place: Ser
 
 
 def fill(settings: Settings, jobs: JobStore) -> None:
-    """A data set, a model with an alias, and a batch that ended, as far as they are not there."""
+    """Create a data set, a model with an alias, and an ended batch, if they do not exist."""
     volume = Volume(settings.volume)
     file = volume.incoming / "easy.npz"
     durable.write_bytes(file, npz(easy_arrays()))

@@ -1,4 +1,4 @@
-"""Job records for tests, and the moves that no part of the code under test makes by itself."""
+"""Job records for tests, and forced changes of state."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ A_RESULT: TrainingResult = {"model": "toy", "version": 3, "test_accuracy": 1.0, 
 
 
 def a_batch_result(succeeded: int, failed: int) -> BatchResult:
-    """The result of a batch with so many rows and errors."""
+    """Return the result of a batch with so many rows and errors."""
     total = succeeded + failed
     counts = {"total": total, "succeeded": succeeded, "failed": failed, "passed_over": 0}
     return cast("BatchResult", {"model": "toy", "version": 1, **counts, "images_per_second": 1.0})
 
 
 def training_result(job: Job) -> TrainingResult:
-    """The result of a training that has one."""
+    """Return the result of a training that has one."""
     assert job.kind is Kind.TRAINING
     assert job.result is not None
     return cast("TrainingResult", job.result)
 
 
 def batch_result(job: Job) -> BatchResult:
-    """The result of a batch that has one."""
+    """Return the result of a batch that has one."""
     assert job.kind is Kind.BATCH
     assert job.result is not None
     return cast("BatchResult", job.result)
 
 
 def reproduction_result(job: Job) -> ReproductionResult:
-    """The result of a reproduction that has one."""
+    """Return the result of a reproduction that has one."""
     assert job.kind is Kind.REPRODUCTION
     assert job.result is not None
     return cast("ReproductionResult", job.result)
 
 
 def a_training(**fields: Any) -> Job:
-    """A training job that is not written down yet."""
+    """Return a training job without storing it."""
     progress = Progress(total=2, unit="epochs")
     return _job({"kind": Kind.TRAINING, "model": "toy", "progress": progress} | fields)
 
 
 def a_batch(**fields: Any) -> Job:
-    """A batch job that is not written down yet."""
+    """Return a batch job without storing it."""
     progress = Progress(total=10, unit="images")
     return _job({"kind": Kind.BATCH, "model": "toy", "progress": progress} | fields)
 
@@ -61,24 +61,24 @@ def _job(fields: dict[str, Any]) -> Job:
 
 
 def claimed(store: JobStore, job_id: str, owner: str = "a worker") -> Claim:
-    """A claim of a queued job."""
+    """Claim a queued job."""
     claim = store.claim(job_id, owner)
     assert claim is not None, f"the job {job_id} is not queued"
     return claim
 
 
 def running(store: JobStore, **fields: Any) -> Claim:
-    """A new training that one worker has claimed."""
+    """Create and claim a training."""
     job = a_training(**fields)
     store.create(job)
     return claimed(store, job.id)
 
 
 def move(store: JobStore, job_id: str, state: State) -> bool:
-    """Bring a claimed job to `queued`, as when its worker was lost, or to `cancelling`, as a person asks for."""
+    """Bring a claimed job to `queued`, as when its worker was lost, or to `cancelling`, as when a user cancels it."""
     if state is State.QUEUED:
         while not store.get(job_id).state.is_terminal:
-            store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease has ended long ago
+            store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease expired long ago
             if job_id in {job.id for job in store.rescue_expired()}:  # unless a heartbeat came between the two
                 break
     else:
@@ -88,17 +88,17 @@ def move(store: JobStore, job_id: str, state: State) -> bool:
 
 
 def events(redis: Redis, job_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """What the job's log tells, from the first event on: types and data."""
+    """Return the type and data of each event in the job's log."""
     entries: Any = redis.xrange(keys.events(job_id))
     return [(fields["type"], json.loads(fields["data"])) for _, fields in entries]
 
 
 def recorded_states(redis: Redis, job_id: str) -> list[str]:
-    """The states that the job's log tells of, in order."""
+    """Return the states in the job's log, in order."""
     return [data["state"] for kind, data in events(redis, job_id) if kind == "state"]
 
 
 def messages(redis: Redis, queue: str) -> list[dict[str, Any]]:
-    """The messages that wait in a queue, as they lie in Redis, the oldest first."""
+    """Return the messages in a queue as Redis has them, the oldest first."""
     texts: Any = redis.lrange(f"{keys.PREFIX}broker:{queue}", 0, -1)
     return [json.loads(text) for text in reversed(texts)]

@@ -15,20 +15,20 @@ SIDE = 6
 
 
 def tiny_configuration(**overrides: Any) -> Configuration:
-    """A network that is trained in milliseconds."""
+    """Return the configuration of a network that trains in milliseconds."""
     quick = {"hidden": [8], "epochs": 3, "batch_size": 10, "optimizer": {"name": "adam", "learning_rate": 0.02}}
     return preset("fast", **quick | overrides)
 
 
 @cache
 def tiny_network() -> Network:
-    """The network of the versions that `publish` makes."""
+    """Return the network of the versions that `publish` makes."""
     return Network((SIDE, SIDE), len(CLASSES), tiny_configuration())
 
 
 @cache
 def tiny_parameters() -> Parameters:
-    """Its parameters, trained on `easy_images`; not to be changed."""
+    """Return its parameters, trained on `easy_images`; do not change them."""
     images, labels = easy_images(300)
     training = Training(tiny_network(), images, labels)
     for _ in training:
@@ -37,7 +37,7 @@ def tiny_parameters() -> Parameters:
 
 
 def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> VersionDraft:
-    """A manifest as a training hands it to the registry."""
+    """Return a draft as a training passes it to the registry."""
     content = {
         "model": model,
         "job": job,

@@ -15,7 +15,7 @@ Line = dict[str, Any]
 
 
 def row(path: str, *best: tuple[str, float]) -> Line:
-    """A row with these classes and their probabilities, the best first."""
+    """Return a row with these classes and their probabilities, the best first."""
     top = [{"label": label, "probability": probability} for label, probability in best]
     return {"path": path, "label": best[0][0], "confidence": best[0][1], "top": top}
 
@@ -25,7 +25,7 @@ def error(path: str) -> Line:
 
 
 def shard_of(rows: Sequence[Line], errors: Sequence[Line] = ()) -> Shard:
-    """A shard with these rows and errors."""
+    """Return a shard with these rows and errors."""
     longest = max((len(row["path"]) for row in rows), default=0)
     return Shard.of(lines(rows), lines(errors), longest)
 
@@ -35,7 +35,7 @@ def lines(values: Sequence[Line]) -> list[str]:
 
 
 def finish(volume: Volume, job: Job, number: int, rows: Sequence[Line], errors: Sequence[Line] = ()) -> None:
-    """Let a shard of the job be finished."""
+    """Publish the results of a shard of the job."""
     volume.job(job.id).mkdir(parents=True, exist_ok=True)
     files = ShardFiles(volume, job.id, job.retries)
     files.prepare()

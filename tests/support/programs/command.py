@@ -1,4 +1,4 @@
-"""The command `glassbox` as a process: with pipes, or on a terminal of its own that a test types on."""
+"""The command `glassbox` as a process: with pipes, or on a pseudoterminal on which a test types."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 @dataclass(frozen=True)
 class Done:
-    """A command that has ended."""
+    """An ended command."""
 
     status: int
     out: str
@@ -36,26 +36,26 @@ class Done:
 
     @property
     def json(self) -> Any:
-        """What it printed, as JSON."""
+        """Return its output, as JSON."""
         return json.loads(self.out)
 
     @property
     def line(self) -> str:
-        """The one line that it told on standard error."""
+        """The only line on its standard error."""
         (line,) = self.err.splitlines()
         return line
 
 
 @dataclass(frozen=True)
 class Command:
-    """`glassbox`, on one server and in one folder, with more `environment`."""
+    """`glassbox` with one server, in one folder, with additional `environment`."""
 
     url: str
     folder: Path
     environment: Mapping[str, str]
 
     def __call__(self, *arguments: str | Path, **environment: str) -> Done:
-        """Run it with pipes, to its end."""
+        """Run it with pipes until it ends."""
         done = subprocess.run(
             command_line(*arguments),
             capture_output=True,
@@ -80,7 +80,7 @@ class Command:
         )
 
     def on_terminal(self, *arguments: str | Path) -> Terminal:
-        """Start it on a terminal."""
+        """Start it on a pseudoterminal."""
         return Terminal(command_line(*arguments), self.folder, self._environment({}))
 
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
@@ -94,7 +94,7 @@ class Command:
 
 
 class Terminal:
-    """A command on a terminal of its own, 120 columns wide."""
+    """A command on a pseudoterminal, 120 columns wide."""
 
     def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         self._terminal, inner = pty.openpty()
@@ -107,7 +107,7 @@ class Terminal:
             cwd=folder,
             env=dict(environment),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - Ctrl-C goes to who has it
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - the controlling terminal's process gets Ctrl-C
         )
         os.close(inner)
         self._seen = b""
@@ -126,11 +126,11 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What it has shown so far, without colours and movements."""
+        """The output so far, without control sequences."""
         return CODES.sub("", self._seen.decode(errors="replace")).replace("\r", "\n")
 
     def shows(self, text: str) -> None:
-        """Wait until it has shown this, after what was waited for before."""
+        """Wait until it has shown this, after the text of the previous wait."""
         deadline = time.monotonic() + SECONDS
         open_ = True
         while (found := self.shown.find(text, self._expected_from)) < 0:
@@ -144,13 +144,13 @@ class Terminal:
         os.write(self._terminal, text.encode())
 
     def ended(self) -> int:
-        """Wait for its end; give its status."""
+        """Wait for its end; return its exit status."""
         while self._read(SECONDS):
             pass
         return self._process.wait(SECONDS)
 
     def _read(self, seconds: float) -> bool:
-        """Read what is there; false where nothing comes any more."""
+        """Read the available output; return false at its end."""
         ready, _, _ = select.select([self._terminal], [], [], seconds)
         if not ready:
             return True
@@ -163,5 +163,5 @@ class Terminal:
 
 
 def command_line(*arguments: str | Path) -> list[str]:
-    """The command as a process is started with it."""
+    """Return the arguments that start the command as a process."""
     return [sys.executable, "-m", "glassbox", *map(str, arguments)]

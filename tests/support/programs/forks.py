@@ -17,7 +17,7 @@ DIED = 99
 
 
 def together(works: Sequence[Work]) -> None:
-    """Run each work in a process of its own, all let loose at one moment; fails where one fails."""
+    """Run each work in a separate process, all started at the same moment; fail if one fails."""
     gate, opener = os.pipe()
 
     def begin(work: Work) -> None:
@@ -26,14 +26,14 @@ def together(works: Sequence[Work]) -> None:
         work()
 
     children = [_fork(partial(begin, work)) for work in works]
-    os.close(opener)  # the end of the pipe, for which all wait
+    os.close(opener)  # closes the pipe, for which all wait
     os.close(gate)
     statuses = [_wait(child) for child in children]
     assert not any(statuses), f"the processes ended with {statuses}; what they printed has more"
 
 
 def dies_before_change(number: int, work: Work) -> bool:
-    """Run the work in a process that dies, as if killed, before its change number `number`; False where it ended."""
+    """Run the work in a process that dies, as if killed, before its change `number`; return False if it completed."""
 
     def doomed() -> None:
         changes = 0
@@ -54,7 +54,7 @@ def dies_before_change(number: int, work: Work) -> bool:
 
 
 def _fork(work: Work) -> int:
-    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # of forks beside threads
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # about forks with threads
         child = os.fork()
     return child or _run_and_exit(work)
 
@@ -62,7 +62,7 @@ def _fork(work: Work) -> int:
 def _run_and_exit(work: Work) -> NoReturn:
     try:
         work()
-    except BaseException:  # nothing of pytest may run in the fork
+    except BaseException:  # pytest must not run in the fork
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)

@@ -1,4 +1,4 @@
-"""The programs that tests run: each in a process group, with its output in a file, gone with the test run."""
+"""The programs that tests run: each in a process group, with its output in a file; they end with the test run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOG_TAIL = 8000
 
 
 class Process:
-    """A running program. Use it in a `with` block, which ends it and all that it started."""
+    """A running program. Use it in a `with` block, which ends it and its child processes."""
 
     running: ClassVar[list[Process]] = []
 
@@ -51,16 +51,16 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process's id, which is its group's, too."""
+        """The process's id, which is also its group's."""
         return self._popen.pid
 
     def log(self) -> str:
-        """The end of what it has printed."""
+        """The end of its output."""
         return self._log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is over."""
+        """Whether it has ended."""
         return self._popen.poll() is not None
 
     def check_alive(self) -> None:
@@ -70,16 +70,16 @@ class Process:
             raise RuntimeError(f"{self.name} ended with status {status}:\n{self.log()}")
 
     def freeze(self) -> None:
-        """Stop it where it is: it is there, and answers nothing."""
+        """Stop it by SIGSTOP: it exists, but does not respond."""
         self._popen.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`."""
+        """Continue it after `freeze`."""
         self._popen.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it and all that it started at once, as a power cut would."""
+        """Kill it and its child processes at once, like a power failure."""
         if self in self.running:
             self.running.remove(self)
         with suppress(ProcessLookupError):
@@ -87,12 +87,12 @@ class Process:
         self._popen.wait()
 
     def terminate(self) -> None:
-        """Ask it to end."""
+        """Send it SIGTERM."""
         self.thaw()
         self._popen.terminate()
 
     def stop(self) -> None:
-        """Ask it to end, then end its whole group."""
+        """Send it SIGTERM, wait, then end its whole group."""
         self.terminate()
         try:
             with suppress(subprocess.TimeoutExpired):
@@ -102,7 +102,7 @@ class Process:
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without Glassbox's settings and BLAS's threads, and with `own`."""
+    """Return this process's environment without the settings of Glassbox and BLAS's threads, and with `own`."""
     passed_on = {
         name: value
         for name, value in os.environ.items()

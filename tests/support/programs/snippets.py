@@ -1,4 +1,4 @@
-"""The examples in a page of the documentation, run as its reader would run them: in the page's order, in one folder."""
+"""Runs the examples in a page of the documentation as its reader would: in the page's order, in one folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = f'glassbox() {{ "{sys.executable}" -m glassbox "$@"; }}\n'
 
 
 def run_snippets(page: Path, folder: Path, url: str) -> list[str]:
-    """Run each block of bash by itself and all blocks of Python as one program, and give what they print.
+    """Run each block of bash by itself and all blocks of Python as one program; return their output.
 
     A block that fails fails the test.
     """

@@ -1,4 +1,4 @@
-"""`python -m tests.support.programs.tethered PARENT COMMAND…`: run COMMAND, which ends with the test run."""
+"""`python -m tests.support.programs.tethered PARENT COMMAND…`: runs COMMAND, which ends with the test run."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ if __name__ == "__main__":
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
         sys.exit("the test run is over already")
-    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted
+    os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is needed

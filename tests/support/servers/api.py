@@ -1,4 +1,4 @@
-"""The API alone, as gunicorn runs it: for what needs no worker."""
+"""The API alone on gunicorn, for tests without workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 @contextmanager
 def running_api(folder: Path, volume: Volume, processes: int, **settings: str) -> Iterator[httpx.Client]:
-    """An API of so many processes without a Redis, and a client of it; gone when the block ends."""
+    """Run an API of so many processes without a Redis; yield a client of it."""
     port = free_port()
     environment = {
         "GLASSBOX_REDIS_URL": f"unix://{folder}/no.sock",

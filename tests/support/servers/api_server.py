@@ -1,4 +1,4 @@
-"""The API alone: gunicorn as it is deployed, without workers."""
+"""The API alone: gunicorn as deployed, without workers."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class ApiServer:
     http: httpx.Client
 
     def process_ids(self) -> list[int]:
-        """The ids of the processes that answer requests."""
+        """Return the ids of the processes that handle requests."""
         return [pid for pid in _descendants(self.process.pid) if not _children(pid)]
 
 
 @contextmanager
 def running_api(folder: Path, redis_url: str, **settings: object) -> Iterator[ApiServer]:
-    """An API of one process with these settings more, gone when the block ends."""
+    """Run an API of one process with these additional settings."""
     port = free_port()
     environment = {
         "GLASSBOX_REDIS_URL": redis_url,

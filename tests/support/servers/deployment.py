@@ -1,4 +1,4 @@
-"""The compose file as an operator runs it: on a real engine, under a name of its own, gone with the test run."""
+"""The Compose file on a real engine, under a unique project name, removed after the test run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ DATA = Path(os.environ.get("GLASSBOX_TEST_DATA") or ROOT.parent / "shared" / "da
 WORKERS = ("trainer", "classifier", "courier")
 OURS = ("api", *WORKERS)
 SERVICES = ("gateway", *OURS, "redis")
-REVISION = "0123abc"  # of the images that the tests build
-UP_SECONDS = 120  # after which it is given up
+REVISION = "0123abc"  # in the images that the tests build
+UP_SECONDS = 120  # the time limit
 JOB_SECONDS = 120
 
 Json = dict[str, Any]
@@ -44,10 +44,10 @@ class Answer:
 
 
 class Deployment:
-    """The compose file on free ports of the loopback interface."""
+    """The Compose file on free ports of the loopback interface."""
 
     def __init__(self, root: Path = ROOT, files: Sequence[str] = ("docker-compose.yml",)) -> None:
-        """Nothing yet; `files` in the folder `root` describe it."""
+        """Start nothing yet; `files` in the folder `root` describe the deployment."""
         self.project = f"glassbox-test-{uuid4().hex[:8]}"
         self.port = free_port()
         self.environment = {
@@ -60,24 +60,24 @@ class Deployment:
         self.seconds_to_healthy = 0.0
 
     def build_and_start(self) -> None:
-        """`docker compose build`, then `up`, on a clock."""
+        """Run `docker compose build`, then `up`, and measure the time."""
         self.compose("build", "--quiet")
         started = time.monotonic()
         self.up()
         self.seconds_to_healthy = time.monotonic() - started
 
     def up(self, *arguments: str, **variables: str) -> None:
-        """`docker compose up` until all is healthy, perhaps with other variables."""
+        """Run `docker compose up` until all services are healthy, with changed variables if given."""
         command = ["up", "--detach", "--wait", "--wait-timeout", str(UP_SECONDS), *arguments]
         self.compose(*command, check=True, **variables)
 
     def down(self) -> None:
-        """Remove everything: containers, networks, volumes and the images that were built under the project's name."""
+        """Remove the containers, networks, volumes and the images of the project."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20")
         remove_images(self.project)
 
     def compose(self, *arguments: str, check: bool = True, **variables: str) -> str:
-        """Run `docker compose` on the project; what it prints to its standard output."""
+        """Run `docker compose` on the project; return its standard output."""
         done = self._run(["docker", "compose", "--project-name", self.project, *arguments], **variables)
         if check and done.returncode != 0:
             pytest.fail(
@@ -92,50 +92,50 @@ class Deployment:
     def run_new(
         self, service: str, *command: str, stdin: str = "", **settings: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command, or what the service runs, in a new container of the service; it is gone afterwards."""
+        """Run a command, by default the service's, in a new container of the service; then remove the container."""
         options = [part for name, value in settings.items() for part in ("--env", f"{name}={value}")]
         compose = ["docker", "compose", "--project-name", self.project, "run", "--rm", "--no-deps", "--no-TTY"]
         return self._run([*compose, *options, service, *command], stdin=stdin)
 
     def python_in(self, service: str, program: str) -> str:
-        """What a Python program prints in the service's container."""
+        """Return the output of a Python program in the service's container."""
         done = self.run_in(service, "python", "-c", program)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def redis(self, *command: str) -> str:
-        """What Redis answers its operator."""
+        """Run a command of Redis as its operator; return the response."""
         script = 'REDISCLI_AUTH=$(cat /run/glassbox/operator-password) exec redis-cli --user operator "$@"'
         done = self.run_in("redis", "sh", "-c", script, "redis-cli", *command)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def containers(self, service: str) -> list[str]:
-        """The ids of the service's containers."""
+        """Return the ids of the service's containers."""
         return self.compose("ps", "--all", "--quiet", service).split()
 
     def container(self, service: str) -> str:
-        """The id of its only container."""
+        """Return the id of its only container."""
         [container] = self.containers(service)
         return container
 
     def inspect(self, service: str) -> Json:
-        """What the engine says of the service's container."""
+        """Return the engine's description of the service's container."""
         return inspect(self.container(service))
 
     def logs(self, service: str) -> list[Json]:
-        """What a service logs as JSON: all that is ours, and nginx's requests."""
+        """Return the JSON lines in a service's log: those of Glassbox, and nginx's requests."""
         printed = self.compose("logs", "--no-color", "--no-log-prefix", service).splitlines()
         lines = [line.removeprefix("\x1b[2K") for line in printed]  # Compose clears the line, terminal or not
         return [json.loads(line) for line in lines if line.startswith("{") or service in OURS]
 
     def print_logs(self) -> None:
-        """Show what happened, for the report of a failure."""
+        """Print the logs, for the report of a failure."""
         print(self.compose("ps", "--all", check=False))
         print(self.compose("logs", "--no-color", "--timestamps", "--tail", "40", check=False))
 
     def ask(self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str) -> Answer:
-        """One HTTP request to the published port; a file is streamed."""
+        """Send one HTTP request to the published port; a file is streamed."""
         connection = self.connection()
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -144,22 +144,22 @@ class Deployment:
             connection.close()
 
     def connection(self, timeout: float = 60.0) -> http.client.HTTPConnection:
-        """A connection to the published port."""
+        """Open a connection to the published port."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def request(self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str) -> bytes:
-        """One HTTP request to the published port, which must succeed."""
+        """Send one HTTP request to the published port, which must succeed."""
         answer = self.ask(method, path, body, **headers)
         assert answer.status < 300, f"{method} {path}: {answer.status} {answer.content.decode()}"
         return answer.content
 
     def get(self, path: str) -> Json:
-        """Read what must be there."""
+        """Read an existing resource."""
         document: Json = json.loads(self.request("GET", path))
         return document
 
     def submit_training(self, **wanted: Any) -> Json:
-        """Submit a training on MNIST; the job as it was accepted."""
+        """Submit a training on MNIST; return the accepted job."""
         body = json.dumps({"model": "digits", "dataset": "mnist", **wanted}).encode()
         job: Json = json.loads(self.request("POST", "/v1/training-jobs", body, Content_Type="application/json"))
         return job
@@ -176,7 +176,7 @@ class Deployment:
             return self.outcome(json.loads(self.request("POST", path, file, Content_Length=length)))
 
     def outcome(self, job: Json, within: float = JOB_SECONDS) -> Json:
-        """The job when it has succeeded; while the API is away, that is waited for as well."""
+        """Wait until the job has succeeded, also while the API is unavailable; return the job."""
 
         def ended() -> Json | None:
             answer = self.ask("GET", f"/v1/jobs/{job['id']}")
@@ -188,7 +188,7 @@ class Deployment:
         return over
 
     def events(self, job: Json, kind: str) -> list[Json]:
-        """Those of the job's events that are of one type."""
+        """Return the job's events of one type."""
         page = self.get(f"/v1/jobs/{job['id']}/events?limit=500")
         return [event for event in page["items"] if event["type"] == kind]
 
@@ -207,14 +207,14 @@ class Deployment:
 
 
 def inspect(name: str) -> Json:
-    """What the engine says of a container, a network or an image."""
+    """Return the engine's description of a container, a network or an image."""
     description = subprocess.run(["docker", "inspect", name], stdout=subprocess.PIPE, check=True).stdout
     first: Json = json.loads(description)[0]
     return first
 
 
 def remove_images(project: str) -> None:
-    """Remove the images that Compose built for a project, the `:previous` ones of an upgrade included."""
+    """Remove the images that Compose built for a project, including an upgrade's `:previous` ones."""
     command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", f"localhost/{project}/*"]
     names = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     if names:
@@ -222,9 +222,9 @@ def remove_images(project: str) -> None:
 
 
 def why_no_engine() -> str | None:
-    """The reason why nothing can be deployed here, if there is one."""
+    """Return the reason why nothing can be deployed here, if any."""
     if shutil.which("docker") is None:
-        return "there is no docker command"
+        return "the command `docker` was not found"
     for command in (["docker", "version"], ["docker", "compose", "version"]):
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class QuietHandler(BaseHTTPRequestHandler):
-    """Answers without a word about it."""
+    """A request handler without a log."""
 
     def log_message(self, *_: object) -> None:
         """Log nothing."""
@@ -17,7 +17,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def answering(handler: type[BaseHTTPRequestHandler], address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
-    """The port of a server that has its requests answered by `handler`, until the block ends; by default a free one."""
+    """Run a server with this request handler, by default on a free port; yield its port."""
     with ThreadingHTTPServer(address, handler) as server:
         server.daemon_threads = True
         server.block_on_close = False

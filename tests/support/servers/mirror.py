@@ -1,4 +1,4 @@
-"""A web server on the loopback interface that has a few files."""
+"""A web server on the loopback interface with a few files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.support.servers.http_server import QuietHandler, answering
 
 @contextmanager
 def serving(files: Mapping[str, bytes]) -> Iterator[str]:
-    """Serve these files, by their paths, until the block ends; gives the address that they are below."""
+    """Serve these files at their paths; yield the base URL."""
 
     class Handler(QuietHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the name that it looks for
+        def do_GET(self) -> None:  # noqa: N802 - the name in http.server
             content = files.get(self.path)
             self.send_response(404 if content is None else 200)
             self.end_headers()

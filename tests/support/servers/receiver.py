@@ -1,4 +1,4 @@
-"""A webhook's receiver on the loopback interface, which answers as a test tells it to and keeps what came."""
+"""A webhook receiver on the loopback interface: sends the test's responses and stores the messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass(frozen=True)
 class Message:
-    """What came: the path that was asked for, the headers by lower-case names, the body."""
+    """A received message: the path, the headers by lower-case names, the body."""
 
     path: str
     headers: dict[str, str]
@@ -28,13 +28,13 @@ class Message:
         return self.headers["webhook-id"]
 
     def verified(self, secret: str) -> Any:
-        """What the body says, when the reference library has found the signature right."""
+        """Return the body's content, verified by the reference library."""
         return Webhook(secret).verify(self.body, self.headers)
 
 
 @dataclass
 class Receiver:
-    """Answers each message with the next of `answers`, which are statuses or functions; 204 after the last."""
+    """Responds to each message with the next of `answers`, which are statuses or functions; 204 after the last."""
 
     port: int
     answers: list[Answer] = field(default_factory=list)
@@ -47,10 +47,10 @@ class Receiver:
 
 @contextmanager
 def receiving(*answers: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[Receiver]:
-    """A receiver that is there until the block ends."""
+    """Run a receiver until the block ends."""
 
     class Handler(QuietHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the name that it looks for
+        def do_POST(self) -> None:  # noqa: N802 - the name in http.server
             body = self.rfile.read(int(self.headers["Content-Length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = receiver.answers.pop(0) if receiver.answers else 204
@@ -67,7 +67,7 @@ def receiving(*answers: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> 
 
 
 def redirect_to(url: str) -> Answer:
-    """An answer that sends the sender elsewhere."""
+    """Return a response that redirects the sender."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(307)

