@@ -274,7 +274,7 @@ class TestBadInput:
             (["train", "easy.npz", "-m", "m", "--set", "hidden=[0]"], 6, "--set hidden: must be at least 1"),
             (["train", "easy.npz", "-m", "m", "--label", f"a={'x' * 2000}"], 6, "--label a: must have at most 1024"),
             (["train", "easy.npz", "-m", "m", "--set", "foo=1"], 6, "`glassbox train --help` lists the settings"),
-            (["classify", "images.zip", "-m", "by-command", "--invert", "maybe"], 6, "--invert: must be never, always or auto"),
+            (["classify", "images.zip", "-m", "by-command", "--invert", "maybe"], 6, "--invert: must be never, always"),
             (["datasets", "upload", "easy.npz", "--test-fraction", "3"], 6, "--test-fraction: must be less than 1"),
             (["models", "show", "by-command@77"], 5, "no version"),
             (["models", "show", "a/b"], 2, "is not a version"),
