@@ -1,6 +1,6 @@
 """The effect of open event streams on other requests: the latency of `GET /healthz` without and with idle streams.
 
-A training runs beside it, as in a service that is used; the streams are those of a job that waits behind it. Prints a
+A training runs meanwhile, as in a busy service; the streams follow a job that is queued after it. Prints a
 table and writes `var/benchmarks/event_streams.json`. `STREAMS` sets how many.
 """
 

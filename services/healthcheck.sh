@@ -46,7 +46,7 @@ test_redis() {
   local line
   exec 3<>/dev/tcp/127.0.0.1/6379 || return
   printf 'AUTH health none\r\nPING\r\n' >&3
-  read -r line <&3 # the answer to AUTH
+  read -r line <&3 # the response to AUTH
   read -r line <&3
   [[ $line == +PONG* ]] && echo ok || echo "Redis answers $line"
 }

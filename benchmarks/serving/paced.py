@@ -1,7 +1,7 @@
 """Load at a rate that does not depend on the responses; run as a program, in a separate process.
 
-Each request has its time, and what it takes is counted from then: a server that stalls cannot hide it by keeping the
-requests behind from being sent.
+Each request has a scheduled time, from which its latency is measured. So a stalled server, which delays the sending of
+later requests, does not hide their latency.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def why(deployment: Deployment, service: str) -> str:
     return output
 
 
-def assert_noticed(deployment: Deployment, service: str) -> str:
+def assert_detected(deployment: Deployment, service: str) -> str:
     """Wait until the service is unhealthy; return the reason."""
     eventually(lambda: health(deployment, service) == "unhealthy", DETECTION_SECONDS, interval=0.2)
     return why(deployment, service)
@@ -77,7 +77,7 @@ def test_a_service_whose_processes_are_stopped_is_unhealthy_until_they_continue(
     deployment: Deployment, service: str
 ) -> None:
     with stopped(processes(deployment, service)):
-        assert_noticed(deployment, service)
+        assert_detected(deployment, service)
     assert_recovered(deployment, service)
 
 
@@ -86,7 +86,7 @@ def test_a_service_whose_main_process_is_stopped_is_unhealthy(deployment: Deploy
     main, *others = processes(deployment, service)
     assert others
     with stopped([main]):
-        assert " is stopped" in assert_noticed(deployment, service)
+        assert " is stopped" in assert_detected(deployment, service)
     assert_recovered(deployment, service)
 
 
@@ -96,7 +96,7 @@ def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment:
         subprocess.run(["docker", "network", "disconnect", network, deployment.container(service)], check=True)
     try:
         for service in WORKERS:
-            assert "no longer reaches Redis" in assert_noticed(deployment, service)
+            assert "no longer reaches Redis" in assert_detected(deployment, service)
     finally:
         for service in WORKERS:
             command = ["docker", "network", "connect", "--alias", service, network, deployment.container(service)]
@@ -107,8 +107,8 @@ def test_workers_that_do_not_reach_redis_are_unhealthy_until_they_do(deployment:
 
 def test_an_unresponsive_redis_makes_dependent_services_unhealthy(deployment: Deployment) -> None:
     with stopped(processes(deployment, "redis")):
-        noticed = {service: assert_noticed(deployment, service) for service in ("redis", "api", *WORKERS)}
-    assert "503" in noticed["api"] or "no response" in noticed["api"], noticed
+        detected = {service: assert_detected(deployment, service) for service in ("redis", "api", *WORKERS)}
+    assert "503" in detected["api"] or "no response" in detected["api"], detected
     assert health(deployment, "gateway") == "healthy"  # the gateway itself responds
 
 

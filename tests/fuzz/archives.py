@@ -42,7 +42,7 @@ def attack(path: Path, data: bytes) -> None:
         check_message(error)
         return
     finally:
-        assert list(path.parent.iterdir()) == [path], "a file was left behind"
+        assert list(path.parent.iterdir()) == [path], "a file is left"
     assert 1 <= len(entries) <= LIMITS.max_archive_entries
     _check_paths(entries)
     runs = entries.shards(7, 1000)

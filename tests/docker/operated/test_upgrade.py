@@ -1,6 +1,6 @@
 """`make upgrade` to a newer version and `make rollback`, while a client submits one job after the other: none is lost.
 
-The newer version is this one with another number, and with a field more in its records than this one knows.
+The newer version is this one with another number, and with an additional field in its records.
 """
 
 from __future__ import annotations

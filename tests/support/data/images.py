@@ -78,13 +78,13 @@ def tiff(
         **fields,
     }
     start = 8 + len(data)
-    behind = start + 2 + 12 * len(entries) + 4
+    after = start + 2 + 12 * len(entries) + 4
     directory, rest = struct.pack(order + "H", len(entries)), b""
     for tag, values in sorted(entries.items()):
         kind, letter, room = (LONG, "I", 1) if max(values) > 0xFFFF else (SHORT, "H", 2)
         packed = struct.pack(f"{order}{len(values)}{letter}", *values)
         if len(values) > room:
-            packed, rest = struct.pack(order + "I", behind + len(rest)), rest + packed
+            packed, rest = struct.pack(order + "I", after + len(rest)), rest + packed
         directory += struct.pack(order + "HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
     magic = struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, start)
     return magic + data + directory + bytes(4) + rest

@@ -159,13 +159,13 @@ class TestRestoring:
     def test_a_repeated_request_gets_the_same_response(self, here: Deployment, there: Deployment) -> None:
         stored = StoredResponse("f", 1, 202, "/v1/jobs/1", "{}")
         before, after = (IdempotencyKeys(each.redis, 3600.0, 300.0) for each in (here, there))
-        held = before.begin("somebody", "key")
+        held = before.begin("a user", "key")
         assert not isinstance(held, StoredResponse)
         before.finish(held, stored)
 
         there.restore(here.save())
 
-        assert after.begin("somebody", "key") == stored
+        assert after.begin("a user", "key") == stored
 
 
 class Watched(io.BytesIO):
