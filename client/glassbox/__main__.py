@@ -1,4 +1,4 @@
-"""Runs the command: `python -m glassbox`."""
+"""Entry point of `python -m glassbox`."""
 
 from glassbox.cli import main
 

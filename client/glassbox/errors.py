@@ -10,7 +10,7 @@
     ├── JobFailed              a job failed or was cancelled (`jobs.py`)
     ├── StillRunning           a job did not end within the timeout
     └── Refused                the server responded with an error
-        ├── Malformed          400  the bytes are not in the format that they claim
+        ├── Malformed          400  the bytes are not in the declared format
         ├── Unauthenticated    401  the API key is missing or unknown
         ├── Forbidden          403  the key lacks a scope, which is in `scope`
         ├── NotFound           404  the job, model, version or data set does not exist
@@ -88,7 +88,7 @@ class Refused(GlassboxError):
 
 
 class Malformed(Refused):
-    """The bytes are not in the format that they claim."""
+    """The bytes are not in the declared format."""
 
 
 class Unauthenticated(Refused):

@@ -1,4 +1,4 @@
-"""Runs every block of the pages about the client, in order."""
+"""Every block of the pages about the client, run in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]
-PAGES += ["client/datasets", "client/errors"]  # in an order in which each page has what it needs
+PAGES += ["client/datasets", "client/errors"]  # a page uses what the pages before it created
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SIDE = 28
 
@@ -35,9 +35,9 @@ class User:
     def run(self, language: str, block: str) -> None:
         """Run a block, which must succeed."""
         programs = {"bash": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-W", "error", "-c"]}
-        own = {name: value for name, value in os.environ.items() if not name.startswith("GLASSBOX_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GLASSBOX_")}
         environment = {
-            **own,
+            **inherited,
             "HOME": str(self.folder / "home"),
             "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "client"),

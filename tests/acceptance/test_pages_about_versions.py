@@ -1,4 +1,4 @@
-"""Runs every example in the pages about versions."""
+"""Every example in the pages about versions, run on a stack."""
 
 from __future__ import annotations
 

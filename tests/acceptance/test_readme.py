@@ -1,4 +1,4 @@
-"""Runs the README's first job in bash, line by line, on a separate stack."""
+"""The README's first job, run in bash on a separate stack; the main job on real MNIST."""
 
 from __future__ import annotations
 

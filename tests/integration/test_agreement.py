@@ -99,7 +99,7 @@ def test_the_error_responses_of_gunicorn_are_documented(
             "GLASSBOX_SUBMIT_RATE_LIMIT": "0",
         }
         with Process("api", command, folder, environment) as api:
-            eventually(lambda: answers(url, api))
+            eventually(lambda: is_live(url, api))
             options = [
                 "--seed",
                 "1",
@@ -119,7 +119,7 @@ def test_the_error_responses_of_gunicorn_are_documented(
     assert checked.returncode == 0, checked.stdout
 
 
-def answers(url: str, api: Process) -> bool:
+def is_live(url: str, api: Process) -> bool:
     api.check_alive()
     try:
         return httpx.get(f"{url}/healthz", trust_env=False).status_code == 200

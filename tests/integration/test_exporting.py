@@ -25,7 +25,7 @@ def trained(stack: Stack) -> dict[str, Any]:
     return stack.finished(stack.train(model="exporting", dataset="exporting", **QUICK)["id"])
 
 
-def verdict(stack: Stack, path: str = VERSION) -> dict[str, Any]:
+def reproduction_result(stack: Stack, path: str = VERSION) -> dict[str, Any]:
     response = stack.http.post(f"{path}/reproduce")
     assert response.status_code == 202, response.text
     job = stack.finished(response.json()["id"])
@@ -35,7 +35,7 @@ def verdict(stack: Stack, path: str = VERSION) -> dict[str, Any]:
 
 
 def test_the_version_is_reproduced_to_the_same_bits(stack: Stack, trained: dict[str, Any]) -> None:
-    result = verdict(stack)
+    result = reproduction_result(stack)
 
     assert result["reproduced"] is True
     assert result["weights_sha256_expected"] == result["weights_sha256_got"] == trained["result"]["weights_sha256"]
@@ -49,7 +49,7 @@ def test_a_version_with_a_changed_manifest_is_not_reproduced(stack: Stack) -> No
     content["configuration"]["seed"] = 1
     manifest.write_text(json.dumps(content))
 
-    result = verdict(stack, "/v1/models/tampered/versions/1")
+    result = reproduction_result(stack, "/v1/models/tampered/versions/1")
 
     assert result["reproduced"] is False
     assert result["first_difference"]["parameter"] == "layer1.weights"

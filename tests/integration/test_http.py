@@ -38,8 +38,8 @@ def connection(stack: Stack) -> Iterator[socket.socket]:
         yield opened
 
 
-def answer(connection: socket.socket) -> tuple[int, dict[str, object]]:
-    """Status and body of the response; the server must then close the connection."""
+def response_to(connection: socket.socket) -> tuple[int, dict[str, object]]:
+    """Return the status and the body of the response; the server must then close the connection."""
     response = b""
     while block := connection.recv(65536):
         response += block
@@ -61,7 +61,7 @@ class TestTruncatedBodies:
 
         connection.sendall(request("/v1/datasets?name=short", len(UPLOAD)) + UPLOAD[:sent])
         connection.shutdown(socket.SHUT_WR)
-        status, problem = answer(connection)
+        status, problem = response_to(connection)
 
         assert (status, problem["code"]) == (400, "body_cut_short")
         assert contents(stack.volume) == before
@@ -72,7 +72,7 @@ class TestTruncatedBodies:
 
         connection.sendall(head + FORM[:-100])
         connection.shutdown(socket.SHUT_WR)
-        status, problem = answer(connection)
+        status, problem = response_to(connection)
 
         assert (status, problem["code"]) == (400, "body_cut_short")
         assert contents(stack.volume) == before
@@ -80,7 +80,7 @@ class TestTruncatedBodies:
     def test_a_truncated_json_body_is_rejected(self, connection: socket.socket) -> None:
         connection.sendall(request("/v1/training-jobs", 100, "application/json") + b'{"model": "toy", ')
         connection.shutdown(socket.SHUT_WR)
-        status, problem = answer(connection)
+        status, problem = response_to(connection)
 
         assert status == 400
         assert problem["status"] == 400
@@ -91,7 +91,7 @@ class TestTruncatedBodies:
 
         connection.sendall(request("/v1/batch-jobs?model=any", len(archive)) + archive[:-1])
         connection.shutdown(socket.SHUT_WR)
-        status, problem = answer(connection)
+        status, problem = response_to(connection)
 
         assert (status, problem["code"]) == (400, "body_cut_short")
         assert contents(stack.volume) == before
@@ -137,8 +137,8 @@ def test_chunked_json_is_accepted_up_to_its_limit(stack: Stack) -> None:
 def test_a_request_after_a_rejected_one_has_its_own_response(stack: Stack) -> None:
     """The server does not read the rest of an unread body as the next request."""
     for _ in range(3):
-        refused = stack.http.post("/v1/datasets?name=Not+A+Name", content=UPLOAD)
-        assert refused.status_code == 422
+        rejected = stack.http.post("/v1/datasets?name=Not+A+Name", content=UPLOAD)
+        assert rejected.status_code == 422
         assert stack.http.post("/v1/batch-jobs?model=unknown", content=UPLOAD).status_code == 404
         assert stack.http.get("/healthz").status_code == 200
 
@@ -172,7 +172,7 @@ class TestMalformedRequests:
     ) -> None:
         connection.sendall(sent)
 
-        received, problem = answer(connection)
+        received, problem = response_to(connection)
 
         assert (received, problem["code"]) == (status, code)
 
@@ -184,7 +184,7 @@ class TestMalformedRequests:
         )
         connection.shutdown(socket.SHUT_WR)
 
-        status, problem = answer(connection)
+        status, problem = response_to(connection)
 
         assert (status, problem["code"]) == (400, "body_cut_short")
 

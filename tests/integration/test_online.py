@@ -56,24 +56,24 @@ def models(shared_volume: Volume, request: pytest.FixtureRequest) -> tuple[Regis
 
 
 @contextmanager
-def meanwhile(api: httpx.Client, work: Callable[[httpx.Client], None], threads: int = 4) -> Iterator[None]:
+def repeated_in_threads(api: httpx.Client, work: Callable[[httpx.Client], None], threads: int = 4) -> Iterator[None]:
     """Repeat the work in threads with their own connections until the block ends."""
-    over = threading.Event()
+    block_ended = threading.Event()
 
-    def again_and_again() -> int:
+    def repeat() -> int:
         with httpx.Client(base_url=api.base_url, timeout=30.0, trust_env=False) as http:
             times = 0
-            while not over.is_set():
+            while not block_ended.is_set():
                 work(http)
                 times += 1
             return times
 
     with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(again_and_again) for _ in range(threads)]
+        running = [pool.submit(repeat) for _ in range(threads)]
         try:
             yield
         finally:
-            over.set()
+            block_ended.set()
         assert all(one.result() > 0 for one in running)
 
 
@@ -165,12 +165,12 @@ class TestPredictions:
             assert response.status_code == 200, response.text
             seen[response.json()["version"]] += 1
 
-        with meanwhile(api, predict):
+        with repeated_in_threads(api, predict):
             for number in range(60):
                 moved = api.put(f"/v1/models/{name}/aliases/champion", json={"version": number % 2 + 1})
                 assert moved.status_code == 200
-                said = api.post(f"/v1/models/{name}/versions/champion/predict", content=png(IMAGES[0])).json()
-                assert said["version"] == number % 2 + 1
+                predicted = api.post(f"/v1/models/{name}/versions/champion/predict", content=png(IMAGES[0])).json()
+                assert predicted["version"] == number % 2 + 1
 
         assert seen.keys() == {1, 2}
 
@@ -190,7 +190,7 @@ class TestPredictions:
                 else:
                     assert response.json()["code"] == "version_deleted"
 
-        with meanwhile(api, predict):
+        with repeated_in_threads(api, predict):
             for number in range(3, 20):
                 assert publish(registry, name, job=f"job-{number}").version == number
                 assert api.delete(f"/v1/models/{name}/versions/{number - 1}").status_code == 204

@@ -40,7 +40,7 @@ class Operated:
     keys: KeysFile
     key: str
 
-    def figure(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, **labels: str) -> float:
         """A value of `/metrics`, 0 if it is missing."""
         text = self.stack.http.get("/metrics").text
         for family in text_string_to_metric_families(text):
@@ -53,7 +53,7 @@ class Operated:
         """The lines of a program's log, parsed as JSON."""
         return [json.loads(line) for line in (self.folder / f"{program}.log").read_text().splitlines()]
 
-    def answers(self) -> bool:
+    def responds(self) -> bool:
         """Whether the API responds; a connection to a process that died does not."""
         try:
             return self.stack.http.get("/healthz").status_code == 200
@@ -104,11 +104,11 @@ def reach_both_processes(operated: Operated, path: str) -> int:
 class TestMetrics:
     def test_each_process_reports_the_requests_of_all_processes(self, operated: Operated) -> None:
         labels = {"route": "/v1/jobs/<job_id>", "method": "GET", "code": "404"}
-        before = operated.figure(COUNT, **labels)
+        before = operated.metric(COUNT, **labels)
 
         count = reach_both_processes(operated, "/v1/jobs/counted")
 
-        assert {operated.figure(COUNT, **labels) for _ in range(10)} == {before + count}
+        assert {operated.metric(COUNT, **labels) for _ in range(10)} == {before + count}
 
     def test_the_counts_of_a_dead_process_are_kept_and_its_file_is_removed(self, operated: Operated) -> None:
         labels = {"route": "/v1/datasets/<reference>", "method": "GET", "code": "404"}
@@ -116,31 +116,31 @@ class TestMetrics:
 
         for process in list(operated.api_processes()):
             os.kill(process, signal.SIGKILL)
-        died = operated.api_processes()
-        eventually(operated.answers)
+        before = operated.api_processes()
+        eventually(operated.responds)
         count += reach_both_processes(operated, "/v1/datasets/counted")
 
-        assert len(operated.api_processes()) == len(died) + 2
-        assert operated.figure(COUNT, **labels) == count
+        assert len(operated.api_processes()) == len(before) + 2
+        assert operated.metric(COUNT, **labels) == count
 
     def test_jobs_and_images_are_counted_by_their_result(self, operated: Operated) -> None:
         stack = operated.stack
         dataset = stack.upload(npz(easy_arrays(seed=21)), name="metrics")["id"]
-        before = operated.figure("glassbox_job_duration_seconds_count", kind="training")
+        before = operated.metric("glassbox_job_duration_seconds_count", kind="training")
         for _ in range(2):
             stack.finished(stack.train(model="metrics", dataset=dataset, **QUICK)["id"])
         images = {f"{number}.png": png(image) for number, image in enumerate(easy_images(5)[0])}
         job = stack.finished(stack.classify(zip_of({**images, "broken.png": b"text"}), "metrics")["id"])
 
         assert job["state"] == "completed_with_errors"
-        assert operated.figure("glassbox_jobs_total", kind="training", state="succeeded") == 2
-        assert operated.figure("glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
-        assert operated.figure("glassbox_job_duration_seconds_count", kind="training") == before + 2
-        assert operated.figure("glassbox_job_duration_seconds_count", kind="batch") == 1
-        assert operated.figure("glassbox_images_total", outcome="succeeded") == len(images)
-        assert operated.figure("glassbox_images_total", outcome="failed") == 1
-        assert operated.figure("glassbox_queue_jobs", queue="training") == 0
-        assert operated.figure("glassbox_workers_online", queue="inference") == 1
+        assert operated.metric("glassbox_jobs_total", kind="training", state="succeeded") == 2
+        assert operated.metric("glassbox_jobs_total", kind="batch", state="completed_with_errors") == 1
+        assert operated.metric("glassbox_job_duration_seconds_count", kind="training") == before + 2
+        assert operated.metric("glassbox_job_duration_seconds_count", kind="batch") == 1
+        assert operated.metric("glassbox_images_total", outcome="succeeded") == len(images)
+        assert operated.metric("glassbox_images_total", outcome="failed") == 1
+        assert operated.metric("glassbox_queue_jobs", queue="training") == 0
+        assert operated.metric("glassbox_workers_online", queue="inference") == 1
 
 
 class TestLogs:
@@ -184,10 +184,10 @@ class TestLogs:
 
 class TestKeys:
     def test_a_request_without_a_key_is_rejected(self, operated: Operated) -> None:
-        answer = httpx.get(f"{operated.stack.http.base_url}/v1/jobs")
+        response = httpx.get(f"{operated.stack.http.base_url}/v1/jobs")
 
-        assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        assert response.status_code == 401
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
     def test_a_revoked_key_is_rejected_by_each_process(self, operated: Operated) -> None:
         key, line = new_key("short-lived", parse_scopes("read"))

@@ -37,9 +37,9 @@ HALF_AN_INFERENCE = half("/v2/models/toy/infer", "application/json", b"{")
 
 
 @pytest.fixture(scope="module")
-def impatient(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def short_timeout(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A service that waits two seconds for a client, in place of thirty."""
-    folder = tmp_path_factory.mktemp("impatient")
+    folder = tmp_path_factory.mktemp("short-timeout")
     with running_stack(folder, redis_server.url(DATABASE), GLASSBOX_CLIENT_TIMEOUT="2") as stack:
         yield stack
 
@@ -69,8 +69,8 @@ def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> 
     ],
     ids=["head", "body", "form", "training", "inference"],
 )
-def test_a_client_that_stops_sending_gets_an_error(impatient: Stack, sent: bytes, answer: bytes) -> None:
-    with slow_client(impatient, sent) as client:
+def test_a_client_that_stops_sending_gets_an_error(short_timeout: Stack, sent: bytes, answer: bytes) -> None:
+    with slow_client(short_timeout, sent) as client:
         client.settimeout(10)
         started = time.monotonic()
 
@@ -78,15 +78,15 @@ def test_a_client_that_stops_sending_gets_an_error(impatient: Stack, sent: bytes
 
         assert received.startswith(answer)
         assert b"after 0 of" not in received  # the number of received bytes is unknown
-        assert time.monotonic() - started < 3.5  # the server waits once
-    eventually(lambda: files_below(impatient.volume.incoming) == [])
+        assert time.monotonic() - started < 3.5  # the server waits for one timeout, not for several
+    eventually(lambda: files_below(short_timeout.volume.incoming) == [])
 
 
-def test_a_client_that_times_out_is_not_an_error_in_the_log(impatient: Stack) -> None:
-    with slow_client(impatient, HALF_A_HEAD) as client:
+def test_a_client_that_times_out_is_not_an_error_in_the_log(short_timeout: Stack) -> None:
+    with slow_client(short_timeout, HALF_A_HEAD) as client:
         assert client.recv(65536) == b""
 
-    log = (impatient.volume.root.parent / "api.log").read_text()
+    log = (short_timeout.volume.root.parent / "api.log").read_text()
     assert "a client sent or received nothing for 2 s" in log
     assert '"level": "error"' not in log
 

@@ -65,9 +65,9 @@ trainings = st.dictionaries(st.sampled_from(sorted(TrainingRequest.model_fields)
 
 @pytest.fixture(scope="module")
 def served(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    place = Served()
-    with served_on(redis_server, DATABASE, tmp_path_factory.mktemp("strange"), place):
-        yield place
+    service = Served()
+    with served_on(redis_server, DATABASE, tmp_path_factory.mktemp("strange"), service):
+        yield service
 
 
 @st.composite
@@ -113,10 +113,10 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
     return environ
 
 
-@given(environ=requests(), keyed=st.booleans())
+@given(environ=requests(), with_key=st.booleans())
 @settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-def test_no_request_gets_a_500(served: Served, environ: dict[str, Any], keyed: bool) -> None:
-    if keyed:
+def test_no_request_gets_a_500(served: Served, environ: dict[str, Any], with_key: bool) -> None:
+    if with_key:
         environ.setdefault("HTTP_AUTHORIZATION", f"Bearer {served.key}")
 
     content, status, headers = run_wsgi_app(served.app, environ, buffered=True)
@@ -135,8 +135,8 @@ def test_no_request_gets_a_500(served: Served, environ: dict[str, Any], keyed: b
 @pytest.mark.parametrize("rule", [rule for rule in RULES if "<" in rule])
 def test_an_invalid_name_is_rejected_or_not_found(served: Served, rule: str, name: str) -> None:
     client = Client(served.app)
-    for place in re.findall("<[^>]+>", rule):
-        path = re.sub("<([^>]+)>", lambda found: name if found[0] == place else EXAMPLES.get(found[1], "1"), rule)  # noqa: B023
+    for variable in re.findall("<[^>]+>", rule):
+        path = re.sub("<([^>]+)>", lambda found: name if found[0] == variable else EXAMPLES.get(found[1], "1"), rule)  # noqa: B023
         for method, body in [("GET", {}), ("PUT", {"version": 1}), ("POST", {"inputs": []}), ("DELETE", {})]:
             response = client.open(
                 quote(path, errors="surrogateescape"),

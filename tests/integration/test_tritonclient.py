@@ -157,7 +157,7 @@ def test_models_are_listed_unloaded_and_loaded(client: triton.InferenceServerCli
     ]
 
     client.unload_model("toy")
-    for _ in range(6):  # with any of the processes
+    for _ in range(6):  # repeated, to reach each process
         assert not client.is_model_ready("toy")
     with pytest.raises(InferenceServerException, match="unloaded"):
         client.infer("toy", [an_input()])

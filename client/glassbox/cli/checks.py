@@ -114,10 +114,10 @@ def _clock(date: str | None) -> Check:
     """Compare the server's clock with the local one; the service itself depends on neither."""
     if date is None:
         return Check("clock", True, "the server sends no date")
-    off = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
-    if abs(off) <= CLOCK_SECONDS:
+    offset = (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
+    if abs(offset) <= CLOCK_SECONDS:
         return Check("clock", True, "agrees with this machine's")
-    finding = f"the server's is {abs(off):,.0f} s {'behind' if off > 0 else 'ahead of'} this machine's"
+    finding = f"the server's is {abs(offset):,.0f} s {'behind' if offset > 0 else 'ahead of'} this machine's"
     return Check("clock", False, finding, "synchronize both by NTP; until then times in lists and logs differ")
 
 

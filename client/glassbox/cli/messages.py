@@ -44,17 +44,17 @@ def remember(context: typer.Context, images: Sequence[object] = ()) -> None:
 def message(error: Refused, context: typer.Context | None = None) -> str:
     """Return the error's detail, with the option or argument of the command for each invalid field."""
     if not error.fields:
-        return DETAILS.get(error.code, in_own_words(error.detail))
+        return DETAILS.get(error.code, without_api_syntax(error.detail))
     parts = []
     for field in error.fields:
-        name, detail = option_of(field, context), in_own_words(str(field.get("detail", "")))
+        name, detail = option_of(field, context), without_api_syntax(str(field.get("detail", "")))
         parts.append(f"{name}: {detail}" if name else detail)
     if any(_is_unknown_setting(option_of(field, context)) for field in error.fields):
         parts.append("`glassbox train --help` lists the settings")
     return "; ".join(parts)
 
 
-def in_own_words(detail: str) -> str:
+def without_api_syntax(detail: str) -> str:
     """Return a detail without the syntax of URLs and the phrases of JSON Schema."""
     for pattern, words in PHRASES:
         detail = pattern.sub(words, detail)

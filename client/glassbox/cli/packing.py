@@ -56,13 +56,13 @@ class PackedBody:
     def __iter__(self) -> Iterator[bytes]:
         pipe, self._pipe = self._pipe, None
         left = self.size
-        for block in self._again() if pipe is None else iter(lambda: pipe.read(BLOCK), b""):
+        for block in self._packed_again() if pipe is None else iter(lambda: pipe.read(BLOCK), b""):
             left -= len(block)
             yield block
         if left:
             raise LocalFileError(f"{self._folder} changed while it was sent; nothing was submitted: try again")
 
-    def _again(self) -> Iterator[bytes]:
+    def _packed_again(self) -> Iterator[bytes]:
         body = FolderBody(self._folder)
         if body.size != self.size:
             raise LocalFileError(f"{self._folder} changed while it was sent; nothing was submitted: try again")
@@ -71,8 +71,8 @@ class PackedBody:
 
 def _pack(folder: Path, sender: int) -> NoReturn:
     """Write a line of JSON with the zip's size or an error, then the zip; then exit."""
-    for interruption in (signal.SIGINT, signal.SIGPIPE):
-        signal.signal(interruption, signal.SIG_DFL)  # end without a message when the reader closes the pipe
+    for number in (signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)  # end without a message if the reader closes the pipe
     try:
         with os.fdopen(sender, "wb") as pipe:
             try:

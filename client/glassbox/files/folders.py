@@ -17,8 +17,8 @@ from glassbox.errors import LocalFileError
 from glassbox.http.bodies import BLOCK
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # in place of a number that does not fit and is in a Zip64 field
-FAR = ALL_32  # sizes and places from this number on do not fit
+ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # replace a number that is in a Zip64 field
+NEEDS_ZIP64 = ALL_32  # sizes and offsets from this number on are in Zip64 fields
 
 LOCAL = struct.Struct("<4sHHHHHIIIHH")
 CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -48,7 +48,7 @@ class FolderBody:
         if not self._entries:
             raise LocalFileError(f"there are no images in {folder}: it has no file that ends with {', '.join(ENDINGS)}")
         self._entries.sort()
-        self.size = self._measured()
+        self.size = self._zip_size()
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -60,8 +60,8 @@ class FolderBody:
         sent = 0  # bytes before the block
         for name, size in self._entries:
             content, checksum = self._read(name, size)
-            place = sent + len(block)
-            directory += _central(name, checksum, size, place)
+            offset = sent + len(block)
+            directory += _central(name, checksum, size, offset)
             block += LOCAL.pack(b"PK\3\4", 20, UTF_8, 0, 0, DATE, checksum, size, size, len(name), 0)
             block += name
             if content is not None:
@@ -74,36 +74,36 @@ class FolderBody:
             if content is None:
                 yield from self._streamed(name, size)
                 sent += size
-        place = sent + len(block)
-        yield bytes(block + directory + _end(len(self._entries), len(directory), place))
+        offset = sent + len(block)
+        yield bytes(block + directory + _end(len(self._entries), len(directory), offset))
 
-    def _find(self, below: bytes) -> None:
+    def _find(self, subfolder: bytes) -> None:
         """Collect the images in a subfolder, recursively."""
         try:
-            with os.scandir(self._folder + below) as entries:
+            with os.scandir(self._folder + subfolder) as entries:
                 for entry in entries:
                     if entry.name.startswith(b"."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        self._find(below + entry.name + b"/")
+                        self._find(subfolder + entry.name + b"/")
                     elif entry.name.lower().endswith(_ENDINGS) and entry.is_file():
-                        self._entries.append((below + entry.name, entry.stat().st_size))
+                        self._entries.append((subfolder + entry.name, entry.stat().st_size))
                     else:
                         self.left_out += 1
         except OSError as error:
             raise LocalFileError(f"{_shown(error.filename)} cannot be read: {error.strerror}") from error
 
-    def _measured(self) -> int:
+    def _zip_size(self) -> int:
         """Return the zip's length in bytes."""
-        place = directory = 0
+        offset = directory = 0
         for name, size in self._entries:
             if size >= ALL_32:
                 raise LocalFileError(f"{_shown(self._folder + name)} has {size:,} bytes, too many for an image")
             directory += CENTRAL.size + len(name)
-            if place >= FAR:
+            if offset >= NEEDS_ZIP64:
                 directory += CENTRAL_64.size
-            place += LOCAL.size + len(name) + size
-        return place + directory + len(_end(len(self._entries), directory, place))
+            offset += LOCAL.size + len(name) + size
+        return offset + directory + len(_end(len(self._entries), directory, offset))
 
     def _read(self, name: bytes, size: int) -> tuple[bytes | None, int]:
         """Return a file's content, or None if it is longer than a block, and its checksum."""
@@ -149,19 +149,19 @@ def _shown(path: bytes | str) -> str:
     return os.fsdecode(path).encode(errors="replace").decode()
 
 
-def _central(name: bytes, checksum: int, size: int, place: int) -> bytes:
+def _central(name: bytes, checksum: int, size: int, offset: int) -> bytes:
     """Return an entry of the zip's central directory."""
-    if place < FAR:
-        numbers = (checksum, size, size, len(name), 0, 0, 0, 0, 0, place)
+    if offset < NEEDS_ZIP64:
+        numbers = (checksum, size, size, len(name), 0, 0, 0, 0, 0, offset)
         return CENTRAL.pack(b"PK\1\2", 20, 20, UTF_8, 0, 0, DATE, *numbers) + name
     numbers = (checksum, size, size, len(name), CENTRAL_64.size, 0, 0, 0, 0, ALL_32)
-    return CENTRAL.pack(b"PK\1\2", 45, 45, UTF_8, 0, 0, DATE, *numbers) + name + CENTRAL_64.pack(1, 8, place)
+    return CENTRAL.pack(b"PK\1\2", 45, 45, UTF_8, 0, 0, DATE, *numbers) + name + CENTRAL_64.pack(1, 8, offset)
 
 
-def _end(count: int, directory: int, place: int) -> bytes:
-    """Return the end of the zip: the number of entries, and the directory's size and place."""
-    if count < ALL_16 and directory < FAR and place < FAR:
-        return END.pack(b"PK\5\6", 0, 0, count, count, directory, place, 0)
-    end_64 = END_64.pack(b"PK\6\6", END_64.size - 12, 45, 45, 0, 0, count, count, directory, place)
-    locator = LOCATOR_64.pack(b"PK\6\7", 0, place + directory, 1)
+def _end(count: int, directory: int, offset: int) -> bytes:
+    """Return the end of the zip: the number of entries, and the directory's size and offset."""
+    if count < ALL_16 and directory < NEEDS_ZIP64 and offset < NEEDS_ZIP64:
+        return END.pack(b"PK\5\6", 0, 0, count, count, directory, offset, 0)
+    end_64 = END_64.pack(b"PK\6\6", END_64.size - 12, 45, 45, 0, 0, count, count, directory, offset)
+    locator = LOCATOR_64.pack(b"PK\6\7", 0, offset + directory, 1)
     return end_64 + locator + END.pack(b"PK\5\6", 0, 0, ALL_16, ALL_16, ALL_32, ALL_32, 0)

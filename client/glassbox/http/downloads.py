@@ -21,7 +21,7 @@ from glassbox.http.transport import Transport
 Write = Callable[[bytes], None]
 
 FROM_ETAG = "ETag"
-"""In place of a SHA-256: the response's ETag is the expected one."""
+"""Value of `sha256` if the response's ETag is the expected SHA-256."""
 
 
 def download(
@@ -37,9 +37,9 @@ def download(
 
     After a broken connection the download resumes, if the server supports ranges, else it starts again. Raises
     `LocalFileError` if the target cannot be written, and `DownloadDamaged` if the bytes do not have the expected
-    SHA-256. After an error the target is as before.
+    SHA-256. After an error the target is unchanged.
     """
-    with _placed(target) as file:
+    with _replacing(target) as file:
         digest, etag = _fetch(transport, route, params or {}, file, target, on_bytes)
         expected = etag if sha256 == FROM_ETAG else sha256
         if expected is not None and digest != expected:
@@ -58,7 +58,7 @@ def copy(transport: Transport, route: str, output: IO[bytes], params: Mapping[st
 
 def write_text(target: Path, text: str) -> Path:
     """Write a text to `target` atomically, and return `target`. Raises `LocalFileError`."""
-    with _placed(target) as file, _writing(target):
+    with _replacing(target) as file, _writing(target):
         file.write(text.encode())
     return target
 
@@ -80,7 +80,7 @@ def _fetch(
         ranged = {"Range": f"bytes={done}-", "If-Range": etag} if done and etag else {}
         try:
             with transport.opened(route, params=params, headers=ranged) as response:
-                if response.status_code != 206 and done:  # the whole content again
+                if response.status_code != 206 and done:  # the server sends the whole content again
                     file.seek(0)
                     file.truncate()
                     digest, done = hashlib.sha256(), 0
@@ -113,12 +113,12 @@ def _blocks(response: httpx.Response, transport: Transport) -> Iterator[bytes]:
 
 
 @contextmanager
-def _placed(target: Path) -> Iterator[IO[bytes]]:
+def _replacing(target: Path) -> Iterator[IO[bytes]]:
     """Return a context with a temporary file that replaces the target at its end, or is removed after an error.
 
     A target that is not a regular file, such as `/dev/null` or a pipe, is written to directly.
     """
-    target = Path(os.path.realpath(target))  # a link stays a link
+    target = Path(os.path.realpath(target))  # a symbolic link stays, and its target is replaced
     if target.is_dir():
         raise LocalFileError(f"{target} is a folder: name a file in it")
     if target.exists() and not target.is_file():
@@ -152,7 +152,7 @@ def _mode(target: Path) -> int:
 
 @contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """Raise `LocalFileError` for an error of a write, with what to do."""
+    """Turn an `OSError` of a write into a `LocalFileError` that says what to do."""
     try:
         yield
     except OSError as error:

@@ -17,9 +17,9 @@ from glassbox.http.routes import path_to
 from glassbox.http.transport import PAGE, Transport
 
 TERMINAL = frozenset({"succeeded", "completed_with_errors", "failed", "cancelled"})
-SILENCE_SECONDS = 45.0  # the server sends a keep-alive comment every 15 s
+IDLE_SECONDS = 45.0  # without any byte of a stream: the server sends a keep-alive comment every 15 s
 POLL_SECONDS = 1.0
-PATIENCE = Retries(attempts=60, within=60.0, longest_pause=3.0)  # of a server that does not answer: it may restart
+RECONNECTS = Retries(attempts=60, within=60.0, longest_pause=3.0)  # the server may be restarting
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def follow(
             for event in _streamed(transport, route, after, deadline):
                 after, over, failures, waited = event.id, event.ends, 0, 0.0
                 yield event
-            if over or _nothing_follows(transport, route, after, job_id):
+            if over or _has_ended(transport, route, after, job_id):
                 return
             error: Exception | None = None
         except Unavailable as refused:
@@ -64,9 +64,9 @@ def follow(
             error = refused
         except (NotReachable, httpx.TransportError) as broken:
             error = broken
-        _check(deadline, job_id)
+        _check_deadline(deadline, job_id)
         failures += 1
-        pause = PATIENCE.pause(failures, waited, getattr(error, "retry_after", None))
+        pause = RECONNECTS.pause(failures, waited, getattr(error, "retry_after", None))
         if pause is None:
             if isinstance(error, Refused | NotReachable):
                 raise error
@@ -76,10 +76,13 @@ def follow(
 
 
 def _streamed(transport: Transport, route: str, after: str | None, deadline: float | None) -> Iterator[Event]:
-    """Return the events of one stream, until it ends or the deadline has passed."""
-    silence = SILENCE_SECONDS if deadline is None else max(0.05, min(SILENCE_SECONDS, deadline - time.monotonic()))
+    """Return the events of one stream, until it ends.
+
+    Raises `httpx.ReadTimeout` if no byte arrives for `IDLE_SECONDS`, or for the time left at the stream's start.
+    """
+    read_timeout = IDLE_SECONDS if deadline is None else max(0.05, min(IDLE_SECONDS, deadline - time.monotonic()))
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
-    with transport.opened(route, headers=headers, read_timeout=silence, retries=NEVER) as response:
+    with transport.opened(route, headers=headers, read_timeout=read_timeout, retries=NEVER) as response:
         if response.status_code != 204:
             yield from parsed(response.iter_lines())
 
@@ -113,17 +116,20 @@ def _polled(
             yield event
         if over and not items:
             return
-        _check(deadline, job_id)
+        _check_deadline(deadline, job_id)
         if len(items) < PAGE:
             time.sleep(POLL_SECONDS)
 
 
-def _nothing_follows(transport: Transport, route: str, after: str | None, job_id: str) -> bool:
-    """Return whether a stream ended because the job is over, and not because the server stops."""
+def _has_ended(transport: Transport, route: str, after: str | None, job_id: str) -> bool:
+    """Return whether the job has ended and has no event after `after`.
+
+    A stream also ends if the server shuts down, and then the job continues.
+    """
     is_over = transport.get(path_to("jobs", job_id))["state"] in TERMINAL
     return is_over and not transport.get(route, after=after, limit=1)["items"]
 
 
-def _check(deadline: float | None, job_id: str) -> None:
+def _check_deadline(deadline: float | None, job_id: str) -> None:
     if deadline is not None and time.monotonic() >= deadline:
         raise StillRunning(f"job {job_id} did not end within the timeout; it continues on the server")

@@ -1,6 +1,6 @@
-"""Reads JSON into frozen dataclasses and named tuples, by their annotations.
+"""Reader of JSON as frozen dataclasses and named tuples, by their annotations.
 
-Unknown fields, of a newer server, are skipped; a missing field takes its default. A field whose name begins with an
+Unknown fields of a newer server are skipped. A missing field takes its default. A field whose name begins with an
 underscore is not read from JSON: the caller sets it.
 """
 
@@ -25,10 +25,13 @@ class _Field:
     required: bool
 
 
-def read(kind: type[T], values: Any, **handed_in: Any) -> T:
-    """Return a value of `kind` from the JSON object `values`. Raises `UnexpectedAnswer` if they do not match."""
+def read(kind: type[T], values: Any, **private_fields: Any) -> T:
+    """Return a value of `kind` from the JSON object `values`. Raises `UnexpectedAnswer` if they do not match.
+
+    private_fields: values of the fields that are not read from JSON.
+    """
     try:
-        return kind(**_read_fields(kind, values), **handed_in)
+        return kind(**_read_fields(kind, values), **private_fields)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
         raise UnexpectedAnswer(
             f"the server's response is not a {kind.__name__}: {error!r}; is it a Glassbox server, or a much older one?"

@@ -1,6 +1,6 @@
 """Requests to one server: retried if that is safe, with JSON or a stream as the result, or the client's exceptions.
 
-Safe to repeat are a GET, and a POST with an `Idempotency-Key`. `Transport.create` makes one key for each call.
+A GET, and a POST with an `Idempotency-Key`, are safe to repeat. `Transport.create` makes one key for each call.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Transport:
                 timeout=httpx.Timeout(timeout, connect=min(timeout, 10.0)),
                 headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
                 verify=self.url.startswith("https:"),  # loading the certificates takes longer than a small job
-                trust_env=not _is_loopback(self.url),  # a proxy cannot reach this machine
+                trust_env=not _is_loopback(self.url),  # a proxy cannot reach loopback addresses of this machine
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise NotReachable(f"{self.url!r} is not the URL of a server: {error}") from error
@@ -139,7 +139,7 @@ class Transport:
             response.close()
 
     def probe(self, route: str) -> Any:
-        """Return the JSON of a probe with any status; send it once."""
+        """Return the JSON of a probe, whatever its status, without retries."""
         return self._decoded(self._sent(self._http.build_request("GET", route)))
 
     def head(self, route: str) -> httpx.Headers:

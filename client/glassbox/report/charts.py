@@ -50,13 +50,13 @@ def line_chart(
     title: str, description: str, curves: Sequence[Curve], across: str, shown: Callable[[float], str]
 ) -> Html:
     """Return a chart of curves over whole numbers, with a legend. shown: formats a number of the vertical axis."""
-    every = [point for curve in curves for point in curve.points]
-    heights = ticks(min(y for _, y in every), max(y for _, y in every))
-    first, last = min(x for x, _ in every), max(x for x, _ in every)
-    frame = Frame((first, last if last > first else first + 1), (heights[0], heights[-1]))
-    widths = [tick for tick in ticks(first, last, 6) if first <= tick <= last and tick == round(tick)] or [first]
+    points = [point for curve in curves for point in curve.points]
+    y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
+    first, last = min(x for x, _ in points), max(x for x, _ in points)
+    frame = Frame((first, last if last > first else first + 1), (y_ticks[0], y_ticks[-1]))
+    x_ticks = [tick for tick in ticks(first, last, 6) if first <= tick <= last and tick == round(tick)] or [first]
     parts = [
-        *_axes(frame, [(tick, f"{tick:.0f}") for tick in widths], [(tick, shown(tick)) for tick in heights], across)
+        *_axes(frame, [(tick, f"{tick:.0f}") for tick in x_ticks], [(tick, shown(tick)) for tick in y_ticks], across)
     ]
     for curve in curves:
         places = [frame.place(*point) for point in curve.points]

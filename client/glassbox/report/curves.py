@@ -46,10 +46,10 @@ def _chart(
             curves.append(Curve(f"{name} {shown(points[-1][1])}", part, points))
     if not curves:
         return None
-    first = (f"{curve.name} in the last epoch, {shown(curve.points[0][1])} in the first" for curve in curves)
-    described = f"{title} by epoch. " + "; ".join(first)
+    ends = (f"{curve.name} in the last epoch, {shown(curve.points[0][1])} in the first" for curve in curves)
+    summary = f"{title} by epoch. " + "; ".join(ends)
     title = f"{title}, last epoch:"
-    return line_chart(title, described, curves, "epoch", shown)
+    return line_chart(title, summary, curves, "epoch", shown)
 
 
 def _epochs(evaluation: Evaluation) -> Html:
@@ -89,13 +89,13 @@ def calibration(evaluation: Evaluation) -> Html | None:
     if not bins:
         return None
     error = float(evaluation.calibration["expected_error"])
-    described = f"Accuracy by predicted probability; the expected calibration error is {error:.2%}"
+    summary = f"Accuracy by predicted probability; the expected calibration error is {error:.2%}"
     return element(
         "section",
         element("h2", "Calibration", id="calibration"),
         element(
             "div",
-            reliability(bins, described),
+            reliability(bins, summary),
             element(
                 "p",
                 "In a calibrated model, 80% of the predictions with a probability of 80% are correct, and each bar "

@@ -1,4 +1,4 @@
-"""Reads a tensor from a safetensors file, with only the standard library.
+"""Reader of a tensor in a safetensors file, with only the standard library.
 
 Source: huggingface/safetensors, README.md, "Format": eight bytes with the length of a JSON header, then the header with
 the offsets of the tensors, then their data.

@@ -62,7 +62,7 @@ def test_a_name_stays_within_its_part_of_a_path() -> None:
 
 
 @pytest.mark.parametrize(("file", "form"), [("a.csv", "csv"), ("a.JSONL", "jsonl"), ("a.npz", "npz")])
-def test_a_format_goes_by_the_ending(file: str, form: str) -> None:
+def test_a_format_is_that_of_the_files_ending(file: str, form: str) -> None:
     assert format_of(file) == form
 
 

@@ -35,7 +35,7 @@ def test_the_file_is_what_make_options_writes() -> None:
 
 def test_a_new_setting_of_the_network_becomes_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
     written: Any = ModuleType("options_of_the_extended_network")
-    monkeypatch.setitem(sys.modules, written.__name__, written)  # where annotations are looked up
+    monkeypatch.setitem(sys.modules, written.__name__, written)  # the module in which annotations are resolved
     exec(options_source(request_for(Extended)), written.__dict__)  # noqa: S102 - source that is generated here
 
     types = get_type_hints(written.TrainingOptions)

@@ -91,9 +91,9 @@ def test_a_field_has_the_type_of_the_servers_schema(name: str, openapi: dict[str
 
 @pytest.mark.parametrize("name", SAME)
 def test_the_servers_own_examples_can_be_read(name: str, openapi: dict[str, Any]) -> None:
-    handed_in = {"Job": {"_jobs": None}, "Dataset": {"_datasets": None}}.get(name, {})
+    private_fields = {"Job": {"_jobs": None}, "Dataset": {"_datasets": None}}.get(name, {})
     for example in openapi["components"]["schemas"][name].get("examples", []):
-        assert reading.read(SAME[name], example | {"a_field_of_a_newer_server": 1}, **handed_in)
+        assert reading.read(SAME[name], example | {"a_field_of_a_newer_server": 1}, **private_fields)
 
 
 def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> None:

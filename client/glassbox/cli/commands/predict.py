@@ -12,7 +12,7 @@ from glassbox.cli.messages import remember
 from glassbox.cli.output import print_json, print_table, share
 from glassbox.cli.session import client_of
 
-AT_ONCE = 32  # images in a request; a server accepts 64 by default
+IMAGES_PER_REQUEST = 32  # a server accepts 64 by default
 
 EXAMPLES = """\b
 Examples:
@@ -32,10 +32,10 @@ def predict(
     """Classify a few images at once. For many images, use `glassbox classify`."""
     answers = []
     with client_of(context) as client:
-        for start in range(0, len(images), AT_ONCE):
-            some = images[start : start + AT_ONCE]
-            remember(context, some)
-            answers.append(client.predict(*some, model=model, top_k=top_k, invert=cast("Any", invert)))
+        for start in range(0, len(images), IMAGES_PER_REQUEST):
+            part = images[start : start + IMAGES_PER_REQUEST]
+            remember(context, part)
+            answers.append(client.predict(*part, model=model, top_k=top_k, invert=cast("Any", invert)))
     rows = [(path, each) for path, each in zip(images, [p for a in answers for p in a.predictions], strict=True)]
     if as_json:
         shown = [{"path": str(path), **each._asdict()} for path, each in rows]

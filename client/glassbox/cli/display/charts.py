@@ -40,11 +40,11 @@ def curve(
     return [*drawn, axis, numbers]
 
 
-def _between(values: Sequence[float], place: float) -> float:
-    """Return the value at a place between two values, by linear interpolation."""
-    left = min(int(place), len(values) - 1)
+def _between(values: Sequence[float], index: float) -> float:
+    """Return the value at a fractional index, by linear interpolation."""
+    left = min(int(index), len(values) - 1)
     right = min(left + 1, len(values) - 1)
-    return values[left] + (place - left) * (values[right] - values[left])
+    return values[left] + (index - left) * (values[right] - values[left])
 
 
 def _all_between(before: int | None, row: int) -> range:

@@ -1,4 +1,4 @@
-"""Waits for a job: shows its progress and the reason why it is queued, and handles Ctrl-C."""
+"""Waiting for a job: its progress, the reason why it is queued, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from glassbox.client import Client
     from glassbox.jobs import Job
 
-LOOK_SECONDS = 5.0  # between two requests for the reason why a queued job waits
+POLL_SECONDS = 5.0  # between two requests for the reason why a queued job waits
 
 
 def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
@@ -46,29 +46,29 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
 
 @contextmanager
 def _reasons_shown(client: Client, job: Job, shown: Display, *, quiet: bool) -> Iterator[None]:
-    """Show the reason why the job waits while it is queued. No event reports it, because a full Redis takes none."""
-    over = Event()
+    """Show the reason why the job waits while it is queued. No event reports it, because a full Redis stores none."""
+    ended = Event()
     reason = ""
 
-    def look() -> None:
+    def poll() -> None:
         nonlocal reason
-        now = job
-        while now.state == "queued":
-            if now.waiting is not None and now.waiting.detail != reason:
-                reason = now.waiting.detail
+        current = job
+        while current.state == "queued":
+            if current.waiting is not None and current.waiting.detail != reason:
+                reason = current.waiting.detail
                 shown.note(f"the job waits: {reason}")
-            if over.wait(LOOK_SECONDS):
+            if ended.wait(POLL_SECONDS):
                 return
             with suppress(GlassboxError):
-                now = client.jobs.get(job.id)
+                current = client.jobs.get(job.id)
 
-    thread = Thread(target=look, daemon=True)
+    thread = Thread(target=poll, daemon=True)
     if not quiet:
         thread.start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         if thread.is_alive():
             thread.join(1.0)
 

@@ -64,17 +64,15 @@ def test_a_large_image_is_not_held_in_memory(folder: Path) -> None:
         assert archive.testzip() is None
 
 
-def test_a_zip_with_more_entries_than_a_zip_without_zip64_allows(tmp_path: Path) -> None:
+def test_a_zip_with_more_entries_than_fit_without_zip64(tmp_path: Path) -> None:
     for number in range(70_000):
         (tmp_path / f"{number:05d}.png").touch()
     with zipfile.ZipFile(io.BytesIO(packed(tmp_path))) as archive:
         assert len(archive.namelist()) == 70_000
 
 
-def test_a_zip_with_places_beyond_those_without_zip64(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(folders, "FAR", 100)  # in place of 4 GiB
+def test_a_zip_with_offsets_that_need_zip64(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "NEEDS_ZIP64", 100)  # in place of 4 GiB
     content = packed(folder)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None

@@ -110,7 +110,7 @@ def test_an_incomplete_event_is_omitted() -> None:
 
 
 def test_a_server_that_never_answers_ends_the_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glassbox.http.events.PATIENCE", Retries(attempts=3, first_pause=0.001))
+    monkeypatch.setattr("glassbox.http.events.RECONNECTS", Retries(attempts=3, first_pause=0.001))
     with served(content(b"", 502)) as (server, transport):
         with pytest.raises(NotReachable):
             ids(follow(transport, "job"))

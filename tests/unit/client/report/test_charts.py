@@ -21,7 +21,7 @@ from glassbox.report.charts import Bin, Curve, line_chart, reliability, ticks
         (-3.0, 4e9, None),
     ],
 )
-def test_ticks_are_round_and_go_around_the_values(low: float, high: float, expected: list[float] | None) -> None:
+def test_ticks_are_round_and_enclose_the_values(low: float, high: float, expected: list[float] | None) -> None:
     found = ticks(low, high)
 
     assert found[0] <= low <= high <= found[-1]

@@ -93,7 +93,7 @@ class TestMissingParts:
         assert "Confusion matrix" not in html
         assert "First-layer weights" in html
 
-    def test_a_damaged_version_has_a_page_that_says_so(self) -> None:
+    def test_the_page_of_a_damaged_version_reports_the_damage(self) -> None:
         html = page(a_version(damaged=True), an_evaluation(), None)
 
         assert "damaged" in text_of(html)
@@ -110,7 +110,7 @@ class TestMissingParts:
 
         assert "<circle" in page(a_version(), an_evaluation(history=history), None)
 
-    def test_the_page_of_a_version_without_errors_says_so(self) -> None:
+    def test_the_page_of_a_version_without_errors_states_that_there_are_none(self) -> None:
         html = page(a_version(), an_evaluation(confusion_matrix=[[10, 0, 0], [0, 10, 0], [0, 0, 10]]), None)
 
         assert "Every test image is classified correctly." in html

@@ -47,7 +47,7 @@ def client_of(*replies: Reply) -> Iterator[Client]:
 def test_watching_shows_once_why_a_job_waits(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("glassbox.cli.display.watching.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("glassbox.cli.display.watching.POLL_SECONDS", 60.0)
     full = {"code": "redis_full", "detail": "Redis is full: 1.0 GiB of 1.0 GiB"}
     stream = content(EVENT.format("succeeded").encode(), headers={"Content-Type": "text/event-stream"})
 
