@@ -1,4 +1,4 @@
-"""The rules for webhook URLs: the parts of a URL, and which IP addresses are internal and therefore refused.
+"""The rules for webhook URLs: the parts of a URL, and which IP addresses are internal and therefore rejected.
 
 A service that sends requests to URLs of its users can be abused to reach hosts that only the service can reach
 (server-side request forgery). So the address is validated after the name is resolved, and the connection is made to
@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 PORTS = {"http": 80, "https": 443}
 LONGEST_URL = 2000
-# IPv6 networks that carry an IPv4 address in the last 32 bits: compatible (RFC 4291), translated (RFC 7915), NAT64 (RFC
-# 6052, RFC 8215).
-CARRIES_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
+# IPv6 networks whose last 32 bits are an IPv4 address: compatible (RFC 4291), translated (RFC 7915), NAT64 (RFC 6052,
+# RFC 8215).
+EMBED_IPV4 = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Target:
 
 
 def is_allowed(address: str, *, allow_private: bool) -> bool:
-    """Whether a webhook may be sent to this IP address.
+    """Return whether a webhook may be sent to this IP address.
 
     Public addresses are allowed, those of private networks and of this machine only with `allow_private`. Link-local
     addresses (clouds serve their machines' credentials there), multicast and unspecified addresses are never allowed.
@@ -84,7 +84,7 @@ def problem_of(url: str, *, allow_private: bool) -> str | None:
 
 
 def is_address(host: str) -> bool:
-    """Whether a URL's host is an IP address, which needs no name resolution."""
+    """Return whether a URL's host is an IP address, which needs no name resolution."""
     try:
         ip_address(host.partition("%")[0])
     except ValueError:
@@ -98,6 +98,6 @@ def _embedded_ipv4(ip: IPv6Address) -> IPv4Address | None:
         return ip.ipv4_mapped or ip.sixtofour
     if ip.teredo:
         return ip.teredo[1]
-    if any(ip in network for network in CARRIES_IPV4):
+    if any(ip in network for network in EMBED_IPV4):
         return IPv4Address(int(ip) & 0xFFFF_FFFF)
     return None

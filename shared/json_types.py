@@ -12,7 +12,7 @@ JsonObject = dict[str, Any]
 
 
 class AsWritten:
-    """A marker of a field whose type is for the type checker only: at run time, any JSON object is read and kept whole.
+    """A marker of a field whose type is for the type checker only: at run time, any JSON object is accepted unchanged.
 
     A TypedDict in a record describes the fields that this version writes. An older or newer version may have written
     fewer or more fields. Such a record must stay readable, and its other fields must be kept (docs/adr/0017).

@@ -112,7 +112,7 @@ def _authenticated(request: Request, keys: KeysFile) -> ApiKey:
 
 
 def _reject_cross_origin(request: Request, trusted: Collection[str]) -> None:
-    """Reject a browser's request for a page of another origin. Requests of other programs pass.
+    """Reject a browser's request if a web page of another origin sends it. Requests of other programs pass.
 
     `Host` detects DNS rebinding: an attacker's DNS server resolves a public name to this machine. `Origin` detects
     cross-origin requests that need no CORS preflight, such as an upload.
@@ -132,7 +132,7 @@ def _reject_cross_origin(request: Request, trusted: Collection[str]) -> None:
 
 @lru_cache(maxsize=100)
 def _is_public_name(host: str) -> bool:
-    """Return whether public DNS could resolve this name. It resolves no address and no name without a dot."""
+    """Return whether public DNS could resolve this name. IP addresses and names without a dot are not public."""
     try:
         ip_address(host)
     except ValueError:

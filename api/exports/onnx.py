@@ -22,7 +22,7 @@ FORMAT_VERSION = 8
 OPERATORS_VERSION = 17
 FLOAT32 = 1
 TYPES = {"float32": FLOAT32, "float64": 11}  # TensorProto.DataType
-WHOLE_NUMBER = 2  # AttributeProto.AttributeType
+INT = 2  # AttributeProto.AttributeType
 
 
 def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
@@ -65,7 +65,7 @@ def _node(node: Node) -> list[Part]:
 
 def _setting(name: str, value: int) -> list[Part]:
     """Encode an AttributeProto."""
-    return [*text(1, name), *number(3, value), *number(20, WHOLE_NUMBER)]
+    return [*text(1, name), *number(3, value), *number(20, INT)]
 
 
 def _tensor(name: str, array: NDArray[Any]) -> list[Part]:

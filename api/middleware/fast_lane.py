@@ -28,7 +28,8 @@ from shared.runtime.settings import Settings
 from shared.storage.names import NAME
 
 INFER = re.compile(rf"/v2/models/({NAME})(/versions/({NAME}))?/infer")
-ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}  # with a version?
+# By whether the path has a version.
+ROUTES = {False: "/v2/models/<name>/infer", True: "/v2/models/<name>/versions/<version>/infer"}
 SPECIAL = {"HTTP_CONTENT_ENCODING", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING"}
 
 

@@ -55,7 +55,7 @@ def idempotent(keys: IdempotencyKeys) -> Callable[[View], View]:
 
 
 def id_to_make() -> str:
-    """Return the id for what the current request creates. A retry after a server crash gets the same id."""
+    """Return the id of the resource that the current request creates. A retry after a server crash gets the same id."""
     held: Held | None = g.get("idempotency")
     return new_id() if held is None else held.id
 
@@ -93,12 +93,12 @@ def _once(view: Callable[..., Any], keys: IdempotencyKeys) -> Callable[..., Any]
 def _keep(keys: IdempotencyKeys, held: Held, stored: StoredResponse) -> None:
     try:
         keys.finish(held, stored)
-    except RedisError as error:  # the creation stands; a retry finds it under the key's id
+    except RedisError as error:  # the resource exists; a retry gets the same id and finds it
         log.warning("the response for an Idempotency-Key could not be stored: %s", explained(error))
 
 
 def _replay(stored: StoredResponse) -> Response:
-    """Return the stored response. Raises `Invalid` if the request differs from the one that it answered."""
+    """Return the stored response. Raises `Invalid` if the request differs from the first one with this key."""
     fingerprint = Fingerprint()
     while fingerprint.length <= stored.length and (block := request.stream.read(durable.BLOCK)):
         fingerprint.update(block)

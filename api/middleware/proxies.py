@@ -1,4 +1,4 @@
-"""Client addresses after a reverse proxy: `X-Forwarded-*` headers count only from proxies that a setting names.
+"""Client addresses after a reverse proxy: `X-Forwarded-*` headers are trusted only from proxies that a setting names.
 
 A host name may resolve to several addresses, which change when containers restart. So it is resolved again when an
 unknown address connects, at most once per `LOOK_UP_SECONDS`.

@@ -133,7 +133,7 @@ class Connection:
         return peeked != b""
 
     def takes_bytes(self, within: float) -> bool:
-        """Return whether the socket becomes writable within so many seconds."""
+        """Return whether the socket becomes writable within this many seconds."""
         return self._socket is None or self._ready(select.POLLOUT, within)
 
     def _ready(self, events: int, within: float) -> bool:

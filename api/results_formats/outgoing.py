@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Outgoing(io.RawIOBase):
-    """A buffer that is a file for writers that never seek."""
+    """A file object for writers that never seek. It keeps the bytes in memory until they are taken."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """A first-in, first-out queue of threads: one thread of a process runs at a time, unless its work takes long.
 
-Threads that compute at the same time take Python's GIL from each other in no order. That costs time, and some requests
-take four times as long as most. A thread that waits for a slow client or Redis must not block the others, so a turn
-expires after `TURN_SECONDS`.
+Threads that compute at the same time compete for Python's GIL in no defined order. The switches cost time, and some
+requests take four times as long as most. A thread that waits for a slow client or Redis must not block the others, so
+a turn expires after `TURN_SECONDS`.
 """
 
 from __future__ import annotations

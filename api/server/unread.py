@@ -1,7 +1,7 @@
 """Unread request bodies: the response announces `Connection: close` if gunicorn will close the connection.
 
-After a response, gunicorn drains a short rest of the body, and closes the connection if the rest is longer. It decides
-that after the response, whose headers have already promised to keep the connection open.
+After a response, gunicorn reads and discards the unread rest of the body. If the rest is too long, it closes the
+connection instead, although the headers of the response have already announced that it stays open.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gunicorn.http.parser import _DRAIN_MAX_BYTES
 
 
 def announce_close(request: Any) -> None:
-    """Make the response to gunicorn's request say `Connection: close` if the connection will be closed."""
+    """Add `Connection: close` to the response to gunicorn's request if the connection will be closed."""
     should_close = request.should_close
     request.should_close = lambda: bool(should_close()) or exceeds_drain_limit(request.body)
 

@@ -1,7 +1,7 @@
 """Idempotency keys: a request with an Idempotency-Key is run once, and its response is stored and repeated.
 
-The first request with a key holds it. If its process dies, the next request takes the key over, together with the id of
-the resource that the first one was to create. What the first one already created has that id, and is not created twice.
+The first request with a key holds it. If its process dies, the next request takes over the key and the id of the
+resource to create. If the first request has already created the resource, it has that id, and is not created twice.
 """
 
 from __future__ import annotations

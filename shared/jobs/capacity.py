@@ -19,7 +19,7 @@ from shared.storage import durable
 from shared.storage.reserve import SIZES
 from shared.storage.volume import Volume
 
-LEAST_SPACE = SIZES[0]  # bytes; with less free space, no upload and no job is accepted: the rest is for deletions
+LEAST_SPACE = SIZES[0]  # bytes; with less free space, uploads and jobs are rejected, so that deletions still work
 LEAST_MEMORY = 256 * 1024  # bytes; what the buffers of one request take
 STATVFS_SECONDS = 2.0
 
@@ -56,7 +56,7 @@ class VolumeFault:
 
 
 def redis_memory(redis: Redis) -> RedisMemory:
-    """Read the memory of Redis; raises `redis.RedisError`."""
+    """Read the memory use of Redis; raises `redis.RedisError`."""
     info = redis.info("memory")
     not_counted = int(info.get("mem_not_counted_for_evict", 0))
     return RedisMemory(int(info["used_memory"]) - not_counted, int(info.get("maxmemory", 0)) or None)
@@ -65,7 +65,7 @@ def redis_memory(redis: Redis) -> RedisMemory:
 def write_fault(redis: Redis) -> RedisFault | None:
     """Return why Redis accepts no change now; None if it accepts changes."""
     try:
-        redis.setrange(keys.PROBE, 0, "")  # changes nothing; Redis refuses it if it refuses changes
+        redis.setrange(keys.PROBE, 0, "")  # changes nothing, but fails if Redis accepts no changes
     except RedisError as error:
         fault = fault_of(error)
         if fault is redis_faults.FULL:

@@ -27,7 +27,7 @@ OLDEST = (Path(__file__).parent / "scripts" / "finding" / "oldest.lua").read_tex
 
 @dataclass(frozen=True)
 class Durations:
-    """A histogram of job durations: for each upper bound in seconds, the jobs above the bound before; and their sum."""
+    """A histogram of job durations: the jobs between each upper bound in seconds and the previous one; and the sum."""
 
     counts: Mapping[float, int]
     total: float

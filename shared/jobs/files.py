@@ -41,7 +41,7 @@ class JobFiles:
         durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
 
     def has(self, job_id: str) -> bool:
-        """Whether the job's specification exists; a job without one was never accepted."""
+        """Return whether the job's specification exists; a job without one was never accepted."""
         return self._volume.specification(job_id).exists()
 
     def end(self, job: Job) -> None:
@@ -64,7 +64,7 @@ class JobFiles:
             durable.write_json(self._volume.delivery(job.id), {"settled": delivery, "finished_at": job.finished_at})
 
     def owes_delivery(self, job: Job) -> bool:
-        """Whether the job has ended, and its webhook may not have received the delivery yet."""
+        """Return whether the job has ended, and its webhook may not have received the delivery yet."""
         if job.webhook is None or not job.state.is_terminal:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The Redis keys: the only module that spells them."""
+"""The Redis keys: the only module that defines them."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ WAITING = f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the ti
 DELIVERIES = f"{PREFIX}notices"  # hash: the unsettled webhook deliveries, by id: the job as it ended, the failed tries
 DELIVERIES_DUE = f"{PREFIX}notices-due"  # sorted set: the ids of the deliveries, by the time in ms of the next try
 COUNTERS = f"{PREFIX}tally"  # hash: the counters of all jobs, changed with each transition (`counters.py`)
-REBUILT = f"{PREFIX}rebuilt"  # exists unless Redis lost its data: the records are complete
+REBUILT = f"{PREFIX}rebuilt"  # exists while the records are complete: missing if Redis lost its data
 PROBE = f"{PREFIX}probe"  # never exists: a write to it that changes nothing shows whether Redis accepts changes
-BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that found the volume full, by its free bytes then
+BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that need space on the volume, by its free bytes then
 HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due within the last minute
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
 def job(job_id: str) -> str:
-    """A hash: the job's record."""
+    """Return the key of a hash: the job's record."""
     return f"{PREFIX}job:{job_id}"
 
 
 def events(job_id: str) -> str:
-    """A stream: the job's log of events."""
+    """Return the key of a stream: the job's log of events."""
     return f"{PREFIX}events:{job_id}"  # not a suffix of the record's key: an id in a request may contain a colon
 
 
 def shard_queue(job_id: str) -> str:
-    """A hash: the token of the attempt that the shards belong to, and how many images its helpers have finished."""
+    """Return the key of a hash: the token of the attempt that owns the shards, and its helpers' counts of images."""
     return f"{PREFIX}ledger:{job_id}"
 
 
 def open_shards(job_id: str) -> str:
-    """A list: the numbers of the shards that no process has taken yet, the next one first."""
+    """Return the key of a list: the numbers of the shards that no process has taken yet, the next one first."""
     return f"{PREFIX}shards-open:{job_id}"
 
 
 def taken_shards(job_id: str) -> str:
-    """A sorted set: the shards that helpers work on, `<number>@<helper>`, by the end of their lease in ms."""
+    """Return the key of a sorted set: the helpers' shards, `<number>@<helper>`, by the end of their lease in ms."""
     return f"{PREFIX}shards-taken:{job_id}"
 
 
 def helper_requests(job_id: str) -> str:
-    """A sorted set: the requests that no helper has answered, by the time in ms at which they count as lost."""
+    """Return the key of a sorted set: the unanswered requests for helpers, by the time in ms at which each is lost."""
     return f"{PREFIX}invitations:{job_id}"
 
 
@@ -84,30 +84,33 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
 
 
 def gone(url_digest: str) -> str:
-    """A mark that expires: this webhook's receiver has answered 410 Gone."""
+    """Return the key of a mark that expires: this webhook's receiver has answered 410 Gone."""
     return f"{PREFIX}gone:{url_digest}"
 
 
 def in_state(state: State) -> str:
-    """A sorted set: the ids of the jobs in this state, in the order of the ids."""
+    """Return the key of a sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
 
 
 def queued(kind: str) -> str:
-    """A sorted set: the ids of the queued jobs of this kind, by the time in ms since when they have waited."""
+    """Return the key of a sorted set: the ids of this kind's queued jobs, by the time in ms since when they wait."""
     return f"{PREFIX}queued:{kind}"
 
 
 def workers(queue: str) -> str:
-    """A sorted set: the queue's workers, `<worker> <processes>`, by the time in seconds until which each is online."""
+    """Return the key of a sorted set: workers, `<worker> <processes>`, by the time in seconds until they are online."""
     return f"{PREFIX}workers:{queue}"
 
 
 def idempotency(digest: str) -> str:
-    """A hash: the request that holds an Idempotency-Key, or its response; `digest` is that of the owner and the key."""
+    """Return the key of a hash: the request that holds an Idempotency-Key, or its response.
+
+    digest: that of the owner and the Idempotency-Key.
+    """
     return f"{PREFIX}idempotency:{digest}"
 
 
 def rate_bucket(limit: str, holder: str) -> str:
-    """A hash: the token bucket of one client under a limit: the requests that are left, and when it was updated."""
+    """Return the key of a hash, one client's token bucket: the requests that are left, and the time of its update."""
     return f"{PREFIX}rate:{limit}:{holder}"

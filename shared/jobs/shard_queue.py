@@ -49,7 +49,7 @@ class ShardQueueState:
 class ShardQueue:
     """The shard queues of all batches. Each method runs one script; raises `redis.RedisError` if Redis does not answer.
 
-    `claim` is the coordinator's. A call is refused if the claim's attempt is over or the job is not running.
+    `claim` is the coordinator's. A call changes nothing if the claim's attempt is over or the job is not running.
     """
 
     def __init__(self, redis: Redis, lease_seconds: float = 30.0, resend_seconds: float = 60.0) -> None:

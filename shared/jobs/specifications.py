@@ -12,11 +12,11 @@ from shared.json_types import JsonObject
 Invert = Literal["never", "always", "auto"]
 
 
-SHARES = 16
-"""The smallest number of shards of an archive, so that several processes can share it …"""
+MIN_SHARDS = 16
+"""The minimum number of shards of an archive, so that several processes can share it; `MIN_SHARD_IMAGES` prevails."""
 
-FEWEST = 256
-"""… unless a shard would have fewer images than this: each shard costs some milliseconds, mostly for the disk."""
+MIN_SHARD_IMAGES = 256
+"""The minimum number of images of a shard, because each shard costs some milliseconds, mostly for the disk."""
 
 
 class Specification(BaseModel):
@@ -30,7 +30,7 @@ class Specification(BaseModel):
 
     @classmethod
     def of(cls, pinned: JsonObject) -> Self:
-        """Read what `pinned` returned, to run it; raises `Invalid` if this version does not support a field of it."""
+        """Parse the JSON of `pinned` to run the job; raises `Invalid` if this version does not support a field."""
         try:
             return cls.model_validate(pinned)
         except ValidationError as error:
@@ -38,7 +38,7 @@ class Specification(BaseModel):
 
     @classmethod
     def described_by(cls, pinned: JsonObject) -> Self:
-        """Read what `pinned` returned, to show a job: unsupported fields are ignored, missing ones are not set."""
+        """Parse the JSON of `pinned` to show the job: unsupported fields are ignored, missing ones are not set."""
         return cast("Self", cls.model_construct(**pinned))
 
     def pinned(self) -> JsonObject:
@@ -76,7 +76,7 @@ class ReproductionSpecification(Specification):
 class BatchSpecification(Specification):
     """Classify the job's archive with `model` at `version`. `passed_over` counts its skipped entries, not images.
 
-    The size of the shards is pinned too, so that a shard's number means the same images to every worker.
+    The size of the shards is pinned too, so that a shard's number means the same images in every worker.
     """
 
     model: str
@@ -90,5 +90,5 @@ class BatchSpecification(Specification):
 
 
 def shard_size(images: int, most: int) -> int:
-    """Return how many of an archive's `images` one shard has: `most`, or fewer to make more shards."""
-    return min(most, max(FEWEST, -(-images // SHARES)))
+    """Return how many images a shard of an archive of `images` has: `most`, or fewer to make more shards."""
+    return min(most, max(MIN_SHARD_IMAGES, -(-images // MIN_SHARDS)))

@@ -56,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Blocked:
-    """Why a job has to wait for space on the volume, and how many bytes it found free there."""
+    """Why a job has to wait for space on the volume, and how many bytes were free there."""
 
     code: str
     detail: str
@@ -173,7 +173,7 @@ class JobStore:
         return [_event(entry) for _, entries in streams for entry in entries]
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
-        """Claim a queued job; None if it is not queued (any more), so that a duplicate message does no harm."""
+        """Claim a queued job; None if it is not queued (any more), so that a duplicate message has no effect."""
         fields = self._run("claim", job_id, owner=owner, lease_ms=self._lease_ms)
         if not fields:
             return None
@@ -262,15 +262,15 @@ class JobStore:
         return list(self._many(ids))
 
     def check_writable(self) -> None:
-        """Raise the `redis.RedisError` with which Redis refuses any change now; changes nothing."""
+        """Raise the `redis.RedisError` of a write if Redis accepts no changes now; changes nothing."""
         self._redis.setrange(keys.PROBE, 0, "")
 
     def are_blocked(self) -> bool:
-        """Whether queued jobs wait for space on the volume."""
+        """Return whether queued jobs wait for space on the volume."""
         return bool(self._redis.exists(keys.BLOCKED))
 
     def wake(self, free: int) -> list[str]:
-        """Make those jobs due now that found less than `free` bytes free on the volume; returns their ids."""
+        """Make the blocked jobs due that last saw less than `free` bytes free on the volume; returns their ids."""
         ids = cast("list[str]", self._redis.zrangebyscore(keys.BLOCKED, "-inf", f"({free}", start=0, num=MANY))
         for job_id in ids:
             self._run("wake", job_id, free_now=free)
@@ -317,7 +317,7 @@ class JobStore:
         self._run("closed", job.id, finished_at=job.finished_at)
 
     def needs_rebuilding(self) -> bool:
-        """Whether the records were lost; true for one caller a minute, until one calls `rebuilt`."""
+        """Return whether the records were lost; true for one caller a minute, until one calls `rebuilt`."""
         if self._redis.exists(keys.REBUILT):
             return False
         return bool(self._redis.set(keys.REBUILDING, 1, nx=True, ex=60))
@@ -367,7 +367,7 @@ class JobStore:
         return self._scripts[script](keys.job_keys(job_id), id=job_id, **arguments)
 
     def _demand(self, job_id: str, what: str, reply: list[Any]) -> State:
-        """Read the reply of a script for a user's request: whether the request was possible, and the job's state."""
+        """Return the job's state in a script's reply. Raises `NotFound`, or `Conflict` if no change was made."""
         if not reply:
             raise _not_found(job_id)
         possible, state = reply

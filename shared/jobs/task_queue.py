@@ -1,6 +1,6 @@
 """The transport: Celery on Redis, which only carries jobs' ids to the workers' queues.
 
-A message may be lost or delivered twice without harm: the job's record decides (`shared/jobs`). So tasks are
+A lost or duplicate message does no harm, because the job's record is authoritative (`shared/jobs`). So tasks are
 acknowledged early, their results are not stored, and a task's only argument is a job's id.
 """
 
@@ -28,8 +28,8 @@ QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION:
 BROKER = f"{keys.PREFIX}broker:"  # the prefix of the broker's own keys
 DISPATCHER = "webhooks"  # not a queue of messages: the name under which webhook dispatchers are registered
 PRESENCE_SECONDS = 30.0
-# Removes before it adds: after a removal, Redis allows a script to add even if its memory is full. So a worker stays
-# online.
+# Removes before it adds: after a removal, a script may add even if the memory of Redis is full. So a worker stays
+# registered.
 RENEW_PRESENCE = """
 -- @key workers: the queue's consumers
 -- @arg worker: the worker and how many processes it has
@@ -69,7 +69,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=True,  # silences a warning; tasks are acknowledged early
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_channel_error_retry=True,  # a Redis that refuses changes for a time does not end a worker
+        broker_channel_error_retry=True,  # a worker continues if Redis rejects changes for a time
         broker_transport_options={
             # Maintenance sends lost messages again, so Redis need not store the unacknowledged ones. With emulated
             # acknowledgements, one that fails because Redis dies would occupy its slot in the worker forever.

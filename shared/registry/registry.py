@@ -20,7 +20,7 @@ from shared.storage.reserve import Reserve
 from shared.storage.volume import Volume
 
 Condition = Callable[[Alias | None], None]
-"""A check of an alias before it changes, or of None if the alias does not exist; it raises an error to forbid that."""
+"""A check of an alias, or of None if it does not exist, before a change; it raises an error to reject the change."""
 
 
 class Registry:
@@ -151,7 +151,7 @@ class Registry:
         self._reserve.spend(lambda: self._states.change(name, removed))
 
     def is_deleted(self, name: str, version: int) -> bool:
-        """Whether the version was deleted."""
+        """Return whether the version was deleted."""
         return version in self._states.read(name).deleted
 
     def delete(self, name: str, reference: str, *, force: bool = False) -> None:
@@ -171,7 +171,7 @@ class Registry:
         self._reserve.spend(lambda: self._delete(name, lambda: self._numbers(name), force=force))
 
     def is_served(self, name: str) -> bool:
-        """Whether the model is served online; it is unless it was unloaded. Raises `NotFound` for an invalid name."""
+        """Return whether the model is served online, and not unloaded. Raises `NotFound` for an invalid name."""
         return self._state(name).served
 
     def serve(self, name: str, *, served: bool) -> None:
@@ -193,7 +193,7 @@ class Registry:
             raise
 
     def is_damaged(self, version: ModelVersion) -> bool:
-        """Whether the version's file has changed since it was published; a fast check, see `WeightFiles.is_damaged`."""
+        """Return whether the version's file has changed since publication, by the fast `WeightFiles.is_damaged`."""
         return self._weights.is_damaged(version)
 
     def load(self, version: ModelVersion) -> dict[str, NDArray[Any]]:
@@ -206,12 +206,12 @@ class Registry:
 
     def _delete(self, name: str, numbers: Callable[[], list[int]], *, force: bool) -> None:
         def without(state: State) -> State:
-            doomed = set(numbers()) - state.deleted
-            pointing = {alias: to.version for alias, to in sorted(state.aliases.items()) if to.version in doomed}
+            added = set(numbers()) - state.deleted
+            pointing = {alias: to.version for alias, to in sorted(state.aliases.items()) if to.version in added}
             if pointing and not force:
                 raise _in_use(pointing)
-            aliases = {alias: target for alias, target in state.aliases.items() if alias not in pointing}
-            return state.model_copy(update={"aliases": aliases, "deleted": state.deleted | doomed}) if doomed else state
+            aliases = {alias: to for alias, to in state.aliases.items() if alias not in pointing}
+            return state.model_copy(update={"aliases": aliases, "deleted": state.deleted | added}) if added else state
 
         for number in self._states.change(name, without).deleted:
             self._free(name, number)  # all of them: a process may have died between a deletion and this step

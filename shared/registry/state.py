@@ -69,7 +69,7 @@ class States:
         return UNCHANGED
 
     def change(self, name: str, change: Callable[[State], State]) -> State:
-        """Replace the state by the return value of `change`, which is called again if another process was faster.
+        """Replace the state by the return value of `change`, which is called again if another process changed it first.
 
         Nothing is written if `change` returns the same object. An error that it raises is not caught.
         """
@@ -86,6 +86,6 @@ class States:
         return _revisions(self._volume, name)
 
 
-@lru_cache(maxsize=1000)  # building a path would take a notable part of a prediction's time
+@lru_cache(maxsize=1000)  # building a path each time would slow down predictions
 def _revisions(volume: Volume, name: str) -> Revisions:
     return Revisions(volume.states(name))

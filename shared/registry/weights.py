@@ -34,7 +34,7 @@ class WeightFiles:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and time of change, SHA-256
+        self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and modification time, SHA-256
 
     def path(self, version: ModelVersion) -> Path:
         """Return the path of the version's file, without a check."""
@@ -55,9 +55,9 @@ class WeightFiles:
         return path
 
     def is_damaged(self, version: ModelVersion) -> bool:
-        """Whether the version's file has changed since it was published, by a fast check.
+        """Return whether the version's file has changed since it was published, by a fast check.
 
-        The check reads a file once, and again if its size or modification time changes. It also has the result of
+        The check reads a file once, and again if its size or modification time changes. It also uses the result of
         `load`, which reads the file each time, and so detects bits that changed without a write.
         """
         return self._digest(self.path(version), anew=False) != version.weights.sha256

@@ -1,6 +1,6 @@
 """The files of a batch's shards: which shards are finished, which are missing, and the files in the archive's order.
 
-The name of a shard's file has the shard's number and the retry that wrote it; the file never changes. A retry on a
+The name of a shard's file contains the shard's number and the retry that wrote it; the file never changes. A retry on a
 user's request classifies the shards with errors again and adds new files. The newest file of a shard is valid.
 """
 

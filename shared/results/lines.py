@@ -1,7 +1,7 @@
 """The format of a batch's rows and errors: a JSON line for each image.
 
-Rows are formatted from texts that are encoded once per class, because a JSON encoder takes longer for a row than the
-network for its image.
+Rows are formatted from texts that are encoded once per class, because a JSON encoder takes longer to encode a row than
+the network to classify its image.
 """
 
 from __future__ import annotations

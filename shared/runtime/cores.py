@@ -1,6 +1,7 @@
 """The cores that this process may use, limited by its CPU affinity and the CPU quotas of its cgroups.
 
-A container with a quota still sees all cores of its machine. Threads beyond the quota only wait for each other.
+In a container with a quota, the system still reports all cores of the machine. Threads beyond the quota only wait for
+each other.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ def die_with_parent(with_signal: signal.Signals) -> None:
 
 
 def limit_memory(nbytes: int) -> None:
-    """Limit the bytes that this process can allocate. Beyond them, it gets `MemoryError` instead of being killed.
+    """Limit the bytes that this process can allocate.
+
+    An allocation beyond the limit raises `MemoryError`, so that the kernel does not kill the process.
 
     The limit is `RLIMIT_DATA`: heap, anonymous mappings and threads' stacks. The limit of the address space
     (`RLIMIT_AS`) would also count mapped archives, and memory that libraries reserve and never use.

@@ -1,6 +1,6 @@
 """The faults of Redis by the error that its client raises: the only module that maps Redis's errors to messages.
 
-A Redis that refuses a command differs from one that does not answer: each fault has its own code and remedy.
+A rejected command is another fault than no answer: each fault has its own code and remedy.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ def _wrong_variables(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address is loopback; `host` may be an IPv6 address in brackets."""
+    """Return whether a name or an address is loopback; `host` may be an IPv6 address in brackets."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

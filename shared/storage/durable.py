@@ -171,10 +171,10 @@ def publish_folder(temporary: Path, path: Path) -> bool:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder and its content. It is renamed first, so that no reader sees a half-removed folder."""
-    doomed = temporary_beside(folder)
+    unlisted = temporary_beside(folder)
     with suppress(FileNotFoundError):
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
+        folder.rename(unlisted)
+        shutil.rmtree(unlisted)
 
 
 def sha256_of(path: Path) -> str:

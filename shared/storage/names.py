@@ -17,12 +17,12 @@ Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 
 
 def is_name(text: str) -> bool:
-    """Whether `text` is a valid name; other texts, such as `..` or `a/b`, must never become part of a path."""
+    """Return whether `text` is a valid name; other texts, such as `..` or `a/b`, must never become part of a path."""
     return re.fullmatch(NAME, text) is not None
 
 
 def is_alias(text: str) -> bool:
-    """Whether `text` is a valid alias: a name, but neither `latest` nor a number."""
+    """Return whether `text` is a valid alias: a name, but neither `latest` nor a number."""
     return is_name(text) and text != "latest" and not text.isdecimal()
 
 

@@ -1,7 +1,8 @@
 """A small state that several hosts change without a lock: a folder of numbered revisions, of which the newest is valid.
 
 A change is based on the newest revision, and takes the next number by an exclusive link (optimistic concurrency). If
-the number is taken, the caller reads the newer revision and tries again. No process waits for another, even a dead one.
+the number is taken, the caller reads the newer revision and tries again. No process waits for another, so a crashed
+process blocks none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from shared.storage import durable
 
 KEPT = 32
-"""The number of newest revisions that are kept. Reading is slower with more of them. A change is refused if so many
+"""The number of newest revisions that are kept. Reading is slower with more of them. A change is rejected if as many
 others were made meanwhile, because its number may have been used and removed."""
 
 
@@ -32,12 +33,12 @@ class Revisions:
         raise AssertionError
 
     def is_newest(self, number: int) -> bool:
-        """Whether the number is the newest revision's; much faster than `newest`."""
+        """Return whether the number is the newest revision's; much faster than `newest`."""
         if self._has(number + 1):
             return False
         if number == 0:
             return not self._numbers()
-        return self._has(number)  # if it is removed, so may be the next one, and a much newer one may exist
+        return self._has(number)  # if it was removed, the next one may be too, and a much newer one may exist
 
     def read(self, number: int) -> bytes | None:
         """Return a revision's content; None if it was removed because there are newer ones."""
@@ -66,7 +67,7 @@ class Revisions:
         return True
 
     def _has(self, number: int) -> bool:
-        return os.path.exists(self._path(number))  # noqa: PTH110 - at half of pathlib's time
+        return os.path.exists(self._path(number))  # noqa: PTH110 - twice as fast as pathlib
 
     def _path(self, number: int) -> str:
         return f"{self._folder}/{number}"

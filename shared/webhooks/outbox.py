@@ -47,11 +47,11 @@ class Outbox:
 
     def postpone(self, delivery: Delivery, seconds: float, outcome: JsonObject) -> None:
         """Count a failed try, log its outcome in the job's log, and make the delivery due again after `seconds`."""
-        self._note(delivery, outcome, str(int(seconds * 1000)))
+        self._record_try(delivery, outcome, str(int(seconds * 1000)))
 
     def settle(self, delivery: Delivery, outcome: JsonObject) -> None:
         """Remove the delivery, successful or not, and log its outcome in the job's log."""
-        self._note(delivery, outcome, "")
+        self._record_try(delivery, outcome, "")
 
     def count(self) -> int:
         """Return how many deliveries are not settled."""
@@ -62,10 +62,10 @@ class Outbox:
         self._redis.set(_gone(url), 1, ex=GONE_SECONDS)
 
     def is_gone(self, url: str) -> bool:
-        """Whether the receiver at this URL is marked as gone."""
+        """Return whether the receiver at this URL is marked as gone."""
         return bool(self._redis.exists(_gone(url)))
 
-    def _note(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:
+    def _record_try(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:
         names = {
             "deliveries": keys.DELIVERIES,
             "deliveries_due": keys.DELIVERIES_DUE,

@@ -2,7 +2,7 @@
 -- @arg token: the holder's
 -- @arg after_ms: ms until its message is sent
 -- @arg failures: how many failures to count
--- @arg reason: the shortage for which it has to wait, as JSON; '' if there is none
+-- @arg reason: why the job has to wait for space, as JSON; '' if it has not
 -- @arg free: the bytes that are free on the volume
 local held, state = holds(token)
 if not held then

@@ -6,7 +6,7 @@ if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state
   return {0, state}
 end
 local kind = redis.call('HGET', record, 'kind')
-redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a full Redis allows a script to write
+redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a script may write even if Redis is full
 if state == 'queued' then
   count('queued:' .. kind, -1)
 end

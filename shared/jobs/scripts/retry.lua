@@ -1,5 +1,5 @@
 -- Requeue a job that failed, was cancelled or has errors, on a user's request. Its files stay, its count of crashes restarts
--- from 0. By the count of retries, a batch finds the errors that are older than the request.
+-- from 0. The count of retries shows which errors of a batch are older than the request.
 -- @arg resend_ms: ms until its message is sent, unless the caller sends it
 -- Returns whether that was possible, and the job's state; nothing if the job does not exist.
 local state = redis.call('HGET', record, 'state')
