@@ -53,7 +53,7 @@ class Header:
 
 @dataclass(frozen=True)
 class HeaderReader:
-    """A file with a limit on each read, so that a header that states gigabytes is refused before it is read."""
+    """A file with a limit on each read, so that a header of a stated length of gigabytes is not read into memory."""
 
     file: IO[bytes]
 
@@ -123,7 +123,7 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
 def holds_arrays(descriptor: int, directory: Directory) -> bool:
     """Return whether a zip is an `.npz`, that is, contains only arrays."""
     if not first_name(descriptor, directory).endswith(SUFFIX.encode()):
-        return False  # avoids a second pass over a zip of images
+        return False  # avoids an additional pass over a zip of images
     return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
 
 
@@ -132,8 +132,9 @@ def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory,
 
     A compressed array is unpacked and replaces the `.npz`; a stored one is read from its place in it.
     """
-    roomy = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})  # here an entry is not one image
-    archive = index_zip(descriptor, file_size, directory, roomy)
+    # An entry is an array of images, so the limit for one image does not apply.
+    array_limits = limits.model_copy(update={"max_entry_bytes": limits.max_expanded_bytes})
+    archive = index_zip(descriptor, file_size, directory, array_limits)
     names = [name.removesuffix(SUFFIX) for name in archive.paths(0, len(archive))]
     chosen = next((name for name in NAMES if name in names), names[0])
     if chosen not in NAMES and len(names) > 1:

@@ -53,7 +53,7 @@ def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Setting
     Raises `UnsupportedType` if the content is not a tar, and `TooLarge` or `Invalid`; the file is then unchanged.
     """
     packed = path.stat().st_size
-    dense = max(MiB, limits.max_compression_ratio * packed)
+    ratio_limit = max(MiB, limits.max_compression_ratio * packed)
     size = 0
     with path.open("rb") as source, durable.replacing(path) as target:
         for piece in unpacked(source, new, limits):
@@ -64,7 +64,7 @@ def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Setting
                 raise TooLarge(
                     "archive_too_large", f"the archive unpacks to more than {limits.max_expanded_bytes} bytes"
                 )
-            if size > dense:
+            if size > ratio_limit:
                 raise Invalid(
                     "archive_ratio", f"the archive unpacks to more than {limits.max_compression_ratio} times its size"
                 )

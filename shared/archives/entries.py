@@ -25,7 +25,7 @@ Broken = tuple[int, GlassboxError]  # the index of an entry that breaks a rule, 
 RUN = 65_536
 
 ROWS_AT_ONCE = 256
-_entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the length: half its time
+_entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the length; takes half the time
 
 PIECE = 256 * 1024
 
@@ -172,7 +172,7 @@ class Collector:
         return ArchiveIndex(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
 
     def _refuse_duplicates(self) -> None:
-        """Raise `Invalid` for a duplicate name. Compares only names with equal hashes: no set of a million names."""
+        """Raise `Invalid` for a duplicate name. Compares only names with equal hashes, to save memory."""
         hashes = self._hashes[: self._count]
         order = np.argsort(hashes)
         hashes = hashes[order]

@@ -1,4 +1,4 @@
-"""Tar archives: headers (ustar, pax and GNU), validation in one walk over them, and reading of entries."""
+"""Tar archives: headers (ustar, pax and GNU), validation in one pass over them, and reads of entries."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime.settings import Settings
 
 BLOCK = 512
 END = bytes(BLOCK)
-FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # kinds; 7 is a contiguous file, read as a plain file
+FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # entry types; 7 is a contiguous file, read as a plain file
 PAX, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xgLK"
 POSIX_MAGIC = b"ustar\x00"
 MAX_RECORDS = 64  # of a pax header
@@ -29,7 +29,7 @@ LONGEST_EXTENSION = 64 * 1024
 
 
 def damaged(what: str) -> Invalid:
-    """The error for a tar whose structure is wrong."""
+    """Return the error for a tar whose structure is wrong."""
     return Invalid("archive_damaged", f"the tar archive cannot be read: {what}")
 
 
@@ -119,7 +119,7 @@ class Member(NamedTuple):
 
 
 def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex:
-    """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first entry against a rule."""
+    """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first bad entry."""
     collector = Collector(file_size // BLOCK, limits)
     walk = Walk(descriptor, file_size, limits)
     members = iter(walk)

@@ -1,4 +1,4 @@
-"""Zip archives: validation by the central directory, and reading of entries.
+"""Zip archives: validation by the central directory, and reads of entries.
 
 The rules reject overlapping entries (Fifield 2019), false sizes, unsafe paths, and archives in archives. When an entry
 is read, its local header is compared with the central directory, and its content with the CRC.
@@ -25,7 +25,7 @@ PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)
 ENCRYPTED, UTF8 = 0x1 | 0x40 | 0x2000, 0x800  # of an entry's flags (APPNOTE 4.4.4)
 LOCAL_BYTES = 30  # of a local header, without name and extra fields
 ZIP64, UNICODE_PATH = 0x0001, 0x7075  # extra fields (APPNOTE 4.5.3, 4.6.9)
-ABSURD = 2**61  # more bytes than any file has; sums of it still fit
+ABSURD = 2**61  # replaces larger values: more than the size of any file, and the sum of two fits into 64 bits
 
 LOCAL = struct.Struct("<4s2x2H4x3L2H")  # magic, flags, method, CRC, packed, size, lengths of name and extra fields
 LOCAL_MAGIC = b"PK\x03\x04"
@@ -40,11 +40,11 @@ def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Set
     collector = Collector(directory.size // CENTRAL.itemsize, limits)
     for block in blocks(descriptor, directory):
         run = _run(block, directory)
-        spelled = raw_names(block)
-        names = _names(block, spelled, limits)
+        stored_names = raw_names(block)
+        names = _names(block, stored_names, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
         skipped = _validate(block, run, names, limits)
-        collector.add(run, [name.encode() for name in names], skipped, spelled)
+        collector.add(run, [name.encode() for name in names], skipped, stored_names)
     _refuse_overlap(collector, directory, file_size)
     return collector.build_index(Kind.ZIP)
 

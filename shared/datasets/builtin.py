@@ -97,7 +97,7 @@ class BuiltIn:
         return self._download("fashion-mnist", FASHION, lambda folder: _with_names(read_idx(folder)))
 
     def _local(self, name: str) -> Path | None:
-        """Return the operator's own file or folder of this name, or None if it does not exist."""
+        """Return the operator's file or folder of this name, or None if it does not exist."""
         path = self._settings.datasets and self._settings.datasets / name
         return path if path and path.exists() else None
 

@@ -87,7 +87,7 @@ def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> t
 
 
 def _plain(name: str) -> str:
-    """Return the name without empty and `.` parts: `./a//b` becomes `a/b`. Nearly all names are plain already."""
+    """Return the name without empty and `.` parts: `./a//b` becomes `a/b`. Most names have no such parts."""
     if not name.startswith("./") and "//" not in name and "/./" not in name:
         return name
     return "/".join(part for part in name.split("/") if part not in {"", "."})

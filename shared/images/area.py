@@ -46,7 +46,7 @@ def _sums(images: NDArray[Any], m: int, dtype: str) -> NDArray[Any]:
 
 
 def _touched(n: int, m: int, first: int, last: int) -> tuple[int, int]:
-    """Return the first and the end of the old rows that overlap the new rows `first` to `last` (exclusive)."""
+    """Return the start and end of the old rows that overlap the new rows `first` to `last`; both ends are exclusive."""
     return first * n // m, -(-last * n // m)
 
 

@@ -5,7 +5,8 @@ transparent pixels are blended with black, EXIF's orientation is applied, and ea
 area that it covers in the image. docs/images.md has the details.
 
 A worker's memory may be limited. An image of more than `SMALL` pixels that does not fit into it fails with
-`image_too_large`. A smaller image needs so little memory that its failure is the process's: `MemoryError` propagates.
+`image_too_large`. If the memory is too small even for a smaller image, the process cannot continue: `MemoryError`
+propagates.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) ->
             pixels = grayscale.to_grayscale(image)
             image.close()  # frees its memory before the resizing
         height, width = row.shape
-        # To resize first and rotate then gives the same pixels, and rotates fewer.
+        # Resizing before rotating gives the same pixels, and rotates fewer.
         shape = (width, height) if orientation in grayscale.SIDEWAYS else (height, width)
         if pixels.shape != shape:
             pixels = area_resize(pixels, shape)

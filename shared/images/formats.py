@@ -59,7 +59,7 @@ class Format:
 
 FORMATS = (
     Format("PNG", re.compile(rb"\x89PNG"), PngImageFile, png.size_of, png.essentials),
-    Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # ignores what cameras append
+    Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # Pillow ignores data that cameras append
     Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), BmpImageFile),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
     Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), TiffImageFile),

@@ -1,4 +1,4 @@
-"""PNG files: a fast decoder of plain ones, and a filter that keeps only the chunks that decide the pixels.
+"""PNG files: a fast decoder of plain ones, and a filter that keeps only the chunks that determine the pixels.
 
 W3C, Portable Network Graphics (third edition). The filter removes texts, colour profiles and other chunks, so that
 compressed data in them is never unpacked.
@@ -68,7 +68,7 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 
 def essentials(content: bytes) -> bytes:
-    """Return the PNG with only the chunks that decide its pixels: header, palette, transparency, orientation, pixels.
+    """Return the PNG with only the chunks that determine its image: header, palette, transparency, orientation, pixels.
 
     Raises `Malformed` if a checksum of these is wrong, or if the file is cut short or animated.
     """

@@ -1,4 +1,4 @@
-"""The configuration of a network and its training: a frozen value with a form in JSON."""
+"""The configuration of a network and its training: an immutable value that converts to and from JSON."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ DTYPES = ("float32", "float64")
 UPDATE_ORDERS = ("together", "layerwise")
 
 PRESET_ONLY = ("update_order",)
-"""Fields that a preset alone sets. A training's request may replace any other."""
+"""Fields that only a preset sets. The request for a training may override every other field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """A network's layers and the way they are trained; the data decide the input's shape and the classes.
+    """A network's layers and the way they are trained. The data set determines the input's shape and the classes.
 
-    A value that cannot work raises ConfigurationError, which names the field.
+    An invalid value raises ConfigurationError, which names the field.
     """
 
     hidden: Annotated[
@@ -61,13 +61,13 @@ class Configuration:
 
     weight_decay: Annotated[float, Number("Weight decay (L2 penalty on the weights)", minimum=0)] = 0.0
     """λ of the penalty λ/2 ‖W‖² on the weights (not on the biases), added to the loss: its gradient λ W goes through
-    the optimizer. AdamW's own `optimizer.weight_decay` does not, and replaces this one there."""
+    the optimizer. It must be 0 with AdamW, whose `optimizer.weight_decay` is decoupled from the gradient."""
 
     dropout: Annotated[float, Number("Dropout rate of the hidden layers", minimum=0, below=1)] = 0.0
     """The probability with which a training step leaves out each unit of a hidden layer."""
 
     label_smoothing: Annotated[float, Number("Label smoothing, as a share of each target", minimum=0, below=1)] = 0.0
-    """The share of each target that is spread over all classes. Reported losses are of the labels themselves."""
+    """The share of each target that is spread over all classes. Reported losses use the labels without smoothing."""
 
     gradient_clip: Annotated[
         float | None, Number("Largest norm of a mini-batch's gradient", above=0, optional=True)
@@ -130,9 +130,9 @@ class Configuration:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Configuration:
-        """Read the form of `to_dict`, also of another version: a field that only one version has must be off.
+        """Read the result of `to_dict`, also from another version: a field that only one of them has must be off.
 
-        Raises ConfigurationError for a field that is unknown and not off, missing or wrong.
+        Raises ConfigurationError for a field that is missing or invalid, or that is unknown and not off.
         """
         known = {field.name: field.default for field in fields(cls)}
         for name, value in values.items():

@@ -16,7 +16,7 @@ class ConfigurationError(ValueError):
 
 
 class TrainingDiverged(ArithmeticError):
-    """The loss or a parameter is no longer a finite number, so further training is useless."""
+    """The loss or a parameter is no longer a finite number, so the training cannot continue."""
 
     def __init__(self, epoch: int, step: int, hint: str) -> None:
         super().__init__(epoch, step, hint)

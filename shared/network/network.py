@@ -1,4 +1,4 @@
-"""The network: an architecture that creates, checks and applies parameters, without holding any."""
+"""The network: an architecture that creates, checks and applies parameters, but does not store them."""
 
 from __future__ import annotations
 

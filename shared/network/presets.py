@@ -64,9 +64,10 @@ PRESET = Choice("Preset", PRESETS)
 def preset(name: str, **overrides: Any) -> Configuration:
     """Return the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
 
-    An optimizer or schedule without a name, or with the name of the preset's, overrides single settings of the preset;
-    one with another name starts from its own defaults. An augmentation overrides single settings of the preset's, and
-    null turns it off. Raises ConfigurationError for an unknown preset or field, and for an invalid value.
+    An optimizer or schedule without a name, or with the same name as in the preset, overrides single settings of the
+    preset; one with another name starts from its own defaults. An augmentation overrides single settings of the
+    preset's augmentation, and null turns it off. Raises ConfigurationError for an unknown preset or field, and for an
+    invalid value.
     """
     PRESET.check("preset", name)
     base = PRESETS[name].to_dict()

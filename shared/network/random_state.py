@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 SPLIT, AUGMENTATION = 1, 2
-"""The training's streams with generators of their own."""
+"""The streams of a training's seed that have their own generators: the validation split and the augmentation."""
 
 _WORD = 2**64 - 1
 
 
 def seeded(seed: int, *stream: int) -> np.random.Generator:
-    """Return a generator: PCG64 by name, so that another default in another version of NumPy has no effect.
+    """Return a PCG64 generator; it is named explicitly, so that another default in a later NumPy has no effect.
 
     Each stream of a seed is independent of the others, and of the seed's generator without a stream.
     """

@@ -1,4 +1,4 @@
-"""The augmenter: shifts, rotates, scales, shears and deforms each image of a batch by random amounts of its own."""
+"""The augmenter: shifts, rotates, scales, shears and deforms each image of a batch by independent random amounts."""
 
 from __future__ import annotations
 
@@ -68,15 +68,16 @@ class Augmenter:
     def _affine(self, count: int, rng: np.random.Generator) -> Array:
         """Draw maps [[a, b, s], [c, d, t]] (2, 3, count): pixel (u, v) samples (a u + b v + s, c u + d v + t).
 
-        The matrix is rotation · shear · stretch, and its last column the shift; u and v run down and right.
+        The matrix is rotation · shear · stretch, and the last column is the shift. u is the row and v the column of a
+        pixel, counted from the middle.
         """
         ranges = self._augmentation
-        down, right, turn, tall, wide, lean = rng.uniform(-1, 1, (6, count))
+        down, right, turn, tall, wide, slant = rng.uniform(-1, 1, (6, count))
         angle = turn * math.radians(ranges.rotation)
         cos, sin = np.cos(angle), np.sin(angle)
-        # To sample at 1/f times the distance makes the image f times as large.
+        # Sampling at 1/f times the distance makes the image f times as large.
         height, width = 1 / (1 + ranges.scale * tall), 1 / (1 + ranges.scale * wide)
-        slope = ranges.shear * lean
+        slope = ranges.shear * slant
         return np.array(
             [
                 [(cos - sin * slope) * height, -sin * width, ranges.shift * down],

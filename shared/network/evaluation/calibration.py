@@ -42,13 +42,13 @@ class Calibration:
     """(bins,): the number of correct predictions."""
 
     @classmethod
-    def of(cls, confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_]) -> Calibration:
-        """Sort predictions with these probabilities (N,) into bins; `right` (N,) is true for the correct ones."""
+    def of(cls, confidence: npt.NDArray[np.floating], is_correct: npt.NDArray[np.bool_]) -> Calibration:
+        """Sort predictions with these probabilities (N,) into bins; `is_correct` (N,) marks the correct ones."""
         bins = np.clip(np.ceil(confidence.astype(np.float64) * BINS).astype(np.intp) - 1, 0, BINS - 1)
         return cls(
             np.bincount(bins, minlength=BINS),
             np.bincount(bins, weights=confidence, minlength=BINS).astype(np.float64),
-            np.bincount(bins[right], minlength=BINS),
+            np.bincount(bins[is_correct], minlength=BINS),
         )
 
     def __add__(self, other: Calibration) -> Calibration:
@@ -59,7 +59,7 @@ class Calibration:
 
     @property
     def expected_error(self) -> float:
-        """The gap between accuracy and mean probability in a bin, averaged over all predictions.
+        """The expected calibration error: the gap between a bin's accuracy and mean probability, weighted by count.
 
         Guo et al. 2017, equation 3: Σ (n_b / N) |accuracy_b - confidence_b|.
         """

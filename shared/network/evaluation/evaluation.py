@@ -50,7 +50,7 @@ class Evaluation:
     """(classes, classes): the number of images of the row's class with the column's class as prediction."""
 
     ranks: npt.NDArray[np.int64]
-    """(classes,): the number of images whose right class has rank 0, 1, 2, … by probability."""
+    """(classes,): the number of images whose true class has rank 0, 1, 2, … by probability."""
 
     calibration: Calibration
 
@@ -60,7 +60,7 @@ class Evaluation:
         samples, classes = P.shape
         predictions = P.argmax(axis=1)
         confusion = np.bincount(y * classes + predictions, minlength=classes**2).reshape(classes, classes)
-        # `argmax` returns the first of equal values, so equal classes before the right one rank above it.
+        # `argmax` returns the first of equal values, so classes of equal probability before the true one rank above it.
         p = P[np.arange(samples), y][:, np.newaxis]  # (N, 1)
         above = (p < P).sum(axis=1) + ((p == P) & (np.arange(classes) < y[:, np.newaxis])).sum(axis=1)
         return cls(
@@ -88,7 +88,7 @@ class Evaluation:
         return int(self.confusion.trace()) / self.samples
 
     def top(self, k: int) -> float:
-        """Return the share of images whose right class is among the k most probable ones."""
+        """Return the share of images whose true class is among the k most probable ones."""
         return int(self.ranks[:k].sum()) / self.samples
 
     @property

@@ -1,1 +1,1 @@
-"""Inspection of a trained network: its most confident errors, and units that no image activates."""
+"""Inspection of a trained network: its most confident errors, and its dead units."""

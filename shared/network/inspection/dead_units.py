@@ -10,7 +10,7 @@ from shared.network.layers.forward_backward import Forward
 from shared.network.network import Network
 
 SAMPLE = 512
-"""The largest number of sampled images: a small part of the computation of an epoch."""
+"""The largest number of sampled images, so that the measurement takes a small part of an epoch's time."""
 
 FLAT = 1e-3
 """Below this slope of the activation, gradients vanish."""
@@ -29,7 +29,7 @@ class DeadUnits:
         """Return each hidden layer's share of dead units.
 
         A unit is dead if its activation is flat for every image of the sample, |f'(z)| < 0.001: a ReLU that is always
-        0, a sigmoid or tanh that is always saturated. Its weights then get no gradient.
+        0, a sigmoid or tanh that is always saturated. Its weights then get almost no gradient.
         """
         shares = []
         with np.errstate(all="ignore"):

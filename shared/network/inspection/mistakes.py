@@ -1,4 +1,4 @@
-"""The most confident errors of a network: images that it learnt wrongly, or that are labelled wrongly."""
+"""The most confident errors of a network: images that are hard to classify, or that have wrong labels."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def most_confident_errors(
 ) -> list[Mistake]:
     """Return at most `count` mistakes, by descending confidence and, for equal confidence, by ascending index.
 
-    It works in blocks, so memory does not grow with the number of images.
+    It processes the images in blocks, so memory does not grow with the number of images.
     """
     most_confident: list[Mistake] = []
     for start in range(0, len(images), BLOCK):

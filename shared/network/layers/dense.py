@@ -20,7 +20,7 @@ def forward(X: Array, W: Array, b: Array, Y: Array) -> None:
 
 
 def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
-    """Differentiate by the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
+    """Compute the derivatives with respect to the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
     width = X.shape[1]
     np.matmul(X.T, dY, out=dW[:width])  # (in, N) @ (N, out)
     dW[width:] = 0
@@ -28,7 +28,7 @@ def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
 
 
 def propagate(dY: Array, W: Array, dX: Array) -> None:
-    """Differentiate by the input: dX ← dY Wᵀ."""
+    """Compute the derivative with respect to the input: dX ← dY Wᵀ."""
     np.matmul(dY, W.T, out=dX)  # (N, out) @ (out, in)
 
 

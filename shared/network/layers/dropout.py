@@ -1,4 +1,4 @@
-"""Dropout: each training step sets random units of the hidden layers to 0, so that no unit depends on another."""
+"""Dropout: each training step sets random units of the hidden layers to 0, so that they do not co-adapt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.network.arrays import Array
 class Dropout:
     """Sets each element of A (N, width) to 0 with probability p; Srivastava et al. 2014, in the inverted form.
 
-    The other elements are divided by 1 - p, which keeps the expected sum. So inference uses all units unscaled.
+    The other elements are divided by 1 - p, which keeps the expected sum, so inference uses all units unscaled.
     """
 
     def __init__(self, p: float, A: Array, rng: np.random.Generator) -> None:
@@ -31,5 +31,5 @@ class Dropout:
         return self.A
 
     def backward(self, dA: Array) -> None:
-        """Convert the derivatives by the result of `forward` to those by A, in place."""
+        """Convert, in place, the derivatives with respect to the result of `forward` to those with respect to A."""
         dA *= self._mask

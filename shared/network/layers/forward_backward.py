@@ -10,14 +10,13 @@ import numpy as np
 
 from shared.network.arrays import Array, Labels
 from shared.network.layers import dense
-from shared.network.layers import softmax as smoothing
 from shared.network.layers.activations import Activation
 from shared.network.layers.dropout import Dropout
-from shared.network.layers.softmax import logit_gradient, softmax
+from shared.network.layers.softmax import logit_gradient, smoothed_logit_gradient, softmax
 
 NARROW_BUFFERS = 4
-"""Arrays that are used in turn as a narrowed X. The array that a product just read is in the caches of several cores;
-writes to it take twice as long as writes to an array that was read four products before."""
+"""Arrays that are used in turn for a narrowed X. An array that a product has just read is in the caches of several
+cores; writes to it take twice as long as writes to an array that was read four products before."""
 
 Layers: TypeAlias = Sequence[tuple[Array, Array]]
 """Weights (in, out) and biases (out,) of each layer from the first to the last, or their derivatives."""
@@ -96,7 +95,7 @@ class Backward:
         forward = self.forward
         dZ = forward.Z[-1]  # the probabilities, until the next line
         if self.label_smoothing:
-            smoothing.smoothed_logit_gradient(dZ, y, self.label_smoothing)
+            smoothed_logit_gradient(dZ, y, self.label_smoothing)
         else:
             logit_gradient(dZ, y)
         for layer in reversed(range(len(forward.layers))):

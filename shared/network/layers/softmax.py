@@ -35,7 +35,7 @@ def cross_entropy(P: Array, y: Labels) -> float:
 
 
 def logit_gradient(P: Array, y: Labels) -> None:
-    """P ← (P - onehot(y)) / N: the derivative of the mean cross-entropy by the softmax's input Z."""
+    """P ← (P - onehot(y)) / N: the derivative of the mean cross-entropy with respect to the softmax's input Z."""
     P[_rows(len(y)), y] -= 1
     P /= len(y)
 
@@ -48,9 +48,9 @@ def _rows(count: int) -> npt.NDArray[np.intp]:
 
 
 def smoothed_logit_gradient(P: Array, y: Labels, smoothing: float) -> None:
-    """P ← (P - T) / N for the targets T = (1 - ε) onehot(y) + ε / classes, ε being the smoothing.
+    """P ← (P - T) / N for the targets T = (1 - ε) onehot(y) + ε / classes, with ε = `smoothing`.
 
-    This is the derivative of the mean of -Σ T log P by the softmax's input Z; P is (N, classes), y is (N,).
+    This is the derivative of the mean of -Σ T log P with respect to the softmax's input Z. P: (N, classes), y: (N,).
     """
     P[np.arange(len(y)), y] -= 1 - smoothing
     P -= smoothing / P.shape[1]

@@ -1,6 +1,6 @@
 """Early stopping: the training ends if the validation loss no longer improves, and returns the best parameters.
 
-Prechelt 1998, "Early stopping - but when?": the third criterion, with strips of one epoch.
+Goodfellow, Bengio and Courville 2016, "Deep Learning", algorithm 7.1, with one evaluation per epoch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Optimizers: the update rules of the parameters, each a frozen value with its settings.
+"""Optimizers: the update rules of the parameters, each an immutable value with its settings.
 
 P, dP (g in the formulas) and the slots are flat arrays of the same length, changed in place. They hold all parameters
 of the network or any block of them, as every rule works element by element. η is the learning rate; t counts the steps
@@ -29,7 +29,7 @@ class Optimizer(Settings):
     part: ClassVar[str] = "optimizer"
 
     slots: ClassVar[tuple[str, ...]] = ()
-    """The names of the rule's state from step to step: arrays like P, initially zero."""
+    """The names of the state arrays that the rule keeps between steps; they are like P, and initially zero."""
 
     learning_rate: LearningRate
 
@@ -73,13 +73,13 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """Nesterov's gradient: v ← μ v + g, then P ← P - η (g + μ v).
 
-    Sutskever et al. 2013, section 2, in the variables of the point at which the gradient is taken.
+    Sutskever et al. 2013, section 2. P is the look-ahead point, at which the gradient is computed.
     """
 
     name = "nesterov"
 
     def update(self, P: Array, dP: Array, slots: tuple[Array, ...], rate: float, t: int) -> None:  # noqa: ARG002
-        """Take one step, with the gradient's look-ahead along the velocity."""
+        """Take one step, with the look-ahead along the velocity."""
         (v,) = slots
         v *= self.momentum
         v += dP

@@ -13,7 +13,7 @@ from shared.network.optimization.optimizers import Optimizer
 
 BLOCK = 262_144
 """Elements updated at a time, in all of a rule's arrays together. A rule passes over them up to ten times, and 1 MiB of
-float32 fits into the processor's cache. With smaller blocks the calls cost more time than the cache saves."""
+float32 fits into the processor's cache. With smaller blocks, the calls take more time than the cache saves."""
 
 Operands: TypeAlias = tuple[Array, Array, tuple[Array, ...]]
 

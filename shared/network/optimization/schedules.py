@@ -1,7 +1,7 @@
 """Learning-rate schedules: a factor on the optimizer's learning rate for each step.
 
-Every schedule can have a warm-up: over the first share of the training the factor rises linearly from 0; the schedule's
-own course follows. Times are in epochs, including fractions.
+Every schedule can have a warm-up: over the first share of the training the factor rises linearly from 0; then the
+schedule's own course starts. Times are in epochs, including fractions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Final = Annotated[float, Number("Last learning rate, as a share of the optimizer
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule(Settings):
-    """A course of the learning rate."""
+    """A learning-rate schedule with its settings."""
 
     part: ClassVar[str] = "schedule"
 
@@ -44,12 +44,12 @@ class Schedule(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(Schedule):
-    """1 throughout."""
+    """The factor 1 at any time."""
 
     name = "constant"
 
     def course(self, time: float, length: float) -> float:  # noqa: ARG002
-        """Stay at 1."""
+        """Return 1."""
         return 1.0
 
 
@@ -67,7 +67,7 @@ class StepDecay(Schedule):
             raise ConfigurationError("schedule.every", "must be shorter than the training after its warm-up")
 
     def course(self, time: float, length: float) -> float:  # noqa: ARG002
-        """Drop at each multiple of `every`."""
+        """Return the factor, which drops at each multiple of `every`."""
         return math.pow(self.decay, time // self.every)
 
 
@@ -79,7 +79,7 @@ class Exponential(Schedule):
     decay: Decay = 0.9
 
     def course(self, time: float, length: float) -> float:  # noqa: ARG002
-        """Fall by the factor `decay` per epoch."""
+        """Return the factor, which falls by the factor `decay` per epoch."""
         return math.pow(self.decay, time)
 
 
@@ -91,7 +91,7 @@ class Cosine(Schedule):
     final: Final = 0.0
 
     def course(self, time: float, length: float) -> float:
-        """Fall from 1 to `final` along half a cosine."""
+        """Return the factor, which falls from 1 to `final` along half a cosine."""
         return _half_cosine(1, self.final, time / length)
 
 
@@ -108,7 +108,7 @@ class OneCycle(Schedule):
     final: Final = 0.0
 
     def course(self, time: float, length: float) -> float:
-        """Rise, then fall."""
+        """Return the factor, which first rises, then falls."""
         peak = self.rise * length
         if time < peak:
             return _half_cosine(self.start, 1, time / peak)

@@ -1,7 +1,7 @@
 """The description of a setting: its meaning and its values, also as JSON Schema.
 
-A dataclass annotates each of its fields with one of these kinds. The checks, the API's request, the OpenAPI document
-and the client's options are all derived from the annotations:
+A dataclass annotates each of its fields with a `Field`. The checks, the API's request, the OpenAPI document and
+the client's options are all derived from the annotations:
 
     epochs: Annotated[int, Integer("Number of epochs", minimum=1)]
 """
@@ -149,7 +149,7 @@ def _fields_of(kind: type[Any]) -> Mapping[str, Field]:
 
 
 def normalize(settings: DataclassInstance, prefix: str = "") -> None:
-    """Check each field of a new frozen value, and replace it by its normal form.
+    """Check each field of a new frozen dataclass, and replace its value by the normal form.
 
     Raises ConfigurationError, which names the field with `prefix` before it.
     """

@@ -29,7 +29,7 @@ class Options(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(Options):
-    """A group that belongs to a named choice."""
+    """The settings of one named choice, such as one of the optimizers."""
 
     name: ClassVar[str]
 
@@ -64,14 +64,14 @@ class NamedGroup(Field, Generic[Kind]):
         Raises TypeError if two kinds describe a setting of one name differently.
         """
         described: dict[str, Field] = {}
-        takers: dict[str, list[str]] = {}
+        owners: dict[str, list[str]] = {}
         for kind in self.kinds.values():
             for name, field in fields_of(kind).items():
                 if described.setdefault(name, field) != field:
-                    raise TypeError(f"{kind.__name__}.{name} differs from the setting of that name in {takers[name]}")
-                takers.setdefault(name, []).append(kind.name)
+                    raise TypeError(f"{kind.__name__}.{name} differs from the setting of that name in {owners[name]}")
+                owners.setdefault(name, []).append(kind.name)
         settings = {name: field.schema() for name, field in described.items()}
-        for name, kinds in takers.items():
+        for name, kinds in owners.items():
             if len(kinds) < len(self.kinds):
                 settings[name]["description"] += f" ({', '.join(kinds)})"
         names = Choice(f"Name of the {self.description[0].lower()}{self.description[1:]}", self.kinds)
@@ -102,9 +102,9 @@ class OptionalGroup(Field, Generic[Group]):
 
 
 def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
-    """Read the form of `Settings.to_dict` as one of these kinds; a missing setting has its default.
+    """Read the result of `Settings.to_dict` as one of these kinds; a missing setting has its default.
 
-    Settings that are one of these kinds already are returned unchanged. Raises ConfigurationError.
+    An instance of one of these kinds is returned unchanged. Raises ConfigurationError.
     """
     for kind in kinds.values():
         if isinstance(settings, kind):
@@ -116,7 +116,7 @@ def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
 
 
 def read_optional(kind: type[Group], settings: object) -> Group | None:
-    """Read the form of `Options.to_dict`, or None, which turns the group off. Raises ConfigurationError."""
+    """Read the result of `Options.to_dict`, or None, which turns the group off. Raises ConfigurationError."""
     if settings is None or isinstance(settings, kind):
         return settings
     if not isinstance(settings, Mapping):

@@ -18,15 +18,15 @@ from shared.network.training import pixel_order
 
 PREFETCH_FROM_PIXELS = 2**15
 """Augmented pixels per mini-batch from which a second thread is used. On a busy machine with two cores, mini-batches
-of 128 of MNIST's images took 0.5 to 0.9 times as long with it, those of 32 took 1.3 to 1.7 times. Without augmentation
-the thread had no measurable effect."""
+of 128 of MNIST's images took 0.5 to 0.9 times as long with it, and those of 32 took 1.3 to 1.7 times as long. Without
+augmentation the thread had no measurable effect."""
 
 Fill: TypeAlias = Callable[[Labels, int, Array], None]
 """Writes the batch (n,) for the step with this number into the array (n, pixels), always with the same bits."""
 
 
 class BatchLoader:
-    """Fills mini-batches from the rows (N, pixels), by the network's configuration."""
+    """Fills mini-batches from the rows (N, pixels), as the network's configuration states."""
 
     def __init__(self, network: Network, rows: Images) -> None:
         self._rows = rows
@@ -72,7 +72,7 @@ class Prefetcher:
         self._spare: dict[int, Array] = {}
 
     def take(self, batch: Labels, number: int, X: Array) -> Array:
-        """Return the filled batch: X, or an array filled in the meantime, in exchange for X."""
+        """Return the filled batch: X, or the array that the second thread has filled; a later `start` then reuses X."""
         work, self._work = self._work, None
         if work is not None:
             work.thread.join()

@@ -5,7 +5,7 @@ before image k, with the step s_j = η δ_j of the layer's Z. So the Z of image 
 
     z_k = x_k W_k = x_k W_0 - Σ (x_k · x_j) s_j
 
-which takes two matrix products per block, X W_0 and X Xᵀ, and one short product per image. To read and write all
+which takes two matrix products per block, X W_0 and X Xᵀ, and one short product per image. Reading and writing all
 weights of the network's largest layer for each image would take several times as long as the rest of the step.
 """
 
@@ -19,7 +19,7 @@ from shared.network.arrays import Array, Images, Labels
 from shared.network.layers import inputs
 
 SIZE = 64
-"""Images in a full block. Fewer make the products less efficient, more make the sum over j longer."""
+"""Images in a full block. With fewer, the products are less efficient; with more, the sum over j is longer."""
 
 
 class Block:
@@ -40,7 +40,7 @@ class Block:
         self._images: list[int] = []
         self._done = 0
         self._settled = 0  # the images whose steps W contains
-        # Views of the rows, created once: to create a view takes half as long as to compute with it.
+        # Views of the rows, created once: creating a view takes half as long as computing with it.
         self._of_image = list(zip(self._XX, self._XW, self._steps, strict=True))
 
     def forward(self, image: int, following: Labels | None, Z: Array) -> Array:
@@ -65,7 +65,7 @@ class Block:
         return self._done == len(self._images)
 
     def settle(self) -> None:
-        """Update W to the last step; the call does not change the bits of later results."""
+        """Recompute W with all steps so far; the call does not change the bits of later results."""
         np.matmul(self._X[: self._done].T, self._steps[: self._done], out=self.W)  # (in + 1, done) @ (done, out)
         np.subtract(self._start, self.W, out=self.W)
         self._settled = self._done

@@ -1,9 +1,9 @@
 """The step for training image by image with plain SGD.
 
-At this size a call of NumPy takes longer than its arithmetic, so the step uses few and cheap calls: the first layer
+At this size a call of NumPy takes longer than its arithmetic, so the step makes few and cheap calls: the first layer
 processes blocks of images; vectors replace one-row matrices; biases are the last row of the weights, with an input that
-is always 1; constants are arrays, which NumPy need not convert; and `dot` computes the outer products, in a third of
-the time of `multiply`.
+is always 1; constants are arrays, which NumPy does not need to convert; and `dot` computes the outer products, in a
+third of the time of `multiply`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PerImageStep:
         self._rate, self._sum = np.empty((), network.dtype), np.empty((), network.dtype)
         self._ones = np.ones_like(self._Z_last)
         self._lowest, self._highest = (np.array(bound, network.dtype) for bound in (EPSILON, 1 - EPSILON))
-        # To enter np.errstate takes as long as three small computations; to enter a context with it does not.
+        # Entering np.errstate takes as long as three small computations; entering a context that has it does not.
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")
 
@@ -91,7 +91,7 @@ class PerImageStep:
         return self._context.run(self._run, batch.item(0), following)
 
     def settle(self) -> None:
-        """Update P to the last step."""
+        """Bring P up to date with all steps so far."""
         self._context.run(self._block.settle)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -161,7 +161,7 @@ class _Layer:
         self.W, self.Z, self.Z_next, self.dZ, self.dZ_next = W, Z, Z_next, dZ, dZ_next
         self.A1 = np.ones(len(W), W.dtype)  # its last element stays 1: the factor of the biases
         self.A = self.A1[:-1]
-        # Views, created once: to create a view takes half as long as to compute with it.
+        # Views, created once: creating a view takes half as long as computing with it.
         self.weights = W[:-1]
         self.A1_column = self.A1[:, np.newaxis]
         self.dZ_next_row = dZ_next[np.newaxis]

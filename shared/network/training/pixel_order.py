@@ -1,6 +1,6 @@
 """The order of the input columns: the first layer's products can skip columns that are 0 in a whole mini-batch.
 
-A column of X that is 0 adds nothing to X W, and the derivative by its weights is 0. If the columns are sorted by the
+A column of X that is 0 adds nothing to X W, and its weights have the derivative 0. If the columns are sorted by the
 number of images in which they are active (not 0), a mini-batch's inactive columns are mostly at the end, and X becomes
 narrower: for 128 of MNIST's images it has 637 columns on average instead of 784, which saves a fifth of a step's
 largest products.
@@ -20,10 +20,10 @@ FIRST = "layer1.weights"
 """The only parameter whose rows correspond to pixels."""
 
 SHARE = 0.05
-"""The least share of pixels that must be active in less than one image per mini-batch for a sorted order."""
+"""The smallest share of rare pixels, active in less than one image per mini-batch on average, for a sorted order."""
 
 LARGEST = 2**28
-"""The most bytes of images to copy: larger arrays may be mapped from a file, and may not fit into memory."""
+"""The largest copy of images in bytes: larger arrays may be mapped from a file, and may not fit into memory."""
 
 BLOCK = 4096
 """Rows examined at a time."""

@@ -1,4 +1,4 @@
-"""One step of training: gather a mini-batch, run it forward and back, update the parameters."""
+"""One step of training: load a mini-batch, run the forward and backward pass, update the parameters."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TrainStep:
         """Train on the images at these indices; return their summed loss and the correct predictions, before the step.
 
         factor: the schedule's factor on the learning rate. following: the images of the next step, if `lookahead` is
-        not 0, which are filled in the meantime. An overflow raises no warning; this loss or the next one shows it.
+        not 0; a second thread prepares them. An overflow raises no warning; this loss or the next one is not finite.
         """
         backward = self._pass(len(batch))
         forward = backward.forward

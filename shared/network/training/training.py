@@ -29,7 +29,7 @@ State: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 
 class Training:
-    """Trains a network on images (N, H, W) with labels (N,), by its configuration.
+    """Trains a network on images (N, H, W) with labels (N,), as its configuration states.
 
     Iterate over it: each item is the Progress after one more mini-batch. After a loop ends early, another loop
     continues. The same arguments give the same bits, independent of interruptions.
@@ -95,7 +95,7 @@ class Training:
         epoch = self._epoch
         batch = epoch.next_batch()
         following = epoch.following(self._step.lookahead)
-        # The middle of the step: so a schedule that begins or ends at 0 has no step with factor 0.
+        # The middle of the step, so that a schedule that begins or ends at 0 has no step with factor 0.
         time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
         factor = self.configuration.schedule.factor(time, self.configuration.epochs)
         loss, correct = self._step.run(batch, factor, following)
@@ -175,7 +175,8 @@ class Training:
 
 def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
     """Return the fastest order of the pixels for the training."""
-    if configuration.augmentation or configuration.batch_size == 1:  # needs neighbours; has its own first layer
+    # Augmentation needs neighbouring pixels. Mini-batches of one image mostly use PerImageStep, which skips no columns.
+    if configuration.augmentation or configuration.batch_size == 1:
         return PixelOrder.natural(rows.shape[1])
     return PixelOrder.by_activity(rows, configuration.batch_size)
 

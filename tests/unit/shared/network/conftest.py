@@ -18,7 +18,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def slope() -> Slope:
-    """Return slope(f, x): the derivative of f() by each element of x, by central differences in float64."""
+    """Return slope(f, x): f()'s derivative with respect to each element of x, by central differences in float64."""
 
     def measure(f: Callable[[], float], x: np.ndarray[Any, Any], h: float = 1e-6) -> np.ndarray[Any, Any]:
         assert x.dtype == np.float64

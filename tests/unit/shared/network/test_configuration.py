@@ -108,29 +108,29 @@ def test_a_configuration_without_hidden_layers_is_valid() -> None:
     ],
 )
 def test_the_error_for_an_invalid_value_names_the_field(field: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", **{field: value})
-    assert refusal.value.field == field
+    assert error.value.field == field
 
 
 @pytest.mark.parametrize("width", [0, -3, 1.0, True, "64", None])
 def test_the_error_for_an_invalid_layer_names_its_index(width: Any) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", hidden=[64, width])
-    assert refusal.value.field == "hidden.1"
+    assert error.value.field == "hidden.1"
 
 
 @pytest.mark.parametrize("rate", [0, -1, math.nan, math.inf, True, "1"])
 def test_the_error_for_a_nested_value_names_the_dotted_field(rate: Any) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", optimizer={"learning_rate": rate})
-    assert refusal.value.field == "optimizer.learning_rate"
+    assert error.value.field == "optimizer.learning_rate"
 
 
 def test_a_schedule_longer_than_the_training_is_refused() -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", epochs=3, schedule={"name": "step", "every": 3})
-    assert refusal.value.field == "schedule.every"
+    assert error.value.field == "schedule.every"
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ def test_a_schedule_longer_than_the_training_is_refused() -> None:
     ],
 )
 def test_the_error_for_an_invalid_group_names_the_dotted_field(field: str, values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", validation_fraction=0.1, **{field.split(".", maxsplit=1)[0]: values})
-    assert refusal.value.field == field
+    assert error.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -164,16 +164,16 @@ def test_the_error_for_an_invalid_group_names_the_dotted_field(field: str, value
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(field: str, values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", **values)
-    assert refusal.value.field == field
+    assert error.value.field == field
 
 
 def test_an_unknown_field_is_refused() -> None:
     values = preset("fast").to_dict() | {"learning_rate": 0.1}
-    with pytest.raises(ConfigurationError, match="learning_rate is not a setting") as refusal:
+    with pytest.raises(ConfigurationError, match="learning_rate is not a setting") as error:
         Configuration.from_dict(values)
-    assert refusal.value.field == "learning_rate"
+    assert error.value.field == "learning_rate"
 
 
 LATER = {
@@ -205,20 +205,20 @@ def test_a_missing_field_is_refused(field: str) -> None:
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     configuration = preset("fast", batch_size=32)
     configuration.check(samples=32)
-    with pytest.raises(ConfigurationError, match="at most the number of images, 31") as refusal:
+    with pytest.raises(ConfigurationError, match="at most the number of images, 31") as error:
         configuration.check(samples=31)
-    assert refusal.value.field == "batch_size"
+    assert error.value.field == "batch_size"
 
 
 def test_a_batch_larger_than_the_images_left_for_training_is_refused() -> None:
     configuration = preset("fast", batch_size=32, validation_fraction=0.2)
     configuration.check(samples=40)
-    with pytest.raises(ConfigurationError, match="at most the number of images left for training, 31") as refusal:
+    with pytest.raises(ConfigurationError, match="at most the number of images left for training, 31") as error:
         configuration.check(samples=39)
-    assert refusal.value.field == "batch_size"
+    assert error.value.field == "batch_size"
 
 
 def test_a_validation_split_without_images_is_refused() -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", batch_size=1, validation_fraction=0.01).check(samples=40)
-    assert refusal.value.field == "validation_fraction"
+    assert error.value.field == "validation_fraction"

@@ -16,7 +16,7 @@ def test_a_divergence_contains_epoch_step_and_hint() -> None:
 
 
 def test_errors_can_be_pickled() -> None:
-    refusal = copy.copy(ConfigurationError("seed", "is missing"))  # copy uses pickle's protocol
-    assert (refusal.field, refusal.reason) == ("seed", "is missing")
+    error = copy.copy(ConfigurationError("seed", "is missing"))  # copy uses pickle's protocol
+    assert (error.field, error.reason) == ("seed", "is missing")
     end = copy.copy(TrainingDiverged(2, 7, "try less"))
     assert (end.epoch, end.step, end.hint) == (2, 7, "try less")

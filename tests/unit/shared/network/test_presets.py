@@ -50,7 +50,7 @@ def test_an_augmentation_is_overridden_range_by_range() -> None:
     assert changed.to_dict() == base.to_dict() | {"shift": 0.0}
 
 
-def test_an_augmentation_without_one_in_the_preset_starts_from_its_defaults() -> None:
+def test_an_augmentation_starts_from_its_defaults_if_the_preset_has_none() -> None:
     assert preset("fast", augmentation={"shift": 2}).augmentation == Augmentation(shift=2)
 
 
@@ -66,12 +66,12 @@ def test_overriding_does_not_change_the_preset() -> None:
 
 @pytest.mark.parametrize("name", ["slow", "", "FAST"])
 def test_an_unknown_preset_is_refused(name: str) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset(name)
-    assert refusal.value.field == "preset"
+    assert error.value.field == "preset"
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         preset("fast", epoch=3)
-    assert refusal.value.field == "epoch"
+    assert error.value.field == "epoch"

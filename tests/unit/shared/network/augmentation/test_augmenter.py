@@ -16,8 +16,8 @@ MIDDLE = SIDE // 2
 
 def distort(images: Images, seed: int = 3, **ranges: Any) -> Array:
     out = np.empty(images.shape, np.float64)
-    distortion = Augmenter((images.shape[1], images.shape[2]), Augmentation(**ranges), out.dtype)
-    distortion.run(images, 1.0, np.random.default_rng(seed), out)
+    augmenter = Augmenter((images.shape[1], images.shape[2]), Augmentation(**ranges), out.dtype)
+    augmenter.run(images, 1.0, np.random.default_rng(seed), out)
     return out
 
 

@@ -8,19 +8,19 @@ from shared.network.evaluation.calibration import BINS, Calibration
 
 def test_the_expected_error_follows_its_formula(rng: np.random.Generator) -> None:
     confidence = rng.random(500)
-    right = rng.random(500) < confidence**2  # overconfident
+    correct = rng.random(500) < confidence**2  # overconfident
     expected = 0.0
     for b in range(BINS):
         inside = (confidence > b / BINS) & (confidence <= (b + 1) / BINS)
         if inside.any():
-            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
-    assert Calibration.of(confidence, right).expected_error == pytest.approx(expected)
+            expected += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    assert Calibration.of(confidence, correct).expected_error == pytest.approx(expected)
     assert expected > 0.1
 
 
 def test_a_calibrated_network_has_no_expected_error() -> None:
-    confidence, right = np.full(10, 0.7), np.arange(10) < 7
-    assert Calibration.of(confidence, right).expected_error == pytest.approx(0)
+    confidence, correct = np.full(10, 0.7), np.arange(10) < 7
+    assert Calibration.of(confidence, correct).expected_error == pytest.approx(0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -41,7 +41,7 @@ def test_forward_follows_the_formula(activation: Activation, rng: np.random.Gene
     np.testing.assert_allclose(apply(activation, Z), expected, rtol=1e-13, atol=1e-15)
 
 
-def test_backward_is_the_slope_of_forward(activation: Activation, rng: np.random.Generator, slope: Slope) -> None:
+def test_backward_is_the_derivative_of_forward(activation: Activation, rng: np.random.Generator, slope: Slope) -> None:
     Z = rng.normal(scale=2, size=(6, 5))
     dA = rng.normal(size=Z.shape)
     expected = slope(lambda: float((apply(activation, Z) * dA).sum()), Z)

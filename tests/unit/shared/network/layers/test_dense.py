@@ -29,7 +29,7 @@ def test_forward_multiplies_by_the_weights_and_adds_the_biases(arrays: Arrays) -
     np.testing.assert_allclose(forward(X, W, b), np.einsum("ni,io->no", X, W) + b)
 
 
-def test_gradients_are_the_slopes_by_weights_and_biases(arrays: Arrays, slope: Slope) -> None:
+def test_gradients_are_the_derivatives_with_respect_to_weights_and_biases(arrays: Arrays, slope: Slope) -> None:
     X, W, b, dY = arrays
     dW, db = np.empty_like(W), np.empty_like(b)
     dense.gradients(X, dY, dW, db)
@@ -52,7 +52,7 @@ def test_missing_columns_of_the_input_are_zero(arrays: Arrays) -> None:
     assert not dW[-1].any()
 
 
-def test_propagate_is_the_slope_by_the_input(arrays: Arrays, slope: Slope) -> None:
+def test_propagate_is_the_derivative_with_respect_to_the_input(arrays: Arrays, slope: Slope) -> None:
     X, W, b, dY = arrays
     dX = np.empty_like(X)
     dense.propagate(dY, W, dX)

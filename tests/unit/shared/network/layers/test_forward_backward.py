@@ -38,7 +38,7 @@ class Pair:
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_the_whole_networks_gradient_is_the_slope_of_its_loss(
+def test_the_gradient_of_a_network_is_the_derivative_of_its_loss(
     activation: str, rng: np.random.Generator, slope: Slope
 ) -> None:
     pair = Pair(activation, rng)
@@ -82,7 +82,7 @@ def test_a_narrow_input_gives_the_result_of_one_padded_with_zeros(rng: np.random
     np.testing.assert_allclose(pair.dP, gradient, atol=1e-15)
 
 
-def test_layers_are_done_from_the_last_to_the_first(rng: np.random.Generator) -> None:
+def test_the_callback_runs_from_the_last_layer_to_the_first(rng: np.random.Generator) -> None:
     pair = Pair("tanh", rng)
     done: list[int] = []
     pair.forward.run()
@@ -105,7 +105,7 @@ def test_the_error_propagates_through_the_weights_after_the_layers_callback(rng:
 
 
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_the_gradient_with_dropout_is_the_slope_for_the_drawn_mask(
+def test_the_gradient_with_dropout_is_the_derivative_for_the_drawn_mask(
     activation: str, rng: np.random.Generator, slope: Slope
 ) -> None:
     pair = Pair(activation, rng)

@@ -38,12 +38,12 @@ def test_labels_outside_the_classes_are_refused(labels: list[int]) -> None:
         as_labels(np.array(labels), samples=2, classes=3)
 
 
-def test_each_image_needs_one_label() -> None:
+def test_a_wrong_number_of_labels_is_refused() -> None:
     with pytest.raises(ValueError, match=r"must have shape \(3,\)"):
         as_labels(np.array([0, 1]), samples=3, classes=3)
 
 
-def test_labels_must_be_whole_numbers() -> None:
+def test_labels_that_are_not_integers_are_refused() -> None:
     with pytest.raises(ValueError, match="integers; got float64"):
         as_labels(np.array([0.0, 1.0]), samples=2, classes=3)
 

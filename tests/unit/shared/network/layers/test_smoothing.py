@@ -7,7 +7,7 @@ from shared.network.layers.softmax import smoothed_logit_gradient
 from tests.unit.shared.network.conftest import Slope
 
 
-def test_the_smoothed_gradient_is_the_slope_of_the_smoothed_loss(rng: np.random.Generator, slope: Slope) -> None:
+def test_the_smoothed_gradient_is_the_derivative_of_the_smoothed_loss(rng: np.random.Generator, slope: Slope) -> None:
     Z, y, smoothing = rng.normal(size=(6, 4)), rng.integers(0, 4, 6), 0.3
     targets = np.full((6, 4), smoothing / 4)
     targets[np.arange(6), y] += 1 - smoothing

@@ -38,7 +38,7 @@ def test_softmax_of_huge_numbers_does_not_overflow_or_reach_zero(dtype: type[np.
     assert P[1, 0] == pytest.approx(1 / (1 + math.exp(-1)), rel=1e-6)
 
 
-def test_cross_entropy_sums_the_negative_logarithms_of_the_right_classes() -> None:
+def test_cross_entropy_sums_the_negative_logarithms_of_the_true_classes() -> None:
     P = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
     assert cross_entropy(P, np.array([1, 2])) == pytest.approx(math.log(4) - math.log(0.7))
 
@@ -48,7 +48,7 @@ def test_cross_entropy_of_wrong_predictions_is_finite() -> None:
     assert cross_entropy(P, np.array([0])) == pytest.approx(-math.log(EPSILON))
 
 
-def test_the_gradient_is_the_slope_of_the_mean_loss(rng: np.random.Generator, slope: Slope) -> None:
+def test_the_gradient_is_the_derivative_of_the_mean_loss(rng: np.random.Generator, slope: Slope) -> None:
     Z = rng.normal(size=(5, 4))
     y = rng.integers(0, 4, 5)
     expected = slope(lambda: cross_entropy(probabilities(Z), y) / len(y), Z)

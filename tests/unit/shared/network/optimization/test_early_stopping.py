@@ -20,7 +20,7 @@ def history(*losses: float) -> list[EpochReport]:
         ((3, 4), False),
         ((3, 4, 5), True),
         ((3, 4, 2, 5), False),
-        ((3, 4, 2, 5, 2), True),  # an equal loss is no improvement
+        ((3, 4, 2, 5, 2), True),  # an equal loss is not an improvement
     ],
 )
 def test_training_stops_after_patience_epochs_without_improvement(losses: tuple[float, ...], stops: bool) -> None:

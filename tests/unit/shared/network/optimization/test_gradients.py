@@ -11,7 +11,7 @@ def test_the_norm_is_euclidean(rng: np.random.Generator) -> None:
     assert parameter_update.norm(dP) == pytest.approx(sum(g * g for g in dP) ** 0.5)
 
 
-def test_the_norm_is_right_if_its_squares_overflow() -> None:
+def test_the_norm_is_correct_if_its_squares_overflow() -> None:
     with np.errstate(all="ignore"):
         assert parameter_update.norm(np.full(4, 1e30, np.float32)) == pytest.approx(2e30, rel=1e-6)
         assert np.isnan(parameter_update.norm(np.array([np.nan], np.float32)))

@@ -112,9 +112,9 @@ def test_an_update_uses_the_learning_rate_of_the_step(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf, True, "0.1", None, 10**400])
 def test_an_invalid_learning_rate_is_refused(name: str, rate: float) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         OPTIMIZERS[name](learning_rate=rate)
-    assert refusal.value.field == "optimizer.learning_rate"
+    assert error.value.field == "optimizer.learning_rate"
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,6 @@ def test_an_invalid_learning_rate_is_refused(name: str, rate: float) -> None:
     ],
 )
 def test_other_invalid_settings_are_refused(name: str, field: str, value: float) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         OPTIMIZERS[name](**{field: value})
-    assert refusal.value.field == f"optimizer.{field}"
+    assert error.value.field == f"optimizer.{field}"

@@ -16,7 +16,7 @@ from shared.network.optimization.schedules import (
 )
 
 
-def test_constant_is_1() -> None:
+def test_constant_schedule_has_factor_1() -> None:
     assert [Constant().factor(time, 4) for time in (0, 1.5, 3.9)] == [1, 1, 1]
 
 
@@ -54,12 +54,12 @@ def test_every_schedule_warms_up_from_zero_before_its_own_course(name: str) -> N
         assert warm.factor(2 + time, 8) == cold.factor(time, 6)
 
 
-def test_a_drop_after_the_end_is_refused() -> None:
+def test_a_step_decay_without_a_drop_before_the_end_is_refused() -> None:
     schedule = StepDecay(every=3, warmup=0.25)
     schedule.check(epochs=5)
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         schedule.check(epochs=4)
-    assert refusal.value.field == "schedule.every"
+    assert error.value.field == "schedule.every"
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,6 @@ def test_a_drop_after_the_end_is_refused() -> None:
     ],
 )
 def test_invalid_settings_are_refused(kind: type[Schedule], field: str, value: float) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         kind(**{field: value})
-    assert refusal.value.field == f"schedule.{field}"
+    assert error.value.field == f"schedule.{field}"

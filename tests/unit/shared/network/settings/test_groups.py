@@ -58,9 +58,9 @@ def test_a_missing_setting_has_its_default() -> None:
     ],
 )
 def test_the_error_for_invalid_settings_names_the_field(settings: object, field: str) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         read("optimizer", OPTIMIZERS, settings)
-    assert refusal.value.field == field
+    assert error.value.field == field
 
 
 def test_an_optional_group_is_read_without_a_name() -> None:

@@ -16,9 +16,9 @@ def test_integer_accepts_its_range() -> None:
 
 @pytest.mark.parametrize("value", [0, 4, -1, True, 2.0, "2", None, [2], np.int64(2), math.nan])
 def test_integer_refuses_other_values_and_names_the_field(value: object) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         integer("f", value, minimum=1, maximum=3)
-    assert refusal.value.field == "f"
+    assert error.value.field == "f"
 
 
 def test_number_accepts_its_range_and_returns_a_float() -> None:
@@ -29,9 +29,9 @@ def test_number_accepts_its_range_and_returns_a_float() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 2, 3, True, "1", None, math.nan, math.inf, 10**400, 1j])
 def test_number_refuses_other_values_and_names_the_field(value: object) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         number("f", value, above=0, below=2)
-    assert refusal.value.field == "f"
+    assert error.value.field == "f"
 
 
 def test_a_number_below_its_minimum_is_refused() -> None:
@@ -45,6 +45,6 @@ def test_choice_accepts_a_known_name() -> None:
 
 @pytest.mark.parametrize("value", ["c", "", "A", None, 1, ["a"]])
 def test_choice_refuses_other_values_and_lists_the_known_names(value: object) -> None:
-    with pytest.raises(ConfigurationError, match="f must be one of a, b") as refusal:
+    with pytest.raises(ConfigurationError, match="f must be one of a, b") as error:
         choice("f", value, ["a", "b"])
-    assert refusal.value.field == "f"
+    assert error.value.field == "f"

@@ -76,6 +76,6 @@ def test_the_rows_are_not_changed(rows: Images) -> None:
 
 
 def test_augmentation_of_images_without_height_and_width_is_refused() -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         Network((36,), 3, preset("fast", augmentation=RANGES))
-    assert refusal.value.field == "augmentation"
+    assert error.value.field == "augmentation"

@@ -241,11 +241,11 @@ def test_a_state_with_a_position_outside_its_epoch_is_refused(position: int) -> 
 @pytest.mark.parametrize("name", ["fast", "article"])
 def test_a_diverging_training_raises_an_error_with_epoch_step_and_hint(name: str) -> None:
     training = Training(network(name, activation="relu", optimizer={"learning_rate": 1e30}), IMAGES, LABELS)
-    with pytest.raises(TrainingDiverged, match="try a learning rate well below 1e") as end:
+    with pytest.raises(TrainingDiverged, match="try a learning rate well below 1e") as error:
         for _ in training:
             pass
-    assert end.value.epoch == 1
-    assert 2 <= end.value.step <= 4
+    assert error.value.epoch == 1
+    assert 2 <= error.value.step <= 4
 
 
 def test_an_overflow_in_the_last_update_raises_training_diverged() -> None:
@@ -257,9 +257,9 @@ def test_an_overflow_in_the_last_update_raises_training_diverged() -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
-    with pytest.raises(ConfigurationError) as refusal:
+    with pytest.raises(ConfigurationError) as error:
         Training(network(batch_size=SAMPLES + 1), IMAGES, LABELS)
-    assert refusal.value.field == "batch_size"
+    assert error.value.field == "batch_size"
 
 
 def test_data_that_do_not_match_the_network_are_refused() -> None:
@@ -325,7 +325,7 @@ def test_before_the_first_validation_the_result_is_the_latest_parameters() -> No
         assert (array != start[name]).any()
 
 
-def test_inference_drops_no_unit() -> None:
+def test_inference_drops_no_units() -> None:
     with_dropout, without = network(dropout=0.5), network()
     parameters = with_dropout.initialize(np.random.default_rng(0))
     np.testing.assert_array_equal(
