@@ -133,18 +133,18 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
     jobs = job_store(settings)
     kills = MemoryKills(jobs, socket.gethostname(), MemoryGroup())
 
-    def be_present() -> None:
+    def renew_presence() -> None:
         presence.renew()
         presence_file.renew()
 
-    wait_until_redis_accepts_changes(jobs, be_present)
+    wait_until_redis_accepts_changes(jobs, renew_presence)
     maintenance = Maintenance(
         jobs, JobFiles(Volume(settings.volume)), TaskQueue(app, redis), settings, kills, messages_lost=True
     )
 
-    def renew_presence() -> None:
+    def try_to_renew_presence() -> None:
         try:
-            be_present()
+            renew_presence()
         except RedisError as error:
             log.warning("could not renew this worker's presence: %s", explained(error))
 
@@ -153,10 +153,10 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
 
         def start(self, consumer: Any) -> None:
             every = consumer.timer.call_repeatedly
-            renew_presence()
+            try_to_renew_presence()
             maintenance.tick()
             self.timers = [
-                every(PRESENCE_SECONDS / 3, renew_presence),
+                every(PRESENCE_SECONDS / 3, try_to_renew_presence),
                 every(settings.upkeep_seconds, maintenance.tick),
                 every(COLLECT_SECONDS, maintenance.collect),
             ]

@@ -1,4 +1,4 @@
-"""Periodic maintenance of the jobs: every worker host does it every few seconds, so that no single host must live."""
+"""Periodic maintenance of the jobs: every worker host does it every few seconds, so it depends on no single host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TERMINAL = tuple(state for state in State if state.is_terminal)
 class Maintenance:
     """Rescues jobs of lost workers, resends lost messages, rebuilds lost records, removes expired jobs.
 
-    messages_lost: whether a worker may have died with messages that it had received, such as this worker's predecessor.
+    messages_lost: whether a worker that died, such as this worker's predecessor, may have held received messages.
 
     Several hosts may run it at once: each step is atomic, and a job with two messages runs once.
     """

@@ -44,7 +44,7 @@ class Options:
 
 
 def domain_names(text: str) -> tuple[str, ...]:
-    """The names in `GLASSBOX_DOMAIN`, in lower case. Raises `OptionError` if one cannot have a certificate."""
+    """Return the names in `GLASSBOX_DOMAIN`, in lower case. Raises `OptionError` if one cannot have a certificate."""
     names = [name.strip().lower().rstrip(".") for name in text.split(",") if name.strip()]
     if not names:
         raise OptionError("GLASSBOX_DOMAIN has no name in it; set it to one, for example glassbox.example.org")

@@ -28,7 +28,7 @@ CERTIFICATE = Path("tls.pem")
 WEBROOT = Path("webroot")  # certbot puts its answers into .well-known/acme-challenge below it
 GOOD_UNTIL = Path("/tmp/good-until")  # noqa: S108 - the container's own, for its health check: seconds since 1970
 SECONDS_OF_GATEWAY = 4.0  # until the gateway serves a new certificate: it looks for one every 2 s
-AWAKE = 3600.0  # the longest sleep: the clock may have been set in the meantime
+AWAKE = 3600.0  # the longest sleep, because the clock may be set during a sleep
 
 
 class Renewal:

@@ -47,7 +47,7 @@ class Certificate:
     def good_until(self, domains: tuple[str, ...]) -> datetime | None:
         """Return the latest time for its renewal: a week, or a sixth of its lifetime, before its end.
 
-        None if browsers refuse it now: it is temporary, or lacks one of the names.
+        None if browsers reject it now: it is temporary, or lacks one of the names.
         """
         if self.temporary or not self.names.issuperset(domains):
             return None
@@ -69,7 +69,7 @@ class ServedFile:
             return None
 
     def replace(self, pem: bytes) -> bool:
-        """Write a key and its chain, readable only by this user, also the gateway's; return if the file changed."""
+        """Write a key and its chain, readable only by this uid, also the gateway's; return whether the file changed."""
         if self._path.exists() and self._path.read_bytes() == pem:
             return False
         with durable.replacing(self._path) as file:

@@ -24,7 +24,9 @@ previous() { # REFERENCE: print the name under which the image from before the l
   echo "${1%:*}:previous"
 }
 
-replace_dependencies() { # of all services: Compose replaces what depends on a container that the same command replaces
+# Recreate the services that all others depend on. In a command of its own, because Compose also recreates every service that
+# depends on one that the same command recreates.
+replace_dependencies() {
   docker compose create --no-build preflight secrets
 }
 

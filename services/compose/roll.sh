@@ -7,8 +7,8 @@ set -eu
 
 monitoring="prometheus grafana"
 
-# Without --no-deps, although the dependencies run once and have ended: it would leave them out of the definition that Compose
-# keeps with a container, and the next `docker compose up` would replace all containers at once because that has changed.
+# Without --no-deps, although the dependencies have already run. With it, the definition that Compose stores with a container would
+# lack the dependencies, so the next `docker compose up` would see a change and replace all containers at once.
 up() { # OPTION… SERVICE…
   docker compose up --detach --no-build --wait "$@"
 }
@@ -44,7 +44,7 @@ for group in "$@"; do
     case $running in *prometheus*) check_prometheus ;; esac
     # Always recreate them: the mounted files may change although the definition does not.
     # shellcheck disable=SC2086 # words, as above
-    up --no-deps --force-recreate $running # Grafana depends on Prometheus, which is not started if it did not run
+    up --no-deps --force-recreate $running # Grafana depends on Prometheus, which must not start if it did not run
     continue
   fi
   # shellcheck disable=SC2086 # words, as above

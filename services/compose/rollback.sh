@@ -5,7 +5,7 @@ set -eu
 
 here=$(dirname "$0")
 . "$here/images.sh"
-workers="courier classifier trainer" # they go last: they must support every job that the newer API accepted
+workers="courier classifier trainer" # they are rolled back last: they must support every job that the newer API accepted
 certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
 found=

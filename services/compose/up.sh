@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 . services/compose/images.sh
 . services/compose/settings.sh
-newest_engine_that_leaks=27 # until then, hosts of the same network could reach a port published on 127.0.0.1
+newest_engine_that_leaks=27 # up to this version, hosts of the same network can reach a port published on 127.0.0.1
 failed=
 
 problem() {
@@ -53,7 +53,7 @@ check_engine() {
   esac
 }
 
-check_form() { # check that Compose can read .env and the Compose files
+check_syntax() { # check that Compose can read .env and the Compose files
   message=$(docker compose config --quiet 2>&1) && return
   message=$(echo "$message" | grep -v '^ *$' | grep -v level=warning | tail -n 1)
   # Compose's message ends with the value.
@@ -99,13 +99,13 @@ check_folder() { # NAME REMEDY: check that the variable names a folder of this h
 }
 
 check_space() { # FOLDER MiB WHAT
-  [ -d "$1" ] || return 0 # a folder of another machine
+  [ -d "$1" ] || return 0 # the folder is on another machine
   free=$(df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print int($4 / 1024) }')
   [ "${free:-$2}" -ge "$2" ] || problem "$3, $1, has $free MiB free; $2 MiB are needed. Free some: docker system df lists what Docker holds"
 }
 
 check_engine
-check_form
+check_syntax
 port=$(value_of GLASSBOX_PORT)
 address=$(value_of GLASSBOX_PUBLISHED_ON)
 if [ "$(value_of GLASSBOX_DOMAIN)" ]; then

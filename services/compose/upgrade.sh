@@ -7,7 +7,7 @@ set -eu
 here=$(dirname "$0")
 . "$here/images.sh"
 . "$here/settings.sh"
-workers="courier classifier trainer" # they go first: they must support every job that the new API accepts
+workers="courier classifier trainer" # they are upgraded first: they must support every job that the new API accepts
 certificates=$(docker compose ps --services | grep -x certificates || true) # exists only with GLASSBOX_DOMAIN
 
 pull() { # WHAT COMMAND…: pull an image; an unreachable registry does not end the upgrade

@@ -19,7 +19,7 @@ my ($api, $folder, $once) = @ARGV;
 my ($name, $port) = $api =~ /^\[?(.*?)\]?:(\d+)$/ or die "glassbox: GLASSBOX_API is '$api', which is not NAME:PORT\n";
 my $status = $ENV{GLASSBOX_GATEWAY_STATUS} // '127.0.0.1:8001'; # nginx.conf: the server that returns the addresses in use
 my $file = "$folder/upstream.conf";
-$ENV{RES_OPTIONS} = 'timeout:2 attempts:2'; # a name server that does not respond delays the next look by at most 4 s
+$ENV{RES_OPTIONS} = 'timeout:2 attempts:2'; # a name server that does not respond delays the next query by at most 4 s
 
 sub servers { # return the API's addresses, sorted; undef if the name server does not respond
   my ($error, @found) = getaddrinfo($name, '', { socktype => SOCK_STREAM });

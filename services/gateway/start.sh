@@ -58,7 +58,7 @@ write_server() {
     elif [ -n "$domain" ] && [ -e "$pieces/tls.pem" ]; then
       tls_port "$pieces/tls.pem" "$pieces/tls.pem"
     elif [ -n "$domain" ]; then
-      echo "listen 127.0.0.1:8002;" # users get no port before a certificate exists, even a temporary one
+      echo "listen 127.0.0.1:8002;" # no public port until a certificate exists; a temporary one is enough
     else
       echo "listen $port;"
     fi
@@ -124,7 +124,7 @@ if [ -n "$tls" ]; then
   reason=$(nginx -t -q -e stderr -c /etc/glassbox/nginx.conf 2>&1) ||
     fail "nginx cannot use the certificate that GLASSBOX_TLS names: $(echo "$reason" | sed -n 's/.*\[emerg\] [^:]*: //p' | head -n 1)." \
       "Put a certificate and its key into that folder; \`make deploy\` checks both"
-  rm -f "$pieces/nginx.pid" # of the test, which writes it too
+  rm -f "$pieces/nginx.pid" # the test above writes it, too
 fi
 
 # If it ends, for example because /tmp is full, it restarts: otherwise nginx would keep outdated addresses.

@@ -1,7 +1,7 @@
 """Checks what a deployment needs before it starts: settings, API keys, certificate, folders, free space.
 
-`docker compose run check`, which `make deploy` and `make upgrade` call, runs it as the user that the services run as,
-with what they mount. It prints a line for each problem, with the remedy, and exits with 1 if there is one. The
+`docker compose run check`, which `make deploy` and `make upgrade` call, runs it as the services' user and with their
+mounts. It prints a line for each problem, with the remedy, and exits with 1 if there is one. The
 variables `HOST_…` are folders by their names on the host.
 """
 

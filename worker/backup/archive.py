@@ -83,9 +83,9 @@ class BackupWriter:
         status = os.fstat(file.fileno())
         self._add(name, file, status.st_size, status.st_mtime)
 
-    def _add(self, name: str, file: IO[bytes], size: int, changed: float) -> None:
+    def _add(self, name: str, file: IO[bytes], size: int, modified: float) -> None:
         member = tarfile.TarInfo(name)
-        member.size, member.mtime, member.mode = size, int(changed), 0o644
+        member.size, member.mtime, member.mode = size, int(modified), 0o644
         content = Digesting(file)
         self._tar.addfile(member, cast("IO[bytes]", content))
         self._digests[name] = content.hexdigest()

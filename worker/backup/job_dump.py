@@ -60,13 +60,13 @@ class JobDump:
         """Yield each chunk with its name: first those that refer to jobs, so that the dump has their jobs, too."""
         prefix = keys.idempotency("")
         for name in set(self._redis.scan_iter(f"{prefix}*", count=PAGE)):  # a scan may return a name twice
-            fields, milliseconds = self._at_once(lambda pipe, name=name: (pipe.hgetall(name), pipe.pttl(name)))
+            fields, milliseconds = self._transaction(lambda pipe, name=name: (pipe.hgetall(name), pipe.pttl(name)))
             if fields:
                 yield f"idempotency/{name.removeprefix(prefix)}", {"fields": fields, "milliseconds": milliseconds}
         for delivery, content in cast("dict[str, str]", self._redis.hgetall(keys.DELIVERIES)).items():
             yield f"notices/{delivery}", {"content": content}
         for job_id in self._job_ids():
-            record, events = self._at_once(
+            record, events = self._transaction(
                 lambda pipe, job_id=job_id: (pipe.hgetall(keys.job(job_id)), pipe.xrange(keys.events(job_id)))
             )
             if record:
@@ -118,7 +118,7 @@ class JobDump:
             yield from page
             oldest = f"({page[-1]}"
 
-    def _at_once(self, queue_commands: Any) -> list[Any]:
+    def _transaction(self, queue_commands: Any) -> list[Any]:
         with self._redis.pipeline(transaction=True) as pipe:
             queue_commands(pipe)
             return list(pipe.execute())

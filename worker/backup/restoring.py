@@ -1,4 +1,4 @@
-"""The restore: unpacks a backup beside the volume's content, verifies it, and only then replaces that content.
+"""The restore: unpacks a backup next to the volume's content, verifies it, and only then replaces that content.
 
 It restores the files first, then the records, then the records that the backup lacks: a job accepted while the backup
 was made may be on the volume alone, and its record is rebuilt from there.

@@ -1,4 +1,4 @@
-"""The coordinator of a batch: processes shards like its helpers, requests helpers, and ensures that none is missing."""
+"""The coordinator of a batch: processes shards like its helpers, requests helpers, and processes what they leave."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from worker.running.runner import retry_until_lease_lost
 
 log = logging.getLogger(__name__)
 
-REQUEST_SECONDS = 0.5  # between two checks whether helpers are needed
-SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # seconds between two looks at the shard queue while only helpers work
+REQUEST_SECONDS = 0.5  # between two checks for whether helpers are needed
+SHORTEST_WAIT, LONGEST_WAIT = 0.005, 0.25  # seconds between two queries of the shard queue while only helpers work
 
 
 class Coordinator:
-    """Processes one attempt at a batch, together with any helpers."""
+    """Processes the shards of one attempt at a batch, together with any helpers."""
 
     def __init__(
         self, claim: Claim, work: ShardWork, shard_queue: ShardQueue, task_queue: TaskQueue, lease: Lease
@@ -37,7 +37,9 @@ class Coordinator:
         self._next_request = self._started
 
     def work_through(self, survey: Survey, before: int) -> None:
-        """Process the missing shards; return when no process works on one. Survey the volume to see if all are done.
+        """Process the missing shards; return when no process works on a shard.
+
+        The caller then surveys the volume to find out whether all shards are done.
 
         before: the number of images that were done when the attempt began. Raises what `Lease.check` raises.
         """

@@ -1,4 +1,4 @@
-"""Helping with a batch that another process coordinates: shard by shard, until the shard queue has none left."""
+"""A helper of a batch that another process coordinates: processes shards until the shard queue has none left."""
 
 from __future__ import annotations
 
@@ -109,16 +109,16 @@ class BatchHelper:
     def _help(self, claim: Claim, shard: int) -> None:
         job = claim.job
         done = 0
-        hold = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._shutdown)
+        lease = ShardLease(self._shard_queue, claim, self._helper, shard, self._settings, self._shutdown)
         try:
-            with hold, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
+            with lease, ShardWork(job, self._volume, self._classifiers, self._settings) as work:
                 has_shard = True
                 while has_shard:
-                    header = work.do(hold.shard, hold.check)
+                    header = work.do(lease.shard, lease.check)
                     done += 1
-                    has_shard = hold.exchange(Finished(hold.shard, header.rows, header.errors))
+                    has_shard = lease.exchange(Finished(lease.shard, header.rows, header.errors))
         except (LeaseLost, ShutdownRequested):
             pass  # other processes continue
-        except Exception as error:  # the coordinator meets the same error, and handles it
-            log.warning("job %s: shard %d is left to the coordinator: %r", job.id, hold.shard, error)
+        except Exception as error:  # the coordinator gets the same error, and handles it
+            log.warning("job %s: shard %d is left to the coordinator: %r", job.id, lease.shard, error)
         log.info("job %s: helped with %d shards", job.id, done)

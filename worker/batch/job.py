@@ -1,4 +1,4 @@
-"""The handler of batch jobs: this process and its helpers classify an archive's shards; then it counts the results."""
+"""The handler of batch jobs: this process and its helpers classify an archive's shards, then it counts the results."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class BatchHandler:
         self._settings = settings
 
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
-        """Classify the shards that no earlier attempt finished, according to the volume; return the outcome."""
+        """Classify the shards without results on the volume, which no earlier attempt finished; return the outcome."""
         started = time.monotonic()
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
-            next_shard = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease)
+            coordinator = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease)
             first = survey = work.files.survey(len(work))
             while survey.missing:
-                next_shard.work_through(survey, before=first.succeeded + first.failed)
+                coordinator.work_through(survey, before=first.succeeded + first.failed)
                 survey = work.files.survey(len(work))
             work.files.settle()
         fresh = survey.succeeded + survey.failed - first.succeeded - first.failed - first.kept

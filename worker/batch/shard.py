@@ -26,7 +26,8 @@ CHECK_SECONDS = 1.0  # between two checks of the lease: some images take long
 class ShardWork:
     """The shards of one job. Use it in a `with` block.
 
-    Any number of processes may work on one job, even on one shard: all compute the same, and the first results stay.
+    Any number of processes may work on one job, even on one shard: all compute the same results, and the first ones to
+    be published are kept.
     """
 
     def __init__(self, job: Job, volume: Volume, classifiers: ClassifierCache, settings: Settings) -> None:
@@ -67,11 +68,11 @@ class ShardWork:
         paths = self.index.paths(start, stop)
         before = self.files.before(number)
         failed = [] if before is None else _positions(paths, before)
-        again = before is not None and len(paths) == before.header.rows + len(failed)
-        positions = failed if again else range(len(paths))
+        only_failed = before is not None and len(paths) == before.header.rows + len(failed)
+        positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
         rows = self._rows([paths[position] for position in good])
-        if before is not None and again:
+        if before is not None and only_failed:
             rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
         check()
         return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths))))
@@ -114,8 +115,8 @@ def _positions(paths: list[str], before: Shard) -> list[int]:
     return [position for position, path in enumerate(paths) if path in failed]
 
 
-def _merged(before: Shard, count: int, again: set[int], new: dict[int, str]) -> list[str]:
-    """Return the earlier rows and the new ones in the archive's order; `again` are the positions tried again."""
+def _merged(before: Shard, count: int, retried: set[int], new: dict[int, str]) -> list[str]:
+    """Return the earlier rows and the new ones in the archive's order; `retried` are the positions processed again."""
     kept = (line.decode() for line in before.rows.splitlines(keepends=True))
-    rows = [new.get(position) if position in again else next(kept) for position in range(count)]
+    rows = [new.get(position) if position in retried else next(kept) for position in range(count)]
     return [row for row in rows if row is not None]

@@ -104,7 +104,7 @@ class Lease(Heartbeat):
             self._renew_once()
 
     def _renew_once(self) -> None:
-        sent_at = time.monotonic()  # the lease lasts from before the request, never from after it
+        sent_at = time.monotonic()  # before the request, so that this process stops no later than Redis ends the lease
         self._unsent = _worth_sending([*self._unsent, *self._waiting_reports()])
         try:
             for report in self._unsent[:] or [NOTHING_NEW]:

@@ -22,7 +22,7 @@ LOOK_SECONDS = 60.0  # how long to look for the victim after a kill: a process m
 
 
 def is_gone(pid: int) -> bool:
-    """Return whether no process has this id, or it has ended and waits for its parent."""
+    """Return whether no process has this id, or the process is a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

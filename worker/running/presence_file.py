@@ -32,9 +32,9 @@ class PresenceFile:
         if self._path is None:
             return
         until = int(time.clock_gettime(time.CLOCK_BOOTTIME) + VALID_SECONDS)
-        beside = self._path.with_name(self._path.name + ".new")
+        new = self._path.with_name(self._path.name + ".new")
         try:
-            beside.write_text(f"{until}\n")
-            beside.replace(self._path)
+            new.write_text(f"{until}\n")
+            new.replace(self._path)
         except OSError as error:
             log.warning("could not write the health check's file %s: %s", self._path, error.strerror)

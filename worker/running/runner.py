@@ -39,7 +39,7 @@ LONGEST_BACKOFF_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """How a job ended, as its record shows it."""
+    """The end of a job, as its record shows it."""
 
     state: State
     progress: Progress | None = None
@@ -108,7 +108,7 @@ class Runner:
             self._run(claim)
 
     def _claim(self, job_id: str) -> Claim | None:
-        """Claim the job as soon as Redis accepts it: its message is consumed, and would be resent much later.
+        """Claim the job; retry while Redis refuses, because the message is consumed and would be resent much later.
 
         Raises `ShutdownRequested` if this worker shuts down first.
         """
@@ -207,7 +207,7 @@ class Runner:
     def _close(self, job: Job, lease: Lease) -> None:
         try:
             retry_until_lease_lost(lambda: close(self._jobs, self._files, job.id), lease)
-        except (OSError, StorageFull, NotFound) as error:  # the record has the outcome; the volume has a spare copy
+        except (OSError, StorageFull, NotFound) as error:  # the record has the outcome; maintenance writes it later
             log.warning("job %s: could not write its outcome to the volume: %s", job.id, error)
 
 

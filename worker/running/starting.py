@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 
 
-def wait_until_redis_accepts_changes(jobs: JobStore, be_present: Callable[[], None]) -> None:
+def wait_until_redis_accepts_changes(jobs: JobStore, renew_presence: Callable[[], None]) -> None:
     """Return when Redis accepts writes, or if it does not respond: Celery itself waits for a connection.
 
     Keeps the worker's presence renewed meanwhile, if Redis allows.
@@ -36,5 +36,5 @@ def wait_until_redis_accepts_changes(jobs: JobStore, be_present: Callable[[], No
         else:
             return
         with suppress(RedisError):  # the error is already logged
-            be_present()
+            renew_presence()
         time.sleep(LOOK_SECONDS)

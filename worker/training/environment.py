@@ -1,4 +1,4 @@
-"""The environment that a training's bits depend on beside its settings: library versions, processor, threads."""
+"""The environment that a training's bits depend on, besides its settings: library versions, processor, threads."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ def load_and_train(
 
 
 def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:
-    """Return the training as the newest intact checkpoint has it, or a new one if no checkpoint exists."""
+    """Return the training in the state of the newest intact checkpoint, or a new one if none exists."""
     state, damaged = checkpoints.load()
     if damaged:
         lease.log("checkpoint_damaged", {"passed_over": damaged})

@@ -63,7 +63,7 @@ class Dispatcher:
     def run(self, stop: Event, each_time: Callable[[], None] = lambda: None) -> None:
         """Send the deliveries that are due until `stop` is set, then wait for those in progress.
 
-        Calls `each_time` before each look at the outbox: about every second.
+        Calls `each_time` before each query of the outbox: about every second.
         """
         busy: set[Future[None]] = set()
         with ThreadPoolExecutor(AT_ONCE, "delivery") as pool:

@@ -33,15 +33,15 @@ class SecretsFile:
     path: Path
 
     def make(self, replaces: Path) -> None:
-        """Create the file if it is missing: from the file at `replaces`, its place in older versions, or a new secret.
+        """Create the file if it is missing: from `replaces`, the file of older versions, or with a new secret.
 
-        The older file is removed after this one has its secret, because more services can read it there.
+        The older file, which more services can read, is removed after its secrets are in this one.
         """
         older = SecretsFile(replaces)
-        moves = replaces != self.path and replaces.exists()
+        must_move = replaces != self.path and replaces.exists()
         if not self.path.exists():
-            self._write(older.read() if moves else [PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()])
-        if moves and set(older.read()) <= set(self.read()):
+            self._write(older.read() if must_move else [PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()])
+        if must_move and set(older.read()) <= set(self.read()):
             replaces.unlink(missing_ok=True)
 
     def read(self) -> list[str]:
@@ -72,13 +72,13 @@ class SecretsFile:
 
     def _write(self, found: Sequence[str]) -> None:
         """Create the file, unless another process has created it."""
-        private = os.umask(0o077)
+        previous_umask = os.umask(0o077)
         try:
             durable.write_exclusively(self.path, _lines(found))
         except (OSError, StorageFull) as error:
             raise SecretError(f"{self.path} cannot be written: {_reason(error)}") from error
         finally:
-            os.umask(private)
+            os.umask(previous_umask)
 
 
 def key_of(secret: str) -> bytes:
