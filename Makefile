@@ -144,14 +144,14 @@ $(VENV)/%: requirements/%.txt | $(VENV)/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# The server with which the benchmark of the API compares.
+# The server that the benchmark of the API is compared with.
 $(PEER)/done: requirements/peer.in | $(VENV)/python
 	@echo "installing requirements/peer.in"
 	@$(PYTHON) -m venv $(PEER)
 	@$(PEER)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-# The frameworks with which the benchmarks compare, in a separate environment.
+# The frameworks that the benchmarks are compared with, in a separate environment.
 $(BENCH)/done: requirements/bench.in | $(VENV)/python
 	@echo "installing requirements/bench.in"
 	@$(PYTHON) -m venv $(BENCH)

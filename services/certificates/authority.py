@@ -45,7 +45,7 @@ class Authority:
         self._options = options
         self._webroot = webroot
         self._certbot = certbot
-        # An authority's certificates are not renewed with another: each authority has its own folder.
+        # Each authority has its own folder, because a certificate is not renewed with another authority.
         self._folder = state / re.sub(r"[^\w.-]+", "_", options.directory.removeprefix("https://"))
 
     def request(self, *, force: bool = False) -> None:

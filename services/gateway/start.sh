@@ -127,7 +127,7 @@ if [ -n "$tls" ]; then
   rm -f "$pieces/nginx.pid" # the test above writes it, too
 fi
 
-# If it ends, for example because /tmp is full, it restarts: otherwise nginx would keep outdated addresses.
+# Restart follow_api.pl if it ends, for example because /tmp is full: otherwise nginx would keep outdated addresses.
 while true; do
   follow_api.pl "$api" "$pieces" || true
   sleep 1

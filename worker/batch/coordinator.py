@@ -49,7 +49,7 @@ class Coordinator:
         wait = SHORTEST_WAIT
         while True:
             queue_state = retry_until_lease_lost(self._next_shard, self._lease)
-            if queue_state is None:  # the attempt is over, and `confirm` raises; or Redis has lost the shard queue
+            if queue_state is None:  # `confirm` raises if the attempt is over; otherwise Redis has lost the shard queue
                 self._lease.confirm()
                 return
             self._report(done + queue_state.succeeded + queue_state.failed, before)

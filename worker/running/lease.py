@@ -23,7 +23,7 @@ from worker.running.shutdown import ShutdownRequest
 log = logging.getLogger(__name__)
 
 REPORT_SECONDS = REST_SECONDS  # progress reaches the record at most this often
-REPORTS_AT_ONCE = 20  # if more epochs end between two heartbeats, the log has the newest
+REPORTS_AT_ONCE = 20  # if more epochs end between two heartbeats, only the newest are sent
 
 
 class Cancelled(Exception):

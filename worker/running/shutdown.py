@@ -15,7 +15,7 @@ from types import FrameType
 
 
 class ShutdownRequest:
-    """The request that this process release its job and stop."""
+    """A request to this process to release its job and stop."""
 
     def __init__(self) -> None:
         self._requested = threading.Event()

@@ -88,7 +88,7 @@ class TrainingHandler:
             classes=manifest.classes,
             parameters=network.parameter_count,
             metrics={
-                **figures(training.history[-1]),
+                **job_metrics(training.history[-1]),
                 "test_loss": evaluation.loss,
                 "test_accuracy": evaluation.accuracy,
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
@@ -194,11 +194,11 @@ def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: 
             unit="epochs",
             eta_seconds=round((now - started) * (1 - fraction) / (fraction - begun), 1),
         )
-        metrics = figures(training.history[-1]) if ended_epoch else figures(step)
+        metrics = job_metrics(training.history[-1]) if ended_epoch else job_metrics(step)
         lease.report(progress, metrics, "epoch" if ended_epoch else "progress")
 
 
-def figures(report: EpochReport | StepReport) -> Metrics:
+def job_metrics(report: EpochReport | StepReport) -> Metrics:
     """Return a job's metrics after an epoch, or during one."""
     shown: Metrics = {
         "epoch": report.epoch,

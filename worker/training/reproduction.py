@@ -24,7 +24,7 @@ from worker.running.lease import Lease
 from worker.running.runner import JobOutcome
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
-from worker.training.job import figures, load_and_train
+from worker.training.job import job_metrics, load_and_train
 
 Parameters = Mapping[str, NDArray[Any]]
 
@@ -54,7 +54,7 @@ class ReproductionHandler:
         return JobOutcome(
             State.SUCCEEDED,
             progress=Progress(done=len(training.history), total=epochs, unit="epochs", eta_seconds=0.0),
-            metrics=figures(training.history[-1]),
+            metrics=job_metrics(training.history[-1]),
             result=comparison(version, published, training.parameters, threads),
         )
 
