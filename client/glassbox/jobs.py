@@ -58,7 +58,7 @@ class BatchResult:
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The first number that differs. index: its place in the array `parameter`, or None if the shapes differ."""
+    """The first number that differs. index: its index in the array `parameter`, or None if the shapes differ."""
 
     parameter: str
     index: tuple[int, ...] | None

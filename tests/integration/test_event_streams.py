@@ -146,9 +146,9 @@ class TestManyAtOnce:
             with ExitStack() as first:
                 opened(first, api.http, job_id)
                 opened(exits, api.http, job_id)
-                refused = api.http.get(path_of(job_id), headers=ACCEPT)
-                assert (refused.status_code, refused.json()["code"]) == (503, "too_many_event_streams")
-                assert int(refused.headers["Retry-After"]) > 0
+                rejected = api.http.get(path_of(job_id), headers=ACCEPT)
+                assert (rejected.status_code, rejected.json()["code"]) == (503, "too_many_event_streams")
+                assert int(rejected.headers["Retry-After"]) > 0
                 assert api.http.get(path_of(job_id)).status_code == 200
             eventually(lambda: opened(exits, api.http, job_id).status_code == 200)
 
@@ -173,8 +173,8 @@ class TestEnd:
             assert [next(events).data["state"], next(events).data["state"]] == ["queued", "running"]
 
             own_redis_server.kill()
-            refused = api.http.get(path_of(job_id), headers=ACCEPT)
-            assert (refused.status_code, refused.json()["code"]) == (503, "redis_unavailable")
+            rejected = api.http.get(path_of(job_id), headers=ACCEPT)
+            assert (rejected.status_code, rejected.json()["code"]) == (503, "redis_unavailable")
 
             with RedisServer(own_redis_server.folder) as restarted, restarted.client() as client:
                 JobStore(client).cancel(job_id)

@@ -73,9 +73,9 @@ def test_other_libraries_read_the_exported_weights(stack: Stack) -> None:
 
     assert sorted(tensors) == ["layer1.biases", "layer1.weights", "layer2.biases", "layer2.weights"]
     instances = {"instances": ARRAYS["x_test"].reshape(60, -1).tolist()}
-    answers = stack.http.post(f"{VERSION}/predict", json=instances).json()["predictions"]
-    assert [answer["label"] for answer in answers] == [str(best) for best in probabilities.argmax(axis=1)]
-    assert np.abs(probabilities.max(axis=1) - [answer["confidence"] for answer in answers]).max() < 1e-6
+    predictions = stack.http.post(f"{VERSION}/predict", json=instances).json()["predictions"]
+    assert [prediction["label"] for prediction in predictions] == [str(best) for best in probabilities.argmax(axis=1)]
+    assert np.abs(probabilities.max(axis=1) - [prediction["confidence"] for prediction in predictions]).max() < 1e-6
 
 
 def test_a_download_of_an_export_resumes(stack: Stack) -> None:

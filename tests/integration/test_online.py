@@ -74,7 +74,7 @@ def repeated_in_threads(api: httpx.Client, work: Callable[[httpx.Client], None],
             yield
         finally:
             block_ended.set()
-        assert all(one.result() > 0 for one in running)
+        assert all(future.result() > 0 for future in running)
 
 
 class TestWeights:
@@ -185,7 +185,7 @@ class TestPredictions:
                     f"/v1/models/{name}/versions/{reference}/predict", json={"instances": IMAGES.tolist()}
                 )
                 if response.status_code == 200:
-                    confidences = [one["confidence"] for one in response.json()["predictions"]]
+                    confidences = [prediction["confidence"] for prediction in response.json()["predictions"]]
                     assert np.allclose(confidences, P.max(axis=1), atol=1e-5)
                 else:
                     assert response.json()["code"] == "version_deleted"
@@ -202,11 +202,11 @@ def test_connections_are_distributed_over_the_processes(shared_volume: Volume, t
         for client in clients * 3:
             assert client.get("/v2").status_code == 200
     log = [json.loads(line) for line in (tmp_path / "api.log").read_text().splitlines()]
-    answered = Counter(line["process"] for line in log if line["message"] == "GET /v2 200")
+    responses = Counter(line["process"] for line in log if line["message"] == "GET /v2 200")
 
-    assert answered.total() == 48
-    assert len(answered) == 2
-    assert min(answered.values()) >= 12
+    assert responses.total() == 48
+    assert len(responses) == 2
+    assert min(responses.values()) >= 12
 
 
 def test_a_batch_whose_version_was_deleted_before_it_ran_fails_with_that_error(

@@ -59,7 +59,7 @@ def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> 
 
 
 @pytest.mark.parametrize(
-    ("sent", "answer"),
+    ("sent", "expected"),
     [
         (HALF_A_HEAD, b""),
         (HALF_A_BODY, b"HTTP/1.1 400 "),
@@ -69,14 +69,14 @@ def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> 
     ],
     ids=["head", "body", "form", "training", "inference"],
 )
-def test_a_client_that_stops_sending_gets_an_error(short_timeout: Stack, sent: bytes, answer: bytes) -> None:
+def test_a_client_that_stops_sending_gets_an_error(short_timeout: Stack, sent: bytes, expected: bytes) -> None:
     with slow_client(short_timeout, sent) as client:
         client.settimeout(10)
         started = time.monotonic()
 
         received = client.recv(65536)
 
-        assert received.startswith(answer)
+        assert received.startswith(expected)
         assert b"after 0 of" not in received  # the number of received bytes is unknown
         assert time.monotonic() - started < 3.5  # the server waits for one timeout, not for several
     eventually(lambda: files_below(short_timeout.volume.incoming) == [])

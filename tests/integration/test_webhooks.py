@@ -101,10 +101,10 @@ def test_the_end_of_a_job_without_a_running_dispatcher_is_delivered_by_the_next(
 def test_a_delivery_of_a_killed_dispatcher_is_taken_over_by_the_next(
     stack: Stack, redis_server: RedisServer, stack_redis: Redis, tmp_path: Path
 ) -> None:
-    never = threading.Event()
+    released = threading.Event()
 
     def hang(_: BaseHTTPRequestHandler) -> None:
-        never.wait(60.0)
+        released.wait(60.0)
 
     with receiving(hang) as receiver:
         with running_dispatcher(stack, redis_server, tmp_path) as first:
@@ -115,7 +115,7 @@ def test_a_delivery_of_a_killed_dispatcher_is_taken_over_by_the_next(
             stack_redis.zadd(keys.DELIVERIES_DUE, {delivery: 1})
         with running_dispatcher(stack, redis_server, tmp_path):
             eventually(lambda: log_of(stack, job["id"]))
-        never.set()
+        released.set()
 
     assert len(receiver.messages) == 2
     assert len({message.id for message in receiver.messages}) == 1

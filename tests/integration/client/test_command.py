@@ -197,8 +197,8 @@ class TestManaging:
         assert glassbox("models", "download", "managed@champion").out == "managed-1.npz\n"
         with np.load(folder / "managed-1.npz") as weights:
             assert "layer1.weights" in weights
-        refused = glassbox("models", "delete", "managed@1")
-        assert refused.status == 6
+        rejected = glassbox("models", "delete", "managed@1")
+        assert rejected.status == 6
         assert glassbox("models", "delete", "managed@1", "--force").status == 0
         assert glassbox("models", "show", "managed@1").status == 5
 

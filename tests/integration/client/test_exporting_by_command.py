@@ -91,8 +91,8 @@ class TestDownload:
         assert printed(glassbox("models", "download", "to-export@1", "--format", form)).strip() == f"to-export-1.{form}"
 
         content = (tmp_path / f"to-export-1.{form}").read_bytes()
-        answer = stack.http.get(f"/v1/models/to-export/versions/1/weights?format={form}")
-        assert answer.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+        response = stack.http.get(f"/v1/models/to-export/versions/1/weights?format={form}")
+        assert response.headers["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
 
     def test_download_uses_the_format_of_the_files_ending(self, glassbox: Command, tmp_path: Path) -> None:
         for name in ("a.safetensors", "b.onnx", "c.npz"):

@@ -89,7 +89,7 @@ def train(
     training = {name: value for name, value in training.items() if value is not None}
     training |= parsed_settings(settings or [])
     if labels:
-        training["labels"] = dict(_halves(label, "--label") for label in labels)
+        training["labels"] = dict(_name_and_value(label, "--label") for label in labels)
     with client_of(context) as client:
         with transfer(f"uploading {dataset}", quiet=as_json) as on_bytes:
             job = client.train(dataset, model=model, on_bytes=on_bytes, **training)
@@ -113,15 +113,15 @@ def parsed_settings(texts: list[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for text in texts:
-        name, value = _halves(text, "--set")
+        name, value = _name_and_value(text, "--set")
         *path, last = name.split(".")
         _check_name([*path, last][0], text)
-        place = found
+        group = found
         for part in path:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise WrongArgument(f"--set {text}: {part} already has a value, {place!r}, which has no settings")
-        place[last] = _value(value)
+            group = group.setdefault(part, {})
+            if not isinstance(group, dict):
+                raise WrongArgument(f"--set {text}: {part} already has a value, {group!r}, which has no settings")
+        group[last] = _value(value)
     return found
 
 
@@ -143,7 +143,7 @@ def _value(text: str) -> Any:
     return value
 
 
-def _halves(text: str, option: str) -> tuple[str, str]:
+def _name_and_value(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise WrongArgument(f"{option} {text!r}: must be NAME=VALUE")
