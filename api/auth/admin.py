@@ -61,16 +61,16 @@ def show(keys: KeysFile, _wanted: argparse.Namespace) -> None:
 def revoke(keys: KeysFile, wanted: argparse.Namespace) -> None:
     """Remove a key from the file. The API rejects the key from its next request on."""
     with _locked(keys.path):
-        every = keys.check()
-        remaining = [key for key in every if key.name != wanted.name]
-        if len(remaining) == len(every):
+        present = keys.check()
+        remaining = [key for key in present if key.name != wanted.name]
+        if len(remaining) == len(present):
             raise KeysError(f"{keys.path} has no key {wanted.name!r}")
         keys.write(remaining)
     print(f"The key {wanted.name!r} is revoked.", file=sys.stderr)
 
 
 def restore(keys: KeysFile, _wanted: argparse.Namespace) -> None:
-    """Replace the file with the content of standard input. The owner and mode suit the API."""
+    """Replace the file with the content of standard input, with the owner and mode that the API needs."""
     restored = parse_keys(sys.stdin.buffer.read(), "standard input")
     if not restored:
         raise KeysError("standard input holds no key; the file is unchanged")

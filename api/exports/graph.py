@@ -21,12 +21,12 @@ PROBABILITIES = "probabilities"
 
 @dataclass(frozen=True)
 class Node:
-    """An operator with its input tensors, its output tensor, and its integer attributes (`settings`)."""
+    """An operator with its input tensors, its output tensor, and its integer attributes."""
 
     operator: str
     inputs: tuple[str, ...]
     output: str
-    settings: Mapping[str, int]
+    attributes: Mapping[str, int]
 
 
 class Graph:
@@ -37,9 +37,9 @@ class Graph:
         self.nodes: list[Node] = []
         self.tensors: dict[str, NDArray[Any]] = {}
 
-    def add(self, operator: str, *inputs: str, output: str = "", **settings: int) -> str:
+    def add(self, operator: str, *inputs: str, output: str = "", **attributes: int) -> str:
         """Add a node, and return the name of its output."""
-        node = Node(operator, inputs, output or f"{operator.lower()}{len(self.nodes) + 1}", settings)
+        node = Node(operator, inputs, output or f"{operator.lower()}{len(self.nodes) + 1}", attributes)
         self.nodes.append(node)
         return node.output
 
@@ -69,7 +69,7 @@ def graph_of(activation: str, parameters: Mapping[str, NDArray[Any]], float32: i
 
 
 def _leaky_relu(graph: Graph, Z: str) -> str:
-    """Return max(z, αz): LeakyRelu that every runtime supports in both precisions."""
+    """Return max(z, αz). Not every runtime supports the operator LeakyRelu in both precisions."""
     return graph.add("Max", Z, graph.add("Mul", Z, graph.constant(LeakyReLU.slope)))
 
 

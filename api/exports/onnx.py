@@ -18,8 +18,8 @@ from api.exports.parts import Part, little_endian
 from api.exports.protobuf import message, number, text
 from shared.registry import ModelVersion
 
-FORMAT_VERSION = 8
-OPERATORS_VERSION = 17
+IR_VERSION = 8
+OPSET_VERSION = 17
 FLOAT32 = 1
 TYPES = {"float32": FLOAT32, "float64": 11}  # TensorProto.DataType
 INT = 2  # AttributeProto.AttributeType
@@ -32,11 +32,11 @@ def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> lis
     images = _tensor_type(IMAGES, FLOAT32, math.prod(version.image_shape))
     probabilities = _tensor_type(PROBABILITIES, own, len(version.classes))
     return [
-        *number(1, FORMAT_VERSION),
+        *number(1, IR_VERSION),
         *text(2, "glassbox"),  # producer_name
         *number(5, version.version),
         *message(7, _graph(graph, f"{version.model}@{version.version}", images, probabilities)),
-        *message(8, number(2, OPERATORS_VERSION)),
+        *message(8, number(2, OPSET_VERSION)),
         *_all(message(14, [*text(1, name), *text(2, value)]) for name, value in description(version).items()),
     ]
 
@@ -59,11 +59,11 @@ def _node(node: Node) -> list[Part]:
         *text(2, node.output),
         *text(3, node.output),  # the node's own name
         *text(4, node.operator),
-        *_all(message(5, _setting(name, value)) for name, value in node.settings.items()),
+        *_all(message(5, _attribute(name, value)) for name, value in node.attributes.items()),
     ]
 
 
-def _setting(name: str, value: int) -> list[Part]:
+def _attribute(name: str, value: int) -> list[Part]:
     """Encode an AttributeProto."""
     return [*text(1, name), *number(3, value), *number(20, INT)]
 

@@ -1,7 +1,7 @@
 """The model registry, whose only storage is the volume.
 
 `publishing` publishes versions, `state` stores a model's mutable state (aliases, deletions), `weights` checks the
-files, and `registry` combines them to the registry's interface.
+files, and `registry` combines them into the registry's interface.
 """
 
 from shared.registry.manifest import ModelVersion, Weights

@@ -1,7 +1,7 @@
 -- End the holder's job. Returns 1, or 0 if the lease is lost.
 -- @arg token: the holder's
 -- @arg end_state: the terminal state
--- @arg sources: the states that may go to it, as JSON
+-- @arg sources: the states from which a job may enter it, as JSON
 -- @rest fields: the record's fields and values, alternating
 local held, state = holds(token)
 if not held then

@@ -1,7 +1,7 @@
 -- Take the due deliveries, each for one dispatcher. They are due again after `take_ms`.
 -- @key deliveries: the deliveries, by their id
 -- @key deliveries_due: their ids, by the time at which each is due
--- @arg take_ms: ms for which the caller has them
+-- @arg take_ms: ms for which no other caller gets them
 -- @arg limit: the largest number of deliveries
 -- Returns ids and deliveries, alternating.
 local time = redis.call('TIME')

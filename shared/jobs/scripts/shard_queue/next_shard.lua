@@ -1,6 +1,6 @@
 -- Take the coordinator's next shard: one that a helper has lost, else the next open one.
--- Returns its number or -1, how many shards are open and how many helpers work on after that, and how many images the
--- helpers have classified and how many have an error; nothing if the shard queue does not belong to the attempt.
+-- Returns its number or -1, the numbers of open shards and of the helpers' shards after that, and the numbers of images
+-- that the helpers have classified and that have an error; nothing if the shard queue does not belong to the attempt.
 if not valid() then
   return {}
 end
