@@ -1,4 +1,4 @@
-"""The index of an archive: the offset, size and name of each entry, in columns that any worker can map.
+"""The index of an archive: the offset, size and name of each entry, in columns that workers map into memory.
 
 It is built once, when the archive is uploaded, so that no worker parses and validates the archive again.
 """

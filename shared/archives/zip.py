@@ -113,24 +113,24 @@ def _names(block: Block, raw_names: list[bytes], limits: Settings) -> list[str]:
         if b"up" in extra:  # the bytes of 0x7075; may occur by chance
             for kind, content in extra_fields(extra):
                 if kind == UNICODE_PATH:
-                    names[index] = _second_name(names[index], raw_names[index], content, limits)
+                    names[index] = _unicode_name(names[index], raw_names[index], content, limits)
     return names
 
 
-def _second_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:
+def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:
     """Return the Unicode path field's name if its CRC matches, else `name`; raises `Invalid` if either is unsafe."""
     try:
-        second = content[5:].decode()
+        unicode_name = content[5:].decode()
     except UnicodeDecodeError as error:
         raise damaged(f"a name is not the UTF-8 that it claims to be: {error}") from None
-    if not second:
+    if not unicode_name:
         return name
     if len(content) > 5 + limits.max_name_bytes:
-        raise Invalid("archive_path", f"{shown(second)} has a name of more than {limits.max_name_bytes} bytes")
-    for each in (name, second):
+        raise Invalid("archive_path", f"{shown(unicode_name)} has a name of more than {limits.max_name_bytes} bytes")
+    for each in (name, unicode_name):
         if problem := name_problem(each):
             raise Invalid("archive_path", f"the name {shown(each)} {problem}")
-    return second if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
+    return unicode_name if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 
 def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.bool_]:

@@ -38,7 +38,7 @@ class DatasetStore:
         self._volume = volume
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
-        """Store the content and point `name` to it; returns whether it is new. Reads each image once."""
+        """Store the content under `name`; returns the manifest, and whether it is new. Reads each image once."""
         folder = durable.temporary_beside(self._volume.datasets / "new")
         durable.make_folder(folder)
         try:
@@ -100,7 +100,7 @@ class DatasetStore:
         return manifest, Arrays(**{name: _map_array(path, name) for name in Arrays.__dataclass_fields__})
 
     def delete(self, reference: str) -> None:
-        """Delete a data set by its id, with its names; or a name, with the data set if it has no other name.
+        """Delete a name, and the data set if it has no other name; or, by its id, the data set and all its names.
 
         Raises `NotFound`. Deletes names first, so that no name points to a missing data set.
         """

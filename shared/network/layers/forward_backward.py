@@ -93,7 +93,7 @@ class Backward:
         done(l) is called when layer l's derivatives are complete, before the error propagates through its weights.
         """
         forward = self.forward
-        dZ = forward.Z[-1]  # the probabilities, until the next line
+        dZ = forward.Z[-1]  # holds the probabilities; the next call replaces them
         if self.label_smoothing:
             smoothed_logit_gradient(dZ, y, self.label_smoothing)
         else:

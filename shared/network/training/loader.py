@@ -68,17 +68,17 @@ class Prefetcher:
 
     def __init__(self, fill: Fill) -> None:
         self._fill = fill
-        self._work: PendingBatch | None = None
+        self._pending: PendingBatch | None = None
         self._spare: dict[int, Array] = {}
 
     def take(self, batch: Labels, number: int, X: Array) -> Array:
         """Return the filled batch: X, or the array that the second thread has filled; a later `start` then reuses X."""
-        work, self._work = self._work, None
-        if work is not None:
-            work.thread.join()
-            if work.done and work.number == number and np.array_equal(work.batch, batch):
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.thread.join()
+            if pending.done and pending.number == number and np.array_equal(pending.batch, batch):
                 self._spare[len(X)] = X
-                return work.X
+                return pending.X
         self._fill(batch, number, X)
         return X
 
@@ -87,7 +87,7 @@ class Prefetcher:
         X = self._spare.pop(len(batch), None)
         if X is None:
             X = np.empty((len(batch), like.shape[1]), like.dtype)
-        self._work = PendingBatch(self._fill, batch, number, X)
+        self._pending = PendingBatch(self._fill, batch, number, X)
 
 
 class PendingBatch:

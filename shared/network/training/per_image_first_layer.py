@@ -54,7 +54,7 @@ class Block:
             self._begin([image] if following is None else [image, *following[: SIZE - 1].tolist()])
             k = 0
         XX, XW, step = self._of_image[k]
-        XX.dot(self._steps, Z)  # (SIZE,) @ (SIZE, out); the factor of an image not before this one is 0
+        XX.dot(self._steps, Z)  # (SIZE,) @ (SIZE, out); the factors of this image and later ones are 0
         np.subtract(XW, Z, Z)
         self._done = k + 1
         return step

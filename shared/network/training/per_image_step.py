@@ -131,7 +131,7 @@ class PerImageStep:
         P.dot(self._ones, self._sum)
         divide(P, self._sum, P)
         maximum(P, self._lowest, out=P)
-        if P.item(predicted) > self._highest:  # only the largest can be
+        if P.item(predicted) > self._highest:  # only the largest probability can exceed the bound
             P[predicted] = self._highest
         return P
 

@@ -17,11 +17,11 @@ def test_updates_in_blocks_give_the_bits_of_one_sweep(
     for block in (1000, 7):
         monkeypatch.setattr(parameter_update, "BLOCK", block)
         P, dP = start.copy(), np.empty(100)
-        work = Update(OPTIMIZERS[name](learning_rate=0.1), P, dP, [slice(0, 100)])
+        update = Update(OPTIMIZERS[name](learning_rate=0.1), P, dP, [slice(0, 100)])
         for gradient in steps:
             dP[:] = gradient
-            work.begin_step(1.0)
-            work.apply_all()
+            update.begin_step(1.0)
+            update.apply_all()
         results.append(P)
     np.testing.assert_array_equal(results[0], results[1])
 
@@ -32,29 +32,29 @@ def test_updates_part_by_part_equal_an_update_of_all_parts(name: str, rng: np.ra
     results = []
     for parts in ([], [1, 0]):
         P, dP = start.copy(), gradient.copy()
-        work = Update(OPTIMIZERS[name](learning_rate=0.1), P, dP, [slice(0, 4), slice(4, 10)])
-        work.begin_step(1.0)
+        update = Update(OPTIMIZERS[name](learning_rate=0.1), P, dP, [slice(0, 4), slice(4, 10)])
+        update.begin_step(1.0)
         for part in parts:
-            work.apply(part)
+            update.apply(part)
         if not parts:
-            work.apply_all()
+            update.apply_all()
         results.append(P)
     np.testing.assert_array_equal(results[0], results[1])
 
 
 def test_the_update_of_one_part_does_not_change_the_others() -> None:
     P, dP = np.zeros(5), np.ones(5)
-    work = Update(SGD(learning_rate=1), P, dP, [slice(0, 2), slice(2, 5)])
-    work.begin_step(1.0)
-    work.apply(1)
+    update = Update(SGD(learning_rate=1), P, dP, [slice(0, 2), slice(2, 5)])
+    update.begin_step(1.0)
+    update.apply(1)
     assert P.tolist() == [0, 0, -1, -1, -1]
 
 
 def test_the_schedules_factor_scales_the_step() -> None:
     P, dP = np.zeros(1), np.ones(1)
-    work = Update(SGD(learning_rate=0.5), P, dP, [])
-    work.begin_step(0.25)
-    work.apply_all()
+    update = Update(SGD(learning_rate=0.5), P, dP, [])
+    update.begin_step(0.25)
+    update.apply_all()
     assert P.tolist() == [-0.125]
 
 
@@ -62,18 +62,18 @@ def test_the_schedules_factor_scales_the_step() -> None:
 def test_a_restored_update_continues_with_the_same_bits(name: str, rng: np.random.Generator) -> None:
     optimizer = OPTIMIZERS[name](learning_rate=0.1)
     P, dP = rng.normal(size=10), np.empty(10)
-    work = Update(optimizer, P, dP, [])
+    update = Update(optimizer, P, dP, [])
     gradients = rng.normal(size=(6, 10))
     for gradient in gradients[:3]:
         dP[:] = gradient
-        work.begin_step(1.0)
-        work.apply_all()
+        update.begin_step(1.0)
+        update.apply_all()
     P_later, dP_later = P.copy(), np.empty(10)
     later = Update(optimizer, P_later, dP_later, [])
-    later.restore(work.state())
+    later.restore(update.state())
     for gradient in gradients[3:]:
         dP[:] = dP_later[:] = gradient
-        for each in (work, later):
+        for each in (update, later):
             each.begin_step(1.0)
             each.apply_all()
     np.testing.assert_array_equal(P_later, P)
@@ -81,9 +81,9 @@ def test_a_restored_update_continues_with_the_same_bits(name: str, rng: np.rando
 
 def test_a_state_is_a_copy() -> None:
     P, dP = np.zeros(2), np.ones(2)
-    work = Update(OPTIMIZERS["momentum"](learning_rate=0.1), P, dP, [])
-    state = work.state()
-    work.begin_step(1.0)
-    work.apply_all()
+    update = Update(OPTIMIZERS["momentum"](learning_rate=0.1), P, dP, [])
+    state = update.state()
+    update.begin_step(1.0)
+    update.apply_all()
     assert int(state["steps"]) == 0
     assert not state["velocity"].any()

@@ -36,7 +36,7 @@ def test_the_last_batch_has_the_remaining_images(epoch: Epoch) -> None:
     assert epoch.finished
 
 
-def test_the_report_sums_up_the_epoch(epoch: Epoch) -> None:
+def test_the_report_averages_over_the_epoch(epoch: Epoch) -> None:
     for samples in (4, 4, 2):
         epoch.add(samples, loss=samples / 2, correct=samples - 1, gradient_norm=samples)
     epoch.seconds = 1.5
