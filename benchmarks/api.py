@@ -2,8 +2,8 @@
 
     make bench-api
 
-Prints a table and writes `var/benchmarks/api.json`. Needs wrk. `ROUNDS` (3) and `SECONDS` (3) set how often and how
-long each load runs; the API and the peer take turns. The exit status is 1 if a target was missed.
+Prints a table and writes `var/benchmarks/api.json`. Needs wrk. `ROUNDS` (3) sets the number of runs of
+each load, and `SECONDS` (3) their length; the API and the peer take turns. The exit status is 1 if a target was missed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def publish(volume: Path) -> Path:
 def inference(address: str, folder: Path, weights: Path) -> list[Figure]:
     """Measure one image per request on many connections, as JSON and as a binary tensor, and the better of two peers.
 
-    The peer accepts only JSON over HTTP, so both kinds are compared with its JSON.
+    The peer accepts only JSON over HTTP, so both formats are compared with its JSON.
     """
     kinds = {"JSON": json_request("images"), "binary tensor": binary_request("images")}
     ours: dict[str, list[Load]] = {kind: [] for kind in kinds}
@@ -163,11 +163,11 @@ def streams(address: str, store: JobStore) -> list[Figure]:
 def with_idle_streams(address: str, job: str) -> float:
     """Return the slowest of a hundred GET /healthz during idle event streams, in ms."""
     host, port = address.removeprefix("http://").split(":")
-    ask = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n\r\n".encode()
+    request = f"GET /v1/jobs/{job}/events HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n\r\n".encode()
     opened = [socket.create_connection((host, int(port)), timeout=10) for _ in range(STREAMS)]
     try:
         for stream in opened:
-            stream.sendall(ask)
+            stream.sendall(request)
         for stream in opened:
             if b"text/event-stream" not in stream.recv(65536):
                 sys.exit("an event stream was refused")

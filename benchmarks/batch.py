@@ -1,4 +1,4 @@
-"""Classifies archives of PNG files on the embedded stack, compared with a simple loop and with a lower bound.
+"""The rate of classifying PNG archives on the embedded stack, compared with a simple loop and with a lower bound.
 
     PYTHONPATH=.:client python benchmarks/batch.py [--images 10000 100000 1000000] [--rounds 5]
 
@@ -75,7 +75,7 @@ def repeated(path: Path, count: int) -> Path:
 
 @contextmanager
 def stack(folder: Path, processes: int) -> Iterator[Client]:
-    """Run a stack with so many classifier processes and a model `digits`."""
+    """Run a stack with this number of classifier processes and a model `digits`; yield its client."""
     volume = folder / f"volume-{processes}"
     settings = {"GLASSBOX_DATASETS": str(DATA.resolve()), "GLASSBOX_WORKER_PROCESSES": str(processes)}
     with running_stack(volume, folder / "stack.log", **settings) as client:

@@ -2,8 +2,8 @@
 
     PYTHONPATH=.:client python benchmarks/cli.py [--rounds 9]
 
-The API alone means a ready zip of the same 10,000 PNG files, posted by a program of ten lines on httpx, which polls the
-job until it ends and writes the rows as CSV. Both are measured as processes, from their start to their end, in turns on
+For the API alone, a program of ten lines on httpx posts an existing zip of the same 10,000 PNG files, polls the job
+until it ends, and writes the rows as CSV. Both are measured as processes, from their start to their end, in turns on
 one stack: from the folder or the zip on the disk to the rows on the disk. The SDK in a running program is measured in
 the same way. Needs `mnist.npz` and `mnist-test-png.zip` in the folder that `GLASSBOX_TEST_DATA` names. The exit status
 is 1 if a target is missed. Writes `var/benchmarks/cli.json`.

@@ -1,4 +1,4 @@
-"""Compares the decoding of images with the libraries that could be used for it.
+"""The decoding of images, compared with the libraries that could be used for it.
 
     PYTHONPATH=. python benchmarks/decoding.py [--rounds 5]
 

@@ -1,7 +1,7 @@
 """The effect of open event streams on other requests: the latency of `GET /healthz` without and with idle streams.
 
 A training runs meanwhile, as in a busy service; the streams follow a job that is queued after it. Prints a
-table and writes `var/benchmarks/event_streams.json`. `STREAMS` sets how many.
+table and writes `var/benchmarks/event_streams.json`. `STREAMS` (50) sets the number of streams.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The cost of an idle stack: the CPU time of its processes in half a minute, with maintenance and heartbeats.
 
-Prints a table and writes `var/benchmarks/idle.json`. `IDLE_SECONDS` sets for how long.
+Prints a table and writes `var/benchmarks/idle.json`. `IDLE_SECONDS` (30) sets the duration.
 """
 
 from __future__ import annotations

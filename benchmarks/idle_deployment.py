@@ -1,7 +1,7 @@
 """CPU time of an idle Compose deployment: of each container, of its health checks, and of the Docker Engine for them.
 
 `python -m benchmarks.idle_deployment` starts a deployment of its own and removes it; with `IDLE_PROJECT` it measures a
-Compose project that runs already. Prints a table and writes `var/benchmarks/idle_deployment.json`. `IDLE_SECONDS` sets
+running Compose project. Prints a table and writes `var/benchmarks/idle_deployment.json`. `IDLE_SECONDS` sets
 the length of the measurement (120). Needs a Docker Engine on this host, and the right to read `/proc` of every process.
 
 CPU time is read from counters of the kernel: a container's from its control group, the engine's from `/proc` including
@@ -43,7 +43,7 @@ class Container:
     pid: int
 
     def seconds(self) -> float:
-        """CPU time so far of the control group: the service's processes and the health checks' commands."""
+        """Return the CPU time so far of the control group: the service's processes and the health checks' commands."""
         for line in (PROC / str(self.pid) / "cgroup").read_text().splitlines():
             number, controllers, path = line.split(":", 2)
             if "cpuacct" in controllers.split(","):  # version 1
@@ -99,7 +99,7 @@ def main() -> None:
 
 @contextmanager
 def deployment() -> Iterator[str]:
-    """The Compose project to measure: a running one, or one that is started and removed."""
+    """Yield the name of the Compose project to measure: a running one, or one that is started and removed."""
     if project := os.environ.get("IDLE_PROJECT"):
         yield project
         return
@@ -115,7 +115,7 @@ def deployment() -> Iterator[str]:
 
 
 def running_containers(project: str) -> list[Container]:
-    """The containers of a Compose project, in the order of their services' names."""
+    """Return the containers of a Compose project, in the order of their services' names."""
     ids = engine("ps", "--quiet", "--no-trunc", "--filter", f"label=com.docker.compose.project={project}").split()
     if not ids:
         sys.exit(f"no container of the Compose project {project!r} runs; `docker compose ls` lists projects")
@@ -125,14 +125,14 @@ def running_containers(project: str) -> list[Container]:
 
 
 def parts(containers: list[Container]) -> dict[str, float]:
-    """CPU seconds so far by part; no part counts what another counts."""
+    """Return the CPU seconds so far of each part. The parts do not overlap."""
     processes = dict(running_processes())
     seconds: dict[str, float] = {}
     checks = shims = 0.0
     for container in containers:
         shim = processes[container.pid].parent
         service = sum(process.seconds for process in tree(processes, container.pid))
-        check = container.seconds() - service  # the engine starts checks beside the main process
+        check = container.seconds() - service  # the engine starts the checks as siblings of the main process
         seconds[container.service] = seconds.get(container.service, 0.0) + service
         checks += check
         shims += processes[shim].seconds - check  # the shim waits for the checks' processes: they are its children
@@ -144,7 +144,7 @@ def parts(containers: list[Container]) -> dict[str, float]:
 
 
 def tree(processes: dict[int, Process], root: int) -> Iterator[Process]:
-    """A process and its living descendants."""
+    """Yield a process and its running descendants."""
     yield processes[root]
     for pid, process in processes.items():
         if process.parent == root:
@@ -152,7 +152,7 @@ def tree(processes: dict[int, Process], root: int) -> Iterator[Process]:
 
 
 def running_processes() -> Iterator[tuple[int, Process]]:
-    """Every process of this host by its number: proc(5)."""
+    """Yield every process of this host with its id: proc(5)."""
     for folder in PROC.glob("[0-9]*"):
         with suppress(OSError):  # it has ended
             head, _, tail = (folder / "stat").read_text().rpartition(")")

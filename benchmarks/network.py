@@ -1,9 +1,9 @@
-"""Trains the presets on MNIST and reports the time and the accuracy.
+"""The time and the accuracy of trainings with the presets on MNIST.
 
     PYTHONPATH=. python benchmarks/network.py
 
-GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data beside the project. BLAS threads are
-taken as the environment sets them (OPENBLAS_NUM_THREADS). Writes var/benchmarks/network.json.
+GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data beside the project. The number
+of BLAS threads is that of the environment (OPENBLAS_NUM_THREADS). Writes var/benchmarks/network.json.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class BareProducts:
         self.dW = [np.empty_like(W) for W in self.W]
 
     def run(self) -> None:
-        """Compute them once."""
+        """Compute the products once."""
         for layer, W in enumerate(self.W):
             np.matmul(self.A[layer], W, out=self.out[layer + 1])
         for layer in reversed(range(len(self.W))):

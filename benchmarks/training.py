@@ -1,4 +1,4 @@
-"""Compares a training on MNIST with the frameworks that could be used instead, and with its bare matrix products.
+"""The time of a training on MNIST, compared with other frameworks and with only its matrix products.
 
     PYTHONPATH=. python benchmarks/training.py [--threads 1 2] [--instructions native avx2] [--rounds 15] [--only TEXT]
 
@@ -10,10 +10,11 @@ beside the project. Each contender has its own process, and all have the same re
 - the same instructions: "native" allows every library to choose for the processor, even if OPENBLAS_CORETYPE would
   restrict NumPy; "avx2" restricts all of them to AVX2.
 
-They take turns, round by round, a fixed number of steps each. Times are medians over the rounds, and a ratio is the
-median of the rounds' ratios, so that a temporary slowdown of the machine affects both sides. The targets are printed
-below, and the exit status is 1 if one is missed with a single thread, which is what a trainer has on two cores. With
-more threads, a step waits for the busiest core of a shared machine. Writes var/benchmarks/training.json.
+The contenders take turns, round by round, a fixed number of steps each. Times are medians over the rounds, and a ratio
+is the median of the rounds' ratios, so that a temporary slowdown of the machine affects both sides. The targets are
+printed below, and the exit status is 1 if one is missed with a single thread, which is the number that a trainer has on
+two cores. With more threads, a step waits for the busiest core of a shared machine. Writes
+var/benchmarks/training.json.
 """
 
 from __future__ import annotations

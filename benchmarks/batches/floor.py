@@ -18,14 +18,14 @@ SHARD = 1024
 
 
 def floor_seconds(archive: Path, processes: int) -> float:
-    """Time it with so many processes, each of which reads and decodes a part; their start does not count."""
+    """Return the seconds that the processes, each with a part, take to read and decode it, without their start."""
     settings = Settings()
-    plan = validate(archive, settings)
-    bounds = np.linspace(0, len(plan), processes + 1, dtype=int).tolist()
+    entries = validate(archive, settings)
+    bounds = np.linspace(0, len(entries), processes + 1, dtype=int).tolist()
     context = multiprocessing.get_context("fork")
     ready = context.Barrier(processes + 1)
     workers = [
-        context.Process(target=_decode, args=(archive, plan, settings, start, stop, ready))
+        context.Process(target=_decode, args=(archive, entries, settings, start, stop, ready))
         for start, stop in pairwise(bounds)
     ]
     for worker in workers:

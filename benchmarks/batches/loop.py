@@ -1,4 +1,4 @@
-"""A simple loop instead of a service: zipfile, Pillow and a network in NumPy, which reads image by image."""
+"""A simple loop instead of a service, with zipfile, Pillow and a network in NumPy; it reads image by image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_ONCE = 256
 
 
 def loop_seconds(archive: Path) -> float:
-    """Time it on an archive of PNG files of 28 × 28 pixels, in this process."""
+    """Return the seconds of the loop on an archive of PNG files of 28 × 28 pixels, in this process."""
     rng = np.random.default_rng(0)
     W = [rng.standard_normal(shape, dtype=np.float32) / 10 for shape in ((784, 128), (128, 64), (64, 10))]
     b = [np.zeros(len(weights[0]), np.float32) for weights in W]

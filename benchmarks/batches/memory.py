@@ -1,4 +1,4 @@
-"""The peak memory of a process's descendants, as Linux counts it."""
+"""The peak memory of a process's descendants, as Linux measures it."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ WARM_UP = 2
 
 
 class ContenderProcess:
-    """Runs one contender on request. It inherits the environment, and so the number of threads.
+    """A process that runs one contender on request. It inherits the environment, and so the number of threads.
 
-    Between its turns it is stopped, because idle threads of OpenBLAS and OpenMP keep spinning for a while on the cores
-    that the next contender needs.
+    Between its turns the process is stopped (SIGSTOP), because idle threads of OpenBLAS and OpenMP keep spinning for a
+    while on the cores that the next contender needs.
     """
 
     def __init__(self, name: str) -> None:

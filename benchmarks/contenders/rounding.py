@@ -1,4 +1,4 @@
-"""Compares the weights of the engine and the article's loop after the same steps from the same start."""
+"""The difference between the weights of the engine and the article's loop after the same steps from one start."""
 
 from __future__ import annotations
 

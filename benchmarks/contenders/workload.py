@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Workload:
-    """One training: image by image like the article's, with sigmoid; in mini-batches as is usual today, with ReLU."""
+    """One training. It uses sigmoid image by image, as in the article, and ReLU in mini-batches, as is usual today."""
 
     widths: tuple[int, ...]
     batch_size: int
@@ -64,7 +64,7 @@ def images_and_labels() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 
 
 def rows_and_labels(dtype: str = "float32") -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int64]]:
-    """Load them in the usual form: rows (60000, 784) of numbers from 0 to 1, and labels as int64."""
+    """Load the training images as rows (60000, 784) of numbers from 0 to 1, and their labels as int64."""
     images, labels = images_and_labels()
     rows = images.reshape(len(images), -1).astype(dtype)
     rows /= 255

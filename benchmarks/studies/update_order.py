@@ -1,4 +1,4 @@
-"""Draws the effect of the article's order, which updates a layer before the error propagates through it.
+"""A figure of the effect of the article's order, which updates a layer before the error propagates through it.
 
     PYTHONPATH=. python benchmarks/studies/update_order.py [--picture docs/images/update-order.svg]
 

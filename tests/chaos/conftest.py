@@ -13,12 +13,12 @@ from tests.chaos.stack import QUICK, WORKERS, Stack
 from tests.chaos.work import SHORT, Expected, submit
 from tests.support.programs.processes import Process
 
-limit_blas_threads(1)  # as in the stack's workers: the bits depend on the number of threads
+limit_blas_threads(1)  # as in the stack's workers: the result's bits depend on the number of threads
 
 
 @pytest.fixture(scope="module")
 def shared_stack() -> Iterator[Stack]:
-    """One stack for all rows of a module, with a model `base` for batches."""
+    """A stack for all rows of a module, with a model `base` for batches."""
     with TemporaryDirectory(prefix="glassbox-chaos-") as folder, Stack(Path(folder), QUICK) as stack:
         stack.until_over(submit(stack.http, epochs=SHORT, model="base"))
         yield stack
@@ -26,7 +26,7 @@ def shared_stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """The shared stack; every part that the previous row has ended is started again."""
+    """The shared stack; every part that the previous row ended is restarted."""
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)

@@ -21,7 +21,7 @@ def assert_sound(stack: Stack, accepted: Iterable[str], within: float = 60.0) ->
     """Wait until every accepted job has ended; fail if one is lost, done twice, or wrong."""
     ids = list(accepted)
     jobs = [stack.until_over(job_id, within) for job_id in ids]
-    assert versions_twice(published(stack)) == []
+    assert duplicate_versions(published(stack)) == []
     assert damaged(stack) == []
     by_job = {version.job: version for version in published(stack)}
     for job in jobs:
@@ -37,7 +37,7 @@ def published(stack: Stack) -> list[ModelVersion]:
     return [version for model in stack.registry.models() for version in stack.registry.versions(model)]
 
 
-def versions_twice(versions: Iterable[ModelVersion]) -> list[str]:
+def duplicate_versions(versions: Iterable[ModelVersion]) -> list[str]:
     """Return the jobs that have published twice, and the versions that two jobs share; expected are none."""
     versions = list(versions)
     jobs = Counter(version.job for version in versions)

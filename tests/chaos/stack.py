@@ -193,8 +193,8 @@ class Stack:
         for part in self.parts.values():
             part.check_alive()
         try:
-            answer = self.http.get("/readyz").json()
+            response = self.http.get("/readyz").json()
         except httpx.TransportError:
             return False
         online = Counter(worker.split("-")[0] for worker in self._workers)
-        return all(answer["workers"][queue] >= count for queue, count in online.items())
+        return all(response["workers"][queue] >= count for queue, count in online.items())

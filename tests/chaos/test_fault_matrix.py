@@ -1,4 +1,4 @@
-"""The fault matrix, on real processes: after every failure, each accepted job ends once, with the same bits."""
+"""The fault matrix, on real processes: after every failure, each accepted job ends once, with the same result."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ class TestWorkersDie:
 
         stack.end("training")
 
-        given_back = stack.job(job_id)
-        assert (given_back.state, given_back.attempt, given_back.crashes) == (State.QUEUED, 1, 0)
+        requeued = stack.job(job_id)
+        assert (requeued.state, requeued.attempt, requeued.crashes) == (State.QUEUED, 1, 0)
         assert ("state", {"state": "queued", "attempt": 1, "released": True}) in stack.events(job_id)
         stack.start("training")
         (job,) = assert_sound(stack, [job_id])
@@ -135,8 +135,8 @@ class TestRedisDies:
         ended = [submit(stack.http, epochs=SHORT, seed=seed) for seed in range(2)]
         assert_sound(stack, ended)
         before = {version.job: version for version in published(stack)}
-        going_on = [submit(stack.http, seed=4), submit(stack.http, epochs=SHORT)]
-        stack.until_done(going_on[0], epochs=10)
+        active = [submit(stack.http, seed=4), submit(stack.http, epochs=SHORT)]
+        stack.until_done(active[0], epochs=10)
 
         if how == "flushed":
             stack.redis.flushall()
@@ -146,13 +146,15 @@ class TestRedisDies:
                 shutil.rmtree(data) if data.is_dir() else data.unlink()
             stack.start("redis")
 
-        eventually(lambda: {job.id for job in stack.jobs.newest_first()} >= {*before, *going_on})
-        jobs = assert_sound(stack, [*before, *going_on])
+        eventually(lambda: {job.id for job in stack.jobs.newest_first()} >= {*before, *active})
+        jobs = assert_sound(stack, [*before, *active])
         assert {job.state for job in jobs} == {State.SUCCEEDED}
         assert {job: version for job, version in versions_by_job(stack).items() if job in before} == before
-        assert versions_by_job(stack)[going_on[0]].weights.sha256 == expected.weights_sha256(seed=4)
+        assert versions_by_job(stack)[active[0]].weights.sha256 == expected.weights_sha256(seed=4)
 
-    def test_the_api_reports_an_unresponsive_redis_within_3_s_and_all_recovers_by_itself(self, stack: Stack) -> None:
+    def test_the_api_reports_an_unresponsive_redis_within_3_s_and_recovers_without_intervention(
+        self, stack: Stack
+    ) -> None:
         job_id = submit(stack.http)
         stack.until_done(job_id)
         with stack.frozen(stack.parts["redis"].pid):
@@ -163,9 +165,9 @@ class TestRedisDies:
             ):
                 started = time.monotonic()
                 body = {"model": "digits", "dataset": "digits", "epochs": 1} if method == "POST" else None
-                answer = stack.http.request(method, path, json=body)
-                assert (answer.status_code, answer.json()["code"]) == (503, "redis_unavailable")
-                assert int(answer.headers["Retry-After"]) > 0
+                response = stack.http.request(method, path, json=body)
+                assert (response.status_code, response.json()["code"]) == (503, "redis_unavailable")
+                assert int(response.headers["Retry-After"]) > 0
                 assert time.monotonic() - started < 3.0
             assert stack.http.get("/healthz").status_code == 200
 
@@ -233,9 +235,9 @@ class TestUploads:
             connection.sendall(head.encode() + archive_of(10)[:1000])
             eventually(lambda: files_below(stack.volume.incoming))
             connection.shutdown(socket.SHUT_WR)
-            answer = connection.recv(4096)
+            response = connection.recv(4096)
 
-        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert response.startswith(b"HTTP/1.1 400 ")
         eventually(lambda: files_below(stack.volume.incoming) == [])
         assert {job.id for job in stack.jobs.newest_first()} == before
 
@@ -248,7 +250,7 @@ class TestUploads:
             eventually(lambda: files_below(stack.volume.incoming))
             stack.kill("api")
         stack.start("api")
-        eventually(lambda: answers(stack.http))
+        eventually(lambda: responds(stack.http))
 
         assert {job.id for job in stack.jobs.newest_first()} == before
 
@@ -262,7 +264,7 @@ def versions_by_job(stack: Stack) -> dict[str, ModelVersion]:
     return {version.job: version for version in published(stack)}
 
 
-def answers(http: httpx.Client) -> bool:
+def responds(http: httpx.Client) -> bool:
     try:
         return http.get("/healthz").is_success
     except httpx.TransportError:

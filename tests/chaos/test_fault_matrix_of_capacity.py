@@ -18,16 +18,16 @@ START_SECONDS = 30.0  # within which a waiting job must start when Redis has mem
 @pytest.fixture
 def stack() -> Iterator[Stack]:
     with TemporaryDirectory(prefix="glassbox-") as folder:
-        # Only the tested mechanism may start the job: no message is sent again by itself.
+        # Only the tested mechanism may start the job: an unclaimed message is sent again after an hour.
         settings = {**QUICK, "RESEND_SECONDS": "3600"}
         with Stack(Path(folder), settings, workers=("training",)) as stack:
             yield stack
 
 
 def submit(stack: Stack) -> str:
-    answer = stack.http.post("/v1/training-jobs", json={"model": "toy", "dataset": "digits", "epochs": 1})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    response = stack.http.post("/v1/training-jobs", json={"model": "toy", "dataset": "digits", "epochs": 1})
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
 
 
 def waiting(stack: Stack, job_id: str) -> str | None:

@@ -40,7 +40,7 @@ def shared_stack() -> Iterator[Stack]:
 
 @pytest.fixture
 def stack(shared_stack: Stack) -> Stack:
-    """The shared stack; every part that the previous row has ended is started again."""
+    """The shared stack; every part that the previous row ended is restarted."""
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)

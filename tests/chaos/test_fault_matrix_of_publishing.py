@@ -101,7 +101,7 @@ def test_a_job_cancelled_after_its_publication_is_confirmed_succeeds(bench: Work
 
 
 def attempt(settings: Settings, job: Job, sleeps: str = "") -> None:
-    """Run one attempt at the job, in its own process, that sleeps before or after it confirms if `sleeps` says so."""
+    """Run one attempt at the job, in its own process; it stops `before` or `after` it confirms, if `sleeps` is set."""
     bench = WorkBench(settings)
     registry = AtConfirm(bench.volume, **{sleeps: Zombie.sleep} if sleeps else {})
     bench.run(job, bench.training(registry), owner="a worker that dies")

@@ -130,7 +130,7 @@ class TestWaitingForSpace:
 
     @pytest.fixture
     def job(self, bench: WorkBench, small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-        """A training that found the disk full, and backs off for an hour, so that it is not due by itself."""
+        """A training that backs off for an hour after a full disk, so that it starts earlier only if there is space."""
         monkeypatch.setattr("worker.running.runner._backoff", lambda _: 3600.0)
         job = bench.a_training(epochs=2)
         fill(small_disk)

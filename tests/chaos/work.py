@@ -28,16 +28,16 @@ def training(epochs: int = LONG, seed: int = 0, model: str = "digits", **options
 
 def submit(http: httpx.Client, **options: Any) -> str:
     """Submit a training; return its id."""
-    answer = http.post("/v1/training-jobs", json=training(**options))
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    response = http.post("/v1/training-jobs", json=training(**options))
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
 
 
 def submit_batch(http: httpx.Client, archive: bytes, model: str = "digits") -> str:
     """Submit an archive to a model; return the job's id."""
-    answer = http.post("/v1/batch-jobs", params={"model": model}, content=archive)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["id"])
+    response = http.post("/v1/batch-jobs", params={"model": model}, content=archive)
+    assert response.status_code == 202, response.text
+    return str(response.json()["id"])
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A forked process that stops itself and later continues, when other processes have taken over its work."""
+"""A forked process that stops itself, and continues after another process has taken over its work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 class Zombie:
-    """Runs `work` in a fork. `work` calls `sleep`, which sends SIGSTOP; `wake` continues it to its end."""
+    """A process that runs `work` in a fork. `work` calls `sleep`, which sends SIGSTOP; `wake` continues it."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # about forks with threads

@@ -19,7 +19,7 @@ def full_redis(deployment: Deployment) -> Iterator[None]:
     deployment.redis("config", "set", "maxmemory", "500kb")
     yield
     deployment.redis("config", "set", "maxmemory", before)
-    eventually(lambda: deployment.ask("GET", "/readyz").status == 200)
+    eventually(lambda: deployment.send("GET", "/readyz").status == 200)
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def small_trainer(deployment: Deployment) -> Iterator[None]:
 
 @pytest.mark.usefixtures("full_redis")
 def test_a_full_redis_is_reported_and_no_job_is_accepted(deployment: Deployment) -> None:
-    readiness = deployment.ask("GET", "/readyz")
-    refused = deployment.ask(
+    readiness = deployment.send("GET", "/readyz")
+    refused = deployment.send(
         "POST",
         "/v1/training-jobs",
         b'{"model": "refused", "dataset": "mnist", "epochs": 1}',
@@ -44,7 +44,7 @@ def test_a_full_redis_is_reported_and_no_job_is_accepted(deployment: Deployment)
     assert readiness.json()["redis"].startswith("Redis is full: ")
     assert readiness.json()["workers"]["training"] == 1
     assert (refused.status, refused.json()["code"]) == (503, "redis_full")
-    assert deployment.ask("GET", "/v1/models").status == 200
+    assert deployment.send("GET", "/v1/models").status == 200
 
 
 @pytest.mark.usefixtures("small_trainer")

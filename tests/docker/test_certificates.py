@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.network import free_port
 from tests.support.programs.processes import ROOT
-from tests.support.servers.deployment import UP_SECONDS, Answer, Deployment, Json
+from tests.support.servers.deployment import UP_SECONDS, Deployment, Json, Response
 from tests.support.waiting import eventually
 
 ACME = ROOT / "tests" / "docker" / "acme"
@@ -59,8 +59,8 @@ class Domain(Deployment):
         untrusted = ssl.create_default_context()
         untrusted.check_hostname, untrusted.verify_mode = False, ssl.CERT_NONE
         url = f"https://127.0.0.1:{self.authority_port}/roots/0"
-        with urllib.request.urlopen(url, context=untrusted) as answer:
-            root: str = answer.read().decode()
+        with urllib.request.urlopen(url, context=untrusted) as response:
+            root: str = response.read().decode()
             return root
 
     @contextmanager
@@ -99,12 +99,12 @@ class Domain(Deployment):
             response.read()
             return response.status
 
-    def ask_plain(self, method: str, path: str) -> Answer:
+    def send_plain(self, method: str, path: str) -> Response:
         """Send one request to the port for plain HTTP."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=30)
         try:
             connection.request(method, path, headers={"Host": f"{DOMAIN}:{self.http_port}"})
-            return Answer(connection.getresponse())
+            return Response(connection.getresponse())
         finally:
             connection.close()
 
@@ -153,9 +153,9 @@ def test_api_of_a_domain_requires_a_key_even_on_loopback(domain: Domain) -> None
 
 
 def test_plain_http_is_redirected_to_https(domain: Domain) -> None:
-    answer = domain.ask_plain("POST", "/v1/training-jobs?a=b")
-    assert answer.status == 308
-    assert answer.headers["Location"] == f"https://{DOMAIN}:{domain.port}/v1/training-jobs?a=b"
+    response = domain.send_plain("POST", "/v1/training-jobs?a=b")
+    assert response.status == 308
+    assert response.headers["Location"] == f"https://{DOMAIN}:{domain.port}/v1/training-jobs?a=b"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_plain_http_is_redirected_to_https(domain: Domain) -> None:
     ],
 )
 def test_without_tls_only_challenges_are_served(domain: Domain, path: str, status: int) -> None:
-    assert domain.ask_plain("GET", path).status == status
+    assert domain.send_plain("GET", path).status == status
 
 
 def test_keys_are_readable_for_one_user_and_the_account_for_one_container(domain: Domain) -> None:
@@ -201,15 +201,15 @@ def test_renewal_fails_no_request_and_breaks_no_connection(domain: Domain) -> No
     stop = threading.Event()
     statuses: list[int | str] = []
 
-    def ask() -> None:
+    def poll() -> None:
         while not stop.is_set():
             try:
                 statuses.append(domain.status("/healthz"))
             except OSError as error:
                 statuses.append(repr(error))
 
-    asking = threading.Thread(target=ask)
-    asking.start()
+    poller = threading.Thread(target=poll)
+    poller.start()
     try:
         with domain.tls() as connection:
             # The headers and half of the body before the renewal, the rest after it.
@@ -225,7 +225,7 @@ def test_renewal_fails_no_request_and_breaks_no_connection(domain: Domain) -> No
             assert response.status == 401
     finally:
         stop.set()
-        asking.join()
+        poller.join()
 
     assert set(statuses) == {200}
     assert len(statuses) > 10

@@ -55,11 +55,11 @@ def test_uploads_in_progress_do_not_block_other_requests(deployment: Deployment)
             clients.enter_context(begun(deployment, "/v1/datasets?name=slow"))
         eventually(lambda: int(deployment.python_in("api", CONNECTIONS)) >= UPLOADS)
 
-        refused = deployment.ask("POST", "/v1/datasets?name=more", b"{}")
+        refused = deployment.send("POST", "/v1/datasets?name=more", b"{}")
         assert (refused.status, refused.json()["code"]) == (503, "too_many_uploads")
         assert refused.headers["Retry-After"] == "5"
         deployment.request("GET", "/v1/models")
-    eventually(lambda: deployment.ask("POST", "/v1/datasets?name=more", b"{}").status != 503)
+    eventually(lambda: deployment.send("POST", "/v1/datasets?name=more", b"{}").status != 503)
 
 
 def test_events_arrive_while_the_job_runs(deployment: Deployment) -> None:
@@ -84,9 +84,9 @@ def test_a_body_above_the_limit_is_refused_by_its_content_length(
     deployment: Deployment, path: str, length: int
 ) -> None:
     with begun(deployment, path, length) as client:
-        answer = client.recv(65536).decode()
+        response = client.recv(65536).decode()
 
-    head, _, body = answer.partition("\r\n\r\n")
+    head, _, body = response.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 413 ")
     assert "content-type: application/problem+json" in head.lower()
     assert json.loads(body)["code"] == "body_too_large"
@@ -94,18 +94,18 @@ def test_a_body_above_the_limit_is_refused_by_its_content_length(
 
 def test_the_rejection_of_an_upload_arrives_while_its_body_is_being_sent(deployment: Deployment) -> None:
     for _ in range(10):
-        answer = deployment.ask("POST", "/v1/batch-jobs?model=no-such-model", bytes(32 * MiB))
-        assert (answer.status, answer.json()["code"]) == (404, "model_not_found")
+        response = deployment.send("POST", "/v1/batch-jobs?model=no-such-model", bytes(32 * MiB))
+        assert (response.status, response.json()["code"]) == (404, "model_not_found")
 
 
 def test_a_large_upload_is_forwarded_completely(deployment: Deployment) -> None:
-    answer = deployment.ask("POST", "/v1/datasets?name=zeros", bytes(200 * MiB))
-    assert answer.status == 415, answer.content  # read to its end and validated: it is not a data set
+    response = deployment.send("POST", "/v1/datasets?name=zeros", bytes(200 * MiB))
+    assert response.status == 415, response.content  # read to its end and validated: it is not a data set
 
 
 def test_a_response_has_each_header_once(deployment: Deployment) -> None:
     for path in ("/v1/models", "/docs", "/no-such-page", "/readyz"):
-        headers = deployment.ask("GET", path, X_Request_Id="one-of-mine").headers
+        headers = deployment.send("GET", path, X_Request_Id="one-of-mine").headers
         names = [name.lower() for name in headers]
         assert len(names) == len(set(names)), names
         assert headers["X-Request-Id"] == "one-of-mine"
@@ -113,7 +113,7 @@ def test_a_response_has_each_header_once(deployment: Deployment) -> None:
 
 
 def test_both_logs_have_the_same_id_and_address_for_a_request(deployment: Deployment) -> None:
-    name = deployment.ask("GET", "/v1/models", X_Forwarded_For="6.6.6.6").headers["X-Request-Id"]
+    name = deployment.send("GET", "/v1/models", X_Forwarded_For="6.6.6.6").headers["X-Request-Id"]
 
     def lines() -> list[str]:
         return [
@@ -131,21 +131,21 @@ def test_both_logs_have_the_same_id_and_address_for_a_request(deployment: Deploy
 
 
 def test_the_api_validates_the_host_that_the_client_sent(deployment: Deployment) -> None:
-    answer = deployment.ask("GET", "/v1/models", Host="evil.example")
-    assert (answer.status, answer.json()["code"]) == (403, "host_not_local")
+    response = deployment.send("GET", "/v1/models", Host="evil.example")
+    assert (response.status, response.json()["code"]) == (403, "host_not_local")
 
 
 def test_the_gateway_reports_an_unavailable_api_and_finds_it_again(deployment: Deployment) -> None:
     deployment.compose("stop", "api")
     try:
-        answer = deployment.ask("GET", "/v1/models")
-        assert answer.status in {502, 504}  # refused, or no response
-        assert answer.json()["code"] == "api_unavailable"
-        assert answer.headers["Retry-After"] == "2"
-        assert answer.headers["X-Request-Id"]
+        response = deployment.send("GET", "/v1/models")
+        assert response.status in {502, 504}  # refused, or no response
+        assert response.json()["code"] == "api_unavailable"
+        assert response.headers["Retry-After"] == "2"
+        assert response.headers["X-Request-Id"]
     finally:
         deployment.up("--no-deps", "--force-recreate", "api")
-    eventually(lambda: deployment.ask("GET", "/v1/models").status == 200)
+    eventually(lambda: deployment.send("GET", "/v1/models").status == 200)
 
 
 def test_the_gateway_finds_an_api_at_another_address(deployment: Deployment) -> None:
@@ -159,12 +159,12 @@ def test_the_gateway_finds_an_api_at_another_address(deployment: Deployment) -> 
     before = address()
     subprocess.run(["docker", "network", "disconnect", network, api], check=True)
     image = deployment.inspect("gateway")["Image"]
-    taker = ["docker", "run", "--rm", "--detach", "--network", network, "--entrypoint", "sleep", image, "300"]
-    other = subprocess.run(taker, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # takes the address
+    command = ["docker", "run", "--rm", "--detach", "--network", network, "--entrypoint", "sleep", image, "300"]
+    other = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()  # takes the address
     try:
         subprocess.run(["docker", "network", "connect", "--alias", "api", network, api], check=True)
         assert address() != before
-        eventually(lambda: deployment.ask("GET", "/v1/models").status == 200, 5)
+        eventually(lambda: deployment.send("GET", "/v1/models").status == 200, 5)
     finally:
         subprocess.run(["docker", "rm", "--force", other], stdout=subprocess.PIPE, check=True)
 
@@ -173,8 +173,8 @@ def test_the_gateway_finds_an_api_at_another_address(deployment: Deployment) -> 
 def test_health_checks_are_not_in_the_access_logs(deployment: Deployment, service: str) -> None:
     checks = ("/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
     for path in checks:
-        assert deployment.ask("GET", path).status == 200
-    last = deployment.ask("GET", "/v1/models").headers["X-Request-Id"]
+        assert deployment.send("GET", path).status == 200
+    last = deployment.send("GET", "/v1/models").headers["X-Request-Id"]
 
     eventually(lambda: last in {line.get("request_id") for line in deployment.logs(service)})
     messages = [line["message"] for line in deployment.logs(service)]
@@ -211,10 +211,10 @@ class TestTls:
 
     def test_tls_needs_only_a_certificate(self, encrypted: Deployment, certificate: Path) -> None:
         trusted = ssl.create_default_context(cafile=str(certificate / "tls.crt"))
-        with urllib.request.urlopen(f"https://127.0.0.1:{encrypted.port}/readyz", context=trusted) as answer:
-            assert json.load(answer)["status"] == "ready"
+        with urllib.request.urlopen(f"https://127.0.0.1:{encrypted.port}/readyz", context=trusted) as response:
+            assert json.load(response)["status"] == "ready"
 
-        plain = encrypted.ask("POST", "/v1/training-jobs?a=b", b"{}")
+        plain = encrypted.send("POST", "/v1/training-jobs?a=b", b"{}")
         assert plain.status == 308
         assert plain.headers["Location"] == f"https://127.0.0.1:{encrypted.port}/v1/training-jobs?a=b"
 

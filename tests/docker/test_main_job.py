@@ -42,7 +42,7 @@ def test_every_image_of_the_archive_gets_a_row_in_the_archives_order(rows: list[
     assert [row["path"] for row in rows] == [f"mnist-test/{index:05d}.png" for index in range(10_000)]
 
 
-def test_the_labels_agree_with_the_true_ones(rows: list[Json]) -> None:
+def test_the_predicted_labels_agree_with_the_true_labels(rows: list[Json]) -> None:
     with np.load(DATA / "mnist.npz") as mnist:
         truth = mnist["y_test"]
     labels = np.array([int(row["label"]) for row in rows])

@@ -31,31 +31,31 @@ def prometheus(deployment: Deployment, training: Json) -> Iterator[int]:
         deployment.compose("rm", "--force", "--stop", "prometheus")
 
 
-def ask(port: int, path: str, **query: str) -> Json:
+def query_prometheus(port: int, path: str, **query: str) -> Json:
     url = f"http://127.0.0.1:{port}/api/v1/{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        document: Json = json.load(answer)["data"]
+    with urllib.request.urlopen(url, timeout=10) as response:
+        document: Json = json.load(response)["data"]
     return document
 
 
 def test_prometheus_scrapes_every_api(prometheus: int) -> None:
     def up() -> list[str]:
-        return [target["health"] for target in ask(prometheus, "targets")["activeTargets"]]
+        return [target["health"] for target in query_prometheus(prometheus, "targets")["activeTargets"]]
 
     eventually(lambda: up() == ["up"], within=60)
 
 
 def test_prometheus_has_the_metrics_of_jobs(prometheus: int) -> None:
     query = 'glassbox_jobs_total{kind="training",state="succeeded"} > 0'
-    eventually(lambda: ask(prometheus, "query", query=query)["result"], within=60)
+    eventually(lambda: query_prometheus(prometheus, "query", query=query)["result"], within=60)
 
 
 def test_prometheus_has_loaded_the_rules_and_no_alert_fires(prometheus: int) -> None:
-    groups = ask(prometheus, "rules")["groups"]
+    groups = query_prometheus(prometheus, "rules")["groups"]
     assert {group["name"] for group in groups} == {"requests", "jobs", "alerts"}
     rules = [rule for group in groups for rule in group["rules"]]
     eventually(lambda: all(rule["lastError"] == "" for rule in rules if "lastError" in rule))
-    assert ask(prometheus, "query", query='ALERTS{alertstate="firing"}')["result"] == []
+    assert query_prometheus(prometheus, "query", query='ALERTS{alertstate="firing"}')["result"] == []
 
 
 def test_prometheus_is_as_restricted_as_the_other_services(deployment: Deployment, prometheus: int) -> None:

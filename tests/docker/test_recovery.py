@@ -54,7 +54,7 @@ def test_a_killed_redis_restarts_with_every_job(deployment: Deployment) -> None:
     jobs = deployment.redis("dbsize")
 
     deployment.compose("kill", "redis")
-    assert eventually(lambda: deployment.ask("GET", "/readyz").status == 503)
+    assert eventually(lambda: deployment.send("GET", "/readyz").status == 503)
     deployment.up("redis")
 
     assert int(deployment.redis("dbsize")) >= int(jobs) - 5  # the number of keys of queues and leases varies
@@ -103,6 +103,6 @@ def test_new_passwords_take_effect_after_a_restart(deployment: Deployment, train
     deployment.compose("restart", "redis", *OURS)
 
     assert deployment.python_in("api", client) != before
-    eventually(lambda: deployment.ask("GET", "/readyz").status == 200, within=60)
+    eventually(lambda: deployment.send("GET", "/readyz").status == 200, within=60)
     assert deployment.outcome(training) == training
     assert deployment.train(epochs=1, model="renewed")["result"]["version"] == 1

@@ -1,7 +1,7 @@
 """`make options`: writes the client's options from the models of the API's requests.
 
-The client cannot import the API, so that its types and help texts are a file of their own. A test compares the file
-with what is generated here.
+The client cannot import the API, so its types and help texts are in a separate, generated file. A test compares the
+file with the output of this module.
 """
 
 from __future__ import annotations
@@ -71,11 +71,11 @@ TRAINING: Final = {{
 
 def options_source(training: type[RequestModel] = TrainingRequest, batch: type[RequestModel] = BatchOptions) -> str:
     """Return the source of `glassbox.options`."""
-    asked = _properties(training)
+    training_fields = _properties(training)
     options = _properties(batch)
     literals = {
         alias: properties[name]["enum"]
-        for properties in (asked, options)
+        for properties in (training_fields, options)
         for name, alias in LITERALS.items()
         if name in properties
     }
@@ -84,9 +84,9 @@ def options_source(training: type[RequestModel] = TrainingRequest, batch: type[R
             literals="\n".join(
                 f"{alias} = Literal[{', '.join(map(_quoted, names))}]" for alias, names in literals.items()
             ),
-            training_options=_members(asked),
+            training_options=_members(training_fields),
             batch_options=_members(options),
-            training="\n".join(f"    {_quoted(path)}: {_option(schema)}," for path, schema in _flat(asked)),
+            training="\n".join(f"    {_quoted(path)}: {_option(schema)}," for path, schema in _flat(training_fields)),
         )
     )
 
@@ -97,9 +97,9 @@ def formatted(source: str) -> str:
     return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
 
 
-def _properties(form: type[RequestModel]) -> dict[str, Json]:
-    schemas = Schemas([form])
-    properties: dict[str, Json] = schemas.resolved(schemas.of(form))["properties"]
+def _properties(model: type[RequestModel]) -> dict[str, Json]:
+    schemas = Schemas([model])
+    properties: dict[str, Json] = schemas.resolved(schemas.of(model))["properties"]
     return properties
 
 

@@ -1,4 +1,4 @@
-"""Finds the settings that a program reads, from its source: the attributes of `Settings` in its imported modules."""
+"""The settings that a program reads, found in its source: the attributes of `Settings` in its imported modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that changes files, stopped before each change: a test interleaves several works and lets them crash."""
+"""Work that changes files, stopped before each change, so that a test can interleave or crash several such works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATIENCE = 30.0
 
 
 class Crashed(BaseException):
-    """Raised at each change after the crash: like killed work, crashed work cleans up nothing."""
+    """Raised at each change after the crash: crashed work, like a killed process, cleans up nothing."""
 
 
 class Stepwise:
@@ -22,7 +22,7 @@ class Stepwise:
     _by_thread: dict[int, Stepwise] = {}  # noqa: RUF012 - shared by all
 
     def __init__(self, work: Callable[[], object]) -> None:
-        _listen()
+        _install_hook()
         self._work = work
         self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
         self.crashed = False
@@ -76,17 +76,17 @@ class Stepwise:
         assert self._back.acquire(timeout=PATIENCE), "it neither changes anything nor ends"
 
 
-_listens = threading.Event()
+_hook_installed = threading.Event()
 
 
-def _listen() -> None:
+def _install_hook() -> None:
     """Install an audit hook for changes to the file system in this process; it cannot be removed."""
-    if not _listens.is_set():
-        _listens.set()
-        sys.addaudithook(_hear)
+    if not _hook_installed.is_set():
+        _hook_installed.set()
+        sys.addaudithook(_on_audit_event)
 
 
-def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+def _on_audit_event(event: str, arguments: tuple[Any, ...]) -> None:
     if event in CHANGES or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
         stepwise = Stepwise._by_thread.get(threading.get_ident())
         if stepwise is not None:

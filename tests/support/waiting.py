@@ -12,17 +12,17 @@ INTERVAL = 0.01
 
 
 def eventually(condition: Callable[[], T | None], within: float = 20.0, interval: float = INTERVAL) -> T:
-    """Return the first true value of `condition`; raise an error, with its last value, if it never is true.
+    """Return the first true value of `condition`; raise an error, with its last value, if it stays false.
 
     An `AssertionError` or `OSError` that it raises counts as "not yet".
     """
     deadline = time.monotonic() + within
     while True:
         try:
-            answer = condition()
-            if answer:
-                return answer
-            last = f"it was {answer!r}"
+            value = condition()
+            if value:
+                return value
+            last = f"it was {value!r}"
         except (AssertionError, OSError) as error:
             last = f"{type(error).__name__}: {error}"
         if time.monotonic() > deadline:

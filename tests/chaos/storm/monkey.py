@@ -27,7 +27,7 @@ class Killable(Protocol):
 
 @dataclass
 class Monkey:
-    """Kills `kills` times within `seconds`. Calls `doomed` with the processes before each kill."""
+    """Kills `kills` times within `seconds`. Before each kill, it calls `doomed` with the ids of the processes."""
 
     stack: Killable
     workers: Sequence[str]
@@ -38,20 +38,20 @@ class Monkey:
     killed: Counter[str] = field(default_factory=Counter)
 
     def run(self) -> None:
-        """Kill until the end. Call this in the main thread: processes started by another thread die with it."""
-        chance = random.Random(self.seed)
-        moments = sorted(chance.uniform(0, self.seconds) for _ in range(self.kills))
-        kinds = chance.choices(list(SHARES), list(SHARES.values()), k=self.kills)  # independent of the victims
+        """Kill until the end. Call this in the main thread: a process dies with the thread that started it."""
+        rng = random.Random(self.seed)
+        moments = sorted(rng.uniform(0, self.seconds) for _ in range(self.kills))
+        kinds = rng.choices(list(SHARES), list(SHARES.values()), k=self.kills)  # independent of the victims
         began = time.monotonic()
         for moment, kind in zip(moments, kinds, strict=True):
             time.sleep(max(0.0, began + moment - time.monotonic()))
-            self._kill(kind, chance)
+            self._kill(kind, rng)
 
-    def _kill(self, kind: str, chance: random.Random) -> None:
-        worker = chance.choice(self.workers)
+    def _kill(self, kind: str, rng: random.Random) -> None:
+        worker = rng.choice(self.workers)
         children = self.stack.children(worker)
         if kind == "pool process" and children:
-            child = chance.choice(children)
+            child = rng.choice(children)
             self.doomed([child])
             with suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)

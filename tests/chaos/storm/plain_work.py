@@ -32,9 +32,9 @@ def classify(volume: str, path: str) -> None:
     manifest = DatasetStore(Volume(Path(volume))).get("digits")
     network = Network(manifest.image_shape, len(manifest.classes), preset("fast", **TINY))
     parameters = network.initialize(np.random.default_rng(0))
-    plan = validate(Path(path), Settings())
-    pixels = np.empty((len(plan), 8, 8), np.uint8)
-    with Contents(Path(path), plan, Settings()) as contents:
-        for index in range(len(plan)):
+    entries = validate(Path(path), Settings())
+    pixels = np.empty((len(entries), 8, 8), np.uint8)
+    with Contents(Path(path), entries, Settings()) as contents:
+        for index in range(len(entries)):
             decode_into(pixels[index], contents.read(index), 1000)
     network.probabilities(parameters, pixels)

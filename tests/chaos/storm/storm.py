@@ -1,8 +1,8 @@
 """`python -m tests.chaos.storm.storm`: hundreds of jobs, hundreds of kills, and the outcome of every accepted job.
 
-Beside it, the same storm on plain Celery. Prints both and writes `var/benchmarks/chaos.json`; ends with status 1 where
-a job was lost, done twice or damaged. The same seed gives the same jobs and the same moments and kinds of kills; what
-runs at such a moment is up to the machine.
+Runs the same storm on plain Celery too. Prints both and writes `var/benchmarks/chaos.json`; the exit status is 1 if a
+job was lost, done twice or damaged. The same seed gives the same jobs and the same moments and kinds of kills; the work
+that a kill interrupts depends on the machine.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 
 from shared.runtime.settings import limit_blas_threads
 
-limit_blas_threads(1)  # as in the workers: the bits depend on it
+limit_blas_threads(1)  # as in the workers: the result's bits depend on the number
 
 from tests.chaos.stack import QUICK  # noqa: E402
 from tests.chaos.storm import storm_on_celery, storm_on_glassbox  # noqa: E402
 
 OUTPUT = Path("var/benchmarks/chaos.json")
 PRODUCTION = {"BLAS_THREADS": "1", "WORKER_PROCESSES": "1", "API_PROCESSES": "1", "CHECKPOINT_PAUSE_SECONDS": "0"}
-SHARE_OF_KILLS = 0.75  # of the time; the rest is for the last rescues
+SHARE_OF_KILLS = 0.75  # of the time; after that, the last lost jobs are rescued
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 
 WORKER = "worker"
 PROCESSES = 3  # as many as Glassbox's workers have in all
-CALM_SECONDS = 45.0  # if no task has started or ended for so long, the remaining ones will not end
+CALM_SECONDS = 45.0  # if no task starts or ends for this time, the remaining ones will not end
 
 
 class PlainStack:
@@ -68,7 +68,7 @@ class PlainStack:
 
 
 def storm(seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Run it with the same jobs and the same moments of kills; if a worker has no pool process, kill the worker."""
+    """Run the storm with the same jobs and moments of kills; if a worker has no pool process, kill the worker."""
     with tempfile.TemporaryDirectory(prefix="plain-storm-") as folder:
         stack = PlainStack(Path(folder))
         volume = Volume(Path(folder) / "volume")
@@ -87,7 +87,7 @@ def storm(seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
 
 
 def run(stack: PlainStack, volume: Volume, seed: int, jobs: int, kills: int, seconds: float) -> dict[str, Any]:
-    """Submit while the monkey kills, wait until nothing happens, count."""
+    """Submit tasks during the kills, wait until nothing happens, and return the figures."""
     monkey = Monkey(stack, [WORKER], seed, kills, seconds)
     began = time.monotonic()
     with ThreadPoolExecutor(1) as submitter:
@@ -110,17 +110,17 @@ def run(stack: PlainStack, volume: Volume, seed: int, jobs: int, kills: int, sec
 
 def submit_all(stack: PlainStack, volume: Volume, seed: int, jobs: int, seconds: float, began: float) -> list[str]:
     """Submit the same random jobs as the storm on Glassbox; return their ids."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     accepted = []
     with Celery("plain", broker=stack.broker) as app:
         for number in range(jobs):
             time.sleep(max(0.0, began + number * seconds / jobs - time.monotonic()))
             task_id = f"task-{number}"
             arguments: list[Any]
-            if chance.random() < TRAININGS:
-                name, arguments = "plain.train", [chance.choice(EPOCHS), chance.randrange(SEEDS)]
+            if rng.random() < TRAININGS:
+                name, arguments = "plain.train", [rng.choice(EPOCHS), rng.randrange(SEEDS)]
             else:
-                name, arguments = "plain.classify", [str(stack.folder / f"{chance.choice(IMAGES)}.zip")]
+                name, arguments = "plain.classify", [str(stack.folder / f"{rng.choice(IMAGES)}.zip")]
             send(app, name, [task_id, str(volume.root), *arguments])
             accepted.append(task_id)
     return accepted

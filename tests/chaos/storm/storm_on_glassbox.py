@@ -16,7 +16,7 @@ from redis import RedisError
 
 from shared.jobs import Event, Job, Kind, State
 from shared.runtime.clock import rfc3339
-from tests.chaos.soundness import batch_paths, damaged, published, versions_twice
+from tests.chaos.soundness import batch_paths, damaged, duplicate_versions, published
 from tests.chaos.stack import Stack
 from tests.chaos.storm.monkey import Monkey
 from tests.chaos.work import SHORT, Expected, archive_of, submit, training
@@ -54,7 +54,7 @@ class Storm:
     refused: int = 0
 
     def run(self, patience: float) -> dict[str, Any]:
-        """Submit while the monkey kills, wait until the jobs have ended, count."""
+        """Submit jobs during the kills, wait until the jobs have ended, and return the figures."""
         monkey = Monkey(self.stack, WORKERS, self.seed, self.kills, self.seconds, self.note_deaths)
         began = time.monotonic()
         with ThreadPoolExecutor(1) as submitter:
@@ -72,26 +72,26 @@ class Storm:
 
     def submit_all(self, began: float) -> None:
         """Spread the submissions over the storm; repeat refused ones, which were not accepted."""
-        chance = random.Random(self.seed)
+        rng = random.Random(self.seed)
         for number in range(self.jobs):
             time.sleep(max(0.0, began + number * self.seconds / self.jobs - time.monotonic()))
-            if chance.random() < TRAININGS:
-                epochs, seed = chance.choice(EPOCHS), chance.randrange(SEEDS)
+            if rng.random() < TRAININGS:
+                epochs, seed = rng.choice(EPOCHS), rng.randrange(SEEDS)
                 job_id = self.post("/v1/training-jobs", json=training(epochs, seed))
                 self.trainings[job_id] = epochs, seed
             else:
-                archive = archive_of(chance.choice(IMAGES))
+                archive = archive_of(rng.choice(IMAGES))
                 job_id = self.post("/v1/batch-jobs", params={"model": "base"}, content=archive)
             self.accepted.append(job_id)
 
     def post(self, path: str, **request: Any) -> str:
-        """Submit until it is accepted."""
+        """Submit a job until it is accepted; return its id."""
         deadline = time.monotonic() + LONGEST_REFUSAL
         while time.monotonic() < deadline:
-            answer = self.stack.http.post(path, **request)
-            if answer.status_code == 202:
-                return str(answer.json()["id"])
-            assert answer.status_code == 503, answer.text
+            response = self.stack.http.post(path, **request)
+            if response.status_code == 202:
+                return str(response.json()["id"])
+            assert response.status_code == 503, response.text
             self.refused += 1
             time.sleep(0.2)
         raise AssertionError(f"no job was accepted for {LONGEST_REFUSAL} s")
@@ -126,7 +126,7 @@ class Storm:
             "finished": len(over),
             "ended_as": dict(Counter(outcome(job) for job in over)),
             "lost": len(self.accepted) - len(over),
-            "duplicated": len(versions_twice(published(self.stack))) + len(self.rows_twice(over)),
+            "duplicated": len(duplicate_versions(published(self.stack))) + len(self.duplicate_rows(over)),
             "damaged": len(damaged(self.stack)),
             "other_bits_than_uninterrupted": self.other_bits(over),
             "resumed": sum(any(event.type == "resumed" for event in log) for log in logs.values()),
@@ -153,7 +153,7 @@ class Storm:
             again += [seconds_between(death, event) for event in running[:1]]
         return back, again
 
-    def rows_twice(self, jobs: list[Job]) -> list[str]:
+    def duplicate_rows(self, jobs: list[Job]) -> list[str]:
         """Return the batches with a duplicate or a missing row."""
         batches = [job for job in jobs if job.kind is Kind.BATCH and job.state is State.SUCCEEDED]
         return [

@@ -92,14 +92,14 @@ class Client:
         while True:
             self.tries += 1
             try:
-                answer = self.operated.ask("POST", "/v1/training-jobs", body, **headers)
+                response = self.operated.send("POST", "/v1/training-jobs", body, **headers)
             except (OSError, http.client.HTTPException):
                 assert time.monotonic() < deadline, "the service does not come back"
             else:
-                if answer.status == 202:
-                    return answer.json()
-                assert answer.status in {409, 502, 503}, answer.content  # 409: the lost request still has the key
-                assert time.monotonic() < deadline, answer.content
+                if response.status == 202:
+                    return response.json()
+                assert response.status in {409, 502, 503}, response.content  # 409: the lost request still has the key
+                assert time.monotonic() < deadline, response.content
             time.sleep(0.2)
 
 

@@ -42,11 +42,11 @@ class Host:
         """Run `make deploy`, which must refuse to start; return the lines that it prints itself."""
         done = self.run("services/compose/up.sh", **variables)
         assert done.returncode == 1, done.stderr
-        said = [line for line in done.stderr.splitlines() if line.startswith("glassbox: ")]
-        said = [line for line in said if "warning: Docker Engine" not in line]
-        assert said.pop() == "glassbox: nothing was started or changed"
+        printed = [line for line in done.stderr.splitlines() if line.startswith("glassbox: ")]
+        printed = [line for line in printed if "warning: Docker Engine" not in line]
+        assert printed.pop() == "glassbox: nothing was started or changed"
         assert self.running() == []
-        return said
+        return printed
 
     def running(self) -> list[str]:
         return self.run("docker", "compose", "ps", "--services").stdout.split()
@@ -107,24 +107,24 @@ def test_docker_compose_up_with_a_wrong_line_in_env_starts_nothing(host: Host) -
 def test_a_wrong_line_is_reported_before_anything_starts(host: Host, line: str, message: str) -> None:
     host.write_env(line)
 
-    [said] = host.deploy()
+    [printed] = host.deploy()
 
-    assert message in said
+    assert message in printed
 
 
 def test_an_exported_variable_is_checked_like_a_line(host: Host) -> None:
-    [said] = host.deploy(GLASSBOX_LEASE_SECONDS="0")
+    [printed] = host.deploy(GLASSBOX_LEASE_SECONDS="0")
 
-    assert "GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0" in said
+    assert "GLASSBOX_LEASE_SECONDS is '0'; it must be greater than 0" in printed
 
 
 def test_a_port_in_use_is_reported_with_a_free_one(host: Host) -> None:
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
         port = other.server_port
-        [said] = host.deploy(GLASSBOX_PORT=str(port))
+        [printed] = host.deploy(GLASSBOX_PORT=str(port))
 
-    assert f"port {port} of 127.0.0.1 is taken by" in said
-    assert f"echo GLASSBOX_PORT={port + 1} >> .env" in said
+    assert f"port {port} of 127.0.0.1 is taken by" in printed
+    assert f"echo GLASSBOX_PORT={port + 1} >> .env" in printed
 
 
 def test_a_certificate_that_the_gateway_cannot_read_is_named(host: Host, tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_a_certificate_that_the_gateway_cannot_read_is_named(host: Host, tmp_pat
         (tmp_path / name).chmod(0o600)
     host.write_env(f"GLASSBOX_TLS={tmp_path}")
 
-    [said] = host.deploy()
+    [printed] = host.deploy()
 
-    assert f"uid 10001, as which the gateway runs, cannot read {tmp_path}/tls.crt" in said
-    assert f"sudo install -o 10001 -m 400 FILE {tmp_path}/tls.crt" in said
+    assert f"uid 10001, as which the gateway runs, cannot read {tmp_path}/tls.crt" in printed
+    assert f"sudo install -o 10001 -m 400 FILE {tmp_path}/tls.crt" in printed
 
 
 def test_the_data_can_be_in_a_folder_of_the_host(host: Host, tmp_path: Path) -> None:

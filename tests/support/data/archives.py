@@ -79,13 +79,13 @@ def _forged(archive: bytes, magic: bytes, number: int, fields: Fields, changes: 
     for _ in range(number + 1):
         start = archive.index(magic, start + 1)
     for name, value in changes.items():
-        offset, form = fields[name]
-        struct.pack_into(form, forged, start + offset, value)
+        offset, layout = fields[name]
+        struct.pack_into(layout, forged, start + offset, value)
     return bytes(forged)
 
 
 def special_file(name: str, mode: int) -> zipfile.ZipInfo:
-    """Return an entry that Unix unpacks by its `mode`: a link, a device, a folder."""
+    """Return an entry of the file type in `mode`, such as a link, a device or a folder on Unix."""
     info = zipfile.ZipInfo(name)
     info.create_system = 3
     info.external_attr = mode << 16

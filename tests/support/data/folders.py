@@ -32,5 +32,5 @@ def split_folders(train: int = 30, test: int = 12) -> dict[str, bytes]:
 
 
 def bright(shape: tuple[int, int]) -> bytes:
-    """Return a PNG of one brightness."""
+    """Return a PNG whose pixels all have one value."""
     return png(np.full(shape, 200, np.uint8))

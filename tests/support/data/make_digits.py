@@ -1,6 +1,6 @@
 """`python -m tests.support.data.make_digits`: generates `shared/datasets/digits.npz` from scikit-learn's digits.
 
-scikit-learn must be installed, and is not imported. The file's bytes are the same each time.
+scikit-learn must be installed, and is not imported. Each run writes the same bytes.
 """
 
 from __future__ import annotations

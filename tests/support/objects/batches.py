@@ -1,4 +1,4 @@
-"""Batches in the test's process: submitted as by the API, coordinated and helped with as by workers."""
+"""Batches in the test's process: submitted as the API does it, and processed by a coordinator and helpers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batches:
         return ShardQueue(self.bench.redis, settings.lease_seconds, settings.resend_seconds)
 
     @cached_property
-    def step(self) -> BatchHandler:
+    def handler(self) -> BatchHandler:
         """The handler of batch jobs, which coordinates."""
         bench = self.bench
         return BatchHandler(bench.volume, self.classifiers, self.shard_queue, bench.task_queue, bench.settings)
@@ -54,27 +54,27 @@ class Batches:
         settings = self.bench.settings
         path = self.bench.volume.incoming / "archive"
         durable.write_bytes(path, archive)
-        plan = validate(path, settings)
+        index = validate(path, settings)
         defaults = {"model": "toy", "version": 1, "top_k": 1, "invert": "never", "error_threshold": 1.0}
         cut = {"shard_images": settings.shard_images, "shard_bytes": settings.shard_bytes}
         specification = BatchSpecification.model_validate(defaults | cut | options)
-        job = a_batch(specification=specification.model_dump(), progress=Progress(total=len(plan), unit="images"))
-        self.bench.files.begin(job, path, plan)
+        job = a_batch(specification=specification.model_dump(), progress=Progress(total=len(index), unit="images"))
+        self.bench.files.begin(job, path, index)
         self.bench.jobs.create(job)
         return job
 
     def run(self, archive: bytes, **options: Any) -> Job:
         """Submit an archive and run it to its end, without helpers."""
-        return self.go_on(self.submit(archive, **options))
+        return self.run_attempt(self.submit(archive, **options))
 
-    def go_on(self, job: Job) -> Job:
+    def run_attempt(self, job: Job) -> Job:
         """Run an attempt at a queued job."""
-        return self.bench.run(job, self.step)
+        return self.bench.run(job, self.handler)
 
     def retry(self, job: Job) -> Job:
         """Retry the job as a user does, and run it."""
         self.bench.jobs.retry(job.id)
-        return self.go_on(self.bench.jobs.get(job.id))
+        return self.run_attempt(self.bench.jobs.get(job.id))
 
     def files(self, job: Job) -> ShardFiles:
         """Return the files of the job's shards in its present retry."""

@@ -64,7 +64,7 @@ class WorkBench:
     def runner(self, handlers: Mapping[Kind, JobHandler], owner: str = "bench") -> Runner:
         return Runner(self.jobs, self.files, self.task_queue, handlers, self.settings, self.shutdown, owner)
 
-    def write_down(self, job: Job) -> Job:
+    def submit(self, job: Job) -> Job:
         """Submit a job as the API does, without its message."""
         self.files.begin(job)
         self.jobs.create(job)
@@ -90,7 +90,7 @@ class WorkBench:
         dataset = self.dataset().id
         specification = TrainingSpecification(model=model, dataset=dataset, configuration=configuration.to_dict())
         progress = Progress(total=configuration.epochs, unit="epochs")
-        return self.write_down(a_training(model=model, specification=specification.pinned(), progress=progress))
+        return self.submit(a_training(model=model, specification=specification.pinned(), progress=progress))
 
     def let_leases_expire(self) -> list[Job]:
         """Rescue every claimed job, as if its lease had expired."""

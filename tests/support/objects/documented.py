@@ -33,7 +33,7 @@ EXAMPLES = {"name": "digits", "reference": "latest", "job_id": JOB_ID, "alias": 
 class Served:
     """A proxy of an application that exists before the application, because requests are built before they are sent.
 
-    `key` may do everything; `refill` brings back what was deleted.
+    `key` has all scopes; `refill` recreates deleted resources.
     """
 
     app: Flask

@@ -17,7 +17,7 @@ def a_version(**fields: Any) -> Version:
 
 
 def an_evaluation(labels: tuple[str, ...] = ("0", "1", "2"), **fields: Any) -> Evaluation:
-    """Return an evaluation with ten images of each class, of which one was predicted as the next class."""
+    """Return an evaluation with ten images of each class; one of the ten was predicted as the next class."""
     count = len(labels)
     matrix = [[9 if i == j else int(j == (i + 1) % count) for j in range(count)] for i in range(count)]
     values = {

@@ -26,7 +26,7 @@ def together(works: Sequence[Work]) -> None:
         work()
 
     children = [_fork(partial(begin, work)) for work in works]
-    os.close(opener)  # closes the pipe, for which all wait
+    os.close(opener)  # all children wait until the pipe is closed
     os.close(gate)
     statuses = [_wait(child) for child in children]
     assert not any(statuses), f"the processes ended with {statuses}; what they printed has more"

@@ -1,4 +1,4 @@
-"""Runs the examples in a page of the documentation as its reader would: in the page's order, in one folder."""
+"""Execution of a documentation page's examples: in the page's order, in one folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = f'glassbox() {{ "{sys.executable}" -m glassbox "$@"; }}\n'
 
 
 def run_snippets(page: Path, folder: Path, url: str) -> list[str]:
-    """Run each block of bash by itself and all blocks of Python as one program; return their output.
+    """Run each block of bash as a program, and all blocks of Python together as one; return their output.
 
     A block that fails fails the test.
     """

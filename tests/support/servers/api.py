@@ -33,12 +33,12 @@ def running_api(folder: Path, volume: Volume, processes: int, **settings: str) -
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False) as http,
     ):
 
-        def answers() -> bool:
+        def responds() -> bool:
             process.check_alive()
             try:
                 return http.get("/healthz").is_success
             except httpx.TransportError:
                 return False
 
-        eventually(answers, within=START_SECONDS)
+        eventually(responds, within=START_SECONDS)
         yield http

@@ -46,14 +46,14 @@ def running_api(folder: Path, redis_url: str, **settings: object) -> Iterator[Ap
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0, limits=limits, trust_env=False) as http,
     ):
 
-        def answers() -> bool:
+        def responds() -> bool:
             process.check_alive()
             try:
                 return http.get("/healthz").is_success
             except httpx.TransportError:
                 return False
 
-        eventually(answers, within=60.0)
+        eventually(responds, within=60.0)
         yield ApiServer(port, process, http)
 
 

@@ -30,8 +30,8 @@ JOB_SECONDS = 120
 Json = dict[str, Any]
 
 
-class Answer:
-    """An HTTP answer, read to its end."""
+class Response:
+    """An HTTP response, read to its end."""
 
     def __init__(self, response: http.client.HTTPResponse) -> None:
         self.status = response.status
@@ -134,12 +134,12 @@ class Deployment:
         print(self.compose("ps", "--all", check=False))
         print(self.compose("logs", "--no-color", "--timestamps", "--tail", "40", check=False))
 
-    def ask(self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str) -> Answer:
+    def send(self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str) -> Response:
         """Send one HTTP request to the published port; a file is streamed."""
         connection = self.connection()
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
-            return Answer(connection.getresponse())
+            return Response(connection.getresponse())
         finally:
             connection.close()
 
@@ -149,9 +149,9 @@ class Deployment:
 
     def request(self, method: str, path: str, body: IO[bytes] | bytes | None = None, **headers: str) -> bytes:
         """Send one HTTP request to the published port, which must succeed."""
-        answer = self.ask(method, path, body, **headers)
-        assert answer.status < 300, f"{method} {path}: {answer.status} {answer.content.decode()}"
-        return answer.content
+        response = self.send(method, path, body, **headers)
+        assert response.status < 300, f"{method} {path}: {response.status} {response.content.decode()}"
+        return response.content
 
     def get(self, path: str) -> Json:
         """Read an existing resource."""
@@ -179,9 +179,9 @@ class Deployment:
         """Wait until the job has succeeded, also while the API is unavailable; return the job."""
 
         def ended() -> Json | None:
-            answer = self.ask("GET", f"/v1/jobs/{job['id']}")
-            assert answer.status == 200, answer.content
-            return answer.json() if answer.json()["state"] not in {"queued", "running"} else None
+            response = self.send("GET", f"/v1/jobs/{job['id']}")
+            assert response.status == 200, response.content
+            return response.json() if response.json()["state"] not in {"queued", "running"} else None
 
         over = eventually(ended, within, interval=0.1)
         assert over["state"] == "succeeded", over

@@ -16,7 +16,7 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def answering(handler: type[BaseHTTPRequestHandler], address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
+def running_server(handler: type[BaseHTTPRequestHandler], address: tuple[str, int] = ("127.0.0.1", 0)) -> Iterator[int]:
     """Run a server with this request handler, by default on a free port; yield its port."""
     with ThreadingHTTPServer(address, handler) as server:
         server.daemon_threads = True

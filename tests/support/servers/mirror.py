@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.support.servers.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, running_server
 
 
 @contextmanager
@@ -19,5 +19,5 @@ def serving(files: Mapping[str, bytes]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content or b"")
 
-    with answering(Handler) as port:
+    with running_server(Handler) as port:
         yield f"http://127.0.0.1:{port}/"

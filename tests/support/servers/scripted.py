@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
 from typing import Any
 
-from tests.support.servers.http_server import QuietHandler, answering
+from tests.support.servers.http_server import QuietHandler, running_server
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -59,7 +59,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - the names in http.server
 
-    with answering(Handler) as port:
+    with running_server(Handler) as port:
         server = Scripted(port, list(replies))
         yield server
 

@@ -159,13 +159,13 @@ def test_an_api_that_does_not_listen_is_unhealthy(checked: Checked) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("cooking",), ("cooking", "120")])
-def test_a_wrong_use_is_an_error(checked: Checked, arguments: tuple[str, ...]) -> None:
+def test_wrong_arguments_are_an_error(checked: Checked, arguments: tuple[str, ...]) -> None:
     status, _ = checked.run(*arguments)
     assert status not in {0, 1}
 
 
 class TestForSeconds:
-    """With a number of seconds."""
+    """A check that lasts for a number of seconds."""
 
     def test_the_first_check_ends_as_soon_as_the_service_is_healthy(self, checked: Checked) -> None:
         check = checked.start("presence", "120")

@@ -63,7 +63,7 @@ class TestSending:
     def test_an_overdue_message_is_sent_again_to_its_queue(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        for job in (bench.write_down(a_training()), bench.write_down(a_batch())):
+        for job in (bench.submit(a_training()), bench.submit(a_batch())):
             overdue(bench, job)
 
         maintenance.tick()
@@ -73,7 +73,7 @@ class TestSending:
     def test_the_message_of_a_new_job_is_not_sent_again_at_once(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        bench.write_down(a_training())
+        bench.submit(a_training())
 
         maintenance.tick()
 
@@ -82,7 +82,7 @@ class TestSending:
     def test_an_overdue_message_is_sent_once_by_several_hosts(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        overdue(bench, bench.write_down(a_training()))
+        overdue(bench, bench.submit(a_training()))
 
         for _ in range(3):
             maintenance.tick()
@@ -92,7 +92,7 @@ class TestSending:
     def test_no_message_is_sent_for_a_running_or_ended_job(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        running, over = bench.write_down(a_training()), bench.write_down(a_training())
+        running, over = bench.submit(a_training()), bench.submit(a_training())
         claimed(bench.jobs, running.id)
         bench.jobs.finish(claimed(bench.jobs, over.id), State.SUCCEEDED)
 
@@ -116,7 +116,7 @@ class TestRefusedByRedis:
     def test_refused_messages_are_sent_when_redis_has_memory_again(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        bench.write_down(a_training())
+        bench.submit(a_training())
         redis.config_set("maxmemory", 1)
         maintenance.tick()
         redis.config_set("maxmemory", 0)
@@ -128,7 +128,7 @@ class TestRefusedByRedis:
     def test_one_refused_message_of_many_is_sent_at_the_next_call(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for job in (first := bench.write_down(a_training()), bench.write_down(a_training())):
+        for job in (first := bench.submit(a_training()), bench.submit(a_training())):
             overdue(bench, job)
         send = bench.task_queue.send
 
@@ -149,7 +149,7 @@ class TestRefusedByRedis:
     def test_messages_that_still_wait_are_not_sent_twice(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         bench.task_queue.send(job.kind, job.id)
         redis.config_set("maxmemory", 1)
         maintenance.tick()
@@ -176,7 +176,7 @@ class TestWaking:
     @pytest.fixture
     def blocked(self, bench: WorkBench) -> Job:
         """A job that found only 1 MiB free and is due again in five minutes."""
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         bench.jobs.release(claimed(bench.jobs, job.id), 300.0, blocked=Blocked("volume_full", "full", MIB))
         return job
 
@@ -220,7 +220,7 @@ class TestRescuing:
     def test_a_job_of_a_lost_worker_is_queued_and_sent_at_once(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         claimed(bench.jobs, job.id)
         lost(bench, job)
 
@@ -233,7 +233,7 @@ class TestRescuing:
     def test_a_job_that_was_lost_too_often_is_poison_and_its_outcome_is_on_the_volume(
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         for _ in range(3):
             claimed(bench.jobs, job.id)
             lost(bench, job)
@@ -245,7 +245,7 @@ class TestRescuing:
         assert (ended.state, ended.error["code"]) == (State.FAILED, "poison")
 
     def test_a_cancelling_job_of_a_lost_worker_is_cancelled(self, bench: WorkBench, maintenance: Maintenance) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         claimed(bench.jobs, job.id)
         bench.jobs.cancel(job.id)
         lost(bench, job)
@@ -257,7 +257,7 @@ class TestRescuing:
     def test_a_full_volume_does_not_prevent_the_rescue_of_other_jobs_at_the_next_call(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        jobs = [bench.write_down(a_training()) for _ in range(2)]
+        jobs = [bench.submit(a_training()) for _ in range(2)]
         for job in jobs:
             claimed(bench.jobs, job.id)
             bench.jobs.cancel(job.id)
@@ -274,11 +274,11 @@ class TestRebuilding:
     def test_lost_records_are_rebuilt_as_ended_or_queued(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
-        ended = bench.write_down(a_training())
+        ended = bench.submit(a_training())
         bench.jobs.finish(claimed(bench.jobs, ended.id), State.SUCCEEDED, result=A_RESULT)
         ended = bench.jobs.get(ended.id)
         bench.files.end(ended)
-        running = bench.write_down(a_batch())
+        running = bench.submit(a_batch())
         claimed(bench.jobs, running.id)
         redis.flushdb()
 
@@ -289,7 +289,7 @@ class TestRebuilding:
         assert (again.state, again.attempt, again.kind) == (State.QUEUED, 0, Kind.BATCH)
 
     def test_existing_records_are_unchanged(self, bench: WorkBench, maintenance: Maintenance, redis: Redis) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         claim = claimed(bench.jobs, job.id)
         redis.delete(keys.REBUILT)
 
@@ -298,7 +298,7 @@ class TestRebuilding:
         assert bench.jobs.get(job.id) == claim.job
 
     def test_an_unreadable_specification_is_skipped(self, bench: WorkBench, maintenance: Maintenance) -> None:
-        torn, whole = bench.write_down(a_training()), bench.write_down(a_training())
+        torn, whole = bench.submit(a_training()), bench.submit(a_training())
         bench.volume.specification(torn.id).write_bytes(b"{")
         bench.redis.flushdb()
 
@@ -318,7 +318,7 @@ class TestClosing:
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
         """The worker, or the API that cancelled the job, crashed right after it had written the record."""
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         bench.jobs.cancel(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
 
@@ -330,7 +330,7 @@ class TestClosing:
     def test_an_outcome_that_found_no_space_is_written_later(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         bench.jobs.cancel(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
         monkeypatch.setattr(JobFiles, "end", full)
@@ -342,8 +342,8 @@ class TestClosing:
 
         assert [job.state for job in bench.files] == [State.CANCELLED]
 
-    def test_an_outcome_from_before_a_retry_is_not_taken_for_the_new_one(self, bench: WorkBench) -> None:
-        job = bench.write_down(a_training())
+    def test_an_outcome_from_before_a_retry_is_not_used_for_the_retried_job(self, bench: WorkBench) -> None:
+        job = bench.submit(a_training())
         bench.jobs.cancel(job.id)
         first = bench.jobs.get(job.id)
         bench.redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job) + 1})
@@ -353,7 +353,7 @@ class TestClosing:
         assert [job.id for job in bench.jobs.unclosed(0)] == [job.id]
 
     def test_a_retried_or_deleted_job_has_no_outcome_to_write(self, bench: WorkBench) -> None:
-        again, deleted = (bench.write_down(a_training()) for _ in range(2))
+        again, deleted = (bench.submit(a_training()) for _ in range(2))
         for job in (again, deleted):
             bench.jobs.cancel(job.id)
         bench.jobs.retry(again.id)
@@ -366,7 +366,7 @@ class TestCollecting:
     def test_jobs_that_ended_long_ago_are_removed_and_others_are_kept(
         self, bench: WorkBench, maintenance: Maintenance
     ) -> None:
-        old, recent, running = (bench.write_down(a_training()) for _ in range(3))
+        old, recent, running = (bench.submit(a_training()) for _ in range(3))
         for job in (old, recent):
             bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
         claimed(bench.jobs, running.id)
@@ -381,7 +381,7 @@ class TestCollecting:
     def test_a_host_whose_clock_is_ahead_removes_nothing_too_early(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
         now = time.time()
         monkeypatch.setattr(time, "time", lambda: now + 365 * 24 * 3600)
@@ -393,7 +393,7 @@ class TestCollecting:
     def test_a_job_that_another_host_removes_meanwhile_does_not_end_the_collection(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        jobs = [bench.write_down(a_training()) for _ in range(3)]
+        jobs = [bench.submit(a_training()) for _ in range(3)]
         for job in jobs:
             bench.jobs.finish(claimed(bench.jobs, job.id), State.FAILED)
             bench.redis.hset(keys.job(job.id), "finished_at", 1)
@@ -424,7 +424,7 @@ def test_an_unreachable_volume_is_retried_at_the_next_call(
     def away(_: object) -> None:
         raise OSError(errno.ESTALE, "Stale file handle")
 
-    bench.write_down(a_training())
+    bench.submit(a_training())
     bench.redis.flushdb()
     monkeypatch.setattr(JobFiles, "__iter__", away)
 

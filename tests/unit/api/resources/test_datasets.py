@@ -121,7 +121,7 @@ class TestUploading:
 
         assert left_behind(volume) == []
 
-    def test_it_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
+    def test_upload_needs_no_redis(self, client_without_redis: FlaskClient) -> None:
         assert upload(client_without_redis, npz()).status_code == 201
 
 

@@ -77,13 +77,13 @@ def test_monitoring_that_does_not_run_is_not_started(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("service", ["prometheus", "grafana"])
-def test_the_only_running_one_is_replaced_alone(engine: Engine, service: str) -> None:
+def test_a_monitoring_service_that_runs_alone_is_replaced_alone(engine: Engine, service: str) -> None:
     assert engine.roll(MONITORING, running=service).returncode == 0
 
     assert engine.changes()[-1].endswith(f"--force-recreate {service}")
 
 
-def test_files_that_prometheus_rejects_replace_neither(engine: Engine) -> None:
+def test_files_that_prometheus_rejects_replace_neither_service(engine: Engine) -> None:
     done = engine.roll(MONITORING, running=MONITORING, promtool=1)
 
     assert done.returncode == 1

@@ -108,9 +108,9 @@ def test_an_upgrade_without_a_registry_prints_a_warning_and_builds_on_local_imag
     done = engine.run("upgrade.sh")
 
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "cannot be pulled; this host's copy is used" in line]
-    assert len(said) == 6  # four services and two base images
-    assert all(line.startswith("glassbox: ") and line.endswith("Error: no such host") for line in said)
+    warnings = [line for line in done.stderr.splitlines() if "cannot be pulled; this host's copy is used" in line]
+    assert len(warnings) == 6  # four services and two base images
+    assert all(line.startswith("glassbox: ") and line.endswith("Error: no such host") for line in warnings)
     assert "build 0123abc" in engine.log()
     assert engine.log()[-1].startswith("roll courier classifier trainer api gateway")
     assert {name: engine.image(name, "previous") for name in NAMES} == {name: f"old-{name}" for name in NAMES}

@@ -11,11 +11,11 @@ import pytest
 from tests.support.programs.processes import ROOT
 
 COPY = re.compile(r"^COPY (?!--)(.+) /opt/glassbox/app/(\S*)$", re.MULTILINE)
-ROOMS = ("api", "services", "shared", "worker")
+PACKAGES = ("api", "services", "shared", "worker")
 
 
 def files_in(image: str) -> dict[str, str]:
-    """The files below /opt/glassbox/app of an image, and the file of the checkout that each is a copy of."""
+    """Return the files below /opt/glassbox/app of an image, each with the file of the checkout that is copied to it."""
     files = {}
     for sources, folder in COPY.findall((ROOT / "services" / image / "Dockerfile").read_text()):
         for source in (path for pattern in sources.split() for path in ROOT.glob(pattern)):
@@ -26,7 +26,7 @@ def files_in(image: str) -> dict[str, str]:
 
 
 def imports_of(path: str) -> Iterator[str]:
-    """The modules of ours that a file imports, as paths."""
+    """Yield the paths of Glassbox's modules that a file imports."""
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -34,7 +34,7 @@ def imports_of(path: str) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         else:
             continue
-        for stem in (name.replace(".", "/") for name in names if name.split(".")[0] in ROOMS):
+        for stem in (name.replace(".", "/") for name in names if name.split(".")[0] in PACKAGES):
             yield from (file for file in (f"{stem}.py", f"{stem}/__init__.py") if (ROOT / file).exists())
 
 

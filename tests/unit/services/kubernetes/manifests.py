@@ -19,18 +19,18 @@ Manifest = dict[str, Any]
 
 
 def read(path: Path) -> list[Manifest]:
-    """The documents of a YAML file."""
+    """Return the documents of a YAML file."""
     return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
 
 
 def kustomization(folder: Path) -> Manifest:
-    """The kustomization of a folder."""
+    """Return the kustomization of a folder."""
     [document] = read(folder / "kustomization.yaml")
     return document
 
 
 def resources(folder: Path) -> list[Manifest]:
-    """The manifests that a folder's kustomization lists, without its components."""
+    """Return the manifests that a folder's kustomization lists, without its components."""
     return [document for file in kustomization(folder).get("resources", []) for document in read(folder / file)]
 
 
@@ -46,22 +46,22 @@ PODS: list[Manifest] = [deployment["spec"]["template"] for deployment in DEPLOYM
 
 
 def of_kind(kind: str, manifests: list[Manifest] = ALL) -> list[Manifest]:
-    """The manifests of a kind."""
+    """Return the manifests of a kind."""
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
 def name_of(manifest: Manifest) -> str:
-    """The kind and the name, such as "Deployment/api"."""
+    """Return the kind and the name, such as "Deployment/api"."""
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
 def container_of(pod: Manifest) -> Manifest:
-    """The only container of a pod."""
+    """Return the only container of a pod."""
     [container] = pod["spec"]["containers"]
     assert isinstance(container, dict)
     return container
 
 
 def component_of(pod: Manifest) -> str:
-    """The component that a pod is one of, such as "api"."""
+    """Return the component that a pod is one of, such as "api"."""
     return str(pod["metadata"]["labels"][COMPONENT])

@@ -16,7 +16,7 @@ PORT: Schema = {"type": "integer", "minimum": 1, "maximum": 65535}
 
 
 def an_object(required: Schema, optional: Schema | None = None) -> Schema:
-    """The schema of an object that has these properties and no other ones."""
+    """Return the schema of an object that has these properties and no other ones."""
     return {
         "type": "object",
         "additionalProperties": False,
@@ -26,12 +26,12 @@ def an_object(required: Schema, optional: Schema | None = None) -> Schema:
 
 
 def a_list_of(items: Schema) -> Schema:
-    """The schema of a list that is not empty."""
+    """Return the schema of a list that is not empty."""
     return {"type": "array", "minItems": 1, "items": items}
 
 
 def a_resource(version: str, kind: str, spec: Schema) -> Schema:
-    """The schema of a resource with a specification."""
+    """Return the schema of a resource with a specification."""
     return an_object(
         {"apiVersion": {"const": version}, "kind": {"const": kind}, "metadata": {"type": "object"}, "spec": spec}
     )

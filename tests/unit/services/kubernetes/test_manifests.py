@@ -57,10 +57,10 @@ each_manifest = pytest.mark.parametrize("manifest", OF_KUBERNETES, ids=name_of)
 each_pod = pytest.mark.parametrize("pod", PODS, ids=component_of)
 
 
-class TestTheirForm:
+class TestSchemas:
     @each_manifest
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_each_is_what_kubernetes_takes_without_a_field_that_it_does_not_know(
+    def test_each_manifest_matches_the_schema_of_kubernetes_without_unknown_fields(
         self, manifest: Manifest, version: str
     ) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
@@ -285,12 +285,12 @@ class TestReferences:
         queries = [scaled["spec"]["triggers"][0]["metadata"]["query"] for scaled in SCALED]
 
         for query in queries:
-            asked = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', query)
-            assert asked
-            assert asked.groups() in known
+            queried = re.fullmatch(r'max\((\w+)\{queue="(\w+)"\}\)', query)
+            assert queried
+            assert queried.groups() in known
 
 
-class TestThePods:
+class TestPods:
     def test_every_setting_is_read_by_the_code(self) -> None:
         known = {f"GLASSBOX_{field.upper()}" for field in Settings.model_fields}
         [generated] = KUSTOMIZATION["configMapGenerator"]

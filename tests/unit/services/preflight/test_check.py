@@ -50,7 +50,7 @@ def certificate(tmp_path: Path) -> Certificate:
     return write
 
 
-class TestTheCertificate:
+class TestCertificate:
     def test_a_valid_certificate_is_accepted(self, certificate: Certificate) -> None:
         assert list(check.of_the_certificate(certificate(), HOST)) == []
 
@@ -63,7 +63,7 @@ class TestTheCertificate:
             ({"password": b"secret"}, f"{HOST}/tls.key has a password"),
         ],
     )
-    def test_one_that_cannot_be_served_is_named(
+    def test_a_certificate_that_cannot_be_served_is_named(
         self, certificate: Certificate, how: dict[str, object], problem: str
     ) -> None:
         [only] = check.of_the_certificate(certificate(**how), HOST)
@@ -91,7 +91,7 @@ class TestTheCertificate:
         assert "are not a certificate and its key in PEM" in only
 
 
-class TestTheFolders:
+class TestFolders:
     def test_folders_of_the_services_group_are_accepted(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(check, "FREE_BYTES", 0)
         for name in ("volume", "redis"):
@@ -132,7 +132,7 @@ class TestTheFolders:
         assert only.startswith("GLASSBOX_DATASETS: /srv/sets cannot be read: No such file")
 
 
-class TestTheVariables:
+class TestVariables:
     def test_missing_keys_are_reported(self, limits: Settings) -> None:
         settings = limits.model_copy(update={"published_on": "0.0.0.0", "deployment": "compose"})  # noqa: S104
         [only] = check.of_the_settings(settings)

@@ -97,13 +97,13 @@ class TestMaking:
 
 class TestUsers:
     def test_a_client_without_a_password_can_do_nothing(self, server: RedisServer) -> None:
-        with Redis(unix_socket_path=str(server.socket)) as stranger, pytest.raises(AuthenticationError):
-            stranger.ping()
+        with Redis(unix_socket_path=str(server.socket)) as client, pytest.raises(AuthenticationError):
+            client.ping()
 
     def test_a_wrong_password_is_refused(self, server: RedisServer) -> None:
         url = f"unix://glassbox:guess@{server.socket}"
-        with Redis.from_url(url) as stranger, pytest.raises(AuthenticationError):
-            stranger.ping()
+        with Redis.from_url(url) as client, pytest.raises(AuthenticationError):
+            client.ping()
 
     def test_the_health_check_may_only_ping_redis(self, server: RedisServer) -> None:
         with Redis.from_url(f"unix://health:none@{server.socket}") as health:

@@ -1,4 +1,4 @@
-"""Two deployments: one to save, and an empty one to restore into."""
+"""Two deployments: one to back up, and an empty one to restore into."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_reader_returns_the_saved_files() -> None:
     }
 
 
-def test_a_reader_need_not_look_at_every_file() -> None:
+def test_reader_may_leave_files_unread() -> None:
     assert len([name for name, _ in BackupReader(io.BytesIO(a_backup()))]) == 2
 
 
@@ -107,7 +107,7 @@ def test_a_member_that_is_not_a_regular_file_is_refused(kind: bytes) -> None:
         read(packed(TITLED, ("volume/jobs/x", b""), kind=kind))
 
 
-def test_a_name_that_comes_twice_is_refused() -> None:
+def test_a_duplicate_name_is_refused() -> None:
     with pytest.raises(Damaged, match="twice"):
         read(packed(TITLED, ("volume/jobs/x", b""), ("volume/jobs/x", b"")))
 

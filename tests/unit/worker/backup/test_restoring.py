@@ -149,7 +149,7 @@ class TestRestoring:
         assert read_counters(there.redis) == read_counters(here.redis)
 
     def test_a_pending_webhook_delivery_is_due(self, here: Deployment, there: Deployment) -> None:
-        job = here.write_down(a_training(webhook="https://receiver.example/"))
+        job = here.submit(a_training(webhook="https://receiver.example/"))
         here.jobs.cancel(job.id)
 
         there.restore(here.save())
@@ -169,7 +169,7 @@ class TestRestoring:
 
 
 class Watched(io.BytesIO):
-    """A stream that calls a function before it writes the block of this number, if it gets so many."""
+    """A stream that calls a function before it writes the block with this number, if that block exists."""
 
     def __init__(self, block: int, call: Callable[[], object]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Helping with a batch that another process coordinates."""
+"""The helper of a batch that another process coordinates."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def finished_shards(batches: Batches, claim: Claim) -> list[str]:
 
 
 def before_publishing(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], object]) -> None:
-    """Call a function with the shard's number before a helper writes its first shard."""
+    """Call a function with the number of the first shard before it is written."""
     publish = ShardFiles.publish
     called: list[int] = []
 
@@ -200,12 +200,12 @@ class TestBeingLate:
     ) -> None:
         later: list[Claim] = []
 
-        def begin_anew(_: int) -> None:
+        def start_another_attempt(_: int) -> None:
             move(batches.bench.jobs, claim.job.id, State.QUEUED)
             later.append(claimed(batches.bench.jobs, claim.job.id, "another coordinator"))
             batches.shard_queue.open(later[0], [0, 1, 2])
 
-        before_publishing(monkeypatch, begin_anew)
+        before_publishing(monkeypatch, start_another_attempt)
 
         batches.batch_helper().run(claim.job.id)
 
@@ -219,18 +219,18 @@ class TestTheCoordinator:
     def job(self, batches: Batches) -> Job:
         return batches.submit(ARCHIVE)
 
-    def coordinated(self, batches: Batches, job: Job) -> threading.Thread:
+    def start_coordinator(self, batches: Batches, job: Job) -> threading.Thread:
         """Start the coordinator in a thread, on its own bench: connections are not shared between threads."""
         other = Batches(WorkBench(batches.bench.settings))
-        thread = threading.Thread(target=other.go_on, args=(job,))
+        thread = threading.Thread(target=other.run_attempt, args=(job,))
         thread.start()
         return thread
 
     def test_the_coordinator_waits_for_shards_of_helpers_and_counts_them(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        taken = hand_one_out(batches, monkeypatch)
-        thread = self.coordinated(batches, job)
+        taken = take_shard_of_coordinator(batches, monkeypatch)
+        thread = self.start_coordinator(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
         assert batches.bench.jobs.get(job.id).state is State.RUNNING
 
@@ -246,8 +246,8 @@ class TestTheCoordinator:
     def test_the_coordinator_processes_the_shard_of_a_lost_helper(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        taken = hand_one_out(batches, monkeypatch)
-        thread = self.coordinated(batches, job)
+        taken = take_shard_of_coordinator(batches, monkeypatch)
+        thread = self.start_coordinator(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.redis.zadd(keys.taken_shards(job.id), {f"{taken[0]}@test": 1})
@@ -259,8 +259,8 @@ class TestTheCoordinator:
     def test_a_waiting_coordinator_is_cancelled(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        hand_one_out(batches, monkeypatch)
-        thread = self.coordinated(batches, job)
+        take_shard_of_coordinator(batches, monkeypatch)
+        thread = self.start_coordinator(batches, job)
         eventually(lambda: len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.jobs.cancel(job.id)
@@ -272,8 +272,8 @@ class TestTheCoordinator:
     def test_the_coordinator_surveys_the_volume_before_it_ends(
         self, batches: Batches, job: Job, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        taken = hand_one_out(batches, monkeypatch)
-        thread = self.coordinated(batches, job)
+        taken = take_shard_of_coordinator(batches, monkeypatch)
+        thread = self.start_coordinator(batches, job)
         eventually(lambda: taken and len(batches.files(job).survey(3).missing) == 1)
 
         batches.bench.redis.delete(keys.taken_shards(job.id))  # as if it were finished, though nothing was written
@@ -288,7 +288,7 @@ class TestTheCoordinator:
         Presence(redis, "host:1", "inference", 2).renew()
         Presence(redis, "host:2", "inference", 7).renew()
 
-        batches.go_on(job)
+        batches.run_attempt(job)
 
         assert [message["headers"]["task"] for message in messages(redis, "inference")] == [HELP] * 2
 
@@ -298,12 +298,12 @@ class TestTheCoordinator:
         Presence(redis, "host:1", "inference", 2).renew()
         batches.bench.task_queue.request_helper("another job")
 
-        batches.go_on(job)
+        batches.run_attempt(job)
 
         assert len(messages(redis, "inference")) == 1
 
 
-def hand_one_out(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def take_shard_of_coordinator(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Take a shard, as a helper, before the coordinator writes its first one."""
     taken: list[int] = []
 

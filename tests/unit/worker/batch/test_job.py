@@ -160,7 +160,7 @@ class TestErrors:
             probabilities(kept).max(axis=1).tolist(), abs=1e-6
         )
 
-    def test_the_result_counts_both(self, batches: Batches) -> None:
+    def test_the_result_counts_rows_and_errors(self, batches: Batches) -> None:
         job = batches.run(zip_of(MIXED))
 
         result = batch_result(job)
@@ -169,7 +169,7 @@ class TestErrors:
         assert result["images_per_second"] > 0
         assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
 
-    def test_an_entry_whose_checksum_is_wrong_is_an_error_of_its_own(self, batches: Batches) -> None:
+    def test_an_entry_with_a_wrong_checksum_is_one_error(self, batches: Batches) -> None:
         archive = zip_of({"a.png": b"first", "b.png": png(IMAGES[0])}).replace(b"first", b"fi_st")
 
         job = batches.run(archive)
@@ -242,7 +242,7 @@ class TestShards:
         line = '{"path": "from the attempt before"}\n'
         batches.finish(job, 1, [line] * 3, ['{"path": "its error"}\n'])
 
-        job = batches.go_on(job)
+        job = batches.run_attempt(job)
 
         assert paths(batches.rows(job))[4:7] == ["from the attempt before"] * 3
         assert paths(batches.errors(job)) == ["its error"]
@@ -255,17 +255,17 @@ class TestShards:
         job = batches.submit(zip_of_images(IMAGES))
         other = Batches(WorkBench(settings.model_copy(update={"shard_images": 3})))
 
-        job = other.go_on(job)
+        job = other.run_attempt(job)
 
         assert [read_header(path).rows for path in batches.files(job).in_order()] == [4, 4, 2]
 
     def test_all_shards_may_be_finished_already(self, batches: Batches, jobs: JobStore) -> None:
         job = batches.submit(zip_of_images(IMAGES))
-        first = batches.go_on(job)
+        first = batches.run_attempt(job)
         jobs.discard(job.id)
         jobs.create(job)
 
-        again = batches.go_on(job)
+        again = batches.run_attempt(job)
 
         assert again.state is State.SUCCEEDED
         assert batch_result(again)["succeeded"] == batch_result(first)["succeeded"] == 10
@@ -277,7 +277,7 @@ class TestShards:
         def cancelled_first(job: Job, lease: Lease) -> JobOutcome:
             move(jobs, job.id, State.CANCELLING)
             eventually(lambda: is_cancelled(lease))
-            return batches.step(job, lease)
+            return batches.handler(job, lease)
 
         job = batches.submit(zip_of_images(IMAGES))
         batches.finish(job, 0, ['{"path": "from the attempt before"}\n'])
@@ -290,7 +290,7 @@ class TestShards:
     def test_a_batch_whose_files_were_deleted_writes_none(self, batches: Batches, volume: Volume) -> None:
         def deleted_first(job: Job, lease: Lease) -> JobOutcome:
             batches.bench.files.remove(job.id)
-            return batches.step(job, lease)
+            return batches.handler(job, lease)
 
         job = batches.submit(zip_of_images(IMAGES))
 

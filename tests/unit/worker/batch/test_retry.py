@@ -131,7 +131,7 @@ def test_a_retry_survives_the_loss_of_the_records(batches: Batches, with_errors:
     batches.bench.redis.flushdb()
     assert rebuild(batches.bench.jobs, batches.bench.files) == 1
 
-    job = batches.go_on(batches.bench.jobs.get(with_errors.id))
+    job = batches.run_attempt(batches.bench.jobs.get(with_errors.id))
 
     assert paths(batches.errors(job)) == ["3.png"]
 
@@ -162,7 +162,7 @@ def test_a_worker_killed_before_any_change_of_the_retry_leaves_a_job_that_ends_w
 
         if died:
             batches.bench.let_leases_expire()
-            batches.go_on(job)
+            batches.run_attempt(job)
 
         ended = batches.bench.jobs.get(job.id)
         assert ended.state is State.COMPLETED_WITH_ERRORS
@@ -176,4 +176,4 @@ def test_a_worker_killed_before_any_change_of_the_retry_leaves_a_job_that_ends_w
 
 def one_attempt(settings: Settings, job: Job) -> None:
     batches = Batches(WorkBench(settings))
-    batches.bench.run(job, batches.step, owner="a worker that dies")
+    batches.bench.run(job, batches.handler, owner="a worker that dies")

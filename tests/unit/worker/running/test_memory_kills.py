@@ -1,4 +1,4 @@
-"""The record of a job says that the kernel killed its process for lack of memory."""
+"""A job's record shows that the kernel killed its process for lack of memory."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def last_event(bench: WorkBench, job: Job) -> dict[str, object]:
     return bench.jobs.events(job.id)[-1].data
 
 
-def test_the_event_says_that_the_process_was_killed_for_memory(
+def test_the_event_has_the_cause_if_the_kernel_killed_the_process_for_memory(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel
 ) -> None:
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     kernel.has_killed(1)
 
     assert lose(bench, maintenance, job).state is State.QUEUED
@@ -82,7 +82,7 @@ def test_the_event_says_that_the_process_was_killed_for_memory(
 def test_after_three_kills_the_error_names_the_memory_and_what_to_change(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel, job: Job, setting: str
 ) -> None:
-    bench.write_down(job)
+    bench.submit(job)
     for count in (1, 2):
         kernel.has_killed(count)
         assert lose(bench, maintenance, job).state is State.QUEUED
@@ -100,7 +100,7 @@ def test_after_three_kills_the_error_names_the_memory_and_what_to_change(
 def test_a_kill_among_other_crashes_is_counted_as_one(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel
 ) -> None:
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     for _ in range(2):
         lose(bench, maintenance, job)
     kernel.has_killed(1)
@@ -112,7 +112,7 @@ def test_a_kill_among_other_crashes_is_counted_as_one(
 
 
 def test_a_crash_without_a_kill_is_poison(bench: WorkBench, maintenance: Maintenance) -> None:
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     for _ in range(2):
         lose(bench, maintenance, job)
 
@@ -127,7 +127,7 @@ def test_a_crash_without_a_kill_is_poison(bench: WorkBench, maintenance: Mainten
 def test_a_kill_does_not_concern_a_live_process_or_another_host(
     bench: WorkBench, maintenance: Maintenance, kernel: Kernel, owner: str
 ) -> None:
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     kernel.has_killed(1)
 
     lose(bench, maintenance, job, owner)
@@ -138,7 +138,7 @@ def test_a_kill_does_not_concern_a_live_process_or_another_host(
 def test_kills_before_the_workers_start_do_not_count(bench: WorkBench, kernel: Kernel) -> None:
     kernel.has_killed(5)
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda _: True)
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     claimed(bench.jobs, job.id, DEAD)
 
     kills.note()
@@ -149,7 +149,7 @@ def test_kills_before_the_workers_start_do_not_count(bench: WorkBench, kernel: K
 def test_a_process_that_ends_late_is_found_at_a_later_call(bench: WorkBench, kernel: Kernel) -> None:
     gone: list[int] = []
     kills = MemoryKills(bench.jobs, "host", MemoryGroup(kernel.root), is_gone=lambda pid: pid in gone)
-    job = bench.write_down(a_training())
+    job = bench.submit(a_training())
     claimed(bench.jobs, job.id, DEAD)
     kernel.has_killed(1)
     kills.note()

@@ -21,7 +21,7 @@ def test_the_file_holds_the_uptime_until_which_the_worker_is_present(tmp_path: P
     assert int(before + VALID_SECONDS) <= until <= uptime() + VALID_SECONDS
 
 
-def test_renewing_moves_the_time(tmp_path: Path) -> None:
+def test_renewal_extends_the_presence(tmp_path: Path) -> None:
     file = PresenceFile(tmp_path / "present")
     (tmp_path / "present").write_text("7\n")
     file.renew()

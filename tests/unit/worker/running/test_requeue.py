@@ -32,7 +32,7 @@ def bench(settings: Settings) -> WorkBench:
 
 @pytest.fixture
 def job(bench: WorkBench) -> Job:
-    return bench.write_down(a_training())
+    return bench.submit(a_training())
 
 
 def succeed(job: Job, lease: Lease) -> JobOutcome:
@@ -150,14 +150,14 @@ class TestStopping:
         assert list(bench.files) == [ended]
 
     def test_a_job_that_exceeds_its_timeout_fails(self, bench: WorkBench) -> None:
-        ended = bench.run(bench.write_down(a_training(timeout_seconds=0.2)), working())
+        ended = bench.run(bench.submit(a_training(timeout_seconds=0.2)), working())
 
         assert ended.state is State.FAILED
         assert ended.error is not None
         assert (ended.error["code"], "0.2 seconds" in ended.error["detail"]) == ("timeout", True)
 
     def test_the_time_of_earlier_attempts_counts(self, bench: WorkBench) -> None:
-        job = bench.write_down(a_training(timeout_seconds=60))
+        job = bench.submit(a_training(timeout_seconds=60))
         claim = claimed(bench.jobs, job.id)
         bench.redis.hset(keys.job(job.id), "started_at", bench.jobs.now() - 61_000)
         bench.jobs.release(claim)

@@ -71,11 +71,11 @@ class TestEnding:
         assert "Traceback" in caplog.text
 
     def test_the_last_report_is_kept_if_the_outcome_has_no_progress(self, bench: Bench) -> None:
-        def step(job: Job, lease: Lease) -> JobOutcome:
+        def handler(job: Job, lease: Lease) -> JobOutcome:
             lease.report(ALL, {"train_loss": 0.5}, "epoch")
             raise ValueError
 
-        job = bench.run(a_training(), step)
+        job = bench.run(a_training(), handler)
 
         assert (job.progress, job.metrics) == (ALL, {"train_loss": 0.5})
 
@@ -100,23 +100,23 @@ class TestFencing:
         assert [job] == taken
 
     def test_an_outcome_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
-        def step(job: Job, lease: Lease) -> JobOutcome:
+        def handler(job: Job, lease: Lease) -> JobOutcome:
             move(bench.jobs, job.id, State.QUEUED)
             return succeed(job, lease)
 
-        job = bench.run(a_training(), step)
+        job = bench.run(a_training(), handler)
 
         assert job.state is State.QUEUED
         assert job.result is None
 
     def test_the_outcome_of_a_deleted_job_is_not_an_error(self, bench: Bench, redis: Redis) -> None:
-        def step(job: Job, lease: Lease) -> JobOutcome:
+        def handler(job: Job, lease: Lease) -> JobOutcome:
             bench.jobs.discard(job.id)
             return succeed(job, lease)
 
         job = a_training()
         bench.submit(job)
-        bench.runner({Kind.TRAINING: step}).run(job.id)
+        bench.runner({Kind.TRAINING: handler}).run(job.id)
 
         assert redis.keys("*") == [keys.COUNTERS]
 
@@ -134,14 +134,14 @@ class TestMessages:
     def test_a_message_that_several_workers_get_at_once_runs_the_job_once(self, bench: Bench) -> None:
         done: list[str] = []
 
-        def step(job: Job, lease: Lease) -> JobOutcome:
+        def handler(job: Job, lease: Lease) -> JobOutcome:
             done.append(job.id)
             return succeed(job, lease)
 
         job = a_training()
         bench.submit(job)
         with ThreadPoolExecutor(8) as pool:
-            list(pool.map(bench.runner({Kind.TRAINING: step}).run, [job.id] * 8))
+            list(pool.map(bench.runner({Kind.TRAINING: handler}).run, [job.id] * 8))
 
         assert done == [job.id]
         assert bench.jobs.get(job.id).attempt == 1
@@ -183,7 +183,7 @@ class TestRedisThatRefuses:
     def test_a_claim_is_retried_until_redis_accepts_it(
         self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         monkeypatch.setattr("worker.running.runner.CLAIM_SECONDS", 0.01)
         claim = bench.jobs.claim
         tries: list[str] = []
@@ -204,7 +204,7 @@ class TestRedisThatRefuses:
     def test_a_worker_that_is_shut_down_gives_up_the_claim(
         self, bench: WorkBench, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
 
         def refused(job_id: str, owner: str) -> Claim | None:
             bench.shutdown._requested.set()
@@ -217,7 +217,7 @@ class TestRedisThatRefuses:
         assert bench.jobs.get(job.id).state is State.QUEUED
 
     def test_a_job_that_needs_too_much_memory_fails_as_out_of_memory(self, bench: WorkBench) -> None:
-        job = bench.write_down(a_training())
+        job = bench.submit(a_training())
         for _ in range(3):
             bench.runner({job.kind: raising(MemoryError("Unable to allocate 18.9 TiB"))}).run(job.id)
 

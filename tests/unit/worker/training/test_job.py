@@ -41,7 +41,7 @@ class Trainings:
 
     bench: Bench
     dataset: Manifest
-    step: TrainingHandler
+    handler: TrainingHandler
 
     def submit(self, promote: str | None = None, **overrides: Any) -> Job:
         configuration = tiny_configuration(**overrides)
@@ -52,7 +52,7 @@ class Trainings:
         return a_training(specification=specification.pinned(), progress=progress)
 
     def run(self, **options: Any) -> Job:
-        return self.bench.run(self.submit(**options), self.step)
+        return self.bench.run(self.submit(**options), self.handler)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ class TestReporting:
 
     def test_progress_is_also_reported_within_an_epoch(self, jobs: JobStore, tmp_path: Path) -> None:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
-        lease = Notebook(jobs, running(jobs), Settings(), ShutdownRequest())
+        lease = RecordingLease(jobs, running(jobs), Settings(), ShutdownRequest())
 
         train(training, lease, Checkpoints(tmp_path), Settings())
 
@@ -179,7 +179,7 @@ class TestReporting:
         assert lease.events.count("epoch") == tiny_configuration().epochs
 
 
-class Notebook(Lease):
+class RecordingLease(Lease):
     """A lease that stores the reports instead of sending them."""
 
     def __init__(self, *arguments: Any) -> None:
@@ -201,11 +201,11 @@ class TestResuming:
     ) -> None:
         """The worker crashed between the publication and the end of the job."""
         job = trainings.submit()
-        first = trainings.bench.run(job, trainings.step)
+        first = trainings.bench.run(job, trainings.handler)
         jobs.discard(job.id)
         volume.dataset(trainings.dataset.digest).rename(volume.root / "gone")
 
-        again = trainings.bench.run(job, trainings.step)
+        again = trainings.bench.run(job, trainings.handler)
 
         assert again.result == first.result
         assert again.metrics == first.metrics
@@ -215,11 +215,11 @@ class TestResuming:
         self, trainings: Trainings, registry: Registry, jobs: JobStore
     ) -> None:
         job = trainings.submit(promote="champion")
-        trainings.bench.run(job, trainings.step)
+        trainings.bench.run(job, trainings.handler)
         jobs.discard(job.id)
         registry.remove_alias("toy", "champion")
 
-        trainings.bench.run(job, trainings.step)
+        trainings.bench.run(job, trainings.handler)
 
         assert registry.aliases("toy") == {"champion": 1}
 
@@ -272,12 +272,12 @@ class TestStopping:
 
 
 def stopped(trainings: Trainings, state: State) -> Job:
-    """Return the record of a training of several hours whose job was moved to `state` while it ran."""
+    """Return the record of a training of several hours whose job is moved to `state` while it runs."""
     jobs = trainings.bench.jobs
     job = trainings.submit(epochs=100_000, batch_size=1)
     trainings.bench.submit(job)
     thread = threading.Thread(
-        target=trainings.bench.runner({job.kind: trainings.step}).run, args=(job.id,), daemon=True
+        target=trainings.bench.runner({job.kind: trainings.handler}).run, args=(job.id,), daemon=True
     )
     thread.start()
     try:

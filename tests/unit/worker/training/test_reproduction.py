@@ -30,7 +30,7 @@ from worker.training.reproduction import ReproductionHandler, differences
 
 
 @pytest.fixture
-def step(bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry) -> ReproductionHandler:
+def handler(bench: Bench, volume: Volume, datasets: DatasetStore, registry: Registry) -> ReproductionHandler:
     return ReproductionHandler(volume, datasets, registry, bench.settings)
 
 
@@ -58,8 +58,8 @@ def version(trainings: Trainings, registry: Registry) -> ModelVersion:
 
 
 class TestTheSameBits:
-    def test_a_version_is_reproduced(self, bench: Bench, step: ReproductionHandler, version: ModelVersion) -> None:
-        job = bench.run(a_reproduction(version), step)
+    def test_a_version_is_reproduced(self, bench: Bench, handler: ReproductionHandler, version: ModelVersion) -> None:
+        job = bench.run(a_reproduction(version), handler)
 
         assert job.state is State.SUCCEEDED
         assert job.result == {
@@ -76,42 +76,42 @@ class TestTheSameBits:
         assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
 
     def test_a_reproduction_publishes_nothing_and_leaves_no_checkpoint(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, registry: Registry, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, registry: Registry, volume: Volume
     ) -> None:
         before = files_below(volume.models)
 
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         assert files_below(volume.models) == before
         assert [found.version for found in registry.versions("toy")] == [1]
         assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
 
     def test_every_epoch_is_an_event(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, redis: Redis
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, redis: Redis
     ) -> None:
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         epochs = [data["progress"]["done"] for kind, data in events(redis, job.id) if kind == "epoch"]
         assert epochs == [1, 2, 3]
 
     @pytest.mark.parametrize("threads", [1, 2])
     def test_a_reproduction_uses_as_many_threads_as_the_training(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, threads: int
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume, threads: int
     ) -> None:
         tamper(volume, blas_threads=threads)
 
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         assert reproduction_result(job)["threads"] == threads
 
     def test_a_version_of_two_threads_is_reproduced_by_a_worker_of_one(
-        self, bench: Bench, step: ReproductionHandler, trainings: Trainings, registry: Registry
+        self, bench: Bench, handler: ReproductionHandler, trainings: Trainings, registry: Registry
     ) -> None:
         with threadpool_limits(2, user_api="blas"):
             trainings.run(hidden=[1024, 512], batch_size=300)  # large enough for the threads to share a product
         version = registry.get("toy")
 
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         assert blas_threads() == 1
         assert (
@@ -121,7 +121,7 @@ class TestTheSameBits:
         )
 
     def test_a_reproduction_resumes_from_its_checkpoint(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         job = a_reproduction(version)
         _, arrays = DatasetStore(volume).load(version.dataset)
@@ -130,7 +130,7 @@ class TestTheSameBits:
             next(training)
         Checkpoints(volume.checkpoints(job.id)).save(training.state(), 40)
 
-        done = bench.run(job, step)
+        done = bench.run(job, handler)
 
         assert reproduction_result(done)["reproduced"] is True
         assert "resumed" in [kind for kind, _ in events(bench.jobs._redis, job.id)]
@@ -138,11 +138,11 @@ class TestTheSameBits:
 
 class TestOtherBits:
     def test_another_seed_in_the_manifest_is_found(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"seed": 1})
 
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         assert job.state is State.SUCCEEDED
         result = reproduction_result(job)
@@ -156,24 +156,24 @@ class TestOtherBits:
         assert result["environment"] == {}  # the environment is unchanged: the manifest is wrong
 
     def test_another_architecture_in_the_manifest_is_found(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"hidden": [9]})
 
-        result = reproduction_result(bench.run(a_reproduction(version), step))
+        result = reproduction_result(bench.run(a_reproduction(version), handler))
 
         assert result["first_difference"] == {
             "parameter": "layer1.weights", "index": None, "expected": None, "got": None,
         }  # fmt: skip
 
     def test_a_changed_environment_is_reported(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         environment = {**version.environment, "numpy": "1.0"}
         del environment["cpu"]
         tamper(volume, configuration=version.configuration | {"seed": 1}, environment=environment)
 
-        result = reproduction_result(bench.run(a_reproduction(version), step))
+        result = reproduction_result(bench.run(a_reproduction(version), handler))
 
         assert result["environment"] == {
             "numpy": {"then": "1.0", "now": np.__version__},
@@ -203,26 +203,26 @@ class TestOtherBits:
 
 class TestStopping:
     def test_a_cancellation_ends_the_reproduction_and_leaves_a_checkpoint(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
-        job = stopped(bench, step, version, volume, State.CANCELLING)
+        job = stopped(bench, handler, version, volume, State.CANCELLING)
 
         assert job.state is State.CANCELLED
         assert job.progress.done > 0
         assert any(name.startswith("checkpoints/") for name in files_below(volume.job(job.id)))
 
     def test_a_worker_that_lost_its_lease_does_not_end_the_job(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
-        assert stopped(bench, step, version, volume, State.QUEUED).state is State.QUEUED
+        assert stopped(bench, handler, version, volume, State.QUEUED).state is State.QUEUED
 
 
-def stopped(bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume, state: State) -> Job:
-    """Return the record of a reproduction of several hours whose job was moved to `state` while it ran."""
+def stopped(bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume, state: State) -> Job:
+    """Return the record of a reproduction of several hours whose job is moved to `state` while it runs."""
     tamper(volume, configuration=version.configuration | {"epochs": 100_000, "batch_size": 1})
     job = a_reproduction(version)
     bench.submit(job)
-    thread = threading.Thread(target=bench.runner({job.kind: step}).run, args=(job.id,), daemon=True)
+    thread = threading.Thread(target=bench.runner({job.kind: handler}).run, args=(job.id,), daemon=True)
     thread.start()
     try:
         eventually(lambda: bench.jobs.get(job.id).progress.done > 0)
@@ -235,43 +235,43 @@ def stopped(bench: Bench, step: ReproductionHandler, version: ModelVersion, volu
 
 class TestFailing:
     def test_a_version_that_was_deleted_fails_the_job(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, registry: Registry
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, registry: Registry
     ) -> None:
         registry.delete("toy", "1")
 
-        assert code(bench.run(a_reproduction(version), step)) == "version_deleted"
+        assert code(bench.run(a_reproduction(version), handler)) == "version_deleted"
 
     def test_damaged_weights_fail_the_job(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         (volume.version("toy", 1) / "weights.npz").write_bytes(b"something else")
 
-        assert code(bench.run(a_reproduction(version), step)) == "version_damaged"
+        assert code(bench.run(a_reproduction(version), handler)) == "version_damaged"
 
     def test_a_configuration_of_a_newer_version_fails_the_job_with_its_field(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"lookahead": 2})
 
-        job = bench.run(a_reproduction(version), step)
+        job = bench.run(a_reproduction(version), handler)
 
         assert code(job) == "specification_unknown"
         assert job.error is not None
         assert "lookahead is not a setting" in job.error["detail"]
 
     def test_a_training_that_diverges_fails_the_job(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, volume: Volume
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, volume: Volume
     ) -> None:
         tamper(volume, configuration=version.configuration | {"optimizer": {"name": "sgd", "learning_rate": 1e38}})
 
-        assert code(bench.run(a_reproduction(version), step)) == "training_diverged"
+        assert code(bench.run(a_reproduction(version), handler)) == "training_diverged"
 
     def test_a_missing_data_set_fails_the_job(
-        self, bench: Bench, step: ReproductionHandler, version: ModelVersion, datasets: DatasetStore
+        self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, datasets: DatasetStore
     ) -> None:
         datasets.delete(version.dataset)
 
-        assert code(bench.run(a_reproduction(version), step)) == "dataset_not_found"
+        assert code(bench.run(a_reproduction(version), handler)) == "dataset_not_found"
 
 
 def code(job: Job) -> str:

@@ -27,18 +27,18 @@ def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """Let names resolve to these addresses, one list for each call; return the list of resolved names."""
 
     def let(*answers: list[str]) -> list[str]:
-        asked: list[str] = []
+        resolved: list[str] = []
         resolve = socket.getaddrinfo
 
-        def answer(host: str, port: int, *rest: object, **options: object) -> object:
+        def fake_getaddrinfo(host: str, port: int, *rest: object, **options: object) -> object:
             if host[0].isdigit():  # create_connection resolves addresses, too
                 return resolve(host, port, *rest, **options)  # type: ignore[arg-type]
-            asked.append(host)
-            addresses = answers[min(len(asked), len(answers)) - 1]
+            resolved.append(host)
+            addresses = answers[min(len(resolved), len(answers)) - 1]
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-        monkeypatch.setattr(socket, "getaddrinfo", answer)
-        return asked
+        monkeypatch.setattr(socket, "getaddrinfo", fake_getaddrinfo)
+        return resolved
 
     return let
 
@@ -100,11 +100,11 @@ class TestAddresses:
 
     def test_the_connection_goes_to_the_validated_address(self, resolve_to: Callable[..., list[str]]) -> None:
         with receiving() as receiver:
-            asked = resolve_to(["127.0.0.1"], ["127.9.9.9"])  # another address at the second call
+            resolved = resolve_to(["127.0.0.1"], ["127.9.9.9"])  # another address at the second call
 
             assert send(f"http://rebinding.example:{receiver.port}/") == 204
 
-        assert asked == ["rebinding.example"]
+        assert resolved == ["rebinding.example"]
         assert receiver.messages[0].headers["host"] == f"rebinding.example:{receiver.port}"
 
     def test_the_next_address_is_tried_if_the_first_does_not_respond(
