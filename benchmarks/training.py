@@ -151,7 +151,7 @@ def measure(workloads: list[Workload], threads: int, instructions: str, rounds: 
 
 @contextlib.contextmanager
 def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
-    """Limit the processes that start meanwhile to this many threads and these kernel settings."""
+    """Limit the processes that start in the block to this number of threads and these settings of instructions."""
     before = dict(os.environ)
     for settings in INSTRUCTIONS.values():
         for variable in settings:

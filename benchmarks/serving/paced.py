@@ -20,7 +20,7 @@ THREADS = 8
 
 
 def paced(url: str, body: Path, rate: int, seconds: float) -> tuple[float, float]:
-    """POST the body at so many requests per second; return the median and 99th percentile of the times, in ms."""
+    """POST the body `rate` times per second; return the median and 99th percentile of the times, in ms."""
     command = [sys.executable, "-m", "benchmarks.serving.paced", url, str(body), str(rate), str(seconds)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
     milliseconds = sorted(json.loads(done.stdout))

@@ -42,7 +42,7 @@ class Load:
 
 
 def load(address: str, request: Request, connections: int, seconds: float) -> Load:
-    """Send the request for so many seconds; end the benchmark if any response is an error."""
+    """Send the request for `seconds` seconds; end the benchmark if any response is an error."""
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder) / "body"
         body.write_bytes(request.body)

@@ -38,7 +38,7 @@ def published(stack: Stack) -> list[ModelVersion]:
 
 
 def duplicate_versions(versions: Iterable[ModelVersion]) -> list[str]:
-    """Return the jobs that have published twice, and the versions that two jobs share; expected are none."""
+    """Return the jobs that published twice, and the versions that two jobs published; none is expected."""
     versions = list(versions)
     jobs = Counter(version.job for version in versions)
     numbers = Counter(f"{version.model}@{version.version}" for version in versions)
@@ -46,7 +46,7 @@ def duplicate_versions(versions: Iterable[ModelVersion]) -> list[str]:
 
 
 def damaged(stack: Stack) -> list[str]:
-    """Return the versions whose weights do not match their manifest; expected are none."""
+    """Return the versions whose weights do not match their manifest; none is expected."""
     found = []
     for version in published(stack):
         try:

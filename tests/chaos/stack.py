@@ -179,7 +179,7 @@ class Stack:
         return self.until(job_id, *(state for state in State if state.is_terminal), within=within)
 
     def until_done(self, job_id: str, epochs: int = 1, within: float = 40.0) -> Job:
-        """Wait until so many epochs of a running job are done."""
+        """Wait until this number of epochs of a running job is done."""
         eventually(lambda: self.job(job_id).progress.done >= epochs, within)
         job = self.job(job_id)
         assert job.state is State.RUNNING, f"the job was too quick for this test: it is {job.state}"

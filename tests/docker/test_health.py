@@ -23,7 +23,7 @@ def health(deployment: Deployment, service: str) -> str:
     return status
 
 
-def why(deployment: Deployment, service: str) -> str:
+def last_output(deployment: Deployment, service: str) -> str:
     """Return the output of the last completed health check."""
     output: str = deployment.inspect(service)["State"]["Health"]["Log"][-1]["Output"]
     return output
@@ -32,7 +32,7 @@ def why(deployment: Deployment, service: str) -> str:
 def assert_detected(deployment: Deployment, service: str) -> str:
     """Wait until the service is unhealthy; return the reason."""
     eventually(lambda: health(deployment, service) == "unhealthy", DETECTION_SECONDS, interval=0.2)
-    return why(deployment, service)
+    return last_output(deployment, service)
 
 
 def assert_recovered(deployment: Deployment, service: str) -> None:

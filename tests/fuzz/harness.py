@@ -36,7 +36,7 @@ def check_message(error: GlassboxError) -> None:
 
 
 def run(name: str, target: Callable[[bytes], None], seeds: Iterable[bytes], seconds: int) -> None:
-    """Fuzz `target` for so many seconds, starting from the seeds and the corpus of earlier runs."""
+    """Fuzz `target` for this number of seconds, starting from the seeds and the corpus of earlier runs."""
     folder = Path("var/fuzz")
     corpus = folder / name
     corpus.mkdir(parents=True, exist_ok=True)

@@ -33,7 +33,7 @@ class Stepwise:
         self._wait()
 
     def step(self, changes: int = 1) -> None:
-        """Run it for so many changes, and stop it before the next."""
+        """Run it for this number of changes, and stop it before the next."""
         for _ in range(changes):
             if self.ended:
                 return

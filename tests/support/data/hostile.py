@@ -79,7 +79,7 @@ def _end(count: int, size: int, offset: int) -> bytes:
 
 
 def empties(count: int) -> bytes:
-    """Return a zip of so many empty entries."""
+    """Return a zip of `count` empty entries."""
     return zip_of((f"{number:06d}.png", b"") for number in range(count))
 
 
@@ -239,7 +239,7 @@ CORPUS = [
 
 @dataclass(frozen=True)
 class Lying:
-    """An archive that is accepted, but whose first entry, and no other, is refused when it is read."""
+    """An archive that is accepted, and whose first entry alone is refused when it is read."""
 
     name: str
     build: Callable[[], bytes]

@@ -17,7 +17,7 @@ A_RESULT: TrainingResult = {"model": "toy", "version": 3, "test_accuracy": 1.0, 
 
 
 def a_batch_result(succeeded: int, failed: int) -> BatchResult:
-    """Return the result of a batch with so many rows and errors."""
+    """Return the result of a batch with these numbers of rows and errors."""
     total = succeeded + failed
     counts = {"total": total, "succeeded": succeeded, "failed": failed, "passed_over": 0}
     return cast("BatchResult", {"model": "toy", "version": 1, **counts, "images_per_second": 1.0})
@@ -75,7 +75,7 @@ def running(store: JobStore, **fields: Any) -> Claim:
 
 
 def move(store: JobStore, job_id: str, state: State) -> bool:
-    """Bring a claimed job to `queued`, as when its worker was lost, or to `cancelling`, as when a user cancels it."""
+    """Move a claimed job to `queued`, as after the loss of its worker, or to `cancelling`, as a user does."""
     if state is State.QUEUED:
         while not store.get(job_id).state.is_terminal:
             store._redis.zadd(keys.LEASES, {job_id: 0})  # its lease expired long ago

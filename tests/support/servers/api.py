@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 @contextmanager
 def running_api(folder: Path, volume: Volume, processes: int, **settings: str) -> Iterator[httpx.Client]:
-    """Run an API of so many processes without a Redis; yield a client of it."""
+    """Run an API of this number of processes without a Redis; yield a client of it."""
     port = free_port()
     environment = {
         "GLASSBOX_REDIS_URL": f"unix://{folder}/no.sock",

@@ -65,7 +65,7 @@ def scripted(*replies: Reply) -> Iterator[Scripted]:
 
 
 def content(body: bytes, status: int = 200, cut: int | None = None, headers: Mapping[str, str] = NOTHING) -> Reply:
-    """Reply with these bytes; if `cut` is given, the connection breaks after so many of them."""
+    """Reply with these bytes; if `cut` is given, the connection breaks after this number of bytes."""
 
     def reply(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)

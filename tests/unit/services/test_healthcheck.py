@@ -76,7 +76,7 @@ def checked(tmp_path: Path) -> Iterator[Checked]:
 
 @contextmanager
 def served(port: int, response: bytes | None) -> Iterator[None]:
-    """A server that sends each connection this response; if it is None, the server hangs."""
+    """Run a server that sends each connection this response; if it is None, the server hangs."""
     with socket.create_server(("127.0.0.1", port)) as server:
 
         def serve() -> None:

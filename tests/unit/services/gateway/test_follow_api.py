@@ -18,7 +18,7 @@ from tests.support.waiting import eventually
 
 SCRIPT = ROOT / "services" / "gateway" / "follow_api.pl"
 
-# Instead of the name server: the file at $NAMES has addresses, or the number of an error.
+# A fake name server: it reads addresses, or the number of an error, from the file at $NAMES.
 RESOLVER = """
 package Resolver;
 use Scalar::Util qw(dualvar);
@@ -36,7 +36,7 @@ no warnings 'redefine';
 1;
 """
 
-# Instead of nginx: it uses the addresses that the file had at its last reload, and misses the first reloads.
+# A fake nginx: it uses the addresses that the file had at its last reload, and ignores the first reloads.
 NGINX = """
 import http.server, re, signal, sys
 folder, port, ignored = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -31,7 +31,7 @@ esac
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a list, and a registry in place of the real ones."""
+    """A folder with a list, and a fake registry."""
     command = tmp_path / "bin" / "docker"
     command.parent.mkdir()
     command.write_text(DOCKER)

@@ -43,7 +43,7 @@ class Trainings:
     dataset: Manifest
     handler: TrainingHandler
 
-    def submit(self, promote: str | None = None, **overrides: Any) -> Job:
+    def new_job(self, promote: str | None = None, **overrides: Any) -> Job:
         configuration = tiny_configuration(**overrides)
         specification = TrainingSpecification(
             model="toy", dataset=self.dataset.id, configuration=configuration.to_dict(), promote=promote
@@ -52,7 +52,7 @@ class Trainings:
         return a_training(specification=specification.pinned(), progress=progress)
 
     def run(self, **options: Any) -> Job:
-        return self.bench.run(self.submit(**options), self.handler)
+        return self.bench.run(self.new_job(**options), self.handler)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ class TestPublishing:
         assert all(np.array_equal(first[name], again[name]) for name in first)
         assert not all(np.array_equal(first[name], newest[name]) for name in first)
 
-    def test_an_alias_is_moved_to_the_new_version(self, trainings: Trainings, registry: Registry) -> None:
+    def test_only_a_training_with_promote_moves_the_alias(self, trainings: Trainings, registry: Registry) -> None:
         trainings.run(promote="champion")
         trainings.run()
 
@@ -200,7 +200,7 @@ class TestResuming:
         self, trainings: Trainings, registry: Registry, jobs: JobStore, volume: Volume
     ) -> None:
         """The worker crashed between the publication and the end of the job."""
-        job = trainings.submit()
+        job = trainings.new_job()
         first = trainings.bench.run(job, trainings.handler)
         jobs.discard(job.id)
         volume.dataset(trainings.dataset.digest).rename(volume.root / "gone")
@@ -214,7 +214,7 @@ class TestResuming:
     def test_a_job_that_has_published_still_moves_the_alias(
         self, trainings: Trainings, registry: Registry, jobs: JobStore
     ) -> None:
-        job = trainings.submit(promote="champion")
+        job = trainings.new_job(promote="champion")
         trainings.bench.run(job, trainings.handler)
         jobs.discard(job.id)
         registry.remove_alias("toy", "champion")
@@ -274,7 +274,7 @@ class TestStopping:
 def stopped(trainings: Trainings, state: State) -> Job:
     """Return the record of a training of several hours whose job is moved to `state` while it runs."""
     jobs = trainings.bench.jobs
-    job = trainings.submit(epochs=100_000, batch_size=1)
+    job = trainings.new_job(epochs=100_000, batch_size=1)
     trainings.bench.submit(job)
     thread = threading.Thread(
         target=trainings.bench.runner({job.kind: trainings.handler}).run, args=(job.id,), daemon=True

@@ -25,8 +25,6 @@ from worker.webhooks import dispatcher as dispatcher_module
 from worker.webhooks.dispatcher import LONGEST_WAIT_SECONDS, Dispatcher, backoff
 from worker.webhooks.signing import load_secrets
 
-Deliver = Callable[[], None]
-
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
@@ -114,10 +112,10 @@ class TestDelivering:
     def test_a_slow_receiver_does_not_delay_the_others(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox
     ) -> None:
-        answered = threading.Event()
+        released = threading.Event()
 
         def slow(handler: BaseHTTPRequestHandler) -> None:
-            answered.wait(20.0)
+            released.wait(20.0)
             handler.send_response(200)
             handler.end_headers()
 
@@ -128,16 +126,16 @@ class TestDelivering:
                 ended(quick.url)
             eventually(lambda: len(quick.messages) == 20)
             assert outbox.count() >= 1
-            answered.set()
+            released.set()
 
     def test_a_dispatcher_that_stops_waits_for_deliveries_in_progress(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox
     ) -> None:
-        arrived, answer = threading.Event(), threading.Event()
+        arrived, released = threading.Event(), threading.Event()
 
         def slow(handler: BaseHTTPRequestHandler) -> None:
             arrived.set()
-            answer.wait(10.0)
+            released.wait(10.0)
             handler.send_response(200)
             handler.end_headers()
 
@@ -145,7 +143,7 @@ class TestDelivering:
             with working(dispatcher):
                 ended(receiver.url)
                 arrived.wait(10.0)
-                threading.Timer(0.2, answer.set).start()
+                threading.Timer(0.2, released.set).start()
             assert outbox.count() == 0
 
 
