@@ -103,7 +103,7 @@ class KeysFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._keys: tuple[ApiKey, ...] = ()
 
     def find(self, presented: str) -> ApiKey | None:
@@ -138,12 +138,13 @@ class KeysFile:
             os.fchmod(file.fileno(), 0o600)
             file.write("".join(f"{key}\n" for key in keys).encode())
 
-    def _read_stamp(self) -> tuple[int, int, int] | None:
+    def _read_stamp(self) -> tuple[int, ...] | None:
+        """Return what changes with the file: also the time of a new owner or mode, which may make it readable."""
         try:
             status = self.path.stat()
         except OSError:
             return None
-        return status.st_mtime_ns, status.st_size, status.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino
 
     def _read(self) -> tuple[tuple[ApiKey, ...], list[str]]:
         """Return the keys of the valid lines, and the problems of the others."""

@@ -106,7 +106,10 @@ def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
         values = _array(binary.take(size, pointer), dtype, pointer)
     if values.size != math.prod(shape):
         raise invalid(f"{pointer}/shape", f"has {math.prod(shape)} elements, but the data has {values.size}")
-    return Tensor(name, datatype, tuple(shape), values.reshape(shape))
+    try:
+        return Tensor(name, datatype, tuple(shape), values.reshape(shape))
+    except ValueError:  # a side that NumPy cannot hold, beside one of 0
+        raise invalid(f"{pointer}/shape", f"has a side that is too large; got {shown(shape)}") from None
 
 
 def _numbers(data: Any, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
@@ -121,14 +124,11 @@ def _numbers(data: Any, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
 
 
 def _array(content: memoryview, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
-    """Return a tensor's bytes, little-endian in C order, as a flat array.
-
-    If the bytes do not divide into elements, the array has one extra element, which the caller's size check rejects.
-    """
+    """Return a tensor's bytes, little-endian in C order, as a flat array. Raises `Invalid` if an element is cut."""
     if dtype.kind == "b" and np.frombuffer(content, np.uint8).max(initial=0) > 1:
         raise invalid(pointer, "must have only the bytes 0 (false) and 1 (true)")
     if len(content) % dtype.itemsize:
-        return np.empty(len(content) // dtype.itemsize + 1)
+        raise invalid(pointer, f"must have {dtype.itemsize} bytes for each element; got {len(content)} bytes")
     return np.frombuffer(content, dtype)
 
 

@@ -117,6 +117,8 @@ class BackupReader:
                         _damaged(f"{member.name!r} is in it twice")
                     if member.name == DIGESTS:
                         expected = json.load(file)
+                        if not isinstance(expected, dict):
+                            _damaged(f"{DIGESTS!r} is not a JSON object")
                         continue
                     content = Digesting(file)
                     if not self._digests:
@@ -139,7 +141,8 @@ class BackupReader:
             _damaged("its end is missing")
         found = self._digests
         if wrong := sorted(name for name in expected.keys() | found if expected.get(name) != found.get(name)):
-            _damaged(f"{wrong[0]!r} does not match its checksum, nor do {len(wrong) - 1} other files")
+            others = f"; {len(wrong) - 1} other files do not either" if len(wrong) > 1 else ""
+            _damaged(f"{wrong[0]!r} does not match its checksum{others}")
 
 
 def _title(name: str, content: Digesting) -> Mapping[str, Any]:
@@ -154,7 +157,7 @@ def _title(name: str, content: Digesting) -> Mapping[str, Any]:
 
 def _path(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or path.parts[0] not in {RECORDS, VOLUME} or len(path.parts) < 2:
+    if len(path.parts) < 2 or path.parts[0] not in {RECORDS, VOLUME} or ".." in path.parts:
         _damaged(f"{name!r} is not a path that a backup has")
     return path
 

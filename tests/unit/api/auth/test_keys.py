@@ -8,6 +8,7 @@ import logging
 import os
 import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -129,6 +130,21 @@ class TestFinding:
         assert keys.find(key) is None
 
         keys.write([line])
+        assert keys.find(key) == line
+
+    def test_file_that_becomes_readable_by_a_new_mode_takes_effect_at_once(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys = KeysFile(path)
+        key, line = new_key("me", parse_scopes("read"))
+        keys.write([line])
+        path.chmod(0o000)
+        with monkeypatch.context() as unreadable:  # the mode does not stop the superuser
+            unreadable.setattr(Path, "read_text", Mock(side_effect=PermissionError(13, "Permission denied")))
+            assert keys.find(key) is None
+
+        path.chmod(0o400)
+
         assert keys.find(key) == line
 
     def test_no_key_is_valid_after_the_file_is_deleted(self, path: Path) -> None:

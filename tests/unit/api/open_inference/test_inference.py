@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
 from api.app import create_app
+from api.open_inference.tensors import DATATYPES
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.data.images import png
@@ -119,6 +120,8 @@ class TestInputs:
             ({"shape": "4,36"}, "#/inputs/0/shape"),
             ({"shape": None}, "#/inputs/0/shape"),
             ({"shape": [0, 36], "data": []}, "#/inputs/0/shape"),
+            ({"shape": [0, 2**63], "data": []}, "#/inputs/0/shape"),
+            ({"shape": [0, 2**62, 2**62], "data": []}, "#/inputs/0/shape"),
             ({"data": None}, "#/inputs/0/data"),
             ({"data": [0] * 143}, "#/inputs/0/shape"),
             ({"data": [0] * 143 + ["1"]}, "#/inputs/0/data"),
@@ -168,6 +171,17 @@ class TestBinary:
         found = probabilities(infer_binary(client, given, array.tobytes()))
 
         assert np.allclose(found, P, atol=1e-2 if datatype == "FP16" else 1e-6)
+
+    @pytest.mark.parametrize("datatype", ["FP64", "FP32", "FP16", "INT64", "UINT16"])
+    @pytest.mark.parametrize("elements", [143, 144])
+    def test_binary_tensor_with_a_cut_element_is_rejected(
+        self, client: FlaskClient, datatype: str, elements: int
+    ) -> None:
+        content = bytes(elements * DATATYPES[datatype].itemsize + 1)
+
+        response = infer_binary(client, {"name": "images", "datatype": datatype, "shape": [4, 36]}, content)
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == ["#/inputs/0"]
 
     def test_encoded_images_may_be_binary(self, client: FlaskClient) -> None:
         content = b"".join(len(png(image)).to_bytes(4, "little") + png(image) for image in IMAGES)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import Damaged, Invalid
-from worker.backup.archive import TITLE, BackupReader, BackupWriter
+from worker.backup.archive import DIGESTS, TITLE, BackupReader, BackupWriter
 
 
 def a_backup() -> bytes:
@@ -95,10 +95,18 @@ def test_a_backup_that_lacks_a_file_is_refused() -> None:
         read(packed(TITLED, ("digests.json", b'{"records/tally.json": "00"}')))
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "volume/../../x", "volume", "elsewhere/x", "records/jobs/../../../x"])
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "volume/../../x", "volume", "elsewhere/x", ".", "", "records/jobs/../../../x"]
+)
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(Damaged, match="not a path that a backup has"):
         read(packed(TITLED, (name, b"")))
+
+
+@pytest.mark.parametrize("digests", [b"[]", b"3", b"null", b'"text"'])
+def test_digests_that_are_not_an_object_are_refused(digests: bytes) -> None:
+    with pytest.raises(Damaged, match="not a JSON object"):
+        read(packed(TITLED, (DIGESTS, digests)))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
