@@ -198,7 +198,15 @@ def test_half_done_batches_continue_after_their_finished_shards(upgraded: Upgrad
         reports = [report["progress"]["done"] for report in upgraded.events(job_id, "progress")]
         assert min(reports[reports.index(finished) + 1 :]) >= finished > 0
         assert_kept(upgraded.answers["resources"]["rows"][whole], rows(upgraded, job_id), rounding=ROUNDING)
-        assert_kept(upgraded.answers["resources"]["errors"][whole], upgraded.client.get(f"/v1/jobs/{job_id}/errors"))
+        assert_kept(
+            without_details(upgraded.answers["resources"]["errors"][whole]),
+            upgraded.client.get(f"/v1/jobs/{job_id}/errors"),
+        )
+
+
+def without_details(errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The errors of a batch without their sentences, which a version may word in another way than the one before."""
+    return [{name: value for name, value in error.items() if name != "detail"} for error in errors]
 
 
 def rows(upgraded: Upgraded, job_id: str) -> Any:

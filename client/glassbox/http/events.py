@@ -51,9 +51,11 @@ def follow(
     failures, waited = 0, 0.0
     while True:
         try:
-            for event in _streamed(transport, route, after, deadline):
+            for event in _streamed(transport, route, after, deadline, job_id):
                 after, over, failures, waited = event.id, event.ends, 0, 0.0
                 yield event
+                if not over:
+                    _check_deadline(deadline, job_id)
             if over or _has_ended(transport, route, after, job_id):
                 return
             error: Exception | None = None
@@ -75,16 +77,27 @@ def follow(
         waited += pause
 
 
-def _streamed(transport: Transport, route: str, after: str | None, deadline: float | None) -> Iterator[Event]:
+def _streamed(
+    transport: Transport, route: str, after: str | None, deadline: float | None, job_id: str
+) -> Iterator[Event]:
     """Return the events of one stream, until it ends.
 
-    Raises `httpx.ReadTimeout` if no byte arrives for `IDLE_SECONDS`, or for the time left at the stream's start.
+    Raises `httpx.ReadTimeout` if no byte arrives for `IDLE_SECONDS`, or for the time left at the stream's start, and
+    `StillRunning` at the first keep-alive comment after the deadline.
     """
     read_timeout = IDLE_SECONDS if deadline is None else max(0.05, min(IDLE_SECONDS, deadline - time.monotonic()))
     headers = {"Accept": "text/event-stream", **({"Last-Event-ID": after} if after else {})}
     with transport.opened(route, headers=headers, read_timeout=read_timeout, retries=NEVER) as response:
         if response.status_code != 204:
-            yield from parsed(response.iter_lines())
+            yield from parsed(_checked(response.iter_lines(), deadline, job_id))
+
+
+def _checked(lines: Iterable[str], deadline: float | None, job_id: str) -> Iterator[str]:
+    """Return the lines of a stream; check the deadline at each comment."""
+    for line in lines:
+        if line.startswith(":"):
+            _check_deadline(deadline, job_id)
+        yield line
 
 
 def parsed(lines: Iterable[str]) -> Iterator[Event]:

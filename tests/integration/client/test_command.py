@@ -22,7 +22,7 @@ from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
-LONG = "100000"  # epochs: more than a test waits for
+LONG = ("--epochs", "100000", "--set", "batch_size=1", "--set", "hidden=[256,128]")  # takes longer than a test waits
 KEYS_DATABASE = 6
 
 
@@ -106,7 +106,7 @@ class TestInAPipe:
             assert process.stderr.read() == ""
 
     def test_ctrl_c_detaches_and_prints_how_to_watch_the_job_again(self, glassbox: Command) -> None:
-        process = glassbox.start("train", "easy.npz", "--model", "detached", "--epochs", LONG)
+        process = glassbox.start("train", "easy.npz", "--model", "detached", *LONG)
         assert process.stderr is not None
         line = process.stderr.readline()
         job = line.split()[2].rstrip(":")
@@ -161,7 +161,7 @@ class TestOnATerminal:
         assert "shown@1: test accuracy" in shown
 
     def test_ctrl_c_offers_to_keep_watching_and_to_cancel(self, glassbox: Command) -> None:
-        with glassbox.on_terminal("train", "easy.npz", "--model", "asked", "--epochs", LONG) as terminal:
+        with glassbox.on_terminal("train", "easy.npz", "--model", "asked", *LONG) as terminal:
             terminal.shows("running")
             terminal.types("\x03")
             terminal.shows("[w]atching?")
@@ -176,7 +176,7 @@ class TestOnATerminal:
         eventually(lambda: glassbox("jobs", "show", job["id"], "--json").json["state"] == "cancelled")
 
     def test_ctrl_c_twice_detaches(self, glassbox: Command) -> None:
-        with glassbox.on_terminal("train", "easy.npz", "--model", "twice", "--epochs", LONG) as terminal:
+        with glassbox.on_terminal("train", "easy.npz", "--model", "twice", *LONG) as terminal:
             terminal.shows("running")
             terminal.types("\x03")
             terminal.shows("[w]atching?")

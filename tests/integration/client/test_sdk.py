@@ -16,8 +16,6 @@ from tests.support.data.images import png
 from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.servers.stack import Stack
 
-LONG = 100_000  # epochs: more than a test waits for
-
 
 @pytest.fixture
 def client(stack: Stack) -> Iterator[Client]:
@@ -60,7 +58,7 @@ def test_events_arrive_live_and_in_order(client: Client, folder: Path) -> None:
 def test_wait_leaves_the_job_running_after_its_timeout_and_raises_after_a_cancellation(
     client: Client, folder: Path
 ) -> None:
-    job = client.train(folder / "sdk.npz", model="sdk-slow", epochs=LONG)
+    job = client.train(folder / "sdk.npz", model="sdk-slow", epochs=100_000, batch_size=1, hidden=[256, 128])
     with pytest.raises(StillRunning):
         job.wait(timeout=0.5)
     assert job.refresh().state in {"queued", "running"}
