@@ -8,8 +8,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', deliveries_due, '-inf', now, 'LIMIT', 0, limit)) do
-  redis.call('ZADD', deliveries_due, now + take_ms, id)
-  table.insert(taken, id)
-  table.insert(taken, redis.call('HGET', deliveries, id))
+  local delivery = redis.call('HGET', deliveries, id)
+  if delivery then
+    redis.call('ZADD', deliveries_due, now + take_ms, id)
+    table.insert(taken, id)
+    table.insert(taken, delivery)
+  else -- an id without a delivery would fail every take
+    redis.call('ZREM', deliveries_due, id)
+  end
 end
 return taken

@@ -236,3 +236,11 @@ class TestAfterRedisLostItsData:
 
         assert not files.has(ended.id)
         assert list(files) == []
+
+
+def test_due_id_without_a_delivery_is_removed_and_blocks_no_other(redis: Redis, jobs: JobStore, outbox: Outbox) -> None:
+    job = finished(jobs)
+    redis.zadd(keys.DELIVERIES_DUE, {"orphan": 0})
+
+    assert taken(outbox).job.id == job.id
+    assert redis.zscore(keys.DELIVERIES_DUE, "orphan") is None

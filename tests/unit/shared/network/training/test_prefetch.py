@@ -67,10 +67,10 @@ def test_two_arrays_are_used_in_turn() -> None:
     X = prefetcher.take(ONE, 0, array(2))
     seen = {id(X)}
     for number in range(1, 9):
-        prefetcher.start(ONE, number, X)
-        kept = X.copy()
-        np.testing.assert_array_equal(X, kept)  # the array in use is not changed
-        X = prefetcher.take(ONE, number, X)
+        used, kept = X, X.copy()
+        prefetcher.start(ONE, number, used)
+        X = prefetcher.take(ONE, number, used)
+        np.testing.assert_array_equal(used, kept)  # the array in use is not changed
         assert X[0, 0] == number + 10
         seen.add(id(X))
     assert len(seen) == 2
