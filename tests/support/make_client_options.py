@@ -149,6 +149,8 @@ def _values(schema: Json) -> str:
         return ", ".join(schema["enum"])
     if "properties" in schema:
         return "the settings below"
+    if schema.get("type") == "boolean":
+        return "true, false"
     words = {
         "minimum": "at least {}",
         "maximum": "at most {}",

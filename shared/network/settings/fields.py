@@ -47,6 +47,19 @@ class Field(ABC):
 
 
 @dataclass(frozen=True)
+class Flag(Field):
+    """True or False."""
+
+    def check(self, name: str, value: object) -> bool:
+        """Return the value."""
+        return validation.boolean(name, value)
+
+    def schema(self) -> JsonObject:
+        """Return the type."""
+        return {"type": "boolean", "description": self.description}
+
+
+@dataclass(frozen=True)
 class Integer(Field):
     """A whole number in [minimum, maximum]."""
 

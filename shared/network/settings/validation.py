@@ -11,6 +11,13 @@ from shared.network.errors import ConfigurationError
 LONGEST_SHOWN = 40
 
 
+def boolean(field: str, value: object) -> bool:
+    """Return True or False; 0, 1 and texts are not accepted. Raises ConfigurationError."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(field, f"must be true or false; got {shown(value)}")
+    return value
+
+
 def integer(field: str, value: object, *, minimum: int, maximum: int | None = None) -> int:
     """Return a whole number in [minimum, maximum]; True and 3.0 are not accepted. Raises ConfigurationError."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -10,7 +10,7 @@ from shared.network.augmentation.ranges import Augmentation
 from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.optimization.optimizers import OPTIMIZERS
 from shared.network.optimization.schedules import SCHEDULES
-from shared.network.settings.fields import Choice, Field, Integer, Integers, Number, fields_of, normalize
+from shared.network.settings.fields import Choice, Field, Flag, Integer, Integers, Number, fields_of, normalize
 from shared.network.settings.groups import NamedGroup, OptionalGroup, Settings
 
 DESCRIBED: list[Any] = [Configuration, Augmentation, EarlyStopping, *OPTIMIZERS.values(), *SCHEDULES.values()]
@@ -20,6 +20,7 @@ DESCRIBED: list[Any] = [Configuration, Augmentation, EarlyStopping, *OPTIMIZERS.
 class Oven:
     degrees: Annotated[float, Number("Temperature", minimum=0)]
     trays: Annotated[tuple[int, ...], Integers("Trays", minimum=1, longest=2)] = ()
+    fan: Annotated[bool, Flag("Fan")] = False
 
     def __post_init__(self) -> None:
         normalize(self, "oven.")
@@ -64,7 +65,7 @@ def test_a_field_without_a_description_is_rejected_with_its_name() -> None:
 
 def test_a_frozen_value_keeps_its_fields_in_their_normal_form() -> None:
     oven = Oven(200, [1, 2])  # type: ignore[arg-type]
-    assert repr(oven) == "Oven(degrees=200.0, trays=(1, 2))"
+    assert repr(oven) == "Oven(degrees=200.0, trays=(1, 2), fan=False)"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,9 @@ def test_a_frozen_value_keeps_its_fields_in_their_normal_form() -> None:
         ((1, 3), "oven.trays", "must be a list of whole numbers; got 3"),
         ((1, [1, 2, 3]), "oven.trays", "must have at most 2 numbers; got 3"),
         ((1, [1, 0]), "oven.trays.1", "must be at least 1; got 0"),
+        ((1, [], 1), "oven.fan", "must be true or false; got 1"),
+        ((1, [], "yes"), "oven.fan", 'must be true or false; got "yes"'),
+        ((1, [], None), "oven.fan", "must be true or false; got null"),
     ],
 )
 def test_a_value_outside_its_bounds_is_rejected_with_the_value(values: Any, field: str, reason: str) -> None:
@@ -85,6 +89,7 @@ def test_a_value_outside_its_bounds_is_rejected_with_the_value(values: Any, fiel
 @pytest.mark.parametrize(
     ("field", "schema"),
     [
+        (Flag("D"), {"type": "boolean"}),
         (Integer("D", minimum=1), {"type": "integer", "minimum": 1}),
         (Integer("D", minimum=0, maximum=9), {"type": "integer", "minimum": 0, "maximum": 9}),
         (Number("D", minimum=0, below=1), {"type": "number", "minimum": 0, "exclusiveMaximum": 1}),
