@@ -57,7 +57,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             error_response(TooLarge, "body_too_large"),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed"),
-            error_response(Damaged, "version_damaged"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
         ),
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )

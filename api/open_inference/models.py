@@ -14,11 +14,16 @@ from api.open_inference.rows import INPUT
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
 from shared.errors import Conflict, Damaged, NotFound
-from shared.registry import Registry
+from shared.images.shapes import RGB, channels_of
+from shared.registry import ModelVersion, Registry
 
 PLATFORM = "numpy_npz"
 NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
-NOT_READY = (NOT_FOUND, error_response(Conflict, "model_unloaded"), error_response(Damaged, "version_damaged"))
+NOT_READY = (
+    NOT_FOUND,
+    error_response(Conflict, "model_unloaded"),
+    error_response(Damaged, "version_damaged", "version_unreadable"),
+)
 
 
 class TensorMetadata(TypedDict):
@@ -37,7 +42,14 @@ class TensorMetadata(TypedDict):
             "platform": PLATFORM,
             "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 784]}],
             "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, 10]}],
-        }
+        },
+        {
+            "name": "pets",
+            "versions": ["1"],
+            "platform": PLATFORM,
+            "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 32, 32, 3]}],
+            "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, 2]}],
+        },
     )
 )
 class ModelMetadata(TypedDict):
@@ -67,12 +79,11 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
     def metadata(name: str, version: str = "latest") -> ModelMetadata:
         classifier = models.classifier(name, version)
         datatype = NAMES[classifier.network.dtype]
-        pixels = math.prod(classifier.version.image_shape)
         return {
             "name": name,
             "versions": [str(found.version) for found in reversed(registry.versions(name))],
             "platform": PLATFORM,
-            "inputs": [{"name": INPUT, "datatype": datatype, "shape": [-1, pixels]}],
+            "inputs": [{"name": INPUT, "datatype": datatype, "shape": input_shape(classifier.version)}],
             "outputs": [{"name": OUTPUT, "datatype": datatype, "shape": [-1, classifier.network.classes]}],
         }
 
@@ -85,3 +96,9 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
         return {"name": name, "ready": True}
 
     return routes
+
+
+def input_shape(version: ModelVersion) -> list[int]:
+    """Return the shape of the input tensor: [-1, H·W] in grayscale, [-1, H, W, 3] in colour."""
+    shape = version.image_shape
+    return [-1, *shape] if channels_of(shape) == RGB else [-1, math.prod(shape)]

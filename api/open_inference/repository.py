@@ -72,7 +72,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         scope="manage",
         body=LoadBody,
         responses={200: ModelReadiness},
-        errors=(NOT_FOUND, error_response(Damaged, "version_damaged"), *INVALID_BODY),
+        errors=(NOT_FOUND, error_response(Damaged, "version_damaged", "version_unreadable"), *INVALID_BODY),
     )
     def load(name: str) -> ModelReadiness:
         """Reverts an unload. Other models need no load: the first request for a model loads it."""

@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 from api.open_inference.tensors import Tensor, invalid
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
+from shared.images.shapes import Shape
 from shared.runtime.settings import Settings
 
 INPUT = "images"
 TOLERANCE = 1e-3  # of the range 0 to 1, because interpolation and short floating-point types round
 
 
-def rows_of(inputs: list[Tensor], image_shape: tuple[int, int], limits: Settings) -> NDArray[Any]:
-    """Return the single input as images, uint8 or floating point, (N, H·W) or (N, H, W). Raises `Invalid`.
+def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> NDArray[Any]:
+    """Return the single input as images, uint8 or floating point. Raises `Invalid`.
 
-    Floating-point values range from 0 to 1, as in the network; integers are grayscale values from 0 to 255, as in data
-    sets; BYTES (N,) or (N, 1) are encoded images.
+    The images have the shape (N, *image_shape) or (N, pixels). Floating-point values range from 0 to 1, as in the
+    network; integers range from 0 to 255, as in data sets; BYTES (N,) or (N, 1) are encoded images.
     """
     if len(inputs) != 1:
         raise invalid("#/inputs", f"must hold one tensor, {INPUT!r}; got {len(inputs)} tensors")
@@ -30,9 +31,9 @@ def rows_of(inputs: list[Tensor], image_shape: tuple[int, int], limits: Settings
         raise invalid("#/inputs/0/name", f"must be {INPUT!r}, the model's only input; got {tensor.name!r}")
     if isinstance(tensor.values, list):
         return _decoded(tensor, tensor.values, image_shape, limits)
-    height, width = image_shape
-    if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in {(height * width,), image_shape}:
-        expected = f"[N, {math.prod(image_shape)}] or [N, {height}, {width}] with N of at least 1"
+    numbers = math.prod(image_shape)
+    if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in {(numbers,), image_shape}:
+        expected = f"[N, {numbers}] or [N, {', '.join(map(str, image_shape))}] with N of at least 1"
         raise invalid("#/inputs/0/shape", f"must be {expected}; got {list(tensor.shape)}")
     return _in_range(tensor.values, is_floating=tensor.datatype.startswith("FP"))
 
@@ -51,7 +52,7 @@ def _in_range(values: NDArray[Any], *, is_floating: bool) -> NDArray[Any]:
     return values.astype(np.uint8, copy=False)
 
 
-def _decoded(tensor: Tensor, contents: list[bytes], shape: tuple[int, int], limits: Settings) -> NDArray[np.uint8]:
+def _decoded(tensor: Tensor, contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
     if tensor.shape not in {(len(contents),), (len(contents), 1)} or not contents:
         raise invalid("#/inputs/0/shape", f"must be [N] or [N, 1] for encoded images; got {list(tensor.shape)}")
     if len(contents) > limits.max_online_images:

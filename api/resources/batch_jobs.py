@@ -13,7 +13,7 @@ from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.archives import validate
-from shared.errors import FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
+from shared.errors import Damaged, FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import BatchSpecification, Invert, shard_size
@@ -56,6 +56,7 @@ def blueprint(
             error_response(TooLarge, "archive_*"),
             error_response(UnsupportedType, "archive_expected"),
             error_response(Invalid, "archive_*", "invalid_reference"),
+            error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),
     )

@@ -151,12 +151,7 @@ def _cursor(manifest: Manifest) -> str:
 
 def reject_if_in_use(manifest: Manifest, registry: Registry, jobs: JobStore) -> None:
     """Raise `Conflict` if a version was trained on the data set, or an active job trains on it."""
-    users = [
-        f"{version.model}@{version.version}"
-        for name, versions in registry.each()
-        for version in versions
-        if version.dataset == manifest.id
-    ] + [
+    users = registry.trained_on(manifest.id) + [
         f"job {job.id}"
         for state in ACTIVE
         for job in jobs.newest_first(state)

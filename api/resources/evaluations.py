@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.schema.examples import DATASET_ID, PNG, shown_as
 from api.schema.operations import error_response, operation
-from shared.errors import NotFound
+from shared.errors import Damaged, NotFound
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.calibration import CalibrationMeasures
 from shared.registry import ModelVersion, Registry
@@ -93,6 +93,7 @@ def blueprint(registry: Registry) -> Blueprint:
         responses={200: EvaluationView},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted", "evaluation_not_found"),
+            error_response(Damaged, "version_unreadable"),
         ),
     )
     def show(name: str, reference: str) -> EvaluationView:

@@ -13,11 +13,12 @@ from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import error_response, operation
 from api.schema.responses import ModelView, VersionView, model_view, version_view
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 
 MODEL_NOT_FOUND = error_response(NotFound, "model_not_found")
 VERSION_NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
+UNREADABLE = error_response(Damaged, "version_unreadable")
 VERSION_IN_USE = error_response(Conflict, "version_in_use")
 
 
@@ -49,12 +50,12 @@ def blueprint(registry: Registry) -> Blueprint:
     @routes.get("")
     @operation("List the models", scope="read", query=PageQuery, responses={200: Page[ModelView]})
     def index() -> Page[ModelView]:
-        """Sorted by name."""
+        """Sorted by name. Versions that only a newer version of Glassbox can read are omitted."""
         query = from_texts(PageQuery, request.args)
         return page(views_of(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view)
 
     @routes.get("/<name>")
-    @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND,))
+    @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND, UNREADABLE))
     def show(name: str) -> ModelView:
         return view_of((name, registry.versions(name)))
 
@@ -77,10 +78,10 @@ def blueprint(registry: Registry) -> Blueprint:
         scope="read",
         query=VersionQuery,
         responses={200: Page[VersionView]},
-        errors=(MODEL_NOT_FOUND,),
+        errors=(MODEL_NOT_FOUND, UNREADABLE),
     )
     def versions(name: str) -> Page[VersionView]:
-        """Newest first."""
+        """Newest first. Versions that only a newer version of Glassbox can read are omitted."""
         query = from_texts(VersionQuery, request.args)
         aliases = registry.aliases(name)
         return page(
@@ -91,7 +92,7 @@ def blueprint(registry: Registry) -> Blueprint:
         )
 
     @routes.get("/<name>/versions/<reference>")
-    @operation("Show a version", scope="read", responses={200: VersionView}, errors=(VERSION_NOT_FOUND,))
+    @operation("Show a version", scope="read", responses={200: VersionView}, errors=(VERSION_NOT_FOUND, UNREADABLE))
     def show_version(name: str, reference: str) -> VersionView:
         version = registry.get(name, reference)
         return version_view(version, registry.aliases(name), registry.is_damaged(version))

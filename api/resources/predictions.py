@@ -24,6 +24,7 @@ from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
+from shared.images.shapes import Shape, channels_of
 from shared.jobs.specifications import Invert
 from shared.network.settings.validation import shown
 from shared.registry.classifier import Classifier
@@ -68,9 +69,17 @@ class PredictionsView(TypedDict):
 class Instances(RequestModel):
     """Images as numbers, for the OpenAPI document only; `images_of` parses requests."""
 
-    model_config = shown_as({"instances": [[0, 64, 128, 255]]}) | {"extra": "forbid"}
+    model_config = shown_as(
+        {"instances": [[0, 64, 128, 255]]},
+        {"instances": [[[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]]]},
+    ) | {"extra": "forbid"}
 
-    instances: list[Any] = Field(description="images, each a flat list of pixels from 0 to 255, or a list of rows")
+    instances: list[Any] = Field(
+        description=(
+            "images, each a flat list of numbers from 0 to 255, or a list of rows; a pixel of a model in colour is a"
+            " list of R, G and B"
+        )
+    )
 
 
 IMAGES = UploadSpec(
@@ -99,11 +108,14 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             error_response(TooLarge, "body_too_large", "form_too_large", "too_many_images"),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
-            error_response(Damaged, "version_damaged"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
         ),
     )
     def predict(name: str, reference: str) -> Response:
-        """Pixels are grayscale values from 0 to 255, or from 0 to 1. If one image is invalid, the request fails."""
+        """Numbers range from 0 to 255, or from 0 to 1. If one image is invalid, the request fails.
+
+        Image files are converted to the model's channels; numbers of another number of channels are rejected.
+        """
         classifier = models.classifier(name, reference)
         body = whole_body(limits.max_online_bytes, FOR_MORE)
         if request.mimetype == "application/json":
@@ -158,8 +170,8 @@ def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]
     return [part.stream.read() for part in files.getlist("image")], form.to_dict()
 
 
-def _decoded(contents: list[bytes], shape: tuple[int, int], limits: Settings) -> NDArray[np.uint8]:
-    """Return the images (N, H, W). Raises `TooLarge`, or `Invalid`, which names each invalid image."""
+def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
+    """Return the images (N, H, W) or (N, H, W, 3). Raises `TooLarge`, or `Invalid`, which names each invalid image."""
     if len(contents) > limits.max_online_images:
         limit = f"a request may have at most {limits.max_online_images} images; got {len(contents)}"
         raise TooLarge("too_many_images", f"{limit}{FOR_MORE}")
@@ -189,12 +201,12 @@ def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) 
     return predictions
 
 
-def images_of(document: Any, image_shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the instances as images, uint8 (N, H, W).
+def images_of(document: Any, image_shape: Shape) -> NDArray[np.uint8]:
+    """Return the instances as images, uint8 (N, H, W) or (N, H, W, 3).
 
-    An instance is a list of H·W numbers, or H lists of W numbers. If one of its numbers is above 1, they are grayscale
-    values from 0 to 255, as in data sets, and rounded; otherwise they range from 0 to 1. Raises `Invalid`, which names
-    the invalid instances.
+    An instance has the shape of an image, or is a flat list of as many numbers. If one of its numbers is above 1, they
+    range from 0 to 255, as in data sets, and are rounded; otherwise they range from 0 to 1. Raises `Invalid`, which
+    names the invalid instances.
     """
     if not isinstance(document, dict):
         reason = f"must be a JSON object; got {shown(document)}"
@@ -227,16 +239,19 @@ def _numbers(value: Any) -> NDArray[Any] | None:
     return array if array.dtype.kind in "iuf" else None
 
 
-def _wrong(instances: list[Any], image_shape: tuple[int, int]) -> list[FieldError]:
+def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
     """Return the errors of invalid instances; one error for all if each is valid, but their shapes differ."""
-    height, width = image_shape
-    expected = f"must be {height * width} numbers, or {height} lists of {width} numbers"
-    shapes = {image_shape, (height * width,)}
+    height, width = image_shape[:2]
+    pixels = f"{width} numbers" if channels_of(image_shape) == 1 else f"{width} pixels [R, G, B]"
+    expected = f"must be {math.prod(image_shape)} numbers, or {height} lists of {pixels}"
     wrong = []
     for index, instance in enumerate(instances):
         numbers = _numbers(instance)
-        if numbers is None or numbers.shape not in shapes:
+        if numbers is None or numbers.ndim == 0:
             wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
+        elif numbers.shape not in {image_shape, (math.prod(image_shape),)}:
+            shapes = f"the model's images have the shape {list(image_shape)}; got {list(numbers.shape)}"
+            wrong.append(FieldError(f"{expected}: {shapes}", pointer=f"#/instances/{index}"))
     return wrong[:MAX_REPORTED] or [
         FieldError(f"each {expected}, and all must have the same shape", pointer="#/instances")
     ]

@@ -31,7 +31,7 @@ def blueprint(
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(Conflict, "dataset_deleted"),
-            error_response(Damaged, "version_damaged"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),
     )

@@ -41,7 +41,7 @@ def blueprint(registry: Registry) -> Blueprint:
         },
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            error_response(Damaged, "version_damaged"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
         ),
         headers=("Range", "If-Range", "If-None-Match"),
     )

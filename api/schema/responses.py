@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from api.schema import examples
 from api.schema.examples import shown_as
 from shared.datasets import Manifest
+from shared.images.shapes import Shape
 from shared.jobs import Job
 from shared.jobs.outcome import Metrics, Waiting
 from shared.jobs.store import Event
@@ -21,10 +22,16 @@ from shared.json_types import AS_WRITTEN, JsonObject
 from shared.registry import ModelVersion
 from shared.results.lines import Row, RowError
 
-Shape = Annotated[
-    tuple[int, int],
+ImageShape = Annotated[
+    Shape,
     WithJsonSchema(
-        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2, "description": "height, width"}
+        {
+            "type": "array",
+            "items": {"type": "integer"},
+            "minItems": 2,
+            "maxItems": 3,
+            "description": "height, width; for images in colour also the number of channels, 3",
+        }
     ),
 ]
 
@@ -80,7 +87,7 @@ class DatasetView(TypedDict):
     id: str
     name: str
     source: str
-    image_shape: Shape
+    image_shape: ImageShape
     classes: tuple[str, ...]
     splits: dict[str, int]
     class_counts: dict[str, tuple[int, ...]]
@@ -104,9 +111,9 @@ def dataset_view(manifest: Manifest) -> DatasetView:
 
 
 class InputView(TypedDict):
-    """A model's input: the height and width of an image."""
+    """A model's input: the shape of an image, (H, W) in grayscale or (H, W, 3) in colour."""
 
-    image_shape: Shape
+    image_shape: ImageShape
 
 
 class WeightsView(TypedDict):

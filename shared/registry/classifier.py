@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.network import Configuration, Network
+from shared.errors import Damaged
+from shared.network import Configuration, ConfigurationError, Network
 from shared.network.layers.forward_backward import Forward
 from shared.network.layers.inputs import scale
 from shared.network.network import BLOCK
@@ -40,9 +41,17 @@ class Classifier:
 
     @classmethod
     def load(cls, registry: Registry, version: ModelVersion) -> Classifier:
-        """Load a version's weights; raises `Damaged` if their digest is wrong."""
-        configuration = Configuration.from_dict(version.configuration)
-        network = Network(version.image_shape, len(version.classes), configuration)
+        """Load a version's weights.
+
+        Raises `Damaged` if their digest is wrong, or if this version of the code does not support the network.
+        """
+        try:
+            configuration = Configuration.from_dict(version.configuration)
+            network = Network(version.image_shape, len(version.classes), configuration)
+        except ConfigurationError as error:
+            detail = f"this version of Glassbox does not support the network of {version.model}@{version.version}"
+            how = "upgrade Glassbox, or use another version of the model"
+            raise Damaged("version_unreadable", f"{detail}: {error}; {how}") from error
         parameters = registry.load(version)
         network.check(parameters)
         return cls(version, network, parameters)

@@ -12,6 +12,7 @@ numbers.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Container
 from functools import lru_cache
@@ -19,7 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from shared.errors import Damaged
+from shared.json_types import JsonObject
 from shared.registry.manifest import ModelVersion, VersionDraft, Weights
 from shared.registry.weights import write_parameters
 from shared.runtime import clock
@@ -34,6 +38,7 @@ class Publications:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._seen: set[tuple[str, int]] = set()  # names and numbers of published versions; they stay published
+        self._readable: set[tuple[str, int]] = set()  # those whose manifests this code can read
         self._newest: dict[str, int] = {}  # by name, the newest number, cached only if that version is published
 
     def publish(
@@ -92,33 +97,66 @@ class Publications:
         return sorted((int(taken) for taken in names if taken.isdecimal()), reverse=True)
 
     def newest(self, name: str, deleted: Container[int]) -> int | None:
-        """Return the newest published number that is not deleted, or None."""
+        """Return the newest published number that is not deleted, or None.
+
+        A version whose manifest cannot be read is skipped, unless the model has no other.
+        """
         known = self._newest.get(name)
         if known is not None and known not in deleted and not os.path.exists(_folder(self._volume, name, known + 1)):  # noqa: PTH110
             return known  # numbers are reserved in order, so there is no newer one
         numbers = self.newest_first(name)
-        for number in numbers:
-            if number not in deleted and self.is_published(name, number):
+        published = (number for number in numbers if number not in deleted and self.is_published(name, number))
+        unreadable = None
+        for number in published:
+            if self.is_readable(name, number):
                 if number == numbers[0]:
                     self._newest[name] = number
                 return number
-        return None
+            unreadable = unreadable or number
+        return unreadable
 
     def is_published(self, name: str, number: int) -> bool:
         """Return whether the number is published and not only reserved."""
         if (name, number) not in self._seen:
             try:
-                job = self.manifest(name, number).job
+                job = self.content(name, number).get("job")
             except FileNotFoundError:
                 return False
-            if self.number_of_job(name, job) != number:
+            is_committed = (
+                self.number_of_job(name, job) == number
+                if isinstance(job, str) and is_name(job)
+                else number in self.numbers(name)
+            )
+            if not is_committed:
                 return False
             self._seen.add((name, number))
         return True
 
+    def is_readable(self, name: str, number: int) -> bool:
+        """Return whether this version of the code can read the manifest; raises `FileNotFoundError`."""
+        if (name, number) not in self._readable:
+            try:
+                self.manifest(name, number)
+            except Damaged:
+                return False
+            self._readable.add((name, number))
+        return True
+
     def manifest(self, name: str, number: int) -> ModelVersion:
-        """Read a version's manifest; raises `FileNotFoundError`."""
-        return ModelVersion.model_validate_json((self._volume.version(name, number) / "manifest.json").read_bytes())
+        """Read a version's manifest; raises `FileNotFoundError`, or `Damaged` if this code cannot read it."""
+        content = (self._volume.version(name, number) / "manifest.json").read_bytes()
+        try:
+            return ModelVersion.model_validate_json(content)
+        except ValidationError as error:
+            raise _unreadable(name, number, error) from error
+
+    def content(self, name: str, number: int) -> JsonObject:
+        """Return a manifest's JSON without validation, empty if it is not a JSON object; raises `FileNotFoundError`."""
+        try:
+            content = json.loads((self._volume.version(name, number) / "manifest.json").read_bytes())
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def _reserve(self, draft: VersionDraft, weights: Weights) -> ModelVersion:
         """Reserve the next free number by an exclusive link of its manifest."""
@@ -135,3 +173,13 @@ class Publications:
 @lru_cache(maxsize=1000)  # building a path each time would slow down predictions
 def _folder(volume: Volume, name: str, number: int) -> str:
     return str(volume.version(name, number))
+
+
+def _unreadable(name: str, number: int, error: ValidationError) -> Damaged:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return Damaged(
+        "version_unreadable",
+        f"the manifest of {name}@{number} cannot be read ({place}: {first['msg']}): a newer version of Glassbox wrote"
+        " it, or it is damaged; upgrade Glassbox, or use another version of the model",
+    )

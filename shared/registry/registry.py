@@ -61,20 +61,38 @@ class Registry:
         return sorted(folder.name for folder in folders if is_name(folder.name) and self._has_versions(folder.name))
 
     def each(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[ModelVersion]]]:
-        """Iterate over these models, or all, with their versions; a model that is deleted meanwhile is skipped."""
+        """Iterate over these models, or all, with their versions.
+
+        Skips a model that is deleted meanwhile, and one whose manifests this version of the code cannot read.
+        """
         for name in self.models() if names is None else names:
             try:
                 versions = self.versions(name)
-            except NotFound:
+            except (NotFound, Damaged):
                 continue
             yield name, versions
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """Return all versions of a model, newest first; raises `NotFound` if it has none."""
+        """Return the versions of a model, newest first, without those whose manifests this code cannot read.
+
+        Raises `NotFound` if the model has no version, and `Damaged` if it has no readable one.
+        """
         numbers = self._numbers(name) if is_name(name) else []
         if not numbers:
             raise _no_model(name)
-        return [self._publications.manifest(name, number) for number in numbers]
+        manifests = self._publications.manifest
+        readable = [manifests(name, number) for number in numbers if self._publications.is_readable(name, number)]
+        return readable or [manifests(name, numbers[0])]
+
+    def trained_on(self, dataset: str) -> list[str]:
+        """Return the references of all versions that were trained on a data set, such as `digits@3`."""
+        contents = self._publications.content  # also of manifests that this code cannot read
+        return [
+            f"{name}@{number}"
+            for name in self.models()
+            for number in self._numbers(name)
+            if contents(name, number).get("dataset") == dataset
+        ]
 
     def number(self, name: str, reference: str = "latest") -> int:
         """Resolve a number, an alias or `latest` to a version's number; fast enough for each request."""
@@ -93,7 +111,10 @@ class Registry:
         raise NotFound("version_not_found", f"the model {name!r} has no version {reference!r}; its newest is {newest}")
 
     def get(self, name: str, reference: str = "latest") -> ModelVersion:
-        """Return a version by number, by alias, or the newest (`latest`)."""
+        """Return a version by number, by alias, or the newest (`latest`).
+
+        Raises `Damaged` if this version of the code cannot read its manifest.
+        """
         return self._publications.manifest(name, self.number(name, reference))
 
     def resolve(self, reference: str) -> ModelVersion:
@@ -221,8 +242,8 @@ class Registry:
         folder = self._volume.version(name, number)
         weights = folder / "weights.npz"
         if weights.exists():
-            kept = self._publications.manifest(name, number).model_copy(update={"history": (), "evaluation": {}})
-            durable.write_json(folder / "manifest.json", kept.model_dump(mode="json"))
+            if content := self._publications.content(name, number):
+                durable.write_json(folder / "manifest.json", {**content, "history": [], "evaluation": {}})
             weights.unlink(missing_ok=True)
 
     def _refuse_deleted(self, name: str, number: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import numpy as np
+
 from shared.network import Configuration, Network, Parameters, Training, preset
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import VersionDraft
@@ -34,6 +36,25 @@ def tiny_parameters() -> Parameters:
     for _ in training:
         pass
     return training.parameters
+
+
+@cache
+def colour_network() -> Network:
+    """Return a network for the same classes whose images are in colour."""
+    return Network((SIDE, SIDE, 3), len(CLASSES), tiny_configuration())
+
+
+@cache
+def colour_parameters() -> Parameters:
+    """Return its parameters, not trained; do not change them."""
+    return colour_network().initialize(np.random.default_rng(5))
+
+
+def publish_colour(registry: Registry, model: str = "painted", job: str = "job-colour") -> ModelVersion:
+    """Publish the network for images in colour."""
+    network = colour_network()
+    draft = a_draft(model, job, image_shape=network.image_shape, parameters=network.parameter_count)
+    return registry.publish(draft, colour_parameters(), registry._volume.job(job))
 
 
 def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> VersionDraft:

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.errors import Damaged, Invalid
+from shared.errors import Damaged, Invalid, NotFound
 from shared.jobs import JobStore, keys
 from shared.jobs.files import JobFiles
 from shared.jobs.specifications import BatchSpecification, TrainingSpecification
 from shared.jobs.view import job_document
 from shared.network import Configuration, ConfigurationError
 from shared.registry import Registry
+from shared.registry.classifier import Classifier
 from shared.results.shard import read_header
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -144,6 +145,89 @@ def test_a_manifest_with_an_unknown_field_is_read(registry: Registry, volume: Vo
     add_to_json(volume.version("toy", 1) / "manifest.json", licence="MIT")
 
     assert registry.get("toy").version == 1
+
+
+UNREADABLE = ({"image_shape": [6, 6, 4]}, {"image_shape": [2, 6, 6, 3]}, {"classes": {"0": "zero"}}, {"weights": None})
+
+
+@pytest.mark.parametrize("fields", UNREADABLE)
+class TestManifestOfANewerVersion:
+    """The newest of two versions has a manifest that this version of the code cannot read."""
+
+    @pytest.fixture(autouse=True)
+    def newest(self, registry: Registry, volume: Volume, fields: dict[str, Any]) -> Path:
+        for job in ("job-1", "job-2"):
+            publish(registry, job=job)
+        path = volume.version("toy", 2) / "manifest.json"
+        add_to_json(path, **fields)
+        return path
+
+    def test_lists_and_latest_skip_it(self, volume: Volume) -> None:
+        registry = Registry(volume)
+
+        assert registry.models() == ["toy"]
+        assert [version.version for version in registry.versions("toy")] == [1]
+        assert [name for name, _ in registry.each()] == ["toy"]
+        assert registry.get("toy").version == registry.number("toy", "latest") == 1
+        assert registry.resolve("toy").version == 1
+
+    def test_a_request_for_it_names_it_and_says_what_to_do(self, volume: Volume) -> None:
+        registry = Registry(volume)
+        registry.point("toy", "champion", 2)
+
+        for reference in ("2", "champion"):
+            with pytest.raises(Damaged, match=r"toy@2 cannot be read .*upgrade Glassbox") as refused:
+                registry.get("toy", reference)
+            assert refused.value.code == "version_unreadable"
+
+    def test_lists_skip_a_model_without_a_readable_version(self, volume: Volume) -> None:
+        registry = Registry(volume)
+        publish(registry, "other", job="job-3")
+        registry.delete("toy", "1")
+
+        assert [name for name, _ in registry.each()] == ["other"]
+        with pytest.raises(Damaged, match="toy@2"):
+            registry.get("toy")
+
+    def test_its_number_is_not_used_again_and_a_readable_version_becomes_the_latest(self, volume: Volume) -> None:
+        registry = Registry(volume)
+
+        assert publish(registry, job="job-3").version == 3
+        assert registry.number("toy") == 3
+        assert [version.version for version in registry.versions("toy")] == [3, 1]
+
+    def test_its_data_set_is_in_use(self, volume: Volume) -> None:
+        assert Registry(volume).trained_on("sha256:" + "0" * 64) == ["toy@2", "toy@1"]
+
+    def test_it_can_be_deleted_and_keeps_its_fields(self, volume: Volume, newest: Path, fields: dict[str, Any]) -> None:
+        registry = Registry(volume)
+
+        registry.delete("toy", "2")
+
+        assert registry.number("toy") == 1
+        assert not (newest.parent / "weights.npz").exists()
+        assert json.loads(newest.read_bytes()) | fields == json.loads(newest.read_bytes())
+
+
+def test_a_manifest_that_is_not_json_is_skipped_and_can_be_deleted(registry: Registry, volume: Volume) -> None:
+    for job in ("job-1", "job-2"):
+        publish(registry, job=job)
+    (volume.version("toy", 2) / "manifest.json").write_bytes(b'{"model": "toy", "ver')
+    other = Registry(volume)
+
+    assert [version.version for version in other.versions("toy")] == [1]
+    assert other.number("toy") == 1
+    other.delete("toy", "2")
+    with pytest.raises(NotFound, match="deleted"):
+        other.get("toy", "2")
+
+
+def test_a_version_with_an_unsupported_network_is_refused_by_name(registry: Registry) -> None:
+    version = publish(registry, configuration={**tiny_configuration().to_dict(), "lookahead": 0.5})
+
+    with pytest.raises(Damaged, match=r"toy@1: lookahead .*upgrade Glassbox") as refused:
+        Classifier.load(registry, version)
+    assert refused.value.code == "version_unreadable"
 
 
 def test_a_moved_alias_keeps_the_models_fields_of_a_newer_version(registry: Registry, volume: Volume) -> None:

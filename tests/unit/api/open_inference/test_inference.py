@@ -20,7 +20,14 @@ from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.data.images import png
 from tests.support.data.npz import easy_images
-from tests.support.objects.models import publish, tiny_network, tiny_parameters
+from tests.support.objects.models import (
+    colour_network,
+    colour_parameters,
+    publish,
+    publish_colour,
+    tiny_network,
+    tiny_parameters,
+)
 from tests.support.problems import assert_problem, pointers
 
 IMAGES = easy_images(4, seed=1)[0]
@@ -86,6 +93,41 @@ class TestInputs:
 
     def test_input_may_have_height_and_width(self, client: FlaskClient) -> None:
         assert np.allclose(probabilities(infer(client, tensor(IMAGES))), P, atol=1e-6)
+
+    @pytest.mark.parametrize("shape", [(4, 6, 6, 3), (4, 108)])
+    @pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
+    def test_input_in_colour_has_three_channels_or_is_flat(
+        self, client: FlaskClient, registry: Registry, shape: tuple[int, ...], datatype: str
+    ) -> None:
+        publish_colour(registry)
+        images = np.random.default_rng(2).integers(0, 256, (4, 6, 6, 3), np.uint8)
+        values = images if datatype == "UINT8" else images / 255
+
+        response = infer(client, tensor(values.reshape(shape), datatype), path="/v2/models/painted/infer")
+
+        expected = colour_network().probabilities(colour_parameters(), images)
+        assert np.allclose(probabilities(response), expected, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("name", "shape", "detail"),
+        [
+            ("painted", [1, 6, 6], "[N, 108] or [N, 6, 6, 3] with N of at least 1; got [1, 6, 6]"),
+            ("painted", [1, 36], "[N, 108] or [N, 6, 6, 3] with N of at least 1; got [1, 36]"),
+            ("painted", [1, 3, 6, 6], "[N, 108] or [N, 6, 6, 3] with N of at least 1; got [1, 3, 6, 6]"),
+            ("toy", [1, 6, 6, 3], "[N, 36] or [N, 6, 6] with N of at least 1; got [1, 6, 6, 3]"),
+            ("toy", [1, 6, 6, 1], "[N, 36] or [N, 6, 6] with N of at least 1; got [1, 6, 6, 1]"),
+        ],
+    )
+    def test_tensor_of_another_number_of_channels_is_rejected_with_both_shapes(
+        self, client: FlaskClient, registry: Registry, name: str, shape: list[int], detail: str
+    ) -> None:
+        publish_colour(registry)
+
+        response = infer(client, tensor(np.zeros(shape, np.uint8)), path=f"/v2/models/{name}/infer")
+
+        problem = assert_problem(response, 422, "validation_failed")
+        assert pointers(problem) == ["#/inputs/0/shape"]
+        assert problem["errors"][0]["detail"].endswith(detail)
 
     def test_data_may_be_nested(self, client: FlaskClient) -> None:
         assert np.allclose(probabilities(infer(client, tensor(data=PIXELS.tolist()))), P, atol=1e-6)

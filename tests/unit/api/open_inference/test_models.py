@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from flask.testing import FlaskClient
 from api.app import create_app
 from shared.registry import Registry
 from shared.runtime.settings import Settings
+from shared.storage import durable
 from shared.storage.volume import Volume
-from tests.support.objects.models import publish
+from tests.support.objects.models import publish, publish_colour
 from tests.support.problems import assert_problem, pointers
 
 
@@ -59,6 +61,13 @@ class TestModels:
             "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
         }
 
+    def test_input_in_colour_has_height_width_and_channels(self, client: FlaskClient, registry: Registry) -> None:
+        publish_colour(registry)
+
+        shown: Any = client.get("/v2/models/painted").json
+
+        assert shown["inputs"] == [{"name": "images", "datatype": "FP32", "shape": [-1, 6, 6, 3]}]
+
     @pytest.mark.parametrize("path", ["", "/versions/2", "/versions/champion"])
     def test_published_model_is_ready(self, client: FlaskClient, path: str) -> None:
         response = client.get(f"/v2/models/toy{path}/ready")
@@ -99,6 +108,16 @@ class TestRepository:
                 ("toy", "2", "READY", ""),
                 ("toy", "1", "READY", ""),
             ]
+
+    def test_index_and_metadata_skip_a_version_that_only_a_newer_release_can_read(
+        self, client: FlaskClient, volume: Volume
+    ) -> None:
+        path = volume.version("toy", 2) / "manifest.json"
+        durable.write_json(path, {**json.loads(path.read_bytes()), "image_shape": [6, 6, 4]})
+
+        assert states(client) == [("toy", "1", "READY", "")]
+        assert client.get("/v2/models/toy").json["versions"] == ["1"]  # type: ignore[index]
+        assert_problem(client.get("/v2/models/toy/versions/2"), 500, "version_unreadable")
 
     def test_index_can_list_ready_versions_only(self, client: FlaskClient, volume: Volume) -> None:
         (volume.version("toy", 2) / "weights.npz").write_bytes(b"something else")

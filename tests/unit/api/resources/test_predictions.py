@@ -17,7 +17,14 @@ from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.images import encoded, png
 from tests.support.data.npz import easy_images
-from tests.support.objects.models import publish, tiny_network, tiny_parameters
+from tests.support.objects.models import (
+    colour_network,
+    colour_parameters,
+    publish,
+    publish_colour,
+    tiny_network,
+    tiny_parameters,
+)
 from tests.support.problems import assert_problem, parameters, pointers
 
 IMAGES = easy_images(6, seed=1)[0]
@@ -158,6 +165,47 @@ class TestNumbers:
     @pytest.mark.parametrize("body", [b"", b"{", b'{"instances": [[NaN]]}', b"\xff", b"[" * 5000])
     def test_invalid_json_is_rejected(self, client: FlaskClient, body: bytes) -> None:
         assert_problem(client.post(PATH, data=body, content_type="application/json"), 400, "malformed_json")
+
+
+class TestColour:
+    """Images of a model in colour, and images in colour for a grayscale model."""
+
+    GRAYSCALE = PATH
+    PATH = "/v1/models/painted/versions/latest/predict"
+    IMAGES = np.random.default_rng(2).integers(0, 256, (4, 6, 6, 3), np.uint8)
+    P = colour_network().probabilities(colour_parameters(), IMAGES)
+
+    @pytest.fixture(autouse=True)
+    def painted(self, registry: Registry) -> None:
+        publish_colour(registry)
+
+    @pytest.mark.parametrize("instances", [IMAGES.tolist(), (IMAGES / 255).tolist(), IMAGES.reshape(4, 108).tolist()])
+    def test_numbers_are_nested_by_row_pixel_and_channel_or_flat(self, client: FlaskClient, instances: Any) -> None:
+        assert_agrees(predictions(client.post(self.PATH, json={"instances": instances})), self.P)
+
+    @pytest.mark.parametrize(
+        ("path", "instance", "shapes"),
+        [
+            (
+                PATH,
+                IMAGES[0, :, :, 0],
+                "6 lists of 6 pixels [R, G, B]: the model's images have the shape [6, 6, 3]; got [6, 6]",
+            ),
+            (PATH, IMAGES[0, :, :, 0].ravel(), "the model's images have the shape [6, 6, 3]; got [36]"),
+            (PATH, IMAGES[0, :, :, :1], "the model's images have the shape [6, 6, 3]; got [6, 6, 1]"),
+            (PATH, np.moveaxis(IMAGES[0], 2, 0), "the model's images have the shape [6, 6, 3]; got [3, 6, 6]"),
+            (GRAYSCALE, IMAGES[0], "6 lists of 6 numbers: the model's images have the shape [6, 6]; got [6, 6, 3]"),
+            (GRAYSCALE, IMAGES[0].ravel(), "the model's images have the shape [6, 6]; got [108]"),
+            (GRAYSCALE, IMAGES[0, :, :, :1], "the model's images have the shape [6, 6]; got [6, 6, 1]"),
+        ],
+    )
+    def test_numbers_of_another_shape_are_rejected_with_both_shapes(
+        self, client: FlaskClient, path: str, instance: Any, shapes: str
+    ) -> None:
+        problem = assert_problem(client.post(path, json={"instances": [instance.tolist()]}), 422, "validation_failed")
+
+        assert pointers(problem) == ["#/instances/0"]
+        assert problem["errors"][0]["detail"].endswith(shapes)
 
 
 class TestOptions:
