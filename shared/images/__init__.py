@@ -1,1 +1,1 @@
-"""Images: decoding, conversion to grayscale, and resizing to the network's input."""
+"""Images: decoding, conversion to grayscale or RGB, and resizing to the network's input."""

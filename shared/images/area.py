@@ -21,11 +21,28 @@ BAND = 1 << 16  # pixels converted to floats at a time; they fit into the proces
 np.matmul(*np.ones((2, 256, 256), "f4"))
 
 
-def area_resize(images: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return images (..., h, w), no side above `MAX_SIDE`, resized to `shape` (H, W): (..., H, W)."""
+def area_resize(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return images resized to `shape`, no side above `MAX_SIDE`; each channel is resized by itself.
+
+    (..., h, w) become (..., H, W) for `shape` (H, W); (..., h, w, 3) become (..., H, W, 3) for (H, W, 3).
+    """
+    if len(shape) > 2:
+        return _resize_channels(images, shape)
     height, width = images.shape[-2:]
     columns = _sums(images, shape[0], "f4")  # (..., H, w): sums over heights, up to 255 h
     sums = _sums(columns.swapaxes(-1, -2), shape[1], "f8").swapaxes(-1, -2)  # (..., H, W): up to 255 h w
+    means: NDArray[np.uint8] = (sums / (height * width) + 0.5).astype(np.uint8)
+    return means
+
+
+def _resize_channels(images: NDArray[np.uint8], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Resize images (..., h, w, c) to (..., H, W, c): the same sums, with the channels beside the other axis."""
+    *before, height, width, channels = images.shape
+    H, W = shape[:2]
+    rows = np.ascontiguousarray(images).reshape(*before, height, width * channels)
+    columns = _sums(rows, H, "f4").reshape(*before, H, width, channels)  # sums over heights, up to 255 h
+    columns = columns.swapaxes(-3, -2).reshape(*before, width, H * channels)
+    sums = _sums(columns, W, "f8").reshape(*before, W, H, channels).swapaxes(-3, -2)  # up to 255 h w
     means: NDArray[np.uint8] = (sums / (height * width) + 0.5).astype(np.uint8)
     return means
 

@@ -1,8 +1,9 @@
-"""Decoding of an image file to the network's input: grayscale, in the model's size, one row of a batch.
+"""Decoding of an image file to the network's input: grayscale or RGB, in the model's size, one row of a batch.
 
-The formats are PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame. Colours are converted by the luma of ITU-R BT.601,
-transparent pixels are blended with black, EXIF's orientation is applied, and each pixel of the input is the mean of the
-area that it covers in the image. docs/images.md has the details.
+The formats are PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame. For a grayscale network, colours are converted by
+the luma of ITU-R BT.601; for a network in colour, a gray value becomes R, G and B. Transparent pixels are blended with
+black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the image.
+docs/images.md has the details.
 
 A worker's memory may be limited. An image of more than `SMALL` pixels that does not fit into it fails with
 `image_too_large`. If the memory is too small even for a smaller image, the process cannot continue: `MemoryError`
@@ -17,56 +18,70 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Malformed
-from shared.images import grayscale, png
+from shared.images import channels, png
 from shared.images.area import area_resize
 from shared.images.formats import Format, format_of, open_image
+from shared.images.shapes import RGB, channels_of
 
 SMALL = 1 << 20
 BYTES_PER_PIXEL = 16  # at most, while an image is decoded
 BLOCK = 1 << 22  # pixels resized at a time
+LUMA = np.array([299, 587, 114])  # ITU-R BT.601, in thousandths
 
 
 def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
-    """Decode an image into `row` (H, W); after an error the content of `row` is undefined.
+    """Decode an image into `row`, (H, W) for grayscale or (H, W, 3) for RGB.
 
-    Raises `Malformed` if the bytes are not an image, or are damaged, animated or, by the header, larger than
-    `max_pixels`.
+    After an error the content of `row` is undefined. Raises `Malformed` if the bytes are not an image, or are damaged,
+    animated or, by the header, larger than `max_pixels`.
     """
-    if row.size <= max_pixels and png.decode_plain_into(row, content):
+    if row.shape[0] * row.shape[1] <= max_pixels and png.decode_plain_into(row, content):
         return
     _decode_any_into(row, content, max_pixels)
 
 
 def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
-    """Resize grayscale images (n, h, w) into `rows` (n, H, W), as `decode_into` does; copies images of the same size.
+    """Resize images into `rows`, as `decode_into` does; copies images of the same size.
 
-    Sides are from 1 to `area.MAX_SIDE`.
+    (n, h, w) are resized into (n, H, W), and (n, h, w, 3) into (n, H, W, 3). Sides are from 1 to `area.MAX_SIDE`.
+    Raises `Malformed` if the numbers of channels differ: arrays are not converted.
     """
+    if images.shape[3:] != rows.shape[3:]:
+        raise Malformed(
+            "image_channels",
+            f"the images have {_channels(images)}, but the network's input has {_channels(rows)}: images have the"
+            f" shape {images.shape[1:]}, the input {rows.shape[1:]}; send arrays with the input's number of channels",
+        )
     if images.shape == rows.shape:
         rows[...] = images
         return
-    height, width = rows.shape[1:]
     step = max(1, BLOCK // (images.shape[1] * images.shape[2]))
     for start in range(0, len(images), step):
         part = slice(start, start + step)
-        rows[part] = area_resize(images[part], (height, width))
+        rows[part] = area_resize(images[part], rows.shape[1:])
+
+
+def _channels(images: NDArray[np.uint8]) -> str:
+    return "three channels (R, G, B)" if channels_of(images.shape[1:]) == RGB else "one channel (grayscale)"
 
 
 def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
     kind = format_of(content)
+    colour = channels_of(row.shape) == RGB
     image = None
     try:
         with warnings.catch_warnings(action="ignore"):  # Pillow's warnings about metadata that are not used
-            image = open_image(kind, content, max_pixels)
-            orientation = grayscale.orientation_of(image)
-            pixels = grayscale.to_grayscale(image)
+            image = open_image(kind, content, max_pixels, colour=colour)
+            orientation = channels.orientation_of(image)
+            pixels = channels.to_rgb(image) if colour else channels.to_grayscale(image)
             image.close()  # frees its memory before the resizing
-        height, width = row.shape
+        height, width = row.shape[:2]
         # Resizing before rotating gives the same pixels, and rotates fewer.
-        shape = (width, height) if orientation in grayscale.SIDEWAYS else (height, width)
-        if pixels.shape != shape:
-            pixels = area_resize(pixels, shape)
-        row[...] = grayscale.upright(pixels, orientation)
+        shape = (width, height) if orientation in channels.SIDEWAYS else (height, width)
+        if pixels.shape[:2] != shape:
+            pixels = area_resize(pixels, shape + pixels.shape[2:])
+        pixels = channels.upright(pixels, orientation)
+        row[...] = pixels[:, :, np.newaxis] if pixels.ndim < row.ndim else pixels  # gray: R = G = B
     except Malformed:
         raise
     except Exception as error:  # Pillow's decoders raise IndexError, AssertionError and more on damaged data
@@ -101,14 +116,20 @@ def _is_free(size: int) -> bool:
 
 
 def invert(images: NDArray[np.uint8], mode: str) -> None:
-    """Invert images (n, H, W) in place: `always`, `never`, or `auto`, which inverts those with a bright border."""
+    """Invert images (n, H, W) or (n, H, W, 3) in place: `always`, `never`, or `auto`.
+
+    `auto` inverts those with a bright border: the mean of its grayscale values is above 127.
+    """
     if mode == "never" or not len(images):
         return
     if mode == "always":
         np.subtract(255, images, out=images)
         return
     border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
+    if border.ndim > 2:  # in colour: the luma, of which 1000 is one gray level
+        bright = border.sum(axis=1, dtype=np.int64) @ LUMA > 127_000 * border.shape[1]
+    else:
+        bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
     images[bright] ^= 255
 
 
@@ -118,7 +139,7 @@ def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
     try:
         with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels) as image:
             width, height = image.size
-            sideways = grayscale.orientation_of(image) in grayscale.SIDEWAYS
+            sideways = channels.orientation_of(image) in channels.SIDEWAYS
     except Malformed:
         raise
     except Exception as error:  # Pillow's readers raise many types of error on damaged headers

@@ -77,8 +77,10 @@ def format_of(content: bytes) -> Format:
     raise Malformed("not_an_image", f"the file {what}; send one of {NAMES}")
 
 
-def open_image(kind: Format, content: bytes, max_pixels: int) -> ImageFile:
+def open_image(kind: Format, content: bytes, max_pixels: int, *, colour: bool = False) -> ImageFile:
     """Open an image and validate its header; the pixels are not decoded yet.
+
+    colour: whether its colours are needed; without them a JPEG's luminance alone is decoded.
 
     Raises `Malformed` if it is too large or has several frames, and Pillow's errors for a damaged header.
     """
@@ -91,7 +93,8 @@ def open_image(kind: Format, content: bytes, max_pixels: int) -> ImageFile:
         raise Malformed(
             "image_animated", f"the {kind.name} has several frames or pages; send one of them as a separate image"
         )
-    image.draft("L", None)  # a JPEG's luminance alone: BT.601's luma by definition (JFIF 1.02)
+    if not colour:
+        image.draft("L", None)  # a JPEG's luminance alone: BT.601's luma by definition (JFIF 1.02)
     return image
 
 

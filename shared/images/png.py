@@ -22,40 +22,60 @@ IEND = b"\0\0\0\0IEND\xaeB`\x82"
 CRC_OF_IDAT = zlib.crc32(b"IDAT")
 BESIDE_PIXELS = frozenset({b"PLTE", b"tRNS", b"eXIf"})  # palette, transparency, orientation
 MAX_CHUNKS = 100_000
+GRAY, RGB = 0, 2  # the header's kinds of colour
 
 core: Any = Image.core  # type: ignore[attr-defined] # Pillow's decoders, as its own plugins use them
 
 
 def decode_plain_into(row: NDArray[np.uint8], content: bytes) -> bool:
-    """Decode a plain PNG: 8-bit grayscale, with the shape of `row` (H, W) and only the chunks IHDR, IDAT and IEND.
+    """Decode a plain PNG: 8 bits a channel, the size of `row`, and only the chunks IHDR, IDAT and IEND.
 
-    Returns whether the file was plain; if not, the content of `row` is undefined. Pillow's decoder writes directly into
-    `row`: this gives the same pixels as Pillow without the objects that it creates for each image.
+    A row (H, W) needs a grayscale file; a row (H, W, 3) takes RGB and grayscale. Returns whether the file was plain; if
+    not, the content of `row` is undefined. Pillow's decoder writes directly into the memory of an array: this gives the
+    same pixels as Pillow without the objects that it creates for each image.
     """
-    height, width = row.shape
-    if not (content.startswith(_plain_beginning(height, width)) and content.endswith(IEND)):
+    height, width = row.shape[:2]
+    if row.ndim == 2:
+        return content.startswith(_plain_beginning(height, width, GRAY)) and _decode_pixels(row, content, "L", "L")
+    if content.startswith(_plain_beginning(height, width, RGB)):
+        padded = np.empty((height, width, 4), np.uint8)  # Pillow's layout of RGB
+        decoded = _decode_pixels(padded, content, "RGB", "RGBX")
+        row[...] = padded[:, :, :3]
+        return decoded
+    if content.startswith(_plain_beginning(height, width, GRAY)):
+        gray = np.empty((height, width), np.uint8)
+        decoded = _decode_pixels(gray, content, "L", "L")
+        row[...] = gray[:, :, np.newaxis]
+        return decoded
+    return False
+
+
+def _decode_pixels(pixels: NDArray[np.uint8], content: bytes, mode: str, layout: str) -> bool:
+    """Decode a PNG whose header is plain into `pixels`, an array in Pillow's `layout`; returns whether it was plain."""
+    if not content.endswith(IEND):
         return False
     if content[33:41] != (len(content) - 57).to_bytes(4, "big", signed=True) + b"IDAT":
         return False
-    pixels = content[41:-16]
-    if zlib.crc32(pixels, CRC_OF_IDAT) != int.from_bytes(content[-16:-12], "big"):
+    data = content[41:-16]
+    if zlib.crc32(data, CRC_OF_IDAT) != int.from_bytes(content[-16:-12], "big"):
         return False
-    row.fill(0)  # the pixels after the end of a stream that is too short
+    height, width = pixels.shape[:2]
+    pixels.fill(0)  # the pixels after the end of a stream that is too short
     try:
-        image = core.map_buffer(row, (width, height), "raw", 0, ("L", width, 1))
+        image = core.map_buffer(pixels, (width, height), "raw", 0, (layout, pixels.strides[0], 1))
     except ValueError:  # the row is not contiguous
         return False
-    decoder = core.zip_decoder("L", "L", False)
+    decoder = core.zip_decoder(mode, mode, False)
     decoder.setimage(image, (0, 0, width, height))
-    ended: bool = decoder.decode(pixels) == (-1, 0)
+    ended: bool = decoder.decode(data) == (-1, 0)
     decoder.cleanup()
     return ended
 
 
 @lru_cache(maxsize=16)
-def _plain_beginning(height: int, width: int) -> bytes:
-    """Return the signature and header of a plain PNG; the last five bytes: 8 bits, grayscale, not interlaced."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+def _plain_beginning(height: int, width: int, colour: int) -> bytes:
+    """Return the signature and header of a plain PNG; the last five bytes: 8 bits, the colours, not interlaced."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0)
     return SIGNATURE + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
 
 

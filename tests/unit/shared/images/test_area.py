@@ -93,6 +93,30 @@ def test_the_size_of_a_band_does_not_change_the_result(h: int, w: int, height: i
         assert (area_resize(pixels, (height, width)) == whole).all()
 
 
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.integers(1, 500),
+)
+def test_each_channel_of_a_colour_image_is_resized_by_itself(
+    old: tuple[int, int], new: tuple[int, int], band: int
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, *old, 3), dtype=np.uint8)
+    channels = [area_resize(images[:, :, :, channel].copy(), new) for channel in range(3)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(area, "BAND", band)
+        assert (area_resize(images, (*new, 3)) == np.stack(channels, axis=-1)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, area.MAX_SIDE, 3), (area.MAX_SIDE, 1, 3)])
+def test_a_uniform_colour_keeps_its_channels(shape: tuple[int, int, int]) -> None:
+    image = np.empty(shape, np.uint8)
+    image[...] = (255, 1, 128)
+
+    assert (area_resize(image, (28, 28, 3)) == (255, 1, 128)).all()
+
+
 def test_a_stack_of_images_is_resized_like_single_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 31, 17), dtype=np.uint8)
 

@@ -42,7 +42,7 @@ MAGICS = [
 ]
 
 
-def decoded(content: bytes, shape: tuple[int, int] = (1, 1)) -> list[Any]:
+def decoded(content: bytes, shape: tuple[int, ...] = (1, 1)) -> list[Any]:
     """Return the decoded pixels of an image file."""
     row = np.full(shape, 77, np.uint8)
     decode_into(row, content, MAX_PIXELS)
@@ -51,9 +51,16 @@ def decoded(content: bytes, shape: tuple[int, int] = (1, 1)) -> list[Any]:
 
 
 def code_of(content: bytes) -> str:
-    """Return the error code of an image file, or `decoded`."""
+    """Return the error code of an image file, or `decoded`; it must be the same for grayscale and colour."""
+    code = code_for(content, (4, 4))
+    assert code_for(content, (4, 4, 3)) == code
+    return code
+
+
+def code_for(content: bytes, shape: tuple[int, ...]) -> str:
+    """Return the error code of an image file that is decoded into a row of this shape, or `decoded`."""
     try:
-        decoded(content, shape=(4, 4))
+        decoded(content, shape)
     except Malformed as error:
         return error.code
     return "decoded"
@@ -81,6 +88,25 @@ class TestSize:
         resize_into(rows, images)
 
         assert [row.tolist() for row in rows] == [decoded(png(image), shape=(28, 28)) for image in images]
+
+    def test_arrays_of_colour_images_are_resized_like_images_in_files(self) -> None:
+        images = np.random.default_rng(0).integers(0, 256, (5, 31, 17, 3), dtype=np.uint8)
+        rows = np.zeros((5, 28, 24, 3), np.uint8)
+
+        resize_into(rows, images)
+
+        assert [row.tolist() for row in rows] == [decoded(png(image), shape=(28, 24, 3)) for image in images]
+
+    @pytest.mark.parametrize(("old", "new"), [((2, 5, 5, 3), (2, 5, 5)), ((2, 5, 5), (2, 5, 5, 3))])
+    def test_arrays_with_another_number_of_channels_are_refused(
+        self, old: tuple[int, ...], new: tuple[int, ...]
+    ) -> None:
+        with pytest.raises(Malformed) as caught:
+            resize_into(np.zeros(new, np.uint8), np.zeros(old, np.uint8))
+
+        assert caught.value.code == "image_channels"
+        assert str(old[1:]) in caught.value.detail
+        assert str(new[1:]) in caught.value.detail
 
     def test_arrays_of_images_of_the_right_size_are_copied(self) -> None:
         rows = np.zeros((2, 9, 7), np.uint8)
@@ -222,8 +248,29 @@ class TestInverting:
     def test_inverting_accepts_an_empty_array(self, mode: str) -> None:
         invert(np.empty((0, 3, 3), np.uint8), mode)
 
-    @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2)])
-    def test_an_image_without_inner_pixels_has_a_border(self, shape: tuple[int, int]) -> None:
+    def test_a_colour_images_border_is_bright_by_its_luma(self) -> None:
+        """Green and yellow are bright, red and blue are dark."""
+        colours = [(0, 255, 0), (255, 255, 0), (255, 0, 0), (0, 0, 255)]
+        images = [np.full((3, 4, 3), colour, np.uint8) for colour in colours]
+
+        assert inverted(images, "auto") == [
+            *((255 - image).tolist() for image in images[:2]),
+            *(image.tolist() for image in images[2:]),
+        ]
+        assert inverted(images, "always") == [(255 - image).tolist() for image in images]
+        assert inverted(images, "never") == [image.tolist() for image in images]
+
+    @given(st.integers(0, 99), st.integers(110, 145))
+    def test_a_gray_image_is_inverted_in_colour_if_it_is_in_grayscale(self, seed: int, mean: int) -> None:
+        noise = np.random.default_rng(seed).integers(mean - 8, mean + 8, (4, 6), dtype=np.uint8)
+        repeated = np.stack([noise] * 3, axis=-1)
+
+        [gray], [colour] = inverted([noise], "auto"), inverted([repeated], "auto")
+
+        assert np.stack([gray] * 3, axis=-1).tolist() == colour
+
+    @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2), (1, 1, 3), (1, 5, 3)])
+    def test_an_image_without_inner_pixels_has_a_border(self, shape: tuple[int, ...]) -> None:
         assert inverted([np.full(shape, 255, np.uint8)], "auto") == [np.zeros(shape).tolist()]
 
 

@@ -40,25 +40,29 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def decode_under_limit(room: int, *paths: Path) -> list[str]:
+def decode_under_limit(room: int, *paths: Path, shape: str = "28x28") -> list[str]:
     """Decode the files in a process that can allocate `room` more bytes; returns each file's outcome."""
-    command = [sys.executable, "-m", "tests.support.data.decoding", str(room), *map(str, paths)]
+    command = [sys.executable, "-m", "tests.support.data.decoding", str(room), shape, *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return done.stdout.splitlines()
 
 
+@pytest.mark.parametrize("shape", ["28x28", "28x28x3"])
 @pytest.mark.parametrize("room", [8 * MiB, 40 * MiB])
 @pytest.mark.parametrize("name", FORMATS)
-def test_an_image_that_needs_more_memory_fails_alone(name: str, room: int, large: Path) -> None:
-    outcomes = decode_under_limit(room, large / name, large / "good.png", large / name, large / "good.jpeg")
+def test_an_image_that_needs_more_memory_fails_alone(name: str, room: int, shape: str, large: Path) -> None:
+    files = [large / name, large / "good.png", large / name, large / "good.jpeg"]
+
+    outcomes = decode_under_limit(room, *files, shape=shape)
 
     assert [outcome.split(" ", 1)[0] for outcome in outcomes] == ["image_too_large", "decoded"] * 2
 
 
-def test_images_of_16_megapixels_are_decoded_in_256_mib(large: Path) -> None:
-    outcomes = decode_under_limit(256 * MiB, *(large / name for name in FORMATS))
+@pytest.mark.parametrize("shape", ["28x28", "28x28x3"])
+def test_images_of_16_megapixels_are_decoded_in_256_mib(shape: str, large: Path) -> None:
+    outcomes = decode_under_limit(256 * MiB, *(large / name for name in FORMATS), shape=shape)
 
     assert [outcome.split()[0] for outcome in outcomes] == ["decoded"] * len(FORMATS)
 

@@ -30,12 +30,14 @@ levels = st.integers(0, 9)
 
 @st.composite
 def plain_files(draw: st.DrawFn) -> bytes:
-    """Grayscale PNGs of the right size, with any filter and compression, some with too few or too many pixels."""
-    row = st.binary(min_size=SHAPE[1], max_size=SHAPE[1])
+    """PNGs of the right size, gray or RGB, of any filter and compression, some with too few or too many pixels."""
+    colour = draw(st.sampled_from([0, 2]), "colour")
+    width = SHAPE[1] * (1 + colour)
+    row = st.binary(min_size=width, max_size=width)
     rows = b"".join(bytes([number]) + draw(row) for number in draw(filters))
     rows = rows[: draw(st.sampled_from([len(rows), len(rows), len(rows) - 6, 0]))] + draw(st.binary(max_size=3))
     packer = zlib.compressobj(draw(levels), wbits=draw(st.sampled_from([9, 15])))
-    content = png_by_hand(SHAPE[1], SHAPE[0], 8, 0, b"")
+    content = png_by_hand(SHAPE[1], SHAPE[0], 8, colour, b"")
     parts = chunks_of(content)
     parts[1] = (b"IDAT", packer.compress(rows) + packer.flush())
     return png_of(parts)
@@ -75,7 +77,7 @@ def rearranged(draw: st.DrawFn) -> bytes:
     return png_of(parts)
 
 
-def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, int] = SHAPE) -> Any:
+def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, ...] = SHAPE) -> Any:
     """Return the pixels or the error of a file, from `decode_into` or, if not `plain`, from the general decoder."""
     row = np.full(shape, 77, np.uint8)
     try:
@@ -88,17 +90,18 @@ def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, int] = SHAPE)
     return row.tolist()
 
 
-@given(plain_files() | variants() | changed() | rearranged())
-def test_decode_into_gives_the_pixels_and_errors_of_the_general_decoder(content: bytes) -> None:
-    assert pixels_or_error(content, plain=True) == pixels_or_error(content, plain=False)
+@given(plain_files() | variants() | changed() | rearranged(), st.sampled_from([SHAPE, (*SHAPE, 3)]))
+def test_decode_into_gives_the_pixels_and_errors_of_the_general_decoder(content: bytes, shape: tuple[int, ...]) -> None:
+    assert pixels_or_error(content, plain=True, shape=shape) == pixels_or_error(content, plain=False, shape=shape)
 
 
-@given(plain_files())
-def test_the_fast_decoder_gives_the_pixels_of_pillow(content: bytes) -> None:
-    row = np.full(SHAPE, 77, np.uint8)
+@given(plain_files(), st.sampled_from([SHAPE, (*SHAPE, 3)]))
+def test_the_fast_decoder_gives_the_pixels_of_pillow(content: bytes, shape: tuple[int, ...]) -> None:
+    row = np.full(shape, 77, np.uint8)
 
     if png.decode_plain_into(row, content):
-        assert row.tolist() == np.asarray(Image.open(io.BytesIO(content))).tolist()
+        image = Image.open(io.BytesIO(content))
+        assert row.tolist() == np.asarray(image if len(shape) == len(SHAPE) else image.convert("RGB")).tolist()
 
 
 def test_the_fast_decoder_accepts_a_plain_image() -> None:
@@ -106,6 +109,16 @@ def test_the_fast_decoder_accepts_a_plain_image() -> None:
 
     assert png.decode_plain_into(row, PLAIN)
     assert (row == NOISE).all()
+
+
+def test_the_fast_decoder_accepts_plain_images_in_rgb_and_gray_for_a_row_in_colour() -> None:
+    colours = np.random.default_rng(1).integers(0, 256, (*SHAPE, 3), dtype=np.uint8)
+    row = np.zeros((*SHAPE, 3), np.uint8)
+
+    assert png.decode_plain_into(row, images.png(colours))
+    assert (row == colours).all()
+    assert png.decode_plain_into(row, PLAIN)
+    assert (row == NOISE[:, :, np.newaxis]).all()
 
 
 def other_than_plain() -> dict[str, bytes]:

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import Malformed
+from shared.images.channels import upright
 from shared.images.decoding import decode_into
-from shared.images.grayscale import upright
 from tests.support.data.images import chunk, encoded, png, png_by_hand, tiff
 
 Order = Literal["<", ">"]
