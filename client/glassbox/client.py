@@ -108,8 +108,8 @@ class Client:
     def predict_numbers(self, instances: Any, *, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
         """Classify images given as numbers.
 
-        instances: nested lists, or an array (N, H, W) or (N, H·W). The numbers of an image range from 0 to 255, or,
-        if none is above 1, from 0 to 1.
+        instances: nested lists, or an array (N, H, W) or (N, H·W), for a model in colour (N, H, W, 3) or (N, H·W·3).
+        The numbers of an image range from 0 to 255, or, if none is above 1, from 0 to 1.
         """
         plain = instances.tolist() if hasattr(instances, "tolist") else instances
         return self._predict(model, top_k, invert, json={"instances": plain})

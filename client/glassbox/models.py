@@ -5,7 +5,6 @@ A version is `digits` (the newest), `digits@3`, or an alias, `digits@champion`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,8 +142,9 @@ def evaluation_of(models: Models, reference: str) -> Evaluation | None:
 
 
 def _first_layer(models: Models, version: Version) -> Tensor | None:
-    """Return the weights (pixels, units) of the first layer, or None if they are damaged."""
-    from glassbox.report.tensors import read_tensor  # noqa: PLC0415 - needed only for a report
+    """Return the weights of the first layer, or None if they are damaged."""
+    from glassbox.report.first_layer import matches  # noqa: PLC0415 - needed only for a report
+    from glassbox.report.tensors import read_tensor  # noqa: PLC0415
 
     with TemporaryDirectory() as folder:
         try:
@@ -152,7 +152,7 @@ def _first_layer(models: Models, version: Version) -> Tensor | None:
         except Damaged:
             return None
         weights = read_tensor(path, FIRST_LAYER)
-    if len(weights.shape) != 2 or weights.shape[0] != math.prod(version.input.image_shape):
+    if not matches(weights, version.input.image_shape):
         raise UnexpectedAnswer(
             f"{FIRST_LAYER} of {version.name} has the shape {weights.shape}, which does not match its images"
             f" {version.input.image_shape}"

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Input:
-    """A model's input. image_shape: height and width in pixels."""
+    """A model's input. image_shape: height and width in pixels; for images in colour also the channels, 3."""
 
     image_shape: tuple[int, ...]
 

@@ -21,16 +21,16 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(version: Version, evaluation: Evaluation | None, weights: Tensor | None) -> str:
-    """Return a version's report. weights: (pixels, units) of the first layer. evaluation, weights: may be missing."""
+    """Return a version's report. weights: those of the first layer. evaluation, weights: may be missing."""
     style = Html((files("glassbox.report") / "style.css").read_text(encoding="utf-8"))
-    hidden = version.configuration.get("hidden", ())
+    is_last = not version.configuration.get("hidden") and not version.configuration.get("convolutions")
     sections = [
         _figures(version, evaluation),
         evaluation and training(evaluation),
         evaluation and confusion_matrix(evaluation),
         evaluation and classes(evaluation),
         evaluation and calibration(evaluation),
-        weights and first_layer(weights, version.input.image_shape, is_last=not hidden, classes=version.classes),
+        weights and first_layer(weights, version.input.image_shape, is_last=is_last, classes=version.classes),
         evaluation and most_confident_errors(evaluation),
         _provenance(version),
     ]
@@ -54,22 +54,29 @@ def page(version: Version, evaluation: Evaluation | None, weights: Tensor | None
 
 def _title(version: Version) -> Html:
     aliases = [element("span", alias, class_="alias") for alias in version.aliases]
-    height, width = version.input.image_shape
+    height, width, *channels = version.input.image_shape
     summary = (
-        f"{width}×{height} pixels, {_architecture(version)}, {len(version.classes)} classes. "
-        f"Trained on {version.created_at[:10]}."
+        f"{width}×{height} pixels{' in colour' if channels else ''}, {_architecture(version)}, "
+        f"{len(version.classes)} classes. Trained on {version.created_at[:10]}."
     )
     damaged = [element("p", "This version is damaged: it cannot be used.", class_="warning")] if version.damaged else []
     return element("div", element("h1", version.name, " ", aliases), element("p", summary), damaged)
 
 
 def _architecture(version: Version) -> str:
-    hidden = version.configuration.get("hidden", ())
-    if not hidden:
-        return "no hidden layers"
-    return (
-        f"hidden layers {', '.join(f'{width:,}' for width in hidden)} ({version.configuration.get('activation', '')})"
-    )
+    configuration = version.configuration
+    convolutions = [f"{layer['filters']:,} filters {_square(layer)}" for layer in configuration.get("convolutions", ())]
+    hidden = [f"{width:,}" for width in configuration.get("hidden", ())]
+    parts = []
+    if convolutions:
+        parts.append(f"convolutions {', '.join(convolutions)}")
+    if hidden:
+        parts.append(f"hidden layers {', '.join(hidden)}")
+    return f"{', '.join(parts)} ({configuration.get('activation', '')})" if parts else "no hidden layers"
+
+
+def _square(layer: Mapping[str, Any]) -> str:
+    return f"{layer['kernel_size']}×{layer['kernel_size']}"
 
 
 def _figures(version: Version, evaluation: Evaluation | None) -> Html:

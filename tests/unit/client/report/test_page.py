@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from array import array
 from html import unescape
 from typing import Any
 
+import numpy as np
 import pytest
 from glassbox.report import page
+from glassbox.report.first_layer import matches
 from glassbox.report.tensors import Tensor
+from numpy.typing import NDArray
+from PIL import Image
 
 from api.schema.examples import PNG
 from tests.support.objects.evaluated import a_version, an_evaluation
@@ -83,6 +89,67 @@ class TestContent:
         assert 'class="matrix"' not in html
         assert "class 17 predicted as class 18" in text_of(page(a_version(), an_evaluation(labels[15:20]), None))
         assert len(html) < 200_000
+
+
+def first_layer_images(html: str) -> list[NDArray[np.uint8]]:
+    """The images of the section on the first layer, in RGB."""
+    section = html[html.index("First-layer weights") :]
+    uris = re.findall(r'src="data:image/png;base64,([^"]+)" alt="weights of', section)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(uri))).convert("RGBA"))[..., :3] for uri in uris]
+
+
+class TestColourAndConvolutions:
+    def test_the_title_and_the_first_layer_of_a_dense_network_are_in_colour(self) -> None:
+        version = a_version(input={"image_shape": [4, 5, 3]})
+        weights = np.zeros((4, 5, 3, 2), np.float32)
+        weights[1, 2, 0, 0] = 1  # the red channel of row 1, column 2, of unit 0
+        weights[3, 4, 2, 1] = -2
+
+        html = page(version, None, Tensor((60, 2), array("f", weights.ravel())))
+
+        first, second = first_layer_images(html)  # largest norm first
+        assert first.shape == second.shape == (4, 5, 3)
+        assert first[3, 4].tolist() == [127, 127, 0]
+        assert second[1, 2].tolist() == [254, 127, 127]
+        assert second[0, 0].tolist() == [127, 127, 127]
+        assert "5×4 pixels in colour" in text_of(html)
+        assert "Gray is zero" in text_of(html)
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_the_filters_of_a_convolution_are_images(self, channels: int) -> None:
+        convolutions = [{"filters": 6, "kernel_size": 5}, {"filters": 12, "kernel_size": 3}]
+        configuration = a_version().configuration | {"hidden": [], "convolutions": convolutions}
+        shape = [8, 8] if channels == 1 else [8, 8, 3]
+        values = np.random.default_rng(0).normal(size=5 * 5 * channels * 6)
+
+        html = page(
+            a_version(input={"image_shape": shape}, configuration=configuration),
+            None,
+            Tensor((5, 5, channels, 6), array("d", values)),
+        )
+
+        assert [image.shape for image in first_layer_images(html)] == [(5, 5, 3)] * 6
+        assert "All 6 filters" in text_of(html)
+        assert "convolutions 6 filters 5×5, 12 filters 3×3 (relu)" in text_of(html)
+        assert sorted(re.findall(r"<figcaption>filter (\d+)</figcaption>", html)) == list("012345")
+
+    @pytest.mark.parametrize(
+        ("weights", "image_shape", "expected"),
+        [
+            ((64, 10), (8, 8), True),
+            ((192, 10), (8, 8, 3), True),
+            ((64, 10), (8, 8, 3), False),
+            ((5, 5, 1, 6), (8, 8), True),
+            ((5, 5, 3, 6), (8, 8, 3), True),
+            ((5, 5, 3, 6), (8, 8), False),
+            ((5, 5, 6), (8, 8), False),
+            ((6,), (8, 8), False),
+        ],
+    )
+    def test_weights_of_another_shape_do_not_match(
+        self, weights: tuple[int, ...], image_shape: tuple[int, ...], expected: bool
+    ) -> None:
+        assert matches(Tensor(weights, array("f")), image_shape) is expected
 
 
 class TestMissingParts:

@@ -6,7 +6,7 @@ import base64
 import io
 
 import numpy as np
-from glassbox.report.png import ABOVE, BELOW, diverging
+from glassbox.report.png import ABOVE, BELOW, diverging, rgb
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -43,3 +43,16 @@ def test_an_image_is_small() -> None:
     noise = np.random.default_rng(0).normal(size=784).tolist()
 
     assert len(diverging(noise, 28, 2.0)) < 1500
+
+
+def test_three_numbers_are_red_green_and_blue_with_gray_at_zero() -> None:
+    pixels = shown(rgb([0.0, 0.0, 0.0, 1.0, -1.0, 0.5, -9.0, 9.0, 0.0, 0.0, 0.0, 0.01], 2, 1.0))
+
+    assert pixels.tolist() == [
+        [[127, 127, 127, 255], [254, 0, 191, 255]],
+        [[0, 254, 127, 255], [127, 127, 128, 255]],
+    ]
+
+
+def test_an_image_of_zeros_in_colour_is_gray() -> None:
+    assert np.unique(shown(rgb([0.0] * 12, 2, 0.0))[..., :3]).tolist() == [127]
