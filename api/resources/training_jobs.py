@@ -18,7 +18,6 @@ from api.schema.examples import shown_as
 from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin import BuiltIn
-from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
@@ -106,9 +105,10 @@ def blueprint(
         dataset = built_in.get(wanted.dataset)
         try:
             configuration = wanted.configuration(dataset.splits["train"])
+            network = Network(dataset.image_shape, len(dataset.classes), configuration)
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
-        _check_parameter_count(configuration, dataset, settings)
+        _check_parameter_count(network, settings)
         specification = TrainingSpecification(
             model=wanted.model, dataset=dataset.id, configuration=configuration.to_dict(), promote=wanted.promote
         )
@@ -129,8 +129,7 @@ def blueprint(
     return routes
 
 
-def _check_parameter_count(configuration: Configuration, dataset: Manifest, settings: Settings) -> None:
-    network = Network(dataset.image_shape, len(dataset.classes), configuration)
+def _check_parameter_count(network: Network, settings: Settings) -> None:
     if network.parameter_count > settings.max_parameters:
         reason = f"must give a network of at most {settings.max_parameters} parameters; got {network.parameter_count}"
         fields = [FieldError(reason, pointer="#/hidden")]

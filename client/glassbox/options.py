@@ -115,6 +115,19 @@ TRAINING: Final = {
     "augmentation.smoothness": Option(
         "Smoothness of elastic deformations in pixels", values="greater than 0, less than 1000"
     ),
+    "augmentation.border": Option("Pixels from outside an image: black, or those at its edge", values="black, edge"),
+    "augmentation.flip": Option("Horizontal flip of every second image on average", values="true, false"),
+    "augmentation.brightness": Option("Largest change of the brightness, as a share", values="at least 0, less than 1"),
+    "augmentation.contrast": Option("Largest change of the contrast, as a share", values="at least 0, less than 1"),
+    "augmentation.saturation": Option(
+        "Largest change of the saturation, as a share (colour images)", values="at least 0, less than 1"
+    ),
+    "augmentation.hue": Option(
+        "Largest change of the hue, as a share of the colour circle (colour images)", values="at least 0, less than 1"
+    ),
+    "augmentation.cutout": Option(
+        "Side of a square that is hidden, as a share of the image's shorter side", values="at least 0, less than 1"
+    ),
     "validation_fraction": Option("Share of the training images for validation", values="at least 0, less than 1"),
     "early_stopping": Option("Early stopping on the validation loss", values="the settings below, or null"),
     "early_stopping.patience": Option(

@@ -9,7 +9,6 @@ import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
-from shared.network.errors import ConfigurationError
 from shared.network.evaluation.evaluation import Evaluation
 from shared.network.layers import inputs
 from shared.network.layers.activations import ACTIVATIONS
@@ -35,8 +34,8 @@ class Network:
             raise ValueError(f"images of shape {self.image_shape} have no pixels")
         if self.classes < 2:
             raise ValueError(f"a network needs at least 2 classes; got {self.classes}")
-        if configuration.augmentation and len(self.image_shape) != 2:
-            raise ConfigurationError("augmentation", "needs images with a height and a width")
+        if configuration.augmentation:
+            configuration.augmentation.check(self.image_shape)
         self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
         self.dtype = np.dtype(configuration.dtype)
         self.activation = ACTIVATIONS[configuration.activation]

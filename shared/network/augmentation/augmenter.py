@@ -1,4 +1,4 @@
-"""The augmenter: shifts, rotates, scales, shears and deforms each image of a batch by independent random amounts."""
+"""The augmenter: moves, mirrors, deforms, recolours and partly hides each image of a batch by random amounts."""
 
 from __future__ import annotations
 
@@ -7,63 +7,61 @@ import math
 import numpy as np
 
 from shared.network.arrays import Array, Images
+from shared.network.augmentation.cutout import Cutout
+from shared.network.augmentation.elastic import ElasticFields
+from shared.network.augmentation.jitter import ColorJitter
 from shared.network.augmentation.ranges import Augmentation
 from shared.network.augmentation.sampling import Sampler
 
-KEPT = 0.999
-"""The share of the variance along each axis that the kept eigenvectors must explain."""
-
-
-class ElasticFields:
-    """Random displacement fields over images of this shape (H, W), in pixels, for the given α and σ."""
-
-    def __init__(self, shape: tuple[int, int], alpha: float, sigma: float, dtype: np.dtype[np.floating]) -> None:
-        amplitude = alpha / (sigma * math.sqrt(12 * math.pi))
-        self._rows = (amplitude * _basis(shape[0], sigma)).astype(dtype)  # (H, r)
-        self._columns = np.ascontiguousarray(_basis(shape[1], sigma).T).astype(dtype)  # (s, W)
-        self._dtype = dtype
-
-    def draw(self, count: int, rng: np.random.Generator) -> Array:
-        """Return `count` independent fields: (count, H, W)."""
-        r, s = self._rows.shape[1], self._columns.shape[0]
-        weights = rng.standard_normal((count, r, s), dtype=self._dtype)
-        fields: Array = np.matmul(self._rows, np.matmul(weights, self._columns))  # (H, r) @ ((count, r, s) @ (s, W))
-        return fields
-
-
-def _basis(side: int, sigma: float) -> Array:
-    """Return B (side, r) with B Bᵀ ≈ e^(-d² / 4σ²) for pixels at distance d, up to a share 1 - KEPT of the variance."""
-    positions = np.arange(side)
-    values, vectors = np.linalg.eigh(np.exp(-np.square(np.subtract.outer(positions, positions) / sigma) / 4))
-    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]  # the largest first
-    r = int(np.searchsorted(np.cumsum(values), KEPT * values.sum())) + 1
-    basis: Array = vectors[:, :r] * np.sqrt(values[:r])
-    return basis
-
 
 class Augmenter:
-    """Distorts images (n, H, W) within the augmentation's ranges; pixels from outside an image are 0.
+    """Distorts images (n, H, W) or (n, H, W, 3) within the augmentation's ranges.
 
-    Each pixel of the result is sampled at mapped coordinates: an affine map around the middle, plus the elastic field.
+    First the colours change. Then each pixel of the result is sampled at mapped coordinates, the same for all channels:
+    a flip and an affine map around the middle, plus the elastic field. Last, cutout hides a square. An instance reuses
+    its buffers, so two threads need an instance each.
+
+    Raises ConfigurationError if the augmentation cannot apply to images of this shape.
     """
 
-    def __init__(self, shape: tuple[int, int], augmentation: Augmentation, dtype: np.dtype[np.floating]) -> None:
-        H, W = shape
+    def __init__(self, shape: tuple[int, ...], augmentation: Augmentation, dtype: np.dtype[np.floating]) -> None:
+        augmentation.check(shape)
+        H, W = shape[:2]
         self._augmentation = augmentation
-        self._sampler = Sampler(shape, dtype)
+        self._sampler = Sampler(shape, dtype, edge=augmentation.border == "edge")
         self._elastic = None
         if augmentation.elastic:
-            self._elastic = ElasticFields(shape, augmentation.elastic, augmentation.smoothness, dtype)
+            self._elastic = ElasticFields((H, W), augmentation.elastic, augmentation.smoothness, dtype)
+        self._jitter = ColorJitter(shape, augmentation, dtype)
+        self._cutout = Cutout(shape, augmentation.cutout) if augmentation.cutout else None
         self._rows = (np.arange(H) - (H - 1) / 2).astype(dtype).reshape(1, H, 1)
         self._columns = (np.arange(W) - (W - 1) / 2).astype(dtype).reshape(1, 1, W)
 
     def run(self, images: Images, factor: float, rng: np.random.Generator, out: Array) -> None:
-        """Write the distorted images times `factor` into out (n, H, W)."""
-        maps = self._affine(len(images), rng).astype(out.dtype)
-        for start in range(0, len(images), self._sampler.block):
+        """Write the distorted images times `factor` into out, of the images' shape.
+
+        Colours are clipped to the range of the images, 0 to 255 for uint8 and 0 to 1 for floating point.
+        """
+        count = len(images)
+        moves = self._augmentation.moves
+        # A setting that is off draws no numbers, so that it does not change the effect of the others.
+        maps = self._affine(count, rng).astype(out.dtype) if moves else None
+        flips = rng.random(count) < 0.5 if self._augmentation.flip else np.zeros(count, bool)
+        changes = self._jitter.draw(count, rng)
+        squares = self._cutout.draw(count, rng) if self._cutout else None
+        if maps is not None:
+            maps[:, 1] *= np.where(flips, -1, 1).astype(out.dtype)  # column v of the result is column -v of the image
+        for start in range(0, count, self._sampler.block):
             block = slice(start, start + self._sampler.block)
-            y, x = self._coordinates(maps[:, :, block], rng)
-            self._sampler.run(images[block], y, x, factor, out[block])
+            target = out[block]
+            source = target if maps is None else self._sampler.source(len(target))
+            self._jitter.run(images[block], factor, None if changes is None else changes[:, block], source)
+            if maps is not None:
+                self._sampler.run(*self._coordinates(maps[:, :, block], rng), target)
+            elif self._augmentation.flip:
+                target[flips[block]] = target[flips[block], :, ::-1]
+            if self._cutout and squares is not None:
+                self._cutout.run(target, squares[block])
 
     def _affine(self, count: int, rng: np.random.Generator) -> Array:
         """Draw maps [[a, b, s], [c, d, t]] (2, 3, count): pixel (u, v) samples (a u + b v + s, c u + d v + t).

@@ -36,8 +36,7 @@ class BatchLoader:
         self._factor = 1 / 255 if rows.dtype == np.uint8 else 1.0
         self._augmenter = self._widths = None
         if network.configuration.augmentation:
-            H, W = network.image_shape
-            self._augmenter = Augmenter((H, W), network.configuration.augmentation, network.dtype)
+            self._augmenter = Augmenter(network.image_shape, network.configuration.augmentation, network.dtype)
         else:
             self._widths = pixel_order.widths(rows)
 

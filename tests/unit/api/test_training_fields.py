@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from api.openapi.schemas import Schemas
 from api.resources.training_jobs import TrainingRequest, request_for
-from shared.network import Configuration, ConfigurationError, preset
+from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.optimization.optimizers import OPTIMIZERS
 from shared.network.optimization.schedules import SCHEDULES
 from shared.network.settings.fields import Number, fields_of
@@ -77,12 +77,13 @@ def is_valid_by_schema(fields: Json) -> bool:
     return bool(Draft202012Validator(SCHEMA).is_valid({"model": "toy", "dataset": "easy"} | fields))
 
 
-def rejected_field(fields: Json, samples: int | None = None) -> str | None:
-    """Return the field that the network rejects, optionally for a number of training images."""
+def rejected_field(fields: Json, dataset: Json | None = None) -> str | None:
+    """Return the field that the network rejects, optionally for this data set."""
     try:
         configuration = preset("fast", **{**BASE, **fields})
-        if samples is not None:
-            configuration.check(samples)
+        if dataset is not None:
+            configuration.check(dataset["splits"]["train"])
+            Network(tuple(dataset["image_shape"]), len(dataset["classes"]), configuration)
     except ConfigurationError as error:
         return error.field
     return None
@@ -99,7 +100,7 @@ def test_http_and_network_accept_the_same_values(client: FlaskClient) -> None:
     for fields in CASES.values():
         response = client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy", **BASE, **fields})
         statuses.add(response.status_code)
-        rejected = rejected_field(fields, samples=dataset["splits"]["train"])
+        rejected = rejected_field(fields, dataset)
         assert (response.status_code == 202) == (rejected is None), fields
         if rejected is not None:
             problem = assert_problem(response, 422, "validation_failed")

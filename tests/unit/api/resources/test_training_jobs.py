@@ -188,6 +188,8 @@ class TestValidation:
             ({"optimizer": {"learning_rate": "fast"}}, "#/optimizer/learning_rate"),
             ({"optimizer": {"learning_rate": 10**400}}, "#/optimizer/learning_rate"),
             ({"optimizer": {"speed": 1}}, "#/optimizer/speed"),
+            ({"augmentation": {"flip": 1}}, "#/augmentation/flip"),
+            ({"augmentation": {"saturation": 0.1}}, "#/augmentation/saturation"),  # the images are grayscale
             ({"promote": "Not A Name"}, "#/promote"),
             ({"promote": "latest"}, "#/promote"),
             ({"promote": "1"}, "#/promote"),

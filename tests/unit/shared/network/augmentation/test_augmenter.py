@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,17 @@ from shared.network.arrays import Array, Images
 from shared.network.augmentation import sampling
 from shared.network.augmentation.augmenter import Augmenter
 from shared.network.augmentation.ranges import Augmentation
+from shared.network.errors import ConfigurationError
 
 SIDE = 21
 MIDDLE = SIDE // 2
+MOVES: dict[str, Any] = {"shift": 2, "rotation": 10, "scale": 0.1, "shear": 0.1, "elastic": 30}
+COLOURS: dict[str, Any] = {"brightness": 0.3, "contrast": 0.3, "saturation": 0.5, "hue": 0.2}
 
 
 def distort(images: Images, seed: int = 3, **ranges: Any) -> Array:
     out = np.empty(images.shape, np.float64)
-    augmenter = Augmenter((images.shape[1], images.shape[2]), Augmentation(**ranges), out.dtype)
+    augmenter = Augmenter(images.shape[1:], Augmentation(**ranges), out.dtype)
     augmenter.run(images, 1.0, np.random.default_rng(seed), out)
     return out
 
@@ -94,8 +98,7 @@ def test_every_image_is_distorted_differently() -> None:
 
 def test_the_same_generator_gives_the_same_distortions() -> None:
     images = blobs((MIDDLE, 5), count=60)
-    ranges = {"shift": 2, "rotation": 10, "scale": 0.1, "shear": 0.1, "elastic": 30}
-    first, again, other = (distort(images, seed, **ranges) for seed in (1, 1, 2))
+    first, again, other = (distort(images, seed, **MOVES, flip=True, cutout=0.3) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -113,3 +116,114 @@ def test_bytes_are_scaled_to_the_unit_interval(rng: np.random.Generator) -> None
     Augmenter((8, 8), Augmentation(rotation=20), out.dtype).run(images, 1 / 255, np.random.default_rng(3), out)
     np.testing.assert_allclose(out, distort(images, rotation=20) / 255, atol=1e-4)
     assert 0 <= out.min() <= out.max() <= 1 + 1e-6
+
+
+def test_settings_that_are_off_draw_no_random_numbers() -> None:
+    rng, expected = np.random.default_rng(3), np.random.default_rng(3)
+    images = blobs((MIDDLE, MIDDLE), count=60)
+    Augmenter((SIDE, SIDE), Augmentation(shift=2), np.dtype("float64")).run(images, 1.0, rng, np.empty(images.shape))
+    expected.uniform(-1, 1, (6, 60))
+    assert rng.bit_generator.state == expected.bit_generator.state
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (8, 6, 3)])
+def test_flip_mirrors_half_of_the_images(shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (400, *shape), dtype=np.uint8)
+    for result in (distort(images, flip=True), distort(images, flip=True, shift=1e-9)):
+        mirrored = np.isclose(result, images[:, :, ::-1], atol=1e-5).reshape(400, -1).all(axis=1)
+        kept = np.isclose(result, images, atol=1e-5).reshape(400, -1).all(axis=1)
+        assert (mirrored ^ kept).all()
+        assert 160 < mirrored.sum() < 240
+
+
+def test_a_flipped_image_is_shifted_in_the_drawn_direction() -> None:
+    moves, flipped = (centres(distort(blobs((MIDDLE, MIDDLE)), shift=3, flip=flip)) for flip in (False, True))
+    np.testing.assert_allclose(flipped[:, 0], moves[:, 0], atol=1e-3)
+    assert np.isclose(flipped[:, 1], moves[:, 1], atol=1e-3).mean() == pytest.approx(0.5, abs=0.1)
+    assert np.isclose(flipped[:, 1], 2 * MIDDLE - moves[:, 1], atol=1e-3).mean() == pytest.approx(0.5, abs=0.1)
+
+
+def test_all_channels_are_distorted_alike(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (90, 16, 14, 3), dtype=np.uint8)
+    result = distort(images, **MOVES, flip=True)
+    for channel in range(3):
+        np.testing.assert_array_equal(result[..., channel], distort(images[..., channel], **MOVES, flip=True))
+
+
+@pytest.mark.parametrize("shape", [(9, 9), (9, 9, 3)])
+def test_pixels_from_outside_are_black_or_continue_the_edge(shape: tuple[int, ...]) -> None:
+    images = np.full((50, *shape), 200, np.uint8)
+    assert (distort(images, shift=4) == 0).any()
+    np.testing.assert_allclose(distort(images, shift=4, rotation=50, border="edge"), 200, rtol=1e-12)
+
+
+def test_colours_change_before_pixels_from_outside_are_black() -> None:
+    result = distort(np.full((50, 9, 9), 100, np.uint8), shift=4, contrast=0.9, brightness=0.5)
+    assert (result == 0).any()
+    largest = result.reshape(50, -1).max(axis=1)
+    assert largest.min() < 60
+    assert largest.max() > 140
+
+
+@pytest.mark.parametrize("images", [np.uint8(255), np.float64(1.0)])
+def test_colours_stay_in_the_range_of_the_images(images: Any, rng: np.random.Generator) -> None:
+    images = (rng.random((60, 8, 8, 3)) * images).astype(images.dtype)
+    out = np.empty(images.shape, np.float32)
+    factor = 1 / 255 if images.dtype == np.uint8 else 1.0
+    augmenter = Augmenter((8, 8, 3), Augmentation(**MOVES, **COLOURS), out.dtype)
+    augmenter.run(images, factor, np.random.default_rng(3), out)
+    assert out.min() == 0
+    assert 0.99 < out.max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("moves", [{}, MOVES])
+def test_the_block_size_does_not_change_colours_and_squares(
+    moves: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    images = rng.integers(0, 256, (20, SIDE, SIDE, 3), dtype=np.uint8)
+    ranges = moves | COLOURS | {"elastic": 0, "flip": True, "cutout": 0.3}
+    whole = distort(images, **ranges)
+    monkeypatch.setattr(sampling, "BLOCK", 3 * SIDE * SIDE)
+    np.testing.assert_allclose(distort(images, **ranges), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_two_threads_with_an_augmenter_each_give_the_same_bits_as_one_thread(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (32, 24, 24, 3), dtype=np.uint8)
+    ranges: dict[str, Any] = {**MOVES, **COLOURS, "flip": True, "cutout": 0.3}
+    expected = [distort(images, seed, **ranges) for seed in range(2)]
+    results: dict[int, list[Array]] = {0: [], 1: []}
+
+    def repeat(seed: int) -> None:
+        out = np.empty((20, *images.shape))
+        augmenter = Augmenter(images.shape[1:], Augmentation(**ranges), out.dtype)
+        for result in out:
+            augmenter.run(images, 1.0, np.random.default_rng(seed), result)
+        results[seed] = list(out)
+
+    threads = [Thread(target=repeat, args=(seed,)) for seed in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed, repeated in results.items():
+        assert len(repeated) == 20
+        for result in repeated:
+            np.testing.assert_array_equal(result, expected[seed])
+
+
+@pytest.mark.parametrize(
+    ("shape", "ranges", "field"),
+    [
+        ((8, 8), {"saturation": 0.1}, "augmentation.saturation"),
+        ((8, 8), {"hue": 0.1}, "augmentation.hue"),
+        ((64,), {"shift": 1}, "augmentation"),
+        ((8, 8, 1), {"shift": 1}, "augmentation"),
+        ((8, 8, 4), {"shift": 1}, "augmentation"),
+    ],
+)
+def test_an_augmentation_that_does_not_apply_to_the_images_is_rejected(
+    shape: tuple[int, ...], ranges: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Augmenter(shape, Augmentation(**ranges), np.dtype("float32"))
+    assert error.value.field == field

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from shared.network.arrays import Array
-from shared.network.augmentation.augmenter import ElasticFields
+from shared.network.augmentation.elastic import ElasticFields
 
 ALPHA, SIGMA = 34.0, 4.0
 

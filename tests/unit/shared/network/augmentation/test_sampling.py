@@ -23,8 +23,13 @@ def interpolate(image: Images, y: float, x: float) -> float:
 
 
 def sample(images: Images, y: Array, x: Array, factor: float = 1.0) -> Array:
+    return sample_with(Sampler(images.shape[1:], y.dtype), images, y, x, factor)
+
+
+def sample_with(sampler: Sampler, images: Images, y: Array, x: Array, factor: float = 1.0) -> Array:
     out = np.empty(images.shape, y.dtype)
-    Sampler((H, W), y.dtype).run(images, y.copy(), x.copy(), factor, out)
+    np.multiply(images, y.dtype.type(factor), out=sampler.source(len(images)))
+    sampler.run(y.copy(), x.copy(), out)
     return out
 
 
@@ -56,8 +61,35 @@ def test_samples_outside_the_image_are_zero(images: Images, far: float) -> None:
 
 def test_a_second_batch_does_not_depend_on_the_first(images: Images) -> None:
     sampler = Sampler((H, W), np.dtype("float64"))
-    out = np.empty(images.shape)
     coordinates = np.full(images.shape, 2.5)
-    sampler.run(images, coordinates.copy(), coordinates.copy(), 1.0, out)
-    sampler.run(np.zeros_like(images[:2]), coordinates[:2].copy(), coordinates[:2].copy(), 1.0, out[:2])
-    assert not out[:2].any()
+    assert sample_with(sampler, images, coordinates, coordinates).any()
+    assert not sample_with(sampler, np.zeros_like(images[:2]), coordinates[:2], coordinates[:2]).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("edge", [False, True])
+def test_each_channel_of_colour_images_is_sampled_like_a_grayscale_image(
+    dtype: type[np.floating], edge: bool, rng: np.random.Generator
+) -> None:
+    images = rng.integers(0, 256, (6, H, W, 3), dtype=np.uint8)
+    y, x = (rng.uniform(-3, side + 2, (6, H, W)).astype(dtype) for side in (H, W))
+    colour, gray = (Sampler(shape, np.dtype(dtype), edge=edge) for shape in ((H, W, 3), (H, W)))
+    result = sample_with(colour, images, y, x, 1 / 255)
+    for channel in range(3):
+        np.testing.assert_array_equal(result[..., channel], sample_with(gray, images[..., channel], y, x, 1 / 255))
+
+
+def test_samples_outside_the_image_have_the_colour_of_its_edge_if_it_continues(
+    images: Images, rng: np.random.Generator
+) -> None:
+    y, x = rng.uniform(-9, H + 9, images.shape), rng.uniform(-9, W + 9, images.shape)
+    nearest = sample(images, np.clip(y, 0, H - 1), np.clip(x, 0, W - 1))
+    sampler = Sampler((H, W), y.dtype, edge=True)
+    np.testing.assert_array_equal(sample_with(sampler, images, y, x), nearest)
+
+
+def test_positions_in_an_image_of_more_pixels_than_float32_counts_are_exact() -> None:
+    image = np.zeros((1, 1, 2**22), np.uint8)  # 4 · 2²² pixels with the border; float32 is exact up to 2²⁴
+    image[0, 0, -3:] = 3, 7, 5
+    x = np.arange(2**22, dtype=np.float32).reshape(image.shape)
+    np.testing.assert_array_equal(sample(image, np.zeros_like(x), x), image)

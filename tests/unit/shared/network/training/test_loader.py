@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.network import ConfigurationError, Network, preset
+from shared.network import ConfigurationError, Network, preset, random_state
 from shared.network.arrays import Array, Images, Labels
+from shared.network.augmentation.augmenter import Augmenter
 from shared.network.training.loader import BatchLoader
 
 SIDE = 6
@@ -73,6 +74,27 @@ def test_the_rows_are_not_changed(rows: Images) -> None:
     before = rows.copy()
     filled(loader(rows, augmentation=RANGES), np.arange(9), 0)
     np.testing.assert_array_equal(rows, before)
+
+
+def test_colour_images_are_augmented_as_images_of_three_channels(rng: np.random.Generator) -> None:
+    rows = rng.integers(0, 256, (40, SIDE * SIDE * 3), dtype=np.uint8)
+    network = Network((SIDE, SIDE, 3), 3, preset("fast", augmentation=RANGES | {"hue": 0.1, "flip": True}))
+    batch = np.array([7, 0, 39])
+    X = np.full((3, SIDE * SIDE * 3), np.nan, np.float32)
+    BatchLoader(network, rows).fill(batch, 5, X)
+
+    assert network.configuration.augmentation is not None
+    expected = np.empty((3, SIDE, SIDE, 3), np.float32)
+    augmenter = Augmenter((SIDE, SIDE, 3), network.configuration.augmentation, expected.dtype)
+    rng = random_state.seeded(network.configuration.seed, random_state.AUGMENTATION, 5)
+    augmenter.run(rows[batch].reshape(expected.shape), 1 / 255, rng, expected)
+    np.testing.assert_array_equal(X.reshape(expected.shape), expected)
+
+
+def test_a_setting_for_colours_is_rejected_for_grayscale_images() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Network((SIDE, SIDE), 3, preset("fast", augmentation={"saturation": 0.1}))
+    assert error.value.field == "augmentation.saturation"
 
 
 def test_augmentation_of_images_without_height_and_width_is_refused() -> None:
