@@ -1,0 +1,1 @@
+"""Assessment of a finished training: baselines, the uncertainty of its accuracy, and a diagnosis of what went wrong."""

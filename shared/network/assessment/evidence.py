@@ -1,0 +1,96 @@
+"""The measurements that a diagnosis rests on: a network after its training, its baselines, and its data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.network import random_state
+from shared.network.arrays import Images, Labels, Parameters
+from shared.network.assessment.copies import Copies, copies
+from shared.network.assessment.intervals import Interval, wilson
+from shared.network.assessment.linear import LinearBaseline, linear_baseline
+from shared.network.configuration import Configuration
+from shared.network.evaluation.evaluation import Evaluation
+from shared.network.evaluation.reports import EpochReport
+from shared.network.layers.inputs import stratified
+from shared.network.network import Network
+
+SAMPLE = 2000
+"""The largest number of training images on which the finished network is evaluated; the interval of a share is then at
+most ±2.2 points."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The measurements. train: the finished network on a sample of its training images, as they are."""
+
+    configuration: Configuration
+    history: Sequence[EpochReport]
+
+    initial_loss: float
+    """The loss of the initial parameters on the same sample, in nats."""
+
+    train: Evaluation
+    test: Evaluation
+    linear: LinearBaseline
+    copies: Copies
+
+    train_counts: npt.NDArray[np.int64]
+    """(classes,): the number of training images of each class."""
+
+    @property
+    def chance_loss(self) -> float:
+        """The loss on the sample if each prediction is the classes' frequencies there, in nats: their entropy."""
+        counts: list[int] = self.train.confusion.sum(axis=1).tolist()
+        return -math.fsum(n / self.train.samples * math.log(n / self.train.samples) for n in counts if n)
+
+    @property
+    def majority(self) -> tuple[int, float]:
+        """The most frequent class of the test images, and its share of them: the accuracy of a constant prediction."""
+        counts = self.test.confusion.sum(axis=1)
+        return int(counts.argmax()), int(counts.max()) / self.test.samples
+
+    @property
+    def test_interval(self) -> Interval:
+        """The 95 % interval of the test accuracy."""
+        return wilson(int(self.test.confusion.trace()), self.test.samples)
+
+    @property
+    def train_interval(self) -> Interval:
+        """The 95 % interval of the accuracy on the training images."""
+        return wilson(int(self.train.confusion.trace()), self.train.samples)
+
+
+def gather(
+    network: Network,
+    parameters: Parameters,
+    history: Sequence[EpochReport],
+    test: Evaluation,
+    train_images: tuple[Images, Labels],
+    test_images: tuple[Images, Labels],
+) -> Evidence:
+    """Measure a finished training of the network on the training images: (N, H, W) or (N, H, W, 3) with labels (N,).
+
+    test: its evaluation on the test images. The same arguments give the same bits.
+    """
+    configuration, (x, y) = network.configuration, train_images
+    held_out = configuration.validation_count(len(y))
+    used, _ = stratified(y, held_out, random_state.seeded(configuration.seed, random_state.SPLIT))
+    count = min(SAMPLE, len(used))
+    sample = used[np.arange(count) * len(used) // count]
+    initial = network.initialize(random_state.seeded(configuration.seed))
+    return Evidence(
+        configuration=configuration,
+        history=history,
+        initial_loss=network.evaluate(initial, x[sample], y[sample]).loss,
+        train=network.evaluate(parameters, x[sample], y[sample]),
+        test=test,
+        linear=linear_baseline(x, y, *test_images, network.classes, configuration.seed),
+        copies=copies(x, test_images[0]),
+        train_counts=np.bincount(y, minlength=network.classes),
+    )
