@@ -19,6 +19,7 @@ from shared.archives.index import ArchiveIndex, Entry, ImageArray, Kind
 from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.errors import Invalid, Malformed, TooLarge
+from shared.images.shapes import RGB, Shape, channels_of, shape_with
 from shared.runtime.settings import Settings
 from shared.storage import durable
 
@@ -30,6 +31,7 @@ UNREADABLE = (ValueError, TypeError, LookupError, SyntaxError, RecursionError, M
 
 SUFFIX = ".npy"
 NAMES = ("x", "images")
+RGBA = 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,11 @@ class Header:
 
     def __str__(self) -> str:
         return f"{self.dtype!s:.80} of shape {self.shape!s:.80}"  # a header may be longer than a message should be
+
+    @property
+    def variable(self) -> str:
+        """The array's name in an example of code."""
+        return self.name if self.name.isidentifier() else "array"
 
     @property
     def nbytes(self) -> int:
@@ -88,15 +95,51 @@ def read_header(file: IO[bytes], name: str, size: int) -> Header:
     return header
 
 
-def check_images(header: Header) -> None:
-    """Check that an array holds images, uint8 (N, H, W) in C order; raises `Invalid`."""
-    name, dtype, shape = header.name, header.dtype, header.shape
-    if dtype != np.uint8 or len(shape) != 3:
-        raise Invalid("npz_images", f"{name} must be uint8 of shape (N, H, W); got {header}")
+def check_images(header: Header) -> Shape:
+    """Check that an array holds images, uint8 in C order, and return the shape of one.
+
+    (N, H, W) and (N, H, W, 1) are grayscale images (H, W); (N, H, W, 3) are images in colour. Raises `Invalid`.
+    """
+    name, dtype, shape = header.name, header.dtype, tuple(map(int, header.shape))
+    if dtype != np.uint8 or len(shape) not in {3, 4} or shape[3:] not in {(), (1,), (RGB,)}:
+        raise Invalid(
+            "npz_images", f"{name} must be uint8 of shape (N, H, W) or (N, H, W, 3); got {header}{_advice(header)}"
+        )
     if header.fortran_order:
-        raise Invalid("npz_images", f"{name} is stored in Fortran order: save numpy.ascontiguousarray({name})")
+        raise Invalid(
+            "npz_images", f"{name} is stored in Fortran order: save numpy.ascontiguousarray({header.variable})"
+        )
     if 0 in shape:
         raise Invalid("npz_empty", f"{name} is empty; got {header}")
+    return shape_with(shape[1], shape[2], channels_of(shape[1:]))
+
+
+def _advice(header: Header) -> str:
+    """Return how to convert an array to images, as the end of a sentence, or nothing."""
+    name, shape = header.variable, header.shape
+    if shape[3:] == (RGBA,):
+        return f"; drop the fourth channel: {name}[..., :3]"
+    if len(shape) == 4 and shape[1] in {1, RGB}:
+        return f"; put the channels last: numpy.moveaxis({name}, 1, -1)"
+    if header.dtype.kind == "f" and len(shape) in {3, 4}:
+        return (
+            f"; convert numbers from 0 to 1 by (255 * {name}).round().astype(numpy.uint8). NaN and infinite numbers"
+            f" have no gray level: numpy.argwhere(~numpy.isfinite({name})) finds them"
+        )
+    return ""
+
+
+def _refuse_one_image(header: Header) -> None:
+    """Raise `Invalid` for an array that is a single image with its channels, such as (H, W, 3), not N images (H, W)."""
+    name, shape = header.variable, header.shape
+    if len(shape) == 3 and shape[2] in {1, RGB, RGBA} and shape[1] > shape[2]:
+        channels = min(shape[2], RGB)
+        raise Invalid(
+            "npz_images",
+            f"{header.name} has the shape {shape}, that of one image with its channels, and not of an array of images:"
+            f" send {name}[numpy.newaxis, ..., :{channels}] of shape {(1, *shape[:2], channels)}. If it holds"
+            f" {shape[0]} grayscale images of {shape[1]} × {shape[2]} pixels, send {name}[..., numpy.newaxis]",
+        )
 
 
 def index_array(path: Path, start: int, size: int, name: str, limits: Settings) -> ArchiveIndex:
@@ -107,8 +150,9 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
     with path.open("rb") as file:
         file.seek(start)
         header = read_header(file, name, size)
-    check_images(header)
-    count, height, width = map(int, header.shape)
+    height, width, *colours = check_images(header)
+    _refuse_one_image(header)
+    count, channels = int(header.shape[0]), RGB if colours else 1
     if count > limits.max_archive_entries:
         raise TooLarge("archive_too_large", f"the array has more than {limits.max_archive_entries} images; send fewer")
     if header.nbytes > limits.max_expanded_bytes:
@@ -117,7 +161,7 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
         )
     if height * width > limits.max_image_pixels:
         raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
-    return ArchiveIndex(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width))
+    return ArchiveIndex(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width, channels))
 
 
 def holds_arrays(descriptor: int, directory: Directory) -> bool:
@@ -199,17 +243,17 @@ class ArrayImages:
         self._array = array
 
     def read(self, index: int) -> bytes:
-        """Return one image's bytes, row by row; raises `Malformed`."""
+        """Return one image's bytes, row by row, in colour R, G, B pixel by pixel; raises `Malformed`."""
         if not 0 <= index < self._array.count:
             raise IndexError(index)
         return self.images(index, index + 1).tobytes()
 
     def images(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the images `start` to `stop` (exclusive), (n, H, W); raises `Malformed`."""
+        """Return the images `start` to `stop` (exclusive), (n, H, W) or (n, H, W, 3); raises `Malformed`."""
         array = self._array
-        images = np.empty((max(0, min(stop, array.count) - start), array.height, array.width), np.uint8)
+        images = np.empty((max(0, min(stop, array.count) - start), *array.image_shape), np.uint8)
         content = images.reshape(-1).data
-        place, done = array.offset + start * array.height * array.width, 0
+        place, done = array.offset + start * array.image_bytes, 0
         while done < len(content):
             count = os.preadv(self._descriptor, [content[done:]], place + done)
             if count == 0:

@@ -17,6 +17,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from shared.errors import Damaged
+from shared.images.shapes import Shape, shape_with
 from shared.storage import durable
 
 FILE = "plan"
@@ -64,12 +65,27 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class ImageArray:
-    """The place and shape of contiguous images (N, H, W) of uint8, from `offset` of the file."""
+    """The place and shape of contiguous images of uint8, (N, H, W) or (N, H, W, 3), from `offset` of the file."""
 
     offset: int
     count: int
     height: int
     width: int
+    channels: int = 1
+
+    @property
+    def image_shape(self) -> Shape:
+        """The shape of one image, (H, W) or (H, W, 3)."""
+        return shape_with(self.height, self.width, self.channels)
+
+    @property
+    def image_bytes(self) -> int:
+        """The size of one image."""
+        return self.height * self.width * self.channels
+
+    def description(self) -> dict[str, int]:
+        """Return the fields as JSON; one channel is not named, so that an older version reads a grayscale array."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("channels", 1)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +102,9 @@ class ArchiveIndex:
         return self.array.count if self.array else len(self.entries)
 
     @property
-    def image_shape(self) -> tuple[int, int] | None:
-        """The height and width of each image if the archive is an array of images; None if it holds files."""
-        return (self.array.height, self.array.width) if self.array else None
+    def image_shape(self) -> Shape | None:
+        """The shape of each image, (H, W) or (H, W, 3), if the archive is an array of images; None for files."""
+        return self.array.image_shape if self.array else None
 
     def paths(self, start: int, stop: int) -> list[str]:
         """Return the names of the entries `start` to `stop` (exclusive); for an array, the indices as text."""
@@ -109,7 +125,7 @@ class ArchiveIndex:
 
     def _runs(self, images: int, nbytes: int) -> Iterator[tuple[int, int]]:
         if self.array:
-            step = max(1, min(images, nbytes // (self.array.height * self.array.width)))
+            step = max(1, min(images, nbytes // self.array.image_bytes))
             yield from ((start, min(start + step, len(self))) for start in range(0, len(self), step))
             return
         ends = np.cumsum(self.entries["size"])  # (N,) unpacked bytes up to and including each entry
@@ -122,7 +138,7 @@ class ArchiveIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, durably."""
-        description = {"kind": self.kind, "passed_over": self.skipped, "array": self.array and asdict(self.array)}
+        description = {"kind": self.kind, "passed_over": self.skipped, "array": self.array and self.array.description()}
         with durable.replacing(folder / FILE) as file:
             for part in (self.entries, self.names, np.frombuffer(json.dumps(description).encode(), np.uint8)):
                 npy.write_array(file, part, version=(1, 0), allow_pickle=False)

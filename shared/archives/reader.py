@@ -48,6 +48,9 @@ class Contents:
         return self._entries.read(index)
 
     def images(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Return the images `start` to `stop` (exclusive), (n, H, W); the index must have an `image_shape`."""
+        """Return the images `start` to `stop` (exclusive), (n, H, W) or (n, H, W, 3).
+
+        The index must have an `image_shape`.
+        """
         assert isinstance(self._entries, ArrayImages), "the archive holds files, not an array of images"
         return self._entries.images(start, stop)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Images = NDArray[np.uint8]  # (N, H, W)
+from shared.images.shapes import Shape
+
+Images = NDArray[np.uint8]  # (N, H, W), or (N, H, W, 3) in colour
 Labels = NDArray[np.int64]  # (N,), indices into the classes
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set: `labels` (N,), and blocks of images (n, H, W), N images in all, read on iteration."""
+    """One part of a data set: `labels` (N,), and blocks of images, N in all, read on iteration.
+
+    The blocks are (n, H, W), or (n, H, W, 3) in colour.
+    """
 
     labels: Labels
     blocks: Iterable[Images]
@@ -25,12 +30,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Content:
-    """The content of a data set before it is stored."""
+    """The content of a data set before it is stored.
 
-    image_shape: tuple[int, int]
+    chosen: what the upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
+    become grayscale, as the upload demands.
+    """
+
+    image_shape: Shape
     classes: tuple[str, ...]
     train: Split
     test: Split
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    colour_dropped: bool = False
 
     @property
     def splits(self) -> dict[str, Split]:

@@ -37,9 +37,9 @@ def read_idx(folder: Path) -> Content:
                 f" {LABELS.format(FILES[part])} has {len(labels[part])} labels: they belong to different data sets",
             )
     classes = classes_of(*labels.values())
-    parts = [Split(np.searchsorted(classes, labels[part]).astype(np.int64), blocks[part]) for part in FILES]
+    train, test = (Split(np.searchsorted(classes, labels[part]).astype(np.int64), blocks[part]) for part in FILES)
     _, height, width = blocks["train"].shape
-    return Content((height, width), tuple(map(str, classes)), *parts)
+    return Content((height, width), tuple(map(str, classes)), train, test)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.images.shapes import ImageShape
 
 
 class Manifest(BaseModel):
@@ -10,6 +12,9 @@ class Manifest(BaseModel):
 
     `digest` is the SHA-256 of its content, that is, of classes, shapes, pixels and labels; the format of the upload
     does not change it. `sha256` is that of the file `data.npz`, which detects damage.
+
+    `chosen` says, as a sentence for each option that the upload did not set, what the images decided. `colour_dropped`:
+    images in colour became grayscale, as the upload demanded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -17,13 +22,15 @@ class Manifest(BaseModel):
     digest: str
     name: str
     source: str
-    image_shape: tuple[int, int]
+    image_shape: ImageShape
     classes: tuple[str, ...]
     splits: dict[str, int]
     class_counts: dict[str, tuple[int, ...]]
     bytes: int
     sha256: str
     created_at: str
+    chosen: dict[str, str] = Field(default_factory=dict)
+    colour_dropped: bool = False
 
     @property
     def id(self) -> str:

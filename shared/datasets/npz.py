@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import IO
 
@@ -61,8 +62,8 @@ def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> C
     else:
         train_part = Split(indices["y_train"], blocks(members["x_train"]))
         test_part = Split(indices["y_test"], blocks(members["x_test"]))
-    height, width = next(member.header.shape[1:] for name, member in members.items() if name.startswith("x"))
-    return Content((height, width), tuple(str(value) for value in classes), train_part, test_part)
+    image_shape = next(check_images(member.header) for name, member in members.items() if name.startswith("x"))
+    return Content(image_shape, tuple(str(value) for value in classes), train_part, test_part)
 
 
 @contextmanager
@@ -84,16 +85,17 @@ class Blocks:
     mask: NDArray[np.bool_] | None = None
 
     def __iter__(self) -> Iterator[Images]:
-        """Yield blocks (n, H, W) of a few MiB."""
+        """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
         info = self.member.info
-        count, height, width = self.member.header.shape
-        rows = max(1, BLOCK_BYTES // (height * width))
+        count, shape = self.member.header.shape[0], check_images(self.member.header)
+        nbytes = prod(shape)
+        rows = max(1, BLOCK_BYTES // nbytes)
         with reporting_damage(), zipfile.ZipFile(self.path) as archive, archive.open(info) as member:
             read_header(member, self.member.header.name, info.file_size)
             for start in range(0, count, rows):
                 n = min(rows, count - start)
-                block = np.frombuffer(_read_exactly(member, n * height * width), np.uint8)
-                images = block.reshape(n, height, width)
+                block = np.frombuffer(_read_exactly(member, n * nbytes), np.uint8)
+                images = block.reshape(n, *shape)
                 yield images if self.mask is None else images[self.mask[start : start + n]]
 
 
@@ -142,10 +144,10 @@ def _validated(header: Header) -> Header:
 
 def _check_agreement(headers: dict[str, Header], limits: Settings) -> None:
     """Check that the arrays match: one image shape, and one label an image; raises `Invalid` or `TooLarge`."""
-    image_shapes = {header.shape[1:] for name, header in headers.items() if name.startswith("x")}
+    image_shapes = {check_images(header) for name, header in headers.items() if name.startswith("x")}
     if len(image_shapes) > 1:
         raise Invalid("npz_mismatch", f"the images of x_train and x_test differ in shape: {sorted(image_shapes)}")
-    height, width = image_shapes.pop()
+    height, width = image_shapes.pop()[:2]
     if height * width > limits.max_image_pixels:
         raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
     for name, header in headers.items():

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.manifest import Manifest
 from shared.errors import Damaged, NotFound
+from shared.images.shapes import Shape
 from shared.runtime import clock
 from shared.storage import durable
 from shared.storage.names import is_name
@@ -23,7 +25,10 @@ from shared.storage.volume import Volume
 
 @dataclass(frozen=True)
 class Arrays:
-    """The arrays of a data set: images (N, H, W) mapped from the file, labels (N,) as class indices."""
+    """The arrays of a data set: images mapped from the file, labels (N,) as class indices.
+
+    The images are (N, H, W), or (N, H, W, 3) in colour.
+    """
 
     x_train: Images
     y_train: Labels
@@ -57,6 +62,8 @@ class DatasetStore:
                 bytes=size,
                 sha256=durable.sha256_of(folder / "data.npz"),
                 created_at=clock.now(),
+                chosen=dict(content.chosen),
+                colour_dropped=content.colour_dropped,
             )
             durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
         except BaseException:
@@ -64,7 +71,9 @@ class DatasetStore:
             raise
         created = durable.publish_folder(folder, self._volume.dataset(digest))
         durable.write_bytes(self._volume.dataset_names / name, digest.encode())
-        return self.get(name), created
+        # What this upload chose, also if the same content is stored already.
+        of_this_upload = {"chosen": dict(content.chosen), "colour_dropped": content.colour_dropped}
+        return self.get(name).model_copy(update=of_this_upload), created
 
     def get(self, reference: str) -> Manifest:
         """Return the data set with this id (`sha256:…`), or the newest one with this name; raises `NotFound`.
@@ -87,7 +96,7 @@ class DatasetStore:
         manifests = []
         for folder in folders:
             if _is_digest(folder.name):
-                with suppress(NotFound):  # it was deleted in the meantime
+                with suppress(NotFound, Damaged):  # deleted in the meantime, or written by a newer version
                     manifests.append(self._manifest(folder.name))
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
 
@@ -139,6 +148,14 @@ class DatasetStore:
             return Manifest.model_validate_json(self._manifest_path(digest).read_bytes())
         except FileNotFoundError:
             raise _not_found(f"sha256:{digest}") from None
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise Damaged(
+                "dataset_unreadable",
+                f"the manifest of data set sha256:{digest} cannot be read ({'.'.join(map(str, first['loc']))}:"
+                f" {first['msg']}): a newer version of Glassbox wrote it, or it is damaged; upgrade Glassbox, or upload"
+                " the data set again",
+            ) from error
 
 
 def _not_found(reference: str) -> NotFound:
@@ -161,7 +178,7 @@ def _write_arrays(path: Path, content: Content) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape: tuple[int, int], digest: Any) -> int:
+def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape: Shape, digest: Any) -> int:
     size = 0
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(split.labels), *image_shape)}
     with archive.open(name, "w", force_zip64=True) as member:

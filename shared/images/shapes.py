@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 Shape = tuple[int, int] | tuple[int, int, int]
 
 RGB = 3
+
+
+def _checked(shape: Shape) -> Shape:
+    if shape[2:] not in {(), (RGB,)}:
+        raise ValueError(f"must be [H, W] or [H, W, {RGB}]; got {list(shape)}")
+    return shape
+
+
+ImageShape = Annotated[Shape, AfterValidator(_checked)]
+"""A shape in a manifest, validated by pydantic."""
 
 
 def shape_with(height: int, width: int, channels: int) -> Shape:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Self, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from shared.images.shapes import RGB, Shape
+from shared.images.shapes import ImageShape
 from shared.jobs.outcome import Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.evaluation import Measures
 from shared.storage import durable
-
-
-def _checked(shape: Shape) -> Shape:
-    if shape[2:] not in {(), (RGB,)}:
-        raise ValueError(f"must be [H, W] or [H, W, {RGB}]; got {list(shape)}")
-    return shape
-
-
-ImageShape = Annotated[Shape, AfterValidator(_checked)]
 
 
 class Weights(BaseModel):

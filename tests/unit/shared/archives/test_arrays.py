@@ -16,6 +16,7 @@ from tests.support.data.archives import special_file, with_central, zip_of
 from tests.support.data.npz import npy, npy_header, npz
 from tests.unit.shared.archives.conftest import Uploads
 
+COLOURS = np.random.default_rng(1).integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 5), dtype=np.uint8)
 
 
@@ -35,6 +36,28 @@ class TestAccepting:
             assert contents.images(5, 99).shape == (2, 4, 5)
             assert contents.images(3, 3).shape == (0, 4, 5)
             assert contents.read(6) == IMAGES[6].tobytes()
+
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    def test_an_array_of_images_in_colour_is_an_archive(self, uploads: Uploads, form: str) -> None:
+        archive = uploads.index(npy(COLOURS) if form == "npy" else npz({"x": COLOURS}, compressed=form != "npz"))
+
+        assert (len(archive), archive.image_shape, archive.skipped) == (7, (4, 5, 3), 0)
+        assert archive.paths(5, 7) == ["5", "6"]
+        with uploads.opened(archive) as contents:
+            assert np.array_equal(contents.images(0, 7), COLOURS)
+            assert np.array_equal(contents.images(2, 5), COLOURS[2:5])
+            assert contents.images(3, 3).shape == (0, 4, 5, 3)
+            assert contents.read(6) == COLOURS[6].tobytes()
+
+    @pytest.mark.parametrize("form", ["npy", "npz"])
+    def test_an_array_with_one_channel_is_grayscale(self, uploads: Uploads, form: str) -> None:
+        images = IMAGES[..., np.newaxis]
+
+        archive = uploads.index(npy(images) if form == "npy" else npz({"x": images}))
+
+        assert archive.image_shape == (4, 5)
+        with uploads.opened(archive) as contents:
+            assert np.array_equal(contents.images(0, 7), IMAGES)
 
     @pytest.mark.parametrize("compressed", [False, True])
     @pytest.mark.parametrize("name", ["x", "images", "anything"])
@@ -82,7 +105,12 @@ class TestRefusing:
             (np.zeros((2, 3, 3), np.float32), "npz_images"),
             (np.zeros((2, 3, 3), np.int8), "npz_images"),
             (np.zeros((2, 9), np.uint8), "npz_images"),
-            (np.zeros((2, 3, 3, 3), np.uint8), "npz_images"),
+            (np.zeros((2, 3, 3, 4), np.uint8), "npz_images"),
+            (np.zeros((2, 3, 3, 2), np.uint8), "npz_images"),
+            (np.zeros((2, 3, 5, 5), np.uint8), "npz_images"),
+            (np.zeros((1, 2, 3, 3, 3), np.uint8), "npz_images"),
+            (np.asfortranarray(COLOURS), "npz_images"),
+            (np.zeros((0, 3, 3, 3), np.uint8), "npz_empty"),
             (np.uint8(1), "npz_images"),
             (np.asfortranarray(IMAGES), "npz_images"),
             (np.zeros((0, 3, 3), np.uint8), "npz_empty"),
@@ -99,6 +127,30 @@ class TestRefusing:
         error = uploads.refusal(upload)
 
         assert (type(error), error.code) == (Invalid, code)
+
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    @pytest.mark.parametrize("shape", [(28, 28, 3), (4, 5, 3), (480, 640, 4), (28, 28, 1)])
+    def test_a_single_image_with_channels_is_refused_and_not_read_as_many_images(
+        self, uploads: Uploads, shape: tuple[int, ...], form: str
+    ) -> None:
+        image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+        error = uploads.refusal(npy(image) if form == "npy" else npz({"x": image}, compressed=form != "npz"))
+
+        assert error.code == "npz_images"
+        assert str(shape) in error.detail
+        assert str((1, *shape[:2], min(shape[2], 3))) in error.detail
+
+    @pytest.mark.parametrize(
+        ("array", "advice"),
+        [
+            (np.zeros((2, 5, 5, 4), np.uint8), "x[..., :3]"),
+            (np.zeros((2, 3, 5, 5), np.uint8), "numpy.moveaxis(x, 1, -1)"),
+            (np.full((2, 5, 5, 3), np.nan), "numpy.isfinite(x)"),
+        ],
+    )
+    def test_the_error_says_how_to_convert_an_array(self, uploads: Uploads, array: np.ndarray, advice: str) -> None:
+        assert advice in uploads.refusal(npz({"x": array})).detail
 
     @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
     def test_pickled_objects_are_refused_and_never_loaded(self, uploads: Uploads, form: str) -> None:
@@ -195,6 +247,18 @@ class TestLimits:
         error = uploads.refusal(upload, **changes)
 
         assert (type(error), error.code) == (TooLarge, code)
+
+    @pytest.mark.parametrize(
+        ("changes", "is_accepted"),
+        [({"max_expanded_bytes": 420, "max_image_pixels": 20}, True), ({"max_expanded_bytes": 419}, False)],
+    )
+    def test_the_limits_count_the_bytes_of_all_channels_and_the_pixels_of_an_image(
+        self, uploads: Uploads, changes: dict[str, int], is_accepted: bool
+    ) -> None:
+        if is_accepted:
+            assert uploads.index(npy(COLOURS), **changes).array
+        else:
+            assert uploads.refusal(npy(COLOURS), **changes).code == "archive_too_large"
 
     def test_an_array_exactly_at_the_limits_is_accepted(self, uploads: Uploads) -> None:
         assert uploads.index(npy(IMAGES), max_archive_entries=7, max_expanded_bytes=140, max_image_pixels=20).array

@@ -91,6 +91,21 @@ class TestOnTheVolume:
         assert loaded.image_shape == (4, 5)
         assert len(loaded) == 10
 
+    def test_the_index_of_an_array_in_colour_is_loaded_as_it_was_saved(self, tmp_path: Path) -> None:
+        index = ArchiveIndex(Kind.ARRAY, array=ImageArray(128, 10, 4, 5, 3))
+        index.save(tmp_path)
+
+        assert ArchiveIndex.load(tmp_path).array == index.array
+        assert ArchiveIndex.load(tmp_path).image_shape == (4, 5, 3)
+        assert index.shards(100, 180) == [(0, 3), (3, 6), (6, 9), (9, 10)]
+
+    def test_the_index_of_a_grayscale_array_has_the_fields_that_an_older_version_reads(self, tmp_path: Path) -> None:
+        ARRAY.save(tmp_path)
+
+        content = (tmp_path / FILE).read_bytes()
+
+        assert b'{"offset": 128, "count": 10, "height": 4, "width": 5}' in content
+
     def test_the_entries_are_mapped_into_memory(self, uploads: Uploads, tmp_path: Path) -> None:
         uploads.index(zip_of({"a.png": b""})).save(tmp_path)
 

@@ -50,6 +50,14 @@ def images_of(content: Content) -> dict[str, np.ndarray[Any, Any]]:
     return {name: np.concatenate(list(split.blocks)) for name, split in content.splits.items()}
 
 
+def in_colour(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return the arrays with images (N, H, W, 3) whose channels differ."""
+    return {
+        name: np.stack([array, array // 2, 255 - array], axis=-1) if name.startswith("x") else array
+        for name, array in arrays.items()
+    }
+
+
 class TestReading:
     def test_four_arrays_are_read_as_a_data_set(self, read: Reader) -> None:
         arrays = easy_arrays(train=60, test=30)
@@ -61,6 +69,41 @@ class TestReading:
         for name, images in images_of(content).items():
             assert np.array_equal(images, arrays[f"x_{name}"])
             assert np.array_equal(content.splits[name].labels, arrays[f"y_{name}"])
+
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_images_in_colour_are_read(self, read: Reader, compressed: bool) -> None:
+        arrays = in_colour(easy_arrays())
+
+        content = read(npz(arrays, compressed=compressed))
+
+        assert content.image_shape == (6, 6, 3)
+        for name, images in images_of(content).items():
+            assert np.array_equal(images, arrays[f"x_{name}"])
+
+    def test_images_in_colour_are_split(self, read: Reader) -> None:
+        images, labels = easy_images(30)
+
+        content = read(npz({"x": in_colour({"x": images})["x"], "y": labels}))
+
+        assert {name: part.shape for name, part in images_of(content).items()} == {
+            "train": (27, 6, 6, 3),
+            "test": (3, 6, 6, 3),
+        }
+
+    def test_images_with_one_channel_are_the_grayscale_data_set(self, read: Reader) -> None:
+        arrays = easy_arrays()
+        with_axis = {name: array[..., np.newaxis] if name[0] == "x" else array for name, array in arrays.items()}
+
+        content = read(npz(with_axis))
+
+        assert content.image_shape == (6, 6)
+        for name, images in images_of(content).items():
+            assert np.array_equal(images, arrays[f"x_{name}"])
+
+    def test_images_three_pixels_wide_are_grayscale(self, read: Reader) -> None:
+        images, labels = easy_images(30)
+
+        assert read(npz({"x": images[:, :, :3].copy(), "y": labels})).image_shape == (6, 3)
 
     def test_a_compressed_npz_gives_the_same_images(self, read: Reader) -> None:
         plain, compressed = (images_of(read(npz(compressed=compressed))) for compressed in (False, True))
@@ -185,7 +228,10 @@ class TestRefusing:
             ({"x_train": np.zeros((60, 6, 6), np.float32)}, "npz_images"),
             ({"x_train": np.zeros((60, 6, 6), np.int16)}, "npz_images"),
             ({"x_train": np.zeros((60, 36), np.uint8)}, "npz_images"),
-            ({"x_train": np.zeros((60, 6, 6, 3), np.uint8)}, "npz_images"),
+            ({"x_train": np.zeros((60, 6, 6, 4), np.uint8)}, "npz_images"),
+            ({"x_train": np.zeros((60, 3, 6, 6), np.uint8)}, "npz_images"),
+            ({"x_train": np.full((60, 6, 6), np.nan)}, "npz_images"),
+            ({"x_train": np.zeros((60, 6, 6, 3), np.uint8)}, "npz_mismatch"),
             ({"x_train": np.asfortranarray(easy_arrays()["x_train"])}, "npz_images"),
             ({"y_train": np.zeros(60, np.float64)}, "npz_labels"),
             ({"y_train": np.zeros((60, 10), np.int64)}, "npz_labels"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,38 @@ class TestAdding:
         assert loaded == manifest
         for name, array in arrays.items():
             assert np.array_equal(getattr(back, name), array)
+
+    def test_a_data_set_in_colour_is_loaded_with_its_arrays(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        arrays = easy_arrays(train=60, test=30)
+        for name in ("x_train", "x_test"):
+            arrays[name] = np.stack([arrays[name], arrays[name] // 2, 255 - arrays[name]], axis=-1)
+
+        manifest, _ = uploads.add(npz(arrays))
+
+        assert manifest.image_shape == (6, 6, 3)
+        assert manifest.bytes == 90 * 6 * 6 * 3
+        loaded, back = datasets.load(manifest.id)
+        assert loaded == manifest
+        for name, array in arrays.items():
+            assert np.array_equal(getattr(back, name), array)
+
+    def test_a_manifest_of_another_number_of_channels_is_skipped_in_the_list(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume
+    ) -> None:
+        """A newer version may write it; the other data sets must stay visible."""
+        readable, _ = uploads.add(npz())
+        other, _ = uploads.add(npz(easy_arrays(seed=1)), "other")
+        path = volume.dataset(other.digest) / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "image_shape": [6, 6, 5]}))
+
+        assert [manifest.digest for manifest in datasets.all()] == [readable.digest]
+        with pytest.raises(Damaged, match="upgrade Glassbox") as caught:
+            datasets.get("other")
+        assert caught.value.code == "dataset_unreadable"
+
+    def test_the_digest_of_a_grayscale_data_set_is_fixed(self, uploads: Uploads) -> None:
+        """A data set keeps its id in every version of Glassbox."""
+        assert uploads.add(npz())[0].digest == "b19099a32408de5accd9d56e5ea7635b507ddf7fc383ef2cef282e0aeef52cb6"
 
     def test_the_manifest_describes_the_data_set(self, uploads: Uploads) -> None:
         manifest, _ = uploads.add(npz(easy_arrays(train=60, test=30)))
