@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from api.open_inference.tensors import Tensor, invalid
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
-from shared.images.shapes import Shape
+from shared.images.shapes import Shape, shapes_of_numbers
 from shared.runtime.settings import Settings
 
 INPUT = "images"
@@ -21,8 +21,8 @@ TOLERANCE = 1e-3  # of the range 0 to 1, because interpolation and short floatin
 def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> NDArray[Any]:
     """Return the single input as images, uint8 or floating point. Raises `Invalid`.
 
-    The images have the shape (N, *image_shape) or (N, pixels). Floating-point values range from 0 to 1, as in the
-    network; integers range from 0 to 255, as in data sets; BYTES (N,) or (N, 1) are encoded images.
+    Numbers become rows (N, pixels). Floating-point values range from 0 to 1, as in the network; integers range from 0
+    to 255, as in data sets; BYTES (N,) or (N, 1) are encoded images.
     """
     if len(inputs) != 1:
         raise invalid("#/inputs", f"must hold one tensor, {INPUT!r}; got {len(inputs)} tensors")
@@ -31,11 +31,11 @@ def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> NDArr
         raise invalid("#/inputs/0/name", f"must be {INPUT!r}, the model's only input; got {tensor.name!r}")
     if isinstance(tensor.values, list):
         return _decoded(tensor, tensor.values, image_shape, limits)
-    numbers = math.prod(image_shape)
-    if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in {(numbers,), image_shape}:
-        expected = f"[N, {numbers}] or [N, {', '.join(map(str, image_shape))}] with N of at least 1"
+    if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in shapes_of_numbers(image_shape):
+        expected = f"[N, {math.prod(image_shape)}] or [N, {', '.join(map(str, image_shape))}] with N of at least 1"
         raise invalid("#/inputs/0/shape", f"must be {expected}; got {list(tensor.shape)}")
-    return _in_range(tensor.values, is_floating=tensor.datatype.startswith("FP"))
+    values = tensor.values.reshape(tensor.shape[0], -1)
+    return _in_range(values, is_floating=tensor.datatype.startswith("FP"))
 
 
 def _in_range(values: NDArray[Any], *, is_floating: bool) -> NDArray[Any]:

@@ -12,12 +12,13 @@ from api.requests.validation import RequestModel, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import JobView, job_view
-from shared.archives import validate
+from shared.archives import ArchiveIndex, validate
 from shared.errors import Damaged, FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
 from shared.idempotency import IdempotencyKeys
+from shared.images.shapes import RGB, channels_of
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import BatchSpecification, Invert, shard_size
-from shared.registry import Registry
+from shared.registry import ModelVersion, Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 
@@ -55,7 +56,7 @@ def blueprint(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(TooLarge, "archive_*"),
             error_response(UnsupportedType, "archive_expected"),
-            error_response(Invalid, "archive_*", "invalid_reference"),
+            error_response(Invalid, "archive_*", "invalid_reference", "image_channels"),
             error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),
@@ -72,6 +73,7 @@ def blueprint(
                 reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
             index = validate(upload.path, settings)
+            check_channels(index, version)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
@@ -99,3 +101,22 @@ def blueprint(
         return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
+
+
+def check_channels(index: ArchiveIndex, version: ModelVersion) -> None:
+    """Raise `Invalid` if the archive is an array whose images have another number of channels than the model's.
+
+    Image files are converted; the numbers of an array are not.
+    """
+    given, expected, name = index.image_shape, version.image_shape, f"{version.model}@{version.version}"
+    if given is None or channels_of(given) == channels_of(expected):
+        return
+    if channels_of(expected) == RGB:
+        how = "send an array (N, H, W, 3) in RGB, or image files, which are converted to colour"
+    else:
+        how = "send an array (N, H, W) of gray levels, or image files, which are converted to gray levels"
+    raise Invalid(
+        "image_channels",
+        f"the array's images have the shape {list(given)}, but those of {name} have the shape {list(expected)}:"
+        f" arrays are resized, but their channels are not converted; {how}",
+    )

@@ -24,7 +24,7 @@ from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
-from shared.images.shapes import Shape, channels_of
+from shared.images.shapes import Shape, channels_of, shapes_of_numbers
 from shared.jobs.specifications import Invert
 from shared.network.settings.validation import shown
 from shared.registry.classifier import Classifier
@@ -219,7 +219,7 @@ def images_of(document: Any, image_shape: Shape) -> NDArray[np.uint8]:
         )
     instances = document["instances"]
     numbers = _numbers(instances)
-    if numbers is None or numbers.shape[1:] not in {image_shape, (math.prod(image_shape),)}:
+    if numbers is None or numbers.shape[1:] not in shapes_of_numbers(image_shape):
         raise _invalid_instances(_wrong(instances, image_shape))
     rows = numbers.reshape(len(numbers), -1).astype(np.float64)
     lowest, highest = rows.min(axis=1), rows.max(axis=1)
@@ -249,7 +249,7 @@ def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
         numbers = _numbers(instance)
         if numbers is None or numbers.ndim == 0:
             wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
-        elif numbers.shape not in {image_shape, (math.prod(image_shape),)}:
+        elif numbers.shape not in shapes_of_numbers(image_shape):
             shapes = f"the model's images have the shape {list(image_shape)}; got {list(numbers.shape)}"
             wrong.append(FieldError(f"{expected}: {shapes}", pointer=f"#/instances/{index}"))
     return wrong[:MAX_REPORTED] or [

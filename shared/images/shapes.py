@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -35,3 +36,9 @@ def channels_of(shape: Sequence[int]) -> int:
 def as_text(shape: Sequence[int]) -> str:
     """Return the shape for a message: `28 × 28`, or `28 × 28 in colour`."""
     return f"{shape[0]} × {shape[1]}" + (" in colour" if channels_of(shape) == RGB else "")
+
+
+def shapes_of_numbers(shape: Shape) -> frozenset[tuple[int, ...]]:
+    """Return the shapes in which numbers may be given for this one: itself, flat, and (H, W, 1) for (H, W)."""
+    flat = (math.prod(shape),)
+    return frozenset({shape, flat} if len(shape) == 3 else {shape, flat, (*shape, 1)})

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from numpy.typing import NDArray
+from PIL import Image
 from werkzeug.test import TestResponse
 
 from api.app import create_app
@@ -93,6 +94,7 @@ class TestInputs:
 
     def test_input_may_have_height_and_width(self, client: FlaskClient) -> None:
         assert np.allclose(probabilities(infer(client, tensor(IMAGES))), P, atol=1e-6)
+        assert np.allclose(probabilities(infer(client, tensor(IMAGES[..., np.newaxis]))), P, atol=1e-6)
 
     @pytest.mark.parametrize("shape", [(4, 6, 6, 3), (4, 108)])
     @pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
@@ -108,6 +110,23 @@ class TestInputs:
         expected = colour_network().probabilities(colour_parameters(), images)
         assert np.allclose(probabilities(response), expected, atol=1e-6)
 
+    def test_encoded_images_are_converted_to_the_models_channels(self, client: FlaskClient, registry: Registry) -> None:
+        publish_colour(registry)
+        images = np.random.default_rng(2).integers(0, 256, (6, 6, 3), np.uint8)
+        gray = np.ascontiguousarray(images[..., 0])
+        contents = [base64.b64encode(png(one)).decode() for one in (images, gray)]
+        given = tensor(datatype="BYTES", shape=[2], data=contents)
+
+        in_colour = infer(client, given, path="/v2/models/painted/infer")
+        in_gray = infer(client, given)
+
+        both = np.stack([images, np.repeat(gray[..., np.newaxis], 3, axis=2)])
+        expected = colour_network().probabilities(colour_parameters(), both)
+        assert np.allclose(probabilities(in_colour), expected, atol=1e-6)
+        luma = np.stack([np.asarray(Image.fromarray(images).convert("L")), gray])
+        expected = tiny_network().probabilities(tiny_parameters(), luma)
+        assert np.allclose(probabilities(in_gray), expected, atol=1e-6)
+
     @pytest.mark.parametrize(
         ("name", "shape", "detail"),
         [
@@ -115,7 +134,7 @@ class TestInputs:
             ("painted", [1, 36], "[N, 108] or [N, 6, 6, 3] with N of at least 1; got [1, 36]"),
             ("painted", [1, 3, 6, 6], "[N, 108] or [N, 6, 6, 3] with N of at least 1; got [1, 3, 6, 6]"),
             ("toy", [1, 6, 6, 3], "[N, 36] or [N, 6, 6] with N of at least 1; got [1, 6, 6, 3]"),
-            ("toy", [1, 6, 6, 1], "[N, 36] or [N, 6, 6] with N of at least 1; got [1, 6, 6, 1]"),
+            ("toy", [1, 6, 6, 2], "[N, 36] or [N, 6, 6] with N of at least 1; got [1, 6, 6, 2]"),
         ],
     )
     def test_tensor_of_another_number_of_channels_is_rejected_with_both_shapes(

@@ -7,8 +7,10 @@ import json
 import zipfile
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from numpy.typing import NDArray
 from redis import Redis
 from werkzeug.test import TestResponse
 
@@ -18,13 +20,16 @@ from shared.registry import Registry
 from shared.storage.volume import Volume
 from tests.support.data.archives import with_central, zip_of, zip_of_images
 from tests.support.data.files import files_below, left_behind
-from tests.support.data.npz import easy_images
+from tests.support.data.images import png
+from tests.support.data.npz import easy_images, npy, npz
 from tests.support.objects.jobs import messages
-from tests.support.objects.models import publish
+from tests.support.objects.models import publish, publish_colour
 from tests.support.problems import assert_problem, parameters
 
 PATH = "/v1/batch-jobs"
 ARCHIVE = zip_of_images(easy_images(4)[0])
+COLOUR = np.random.default_rng(4).integers(0, 256, (4, 9, 7, 3), np.uint8)
+GRAY = np.ascontiguousarray(COLOUR[..., 0])
 
 pytestmark = pytest.mark.usefixtures("model")
 
@@ -103,6 +108,41 @@ class TestSubmitting:
 
     def test_job_without_an_online_worker_has_a_warning(self, client: FlaskClient) -> None:
         assert "inference" in submit(client).get_json()["warnings"][0]
+
+
+class TestColour:
+    @pytest.fixture(autouse=True)
+    def painted(self, registry: Registry) -> None:
+        publish_colour(registry)
+
+    @pytest.mark.parametrize("name", ["toy", "painted"])
+    def test_image_files_of_any_colours_are_accepted(self, client: FlaskClient, name: str) -> None:
+        archive = zip_of({"gray.png": png(GRAY[0]), "colour.png": png(COLOUR[0])})
+
+        assert submit(client, archive, name).status_code == 202
+
+    @pytest.mark.parametrize(("name", "images"), [("toy", GRAY), ("painted", COLOUR)])
+    def test_an_array_with_the_models_channels_is_accepted(
+        self, client: FlaskClient, name: str, images: NDArray[np.uint8]
+    ) -> None:
+        assert submit(client, npy(images), name).status_code == 202
+        assert submit(client, npz({"x": images}), name).status_code == 202
+
+    @pytest.mark.parametrize(
+        ("name", "images", "given", "expected"),
+        [
+            ("toy", COLOUR, "[9, 7, 3]", "toy@1 have the shape [6, 6]"),
+            ("painted", GRAY, "[9, 7]", "painted@1 have the shape [6, 6, 3]"),
+        ],
+    )
+    def test_an_array_with_other_channels_is_rejected_with_both_shapes(
+        self, client: FlaskClient, volume: Volume, name: str, images: NDArray[np.uint8], given: str, expected: str
+    ) -> None:
+        for archive in (npy(images), npz({"x": images})):
+            problem = assert_problem(submit(client, archive, name), 422, "image_channels")
+
+            assert f"the array's images have the shape {given}, but those of {expected}" in problem["detail"]
+        assert files_below(volume.incoming) == []
 
 
 class TestRejections:

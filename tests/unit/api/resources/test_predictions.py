@@ -122,6 +122,7 @@ class TestNumbers:
         [
             IMAGES.reshape(6, 36).tolist(),
             IMAGES.tolist(),
+            IMAGES[..., np.newaxis].tolist(),
             (IMAGES / 255).tolist(),
             IMAGES.astype(float).reshape(6, 36).tolist(),
         ],
@@ -171,6 +172,7 @@ class TestColour:
     """Images of a model in colour, and images in colour for a grayscale model."""
 
     GRAYSCALE = PATH
+    GRAY = IMAGES
     PATH = "/v1/models/painted/versions/latest/predict"
     IMAGES = np.random.default_rng(2).integers(0, 256, (4, 6, 6, 3), np.uint8)
     P = colour_network().probabilities(colour_parameters(), IMAGES)
@@ -182,6 +184,26 @@ class TestColour:
     @pytest.mark.parametrize("instances", [IMAGES.tolist(), (IMAGES / 255).tolist(), IMAGES.reshape(4, 108).tolist()])
     def test_numbers_are_nested_by_row_pixel_and_channel_or_flat(self, client: FlaskClient, instances: Any) -> None:
         assert_agrees(predictions(client.post(self.PATH, json={"instances": instances})), self.P)
+
+    def test_files_in_colour_are_classified_in_colour(self, client: FlaskClient) -> None:
+        assert_agrees(predictions(client.post(self.PATH, data=form(*map(png, self.IMAGES)))), self.P)
+
+    def test_a_grayscale_file_becomes_equal_channels_for_a_model_in_colour(self, client: FlaskClient) -> None:
+        equal = np.repeat(self.GRAY[..., np.newaxis], 3, axis=3)
+        expected = colour_network().probabilities(colour_parameters(), equal)
+
+        assert_agrees(predictions(client.post(self.PATH, data=form(*map(png, self.GRAY)))), expected)
+
+    def test_a_file_in_colour_becomes_its_luma_for_a_grayscale_model(self, client: FlaskClient) -> None:
+        luma = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in self.IMAGES])
+        expected = tiny_network().probabilities(tiny_parameters(), luma)
+
+        assert_agrees(predictions(client.post(self.GRAYSCALE, data=form(*map(png, self.IMAGES)))), expected)
+
+    def test_each_channel_is_inverted(self, client: FlaskClient) -> None:
+        contents = [png(255 - image) for image in self.IMAGES]
+
+        assert_agrees(predictions(client.post(f"{self.PATH}?invert=always", data=form(*contents))), self.P)
 
     @pytest.mark.parametrize(
         ("path", "instance", "shapes"),
@@ -196,7 +218,7 @@ class TestColour:
             (PATH, np.moveaxis(IMAGES[0], 2, 0), "the model's images have the shape [6, 6, 3]; got [3, 6, 6]"),
             (GRAYSCALE, IMAGES[0], "6 lists of 6 numbers: the model's images have the shape [6, 6]; got [6, 6, 3]"),
             (GRAYSCALE, IMAGES[0].ravel(), "the model's images have the shape [6, 6]; got [108]"),
-            (GRAYSCALE, IMAGES[0, :, :, :1], "the model's images have the shape [6, 6]; got [6, 6, 1]"),
+            (GRAYSCALE, IMAGES[0, :, :, :2], "the model's images have the shape [6, 6]; got [6, 6, 2]"),
         ],
     )
     def test_numbers_of_another_shape_are_rejected_with_both_shapes(

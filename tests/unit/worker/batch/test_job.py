@@ -22,7 +22,16 @@ from tests.support.data.tars import gzip_of, tar_of
 from tests.support.objects.batches import Batches, paths
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import batch_result, events, move
-from tests.support.objects.models import CLASSES, publish, tiny_network, tiny_parameters
+from tests.support.objects.models import (
+    CLASSES,
+    SIDE,
+    colour_network,
+    colour_parameters,
+    publish,
+    publish_colour,
+    tiny_network,
+    tiny_parameters,
+)
 from tests.support.waiting import eventually
 from worker.batch import shard
 from worker.batch.shard import ShardWork
@@ -123,6 +132,60 @@ class TestRows:
         job = batches.run(zip_of_images(IMAGES), version=2)
 
         assert {row["label"] for row in batches.rows(job)} <= set(names)
+
+
+COLOUR = np.random.default_rng(4).integers(0, 256, (5, SIDE, SIDE, 3), np.uint8)
+
+
+class TestColour:
+    @pytest.fixture(autouse=True)
+    def painted(self, registry: Registry) -> None:
+        publish_colour(registry)
+
+    def confidences(self, batches: Batches, archive: bytes, **options: Any) -> list[float]:
+        job = batches.run(archive, **options)
+        assert (job.state, batches.errors(job)) == (State.SUCCEEDED, [])
+        return [row["confidence"] for row in batches.rows(job)]
+
+    def assert_in_colour(self, found: list[float], images: NDArray[np.uint8]) -> None:
+        P = colour_network().probabilities(colour_parameters(), images)
+        assert np.allclose(found, P.max(axis=1), atol=1e-6)
+
+    def test_files_are_converted_to_colour_for_a_model_in_colour(self, batches: Batches) -> None:
+        gray = np.ascontiguousarray(COLOUR[..., 0])
+        archive = zip_of({f"{number}.png": png(image) for number, image in enumerate([*COLOUR, *gray])})
+
+        found = self.confidences(batches, archive, model="painted")
+
+        self.assert_in_colour(found, np.concatenate([COLOUR, np.repeat(gray[..., np.newaxis], 3, axis=3)]))
+
+    def test_files_are_converted_to_luma_for_a_grayscale_model(self, batches: Batches) -> None:
+        luma = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in COLOUR])
+
+        found = self.confidences(batches, zip_of({f"{number}.png": png(one) for number, one in enumerate(COLOUR)}))
+
+        assert np.allclose(found, probabilities(luma).max(axis=1), atol=1e-6)
+
+    @pytest.mark.parametrize("scale", [1, 3])
+    @pytest.mark.parametrize("invert", ["never", "always"])
+    def test_an_array_in_colour_is_resized_and_inverted_by_channel(
+        self, batches: Batches, scale: int, invert: str
+    ) -> None:
+        images = np.kron(COLOUR, np.ones((1, scale, scale, 1), np.uint8)).astype(np.uint8)
+
+        found = self.confidences(batches, npy(images), model="painted", invert=invert)
+
+        self.assert_in_colour(found, COLOUR if invert == "never" else 255 - COLOUR)
+
+    @pytest.mark.parametrize(("model", "images"), [("toy", COLOUR), ("painted", COLOUR[..., 0])])
+    def test_an_array_of_other_channels_fails_the_job(
+        self, batches: Batches, model: str, images: NDArray[np.uint8]
+    ) -> None:
+        job = batches.run(npy(np.ascontiguousarray(images)), model=model)
+
+        assert job.state is State.FAILED
+        assert job.error is not None
+        assert job.error["code"] == "image_channels"
 
 
 MIXED = {
