@@ -30,7 +30,7 @@ class ColorJitter:
         b (c x' + (1 - c) m),   x' = (GRAY + s cos(h) (I - GRAY) + s sin(h) QUARTER_TURN) x,
 
     clipped to the range of the images. b is the brightness, c the contrast and s the saturation, as torchvision's
-    `ColorJitter` defines them, in this order; s and h scale and turn the colour differences (U, V) and keep the luma.
+    `ColorJitter` defines them; s and h scale and turn the colour differences (U, V) and keep the luma.
     """
 
     def __init__(self, shape: tuple[int, ...], augmentation: Augmentation, dtype: np.dtype[np.floating]) -> None:
