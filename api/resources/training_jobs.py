@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint
@@ -18,13 +17,14 @@ from api.schema.examples import shown_as
 from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin import BuiltIn
+from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import TrainingSpecification
-from shared.network import Configuration, ConfigurationError, Network, preset
+from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
-from shared.network.presets import DEFAULT_PRESET, PRESET
+from shared.network.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted
 from shared.network.settings.fields import fields_of
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
@@ -48,18 +48,31 @@ class TrainingOfPreset(RequestModel):
         default_factory=dict, description="Labels: texts by name that are kept with the job"
     )
 
-    def configuration(self, samples: int) -> Configuration:
-        """Return the preset with the request's settings applied. Raises `ConfigurationError`.
+    @property
+    def chosen_preset(self) -> str:
+        """The preset of the request; without one, `auto`, or `fast` if the request has settings except the seed."""
+        if "preset" in self.model_fields_set or not self._settings().keys() - {"seed"}:
+            return str(self.preset)
+        return PRESET_OF_SETTINGS
+
+    def networks(self, dataset: Manifest) -> list[Network]:
+        """Return the network of the preset with the request's settings applied; for `auto`, all candidates.
 
         A preset's batch size shrinks to the number of training images. A batch size of the request does not.
+        Raises `ConfigurationError`.
         """
-        settings = self.model_dump(exclude=set(TrainingOfPreset.model_fields), exclude_unset=True)
-        configuration = preset(self.preset, **settings)
+        settings = self._settings()
+        samples, classes = dataset.splits["train"], len(dataset.classes)
+        if self.chosen_preset == AUTO:
+            return candidates(Facts(dataset.image_shape, classes, samples), settings)
+        configuration = preset(self.chosen_preset, **settings)
         if "batch_size" not in settings:
-            most = max(1, samples - configuration.validation_count(samples))
-            configuration = replace(configuration, batch_size=min(configuration.batch_size, most))
+            configuration = fitted(configuration, samples)
         configuration.check(samples)
-        return configuration
+        return [Network(dataset.image_shape, classes, configuration)]
+
+    def _settings(self) -> dict[str, Any]:
+        return self.model_dump(exclude=set(TrainingOfPreset.model_fields), exclude_unset=True)
 
 
 def request_for(configuration: type[Configuration]) -> type[TrainingOfPreset]:
@@ -104,13 +117,16 @@ def blueprint(
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
         try:
-            configuration = wanted.configuration(dataset.splits["train"])
-            network = Network(dataset.image_shape, len(dataset.classes), configuration)
+            networks = _small_enough(wanted.networks(dataset), settings)
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
-        _check_parameter_count(network, settings)
+        configurations = [network.configuration.to_dict() for network in networks]
         specification = TrainingSpecification(
-            model=wanted.model, dataset=dataset.id, configuration=configuration.to_dict(), promote=wanted.promote
+            model=wanted.model,
+            dataset=dataset.id,
+            configuration=configurations[0],
+            candidates=tuple(configurations) if wanted.chosen_preset == AUTO else (),
+            promote=wanted.promote,
         )
         job, warnings = submission.submit(
             Job(
@@ -119,8 +135,8 @@ def blueprint(
                 model=wanted.model,
                 timeout_seconds=wanted.timeout_seconds,
                 webhook=webhook,
-                progress=Progress(total=configuration.epochs, unit="epochs"),
-                request={**wanted.model_dump(mode="json", exclude_unset=True), "preset": wanted.preset},
+                progress=Progress(total=networks[0].configuration.epochs, unit="epochs"),
+                request={**wanted.model_dump(mode="json", exclude_unset=True), "preset": wanted.chosen_preset},
                 specification=specification.pinned(),
             )
         )
@@ -129,8 +145,12 @@ def blueprint(
     return routes
 
 
-def _check_parameter_count(network: Network, settings: Settings) -> None:
-    if network.parameter_count > settings.max_parameters:
-        reason = f"must give a network of at most {settings.max_parameters} parameters; got {network.parameter_count}"
+def _small_enough(networks: list[Network], settings: Settings) -> list[Network]:
+    """Return the networks without too many parameters; raises `Invalid` if all have too many."""
+    small = [network for network in networks if network.parameter_count <= settings.max_parameters]
+    if not small:
+        count = networks[0].parameter_count
+        reason = f"must give a network of at most {settings.max_parameters} parameters; got {count}"
         fields = [FieldError(reason, pointer="#/hidden")]
         raise Invalid("validation_failed", summary(fields), fields)
+    return small

@@ -126,6 +126,40 @@ VERSION: JsonObject = {
     "parameters": 16771,
     "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},
     "weights": {"bytes": 68294, "sha256": WEIGHTS_SHA256},
+    "selection": {
+        "candidates": [
+            {"settings": {"optimizer.learning_rate": 0.003}, "parameters": 16771, "cost": 1296028800},
+            {"settings": {"optimizer.learning_rate": 0.001}, "parameters": 16771, "cost": 1296028800},
+        ],
+        "validation_images": 86,
+        "budget": 432009600,
+        "cost": 418340992,
+        "rungs": [
+            {
+                "entries": 2,
+                "images": 140,
+                "trials": [
+                    {
+                        "candidate": 0,
+                        "epochs": 29,
+                        "steps": 145,
+                        "cost": 209170496,
+                        "validation_loss": 0.124,
+                        "validation_accuracy": 0.977,
+                    },
+                    {
+                        "candidate": 1,
+                        "epochs": 29,
+                        "steps": 145,
+                        "cost": 209170496,
+                        "validation_loss": 0.187,
+                        "validation_accuracy": 0.965,
+                    },
+                ],
+            }
+        ],
+        "winner": 0,
+    },
     "damaged": False,
     "links": {
         "weights": "/v1/models/digits/versions/3/weights",

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from api.schema import examples
 from api.schema.examples import shown_as
+from api.schema.selections import SelectionView
 from shared.datasets import Manifest
 from shared.images.shapes import Shape
 from shared.jobs import Job
@@ -125,7 +126,10 @@ class WeightsView(TypedDict):
 
 @with_config(shown_as(examples.VERSION))
 class VersionView(TypedDict):
-    """A version of a model. If it is `damaged`, its file's digest is wrong, and it is not used."""
+    """A version of a model. If it is `damaged`, its file's digest is wrong, and it is not used.
+
+    `selection` is null if the training's preset was not `auto`.
+    """
 
     model: str
     version: int
@@ -142,6 +146,7 @@ class VersionView(TypedDict):
     parameters: int
     metrics: Annotated[Metrics, AS_WRITTEN]
     weights: WeightsView
+    selection: SelectionView | None
     damaged: bool
     links: Links
 
@@ -165,6 +170,7 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "parameters": version.parameters,
         "metrics": version.metrics,
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
+        "selection": version.selection,
         "damaged": damaged,
         "links": {name: f"{path}/{name}" for name in ("weights", "evaluation", "predict", "reproduce")},
     }

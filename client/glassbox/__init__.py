@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
+    from glassbox.records.selections import Selection
     from glassbox.records.service import Readiness
     from glassbox.records.versions import Alias, Model, Version
 
@@ -90,6 +91,7 @@ _NAMES = {
     "records.versions": ("Alias", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
+    "records.selections": ("Selection",),
     "records.service": ("Readiness",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -130,6 +132,7 @@ __all__ = [
     "Retries",
     "Row",
     "RowError",
+    "Selection",
     "ServerFault",
     "SettingsError",
     "StillRunning",

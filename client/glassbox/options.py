@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal, NamedTuple, TypedDict
 
-Preset = Literal["fast", "accurate", "article"]
+Preset = Literal["auto", "fast", "accurate", "article"]
 Invert = Literal["never", "always", "auto"]
 
 
@@ -61,7 +61,7 @@ class Option(NamedTuple):
 TRAINING: Final = {
     "model": Option("Name of the model that gets the new version"),
     "dataset": Option("Data set: its id or name; `digits`, `mnist` and `fashion-mnist` are built in"),
-    "preset": Option("Preset", values="fast, accurate, article", default="fast"),
+    "preset": Option("Preset; fast if only settings are given", values="auto, fast, accurate, article", default="auto"),
     "promote": Option("Alias that is moved to the new version"),
     "webhook": Option("URL that receives a signed POST when the job ends (Standard Webhooks)"),
     "timeout_seconds": Option("Time limit of the job in seconds", values="greater than 0, or null"),

@@ -53,12 +53,21 @@ def unknown(error: Exception) -> Invalid:
 
 
 class TrainingSpecification(Specification):
-    """Train `configuration` on `dataset`, publish it as a version of `model`, and point the alias `promote` to it."""
+    """Train `configuration` on `dataset`, publish it as a version of `model`, and point the alias `promote` to it.
+
+    With `candidates`, of which `configuration` is the first, a race between them chooses the configuration.
+    """
 
     model: str
     dataset: str
     configuration: JsonObject
+    candidates: tuple[JsonObject, ...] = ()
     promote: str | None = None
+
+    @property
+    def configurations(self) -> tuple[JsonObject, ...]:
+        """The configurations to choose from, at least one."""
+        return self.candidates or (self.configuration,)
 
 
 class ReproductionSpecification(Specification):

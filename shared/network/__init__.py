@@ -20,22 +20,27 @@ from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
 from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.presets import PRESETS, preset
+from shared.network.selection.auto_training import AutoTraining
+from shared.network.selection.candidates import Facts, candidates
 from shared.network.training.training import State, Training
 
 __all__ = [
     "PRESETS",
     "Augmentation",
+    "AutoTraining",
     "Calibration",
     "Configuration",
     "ConfigurationError",
     "EarlyStopping",
     "EpochReport",
     "Evaluation",
+    "Facts",
     "Network",
     "Parameters",
     "Progress",
     "State",
     "Training",
     "TrainingDiverged",
+    "candidates",
     "preset",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -57,21 +58,33 @@ PRESETS: Mapping[str, Configuration] = MappingProxyType(
 )
 
 
-DEFAULT_PRESET = "fast"
-PRESET = Choice("Preset", PRESETS)
+AUTO = "auto"
+"""The preset without a fixed configuration: `shared.network.selection` chooses one for the data."""
+
+DEFAULT_PRESET = AUTO
+PRESET_OF_SETTINGS = "fast"
+"""The preset of a request that has settings of the network, but names no preset."""
+
+FIXED = Choice("Preset", PRESETS)
+PRESET = Choice("Preset; fast if only settings are given", (AUTO, *PRESETS))
 
 
 def preset(name: str, **overrides: Any) -> Configuration:
-    """Return the preset of this name with some fields overridden, in the form of `Configuration.to_dict`.
+    """Return the preset of this name with some fields overridden. Raises ConfigurationError for an unknown name."""
+    FIXED.check("preset", name)
+    return overridden(PRESETS[name], overrides)
 
-    An optimizer or schedule without a name, or with the same name as in the preset, overrides single settings of the
-    preset; one with another name starts from its own defaults. An augmentation overrides single settings of the
-    preset's augmentation, and null turns it off. Raises ConfigurationError for an unknown preset or field, and for an
+
+def overridden(configuration: Configuration, overrides: Mapping[str, Any]) -> Configuration:
+    """Return the configuration with some fields overridden, in the form of `Configuration.to_dict`.
+
+    An optimizer or schedule without a name, or with the same name as in the configuration, overrides single settings;
+    one with another name starts from its own defaults. An augmentation overrides single settings of the
+    configuration's augmentation, and null turns it off. Raises ConfigurationError for an unknown field, and for an
     invalid value.
     """
-    PRESET.check("preset", name)
-    base = PRESETS[name].to_dict()
-    values = base | overrides
+    base = configuration.to_dict()
+    values = base | dict(overrides)
     for part in ("optimizer", "schedule"):
         changes = values[part]
         if isinstance(changes, Mapping) and changes.get("name", base[part]["name"]) == base[part]["name"]:
@@ -79,3 +92,9 @@ def preset(name: str, **overrides: Any) -> Configuration:
     if isinstance(values["augmentation"], Mapping) and base["augmentation"]:
         values["augmentation"] = base["augmentation"] | dict(values["augmentation"])
     return Configuration.from_dict(values)
+
+
+def fitted(configuration: Configuration, samples: int) -> Configuration:
+    """Return the configuration with a batch size of at most the number of images left for training, but at least 1."""
+    left = max(1, samples - configuration.validation_count(samples))
+    return replace(configuration, batch_size=min(configuration.batch_size, left))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SPLIT, AUGMENTATION = 1, 2
-"""The streams of a training's seed that have their own generators: the validation split and the augmentation."""
+SPLIT, AUGMENTATION, SELECTION = 1, 2, 3
+"""The streams of a training's seed that have their own generators: the validation split, the augmentation, and the
+images of the race between candidates."""
 
 _WORD = 2**64 - 1
 

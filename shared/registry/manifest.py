@@ -11,6 +11,7 @@ from shared.images.shapes import ImageShape
 from shared.jobs.outcome import Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.evaluation import Measures
+from shared.network.selection.report import Selection
 from shared.storage import durable
 
 
@@ -43,7 +44,8 @@ class VersionDraft(BaseModel):
     """A version before it is published, as its training describes it.
 
     `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
-    another version of the code may have written other fields. `evaluation` is empty if there was none.
+    another version of the code may have written other fields. `evaluation` is empty if there was none. `selection` says
+    how the preset `auto` chose the configuration; other presets have none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +63,7 @@ class VersionDraft(BaseModel):
     metrics: Annotated[Metrics, AS_WRITTEN]
     history: tuple[JsonObject, ...] = ()
     evaluation: Annotated[StoredEvaluation, AS_WRITTEN] = Field(default_factory=lambda: cast("StoredEvaluation", {}))
+    selection: Annotated[Selection, AS_WRITTEN] | None = None
 
 
 class ModelVersion(VersionDraft):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TypeAlias
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
@@ -11,10 +13,19 @@ from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Metrics
 from shared.jobs.specifications import TrainingSpecification, unknown
-from shared.json_types import JsonObject
-from shared.network import Configuration, ConfigurationError, EpochReport, Network, Training, TrainingDiverged
+from shared.network import (
+    AutoTraining,
+    Configuration,
+    ConfigurationError,
+    EpochReport,
+    Network,
+    Training,
+    TrainingDiverged,
+)
 from shared.network import Progress as StepReport
+from shared.network import State as TrainingState
 from shared.network.inspection.mistakes import most_confident_errors
+from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
@@ -24,17 +35,22 @@ from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import JobOutcome
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
+from worker.training.selection_events import SelectionEvents
 
 MISTAKES = 24  # that an evaluation shows
 
 
+AnyTraining: TypeAlias = Training | AutoTraining
+
+
 @dataclass(frozen=True)
 class Trained:
-    """A finished training, with its data."""
+    """A finished training, with its data. `selection` says how the preset `auto` chose the configuration."""
 
     manifest: Manifest
     arrays: Arrays
-    training: Training
+    training: AnyTraining
+    selection: Selection | None
 
 
 class TrainingHandler:
@@ -52,9 +68,7 @@ class TrainingHandler:
         version = self._registry.version_of_job(specification.model, job.id)
         if version is None:
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
-            trained = load_and_train(
-                specification.dataset, specification.configuration, self._datasets, checkpoints, lease, self._settings
-            )
+            trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
             version = self._publish(job, trained, lease)
             checkpoints.clear()
         if specification.promote is not None:
@@ -95,11 +109,12 @@ class TrainingHandler:
             },
             history=tuple(asdict(report) for report in training.history),
             evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
+            selection=trained.selection,
         )
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 
 
-def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
+def mistakes(training: AnyTraining, arrays: Arrays) -> list[StoredMistake]:
     """Return the most confident errors on the test images, each with its thumbnail."""
     most_confident = most_confident_errors(
         training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES
@@ -117,8 +132,7 @@ def mistakes(training: Training, arrays: Arrays) -> list[StoredMistake]:
 
 
 def load_and_train(
-    dataset: str,
-    configuration: JsonObject,
+    specification: TrainingSpecification,
     datasets: DatasetStore,
     checkpoints: Checkpoints,
     lease: Lease,
@@ -126,76 +140,100 @@ def load_and_train(
 ) -> Trained:
     """Load the data set, build the network, and train it to the end, from the newest checkpoint if one exists.
 
-    configuration: as `Configuration.to_dict` returns it.
     Raises `Invalid` if this version of the code does not support the configuration, or if the training diverges; also
     what `DatasetStore.load` and `Lease.check` raise.
     """
-    manifest, arrays = datasets.load(dataset)
+    manifest, arrays = datasets.load(specification.dataset)
     try:
-        network = Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
+        networks = [
+            Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
+            for configuration in specification.configurations
+        ]
     except ConfigurationError as error:
         raise unknown(error) from error
-    training = resumed(network, arrays, checkpoints, lease)
+    selects = bool(specification.candidates)
+    training = resumed(lambda state: begun(networks, arrays, state, selects=selects), checkpoints, lease)
     try:
         train(training, lease, checkpoints, settings)
     except TrainingDiverged as error:
         raise Invalid("training_diverged", str(error)) from error
-    return Trained(manifest, arrays, training)
+    selection = training.selection if isinstance(training, AutoTraining) else None
+    return Trained(manifest, arrays, training, selection)
 
 
-def resumed(network: Network, arrays: Arrays, checkpoints: Checkpoints, lease: Lease) -> Training:
-    """Return the training in the state of the newest intact checkpoint, or a new one if none exists."""
+def begun(networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool) -> AnyTraining:
+    """Return a new training, or one that continues from the state.
+
+    It trains the only network; if it `selects`, it first chooses one of the networks. Raises ValueError for the state
+    of another training.
+    """
+    data = arrays.x_train, arrays.y_train
+    if selects:
+        return AutoTraining(networks, *data) if state is None else AutoTraining.resume(networks, *data, state)
+    return Training(networks[0], *data) if state is None else Training.resume(networks[0], *data, state)
+
+
+def resumed(
+    begin: Callable[[TrainingState | None], AnyTraining], checkpoints: Checkpoints, lease: Lease
+) -> AnyTraining:
+    """Return the training in the state of the newest intact checkpoint, or a new one if none exists.
+
+    begin: returns the training in a state, or a new one without a state.
+    """
     state, damaged = checkpoints.load()
     if damaged:
         lease.log("checkpoint_damaged", {"passed_over": damaged})
     if state is None:
-        return Training(network, arrays.x_train, arrays.y_train)
+        return begin(None)
     try:
-        training = Training.resume(network, arrays.x_train, arrays.y_train, state)
+        training = begin(state)
     except ValueError as error:  # another version of the code has written it
         lease.log("checkpoint_refused", {"detail": str(error)})
-        return Training(network, arrays.x_train, arrays.y_train)
+        return begin(None)
     lease.log("resumed", {"epochs": len(training.history)})
     return training
 
 
-def train(training: Training, lease: Lease, checkpoints: Checkpoints, settings: Settings) -> None:
+def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, settings: Settings) -> None:
     """Train to the end; check the lease after each mini-batch; report each epoch, and progress several times a second.
 
     Saves a checkpoint after each epoch unless one was just saved, every `checkpoint_seconds`, and before it stops for
     a graceful shutdown or a cancellation.
     Raises `TrainingDiverged`, or what `Lease.check` raises.
     """
-    epochs = training.network.configuration.epochs
     reported_epochs = len(training.history)
+    selection = SelectionEvents(training, lease) if isinstance(training, AutoTraining) else None
     started = next_report = last_saved = time.monotonic()
-    begun = reported_epochs / epochs  # the fraction done by an earlier attempt
+    begun = training.share_done  # by an earlier attempt
     for step in training:
-        steps = (step.epoch - 1) * step.steps_per_epoch + step.step
+        if selection:
+            selection.log()
         try:
             lease.check()
         except (Cancelled, ShutdownRequested):
-            checkpoints.save(training.state(), steps)
+            checkpoints.save(training.state(), training.steps)
             raise
         now = time.monotonic()
         ended_epoch = len(training.history) > reported_epochs
         pause = settings.checkpoint_pause_seconds if ended_epoch else settings.checkpoint_seconds
         if now - last_saved >= pause:
-            checkpoints.save(training.state(), steps)
+            checkpoints.save(training.state(), training.steps)
             last_saved = now
         if not ended_epoch and now < next_report:
             continue
         reported_epochs = len(training.history)
         next_report = now + REPORT_SECONDS
-        fraction = (step.epoch - 1 + step.step / step.steps_per_epoch) / epochs
+        fraction = training.share_done
         progress = Progress(
             done=reported_epochs,
-            total=epochs,
+            total=training.epochs,
             unit="epochs",
             eta_seconds=round((now - started) * (1 - fraction) / (fraction - begun), 1),
         )
-        metrics = job_metrics(training.history[-1]) if ended_epoch else job_metrics(step)
-        lease.report(progress, metrics, "epoch" if ended_epoch else "progress")
+        if ended_epoch:
+            lease.report(progress, job_metrics(training.history[-1]), "epoch")
+        else:
+            lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
 
 
 def job_metrics(report: EpochReport | StepReport) -> Metrics:

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from shared.datasets import DatasetStore
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Changed, FirstDifference, ReproductionResult
-from shared.jobs.specifications import ReproductionSpecification
+from shared.jobs.specifications import ReproductionSpecification, TrainingSpecification
 from shared.registry import ModelVersion, Registry
 from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
@@ -47,10 +47,16 @@ class ReproductionHandler:
         with threadpool_limits(version.blas_threads, user_api="blas"):
             threads = blas_threads()
             training = load_and_train(
-                version.dataset, version.configuration, self._datasets, checkpoints, lease, self._settings
+                TrainingSpecification(
+                    model=version.model, dataset=version.dataset, configuration=version.configuration
+                ),
+                self._datasets,
+                checkpoints,
+                lease,
+                self._settings,
             ).training
         checkpoints.clear()
-        epochs = training.network.configuration.epochs
+        epochs = training.epochs
         return JobOutcome(
             State.SUCCEEDED,
             progress=Progress(done=len(training.history), total=epochs, unit="epochs", eta_seconds=0.0),

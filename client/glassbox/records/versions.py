@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from glassbox.records.selections import Selection
+
 
 @dataclass(frozen=True)
 class Input:
@@ -23,7 +25,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a model. damaged: its files are not those that were published, and it cannot be used."""
+    """A version of a model. damaged: its files are not those that were published, and it cannot be used.
+
+    selection: how the preset `auto` chose the configuration; None for other presets and older servers.
+    """
 
     model: str
     version: int
@@ -42,6 +47,7 @@ class Version:
     damaged: bool
     links: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
+    selection: Selection | None = None
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from glassbox.report.curves import calibration, training
 from glassbox.report.first_layer import first_layer
 from glassbox.report.markup import Html, element
 from glassbox.report.mistakes import most_confident_errors
+from glassbox.report.selection import selection
 from glassbox.report.tables import classes, confusion_matrix
 from glassbox.report.tensors import Tensor
 
@@ -32,6 +33,7 @@ def page(version: Version, evaluation: Evaluation | None, weights: Tensor | None
         evaluation and calibration(evaluation),
         weights and first_layer(weights, version.input.image_shape, is_last=is_last, classes=version.classes),
         evaluation and most_confident_errors(evaluation),
+        version.selection and selection(version.selection),
         _provenance(version),
     ]
     head = element(

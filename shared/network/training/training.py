@@ -73,6 +73,21 @@ class Training:
         return stopping is not None and self._epoch.finished and stopping.stops(self.history)
 
     @property
+    def epochs(self) -> int:
+        """The number of epochs; early stopping may end the training before."""
+        return self.configuration.epochs
+
+    @property
+    def steps(self) -> int:
+        """The number of mini-batches so far."""
+        return (self._epoch.number - 1) * self._epoch.steps + self._epoch.step
+
+    @property
+    def share_done(self) -> float:
+        """The share of all epochs' images that have been processed, from 0 to 1."""
+        return (self._epoch.number - 1 + self._epoch.position / self.samples) / self.configuration.epochs
+
+    @property
     def parameters(self) -> Parameters:
         """A copy of the training's result so far.
 

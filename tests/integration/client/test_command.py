@@ -80,6 +80,20 @@ class TestInAPipe:
             f"glassbox: epoch {number}/3" for number in (1, 2, 3)
         ]
 
+    def test_train_without_settings_compares_candidates_and_shows_them(self, glassbox: Command) -> None:
+        (glassbox.folder / "many.npz").write_bytes(npz(easy_arrays(train=400, test=60, seed=32)))
+        done = glassbox("train", "many.npz", "--model", "chosen")
+        assert done.status == 0, done.err
+        assert done.out.startswith("chosen@1: test accuracy 100.00%")
+        assert "note: comparing" in done.err
+        assert "note: the winner is " in done.err
+
+        shown = glassbox("models", "show", "chosen").out
+        assert "Selection: " in shown
+        assert [line.split("\t")[0] for line in shown.splitlines()].count("winner") == 1
+        selection = glassbox("models", "show", "chosen", "--json").json["selection"]
+        assert 3 * selection["cost"] <= selection["candidates"][selection["winner"]]["cost"]
+
     def test_a_folder_and_a_zip_of_it_give_the_same_rows(self, glassbox: Command, model: str, folder: Path) -> None:
         for source in ("images", "images.zip"):
             done = glassbox("classify", source, "--model", f"{model}@champion", "-o", f"{source}.csv")

@@ -117,7 +117,7 @@ def test_all_invalid_settings_are_reported_together_with_their_values(client: Fl
     )
 
     assert {each["pointer"]: each["detail"] for each in problem["errors"]} == {
-        "#/preset": 'must be one of fast, accurate, article; got "slow"',
+        "#/preset": 'must be one of auto, fast, accurate, article; got "slow"',
         "#/hidden/1": 'must be a whole number; got "4"',
         "#/epochs": "must be at least 1; got 0",
         "#/early_stopping": "must be an object or null; got 3",

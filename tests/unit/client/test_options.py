@@ -15,7 +15,7 @@ from glassbox.cli.commands.train import OWN_OPTIONS, settings_help
 
 from api.resources.training_jobs import request_for
 from shared.network.configuration import Configuration
-from shared.network.presets import DEFAULT_PRESET, PRESETS
+from shared.network.presets import DEFAULT_PRESET, PRESET
 from shared.network.settings.fields import Integer, fields_of
 from tests.support.make_client_options import FILE, options_source
 from tests.unit.api.test_training_fields import Extended
@@ -61,9 +61,9 @@ def test_an_option_of_train_has_the_networks_bounds_and_description(name: str) -
 
 
 def test_the_option_preset_has_the_networks_presets_and_default() -> None:
-    assert PARAMETERS["preset"].help == f"Preset (default: {DEFAULT_PRESET})."
-    assert PARAMETERS["preset"].metavar == "|".join(PRESETS)
-    assert set(get_args(options.Preset)) == set(PRESETS)
+    assert PARAMETERS["preset"].help == f"{PRESET.description} (default: {DEFAULT_PRESET})."
+    assert PARAMETERS["preset"].metavar == "|".join(PRESET.names)
+    assert get_args(options.Preset) == PRESET.names
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from glassbox import datasets, jobs, options
 from glassbox.files import formats
 from glassbox.http import reading
 from glassbox.http.events import TERMINAL, Event
-from glassbox.records import evaluations, rows, service, versions
+from glassbox.records import evaluations, rows, selections, service, versions
 
 from api.app import create_app
 from api.openapi import document
@@ -34,6 +34,10 @@ SAME = {
     "Input": versions.Input,
     "Weights": versions.Weights,
     "Alias": versions.Alias,
+    "Selection": selections.Selection,
+    "Candidate": selections.Candidate,
+    "Rung": selections.Rung,
+    "Trial": selections.Trial,
     "Evaluation": evaluations.Evaluation,
     "Class": evaluations.ClassEvaluation,
     "Mistake": evaluations.Mistake,

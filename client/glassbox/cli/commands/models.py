@@ -13,8 +13,10 @@ from glassbox.cli.display.evaluation import print_evaluation
 from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
+from glassbox.records.selections import COLUMNS
 
 if TYPE_CHECKING:
+    from glassbox.records.selections import Selection
     from glassbox.records.versions import Version
 
 EXAMPLES = """\b
@@ -85,6 +87,8 @@ def show(context: typer.Context, reference: options.Reference, as_json: options.
         print_json({**plain(version), "evaluation": plain(evaluation)})
         return
     print_version(version)
+    if version.selection is not None:
+        print_selection(version.selection)
     if evaluation is not None:
         print_evaluation(evaluation)
 
@@ -188,6 +192,12 @@ def print_version(version: Version) -> None:
             ("configuration", ", ".join(f"{name}={value}" for name, value in flat(version.configuration))),
         ]
     )
+
+
+def print_selection(selection: Selection) -> None:
+    """Print what the preset `auto` tried."""
+    typer.echo(f"\nSelection: {selection.summary}")
+    print_table(COLUMNS, selection.rows(), empty="")
 
 
 def differences(versions: list[Version]) -> list[tuple[str, ...]]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
+from glassbox.cli.display.selecting import selection_note
 from glassbox.http.events import Event
 from glassbox.jobs import SUCCESS, Job
 
@@ -39,6 +40,8 @@ class Bar:
             self.progress.update(self._task, description=NAMES.get(state, state), eta="")
             if state in SUCCESS:
                 self.progress.update(self._task, completed=self._total)
+        if text := selection_note(event):
+            self.note(text)
         if "progress" in event.data:
             done, total = event.data["progress"]["done"], event.data["progress"]["total"]
             self._total = total

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from glassbox.http.events import Event
     from glassbox.jobs import Job
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
+from glassbox.cli.display.selecting import selection_note
 
 LINE_SECONDS = 2.0  # at least, between two lines of a batch
 
@@ -78,6 +79,8 @@ class Lines:
         if event.type == "state":
             state = str(event.data["state"])
             say(f"job {self._job.id}: {NAMES.get(state, state)}")
+        if text := selection_note(event):
+            self.note(text)
         if "progress" not in event.data or event.data.get("state") in TERMINAL:
             return
         progress = event.data["progress"]

@@ -86,7 +86,7 @@ class TestSubmitting:
         assert (configuration["activation"], configuration["batch_size"]) == ("sigmoid", 1)
 
     def test_batch_size_of_a_preset_shrinks_to_the_data(self, client: FlaskClient, jobs: JobStore) -> None:
-        job: Any = client.post(PATH, json=MINIMAL).json
+        job: Any = client.post(PATH, json={**MINIMAL, "preset": "fast"}).json
         assert jobs.get(job["id"]).specification["configuration"]["batch_size"] == 60
 
     def test_built_in_data_set_is_prepared(self, client: FlaskClient) -> None:
@@ -110,6 +110,78 @@ class TestSubmitting:
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
 
         assert "warnings" not in job
+
+
+class TestAuto:
+    @pytest.mark.parametrize("fields", [{}, {"seed": 5}, {"promote": "champion", "labels": {"owner": "ada"}}], ids=str)
+    def test_request_without_preset_and_settings_chooses_between_candidates(
+        self, client: FlaskClient, jobs: JobStore, fields: dict[str, Any]
+    ) -> None:
+        job: Any = client.post(PATH, json={**MINIMAL, **fields}).json
+
+        specification = jobs.get(job["id"]).specification
+        assert job["request"] == {**MINIMAL, **fields, "preset": "auto"}
+        assert len(specification["candidates"]) > 1
+        assert specification["configuration"] == specification["candidates"][0]
+        assert {each["seed"] for each in specification["candidates"]} == {fields.get("seed", 0)}
+        assert job["progress"]["total"] == specification["configuration"]["epochs"]
+
+    @pytest.mark.parametrize(
+        "fields", [{"epochs": 2}, {"hidden": [5]}, {"augmentation": None}, {"seed": 5, "dropout": 0.1}], ids=str
+    )
+    def test_request_with_settings_but_no_preset_uses_fast(
+        self, client: FlaskClient, jobs: JobStore, fields: dict[str, Any]
+    ) -> None:
+        job: Any = client.post(PATH, json={**MINIMAL, **fields}).json
+
+        assert job["request"]["preset"] == "fast"
+        assert "candidates" not in jobs.get(job["id"]).specification
+
+    def test_settings_are_fixed_in_all_candidates(self, client: FlaskClient, jobs: JobStore) -> None:
+        fields = {"preset": "auto", "hidden": [5], "epochs": 9, "batch_size": 7}
+        job: Any = client.post(PATH, json={**MINIMAL, **fields}).json
+
+        candidates = jobs.get(job["id"]).specification["candidates"]
+        assert len(candidates) > 1
+        assert {(*each["hidden"], each["epochs"], each["batch_size"]) for each in candidates} == {(5, 9, 7)}
+
+    @pytest.mark.parametrize("images", [2, 8])
+    def test_smallest_data_sets_are_accepted(self, client: FlaskClient, jobs: JobStore, images: int) -> None:
+        assert client.post("/v1/datasets?name=tiny", data=npz(easy_arrays(images, 2, classes=2))).status_code == 201
+
+        response = client.post(PATH, json={"model": "toy", "dataset": "tiny"})
+
+        assert response.status_code == 202
+        job: Any = response.json
+        for candidate in jobs.get(job["id"]).specification["candidates"]:
+            assert candidate["batch_size"] <= images
+
+    def test_candidates_with_too_many_parameters_are_dropped(self, settings: Settings) -> None:
+        client = create_app(settings.model_copy(update={"max_parameters": 60_000})).test_client()
+        assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
+
+        few: Any = client.post(PATH, json=MINIMAL).json
+        rejected = client.post(PATH, json={**MINIMAL, "preset": "auto", "hidden": [9000]})
+
+        assert few["state"] == "queued"
+        assert pointers(assert_problem(rejected, 422, "validation_failed")) == ["#/hidden"]
+
+    @pytest.mark.parametrize(
+        ("fields", "pointer"),
+        [
+            ({"batch_size": 61}, "#/batch_size"),
+            ({"optimizer": {"name": "sgd", "momentum": 0.5}}, "#/optimizer/momentum"),
+            ({"early_stopping": {"patience": 2}}, "#/early_stopping"),
+            ({"schedule": {"name": "step", "every": 1000}}, "#/schedule/every"),
+        ],
+        ids=str,
+    )
+    def test_setting_that_fits_no_candidate_is_rejected(
+        self, client: FlaskClient, fields: dict[str, Any], pointer: str
+    ) -> None:
+        response = client.post(PATH, json={**MINIMAL, "preset": "auto", **fields})
+
+        assert pointers(assert_problem(response, 422, "validation_failed")) == [pointer]
 
 
 class TestBodies:

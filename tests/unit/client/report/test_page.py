@@ -47,6 +47,7 @@ class TestContent:
             "digits@3", "champion", "90.00%", "16,771", "Training", "Confusion matrix", "Metrics of each class",
             "Calibration", "expected calibration error", "First-layer weights", "64 of 128 units",
             "Most confident errors", "true 0", "predicted 1", "98.7% confidence", "Provenance",
+            "Selection", "winner", "learning_rate=0.003",
             "glassbox models verify digits@3", "relu", "random seed", "BLAS threads", "2.4.6",
         ],
     )  # fmt: skip

@@ -51,7 +51,8 @@ class TestPublishing:
 
         assert list(json.loads(text)) == [
             "model", "version", "job", "dataset", "configuration", "seed", "blas_threads", "environment",
-            "image_shape", "classes", "parameters", "metrics", "history", "evaluation", "weights", "created_at",
+            "image_shape", "classes", "parameters", "metrics", "history", "evaluation", "selection", "weights",
+            "created_at",
         ]  # fmt: skip
         assert json.loads(text)["evaluation"] == {}
 

@@ -1,0 +1,140 @@
+"""A training that first chooses its configuration by a race between candidates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from shared.network.arrays import Images, Labels, Parameters
+from shared.network.errors import TrainingDiverged
+from shared.network.evaluation.reports import EpochReport, Progress
+from shared.network.network import Network
+from shared.network.selection.costs import training_cost
+from shared.network.selection.race import Race, Trial
+from shared.network.selection.report import Selection, selection_report
+from shared.network.training.training import State, Training
+
+TRAINING = "training."
+"""The prefix of the current training's arrays in the state."""
+
+
+class AutoTraining:
+    """Races the candidates, then trains the winner on all images, as `Training` with its configuration does.
+
+    It has the interface of `Training`: iterate over it, stop after any mini-batch, and resume from `state` to the same
+    bits. During the race, `network` and `parameters` are those of the current trial, and `history` is empty.
+
+    networks: the candidates, with the same image shape and classes; without a race, the first one is trained. A
+    candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged.
+    """
+
+    def __init__(self, networks: Sequence[Network], images: Images, labels: Labels) -> None:
+        self._networks = tuple(networks)
+        self._images = images
+        self._labels = labels
+        self._race = Race(self._networks, images, labels)
+        self._training = Training(*self._race.entry())
+
+    @property
+    def network(self) -> Network:
+        """The winner's network; before the end of the race, that of the current trial."""
+        return self._training.network
+
+    @property
+    def history(self) -> list[EpochReport]:
+        """The epochs of the winner's training."""
+        return self._training.history if self.winner is not None else []
+
+    @property
+    def parameters(self) -> Parameters:
+        """A copy of the current training's result so far."""
+        return self._training.parameters
+
+    @property
+    def finished(self) -> bool:
+        """Whether the winner's training has ended."""
+        return self.winner is not None and self._training.finished
+
+    @property
+    def winner(self) -> int | None:
+        """The index of the chosen candidate, None before the end of the race."""
+        return self._race.winner
+
+    @property
+    def trials(self) -> Sequence[Trial]:
+        """The finished trials of the race."""
+        return self._race.trials
+
+    @property
+    def selection(self) -> Selection:
+        """The candidates, the plan and the results so far, as plain values for JSON."""
+        return selection_report(self._networks, len(self._images), self._race)
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of the winner's training; before the end of the race, of the first candidate's."""
+        return self._networks[self.winner or 0].configuration.epochs
+
+    @property
+    def steps(self) -> int:
+        """The number of mini-batches so far, in the race and after it; a diverged trial counts as a whole."""
+        return sum(trial.steps for trial in self.trials) + self._training.steps
+
+    @property
+    def share_done(self) -> float:
+        """The share of the estimated cost that has been spent, from 0 to 1; it never falls."""
+        left = self._networks if self.winner is None else [self._networks[self.winner]]
+        training = max(training_cost(network, len(self._images)) for network in left)
+        race = self._race.plan.cost
+        done = self._training.share_done
+        if self._race.next is None:
+            spent = race + done * training
+        else:
+            spent = sum(trial.cost for trial in self.trials) + done * self._race.next.cost
+        return spent / (race + training)
+
+    def __iter__(self) -> AutoTraining:
+        return self
+
+    def __next__(self) -> Progress:
+        """Train on one more mini-batch, of a trial or of the winner's training."""
+        while self.winner is None:
+            try:
+                progress = next(self._training)
+            except TrainingDiverged:
+                self._end_trial(None)
+                continue
+            if self._training.finished:
+                self._end_trial(self._training)
+            return progress
+        return next(self._training)
+
+    def _end_trial(self, training: Training | None) -> None:
+        self._race.record(training)
+        self._training = Training(*self._race.entry())
+
+    def state(self) -> State:
+        """Return the state for `resume`, as copies."""
+        configurations = [network.configuration.to_dict() for network in self._networks]
+        return {
+            "candidates": np.array(json.dumps(configurations, sort_keys=True)),
+            "trials": np.array([(trial.loss, trial.accuracy) for trial in self.trials], np.float64).reshape(-1, 2),
+        } | {TRAINING + name: array for name, array in self._training.state().items()}
+
+    @classmethod
+    def resume(cls, networks: Sequence[Network], images: Images, labels: Labels, state: State) -> AutoTraining:
+        """Return a training that continues from the `state` of one with the same arguments.
+
+        Raises ValueError for a state of other candidates or another number of images.
+        """
+        training = cls(networks, images, labels)
+        if "candidates" not in state or "trials" not in state:
+            raise ValueError("the state is not that of a training with candidates")
+        if str(state["candidates"]) != str(training.state()["candidates"]):
+            raise ValueError("the state's candidates differ from this training's")
+        training._race.restore([(float(loss), float(accuracy)) for loss, accuracy in state["trials"]])
+        current = {name.removeprefix(TRAINING): array for name, array in state.items() if name.startswith(TRAINING)}
+        training._training = Training.resume(*training._race.entry(), current)
+        return training
