@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from redis import Redis
 
 from shared.datasets import DatasetStore, Manifest
@@ -137,6 +140,28 @@ class TestPublishing:
         assert 0 < len(mistakes) == min(24, int(np.count_nonzero(P.argmax(axis=1) != ARRAYS["y_test"])))
         assert mistakes[0]["label"] == ARRAYS["y_test"][mistakes[0]["index"]] != mistakes[0]["predicted"]
         assert mistakes[0]["image"] == data_uri(ARRAYS["x_test"][mistakes[0]["index"]])
+
+    def test_a_training_on_images_in_colour_ends_in_a_version_in_colour(
+        self, trainings: Trainings, datasets: DatasetStore, registry: Registry
+    ) -> None:
+        rng = np.random.default_rng(6)
+        labels = np.arange(360) % 3
+        images = rng.integers(0, 256, (360, SIDE, SIDE, 3), np.uint8)
+        images[np.arange(360), :, :, labels] //= 3  # the classes differ in their hue, some images have another label
+        given = np.where(rng.random(360) < 0.2, rng.permutation(labels), labels)
+        train, test = (Split(given[part], [images[part]]) for part in (slice(300), slice(300, None)))
+        manifest, _ = datasets.add(Content((SIDE, SIDE, 3), CLASSES, train, test), "hues", "test")
+
+        job = replace(trainings, dataset=manifest).run()
+
+        assert job.state is State.SUCCEEDED, job.error
+        version = registry.get("toy")
+        mistakes = version.evaluation["mistakes"]
+        assert version.image_shape == (SIDE, SIDE, 3)
+        assert version.metrics["test_accuracy"] > 0.7
+        assert mistakes[0]["image"] == data_uri(images[300 + mistakes[0]["index"]])
+        content = base64.b64decode(mistakes[0]["image"].removeprefix("data:image/png;base64,"))
+        assert np.asarray(Image.open(io.BytesIO(content))).shape == (SIDE, SIDE, 3)
 
     def test_the_same_seed_gives_the_same_weights(self, trainings: Trainings, registry: Registry) -> None:
         for seed in (1, 1, 2):
