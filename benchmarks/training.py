@@ -111,6 +111,7 @@ def main() -> int:
         for result in measure(workloads, threads, instructions, options.rounds)
     ]
 
+    print_comparison_with_jax(results)
     path = ROOT / "var" / "benchmarks" / "training.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine, "rounds": options.rounds, "rounding": rounding, "results": results}
@@ -173,7 +174,7 @@ def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
 def report(workload: Workload, threads: int, instructions: str, taken: dict[str, list[float]]) -> dict[str, Any]:
     """Print a workload's table with its targets; return it as plain values."""
     print(f"\n{workload.name}; {threads} thread{'s' * (threads > 1)}, {instructions}")
-    print(f"  {'':<18}{'s/epoch':>9}{'× floor':>9}{'× PyTorch':>11}")
+    print(f"  {'':<18}{'s/epoch':>9}{'× floor':>9}{'× PyTorch':>11}{'× JAX':>8}")
     scale = IMAGES / workload.batch_size / workload.steps
     contenders = {}
     for name, times in taken.items():
@@ -182,10 +183,12 @@ def report(workload: Workload, threads: int, instructions: str, taken: dict[str,
             "fastest_seconds_per_epoch": round(min(times) * scale, 4),
             "ratio_to_floor": ratio(times, taken["floor"]),
             "ratio_to_pytorch": ratio(times, taken["pytorch"]),
+            "ratio_to_jax": ratio(times, taken["jax"]),
         }
         contenders[name] = row
         print(
             f"  {name:<18}{row['seconds_per_epoch']:>9.3f}{row['ratio_to_floor']:>9.2f}{row['ratio_to_pytorch']:>11.2f}"
+            f"{row['ratio_to_jax']:>8.2f}"
         )
     targets = []
     for target in TARGETS:
@@ -204,6 +207,19 @@ def report(workload: Workload, threads: int, instructions: str, taken: dict[str,
         "contenders": contenders,
         "targets": targets,
     }
+
+
+def print_comparison_with_jax(results: list[dict[str, Any]]) -> None:
+    """Print in how many workloads the engine is no slower than JAX, for each number of threads and instructions."""
+    print()
+    for threads, instructions in sorted({(result["threads"], result["instructions"]) for result in results}):
+        ratios = [
+            result["contenders"]["glassbox"]["ratio_to_jax"]
+            for result in results
+            if (result["threads"], result["instructions"]) == (threads, instructions)
+        ]
+        count = sum(ratio <= 1 for ratio in ratios)
+        print(f"no slower than JAX in {count} of {len(ratios)}; {threads} thread{'s' * (threads > 1)}, {instructions}")
 
 
 def ratio(ours: list[float], others: list[float]) -> float:

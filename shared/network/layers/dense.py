@@ -23,7 +23,8 @@ def gradients(X: Array, dY: Array, dW: Array, db: Array) -> None:
     """Compute the derivatives with respect to the parameters: dW ← Xᵀ dY, db ← the sum of dY over the batch."""
     width = X.shape[1]
     np.matmul(X.T, dY, out=dW[:width])  # (in, N) @ (N, out)
-    dW[width:] = 0
+    if width < len(dW):
+        dW[width:] = 0
     _ones(len(dY), dY.dtype).dot(dY, db)  # (N,) @ (N, out): several times faster than a sum
 
 

@@ -75,7 +75,8 @@ class PerImageStep:
 
         self._rate, self._sum = np.empty((), network.dtype), np.empty((), network.dtype)
         self._ones = np.ones_like(self._Z_last)
-        self._lowest, self._highest = (np.array(bound, network.dtype) for bound in (EPSILON, 1 - EPSILON))
+        self._lowest = np.array(EPSILON, network.dtype)
+        self._highest = float(network.dtype.type(1 - EPSILON))  # a comparison with an array takes ten times as long
         # Entering np.errstate takes as long as three small computations; entering a context that has it does not.
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,9 @@ class TrainStep:
         self._dropout = (configuration.dropout, rng) if configuration.dropout else None
         self._layers, self._derivatives = (network.layers(network.layout.views(V)) for V in (self.P, self.dP))
         self._passes: dict[int, Backward] = {}
+        # Entering np.errstate takes as long as two small computations; entering a context that has it does not.
+        self._context = copy_context()
+        self._context.run(np.seterr, all="ignore")
 
     def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
         """Train on the images at these indices; return their summed loss and the correct predictions, before the step.
@@ -88,16 +92,8 @@ class TrainStep:
         else:
             forward.narrow(self._loader.width(batch))
             self._loader.fill(batch, number, forward.X)
-        with np.errstate(all="ignore"):
-            P = forward.run()
-            loss = cross_entropy(P, y)
-            correct = int(np.count_nonzero(P.argmax(axis=1) == y))
-            self.update.begin_step(factor)
-            if self._configuration.update_order == "layerwise":
-                self._update_layerwise(backward, y)
-            else:
-                self._update_together(backward, y)
-        return loss, correct
+        self.update.begin_step(factor)
+        return self._context.run(self._train, backward, y)
 
     def settle(self) -> None:
         """Do nothing: P is always up to date."""
@@ -108,6 +104,16 @@ class TrainStep:
 
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
         """Do nothing: `state` is empty."""
+
+    def _train(self, backward: Backward, y: Labels) -> tuple[float, int]:
+        P = backward.forward.run()
+        loss = cross_entropy(P, y)
+        correct = int(np.count_nonzero(P.argmax(axis=1) == y))
+        if self._configuration.update_order == "layerwise":
+            self._update_layerwise(backward, y)
+        else:
+            self._update_together(backward, y)
+        return loss, correct
 
     def _update_together(self, backward: Backward, y: Labels) -> None:
         backward.run(y)
