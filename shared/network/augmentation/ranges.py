@@ -40,8 +40,7 @@ class Augmentation(Options):
     """Their σ: the distance over which neighbouring pixels have similar displacements."""
 
     border: Annotated[str, Choice("Pixels from outside an image: black, or those at its edge", BORDERS)] = "black"
-    """"edge" continues bright backgrounds, which black corners interrupt: 8 % of the pixels of images of 32 × 32 with a
-    shift of 2, a rotation of 10 and a scale of 0.1."""
+    """"edge" continues bright backgrounds, which black corners interrupt; docs/experiments.md has the difference."""
 
     flip: Annotated[bool, Flag("Horizontal flip of every second image on average")] = False
     """Unsuitable for letters, digits and other classes that differ from their mirror images."""
