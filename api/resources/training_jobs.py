@@ -8,7 +8,6 @@ from flask import Blueprint
 from pydantic import Field, StringConstraints, create_model
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.requests.field_errors import summary
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -18,7 +17,7 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
+from shared.errors import NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import TrainingSpecification
@@ -146,11 +145,8 @@ def blueprint(
 
 
 def _small_enough(networks: list[Network], settings: Settings) -> list[Network]:
-    """Return the networks without too many parameters; raises `Invalid` if all have too many."""
+    """Return the networks without too many parameters; raises ConfigurationError if all have too many."""
     small = [network for network in networks if network.parameter_count <= settings.max_parameters]
     if not small:
-        count = networks[0].parameter_count
-        reason = f"must give a network of at most {settings.max_parameters} parameters; got {count}"
-        fields = [FieldError(reason, pointer="#/hidden")]
-        raise Invalid("validation_failed", summary(fields), fields)
+        networks[0].check_parameter_count(settings.max_parameters)
     return small

@@ -16,7 +16,7 @@ def distance_from_the_article(steps: int = 2000) -> dict[str, float]:
     for dtype in ("float64", "float32"):
         network = Network(images.shape[1:], 10, preset("article", dtype=dtype, epochs=1))
         training = Training(network, images, labels)
-        layers = network.layers(training.parameters)
+        layers = network.dense_layers(training.parameters)
         article = ArticleNetwork(
             [W.T.astype(np.float64) for W, _ in layers],
             [b.astype(np.float64) for _, b in layers],
@@ -29,7 +29,7 @@ def distance_from_the_article(steps: int = 2000) -> dict[str, float]:
         distances[dtype] = max(
             float(np.abs(ours - theirs).max())
             for (W, b), W_article, b_article in zip(
-                network.layers(training.parameters), article.weights, article.biases, strict=True
+                network.dense_layers(training.parameters), article.weights, article.biases, strict=True
             )
             for ours, theirs in ((W, W_article.T), (b, b_article))
         )

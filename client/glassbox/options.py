@@ -36,6 +36,8 @@ class TrainingOptions(TypedDict, total=False):
     augmentation: dict[str, Any] | None
     validation_fraction: float
     early_stopping: dict[str, Any] | None
+    convolutions: list[dict[str, Any]]
+    standardize: bool
 
 
 class BatchOptions(TypedDict, total=False):
@@ -132,6 +134,14 @@ TRAINING: Final = {
     "early_stopping": Option("Early stopping on the validation loss", values="the settings below, or null"),
     "early_stopping.patience": Option(
         "Epochs without a lower validation loss before training stops", values="at least 1", minimum=1
+    ),
+    "convolutions": Option(
+        "Convolutional blocks before the hidden layers",
+        values="at most 50 objects with filters, kernel_size, strides, padding, batch_norm, pool_size",
+    ),
+    "standardize": Option(
+        "Whether to subtract each channel's mean from the input and divide it by the standard deviation",
+        values="true, false",
     ),
 }
 """All options of a training; a dot leads to a setting in a group."""

@@ -7,14 +7,15 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any
 
 from shared.network.augmentation.ranges import Augmentation
+from shared.network.convolutions.blocks import Block
 from shared.network.errors import ConfigurationError
 from shared.network.layers.activations import ACTIVATIONS
 from shared.network.layers.initializers import INITIALIZERS
 from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.optimization.optimizers import OPTIMIZERS, AdamW, Optimizer
 from shared.network.optimization.schedules import SCHEDULES, Schedule
-from shared.network.settings.fields import Choice, Integer, Integers, JsonObject, Number, normalize
-from shared.network.settings.groups import NamedGroup, OptionalGroup
+from shared.network.settings.fields import Choice, Flag, Integer, Integers, JsonObject, Number, normalize
+from shared.network.settings.groups import GroupList, NamedGroup, OptionalGroup
 
 DTYPES = ("float32", "float64")
 UPDATE_ORDERS = ("together", "layerwise")
@@ -89,6 +90,16 @@ class Configuration:
     ] = None
     """The training then returns the parameters with the lowest validation loss."""
 
+    convolutions: Annotated[
+        tuple[Block, ...], GroupList("Convolutional blocks before the hidden layers", Block, longest=50)
+    ] = ()
+    """Empty: a network of dense layers. Otherwise `hidden` are the dense layers after the last block."""
+
+    standardize: Annotated[
+        bool, Flag("Whether to subtract each channel's mean from the input and divide it by the standard deviation")
+    ] = False
+    """Mean and deviation are those of the training images."""
+
     def __post_init__(self) -> None:
         normalize(self)
         self._check_combinations()
@@ -99,6 +110,8 @@ class Configuration:
             raise ConfigurationError("weight_decay", "must be 0 with adamw, which has an optimizer.weight_decay")
         if self.gradient_clip is not None and self.update_order == "layerwise":
             raise ConfigurationError("gradient_clip", 'must be null with the update_order "layerwise"')
+        if self.convolutions and self.update_order == "layerwise":
+            raise ConfigurationError("convolutions", 'must be empty with the update_order "layerwise"')
         if self.early_stopping and not self.validation_fraction:
             raise ConfigurationError("early_stopping", "needs a validation_fraction above 0")
 
@@ -122,6 +135,7 @@ class Configuration:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {
             "hidden": list(self.hidden),
+            "convolutions": [block.to_dict() for block in self.convolutions],
             "optimizer": self.optimizer.to_dict(),
             "schedule": self.schedule.to_dict(),
             "augmentation": self.augmentation.to_dict() if self.augmentation else None,

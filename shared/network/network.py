@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.configuration import Configuration
+from shared.network.convolutions.architecture import Architecture
+from shared.network.errors import ConfigurationError
 from shared.network.evaluation.evaluation import Evaluation
+from shared.network.inference import ConvolutionalInference, DenseInference, Inference
 from shared.network.layers import inputs
 from shared.network.layers.activations import ACTIVATIONS
-from shared.network.layers.forward_backward import Forward
 from shared.network.layers.initializers import INITIALIZERS
-from shared.network.layers.layout import Layout
+from shared.network.layers.inputs import Indices, Standardization
+from shared.network.layers.layout import Layout, Shape, dense_shapes
 
-BLOCK = 1024
-"""Images in one forward pass, so that memory does not grow with their number."""
+STANDARDIZATION = ("input.mean", "input.deviation")
+"""The names of the parameters that standardize the input."""
 
 
 class Network:
-    """Dense layers from an image's pixels, through the configured hidden layers, to softmax probabilities.
+    """An image's pixels through convolutional blocks, if configured, and dense layers to softmax probabilities.
 
-    image_shape: the height and width of an image in pixels. classes: the number of classes, at least 2.
+    image_shape: (H, W) in pixels, or (H, W, C) with C numbers for each pixel. classes: the number of classes, at
+    least 2. Raises ConfigurationError if the configuration does not suit the images.
     """
 
-    def __init__(self, image_shape: tuple[int, ...], classes: int, configuration: Configuration) -> None:
+    def __init__(self, image_shape: Sequence[int], classes: int, configuration: Configuration) -> None:
         self.image_shape = tuple(int(side) for side in image_shape)
         self.classes = int(classes)
         self.configuration = configuration
@@ -36,30 +40,115 @@ class Network:
             raise ValueError(f"a network needs at least 2 classes; got {self.classes}")
         if configuration.augmentation:
             configuration.augmentation.check(self.image_shape)
-        self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
+        if configuration.convolutions and len(self.image_shape) not in {2, 3}:
+            raise ConfigurationError("convolutions", "needs images with a height and a width")
         self.dtype = np.dtype(configuration.dtype)
         self.activation = ACTIVATIONS[configuration.activation]
-        self.layout = Layout(self.widths, self.dtype)
+        self.architecture = self._architecture() if configuration.convolutions else None
+        """The layers of a convolutional network; None for one of dense layers alone."""
+
+        self.widths = (math.prod(self.image_shape), *configuration.hidden, self.classes)
+        """The widths of the dense layers, from input to output; of a convolutional network without the first."""
+
+        layers: list[dict[str, Shape]] = dense_shapes(self.widths)
+        statistics: dict[str, Shape] = {}
+        if configuration.standardize:
+            statistics = dict.fromkeys(STANDARDIZATION, (self.channels,))
+        if self.architecture is not None:
+            layers = [{} for _ in range(self.hidden_layers + 1)]
+            for number, layer in self.architecture.layers():
+                layers[number - 1] |= layer.parameters
+                statistics |= {f"layer{number}.{name}": shape for name, shape in layer.statistics.items()}
+        self.layout = Layout(layers, self.dtype, statistics)
+
+    def _architecture(self) -> Architecture:
+        H, W = self.image_shape[:2]
+        configuration = self.configuration
+        return Architecture(
+            image_shape=(H, W, self.channels),
+            blocks=configuration.convolutions,
+            hidden=configuration.hidden,
+            classes=self.classes,
+            activation=self.activation,
+            dropout=configuration.dropout,
+        )
+
+    @property
+    def channels(self) -> int:
+        """The numbers for each pixel."""
+        return self.image_shape[2] if len(self.image_shape) == 3 else 1
+
+    @property
+    def hidden_layers(self) -> int:
+        """The number of convolutional blocks and hidden dense layers."""
+        return len(self.configuration.convolutions) + len(self.configuration.hidden)
 
     @property
     def parameter_count(self) -> int:
-        """The number of weights and biases."""
-        return self.layout.size
+        """The number of trained parameters."""
+        return self.layout.trained
+
+    def check_parameter_count(self, limit: int) -> None:
+        """Raise ConfigurationError, which names the largest layer, if the network has more parameters than this."""
+        if self.parameter_count <= limit:
+            return
+        sizes = [part.stop - part.start for part in self.layout.layers]
+        largest = int(np.argmax(sizes))
+        *inputs, _ = self.layout.shapes[f"layer{largest + 1}.weights"]
+        blocks = len(self.configuration.convolutions)
+        if largest < blocks:
+            field = f"convolutions.{largest}"
+        elif self.configuration.hidden:
+            field = "hidden"
+        else:
+            field = "convolutions" if blocks else "hidden"
+        raise ConfigurationError(
+            field,
+            f"must give a network of at most {limit:,} parameters; got {self.parameter_count:,}, of which layer"
+            f" {largest + 1} with {math.prod(inputs):,} inputs for each unit has {sizes[largest]:,}",
+        )
 
     def initialize(self, rng: np.random.Generator) -> Parameters:
-        """Return new parameters, drawn by the configuration's initializer."""
-        parameters = self.layout.views(np.empty(self.layout.size, self.dtype))
+        """Return new parameters, drawn by the configuration's initializer. Normalizations begin as the identity."""
+        parameters = self.layout.views(np.zeros(self.layout.size, self.dtype))
         initializer = INITIALIZERS[self.configuration.initializer]
-        for W, b in self.layers(parameters):
-            initializer(rng, W, b)
+        for name, array in parameters.items():
+            layer, _, kind = name.partition(".")
+            if kind == "weights":
+                biases = parameters.get(f"{layer}.biases")
+                if biases is None:
+                    biases = np.empty(array.shape[-1], self.dtype)
+                initializer(rng, array.reshape(-1, array.shape[-1]), biases)
+            elif kind in {"scale", "variance", "deviation"}:
+                array[:] = 1
         return parameters
 
-    def layers(self, parameters: Parameters) -> list[tuple[Array, Array]]:
-        """Return each layer's weights (in, out) and biases (out,), from the first layer to the last."""
+    def standardize(self, parameters: Parameters, rows: Images, indices: Indices) -> None:
+        """Write mean and deviation of the rows (N, pixels) at these indices into the parameters."""
+        measured = Standardization.measure(rows, indices, self.channels, self.dtype)
+        for name, array in zip(STANDARDIZATION, measured, strict=True):
+            parameters[name][:] = array
+
+    def standardization(self, parameters: Mapping[str, Array]) -> Standardization | None:
+        """Return what standardizes the input, or None if the configuration does not ask for it."""
+        if not self.configuration.standardize:
+            return None
+        return Standardization(*(parameters[name] for name in STANDARDIZATION))
+
+    def dense_layers(self, parameters: Mapping[str, Array]) -> list[tuple[Array, Array]]:
+        """Return each dense layer's weights (in, out) and biases (out,), from the first to the last."""
+        first = len(self.configuration.convolutions) + 1
         return [
             (parameters[f"layer{number}.weights"], parameters[f"layer{number}.biases"])
-            for number in range(1, len(self.widths))
+            for number in range(first, self.hidden_layers + 2)
         ]
+
+    def inference(self, parameters: Parameters, images: int) -> Inference:
+        """Return a forward pass with arrays of its own, for at most `images` images at a time, or fewer: its `size`."""
+        standardization = self.standardization(parameters)
+        if self.architecture is not None:
+            return ConvolutionalInference(self.architecture, parameters, standardization, images, self.dtype)
+        return DenseInference(self.dense_layers(parameters), self.activation, standardization, images)
 
     def check(self, parameters: Parameters) -> None:
         """Raise ValueError, naming the array, unless names, shapes and precision are exactly the network's."""
@@ -68,7 +157,7 @@ class Network:
     def probabilities(self, parameters: Parameters, images: Images) -> Array:
         """Return each image's probability of every class: (N, classes), each row summing to 1.
 
-        images: uint8, or floating point from 0 to 1; (N, H, W) or (N, H·W). Raises ValueError for others.
+        images: uint8, or floating point from 0 to 1; (N, *image_shape) or (N, pixels). Raises ValueError for others.
         """
         rows = inputs.as_rows(images, self.image_shape)
         P = np.empty((len(rows), self.classes), self.dtype)
@@ -88,10 +177,12 @@ class Network:
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
         """Yield the probabilities of the rows, block by block; a block's are valid until the next one."""
         self.check(parameters)
-        forward = None
-        for start in range(0, len(rows), BLOCK):
-            block = slice(start, min(start + BLOCK, len(rows)))
-            if forward is None or len(forward.X) != block.stop - start:
-                forward = Forward(self.layers(parameters), self.activation, block.stop - start)
-            inputs.scale(rows[block], forward.X)
-            yield block, forward.run()
+        inference = None
+        start = 0
+        while start < len(rows):
+            left = len(rows) - start
+            if inference is None or left < inference.size:
+                inference = self.inference(parameters, left)
+            block = slice(start, min(start + inference.size, len(rows)))
+            yield block, inference.run(rows[block])
+            start = block.stop

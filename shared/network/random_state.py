@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SPLIT, AUGMENTATION, SELECTION = 1, 2, 3
-"""The streams of a training's seed that have their own generators: the validation split, the augmentation, and the
-images of the race between candidates."""
+SPLIT, AUGMENTATION, SELECTION, DROPOUT = 1, 2, 3, 4
+"""The streams of a training's seed that have their own generators: the validation split, the augmentation, the images
+of the race between candidates, and the dropout of a convolutional network."""
 
 _WORD = 2**64 - 1
 

@@ -11,9 +11,6 @@ from numpy.typing import NDArray
 
 from shared.errors import Damaged
 from shared.network import Configuration, ConfigurationError, Network
-from shared.network.layers.forward_backward import Forward
-from shared.network.layers.inputs import scale
-from shared.network.network import BLOCK
 from shared.registry import ModelVersion, Registry
 
 
@@ -57,35 +54,34 @@ class Classifier:
         return cls(version, network, parameters)
 
     def classify(self, images: NDArray[Any], top_k: int) -> Predictions:
-        """Run the network over images (N, H, W) and return the `top_k` best classes of each image."""
+        """Run the network over images (N, *image_shape) and return the `top_k` best classes of each image."""
         return best_of(self.probabilities(images), top_k)
 
     def probabilities(self, images: NDArray[Any]) -> NDArray[Any]:
-        """Return the probabilities (N, classes) of images, uint8 or floats from 0 to 1, (N, H, W) or (N, H·W)."""
+        """Return the probabilities (N, classes) of images, as `Network.probabilities` takes them."""
         return self.network.probabilities(self.parameters, images)
 
 
 class ForwardPass:
     """A classifier with its own arrays, which are allocated once and reused for each shard.
 
-    The caller writes the images into `images` (rows, H, W). Every pass has the same shape, even with fewer images.
+    The caller writes the images into `images` (rows, *image_shape).
+    Every pass has the same shape, even with fewer images.
     """
 
     def __init__(self, classifier: Classifier, rows: int) -> None:
         network = classifier.network
         self.images = np.empty((rows, *classifier.version.image_shape), np.uint8)
         self._rows = self.images.reshape(rows, -1)  # (rows, pixels), a view
-        self._forward = Forward(network.layers(classifier.parameters), network.activation, min(rows, BLOCK))
-        self._forward.X.fill(0)  # zero the unused rows so that they cannot overflow
+        self._inference = network.inference(classifier.parameters, rows)
         self._P = np.empty((rows, network.classes), network.dtype)
 
     def classify(self, count: int, top_k: int) -> Predictions:
         """Return the best `top_k` classes of each of the first `count` images; they are valid until the next call."""
-        X = self._forward.X
-        for start in range(0, count, len(X)):
-            stop = min(start + len(X), count)
-            scale(self._rows[start:stop], X[: stop - start])
-            self._P[start:stop] = self._forward.run()[: stop - start]
+        step = self._inference.size
+        for start in range(0, count, step):
+            stop = min(start + step, count)
+            self._P[start:stop] = self._inference.run(self._rows[start:stop])
         return best_of(self._P[:count], top_k)
 
 

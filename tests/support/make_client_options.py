@@ -151,6 +151,8 @@ def _values(schema: Json) -> str:
         return "the settings below"
     if schema.get("type") == "boolean":
         return "true, false"
+    if members := schema.get("items", {}).get("properties"):
+        return f"at most {schema['maxItems']} objects with {', '.join(members)}"
     words = {
         "minimum": "at least {}",
         "maximum": "at most {}",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.network.arrays import Array, Images
-from shared.network.layers import inputs
-from shared.network.layers.forward_backward import Forward
+from shared.network.layers.activations import Activation
 from shared.network.network import Network
 
 SAMPLE = 512
@@ -21,22 +21,34 @@ class DeadUnits:
 
     def __init__(self, network: Network, rows: Images, indices: np.ndarray[tuple[int], np.dtype[np.intp]], P: Array):
         count = min(SAMPLE, len(indices))
-        sample = indices[np.arange(count) * len(indices) // count]
-        self._forward = Forward(network.layers(network.layout.views(P)), network.activation, count)
-        inputs.scale(rows[sample], self._forward.X)
+        self._network = network
+        self._parameters = network.layout.views(P)
+        self._sample = rows[indices[np.arange(count) * len(indices) // count]]
 
     def dead_units(self) -> tuple[float, ...]:
-        """Return each hidden layer's share of dead units.
+        """Return the share of dead units in each hidden layer, and of dead filters in each convolutional block.
 
         A unit is dead if its activation is flat for every image of the sample, |f'(z)| < 0.001: a ReLU that is always
-        0, a sigmoid or tanh that is always saturated. Its weights then get almost no gradient.
+        0, a sigmoid or tanh that is always saturated. Its weights then get almost no gradient. A filter is dead if
+        that holds at every place.
         """
-        shares = []
+        dead: list[npt.NDArray[np.bool_]] = []
+        inference = self._network.inference(self._parameters, len(self._sample))
         with np.errstate(all="ignore"):
-            self._forward.run()
-            for Z, A in zip(self._forward.Z, self._forward.A, strict=False):
-                slope = np.ones_like(A)
-                self._forward.activation.backward(Z, A, slope)
-                flat = np.abs(slope) < FLAT
-                shares.append(float(flat.all(axis=0).mean()))
-        return tuple(shares)
+            for start in range(0, len(self._sample), inference.size):
+                # The last pass repeats images of the one before, rather than measure the unused rest of its arrays.
+                inference.run(self._sample[max(0, min(start, len(self._sample) - inference.size)) :][: inference.size])
+                count = min(inference.size, len(self._sample))
+                flat = [_flat(function, Z, A, count) for function, Z, A in inference.activations()]
+                dead = [before & now for before, now in zip(dead, flat, strict=True)] if dead else flat
+        return tuple(float(units.mean()) for units in dead)
+
+
+def _flat(function: Activation, Z: Array, A: Array, count: int) -> npt.NDArray[np.bool_]:
+    """Return whether f is flat for the first `count` images, for each unit (units,) or filter (filters,)."""
+    slope = np.ones_like(A)
+    function.backward(Z, A, slope)
+    flat = np.abs(slope) < FLAT
+    images = flat[..., :count].transpose(0, 2, 3, 1).reshape(-1, flat.shape[1]) if flat.ndim == 4 else flat[:count]
+    every: npt.NDArray[np.bool_] = np.logical_and.reduce(images, axis=0)
+    return every

@@ -8,7 +8,8 @@ from heapq import nlargest
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
-from shared.network.network import BLOCK, Network
+from shared.network.inference import BLOCK
+from shared.network.network import Network
 
 
 @dataclass(frozen=True)

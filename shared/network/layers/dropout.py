@@ -20,11 +20,12 @@ class Dropout:
         self._mask = np.empty_like(A)
         self._keep = np.empty(A.shape, bool)
         self._p = p
-        self._rng = rng
+        self.rng = rng
+        """Draws the next mask."""
 
     def forward(self, A: Array) -> Array:
         """Draw a new mask of 0 and 1 / (1 - p), and return A times the mask, which is valid until the next call."""
-        self._rng.random(out=self._mask, dtype=self._mask.dtype)
+        self.rng.random(out=self._mask, dtype=self._mask.dtype)
         np.greater_equal(self._mask, self._p, out=self._keep)
         np.multiply(self._keep, self._mask.dtype.type(1 / (1 - self._p)), out=self._mask)
         np.multiply(A, self._mask, out=self.A)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,15 @@ from shared.network.arrays import Array, Images, Labels
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 
+MEASURED = 4096
+"""Images measured at a time."""
+
+FLAT = 1e-6
+"""A smaller standard deviation is that of a constant channel, and rounding."""
+
+
 def as_rows(images: Images, image_shape: tuple[int, ...]) -> Images:
-    """Return (N, H, W) or (N, H·W) images as (N, H·W) rows, as a view if the memory layout allows it.
+    """Return images (N, *image_shape) or (N, pixels) as rows (N, pixels), as a view if the memory layout allows it.
 
     Raises ValueError for another shape, and for values that are neither uint8 nor floating point.
     """
@@ -48,6 +55,52 @@ def scale(rows: np.ndarray[Any, Any], X: Array) -> None:
         X *= X.dtype.type(1 / 255)
     else:
         np.copyto(X, rows, casting="same_kind")
+
+
+class Standardization(NamedTuple):
+    """Each channel's mean and standard deviation over the training images, as numbers from 0 to 1: both (C,).
+
+    A standardized input has mean 0 and deviation 1, so that one learning rate suits images of any brightness and
+    contrast (LeCun, Bottou, Orr and Müller 1998, section 4.3).
+    """
+
+    mean: Array
+    deviation: Array
+
+    @classmethod
+    def measure(
+        cls, rows: Images, indices: Indices, channels: int, dtype: np.dtype[np.floating[Any]]
+    ) -> Standardization:
+        """Measure the rows (N, pixels) at these indices. The result does not depend on their order.
+
+        A channel that is the same everywhere gets the deviation 1.
+        """
+        sums, squares = np.zeros(channels), np.zeros(channels)
+        for start in range(0, len(indices), MEASURED):
+            block = rows[indices[start : start + MEASURED]].reshape(-1, channels)
+            if rows.dtype == np.uint8:  # exact
+                for channel in range(channels):
+                    counts = np.bincount(block[:, channel], minlength=256)
+                    sums[channel] += counts @ np.arange(256) / 255
+                    squares[channel] += counts @ np.square(np.arange(256)) / 255**2
+            else:
+                sums += block.sum(axis=0, dtype=np.float64)
+                squares += np.square(block, dtype=np.float64).sum(axis=0)
+        count = len(indices) * (rows.shape[1] // channels)
+        mean = sums / count
+        deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
+        return cls(mean.astype(dtype), np.where(deviation < FLAT, 1, deviation).astype(dtype))
+
+    def apply_to_rows(self, X: Array) -> None:
+        """X (N, pixels) ← (X - mean) / deviation."""
+        places = X.shape[1] // len(self.mean)
+        X -= np.tile(self.mean, places)
+        X *= np.tile(1 / self.deviation, places)
+
+    def apply_to_images(self, X: Array) -> None:
+        """X (H, C, W, n) ← (X - mean) / deviation."""
+        X -= self.mean[:, np.newaxis, np.newaxis]
+        X *= (1 / self.deviation)[:, np.newaxis, np.newaxis]
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:

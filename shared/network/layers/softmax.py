@@ -34,10 +34,13 @@ def cross_entropy(P: Array, y: Labels) -> float:
     return -float(np.add.reduce(np.log(P[_rows(len(y)), y]), dtype=np.float64))
 
 
-def logit_gradient(P: Array, y: Labels) -> None:
-    """P ← (P - onehot(y)) / N: the derivative of the mean cross-entropy with respect to the softmax's input Z."""
+def logit_gradient(P: Array, y: Labels, count: int | None = None) -> None:
+    """P ← (P - onehot(y)) / N: the derivative of the mean cross-entropy with respect to the softmax's input Z.
+
+    count: the N of the mean, if P is only a part of a mini-batch.
+    """
     P[_rows(len(y)), y] -= 1
-    P /= len(y)
+    P /= count or len(y)
 
 
 @lru_cache(maxsize=16)
@@ -47,11 +50,12 @@ def _rows(count: int) -> npt.NDArray[np.intp]:
     return rows
 
 
-def smoothed_logit_gradient(P: Array, y: Labels, smoothing: float) -> None:
+def smoothed_logit_gradient(P: Array, y: Labels, smoothing: float, count: int | None = None) -> None:
     """P ← (P - T) / N for the targets T = (1 - ε) onehot(y) + ε / classes, with ε = `smoothing`.
 
     This is the derivative of the mean of -Σ T log P with respect to the softmax's input Z. P: (N, classes), y: (N,).
+    count: as in `logit_gradient`.
     """
     P[np.arange(len(y)), y] -= 1 - smoothing
     P -= smoothing / P.shape[1]
-    P /= len(y)
+    P /= count or len(y)

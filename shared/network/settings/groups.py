@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -96,9 +97,43 @@ class OptionalGroup(Field, Generic[Group]):
 
     def schema(self) -> JsonObject:
         """Return the group's settings."""
-        group = _object({name: field.schema() for name, field in fields_of(self.group).items()})
-        required = [field.name for field in fields(self.group) if field.default is MISSING]
-        return {**or_null(group | ({"required": required} if required else {})), "description": self.description}
+        return {**or_null(_group_schema(self.group)), "description": self.description}
+
+
+@dataclass(frozen=True)
+class GroupList(Field, Generic[Group]):
+    """A list of at most `longest` objects with a group's settings."""
+
+    group: type[Group]
+    _: dataclasses.KW_ONLY
+    longest: int
+
+    def check(self, name: str, value: object) -> tuple[Group, ...]:
+        """Return the groups as a tuple; an error names the index, such as `convolutions.0.filters`."""
+        if not isinstance(value, list | tuple):
+            raise ConfigurationError(name, f"must be a list of objects; got {validation.shown(value)}")
+        if len(value) > self.longest:
+            raise ConfigurationError(name, f"must have at most {self.longest} objects; got {len(value)}")
+        return tuple(self._read(f"{name}.{index}", each) for index, each in enumerate(value))
+
+    def schema(self) -> JsonObject:
+        """Return the schema of the objects and the bound."""
+        return {
+            "type": "array",
+            "items": _group_schema(self.group),
+            "maxItems": self.longest,
+            "description": self.description,
+        }
+
+    def _read(self, name: str, value: object) -> Group:
+        if isinstance(value, self.group):
+            return value
+        if not isinstance(value, Mapping):
+            raise ConfigurationError(name, f"must be an object; got {validation.shown(value)}")
+        try:
+            return _build(self.group, dict(value), "an object of the list")
+        except ConfigurationError as error:
+            raise ConfigurationError(name + error.field.removeprefix(self.group.part), error.reason) from None
 
 
 def read(part: str, kinds: Mapping[str, type[Kind]], settings: object) -> Kind:
@@ -134,6 +169,12 @@ def _build(kind: type[Group], values: JsonObject, title: str) -> Group:
         if name not in values and field.default is MISSING:
             raise ConfigurationError(f"{kind.part}.{name}", "is missing")
     return kind(**values)
+
+
+def _group_schema(group: type[Options]) -> JsonObject:
+    schema = _object({name: field.schema() for name, field in fields_of(group).items()})
+    required = [field.name for field in fields(group) if field.default is MISSING]
+    return schema | ({"required": required} if required else {})
 
 
 def _object(properties: JsonObject) -> JsonObject:

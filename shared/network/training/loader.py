@@ -13,6 +13,7 @@ from shared.network import random_state
 from shared.network.arrays import Array, Images, Labels
 from shared.network.augmentation.augmenter import Augmenter
 from shared.network.layers import inputs
+from shared.network.layers.inputs import Standardization
 from shared.network.network import Network
 from shared.network.training import pixel_order
 
@@ -26,9 +27,12 @@ Fill: TypeAlias = Callable[[Labels, int, Array], None]
 
 
 class BatchLoader:
-    """Fills mini-batches from the rows (N, pixels), as the network's configuration states."""
+    """Fills mini-batches from the rows (N, pixels), as the network's configuration states.
 
-    def __init__(self, network: Network, rows: Images) -> None:
+    standardization: what standardizes the input, or None.
+    """
+
+    def __init__(self, network: Network, rows: Images, standardization: Standardization | None = None) -> None:
         self._rows = rows
         self._pixels = int(rows.shape[1])
         self._shape = network.image_shape
@@ -37,8 +41,9 @@ class BatchLoader:
         self._augmenter = self._widths = None
         if network.configuration.augmentation:
             self._augmenter = Augmenter(network.image_shape, network.configuration.augmentation, network.dtype)
-        else:
+        elif standardization is None:
             self._widths = pixel_order.widths(rows)
+        self._standardization = standardization
 
     def width(self, batch: Labels) -> int:
         """Return the number of leading pixels, at least 1, with all active pixels of the images at these indices."""
@@ -56,9 +61,15 @@ class BatchLoader:
         rows = self._rows.take(batch, axis=0)  # takes two thirds of the time of self._rows[batch]
         if self._augmenter is None:
             inputs.scale(rows[:, : X.shape[1]], X)
-            return
-        shape = (len(batch), *self._shape)
+        else:
+            self._augment(rows, number, X)
+        if self._standardization is not None:
+            self._standardization.apply_to_rows(X)
+
+    def _augment(self, rows: Images, number: int, X: Array) -> None:
+        shape = (len(rows), *self._shape)
         rng = random_state.seeded(self._seed, random_state.AUGMENTATION, number)
+        assert self._augmenter is not None
         self._augmenter.run(rows.reshape(shape), self._factor, rng, X.reshape(shape))
 
 

@@ -63,10 +63,14 @@ class PixelOrder:
 
     def to_training(self, parameters: Parameters) -> Parameters:
         """Return the parameters for rows in this order, from those for rows in the natural order."""
+        if self.is_natural:
+            return parameters
         return parameters | {FIRST: parameters[FIRST][self.order]}
 
     def from_training(self, parameters: Parameters) -> Parameters:
         """Return the parameters for rows in the natural order, from those for rows in this order."""
+        if self.is_natural:
+            return parameters
         W = np.empty_like(parameters[FIRST])
         W[self.order] = parameters[FIRST]
         return parameters | {FIRST: W}

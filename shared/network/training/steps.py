@@ -16,22 +16,26 @@ from shared.network.optimization import parameter_update
 from shared.network.optimization.optimizers import SGD
 from shared.network.optimization.parameter_update import Update
 from shared.network.training import loader
+from shared.network.training.convolutional_step import ConvolutionalStep
 from shared.network.training.loader import BatchLoader, Prefetcher
 from shared.network.training.per_image_step import PerImageStep
 
 
 def step_for(
-    network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator
-) -> TrainStep | PerImageStep:
-    """Return the fastest step for the configuration."""
+    network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator, threads: int = 1
+) -> TrainStep | PerImageStep | ConvolutionalStep:
+    """Return the fastest step for the configuration. Only that of a convolutional network uses several threads."""
+    if network.configuration.convolutions:
+        return ConvolutionalStep(network, parameters, rows, y, threads)
     if _is_plain(network.configuration):
         return PerImageStep(network, parameters, rows, y)
     return TrainStep(network, parameters, rows, y, rng)
 
 
 def _is_plain(configuration: Configuration) -> bool:
-    """Return whether the configuration is SGD on single images, without regularization, clipping or augmentation."""
+    """Return whether the configuration is SGD on single images as they are, without regularization or clipping."""
     extras = (
+        configuration.standardize,
         configuration.weight_decay,
         configuration.dropout,
         configuration.label_smoothing,
@@ -52,8 +56,8 @@ class TrainStep:
     ) -> None:
         configuration = network.configuration
         self.P = network.layout.pack(parameters)
-        self.dP = np.empty_like(self.P)
-        self.update = Update(configuration.optimizer, self.P, self.dP, network.layout.layers)
+        self.dP = np.empty(network.layout.trained, self.P.dtype)
+        self.update = Update(configuration.optimizer, self.P[: len(self.dP)], self.dP, network.layout.layers)
         self.gradient_norm = 0.0
         """The norm of the last mini-batch's gradient, before clipping."""
 
@@ -65,11 +69,11 @@ class TrainStep:
 
         self._network = network
         self._configuration = configuration
-        self._loader = BatchLoader(network, rows)
+        self._loader = BatchLoader(network, rows, network.standardization(parameters))
         self._prefetcher = Prefetcher(self._loader.fill)
         self._y = y
         self._dropout = (configuration.dropout, rng) if configuration.dropout else None
-        self._layers, self._derivatives = (network.layers(network.layout.views(V)) for V in (self.P, self.dP))
+        self._layers, self._derivatives = (network.dense_layers(network.layout.views(V)) for V in (self.P, self.dP))
         self._passes: dict[int, Backward] = {}
         # Entering np.errstate takes as long as two small computations; entering a context that has it does not.
         self._context = copy_context()

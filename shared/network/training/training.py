@@ -29,16 +29,18 @@ State: TypeAlias = dict[str, np.ndarray[Any, Any]]
 
 
 class Training:
-    """Trains a network on images (N, H, W) with labels (N,), as its configuration states.
+    """Trains a network on images (N, *image_shape) with labels (N,), as its configuration states.
 
     Iterate over it: each item is the Progress after one more mini-batch. After a loop ends early, another loop
     continues. The same arguments give the same bits, independent of interruptions.
 
     Raises ConfigurationError if the configuration does not suit the data, and ValueError if the arrays do not
     match. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
+
+    threads: how many threads a convolutional network may use; the bits do not depend on it.
     """
 
-    def __init__(self, network: Network, images: Images, labels: Labels) -> None:
+    def __init__(self, network: Network, images: Images, labels: Labels, *, threads: int = 1) -> None:
         self.network = network
         self.configuration = network.configuration
         self.history: list[EpochReport] = []
@@ -57,7 +59,9 @@ class Training:
         self._y = y
         self._rng = random_state.seeded(self.configuration.seed)
         parameters = self._pixels.to_training(network.initialize(self._rng))
-        self._step = step_for(network, parameters, self._rows, y, self._rng)
+        if self.configuration.standardize:
+            network.standardize(parameters, self._rows, self._images)
+        self._step = step_for(network, parameters, self._rows, y, self._rng, threads)
         self._best = Best(self._step.P) if self.configuration.early_stopping else None
         self._dead_units = DeadUnits(network, self._rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
@@ -154,16 +158,16 @@ class Training:
             "configuration": np.array(json.dumps(self.configuration.to_dict(), sort_keys=True)),
             "pixels": self._pixels.order.copy(),  # the order of the parameters and the optimizer's state
             "generator": random_state.state_of(self._rng),
-            "history": history_to_array(self.history, len(self.configuration.hidden)),
+            "history": history_to_array(self.history, self.network.hidden_layers),
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
-    def resume(cls, network: Network, images: Images, labels: Labels, state: State) -> Training:
+    def resume(cls, network: Network, images: Images, labels: Labels, state: State, *, threads: int = 1) -> Training:
         """Return a training that continues from the `state` of a training with the same arguments.
 
         Raises ValueError for a state of another network, configuration or number of images.
         """
-        training = cls(network, images, labels)
+        training = cls(network, images, labels, threads=threads)
         _check(state, like=training.state())
         training._restore(state)
         return training
@@ -190,8 +194,14 @@ class Training:
 
 def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
     """Return the fastest order of the pixels for the training."""
-    # Augmentation needs neighbouring pixels. Mini-batches of one image mostly use PerImageStep, which skips no columns.
-    if configuration.augmentation or configuration.batch_size == 1:
+    # Augmentation and convolution need neighbouring pixels, and a standardized pixel is not 0 where it is black.
+    # Mini-batches of one image mostly use PerImageStep, which skips no columns.
+    if (
+        configuration.augmentation
+        or configuration.convolutions
+        or configuration.standardize
+        or configuration.batch_size == 1
+    ):
         return PixelOrder.natural(rows.shape[1])
     return PixelOrder.by_activity(rows, configuration.batch_size)
 
@@ -207,9 +217,13 @@ def _check(state: State, like: State) -> None:
         shape = length + expected.shape[1:]
         if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
             raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
-    if str(state["configuration"]) != str(like["configuration"]):
+    if _configuration(state) != _configuration(like):  # an older version may not have had all fields
         raise ValueError("the state's configuration differs from this training's")
     if not np.array_equal(state["pixels"], like["pixels"]):
         raise ValueError("the state belongs to a training on other images: the order of their pixels differs")
     if not 0 <= int(state["epoch.position"]) <= len(state["epoch.order"]):
         raise ValueError("the state's epoch.position is outside its epoch")
+
+
+def _configuration(state: State) -> Configuration:
+    return Configuration.from_dict(json.loads(str(state["configuration"])))

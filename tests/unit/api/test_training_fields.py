@@ -52,6 +52,9 @@ def around(schema: Json) -> Iterator[Any]:
             yield from (bound + step for bound in bounds for step in (-1, 0, 1))
         case {"type": "number"}:
             yield from (toward for bound in bounds for toward in (bound, math.nextafter(bound, -1e9), bound + 1e-9))
+        case {"type": "array", "items": {"type": "object", "properties": described}, "maxItems": longest}:
+            yield from ([{"filters": 1}], [{"filters": 1}] * (longest + 1), [{}], [None])
+            yield from ([{"filters": 1, name: value}] for name in described for value in around(described[name]))
         case {"type": "array"}:
             least, longest = schema["items"]["minimum"], schema["maxItems"]
             yield from ([least], [least - 1], [least] * longest, [least] * (longest + 1))

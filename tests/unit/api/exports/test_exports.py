@@ -37,7 +37,7 @@ def network_of(configuration: Configuration) -> tuple[Network, Parameters]:
     """Return a network with high confidence for some images and low confidence for others."""
     network = Network(IMAGES.shape[1:], 10, configuration)
     parameters = network.initialize(np.random.default_rng(3))
-    for _, b in network.layers(parameters):
+    for _, b in network.dense_layers(parameters):
         b += np.linspace(-1, 1, len(b), dtype=b.dtype)  # noqa: PLW2901 - in place
     return network, parameters
 

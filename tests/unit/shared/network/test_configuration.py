@@ -35,6 +35,8 @@ def test_the_dict_contains_every_setting() -> None:
         "augmentation": None,
         "validation_fraction": 0.0,
         "early_stopping": None,
+        "convolutions": [],
+        "standardize": False,
     }
 
 
@@ -105,6 +107,10 @@ def test_a_configuration_without_hidden_layers_is_valid() -> None:
         ("augmentation", "elastic"),
         ("early_stopping", 3),
         ("early_stopping", []),
+        ("convolutions", 16),
+        ("convolutions", "16"),
+        ("standardize", 1),
+        ("standardize", None),
     ],
 )
 def test_the_error_for_an_invalid_value_names_the_field(field: str, value: Any) -> None:
@@ -184,6 +190,8 @@ LATER = {
     "augmentation",
     "validation_fraction",
     "early_stopping",
+    "convolutions",
+    "standardize",
 }
 
 

@@ -25,7 +25,7 @@ class Pair:
     def __init__(
         self, activation: str, rng: np.random.Generator, widths: tuple[int, ...] = WIDTHS, rows: int = 7
     ) -> None:
-        layout = Layout(widths, np.dtype("float64"))
+        layout = Layout.dense(widths, np.dtype("float64"))
         self.P: Array = rng.normal(scale=0.7, size=layout.size)
         self.dP: Array = np.full(layout.size, np.nan)
         self.forward = Forward(layers(layout.views(self.P)), ACTIVATIONS[activation], rows)

@@ -9,7 +9,7 @@ from shared.network.layers.layout import Layout
 
 @pytest.fixture
 def layout() -> Layout:
-    return Layout((4, 3, 2), np.dtype("float32"))
+    return Layout.dense((4, 3, 2), np.dtype("float32"))
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class Pair:
         return model
 
     def layers(self) -> list[tuple[Array, Array]]:
-        return self.network.layers(self.network.layout.views(self.step.P))
+        return self.network.dense_layers(self.network.layout.views(self.step.P))
 
     def compare_steps(self, rule: Any, *, smoothing: float = 0.0, clip: float | None = None) -> None:
         """Check that the loss before each step and all parameters after it are the same."""

@@ -63,7 +63,7 @@ def compare(images: Images, labels: Labels, classes: int, rounding: float = 1e-1
     )
 
     np.testing.assert_allclose([report.train_loss for report in training.history], losses, rtol=rounding)
-    for (W, b), (W_expected, b_expected) in zip(network.layers(training.parameters), layers, strict=True):
+    for (W, b), (W_expected, b_expected) in zip(network.dense_layers(training.parameters), layers, strict=True):
         np.testing.assert_allclose(W, W_expected, rtol=0, atol=rounding)
         np.testing.assert_allclose(b, b_expected, rtol=0, atol=rounding)
 

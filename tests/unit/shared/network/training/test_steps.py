@@ -151,7 +151,7 @@ def test_plain_sgd_on_single_images_uses_the_per_image_step(
 ) -> None:
     def kind(**changes: Any) -> type:
         network, _ = start(images, labels, rng, **changes)
-        return type(step_for(network, network.initialize(rng), images, labels, rng))
+        return type(step_for(network, network.initialize(rng), images, labels, rng, threads=1))
 
     assert kind() is PerImageStep
     assert kind(batch_size=2) is TrainStep

@@ -1,0 +1,54 @@
+"""The protocol of a layer in a convolutional network.
+
+Activations are (H, C, W, n): row, channel, column, image. After `Flatten` they are (features, n). The image is the last
+axis, so that an operation on a chunk of images runs along contiguous memory whatever the size of the layer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from shared.network.arrays import Array, Parameters
+
+Shape: TypeAlias = tuple[int, ...]
+"""The shape of one image's activations: (H, C, W) or (features,)."""
+
+Float: TypeAlias = np.dtype[np.floating[Any]]
+
+
+class Layer(ABC):
+    """One layer for chunks of n images. Creating it computes shapes only; `allocate` creates the arrays of a chunk.
+
+    A result is an array of the layer, which is valid until its next call. A layer may overwrite its input if the layer
+    before does not need it for the derivatives.
+    """
+
+    output: Shape
+    """The shape of one image's result."""
+
+    parameters: Mapping[str, Shape] = {}
+    """The trained parameters by name. The methods get these arrays as P, and arrays for their derivatives as dP."""
+
+    statistics: Mapping[str, Shape] = {}
+    """The arrays that training measures instead of training them."""
+
+    lowered: int = 0
+    """Numbers that the layer stores for each image besides its result."""
+
+    def allocate(self, n: int, dtype: Float, *, training: bool) -> None:  # noqa: B027 - some layers need no arrays
+        """Create the arrays for chunks of n images; without `training`, only those of `forward`."""
+
+    @abstractmethod
+    def forward(self, X: Array, P: Parameters) -> Array:
+        """Return the layer's result Y for X."""
+
+    def gradients(self, dY: Array, P: Parameters, dP: Parameters) -> None:  # noqa: B027 - not all have parameters
+        """Write the derivatives of the parameters into dP, given those of the last result."""
+
+    @abstractmethod
+    def propagate(self, dY: Array, P: Parameters) -> Array:
+        """Return dX, the derivatives with respect to the last input; called after `gradients`, may overwrite dY."""
