@@ -121,7 +121,7 @@ VERSION: JsonObject = {
         "blas": "openblas 0.3.31 Haswell",
         "cpu": "Intel(R) Xeon(R) CPU E5-2680 v4",
     },
-    "input": {"image_shape": [8, 8]},
+    "input": {"image_shape": [8, 8], "standardization": {"mean": [0.306], "deviation": [0.376]}},
     "classes": ["0", "1", "2"],
     "parameters": 16771,
     "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},

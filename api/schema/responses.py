@@ -112,9 +112,14 @@ def dataset_view(manifest: Manifest) -> DatasetView:
 
 
 class InputView(TypedDict):
-    """A model's input: the shape of an image, (H, W) in grayscale or (H, W, 3) in colour."""
+    """A model's input: the shape of an image, (H, W) in grayscale or (H, W, 3) in colour.
+
+    standardization: each channel's `mean` and `deviation` over the training images, as numbers from 0 to 1, which the
+    network subtracts and divides by; null for a network that takes the numbers as they are.
+    """
 
     image_shape: ImageShape
+    standardization: dict[str, list[float]] | None
 
 
 class WeightsView(TypedDict):
@@ -165,7 +170,7 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "seed": version.seed,
         "blas_threads": version.blas_threads,
         "environment": version.environment,
-        "input": {"image_shape": version.image_shape},
+        "input": {"image_shape": version.image_shape, "standardization": version.standardization},
         "classes": version.classes,
         "parameters": version.parameters,
         "metrics": version.metrics,

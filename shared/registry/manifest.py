@@ -45,7 +45,8 @@ class VersionDraft(BaseModel):
 
     `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
     another version of the code may have written other fields. `evaluation` is empty if there was none. `selection` says
-    how the preset `auto` chose the configuration; other presets have none.
+    how the preset `auto` chose the configuration; other presets have none. `standardization` has `mean` and `deviation`
+    of each channel of the training images, if the network subtracts and divides by them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +59,7 @@ class VersionDraft(BaseModel):
     blas_threads: int
     environment: dict[str, str] = Field(default_factory=dict)
     image_shape: ImageShape
+    standardization: dict[str, list[float]] | None = None
     classes: tuple[str, ...]
     parameters: int
     metrics: Annotated[Metrics, AS_WRITTEN]

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
+
+from threadpoolctl import threadpool_limits
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
@@ -51,6 +54,7 @@ class Trained:
     arrays: Arrays
     training: AnyTraining
     selection: Selection | None
+    blas_threads: int
 
 
 class TrainingHandler:
@@ -96,9 +100,10 @@ class TrainingHandler:
             dataset=manifest.id,
             configuration=configuration.to_dict(),
             seed=configuration.seed,
-            blas_threads=blas_threads(),
+            blas_threads=trained.blas_threads,
             environment=environment(),
             image_shape=manifest.image_shape,
+            standardization=standardization(training),
             classes=manifest.classes,
             parameters=network.parameter_count,
             metrics={
@@ -151,26 +156,44 @@ def load_and_train(
         ]
     except ConfigurationError as error:
         raise unknown(error) from error
-    selects = bool(specification.candidates)
-    training = resumed(lambda state: begun(networks, arrays, state, selects=selects), checkpoints, lease)
-    try:
-        train(training, lease, checkpoints, settings)
-    except TrainingDiverged as error:
-        raise Invalid("training_diverged", str(error)) from error
-    selection = training.selection if isinstance(training, AutoTraining) else None
-    return Trained(manifest, arrays, training, selection)
+    selects, threads = bool(specification.candidates), settings.cores
+
+    def begin(state: TrainingState | None) -> AnyTraining:
+        return begun(networks, arrays, state, selects=selects, threads=threads)
+
+    # The threads of a convolutional network share its chunks; threads of the BLAS would only slow its small products.
+    with threadpool_limits(1, user_api="blas") if any(each.architecture for each in networks) else nullcontext():
+        training = resumed(begin, checkpoints, lease)
+        try:
+            train(training, lease, checkpoints, settings)
+        except TrainingDiverged as error:
+            raise Invalid("training_diverged", str(error)) from error
+        selection = training.selection if isinstance(training, AutoTraining) else None
+        return Trained(manifest, arrays, training, selection, blas_threads())
 
 
-def begun(networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool) -> AnyTraining:
+def standardization(training: AnyTraining) -> dict[str, list[float]] | None:
+    """Return each channel's mean and deviation that the network subtracts and divides by, or None."""
+    measured = training.network.standardization(training.parameters)
+    return None if measured is None else {name: array.tolist() for name, array in measured._asdict().items()}
+
+
+def begun(
+    networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool, threads: int
+) -> AnyTraining:
     """Return a new training, or one that continues from the state.
 
     It trains the only network; if it `selects`, it first chooses one of the networks. Raises ValueError for the state
     of another training.
     """
-    data = arrays.x_train, arrays.y_train
+    x, y = arrays.x_train, arrays.y_train
     if selects:
-        return AutoTraining(networks, *data) if state is None else AutoTraining.resume(networks, *data, state)
-    return Training(networks[0], *data) if state is None else Training.resume(networks[0], *data, state)
+        if state is None:
+            return AutoTraining(networks, x, y, threads=threads)
+        return AutoTraining.resume(networks, x, y, state, threads=threads)
+    if state is None:
+        return Training(networks[0], x, y, threads=threads)
+    return Training.resume(networks[0], x, y, state, threads=threads)
 
 
 def resumed(

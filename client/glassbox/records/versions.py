@@ -10,9 +10,13 @@ from glassbox.records.selections import Selection
 
 @dataclass(frozen=True)
 class Input:
-    """A model's input. image_shape: height and width in pixels; for images in colour also the channels, 3."""
+    """A model's input. image_shape: height and width in pixels; for images in colour also the channels, 3.
+
+    standardization: each channel's mean and deviation that the network subtracts and divides by, if it does.
+    """
 
     image_shape: tuple[int, ...]
+    standardization: dict[str, list[float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labels
-from shared.network.network import BLOCK, Network
+from shared.network.inference import BLOCK
+from shared.network.network import Network
 from shared.network.presets import preset
 from shared.network.training.training import Training
 

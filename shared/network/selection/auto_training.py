@@ -27,15 +27,17 @@ class AutoTraining:
     bits. During the race, `network` and `parameters` are those of the current trial, and `history` is empty.
 
     networks: the candidates, with the same image shape and classes; without a race, the first one is trained. A
-    candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged.
+    candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged. threads: as in
+    `Training`.
     """
 
-    def __init__(self, networks: Sequence[Network], images: Images, labels: Labels) -> None:
+    def __init__(self, networks: Sequence[Network], images: Images, labels: Labels, *, threads: int = 1) -> None:
         self._networks = tuple(networks)
         self._images = images
         self._labels = labels
+        self._threads = threads
         self._race = Race(self._networks, images, labels)
-        self._training = Training(*self._race.entry())
+        self._training = Training(*self._race.entry(), threads=threads)
 
     @property
     def network(self) -> Network:
@@ -113,7 +115,7 @@ class AutoTraining:
 
     def _end_trial(self, training: Training | None) -> None:
         self._race.record(training)
-        self._training = Training(*self._race.entry())
+        self._training = Training(*self._race.entry(), threads=self._threads)
 
     def state(self) -> State:
         """Return the state for `resume`, as copies."""
@@ -124,17 +126,19 @@ class AutoTraining:
         } | {TRAINING + name: array for name, array in self._training.state().items()}
 
     @classmethod
-    def resume(cls, networks: Sequence[Network], images: Images, labels: Labels, state: State) -> AutoTraining:
+    def resume(
+        cls, networks: Sequence[Network], images: Images, labels: Labels, state: State, *, threads: int = 1
+    ) -> AutoTraining:
         """Return a training that continues from the `state` of one with the same arguments.
 
         Raises ValueError for a state of other candidates or another number of images.
         """
-        training = cls(networks, images, labels)
+        training = cls(networks, images, labels, threads=threads)
         if "candidates" not in state or "trials" not in state:
             raise ValueError("the state is not that of a training with candidates")
         if str(state["candidates"]) != str(training.state()["candidates"]):
             raise ValueError("the state's candidates differ from this training's")
         training._race.restore([(float(loss), float(accuracy)) for loss, accuracy in state["trials"]])
         current = {name.removeprefix(TRAINING): array for name, array in state.items() if name.startswith(TRAINING)}
-        training._training = Training.resume(*training._race.entry(), current)
+        training._training = Training.resume(*training._race.entry(), current, threads=threads)
         return training
