@@ -179,7 +179,7 @@ def standardization(training: AnyTraining) -> dict[str, list[float]] | None:
 
 
 def begun(
-    networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool, threads: int
+    networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool, threads: int = 1
 ) -> AnyTraining:
     """Return a new training, or one that continues from the state.
 
