@@ -7,7 +7,7 @@ import json
 from shared.registry import ModelVersion
 
 SCALE = 1 / 255
-"""Factor that scales a grayscale value from 0 to 255 to the network's input."""
+"""Factor that scales a value from 0 to 255 to the input from 0 to 1."""
 
 
 def description(version: ModelVersion) -> dict[str, str]:

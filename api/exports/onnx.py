@@ -5,7 +5,6 @@ Source: onnx/onnx, onnx/onnx.proto and docs/IR.md, IR version 8. The field numbe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
@@ -13,24 +12,27 @@ from typing import Any
 from numpy.typing import NDArray
 
 from api.exports.description import description
-from api.exports.graph import IMAGES, PROBABILITIES, Graph, Node, graph_of
+from api.exports.forward_pass import IMAGES, PROBABILITIES, graph_of, input_shape
+from api.exports.graph import TYPES, Graph, Node
 from api.exports.parts import Part, little_endian
 from api.exports.protobuf import message, number, text
 from shared.registry import ModelVersion
+from shared.registry.classifier import network_of
 
 IR_VERSION = 8
 OPSET_VERSION = 17
-FLOAT32 = 1
-TYPES = {"float32": FLOAT32, "float64": 11}  # TensorProto.DataType
-INT = 2  # AttributeProto.AttributeType
+INT, INTS = 2, 7  # AttributeProto.AttributeType
 
 
 def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
-    """Encode the version as a ModelProto, from `images` (N, pixels) to `probabilities` (N, classes)."""
-    own = TYPES[version.configuration["dtype"]]
-    graph = graph_of(version.configuration["activation"], parameters, FLOAT32, own)
-    images = _tensor_type(IMAGES, FLOAT32, math.prod(version.image_shape))
-    probabilities = _tensor_type(PROBABILITIES, own, len(version.classes))
+    """Encode the version as a ModelProto, from `images` (N, *input_shape) to `probabilities` (N, classes).
+
+    Raises `Damaged` if this version of the code does not support the network.
+    """
+    network = network_of(version)
+    graph = graph_of(network, parameters)
+    images = _tensor_type(IMAGES, "float32", input_shape(network))
+    probabilities = _tensor_type(PROBABILITIES, network.dtype.name, (network.classes,))
     return [
         *number(1, IR_VERSION),
         *text(2, "glassbox"),  # producer_name
@@ -63,9 +65,11 @@ def _node(node: Node) -> list[Part]:
     ]
 
 
-def _attribute(name: str, value: int) -> list[Part]:
+def _attribute(name: str, value: int | tuple[int, ...]) -> list[Part]:
     """Encode an AttributeProto."""
-    return [*text(1, name), *number(3, value), *number(20, INT)]
+    if isinstance(value, int):
+        return [*text(1, name), *number(3, value), *number(20, INT)]
+    return [*text(1, name), *_all(number(8, each) for each in value), *number(20, INTS)]
 
 
 def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
@@ -78,10 +82,10 @@ def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
     ]
 
 
-def _tensor_type(name: str, datatype: int, width: int) -> list[Part]:
-    """Encode a ValueInfoProto of a tensor (N, width)."""
-    shape = [*message(1, text(2, "N")), *message(1, number(1, width))]
-    return [*text(1, name), *message(2, message(1, [*number(1, datatype), *message(2, shape)]))]
+def _tensor_type(name: str, dtype: str, sides: tuple[int, ...]) -> list[Part]:
+    """Encode a ValueInfoProto of a tensor (N, *sides)."""
+    shape = [*message(1, text(2, "N")), *_all(message(1, number(1, side)) for side in sides)]
+    return [*text(1, name), *message(2, message(1, [*number(1, TYPES[dtype]), *message(2, shape)]))]
 
 
 def _all(fields: Iterable[list[Part]]) -> Iterable[Part]:

@@ -28,6 +28,16 @@ def best_of(P: NDArray[Any], top_k: int) -> Predictions:
     return Predictions(best, np.take_along_axis(P, best, axis=1))
 
 
+def network_of(version: ModelVersion) -> Network:
+    """Return a version's network; raises `Damaged` if this version of the code does not support it."""
+    try:
+        return Network(version.image_shape, len(version.classes), Configuration.from_dict(version.configuration))
+    except ConfigurationError as error:
+        detail = f"this version of Glassbox does not support the network of {version.model}@{version.version}"
+        how = "upgrade Glassbox, or use another version of the model"
+        raise Damaged("version_unreadable", f"{detail}: {error}; {how}") from error
+
+
 @dataclass(frozen=True)
 class Classifier:
     """One model version in memory."""
@@ -42,13 +52,7 @@ class Classifier:
 
         Raises `Damaged` if their digest is wrong, or if this version of the code does not support the network.
         """
-        try:
-            configuration = Configuration.from_dict(version.configuration)
-            network = Network(version.image_shape, len(version.classes), configuration)
-        except ConfigurationError as error:
-            detail = f"this version of Glassbox does not support the network of {version.model}@{version.version}"
-            how = "upgrade Glassbox, or use another version of the model"
-            raise Damaged("version_unreadable", f"{detail}: {error}; {how}") from error
+        network = network_of(version)
         parameters = registry.load(version)
         network.check(parameters)
         return cls(version, network, parameters)

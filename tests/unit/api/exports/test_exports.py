@@ -1,4 +1,4 @@
-"""Exported versions in the formats' own libraries compute the network's probabilities to 1e-6."""
+"""Exported versions in the formats' own libraries compute the network's probabilities."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from api.exports import FORMATS, export
+from api.exports.activations import ACTIVATIONS as ONNX_ACTIVATIONS
 from api.exports.description import SCALE
-from api.exports.graph import ACTIVATIONS as ONNX_ACTIVATIONS
 from shared.network import Configuration, Network, Parameters, preset
 from shared.network.layers.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
@@ -65,6 +65,120 @@ def run(model: bytes, images: NDArray[np.float32]) -> NDArray[Any]:
     (probabilities,) = session.run(["probabilities"], {"images": images})
     result: NDArray[Any] = probabilities
     return result
+
+
+def block(filters: int = 6, **settings: Any) -> dict[str, Any]:
+    return {"filters": filters, "kernel_size": 3, **settings}
+
+
+BLOCKS: dict[str, list[dict[str, Any]]] = {
+    "no convolution": [],
+    "valid": [block(padding="valid")],
+    "same": [block(padding="same")],
+    "even kernel, same": [block(kernel_size=4, padding="same")],
+    "strides": [block(padding="valid", strides=2)],
+    "strides, same": [block(padding="same", strides=2), block(8, padding="same", strides=2, kernel_size=2)],
+    "strides larger than the kernel": [block(padding="same", strides=3, kernel_size=2)],
+    "pooling": [block(padding="valid", pool_size=2), block(8, padding="same", pool_size=3)],
+    "batch_norm": [block(batch_norm=True), block(8, padding="valid", batch_norm=True, pool_size=2)],
+    "all": [block(kernel_size=5, padding="same", strides=2, batch_norm=True, pool_size=2), block(16)],
+}
+SHAPES = ((13, 10), (13, 10, 3))  # an odd and an even side
+SEEING: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    **{f"{name}, {'colour' if len(shape) == 3 else 'gray'}": (shape, {"convolutions": blocks, "hidden": [12]})
+       for name, blocks in BLOCKS.items() for shape in SHAPES},
+    **{f"standardized, {name}, {shape}": (shape, {"convolutions": BLOCKS[name], "hidden": [12], "standardize": True})
+       for name in ("no convolution", "all") for shape in SHAPES},
+    **{f"{name} in {dtype}": ((13, 10, 3), {"convolutions": BLOCKS["all"], "activation": name, "dtype": dtype,
+                                           "initializer": "glorot", "standardize": True})
+       for name in ACTIVATIONS for dtype in ("float32", "float64")},
+    **{f"{name} in float64": ((13, 10), {"convolutions": blocks, "dtype": "float64"})
+       for name, blocks in BLOCKS.items()},
+    "no hidden layer": ((13, 10, 3), {"convolutions": BLOCKS["all"], "hidden": []}),
+}  # fmt: skip
+
+
+def seeing(name: str) -> tuple[ModelVersion, Network, Parameters, NDArray[np.uint8]]:
+    """Return a version, its network with random parameters, statistics included, and images of its shape.
+
+    The last layer is scaled so that the probabilities depend on the image and are far from 0 and 1.
+    """
+    shape, settings = SEEING[name]
+    configuration = preset("fast", **settings)
+    rng = np.random.default_rng(11)
+    network = Network(shape, 10, configuration)
+    parameters = network.initialize(rng)
+    for key, array in parameters.items():
+        kind = key.split(".")[1]
+        if kind in {"variance", "deviation"}:
+            array[...] = rng.uniform(0.3, 0.9, array.shape)
+        elif kind != "weights":
+            array[...] = rng.normal(0.3, 0.3, array.shape)
+        elif configuration.activation == "sigmoid":  # whose slope is at most 1/4
+            array[...] *= 4
+    images = rng.integers(0, 256, (200, *shape), np.uint8)
+    W, b = network.dense_layers(parameters)[-1]
+    b[...] = 0
+    logits = np.log(network.probabilities(parameters, images))
+    logits -= logits.mean(axis=1, keepdims=True)
+    spread = logits.std(axis=0).mean()
+    W /= spread
+    b -= logits.mean(axis=0) / spread
+    return version_of(configuration, image_shape=shape), network, parameters, images
+
+
+@pytest.mark.parametrize("name", SEEING)
+class TestConvolutionsAndColour:
+    def test_onnxruntime_computes_the_same_probabilities_and_labels(self, name: str) -> None:
+        version, network, parameters, images = seeing(name)
+        model = b"".join(export(version, parameters, "onnx").blocks())
+        is_row = len(network.image_shape) == 2 and not network.configuration.convolutions
+        given = images.reshape(len(images), -1) if is_row else images
+
+        computed = run(model, given.astype(np.float32) / np.float32(255))
+
+        expected = network.probabilities(parameters, images.astype(np.float32) / np.float32(255))
+        assert expected.std(axis=0).max() > 0.03  # the probabilities depend on the image
+        assert computed.dtype == network.dtype
+        assert np.abs(computed - expected).max() < (1e-5 if network.dtype == np.float32 else 1e-12)
+        assert np.array_equal(computed.argmax(axis=1), expected.argmax(axis=1))
+        assert run(model, given[:0].astype(np.float32)).shape == (0, 10)
+
+    def test_graph_is_valid_onnx_with_images_in_the_shape_of_the_data_set(self, name: str) -> None:
+        version, network, parameters, _ = seeing(name)
+        model = onnx.load_model_from_string(b"".join(export(version, parameters, "onnx").blocks()))
+
+        onnx.checker.check_model(model, full_check=True)
+        sides = [side.dim_value for side in model.graph.input[0].type.tensor_type.shape.dim[1:]]
+        is_row = len(network.image_shape) == 2 and not network.configuration.convolutions
+        assert sides == ([130] if is_row else list(network.image_shape))
+
+    def test_safetensors_hold_the_parameters_bit_for_bit(self, name: str) -> None:
+        version, _, parameters, _ = seeing(name)
+
+        loaded = safetensors.numpy.load(b"".join(export(version, parameters, "safetensors").blocks()))
+
+        assert loaded.keys() == parameters.keys()
+        assert all(np.array_equal(loaded[key], array) for key, array in parameters.items())
+
+
+def test_dense_grayscale_exports_keep_their_nodes() -> None:
+    model = onnx.load_model_from_string(exported(preset("fast"), "onnx"))
+
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu"] * 2 + ["Gemm", "Softmax", "Clip"]
+
+
+def test_a_convolution_is_one_node_with_the_normalization_in_its_weights() -> None:
+    version, _, parameters, _ = seeing("all, colour")
+    model = onnx.load_model_from_string(b"".join(export(version, parameters, "onnx").blocks()))
+
+    assert [node.op_type for node in model.graph.node] == [
+        "Transpose", "Conv", "MaxPool", "Relu", "Conv", "Relu", "Transpose", "Flatten",
+        "Gemm", "Relu", "Gemm", "Softmax", "Clip",
+    ]  # fmt: skip
+    shapes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    assert shapes["layer1.weights"] == [6, 3, 5, 5]
+    assert "layer1.scale" not in shapes
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
