@@ -58,8 +58,7 @@ class Convolution(Layer):
         self._Z = np.empty((Ho, F, Wo, n), dtype)
         if training:
             self._dW_r = np.empty((Ho, K, F), dtype)
-            self._dL = np.empty_like(self._L)
-            self._dL_r = np.empty((k, *self._L.shape[1:]), dtype)
+            self._dL_r = [np.empty((k, *self._L.shape[1:]), dtype) for _ in range(2)]  # of this row and the last
             self._dX = np.empty((H, C, W, n), dtype)
 
     def forward(self, X: Array, P: Parameters) -> Array:
@@ -76,18 +75,32 @@ class Convolution(Layer):
         np.add.reduce(self._dW_r, axis=0, out=_matrix(dP["weights"]))
 
     def propagate(self, dY: Array, P: Parameters) -> Array:
-        """Return dX: each row's dL_r = W dZ_r, added where the rows and columns of the filters overlap."""
+        """Return dX: each row's dL_r = W dZ_r, added where the rows and columns of the filters overlap.
+
+        Only the dL_r of two rows are kept: the first s of its input rows are complete when the next row is added.
+        """
         W = _matrix(P["weights"])
-        dL, dL_r, k, s = self._dL, self._dL_r, self._k, self._s
-        dL.fill(0)
-        for r, dZ_r in enumerate(_rows(dY)):
-            np.matmul(W, dZ_r, out=dL_r.reshape(len(W), -1))  # (K, F) @ (F, M)
-            dL[s * r : s * r + k] += dL_r
+        k, s = self._k, self._s
         dX = self._dX
         dX.fill(0)
-        for j, (out, into) in enumerate(self._columns):
-            dX[:, :, into] += dL[self._inside, j, :, out]
+        last = None
+        for r, dZ_r in enumerate(_rows(dY)):
+            dL_r = self._dL_r[r % 2]
+            np.matmul(W, dZ_r, out=dL_r.reshape(len(W), -1))  # (K, F) @ (F, M)
+            if last is not None and s < k:
+                dL_r[: k - s] += last[s:]
+            complete = min(s, k) if r + 1 < len(dY) else k
+            self._add(dL_r[:complete], s * r - self._top, dX)
+            last = dL_r
         return dX
+
+    def _add(self, dL: Array, row: int, dX: Array) -> None:
+        """Add rows of dL (rows, k, C, Wo, n) to those of dX that begin at `row`; rows outside the image are dropped."""
+        above = max(0, -row)
+        dX = dX[row + above : max(0, row + len(dL))]
+        dL = dL[above : above + len(dX)]
+        for j, (out, into) in enumerate(self._columns):
+            dX[:, :, into] += dL[:, j, :, out]
 
 
 def margins(side: int, kernel_size: int, strides: int, padding: str) -> tuple[int, int]:
