@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from flask import Blueprint, request
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from api.middleware.idempotency import idempotent
 from api.requests.pagination import Page, PageQuery, after, cursor_like, page
@@ -28,8 +29,17 @@ CURSOR = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 
 MAX_NAMED = 10  # versions and jobs that an error names; it counts the others
 IMAGE_SHAPE = r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
+CHANNELS = {"type": "integer", "enum": [1, 3]}
 TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
 ACTIVE = tuple(state for state in State if not state.is_terminal)
+
+
+def _one_or_three(channels: int) -> int:
+    if channels not in CHANNELS["enum"]:
+        raise PydanticCustomError(
+            "channels", "must be 1 (grayscale) or 3 (red, green, blue); got {channels}", {"channels": channels}
+        )
+    return channels
 
 
 class DatasetOptions(RequestModel):
@@ -41,7 +51,14 @@ class DatasetOptions(RequestModel):
     )
     seed: int = Field(0, ge=0, description="random seed of the test split")
     image_shape: Annotated[str, Matching(IMAGE_SHAPE, "must be height x width, such as 28x28")] | None = Field(
-        None, description="height and width to which an archive's images are resized, such as `28x28`"
+        None,
+        description="height and width to which an archive's images are resized, such as `28x28`; by default chosen from"
+        " the images' sizes",
+    )
+    channels: Annotated[int, AfterValidator(_one_or_three), WithJsonSchema(CHANNELS)] | None = Field(
+        None,
+        description="1: an archive's images become grayscale; 3: they become red, green and blue; by default 3 if any"
+        " image is in colour",
     )
 
     @property
@@ -100,10 +117,15 @@ def blueprint(
     )
     @idempotent(keys)
     def upload() -> tuple[DatasetView, int, dict[str, str]]:
-        """Images are uint8 arrays of shape (N, H, W), labels are integers of shape (N,). Folder names are classes."""
+        """Images are uint8 arrays (N, H, W) or (N, H, W, 3), labels are integers (N,). Folder names are classes.
+
+        `chosen` in the response says what was chosen from the images of an archive.
+        """
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
-            content = read_upload(file.path, settings, options.test_fraction, options.seed, options.shape)
+            content = read_upload(
+                file.path, settings, options.test_fraction, options.seed, options.shape, options.channels
+            )
             manifest, created = store.add(content, options.name, "upload")
         location = f"/v1/datasets/{manifest.id}"
         return dataset_view(manifest), 201 if created else 200, {"Location": location}

@@ -31,6 +31,11 @@ DATASET: JsonObject = {
     "class_counts": {"train": [142, 146, 142], "test": [36, 36, 35]},
     "bytes": 38920,
     "created_at": "2026-01-31T12:00:00.000Z",
+    "chosen": {
+        "image_shape": "8 × 8, the size of all images",
+        "channels": "1 (grayscale), as no image is in colour",
+    },
+    "colour_dropped": False,
 }
 
 TRAINING_JOB: JsonObject = {

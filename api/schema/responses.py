@@ -83,7 +83,11 @@ class RowErrorView(RowError):
 
 @with_config(shown_as(examples.DATASET))
 class DatasetView(TypedDict):
-    """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images."""
+    """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images.
+
+    `chosen` says, by option of the upload, what was chosen from the images and why: `image_shape`, `channels`. If
+    `colour_dropped`, images in colour became grayscale, as `channels=1` demanded.
+    """
 
     id: str
     name: str
@@ -94,6 +98,8 @@ class DatasetView(TypedDict):
     class_counts: dict[str, tuple[int, ...]]
     bytes: int
     created_at: Time
+    chosen: dict[str, str]
+    colour_dropped: bool
 
 
 def dataset_view(manifest: Manifest) -> DatasetView:
@@ -108,6 +114,8 @@ def dataset_view(manifest: Manifest) -> DatasetView:
         "class_counts": manifest.class_counts,
         "bytes": manifest.bytes,
         "created_at": manifest.created_at,
+        "chosen": manifest.chosen,
+        "colour_dropped": manifest.colour_dropped,
     }
 
 

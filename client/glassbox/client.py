@@ -16,6 +16,7 @@ from typing import Any, Self, Unpack
 from glassbox import datasets as data
 from glassbox import settings
 from glassbox.datasets import Datasets
+from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
 from glassbox.files.images import ImageFile, form
 from glassbox.http.bodies import Body, OnBytes
@@ -69,15 +70,28 @@ class Client:
         self.transport.close()
 
     def train(
-        self, dataset: Path | str, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[TrainingOptions]
+        self,
+        dataset: Path | str,
+        *,
+        model: str,
+        image_shape: tuple[int, int] | None = None,
+        channels: int | None = None,
+        on_bytes: OnBytes | None = None,
+        **options: Unpack[TrainingOptions],
     ) -> Job:
         """Submit a training of a new version of `model`, and return the job without waiting for it.
 
         dataset: the name or id of a data set, or a file or folder, which is uploaded first: a `Path`, a text with a
-        slash, or one with an ending like `.npz` or `.zip`. options: the preset, and settings that replace its own.
+        slash, or one with an ending like `.npz` or `.zip`. image_shape, channels: those of the uploaded images, as in
+        `Datasets.upload`. options: the preset, and settings that replace its own.
         """
         if data.is_file(dataset):
-            dataset = self.datasets.upload(dataset, on_bytes=on_bytes).id
+            dataset = self.datasets.upload(dataset, image_shape=image_shape, channels=channels, on_bytes=on_bytes).id
+        elif image_shape is not None or channels is not None:
+            raise WrongArgument(
+                f"image_shape and channels apply to a file or folder that is uploaded; {dataset} is a data set on the"
+                " server, and keeps its shape"
+            )
         return self.jobs.job_of(
             self.transport.create(
                 path_to("training-jobs"), document={"model": model, "dataset": str(dataset), **options}

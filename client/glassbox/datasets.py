@@ -19,7 +19,12 @@ ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set. id: digest of its content. splits: images by split. class_counts: images of each class by split."""
+    """A data set.
+
+    id: digest of its content. image_shape: (height, width), or (height, width, 3) in colour. splits: images by split.
+    class_counts: images of each class by split. chosen: what the server chose from the images, as a sentence for each
+    option that the upload did not set. colour_dropped: whether images in colour became grayscale.
+    """
 
     id: str
     name: str
@@ -30,6 +35,8 @@ class Dataset:
     class_counts: dict[str, tuple[int, ...]]
     bytes: int
     created_at: str
+    chosen: dict[str, str] = field(default_factory=dict)
+    colour_dropped: bool = False
     _datasets: Datasets = field(kw_only=True, repr=False, compare=False)
 
     def delete(self, *, force: bool = False) -> None:
@@ -51,12 +58,14 @@ class Datasets:
         test_fraction: float | None = None,
         seed: int | None = None,
         image_shape: tuple[int, int] | None = None,
+        channels: int | None = None,
         on_bytes: OnBytes | None = None,
     ) -> Dataset:
         """Upload an `.npz` file, an archive with a folder of images for each class, or such a folder.
 
         name: by default the file's name. test_fraction, seed: the share of test images and the random seed of the
-        split, if the file has no test images. image_shape: height and width to which images are resized.
+        split, if the file has no test images. image_shape: height and width to which images are resized. channels: 1
+        converts them to grayscale, 3 to colour. By default the server chooses both from the images (`Dataset.chosen`).
         """
         path = Path(path)
         params = {
@@ -64,6 +73,7 @@ class Datasets:
             "test_fraction": test_fraction,
             "seed": seed,
             "image_shape": image_shape and "x".join(map(str, image_shape)),
+            "channels": channels,
         }
         return self.dataset_of(
             self._transport.create(path_to("datasets"), params=params, body=opened(path), on_bytes=on_bytes)

@@ -4,47 +4,70 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
-from shared.archives.entries import shown
 from shared.datasets.content import Content, Images, Split
+from shared.datasets.examination import Examined, examine, name_of
 from shared.datasets.layout import Indices, lay_out
+from shared.datasets.shape_rule import choose_shape
 from shared.errors import Invalid, Malformed, TooLarge
-from shared.images.decoding import decode_into, shape_of
+from shared.images.decoding import decode_into
+from shared.images.shapes import RGB, Shape, as_text, shape_with
 from shared.runtime.settings import Settings
 
 BLOCK_BYTES = 4 * 1024 * 1024
 NAMED = 5  # damaged images that an error names; the others are only counted
 
-Shape = tuple[int, int]
-
 
 def read_folders(
-    path: Path, archive: ArchiveIndex, limits: Settings, test_fraction: float, seed: int, image_shape: Shape | None
+    path: Path,
+    archive: ArchiveIndex,
+    limits: Settings,
+    test_fraction: float,
+    seed: int,
+    image_shape: tuple[int, int] | None,
+    channels: int | None,
 ) -> Content:
     """Validate the archive's layout and return the content; its images are decoded on iteration, block by block.
 
-    image_shape: (H, W) to resize each image to; None if all images must have the same shape. Raises `Invalid` or
-    `TooLarge`, here or on iteration, with the names of the images.
+    image_shape: (H, W) to resize each image to; None chooses it by `shape_rule`. channels: 1 for grayscale, 3 for
+    colour; None chooses colour if any image is in colour. Raises `Invalid` or `TooLarge`, here or on iteration, with
+    the names of the images.
     """
     layout = lay_out(archive.paths(0, len(archive)), limits.max_classes, test_fraction, seed)
-    reading = Reading(
-        path, archive, limits, image_shape or _first_shape(path, archive, limits, layout.train), image_shape
-    )
-    height, width = reading.shape
-    if height * width > limits.max_image_pixels:
+    examined = examine(path, archive, limits, sizes=image_shape is None, colour=channels != RGB)
+    chosen: dict[str, str] = {}
+    if image_shape is None:
+        image_shape, reason = choose_shape(examined.sizes)
+        chosen["image_shape"] = f"{as_text(image_shape)}, {reason}"
+    if channels is None:
+        channels, chosen["channels"] = _choose_channels(archive, examined)
+    shape = shape_with(*image_shape, channels)
+    if prod(image_shape) > limits.max_image_pixels:
         raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
-    if len(archive) * height * width > limits.max_expanded_bytes:
+    if len(archive) * prod(shape) > limits.max_expanded_bytes:
         raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes when decoded")
+    reading = Reading(path, archive, limits, shape)
     return Content(
-        reading.shape,
+        shape,
         layout.classes,
         Split(layout.train_labels, Blocks(reading, layout.train)),
         Split(layout.test_labels, Blocks(reading, layout.test, last=True)),
+        chosen,
+        colour_dropped=channels == 1 and examined.coloured is not None,
     )
+
+
+def _choose_channels(archive: ArchiveIndex, examined: Examined) -> tuple[int, str]:
+    """Return the number of channels, and the reason as a sentence."""
+    if examined.coloured is None:
+        return 1, "1 (grayscale), as no image is in colour"
+    name = name_of(archive, examined.coloured)
+    return RGB, f"{RGB} (red, green and blue), as images are in colour, such as {name}; channels=1 makes them grayscale"
 
 
 @dataclass
@@ -55,25 +78,18 @@ class Reading:
     archive: ArchiveIndex
     limits: Settings
     shape: Shape
-    resized_to: Shape | None
     damaged: list[str] = field(default_factory=list)
 
     def decode(self, row: Images, content: bytes, index: int) -> None:
-        """Decode one entry into `row` (H, W), or record it as damaged; raises `Invalid` if its shape differs."""
+        """Decode one entry into `row`, (H, W) or (H, W, 3), or record it as damaged."""
         try:
-            if self.resized_to is None and (shape := shape_of(content, self.limits.max_image_pixels)) != self.shape:
-                raise Invalid(
-                    "dataset_shapes",
-                    f"{self.name(index)} has {_text(shape)} pixels, but the images before it have {_text(self.shape)};"
-                    f" resize all images, for example with image_shape={self.shape[0]}x{self.shape[1]}",
-                )
             decode_into(row, content, self.limits.max_image_pixels)
         except Malformed as error:
             self.record(index, error)
 
     def record(self, index: int, error: Malformed) -> None:
         """Record that this entry cannot be read."""
-        self.damaged.append(f"{self.name(index)} ({error.detail})" if len(self.damaged) < NAMED else "")
+        self.damaged.append(f"{name_of(self.archive, index)} ({error.detail})" if len(self.damaged) < NAMED else "")
 
     def raise_if_damaged(self) -> None:
         """Raise `Invalid` if any entry could not be read."""
@@ -82,10 +98,6 @@ class Reading:
             others = f", and {count - NAMED} more" if count > NAMED else ""
             named = "; ".join(self.damaged[:NAMED])
             raise Invalid("dataset_images", f"{count} of {len(self.archive)} files cannot be read: {named}{others}")
-
-    def name(self, index: int) -> str:
-        """Return an entry's name for an error message."""
-        return shown(self.archive.paths(index, index + 1)[0])
 
 
 @dataclass(frozen=True)
@@ -97,14 +109,13 @@ class Blocks:
     last: bool = False
 
     def __iter__(self) -> Iterator[Images]:
-        """Yield blocks (n, H, W) of a few MiB."""
+        """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
         reading = self.reading
-        height, width = reading.shape
-        rows = max(1, BLOCK_BYTES // (height * width))
+        rows = max(1, BLOCK_BYTES // prod(reading.shape))
         with Contents(reading.path, reading.archive, reading.limits) as contents:
             for start in range(0, len(self.indices), rows):
                 chosen = self.indices[start : start + rows].tolist()
-                block = np.empty((len(chosen), height, width), np.uint8)
+                block = np.empty((len(chosen), *reading.shape), np.uint8)
                 for row, index in zip(block, chosen, strict=True):
                     try:
                         content = contents.read(index)
@@ -115,18 +126,3 @@ class Blocks:
                 yield block
         if self.last:
             reading.raise_if_damaged()
-
-
-def _first_shape(path: Path, archive: ArchiveIndex, limits: Settings, indices: Indices) -> Shape:
-    """Return the shape of the first readable image; raises `Invalid` if none is readable."""
-    with Contents(path, archive, limits) as contents:
-        for index in indices.tolist():
-            try:
-                return shape_of(contents.read(index), limits.max_image_pixels)
-            except Malformed:
-                continue
-    raise Invalid("dataset_images", f"none of the {len(indices)} files for training is a readable image")
-
-
-def _text(shape: Shape) -> str:
-    return f"{shape[0]} × {shape[1]}"

@@ -38,15 +38,22 @@ def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """
     if is_deep(image):
         return _of_deep(image)
+    plain = over_black(image)
+    return np.asarray(plain) if plain.mode == "L" else _pixels(plain)
+
+
+def over_black(image: Image.Image) -> Image.Image:
+    """Return an image that is not deep in the mode RGB, or L if its mode has no colours; closes it if it converts it.
+
+    Transparent pixels are blended with black.
+    """
     if image.has_transparency_data:
         image = _replaced(image, "RGBA")
-        over_black = Image.new("RGB", image.size)
-        over_black.paste(image, mask=image.getchannel("A"))  # each channel times alpha / 255, rounded
+        blended = Image.new("RGB", image.size)
+        blended.paste(image, mask=image.getchannel("A"))  # each channel times alpha / 255, rounded
         image.close()
-        return _pixels(over_black)
-    if image.mode in {"1", "L"}:
-        return np.asarray(_replaced(image, "L"))
-    return _pixels(_replaced(image, "RGB"))
+        return blended
+    return _replaced(image, "L" if image.mode in {"1", "L"} else "RGB")
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -131,19 +131,3 @@ def invert(images: NDArray[np.uint8], mode: str) -> None:
     else:
         bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
     images[bright] ^= 255
-
-
-def shape_of(content: bytes, max_pixels: int) -> tuple[int, int]:
-    """Return the height and width of an image, upright and before it is resized; raises `Malformed`."""
-    kind = format_of(content)
-    try:
-        with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels) as image:
-            width, height = image.size
-            sideways = channels.orientation_of(image) in channels.SIDEWAYS
-    except Malformed:
-        raise
-    except Exception as error:  # Pillow's readers raise many types of error on damaged headers
-        raise Malformed(
-            "image_damaged", f"the {kind.name}'s header is damaged: {str(error) or type(error).__name__}"
-        ) from None
-    return (width, height) if sideways else (height, width)

@@ -18,11 +18,13 @@ from PIL import Image
 from shared.errors import Malformed
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+BEGINNING = SIGNATURE + b"\0\0\0\x0dIHDR"
 IEND = b"\0\0\0\0IEND\xaeB`\x82"
 CRC_OF_IDAT = zlib.crc32(b"IDAT")
 BESIDE_PIXELS = frozenset({b"PLTE", b"tRNS", b"eXIf"})  # palette, transparency, orientation
 MAX_CHUNKS = 100_000
-GRAY, RGB = 0, 2  # the header's kinds of colour
+GRAY, RGB, GRAY_WITH_ALPHA = 0, 2, 4  # the header's kinds of colour
+GRAYS = frozenset({GRAY, GRAY_WITH_ALPHA})
 
 core: Any = Image.core  # type: ignore[attr-defined] # Pillow's decoders, as its own plugins use them
 
@@ -85,6 +87,15 @@ def size_of(content: bytes) -> tuple[int, int]:
         raise Malformed("image_damaged", "the PNG is damaged or cut short: it does not begin with a header")
     width, height = struct.unpack_from(">II", content, 16)
     return width, height
+
+
+def plain_size(content: bytes, *, gray: bool) -> tuple[int, int] | None:
+    """Return the width and height of a PNG without an orientation, `gray`: of a grayscale one; None for other files."""
+    if len(content) < len(SIGNATURE) + 25 or not content.startswith(BEGINNING) or b"eXIf" in content:
+        return None
+    if zlib.crc32(content[12:29]) != int.from_bytes(content[29:33], "big"):
+        return None
+    return size_of(content) if content[25] in GRAYS or not gray else None
 
 
 def essentials(content: bytes) -> bytes:

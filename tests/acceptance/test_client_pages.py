@@ -15,7 +15,7 @@ import pytest
 from glassbox.cli.exits import CODES
 
 from services.embedded.running import running_stack
-from tests.support.data.images import png
+from tests.support.data.images import encoded, png, smooth
 from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
@@ -65,13 +65,20 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
     (folder / "bin" / "glassbox").chmod(0o755)
     (folder / "mnist.npz").write_bytes(npz(easy_arrays(train=300, test=60, side=SIDE)))
     images, labels = easy_images(30, side=SIDE, seed=1)
-    with zipfile.ZipFile(folder / "images.zip", "w") as archive:
+    with (
+        zipfile.ZipFile(folder / "images.zip", "w") as archive,
+        zipfile.ZipFile(folder / "pets.zip", "w") as archive_of_pets,
+    ):
         for number, (image, label) in enumerate(zip(images, labels, strict=True)):
             content = png(image)
             archive.writestr(f"{number:02d}.png", content)
             for path in (folder / "scans" / f"{number:02d}.png", folder / "pets" / f"class-{label}" / f"{number}.png"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
+            archive_of_pets.writestr(f"class-{label}/{number}.png", png(255 - image))
+            photo = folder / "photos" / f"class-{label}" / f"{number}.jpg"
+            photo.parent.mkdir(parents=True, exist_ok=True)
+            photo.write_bytes(encoded(smooth(60 + number, 90, seed=number), "JPEG"))
     for name, image in zip(("seven.png", "four.png"), images, strict=False):
         (folder / name).write_bytes(png(image))
     with running_stack(folder / "volume", folder / "stack.log") as client:

@@ -33,6 +33,21 @@ OnModel = Annotated[
         show_default=False,
     ),
 ]
+ImageShape = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HEIGHTxWIDTH",
+        help="Resize the images of an archive or folder, for example to 28x28 (default: chosen from their sizes).",
+    ),
+]
+Channels = Annotated[
+    int | None,
+    typer.Option(
+        metavar="1|3",
+        help="1: convert the images of an archive or folder to grayscale, 3: to colour (default: 3 if any image is in"
+        " colour).",
+    ),
+]
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of a model.", autocompletion=model_names, show_default=False)
 ]

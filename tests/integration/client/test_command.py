@@ -238,6 +238,24 @@ class TestManaging:
         assert glassbox("datasets", "delete", "classes").status == 0
         assert glassbox("datasets", "show", "classes").status == 5
 
+    def test_training_on_a_folder_says_what_was_chosen_from_its_images(self, glassbox: Command, folder: Path) -> None:
+        for number in range(12):
+            path = folder / "mixed" / "ab"[number % 2] / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(np.full((9 + number, 20, 3), (200, 10 * number, 0), np.uint8)))
+        short = ("--preset", "fast", "--epochs", "1")
+        done = glassbox("train", "mixed/", "-m", "mixed", *short)
+        assert done.status == 0, done.err
+        assert "image shape: 12 × 12, chosen for 12 images of 9 × 20 to 20 × 20 pixels" in done.err
+        assert "channels: 3 (red, green and blue)" in done.err
+        assert "colour was dropped" not in done.err
+        gray = glassbox("train", "mixed/", "-m", "mixed", *short, "--image-shape", "8x6", "--channels", "1")
+        assert "colour was dropped" in gray.err
+        assert glassbox("datasets", "show", "mixed", "--json").json["image_shape"] == [8, 6]
+        refused = glassbox("train", "mixed", "-m", "mixed", *short, "--channels", "3")
+        assert refused.status == 2
+        assert "--channels" in refused.err
+
     def test_a_few_images_are_predicted_at_once(self, glassbox: Command, model: str) -> None:
         done = glassbox("predict", "images/00-0.png", "images/more/01-1.png", "--model", model, "--json")
         assert [each["label"] for each in done.json["predictions"]] == ["0", "1"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.output import moment, print_facts, print_json, print_table
+from glassbox.cli.output import moment, print_facts, print_json, print_table, printable
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
@@ -63,9 +63,8 @@ def upload(
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Name of the data set (default: the file's name).")] = None,
-    image_shape: Annotated[
-        str | None, typer.Option(metavar="HEIGHTxWIDTH", help="Resize the images of an archive, for example to 28x28.")
-    ] = None,
+    image_shape: options.ImageShape = None,
+    channels: options.Channels = None,
     test_fraction: Annotated[
         float | None, typer.Option(help="Share of the images for testing, if the file has no test images.")
     ] = None,
@@ -78,7 +77,13 @@ def upload(
     size = parsed_shape(image_shape)
     with client_of(context) as client, transfer(f"uploading {path}", quiet=as_json) as on_bytes:
         dataset = client.datasets.upload(
-            path, name, test_fraction=test_fraction, seed=seed, image_shape=size, on_bytes=on_bytes
+            path,
+            name,
+            test_fraction=test_fraction,
+            seed=seed,
+            image_shape=size,
+            channels=channels,
+            on_bytes=on_bytes,
         )
     print_dataset(dataset, as_json=as_json)
 
@@ -114,6 +119,8 @@ def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
             ("id", dataset.id),
             ("images", ", ".join(f"{count:,} {split}" for split, count in dataset.splits.items())),
             ("shape", shape(dataset)),
+            *(("", f"{option.replace('_', ' ')}: {reason}") for option, reason in dataset.chosen.items()),
+            ("", "colour was dropped: images in colour became grayscale" if dataset.colour_dropped else None),
             ("classes", ", ".join(dataset.classes)),
             ("bytes", f"{dataset.bytes:,}"),
             ("source", dataset.source),
@@ -123,8 +130,16 @@ def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
 
 
 def shape(dataset: Dataset) -> str:
-    """Return the height × width of a data set's images."""
+    """Return the height × width of a data set's images, with the number of channels if they are in colour."""
     return "×".join(map(str, dataset.image_shape))
+
+
+def say_chosen(dataset: Dataset) -> None:
+    """Print to standard error what the server chose from the images of an upload."""
+    for option, reason in dataset.chosen.items():
+        typer.echo(f"{option.replace('_', ' ')}: {printable(reason)}", err=True)
+    if dataset.colour_dropped:
+        typer.echo("colour was dropped: images in colour became grayscale", err=True)
 
 
 def parsed_shape(text: str | None) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.commands.datasets import parsed_shape, say_chosen
 from glassbox.cli.display.watching import watched
 from glassbox.cli.output import print_json, share
 from glassbox.cli.session import client_of
@@ -17,13 +18,19 @@ from glassbox.errors import WrongArgument
 from glassbox.options import TRAINING, Option, Preset
 
 WIDTH = 100  # of a line of the help
-ARGUMENTS = {"dataset": "DATASET", "model": "--model"}  # required: not settings, although fields of the request
+ARGUMENTS = {  # not settings, although fields of the requests
+    "dataset": "DATASET",
+    "model": "--model",
+    "image_shape": "--image-shape",
+    "channels": "--channels",
+}
 OWN_OPTIONS = ("model", "dataset", "preset", "epochs", "seed", "promote", "labels")
 EXAMPLES = """\b
 Examples:
   glassbox train mnist.npz --model digits --preset accurate
   glassbox train mnist --model digits --epochs 20 --promote champion
   glassbox train pets.zip --model pets --set optimizer.learning_rate=0.01
+  glassbox train photos/ --model photos --image-shape 48x48
 """
 
 
@@ -81,18 +88,33 @@ def train(
         list[str] | None,
         typer.Option("--label", metavar="NAME=TEXT", help="Label that is kept with the job; repeatable."),
     ] = None,
+    image_shape: options.ImageShape = None,
+    channels: options.Channels = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a new version of a model and wait for it."""
+    from glassbox.datasets import is_file  # noqa: PLC0415 - see the package's docstring
+
     training: dict[str, Any] = {"preset": preset, "epochs": epochs, "seed": seed, "promote": promote}
     training = {name: value for name, value in training.items() if value is not None}
     training |= parsed_settings(settings or [])
     if labels:
         training["labels"] = dict(_name_and_value(label, "--label") for label in labels)
+    upload: dict[str, Any] = {"image_shape": parsed_shape(image_shape), "channels": channels}
     with client_of(context) as client:
-        with transfer(f"uploading {dataset}", quiet=as_json) as on_bytes:
-            job = client.train(dataset, model=model, on_bytes=on_bytes, **training)
+        if is_file(dataset):
+            with transfer(f"uploading {dataset}", quiet=as_json) as on_bytes:
+                uploaded = client.datasets.upload(dataset, on_bytes=on_bytes, **upload)
+            dataset = uploaded.id
+            if not as_json:
+                say_chosen(uploaded)
+        elif named := [f"--{name.replace('_', '-')}" for name, value in upload.items() if value is not None]:
+            raise WrongArgument(
+                f"{named[0]}: applies to a file or folder that is uploaded; {dataset} is a data set on the server, and"
+                " keeps its shape"
+            )
+        job = client.train(dataset, model=model, **training)
         if not detach:
             job = watched(client, job, quiet=as_json)
         if as_json:

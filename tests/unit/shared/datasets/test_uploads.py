@@ -12,33 +12,58 @@ import pytest
 from PIL import Image
 
 from shared.datasets import Arrays, DatasetStore, Manifest
-from shared.datasets.folders import Shape
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
 from tests.support.data.files import files_below
-from tests.support.data.folders import bright, class_folders, easy_folders, split_folders
-from tests.support.data.images import encoded, png
-from tests.support.data.npz import easy_images, npy, npz
+from tests.support.data.folders import KINDS, bright, class_folders, easy_folders, split_folders
+from tests.support.data.images import encoded, png, smooth
+from tests.support.data.npz import easy_arrays, easy_images, npy, npz
 from tests.support.data.tars import gzip_of, tar_of
 
 Stored = Callable[..., tuple[Manifest, Arrays]]
+Store = Callable[..., Manifest]
+COLOURS = [(200, 0, 0), (0, 120, 40), (10, 20, 230)]
 
 
 @pytest.fixture
 def stored(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Stored:
     """Read an upload and store it; returns its manifest and arrays."""
 
-    def store(content: bytes, image_shape: Shape | None = None, **limited: Any) -> tuple[Manifest, Arrays]:
+    def store(
+        content: bytes, image_shape: tuple[int, int] | None = None, channels: int | None = None, **limited: Any
+    ) -> tuple[Manifest, Arrays]:
         path = tmp_path / "upload"
         path.write_bytes(content)
         own = limits.model_copy(update=limited)
-        read = read_upload(path, own, test_fraction=0.2, seed=0, image_shape=image_shape)
+        read = read_upload(path, own, test_fraction=0.2, seed=0, image_shape=image_shape, channels=channels)
         return datasets.load(datasets.add(read, "easy", "test")[0].id)
 
     return store
+
+
+@pytest.fixture
+def stored_manifest(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Store:
+    """Read an upload and store it; returns the manifest in the answer."""
+
+    def store(content: bytes, image_shape: tuple[int, int] | None = None, channels: int | None = None) -> Manifest:
+        path = tmp_path / "upload"
+        path.write_bytes(content)
+        read = read_upload(path, limits, test_fraction=0.2, seed=0, image_shape=image_shape, channels=channels)
+        return datasets.add(read, "easy", "test")[0]
+
+    return store
+
+
+def coloured_folders(shape: tuple[int, int] = (6, 6)) -> dict[str, bytes]:
+    """Return class folders of uniform images of three colours."""
+    return {
+        f"{kind}/{number}.png": png(np.full((*shape, 3), colour, np.uint8))
+        for kind, colour in zip(KINDS, COLOURS, strict=True)
+        for number in range(10)
+    }
 
 
 def refused(stored: Stored, content: bytes, *arguments: Any, **options: Any) -> GlassboxError:
@@ -109,15 +134,57 @@ class TestShapes:
         assert manifest.image_shape == (5, 7)
         assert (arrays.x_train == 200).all()
 
-    def test_without_a_shape_the_error_names_the_first_image_that_differs(self, stored: Stored) -> None:
+    def test_images_of_mixed_sizes_get_a_shape_by_rule(self, stored: Stored) -> None:
+        sizes = [(30, 50), (41, 33), (200, 100), (37, 37), (20, 20)]
+        entries = {f"{kind}/{number}.png": bright(size) for kind in ("ant", "bee") for number, size in enumerate(sizes)}
+
+        manifest, arrays = stored(zip_of(entries))
+
+        assert manifest.image_shape == (32, 32)
+        assert (arrays.x_train == 200).all()
+
+    def test_what_was_chosen_is_said_with_the_reason(self, stored_manifest: Store) -> None:
         odd = {"train/bee/odd.png": bright((6, 8)), "train/cat/odd.png": bright((9, 9))}
 
-        error = refused(stored, zip_of(split_folders() | odd))
+        manifest = stored_manifest(zip_of(split_folders() | odd))
 
-        assert (type(error), error.code) == (Invalid, "dataset_shapes")
-        assert "'train/bee/odd.png' has 6 × 8 pixels" in error.detail
-        assert "6 × 6" in error.detail
-        assert "image_shape=6x6" in error.detail
+        assert manifest.image_shape == (8, 8)
+        assert manifest.chosen["image_shape"].startswith("8 × 8, chosen for 44 images of 6 × 6 to 9 × 9 pixels: ")
+        assert manifest.chosen["channels"] == "1 (grayscale), as no image is in colour"
+
+    def test_images_of_one_small_size_keep_it(self, stored_manifest: Store) -> None:
+        manifest = stored_manifest(zip_of(easy_folders()))
+
+        assert manifest.image_shape == (6, 6)
+        assert manifest.chosen["image_shape"] == "6 × 6, the size of all images"
+
+    def test_images_of_one_large_size_are_reduced(self, stored: Stored) -> None:
+        entries = {f"{kind}/{number}.png": bright((200, 200)) for kind in ("ant", "bee") for number in range(5)}
+
+        assert stored(zip_of(entries))[0].image_shape == (32, 32)
+
+    def test_options_that_are_set_are_not_chosen(self, stored_manifest: Store) -> None:
+        archive = zip_of(easy_folders())
+
+        assert stored_manifest(archive, (6, 6)).chosen.keys() == {"channels"}
+        assert stored_manifest(archive, channels=1).chosen.keys() == {"image_shape"}
+        assert stored_manifest(archive, (6, 6), channels=3).chosen == {}
+
+    def test_a_stored_data_set_says_what_a_later_upload_chose(self, stored_manifest: Store) -> None:
+        archive = zip_of(easy_folders())
+
+        first, again = stored_manifest(archive), stored_manifest(archive, (6, 6), channels=1)
+
+        assert again.digest == first.digest
+        assert again.chosen == {}
+
+    def test_a_damaged_image_is_not_counted_among_the_sizes(self, stored: Stored) -> None:
+        assert refused(stored, zip_of(easy_folders() | {"bee/bad.png": b"no image"})).code == "dataset_images"
+
+    def test_a_class_of_one_image_has_it_for_training(self, stored: Stored) -> None:
+        manifest, _ = stored(zip_of(easy_folders() | {"dog/only.png": bright((6, 6))}))
+
+        assert manifest.class_counts == {"train": (8, 8, 8, 1), "test": (2, 2, 2, 0)}
 
     def test_the_shape_of_a_rotated_image_is_that_of_the_upright_image(self, stored: Stored) -> None:
         rotated = Image.new("L", (8, 6), 200)
@@ -134,7 +201,7 @@ class TestShapes:
         [((10, 10), {"max_image_pixels": 99}), ((100, 100), {"max_expanded_bytes": 299_999})],
     )
     def test_too_many_pixels_are_refused_before_any_is_decoded(
-        self, stored: Stored, shape: Shape, limited: dict[str, int]
+        self, stored: Stored, shape: tuple[int, int], limited: dict[str, int]
     ) -> None:
         error = refused(stored, zip_of(easy_folders()), shape, **limited)
 
@@ -142,6 +209,100 @@ class TestShapes:
 
     def test_a_shape_for_an_npz_is_refused(self, stored: Stored) -> None:
         assert refused(stored, npz(), (6, 6)).code == "validation_failed"
+
+
+class TestColour:
+    def test_a_folder_with_images_in_colour_is_a_data_set_in_colour(self, stored: Stored) -> None:
+        manifest, arrays = stored(zip_of(coloured_folders()))
+
+        assert manifest.image_shape == (6, 6, 3)
+        assert manifest.bytes == 30 * 6 * 6 * 3
+        assert arrays.x_train.shape == (24, 6, 6, 3)
+        assert {tuple(image[0, 0].tolist()) for image in arrays.x_train} == set(COLOURS)
+        assert not manifest.colour_dropped
+
+    def test_the_reason_names_an_image_in_colour(self, stored_manifest: Store) -> None:
+        red = {"cat/red.png": png(np.full((6, 6, 3), (200, 0, 0), np.uint8))}
+
+        manifest = stored_manifest(zip_of(easy_folders() | red))
+
+        assert manifest.image_shape == (6, 6, 3)
+        assert "'cat/red.png'" in manifest.chosen["channels"]
+        assert "channels=1 makes them grayscale" in manifest.chosen["channels"]
+
+    def test_gray_images_in_a_data_set_in_colour_have_equal_channels(self, stored: Stored) -> None:
+        _, arrays = stored(
+            zip_of(
+                {f"{part}/a/{n}.png": bright((6, 6)) for part in ("train", "test") for n in range(3)}
+                | {"train/b/red.png": png(np.full((6, 6, 3), (200, 0, 0), np.uint8))}
+            )
+        )
+
+        assert (arrays.x_test == 200).all()
+        assert arrays.x_train[-1, 0, 0].tolist() == [200, 0, 0]
+
+    @pytest.mark.parametrize("quality", [10, 50, 90])
+    def test_gray_photographs_saved_in_colour_are_a_grayscale_data_set(self, stored: Stored, quality: int) -> None:
+        entries = {
+            f"{kind}/{seed}.jpg": encoded(smooth(40, 40, seed).convert("L").convert("RGB"), "JPEG", quality=quality)
+            for kind in ("ant", "bee")
+            for seed in range(4)
+        }
+
+        assert stored(zip_of(entries))[0].image_shape == (40, 40)
+
+    def test_one_channel_on_demand_drops_the_colour_and_records_it(self, stored: Stored) -> None:
+        manifest, arrays = stored(zip_of(coloured_folders()), channels=1)
+
+        assert manifest.image_shape == (6, 6)
+        assert manifest.colour_dropped
+        lumas = {round(0.299 * red + 0.587 * green + 0.114 * blue) for red, green, blue in COLOURS}
+        assert set(np.unique(arrays.x_train).tolist()) == lumas
+
+    def test_one_channel_on_demand_drops_nothing_from_gray_images(self, stored: Stored) -> None:
+        assert not stored(zip_of(easy_folders()), channels=1)[0].colour_dropped
+
+    def test_three_channels_on_demand_repeat_gray_values(self, stored: Stored) -> None:
+        gray, coloured = stored(zip_of(easy_folders())), stored(zip_of(easy_folders()), channels=3)
+
+        assert coloured[0].image_shape == (6, 6, 3)
+        assert (coloured[1].x_train == gray[1].x_train[..., np.newaxis]).all()
+
+    def test_the_digest_of_a_grayscale_folder_is_fixed(self, stored: Stored) -> None:
+        """A data set keeps its id in every version of Glassbox, also if its shape is set."""
+        digest = "cb19fea14eb6ea5c671f11c7deb52926a94b71b1f8fd00405f0857a1ab544cf0"
+
+        assert stored(zip_of(easy_folders()))[0].digest == digest
+        assert stored(zip_of(easy_folders()), (6, 6), channels=1)[0].digest == digest
+
+    def test_resized_images_in_colour_keep_their_colours(self, stored: Stored) -> None:
+        manifest, arrays = stored(zip_of(coloured_folders((20, 30))), (8, 4))
+
+        assert manifest.image_shape == (8, 4, 3)
+        assert {tuple(image[0, 0].tolist()) for image in arrays.x_train} == set(COLOURS)
+
+    def test_the_limit_counts_the_bytes_of_all_channels(self, stored: Stored) -> None:
+        archive = zip_of(coloured_folders())
+
+        assert stored(archive, max_expanded_bytes=30 * 6 * 6 * 3)
+        assert refused(stored, archive, max_expanded_bytes=30 * 6 * 6 * 3 - 1).code == "dataset_too_large"
+
+    def test_images_of_several_blocks_are_stored(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = stored(zip_of(coloured_folders()))[0].digest
+        monkeypatch.setattr("shared.datasets.folders.BLOCK_BYTES", 5 * 6 * 6 * 3)
+
+        assert stored(zip_of(coloured_folders()))[0].digest == whole
+
+    @pytest.mark.parametrize("channels", [1, 3])
+    def test_the_channels_of_an_npz_are_kept(self, stored: Stored, channels: int) -> None:
+        arrays = easy_arrays()
+        if channels == 3:
+            arrays |= {name: np.stack([arrays[name]] * 3, axis=-1) for name in ("x_train", "x_test")}
+
+        assert stored(npz(arrays), channels=channels)[0].image_shape == (6, 6, 3)[: channels // 3 + 2]
+        error = refused(stored, npz(arrays), channels=4 - channels)
+        assert error.code == "validation_failed"
+        assert "channels: " in error.detail
 
 
 class TestDamage:
@@ -165,7 +326,7 @@ class TestDamage:
         assert refused(stored, zip_of(nothing)).code == "dataset_images"
 
     @pytest.mark.parametrize("image_shape", [None, (6, 6)])
-    def test_a_truncated_image_is_refused_as_damage(self, stored: Stored, image_shape: Shape | None) -> None:
+    def test_a_truncated_image_is_refused_as_damage(self, stored: Stored, image_shape: tuple[int, int] | None) -> None:
         whole = png(np.random.default_rng(0).integers(0, 255, (6, 6), dtype=np.uint8))
 
         error = refused(stored, zip_of(easy_folders() | {"cat/half.png": whole[: len(whole) // 2]}), image_shape)

@@ -1,0 +1,63 @@
+"""Examination of an image before it is decoded: its height and width, and whether its pixels are in colour.
+
+The mode of a file does not say whether an image is in colour: programs save gray photographs as RGB. An image is in
+colour if the largest and the smallest of R, G and B differ by more than `GRAY_SPREAD` in any pixel, after a reduction
+by a whole number that leaves at least `SIDE` pixels. docs/images.md has the measurements behind these numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from PIL.ImageFile import ImageFile
+
+from shared.errors import Malformed
+from shared.images import channels, png
+from shared.images.formats import Format, format_of, open_image, refuse_large
+
+GRAY_SPREAD = 10
+SIDE = 256
+JPEG_SIDE = 128  # a JPEG's decoder reduces an image by 2, 4 or 8, to no less than this
+COLOURLESS = frozenset({"1", "L", "LA", "La"})
+
+
+def shape_and_colour(content: bytes, max_pixels: int, *, find_colour: bool = True) -> tuple[tuple[int, int], bool]:
+    """Return the height and width of an image, upright and before it is resized, and whether it is in colour.
+
+    Without `find_colour` the pixels are not decoded, and the second result is False. Raises `Malformed` for a damaged
+    image; damage to pixels is found only if they are decoded.
+    """
+    size = png.plain_size(content, gray=find_colour)
+    if size is not None:
+        refuse_large(*size, max_pixels)
+        return (size[1], size[0]), False
+    kind = format_of(content)
+    try:
+        with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels, colour=True) as image:
+            width, height = image.size
+            sideways = channels.orientation_of(image) in channels.SIDEWAYS
+            coloured = find_colour and _is_coloured(image)
+    except Malformed:
+        raise
+    except Exception as error:  # Pillow's readers raise many types of error on damaged files
+        raise _damaged(kind, error) from None
+    return ((width, height) if sideways else (height, width)), coloured
+
+
+def _is_coloured(image: ImageFile) -> bool:
+    if image.mode in COLOURLESS or channels.is_deep(image):
+        return False
+    image.draft("RGB", (JPEG_SIDE, JPEG_SIDE))
+    plain = channels.over_black(image)
+    if plain.mode == "L":
+        return False
+    if (factor := max(plain.size) // SIDE) > 1:
+        plain = plain.reduce(factor)
+    red, green, blue = np.moveaxis(np.asarray(plain), -1, 0)
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    return bool(spread.max() > GRAY_SPREAD)
+
+
+def _damaged(kind: Format, error: Exception) -> Malformed:
+    return Malformed("image_damaged", f"the {kind.name} is damaged: {str(error) or type(error).__name__}")
