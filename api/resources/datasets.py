@@ -17,7 +17,7 @@ from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
 from shared.datasets.uploads import read_upload
-from shared.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
+from shared.errors import Conflict, Damaged, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore, Kind, State
 from shared.registry import Registry
@@ -142,7 +142,7 @@ def blueprint(
         "Show a data set",
         scope="read",
         responses={200: DatasetView},
-        errors=(error_response(NotFound, "dataset_not_found"),),
+        errors=(error_response(NotFound, "dataset_not_found"), error_response(Damaged, "dataset_unreadable")),
     )
     def show(reference: str) -> DatasetView:
         return dataset_view(built_in.prepared(reference))
@@ -159,7 +159,7 @@ def blueprint(
         """An id deletes the data set and all its names. A name deletes itself, and the data set with the last name."""
         query = from_texts(DeletionQuery, request.args)
         if store.is_last_name(reference) and not query.force:
-            reject_if_in_use(store.get(reference), registry, jobs)
+            reject_if_in_use(store.id_of(reference), registry, jobs)
         store.delete(reference)
         return "", 204
 
@@ -171,17 +171,17 @@ def _cursor(manifest: Manifest) -> str:
     return f"{manifest.created_at}~{manifest.digest}"
 
 
-def reject_if_in_use(manifest: Manifest, registry: Registry, jobs: JobStore) -> None:
+def reject_if_in_use(dataset: str, registry: Registry, jobs: JobStore) -> None:
     """Raise `Conflict` if a version was trained on the data set, or an active job trains on it."""
-    users = registry.trained_on(manifest.id) + [
+    users = registry.trained_on(dataset) + [
         f"job {job.id}"
         for state in ACTIVE
         for job in jobs.newest_first(state)
-        if job.kind in TRAINS and job.specification["dataset"] == manifest.id
+        if job.kind in TRAINS and job.specification["dataset"] == dataset
     ]
     if users:
         others = f" and {len(users) - MAX_NAMED} more" if len(users) > MAX_NAMED else ""
         raise Conflict(
             "dataset_in_use",
-            f"{manifest.id} is used by {', '.join(users[:MAX_NAMED])}{others}; ?force=true deletes it anyway",
+            f"{dataset} is used by {', '.join(users[:MAX_NAMED])}{others}; ?force=true deletes it anyway",
         )

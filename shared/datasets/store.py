@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,19 +77,17 @@ class DatasetStore:
         return self.get(name).model_copy(update=of_this_upload), created
 
     def get(self, reference: str) -> Manifest:
-        """Return the data set with this id (`sha256:…`), or the newest one with this name; raises `NotFound`.
+        """Return the data set with this id (`sha256:…`), or the newest one with this name.
 
-        A data set may have several names: the manifest has the name of the reference.
+        A data set may have several names: the manifest has the name of the reference. Raises `NotFound`, or `Damaged`
+        if this version of the code cannot read the manifest.
         """
-        digest = reference.removeprefix("sha256:")
-        name = None
-        if reference == digest and is_name(reference):
-            name, pointer = reference, self._volume.dataset_names / reference
-            digest = pointer.read_text() if pointer.exists() else ""
-        if not _is_digest(digest) or not self._volume.dataset(digest).exists():
-            raise _not_found(reference)
-        manifest = self._manifest(digest)
-        return manifest if name is None else manifest.model_copy(update={"name": name})
+        manifest = self._manifest(self._digest(reference))
+        return manifest if reference == manifest.id else manifest.model_copy(update={"name": reference})
+
+    def id_of(self, reference: str) -> str:
+        """Return the id of the data set with this id or name, also if its manifest is unreadable; raises `NotFound`."""
+        return f"sha256:{self._digest(reference)}"
 
     def all(self) -> list[Manifest]:
         """Return every data set, the newest first."""
@@ -113,28 +112,38 @@ class DatasetStore:
 
         Raises `NotFound`. Deletes names first, so that no name points to a missing data set.
         """
-        manifest = self.get(reference)
-        others = [name for name in self.names(manifest) if name != reference]
+        digest = self._digest(reference)
+        others = [name for name in self._names(digest) if name != reference]
         if self.is_last_name(reference):
-            for name in self.names(manifest):
+            for name in self._names(digest):
                 self._remove_name(name)
-            durable.remove_tree(self._volume.dataset(manifest.digest))
+            durable.remove_tree(self._volume.dataset(digest))
             return
         self._remove_name(reference)
-        if self._manifest(manifest.digest).name == reference:  # the name in the list of data sets
-            renamed = manifest.model_copy(update={"name": others[0]})
-            durable.write_json(self._manifest_path(manifest.digest), renamed.model_dump(mode="json"))
+        content = json.loads(self._manifest_path(digest).read_bytes())  # with the fields of a newer version
+        if content["name"] == reference:  # the name in the list of data sets
+            durable.write_json(self._manifest_path(digest), {**content, "name": others[0]})
 
     def is_last_name(self, reference: str) -> bool:
         """Return whether deleting this reference deletes the data set: it is the id, or the only name."""
-        manifest = self.get(reference)
-        return reference == manifest.id or self.names(manifest) == [reference]
+        digest = self._digest(reference)
+        return reference == f"sha256:{digest}" or self._names(digest) == [reference]
 
-    def names(self, manifest: Manifest) -> list[str]:
+    def _names(self, digest: str) -> list[str]:
         """Return the names that point to the data set, sorted."""
         folder = self._volume.dataset_names
         files = folder.iterdir() if folder.exists() else ()
-        return sorted(file.name for file in files if is_name(file.name) and file.read_text() == manifest.digest)
+        return sorted(file.name for file in files if is_name(file.name) and file.read_text() == digest)
+
+    def _digest(self, reference: str) -> str:
+        """Return the digest of the data set with this id or name; raises `NotFound`."""
+        digest = reference.removeprefix("sha256:")
+        if reference == digest and is_name(reference):
+            pointer = self._volume.dataset_names / reference
+            digest = pointer.read_text() if pointer.exists() else ""
+        if not _is_digest(digest) or not self._volume.dataset(digest).exists():
+            raise _not_found(reference)
+        return digest
 
     def _remove_name(self, name: str) -> None:
         (self._volume.dataset_names / name).unlink(missing_ok=True)

@@ -96,7 +96,8 @@ def seeds() -> Iterator[bytes]:
     images = np.arange(36, dtype=np.uint8).reshape(3, 3, 4)
     arrays = [npz({"x": images}), npz({"images": images, "y": np.arange(3)}, compressed=True)]
     zips = [ZIP, zip_of({"ü.png": b"text" * 9}, ZIP_DEFLATED), zip64_of({"a.png": b"image"})]
-    honest = [*zips, TAR, npy(images), *arrays]
+    colours = np.stack([images, images // 2, 255 - images], axis=-1)
+    honest = [*zips, TAR, npy(images), npy(colours), *arrays]
     for archive in [*honest, *(each.build() for each in CORPUS), *(each.build() for each in LYING)]:
         yield bytes([RAW]) + archive
         if archive[257:262] == b"ustar":

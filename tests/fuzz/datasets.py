@@ -40,6 +40,8 @@ def seeds() -> Iterator[bytes]:
     small = easy_arrays(train=6, test=6, side=4)
     images, labels = easy_images(6, side=4)
     yield from (npz(small), npz(small, compressed=True), npz({"x": images, "y": labels}))
+    colours = np.stack([images, images // 2, 255 - images], axis=-1)
+    yield from (npz({"x": colours, "y": labels}), npz({"x": images[..., np.newaxis], "y": labels}))
     for text in ("", "{}", "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3, 3), }"):
         yield npz_of_members({"x_test": npy_header(text)})
 

@@ -82,6 +82,21 @@ class TestAdding:
         with pytest.raises(Damaged, match="upgrade Glassbox") as caught:
             datasets.get("other")
         assert caught.value.code == "dataset_unreadable"
+        datasets.delete("other")
+        assert not volume.dataset(other.digest).exists()
+
+    def test_a_renamed_manifest_keeps_the_fields_of_a_newer_version(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume
+    ) -> None:
+        manifest, _ = uploads.add(npz(), "first")
+        uploads.add(npz(), "second")
+        path = volume.dataset(manifest.digest) / "manifest.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "licence": "CC BY"}))
+
+        datasets.delete("first")
+
+        kept = json.loads(path.read_text())
+        assert (kept["name"], kept["licence"]) == ("second", "CC BY")
 
     def test_the_digest_of_a_grayscale_data_set_is_fixed(self, uploads: Uploads) -> None:
         """A data set keeps its id in every version of Glassbox."""
