@@ -21,6 +21,9 @@ PNG = (
     "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAAAAABX3VL4AAAADklEQVR4nGNg+M/wnwEABgAB/4/x/JoAAAAASUVORK5CYII="
 )
 
+ACCURACY_INTERVAL = [0.9208, 0.9904]
+BASELINES: JsonObject = {"linear": 0.9533, "majority_class": 0.3364}
+
 DATASET: JsonObject = {
     "id": DATASET_ID,
     "name": "digits",
@@ -50,7 +53,15 @@ TRAINING_JOB: JsonObject = {
     "progress": {"done": 10, "total": 10, "unit": "epochs", "eta_seconds": 0.0},
     "metrics": {"epoch": 10, "train_loss": 0.0712, "train_accuracy": 0.986, "test_accuracy": 0.9741},
     "request": {"model": "digits", "dataset": "digits", "epochs": 10, "preset": "fast"},
-    "result": {"model": "digits", "version": 3, "test_accuracy": 0.9741, "weights_sha256": WEIGHTS_SHA256},
+    "result": {
+        "model": "digits",
+        "version": 3,
+        "test_accuracy": 0.9741,
+        "weights_sha256": WEIGHTS_SHA256,
+        "accuracy_interval": ACCURACY_INTERVAL,
+        "baselines": BASELINES,
+        "diagnosis": [],
+    },
     "error": None,
     "links": {
         "self": f"/v1/jobs/{JOB_ID}",
@@ -130,6 +141,9 @@ VERSION: JsonObject = {
     "classes": ["0", "1", "2"],
     "parameters": 16771,
     "metrics": {"test_accuracy": 0.9741, "test_loss": 0.0912},
+    "accuracy_interval": ACCURACY_INTERVAL,
+    "baselines": BASELINES,
+    "diagnosis": [],
     "weights": {"bytes": 68294, "sha256": WEIGHTS_SHA256},
     "selection": {
         "candidates": [

@@ -5,7 +5,7 @@ The types are dictionaries. The type checker validates their contents; nothing i
 
 from __future__ import annotations
 
-from typing import Annotated, NotRequired, cast
+from typing import Annotated
 
 from pydantic import WithJsonSchema, with_config
 from typing_extensions import TypedDict
@@ -16,7 +16,7 @@ from api.schema.selections import SelectionView
 from shared.datasets import Manifest
 from shared.images.shapes import Shape
 from shared.jobs import Job
-from shared.jobs.outcome import Metrics, Waiting
+from shared.jobs.outcome import Baselines, Finding, Interval, Metrics, Waiting
 from shared.jobs.store import Event
 from shared.jobs.view import JobDocument, Links, Time, job_document
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -42,23 +42,23 @@ class JobView(JobDocument):
     """A job. `attempt` counts its claims by workers; `metrics` are those of a training's latest epoch.
 
     `waiting` says why a queued job cannot start. It is null if the job runs, has ended, or only waits for its turn.
+    `warnings` are those of the submission, such as that no worker is online, and the messages of a training's
+    diagnosis.
     """
-
-    warnings: NotRequired[list[str]]
 
 
 def job_view(job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None) -> JobView:
     """Return the JSON of `/v1/jobs/{id}`, with warnings of the submission and the reason why the job waits."""
-    view = cast("JobView", job_document(job))
+    view: JobView = job_document(job)
     view["waiting"] = waiting or view["waiting"]
     if warnings:
-        view["warnings"] = warnings
+        view["warnings"] = [*warnings, *view.get("warnings", [])]
     return view
 
 
 @with_config(shown_as(examples.EVENT))
 class EventView(TypedDict):
-    """One entry of a job's log. `type` is `state`, `progress` or `epoch`; later versions may add types."""
+    """One entry of a job's log. `type` is `state`, `progress`, `epoch` or `warning`; later versions may add types."""
 
     id: str
     type: str
@@ -141,7 +141,9 @@ class WeightsView(TypedDict):
 class VersionView(TypedDict):
     """A version of a model. If it is `damaged`, its file's digest is wrong, and it is not used.
 
-    `selection` is null if the training's preset was not `auto`.
+    `selection` is null if the training's preset was not `auto`. `accuracy_interval` is the 95 % confidence interval
+    (Wilson) of the test accuracy. `diagnosis` is what is wrong with the result, empty if nothing was found. They and
+    `baselines` are null for versions of older releases.
     """
 
     model: str
@@ -158,6 +160,9 @@ class VersionView(TypedDict):
     classes: tuple[str, ...]
     parameters: int
     metrics: Annotated[Metrics, AS_WRITTEN]
+    accuracy_interval: Interval | None
+    baselines: Baselines | None
+    diagnosis: tuple[Finding, ...] | None
     weights: WeightsView
     selection: SelectionView | None
     damaged: bool
@@ -182,6 +187,9 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "classes": version.classes,
         "parameters": version.parameters,
         "metrics": version.metrics,
+        "accuracy_interval": version.accuracy_interval,
+        "baselines": version.baselines,
+        "diagnosis": version.diagnosis,
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "selection": version.selection,
         "damaged": damaged,

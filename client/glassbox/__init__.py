@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
     from glassbox.records.service import Readiness
-    from glassbox.records.versions import Alias, Model, Version
+    from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
 _NAMES = {
     "client": ("Client",),
@@ -88,7 +88,7 @@ _NAMES = {
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.events": ("Event",),
     "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
-    "records.versions": ("Alias", "Model", "Version"),
+    "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
@@ -98,6 +98,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 
 __all__ = [
     "Alias",
+    "Baselines",
     "BatchResult",
     "Best",
     "ClassEvaluation",
@@ -108,6 +109,7 @@ __all__ = [
     "DownloadDamaged",
     "Evaluation",
     "Event",
+    "Finding",
     "Forbidden",
     "GlassboxError",
     "Invalid",

@@ -16,6 +16,7 @@ from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.rows import Row, RowError
+from glassbox.records.versions import Baselines, Finding
 
 Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
@@ -35,12 +36,19 @@ class JobProgress:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """The version that a training published, and its accuracy on the test images."""
+    """The version that a training published, and its accuracy on the test images.
+
+    accuracy_interval: the accuracy's 95 % confidence interval. diagnosis: what is wrong with the result; empty if
+    nothing was found. They and the baselines are None for jobs of older releases.
+    """
 
     model: str
     version: int
     test_accuracy: float
     weights_sha256: str
+    accuracy_interval: tuple[float, ...] | None = None
+    baselines: Baselines | None = None
+    diagnosis: tuple[Finding, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Job:
-    """A snapshot of a job. Its methods send requests; `wait` returns the job after its end."""
+    """A snapshot of a job. Its methods send requests; `wait` returns the job after its end.
+
+    warnings: of the submission, and after the end of a training, the messages of its diagnosis.
+    """
 
     id: str
     kind: str

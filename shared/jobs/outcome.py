@@ -20,13 +20,42 @@ class Metrics(TypedDict, total=False):
     training_seconds: float
 
 
+Interval = tuple[float, float]
+"""The lower and the upper end of a confidence interval."""
+
+
+class Baselines(TypedDict):
+    """Accuracies on the test images without a network, from 0 to 1.
+
+    linear: of a softmax regression on the same training images. majority_class: of a constant prediction, that is, the
+    share of the most frequent class.
+    """
+
+    linear: float
+    majority_class: float
+
+
+class Finding(TypedDict):
+    """A finding about a training's result: a stable code for programs and a message for people."""
+
+    code: str
+    message: str
+
+
 class TrainingResult(TypedDict):
-    """The version that a training published, and its accuracy on the test images, from 0 to 1."""
+    """The version that a training published, and its accuracy on the test images, from 0 to 1.
+
+    accuracy_interval: the 95 % confidence interval (Wilson) of the accuracy. diagnosis: what is wrong with the result;
+    empty if nothing was found. Jobs of older releases have neither them nor the baselines.
+    """
 
     model: str
     version: int
     test_accuracy: float
     weights_sha256: str
+    accuracy_interval: NotRequired[Interval | None]
+    baselines: NotRequired[Baselines | None]
+    diagnosis: NotRequired[tuple[Finding, ...] | None]
 
 
 class BatchResult(TypedDict):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, NotRequired, cast
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from shared.jobs.outcome import JobError, Metrics, Result, Waiting
+from shared.jobs.outcome import JobError, Metrics, Result, TrainingResult, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -27,7 +27,7 @@ class ProgressView(TypedDict):
 
 
 class JobDocument(TypedDict):
-    """A job as `/v1/jobs/{id}` shows it."""
+    """A job as `/v1/jobs/{id}` shows it. `warnings` has the messages of a training's diagnosis, if there are any."""
 
     id: str
     kind: Kind
@@ -43,6 +43,7 @@ class JobDocument(TypedDict):
     result: Result | None
     error: JobError | None
     links: Links
+    warnings: NotRequired[list[str]]
 
 
 def job_document(job: Job) -> JobDocument:
@@ -53,7 +54,7 @@ def job_document(job: Job) -> JobDocument:
         links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
     elif job.result is not None:
         links["version"] = f"/v1/models/{job.result['model']}/versions/{job.result['version']}"
-    return {
+    document: JobDocument = {
         "id": job.id,
         "kind": job.kind,
         "state": job.state,
@@ -69,3 +70,14 @@ def job_document(job: Job) -> JobDocument:
         "error": job.error,
         "links": links,
     }
+    if warnings := warnings_of(job):
+        document["warnings"] = warnings
+    return document
+
+
+def warnings_of(job: Job) -> list[str]:
+    """Return the messages of the diagnosis in a training's result."""
+    if job.kind is not Kind.TRAINING or job.result is None:
+        return []
+    result = cast("TrainingResult", job.result)
+    return [finding["message"] for finding in result.get("diagnosis") or ()]

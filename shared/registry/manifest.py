@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from shared.images.shapes import ImageShape
-from shared.jobs.outcome import Metrics
+from shared.jobs.outcome import Baselines, Finding, Interval, Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.evaluation import Measures
 from shared.network.selection.report import Selection
@@ -46,7 +46,8 @@ class VersionDraft(BaseModel):
     `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
     another version of the code may have written other fields. `evaluation` is empty if there was none. `selection` says
     how the preset `auto` chose the configuration; other presets have none. `standardization` has `mean` and `deviation`
-    of each channel of the training images, if the network subtracts and divides by them.
+    of each channel of the training images, if the network subtracts and divides by them. `accuracy_interval`,
+    `baselines` and `diagnosis` are None if the version was not assessed, as in older releases.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +67,9 @@ class VersionDraft(BaseModel):
     history: tuple[JsonObject, ...] = ()
     evaluation: Annotated[StoredEvaluation, AS_WRITTEN] = Field(default_factory=lambda: cast("StoredEvaluation", {}))
     selection: Annotated[Selection, AS_WRITTEN] | None = None
+    accuracy_interval: Interval | None = None
+    baselines: Annotated[Baselines, AS_WRITTEN] | None = None
+    diagnosis: tuple[Annotated[Finding, AS_WRITTEN], ...] | None = None
 
 
 class ModelVersion(VersionDraft):

@@ -72,6 +72,23 @@ class TestTraining:
         assert trained.job["created_at"] <= trained.job["started_at"] <= trained.job["finished_at"]
         assert "warnings" not in trained.job
 
+    @pytest.mark.usefixtures("trained")
+    def test_a_training_that_learns_nothing_succeeds_with_warnings(self, stack: Stack) -> None:
+        settings = QUICK | {"optimizer": {"name": "sgd", "learning_rate": 1e-9}}
+        job = stack.finished(stack.train(model="untaught", dataset="main-job", **settings)["id"])
+
+        assert job["state"] == "succeeded"
+        findings = job["result"]["diagnosis"]
+        assert {"underfits", "no_better_than_chance"} <= {finding["code"] for finding in findings}
+        assert job["warnings"] == [finding["message"] for finding in findings]
+        log = stack.get(f"/v1/jobs/{job['id']}/events?limit=100")["items"]
+        assert [event["data"] for event in log if event["type"] == "warning"] == findings
+        version = stack.get("/v1/models/untaught/versions/latest")
+        assert version["diagnosis"] == findings
+        assert version["baselines"] == {"linear": 1.0, "majority_class": 1 / 3}
+        low, high = version["accuracy_interval"]
+        assert 0 <= low <= version["metrics"]["test_accuracy"] <= high <= 1
+
     def test_the_version_is_listed(self, stack: Stack, trained: Trained) -> None:
         assert stack.get("/v1/models/main-job/versions")["items"] == [trained.version]
         assert "main-job" in {model["name"] for model in stack.get("/v1/models")["items"]}

@@ -36,6 +36,7 @@ from shared.storage.volume import Volume
 from worker.running.heartbeat import ShutdownRequested
 from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import JobOutcome
+from worker.training.assessment import assess, log_findings, training_result
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
 from worker.training.selection_events import SelectionEvents
@@ -75,6 +76,7 @@ class TrainingHandler:
             trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
             version = self._publish(job, trained, lease)
             checkpoints.clear()
+        log_findings(version, lease)
         if specification.promote is not None:
             self._registry.point(specification.model, specification.promote, version.version)
         epochs = int(version.configuration["epochs"])
@@ -82,12 +84,7 @@ class TrainingHandler:
             State.SUCCEEDED,
             progress=Progress(done=len(version.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=version.metrics,
-            result={
-                "model": version.model,
-                "version": version.version,
-                "test_accuracy": version.metrics["test_accuracy"],
-                "weights_sha256": version.weights.sha256,
-            },
+            result=training_result(version),
         )
 
     def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:
@@ -115,6 +112,7 @@ class TrainingHandler:
             history=tuple(asdict(report) for report in training.history),
             evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
             selection=trained.selection,
+            **assess(training, arrays, evaluation, manifest.classes),
         )
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 

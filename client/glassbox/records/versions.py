@@ -28,10 +28,31 @@ class Weights:
 
 
 @dataclass(frozen=True)
+class Baselines:
+    """Accuracies on the test images without a network.
+
+    linear: of a softmax regression on the same training images. majority_class: of a constant prediction.
+    """
+
+    linear: float
+    majority_class: float
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding about a training's result. code: stable, for programs. message: a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Version:
     """A version of a model. damaged: its files are not those that were published, and it cannot be used.
 
     selection: how the preset `auto` chose the configuration; None for other presets and older servers.
+    accuracy_interval: the 95 % confidence interval of the test accuracy. diagnosis: what is wrong with the result;
+    empty if nothing was found. They and the baselines are None for versions of older releases.
     """
 
     model: str
@@ -52,6 +73,9 @@ class Version:
     links: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict)
     selection: Selection | None = None
+    accuracy_interval: tuple[float, ...] | None = None
+    baselines: Baselines | None = None
+    diagnosis: tuple[Finding, ...] | None = None
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from glassbox.records.evaluations import Evaluation
 from glassbox.records.versions import Version
+from glassbox.report.assessment import baselines, diagnosis
 from glassbox.report.curves import calibration, training
 from glassbox.report.first_layer import first_layer
 from glassbox.report.markup import Html, element
@@ -27,6 +28,7 @@ def page(version: Version, evaluation: Evaluation | None, weights: Tensor | None
     is_last = not version.configuration.get("hidden") and not version.configuration.get("convolutions")
     sections = [
         _figures(version, evaluation),
+        diagnosis(version),
         evaluation and training(evaluation),
         evaluation and confusion_matrix(evaluation),
         evaluation and classes(evaluation),
@@ -84,7 +86,7 @@ def _square(layer: Mapping[str, Any]) -> str:
 def _figures(version: Version, evaluation: Evaluation | None) -> Html:
     """Return the tiles with the main metrics."""
     accuracy = evaluation.accuracy if evaluation else version.metrics.get("test_accuracy")
-    found = [("test accuracy", None if accuracy is None else f"{accuracy:.2%}")]
+    found = [("test accuracy", None if accuracy is None else f"{accuracy:.2%}"), *baselines(version)]
     if evaluation:
         wrong = evaluation.samples - round(evaluation.accuracy * evaluation.samples)
         second = evaluation.top_accuracy.get("2")

@@ -19,8 +19,8 @@ ABOVE_CHANCE = 1.2
 """A loss of at least this multiple of a constant prediction's loss is worse than a prediction without the image."""
 
 RISE = 0.25
-"""The least rise of the loss since its best epoch, as a share of a constant prediction's loss. The noise of
-mini-batches and dropout changes the loss of an epoch by less than a tenth of it."""
+"""The least rise of the loss since the start or the best epoch, as a share of a constant prediction's loss. The noise
+of mini-batches and dropout changes the loss of an epoch by less than a tenth of it."""
 
 JUMP = 1.5
 """An epoch's loss of at least this multiple of the initial loss is a jump: the steps were too long."""
@@ -71,7 +71,7 @@ def has_diverged(evidence: Evidence) -> bool:
     """Return whether steps that were too long have spoilt the network, although the loss is finite."""
     loss, chance, history = evidence.train.loss, evidence.chance_loss, evidence.history
     losses = [report.train_loss for report in history]
-    worse = loss >= ABOVE_CHANCE * chance and loss > evidence.initial_loss
+    worse = loss >= ABOVE_CHANCE * chance and loss >= evidence.initial_loss + RISE * chance
     stuck = loss >= AT_CHANCE * chance and (
         max(losses) >= JUMP * max(evidence.initial_loss, chance) or max(history[-1].dead_units, default=0) >= DEAD
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,14 @@ from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
+from shared.network.training.training import Training
 
 SAMPLE = 2000
 """The largest number of training images on which the finished network is evaluated; the interval of a share is then at
 most ±2.2 points."""
+
+FIRST = 256
+"""The largest size of the mini-batch on which the initial loss is measured."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Evidence:
     history: Sequence[EpochReport]
 
     initial_loss: float
-    """The loss of the initial parameters on the same sample, in nats."""
+    """The loss of the initial parameters on a mini-batch of the sample, in nats."""
 
     train: Evaluation
     test: Evaluation
@@ -83,14 +87,29 @@ def gather(
     used, _ = stratified(y, held_out, random_state.seeded(configuration.seed, random_state.SPLIT))
     count = min(SAMPLE, len(used))
     sample = used[np.arange(count) * len(used) // count]
-    initial = network.initialize(random_state.seeded(configuration.seed))
     return Evidence(
         configuration=configuration,
         history=history,
-        initial_loss=network.evaluate(initial, x[sample], y[sample]).loss,
+        initial_loss=_initial_loss(network, x[sample], y[sample]),
         train=network.evaluate(parameters, x[sample], y[sample]),
         test=test,
         linear=linear_baseline(x, y, *test_images, network.classes, configuration.seed),
         copies=copies(x, test_images[0]),
         train_counts=np.bincount(y, minlength=network.classes),
     )
+
+
+def _initial_loss(network: Network, x: Images, y: Labels) -> float:
+    """Return the loss of the first step of a training on these images, which it measures before the update.
+
+    A step normalizes with the statistics of its mini-batch; an evaluation would use those of a finished training.
+    """
+    configuration = replace(
+        network.configuration,
+        batch_size=min(FIRST, len(y)),
+        validation_fraction=0.0,
+        early_stopping=None,
+        augmentation=None,
+        dropout=0.0,
+    )
+    return next(Training(Network(network.image_shape, network.classes, configuration), x, y)).train_loss

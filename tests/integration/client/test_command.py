@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import zipfile
@@ -93,6 +94,22 @@ class TestInAPipe:
         assert [line.split("\t")[0] for line in shown.splitlines()].count("winner") == 1
         selection = glassbox("models", "show", "chosen", "--json").json["selection"]
         assert 3 * selection["cost"] <= selection["candidates"][selection["winner"]]["cost"]
+
+    def test_train_prints_the_uncertainty_the_baselines_and_the_warnings(self, glassbox: Command) -> None:
+        nothing = ("--set", "optimizer.name=sgd", "--set", "optimizer.learning_rate=1e-9")
+        done = glassbox("train", "easy.npz", "--model", "underfitted", "--epochs", "1", *nothing)
+        assert done.status == 0
+        shares = re.sub(r"[\d.]+%", "%", re.sub(r"[\d.]+–", "", done.out))
+        assert shares.startswith("underfitted@1: test accuracy % (%), linear model %, most frequent class % (after ")
+        warnings = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+        assert any("of its training images correctly" in line for line in warnings)
+        shown = glassbox("models", "show", "underfitted").out
+        assert "(underfits)" in shown
+        assert "underfits" in glassbox("models", "compare", "underfitted", "underfitted").out
+        job = glassbox("jobs", "list", "--model", "underfitted", "--json").json[0]
+        watched = glassbox("jobs", "watch", job["id"])
+        assert all(f"warning        {line.removeprefix('warning: ')}" in watched.out for line in warnings)
+        assert "note:" not in watched.err
 
     def test_a_folder_and_a_zip_of_it_give_the_same_rows(self, glassbox: Command, model: str, folder: Path) -> None:
         for source in ("images", "images.zip"):

@@ -33,6 +33,8 @@ SAME = {
     "Version": versions.Version,
     "Input": versions.Input,
     "Weights": versions.Weights,
+    "Baselines": versions.Baselines,
+    "Finding": versions.Finding,
     "Alias": versions.Alias,
     "Selection": selections.Selection,
     "Candidate": selections.Candidate,

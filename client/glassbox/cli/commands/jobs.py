@@ -8,8 +8,9 @@ import typer
 
 from glassbox.cli import options
 from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
+from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.watching import watched
-from glassbox.cli.output import moment, print_facts, print_json, print_table, share
+from glassbox.cli.output import moment, print_facts, print_json, print_table
 from glassbox.cli.session import client_of
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         ("result", result and f"{result.model}@{result.version}"),
     ]
     if result and job.kind == "training":
-        facts.append(("test accuracy", share(result.test_accuracy)))
+        facts.append(("test accuracy", accuracy_text(result.test_accuracy, result.accuracy_interval, result.baselines)))
     elif result and job.kind == "reproduction":
         facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
     elif result:

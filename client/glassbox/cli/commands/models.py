@@ -9,6 +9,7 @@ import typer
 
 from glassbox.cli import options
 from glassbox.cli.commands import report, verify
+from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.evaluation import print_evaluation
 from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
@@ -186,10 +187,14 @@ def print_version(version: Version) -> None:
             ("images", "×".join(map(str, version.input.image_shape))),
             ("classes", ", ".join(version.classes)),
             ("parameters", f"{version.parameters:,}"),
-            ("test accuracy", accuracy(version)),
+            (
+                "test accuracy",
+                accuracy_text(version.metrics.get("test_accuracy"), version.accuracy_interval, version.baselines),
+            ),
             ("test loss", loss(version)),
             ("weights", f"{version.weights.bytes:,} bytes, SHA-256 {version.weights.sha256}"),
             ("configuration", ", ".join(f"{name}={value}" for name, value in flat(version.configuration))),
+            *(("warning", f"{finding.message} ({finding.code})") for finding in version.diagnosis or ()),
         ]
     )
 
@@ -203,7 +208,8 @@ def print_selection(selection: Selection) -> None:
 def differences(versions: list[Version]) -> list[tuple[str, ...]]:
     """Return a row for each metric, and for each setting that differs between the versions."""
     rows = [
-        ("test accuracy", *map(accuracy, versions)),
+        ("test accuracy", *(accuracy_text(v.metrics.get("test_accuracy"), v.accuracy_interval) for v in versions)),
+        *_assessments(versions),
         ("test loss", *map(loss, versions)),
         ("parameters", *(f"{version.parameters:,}" for version in versions)),
         ("weights, bytes", *(f"{version.weights.bytes:,}" for version in versions)),
@@ -216,6 +222,19 @@ def differences(versions: list[Version]) -> list[tuple[str, ...]]:
         if len(set(values)) > 1:
             rows.append((name, *values))
     return rows
+
+
+def _assessments(versions: list[Version]) -> list[tuple[str, ...]]:
+    """Return the rows with the baselines and the codes of the diagnoses, without those that no version has."""
+    rows = [
+        ("linear model", *(share(version.baselines and version.baselines.linear) for version in versions)),
+        (
+            "most frequent class",
+            *(share(version.baselines and version.baselines.majority_class) for version in versions),
+        ),
+        ("warnings", *(", ".join(finding.code for finding in version.diagnosis or ()) for version in versions)),
+    ]
+    return [row for row in rows if any(row[1:])]
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -10,8 +10,9 @@ import typer
 
 from glassbox.cli import options
 from glassbox.cli.commands.datasets import parsed_shape, say_chosen
+from glassbox.cli.display.accuracy import accuracy_text, print_warnings
 from glassbox.cli.display.watching import watched
-from glassbox.cli.output import print_json, share
+from glassbox.cli.output import print_json
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
@@ -123,9 +124,11 @@ def train(
             typer.echo(job.id)
         else:
             seconds = job.metrics.get("training_seconds")
-            took = f" after {seconds:.1f} s of training" if seconds is not None else ""
+            took = f" (after {seconds:.1f} s of training)" if seconds is not None else ""
             result: Any = job.result
-            typer.echo(f"{result.model}@{result.version}: test accuracy {share(result.test_accuracy)}{took}")
+            accuracy = accuracy_text(result.test_accuracy, result.accuracy_interval, result.baselines)
+            typer.echo(f"{result.model}@{result.version}: test accuracy {accuracy}{took}")
+            print_warnings(job.warnings)
 
 
 def parsed_settings(texts: list[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def watched(client: Client, job: Job, *, quiet: bool = False) -> Job:
     """
     from glassbox.cli.display.progress import display  # noqa: PLC0415 - see the package's docstring
 
-    for warning in job.warnings:
+    for warning in () if job.is_over else job.warnings:  # those of an ended job are about its result
         say(f"note: {warning}")
     with display(job, quiet=quiet) as shown, _reasons_shown(client, job, shown, quiet=quiet):
         interrupted = False

@@ -54,6 +54,23 @@ class TestContent:
     def test_the_page_has_the_facts_of_the_version(self, report: str, fact: str) -> None:
         assert fact in text_of(report)
 
+    def test_the_page_has_the_interval_the_baselines_and_the_diagnosis(self) -> None:
+        finding = {"code": "overfits", "message": "The network classifies only half of <the> test images correctly."}
+        version = a_version(accuracy_interval=[0.918, 0.943], diagnosis=[finding])
+
+        text = text_of(page(version, None, None))
+
+        assert "91.8–94.3%" in text
+        assert "linear model 95.3%" in text
+        assert "most frequent class 33.6%" in text
+        assert "Diagnosis overfits The network classifies only half of <the> test images correctly." in text
+
+    def test_the_page_says_if_nothing_was_found_and_if_the_version_was_not_assessed(self) -> None:
+        assert "No problem was found." in text_of(page(a_version(diagnosis=[]), None, None))
+        older = text_of(page(a_version(accuracy_interval=None, baselines=None, diagnosis=None), None, None))
+        assert "Diagnosis" not in older
+        assert "linear model" not in older
+
     def test_each_image_has_a_description(self, report: str) -> None:
         images = [attributes for name, attributes in Reader(report).elements if name in {"img", "svg"}]
 

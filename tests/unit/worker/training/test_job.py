@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,13 +21,15 @@ from shared.datasets.content import Content, Split
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.jobs.specifications import TrainingSpecification
+from shared.jobs.view import job_document
 from shared.network import Training
+from shared.network.assessment.intervals import wilson
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
 from tests.support.data.npz import easy_arrays
-from tests.support.objects.jobs import a_training, events, move, running
+from tests.support.objects.jobs import a_training, events, move, running, training_result
 from tests.support.objects.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
@@ -79,6 +82,9 @@ class TestPublishing:
             "version": 1,
             "test_accuracy": version.metrics["test_accuracy"],
             "weights_sha256": version.weights.sha256,
+            "accuracy_interval": list(version.accuracy_interval or ()),
+            "baselines": {"linear": 1.0, "majority_class": 1 / 3},
+            "diagnosis": [],
         }
         assert job.progress == Progress(done=3, total=3, unit="epochs", eta_seconds=0.0)
         assert job.metrics == version.metrics
@@ -202,6 +208,54 @@ class TestReporting:
 
         assert lease.events[0] == "progress"
         assert lease.events.count("epoch") == tiny_configuration().epochs
+
+
+class TestAssessment:
+    def test_a_training_that_diverges_quietly_succeeds_and_warns(
+        self, trainings: Trainings, registry: Registry, redis: Redis
+    ) -> None:
+        job = trainings.run(hidden=[4, 4], optimizer={"name": "adam", "learning_rate": 50.0}, epochs=4)
+
+        assert job.state is State.SUCCEEDED
+        version = registry.get("toy")
+        assert version.diagnosis is not None
+        codes = [finding["code"] for finding in version.diagnosis]
+        assert codes[:2] == ["diverged", "no_better_than_chance"]
+        assert list(training_result(job).get("diagnosis") or ()) == list(version.diagnosis)
+        assert job_document(job)["warnings"] == [finding["message"] for finding in version.diagnosis]
+        assert [data for kind, data in events(redis, job.id) if kind == "warning"] == list(version.diagnosis)
+
+    def test_the_manifest_has_the_interval_and_the_baselines(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run()
+
+        version = registry.get("toy")
+        assert version.accuracy_interval == wilson(round(version.metrics["test_accuracy"] * 60), 60)
+        assert version.baselines == {"linear": 1.0, "majority_class": 1 / 3}
+        assert version.diagnosis == ()
+
+    def test_a_training_without_findings_has_no_warnings(self, trainings: Trainings, redis: Redis) -> None:
+        job = trainings.run()
+
+        assert "warnings" not in job_document(job)
+        assert not [kind for kind, _ in events(redis, job.id) if kind == "warning"]
+
+    def test_the_result_of_a_version_of_an_older_release_has_no_diagnosis(
+        self, trainings: Trainings, jobs: JobStore, volume: Volume
+    ) -> None:
+        job = trainings.new_job()
+        trainings.bench.run(job, trainings.handler)
+        jobs.discard(job.id)
+        manifest = volume.version("toy", 1) / "manifest.json"
+        content = json.loads(manifest.read_bytes())
+        for field in ("accuracy_interval", "baselines", "diagnosis"):
+            del content[field]
+        manifest.write_text(json.dumps(content))
+
+        again = trainings.bench.run(job, trainings.handler)
+
+        assert again.state is State.SUCCEEDED
+        assert training_result(again).get("diagnosis") is None
+        assert "warnings" not in job_document(again)
 
 
 class RecordingLease(Lease):

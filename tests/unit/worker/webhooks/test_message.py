@@ -40,6 +40,16 @@ def test_the_timestamp_is_that_of_the_end_and_the_data_are_the_job() -> None:
     assert content["data"]["links"]["version"] == "/v1/models/toy/versions/3"
 
 
+def test_the_message_of_a_training_has_the_warnings_of_its_diagnosis() -> None:
+    finding = {"code": "overfits", "message": "The network classifies 100.0% of its training images correctly."}
+    about = delivery(result={"model": "toy", "version": 3, "diagnosis": [finding]})
+
+    data = content_of(about)["data"]
+
+    assert data["warnings"] == [finding["message"]]
+    assert data["result"]["diagnosis"] == [finding]
+
+
 def test_the_message_of_a_batch_links_to_its_rows() -> None:
     batch = Delivery("msg_1", a_batch(state=State.SUCCEEDED, finished_at=1), tries=0)
 

