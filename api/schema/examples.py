@@ -164,6 +164,7 @@ VERSION: JsonObject = {
                         "steps": 145,
                         "cost": 209170496,
                         "validation_loss": 0.124,
+                        "standard_error": 0.021,
                         "validation_accuracy": 0.977,
                     },
                     {
@@ -172,6 +173,7 @@ VERSION: JsonObject = {
                         "steps": 145,
                         "cost": 209170496,
                         "validation_loss": 0.187,
+                        "standard_error": 0.026,
                         "validation_accuracy": 0.965,
                     },
                 ],

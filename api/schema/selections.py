@@ -16,13 +16,14 @@ class CandidateView(TypedDict):
 
 
 class TrialView(TypedDict):
-    """A candidate's training in a rung; loss and accuracy on the race's validation images, null if it diverged."""
+    """A candidate's training in a rung; the measures on the race's validation images are null if it diverged."""
 
     candidate: int
     epochs: int
     steps: int
     cost: int
     validation_loss: float | None
+    standard_error: float | None
     validation_accuracy: float | None
 
 

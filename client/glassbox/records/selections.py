@@ -27,6 +27,7 @@ class Trial:
     steps: int
     cost: int
     validation_loss: float | None
+    standard_error: float | None
     validation_accuracy: float | None
 
 

@@ -12,7 +12,7 @@ from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
 from shared.network.selection.costs import training_cost
-from shared.network.selection.race import Race, Trial
+from shared.network.selection.race import Measured, Race, Trial
 from shared.network.selection.report import Selection, selection_report
 from shared.network.training.training import State, Training
 
@@ -119,10 +119,11 @@ class AutoTraining:
 
     def state(self) -> State:
         """Return the state for `resume`, as copies."""
+        results = [[trial.loss, trial.error, trial.accuracy] for trial in self.trials]
         configurations = [network.configuration.to_dict() for network in self._networks]
         return {
             "candidates": np.array(json.dumps(configurations, sort_keys=True)),
-            "trials": np.array([(trial.loss, trial.accuracy) for trial in self.trials], np.float64).reshape(-1, 2),
+            "trials": np.array(results, np.float64).reshape(-1, 3),
         } | {TRAINING + name: array for name, array in self._training.state().items()}
 
     @classmethod
@@ -138,7 +139,7 @@ class AutoTraining:
             raise ValueError("the state is not that of a training with candidates")
         if str(state["candidates"]) != str(training.state()["candidates"]):
             raise ValueError("the state's candidates differ from this training's")
-        training._race.restore([(float(loss), float(accuracy)) for loss, accuracy in state["trials"]])
+        training._race.restore([Measured(*row) for row in state["trials"].tolist()])
         current = {name.removeprefix(TRAINING): array for name, array in state.items() if name.startswith(TRAINING)}
         training._training = Training.resume(*training._race.entry(), current, threads=threads)
         return training

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.network.augmentation.ranges import Augmentation
 from shared.network.configuration import Configuration
+from shared.network.convolutions.blocks import Block
 from shared.network.errors import ConfigurationError
 from shared.network.network import Network
 from shared.network.optimization.early_stopping import EarlyStopping
@@ -16,10 +18,23 @@ from shared.network.optimization.schedules import OneCycle
 from shared.network.presets import fitted, overridden
 from shared.network.selection.costs import training_cost
 
-TRAINING = 2e12
-"""The estimated multiply-adds of a candidate's whole training: about a minute on two cores."""
+TRAINING = 6e12
+"""The bound on the estimated cost of a candidate's whole training: about a minute on two cores."""
 
-FEWEST_EPOCHS, MOST_EPOCHS = 4, 60
+FEWEST_EPOCHS, ENOUGH_EPOCHS = 5, 10
+"""A network is too large if the bound allows fewer epochs than enough, or fewer images than `ENOUGH_IMAGES`."""
+
+ENOUGH_IMAGES, MOST_IMAGES = 64_000, 128_000
+"""Images times epochs. More than the most do not help a small data set."""
+
+MOST_EPOCHS = 30, 200
+"""The most epochs of a large and of a small data set."""
+
+FILTERS = (32, 24, 16, 8)
+"""Filters of the first block, from the largest network to the smallest."""
+
+DEAREST = 1.5
+"""How many times the cost of the first candidate another may have; the cost of a dearer one would shorten the race."""
 
 VALIDATION_FRACTION = 0.1
 FEWEST_VALIDATION = 20
@@ -38,16 +53,18 @@ class Facts:
 def candidates(facts: Facts, overrides: Mapping[str, Any]) -> list[Network]:
     """Return the candidates' networks, the most trusted one first; a setting in `overrides` is fixed in all of them.
 
-    A candidate that the overrides make equal to an earlier one, or invalid, is dropped. Raises ConfigurationError if
-    all are invalid.
+    A candidate that the overrides make equal to an earlier one, too expensive or invalid, is dropped. Raises
+    ConfigurationError if all are invalid.
     """
     found: list[Network] = []
     first_error = None
-    for base in _bases(facts):
+    for base in _bases(facts, overrides):
         try:
             network = _candidate(base, facts, overrides)
         except ConfigurationError as error:
             first_error = first_error or error
+            continue
+        if found and training_cost(network, facts.samples) > DEAREST * training_cost(found[0], facts.samples):
             continue
         if all(network.configuration != other.configuration for other in found):
             found.append(network)
@@ -57,8 +74,10 @@ def candidates(facts: Facts, overrides: Mapping[str, Any]) -> list[Network]:
     return found
 
 
-def _bases(facts: Facts) -> Sequence[Configuration]:
-    """Return the configurations before overrides; `_candidate` sets the epochs and the patience."""
+def _bases(facts: Facts, overrides: Mapping[str, Any]) -> Sequence[Configuration]:
+    """Return the configurations before overrides, most trusted first; `_candidate` sets the epochs and the patience."""
+    geometry = mild(facts.image_shape)
+    light = replace(geometry, brightness=0.25, contrast=0.25, saturation=0.25 if len(facts.image_shape) == 3 else 0.0)
     base = Configuration(
         hidden=(256, 128),
         activation="relu",
@@ -66,22 +85,83 @@ def _bases(facts: Facts) -> Sequence[Configuration]:
         optimizer=AdamW(learning_rate=0.003, weight_decay=0.01),
         schedule=OneCycle(),
         update_order="together",
-        epochs=MOST_EPOCHS,
-        batch_size=32 if facts.samples < 2_000 else 64 if facts.samples < 20_000 else 128,
+        epochs=most_epochs(facts),
+        batch_size=64 if facts.samples < 10_000 else 128,
         seed=0,
         dtype="float32",
+        standardize=True,
+        dropout=0.3,
         label_smoothing=0.05,
+        augmentation=geometry,
     )
-    mild = Augmentation(shift=0.07 * min(facts.image_shape[:2]), rotation=8, scale=0.1)
-    slow, fast = (AdamW(learning_rate=rate, weight_decay=0.01) for rate in (0.001, 0.01))
+    if overrides.get("convolutions") != []:
+        base = convolutional(base, facts)
+    if base.convolutions:
+        wide = tuple(replace(block, kernel_size=block.kernel_size + 2) for block in base.convolutions)
+        other = replace(base, convolutions=wide)
+    else:
+        other = replace(base, hidden=(512, 256))
     return [
         base,
-        replace(base, optimizer=slow),
-        replace(base, optimizer=fast),
-        replace(base, augmentation=mild),
-        replace(base, dropout=0.3),
-        replace(base, hidden=(512, 256), dropout=0.3, augmentation=mild),
+        replace(base, augmentation=light),
+        replace(base, augmentation=replace(geometry, flip=True)),
+        other,
+        replace(base, optimizer=AdamW(learning_rate=0.001, weight_decay=0.01)),
+        replace(base, augmentation=None),
     ]
+
+
+def convolutional(base: Configuration, facts: Facts) -> Configuration:
+    """Return the configuration with the largest convolutional network that the bound allows to train enough.
+
+    It stays dense if the images are too small for convolutions, or too large.
+    """
+    found = base
+    for filters in FILTERS:
+        configuration = replace(base, hidden=(128,), convolutions=blocks(facts.image_shape, filters))
+        try:
+            epochs = _affordable_epochs(configuration, facts)
+        except ConfigurationError:  # a network for very large images stores too much for each
+            continue
+        found = configuration
+        if epochs >= ENOUGH_EPOCHS and epochs >= min(most_epochs(facts), ENOUGH_IMAGES / facts.samples):
+            break
+    return found if found.convolutions else base
+
+
+def most_epochs(facts: Facts) -> int:
+    """Return the most epochs that a training on the data can need."""
+    fewest, most = MOST_EPOCHS
+    return min(max(fewest, MOST_IMAGES // facts.samples), most)
+
+
+def _affordable_epochs(configuration: Configuration, facts: Facts) -> int:
+    """Return how many epochs the bound allows, at least `FEWEST_EPOCHS` and at most `most_epochs`."""
+    most = most_epochs(facts)
+    network = Network(facts.image_shape, facts.classes, replace(configuration, epochs=most))
+    affordable = int(most * TRAINING / training_cost(network, facts.samples))
+    return min(max(FEWEST_EPOCHS, affordable), most)
+
+
+def blocks(image_shape: tuple[int, ...], filters: int) -> tuple[Block, ...]:
+    """Return blocks that halve the image until about 4 pixels are left, none for an image of fewer than 4.
+
+    filters: of the first block; the next blocks have twice and four times as many. The first block of a large image has
+    strides that leave about 64 pixels.
+    """
+    side = min(image_shape[:2])
+    if side < 4:
+        return ()
+    strides = min(max(1, round(side / 64)), 16)
+    count = min(max(1, round(math.log2(side / strides / 4))), 4)
+    first = Block(filters=filters, kernel_size=max(3, 2 * strides - 1), strides=strides, batch_norm=True, pool_size=2)
+    others = (Block(filters=filters * min(2**number, 4), batch_norm=True, pool_size=2) for number in range(1, count))
+    return (first, *others)
+
+
+def mild(image_shape: tuple[int, ...]) -> Augmentation:
+    """Return small changes of the geometry, which keep the class of any image that a person recognizes."""
+    return Augmentation(shift=0.07 * min(image_shape[:2]), rotation=8, scale=0.1, border="edge")
 
 
 def _candidate(base: Configuration, facts: Facts, overrides: Mapping[str, Any]) -> Network:
@@ -90,9 +170,7 @@ def _candidate(base: Configuration, facts: Facts, overrides: Mapping[str, Any]) 
         base = replace(base, validation_fraction=VALIDATION_FRACTION)
     configuration = overridden(base, overrides)
     if "epochs" not in overrides:
-        one = Network(facts.image_shape, facts.classes, replace(configuration, epochs=MOST_EPOCHS))
-        affordable = int(MOST_EPOCHS * TRAINING / training_cost(one, facts.samples))
-        configuration = replace(configuration, epochs=min(max(FEWEST_EPOCHS, affordable), MOST_EPOCHS))
+        configuration = replace(configuration, epochs=_affordable_epochs(configuration, facts))
     if "early_stopping" not in overrides and configuration.validation_fraction:
         patience = max(3, configuration.epochs // 2)
         configuration = replace(configuration, early_stopping=EarlyStopping(patience=patience))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from shared.network import random_state
-from shared.network.arrays import Images, Labels
+from shared.network.arrays import Array, Images, Labels
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.selection.plan import plan, shortened, trial_cost, trial_epochs
@@ -20,7 +21,7 @@ from shared.network.training.training import Training
 class Trial:
     """A candidate's training in one rung, and the result on the race's validation images.
 
-    The loss is the mean cross-entropy in nats; infinite if the training diverged.
+    The loss is the mean cross-entropy in nats, infinite if the training diverged, and `error` its standard error.
     """
 
     rung: int
@@ -29,14 +30,41 @@ class Trial:
     steps: int
     cost: int
     loss: float = math.inf
+    error: float = 0.0
     accuracy: float = 0.0
+
+
+class Measured(NamedTuple):
+    """The result of a trial."""
+
+    loss: float
+    error: float
+    accuracy: float
+
+
+def measured(P: Array, y: Labels) -> Measured:
+    """Return loss, standard error and accuracy of the probabilities P (N, classes) for the labels y (N,), N ≥ 1."""
+    losses = -np.log(P[np.arange(len(y)), y]).astype(np.float64)
+    loss = float(losses.mean())
+    if not math.isfinite(loss):
+        return Measured(math.inf, 0.0, 0.0)
+    return Measured(loss, float(losses.std()) / math.sqrt(len(y)), float((P.argmax(axis=1) == y).mean()))
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials of a rung from the best to the worst, those that count as equal in the order of candidates."""
+    best = min(trials, key=lambda trial: trial.loss)
+    bound = best.loss + best.error
+    return sorted(trials, key=lambda trial: (max(trial.loss, bound), trial.candidate))
 
 
 class Race:
     """Successive halving over the candidates' networks on the images (N, H, W) with labels (N,).
 
-    A rung is won by the lowest validation losses; of equal ones, by the first candidates. The seed of the first
-    candidate determines the images, the same ones for all candidates of a rung.
+    A rung is won by the lowest validation losses. Losses within one standard error of the lowest count as equal, and
+    of equal ones the first candidates win (the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984,
+    section 3.4.3). So the candidates must be in the order in which they are trusted on other images. The seed of the
+    first candidate determines the race's images, the same ones for all candidates of a rung.
     """
 
     def __init__(self, networks: Sequence[Network], images: Images, labels: Labels) -> None:
@@ -71,16 +99,15 @@ class Race:
 
     def record(self, training: Training | None) -> None:
         """Measure the finished training of the next trial; None: it has diverged."""
-        result = (math.inf, 0.0)
+        result = Measured(math.inf, 0.0, 0.0)
         if training is not None:
             held_out = self._validation
-            measured = training.network.evaluate(training.parameters, self._images[held_out], self._labels[held_out])
-            if math.isfinite(measured.loss):
-                result = (measured.loss, measured.accuracy)
-        self.restore([*((trial.loss, trial.accuracy) for trial in self.trials), result])
+            P = training.network.probabilities(training.parameters, self._images[held_out])
+            result = measured(P, self._labels[held_out])
+        self.restore([*(Measured(trial.loss, trial.error, trial.accuracy) for trial in self.trials), result])
 
-    def restore(self, results: Iterable[tuple[float, float]]) -> None:
-        """Set the losses and accuracies of the finished trials, in their order.
+    def restore(self, results: Iterable[Measured]) -> None:
+        """Set the results of the finished trials, in their order.
 
         Raises ValueError for more trials than the race has.
         """
@@ -90,8 +117,8 @@ class Race:
         for number in range(len(self.plan.rungs)):
             expected = [self._trial(number, candidate) for candidate in entries]
             finished = [
-                Trial(trial.rung, trial.candidate, trial.epochs, trial.steps, trial.cost, loss, accuracy)
-                for trial, (loss, accuracy) in zip(expected, left, strict=False)
+                replace(trial, loss=result.loss, error=result.error, accuracy=result.accuracy)
+                for trial, result in zip(expected, left, strict=False)
             ]
             self.trials += finished
             left = left[len(finished) :]
@@ -99,8 +126,7 @@ class Race:
                 self.next = expected[len(finished)]
                 self.winner = None
                 return
-            best = sorted(finished, key=lambda trial: trial.loss)[: -(-len(entries) // 2)]
-            entries = sorted(trial.candidate for trial in best)
+            entries = sorted(trial.candidate for trial in ranked(finished)[: -(-len(entries) // 2)])
         if left:
             raise ValueError("the state has more trials than the race")
         self.winner = entries[0]

@@ -20,13 +20,14 @@ class CandidateReport(TypedDict):
 
 
 class TrialReport(TypedDict):
-    """A candidate's training in a rung; loss and accuracy on the race's validation images, null if it diverged."""
+    """A candidate's training in a rung; the measures on the race's validation images are null if it diverged."""
 
     candidate: int
     epochs: int
     steps: int
     cost: int
     validation_loss: float | None
+    standard_error: float | None
     validation_accuracy: float | None
 
 
@@ -89,6 +90,7 @@ def trial_report(trial: Trial) -> TrialReport:
         "steps": trial.steps,
         "cost": trial.cost,
         "validation_loss": None if diverged else trial.loss,
+        "standard_error": None if diverged else trial.error,
         "validation_accuracy": None if diverged else trial.accuracy,
     }
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.network import AutoTraining, EpochReport, Network, State, Training, TrainingDiverged, preset
 from shared.network.selection.costs import training_cost
+from shared.network.selection.race import Trial, measured, ranked
 
 SAMPLES, SIDE, CLASSES = 200, 4, 3
 
@@ -24,7 +25,7 @@ IMAGES[np.arange(SAMPLES), LABELS] += 40  # a slightly brighter row for each cla
 
 
 def network(**overrides: Any) -> Network:
-    values = {"epochs": 30, "hidden": [6], "batch_size": 16, "validation_fraction": 0.1} | overrides
+    values = {"epochs": 30, "hidden": [60], "batch_size": 16, "validation_fraction": 0.1} | overrides
     return Network((SIDE, SIDE), CLASSES, preset("fast", **values))
 
 
@@ -34,7 +35,7 @@ def rate(value: float) -> dict[str, float]:
 
 NETWORKS = [
     network(optimizer=rate(1e-9)),
-    network(augmentation={"shift": 0.5}),
+    network(augmentation={"flip": True}, hidden=[200]),
     network(dropout=0.3, early_stopping={"patience": 4}),
     network(optimizer=rate(1e30)),  # diverges
 ]
@@ -85,9 +86,8 @@ def test_diverging_candidate_loses(finished: AutoTraining) -> None:
     assert finished.selection["rungs"][0]["trials"][3]["validation_loss"] is None
 
 
-def test_winner_has_the_lowest_loss_of_the_last_rung(finished: AutoTraining) -> None:
-    last = finished.trials[4:]
-    assert finished.winner == min(last, key=lambda trial: trial.loss).candidate
+def test_winner_is_the_best_of_the_last_rung(finished: AutoTraining) -> None:
+    assert finished.winner == ranked(finished.trials[4:])[0].candidate
 
 
 def test_winners_training_has_the_same_bits_as_its_training_alone(finished: AutoTraining) -> None:
@@ -228,10 +228,43 @@ def test_state_of_a_training_without_candidates_is_refused() -> None:
 def test_state_with_too_many_trials_is_refused(finished: AutoTraining) -> None:
     state = finished.state()
     with pytest.raises(ValueError, match="more trials than the race"):
-        AutoTraining.resume(NETWORKS, IMAGES, LABELS, state | {"trials": np.zeros((7, 2))})
+        AutoTraining.resume(NETWORKS, IMAGES, LABELS, state | {"trials": np.zeros((7, 3))})
 
 
 def test_state_of_other_data_is_refused() -> None:
     state = AutoTraining(NETWORKS, IMAGES, LABELS).state()
     with pytest.raises(ValueError, match="epoch"):
         AutoTraining.resume(NETWORKS, IMAGES[:100], LABELS[:100], state)
+
+
+def trials(*losses: float, error: float = 0.1) -> list[Trial]:
+    return [Trial(0, number, 1, 1, 1, loss, error, 0.5) for number, loss in enumerate(losses)]
+
+
+@pytest.mark.parametrize(
+    ("losses", "order"),
+    [
+        ((0.5, 0.2, 0.9), [1, 0, 2]),
+        ((0.29, 0.2, 0.9), [0, 1, 2]),  # within one standard error of the lowest
+        ((0.9, 0.25, 0.2, 0.31), [1, 2, 3, 0]),
+        ((math.inf, 0.2), [1, 0]),
+        ((math.inf, math.inf), [0, 1]),
+    ],
+)
+def test_losses_within_a_standard_error_rank_in_the_order_of_candidates(
+    losses: tuple[float, ...], order: list[int]
+) -> None:
+    assert [trial.candidate for trial in ranked(trials(*losses))] == order
+
+
+def test_measures_are_the_mean_loss_its_standard_error_and_the_accuracy() -> None:
+    P = np.array([[0.5, 0.5], [0.25, 0.75], [0.9, 0.1]])
+    loss, error, accuracy = measured(P, np.array([0, 1, 1]))
+    losses = [math.log(2), -math.log(0.75), math.log(10)]
+    assert loss == pytest.approx(np.mean(losses))
+    assert error == pytest.approx(np.std(losses) / math.sqrt(3))
+    assert accuracy == pytest.approx(2 / 3)
+
+
+def test_probabilities_that_are_not_numbers_count_as_divergence() -> None:
+    assert math.isinf(measured(np.full((2, 2), np.nan), np.array([0, 1])).loss)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.network import ConfigurationError, Facts, Network, candidates
-from shared.network.selection.candidates import MOST_EPOCHS, TRAINING
+from shared.network.selection.candidates import ENOUGH_EPOCHS, FEWEST_EPOCHS, TRAINING, blocks
 from shared.network.selection.costs import training_cost
 from shared.network.selection.report import differing_settings
 
@@ -47,10 +47,71 @@ def test_part_of_an_augmentation_is_fixed_in_all_candidates() -> None:
     assert all(network.configuration.augmentation for network in found)
 
 
-def test_epochs_bound_the_estimated_cost() -> None:
-    for network in candidates(Facts((28, 28), 10, 60_000), {}):
-        assert training_cost(network, 60_000) <= 1.01 * TRAINING or network.configuration.epochs == 4
-    assert set(values(candidates(SMALL, {}), "epochs")) == {MOST_EPOCHS}
+SHAPES = [(8, 8), (28, 28), (32, 32, 3), (64, 64, 3)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("samples", [200, 2_000, 60_000])
+def test_epochs_bound_the_estimated_cost(shape: tuple[int, ...], samples: int) -> None:
+    for network in candidates(Facts(shape, 10, samples), {}):
+        assert training_cost(network, samples) <= TRAINING or network.configuration.epochs == FEWEST_EPOCHS
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_first_candidate_can_train_enough_on_a_few_thousand_images(shape: tuple[int, ...]) -> None:
+    for samples in (500, 2_000, 5_000):
+        configuration = candidates(Facts(shape, 10, samples), {})[0].configuration
+        assert configuration.epochs >= ENOUGH_EPOCHS
+        assert configuration.epochs * samples >= 60_000
+
+
+def test_fewer_images_are_trained_on_for_more_epochs() -> None:
+    epochs = [candidates(Facts((28, 28), 10, samples), {})[0].configuration.epochs for samples in (300, 3_000, 60_000)]
+    assert epochs == sorted(set(epochs), reverse=True)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_images_have_convolutional_candidates_with_standardized_inputs(shape: tuple[int, ...]) -> None:
+    for network in candidates(Facts(shape, 10, 3_000), {}):
+        assert network.architecture is not None
+        assert network.configuration.standardize
+
+
+def test_more_images_get_a_smaller_network() -> None:
+    few, many = (candidates(Facts((32, 32, 3), 10, samples), {})[0].parameter_count for samples in (2_000, 60_000))
+    assert many < few
+
+
+@pytest.mark.parametrize(
+    ("side", "count"), [(1, 0), (3, 0), (4, 1), (8, 1), (16, 2), (28, 3), (32, 3), (64, 4), (500, 4)]
+)
+def test_blocks_halve_the_image_to_about_four_pixels(side: int, count: int) -> None:
+    assert len(blocks((side, side), 8)) == len(blocks((side, 2 * side, 3), 8)) == count
+
+
+@pytest.mark.parametrize("overrides", [{"convolutions": []}, {"convolutions": [], "hidden": [9]}], ids=str)
+def test_dense_networks_can_be_asked_for(overrides: dict[str, Any]) -> None:
+    found = candidates(SMALL, overrides)
+    assert len(found) > 1
+    assert all(network.architecture is None and network.configuration.hidden for network in found)
+
+
+@pytest.mark.parametrize("samples", [300, 2_000, 60_000])
+def test_candidates_cost_about_the_same(samples: int) -> None:
+    costs = [training_cost(network, samples) for network in candidates(Facts((64, 64, 3), 10, samples), {})]
+    assert max(costs) <= 1.5 * costs[0]
+
+
+def test_only_colour_images_have_a_change_of_the_saturation() -> None:
+    for shape, expected in (((8, 8), False), ((8, 8, 3), True)):
+        augmentations = values(candidates(Facts(shape, 2, 500), {}), "augmentation")
+        assert any("saturation" in each for each in augmentations if each) is expected
+
+
+def test_mirror_images_are_only_tried() -> None:
+    first, *others = values(candidates(SMALL, {}), "augmentation")
+    assert "flip" not in first
+    assert any("flip" in each for each in others if each)
 
 
 @pytest.mark.parametrize("samples", [2, 8, 60, 190])
@@ -83,7 +144,7 @@ def test_early_stopping_can_be_set() -> None:
         ({"batch_size": 301}, "batch_size"),
         ({"optimizer": {"momentum": 0.3}}, "optimizer.momentum"),
         ({"hidden": [0]}, "hidden.0"),
-        ({"schedule": {"name": "step", "every": 70}}, "schedule.every"),
+        ({"schedule": {"name": "step", "every": 700}}, "schedule.every"),
         ({"validation_fraction": 0.001}, "validation_fraction"),
         ({"epochs": 0}, "epochs"),
     ],
@@ -95,7 +156,7 @@ def test_setting_that_no_candidate_can_have_is_refused(overrides: dict[str, Any]
     assert error.value.field == field
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 3), (8, 8), (28, 28), (64, 64)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 3, 3), (4, 90), *SHAPES, (300, 200, 3), (64, 5_000)])
 @pytest.mark.parametrize("samples", [2, 700])
 def test_images_of_any_shape_have_candidates(shape: tuple[int, ...], samples: int) -> None:
     assert candidates(Facts(shape, 2, samples), {})
