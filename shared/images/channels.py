@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
 from shared.errors import Malformed
+from shared.images import png
 
 ORIENTATION = 0x0112  # in EXIF and TIFF
 BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 0x0102, 0x0106, 0x0153  # TIFF 6.0
@@ -25,6 +26,8 @@ def to_grayscale(image: Image.Image) -> NDArray[np.uint8]:
     """Return the grayscale pixels (h, w) of an image, not yet upright; raises Pillow's errors for damaged data."""
     if is_deep(image):
         return _of_deep(image)
+    if (alpha := png.alpha_of_marked_colour(image)) is not None:
+        return np.asarray(ImageChops.multiply(image.convert("L"), alpha))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return np.asarray(ImageChops.multiply(image.convert("L"), image.getchannel("A")))
@@ -47,10 +50,13 @@ def over_black(image: Image.Image) -> Image.Image:
 
     Transparent pixels are blended with black.
     """
-    if image.has_transparency_data:
+    alpha = png.alpha_of_marked_colour(image)
+    if alpha is None and image.has_transparency_data:
         image = _replaced(image, "RGBA")
+        alpha = image.getchannel("A")
+    if alpha is not None:
         blended = Image.new("RGB", image.size)
-        blended.paste(image, mask=image.getchannel("A"))  # each channel times alpha / 255, rounded
+        blended.paste(image, mask=alpha)  # each channel times alpha / 255, rounded
         image.close()
         return blended
     return _replaced(image, "L" if image.mode in {"1", "L"} else "RGB")

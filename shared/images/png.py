@@ -6,6 +6,7 @@ compressed data in them is never unpacked.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from functools import lru_cache
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
+from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import Malformed
 
@@ -98,6 +100,39 @@ def plain_size(content: bytes, *, gray: bool) -> tuple[int, int] | None:
     return size_of(content) if content[25] in GRAYS or not gray else None
 
 
+def alpha_of_marked_colour(image: Image.Image) -> Image.Image | None:
+    """Return the alpha channel of a PNG of 16 bits a channel that marks a colour as transparent; None for other images.
+
+    Pillow keeps the upper 8 bits of each channel, and compares them with the marked colour's 16. Here the lower 8 are
+    decoded, too: as if the channels were little-endian. Must be called before the pixels are loaded.
+    """
+    if not isinstance(image, PngImageFile) or not image.tile or image.tile[0].args != "RGB;16B":
+        return None
+    marked = image.info.get("transparency")
+    if marked is None:
+        return None
+    assert isinstance(image.fp, io.BytesIO)
+    lower = PngImageFile(io.BytesIO(image.fp.getvalue()))
+    lower.tile = [lower.tile[0]._replace(args="RGB;16L")]
+    alpha = Image.new("L", image.size)
+    for channel, value in enumerate(marked):
+        for half, byte in ((image, value >> 8), (lower, value & 255)):
+            differs = half.getchannel(channel).point([255 * (level != byte) for level in range(256)])
+            alpha = ImageChops.lighter(alpha, differs)
+    return alpha
+
+
+def _with_scaled_levels(chunk: bytes, bits: int, colour: int) -> bytes:
+    """Return a chunk tRNS of at most 8 bits in Pillow's levels: of 2 and 4 bits it scales the pixels, and not this."""
+    levels = chunk[8:-4]
+    if bits > 8 or (colour, len(levels)) not in {(GRAY, 2), (RGB, 6)}:
+        return chunk
+    factor = {2: 85, 4: 17}.get(bits, 1)
+    lowest = [level & ((1 << bits) - 1) for level in struct.unpack(f">{len(levels) // 2}H", levels)]  # others are 0
+    scaled = b"tRNS" + struct.pack(f">{len(lowest)}H", *(factor * level for level in lowest))
+    return chunk[:4] + scaled + struct.pack(">I", zlib.crc32(scaled))
+
+
 def essentials(content: bytes) -> bytes:
     """Return the PNG with only the chunks that determine its image: header, palette, transparency, orientation, pixels.
 
@@ -117,6 +152,8 @@ def essentials(content: bytes) -> bytes:
             chunk = content[place:end]
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 raise Malformed("image_damaged", f"the PNG is damaged: its {kind.decode()} has a wrong checksum")
+            if kind == b"tRNS":
+                chunk = _with_scaled_levels(chunk, bits=content[24], colour=content[25])
             if kind == b"IEND":
                 return b"".join([*before, *pixels, chunk])
             if kind == b"IDAT":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -40,6 +41,17 @@ def decoded(content: bytes, height: int = 1, width: int = 1) -> list[Any]:
 
 def of_colour(*channels: int, mode: str = "RGB") -> bytes:
     return encoded(Image.new(mode, (1, 1), channels))
+
+
+def grays_of(levels: Iterable[int], bits: int, marked: int) -> list[int]:
+    """Return the decoded pixels of a grayscale PNG of these levels, one of which is marked as transparent."""
+    count = len(list(levels))
+    row = "".join(f"{level:0{bits}b}" for level in levels)
+    row = row.ljust(-(-len(row) // 8) * 8, "0")
+    content = int(row, 2).to_bytes(len(row) // 8, "big")
+    [pixels] = decoded(png_by_hand(count, 1, bits, 0, b"\0" + content, (b"tRNS", struct.pack(">H", marked))), 1, count)
+    result: list[int] = pixels
+    return result
 
 
 class TestColours:
@@ -118,6 +130,35 @@ class TestTransparency:
 
         assert decoded(png_by_hand(2, 1, bits, 0, rows), 1, 2) == [[255, 255]]
         assert decoded(marked, 1, 2) == [[0, 0]]
+
+    @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+    def test_each_gray_level_marked_as_transparent_becomes_black_alone(self, bits: int) -> None:
+        most = (1 << bits) - 1
+        levels = range(most + 1) if bits < 8 else (0, 1, 77, most - 1, most)
+        grays = [level >> 8 if bits == 16 else level * 255 // most for level in levels]
+        for marked in levels:
+            assert grays_of(levels, bits, marked) == [
+                0 if level == marked else gray for level, gray in zip(levels, grays, strict=True)
+            ]
+
+    def test_only_the_bits_of_a_level_count_in_its_mark(self) -> None:
+        """PNG, 11.3.2.1: the other bits are 0, and are ignored."""
+        assert grays_of(range(4), 2, 0xFF00 + 2) == [0, 85, 0, 255]
+        assert grays_of((5, 6), 8, 0xFF00 + 6) == [5, 0]
+
+    @pytest.mark.parametrize("marked", [(0x12FF, 0x3400, 0x5678), (0x12FE, 0x3400, 0x5678), (0x00FF, 0, 0x78)])
+    def test_a_colour_of_16_bits_marked_as_transparent_is_compared_in_all_its_bits(
+        self, marked: tuple[int, int, int]
+    ) -> None:
+        pixels = [(0x12FF, 0x3400, 0x5678), (0x12FE, 0x3400, 0x5678), (0xFFFF, 0xFFFF, 0xFFFF), (0x00FF, 0, 0x78)]
+        rows = b"\0" + b"".join(struct.pack(">3H", *pixel) for pixel in pixels)
+
+        content = png_by_hand(4, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", *marked)))
+
+        lumas = [46, 46, 255, 0]  # of the upper 8 bits
+        assert decoded(content, 1, 4) == [
+            [0 if pixel == marked else luma for pixel, luma in zip(pixels, lumas, strict=True)]
+        ]
 
     def test_premultiplied_colours_are_not_multiplied_again(self) -> None:
         content = tiff(np.array([[[100, 100, 100, 128]]], np.uint8), photometric=2, fields={338: (1,)})

@@ -124,6 +124,18 @@ class TestTransparency:
 
         assert decoded(encoded(image, transparency=(255, 255, 255)), 1, 2) == [[[10, 20, 30], [0, 0, 0]]]
 
+    @pytest.mark.parametrize("interlaced", [False, True])
+    def test_a_colour_of_16_bits_marked_as_transparent_is_compared_in_all_its_bits(self, interlaced: bool) -> None:
+        rows = b"\0" + struct.pack(">6H", 0x12FF, 0x3400, 0x5678, 0x12FE, 0x3400, 0x5678)
+        if interlaced:  # the passes 1 and 6 have a pixel each
+            rows = rows[:7] + b"\0" + rows[7:]
+        content = png_by_hand(2, 1, 16, 2, rows, (b"tRNS", struct.pack(">3H", 0x12FF, 0x3400, 0x5678)))
+        plain, adam7 = (struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, last) for last in (0, 1))
+        if interlaced:
+            content = content.replace(chunk(b"IHDR", plain), chunk(b"IHDR", adam7))
+
+        assert decoded(content, 1, 2) == [[[0, 0, 0], [0x12, 0x34, 0x56]]]
+
     @pytest.mark.parametrize("bits", [1, 8, 16])
     def test_a_gray_value_marked_as_transparent_becomes_black(self, bits: int) -> None:
         white = (1 << bits) - 1
