@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.datasets.manifest import ColourCheck
 from shared.images.shapes import Shape
 
 Images = NDArray[np.uint8]  # (N, H, W), or (N, H, W, 3) in colour
@@ -33,7 +34,7 @@ class Content:
     """The content of a data set before it is stored.
 
     chosen: what the upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
-    become grayscale, as the upload demands.
+    become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class.
     """
 
     image_shape: Shape
@@ -42,6 +43,7 @@ class Content:
     test: Split
     chosen: Mapping[str, str] = field(default_factory=dict)
     colour_dropped: bool = False
+    colour_check: ColourCheck | None = None
 
     @property
     def splits(self) -> dict[str, Split]:

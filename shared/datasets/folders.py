@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
+from shared.datasets.colour_check import check_colour
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.examination import Examined, examine, name_of
 from shared.datasets.layout import Indices, lay_out
@@ -52,13 +53,15 @@ def read_folders(
     if len(archive) * prod(shape) > limits.max_expanded_bytes:
         raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes when decoded")
     reading = Reading(path, archive, limits, shape)
+    dropped = channels == 1 and examined.coloured is not None
     return Content(
         shape,
         layout.classes,
         Split(layout.train_labels, Blocks(reading, layout.train)),
         Split(layout.test_labels, Blocks(reading, layout.test, last=True)),
         chosen,
-        colour_dropped=channels == 1 and examined.coloured is not None,
+        colour_dropped=dropped,
+        colour_check=check_colour(path, archive, layout, limits) if dropped else None,
     )
 
 

@@ -7,6 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.images.shapes import ImageShape
 
 
+class ColourCheck(BaseModel):
+    """How well the mean colour alone gives the class: `correct` of `images` from `classes` classes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    correct: int
+    images: int
+    classes: int
+
+
 class Manifest(BaseModel):
     """The description of a data set.
 
@@ -14,7 +24,8 @@ class Manifest(BaseModel):
     does not change it. `sha256` is that of the file `data.npz`, which detects damage.
 
     `chosen` says, as a sentence for each option that the upload did not set, what the images decided. `colour_dropped`:
-    images in colour became grayscale, as the upload demanded.
+    images in colour became grayscale, as the upload demanded; `colour_check` says then how well the colour gives the
+    class.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -31,6 +42,7 @@ class Manifest(BaseModel):
     created_at: str
     chosen: dict[str, str] = Field(default_factory=dict)
     colour_dropped: bool = False
+    colour_check: ColourCheck | None = None
 
     @property
     def id(self) -> str:

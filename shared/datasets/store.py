@@ -65,6 +65,7 @@ class DatasetStore:
                 created_at=clock.now(),
                 chosen=dict(content.chosen),
                 colour_dropped=content.colour_dropped,
+                colour_check=content.colour_check,
             )
             durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
         except BaseException:
@@ -73,7 +74,11 @@ class DatasetStore:
         created = durable.publish_folder(folder, self._volume.dataset(digest))
         durable.write_bytes(self._volume.dataset_names / name, digest.encode())
         # What this upload chose, also if the same content is stored already.
-        of_this_upload = {"chosen": dict(content.chosen), "colour_dropped": content.colour_dropped}
+        of_this_upload = {
+            "chosen": dict(content.chosen),
+            "colour_dropped": content.colour_dropped,
+            "colour_check": content.colour_check,
+        }
         return self.get(name).model_copy(update=of_this_upload), created
 
     def get(self, reference: str) -> Manifest:

@@ -7,11 +7,11 @@ from typing import TypedDict, cast
 
 from threadpoolctl import threadpool_limits
 
-from shared.datasets import Arrays
+from shared.datasets import Arrays, Manifest
 from shared.jobs.outcome import Baselines, Finding, Interval, TrainingResult
 from shared.network import Evaluation, Training
 from shared.network.assessment.diagnosis import diagnose
-from shared.network.assessment.evidence import gather
+from shared.network.assessment.evidence import ColourEvidence, gather
 from shared.network.selection.auto_training import AutoTraining
 from shared.registry import ModelVersion
 from worker.running.lease import Lease
@@ -25,9 +25,7 @@ class Assessment(TypedDict):
     diagnosis: tuple[Finding, ...]
 
 
-def assess(
-    training: Training | AutoTraining, arrays: Arrays, evaluation: Evaluation, classes: tuple[str, ...]
-) -> Assessment:
+def assess(training: Training | AutoTraining, arrays: Arrays, evaluation: Evaluation, manifest: Manifest) -> Assessment:
     """Assess a finished training, by its evaluation on the test images. The same inputs give the same result."""
     with threadpool_limits(1, user_api="blas"):  # small products, whose bits then do not depend on the number of cores
         evidence = gather(
@@ -37,11 +35,12 @@ def assess(
             evaluation,
             (arrays.x_train, arrays.y_train),
             (arrays.x_test, arrays.y_test),
+            ColourEvidence(**dict(manifest.colour_check)) if manifest.colour_check else None,
         )
     return {
         "baselines": {"linear": evidence.linear.test_accuracy, "majority_class": evidence.majority[1]},
         "accuracy_interval": (evidence.test_interval.low, evidence.test_interval.high),
-        "diagnosis": tuple(cast("Finding", asdict(finding)) for finding in diagnose(evidence, classes)),
+        "diagnosis": tuple(cast("Finding", asdict(finding)) for finding in diagnose(evidence, manifest.classes)),
     }
 
 

@@ -112,7 +112,7 @@ class TrainingHandler:
             history=tuple(asdict(report) for report in training.history),
             evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
             selection=trained.selection,
-            **assess(training, arrays, evaluation, manifest.classes),
+            **assess(training, arrays, evaluation, manifest),
         )
         return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 

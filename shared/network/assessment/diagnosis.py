@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from shared.network.assessment.evidence import Evidence
+from shared.network.assessment.intervals import wilson
 
 AT_CHANCE = 0.98
 """A loss of at least this share of a constant prediction's loss counts as chance. A network that has learnt anything is
@@ -48,6 +49,10 @@ fifth for the test is at most 4 images."""
 
 COPIED = 0.01
 """The least share of copies among the test images: below it, they change the accuracy by less than a point."""
+
+COLOURED = 0.10
+"""The least part of the way from chance to certainty that the mean colour alone goes, if classes differ in colour. Two
+classes: 55 %, ten classes: 19 % of the images, beyond the uncertainty of the sample."""
 
 NAMED = 10  # classes that a message names
 LONGEST_NAME = 40
@@ -176,6 +181,21 @@ def too_few_images(evidence: Evidence, classes: Sequence[str]) -> str | None:
     )
 
 
+def colour_dropped(evidence: Evidence, _: Sequence[str]) -> str | None:
+    """Return the message if classes differ in colour, the data set is gray, and the network is not accurate."""
+    colour = evidence.colour
+    if colour is None or not colour.images or evidence.test.accuracy >= FITTED:
+        return None
+    chance = 1 / colour.classes
+    if wilson(colour.correct, colour.images).low <= chance + COLOURED * (1 - chance):
+        return None
+    return (
+        f"The data set made images in colour gray, although their mean colour alone gives the class of"
+        f" {colour.correct / colour.images:.1%} of {colour.images:,} sampled images (chance: {chance:.1%}). Upload them"
+        f" with channels=3."
+    )
+
+
 def near_duplicates(evidence: Evidence, _: Sequence[str]) -> str | None:
     """Return the message if many test images are copies of training images."""
     copies = evidence.copies
@@ -198,6 +218,7 @@ CHECKS: Mapping[str, Callable[[Evidence, Sequence[str]], str | None]] = MappingP
         "worse_than_linear": worse_than_linear,
         "underfits": underfits,
         "overfits": overfits,
+        "colour_dropped": colour_dropped,
         "near_duplicates": near_duplicates,
         "too_few_images": too_few_images,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,14 @@ FIRST = 256
 """The largest size of the mini-batch on which the initial loss is measured."""
 
 
+class ColourEvidence(NamedTuple):
+    """How many of the sampled images the mean colour alone classifies correctly, and the number of their classes."""
+
+    correct: int
+    images: int
+    classes: int
+
+
 @dataclass(frozen=True)
 class Evidence:
     """The measurements. train: the finished network on a sample of its training images, as they are."""
@@ -46,6 +55,9 @@ class Evidence:
 
     train_counts: npt.NDArray[np.int64]
     """(classes,): the number of training images of each class."""
+
+    colour: ColourEvidence | None = None
+    """If the data set dropped the colours of its images: how well they give the class."""
 
     @property
     def chance_loss(self) -> float:
@@ -77,6 +89,7 @@ def gather(
     test: Evaluation,
     train_images: tuple[Images, Labels],
     test_images: tuple[Images, Labels],
+    colour: ColourEvidence | None = None,
 ) -> Evidence:
     """Measure a finished training of the network on the training images: (N, H, W) or (N, H, W, 3) with labels (N,).
 
@@ -96,6 +109,7 @@ def gather(
         linear=linear_baseline(x, y, *test_images, network.classes, configuration.seed),
         copies=copies(x, test_images[0]),
         train_counts=np.bincount(y, minlength=network.classes),
+        colour=colour,
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from shared.datasets import Arrays, DatasetStore, Manifest
+from shared.datasets.manifest import ColourCheck
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
@@ -258,6 +259,45 @@ class TestColour:
         assert manifest.colour_dropped
         lumas = {round(0.299 * red + 0.587 * green + 0.114 * blue) for red, green, blue in COLOURS}
         assert set(np.unique(arrays.x_train).tolist()) == lumas
+
+    def test_a_dropped_colour_that_gives_the_class_is_measured(self, stored: Stored) -> None:
+        hues = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
+        entries = {
+            f"{name}/{n}.png": png(np.full((6, 6, 3), hue, np.uint8) // np.uint8(1 + n % 3))
+            for name, hue in hues.items()
+            for n in range(20)
+        }
+
+        check = stored(zip_of(entries), channels=1)[0].colour_check
+
+        assert check == ColourCheck(correct=12, images=12, classes=3)  # 8 of each class: 4 known, 4 classified
+        assert stored(zip_of(entries))[0].colour_check is None
+
+    def test_a_dropped_colour_that_does_not_give_the_class_is_at_chance(self, stored: Stored) -> None:
+        rng = np.random.default_rng(0)
+        entries = {
+            f"{number % 4}/{number}.png": png(np.full((6, 6, 3), rng.integers(0, 256, 3), np.uint8))
+            for number in range(200)
+        }
+
+        check = stored(zip_of(entries), channels=1)[0].colour_check
+
+        assert check is not None
+        assert (check.images, check.classes) == (16, 4)
+        assert check.correct < 10
+
+    def test_the_colour_of_many_classes_is_measured_on_a_part(self, stored: Stored) -> None:
+        entries = {
+            f"{label:03}/{n}.png": png(np.full((4, 4, 3), (label, 255 - label, 128), np.uint8))
+            for label in range(100)
+            for n in range(3)
+        }
+
+        check = stored(zip_of(entries), channels=1)[0].colour_check
+
+        assert check is not None
+        assert check.classes <= 64
+        assert check.correct == check.images
 
     def test_one_channel_on_demand_drops_nothing_from_gray_images(self, stored: Stored) -> None:
         assert not stored(zip_of(easy_folders()), channels=1)[0].colour_dropped

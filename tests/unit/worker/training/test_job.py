@@ -18,6 +18,7 @@ from redis import Redis
 
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
+from shared.datasets.manifest import ColourCheck
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.jobs.specifications import TrainingSpecification
@@ -224,6 +225,19 @@ class TestAssessment:
         assert list(training_result(job).get("diagnosis") or ()) == list(version.diagnosis)
         assert job_document(job)["warnings"] == [finding["message"] for finding in version.diagnosis]
         assert [data for kind, data in events(redis, job.id) if kind == "warning"] == list(version.diagnosis)
+
+    def test_a_data_set_that_dropped_the_colours_of_its_classes_is_found(
+        self, trainings: Trainings, datasets: DatasetStore, registry: Registry
+    ) -> None:
+        gray = np.full((40, SIDE, SIDE), 90, np.uint8)
+        split = Split(np.arange(40) % 3, [gray])
+        check = ColourCheck(correct=12, images=12, classes=3)
+        content = Content((SIDE, SIDE), CLASSES, split, split, colour_dropped=True, colour_check=check)
+        dataset, _ = datasets.add(content, "dropped", "test")
+
+        Trainings(trainings.bench, dataset, trainings.handler).run()
+
+        assert "colour_dropped" in {finding["code"] for finding in registry.get("toy").diagnosis or ()}
 
     def test_the_manifest_has_the_interval_and_the_baselines(self, trainings: Trainings, registry: Registry) -> None:
         trainings.run()

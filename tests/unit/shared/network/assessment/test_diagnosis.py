@@ -13,7 +13,7 @@ from shared.network import EpochReport, Evaluation, Network, Training, preset
 from shared.network.arrays import Images, Labels
 from shared.network.assessment.copies import Copies
 from shared.network.assessment.diagnosis import COPIED, DEAD, FALL, FEW_IMAGES, FITTED, GAP, diagnose
-from shared.network.assessment.evidence import SAMPLE, Evidence, gather
+from shared.network.assessment.evidence import SAMPLE, ColourEvidence, Evidence, gather
 from shared.network.assessment.linear import LinearBaseline
 from tests.support.data.npz import easy_images
 from tests.support.objects.models import tiny_configuration
@@ -281,6 +281,21 @@ class TestEdges:
         assert "…' (0), 'class-11' (1)," in message
         assert "'class-3' (9) and 3 more. " in message
         assert len(message) < 500
+
+    def test_a_dropped_colour_matters_if_it_gives_the_class_and_the_network_does_not(self, good: Evidence) -> None:
+        wrong = replace(good, test=self.shares(800))
+        found = messages(replace(wrong, colour=ColourEvidence(correct=36, images=40, classes=2)))
+        assert "gives the class of 90.0% of 40 sampled images (chance: 50.0%)" in found["colour_dropped"]
+        assert "channels=3" in found["colour_dropped"]
+        accurate = replace(good, test=self.shares(900))
+        assert "colour_dropped" not in codes(replace(accurate, colour=ColourEvidence(36, 40, 2)))
+        assert "colour_dropped" not in codes(wrong)
+        assert "colour_dropped" not in codes(replace(wrong, colour=ColourEvidence(0, 0, 2)))
+
+    def test_colour_gives_the_class_from_a_tenth_above_chance(self, good: Evidence) -> None:
+        wrong = replace(good, test=self.shares(800))
+        assert "colour_dropped" not in codes(replace(wrong, colour=ColourEvidence(580, 1000, 2)))  # from 0.5492
+        assert "colour_dropped" in codes(replace(wrong, colour=ColourEvidence(581, 1000, 2)))  # from 0.5502
 
     def test_copies_matter_from_one_in_a_hundred(self, good: Evidence) -> None:
         assert "near_duplicates" not in codes(replace(good, copies=Copies(1000, 4, 5, 996)))
