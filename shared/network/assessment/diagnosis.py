@@ -30,7 +30,7 @@ DEAD = 0.95
 """The least share of dead units in a hidden layer that lets no gradient through."""
 
 FEW_TESTS = 10
-"""With fewer test images, a good network may predict one class for all of them by chance."""
+"""With fewer test images, a good network may predict one class for all of them, and cannot be told from chance."""
 
 GAP = 0.10
 """The least difference of training and test accuracy, beyond the uncertainty of both, that counts as overfitting.
@@ -102,6 +102,12 @@ def no_better_than_chance(evidence: Evidence, classes: Sequence[str]) -> str | N
     label, share = evidence.majority
     if not _is_at_chance(evidence):
         return None
+    if evidence.test.samples < FEW_TESTS:
+        return (
+            f"The test accuracy is {_accuracy(evidence)}, from {evidence.test.samples} test images; a prediction of"
+            f" {_name(classes[label])!r} for every image has {share:.1%}. Add test images: with so few, a good network"
+            f" cannot be told from chance."
+        )
     return (
         f"The test accuracy is {_accuracy(evidence)}; a prediction of {_name(classes[label])!r} for every image has"
         f" {share:.1%}. Check that each image is in the folder of its class, then train with more images, more epochs"
@@ -227,7 +233,8 @@ CHECKS: Mapping[str, Callable[[Evidence, Sequence[str]], str | None]] = MappingP
 
 
 def _is_at_chance(evidence: Evidence) -> bool:
-    return evidence.test_interval.low <= evidence.majority[1]
+    several = (evidence.test.confusion.sum(axis=1) > 0).sum() > 1  # of one class, every accuracy is at chance
+    return bool(several) and evidence.test_interval.low <= evidence.majority[1]
 
 
 def _accuracy(evidence: Evidence) -> str:

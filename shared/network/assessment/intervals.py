@@ -26,4 +26,7 @@ def wilson(correct: int, samples: int) -> Interval:
     centre = p + Z**2 / (2 * samples)
     half = Z * math.sqrt(p * (1 - p) / samples + Z**2 / (4 * samples**2))
     scale = 1 + Z**2 / samples
-    return Interval(max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale))
+    # The ends at 0 and 1 are exact, free of rounding, because they are compared with other shares.
+    low = (centre - half) / scale if correct else 0.0
+    high = (centre + half) / scale if correct < samples else 1.0
+    return Interval(low, high)

@@ -234,8 +234,14 @@ class TestEdges:
         assert "one_class_predicted" not in codes(replace(good, test=self.evaluation([[5, 0], [4, 0]])))
         assert "one_class_predicted" in codes(replace(good, test=self.evaluation([[5, 0], [5, 0]])))
 
-    def test_a_test_set_of_one_class_may_be_predicted_as_one_class(self, good: Evidence) -> None:
-        assert "one_class_predicted" not in codes(replace(good, test=self.evaluation([[50, 0], [0, 0]])))
+    def test_a_test_set_of_one_class_has_no_findings_about_chance(self, good: Evidence) -> None:
+        assert codes(replace(good, test=self.evaluation([[50, 0], [0, 0]]))) == []
+
+    def test_few_test_images_cannot_exclude_chance(self, good: Evidence) -> None:
+        message = messages(replace(good, test=self.evaluation([[2, 0], [0, 1]])))["no_better_than_chance"]
+        assert message.startswith("The test accuracy is 100.0% (43.9–100.0%), from 3 test images; ")
+        assert "Add test images" in message
+        assert codes(replace(good, test=self.evaluation([[5, 0], [0, 5]]))) == []
 
     def test_dead_units_matter_only_at_chance(self, good: Evidence) -> None:
         report = good.history[-1]

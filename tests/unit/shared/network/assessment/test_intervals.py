@@ -26,6 +26,12 @@ def test_the_wilson_interval_contains_the_share_and_lies_between_0_and_1() -> No
             assert 0 <= low <= correct / samples <= high <= 1
 
 
+def test_the_interval_of_no_or_every_image_ends_exactly_at_0_or_1() -> None:
+    for samples in range(1, 300):
+        assert wilson(0, samples).low == 0.0
+        assert wilson(samples, samples).high == 1.0
+
+
 def test_the_wilson_interval_narrows_with_the_number_of_images() -> None:
     widths = [high - low for low, high in (wilson(9 * n, 10 * n) for n in (1, 10, 100, 1000))]
     assert widths == sorted(widths, reverse=True)
