@@ -1,9 +1,9 @@
 """The rule that chooses the height and width of a data set's images if the upload does not set them.
 
 Images of one size with no side above `LARGEST` keep it. Otherwise the shape is a square. Its side is the median of the
-images' shorter sides, rounded down to a multiple of 4, so that pooling by 2 divides it twice, and at most `LARGEST`. The
-limit is lower for few images, which do not suffice to learn from fine detail, and for many, which take long to train on.
-docs/images.md has the rule and measurements.
+images' shorter sides, rounded down to a multiple of 4, so that pooling by 2 divides it twice, and at most `LARGEST`.
+The limit is lower for few images, which do not suffice to learn from fine detail, and for many, which take long to
+train on. docs/images.md has the rule and measurements.
 """
 
 from __future__ import annotations
