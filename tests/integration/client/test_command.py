@@ -263,6 +263,7 @@ class TestManaging:
         short = ("--preset", "fast", "--epochs", "1")
         done = glassbox("train", "mixed/", "-m", "mixed", *short)
         assert done.status == 0, done.err
+        assert "mixed: 2 classes, 10 train images (5 a class), 2 test images (1 a class)\n" in done.err
         assert "image shape: 12 × 12, chosen for 12 images of 9 × 20 to 20 × 20 pixels" in done.err
         assert "channels: 3 (red, green and blue)" in done.err
         assert "colour was dropped" not in done.err

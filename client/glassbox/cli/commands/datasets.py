@@ -134,12 +134,26 @@ def shape(dataset: Dataset) -> str:
     return "×".join(map(str, dataset.image_shape))
 
 
-def say_chosen(dataset: Dataset) -> None:
-    """Print to standard error what the server chose from the images of an upload."""
+def say_content(dataset: Dataset) -> None:
+    """Print to standard error the classes and images of an upload, and what the server chose from the images."""
+    typer.echo(f"{dataset.name}: {content(dataset)}", err=True)
     for option, reason in dataset.chosen.items():
         typer.echo(f"{option.replace('_', ' ')}: {printable(reason)}", err=True)
     if dataset.colour_dropped:
         typer.echo("colour was dropped: images in colour became grayscale", err=True)
+
+
+def content(dataset: Dataset) -> str:
+    """Return the number of classes and of each split's images, such as `26 classes, 2,600 train images (100 a class)`.
+
+    With unequal classes, the smallest and the largest number: `(3 to 120 a class)`.
+    """
+    parts = [f"{len(dataset.classes)} classes"]
+    for split, count in dataset.splits.items():
+        least, most = (of(dataset.class_counts[split]) for of in (min, max))
+        span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        parts.append(f"{count:,} {split} images ({span} a class)")
+    return ", ".join(parts)
 
 
 def parsed_shape(text: str | None) -> tuple[int, int] | None:

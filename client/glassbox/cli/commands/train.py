@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.commands.datasets import parsed_shape, say_chosen
+from glassbox.cli.commands.datasets import parsed_shape, say_content
 from glassbox.cli.display.accuracy import accuracy_text, print_warnings
 from glassbox.cli.display.watching import watched
 from glassbox.cli.output import print_json
@@ -109,7 +109,7 @@ def train(
                 uploaded = client.datasets.upload(dataset, on_bytes=on_bytes, **upload)
             dataset = uploaded.id
             if not as_json:
-                say_chosen(uploaded)
+                say_content(uploaded)
         elif named := [f"--{name.replace('_', '-')}" for name, value in upload.items() if value is not None]:
             raise WrongArgument(
                 f"{named[0]}: applies to a file or folder that is uploaded; {dataset} is a data set on the server, and"
