@@ -30,6 +30,7 @@ PHRASES = tuple(
         (r"^Field required$", "is required"),
         (r"^is not a field of this request$", "is not a setting"),
         (r"\?force=true", "--force"),
+        (r"\bchannels=([13])\b", r"--channels \1"),
         (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),
     )
 )

@@ -54,6 +54,8 @@ COLOURED = 0.10
 """The least part of the way from chance to certainty that the mean colour alone goes, if classes differ in colour. Two
 classes: 55 %, ten classes: 19 % of the images, beyond the uncertainty of the sample."""
 
+CAUSED_BY_DIVERGENCE = "The training diverged: change that first."
+
 NAMED = 10  # classes that a message names
 LONGEST_NAME = 40
 
@@ -89,11 +91,13 @@ def diverged(evidence: Evidence, _: Sequence[str]) -> str | None:
     if not has_diverged(evidence):
         return None
     rate = evidence.configuration.optimizer.learning_rate
+    standardize = "" if evidence.configuration.standardize else ", and standardize to true"
     losses = [report.train_loss for report in evidence.history]
     return (
         f"The training diverged: its loss was {evidence.initial_loss:.3g} at the start, between {min(losses):.3g} and"
         f" {max(losses):.3g} in the epochs, and is {evidence.train.loss:.3g} at the end; a constant prediction has"
-        f" {evidence.chance_loss:.3g}. Set optimizer.learning_rate well below {rate:g}, for example to {rate / 10:g}."
+        f" {evidence.chance_loss:.3g}. Set optimizer.learning_rate well below {rate:g}, for example to"
+        f" {rate / 10:g}{standardize}."
     )
 
 
@@ -108,10 +112,17 @@ def no_better_than_chance(evidence: Evidence, classes: Sequence[str]) -> str | N
             f" {_name(classes[label])!r} for every image has {share:.1%}. Add test images: with so few, a good network"
             f" cannot be told from chance."
         )
+    advice = (
+        CAUSED_BY_DIVERGENCE
+        if has_diverged(evidence)
+        else (
+            "Check that each image is in the folder of its class, then train with more images, more epochs or another"
+            " optimizer.learning_rate."
+        )
+    )
     return (
         f"The test accuracy is {_accuracy(evidence)}; a prediction of {_name(classes[label])!r} for every image has"
-        f" {share:.1%}. Check that each image is in the folder of its class, then train with more images, more epochs"
-        f" or another optimizer.learning_rate."
+        f" {share:.1%}. {advice}"
     )
 
 
@@ -121,10 +132,14 @@ def one_class_predicted(evidence: Evidence, classes: Sequence[str]) -> str | Non
     if (predicted > 0).sum() > 1 or (present > 0).sum() < 2 or evidence.test.samples < FEW_TESTS:
         return None
     label = _name(classes[int(predicted.argmax())])
+    advice = (
+        CAUSED_BY_DIVERGENCE
+        if has_diverged(evidence)
+        else ("Set a lower optimizer.learning_rate; if most images are of one class, add images of the others.")
+    )
     return (
         f"All {evidence.test.samples:,} test images are predicted as {label!r}, although they are of"
-        f" {int((present > 0).sum()):,} classes. Set a lower optimizer.learning_rate; if most images are of one class,"
-        f" add images of the others."
+        f" {int((present > 0).sum()):,} classes. {advice}"
     )
 
 
@@ -137,7 +152,7 @@ def worse_than_linear(evidence: Evidence, _: Sequence[str]) -> str | None:
         return None
     return (
         f"The test accuracy is {_accuracy(evidence)}; a linear model of the same images has"
-        f" {evidence.linear.test_accuracy:.1%}. Use another preset, another optimizer.learning_rate or more epochs."
+        f" {evidence.linear.test_accuracy:.1%}. Use the preset auto, another optimizer.learning_rate or more epochs."
     )
 
 

@@ -10,6 +10,7 @@ from glassbox.cli import options
 from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
 from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.watching import watched
+from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import moment, print_facts, print_json, print_table
 from glassbox.cli.session import client_of
 
@@ -171,7 +172,7 @@ def print_job(job: Job, *, as_json: bool) -> None:
         facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
     elif result:
         facts += [("images", f"{result.succeeded:,} classified, {result.failed:,} could not be read")]
-    facts += [("warning", warning) for warning in job.warnings]
+    facts += [("warning", without_api_syntax(warning)) for warning in job.warnings]
     print_facts(facts)
 
 

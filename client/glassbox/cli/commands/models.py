@@ -11,6 +11,7 @@ from glassbox.cli import options
 from glassbox.cli.commands import report, verify
 from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.evaluation import print_evaluation
+from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
@@ -194,7 +195,10 @@ def print_version(version: Version) -> None:
             ("test loss", loss(version)),
             ("weights", f"{version.weights.bytes:,} bytes, SHA-256 {version.weights.sha256}"),
             ("configuration", ", ".join(f"{name}={value}" for name, value in flat(version.configuration))),
-            *(("warning", f"{finding.message} ({finding.code})") for finding in version.diagnosis or ()),
+            *(
+                ("warning", f"{without_api_syntax(finding.message)} ({finding.code})")
+                for finding in version.diagnosis or ()
+            ),
         ]
     )
 

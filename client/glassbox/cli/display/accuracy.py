@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import printable, share
 
 if TYPE_CHECKING:
@@ -32,4 +33,4 @@ def accuracy_text(
 def print_warnings(warnings: Iterable[str]) -> None:
     """Print a line on standard error for each warning, in yellow on a terminal."""
     for warning in warnings:
-        typer.secho(f"warning: {printable(warning)}", fg="yellow", err=True)
+        typer.secho(f"warning: {printable(without_api_syntax(warning))}", fg="yellow", err=True)

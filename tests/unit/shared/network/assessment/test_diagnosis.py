@@ -72,6 +72,8 @@ class TestTrainings:
             f"well below {optimizer['learning_rate']:g}, for example to {optimizer['learning_rate'] / 10:g}"
             in (found["diverged"])
         )
+        assert found["diverged"].endswith(", and standardize to true.")
+        assert found["no_better_than_chance"].endswith("%. The training diverged: change that first.")
         assert "underfits" not in found
 
     def test_a_linear_network_that_diverges_is_found(self, rng: np.random.Generator) -> None:
