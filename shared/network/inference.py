@@ -59,9 +59,7 @@ class DenseInference(Inference):
     def run(self, rows: Images) -> Array:
         """Return the probabilities of the rows."""
         X = self._forward.X[: len(rows)]
-        inputs.scale(rows, X)
-        if self._standardization is not None:
-            self._standardization.apply_to_rows(X)
+        inputs.scale(rows, X, self._standardization)
         return self._forward.run()[: len(rows)]
 
     def activations(self) -> Sequence[tuple[Activation, Array, Array]]:

@@ -19,13 +19,14 @@ PRESETS: Mapping[str, Configuration] = MappingProxyType(
             hidden=(128, 64),
             activation="relu",
             initializer="he",
-            optimizer=Nesterov(learning_rate=0.1, momentum=0.9),
+            optimizer=Nesterov(learning_rate=0.05, momentum=0.9),
             schedule=Cosine(warmup=0.2),
             update_order="together",
             epochs=8,
             batch_size=128,
             seed=0,
             dtype="float32",
+            standardize=True,
         ),
         # Found by experiment: docs/experiments.md.
         "accurate": Configuration(

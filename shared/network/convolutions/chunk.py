@@ -116,10 +116,11 @@ def write_images(rows: Images, X: Array, standardization: Standardization | None
     H, C, W, _ = X.shape
     inside = X[..., : len(rows)]
     np.copyto(inside, rows.reshape(len(rows), H, W, C).transpose(1, 3, 2, 0), casting="same_kind")
-    if rows.dtype == np.uint8:
-        inside *= X.dtype.type(1 / 255)
+    unit = 1 / 255 if rows.dtype == np.uint8 else 1.0
     if standardization is not None:
-        standardization.apply_to_images(inside)
+        standardization.apply_to_images(inside, unit)
+    elif rows.dtype == np.uint8:
+        inside *= X.dtype.type(unit)
 
 
 def _folded(parameters: Parameters, number: int) -> Parameters:

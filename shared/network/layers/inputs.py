@@ -48,13 +48,18 @@ def as_labels(labels: Labels, samples: int, classes: int) -> Labels:
     return labels.astype(np.intp)
 
 
-def scale(rows: np.ndarray[Any, Any], X: Array) -> None:
-    """X ← rows as numbers from 0 to 1: bytes times 1/255, floating point unchanged. Both are (N, pixels)."""
-    if rows.dtype == np.uint8:
-        np.copyto(X, rows)  # NumPy computes a product of mixed types in small pieces, in up to twice the time
-        X *= X.dtype.type(1 / 255)
-    else:
-        np.copyto(X, rows, casting="same_kind")
+def scale(rows: np.ndarray[Any, Any], X: Array, standardization: Standardization | None = None) -> None:
+    """X ← rows as numbers from 0 to 1: bytes times 1/255, floating point unchanged. Both are (N, pixels).
+
+    standardization: is applied to these numbers, if given.
+    """
+    # A copy comes first: NumPy computes a product of mixed types in small pieces, in up to twice the time.
+    np.copyto(X, rows, casting="same_kind")
+    unit = 1 / 255 if rows.dtype == np.uint8 else 1.0
+    if standardization is not None:
+        standardization.apply_to_rows(X, unit)
+    elif rows.dtype == np.uint8:
+        X *= X.dtype.type(unit)
 
 
 class Standardization(NamedTuple):
@@ -91,16 +96,19 @@ class Standardization(NamedTuple):
         deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
         return cls(mean.astype(dtype), np.where(deviation < FLAT, 1, deviation).astype(dtype))
 
-    def apply_to_rows(self, X: Array) -> None:
-        """X (N, pixels) ← (X - mean) / deviation."""
-        places = X.shape[1] // len(self.mean)
-        X -= np.tile(self.mean, places)
-        X *= np.tile(1 / self.deviation, places)
+    def apply_to_rows(self, X: Array, unit: float = 1.0) -> None:
+        """X (N, pixels) ← (unit · X - mean) / deviation, in two passes over X."""
+        places = X.shape[1] // len(self.mean) if len(self.mean) > 1 else 1  # a single number is fast without copies
+        X *= np.tile(self._factor(unit), places)
+        X -= np.tile(self.mean / self.deviation, places)
 
-    def apply_to_images(self, X: Array) -> None:
-        """X (H, C, W, n) ← (X - mean) / deviation."""
-        X -= self.mean[:, np.newaxis, np.newaxis]
-        X *= (1 / self.deviation)[:, np.newaxis, np.newaxis]
+    def apply_to_images(self, X: Array, unit: float = 1.0) -> None:
+        """X (H, C, W, n) ← (unit · X - mean) / deviation."""
+        X *= self._factor(unit)[:, np.newaxis, np.newaxis]
+        X -= (self.mean / self.deviation)[:, np.newaxis, np.newaxis]
+
+    def _factor(self, unit: float) -> Array:
+        return self.mean.dtype.type(unit) / self.deviation
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:

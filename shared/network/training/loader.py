@@ -60,9 +60,9 @@ class BatchLoader:
         """
         rows = self._rows.take(batch, axis=0)  # takes two thirds of the time of self._rows[batch]
         if self._augmenter is None:
-            inputs.scale(rows[:, : X.shape[1]], X)
-        else:
-            self._augment(rows, number, X)
+            inputs.scale(rows[:, : X.shape[1]], X, self._standardization)
+            return
+        self._augment(rows, number, X)
         if self._standardization is not None:
             self._standardization.apply_to_rows(X)
 

@@ -199,7 +199,7 @@ def test_a_field_missing_from_an_older_dict_is_off() -> None:
     before = {name: value for name, value in preset("fast").to_dict().items() if name not in LATER}
     configuration = Configuration.from_dict(before)
     assert not any(getattr(configuration, name) for name in LATER)
-    assert configuration == preset("fast")
+    assert configuration == preset("fast", standardize=False)
 
 
 @pytest.mark.parametrize("field", sorted(preset("fast").to_dict().keys() - LATER))

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def network(*blocks: Json, image_shape: tuple[int, ...] = (28, 28), **settings: Any) -> Network:
-    return Network(image_shape, 10, preset("fast", convolutions=list(blocks), **settings))
+    return Network(image_shape, 10, preset("fast", **({"convolutions": list(blocks), "standardize": False} | settings)))
 
 
 def shapes(built: Network) -> dict[str, tuple[int, ...]]:
@@ -48,7 +48,7 @@ def test_a_normalized_block_has_scale_and_shift_instead_of_biases_and_its_statis
 
 
 def test_a_dense_network_has_the_layout_that_it_always_had() -> None:
-    assert list(shapes(Network((4, 3), 2, preset("fast", hidden=[5])))) == [
+    assert list(shapes(Network((4, 3), 2, preset("article", hidden=[5])))) == [
         "layer1.weights",
         "layer1.biases",
         "layer2.weights",

@@ -9,7 +9,7 @@ from shared.network.inspection.dead_units import DeadUnits
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu"])
 def test_a_unit_with_a_flat_activation_for_every_image_is_dead(activation: str, rng: np.random.Generator) -> None:
-    network = Network((6,), 3, preset("fast", hidden=[8, 4], activation=activation))
+    network = Network((6,), 3, preset("fast", standardize=False, hidden=[8, 4], activation=activation))
     parameters = network.initialize(rng)
     for name, array in parameters.items():
         array[:] = 0.1 * array + (0.1 if name.endswith("biases") else 0)  # no dead units except these:
@@ -21,7 +21,7 @@ def test_a_unit_with_a_flat_activation_for_every_image_is_dead(activation: str, 
 
 
 def test_a_unit_that_learns_from_one_image_is_not_dead(rng: np.random.Generator) -> None:
-    network = Network((6,), 3, preset("fast", hidden=[1], activation="relu"))
+    network = Network((6,), 3, preset("fast", standardize=False, hidden=[1], activation="relu"))
     parameters = network.initialize(rng)
     parameters["layer1.weights"][:] = [[1], [0], [0], [0], [0], [0]]
     parameters["layer1.biases"][:] = -0.5
@@ -35,7 +35,7 @@ def test_a_unit_that_learns_from_one_image_is_not_dead(rng: np.random.Generator)
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "identity"])
 def test_units_with_a_slope_everywhere_are_never_dead(activation: str, rng: np.random.Generator) -> None:
-    network = Network((6,), 3, preset("fast", hidden=[8], activation=activation))
+    network = Network((6,), 3, preset("fast", standardize=False, hidden=[8], activation=activation))
     parameters = network.initialize(rng)
     parameters["layer1.biases"][:] = -1e6
     rows = rng.integers(0, 256, (30, 6), dtype=np.uint8)
@@ -43,7 +43,7 @@ def test_units_with_a_slope_everywhere_are_never_dead(activation: str, rng: np.r
 
 
 def test_dead_units_are_measured_for_the_current_parameters(rng: np.random.Generator) -> None:
-    network = Network((6,), 3, preset("fast", hidden=[8], activation="relu"))
+    network = Network((6,), 3, preset("fast", standardize=False, hidden=[8], activation="relu"))
     P = network.layout.pack(network.initialize(rng))
     measured = DeadUnits(network, rng.integers(0, 256, (30, 6), dtype=np.uint8), np.arange(30), P)
     alive = measured.dead_units()
@@ -52,6 +52,6 @@ def test_dead_units_are_measured_for_the_current_parameters(rng: np.random.Gener
 
 
 def test_a_network_without_hidden_layers_has_no_dead_units(rng: np.random.Generator) -> None:
-    network = Network((6,), 3, preset("fast", hidden=[]))
+    network = Network((6,), 3, preset("fast", standardize=False, hidden=[]))
     P = network.layout.pack(network.initialize(rng))
     assert DeadUnits(network, np.zeros((3, 6), np.uint8), np.arange(3), P).dead_units() == ()

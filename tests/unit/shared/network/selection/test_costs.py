@@ -7,7 +7,7 @@ from shared.network.selection.costs import AUGMENTATION, ELEMENT, image_cost, in
 
 
 def network(**overrides: Any) -> Network:
-    return Network((4, 4), 3, preset("fast", **{"hidden": [10], "epochs": 5, **overrides}))
+    return Network((4, 4), 3, preset("fast", **{"standardize": False, "hidden": [10], "epochs": 5, **overrides}))
 
 
 def test_inference_cost_of_a_dense_network_is_its_number_of_parameters() -> None:

@@ -13,29 +13,15 @@ from shared.network.arrays import Array
 from shared.network.layers.dropout import Dropout
 from shared.network.optimization.schedules import OneCycle
 from shared.network.training.steps import TrainStep, step_for
+from tests.support.pytorch_counterparts import activations, optimizer, optimizers
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch, which these tests compare with, is not installed")
 
 PIXELS, CLASSES, SAMPLES, BATCH, STEPS = 20, 5, 60, 12, 30
 TOLERANCE = 1e-6
 
-MODULES = {
-    "sigmoid": torch.nn.Sigmoid,
-    "tanh": torch.nn.Tanh,
-    "relu": torch.nn.ReLU,
-    "leaky_relu": lambda: torch.nn.LeakyReLU(0.01),
-    "gelu": lambda: torch.nn.GELU(approximate="tanh"),
-    "identity": torch.nn.Identity,
-}
-
-RULES = {
-    "sgd": lambda P, **extra: torch.optim.SGD(P, lr=0.05, **extra),
-    "momentum": lambda P, **extra: torch.optim.SGD(P, lr=0.05, momentum=0.9, **extra),
-    "nesterov": lambda P, **extra: torch.optim.SGD(P, lr=0.05, momentum=0.9, nesterov=True, **extra),
-    "rmsprop": lambda P, **extra: torch.optim.RMSprop(P, lr=0.05, alpha=0.99, **extra),
-    "adam": lambda P, **extra: torch.optim.Adam(P, lr=0.05, **extra),
-    "adamw": lambda P, **extra: torch.optim.AdamW(P, lr=0.05, weight_decay=0.01, **extra),
-}
+MODULES = activations(torch)
+RULES = optimizers(torch)
 
 
 class Pair:
@@ -88,10 +74,6 @@ class Pair:
         for (W, b), weight, bias in zip(self.layers(), theirs[::2], theirs[1::2], strict=True):
             np.testing.assert_allclose(W.T, weight.detach().numpy(), rtol=TOLERANCE, atol=TOLERANCE)
             np.testing.assert_allclose(b, bias.detach().numpy(), rtol=TOLERANCE, atol=TOLERANCE)
-
-
-def optimizer(name: str) -> dict[str, Any]:
-    return {"name": name, "learning_rate": 0.05}
 
 
 @pytest.mark.parametrize("name", sorted(RULES))

@@ -12,11 +12,14 @@ from shared.network.convolutions.blocks import Block
 from shared.network.convolutions.chunk import CHUNK
 from shared.network.convolutions.convolution import margins
 from shared.network.training.steps import step_for
-from tests.unit.shared.network.training.test_against_pytorch import MODULES, RULES, optimizer
+from tests.support.pytorch_counterparts import activations, optimizer, optimizers
 
 torch: Any = pytest.importorskip("torch", reason="PyTorch, which these tests compare with, is not installed")
 
 torch.set_num_threads(1)  # more threads only wait for each other at these sizes
+
+MODULES = activations(torch)
+RULES = optimizers(torch)
 
 SHAPE, CLASSES, SAMPLES, STEPS = (11, 10, 3), 4, 150, 10
 TOLERANCE = 1e-5

@@ -33,7 +33,7 @@ def rows_of(images: Images) -> Images:
 
 
 def training(images: Images, labels: Labels, **overrides: Any) -> Training:
-    values = {"hidden": [], "epochs": 2, "batch_size": BATCH, "dtype": "float64"} | overrides
+    values = {"hidden": [], "epochs": 2, "batch_size": BATCH, "dtype": "float64", "standardize": False} | overrides
     return Training(Network((SIDE, SIDE), CLASSES, preset("fast", **values)), images, labels)
 
 
