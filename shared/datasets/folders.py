@@ -41,7 +41,7 @@ def read_folders(
     """
     layout = lay_out(archive.paths(0, len(archive)), limits.max_classes, test_fraction, seed)
     examined = examine(path, archive, limits, sizes=image_shape is None, colour=channels != RGB)
-    chosen: dict[str, str] = {}
+    chosen = {"validation": layout.validation} if layout.validation else {}
     if image_shape is None:
         image_shape, reason = choose_shape(examined.sizes)
         chosen["image_shape"] = f"{as_text(image_shape)}, {reason}"

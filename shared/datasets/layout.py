@@ -1,89 +1,220 @@
 """The layout of an archive of images: `train/<class>/…` and `test/<class>/…`, or `<class>/…` alone.
 
-An enclosing folder, which file managers add, is ignored. The images are sorted by path, so that the same folders give
-the same data set from any archive. There may be two million names, so the functions work on plain strings.
+The folders of the splits have any of the names of `split_names`, in any capitalization. Folders around the layout,
+which file managers add, are ignored. Images for validation are added to the images for training, of which a training
+holds out its own; without images for testing they are used for testing. The images are sorted by path, so that the same
+folders give the same data set from any archive. There may be two million names, so the functions work on plain strings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.entries import shown
 from shared.datasets.content import Labels, stratified_test_mask
+from shared.datasets.split_names import Role, role_of, roles_of
 from shared.errors import Invalid
 
-TRAIN, TEST = "train/", "test/"
+EXPECTED = "the archive must hold train/<class>/… and test/<class>/…, or <class>/… alone, and nothing else"
 
 Indices = NDArray[np.int64]  # of entries in the archive, in the order of the data set
+SplitMask = Callable[[Labels], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The entries of an archive in each part of the data set, and their labels."""
+    """The entries of an archive in each part of the data set, and their labels.
+
+    made_split: the entries for testing were chosen by the server. validation: what images for validation are used for,
+    as a sentence; None if there are none.
+    """
 
     classes: tuple[str, ...]
     train: Indices
     train_labels: Labels
     test: Indices
     test_labels: Labels
+    made_split: bool
+    validation: str | None = None
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits of sorted paths (N,): the role of each path's split, and the offset of its class folder.
+
+    folders: the names of the splits' folders, by role; empty if the paths have no splits.
+    """
+
+    starts: list[int]
+    roles: NDArray[np.object_]
+    folders: dict[Role, list[str]]
 
 
 def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: int) -> Layout:
     """Derive the layout from the entries' names.
 
-    Without the folders `train` and `test`, a stratified split by `test_fraction` and `seed` chooses the images for
-    testing. Raises `Invalid`, with the name of an entry that does not fit.
+    Without images for testing or validation, a stratified split by `test_fraction` and `seed` chooses the images for
+    testing. Raises `Invalid`, with the name of an entry or a folder that does not fit.
     """
     paths = [_plain(name) for name in names]
-    start = _length_of_common_folders(paths)
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
-    in_train = np.fromiter((paths[index].startswith(TRAIN, start) for index in order), np.bool_, len(order))
-    in_test = np.fromiter((paths[index].startswith(TEST, start) for index in order), np.bool_, len(order))
-    if (in_train | in_test).all() and in_train.any():
-        starts = np.where(in_train, start + len(TRAIN), start + len(TEST))
-    else:
-        starts = np.full(len(order), start)
-        in_test[:] = False
-    classes, labels = _classes([paths[index] for index in order], starts.tolist(), max_classes)
-    if in_test.any():
-        missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
-        if missing.size:
-            raise Invalid(
-                "dataset_classes", f"the class {shown(classes[missing[0]])} has images in test, but none in train"
-            )
-    else:
+    paths = [paths[index] for index in order]
+    splits = _splits(paths, _length_of_common_folders(paths))
+    classes, labels = _classes(paths, splits, max_classes)
+    in_test, validation = _test_part(splits)
+    made_split = not in_test.any()
+    if made_split:
         in_test = stratified_test_mask(labels, test_fraction, seed)
         if not in_test.any():
             raise Invalid("dataset_layout", "no class has two images, so none can be set aside for testing")
-    return Layout(classes, order[~in_test], labels[~in_test], order[in_test], labels[in_test])
+    else:
+        missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
+        if missing.size:
+            place = int(np.flatnonzero(labels == missing[0])[0])
+            raise Invalid(
+                "dataset_classes",
+                f"the class {shown(classes[missing[0]])} has images in test, but none in train: {shown(paths[place])}",
+            )
+    return Layout(classes, order[~in_test], labels[~in_test], order[in_test], labels[in_test], made_split, validation)
 
 
-def _classes(paths: Sequence[str], starts: Sequence[int], max_classes: int) -> tuple[tuple[str, ...], Labels]:
-    """Return the classes, sorted, and each path's label (N,): the index of its folder after `starts`."""
-    numbers: dict[str, int] = {}
-    found = np.empty(len(paths), np.int64)
-    for place, (path, start) in enumerate(zip(paths, starts, strict=True)):
-        end = path.find("/", start)
-        if end < 0:
+def _test_part(splits: Splits) -> tuple[NDArray[np.bool_], str | None]:
+    """Return a mask (N,) of the paths for testing, and what the paths for validation are used for."""
+    folders = splits.folders
+    if Role.VALIDATION not in folders:
+        return splits.roles == Role.TEST, None
+    count = int((splits.roles == Role.VALIDATION).sum())
+    images = f"the {count:,} images in {_listed(folders[Role.VALIDATION])}"
+    if Role.TEST in folders:
+        return splits.roles == Role.TEST, (
+            f"{images} were added to the training images, of which each training holds out its own validation images"
+        )
+    return splits.roles == Role.VALIDATION, f"{images} are the test images, as no folder has images for testing"
+
+
+def _splits(paths: Sequence[str], start: int) -> Splits:
+    """Return the splits of paths below their common folders, which have the length `start`."""
+    tops = [_part(path, start) for path in paths]
+    if roles := _roles_of_splits(set(tops), paths):
+        inner = {top: _repeated(top, start, paths) for top in roles}
+        starts = [start + len(top) + 1 + inner[top] for top in tops]
+        _refuse_bare(paths, tops, starts)
+        return _splits_of(tops, roles, starts)
+    _refuse_mixed(paths, tops, start)
+    seconds = list(starmap(_part, zip(paths, (start + len(top) + 1 for top in tops), strict=True)))
+    roles = roles_of(set(seconds))
+    if roles and Role.TRAIN in roles.values() and len(set(roles.values())) > 1:  # <class>/train/…, <class>/test/…
+        return _splits_of(seconds, roles, [start] * len(paths))
+    return Splits([start] * len(paths), np.full(len(paths), Role.TRAIN, object), {})
+
+
+def _splits_of(folders: Sequence[str], roles: dict[str, Role], starts: list[int]) -> Splits:
+    by_role: dict[Role, list[str]] = {}
+    for name in sorted(roles):
+        by_role.setdefault(roles[name], []).append(name)
+    return Splits(starts, np.array([roles[folder] for folder in folders], object), by_role)
+
+
+def _roles_of_splits(tops: set[str], paths: Sequence[str]) -> dict[str, Role] | None:
+    """Return the role of each top folder if all of them are splits; None if they are classes or files."""
+    roles = roles_of(tops) if len(tops) > 1 and "" not in tops else None
+    if roles and Role.TRAIN not in roles.values():
+        raise Invalid(
+            "dataset_layout",
+            f"the folders {_listed(sorted(tops))} are not for training, and none is named train: {EXPECTED}; such as"
+            f" {shown(paths[0])}",
+        )
+    return roles
+
+
+def _repeated(top: str, start: int, paths: Sequence[str]) -> int:
+    """Return the length of a second folder with the name of the split, as in `train/train/<class>/…`, or 0."""
+    prefix = f"{top}/"
+    inside = [path for path in paths if path.startswith(prefix, start)]
+    inner = _part(inside[0], start + len(prefix))
+    repeated = inner.casefold() == top.casefold() and all(
+        path.startswith(f"{inner}/", start + len(prefix)) for path in inside
+    )
+    return len(inner) + 1 if repeated else 0
+
+
+def _refuse_bare(paths: Sequence[str], tops: Sequence[str], starts: Sequence[int]) -> None:
+    """Raise `Invalid` for a split that has images, but no class folders, such as a test split without labels."""
+    bare = {top: path for path, top, at in zip(paths, tops, starts, strict=True) if "/" not in path[at:]}
+    labelled = {top for path, top, at in zip(paths, tops, starts, strict=True) if "/" in path[at:]}
+    for top, path in bare.items():
+        if top not in labelled:
             raise Invalid(
                 "dataset_layout",
-                f"{shown(path)} is not in a class folder: the archive must hold train/<class>/… and test/<class>/…, or"
-                " <class>/… alone, and nothing else",
+                f"{shown(path)} is not in a class folder: no image in {shown(top)} is, so their classes are unknown."
+                " Leave this folder out: without a test split, some of the images for training are set aside",
             )
+
+
+def _refuse_mixed(paths: Sequence[str], tops: Sequence[str], start: int) -> None:
+    """Raise `Invalid` if folders of splits stand beside other folders, so that the splits would become classes.
+
+    A folder of a split is one that has its name and shares the names of its folders with another folder. A class named
+    `train`, such as of vehicles, has images and not the same folders as other classes.
+    """
+    stated = {top for top in set(tops) if role_of(top)}
+    if not stated:
+        return
+    inside: dict[str, set[str]] = {}
+    for path, top in zip(paths, tops, strict=True):
+        if not top:
+            return  # a file beside the folders; `_classes` names it
+        inside.setdefault(top, set()).add(_part(path, start + len(top) + 1))
+    for top in sorted(stated):
+        others = {other for other in inside if other != top and (inside[top] & inside[other]) - {""}}
+        if others:
+            named = sorted(set(inside) - stated) or sorted(others)
+            raise Invalid(
+                "dataset_layout",
+                f"the folder {shown(named[0])} stands beside {shown(top)}, which is a split by its name and its class"
+                f" folders: {EXPECTED}. Rename {shown(named[0])} to train, test or validation, or leave it out",
+            )
+
+
+def _classes(paths: Sequence[str], splits: Splits, max_classes: int) -> tuple[tuple[str, ...], Labels]:
+    """Return the classes, sorted, and each path's label (N,): the index of its class folder."""
+    numbers: dict[str, int] = {}
+    found = np.empty(len(paths), np.int64)
+    for place, (path, start) in enumerate(zip(paths, splits.starts, strict=True)):
+        end = path.find("/", start)
+        if end < 0:
+            raise Invalid("dataset_layout", f"{shown(path)} is not in a class folder: {EXPECTED}")
         found[place] = numbers.setdefault(path[start:end], len(numbers))
-    if not 2 <= len(numbers) <= max_classes:
+    if len(numbers) > max_classes:
         raise Invalid(
             "dataset_classes", f"the archive has {len(numbers)} class folders; 2 to {max_classes} are allowed"
+        )
+    if len(numbers) < 2:
+        (only,) = numbers
+        raise Invalid(
+            "dataset_classes",
+            f"the archive has 1 class folder, {shown(only)}, with {len(paths)} files, such as {shown(paths[0])}; 2 to"
+            f" {max_classes} are allowed: {EXPECTED}",
         )
     classes = tuple(sorted(numbers))
     place_of = np.empty(len(classes), np.int64)
     for label, name in enumerate(classes):
         place_of[numbers[name]] = label
     return classes, place_of[found]
+
+
+def _part(path: str, start: int) -> str:
+    """Return the folder of a path that begins at `start`; empty if there is none, only the file's name."""
+    return path[start : max(path.find("/", start), start)]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(map(shown, names))
 
 
 def _plain(name: str) -> str:
@@ -94,12 +225,12 @@ def _plain(name: str) -> str:
 
 
 def _length_of_common_folders(paths: Sequence[str]) -> int:
-    """Return the length of the folders that enclose all paths; `train` is part of the layout and is not counted."""
+    """Return the length of the folders that enclose all paths."""
     start = 0
     while True:
         end = paths[0].find("/", start) + 1
         folder = paths[0][start:end]
-        if folder in {"", TRAIN} or not all(path.startswith(folder, start) for path in paths):
+        if not folder or not all(path.startswith(folder, start) for path in paths):
             return start
         if all(path.find("/", end) < 0 for path in paths):  # the folder of the only class
             return start

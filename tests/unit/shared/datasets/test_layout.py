@@ -85,7 +85,7 @@ def test_a_class_may_have_no_images_for_testing() -> None:
         (["1.png", "2.png"], "dataset_layout", "1.png"),
         (["train/1.png", "test/1.png"], "dataset_layout", "test/1.png"),
         (["cat/1", "dog/1"], "dataset_layout", "two images"),
-        (["cat/1", "cat/2"], "dataset_classes", "1 class folder"),
+        (["cat/1", "cat/2"], "dataset_classes", "1 class folder, 'cat', with 2 files, such as 'cat/1'"),
         ([f"{number}/1" for number in range(11)], "dataset_classes", "11 class folders"),
         (["train/cat/1", "train/dog/1", "test/eel/1"], "dataset_classes", "eel"),
     ],
@@ -95,6 +95,94 @@ def test_an_invalid_layout_is_refused_with_the_name_of_the_entry(names: list[str
         laid_out(names)
 
     assert caught.value.code == code
+
+
+TRAIN_NAMES = ["train", "Train", "TRAINING", "training"]
+TEST_NAMES = ["test", "TEST", "Testing", "testing"]
+VALIDATION_NAMES = ["val", "Val", "valid", "validation", "dev", "eval", "Evaluation"]
+
+
+def named(*splits: str, kinds: tuple[str, ...] = ("cat", "dog")) -> list[str]:
+    """Return two images of each class in the folders of the splits."""
+    return [f"{split}/{kind}/{number}.png" for split in splits for kind in kinds for number in range(2)]
+
+
+@pytest.mark.parametrize("enclosing", ["", "flowers/", "a/b/"])
+@pytest.mark.parametrize(("train", "test"), list(zip(TRAIN_NAMES, TEST_NAMES, strict=True)))
+def test_splits_are_recognised_by_other_names(enclosing: str, train: str, test: str) -> None:
+    names = named(enclosing + train, enclosing + test)
+
+    layout = laid_out(names)
+
+    assert layout.classes == ("cat", "dog")
+    assert not layout.made_split
+    assert {name for name, _ in classes_by_part(names, layout)["test"]} == set(named(enclosing + test))
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("seg_train", "seg_test"), ("training_set", "test_set"), ("train2017", "test2017"), ("my train", "my test")],
+)
+def test_splits_are_recognised_by_a_word_of_their_names(train: str, test: str) -> None:
+    layout = laid_out(named(train, test))
+
+    assert (layout.classes, len(layout.train), len(layout.test)) == (("cat", "dog"), 4, 4)
+
+
+@pytest.mark.parametrize("validation", VALIDATION_NAMES)
+def test_a_validation_split_joins_the_training_images_if_there_is_a_test_split(validation: str) -> None:
+    layout = laid_out(named("train", "test", validation))
+
+    assert (layout.classes, len(layout.train), len(layout.test)) == (("cat", "dog"), 8, 4)
+    assert layout.validation is not None
+    assert layout.validation.startswith(f"the 4 images in '{validation}' were added to the training images")
+
+
+@pytest.mark.parametrize("validation", VALIDATION_NAMES)
+def test_a_validation_split_is_the_test_split_if_there_is_no_other(validation: str) -> None:
+    names = named("pets/train", f"pets/{validation}")
+
+    layout = laid_out(names)
+
+    assert {name for name, _ in classes_by_part(names, layout)["test"]} == set(named(f"pets/{validation}"))
+    assert layout.validation is not None
+    assert layout.validation.startswith(f"the 4 images in '{validation}' are the test images")
+
+
+def test_the_folder_of_a_split_may_be_repeated() -> None:
+    layout = laid_out(named("training_set/training_set", "test_set/test_set"))
+
+    assert (layout.classes, len(layout.test)) == (("cat", "dog"), 4)
+
+
+def test_splits_in_each_class_folder_are_recognised() -> None:
+    names = [f"{kind}/{split}/{n}.png" for kind in ("cat", "dog") for split in ("train", "test") for n in range(3)]
+
+    layout = laid_out(names)
+
+    assert layout.classes == ("cat", "dog")
+    assert {name for name, _ in classes_by_part(names, layout)["test"]} == {n for n in names if "/test/" in n}
+
+
+def test_a_class_may_have_the_name_of_a_split() -> None:
+    names = [f"{kind}/{number}.png" for kind in ("bus", "train", "car") for number in range(4)]
+
+    assert laid_out(names).classes == ("bus", "car", "train")
+
+
+@pytest.mark.parametrize(
+    ("names", "folder"),
+    [
+        (named("train", "test", "extra"), "extra"),
+        (named("train", "holdout"), "holdout"),
+        (named("val", "test"), "val"),
+        ([*named("train"), "test/1.png", "test/2.png"], "test"),
+        (named("train") + named("val", kinds=("cat", "dog", "eel")), "val/eel"),
+    ],
+)
+def test_a_split_never_becomes_a_class(names: list[str], folder: str) -> None:
+    with pytest.raises(Invalid, match=folder):
+        laid_out(names)
 
 
 @pytest.fixture

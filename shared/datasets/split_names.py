@@ -1,0 +1,52 @@
+"""The names of splits, as data sets have them: `train`, `Testing`, `valid`, `seg_train` and `seg_test`, `val2017`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+WORD = re.compile(r"[^\W\d_]+")
+
+
+class Role(StrEnum):
+    """What a split is for."""
+
+    TRAIN = "train"
+    TEST = "test"
+    VALIDATION = "validation"
+
+
+ROLES = {
+    "train": Role.TRAIN,
+    "training": Role.TRAIN,
+    "test": Role.TEST,
+    "testing": Role.TEST,
+    "val": Role.VALIDATION,
+    "valid": Role.VALIDATION,
+    "validation": Role.VALIDATION,
+    "dev": Role.VALIDATION,
+    "eval": Role.VALIDATION,
+    "evaluation": Role.VALIDATION,
+}
+
+
+def role_of(name: str) -> tuple[Role, str] | None:
+    """Return the role that a name states, and the rest of the name; None if no word, or more than one, states a role.
+
+    `Seg_Train` is `TRAIN` with the rest `seg_`.
+    """
+    folded = name.strip().casefold()
+    words = [match for match in WORD.finditer(folded) if match[0] in ROLES]
+    if len(words) != 1:
+        return None
+    (word,) = words
+    return ROLES[word[0]], folded[: word.start()] + folded[word.end() :]
+
+
+def roles_of(names: Iterable[str]) -> dict[str, Role] | None:
+    """Return the role of each name if all state one and have the same rest, as the splits of one set do; else None."""
+    found = {name: role_of(name) for name in names}
+    roles = {name: known[0] for name, known in found.items() if known}
+    rests = {known[1] for known in found.values() if known}
+    return roles if len(roles) == len(found) and len(rests) == 1 else None
