@@ -30,6 +30,7 @@ from typing import Any
 
 from glassbox import Client
 
+from benchmarks.contenders.process import RESTRICTING, environment
 from benchmarks.figures import Figure, report
 from services.embedded.running import running_stack
 
@@ -123,7 +124,7 @@ def references(python: Path, folder: Path, seeds: int, most_threads: int) -> dic
 def trained(temporary: Path, folder: Path, arguments: list[str]) -> Trained:
     """Run the command on a new stack; return what it said and reached."""
     volume = temporary / f"volume-{folder.name}"
-    with running_stack(volume, temporary / "stack.log") as client:
+    with environment({}, without=RESTRICTING), running_stack(volume, temporary / "stack.log") as client:
         command = [sys.executable, "-m", "glassbox", "--url", client.url, "train", str(folder), "-m", "own", *arguments]
         started = time.perf_counter()
         process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -33,7 +33,15 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
-from benchmarks.contenders.process import CONVOLUTIONAL, DENSE, ContenderProcess, Maker, environment
+from benchmarks.contenders.process import (
+    CONVOLUTIONAL,
+    DENSE,
+    RESTRICTING,
+    ContenderFailed,
+    ContenderProcess,
+    Maker,
+    environment,
+)
 from benchmarks.contenders.rounding import distance_from_the_article
 from benchmarks.contenders.workload import ROOT, Convolution, Workload
 
@@ -170,7 +178,7 @@ def measure(
             for name, process in list(running.items()):
                 try:
                     process.prepare(workload)
-                except EOFError:
+                except ContenderFailed:
                     if not makers[name].optional:
                         raise
                     print(f"{name} does not run here", flush=True)
@@ -186,10 +194,8 @@ def measure(
 def limited_to(threads: int, instructions: dict[str, str]) -> Iterator[None]:
     """Limit the processes that start in the block to this number of threads and these settings of instructions."""
     numbers = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), str(threads))
-    with environment(instructions | numbers):
-        for settings in INSTRUCTIONS.values():
-            for variable in settings.keys() - instructions.keys():
-                os.environ.pop(variable, None)
+    restricting = {*RESTRICTING, *(variable for settings in INSTRUCTIONS.values() for variable in settings)}
+    with environment(instructions | numbers, without=restricting):
         allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()  # only on Linux
         if allowed:
             os.sched_setaffinity(0, sorted(allowed)[-threads:])

@@ -1,31 +1,38 @@
-"""A contender in its own process: the libraries' threads, allocators and environments do not affect each other."""
+"""A contender in its own process: the libraries' threads, allocators and environments do not affect each other.
+
+`python -m benchmarks.contenders.process MODULE FUNCTION DESCRIPTOR` is such a process.
+"""
 
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Mapping
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from time import perf_counter
 from types import MappingProxyType, TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from benchmarks.contenders.workload import Contender, Workload
+from benchmarks.contenders.workload import ROOT, Contender
 
 
 class Maker(NamedTuple):
     """A contender's module and maker, and the variables of its process's environment.
 
-    optional: it needs more than the packages, and is left out if it fails.
+    optional: it needs more than the packages, and is left out if it fails. python: the Python of another environment.
     """
 
     module: str
     function: str
     environment: Mapping[str, str] = MappingProxyType({})
     optional: bool = False
+    python: Path | None = None
 
 
 DENSE = {
@@ -60,26 +67,32 @@ CONVOLUTIONAL = {
 }
 """The contenders for convolutional networks: PyTorch as installed, and with everything that makes it faster."""
 
+RESTRICTING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Variables that some machines set for old versions of NumPy's BLAS, and that slow down this one."""
+
 WARM_UP = 2
 """Runs before the first that counts: they compile, fill caches and bring up threads."""
 
 
+class ContenderFailed(Exception):
+    """The contender's process has ended with an error, which is in its output."""
+
+
 class ContenderProcess:
     """A process that runs one contender on request. It inherits the environment, and so the number of threads.
-
-    A contender that fails ends its process, and the request raises EOFError.
 
     Between its turns the process is stopped (SIGSTOP), because idle threads of OpenBLAS and OpenMP keep spinning for a
     while on the cores that the next contender needs.
     """
 
     def __init__(self, maker: Maker) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(maker.module, maker.function, end), daemon=True)
-        with environment(maker.environment):
-            self._process.start()
-        end.close()
+        ours, theirs = socket.socketpair()
+        with theirs, environment({"PYTHONPATH": str(ROOT), **maker.environment}):
+            self._process = subprocess.Popen(
+                [maker.python or sys.executable, "-m", __name__, maker.module, maker.function, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+            )
+        self._pipe = Connection(ours.detach())
 
     def __enter__(self) -> Self:
         return self
@@ -87,34 +100,35 @@ class ContenderProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._signal(signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)
         self._pipe.close()
-        self._process.join(10)
+        self._process.wait(10)
 
-    def prepare(self, workload: Workload) -> None:
-        """Build the contender and warm it up."""
+    def prepare(self, workload: Any) -> None:
+        """Build the contender for a workload, and warm it up. Raises `ContenderFailed`."""
         self._request(workload)
 
     def seconds(self) -> float:
-        """Time one run."""
+        """Time one run. Raises `ContenderFailed`."""
         return self._request(None)
 
-    def _request(self, workload: Workload | None) -> float:
-        self._signal(signal.SIGCONT)
-        self._pipe.send(workload)
-        seconds = float(self._pipe.recv())
-        self._signal(signal.SIGSTOP)
+    def _request(self, workload: Any) -> float:
+        self._process.send_signal(signal.SIGCONT)
+        try:
+            self._pipe.send(workload)
+            seconds = float(self._pipe.recv())
+        except (EOFError, OSError) as error:
+            raise ContenderFailed from error
+        self._process.send_signal(signal.SIGSTOP)
         return seconds
-
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
 
 
 @contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables for the processes that start in the block."""
+def environment(variables: Mapping[str, str], without: Iterable[str] = ()) -> Iterator[None]:
+    """Set variables, and remove others, for the processes that start in the block."""
     before = dict(os.environ)
+    for variable in without:
+        os.environ.pop(variable, None)
     os.environ.update(variables)
     try:
         yield
@@ -128,10 +142,10 @@ def _serve(module: str, function: str, pipe: Connection) -> None:
     contender: Contender | None = None
     while True:
         try:
-            request: Workload | None = pipe.recv()
+            request: Any = pipe.recv()
         except EOFError:
             return
-        if request:
+        if request is not None:
             contender = make(request)
             for _ in range(WARM_UP):
                 contender.run()
@@ -141,3 +155,7 @@ def _serve(module: str, function: str, pipe: Connection) -> None:
             started = perf_counter()
             contender.run()
             pipe.send(perf_counter() - started)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], sys.argv[2], Connection(int(sys.argv[3])))
