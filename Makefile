@@ -109,6 +109,7 @@ digests: ## read the base images' digests from their registries into services/im
 bench: $(VENV)/dev $(BENCH)/done bench-api ## run the benchmarks: each prints a table and writes JSON to var/benchmarks
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/batch.py
+	@$(BIN)/python -m benchmarks.inference --frameworks $(BENCH)/bin/python
 	@$(BIN)/python benchmarks/cli.py
 	@$(BIN)/python benchmarks/network.py
 	@$(BIN)/python benchmarks/own_pictures.py --frameworks $(BENCH)/bin/python

@@ -36,13 +36,19 @@ COMPARED = 100_000
 """The images of the archive with which the loop and the floor are compared."""
 
 PROCESSES = (1, 2)
+BLOCKS = tuple({"filters": filters, "kernel_size": 5, "padding": "valid", "pool_size": 2} for filters in (16, 48))
+"""The blocks of the convolutional model, before a hidden layer of 200 units."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Images per second, medians over the rounds; `floor` and `loop` are from the same rounds."""
+    """Images per second, medians over the rounds; all are from the same rounds.
+
+    ours, convolutional: those of the stack with a dense and a convolutional model.
+    """
 
     ours: float
+    convolutional: float
     floor: float
     times_floor: float
     times_loop: float
@@ -75,17 +81,21 @@ def repeated(path: Path, count: int) -> Path:
 
 @contextmanager
 def stack(folder: Path, processes: int) -> Iterator[Client]:
-    """Run a stack with this number of classifier processes and a model `digits`; yield its client."""
+    """Run a stack with this number of classifier processes; yield its client.
+
+    Its models are `digits`, which is dense, and `convolutional`.
+    """
     volume = folder / f"volume-{processes}"
     settings = {"GLASSBOX_DATASETS": str(DATA.resolve()), "GLASSBOX_WORKER_PROCESSES": str(processes)}
     with running_stack(volume, folder / "stack.log", **settings) as client:
-        client.train("mnist", model="digits", epochs=1).wait()
+        client.train("mnist", model="digits", preset="fast", epochs=1).wait()
+        client.train("mnist", model="convolutional", convolutions=list(BLOCKS), hidden=[200], epochs=1).wait()
         yield client
 
 
-def classified(client: Client, archive: Path) -> float:
+def classified(client: Client, archive: Path, model: str = "digits") -> float:
     """Classify an archive; return the images per second."""
-    job = client.classify(archive, model="digits").wait()
+    job = client.classify(archive, model=model).wait()
     job.delete()
     assert isinstance(job.result, BatchResult)
     return job.result.images_per_second
@@ -93,15 +103,18 @@ def classified(client: Client, archive: Path) -> float:
 
 def comparison(folder: Path, archive: Path, processes: int, rounds: int) -> Rates:
     """Measure the stack, the floor and the loop in turns."""
-    ours, floor, loop = [], [], []
+    ours, convolutional, floor, loop = [], [], [], []
     with stack(folder, processes) as client:
         classified(client, archive)  # loads the model, and reads the archive into the page cache
+        classified(client, archive, "convolutional")
         for _ in range(rounds):
             ours.append(COMPARED / classified(client, archive))
+            convolutional.append(COMPARED / classified(client, archive, "convolutional"))
             floor.append(floor_seconds(archive, processes))
             loop.append(loop_seconds(archive))
     return Rates(
         ours=COMPARED / statistics.median(ours),
+        convolutional=COMPARED / statistics.median(convolutional),
         floor=COMPARED / statistics.median(floor),
         times_floor=statistics.median(a / b for a, b in zip(ours, floor, strict=True)),
         times_loop=statistics.median(b / a for a, b in zip(ours, loop, strict=True)),
@@ -120,6 +133,7 @@ def figures_of_comparison(compared: dict[int, Rates]) -> Iterator[Figure]:
             "at least 50,000" if two else "",
             rates.ours >= 50_000 or not two,
         )
+        yield Figure(f"{with_them}, the convolutional model", rates.convolutional, "images/s")
         yield Figure(f"{with_them}, reading and decoding alone", rates.floor, "images/s")
         yield Figure(
             f"{with_them}, time as a multiple of reading and decoding",
