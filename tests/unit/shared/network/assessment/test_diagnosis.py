@@ -19,6 +19,12 @@ from tests.support.data.npz import easy_images
 from tests.support.objects.models import tiny_configuration
 
 CLASSES = ("0", "1", "2")
+CONVOLUTIONAL: dict[str, Any] = {
+    "convolutions": [
+        {"filters": 4, "kernel_size": 3, "strides": 1, "padding": "same", "batch_norm": True, "pool_size": 2}
+    ],
+    "standardize": True,
+}
 Data = tuple[Images, Labels]
 
 
@@ -77,6 +83,21 @@ class TestTrainings:
         assert found["diverged"].endswith(", and standardize to true.")
         assert found["no_better_than_chance"].endswith("%. The training diverged: change that first.")
         assert "underfits" not in found
+
+    def test_a_convolutional_network_that_learns_has_no_findings(self) -> None:
+        evidence = trained(*easy(), **CONVOLUTIONAL)
+        assert 0.5 < evidence.initial_loss < 3  # measured with the statistics of a mini-batch
+        assert diagnose(evidence, CLASSES) == []
+
+    def test_a_convolutional_network_that_diverges_quietly_is_found(self) -> None:
+        evidence = trained(*easy(), **CONVOLUTIONAL | {"optimizer": {"name": "adam", "learning_rate": 30.0}})
+        assert "diverged" in codes(evidence)
+
+    def test_a_convolutional_network_with_a_learning_rate_that_is_too_small_has_not_diverged(self) -> None:
+        still = {"optimizer": {"name": "sgd", "learning_rate": 1e-9}, "seed": 3}
+        evidence = trained(*easy(), **CONVOLUTIONAL | still)
+        assert evidence.train.loss > 3 * evidence.chance_loss  # as at the start
+        assert codes(evidence) == ["no_better_than_chance", "underfits"]
 
     def test_a_linear_network_that_diverges_is_found(self, rng: np.random.Generator) -> None:
         y = rng.integers(0, 3, 300)
