@@ -139,10 +139,10 @@ class TestInAPipe:
     def test_ctrl_c_detaches_and_prints_how_to_watch_the_job_again(self, glassbox: Command) -> None:
         process = glassbox.start("train", "easy.npz", "--model", "detached", *LONG)
         assert process.stderr is not None
-        line = process.stderr.readline()
-        job = line.split()[2].rstrip(":")
+        line = ""
         while "running" not in line:
             line = process.stderr.readline()
+        job = line.removeprefix("glassbox: job ").partition(":")[0]
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
         assert process.returncode == 130
