@@ -2,6 +2,9 @@
 
     PYTHONPATH=. python benchmarks/network.py
 
+The preset `accurate` is judged by the mean of three seeds. A convolutional network uses all cores with one BLAS thread,
+as in a worker.
+
 GLASSBOX_DATASETS names the folder that holds mnist.npz; without it, ../shared/data beside the project. The number
 of BLAS threads is that of the environment (OPENBLAS_NUM_THREADS). Writes var/benchmarks/network.json.
 """
@@ -14,21 +17,25 @@ import os
 import platform
 import statistics
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from shared.network import Network, Training, preset
+from shared.runtime.cores import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS: dict[str, dict[str, float]] = {
-    "fast": {"test_accuracy": 0.978, "seconds": 5.0},
-    "accurate": {"test_accuracy": 0.992, "seconds": 180.0},
+    "fast": {"test_accuracy": 0.981, "seconds": 3.0},
+    "accurate": {"test_accuracy": 0.996, "seconds": 100.0},
     "article": {"test_accuracy": 0.955},
 }
+SEEDS = {"accurate": (0, 1, 2)}
 FLOOR_WIDTHS = [(784, 64, 32, 10), (784, 512, 256, 10)]
 FLOOR_BATCH = 128
 
@@ -68,25 +75,32 @@ def describe_machine() -> dict[str, Any]:
 
 
 def train(name: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Train one preset on the 60,000 training images and measure it on the 10,000 test images."""
+    """Train one preset on the 60,000 training images and measure it on the 10,000 test images: means over seeds."""
     configuration = preset(name)
-    network = Network(data["x_train"].shape[1:], 10, configuration)
-    training = Training(network, data["x_train"], data["y_train"])
-    started = perf_counter()
-    for _ in training:
-        pass
-    seconds = perf_counter() - started
-    evaluation = network.evaluate(training.parameters, data["x_test"], data["y_test"])
+    runs = []
+    for seed in SEEDS.get(name, (0,)):
+        network = Network(data["x_train"].shape[1:], 10, preset(name, seed=seed))
+        threads = usable_cores() if network.architecture else 1
+        started = perf_counter()
+        with threadpool_limits(1, user_api="blas") if network.architecture else nullcontext():
+            training = Training(network, data["x_train"], data["y_train"], threads=threads)
+            for _ in training:
+                pass
+        seconds = perf_counter() - started
+        evaluation = network.evaluate(training.parameters, data["x_test"], data["y_test"])
+        runs.append({"seed": seed, "seconds": seconds, "accuracy": evaluation.accuracy, "loss": evaluation.loss})
+    seconds, accuracy, loss = (statistics.mean(run[key] for run in runs) for key in ("seconds", "accuracy", "loss"))
     target = TARGETS[name]
     return {
         "preset": name,
         "epochs": configuration.epochs,
         "seconds": round(seconds, 3),
         "images_per_second": round(configuration.epochs * len(data["x_train"]) / seconds),
-        "test_accuracy": evaluation.accuracy,
-        "test_loss": evaluation.loss,
+        "test_accuracy": accuracy,
+        "test_loss": loss,
+        "runs": runs,
         "target": target,
-        "reached": evaluation.accuracy >= target["test_accuracy"] and seconds < target.get("seconds", math.inf),
+        "reached": accuracy >= target["test_accuracy"] and seconds < target.get("seconds", math.inf),
         "configuration": configuration.to_dict(),
     }
 
@@ -106,7 +120,7 @@ def print_preset(result: dict[str, Any]) -> None:
 def compare_with_bare_products(widths: tuple[int, ...], data: dict[str, Any]) -> dict[str, Any]:
     """Compare a whole training step of plain SGD with only its matrix products, in turns, by medians."""
     overrides = {"hidden": list(widths[1:-1]), "batch_size": FLOOR_BATCH, "optimizer": {"name": "sgd"}}
-    network = Network((28, 28), widths[-1], preset("fast", epochs=100, **overrides))
+    network = Network((28, 28), widths[-1], preset("fast", epochs=100, standardize=False, **overrides))
     training = Training(network, data["x_train"], data["y_train"])
     products = BareProducts(widths, FLOOR_BATCH)
     ours, bare = [], []

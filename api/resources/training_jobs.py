@@ -23,7 +23,7 @@ from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
-from shared.network.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted
+from shared.network.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
 from shared.network.settings.fields import fields_of
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
@@ -57,7 +57,8 @@ class TrainingOfPreset(RequestModel):
     def networks(self, dataset: Manifest) -> list[Network]:
         """Return the network of the preset with the request's settings applied; for `auto`, all candidates.
 
-        A preset's batch size shrinks to the number of training images. A batch size of the request does not.
+        A preset's batch size shrinks to the number of training images, and its convolutions get padding or lose their
+        pooling for small images. Settings of the request are not changed.
         Raises `ConfigurationError`.
         """
         settings = self._settings()
@@ -67,6 +68,8 @@ class TrainingOfPreset(RequestModel):
         configuration = preset(self.chosen_preset, **settings)
         if "batch_size" not in settings:
             configuration = fitted(configuration, samples)
+        if "convolutions" not in settings:
+            configuration = suited(configuration, dataset.image_shape)
         configuration.check(samples)
         return [Network(dataset.image_shape, classes, configuration)]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from shared.network.augmentation.ranges import Augmentation
 from shared.network.configuration import Configuration
-from shared.network.optimization.optimizers import SGD, Adam, Nesterov
+from shared.network.convolutions.architecture import Architecture
+from shared.network.convolutions.blocks import Block
+from shared.network.errors import ConfigurationError
+from shared.network.layers.activations import ACTIVATIONS
+from shared.network.optimization.optimizers import SGD, AdamW, Nesterov
 from shared.network.optimization.schedules import Constant, Cosine, OneCycle
 from shared.network.settings.fields import Choice
 
@@ -30,18 +34,23 @@ PRESETS: Mapping[str, Configuration] = MappingProxyType(
         ),
         # Found by experiment: docs/experiments.md.
         "accurate": Configuration(
-            hidden=(1024, 512),
+            convolutions=(
+                Block(filters=16, kernel_size=5, padding="valid", batch_norm=True, pool_size=2),
+                Block(filters=48, kernel_size=5, padding="valid", batch_norm=True, pool_size=2),
+            ),
+            hidden=(200,),
             activation="relu",
             initializer="he",
-            optimizer=Adam(learning_rate=0.003),
+            optimizer=AdamW(learning_rate=0.012, weight_decay=0.03),
             schedule=OneCycle(),
             update_order="together",
-            epochs=25,
-            batch_size=256,
+            epochs=16,
+            batch_size=128,
             seed=0,
             dtype="float32",
+            standardize=True,
             label_smoothing=0.05,
-            augmentation=Augmentation(shift=1.5, rotation=10, scale=0.1, shear=0.1, elastic=30, smoothness=5),
+            augmentation=Augmentation(shift=1.5, rotation=8, scale=0.1, shear=0.1, elastic=20, smoothness=4),
         ),
         "article": Configuration(
             hidden=(64, 32),
@@ -93,6 +102,29 @@ def overridden(configuration: Configuration, overrides: Mapping[str, Any]) -> Co
     if isinstance(values["augmentation"], Mapping) and base["augmentation"]:
         values["augmentation"] = base["augmentation"] | dict(values["augmentation"])
     return Configuration.from_dict(values)
+
+
+def suited(configuration: Configuration, image_shape: Sequence[int]) -> Configuration:
+    """Return a preset's configuration with blocks that leave at least one pixel of small images (H, W) or (H, W, C).
+
+    If its blocks do not fit, they get padding; if they still do not, they lose their pooling.
+    """
+    blocks = configuration.convolutions
+    padded = tuple(replace(block, padding="same") for block in blocks)
+    unpooled = tuple(replace(block, pool_size=1) for block in padded)
+    for each in (blocks, padded, unpooled):
+        if _fits(each, image_shape):
+            return replace(configuration, convolutions=each)
+    return configuration
+
+
+def _fits(blocks: Sequence[Block], image_shape: Sequence[int]) -> bool:
+    H, W = image_shape[:2]
+    try:
+        Architecture((H, W, 1), blocks, hidden=(), classes=2, activation=ACTIVATIONS["relu"])
+    except ConfigurationError:
+        return False
+    return True
 
 
 def fitted(configuration: Configuration, samples: int) -> Configuration:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.network import PRESETS, Augmentation, ConfigurationError, preset
+from shared.network import PRESETS, Augmentation, ConfigurationError, Network, preset
 from shared.network.optimization.optimizers import SGD, Adam
 from shared.network.optimization.schedules import Constant
+from shared.network.presets import suited
 
 
 def test_preset_article_is_the_articles_network() -> None:
@@ -75,3 +76,24 @@ def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(ConfigurationError) as error:
         preset("fast", epoch=3)
     assert error.value.field == "epoch"
+
+
+@pytest.mark.parametrize(
+    ("image_shape", "padding", "pool_size"),
+    [
+        ((28, 28), "valid", 2),
+        ((28, 28, 3), "valid", 2),
+        ((8, 8), "same", 2),
+        ((8, 30, 3), "same", 2),
+        ((3, 2), "same", 1),
+    ],
+)
+def test_blocks_of_a_preset_suit_small_images(image_shape: tuple[int, ...], padding: str, pool_size: int) -> None:
+    configuration = suited(preset("accurate"), image_shape)
+    assert {(block.padding, block.pool_size) for block in configuration.convolutions} == {(padding, pool_size)}
+    assert Network(image_shape, 2, configuration).parameter_count > 0
+
+
+@pytest.mark.parametrize("name", ["fast", "article"])
+def test_presets_without_convolutions_suit_all_images(name: str) -> None:
+    assert suited(preset(name), (1, 1)) == preset(name)
