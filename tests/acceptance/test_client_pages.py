@@ -21,6 +21,7 @@ from tests.support.data.npz import easy_arrays, easy_images, npz
 ROOT = Path(__file__).parents[2]
 PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]
 PAGES += ["client/datasets", "client/errors"]  # a page uses what the pages before it created
+PAGES += ["your-own-pictures"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SIDE = 28
 
@@ -79,6 +80,12 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
             photo = folder / "photos" / f"class-{label}" / f"{number}.jpg"
             photo.parent.mkdir(parents=True, exist_ok=True)
             photo.write_bytes(encoded(smooth(60 + number, 90, seed=number), "JPEG"))
+            own = folder / "pictures" / ("cats", "dogs", "horses")[label] / f"{number}.png"
+            own.parent.mkdir(parents=True, exist_ok=True)
+            own.write_bytes(png(image[::2, ::2]))  # small, because the page trains several times
+    (folder / "new").mkdir()
+    for name in ("one.jpg", "new/1.png", "new/2.jpg"):
+        (folder / name).write_bytes(encoded(smooth(80, 70, seed=3), "JPEG"))
     for name, image in zip(("seven.png", "four.png"), images, strict=False):
         (folder / name).write_bytes(png(image))
     with running_stack(folder / "volume", folder / "stack.log") as client:
@@ -95,7 +102,7 @@ def test_every_block_of_a_page_works(page: str, user: User) -> None:
 
 def test_every_page_is_tested() -> None:
     assert sorted(PAGES) == sorted(
-        ["client", *(f"client/{path.stem}" for path in (ROOT / "docs" / "client").glob("*.md"))]
+        ["client", "your-own-pictures", *(f"client/{path.stem}" for path in (ROOT / "docs" / "client").glob("*.md"))]
     )
 
 
