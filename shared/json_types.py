@@ -6,9 +6,21 @@ from typing import Any
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypedDict
 
 JsonObject = dict[str, Any]
 """Any JSON object: what a user sent, what another version of the code wrote, a JSON Schema or an example of one."""
+
+
+class SkippedFiles(TypedDict):
+    """The files of an upload that were skipped for one reason: their number, and the names of the first few."""
+
+    count: int
+    names: list[str]
+
+
+Skipped = dict[str, SkippedFiles]
+"""The skipped files by the reason's code, such as `hidden` and `side_file`."""
 
 
 class AsWritten:

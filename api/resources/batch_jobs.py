@@ -80,7 +80,7 @@ def blueprint(
                 top_k=options.top_k,
                 invert=options.invert,
                 error_threshold=options.error_threshold,
-                passed_over=index.skipped,
+                passed_over=index.passed_over,
                 shard_images=shard_size(len(index), settings.shard_images),
                 shard_bytes=settings.shard_bytes,
             )
@@ -98,7 +98,7 @@ def blueprint(
                 archive=upload.path,
                 index=index,
             )
-        return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
+        return job_view(job, warnings, submission.waiting(job), index.skipped), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
 

@@ -5,7 +5,7 @@ The types are dictionaries. The type checker validates their contents; nothing i
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, NotRequired, cast
 
 from pydantic import WithJsonSchema, with_config
 from typing_extensions import TypedDict
@@ -19,7 +19,7 @@ from shared.jobs import Job
 from shared.jobs.outcome import Baselines, Finding, Interval, Metrics, Waiting
 from shared.jobs.store import Event
 from shared.jobs.view import JobDocument, Links, Time, job_document
-from shared.json_types import AS_WRITTEN, JsonObject
+from shared.json_types import AS_WRITTEN, JsonObject, Skipped
 from shared.registry import ModelVersion
 from shared.results.lines import Row, RowError
 
@@ -41,15 +41,24 @@ ImageShape = Annotated[
 class JobView(JobDocument):
     """A job. `attempt` counts its claims by workers; `metrics` are those of a training's latest epoch.
 
+    `skipped` is in the response to the submission of a batch, and later in its `result`: the archive's files that are
+    not classified, by the reason's code, with the first names.
+
     `waiting` says why a queued job cannot start. It is null if the job runs, has ended, or only waits for its turn.
     `warnings` are those of the submission, such as that no worker is online, and the messages of a training's
     diagnosis.
     """
 
+    skipped: NotRequired[Skipped]
 
-def job_view(job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None) -> JobView:
-    """Return the JSON of `/v1/jobs/{id}`, with warnings of the submission and the reason why the job waits."""
-    view: JobView = job_document(job)
+
+def job_view(
+    job: Job, warnings: list[str] | None = None, waiting: Waiting | None = None, skipped: Skipped | None = None
+) -> JobView:
+    """Return the JSON of `/v1/jobs/{id}`, with what only the response to the submission has."""
+    view = cast("JobView", job_document(job))
+    if skipped is not None:
+        view["skipped"] = skipped
     view["waiting"] = waiting or view["waiting"]
     if warnings:
         view["warnings"] = [*warnings, *view.get("warnings", [])]

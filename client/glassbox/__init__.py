@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
     from glassbox.records.service import Readiness
+    from glassbox.records.skipped import SkippedFiles
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
 _NAMES = {
@@ -93,6 +94,7 @@ _NAMES = {
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
     "records.service": ("Readiness",),
+    "records.skipped": ("SkippedFiles",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -137,6 +139,7 @@ __all__ = [
     "Selection",
     "ServerFault",
     "SettingsError",
+    "SkippedFiles",
     "StillRunning",
     "StorageFull",
     "TooLarge",

@@ -16,6 +16,7 @@ from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.rows import Row, RowError
+from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
 
 Kind = Literal["training", "batch", "reproduction"]
@@ -53,7 +54,11 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Counts of a batch's images. passed_over: entries of the archive that were skipped (not files to classify)."""
+    """Counts of a batch's images.
+
+    passed_over: number of the archive's entries that are not files to classify, with the folders. skipped: the files
+    among them, by the reason's code; empty for jobs of older releases.
+    """
 
     model: str
     version: int
@@ -62,6 +67,7 @@ class BatchResult:
     failed: int
     images_per_second: float
     passed_over: int = 0
+    skipped: dict[str, SkippedFiles] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,8 @@ class Waiting:
 class Job:
     """A snapshot of a job. Its methods send requests; `wait` returns the job after its end.
 
-    warnings: of the submission, and after the end of a training, the messages of its diagnosis.
+    warnings: of the submission, and after the end of a training, the messages of its diagnosis. skipped: after the
+    submission of a batch, the archive's files that are not classified, by the reason's code.
     """
 
     id: str
@@ -139,6 +146,7 @@ class Job:
     links: dict[str, str]
     warnings: tuple[str, ...] = ()
     waiting: Waiting | None = None
+    skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     _jobs: Jobs = field(kw_only=True, repr=False, compare=False)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import PurePosixPath
@@ -12,11 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
+from shared.archives.leftovers import (
+    DOCUMENTS,
+    HIDDEN,
+    SIDE_FILE,
+    SYSTEM_FILE,
+    SYSTEM_FILES,
+    SYSTEM_FOLDERS,
+    TEXT_ENDINGS,
+    leftover,
+)
+from shared.archives.skipped import SkipReport, in_words
 from shared.errors import GlassboxError, Invalid, TooLarge
 from shared.runtime.settings import Settings
 
-SKIPPED_NAMES = (".DS_Store", "Thumbs.db", "desktop.ini")
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+
+FOLDER = "folder"
+REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE)
+"""Why an entry is skipped: the codes of the report, and folders, which are not in it."""
+
+# What a name that is not plain contains, in lower case, with a line feed before and after it:
+SUSPICIOUS = (
+    *("\n/", "\n\n", "/\n", ".\n", "\0", "\\", ":", "..", "\n.", "/."),
+    *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)),
+    *(f"{name}\n" for name in sorted(SYSTEM_FILES | DOCUMENTS)),
+    *(f".{ending}\n" for ending in sorted(TEXT_ENDINGS)),
+    *(f"{ending}\n" for ending in ARCHIVES),
+)
+SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS)))
 
 LONGEST_SHOWN = 100
 
@@ -30,39 +55,30 @@ _entry = partial(tuple.__new__, Entry)  # `Entry._make` without its check of the
 PIECE = 256 * 1024
 
 
-def validate_names(names: Sequence[str]) -> tuple[NDArray[np.bool_], Broken | None]:
+def validate_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], Broken | None]:
     """Validate the names of a run of entries.
 
-    Returns a mask (n,) that is true for each skipped entry, and the first name that breaks a rule, or None.
+    Returns the reason why each is skipped (n,), an index of `REASONS`, and the first name that breaks a rule, or None.
     """
-    skipped = np.zeros(len(names), np.bool_)
+    reasons = np.zeros(len(names), np.uint8)
     for index in _suspects(names):
         name = names[index]
         if problem := name_problem(name):
-            return skipped, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
-        skipped[index] = is_skipped(name)
-        if not skipped[index] and name.lower().endswith(ARCHIVES):
+            return reasons, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
+        reason = FOLDER if name.endswith("/") else leftover(name)
+        reasons[index] = REASONS.index(reason)
+        if reason is None and name.lower().endswith(ARCHIVES):
             nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
-            return skipped, (index, nested)
-    return skipped, None
+            return reasons, (index, nested)
+    return reasons, None
 
 
 def _suspects(names: Sequence[str]) -> Iterable[int]:
-    """Return the indices of the names that need the full checks; a cheap filter, as there may be a million names."""
-    return (
-        index
-        for index, name in enumerate(names)
-        if name[:1] in {"", "/"}
-        or name[-1] in "/."
-        or name.endswith(SKIPPED_NAMES)
-        or "\0" in name
-        or "\\" in name
-        or ":" in name
-        or ".." in name
-        or "._" in name
-        or "__MACOSX" in name
-        or name.lower().endswith(ARCHIVES)
-    )
+    """Return the indices of the names that need the full checks; a fast filter, as there may be a million names."""
+    text = "\n".join(("", *names, "")).lower()
+    if not any(suspicious in text for suspicious in SUSPICIOUS):
+        return ()
+    return (index for index, name in enumerate(names) if SUSPECT.search(f"\n{name.lower()}\n"))
 
 
 def normalised(name: bytes) -> bytes:
@@ -92,14 +108,6 @@ def name_problem(name: str) -> str | None:
     return None
 
 
-def is_skipped(name: str) -> bool:
-    """Return whether the name is a folder, or a file that an operating system adds by itself."""
-    if name.endswith("/"):
-        return True
-    parts = PurePosixPath(name).parts
-    return parts[0] == "__MACOSX" or parts[-1] in SKIPPED_NAMES or parts[-1].startswith("._")
-
-
 class Collector:
     """Collects the entries of an archive run by run, and enforces the limits on their number, total size and names."""
 
@@ -107,7 +115,8 @@ class Collector:
         """capacity: the largest possible number of entries; pages that are not used take no memory."""
         self._limits = limits
         self._entries = np.empty(min(capacity, limits.max_archive_entries), ENTRY)
-        self._skipped = np.empty(len(self._entries), np.bool_)
+        self._wanted = np.empty(len(self._entries), np.bool_)
+        self._report = SkipReport()
         self._hashes = np.empty(len(self._entries), np.int64)
         self._names = bytearray()
         self._count = self._size = 0
@@ -130,10 +139,13 @@ class Collector:
         self,
         run: NDArray[np.void],
         names: Sequence[bytes],
-        skipped: NDArray[np.bool_],
+        reasons: NDArray[np.uint8],
         raw_names: Sequence[bytes] | None = None,
     ) -> None:
-        """Add a validated run (n,) of ENTRY, with the names in UTF-8 and, if different, as stored in the archive."""
+        """Add a validated run (n,) of ENTRY, with the names in UTF-8 and, if different, as stored in the archive.
+
+        reasons: why each entry is skipped (n,), an index of `REASONS`.
+        """
         start, stop = self._count, self._count + len(run)
         lengths = np.fromiter(map(len, names), np.int64, len(names))
         run["name"] = run["raw"] = len(self._names) + np.cumsum(lengths) - lengths
@@ -148,7 +160,11 @@ class Collector:
                 "archive_too_large", f"the archive's names have more than {self._limits.max_names_bytes} bytes in all"
             )
         self._entries[start:stop] = run
-        self._skipped[start:stop] = skipped
+        self._wanted[start:stop] = reasons == 0
+        for reason in np.flatnonzero(np.bincount(reasons, minlength=1)).tolist():
+            if (code := REASONS[reason]) not in {None, FOLDER}:
+                places = np.flatnonzero(reasons == reason)
+                self._report.add(code, (names[place].decode() for place in places.tolist()), len(places))
         self._hashes[start:stop] = np.fromiter(map(hash, _places(names)), np.int64, len(names))
         self._count = stop
         self._size += int(run["size"].sum())
@@ -164,12 +180,20 @@ class Collector:
         total, kept = self._count, 0
         for start in range(0, total, RUN):  # in place: a copy of a million entries takes memory
             run = self._entries[start : min(start + RUN, total)]
-            wanted = run[~self._skipped[start : start + len(run)]]
+            wanted = run[self._wanted[start : start + len(run)]]
             self._entries[kept : kept + len(wanted)] = wanted
             kept += len(wanted)
         if kept == 0:
-            raise Invalid("archive_empty", "the archive holds no files to classify")
-        return ArchiveIndex(kind, total - kept, self._entries[:kept], np.frombuffer(self._names, np.uint8))
+            raise Invalid("archive_empty", self._nothing_left())
+        names = np.frombuffer(self._names, np.uint8)
+        return ArchiveIndex(kind, total - kept, self._entries[:kept], names, skipped=self._report.as_json())
+
+    def _nothing_left(self) -> str:
+        """Return what the archive holds instead of images."""
+        if skipped := self._report.as_json():
+            return f"the archive holds no images; its files are skipped: {in_words(skipped)}"
+        folders = f": its {self._count} entries are folders" if self._count else " and no entry at all"
+        return f"the archive holds no files{folders}"
 
     def _refuse_duplicates(self) -> None:
         """Raise `Invalid` for a duplicate name. Compares only names with equal hashes, to save memory."""
@@ -202,12 +226,17 @@ class Rule(NamedTuple):
     what: str
 
 
-def enforce(rules: Iterable[Rule], names: Sequence[str], bad_name: Broken | None) -> None:
-    """Raise the error of the first entry that breaks a rule; for one entry, its name's error precedes the rules'."""
+def enforce(rules: Iterable[Rule], names: Sequence[str], reasons: NDArray[np.uint8], bad_name: Broken | None) -> None:
+    """Raise the error of the first entry that breaks a rule; for one entry, its name's error precedes the rules'.
+
+    The rules do not apply to the files that are skipped, as these are never read; `reasons` as in `validate_names`.
+    """
     found = [] if bad_name is None else [bad_name]
+    applies = np.isin(reasons, (0, REASONS.index(FOLDER)))
     for rule in rules:
-        if rule.broken.any():
-            index = int(rule.broken.argmax())
+        broken = rule.broken & applies
+        if broken.any():
+            index = int(broken.argmax())
             found.append((index, rule.error(rule.code, f"{shown(names[index])} {rule.what}")))
     if found:
         raise min(found, key=lambda broken: broken[0])[1]

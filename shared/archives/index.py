@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Damaged
 from shared.images.shapes import Shape, shape_with
+from shared.json_types import Skipped
 from shared.storage import durable
 
 FILE = "plan"
@@ -90,13 +91,17 @@ class ImageArray:
 
 @dataclass(frozen=True, eq=False)
 class ArchiveIndex:
-    """The entries to classify, in the archive's order, and the number of entries that were `skipped`."""
+    """The entries to classify, in the archive's order.
+
+    passed_over: number of the other entries, with the folders. skipped: the files among them, by the reason's code.
+    """
 
     kind: Kind
-    skipped: int = 0
+    passed_over: int = 0
     entries: NDArray[np.void] = field(default_factory=lambda: np.empty(0, ENTRY))  # (N,) of ENTRY; empty for an array
     names: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
     array: ImageArray | None = None
+    skipped: Skipped = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.array.count if self.array else len(self.entries)
@@ -138,7 +143,12 @@ class ArchiveIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index into `folder`, durably."""
-        description = {"kind": self.kind, "passed_over": self.skipped, "array": self.array and self.array.description()}
+        description = {
+            "kind": self.kind,
+            "passed_over": self.passed_over,
+            "array": self.array and self.array.description(),
+            "skipped": self.skipped,
+        }
         with durable.replacing(folder / FILE) as file:
             for part in (self.entries, self.names, np.frombuffer(json.dumps(description).encode(), np.uint8)):
                 npy.write_array(file, part, version=(1, 0), allow_pickle=False)
@@ -155,7 +165,8 @@ class ArchiveIndex:
                 entries, names, description = (_mapped(file, path) for _ in range(3))
             values = json.loads(description.tobytes())
             array = ImageArray(**values["array"]) if values["array"] else None
-            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array)
+            skipped = values.get("skipped", {})  # an older version did not write it
+            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped)
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged("plan_damaged", f"the index of the archive cannot be read: {error}") from error
 

@@ -131,8 +131,8 @@ def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex
         entries["end"] = entries["offset"] + entries["size"]
         collector.check(len(run), int(entries["size"].sum()))
         names = [_text(member) for member in run]
-        skipped = _validate(run, entries["size"], names, limits)
-        collector.add(entries, [name.encode() for name in names], skipped)
+        reasons = _validate(run, entries["size"], names, limits)
+        collector.add(entries, [name.encode() for name in names], reasons)
     walk.check_headers()
     return collector.build_index(Kind.TAR)
 
@@ -210,11 +210,11 @@ def _text(member: Member) -> str:
         return name.decode("latin-1")
 
 
-def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.bool_]:
-    """Apply every rule for a single entry; returns a mask (n,) of the skipped entries."""
+def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.uint8]:
+    """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kinds = np.array([member.kind for member in run])
     lengths = np.array([len(member.name) for member in run])
-    skipped, bad_name = validate_names(names)
+    reasons, bad_name = validate_names(names)
     long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
     special = ~np.isin(kinds, [*FILES, FOLDER])
     large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
@@ -224,8 +224,8 @@ def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], lim
         Rule((kinds == FOLDER) & (sizes > 0), Invalid, "archive_damaged", "is a folder with content"),
         Rule(sizes > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
     )
-    enforce(rules, names, bad_name)
-    return skipped
+    enforce(rules, names, reasons, bad_name)
+    return reasons
 
 
 class TarEntries:

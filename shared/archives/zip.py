@@ -43,8 +43,8 @@ def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Set
         stored_names = raw_names(block)
         names = _names(block, stored_names, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
-        skipped = _validate(block, run, names, limits)
-        collector.add(run, [name.encode() for name in names], skipped, stored_names)
+        reasons = _validate(block, run, names, limits)
+        collector.add(run, [name.encode() for name in names], reasons, stored_names)
     _refuse_overlap(collector, directory, file_size)
     return collector.build_index(Kind.ZIP)
 
@@ -133,12 +133,12 @@ def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> st
     return unicode_name if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 
-def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.bool_]:
-    """Apply every rule for a single entry; returns a mask (n,) of the skipped entries."""
+def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.uint8]:
+    """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kind = block.records["external"] >> 28 << 12  # the file type of the Unix mode in the upper half
     size, packed = run["size"], run["packed"]
     ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
-    skipped, bad_name = validate_names(names)
+    reasons, bad_name = validate_names(names)
 
     long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
     large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
@@ -152,8 +152,8 @@ def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits:
         Rule(size > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
         Rule(ratio, Invalid, "archive_ratio", dense),
     )
-    enforce(rules, names, bad_name)
-    return skipped
+    enforce(rules, names, reasons, bad_name)
+    return reasons
 
 
 def _refuse_overlap(collector: Collector, directory: Directory, file_size: int) -> None:

@@ -6,6 +6,8 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from shared.json_types import Skipped
+
 
 class Metrics(TypedDict, total=False):
     """A training's metrics: those of its newest epoch, and after its end, those on the test images."""
@@ -59,7 +61,11 @@ class TrainingResult(TypedDict):
 
 
 class BatchResult(TypedDict):
-    """The counts of a batch's images. `passed_over` counts the archive's skipped entries, which are not images."""
+    """The counts of a batch's images.
+
+    `passed_over` counts the archive's other entries, with the folders. `skipped` has the files among them, by the
+    reason's code, with the first names.
+    """
 
     model: str
     version: int
@@ -67,6 +73,7 @@ class BatchResult(TypedDict):
     succeeded: int
     failed: int
     passed_over: NotRequired[int]
+    skipped: NotRequired[Skipped]
     images_per_second: float
 
 

@@ -8,6 +8,7 @@ from shared.jobs import Claim, Job, Progress, ShardQueue, State
 from shared.jobs.outcome import BatchResult
 from shared.jobs.specifications import BatchSpecification
 from shared.jobs.task_queue import TaskQueue
+from shared.json_types import Skipped
 from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
@@ -47,10 +48,10 @@ class BatchHandler:
                 survey = work.files.survey(len(work))
             work.files.settle()
         fresh = survey.succeeded + survey.failed - first.succeeded - first.failed - first.kept
-        return _outcome(job, survey, fresh / (time.monotonic() - started))
+        return _outcome(job, survey, fresh / (time.monotonic() - started), work.index.skipped)
 
 
-def _outcome(job: Job, survey: Survey, images_per_second: float) -> JobOutcome:
+def _outcome(job: Job, survey: Survey, images_per_second: float, skipped: Skipped) -> JobOutcome:
     specification = BatchSpecification.of(job.specification)
     succeeded, failed = survey.succeeded, survey.failed
     total = succeeded + failed
@@ -61,6 +62,7 @@ def _outcome(job: Job, survey: Survey, images_per_second: float) -> JobOutcome:
         "succeeded": succeeded,
         "failed": failed,
         "passed_over": specification.passed_over,
+        "skipped": skipped,
         "images_per_second": round(images_per_second, 1),
     }
     progress = Progress(done=total, total=total, unit="images", eta_seconds=0.0)

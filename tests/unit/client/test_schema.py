@@ -9,7 +9,7 @@ from glassbox import datasets, jobs, options
 from glassbox.files import formats
 from glassbox.http import reading
 from glassbox.http.events import TERMINAL, Event
-from glassbox.records import evaluations, rows, selections, service, versions
+from glassbox.records import evaluations, rows, selections, service, skipped, versions
 
 from api.app import create_app
 from api.openapi import document
@@ -49,6 +49,7 @@ SAME = {
     "Prediction": rows.Prediction,
     "Predictions": rows.Predictions,
     "Readiness": service.Readiness,
+    "SkippedFiles": skipped.SkippedFiles,
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {

@@ -102,6 +102,10 @@ class TestSubmitting:
 
         assert job["progress"]["total"] == 1
         assert jobs.get(job["id"]).specification["passed_over"] == 2
+        assert job["skipped"] == {"system_file": {"count": 1, "names": ["__MACOSX/._a.png"]}}
+
+    def test_a_batch_without_skipped_files_says_so(self, client: FlaskClient) -> None:
+        assert submit(client).get_json()["skipped"] == {}
 
     def test_images_are_not_decoded_on_submission(self, client: FlaskClient) -> None:
         assert submit(client, zip_of({"notes.txt": b"no image"})).status_code == 202

@@ -337,7 +337,7 @@ class TestArchivesOfFolders:
         ("entries", "code"),
         [
             ({"bee/bad.png": b"no image"}, "dataset_images"),
-            ({"README.txt": b"text"}, "dataset_layout"),
+            ({"lost.png": b"text"}, "dataset_layout"),
             ({"../bee/x.png": b""}, "archive_path"),
         ],
     )

@@ -28,7 +28,7 @@ class TestAccepting:
     def test_an_npy_is_an_archive_of_its_images(self, uploads: Uploads) -> None:
         archive = uploads.index(npy(IMAGES))
 
-        assert (len(archive), archive.image_shape, archive.skipped) == (7, (4, 5), 0)
+        assert (len(archive), archive.image_shape, archive.passed_over) == (7, (4, 5), 0)
         assert archive.paths(0, 7) == ["0", "1", "2", "3", "4", "5", "6"]
         with uploads.opened(archive) as contents:
             assert np.array_equal(contents.images(0, 7), IMAGES)
@@ -41,7 +41,7 @@ class TestAccepting:
     def test_an_array_of_images_in_colour_is_an_archive(self, uploads: Uploads, form: str) -> None:
         archive = uploads.index(npy(COLOURS) if form == "npy" else npz({"x": COLOURS}, compressed=form != "npz"))
 
-        assert (len(archive), archive.image_shape, archive.skipped) == (7, (4, 5, 3), 0)
+        assert (len(archive), archive.image_shape, archive.passed_over) == (7, (4, 5, 3), 0)
         assert archive.paths(5, 7) == ["5", "6"]
         with uploads.opened(archive) as contents:
             assert np.array_equal(contents.images(0, 7), COLOURS)

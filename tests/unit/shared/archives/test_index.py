@@ -70,13 +70,14 @@ class TestShards:
 
 class TestOnTheVolume:
     def test_an_index_is_loaded_as_it_was_saved(self, uploads: Uploads, tmp_path: Path) -> None:
-        archive = uploads.index(zip_of({"a.png": b"first", "folder/": b"", "ü.png": b"second"}))
+        archive = uploads.index(zip_of({"a.png": b"first", "._ü": b"", "ü.png": b"second"}))
         archive.save(tmp_path / "archive")
 
         loaded = ArchiveIndex.load(tmp_path / "archive")
 
         assert files_below(tmp_path / "archive") == [FILE]
-        assert (loaded.kind, loaded.skipped, loaded.image_shape) == (archive.kind, 1, None)
+        assert (loaded.kind, loaded.passed_over, loaded.image_shape) == (archive.kind, 1, None)
+        assert loaded.skipped == archive.skipped == {"system_file": {"count": 1, "names": ["._ü"]}}
         assert np.array_equal(loaded.entries, archive.entries)
         assert loaded.paths(0, 2) == ["a.png", "ü.png"]
         with uploads.opened(loaded) as contents:

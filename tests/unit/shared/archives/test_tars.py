@@ -26,7 +26,7 @@ class TestFormats:
         assert uploads.read_all(upload) == list(entries.values())
 
     @pytest.mark.parametrize(
-        "name", ["a" * 90 + "/" + "b" * 90, "ü.png", "数字/三.png", "🙂.png", "a b.png", ".hidden"]
+        "name", ["a" * 90 + "/" + "b" * 90, "ü.png", "数字/三.png", "🙂.png", "a b.png", "a.b.png"]
     )
     def test_long_and_unicode_names_are_kept(self, uploads: Uploads, form: int, name: str) -> None:
         assert uploads.names(tar_of({name: b"", "next.png": b""}, form)) == [name, "next.png"]
@@ -89,13 +89,13 @@ class TestAccepting:
         archive = uploads.index(upload)
 
         assert archive.paths(0, 9) == ["./a.png"]
-        assert archive.skipped == 3
+        assert archive.passed_over == 3
 
     @pytest.mark.parametrize("name", ["folder", "folder/"])
     def test_a_folder_is_skipped_with_and_without_a_slash_in_its_name(self, uploads: Uploads, name: str) -> None:
         archive = uploads.index(member(name, kind=b"5") + member("folder/a.png") + END)
 
-        assert (archive.paths(0, 9), archive.skipped) == (["folder/a.png"], 1)
+        assert (archive.paths(0, 9), archive.passed_over) == (["folder/a.png"], 1)
 
     def test_a_tar_of_the_old_form_without_a_magic_is_read(self, uploads: Uploads) -> None:
         upload = member("a.png", b"image", kind=b"\0", magic=bytes(8)) + member("folder/", kind=b"\0", magic=bytes(8))

@@ -46,7 +46,7 @@ class TestAccepting:
         archive = uploads.index(zip_of({**dict.fromkeys(added, b""), "a.png": b"image"}))
 
         assert archive.paths(0, 9) == ["a.png"]
-        assert archive.skipped == len(added)
+        assert archive.passed_over == len(added)
 
     def test_files_with_other_endings_are_entries(self, uploads: Uploads) -> None:
         assert uploads.names(zip_of({"notes.txt": b"text", "no ending": b""})) == ["notes.txt", "no ending"]
@@ -60,7 +60,7 @@ class TestAccepting:
 
         assert uploads.names(upload) == ["üé¢.png"]
 
-    @pytest.mark.parametrize("name", ["a..png", "..a/b", "a/...", ".hidden", "a b", "ab:c"])
+    @pytest.mark.parametrize("name", ["a..png", "b..c/b", "a b", "ab:c"])
     def test_a_safe_name_with_dots_or_a_colon_is_accepted(self, uploads: Uploads, name: str) -> None:
         assert uploads.names(zip_of({name: b""})) == [name]
 
@@ -236,7 +236,7 @@ class TestLimits:
         assert uploads.refusal(bomb).code == "archive_ratio"
 
     def test_a_small_entry_may_exceed_the_compression_ratio(self, uploads: Uploads) -> None:
-        assert uploads.index(zip_of({"a.png": bytes(MiB)}, zipfile.ZIP_DEFLATED)).skipped == 0
+        assert uploads.index(zip_of({"a.png": bytes(MiB)}, zipfile.ZIP_DEFLATED)).passed_over == 0
 
     def test_a_large_entry_with_a_usual_compression_ratio_is_accepted(self, uploads: Uploads) -> None:
         noise = np.random.default_rng(0).integers(0, 4, 2 * MiB, dtype=np.uint8).tobytes()

@@ -400,7 +400,7 @@ class TestTypes:
         [
             ({"ant/../../x.png": b""}, "archive_path"),
             ({"ant/more.zip": b""}, "archive_nested"),
-            ({"README.txt": b""}, "dataset_layout"),
+            ({"lost.png": b""}, "dataset_layout"),
             ({"x.npy": b"text"}, "npz_array_missing"),
         ],
     )

@@ -228,7 +228,7 @@ class TestErrors:
 
         result = batch_result(job)
         counts = {"model": "toy", "version": 1, "total": 7, "succeeded": 3, "failed": 4, "passed_over": 0}
-        assert result == counts | {"images_per_second": result["images_per_second"]}
+        assert result == counts | {"skipped": {}, "images_per_second": result["images_per_second"]}
         assert result["images_per_second"] > 0
         assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
 
