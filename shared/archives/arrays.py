@@ -171,6 +171,11 @@ def holds_arrays(descriptor: int, directory: Directory) -> bool:
     return all(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
 
 
+def holds_array(descriptor: int, directory: Directory) -> bool:
+    """Return whether a zip contains an array; raises `Invalid` if its directory is damaged."""
+    return any(name.endswith(SUFFIX.encode()) for block in blocks(descriptor, directory) for name in raw_names(block))
+
+
 def index_npz(path: Path, descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
     """Validate an `.npz` as a zip, then its array `x` or `images`, or its only array, and return the array's index.
 

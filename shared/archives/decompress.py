@@ -5,14 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from backports import zstd
 
+from shared.archives.entries import check_ratio
 from shared.archives.tar import BLOCK as TAR_BLOCK
 from shared.archives.tar import is_tar
 from shared.errors import Invalid, TooLarge, UnsupportedType
-from shared.runtime.settings import MiB, Settings
+from shared.runtime.settings import Settings
 from shared.storage import durable
 
 BLOCK = 64 * 1024
@@ -37,26 +38,37 @@ class Decompressor(Protocol):
         """Unpack at most `max_length` bytes."""
 
 
-def decompressor(magic: bytes, limits: Settings) -> Callable[[], Decompressor] | None:
-    """Return a factory of decompressors for a stream that starts with `magic`; None if the format is not supported."""
-    if magic.startswith(GZIP):
-        return lambda: zlib.decompressobj(zlib.MAX_WBITS | 16)
-    if magic.startswith(ZSTD):
+class Packing(NamedTuple):
+    """A format of compression: a factory of decompressors, and the bytes that begin each part of a stream.
+
+    magic: bytes that are not these are ignored after a part, as the command gzip does with a warning; empty if other
+    bytes are damage.
+    """
+
+    new: Callable[[], Decompressor]
+    magic: bytes = b""
+
+
+def packing_of(start: bytes, limits: Settings) -> Packing | None:
+    """Return the format of a stream that starts with these bytes; None if it is not supported."""
+    if start.startswith(GZIP):
+        return Packing(lambda: zlib.decompressobj(zlib.MAX_WBITS | 16), GZIP)
+    if start.startswith(ZSTD):
         window_log = limits.max_zstd_window_bytes.bit_length() - 1
-        return lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log})
+        return Packing(lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window_log}))
     return None
 
 
-def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Settings) -> None:
-    """Replace a compressed file by the tar that it contains, durably.
+def unpack_in_place(path: Path, packing: Packing, limits: Settings) -> bool:
+    """Replace a compressed file by the tar that it contains, durably; return whether other bytes after it are ignored.
 
     Raises `UnsupportedType` if the content is not a tar, and `TooLarge` or `Invalid`; the file is then unchanged.
     """
     packed = path.stat().st_size
-    ratio_limit = max(MiB, limits.max_compression_ratio * packed)
     size = 0
     with path.open("rb") as source, durable.replacing(path) as target:
-        for piece in unpacked(source, new, limits):
+        stream = Unpacked(source, packing, limits)
+        for piece in stream:
             if size == 0 and len(piece) >= TAR_BLOCK and not is_tar(piece):  # before the rest is unpacked
                 raise UnsupportedType("archive_expected", "a compressed file must hold a tar of images")
             size += len(piece)
@@ -64,23 +76,47 @@ def unpack_in_place(path: Path, new: Callable[[], Decompressor], limits: Setting
                 raise TooLarge(
                     "archive_too_large", f"the archive unpacks to more than {limits.max_expanded_bytes} bytes"
                 )
-            if size > ratio_limit:
-                raise Invalid(
-                    "archive_ratio", f"the archive unpacks to more than {limits.max_compression_ratio} times its size"
-                )
+            check_ratio(size, packed, limits)
             target.write(piece)
+    return stream.rest_ignored
 
 
-def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Settings) -> Iterator[bytes]:
-    """Yield the unpacked content of a stream of one or more parts; raises `Invalid` if it is damaged or cut short."""
-    stream, parts, size = new(), 1, 0
-    try:
-        while data := source.read(BLOCK):
+class Unpacked:
+    """The unpacked content of a stream of one or more parts. `rest_ignored`: bytes of no part follow the last one."""
+
+    def __init__(self, source: IO[bytes], packing: Packing, limits: Settings) -> None:
+        self._source = source
+        self._packing = packing
+        self._max_window = limits.max_zstd_window_bytes
+        self.rest_ignored = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the content piece by piece; raises `Invalid` if the stream is damaged or cut short."""
+        try:
+            yield from self._parts()
+        except (zlib.error, zstd.ZstdError) as error:
+            if "too much memory" in str(error):
+                raise TooLarge(
+                    "archive_window_too_large",
+                    f"unpacking needs a window of more than {self._max_window} bytes; pack the archive without"
+                    " --long and --ultra",
+                ) from error
+            raise Invalid("archive_damaged", f"the archive cannot be unpacked: {error}") from error
+
+    def _parts(self) -> Iterator[bytes]:
+        new, magic = self._packing
+        stream, parts, size = new(), 1, 0
+        while data := self._source.read(BLOCK):
             while data:
                 if stream.eof:
                     data = data.lstrip(b"\0")  # tapes and disks pad archives with zeros
                     if not data:
                         break
+                    if len(data) < len(magic):
+                        data += self._source.read(BLOCK)
+                    if not data.startswith(magic):
+                        self.rest_ignored = True
+                        return
                     stream, parts = new(), parts + 1
                     if parts > MANY_PARTS and parts * PART_BYTES > size:
                         raise Invalid("archive_damaged", "the archive is packed in too many parts, most of them empty")
@@ -88,16 +124,8 @@ def unpacked(source: IO[bytes], new: Callable[[], Decompressor], limits: Setting
                     size += len(piece)
                     yield piece
                 data = stream.unused_data
-    except (zlib.error, zstd.ZstdError) as error:
-        if "too much memory" in str(error):
-            raise TooLarge(
-                "archive_window_too_large",
-                f"unpacking needs a window of more than {limits.max_zstd_window_bytes} bytes; pack the archive without"
-                " --long and --ultra",
-            ) from error
-        raise Invalid("archive_damaged", f"the archive cannot be unpacked: {error}") from error
-    if not stream.eof:
-        raise Invalid("archive_damaged", "the archive is cut short")
+        if not stream.eof:
+            raise Invalid("archive_damaged", "the archive is cut short")
 
 
 def pieces(stream: Decompressor, data: bytes) -> Iterator[bytes]:

@@ -25,12 +25,13 @@ from shared.archives.leftovers import (
 )
 from shared.archives.skipped import SkipReport, in_words
 from shared.errors import GlassboxError, Invalid, TooLarge
-from shared.runtime.settings import Settings
+from shared.runtime.settings import MiB, Settings
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 
 FOLDER = "folder"
-REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE)
+SPECIAL_ENTRY = "special_entry"  # an entry that only describes the archive, such as the label of a volume
+REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE, SPECIAL_ENTRY)
 """Why an entry is skipped: the codes of the report, and folders, which are not in it."""
 
 # What a name that is not plain contains, in lower case, with a line feed before and after it:
@@ -44,6 +45,9 @@ SUSPICIOUS = (
 SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS)))
 
 LONGEST_SHOWN = 100
+LONGEST_PATH = 4096  # bytes of a whole path, as on Linux; the limit for each part is a setting
+USUAL_BYTES = 256 * MiB
+"""An archive that unpacks to no more may have any compression ratio: white pages have one of 1000."""
 
 Broken = tuple[int, GlassboxError]  # the index of an entry that breaks a rule, and the error to raise
 
@@ -87,6 +91,23 @@ def normalised(name: bytes) -> bytes:
     return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
 
 
+def too_long(name: bytes, limits: Settings) -> bool:
+    """Return whether a path in UTF-8, or one of its parts, is longer than the limit."""
+    return len(name) > limits.max_name_bytes and (
+        len(name) > LONGEST_PATH or max(map(len, name.split(b"/"))) > limits.max_name_bytes
+    )
+
+
+def check_ratio(size: int, packed: int, limits: Settings) -> None:
+    """Raise `Invalid` if an archive of `packed` bytes unpacks to much more; the reads of a small one cost little."""
+    if size > max(USUAL_BYTES, limits.max_compression_ratio * packed):
+        raise Invalid(
+            "archive_ratio",
+            f"the archive unpacks to more than {limits.max_compression_ratio} times its size and more than"
+            f" {USUAL_BYTES} bytes; send it in parts, or store its files uncompressed",
+        )
+
+
 def shown(name: str) -> str:
     """Return a name in quotes, cut to `LONGEST_SHOWN` characters, for an error message."""
     return repr(name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + "…")
@@ -99,6 +120,8 @@ def name_problem(name: str) -> str | None:
         return "contains a NUL"
     if "\\" in name:
         return "contains a backslash; names in archives use /"
+    if name and not name.strip("/"):  # the folder of all entries, in the zips of Dropbox
+        return None
     if name.startswith("/") or name[1:2] == ":":
         return "is absolute"
     if ".." in parts:
@@ -119,7 +142,7 @@ class Collector:
         self._report = SkipReport()
         self._hashes = np.empty(len(self._entries), np.int64)
         self._names = bytearray()
-        self._count = self._size = 0
+        self._count = self._size = self._described = 0
 
     @property
     def entries(self) -> NDArray[np.void]:
@@ -174,8 +197,22 @@ class Collector:
         row = self._entries[index]
         return self._names[row["name"] : row["name"] + row["name_length"]].decode()
 
+    @property
+    def size(self) -> int:
+        """The unpacked bytes of the entries collected so far."""
+        return self._size
+
+    def skip(self, reason: str, name: str) -> None:
+        """Report an entry that is not in the index, as it only describes the archive."""
+        self._report.add(reason, [name])
+        self._described += 1
+
     def build_index(self, kind: Kind) -> ArchiveIndex:
-        """Build the index of all collected entries; raises `Invalid` for a duplicate name, or if nothing is left."""
+        """Build the index of all collected entries.
+
+        Raises `Invalid` for a duplicate name, or if nothing is left, and `TooLarge` if every file is too large to be
+        read. A single one that is too large is an error when it is read.
+        """
         self._refuse_duplicates()
         total, kept = self._count, 0
         for start in range(0, total, RUN):  # in place: a copy of a million entries takes memory
@@ -185,8 +222,16 @@ class Collector:
             kept += len(wanted)
         if kept == 0:
             raise Invalid("archive_empty", self._nothing_left())
+        largest = self._limits.max_entry_bytes
+        if (self._entries["size"][:kept] > largest).all():
+            which = "" if kept == 1 else f", and so are all {kept} files"
+            raise TooLarge(
+                "archive_entry_too_large",
+                f"{shown(self.name(0))} is larger than {largest} bytes{which}; send smaller files",
+            )
         names = np.frombuffer(self._names, np.uint8)
-        return ArchiveIndex(kind, total - kept, self._entries[:kept], names, skipped=self._report.as_json())
+        passed_over = total - kept + self._described
+        return ArchiveIndex(kind, passed_over, self._entries[:kept], names, skipped=self._report.as_json())
 
     def _nothing_left(self) -> str:
         """Return what the archive holds instead of images."""
@@ -197,13 +242,14 @@ class Collector:
 
     def _refuse_duplicates(self) -> None:
         """Raise `Invalid` for a duplicate name. Compares only names with equal hashes, to save memory."""
-        hashes = self._hashes[: self._count]
+        wanted = np.flatnonzero(self._wanted[: self._count])  # two folders of one name are harmless
+        hashes = self._hashes[wanted]
         order = np.argsort(hashes)
         hashes = hashes[order]
         equal = hashes[1:] == hashes[:-1]
         seen = set()
         for index in order[np.append(equal, False) | np.insert(equal, 0, False)] if equal.any() else ():
-            place = normalised(self.name(index).encode())
+            place = normalised(self.name(int(wanted[index])).encode())
             if place in seen:
                 raise Invalid("archive_duplicate", f"{shown(place.decode())} is in the archive twice; remove one")
             seen.add(place)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.entries import PIECE, Collector, Rows, Rule, Window, enforce, validate_names
+from shared.archives.entries import (
+    LONGEST_PATH,
+    PIECE,
+    SPECIAL_ENTRY,
+    Collector,
+    Rows,
+    Rule,
+    Window,
+    enforce,
+    too_long,
+    validate_names,
+)
 from shared.archives.index import ENTRY, ArchiveIndex, Kind
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
@@ -17,15 +28,19 @@ from shared.runtime.settings import Settings
 BLOCK = 512
 END = bytes(BLOCK)
 FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # entry types; 7 is a contiguous file, read as a plain file
-PAX, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xgLK"
+PAX, PAX_OF_SOLARIS, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xXgLK"
 POSIX_MAGIC = b"ustar\x00"
-MAX_RECORDS = 64  # of a pax header
 RELEVANT = (b"path=", b"size=", b"sparse", b"SCHILY.realsize")  # a pax header without these is ignored
 REDEFINES = frozenset({b"path", b"size", b"linkpath"})
 
+LONGEST_NUMBER = 20  # digits
+
 RUN = 8192
-EXTENSIONS = frozenset({PAX, PAX_OF_ALL, LONG_NAME, LONG_LINK})
-LONGEST_EXTENSION = 64 * 1024
+EXTENSIONS = frozenset({PAX, PAX_OF_SOLARIS, PAX_OF_ALL, LONG_NAME, LONG_LINK})
+LONGEST_EXTENSION = 1024 * 1024  # of attributes, which macOS writes; names are shorter
+DESCRIPTIVE = frozenset(b"VDNAEI")
+"""Entries that hold no file: GNU's volume label, folder listing of incremental backups and old long names; Solaris's
+access list, extended attributes and inode metadata."""
 
 
 def damaged(what: str) -> Invalid:
@@ -86,14 +101,13 @@ def pax_values(content: bytes) -> dict[bytes, bytes]:
 
 def _pax_records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the keys and values. A record is its own length, a space, a key, `=`, a value and a line feed."""
-    start = count = 0
+    start = 0
     while start < len(content):
-        space = content.find(b" ", start, start + 10)
+        space = content.find(b" ", start, start + LONGEST_NUMBER)
         digits = content[start:space]
         end = start + int(digits) if space > 0 and digits.isdigit() else 0
         equals = content.find(b"=", space, end)
-        count += 1
-        if equals < 0 or end > len(content) or content[end - 1] != ord("\n") or count > MAX_RECORDS:
+        if equals < 0 or end > len(content) or content[end - 1] != ord("\n"):
             raise damaged("a pax header is wrong")
         yield content[space + 1 : equals], content[equals + 1 : end - 1]
         start = end
@@ -104,9 +118,12 @@ def pax_size(values: dict[bytes, bytes], size: int) -> int:
     digits = values.get(b"size")
     if digits is None:
         return size
-    if not digits.isdigit() or len(digits) > 20:
+    if not digits.isdigit() or len(digits.lstrip(b"0")) > LONGEST_NUMBER:
         raise damaged("the size in a pax header is not a number")
-    return int(digits)
+    return int(digits.lstrip(b"0") or b"0")
+
+
+Values = dict[bytes, bytes]  # the records of a pax header
 
 
 class Member(NamedTuple):
@@ -118,10 +135,13 @@ class Member(NamedTuple):
     size: int
 
 
-def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex:
-    """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first bad entry."""
+def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_needed: bool = False) -> ArchiveIndex:
+    """Validate every header and build the index; raises `TooLarge` or `Invalid` for the first bad entry.
+
+    end_mark_needed: refuse a tar without its end mark, which may have lost its last entries.
+    """
     collector = Collector(file_size // BLOCK, limits)
-    walk = Walk(descriptor, file_size, limits)
+    walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
     members = iter(walk)
     while run := list(islice(members, RUN)):
         walk.check_headers()
@@ -131,8 +151,9 @@ def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex
         entries["end"] = entries["offset"] + entries["size"]
         collector.check(len(run), int(entries["size"].sum()))
         names = [_text(member) for member in run]
-        reasons = _validate(run, entries["size"], names, limits)
-        collector.add(entries, [name.encode() for name in names], reasons)
+        encoded = [name.encode() for name in names]
+        reasons = _validate(run, entries["size"], names, encoded, limits)
+        collector.add(entries, encoded, reasons)
     walk.check_headers()
     return collector.build_index(Kind.TAR)
 
@@ -140,10 +161,21 @@ def index_tar(descriptor: int, file_size: int, limits: Settings) -> ArchiveIndex
 class Walk:
     """An iterator over the entries, header by header; call `check_headers` before you use what it yields."""
 
-    def __init__(self, descriptor: int, file_size: int, limits: Settings) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        file_size: int,
+        limits: Settings,
+        on_described: Callable[[str, str], None],
+        *,
+        end_mark_needed: bool,
+    ) -> None:
+        """on_described: called with the reason and the name of each entry that holds no file."""
+        self._on_described = on_described
         self._window = Window(descriptor)
         self._file_size = file_size
         self._limits = limits
+        self._end_mark_needed = end_mark_needed
         self._unchecked: list[bytes] = []
 
     def check_headers(self) -> None:
@@ -153,12 +185,12 @@ class Walk:
         self._unchecked.clear()
 
     def __iter__(self) -> Iterator[Member]:
-        """Yield every entry up to the end mark; raises `Invalid` if data follow it."""
+        """Yield every entry up to the end mark or the file's end; raises `Invalid` if another archive follows."""
         place = count = 0
-        name, values = b"", dict[bytes, bytes]()  # from the extension headers before an entry's own header
-        while (header := self._window.read(place, BLOCK)) != END:
+        name, values = b"", Values()  # from the extension headers before an entry's own header
+        while (header := self._window.read(place, BLOCK)).strip(b"\0"):
             if len(header) < BLOCK:
-                raise damaged("it is cut short: the end mark is missing")
+                raise damaged("it is cut short in the header of an entry")
             self._unchecked.append(header)
             if len(self._unchecked) > 2 * RUN:  # a run of extension headers yields no entries
                 self.check_headers()
@@ -173,20 +205,18 @@ class Walk:
                 size = pax_size(values, size)
             if place + size > self._file_size:
                 raise damaged("it is cut short: an entry ends after the file's end")
-            if kind not in EXTENSIONS:
+            if kind in EXTENSIONS:
+                name, values = self._extended(kind, self._extension(place, size), name, values)
+            elif kind in DESCRIPTIVE:
+                self._on_described(SPECIAL_ENTRY, header_name(header).decode(errors="replace"))
+            else:
                 yield Member(kind, values.get(b"path") or name or header_name(header), place, size)
                 name, values = b"", {}
-            else:
-                content = self._extension(place, size)
-                if kind == PAX:
-                    values = pax_values(content)
-                elif kind == LONG_NAME:
-                    name = content.partition(b"\0")[0]
-                elif kind == PAX_OF_ALL and REDEFINES & pax_values(content).keys():
-                    raise damaged("a header redefines all entries")
             place += -(-size // BLOCK) * BLOCK  # padded with zeros
         if name or values:
             raise damaged("a header belongs to no entry")
+        if not header and self._end_mark_needed:
+            raise damaged("it is cut short: bytes that are not of the archive follow before its end mark")
         self._check_rest(place)
 
     def _extension(self, place: int, size: int) -> bytes:
@@ -194,10 +224,25 @@ class Walk:
             raise damaged("an extension header is too long")
         return self._window.read(place, size)
 
+    @staticmethod
+    def _extended(kind: int, content: bytes, name: bytes, values: Values) -> tuple[bytes, Values]:
+        """Return the next entry's long name and pax values, of which this header changes one."""
+        if kind in {PAX, PAX_OF_SOLARIS}:
+            return name, pax_values(content)
+        if kind == LONG_NAME:
+            return content.partition(b"\0")[0], values
+        if kind == PAX_OF_ALL and REDEFINES & pax_values(content).keys():
+            raise damaged("a header redefines all entries")
+        return name, values
+
     def _check_rest(self, place: int) -> None:
+        """Raise `Invalid` if another tar follows the end mark. Other bytes are ignored, as GNU tar does."""
         while content := self._window.read(place, PIECE):
-            if content.strip(b"\0"):
-                raise damaged("data follow its end mark; send joined archives one by one")
+            zeros = len(content) - len(content.lstrip(b"\0"))
+            if zeros < len(content):
+                if is_tar(self._window.read(place + zeros // BLOCK * BLOCK, BLOCK)):
+                    raise damaged("another tar follows its end mark; send joined archives one by one")
+                return
             place += len(content)
 
 
@@ -210,19 +255,19 @@ def _text(member: Member) -> str:
         return name.decode("latin-1")
 
 
-def _validate(run: list[Member], sizes: NDArray[np.int64], names: list[str], limits: Settings) -> NDArray[np.uint8]:
+def _validate(
+    run: list[Member], sizes: NDArray[np.int64], names: list[str], encoded: list[bytes], limits: Settings
+) -> NDArray[np.uint8]:
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kinds = np.array([member.kind for member in run])
-    lengths = np.array([len(member.name) for member in run])
+    too_long_names = np.array([too_long(name, limits) for name in encoded])
     reasons, bad_name = validate_names(names)
-    long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
+    long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
     special = ~np.isin(kinds, [*FILES, FOLDER])
-    large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
     rules = (
-        Rule(lengths > limits.max_name_bytes, Invalid, "archive_path", long),
+        Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),
         Rule(special, Invalid, "archive_special_file", "is a link, a device or a sparse file; pack plain files only"),
         Rule((kinds == FOLDER) & (sizes > 0), Invalid, "archive_damaged", "is a folder with content"),
-        Rule(sizes > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
     )
     enforce(rules, names, reasons, bad_name)
     return reasons

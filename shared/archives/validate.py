@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.archives import arrays
 from shared.archives.arrays import holds_arrays, index_array, index_npz
-from shared.archives.decompress import decompressor, unpack_in_place
+from shared.archives.decompress import packing_of, unpack_in_place
 from shared.archives.index import ArchiveIndex
 from shared.archives.tar import index_tar, is_tar
 from shared.archives.zip import index_zip
@@ -27,15 +27,16 @@ def validate(path: Path, limits: Settings) -> ArchiveIndex:
     with the name of the first entry that breaks a rule, and `StorageFull`.
     """
     start = _start(path)
-    if new := decompressor(start, limits):
-        unpack_in_place(path, new, limits)
+    rest_ignored = False
+    if packing := packing_of(start, limits):
+        rest_ignored = unpack_in_place(path, packing, limits)
         start = _start(path)
         if not is_tar(start):
             raise UnsupportedType("archive_expected", f"a compressed file must hold a tar; send {ACCEPTED}")
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         if is_tar(start):
-            return index_tar(file.fileno(), size, limits)
+            return index_tar(file.fileno(), size, limits, end_mark_needed=rest_ignored)
         if start.startswith(arrays.MAGIC):
             return index_array(path, 0, size, "the array", limits)
         directory = find_directory(file.fileno(), size)  # last: any bytes may precede a zip

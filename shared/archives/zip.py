@@ -14,14 +14,32 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.entries import Collector, Rows, Rule, Window, enforce, name_problem, shown, validate_names
+from shared.archives.entries import (
+    FOLDER,
+    LONGEST_PATH,
+    REASONS,
+    SPECIAL_ENTRY,
+    Collector,
+    Rows,
+    Rule,
+    Window,
+    check_ratio,
+    enforce,
+    name_problem,
+    shown,
+    too_long,
+    validate_names,
+)
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
-from shared.errors import Invalid, Malformed, TooLarge
+from shared.errors import Invalid, Malformed
 from shared.runtime.settings import MiB, Settings
 
 METHODS = STORED, DEFLATED = 0, 8
-PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)
+UNIX = (3, 19)  # systems, in the upper half of `made_by`, whose attributes are a Unix mode; 19 is macOS
+FAT = (0, 10, 11, 14)  # systems whose attributes are those of FAT
+FAT_LABEL, FAT_FOLDER = 0x08, 0x10
+SPECIAL = (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFBLK, stat.S_IFSOCK)  # a FIFO is a file that was read from a pipe
 ENCRYPTED, UTF8 = 0x1 | 0x40 | 0x2000, 0x800  # of an entry's flags (APPNOTE 4.4.4)
 LOCAL_BYTES = 30  # of a local header, without name and extra fields
 ZIP64, UNICODE_PATH = 0x0001, 0x7075  # extra fields (APPNOTE 4.5.3, 4.6.9)
@@ -29,7 +47,8 @@ ABSURD = 2**61  # replaces larger values: more than the size of any file, and th
 
 LOCAL = struct.Struct("<4s2x2H4x3L2H")  # magic, flags, method, CRC, packed, size, lengths of name and extra fields
 LOCAL_MAGIC = b"PK\x03\x04"
-SIZES_FOLLOW, PATCHED = 0x8, 0x20  # of an entry's flags
+PATCHED = 0x20  # of an entry's flags
+PACKING = MiB  # bytes by which a packed entry may exceed its content
 LONGEST_LOCAL_HEADER = LOCAL_BYTES + 2 * 0xFFFF
 
 Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
@@ -43,9 +62,11 @@ def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Set
         stored_names = raw_names(block)
         names = _names(block, stored_names, limits)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
-        reasons = _validate(block, run, names, limits)
-        collector.add(run, [name.encode() for name in names], reasons, stored_names)
+        encoded = [name.encode() for name in names]
+        reasons = _validate(block, run, names, encoded, limits)
+        collector.add(run, encoded, reasons, stored_names)
     _refuse_overlap(collector, directory, file_size)
+    check_ratio(collector.size, file_size, limits)
     return collector.build_index(Kind.ZIP)
 
 
@@ -125,7 +146,7 @@ def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> st
         raise damaged(f"a name is not the UTF-8 that it claims to be: {error}") from None
     if not unicode_name:
         return name
-    if len(content) > 5 + limits.max_name_bytes:
+    if too_long(content[5:], limits):
         raise Invalid("archive_path", f"{shown(unicode_name)} has a name of more than {limits.max_name_bytes} bytes")
     for each in (name, unicode_name):
         if problem := name_problem(each):
@@ -133,24 +154,28 @@ def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> st
     return unicode_name if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
 
-def _validate(block: Block, run: NDArray[np.void], names: Sequence[str], limits: Settings) -> NDArray[np.uint8]:
+def _validate(
+    block: Block, run: NDArray[np.void], names: Sequence[str], encoded: Sequence[bytes], limits: Settings
+) -> NDArray[np.uint8]:
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
-    kind = block.records["external"] >> 28 << 12  # the file type of the Unix mode in the upper half
-    size, packed = run["size"], run["packed"]
-    ratio = (size > MiB) & (size > limits.max_compression_ratio * packed.astype(np.float64))
+    system, attributes = block.records["made_by"] >> 8, block.records["external"]
+    kind = attributes >> 28 << 12  # the file type of the Unix mode in the upper half
+    special = np.isin(kind, SPECIAL) & np.isin(system, UNIX)
     reasons, bad_name = validate_names(names)
+    empty = (run["size"] == 0) & (reasons == 0) & np.isin(system, FAT)
+    reasons[empty & (attributes & FAT_FOLDER != 0)] = REASONS.index(FOLDER)
+    reasons[empty & (attributes & FAT_LABEL != 0)] = REASONS.index(SPECIAL_ENTRY)
 
-    long = f"has a name of more than {limits.max_name_bytes} bytes; shorten it"
-    large = f"is larger than {limits.max_entry_bytes} bytes; send a smaller file"
-    dense = f"unpacks to more than {limits.max_compression_ratio} times its size; store it uncompressed"
+    long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
+    too_long_names = np.zeros(len(run), np.bool_)
+    if max(map(len, encoded)) > limits.max_name_bytes:
+        too_long_names[:] = [too_long(name, limits) for name in encoded]
     encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
     rules = (
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
         Rule(method, Invalid, "archive_method", "is compressed by a method other than deflate; pack it with deflate"),
-        Rule(block.records["name_length"] > limits.max_name_bytes, Invalid, "archive_path", long),
-        Rule(~np.isin(kind, PLAIN), Invalid, "archive_special_file", "is a link or a device; pack plain files only"),
-        Rule(size > limits.max_entry_bytes, TooLarge, "archive_entry_too_large", large),
-        Rule(ratio, Invalid, "archive_ratio", dense),
+        Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),
+        Rule(special, Invalid, "archive_special_file", "is a link or a device; pack plain files only"),
     )
     enforce(rules, names, reasons, bad_name)
     return reasons
@@ -193,7 +218,7 @@ class ZipEntries:
         """Return one entry's bytes; raises `Malformed`."""
         entry = self._rows[index]
         packed, size = entry.packed, entry.size
-        if size > self._max_entry_bytes:
+        if max(size, packed - PACKING) > self._max_entry_bytes:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
         at = self._window.find(entry.offset, min(entry.end - entry.offset, packed + LONGEST_LOCAL_HEADER))
         content = self._window.buffer
@@ -227,16 +252,17 @@ def header_bytes(buffer: bytes, at: int, entry: Entry, names: memoryview) -> int
     length: int = LOCAL_BYTES + name_length + extra_length
     if crc != entry.crc or packed != entry.packed or size != entry.size:
         extra = buffer[name + name_length : at + length]
-        _check_sizes((crc, packed, size), (entry.crc, entry.packed, entry.size), local_flags, extra)
+        _check_sizes((crc, packed, size), (entry.crc, entry.packed, entry.size), extra)
     if entry.offset + length + entry.packed > entry.end:
         raise entry_damaged("it overlaps the next entry or the directory")
     return length
 
 
-def _check_sizes(local: Sizes, central: Sizes, flags: int, extra: bytes) -> None:
+def _check_sizes(local: Sizes, central: Sizes, extra: bytes) -> None:
     """Compare CRC, packed and unpacked size with the directory's; raises `Malformed` if they differ.
 
-    The sizes may be in the header's zip64 extra field; a writer that streams writes all three after the data.
+    The sizes may be in the header's zip64 extra field. A writer that streams writes zeros here, and the values after
+    the data; not every such writer sets the flag that says so.
     """
     crc, packed, size = local
     try:
@@ -248,7 +274,7 @@ def _check_sizes(local: Sizes, central: Sizes, flags: int, extra: bytes) -> None
     except (Invalid, struct.error) as error:
         raise entry_damaged(f"its local header is wrong: {error}") from None
     for found, expected in zip((crc, packed, size), central, strict=True):
-        if found != expected and not (flags & SIZES_FOLLOW and found == 0):
+        if found not in {expected, 0}:
             raise entry_damaged("the sizes in its local header differ from the archive's directory")
 
 

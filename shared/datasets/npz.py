@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,11 @@ TRAIN_AND_TEST = ("x_train", "y_train", "x_test", "y_test")
 UNSPLIT = ("x", "y")
 LARGEST_LABEL = 2**63 - 1
 BLOCK_BYTES = 4 * 1024 * 1024
+# Errors of Python's reader of zips on damaged bytes:
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError),
+    *(RuntimeError, ValueError, LookupError, ArithmeticError, AssertionError),
+)
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -41,7 +47,9 @@ def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> C
     Accepts `x_train, y_train, x_test, y_test`, or `x, y` with a stratified split by `test_fraction` and `seed`. Raises
     `UnsupportedType`, `TooLarge` or `Invalid`, with a detail that names the array.
     """
-    if not zipfile.is_zipfile(path):
+    with reporting_damage():
+        is_zip = zipfile.is_zipfile(path)
+    if not is_zip:
         raise UnsupportedType("npz_expected", "the file is not an .npz: save the arrays with numpy.savez")
     with reporting_damage(), zipfile.ZipFile(path) as archive:
         members = _members(archive, limits)
@@ -71,7 +79,7 @@ def reporting_damage() -> Iterator[None]:
     """Convert the zip reader's errors on damaged bytes to `Invalid`."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, ValueError) as error:
+    except UNREADABLE as error:
         reason = str(error)[:200]
         raise Invalid("npz_damaged", f"the .npz cannot be read to its end: {reason}") from error
 

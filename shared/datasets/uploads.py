@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from shared.archives import validate
+from shared.archives.arrays import holds_array
+from shared.archives.zip_directory import find_directory
 from shared.datasets.content import Content
 from shared.datasets.folders import read_folders
 from shared.datasets.npz import read_npz
@@ -53,10 +56,7 @@ def read_upload(
 
 def _holds_arrays(path: Path) -> bool:
     """Return whether the file is a zip that contains an array."""
-    if not zipfile.is_zipfile(path):
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(".npy") for name in archive.namelist())
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        return False  # `validate` raises the error
+    with path.open("rb") as file, suppress(Invalid):  # `validate` raises the error
+        directory = find_directory(file.fileno(), file.seek(0, os.SEEK_END))
+        return directory is not None and holds_array(file.fileno(), directory)
+    return False

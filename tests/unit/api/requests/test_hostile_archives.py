@@ -18,7 +18,7 @@ from tests.support.problems import assert_problem
 
 PATH = "/v1/batch-jobs?model=toy"
 ARRAY = npy(np.zeros((2, 3, 3), np.uint8))
-PACKED = gzip_of(tar_of({"a.png": np.random.default_rng(0).bytes(100_000), "b.png": bytes(2_000_000)}))
+PACKED = gzip_of(tar_of({"a.png": np.random.default_rng(0).bytes(3_000_000)})) + gzip_of(bytes(1_000_000)) * 270
 
 pytestmark = pytest.mark.usefixtures("model")
 

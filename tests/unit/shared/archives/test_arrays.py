@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.archives.index import Kind
 from shared.errors import GlassboxError, Invalid, Malformed, TooLarge
 from tests.support.data.archives import special_file, with_central, zip_of
+from tests.support.data.hostile import zip_bomb
 from tests.support.data.npz import npy, npy_header, npz
 from tests.unit.shared.archives.conftest import Uploads
 
@@ -225,8 +226,7 @@ class TestRefusing:
         assert uploads.refusal(npz({"../x": IMAGES})).code == "archive_path"
         assert uploads.refusal(zip_of([("x.npy", b""), ("x.npy", b"")])).code == "archive_duplicate"
         assert uploads.refusal(zip_of([(special_file("x.npy", 0o120777), b"")])).code == "archive_special_file"
-        bomb = npz({"x": np.zeros((30, 300, 300), np.uint8)}, compressed=True)
-        assert uploads.refusal(bomb).code == "archive_ratio"
+        assert uploads.refusal(zip_bomb(300, ".npy")).code == "archive_ratio"
 
 
 class TestLimits:
