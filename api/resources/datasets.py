@@ -16,6 +16,7 @@ from api.schema.operations import ResponseSpec, UploadSpec, error_response, oper
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin import BuiltIn
+from shared.datasets.options import OnUnreadable, UploadOptions
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Damaged, Invalid, NotFound, TooLarge, UnsupportedType
 from shared.idempotency import IdempotencyKeys
@@ -61,13 +62,19 @@ class DatasetOptions(RequestModel):
         " image is in colour",
     )
 
-    @property
-    def shape(self) -> tuple[int, int] | None:
-        """Height and width to which images are resized, or None."""
-        if self.image_shape is None:
-            return None
-        height, _, width = self.image_shape.partition("x")
-        return int(height), int(width)
+    on_unreadable: OnUnreadable | None = Field(
+        None,
+        description="images that cannot be read: `refuse` the upload, or `skip` them and report them in `skipped`; by"
+        " default refused if more than 1 % of the images cannot be read",
+    )
+
+    def for_upload(self) -> UploadOptions:
+        """Return the options of the reading."""
+        shape = None
+        if self.image_shape is not None:
+            height, _, width = self.image_shape.partition("x")
+            shape = int(height), int(width)
+        return UploadOptions(self.test_fraction, self.seed, shape, self.channels, self.on_unreadable)
 
 
 class DatasetQuery(PageQuery):
@@ -123,9 +130,7 @@ def blueprint(
         """
         with received("file", volume, settings) as file:
             options = from_texts(DatasetOptions, file.options)
-            content = read_upload(
-                file.path, settings, options.test_fraction, options.seed, options.shape, options.channels
-            )
+            content = read_upload(file.path, settings, options.for_upload())
             manifest, created = store.add(content, options.name, "upload")
         location = f"/v1/datasets/{manifest.id}"
         return dataset_view(manifest), 201 if created else 200, {"Location": location}

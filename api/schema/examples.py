@@ -39,6 +39,9 @@ DATASET: JsonObject = {
         "channels": "1 (grayscale), as no image is in colour",
     },
     "colour_dropped": False,
+    "skipped": {"not_an_image": {"count": 2, "names": ["train/0/notes.txt", "train/2/list.txt"]}},
+    "duplicates": {"images": 0, "test_in_train": 0, "in_several_classes": 0},
+    "warnings": [],
 }
 
 TRAINING_JOB: JsonObject = {

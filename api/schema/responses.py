@@ -14,6 +14,7 @@ from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.selections import SelectionView
 from shared.datasets import Manifest
+from shared.datasets.manifest import Duplicates
 from shared.images.shapes import Shape
 from shared.jobs import Job
 from shared.jobs.outcome import Baselines, Finding, Interval, Metrics, Waiting
@@ -90,12 +91,35 @@ class RowErrorView(RowError):
     """An unreadable image of a batch, and the reason."""
 
 
+class DuplicatesView(TypedDict):
+    """Exact duplicates, in numbers of images.
+
+    `images` equal another one and could be removed. `test_in_train` are the test images that equal a training image.
+    `in_several_classes` equal an image of another class.
+    """
+
+    images: int
+    test_in_train: int
+    in_several_classes: int
+
+
+def duplicates_view(duplicates: Duplicates) -> DuplicatesView:
+    """Return the JSON of a data set's duplicates."""
+    return {
+        "images": duplicates.images,
+        "test_in_train": duplicates.test_in_train,
+        "in_several_classes": duplicates.in_several_classes,
+    }
+
+
 @with_config(shown_as(examples.DATASET))
 class DatasetView(TypedDict):
     """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images.
 
     `chosen` says, by option of the upload, what was chosen from the images and why: `image_shape`, `channels`. If
-    `colour_dropped`, images in colour became grayscale, as `channels=1` demanded.
+    `colour_dropped`, images in colour became grayscale, as `channels=1` demanded. `skipped` has the files of the upload
+    that are not in the data set, by the reason's code. `duplicates` counts exact duplicates; it is null for data sets
+    of older releases. `warnings` says what makes results of the data set doubtful.
     """
 
     id: str
@@ -109,6 +133,9 @@ class DatasetView(TypedDict):
     created_at: Time
     chosen: dict[str, str]
     colour_dropped: bool
+    skipped: Skipped
+    duplicates: DuplicatesView | None
+    warnings: tuple[str, ...]
 
 
 def dataset_view(manifest: Manifest) -> DatasetView:
@@ -125,6 +152,9 @@ def dataset_view(manifest: Manifest) -> DatasetView:
         "created_at": manifest.created_at,
         "chosen": manifest.chosen,
         "colour_dropped": manifest.colour_dropped,
+        "skipped": manifest.skipped,
+        "duplicates": duplicates_view(manifest.duplicates) if manifest.duplicates else None,
+        "warnings": manifest.warnings,
     }
 
 

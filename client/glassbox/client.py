@@ -9,6 +9,7 @@ client.classify("images.zip", model="digits@champion").wait().save("rows.csv")
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -19,6 +20,7 @@ from glassbox.datasets import Datasets
 from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
 from glassbox.files.images import ImageFile, form
+from glassbox.files.skip_report import merged
 from glassbox.http.bodies import Body, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.retrying import Retries
@@ -76,21 +78,24 @@ class Client:
         model: str,
         image_shape: tuple[int, int] | None = None,
         channels: int | None = None,
+        on_unreadable: data.OnUnreadable | None = None,
         on_bytes: OnBytes | None = None,
         **options: Unpack[TrainingOptions],
     ) -> Job:
         """Submit a training of a new version of `model`, and return the job without waiting for it.
 
         dataset: the name or id of a data set, or a file or folder, which is uploaded first: a `Path`, a text with a
-        slash, or one with an ending like `.npz` or `.zip`. image_shape, channels: those of the uploaded images, as in
-        `Datasets.upload`. options: the preset, and settings that replace its own.
+        slash, or one with an ending like `.npz` or `.zip`. image_shape, channels, on_unreadable: those of the
+        upload, as in `Datasets.upload`. options: the preset, and settings that replace its own.
         """
         if data.is_file(dataset):
-            dataset = self.datasets.upload(dataset, image_shape=image_shape, channels=channels, on_bytes=on_bytes).id
-        elif image_shape is not None or channels is not None:
+            dataset = self.datasets.upload(
+                dataset, image_shape=image_shape, channels=channels, on_unreadable=on_unreadable, on_bytes=on_bytes
+            ).id
+        elif any(option is not None for option in (image_shape, channels, on_unreadable)):
             raise WrongArgument(
-                f"image_shape and channels apply to a file or folder that is uploaded; {dataset} is a data set on the"
-                " server, and keeps its shape"
+                "image_shape, channels and on_unreadable apply to a file or folder that is uploaded;"
+                f" {dataset} is a data set on the server, and keeps its shape"
             )
         return self.jobs.job_of(
             self.transport.create(
@@ -107,9 +112,11 @@ class Client:
         """
         body = opened(images)
         params = {"model": model, **options}
-        return self.jobs.job_of(
+        job = self.jobs.job_of(
             self.transport.create(path_to("batch-jobs"), params=params, body=body, on_bytes=on_bytes)
         )
+        skipped = getattr(body, "skipped", {})  # of a folder
+        return replace(job, skipped=merged(skipped, job.skipped)) if skipped else job
 
     def reproduce(self, model: str) -> Job:
         """Submit a repetition of a version's training, and return the job; its result says whether the bits agree."""

@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glassbox.files.archives import opened
+from glassbox.files.folders import FolderBody
+from glassbox.files.skip_report import merged
 from glassbox.http.bodies import OnBytes
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
+from glassbox.records.skipped import SkippedFiles
+
+OnUnreadable = Literal["refuse", "skip"]
 
 ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Numbers of exact duplicates in a data set.
+
+    images: that equal another one and could be removed. test_in_train: test images that equal a training image.
+    in_several_classes: images that equal an image of another class.
+    """
+
+    images: int
+    test_in_train: int
+    in_several_classes: int
 
 
 @dataclass(frozen=True)
@@ -23,7 +41,9 @@ class Dataset:
 
     id: digest of its content. image_shape: (height, width), or (height, width, 3) in colour. splits: images by split.
     class_counts: images of each class by split. chosen: what the server chose from the images, as a sentence for each
-    option that the upload did not set. colour_dropped: whether images in colour became grayscale.
+    option that the upload did not set. colour_dropped: whether images in colour became grayscale. skipped: files of the
+    upload, or of the folder, that are not in the data set, by the reason's code. duplicates: images that are equal;
+    None for data sets of older releases. warnings: what makes results of the data set doubtful.
     """
 
     id: str
@@ -37,6 +57,9 @@ class Dataset:
     created_at: str
     chosen: dict[str, str] = field(default_factory=dict)
     colour_dropped: bool = False
+    skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+    duplicates: Duplicates | None = None
+    warnings: tuple[str, ...] = ()
     _datasets: Datasets = field(kw_only=True, repr=False, compare=False)
 
     def delete(self, *, force: bool = False) -> None:
@@ -59,6 +82,7 @@ class Datasets:
         seed: int | None = None,
         image_shape: tuple[int, int] | None = None,
         channels: int | None = None,
+        on_unreadable: OnUnreadable | None = None,
         on_bytes: OnBytes | None = None,
     ) -> Dataset:
         """Upload an `.npz` file, an archive with a folder of images for each class, or such a folder.
@@ -66,6 +90,8 @@ class Datasets:
         name: by default the file's name. test_fraction, seed: the share of test images and the random seed of the
         split, if the file has no test images. image_shape: height and width to which images are resized. channels: 1
         converts them to grayscale, 3 to colour. By default the server chooses both from the images (`Dataset.chosen`).
+        on_unreadable: `skip` images that cannot be read (`Dataset.skipped`), or `refuse` the upload; by default it is
+        refused if they are more than 1 % of the images. Raises `LocalFileError` if a class folder has no image.
         """
         path = Path(path)
         params = {
@@ -74,10 +100,17 @@ class Datasets:
             "seed": seed,
             "image_shape": image_shape and "x".join(map(str, image_shape)),
             "channels": channels,
+            "on_unreadable": on_unreadable,
         }
-        return self.dataset_of(
-            self._transport.create(path_to("datasets"), params=params, body=opened(path), on_bytes=on_bytes)
+        body = opened(path)
+        if isinstance(body, FolderBody):
+            body.refuse_empty_class()
+        dataset = self.dataset_of(
+            self._transport.create(path_to("datasets"), params=params, body=body, on_bytes=on_bytes)
         )
+        if isinstance(body, FolderBody):
+            return replace(dataset, skipped=merged(body.skipped, dataset.skipped))
+        return dataset
 
     def list(self, limit: int | None = None) -> Iterator[Dataset]:
         """Return the data sets, newest first, at most `limit`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.datasets.manifest import ColourCheck
 from shared.images.shapes import Shape
+from shared.json_types import Skipped
 
 Images = NDArray[np.uint8]  # (N, H, W), or (N, H, W, 3) in colour
 Labels = NDArray[np.int64]  # (N,), indices into the classes
@@ -34,7 +35,11 @@ class Content:
     """The content of a data set before it is stored.
 
     chosen: what the upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
-    become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class.
+    become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class. skipped:
+    files that are not part of the data set, by the reason's code. unsupported: the number of images among them.
+
+    revise: takes the fingerprints of the images that were read, by part, and returns the content to store instead, if
+    the images show what their names and headers do not: that some are damaged, or equal. Raises `Invalid`.
     """
 
     image_shape: Shape
@@ -44,6 +49,9 @@ class Content:
     chosen: Mapping[str, str] = field(default_factory=dict)
     colour_dropped: bool = False
     colour_check: ColourCheck | None = None
+    skipped: Skipped = field(default_factory=dict)
+    unsupported: int = 0
+    revise: Callable[[Mapping[str, NDArray[np.uint64]]], Content | None] = lambda _: None
 
     @property
     def splits(self) -> dict[str, Split]:

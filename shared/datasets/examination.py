@@ -1,17 +1,19 @@
-"""Examination of an archive's images before they are decoded: their sizes, and whether any is in colour."""
+"""Examination of an archive's files before they are decoded: which are images, of which sizes, and in colour or not."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
-from shared.archives.entries import shown
+from shared.datasets.problems import ENDINGS, Problems
 from shared.datasets.shape_rule import Sizes
 from shared.errors import Invalid, Malformed
 from shared.images.examination import shape_and_colour
+from shared.images.formats import format_of
 from shared.runtime.settings import Settings
 
 
@@ -23,34 +25,56 @@ class Examined:
     coloured: int | None
 
 
-def examine(path: Path, archive: ArchiveIndex, limits: Settings, *, sizes: bool, colour: bool) -> Examined:
-    """Examine the images in the archive's order; stops as soon as the questions are answered.
+def examine(
+    path: Path,
+    archive: ArchiveIndex,
+    names: Sequence[str],
+    limits: Settings,
+    problems: Problems,
+    *,
+    sizes: bool,
+    colour: bool,
+) -> Examined:
+    """Examine the files in the archive's order, and add to `problems` those that cannot be read; skips those in it.
 
     sizes: whether the size of each image is needed, else `Examined.sizes` is empty. colour: whether to search for an
-    image in colour; the pixels of images are decoded until one is found. An unreadable image is skipped. Raises
-    `Invalid` if the sizes are needed and no image is readable.
+    image in colour; the pixels of images are decoded until one is found. If neither is needed, only files without the
+    ending of an image are read. Raises `Invalid` if no file is a readable image.
     """
     found = np.empty((len(archive) if sizes else 0, 2), np.int32)
     count, coloured = 0, None
     with Contents(path, archive, limits) as contents:
         for index in range(len(archive)):
+            if index in problems:
+                continue
             search = colour and coloured is None
-            if not (sizes or search):
-                break
             try:
-                shape, in_colour = shape_and_colour(contents.read(index), limits.max_image_pixels, find_colour=search)
-            except Malformed:
+                if sizes or search:
+                    shape, in_colour = shape_and_colour(
+                        contents.read(index), limits.max_image_pixels, find_colour=search
+                    )
+                elif not names[index].lower().endswith(ENDINGS):
+                    format_of(contents.read(index))
+                    continue
+                else:
+                    continue
+            except Malformed as error:
+                problems.add(index, names[index], error)
                 continue
             if sizes:
                 found[count] = shape
                 count += 1
             if in_colour:
                 coloured = index
-    if sizes and not count:
-        raise Invalid("dataset_images", f"none of the {len(archive)} files is a readable image")
+    if len(problems) == len(archive):
+        raise Invalid(
+            "dataset_images", f"none of the {len(archive)} files is a readable image{_example(names, problems)}"
+        )
     return Examined(found[:count], coloured)
 
 
-def name_of(archive: ArchiveIndex, index: int) -> str:
-    """Return an entry's name for a message."""
-    return shown(archive.paths(index, index + 1)[0])
+def _example(names: Sequence[str], problems: Problems) -> str:
+    for found in (problems.unreadable, problems.unsupported, problems.others):
+        for index, error in found.items():
+            return f", such as {names[index][:100]!r} ({error.detail})"
+    return ""

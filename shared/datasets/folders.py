@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
+from shared.archives.entries import shown
 from shared.datasets.colour_check import check_colour
 from shared.datasets.content import Content, Images, Split
-from shared.datasets.examination import Examined, examine, name_of
-from shared.datasets.layout import Indices, lay_out
+from shared.datasets.duplicates import Fingerprints
+from shared.datasets.examination import Examined, examine
+from shared.datasets.layout import Indices, Layout, lay_out
+from shared.datasets.options import UploadOptions
+from shared.datasets.problems import NOT_AN_IMAGE, TEXT_ENDINGS, Problems
 from shared.datasets.shape_rule import choose_shape
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.images.decoding import decode_into
@@ -21,111 +26,151 @@ from shared.images.shapes import RGB, Shape, as_text, shape_with
 from shared.runtime.settings import Settings
 
 BLOCK_BYTES = 4 * 1024 * 1024
-NAMED = 5  # damaged images that an error names; the others are only counted
 
 
-def read_folders(
-    path: Path,
-    archive: ArchiveIndex,
-    limits: Settings,
-    test_fraction: float,
-    seed: int,
-    image_shape: tuple[int, int] | None,
-    channels: int | None,
-) -> Content:
+def read_folders(path: Path, archive: ArchiveIndex, limits: Settings, options: UploadOptions) -> Content:
     """Validate the archive's layout and return the content; its images are decoded on iteration, block by block.
 
-    image_shape: (H, W) to resize each image to; None chooses it by `shape_rule`. channels: 1 for grayscale, 3 for
-    colour; None chooses colour if any image is in colour. Raises `Invalid` or `TooLarge`, here or on iteration, with
-    the names of the images.
+    Without an `image_shape` in the options, `shape_rule` chooses it; without `channels` the images are in colour if any
+    is. Raises `Invalid` or `TooLarge`, here or when the content is revised, with the names of the images.
     """
-    layout = lay_out(archive.paths(0, len(archive)), limits.max_classes, test_fraction, seed)
-    examined = examine(path, archive, limits, sizes=image_shape is None, colour=channels != RGB)
+    return _read(Source(path, archive, limits, options, archive.paths(0, len(archive)), Problems()))
+
+
+@dataclass(frozen=True)
+class Source:
+    """An archive, how to read it, and what is known of its files: their names, and problems found so far."""
+
+    path: Path
+    archive: ArchiveIndex
+    limits: Settings
+    options: UploadOptions
+    names: Sequence[str]
+    problems: Problems
+
+    def refuse_unreadable(self) -> None:
+        """Raise `Invalid` if too many images cannot be read."""
+        self.problems.refuse(len(self.archive), self.names.__getitem__, self.options.on_unreadable)
+
+
+def _read(source: Source, copies: Fingerprints | None = None) -> Content:
+    """Return the content without the files that have problems.
+
+    copies: fingerprints by the archive's entries (N,), if the server's split must keep equal images together.
+    """
+    path, archive, limits, options = source.path, source.archive, source.limits, source.options
+    image_shape, channels = options.image_shape, options.channels
+    examined = examine(
+        path, archive, source.names, limits, source.problems, sizes=image_shape is None, colour=channels != RGB
+    )
+    layout = _lay_out(source, copies)
+    source.refuse_unreadable()
     chosen = {"validation": layout.validation} if layout.validation else {}
     if image_shape is None:
         image_shape, reason = choose_shape(examined.sizes)
         chosen["image_shape"] = f"{as_text(image_shape)}, {reason}"
     if channels is None:
-        channels, chosen["channels"] = _choose_channels(archive, examined)
+        channels, chosen["channels"] = _choose_channels(source, examined)
     shape = shape_with(*image_shape, channels)
     if prod(image_shape) > limits.max_image_pixels:
         raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
     if len(archive) * prod(shape) > limits.max_expanded_bytes:
         raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes when decoded")
-    reading = Reading(path, archive, limits, shape)
     dropped = channels == 1 and examined.coloured is not None
     return Content(
         shape,
         layout.classes,
-        Split(layout.train_labels, Blocks(reading, layout.train)),
-        Split(layout.test_labels, Blocks(reading, layout.test, last=True)),
+        Split(layout.train_labels, Blocks(source, shape, layout.train)),
+        Split(layout.test_labels, Blocks(source, shape, layout.test)),
         chosen,
         colour_dropped=dropped,
         colour_check=check_colour(path, archive, layout, limits) if dropped else None,
+        skipped=source.problems.report(archive.skipped, source.names),
+        unsupported=len(source.problems.unsupported),
+        revise=partial(_revised, source, layout, len(source.problems)),
     )
 
 
-def _choose_channels(archive: ArchiveIndex, examined: Examined) -> tuple[int, str]:
+def _revised(source: Source, layout: Layout, known: int, prints: Mapping[str, Fingerprints]) -> Content | None:
+    """Return the content without images that turned out to be damaged, and with copies on one side of the split."""
+    copies = None
+    if len(source.problems) == known:  # otherwise the fingerprints include those of damaged images
+        if not layout.made_split or not np.isin(prints["test"], prints["train"]).any():
+            return None
+        copies = np.zeros(len(source.archive), np.uint64)
+        copies[layout.train], copies[layout.test] = prints["train"], prints["test"]
+        revised = _read(source, copies)
+        return replace(revised, revise=lambda _: None)
+    source.refuse_unreadable()
+    return _read(source)
+
+
+def _lay_out(source: Source, copies: Fingerprints | None) -> Layout:
+    """Return the layout of the entries that can be used."""
+    problems, options = source.problems, source.options
+    images = np.array([index for index in range(len(source.archive)) if index not in problems.others])
+    failed = np.array([index in problems for index in images.tolist()])
+    layout = lay_out(
+        [source.names[index] for index in images],
+        source.limits.max_classes,
+        options.test_fraction,
+        options.seed,
+        failed=failed,
+        copies=None if copies is None else copies[images],
+    )
+    layout = replace(layout, train=images[layout.train], test=images[layout.test])
+    _refuse_folders_without_images(source, layout)
+    return layout
+
+
+def _refuse_folders_without_images(source: Source, layout: Layout) -> None:
+    """Raise `Invalid` for a folder beside the class folders whose files are no images and no text, such as videos."""
+    suspects = {
+        source.names[index].rpartition("/")[0]: index
+        for index, error in source.problems.others.items()
+        if error.code == NOT_AN_IMAGE and not source.names[index].lower().endswith(TEXT_ENDINGS)
+    }
+    if not suspects:
+        return
+    used = {source.names[index].rpartition("/")[0] for part in (layout.train, layout.test) for index in part}
+    depth = min(folder.count("/") for folder in used)
+    for folder, index in suspects.items():
+        inside = any(other == folder or other.startswith(f"{folder}/") for other in used)
+        if folder and not inside and folder.count("/") == depth:
+            raise Invalid(
+                "dataset_classes",
+                f"no file in the folder {shown(folder)} is an image, such as {shown(source.names[index])}: send images"
+                " in it, or leave the folder out",
+            )
+
+
+def _choose_channels(source: Source, examined: Examined) -> tuple[int, str]:
     """Return the number of channels, and the reason as a sentence."""
     if examined.coloured is None:
         return 1, "1 (grayscale), as no image is in colour"
-    name = name_of(archive, examined.coloured)
+    name = shown(source.names[examined.coloured])
     return RGB, f"{RGB} (red, green and blue), as images are in colour, such as {name}; channels=1 makes them grayscale"
-
-
-@dataclass
-class Reading:
-    """The state that the parts of one archive share: the shape of all images, and the damaged ones so far."""
-
-    path: Path
-    archive: ArchiveIndex
-    limits: Settings
-    shape: Shape
-    damaged: list[str] = field(default_factory=list)
-
-    def decode(self, row: Images, content: bytes, index: int) -> None:
-        """Decode one entry into `row`, (H, W) or (H, W, 3), or record it as damaged."""
-        try:
-            decode_into(row, content, self.limits.max_image_pixels)
-        except Malformed as error:
-            self.record(index, error)
-
-    def record(self, index: int, error: Malformed) -> None:
-        """Record that this entry cannot be read."""
-        self.damaged.append(f"{name_of(self.archive, index)} ({error.detail})" if len(self.damaged) < NAMED else "")
-
-    def raise_if_damaged(self) -> None:
-        """Raise `Invalid` if any entry could not be read."""
-        count = len(self.damaged)
-        if count:
-            others = f", and {count - NAMED} more" if count > NAMED else ""
-            named = "; ".join(self.damaged[:NAMED])
-            raise Invalid("dataset_images", f"{count} of {len(self.archive)} files cannot be read: {named}{others}")
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """The images of one part, decoded again at each iteration; the `last` part raises `Invalid` for damaged images."""
+    """The images of one part, decoded again at each iteration; damaged ones are added to the source's problems."""
 
-    reading: Reading
+    source: Source
+    shape: Shape
     indices: Indices
-    last: bool = False
 
     def __iter__(self) -> Iterator[Images]:
         """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
-        reading = self.reading
-        rows = max(1, BLOCK_BYTES // prod(reading.shape))
-        with Contents(reading.path, reading.archive, reading.limits) as contents:
+        source = self.source
+        rows = max(1, BLOCK_BYTES // prod(self.shape))
+        with Contents(source.path, source.archive, source.limits) as contents:
             for start in range(0, len(self.indices), rows):
                 chosen = self.indices[start : start + rows].tolist()
-                block = np.empty((len(chosen), *reading.shape), np.uint8)
+                block = np.empty((len(chosen), *self.shape), np.uint8)
                 for row, index in zip(block, chosen, strict=True):
                     try:
-                        content = contents.read(index)
+                        decode_into(row, contents.read(index), source.limits.max_image_pixels)
                     except Malformed as error:
-                        reading.record(index, error)
-                    else:
-                        reading.decode(row, content, index)
+                        source.problems.add(index, source.names[index], error)
                 yield block
-        if self.last:
-            reading.raise_if_damaged()

@@ -8,22 +8,22 @@ folders give the same data set from any archive. There may be two million names,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import starmap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, starmap
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.entries import shown
-from shared.datasets.content import Labels, stratified_test_mask
+from shared.datasets.content import Labels
+from shared.datasets.duplicates import Fingerprints, split_mask
 from shared.datasets.split_names import Role, role_of, roles_of
 from shared.errors import Invalid
 
 EXPECTED = "the archive must hold train/<class>/… and test/<class>/…, or <class>/… alone, and nothing else"
 
 Indices = NDArray[np.int64]  # of entries in the archive, in the order of the data set
-SplitMask = Callable[[Labels], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -55,32 +55,64 @@ class Splits:
     folders: dict[Role, list[str]]
 
 
-def lay_out(names: Sequence[str], max_classes: int, test_fraction: float, seed: int) -> Layout:
+def lay_out(
+    names: Sequence[str],
+    max_classes: int,
+    test_fraction: float,
+    seed: int,
+    failed: NDArray[np.bool_] | None = None,
+    copies: Fingerprints | None = None,
+) -> Layout:
     """Derive the layout from the entries' names.
 
     Without images for testing or validation, a stratified split by `test_fraction` and `seed` chooses the images for
-    testing. Raises `Invalid`, with the name of an entry or a folder that does not fit.
+    testing. failed: a mask (N,) of entries to leave out, whose class must have others. copies: fingerprints (N,), if
+    that split must keep equal images on one side. Raises `Invalid`, with the name of an entry or a folder that does not
+    fit.
     """
     paths = [_plain(name) for name in names]
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
     paths = [paths[index] for index in order]
     splits = _splits(paths, _length_of_common_folders(paths))
     classes, labels = _classes(paths, splits, max_classes)
+    if failed is not None and failed.any():
+        kept = ~failed[order]
+        _refuse_lost_classes(classes, labels, kept, paths)
+        splits = replace(splits, roles=splits.roles[kept])
+        order, labels = order[kept], labels[kept]
+        paths = list(compress(paths, kept.tolist()))
     in_test, validation = _test_part(splits)
     made_split = not in_test.any()
     if made_split:
-        in_test = stratified_test_mask(labels, test_fraction, seed)
+        in_test = split_mask(labels, test_fraction, seed, None if copies is None else copies[order])
         if not in_test.any():
             raise Invalid("dataset_layout", "no class has two images, so none can be set aside for testing")
     else:
-        missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
-        if missing.size:
-            place = int(np.flatnonzero(labels == missing[0])[0])
-            raise Invalid(
-                "dataset_classes",
-                f"the class {shown(classes[missing[0]])} has images in test, but none in train: {shown(paths[place])}",
-            )
+        _refuse_untrained(classes, labels, in_test, paths)
     return Layout(classes, order[~in_test], labels[~in_test], order[in_test], labels[in_test], made_split, validation)
+
+
+def _refuse_lost_classes(classes: Sequence[str], labels: Labels, kept: NDArray[np.bool_], paths: Sequence[str]) -> None:
+    """Raise `Invalid` for a class none of whose images is kept."""
+    lost = np.setdiff1d(np.arange(len(classes)), labels[kept])
+    if lost.size:
+        of_class = np.flatnonzero(labels == lost[0])
+        raise Invalid(
+            "dataset_classes",
+            f"none of the {len(of_class)} images of the class {shown(classes[lost[0]])} can be read, such as"
+            f" {shown(paths[of_class[0]])}: convert them to PNG or JPEG, or leave the class out",
+        )
+
+
+def _refuse_untrained(classes: Sequence[str], labels: Labels, in_test: NDArray[np.bool_], paths: Sequence[str]) -> None:
+    """Raise `Invalid` for a class without images for training."""
+    missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
+    if missing.size:
+        place = int(np.flatnonzero(labels == missing[0])[0])
+        raise Invalid(
+            "dataset_classes",
+            f"the class {shown(classes[missing[0]])} has images in test, but none in train: {shown(paths[place])}",
+        )
 
 
 def _test_part(splits: Splits) -> tuple[NDArray[np.bool_], str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.images.shapes import ImageShape
+from shared.json_types import Skipped
 
 
 class ColourCheck(BaseModel):
@@ -17,6 +18,20 @@ class ColourCheck(BaseModel):
     classes: int
 
 
+class Duplicates(BaseModel):
+    """The exact duplicates in a data set, in numbers of images.
+
+    images: that equal another one and could be removed. test_in_train: of the test images, those that equal a training
+    image. in_several_classes: that equal an image of another class.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    images: int
+    test_in_train: int
+    in_several_classes: int
+
+
 class Manifest(BaseModel):
     """The description of a data set.
 
@@ -25,7 +40,8 @@ class Manifest(BaseModel):
 
     `chosen` says, as a sentence for each option that the upload did not set, what the images decided. `colour_dropped`:
     images in colour became grayscale, as the upload demanded; `colour_check` says then how well the colour gives the
-    class.
+    class. `skipped`: files of the upload that are not in the data set, by the reason's code. `duplicates` is None for
+    data sets of versions that did not count them. `warnings`: what makes results of the data set doubtful.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +59,9 @@ class Manifest(BaseModel):
     chosen: dict[str, str] = Field(default_factory=dict)
     colour_dropped: bool = False
     colour_check: ColourCheck | None = None
+    skipped: Skipped = Field(default_factory=dict)
+    duplicates: Duplicates | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import Header, check_images, read_header
-from shared.datasets.content import Content, Images, Labels, Split, classes_of, stratified_test_mask
+from shared.datasets.content import Content, Images, Labels, Split, classes_of
+from shared.datasets.duplicates import Fingerprints, divided_copies, split_mask
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
 
@@ -60,18 +61,29 @@ def read_npz(path: Path, limits: Settings, test_fraction: float, seed: int) -> C
             "npz_labels", f"the labels have {len(classes)} distinct values; 2 to {limits.max_classes} are allowed"
         )
     indices = {name: np.searchsorted(classes, part).astype(np.int64) for name, part in labels.items()}
+    image_shape = next(check_images(member.header) for name, member in members.items() if name.startswith("x"))
+    names = tuple(str(value) for value in classes)
     blocks = partial(Blocks, path)
-    if "x" in members:
-        test = stratified_test_mask(indices["y"], test_fraction, seed)
-        if not test.any():
-            raise Invalid("npz_labels", "no class has two samples, so none can be set aside for testing")
-        train_part = Split(indices["y"][~test], blocks(members["x"], ~test))
-        test_part = Split(indices["y"][test], blocks(members["x"], test))
-    else:
+    if "x" not in members:
         train_part = Split(indices["y_train"], blocks(members["x_train"]))
         test_part = Split(indices["y_test"], blocks(members["x_test"]))
-    image_shape = next(check_images(member.header) for name, member in members.items() if name.startswith("x"))
-    return Content(image_shape, tuple(str(value) for value in classes), train_part, test_part)
+        return Content(image_shape, names, train_part, test_part)
+
+    def content(test: NDArray[np.bool_]) -> Content:
+        train_part = Split(indices["y"][~test], blocks(members["x"], ~test))
+        test_part = Split(indices["y"][test], blocks(members["x"], test))
+        return Content(image_shape, names, train_part, test_part)
+
+    def revised(prints: Mapping[str, Fingerprints]) -> Content | None:
+        copies = divided_copies(prints, test)
+        if copies is None:
+            return None
+        return content(split_mask(indices["y"], test_fraction, seed, copies))
+
+    test = split_mask(indices["y"], test_fraction, seed)
+    if not test.any():
+        raise Invalid("npz_labels", "no class has two samples, so none can be set aside for testing")
+    return replace(content(test), revise=revised)
 
 
 @contextmanager

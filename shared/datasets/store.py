@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from shared.datasets.content import Content, Images, Labels, Split
+from shared.datasets.doubts import warnings_of
+from shared.datasets.duplicates import Fingerprints, count_duplicates, fingerprints_of
 from shared.datasets.manifest import Manifest
 from shared.errors import Damaged, NotFound
 from shared.images.shapes import Shape
@@ -44,42 +46,50 @@ class DatasetStore:
         self._volume = volume
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
-        """Store the content under `name`; returns the manifest, and whether it is new. Reads each image once."""
+        """Store the content under `name`; returns the manifest, and whether it is new.
+
+        Reads each image once, and again if the content is revised.
+        """
         folder = durable.temporary_beside(self._volume.datasets / "new")
         durable.make_folder(folder)
         try:
-            digest, size = _write_arrays(folder / "data.npz", content)
+            content, written = _write_revised(folder / "data.npz", content)
+            splits = {part: len(split.labels) for part, split in content.splits.items()}
+            duplicates = count_duplicates(
+                written.fingerprints, {part: split.labels for part, split in content.splits.items()}
+            )
+            of_this_upload = {
+                "chosen": dict(content.chosen),
+                "colour_dropped": content.colour_dropped,
+                "colour_check": content.colour_check,
+                "skipped": content.skipped,
+                "warnings": warnings_of(splits, duplicates, content.unsupported),
+            }
             manifest = Manifest(
-                digest=digest,
+                digest=written.digest,
                 name=name,
                 source=source,
                 image_shape=content.image_shape,
                 classes=content.classes,
-                splits={part: len(split.labels) for part, split in content.splits.items()},
+                splits=splits,
                 class_counts={
                     part: tuple(np.bincount(split.labels, minlength=len(content.classes)).tolist())
                     for part, split in content.splits.items()
                 },
-                bytes=size,
+                bytes=written.size,
                 sha256=durable.sha256_of(folder / "data.npz"),
                 created_at=clock.now(),
-                chosen=dict(content.chosen),
-                colour_dropped=content.colour_dropped,
-                colour_check=content.colour_check,
+                duplicates=duplicates,
+                **of_this_upload,
             )
             durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
         except BaseException:
             durable.remove_tree(folder)
             raise
-        created = durable.publish_folder(folder, self._volume.dataset(digest))
-        durable.write_bytes(self._volume.dataset_names / name, digest.encode())
-        # What this upload chose, also if the same content is stored already.
-        of_this_upload = {
-            "chosen": dict(content.chosen),
-            "colour_dropped": content.colour_dropped,
-            "colour_check": content.colour_check,
-        }
-        return self.get(name).model_copy(update=of_this_upload), created
+        created = durable.publish_folder(folder, self._volume.dataset(written.digest))
+        durable.write_bytes(self._volume.dataset_names / name, written.digest.encode())
+        # What this upload chose and skipped, also if the same content is stored already.
+        return self.get(name).model_copy(update=of_this_upload | {"duplicates": duplicates}), created
 
     def get(self, reference: str) -> Manifest:
         """Return the data set with this id (`sha256:…`), or the newest one with this name.
@@ -180,20 +190,45 @@ def _is_digest(text: str) -> bool:
     return len(text) == 64 and set(text) <= set("0123456789abcdef")
 
 
-def _write_arrays(path: Path, content: Content) -> tuple[str, int]:
-    """Write `data.npz`, uncompressed so that it can be mapped; returns the content's digest and the images' bytes."""
+@dataclass(frozen=True)
+class Written:
+    """A written `data.npz`: the content's digest, the images' bytes, and the images' fingerprints by part."""
+
+    digest: str
+    size: int
+    fingerprints: dict[str, Fingerprints]
+
+
+def _write_revised(path: Path, content: Content) -> tuple[Content, Written]:
+    """Write the content, and again as long as reading its images revises it; returns what was written last."""
+    while True:
+        written = _write_arrays(path, content)
+        revised = content.revise(written.fingerprints)
+        if revised is None:
+            return content, written
+        path.unlink()
+        content = revised
+
+
+def _write_arrays(path: Path, content: Content) -> Written:
+    """Write `data.npz`, uncompressed so that it can be mapped."""
     digest = content.start_digest()
     size = 0
+    fingerprints = {}
     with durable.fsynced(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for part, split in content.splits.items():
-            size += _write_images(archive, f"x_{part}.npy", split, content.image_shape, digest)
+            count, fingerprints[part] = _write_images(archive, f"x_{part}.npy", split, content.image_shape, digest)
+            size += count
             with archive.open(f"y_{part}.npy", "w") as member:
                 npy.write_array(member, split.labels, allow_pickle=False)
-    return digest.hexdigest(), size
+    return Written(digest.hexdigest(), size, fingerprints)
 
 
-def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape: Shape, digest: Any) -> int:
+def _write_images(
+    archive: zipfile.ZipFile, name: str, split: Split, image_shape: Shape, digest: Any
+) -> tuple[int, Fingerprints]:
     size = 0
+    fingerprints = []
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(split.labels), *image_shape)}
     with archive.open(name, "w", force_zip64=True) as member:
         npy.write_array_header_1_0(member, header)
@@ -202,7 +237,8 @@ def _write_images(archive: zipfile.ZipFile, name: str, split: Split, image_shape
             digest.update(pixels)
             member.write(pixels)
             size += pixels.nbytes
-    return size
+            fingerprints.append(fingerprints_of(block))
+    return size, np.concatenate(fingerprints)
 
 
 def _map_array(path: Path, name: str) -> NDArray[Any]:

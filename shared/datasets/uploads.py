@@ -12,6 +12,7 @@ from shared.archives.zip_directory import find_directory
 from shared.datasets.content import Content
 from shared.datasets.folders import read_folders
 from shared.datasets.npz import read_npz
+from shared.datasets.options import UploadOptions
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings
@@ -19,26 +20,17 @@ from shared.runtime.settings import Settings
 ACCEPTED = "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images"
 
 
-def read_upload(
-    path: Path,
-    limits: Settings,
-    test_fraction: float,
-    seed: int,
-    image_shape: tuple[int, int] | None = None,
-    channels: int | None = None,
-) -> Content:
+def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content:
     """Validate the file and return its content; the images are read from it on iteration, block by block.
 
-    image_shape, channels: the height and width, and the number of channels, of an archive's images; by default chosen
-    from the images. The unpacked content of a compressed tar replaces the file. Raises `UnsupportedType`, `TooLarge` or
-    `Invalid`.
+    The unpacked content of a compressed tar replaces the file. Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
     if _holds_arrays(path):
-        if image_shape is not None:
+        if options.image_shape is not None:
             reason = "applies to archives of images; the images of an .npz keep their shape"
             raise Invalid("validation_failed", f"image_shape: {reason}", [FieldError(reason, parameter="image_shape")])
-        content = read_npz(path, limits, test_fraction, seed)
-        if channels not in {None, channels_of(content.image_shape)}:
+        content = read_npz(path, limits, options.test_fraction, options.seed)
+        if options.channels not in {None, channels_of(content.image_shape)}:
             reason = (
                 f"applies to archives of images; the arrays of this .npz have the image shape {content.image_shape},"
                 " which they keep"
@@ -51,7 +43,7 @@ def read_upload(
         raise UnsupportedType("dataset_expected", f"the file is not a supported data set; send {ACCEPTED}") from error
     if archive.image_shape is not None:
         raise UnsupportedType("dataset_expected", f"an array of images has no labels; send {ACCEPTED}")
-    return read_folders(path, archive, limits, test_fraction, seed, image_shape, channels)
+    return read_folders(path, archive, limits, options)
 
 
 def _holds_arrays(path: Path) -> bool:

@@ -31,6 +31,7 @@ PHRASES = tuple(
         (r"^is not a field of this request$", "is not a setting"),
         (r"\?force=true", "--force"),
         (r"\bchannels=([13])\b", r"--channels \1"),
+        (r"\bset on_unreadable=skip\b", "use --on-unreadable skip"),
         (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),
     )
 )

@@ -48,6 +48,13 @@ Channels = Annotated[
         " colour).",
     ),
 ]
+OnUnreadable = Annotated[
+    str | None,
+    typer.Option(
+        metavar="refuse|skip",
+        help="Images that cannot be read: refuse the upload, or skip them (default: skip at most 1 % of the images).",
+    ),
+]
 ModelName = Annotated[
     str, typer.Argument(metavar="MODEL", help="Name of a model.", autocompletion=model_names, show_default=False)
 ]

@@ -9,12 +9,14 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, NoReturn
 
 from glassbox.errors import LocalFileError
 from glassbox.files.folders import FolderBody
 from glassbox.http.bodies import BLOCK
+from glassbox.records.skipped import SkippedFiles
 
 HELD_BYTES = 64 << 20  # a folder up to this size is packed in memory; a larger one while it is sent
 
@@ -37,7 +39,8 @@ class Packing:
         head = json.loads(self._pipe.readline() or '{"error": "the folder could not be packed"}')
         if "error" in head:
             raise LocalFileError(head["error"])
-        return PackedBody(self._folder, head["size"], self._pipe)
+        skipped = {code: SkippedFiles(files["count"], tuple(files["names"])) for code, files in head["skipped"].items()}
+        return PackedBody(self._folder, head["size"], skipped, self._pipe)
 
     def close(self) -> None:
         """End the process: its next write fails."""
@@ -46,10 +49,11 @@ class Packing:
 
 
 class PackedBody:
-    """The zip that the process writes; a repeated request packs the folder again."""
+    """The zip that the process writes; a repeated request packs the folder again. skipped: as in `FolderBody`."""
 
-    def __init__(self, folder: Path, size: int, pipe: IO[bytes]) -> None:
+    def __init__(self, folder: Path, size: int, skipped: dict[str, SkippedFiles], pipe: IO[bytes]) -> None:
         self.size = size
+        self.skipped = skipped
         self._folder = folder
         self._pipe: IO[bytes] | None = pipe
 
@@ -81,7 +85,8 @@ def _pack(folder: Path, sender: int) -> NoReturn:
             except LocalFileError as error:
                 pipe.write(json.dumps({"error": str(error)}).encode() + b"\n")
             else:
-                pipe.write(json.dumps({"size": body.size}).encode() + b"\n")
+                skipped = {code: asdict(files) for code, files in body.skipped.items()}
+                pipe.write(json.dumps({"size": body.size, "skipped": skipped}).encode() + b"\n")
                 for block in blocks:
                     pipe.write(block)
     finally:

@@ -11,12 +11,16 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 
 from glassbox.errors import LocalFileError
+from glassbox.files.image_files import ENDINGS, FIRST_BYTES, FOREIGN_ENDINGS, TEXT_ENDINGS, is_image
+from glassbox.files.leftovers import leftover
+from glassbox.files.skip_report import NAMED, as_line
 from glassbox.http.bodies import BLOCK
+from glassbox.records.skipped import SkippedFiles
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 ALL_32, ALL_16 = 0xFFFFFFFF, 0xFFFF  # replace a number that is in a Zip64 field
 NEEDS_ZIP64 = ALL_32  # sizes and offsets from this number on are in Zip64 fields
 
@@ -30,6 +34,9 @@ UTF_8 = 0x800
 DATE = 0x21  # the first date of the format: 1 January 1980
 
 _ENDINGS = tuple(map(os.fsencode, ENDINGS))
+_FOREIGN = tuple(map(os.fsencode, FOREIGN_ENDINGS))
+_TEXT = tuple(map(os.fsencode, TEXT_ENDINGS))
+NOT_AN_IMAGE, UNSUPPORTED = "not_an_image", "image_unsupported"
 
 Entry = tuple[bytes, int]  # an image's path below the folder, with `/`, and its size
 
@@ -37,16 +44,20 @@ Entry = tuple[bytes, int]  # an image's path below the folder, with `/`, and its
 class FolderBody:
     """The images in a folder and its subfolders as a zip. Raises `LocalFileError` if none exists or one is unreadable.
 
-    `left_out` counts the other files. Names that begin with a dot are skipped.
+    Links to files and folders are followed. Images are recognised by their endings or their first bytes; `skipped` has
+    the other files, by the reason's code.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = os.fsencode(folder) + b"/"
-        self.left_out = 0
+        self._left_out: list[tuple[str, bytes]] = []  # the reason's code and the path below the folder
         self._entries: list[Entry] = []
-        self._find(b"")
+        self._find(b"", ())
+        self._left_out.sort(key=itemgetter(1))
+        self.skipped = self._report()
         if not self._entries:
-            raise LocalFileError(f"there are no images in {folder}: it has no file that ends with {', '.join(ENDINGS)}")
+            skipped = f"; {as_line(self.skipped)}" if self.skipped else ""
+            raise LocalFileError(f"there are no images in {folder}{skipped}")
         self._entries.sort()
         self.size = self._zip_size()
 
@@ -77,21 +88,63 @@ class FolderBody:
         offset = sent + len(block)
         yield bytes(block + directory + _end(len(self._entries), len(directory), offset))
 
-    def _find(self, subfolder: bytes) -> None:
-        """Collect the images in a subfolder, recursively."""
+    def refuse_empty_class(self) -> None:
+        """Raise `LocalFileError` if a folder at the depth of the classes has other files, but no image."""
+        used = {name.rpartition(b"/")[0] for name, _ in self._entries}
+        depth = min(folder.count(b"/") for folder in used)
+        for code, name in self._left_out:
+            folder = name.rpartition(b"/")[0]
+            if code not in {NOT_AN_IMAGE, UNSUPPORTED} or name.lower().endswith(_TEXT) or not folder:
+                continue
+            inside = folder in used or any(other.startswith(folder + b"/") for other in used)
+            if not inside and folder.count(b"/") == depth:
+                raise LocalFileError(
+                    f"{_shown(self._folder + folder)} has no image that can be read, only files such as {_shown(name)}:"
+                    " convert them to PNG or JPEG, or move the folder away; nothing was submitted"
+                )
+
+    def _find(self, subfolder: bytes, parents: tuple[tuple[int, int], ...]) -> None:
+        """Collect the images in a subfolder, recursively. parents: device and inode of the folders around it."""
         try:
+            status = Path(os.fsdecode(self._folder + subfolder)).stat()
+            here = (status.st_dev, status.st_ino)
+            if here in parents:
+                self._left_out.append(("link_loop", subfolder))
+                return
             with os.scandir(self._folder + subfolder) as entries:
                 for entry in entries:
-                    if entry.name.startswith(b"."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        self._find(subfolder + entry.name + b"/")
-                    elif entry.name.lower().endswith(_ENDINGS) and entry.is_file():
-                        self._entries.append((subfolder + entry.name, entry.stat().st_size))
+                    name = subfolder + entry.name
+                    if entry.is_dir():
+                        if code := leftover(os.fsdecode(name) + "/file"):
+                            self._left_out.append((code, name + b"/"))
+                        else:
+                            self._find(name + b"/", (*parents, here))
+                    elif code := self._reason_to_skip(entry, name):
+                        self._left_out.append((code, name))
                     else:
-                        self.left_out += 1
+                        self._entries.append((name, entry.stat().st_size))
         except OSError as error:
             raise LocalFileError(f"{_shown(error.filename)} cannot be read: {error.strerror}") from error
+
+    def _reason_to_skip(self, entry: os.DirEntry[bytes], name: bytes) -> str | None:
+        """Return the code of the reason why a file is not sent, or None."""
+        if code := leftover(os.fsdecode(name)):
+            return code
+        if not entry.is_file():
+            return "broken_link" if entry.is_symlink() else "special_file"
+        ending = entry.name.lower()
+        if ending.endswith(_ENDINGS):
+            return None
+        with Path(os.fsdecode(entry.path)).open("rb") as file:
+            if is_image(file.read(FIRST_BYTES)):
+                return None
+        return UNSUPPORTED if ending.endswith(_FOREIGN) else NOT_AN_IMAGE
+
+    def _report(self) -> dict[str, SkippedFiles]:
+        names: dict[str, list[str]] = {}
+        for code, name in self._left_out:
+            names.setdefault(code, []).append(_shown(name))
+        return {code: SkippedFiles(len(found), tuple(found[:NAMED])) for code, found in names.items()}
 
     def _zip_size(self) -> int:
         """Return the zip's length in bytes."""

@@ -29,6 +29,7 @@ SAME = {
     "Reason": service.Reason,
     "Event": Event,
     "Dataset": datasets.Dataset,
+    "Duplicates": datasets.Duplicates,
     "Model": versions.Model,
     "Version": versions.Version,
     "Input": versions.Input,
@@ -53,7 +54,8 @@ SAME = {
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
-    "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OpenApi", "Problem", "State", "TrainingRequest",
+    "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable", "OpenApi", "Problem", "State",
+    "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
@@ -112,7 +114,7 @@ def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> N
     ("path", "method", "known"),
     [
         ("/v1/batch-jobs", "post", {*options.BatchOptions.__annotations__, "model"}),
-        ("/v1/datasets", "post", {"name", "test_fraction", "seed", "image_shape", "channels"}),
+        ("/v1/datasets", "post", {"name", "test_fraction", "seed", "image_shape", "channels", "on_unreadable"}),
         ("/v1/jobs", "get", {"kind", "state", "model", "limit", "after"}),
         ("/v1/models/{name}/versions/{reference}/predict", "post", {"top_k", "invert"}),
         ("/v1/jobs/{job_id}/results", "get", {"format"}),

@@ -13,11 +13,12 @@ import typer
 from glassbox.cli import options
 from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
-from glassbox.cli.output import print_json
+from glassbox.cli.output import print_json, printable
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import LocalFileError, WrongArgument
 from glassbox.files.formats import Format, format_of
+from glassbox.files.skip_report import as_line
 
 if TYPE_CHECKING:
     from glassbox.cli.packing import Packing
@@ -76,6 +77,8 @@ def classify(
         with transfer(f"uploading {images}", quiet=as_json) as on_bytes:
             source = packing.opened() if packing else images
             job = client.classify(source, model=model, on_bytes=on_bytes, **batch)
+        if job.skipped and not as_json:
+            say(printable(as_line(job.skipped)))
         if not detach:
             job = watched(client, job, quiet=as_json)
             if form:

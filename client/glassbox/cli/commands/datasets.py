@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.accuracy import print_warnings
 from glassbox.cli.output import moment, print_facts, print_json, print_table, printable
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
+from glassbox.files.skip_report import as_line
 
 if TYPE_CHECKING:
-    from glassbox.datasets import Dataset
+    from glassbox.datasets import Dataset, OnUnreadable
 
 EXAMPLES = """\b
 Examples:
@@ -65,6 +67,7 @@ def upload(
     name: Annotated[str | None, typer.Option(help="Name of the data set (default: the file's name).")] = None,
     image_shape: options.ImageShape = None,
     channels: options.Channels = None,
+    on_unreadable: options.OnUnreadable = None,
     test_fraction: Annotated[
         float | None, typer.Option(help="Share of the images for testing, if the file has no test images.")
     ] = None,
@@ -83,6 +86,7 @@ def upload(
             seed=seed,
             image_shape=size,
             channels=channels,
+            on_unreadable=checked_on_unreadable(on_unreadable),
             on_bytes=on_bytes,
         )
     print_dataset(dataset, as_json=as_json)
@@ -122,11 +126,14 @@ def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
             *(("", f"{option.replace('_', ' ')}: {reason}") for option, reason in dataset.chosen.items()),
             ("", "colour was dropped: images in colour became grayscale" if dataset.colour_dropped else None),
             ("classes", ", ".join(dataset.classes)),
+            ("skipped", as_line(dataset.skipped).removeprefix("skipped ") or None),
+            ("copies", copies(dataset) or None),
             ("bytes", f"{dataset.bytes:,}"),
             ("source", dataset.source),
             ("created", moment(dataset.created_at)),
         ]
     )
+    print_warnings(dataset.warnings)
 
 
 def shape(dataset: Dataset) -> str:
@@ -141,6 +148,19 @@ def say_content(dataset: Dataset) -> None:
         typer.echo(f"{option.replace('_', ' ')}: {printable(reason)}", err=True)
     if dataset.colour_dropped:
         typer.echo("colour was dropped: images in colour became grayscale", err=True)
+    for line in (as_line(dataset.skipped), copies(dataset)):
+        if line:
+            typer.echo(printable(line), err=True)
+    print_warnings(dataset.warnings)
+
+
+def copies(dataset: Dataset) -> str:
+    """Return how many images are exact duplicates, as a sentence; empty if none is."""
+    found = dataset.duplicates
+    if found is None or not found.images:
+        return ""
+    text = f"{found.images:,} of {sum(dataset.splits.values()):,} images are exact duplicates of others"
+    return f"{text}, {found.test_in_train:,} test images of training images" if found.test_in_train else text
 
 
 def content(dataset: Dataset) -> str:
@@ -154,6 +174,13 @@ def content(dataset: Dataset) -> str:
         span = f"{least:,}" if least == most else f"{least:,} to {most:,}"
         parts.append(f"{count:,} {split} images ({span} a class)")
     return ", ".join(parts)
+
+
+def checked_on_unreadable(text: str | None) -> OnUnreadable | None:
+    """Return `refuse` or `skip`. Raises `WrongArgument` for another text."""
+    if text not in {None, "refuse", "skip"}:
+        raise WrongArgument(f"--on-unreadable {text}: must be refuse or skip")
+    return cast("OnUnreadable | None", text)
 
 
 def parsed_shape(text: str | None) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.commands.datasets import parsed_shape, say_content
+from glassbox.cli.commands.datasets import checked_on_unreadable, parsed_shape, say_content
 from glassbox.cli.display.accuracy import accuracy_text, print_warnings
 from glassbox.cli.display.watching import watched
 from glassbox.cli.output import print_json
@@ -24,6 +24,7 @@ ARGUMENTS = {  # not settings, although fields of the requests
     "model": "--model",
     "image_shape": "--image-shape",
     "channels": "--channels",
+    "on_unreadable": "--on-unreadable",
 }
 OWN_OPTIONS = ("model", "dataset", "preset", "epochs", "seed", "promote", "labels")
 EXAMPLES = """\b
@@ -91,6 +92,7 @@ def train(
     ] = None,
     image_shape: options.ImageShape = None,
     channels: options.Channels = None,
+    on_unreadable: options.OnUnreadable = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
@@ -102,7 +104,11 @@ def train(
     training |= parsed_settings(settings or [])
     if labels:
         training["labels"] = dict(_name_and_value(label, "--label") for label in labels)
-    upload: dict[str, Any] = {"image_shape": parsed_shape(image_shape), "channels": channels}
+    upload: dict[str, Any] = {
+        "image_shape": parsed_shape(image_shape),
+        "channels": channels,
+        "on_unreadable": checked_on_unreadable(on_unreadable),
+    }
     with client_of(context) as client:
         if is_file(dataset):
             with transfer(f"uploading {dataset}", quiet=as_json) as on_bytes:

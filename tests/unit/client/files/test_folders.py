@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 from glassbox import LocalFileError
-from glassbox.files import folders
+from glassbox.files import folders, image_files
 from glassbox.files.folders import FolderBody
+from glassbox.files.skip_report import as_line
 from glassbox.http.bodies import BLOCK, FileBody
 
 from shared.archives import validate
+from shared.datasets import problems
 from shared.runtime.settings import Settings
 
 
@@ -54,7 +56,60 @@ def test_other_files_are_omitted_and_counted(folder: Path) -> None:
     (folder / "notes.txt").write_text("no image")
     (folder / ".hidden.png").write_bytes(b"x")
     body = FolderBody(folder)
-    assert (len(body), body.left_out) == (3, 1)
+    assert len(body) == 3
+    assert as_line(body.skipped) == "skipped 2 files: 1 .png (hidden), 1 .txt"
+
+
+def test_images_are_recognised_by_their_first_bytes(folder: Path) -> None:
+    for name in ("photo.jfif", "photo.jpe", "scan"):
+        (folder / name).write_bytes(b"\xff\xd8\xff\xe0 JPEG")
+    (folder / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (folder / "raw.nef").write_bytes(b"something")
+    (folder / "README").write_text("text")
+
+    body = FolderBody(folder)
+
+    with zipfile.ZipFile(io.BytesIO(packed(folder))) as archive:
+        assert {"photo.jfif", "photo.jpe", "scan", "phone.heic"} <= set(archive.namelist())
+    assert as_line(body.skipped) == "skipped 2 files: 1 .nef (unsupported), 1 README"
+
+
+def test_links_to_folders_and_files_are_followed_and_loops_end(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x.png").write_bytes(b"x")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "b" / "again").symlink_to(folder)
+    (folder / "y.png").symlink_to(folder / "a.png")
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+
+    body = FolderBody(folder)
+
+    with zipfile.ZipFile(io.BytesIO(packed(folder))) as archive:
+        assert archive.namelist() == ["a.png", "b/two.PNG", "größe.jpg", "linked/x.png", "y.png"]
+    assert {code: files.names for code, files in body.skipped.items()} == {
+        "link_loop": ("b/again/",),
+        "broken_link": ("gone.png",),
+    }
+
+
+def test_a_class_folder_without_images_is_named(folder: Path) -> None:
+    (folder / "c").mkdir()
+    (folder / "c" / "1.mov").write_bytes(b"film")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "1.txt").write_text("text")
+    (folder / "a.png").rename(folder / "b" / "a.png")
+    (folder / "größe.jpg").unlink()
+
+    with pytest.raises(LocalFileError, match="images/c has no image"):
+        FolderBody(folder).refuse_empty_class()
+    (folder / "c" / "1.mov").unlink()
+    FolderBody(folder).refuse_empty_class()
+
+
+def test_the_client_and_the_server_know_the_same_endings() -> None:
+    assert image_files.ENDINGS == problems.ENDINGS
+    assert image_files.FOREIGN_ENDINGS == problems.FOREIGN_ENDINGS
+    assert image_files.TEXT_ENDINGS == problems.TEXT_ENDINGS
 
 
 def test_a_large_image_is_not_held_in_memory(folder: Path) -> None:

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from shared.datasets import Arrays, DatasetStore, Manifest
-from shared.datasets.manifest import ColourCheck
+from shared.datasets.manifest import ColourCheck, Duplicates
+from shared.datasets.options import OnUnreadable, UploadOptions
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
@@ -34,12 +35,16 @@ def stored(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Stored:
     """Read an upload and store it; returns its manifest and arrays."""
 
     def store(
-        content: bytes, image_shape: tuple[int, int] | None = None, channels: int | None = None, **limited: Any
+        content: bytes,
+        image_shape: tuple[int, int] | None = None,
+        channels: int | None = None,
+        on_unreadable: OnUnreadable | None = None,
+        **limited: Any,
     ) -> tuple[Manifest, Arrays]:
         path = tmp_path / "upload"
         path.write_bytes(content)
         own = limits.model_copy(update=limited)
-        read = read_upload(path, own, test_fraction=0.2, seed=0, image_shape=image_shape, channels=channels)
+        read = read_upload(path, own, UploadOptions(0.2, 0, image_shape, channels, on_unreadable))
         return datasets.load(datasets.add(read, "easy", "test")[0].id)
 
     return store
@@ -49,10 +54,15 @@ def stored(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Stored:
 def stored_manifest(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Store:
     """Read an upload and store it; returns the manifest in the answer."""
 
-    def store(content: bytes, image_shape: tuple[int, int] | None = None, channels: int | None = None) -> Manifest:
+    def store(
+        content: bytes,
+        image_shape: tuple[int, int] | None = None,
+        channels: int | None = None,
+        on_unreadable: OnUnreadable | None = None,
+    ) -> Manifest:
         path = tmp_path / "upload"
         path.write_bytes(content)
-        read = read_upload(path, limits, test_fraction=0.2, seed=0, image_shape=image_shape, channels=channels)
+        read = read_upload(path, limits, UploadOptions(0.2, 0, image_shape, channels, on_unreadable))
         return datasets.add(read, "easy", "test")[0]
 
     return store
@@ -354,7 +364,8 @@ class TestDamage:
         assert (type(error), error.code) == (Invalid, "dataset_images")
         assert error.detail.startswith("8 of 50 files cannot be read: 'train/bee/bad0.png' (")
         assert error.detail.count("bad") == 5
-        assert error.detail.endswith(", and 3 more")
+        assert ", and 3 more; by default at most 1% of the images may be unreadable" in error.detail
+        assert error.detail.endswith("set on_unreadable=skip to leave them out")
         assert files_below(volume.root) == []
 
     def test_a_damaged_first_image_is_refused(self, stored: Stored) -> None:
@@ -379,6 +390,119 @@ class TestDamage:
         archive[archive.index(b"IDAT") + 6] ^= 0xFF
 
         assert refused(stored, bytes(archive)).code == "dataset_images"
+
+    def test_a_class_without_a_readable_image_is_named(self, stored: Stored) -> None:
+        entries = easy_folders() | {f"dog/{number}.png": b"no image" for number in range(3)}
+
+        error = refused(stored, zip_of(entries), on_unreadable=OnUnreadable.SKIP)
+
+        assert error.code == "dataset_classes"
+        assert "none of the 3 images of the class 'dog' can be read, such as 'dog/0.png'" in error.detail
+
+    def test_a_class_folder_of_other_files_is_named(self, stored: Stored) -> None:
+        error = refused(stored, zip_of(easy_folders() | {"dog/1.mov": b"\0\0film"}))
+
+        assert error.code == "dataset_classes"
+        assert "no file in the folder 'dog' is an image, such as 'dog/1.mov'" in error.detail
+
+
+def damaged_png() -> bytes:
+    """Return a PNG with a valid header whose pixels are cut off."""
+    whole = png(np.random.default_rng(0).integers(0, 255, (6, 6), dtype=np.uint8))
+    return whole[: len(whole) // 2]
+
+
+class TestSkipping:
+    @pytest.mark.parametrize("image_shape", [None, (6, 6)])
+    @pytest.mark.parametrize("channels", [None, 1])
+    def test_files_that_are_no_images_are_skipped_and_reported(
+        self, stored_manifest: Store, image_shape: tuple[int, int] | None, channels: int | None
+    ) -> None:
+        plain = stored_manifest(zip_of(easy_folders()), image_shape, channels)
+        others = {"overview.txt": b"text", "ant/notes.docx": b"PK", "lists/a.csv": b"1,2", "bee/.hidden.png": b"x"}
+
+        manifest = stored_manifest(zip_of(easy_folders() | others), image_shape, channels)
+
+        assert manifest.digest == plain.digest
+        assert manifest.skipped == {
+            "hidden": {"count": 1, "names": ["bee/.hidden.png"]},
+            "not_an_image": {"count": 3, "names": ["overview.txt", "ant/notes.docx", "lists/a.csv"]},
+        }
+
+    def test_images_of_unsupported_formats_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
+        manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0"}))
+
+        assert manifest.skipped == {"image_unsupported": {"count": 1, "names": ["bee/photo.heic"]}}
+        assert manifest.warnings[-1].startswith("1 images are of unsupported formats and were skipped")
+
+    @pytest.mark.parametrize("bad", [b"no image", damaged_png()], ids=["no image", "cut off"])
+    def test_unreadable_images_are_skipped_on_demand(self, stored_manifest: Store, bad: bytes) -> None:
+        entries = {"bee/bad.png": bad} | easy_folders() | {"cat/bad.png": bad}
+
+        manifest = stored_manifest(zip_of(entries), on_unreadable=OnUnreadable.SKIP)
+
+        assert manifest.digest == stored_manifest(zip_of(easy_folders())).digest
+        (report,) = manifest.skipped.values()
+        assert report == {"count": 2, "names": ["bee/bad.png", "cat/bad.png"]}
+
+    @pytest.mark.parametrize(("bad", "accepted"), [(1, True), (2, False)])
+    def test_unreadable_images_are_skipped_by_default_up_to_one_percent(
+        self, stored: Stored, bad: int, accepted: bool
+    ) -> None:
+        content = zip_of(easy_folders(120) | {f"bee/bad{number}.png": damaged_png() for number in range(bad)})
+
+        if accepted:
+            assert stored(content)[0].skipped["image_damaged"]["count"] == bad
+        else:
+            assert refused(stored, content).code == "dataset_images"
+        assert refused(stored, content, on_unreadable=OnUnreadable.REFUSE).code == "dataset_images"
+
+
+def distinct(count: int, copies: int) -> dict[str, bytes]:
+    """Return two classes of `count` random images each, each `copies` times."""
+    images = np.random.default_rng(0).integers(0, 255, (2, count, 6, 6), dtype=np.uint8)
+    return {
+        f"{kind}/{number}-{copy}.png": png(images[label, number])
+        for label, kind in enumerate(("ant", "bee"))
+        for number in range(count)
+        for copy in range(copies)
+    }
+
+
+class TestDuplicates:
+    @pytest.mark.parametrize("pack", ["folders", "npz"])
+    def test_copies_are_on_one_side_of_a_split_of_the_server_and_counted(self, stored: Stored, pack: str) -> None:
+        if pack == "folders":
+            content = zip_of(distinct(count=20, copies=8))
+        else:
+            images = np.random.default_rng(0).integers(0, 255, (40, 6, 6), dtype=np.uint8)
+            content = npz({"x": np.repeat(images, 8, axis=0), "y": np.repeat(np.arange(40) % 2, 8)})
+
+        manifest, arrays = stored(content)
+
+        assert manifest.duplicates == Duplicates(images=280, test_in_train=0, in_several_classes=0)
+        assert manifest.splits == {"train": 256, "test": 64}
+        train, test = ({image.tobytes() for image in part} for part in (arrays.x_train, arrays.x_test))
+        assert not train & test
+        assert any("280 of 320 images are exact duplicates of others" in warning for warning in manifest.warnings)
+
+    def test_copies_in_a_given_split_and_in_several_classes_are_counted(self, stored: Stored) -> None:
+        entries = split_folders()
+        entries |= {
+            "test/ant/copy.png": entries["train/ant/00000.png"],
+            "train/bee/x.png": entries["train/ant/00000.png"],
+        }
+
+        manifest, _ = stored(zip_of(entries))
+
+        assert manifest.duplicates == Duplicates(images=2, test_in_train=1, in_several_classes=3)
+        assert manifest.splits == {"train": 31, "test": 13}
+        assert "1 of 13 test images are also training images" in " ".join(manifest.warnings)
+
+    def test_a_small_data_set_is_accepted_with_a_warning(self, stored: Stored) -> None:
+        manifest, _ = stored(zip_of(distinct(count=4, copies=1)))
+
+        assert manifest.warnings[0].startswith("the data set has 8 images, 2 of them for testing")
 
 
 class TestTypes:

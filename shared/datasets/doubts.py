@@ -1,0 +1,39 @@
+"""Warnings of a data set: what makes the results of a training on it doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.datasets.manifest import Duplicates
+
+FEW_TEST_IMAGES = 30
+"""With fewer, the 95 % confidence interval of a test accuracy is wider than 30 points at its widest."""
+
+
+def warnings_of(splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0) -> tuple[str, ...]:
+    """Return the warnings as sentences. unsupported: images that were skipped because of their format."""
+    images = sum(splits.values())
+    found = []
+    if splits["test"] < FEW_TEST_IMAGES:
+        found.append(
+            f"the data set has {images:,} images, {splits['test']:,} of them for testing: fewer than"
+            f" {FEW_TEST_IMAGES} give a test accuracy that means little. Add images"
+        )
+    if duplicates.images:
+        found.append(
+            f"{duplicates.images:,} of {images:,} images are exact duplicates of others: they teach nothing new."
+            " Remove them"
+        )
+    if duplicates.test_in_train:
+        found.append(
+            f"{duplicates.test_in_train:,} of {splits['test']:,} test images are also training images, so the test"
+            " accuracy will be too high. Remove them from one of the splits"
+        )
+    if duplicates.in_several_classes:
+        found.append(
+            f"{duplicates.in_several_classes:,} images are in several classes with the same pixels, so no network can"
+            " classify them all correctly. Correct their classes"
+        )
+    if unsupported:
+        found.append(f"{unsupported:,} images are of unsupported formats and were skipped. Convert them to PNG or JPEG")
+    return tuple(found)
