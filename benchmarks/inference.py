@@ -56,8 +56,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure how fast convolutional models classify.")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--frameworks", type=Path, default=Path("var/bench-venv/bin/python"), metavar="PYTHON")
+    parser.add_argument("--cpu", action="store_true", help="measure the processor's time, on a machine that others use")
     options = parser.parse_args()
-    return report([*rates(options.rounds, options.frameworks), prediction()], OUTPUT)
+    return report([*rates(options.rounds, options.frameworks, cpu=options.cpu), prediction()], OUTPUT)
 
 
 def configurations() -> dict[str, tuple[tuple[int, ...], Configuration]]:
@@ -99,7 +100,7 @@ def graph(network: Network, parameters: dict[str, np.ndarray]) -> bytes:
     return b"".join(export(version, parameters, "onnx").blocks())
 
 
-def rates(rounds: int, frameworks: Path) -> Iterator[Figure]:
+def rates(rounds: int, frameworks: Path, *, cpu: bool) -> Iterator[Figure]:
     """Measure all networks; yield their rates, with the targets of the presets' networks."""
     makers = {"glassbox": Maker("inference", "Glassbox"), "onnxruntime": Maker("inference", "OnnxRuntime")}
     if frameworks.exists():
@@ -107,7 +108,7 @@ def rates(rounds: int, frameworks: Path) -> Iterator[Figure]:
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")
     best: dict[str, float] = {}
     with environment(one_thread, without=RESTRICTING), contextlib.ExitStack() as stack, on_one_core():
-        processes = {name: stack.enter_context(ContenderProcess(maker)) for name, maker in makers.items()}
+        processes = {name: stack.enter_context(ContenderProcess(maker, cpu=cpu)) for name, maker in makers.items()}
         for name, (image_shape, configuration) in configurations().items():
             described = workload(name, image_shape, configuration)
             for process in processes.values():

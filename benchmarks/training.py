@@ -15,7 +15,8 @@ is the median of the rounds' ratios, so that a temporary slowdown of the machine
 printed below, and the exit status is 1 if one is missed: for dense networks with a single thread, since with more a
 step waits for the busiest core of a shared machine, for convolutional networks with any number of threads. PyTorch's
 best is that of its contenders with the lowest median. `torch.compile` is left out if it fails, as without a C++
-compiler. Writes var/benchmarks/training.json.
+compiler. On a machine that other programs use, `--cpu` measures the processor's time with one thread. Writes
+var/benchmarks/training.json.
 """
 
 from __future__ import annotations
@@ -114,8 +115,11 @@ def main() -> int:
     parser.add_argument("--instructions", choices=INSTRUCTIONS, nargs="+", default=["native"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", default="", help="the workloads whose name has this in it")
+    parser.add_argument("--cpu", action="store_true", help="measure the processor's time, with one thread alone")
     parser.add_argument("--without", choices=OPTIONAL, nargs="+", default=[], help="contenders to leave out")
     options = parser.parse_args()
+    if options.cpu and options.threads != [1]:
+        parser.error("--cpu: needs --threads 1; with more, a waiting thread takes processor time, too")
 
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(1)
@@ -138,6 +142,7 @@ def main() -> int:
             threads,
             instructions,
             options.rounds,
+            cpu=options.cpu,
         )
     ]
     reached = [
@@ -147,7 +152,13 @@ def main() -> int:
 
     path = ROOT / "var" / "benchmarks" / "training.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = {"machine": machine, "rounds": options.rounds, "rounding": rounding, "results": results}
+    document = {
+        "machine": machine,
+        "clock": "cpu" if options.cpu else "elapsed",
+        "rounds": options.rounds,
+        "rounding": rounding,
+        "results": results,
+    }
     path.write_text(json.dumps(document, indent=2) + "\n")
     print(f"\nwritten to {path.relative_to(ROOT)}")
     judged = [result for result in results if result["threads"] == 1 or result["convolutions"]]
@@ -164,11 +175,13 @@ def describe_machine() -> dict[str, Any]:
 
 
 def measure(
-    workloads: list[Workload], makers: Mapping[str, Maker], threads: int, instructions: str, rounds: int
+    workloads: list[Workload], makers: Mapping[str, Maker], threads: int, instructions: str, rounds: int, *, cpu: bool
 ) -> Iterator[dict[str, Any]]:
     """Run all contenders on every workload within these limits, and print each table when it is complete."""
     with limited_to(threads, INSTRUCTIONS[instructions]), contextlib.ExitStack() as stack:
-        processes = {name: stack.enter_context(ContenderProcess(maker)) for name, maker in makers.items() if workloads}
+        processes = {
+            name: stack.enter_context(ContenderProcess(maker, cpu=cpu)) for name, maker in makers.items() if workloads
+        }
         for workload in workloads:
             running = {
                 name: process

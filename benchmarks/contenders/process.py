@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from types import MappingProxyType, TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -81,17 +81,21 @@ class ContenderFailed(Exception):
 class ContenderProcess:
     """A process that runs one contender on request. It inherits the environment, and so the number of threads.
 
+    cpu: measure the time of the processor, of all threads together, instead of the elapsed time. On a machine that
+    other programs use, it is the more reliable one for contenders with one thread.
+
     Between its turns the process is stopped (SIGSTOP), because idle threads of OpenBLAS and OpenMP keep spinning for a
     while on the cores that the next contender needs.
     """
 
-    def __init__(self, maker: Maker) -> None:
+    def __init__(self, maker: Maker, *, cpu: bool = False) -> None:
         ours, theirs = socket.socketpair()
         with theirs, environment({"PYTHONPATH": str(ROOT), **maker.environment}):
             self._process = subprocess.Popen(
                 [maker.python or sys.executable, "-m", __name__, maker.module, maker.function, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
             )
+        self._cpu = cpu
         self._pipe = Connection(ours.detach())
 
     def __enter__(self) -> Self:
@@ -110,13 +114,14 @@ class ContenderProcess:
 
     def seconds(self) -> float:
         """Time one run. Raises `ContenderFailed`."""
-        return self._request(None)
+        elapsed, cpu = self._request(None)
+        return cpu if self._cpu else elapsed
 
-    def _request(self, workload: Any) -> float:
+    def _request(self, workload: Any) -> tuple[float, float]:
         self._process.send_signal(signal.SIGCONT)
         try:
             self._pipe.send(workload)
-            seconds = float(self._pipe.recv())
+            seconds: tuple[float, float] = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise ContenderFailed from error
         self._process.send_signal(signal.SIGSTOP)
@@ -149,12 +154,12 @@ def _serve(module: str, function: str, pipe: Connection) -> None:
             contender = make(request)
             for _ in range(WARM_UP):
                 contender.run()
-            pipe.send(0)
+            pipe.send((0.0, 0.0))
         else:
             assert contender
-            started = perf_counter()
+            started = perf_counter(), process_time()
             contender.run()
-            pipe.send(perf_counter() - started)
+            pipe.send((perf_counter() - started[0], process_time() - started[1]))
 
 
 if __name__ == "__main__":
