@@ -60,9 +60,15 @@ class Selection:
         return found[-1] if found else None
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return a row of texts for each candidate, in the order of `COLUMNS`; the winner is marked."""
+        """Return a row of texts for each candidate, in the order of `COLUMNS`; the winner is marked.
+
+        The settings are those of the first candidate, and for others, the changes from the first.
+        """
         rows = []
+        first = self.candidates[0].settings
         for number, candidate in enumerate(self.candidates):
+            changes = {name: value for name, value in candidate.settings.items() if first.get(name, ...) != value}
+            settings = f"with {described(changes)}" if number else described(first)
             last = self.last_trial(number)
             tried = loss = accuracy = ""
             if last is not None:
@@ -72,7 +78,7 @@ class Selection:
                 loss = "diverged" if diverged else f"{trial.validation_loss:.4f}"
                 accuracy = "" if diverged else f"{trial.validation_accuracy:.2%}"
             mark = "winner" if number == self.winner else ""
-            rows.append((mark, described(candidate.settings), tried, loss, accuracy))
+            rows.append((mark, settings, tried, loss, accuracy))
         return rows
 
     @property

@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypedDict
 
+from shared.network.augmentation.ranges import Augmentation
 from shared.network.network import Network
 from shared.network.selection.costs import training_cost
 from shared.network.selection.race import Race, Trial
+
+OFF = object()
+"""Stands for a setting that a candidate does not have, which is not the same as null."""
 
 
 class CandidateReport(TypedDict):
@@ -98,20 +102,22 @@ def trial_report(trial: Trial) -> TrialReport:
 def differing_settings(networks: Sequence[Network]) -> list[dict[str, Any]]:
     """Return each candidate's values of the settings that are not the same for all candidates, by path.
 
-    A setting of a group that is off in a candidate, such as `augmentation.shear`, is omitted there.
+    A setting of an augmentation that is off in a candidate is omitted there.
     """
     flat = [_flat(network.configuration.to_dict()) for network in networks]
     names = dict.fromkeys(name for settings in flat for name in settings)
-    differing = [name for name in names if any(settings.get(name) != flat[0].get(name) for settings in flat)]
+    differing = [name for name in names if any(settings.get(name, OFF) != flat[0].get(name, OFF) for settings in flat)]
     return [{name: settings[name] for name in differing if name in settings} for settings in flat]
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings by path, such as `optimizer.learning_rate`; those of groups only if they are on."""
+    """Return the settings by path, such as `optimizer.learning_rate`; those of an augmentation without its defaults."""
+    defaults = {"augmentation": Augmentation().to_dict()}
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= {f"{name}.{setting}": each for setting, each in value.items() if each}
+            default = defaults.get(name, {})
+            found |= {f"{name}.{setting}": each for setting, each in value.items() if each != default.get(setting)}
         else:
             found[name] = value
     return found

@@ -24,7 +24,18 @@ def a_selection(**fields: Any) -> Selection:
 def test_winner_is_marked_and_each_candidate_has_its_last_trial() -> None:
     first, second = a_selection().rows()
     assert first == ("winner", "learning_rate=0.003", "140 × 29", "0.1240", "97.70%")
-    assert second == ("", "learning_rate=0.001", "140 × 29", "0.1870", "96.50%")
+    assert second == ("", "with learning_rate=0.001", "140 × 29", "0.1870", "96.50%")
+
+
+def test_settings_of_other_candidates_are_the_changes_from_the_first() -> None:
+    settings: list[dict[str, Any]] = [
+        {"augmentation.shift": 2.0, "dropout": 0.3},
+        {"augmentation": None, "dropout": 0.3},
+        {"augmentation.shift": 2.0, "dropout": 0.0},
+    ]
+    candidates = [{"settings": each, "parameters": 1, "cost": 1} for each in settings]
+    texts = [row[1] for row in a_selection(candidates=candidates, rungs=[]).rows()]
+    assert texts == ["shift=2, dropout=0.3", "with augmentation=none", "with dropout=0"]
 
 
 def test_last_rung_of_a_candidate_is_shown() -> None:

@@ -148,6 +148,23 @@ def test_resuming_after_every_mini_batch_does_not_change_any_bit(finished: AutoT
     assert_same_bits(training, finished)
 
 
+def test_convolutional_candidates_have_the_same_bits_on_any_number_of_threads() -> None:
+    block = {"filters": 3, "batch_norm": True, "pool_size": 2}
+    common: dict[str, Any] = {"convolutions": [block], "standardize": True, "batch_size": 96, "dropout": 0.2}
+    networks = [network(**common), network(**common, activation="tanh")]
+    one, two, resumed = (AutoTraining(networks, IMAGES, LABELS, threads=threads) for threads in (1, 2, 2))
+    for _ in one:
+        next(two)
+    for _ in islice(resumed, one.steps // 4):
+        pass
+    resumed = AutoTraining.resume(networks, IMAGES, LABELS, saved_and_loaded(resumed.state()), threads=1)
+    for _ in resumed:
+        pass
+    assert one.trials
+    assert_same_bits(one, two)
+    assert_same_bits(one, resumed)
+
+
 def test_further_training_does_not_change_a_returned_state() -> None:
     training = AutoTraining(NETWORKS, IMAGES, LABELS)
     for _ in islice(training, 3):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.network import ConfigurationError, Facts, Network, candidates
+from shared.network import ConfigurationError, Facts, Network, candidates, preset
 from shared.network.selection.candidates import ENOUGH_EPOCHS, FEWEST_EPOCHS, TRAINING, blocks
 from shared.network.selection.costs import training_cost
 from shared.network.selection.report import differing_settings
@@ -167,3 +167,15 @@ def test_differing_settings_omit_those_that_all_candidates_have() -> None:
     settings = differing_settings(found)
     assert all("hidden" not in each and "seed" not in each for each in settings)
     assert len({str(each) for each in settings}) == len(found)
+
+
+def test_differing_settings_of_an_augmentation_are_those_that_are_on() -> None:
+    def network(**overrides: Any) -> Network:
+        return Network((4, 4), 2, preset("fast", **overrides))
+
+    both = [network(augmentation={"shift": 1, "flip": True}), network(augmentation={"shift": 2})]
+    assert differing_settings(both) == [
+        {"augmentation.shift": 1.0, "augmentation.flip": True},
+        {"augmentation.shift": 2.0},
+    ]
+    assert differing_settings([both[1], network()]) == [{"augmentation.shift": 2.0}, {"augmentation": None}]
