@@ -21,16 +21,15 @@ from shared.network.selection.costs import training_cost
 TRAINING = 6e12
 """The bound on the estimated cost of a candidate's whole training: about a minute on two cores."""
 
-FEWEST_EPOCHS, ENOUGH_EPOCHS = 5, 10
-"""A network is too large if the bound allows fewer epochs than enough, or fewer images than `ENOUGH_IMAGES`."""
-
-ENOUGH_IMAGES, MOST_IMAGES = 64_000, 128_000
-"""Images times epochs. More than the most do not help a small data set."""
+FEWEST_EPOCHS, ENOUGH_EPOCHS = 5, 8
+ENOUGH_IMAGES, MOST_IMAGES = 80_000, 160_000
+"""Images times epochs. A network is too large if the bound allows fewer than enough, in epochs or in images. A small
+data set is trained on for as many epochs as give the most images."""
 
 MOST_EPOCHS = 30, 200
 """The most epochs of a large and of a small data set."""
 
-FILTERS = (32, 24, 16, 8)
+FILTERS = (48, 24, 16, 8)
 """Filters of the first block, from the largest network to the smallest."""
 
 DEAREST = 1.5
@@ -76,9 +75,28 @@ def candidates(facts: Facts, overrides: Mapping[str, Any]) -> list[Network]:
 
 def _bases(facts: Facts, overrides: Mapping[str, Any]) -> Sequence[Configuration]:
     """Return the configurations before overrides, most trusted first; `_candidate` sets the epochs and the patience."""
+    first = None if overrides.get("convolutions") == [] else convolutional(facts)
+    if first is not None:
+        other = replace(first, convolutions=tuple(map(with_larger_kernels, first.convolutions)))
+    else:
+        first = dense(facts)
+        other = replace(first, hidden=(512, 256))
+    rate = first.optimizer.learning_rate
     geometry = mild(facts.image_shape)
     light = replace(geometry, brightness=0.25, contrast=0.25, saturation=0.25 if len(facts.image_shape) == 3 else 0.0)
-    base = Configuration(
+    return [
+        first,
+        replace(first, augmentation=light),
+        replace(first, augmentation=replace(geometry, flip=True)),
+        other,
+        replace(first, optimizer=replace(first.optimizer, learning_rate=rate / 3)),
+        replace(first, augmentation=None),
+    ]
+
+
+def dense(facts: Facts) -> Configuration:
+    """Return the configuration of a dense network."""
+    return Configuration(
         hidden=(256, 128),
         activation="relu",
         initializer="he",
@@ -90,43 +108,30 @@ def _bases(facts: Facts, overrides: Mapping[str, Any]) -> Sequence[Configuration
         seed=0,
         dtype="float32",
         standardize=True,
-        dropout=0.3,
+        dropout=0.2,
         label_smoothing=0.05,
-        augmentation=geometry,
+        augmentation=mild(facts.image_shape),
     )
-    if overrides.get("convolutions") != []:
-        base = convolutional(base, facts)
-    if base.convolutions:
-        wide = tuple(replace(block, kernel_size=block.kernel_size + 2) for block in base.convolutions)
-        other = replace(base, convolutions=wide)
-    else:
-        other = replace(base, hidden=(512, 256))
-    return [
-        base,
-        replace(base, augmentation=light),
-        replace(base, augmentation=replace(geometry, flip=True)),
-        other,
-        replace(base, optimizer=AdamW(learning_rate=0.001, weight_decay=0.01)),
-        replace(base, augmentation=None),
-    ]
 
 
-def convolutional(base: Configuration, facts: Facts) -> Configuration:
+def convolutional(facts: Facts) -> Configuration | None:
     """Return the configuration with the largest convolutional network that the bound allows to train enough.
 
-    It stays dense if the images are too small for convolutions, or too large.
+    Without hidden layers, because they and their dropout make it learn later. None if the images are too small for
+    convolutions, or too large.
     """
-    found = base
+    found = None
+    base = replace(dense(facts), hidden=(), dropout=0.0, optimizer=AdamW(learning_rate=0.01, weight_decay=0.01))
     for filters in FILTERS:
-        configuration = replace(base, hidden=(128,), convolutions=blocks(facts.image_shape, filters))
+        configuration = replace(base, convolutions=blocks(facts.image_shape, filters))
         try:
             epochs = _affordable_epochs(configuration, facts)
         except ConfigurationError:  # a network for very large images stores too much for each
             continue
-        found = configuration
-        if epochs >= ENOUGH_EPOCHS and epochs >= min(most_epochs(facts), ENOUGH_IMAGES / facts.samples):
+        found = configuration if configuration.convolutions else None
+        if epochs >= max(ENOUGH_EPOCHS, min(most_epochs(facts), ENOUGH_IMAGES / facts.samples)):
             break
-    return found if found.convolutions else base
+    return found
 
 
 def most_epochs(facts: Facts) -> int:
@@ -157,6 +162,11 @@ def blocks(image_shape: tuple[int, ...], filters: int) -> tuple[Block, ...]:
     first = Block(filters=filters, kernel_size=max(3, 2 * strides - 1), strides=strides, batch_norm=True, pool_size=2)
     others = (Block(filters=filters * min(2**number, 4), batch_norm=True, pool_size=2) for number in range(1, count))
     return (first, *others)
+
+
+def with_larger_kernels(block: Block) -> Block:
+    """Return the block with kernels that reach one pixel further, and fewer filters, at about the same cost."""
+    return replace(block, kernel_size=block.kernel_size + 2, filters=max(1, block.filters * 2 // 3))
 
 
 def mild(image_shape: tuple[int, ...]) -> Augmentation:

@@ -26,13 +26,16 @@ MOST_VALIDATION = 2000
 LARGEST = 600.0
 """The bound on the logarithm of an exponential schedule's decay, so that it stays a finite number above 0."""
 
-FEWEST_IMAGES = 64
-"""A race on fewer images would choose at random."""
+FEWEST_IMAGES, FEWEST_IN_CLASS = 64, 8
+"""A race on fewer images, or on fewer for each class on average, would choose at random."""
+
+ENOUGH_STEPS, SMALLEST_BATCH = 200, 16
+"""A trial takes smaller mini-batches than its candidate, down to the smallest, to make enough steps."""
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One round: `entries` candidates train on `images` images; the best half goes on to the next rung.
+    """One round: `entries` candidates train on `images` images; the best half, rounded down, goes on to the next rung.
 
     share: the part of a candidate's own training, in images times epochs, that it trains here.
     """
@@ -61,7 +64,7 @@ def plan(networks: Sequence[Network], samples: int) -> Plan:
     validation = min(samples // VALIDATION, MOST_VALIDATION)
     images = samples - validation
     entries = _halved(len(networks))
-    fewest = max(FEWEST_IMAGES, 2 * networks[0].classes)
+    fewest = max(FEWEST_IMAGES, FEWEST_IN_CLASS * networks[0].classes)
     if len(networks) == 1 or images < fewest:
         return Plan(0, (), 0, budget)
     share = _first_share(networks, entries, samples, validation, budget)
@@ -82,7 +85,7 @@ def _halved(candidates: int) -> list[int]:
     entries = []
     while candidates > 1:
         entries.append(candidates)
-        candidates = -(-candidates // 2)
+        candidates //= 2
     return entries
 
 
@@ -125,7 +128,10 @@ def trial_cost(network: Network, rung: Rung, samples: int, validation: int) -> i
 
 
 def shortened(configuration: Configuration, epochs: int, images: int) -> Configuration:
-    """Return the candidate's configuration for a rung: the same course of the learning rate in fewer epochs."""
+    """Return the candidate's configuration for a rung: the same course of the learning rate in fewer epochs.
+
+    Its mini-batches are at most as large as the candidate's.
+    """
     schedule = configuration.schedule
     ratio = epochs / configuration.epochs
     if isinstance(schedule, StepDecay):
@@ -136,7 +142,7 @@ def shortened(configuration: Configuration, epochs: int, images: int) -> Configu
         configuration,
         epochs=epochs,
         schedule=schedule,
-        batch_size=min(configuration.batch_size, images),
+        batch_size=min(configuration.batch_size, images, max(SMALLEST_BATCH, epochs * images // ENOUGH_STEPS)),
         validation_fraction=0.0,
         early_stopping=None,
     )

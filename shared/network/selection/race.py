@@ -126,7 +126,7 @@ class Race:
                 self.next = expected[len(finished)]
                 self.winner = None
                 return
-            entries = sorted(trial.candidate for trial in ranked(finished)[: -(-len(entries) // 2)])
+            entries = sorted(trial.candidate for trial in ranked(finished)[: len(entries) // 2])
         if left:
             raise ValueError("the state has more trials than the race")
         self.winner = entries[0]
@@ -135,7 +135,7 @@ class Race:
         network, rung = self._networks[candidate], self.plan.rungs[number]
         samples = len(self._images)
         epochs = trial_epochs(network, rung, samples)
-        steps = epochs * -(-rung.images // min(network.configuration.batch_size, rung.images))
+        steps = epochs * -(-rung.images // shortened(network.configuration, epochs, rung.images).batch_size)
         return Trial(number, candidate, epochs, steps, trial_cost(network, rung, samples, self.plan.validation))
 
     def _rng(self, stream: int) -> np.random.Generator:

@@ -82,7 +82,7 @@ class TestJobs:
         assert [each["settings"]["optimizer.learning_rate"] for each in selection["candidates"]] == [
             LEARNS_NOTHING, LEARNS, DIVERGES,
         ]  # fmt: skip
-        assert [[trial["candidate"] for trial in rung["trials"]] for rung in selection["rungs"]] == [[0, 1, 2], [0, 1]]
+        assert [[trial["candidate"] for trial in rung["trials"]] for rung in selection["rungs"]] == [[0, 1, 2]]
         assert selection["rungs"][0]["trials"][2]["validation_loss"] is None
         assert selection["cost"] <= selection["budget"]
 
@@ -118,12 +118,12 @@ class TestJobs:
         job = bench.run(a_job(dataset.id, tiny_candidates()), handler)
 
         logged = [(kind, data) for kind, data in events(redis, job.id) if kind in {"selection", "trial", "selected"}]
-        assert [kind for kind, _ in logged] == ["selection", *["trial"] * 5, "selected"]
+        assert [kind for kind, _ in logged] == ["selection", *["trial"] * 3, "selected"]
         plan, *trials, selected = (data for _, data in logged)
         assert plan["cost"] <= plan["budget"]
-        assert (plan["candidates"], plan["trials"]) == (3, 5)
+        assert (plan["candidates"], plan["trials"]) == (3, 3)
         assert 0 < plan["share"] <= 1 / 3
-        assert [(trial["rung"], trial["candidate"]) for trial in trials] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+        assert [(trial["rung"], trial["candidate"]) for trial in trials] == [(0, 0), (0, 1), (0, 2)]
         assert (selected["winner"], selected["settings"]["optimizer.learning_rate"]) == (1, LEARNS)
 
     def test_winner_without_hidden_layers_is_an_event(
@@ -183,7 +183,7 @@ def test_interrupted_job_resumes_to_the_same_bits(jobs: JobStore, tmp_path: Path
     expected = AutoTraining(networks, arrays.x_train, arrays.y_train)
     for _ in expected:
         pass
-    stops = set(np.random.default_rng(seed).integers(1, expected.steps, 6).tolist())
+    stops = set(np.random.default_rng(seed).integers(1, 800, 6).tolist())
     lease = InterruptingLease(stops, jobs, running(jobs), Settings(), ShutdownRequest())
     checkpoints = Checkpoints(tmp_path)
     begin = partial(begun, networks, arrays, selects=True)

@@ -20,9 +20,9 @@ SIX = [network(hidden=[width]) for width in (8, 9, 10, 11, 12, 13)]
 
 def test_each_rung_halves_the_candidates_and_doubles_the_share() -> None:
     rungs = plan(SIX, 2000).rungs
-    assert [rung.entries for rung in rungs] == [6, 3, 2]
-    assert [rung.share / rungs[0].share for rung in rungs] == pytest.approx([1, 2, 4])
-    assert rungs[0].images < rungs[1].images < rungs[2].images
+    assert [rung.entries for rung in rungs] == [6, 3]
+    assert [rung.share / rungs[0].share for rung in rungs] == pytest.approx([1, 2])
+    assert rungs[0].images < rungs[1].images
 
 
 def test_candidates_are_measured_on_a_fifth_of_the_images_but_at_most_2000() -> None:
@@ -71,11 +71,21 @@ def test_race_costs_at_most_a_third_of_any_candidates_training(
         assert FEWEST_IMAGES <= rung.images <= samples - made.validation
 
 
-def test_shortened_configuration_has_no_validation_and_fits_its_images() -> None:
-    long = preset("fast", validation_fraction=0.2, early_stopping={"patience": 3}, batch_size=100)
+def test_shortened_configuration_has_no_validation() -> None:
+    long = preset("fast", validation_fraction=0.2, early_stopping={"patience": 3})
     short = shortened(long, 2, 64)
-    assert (short.epochs, short.batch_size, short.validation_fraction, short.early_stopping) == (2, 64, 0.0, None)
+    assert (short.epochs, short.validation_fraction, short.early_stopping) == (2, 0.0, None)
     assert short.optimizer == long.optimizer
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "epochs", "images", "expected"),
+    [(128, 100, 1000, 128), (128, 10, 1000, 50), (128, 2, 100, 16), (128, 20_000, 9, 9), (8, 2, 100, 8)],
+)
+def test_shortened_configuration_has_smaller_mini_batches_for_more_steps(
+    batch_size: int, epochs: int, images: int, expected: int
+) -> None:
+    assert shortened(preset("fast", batch_size=batch_size), epochs, images).batch_size == expected
 
 
 @pytest.mark.parametrize(
