@@ -74,6 +74,10 @@ test-docker: $(VENV)/dev ## build the images, run the main job on them with Dock
 test-pytorch: $(BENCH)/done ## compare the network's mathematics with PyTorch
 	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/training/test_*against_pytorch.py
 
+.PHONY: test-tifffile
+test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and imagecodecs
+	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/test_tiff_against_tifffile.py
+
 .PHONY: chaos
 SEED ?= 1
 MINUTES ?= 6

@@ -11,13 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from shared.errors import Malformed
 from shared.images import png
+from shared.images.arrays import ArrayImage
 
-ORIENTATION = 0x0112  # in EXIF and TIFF
-BITS_PER_SAMPLE, PHOTOMETRIC, SAMPLE_FORMAT = 0x0102, 0x0106, 0x0153  # TIFF 6.0
-UNSIGNED, SIGNED = 1, 2
-WHITE_IS_ZERO = 0
+ORIENTATION = 0x0112  # in EXIF
 BAND = 1 << 18  # pixels copied at a time
 SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that show the first row as a column
 
@@ -63,12 +60,8 @@ def over_black(image: Image.Image) -> Image.Image:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Return whether an image is grayscale with more than 8 bits; raises `Malformed` for L*a*b*."""
-    if image.mode == "LAB":
-        raise Malformed(
-            "image_unsupported", "the image's colours are L*a*b*, which is not supported; send it as RGB or grayscale"
-        )
-    return image.mode == "F" or image.mode.startswith("I")
+    """Return whether an image is a grayscale PNG of 16 bits."""
+    return image.mode.startswith("I")
 
 
 def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -83,7 +76,9 @@ def upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
 
 
 def orientation_of(image: Image.Image) -> int:
-    """Return EXIF's orientation, or 1 (upright) if it is missing or unreadable. Pillow itself rotates TIFFs."""
+    """Return EXIF's orientation, or 1 (upright) if it is missing or unreadable. Pillow itself rotates its TIFFs."""
+    if isinstance(image, ArrayImage):
+        return image.orientation
     data = image.info.get("exif")
     if not data or image.format == "TIFF":
         return 1
@@ -121,37 +116,10 @@ def _pixels(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _of_deep(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert gray pixels of more than 8 bits to (h, w)."""
-    return _of_floats(image) if image.mode == "F" else _of_integers(image)
-
-
-def _of_floats(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert floats from 0 (black) to 1 (white), as most programs write them; clips other values, and NaN to 0."""
-    values = np.nan_to_num(np.asarray(image, np.float32), nan=0.0)
-    pixels = (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
-    return _white_is_255(image, pixels)
-
-
-def _of_integers(image: Image.Image) -> NDArray[np.uint8]:
-    """Convert integers of more than 8 bits to their upper 8 bits; negative values become 0 (black)."""
-    bits, form = 16, UNSIGNED
-    if image.format == "TIFF":
-        tags = image.tag_v2  # type: ignore[attr-defined]
-        bits, form = tags.get(BITS_PER_SAMPLE, (16,))[0], tags.get(SAMPLE_FORMAT, (UNSIGNED,))[0]
+    """Convert gray pixels of 16 bits (h, w) to their upper 8 bits."""
     values = np.asarray(image)
-    if form == SIGNED:
-        values = np.maximum(values, 0)
-        bits -= 1  # the sign bit
-    elif image.mode == "I":  # Pillow reads unsigned 32-bit integers as signed
-        values = values.view(np.uint32)
-    pixels = (values >> (bits - 8)).astype(np.uint8)
+    pixels = (values >> 8).astype(np.uint8)
     transparent = image.info.get("transparency")
     if transparent is not None:
         pixels[values == transparent] = 0
-    return _white_is_255(image, pixels)
-
-
-def _white_is_255(image: Image.Image, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Invert the pixels of a TIFF that stores white as 0; for up to 8 bits Pillow itself does so."""
-    tags = getattr(image, "tag_v2", {PHOTOMETRIC: None})
-    return 255 - pixels if tags.get(PHOTOMETRIC, WHITE_IS_ZERO) == WHITE_IS_ZERO else pixels
+    return pixels

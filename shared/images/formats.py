@@ -26,6 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from shared.errors import Malformed
 from shared.images import png, webp
 from shared.images.area import MAX_SIDE
+from shared.images.tiff import reader as tiff
 
 
 def silence_decoders() -> None:
@@ -62,7 +63,7 @@ FORMATS = (
     Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # Pillow ignores data that cameras append
     Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), BmpImageFile),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
-    Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), TiffImageFile),
+    Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), tiff.open_tiff, tiff.size_of),
     Format("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImageFile, webp.size_of),
 )
 NAMES = ", ".join(known.name for known in FORMATS)
@@ -87,6 +88,8 @@ def open_image(kind: Format, content: bytes, max_pixels: int, *, colour: bool = 
     refuse_large(*kind.size_of(content), max_pixels)
     image = kind.reader(io.BytesIO(kind.prepared(content)))
     refuse_large(*image.size, max_pixels)
+    if isinstance(image, tiff.SampledTiff):
+        refuse_large(*image.tile_size, max_pixels)  # a tile is decoded as a whole, even for a small image
     if isinstance(image, TiffImageFile):
         _refuse_large_tiles(image, max_pixels)
     if getattr(image, "is_animated", False):

@@ -194,7 +194,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("order", ["<", ">"])
     def test_floats_from_0_to_1_become_black_to_white(self, order: Order) -> None:
-        pixels = np.array([[0, 0.2, 1, -3, 300, np.nan, np.inf]], np.float32)
+        pixels = np.array([[0, 0.2, 1, -0.05, 1.05, np.nan, np.inf]], np.float32)
 
         assert decoded(tiff(pixels, order=order), 1, 7) == [[0, 51, 255, 0, 255, 0, 255]]
 

@@ -168,7 +168,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("order", ["<", ">"])
     def test_floats_from_0_to_1_become_black_to_white(self, order: Literal["<", ">"]) -> None:
-        content = tiff(np.array([[0, 0.2, 1, -3, 300, np.nan]], np.float32), order=order)
+        content = tiff(np.array([[0, 0.2, 1, -0.05, 1.05, np.nan]], np.float32), order=order)
 
         assert decoded(content, 1, 6) == [[[value] * 3 for value in (0, 51, 255, 0, 255, 0)]]
 
