@@ -53,8 +53,8 @@ class DatasetOptions(RequestModel):
     seed: int = Field(0, ge=0, description="random seed of the test split")
     image_shape: Annotated[str, Matching(IMAGE_SHAPE, "must be height x width, such as 28x28")] | None = Field(
         None,
-        description="height and width to which an archive's images are resized, such as `28x28`; by default chosen from"
-        " the images' sizes",
+        description="height and width to which an archive's images are resized, such as `28x28`, or which the flat"
+        " images of an .npz have; by default chosen from the images' sizes",
     )
     channels: Annotated[int, AfterValidator(_one_or_three), WithJsonSchema(CHANNELS)] | None = Field(
         None,
@@ -124,7 +124,7 @@ def blueprint(
     )
     @idempotent(keys)
     def upload() -> tuple[DatasetView, int, dict[str, str]]:
-        """Images are uint8 arrays (N, H, W) or (N, H, W, 3), labels are integers (N,). Folder names are classes.
+        """Images are arrays (N, H, W) or (N, H, W, 3), labels are integers or texts (N,). Folder names are classes.
 
         `chosen` in the response says what was chosen from the images of an archive.
         """

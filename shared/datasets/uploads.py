@@ -26,10 +26,7 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
     The unpacked content of a compressed tar replaces the file. Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
     if _holds_arrays(path):
-        if options.image_shape is not None:
-            reason = "applies to archives of images; the images of an .npz keep their shape"
-            raise Invalid("validation_failed", f"image_shape: {reason}", [FieldError(reason, parameter="image_shape")])
-        content = read_npz(path, limits, options.test_fraction, options.seed)
+        content = read_npz(path, limits, options.test_fraction, options.seed, options.image_shape)
         if options.channels not in {None, channels_of(content.image_shape)}:
             reason = (
                 f"applies to archives of images; the arrays of this .npz have the image shape {content.image_shape},"

@@ -1,0 +1,164 @@
+"""Images in an array of a data set: the shapes, types and orders in which people save them, as 8-bit images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import prod
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.archives.arrays import Header, check_images
+from shared.datasets.content import Images
+from shared.errors import Invalid
+from shared.images.shapes import RGB, Shape, shape_with
+
+BLOCK_BYTES = 4 * 1024 * 1024
+FORTRAN_BYTES = 512 * 1024 * 1024  # an array in Fortran order is read into memory as a whole
+
+
+@dataclass(frozen=True)
+class ImageArray:
+    """An array of N images: its header, the shape of an image, and a function that opens its data."""
+
+    header: Header
+    image_shape: Shape
+    opened: Callable[[], AbstractContextManager[IO[bytes]]]
+
+    def blocks(self) -> Iterator[NDArray[Any]]:
+        """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3), in the array's type."""
+        header = self.header
+        count = int(header.shape[0])
+        nbytes = prod(self.image_shape) * header.dtype.itemsize
+        rows = max(1, BLOCK_BYTES // nbytes)
+        with self.opened() as file:
+            if header.fortran_order and len(header.shape) > 1:
+                whole = np.frombuffer(read_exactly(file, count * nbytes), header.dtype)
+                images = whole.reshape(header.shape, order="F").reshape(count, *self.image_shape)
+                yield from (images[start : start + rows] for start in range(0, count, rows))
+                return
+            for start in range(0, count, rows):
+                n = min(rows, count - start)
+                block = np.frombuffer(read_exactly(file, n * nbytes), header.dtype)
+                yield block.reshape(n, *self.image_shape)
+
+    def range(self) -> tuple[float, float]:
+        """Return the smallest and the largest number. Raises `Invalid` for NaN and infinite numbers."""
+        low, high = np.inf, -np.inf
+        done = 0
+        for block in self.blocks():
+            bad = ~np.isfinite(block)
+            if bad.any():
+                index = int(np.argwhere(bad)[0][0])
+                raise Invalid(
+                    "npz_images",
+                    f"{self.header.name} has NaN or infinite numbers, first in image {done + index}: they have no gray"
+                    " level",
+                )
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            done += len(block)
+        return low, high
+
+
+def image_shape_of(header: Header, given: tuple[int, int] | None) -> Shape:
+    """Return the shape of an image, by the array's header alone.
+
+    given: the height and width of images that are saved flat, (N, H·W). Raises `Invalid`.
+    """
+    shape = tuple(map(int, header.shape))
+    if header.dtype.kind not in "buif":
+        raise Invalid("npz_images", f"{header.name} must hold numbers; got {header}")
+    if len(shape) == 2:
+        if 0 in shape:
+            raise Invalid("npz_empty", f"{header.name} is empty; got {header}")
+        if given is None:
+            side = int(np.sqrt(shape[1]))
+            example = f"{side}x{side}" if side * side == shape[1] else "28x28"
+            raise Invalid(
+                "npz_images",
+                f"{header.name} holds flat images of {shape[1]} pixels; got {header}: set image_shape=HEIGHTxWIDTH,"
+                f" such as {example}",
+            )
+        if given[0] * given[1] != shape[1]:
+            raise Invalid(
+                "npz_images",
+                f"{header.name} holds flat images of {shape[1]} pixels, but image_shape={given[0]}x{given[1]} has"
+                f" {given[0] * given[1]}; got {header}",
+            )
+        return given
+    if header.dtype == np.uint8 and not header.fortran_order:
+        return check_images(header)
+    if len(shape) not in {3, 4} or shape[3:] not in {(), (1,), (RGB,)}:
+        raise Invalid("npz_images", f"{header.name} must be of shape (N, H, W) or (N, H, W, 3); got {header}")
+    if 0 in shape:
+        raise Invalid("npz_empty", f"{header.name} is empty; got {header}")
+    if header.fortran_order and header.nbytes > FORTRAN_BYTES:
+        raise Invalid(
+            "npz_images",
+            f"{header.name} is stored in Fortran order and has more than {FORTRAN_BYTES} bytes: save"
+            f" numpy.ascontiguousarray({header.variable})",
+        )
+    return shape_with(shape[1], shape[2], RGB if shape[3:] == (RGB,) else 1)
+
+
+def scale_of(arrays: list[ImageArray]) -> tuple[float, str | None]:
+    """Return the factor from the arrays' numbers to gray levels, and what was chosen, as a sentence.
+
+    Floats from 0 to 1 are multiplied by 255; numbers from 0 to 255 keep their values. Raises `Invalid` for other
+    numbers, and for arrays of different types.
+    """
+    types = {array.header.dtype.newbyteorder("=") for array in arrays}
+    if len(types) > 1:
+        listed = " and ".join(f"{array.header.name} is {array.header}" for array in arrays[:2])
+        raise Invalid("npz_images", f"the images must have one type: {listed}; save them as uint8 from 0 to 255")
+    (dtype,) = types
+    if dtype == np.uint8:
+        return 1, None
+    if dtype.kind == "b":
+        return 255, "true became 255"
+    ranges = [array.range() for array in arrays]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    if low < 0 or high > 255:
+        raise Invalid(
+            "npz_images",
+            f"{arrays[0].header.name} has numbers from {low:g} to {high:g}; got {arrays[0].header}: rescale them to"
+            " uint8 from 0 to 255, or to floats from 0 to 1",
+        )
+    if dtype.kind == "f" and high <= 1:
+        return 255, "floats from 0 to 1 were multiplied by 255"
+    return 1, f"numbers from {low:g} to {high:g} are gray levels of 0 to 255"
+
+
+@dataclass(frozen=True)
+class ImageBlocks:
+    """The images of one or several arrays, one after the other, or those that `mask` (N,) selects, as 8 bits."""
+
+    arrays: tuple[ImageArray, ...]
+    scale: float
+    mask: NDArray[np.bool_] | None = None
+
+    def __iter__(self) -> Iterator[Images]:
+        """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
+        start = 0
+        for array in self.arrays:
+            for block in array.blocks():
+                images = block if self.mask is None else block[self.mask[start : start + len(block)]]
+                start += len(block)
+                yield images if images.dtype == np.uint8 else _as_bytes(images, self.scale)
+
+
+def _as_bytes(images: NDArray[Any], scale: float) -> Images:
+    if images.dtype.kind != "f":
+        return images.astype(np.uint8) * np.uint8(scale)
+    return np.rint(images.astype(np.float64) * scale).astype(np.uint8)
+
+
+def read_exactly(file: IO[bytes], size: int) -> bytes:
+    """Return the next bytes. Raises `EOFError` if the file ends before."""
+    content = file.read(size)
+    if len(content) != size:
+        raise EOFError(f"{size - len(content)} bytes are missing")
+    return content

@@ -1,0 +1,55 @@
+"""Labels in an array of a data set: integers or texts, (N,) or (N, 1), or one-hot (N, K)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.archives.arrays import Header
+from shared.errors import Invalid
+
+LARGEST_LABEL = 2**63 - 1
+
+
+def check_labels(header: Header) -> None:
+    """Check by the header alone that an array holds labels. Raises `Invalid`."""
+    shape, kind = header.shape, header.dtype.kind
+    is_column = len(shape) == 1 or (len(shape) == 2 and shape[1] == 1)
+    if not (is_column and kind in "iuUS") and not (len(shape) == 2 and shape[1] > 1 and kind in "iufb"):
+        raise Invalid(
+            "npz_labels",
+            f"{header.name} must be integers or texts of shape (N,), or one-hot of shape (N, K); got {header}",
+        )
+    if 0 in shape or not header.dtype.itemsize:
+        raise Invalid("npz_empty", f"{header.name} is empty; got {header}")
+
+
+def labels_of(header: Header, content: bytes) -> NDArray[Any]:
+    """Return the labels (N,), as int64 or text. Raises `Invalid`."""
+    values: NDArray[Any] = np.frombuffer(content, header.dtype)
+    values = values.reshape(header.shape, order="F" if header.fortran_order else "C")
+    if values.ndim == 2 and values.shape[1] > 1:
+        return _of_one_hot(header, values)
+    values = values.reshape(-1)
+    if header.dtype.kind == "S":
+        return np.array([value.decode("utf-8", "replace") for value in values.tolist()])
+    if header.dtype.kind == "U":
+        return np.asarray(values, header.dtype.newbyteorder("="))
+    if header.dtype.kind == "u" and values.max() > LARGEST_LABEL:
+        raise Invalid("npz_labels", f"{header.name} has a label of {values.max()}; at most {LARGEST_LABEL} is allowed")
+    return np.asarray(values, np.int64)
+
+
+def _of_one_hot(header: Header, values: NDArray[Any]) -> NDArray[np.int64]:
+    ones = values == 1
+    wrong = np.flatnonzero((ones.sum(axis=1) != 1) | ((values != 0) & ~ones).any(axis=1))
+    if wrong.size:
+        raise Invalid(
+            "npz_labels",
+            f"{header.name} is not one-hot: row {wrong[0]} must have a single 1, and 0 otherwise; got {header}. Several"
+            " labels for an image are not supported",
+        )
+    indices: NDArray[np.int64] = ones.argmax(axis=1).astype(np.int64)
+    return indices
