@@ -15,7 +15,6 @@ from pathlib import Path
 
 import PIL
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -26,6 +25,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from shared.errors import Malformed
 from shared.images import png, webp
 from shared.images.area import MAX_SIDE
+from shared.images.bmp import Bmp
 from shared.images.tiff import reader as tiff
 
 
@@ -61,7 +61,7 @@ class Format:
 FORMATS = (
     Format("PNG", re.compile(rb"\x89PNG"), PngImageFile, png.size_of, png.essentials),
     Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # Pillow ignores data that cameras append
-    Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), BmpImageFile),
+    Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), Bmp),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
     Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), tiff.open_tiff, tiff.size_of),
     Format("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImageFile, webp.size_of),
