@@ -109,7 +109,7 @@ def blueprint(
         body=UploadSpec(
             "file",
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
-            " `train/<class>/…` and `test/<class>/…`, or of `<class>/…` alone",
+            " `train/<class>/…` and `test/<class>/…`, of `<class>/…` alone, or of IDX files",
             ("application/octet-stream", "application/zip"),
         ),
         responses={

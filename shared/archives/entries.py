@@ -28,6 +28,7 @@ from shared.errors import GlassboxError, Invalid, TooLarge
 from shared.runtime.settings import MiB, Settings
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+IDX_FILE = "ubyte.gz"  # a compressed array of images, of MNIST's kind
 
 FOLDER = "folder"
 SPECIAL_ENTRY = "special_entry"  # an entry that only describes the archive, such as the label of a volume
@@ -71,7 +72,7 @@ def validate_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], Broken | No
             return reasons, (index, Invalid("archive_path", f"the name {shown(name)} {problem}"))
         reason = FOLDER if name.endswith("/") else leftover(name)
         reasons[index] = REASONS.index(reason)
-        if reason is None and name.lower().endswith(ARCHIVES):
+        if reason is None and name.lower().endswith(ARCHIVES) and not name.lower().endswith(IDX_FILE):
             nested = Invalid("archive_nested", f"{shown(name)} is an archive in the archive; send its files themselves")
             return reasons, (index, nested)
     return reasons, None

@@ -22,11 +22,15 @@ FORTRAN_BYTES = 512 * 1024 * 1024  # an array in Fortran order is read into memo
 
 @dataclass(frozen=True)
 class ImageArray:
-    """An array of N images: its header, the shape of an image, and a function that opens its data."""
+    """An array of N images: its header, the shape of an image, and a function that opens its data.
+
+    transposed: each image is stored column by column.
+    """
 
     header: Header
     image_shape: Shape
     opened: Callable[[], AbstractContextManager[IO[bytes]]]
+    transposed: bool = False
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3), in the array's type."""
@@ -43,7 +47,10 @@ class ImageArray:
             for start in range(0, count, rows):
                 n = min(rows, count - start)
                 block = np.frombuffer(read_exactly(file, n * nbytes), header.dtype)
-                yield block.reshape(n, *self.image_shape)
+                if self.transposed:
+                    yield block.reshape(n, *self.image_shape[::-1]).swapaxes(1, 2)
+                else:
+                    yield block.reshape(n, *self.image_shape)
 
     def range(self) -> tuple[float, float]:
         """Return the smallest and the largest number. Raises `Invalid` for NaN and infinite numbers."""

@@ -11,6 +11,7 @@ from shared.archives.arrays import Header
 from shared.errors import Invalid
 
 LARGEST_LABEL = 2**63 - 1
+LARGEST_CHARACTER, SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
 
 
 def check_labels(header: Header) -> None:
@@ -33,13 +34,29 @@ def labels_of(header: Header, content: bytes) -> NDArray[Any]:
     if values.ndim == 2 and values.shape[1] > 1:
         return _of_one_hot(header, values)
     values = values.reshape(-1)
-    if header.dtype.kind == "S":
-        return np.array([value.decode("utf-8", "replace") for value in values.tolist()])
-    if header.dtype.kind == "U":
-        return np.asarray(values, header.dtype.newbyteorder("="))
+    if header.dtype.kind in "SU":
+        return _texts(header, values)
     if header.dtype.kind == "u" and values.max() > LARGEST_LABEL:
         raise Invalid("npz_labels", f"{header.name} has a label of {values.max()}; at most {LARGEST_LABEL} is allowed")
     return np.asarray(values, np.int64)
+
+
+def _texts(header: Header, values: NDArray[Any]) -> NDArray[Any]:
+    """Return labels that are texts, bytes as UTF-8. Raises `Invalid` for a label that is empty or no valid text."""
+    if values.dtype.kind == "U":
+        values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+        characters = values.view(np.uint32)
+        if ((characters > LARGEST_CHARACTER) | ((characters >= SURROGATES[0]) & (characters <= SURROGATES[1]))).any():
+            raise Invalid("npz_labels", f"{header.name} has a label with characters that Unicode does not have")
+    distinct, places = np.unique(values, return_inverse=True)
+    try:
+        texts = [value.decode() if isinstance(value, bytes) else value for value in distinct.tolist()]
+    except UnicodeDecodeError as error:
+        raise Invalid("npz_labels", f"{header.name} has a label that is not UTF-8: {error.object[:50]!r}") from error
+    if not all(text.strip() for text in texts):
+        raise Invalid("npz_labels", f"{header.name} has an empty label; each image needs a class")
+    found: NDArray[Any] = np.array(texts)[places]
+    return found
 
 
 def _of_one_hot(header: Header, values: NDArray[Any]) -> NDArray[np.int64]:

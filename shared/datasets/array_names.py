@@ -34,7 +34,7 @@ class ArrayNames:
         return self.train + self.test
 
 
-def find_arrays(names: Iterable[str]) -> ArrayNames:
+def find_arrays(names: Iterable[str], where: str = "the .npz") -> ArrayNames:
     """Return the arrays of a data set among these names; arrays of other names are ignored. Raises `Invalid`."""
     names = sorted(names)
     images: dict[Role | None, str] = {}
@@ -46,12 +46,12 @@ def find_arrays(names: Iterable[str]) -> ArrayNames:
             (images if is_images else labels).setdefault(role, name)
     roles = {role for role in (*images, *labels) if role is not None}
     if not roles:
-        _refuse_missing(names, images, labels, (None,), "x", "y")
+        _refuse_missing(where, names, images, labels, (None,), "x", "y")
         return ArrayNames(((images[None], labels[None]),), ())
     needed = (Role.TRAIN,) if roles == {Role.TRAIN, Role.VALIDATION} else (Role.TRAIN, Role.TEST)
     if roles == {Role.TRAIN} and {Role.TRAIN} == set(images) - {None} == set(labels) - {None}:
         return ArrayNames(((images[Role.TRAIN], labels[Role.TRAIN]),), ())
-    _refuse_missing(names, images, labels, needed, "x_", "y_")
+    _refuse_missing(where, names, images, labels, needed, "x_", "y_")
     pairs = {role: (images[role], labels[role]) for role in Role if role in images and role in labels}
     if Role.VALIDATION not in pairs:
         return ArrayNames((pairs[Role.TRAIN],), (pairs[Role.TEST],))
@@ -84,6 +84,7 @@ def _plainness(name: str) -> tuple[bool, str]:
 
 
 def _refuse_missing(
+    where: str,
     names: list[str],
     images: dict[Role | None, str],
     labels: dict[Role | None, str],
@@ -99,5 +100,5 @@ def _refuse_missing(
             f" and {len(names) - 10} more" if len(names) > 10 else ""
         )
         raise Invalid(
-            "npz_array_missing", f"the .npz lacks {', '.join(missing)}: {EXPECTED}; it holds {holds or 'nothing'}"
+            "npz_array_missing", f"{where} lacks {', '.join(missing)}: {EXPECTED}; it holds {holds or 'nothing'}"
         )

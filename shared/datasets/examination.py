@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
+from shared.archives.entries import shown
+from shared.datasets.pickles import is_pickle, pickled
 from shared.datasets.problems import ENDINGS, Problems
 from shared.datasets.shape_rule import Sizes
 from shared.errors import Invalid, Malformed
@@ -42,30 +44,34 @@ def examine(
     ending of an image are read. Raises `Invalid` if no file is a readable image.
     """
     found = np.empty((len(archive) if sizes else 0, 2), np.int32)
-    count, coloured = 0, None
+    count = 0
+    coloured = pickle = None
     with Contents(path, archive, limits) as contents:
         for index in range(len(archive)):
             if index in problems:
                 continue
             search = colour and coloured is None
+            if not (sizes or search) and names[index].lower().endswith(ENDINGS):
+                continue
+            content = b""
             try:
+                content = contents.read(index)
                 if sizes or search:
-                    shape, in_colour = shape_and_colour(
-                        contents.read(index), limits.max_image_pixels, find_colour=search
-                    )
-                elif not names[index].lower().endswith(ENDINGS):
-                    format_of(contents.read(index))
-                    continue
+                    shape, in_colour = shape_and_colour(content, limits.max_image_pixels, find_colour=search)
                 else:
+                    format_of(content)
                     continue
             except Malformed as error:
                 problems.add(index, names[index], error)
+                pickle = index if is_pickle(content) else pickle
                 continue
             if sizes:
                 found[count] = shape
                 count += 1
             if in_colour:
                 coloured = index
+    if len(problems) == len(archive) and pickle is not None:
+        raise pickled(f"no file of the archive is an image; {shown(names[pickle])} is")
     if len(problems) == len(archive):
         raise Invalid(
             "dataset_images", f"none of the {len(archive)} files is a readable image{_example(names, problems)}"

@@ -8,16 +8,22 @@ from pathlib import Path
 
 from shared.archives import validate
 from shared.archives.arrays import holds_array
+from shared.archives.entries import shown
 from shared.archives.zip_directory import find_directory
 from shared.datasets.content import Content
 from shared.datasets.folders import read_folders
+from shared.datasets.idx_archive import idx_files, read_idx_archive
 from shared.datasets.npz import read_npz
 from shared.datasets.options import UploadOptions
+from shared.datasets.pickles import is_cifar, is_pickle, pickled
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings
 
-ACCEPTED = "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images"
+ACCEPTED = (
+    "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images, or"
+    " of IDX files"
+)
 
 
 def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content:
@@ -34,12 +40,20 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
             )
             raise Invalid("validation_failed", f"channels: {reason}", [FieldError(reason, parameter="channels")])
         return content
+    with path.open("rb") as file:
+        if is_pickle(file.read(2)):
+            raise pickled("the file is")
     try:
         archive = validate(path, limits)
     except UnsupportedType as error:
         raise UnsupportedType("dataset_expected", f"the file is not a supported data set; send {ACCEPTED}") from error
     if archive.image_shape is not None:
         raise UnsupportedType("dataset_expected", f"an array of images has no labels; send {ACCEPTED}")
+    names = archive.paths(0, len(archive))
+    if is_cifar(names):
+        raise pickled(f"the archive is CIFAR for Python; its file {shown(names[0])} is")
+    if files := idx_files(names):
+        return read_idx_archive(path, archive, names, files, limits, options)
     return read_folders(path, archive, limits, options)
 
 
