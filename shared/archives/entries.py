@@ -36,14 +36,15 @@ REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE, SPECIAL_ENTRY)
 """Why an entry is skipped: the codes of the report, and folders, which are not in it."""
 
 # What a name that is not plain contains, in lower case, with a line feed before and after it:
-SUSPICIOUS = (
-    *("\n/", "\n\n", "/\n", ".\n", "\0", "\\", ":", "..", "\n.", "/."),
-    *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)),
+IMAGE_ENDINGS = (".png\n", ".jpg\n", ".jpeg\n", ".bmp\n", ".gif\n", ".tif\n", ".tiff\n", ".webp\n")
+SUSPICIOUS = (*("\n/", "\0", ":", "..", "\n.", "/."), *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)))
+SUSPICIOUS_ENDINGS = (
+    *("\n\n", "/\n", ".\n"),
     *(f"{name}\n" for name in sorted(SYSTEM_FILES | DOCUMENTS)),
     *(f".{ending}\n" for ending in sorted(TEXT_ENDINGS)),
     *(f"{ending}\n" for ending in ARCHIVES),
 )
-SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS)))
+SUSPECT = re.compile("|".join(map(re.escape, SUSPICIOUS + SUSPICIOUS_ENDINGS)))
 
 LONGEST_SHOWN = 100
 LONGEST_PATH = 4096  # bytes of a whole path, as on Linux; the limit for each part is a setting
@@ -81,9 +82,20 @@ def validate_names(names: Sequence[str]) -> tuple[NDArray[np.uint8], Broken | No
 def _suspects(names: Sequence[str]) -> Iterable[int]:
     """Return the indices of the names that need the full checks; a fast filter, as there may be a million names."""
     text = "\n".join(("", *names, "")).lower()
-    if not any(suspicious in text for suspicious in SUSPICIOUS):
+    patterns = SUSPICIOUS if _all_end_as_images(text, len(names)) else SUSPICIOUS + SUSPICIOUS_ENDINGS
+    if not any(suspicious in text for suspicious in patterns):
         return ()
     return (index for index, name in enumerate(names) if SUSPECT.search(f"\n{name.lower()}\n"))
+
+
+def _all_end_as_images(text: str, count: int) -> bool:
+    """Return whether `count` names in lines all have the ending of an image, and none contains a line feed."""
+    found = 0
+    for ending in IMAGE_ENDINGS:
+        found += text.count(ending)
+        if found == count:
+            return text.count("\n") == count + 1
+    return False
 
 
 def normalised(name: bytes) -> bytes:
@@ -92,11 +104,12 @@ def normalised(name: bytes) -> bytes:
     return b"/".join(parts) + (b"/" if name.endswith(b"/") else b"")
 
 
-def too_long(name: bytes, limits: Settings) -> bool:
-    """Return whether a path in UTF-8, or one of its parts, is longer than the limit."""
-    return len(name) > limits.max_name_bytes and (
-        len(name) > LONGEST_PATH or max(map(len, name.split(b"/"))) > limits.max_name_bytes
-    )
+def too_long(paths: Sequence[bytes], limits: Settings) -> NDArray[np.bool_]:
+    """Return which paths in UTF-8 (n,), or parts of them, are longer than the limit."""
+    largest = limits.max_name_bytes
+    if not paths or max(map(len, paths)) <= largest:
+        return np.zeros(len(paths), np.bool_)
+    return np.array([len(path) > LONGEST_PATH or max(map(len, path.split(b"/"))) > largest for path in paths])
 
 
 def check_ratio(size: int, packed: int, limits: Settings) -> None:
@@ -119,8 +132,6 @@ def name_problem(name: str) -> str | None:
     parts = PurePosixPath(name).parts
     if "\0" in name:
         return "contains a NUL"
-    if "\\" in name:
-        return "contains a backslash; names in archives use /"
     if name and not name.strip("/"):  # the folder of all entries, in the zips of Dropbox
         return None
     if name.startswith("/") or name[1:2] == ":":

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.archives.code_pages import ENOUGH, TAR_DEFAULT, decoded, encodings_of, is_utf8, plain
 from shared.archives.entries import (
     LONGEST_PATH,
     PIECE,
@@ -143,6 +145,7 @@ def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_nee
     collector = Collector(file_size // BLOCK, limits)
     walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
     members = iter(walk)
+    decoder = Names(lambda: Walk(descriptor, file_size, limits, lambda *_: None, end_mark_needed=False))
     while run := list(islice(members, RUN)):
         walk.check_headers()
         entries = np.zeros(len(run), ENTRY)
@@ -150,7 +153,7 @@ def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_nee
         entries["size"] = entries["packed"] = [member.size for member in run]
         entries["end"] = entries["offset"] + entries["size"]
         collector.check(len(run), int(entries["size"].sum()))
-        names = [_text(member) for member in run]
+        names = decoder.of(run)
         encoded = [name.encode() for name in names]
         reasons = _validate(run, entries["size"], names, encoded, limits)
         collector.add(entries, encoded, reasons)
@@ -188,9 +191,11 @@ class Walk:
         """Yield every entry up to the end mark or the file's end; raises `Invalid` if another archive follows."""
         place = count = 0
         name, values = b"", Values()  # from the extension headers before an entry's own header
-        while (header := self._window.read(place, BLOCK)).strip(b"\0"):
+        while (header := self._window.read(place, BLOCK)) != END:
             if len(header) < BLOCK:
-                raise damaged("it is cut short in the header of an entry")
+                if header.strip(b"\0"):
+                    raise damaged("it is cut short in the header of an entry")
+                break
             self._unchecked.append(header)
             if len(self._unchecked) > 2 * RUN:  # a run of extension headers yields no entries
                 self.check_headers()
@@ -215,7 +220,7 @@ class Walk:
             place += -(-size // BLOCK) * BLOCK  # padded with zeros
         if name or values:
             raise damaged("a header belongs to no entry")
-        if not header and self._end_mark_needed:
+        if len(header) < BLOCK and self._end_mark_needed:
             raise damaged("it is cut short: bytes that are not of the archive follow before its end mark")
         self._check_rest(place)
 
@@ -246,13 +251,32 @@ class Walk:
             place += len(content)
 
 
-def _text(member: Member) -> str:
-    """Decode the name as UTF-8, or else as Latin-1, which accepts any bytes."""
-    name = member.name + b"/" if member.kind == FOLDER and not member.name.endswith(b"/") else member.name
-    try:
-        return name.decode()
-    except UnicodeDecodeError:
-        return name.decode("latin-1")
+class Names:
+    """The names of a tar's entries as text: in UTF-8, or in the encoding that is chosen for all names together."""
+
+    def __init__(self, members: Callable[[], Iterable[Member]]) -> None:
+        """members: iterates over the entries once more, to choose the encoding if a name is not in ASCII."""
+        self._members = members
+
+    def of(self, run: list[Member]) -> list[str]:
+        """Return the names of a run of entries; that of a folder ends with `/`."""
+        names = [name + b"/" if kind == FOLDER and not name.endswith(b"/") else name for kind, name, _, _ in run]
+        together = b"".join(names)
+        if not together.isascii():
+            return [plain(decoded(name, self._encodings, TAR_DEFAULT)) for name in names]
+        texts = [name.decode("ascii") for name in names]
+        return list(map(plain, texts)) if b"\\" in together else texts
+
+    @cached_property
+    def _encodings(self) -> tuple[str, ...]:
+        valid: set[bytes] = set()
+        others: set[bytes] = set()
+        for member in self._members():
+            for part in () if member.name.isascii() else member.name.split(b"/"):
+                found = valid if is_utf8(part) else others
+                if len(found) < ENOUGH and not part.isascii():
+                    found.add(part)
+        return encodings_of(valid | others, windows=False, default=TAR_DEFAULT)
 
 
 def _validate(
@@ -260,7 +284,7 @@ def _validate(
 ) -> NDArray[np.uint8]:
     """Apply every rule for a single entry; returns the reasons why entries are skipped, as `validate_names` does."""
     kinds = np.array([member.kind for member in run])
-    too_long_names = np.array([too_long(name, limits) for name in encoded])
+    too_long_names = too_long(encoded, limits)
     reasons, bad_name = validate_names(names)
     long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
     special = ~np.isin(kinds, [*FILES, FOLDER])

@@ -10,10 +10,12 @@ import stat
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.archives.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
 from shared.archives.entries import (
     FOLDER,
     LONGEST_PATH,
@@ -57,10 +59,11 @@ Sizes = tuple[int, int, int]  # CRC, packed and unpacked size
 def index_zip(descriptor: int, file_size: int, directory: Directory, limits: Settings) -> ArchiveIndex:
     """Validate the central directory and build the index; raises `TooLarge` or `Invalid` for the first bad entry."""
     collector = Collector(directory.size // CENTRAL.itemsize, limits)
+    decoder = Names(descriptor, directory, limits)
     for block in blocks(descriptor, directory):
         run = _run(block, directory)
         stored_names = raw_names(block)
-        names = _names(block, stored_names, limits)
+        names = decoder.of(block, stored_names)
         collector.check(len(run), int(np.minimum(run["size"], limits.max_expanded_bytes + 1).sum()))
         encoded = [name.encode() for name in names]
         reasons = _validate(block, run, names, encoded, limits)
@@ -119,37 +122,78 @@ def raw_names(block: Block) -> list[bytes]:
     return [block.buffer[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-def _names(block: Block, raw_names: list[bytes], limits: Settings) -> list[str]:
-    """Decode the names: as UTF-8 if the entry's flag is set, else as code page 437; an extra field overrides both."""
-    if b"".join(raw_names).isascii():
-        names = [raw.decode("ascii") for raw in raw_names]
-    else:
-        utf8 = (block.records["flags"] & UTF8 != 0).tolist()
-        try:
-            names = [raw.decode("utf-8" if is_utf8 else "cp437") for raw, is_utf8 in zip(raw_names, utf8, strict=True)]
-        except UnicodeDecodeError as error:
-            raise damaged(f"a name is not the UTF-8 that it claims to be: {error}") from None
-    for index in np.flatnonzero(block.records["extra_length"]).tolist():
-        extra = _extra(block, index)
-        if b"up" in extra:  # the bytes of 0x7075; may occur by chance
-            for kind, content in extra_fields(extra):
-                if kind == UNICODE_PATH:
-                    names[index] = _unicode_name(names[index], raw_names[index], content, limits)
-    return names
+class Names:
+    """The names of a zip's entries as text."""
+
+    def __init__(self, descriptor: int, directory: Directory, limits: Settings) -> None:
+        self._descriptor = descriptor
+        self._directory = directory
+        self._limits = limits
+
+    def of(self, block: Block, stored: list[bytes]) -> list[str]:
+        """Decode a block's names: as UTF-8 if the entry's flag is set, else as chosen; an extra field overrides both.
+
+        stored: the names as in the archive. Raises `Invalid`.
+        """
+        together = b"".join(stored)
+        is_plain = together.isascii() and b"\\" not in together
+        if together.isascii():
+            names = [name.decode("ascii") for name in stored]
+        else:
+            names = [self._text(*each) for each in zip(stored, *_flags_and_systems(block), strict=True)]
+        for index in np.flatnonzero(block.records["extra_length"]).tolist():
+            extra = _extra(block, index)
+            if b"up" in extra:  # the bytes of 0x7075; may occur by chance
+                for kind, content in extra_fields(extra):
+                    if kind == UNICODE_PATH:
+                        names[index] = _unicode_name(names[index], stored[index], content, self._limits)
+                        is_plain = False
+        return names if is_plain else list(map(plain, names))
+
+    def _text(self, name: bytes, flags: int, system: int) -> str:
+        if name.isascii():
+            return name.decode("ascii")
+        if flags & UTF8:
+            return _utf8(name)
+        return decoded(name, self._encodings[system], ZIP_DEFAULT)
+
+    @cached_property
+    def _encodings(self) -> dict[int, tuple[str, ...]]:
+        """The encodings of the names without the flag of UTF-8, by the system of the program that wrote them."""
+        parts: dict[int, set[bytes]] = {}
+        for block in blocks(self._descriptor, self._directory):
+            for name, flags, system in zip(raw_names(block), *_flags_and_systems(block), strict=True):
+                if not (name.isascii() or flags & UTF8):
+                    found = parts.setdefault(system, set())
+                    if len(found) < ENOUGH:
+                        found.update(part for part in name.split(b"/") if not part.isascii())
+        return {
+            system: encodings_of(found, windows=system in FAT, default=ZIP_DEFAULT) for system, found in parts.items()
+        }
+
+
+def _flags_and_systems(block: Block) -> tuple[list[int], list[int]]:
+    return block.records["flags"].tolist(), (block.records["made_by"] >> 8).tolist()
+
+
+def _utf8(name: bytes) -> str:
+    """Decode a name that its entry states to be UTF-8; raises `Invalid`."""
+    try:
+        return name.decode()
+    except UnicodeDecodeError as error:
+        given = shown(name.decode(errors="backslashreplace"))
+        raise damaged(f"the name {given} is not UTF-8, as its entry states: {error.reason}; pack it again") from None
 
 
 def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:
     """Return the Unicode path field's name if its CRC matches, else `name`; raises `Invalid` if either is unsafe."""
-    try:
-        unicode_name = content[5:].decode()
-    except UnicodeDecodeError as error:
-        raise damaged(f"a name is not the UTF-8 that it claims to be: {error}") from None
+    unicode_name = _utf8(content[5:])
     if not unicode_name:
         return name
-    if too_long(content[5:], limits):
+    if too_long([content[5:]], limits).any():
         raise Invalid("archive_path", f"{shown(unicode_name)} has a name of more than {limits.max_name_bytes} bytes")
     for each in (name, unicode_name):
-        if problem := name_problem(each):
+        if problem := name_problem(plain(each)):
             raise Invalid("archive_path", f"the name {shown(each)} {problem}")
     return unicode_name if struct.unpack_from("<BL", content) == (1, zlib.crc32(raw)) else name
 
@@ -167,14 +211,11 @@ def _validate(
     reasons[empty & (attributes & FAT_LABEL != 0)] = REASONS.index(SPECIAL_ENTRY)
 
     long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
-    too_long_names = np.zeros(len(run), np.bool_)
-    if max(map(len, encoded)) > limits.max_name_bytes:
-        too_long_names[:] = [too_long(name, limits) for name in encoded]
     encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
     rules = (
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),
         Rule(method, Invalid, "archive_method", "is compressed by a method other than deflate; pack it with deflate"),
-        Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),
+        Rule(too_long(encoded, limits), Invalid, "archive_path", f"{long}; shorten it"),
         Rule(special, Invalid, "archive_special_file", "is a link or a device; pack plain files only"),
     )
     enforce(rules, names, reasons, bad_name)
@@ -218,7 +259,7 @@ class ZipEntries:
         """Return one entry's bytes; raises `Malformed`."""
         entry = self._rows[index]
         packed, size = entry.packed, entry.size
-        if max(size, packed - PACKING) > self._max_entry_bytes:
+        if size > self._max_entry_bytes or packed > self._max_entry_bytes + PACKING:
             raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
         at = self._window.find(entry.offset, min(entry.end - entry.offset, packed + LONGEST_LOCAL_HEADER))
         content = self._window.buffer

@@ -65,6 +65,7 @@ def _check_paths(entries: ArchiveIndex) -> None:
     assert len(set(paths)) == len(paths) == len(entries)
     for path in paths:
         assert name_problem(path) is None, path
+        assert "\\" not in path, path
         path.encode()
 
 

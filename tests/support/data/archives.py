@@ -6,7 +6,9 @@ import io
 import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +53,41 @@ def zip_of(entries: Entries, method: int = zipfile.ZIP_STORED) -> bytes:
         for name, content in entries.items() if isinstance(entries, Mapping) else entries:
             archive.writestr(name, content)
     return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Written:
+    """An entry of a zip as a certain program writes it: the bytes of its name, flags, system and extra fields."""
+
+    name: bytes
+    content: bytes = b""
+    flags: int = 0
+    system: int = 0
+    extra: bytes = b""
+    attributes: int = 0
+
+
+def zip_as_written(entries: Iterable[Written]) -> bytes:
+    """Return an archive of stored entries with exactly these fields."""
+    whole = central = b""
+    count = 0
+    for entry in entries:
+        sizes = (zlib.crc32(entry.content), len(entry.content), len(entry.content))
+        fields = (entry.flags, 0, 0, 0x21, *sizes, len(entry.name), len(entry.extra))
+        version = 20 | entry.system << 8
+        directory = struct.pack(
+            "<4s6H3L5H2L", CENTRAL_HEADER, version, 20, *fields, 0, 0, 0, entry.attributes, len(whole)
+        )
+        central += directory + entry.name + entry.extra
+        whole += struct.pack("<4s5H3L2H", LOCAL_HEADER, 20, *fields) + entry.name + entry.extra + entry.content
+        count += 1
+    return whole + central + struct.pack("<4s4H2LH", END, 0, 0, count, count, len(central), len(whole), 0)
+
+
+def unicode_path(raw: bytes, name: str) -> bytes:
+    """Return Info-ZIP's extra field with the name in UTF-8, valid for these bytes of the name (APPNOTE 4.6.9)."""
+    content = struct.pack("<BL", 1, zlib.crc32(raw)) + name.encode()
+    return struct.pack("<2H", 0x7075, len(content)) + content
 
 
 def zip_of_images(images: NDArray[np.uint8], prefix: str = "") -> bytes:
