@@ -18,7 +18,6 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -59,7 +58,7 @@ class Format:
 
 
 FORMATS = (
-    Format("PNG", re.compile(rb"\x89PNG"), PngImageFile, png.size_of, png.essentials),
+    Format("PNG", re.compile(rb"\x89PNG"), png.WholePng, png.size_of, png.essentials),
     Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # Pillow ignores data that cameras append
     Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), Bmp),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),

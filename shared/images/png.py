@@ -26,6 +26,12 @@ CRC_OF_IDAT = zlib.crc32(b"IDAT")
 BESIDE_PIXELS = frozenset({b"PLTE", b"tRNS", b"eXIf"})  # palette, transparency, orientation
 MAX_CHUNKS = 100_000
 GRAY, RGB, GRAY_WITH_ALPHA = 0, 2, 4  # the header's kinds of colour
+SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, by the kind of colour
+WHOLE = ((0, 0, 1, 1),)
+ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""The passes of an interlaced image: its first column and row, and the steps to the next ones."""
+
+MARK = 165  # a value of the last pixel that is rare
 GRAYS = frozenset({GRAY, GRAY_WITH_ALPHA})
 
 core: Any = Image.core  # type: ignore[attr-defined] # Pillow's decoders, as its own plugins use them
@@ -64,7 +70,7 @@ def _decode_pixels(pixels: NDArray[np.uint8], content: bytes, mode: str, layout:
     if zlib.crc32(data, CRC_OF_IDAT) != int.from_bytes(content[-16:-12], "big"):
         return False
     height, width = pixels.shape[:2]
-    pixels.fill(0)  # the pixels after the end of a stream that is too short
+    pixels[-1, -1] = MARK
     try:
         image = core.map_buffer(pixels, (width, height), "raw", 0, (layout, pixels.strides[0], 1))
     except ValueError:  # the row is not contiguous
@@ -73,7 +79,67 @@ def _decode_pixels(pixels: NDArray[np.uint8], content: bytes, mode: str, layout:
     decoder.setimage(image, (0, 0, width, height))
     ended: bool = decoder.decode(data) == (-1, 0)
     decoder.cleanup()
+    if pixels.item(-1 if mode == "L" else -4) == MARK:  # the last row may be missing
+        return ended and has_all_rows(content)
     return ended
+
+
+class WholePng(PngImageFile):
+    """A PNG that is refused if rows are missing: Pillow leaves them black.
+
+    A mark in the last pixel shows whether the decoder reached it. If the mark is still there, or the file is
+    interlaced, the rows are counted.
+    """
+
+    def _open(self) -> None:
+        assert isinstance(self.fp, io.BytesIO)
+        self.content = self.fp.getvalue()
+        super()._open()
+
+    def load_prepare(self) -> None:
+        """Allocate the pixels, and mark the last."""
+        super().load_prepare()
+        self.im.putpixel(self._last, self._mark)
+
+    def load_end(self) -> None:
+        """Raise `Malformed` if rows are missing."""
+        super().load_end()
+        if (self.info.get("interlace") or self.im.getpixel(self._last) == self._mark) and not has_all_rows(
+            self.content
+        ):
+            raise Malformed("image_damaged", "the PNG is damaged or cut short: it has fewer rows than its header says")
+
+    @property
+    def _last(self) -> tuple[int, int]:
+        return self.width - 1, self.height - 1
+
+    @property
+    def _mark(self) -> int | tuple[int, ...]:
+        bands = len(self.getbands())
+        return (255 if self.mode == "1" else MARK) if bands == 1 else (MARK,) * bands
+
+
+def has_all_rows(content: bytes) -> bool:
+    """Return whether the compressed data of a PNG contain all bytes of its rows; of a valid file."""
+    width, height, bits, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
+    missing = 0
+    for left, top, across, down in ADAM7 if interlaced else WHOLE:
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0:
+            missing += max(0, rows) * (1 + -(-columns * bits * SAMPLES.get(colour, 1) // 8))
+    unpacker = zlib.decompressobj()
+    place = len(SIGNATURE)
+    try:
+        while missing > 0 and place + 12 <= len(content):
+            end = place + 12 + int.from_bytes(content[place : place + 4], "big")
+            data = content[place + 8 : end - 4] if content[place + 4 : place + 8] == b"IDAT" else b""
+            while data and missing > 0:
+                missing -= len(unpacker.decompress(data, min(missing, 1 << 20)))
+                data = unpacker.unconsumed_tail
+            place = end
+    except zlib.error:
+        return False
+    return missing <= 0
 
 
 @lru_cache(maxsize=16)
