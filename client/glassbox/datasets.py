@@ -19,7 +19,7 @@ from glassbox.records.skipped import SkippedFiles
 
 OnUnreadable = Literal["refuse", "skip"]
 
-ENDINGS = (".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
+ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from shared.archives.arrays import holds_array
 from shared.archives.entries import shown
 from shared.archives.zip_directory import find_directory
 from shared.datasets.content import Content
+from shared.datasets.csv_images import csv_sources, read_csv
 from shared.datasets.folders import read_folders
 from shared.datasets.idx_archive import idx_files, read_idx_archive
 from shared.datasets.npz import read_npz
@@ -22,7 +23,7 @@ from shared.runtime.settings import Settings
 
 ACCEPTED = (
     "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images, or"
-    " of IDX files"
+    " of IDX files, or a CSV file of labels and pixels"
 )
 
 
@@ -43,6 +44,8 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
     with path.open("rb") as file:
         if is_pickle(file.read(2)):
             raise pickled("the file is")
+    if tables := csv_sources(path):
+        return read_csv(tables, limits, options)
     try:
         archive = validate(path, limits)
     except UnsupportedType as error:

@@ -1,0 +1,250 @@
+"""Images as rows of a CSV file, such as Kaggle's digits: a label and the pixels of an image, row by row."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.archives.arrays import Header
+from shared.archives.entries import shown
+from shared.archives.leftovers import SIDE_FILE, leftover
+from shared.archives.zip_directory import find_directory
+from shared.datasets.array_images import ImageArray, scale_of
+from shared.datasets.array_names import ArrayNames
+from shared.datasets.content import Content
+from shared.datasets.npz import UNREADABLE, content_of
+from shared.datasets.options import UploadOptions
+from shared.datasets.split_names import Role, role_of
+from shared.errors import Invalid, TooLarge
+from shared.runtime.settings import Settings
+
+LABELS = frozenset({"label", "labels", "class", "target", "y"})
+LEAST_PIXELS = 16
+LONGEST_LINE = 1 << 24
+ROWS = 2_000  # parsed at a time
+START = 1 << 16
+LARGEST_DIRECTORY = 1 << 16  # of a zip that may hold CSV files alone; one of images has more entries
+
+
+@dataclass(frozen=True)
+class Table:
+    """The form of a CSV file, by its first line. label: the column of the labels, or None if it has none."""
+
+    delimiter: str
+    header: bool
+    columns: int
+    label: int | None
+
+    @property
+    def pixels(self) -> int:
+        """The number of columns that are pixels."""
+        return self.columns - (self.label is not None)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A CSV file: the upload itself, or a member of a zip."""
+
+    path: Path
+    member: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's name in messages."""
+        return shown(self.member) if self.member else "the CSV file"
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[str]]:
+        """Open the file as text."""
+        if self.member is None:
+            with self.path.open(encoding="utf-8-sig") as file:
+                yield file
+            return
+        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as member:
+            yield io.TextIOWrapper(member, encoding="utf-8-sig")
+
+    def table(self) -> Table | None:
+        """Return the form of the file, or None if its first line is not that of images."""
+        try:
+            with self.opened() as file:
+                first, second = file.readline(START), file.readline(START)
+        except UNREADABLE:
+            return None
+        delimiter = max(",;\t", key=first.count)
+        cells = [cell.strip().strip('"').lower() for cell in first.split(delimiter)]
+        if len(cells) <= LEAST_PIXELS or not first.endswith("\n") or second.count(delimiter) != len(cells) - 1:
+            return None
+        header = not all(map(_is_number, cells[1:]))
+        if not header:
+            return Table(delimiter, header, len(cells), 0)
+        found = [column for column, cell in enumerate(cells) if cell in LABELS]
+        return Table(delimiter, header, len(cells), found[0] if len(found) == 1 else None)
+
+
+def csv_sources(path: Path) -> list[Source]:
+    """Return the CSV files of an upload that is one, or a zip of nothing else; empty for other uploads."""
+    with path.open("rb") as file:
+        start = file.read(START)
+        if not start.startswith(b"PK"):
+            source = Source(path, None)
+            return [] if b"\0" in start or source.table() is None else [source]
+        try:
+            directory = find_directory(file.fileno(), file.seek(0, os.SEEK_END))
+        except Invalid:
+            return []  # `validate` raises the error
+    if directory is None or directory.size > LARGEST_DIRECTORY:
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [info.filename for info in archive.infolist() if not info.is_dir()]
+    except UNREADABLE:
+        return []
+    files = [name for name in files if name.lower().endswith(".csv") or leftover(name) in {None, SIDE_FILE}]
+    if not files or not all(name.lower().endswith((".csv", ".txt", ".md")) for name in files):
+        return []
+    sources = [Source(path, name) for name in files if name.lower().endswith(".csv")]
+    return sources if any(source.table() for source in sources) else []
+
+
+def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions) -> Content:
+    """Return the content of CSV files of images. Raises `Invalid` or `TooLarge`, with the file and the row."""
+    labelled: dict[Role, tuple[Source, Table]] = {}
+    ignored = []
+    for source in sources:
+        table = source.table()
+        role = _role(source)
+        if table is None or table.label is None or role in labelled:
+            ignored.append(source.name)
+        else:
+            labelled[role] = (source, table)
+    if not labelled:
+        raise Invalid("dataset_csv", f"{', '.join(ignored)}: no column is named label, so the classes are unknown")
+    if Role.TRAIN not in labelled:
+        raise Invalid("dataset_csv", "no CSV file has labelled images for training")
+    if len({table.pixels for _, table in labelled.values()}) > 1:
+        raise Invalid("dataset_csv", "the CSV files differ in the number of pixels")
+    shape = _shape(labelled[Role.TRAIN][1], limits, options)
+    parsed = {role: _parsed(source, table, limits) for role, (source, table) in labelled.items()}
+    if any(images.dtype != np.uint8 for images, _ in parsed.values()):
+        parsed = {role: (images.astype(np.float32), labels) for role, (images, labels) in parsed.items()}
+    arrays, labels = {}, {}
+    for role, (images, texts) in parsed.items():
+        header = Header(str(role), (len(images), *shape), False, images.dtype, 0)
+        arrays[str(role)], labels[str(role)] = ImageArray(header, shape, partial(io.BytesIO, images.tobytes())), texts
+    if len({part.dtype.kind for part in labels.values()}) > 1:
+        labels = {role: part.astype(np.str_) for role, part in labels.items()}
+    scale, scaling = scale_of(list(arrays.values()))
+    chosen = {"numbers": scaling} if scaling else {}
+    if ignored:
+        chosen["ignored"] = f"{', '.join(ignored)}: no labelled images"
+    names, used = _parts(labelled)
+    if used:
+        chosen["validation"] = used
+    return content_of(names, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
+
+
+def _role(source: Source) -> Role:
+    found = role_of(Path(source.member or "train").stem)
+    return found[0] if found else Role.TRAIN
+
+
+def _parts(labelled: dict[Role, Any]) -> tuple[ArrayNames, str | None]:
+    """Return the arrays of each part, and what images for validation are used for."""
+    pair = {role: (str(role), str(role)) for role in labelled}
+    train, test, validation = (pair.get(role) for role in (Role.TRAIN, Role.TEST, Role.VALIDATION))
+    assert train
+    if not validation:
+        return ArrayNames((train,), (test,) if test else ()), None
+    if not test:
+        return ArrayNames(
+            (train,), (validation,)
+        ), "the images for validation are the test images, as there are no others"
+    return ArrayNames((train, validation), (test,)), "the images for validation were added to the training images"
+
+
+def _shape(table: Table, limits: Settings, options: UploadOptions) -> tuple[int, int]:
+    if options.channels == 3:
+        raise Invalid("dataset_csv", "the images of a CSV file are grayscale; channels=3 does not apply")
+    side = int(np.sqrt(table.pixels))
+    shape = options.image_shape or (side, side)
+    if shape[0] * shape[1] != table.pixels:
+        stated = (
+            f"image_shape={shape[0]}x{shape[1]} has {shape[0] * shape[1]}" if options.image_shape else "no square has"
+        )
+        raise Invalid(
+            "dataset_csv", f"a row has {table.pixels} pixels, but {stated}: set image_shape=HEIGHTxWIDTH of the images"
+        )
+    if table.pixels > limits.max_image_pixels:
+        raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
+    return shape
+
+
+def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the pixels (N, pixels), uint8 or float32, and the labels (N,), integers or texts."""
+    blocks: list[NDArray[Any]] = []
+    labels: list[str] = []
+    try:
+        with source.opened() as file:
+            if table.header:
+                file.readline(LONGEST_LINE)
+            lines = (line for line in iter(partial(file.readline, LONGEST_LINE), "") if line.strip())
+            while block := list(islice(lines, ROWS)):
+                blocks.append(_pixels(source, table, block, len(labels)))
+                labels += _labels(table, block)
+                if len(labels) * table.pixels > limits.max_expanded_bytes:
+                    raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes")
+    except UNREADABLE as error:
+        raise Invalid("dataset_csv", f"{source.name} cannot be read: {str(error)[:200]}") from error
+    if not blocks:
+        raise Invalid("dataset_csv", f"{source.name} has no rows")
+    if not all(labels):
+        raise Invalid("dataset_csv", f"{source.name} has no label in row {labels.index('') + 1}")
+    try:
+        numbers = [int(label) for label in labels]
+        return np.concatenate(blocks), np.array(numbers, np.int64)
+    except (ValueError, OverflowError):
+        return np.concatenate(blocks), np.array(labels)
+
+
+def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArray[Any]:
+    """Return the pixels of rows, as uint8 if all are integers from 0 to 255."""
+    columns = [column for column in range(table.columns) if column != table.label]
+    for number, line in enumerate(lines, start + 1):
+        if line.count(table.delimiter) != table.columns - 1:
+            raise Invalid(
+                "dataset_csv",
+                f"{source.name} has {line.count(table.delimiter) + 1} columns in row {number}, but {table.columns} in"
+                " the first line",
+            )
+    try:
+        values = np.loadtxt(lines, np.float64, delimiter=table.delimiter, usecols=columns, comments=None, ndmin=2)
+    except ValueError as error:
+        reason = str(error)[:200]
+        raise Invalid(
+            "dataset_csv", f"{source.name} has a pixel that is not a number, after row {start}: {reason}"
+        ) from error
+    as_bytes = values.clip(0, 255).astype(np.uint8) if np.isfinite(values).all() else None
+    return as_bytes if as_bytes is not None and (as_bytes == values).all() else values.astype(np.float32)
+
+
+def _labels(table: Table, lines: list[str]) -> list[str]:
+    return [line.split(table.delimiter)[table.label or 0].strip().strip('"') for line in lines]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""Images as rows of CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.options import UploadOptions
+from shared.datasets.uploads import read_upload
+from shared.errors import GlassboxError
+from shared.runtime.settings import Settings
+from tests.support.data.archives import zip_of
+from tests.support.data.npz import easy_arrays, easy_images, npz
+
+IMAGES, LABELS = easy_images(60)
+EASY = easy_arrays(train=60, test=30)
+Stored = Callable[..., Manifest]
+
+
+@pytest.fixture
+def stored(tmp_path: Path, datasets: DatasetStore, limits: Settings) -> Stored:
+    """Read an upload and store it; returns its manifest."""
+
+    def store(content: bytes, **options: Any) -> Manifest:
+        path = tmp_path / "upload"
+        path.write_bytes(content)
+        return datasets.add(read_upload(path, limits, UploadOptions(**options)), "easy", "test")[0]
+
+    return store
+
+
+def csv(
+    images: np.ndarray[Any, Any], labels: Any = None, *, header: bool = True, delimiter: str = ",", end: str = "\n"
+) -> bytes:
+    """Return rows as Kaggle's digits have them; without labels, as its file for testing."""
+    pixels = images.reshape(len(images), -1)
+    rows = [list(map(str, row)) for row in pixels.tolist()]
+    names = [f"pixel{number}" for number in range(pixels.shape[1])]
+    if labels is not None:
+        names = ["label", *names]
+        rows = [[str(label), *row] for label, row in zip(labels, rows, strict=True)]
+    return "".join(delimiter.join(row) + end for row in ([names] if header else []) + rows).encode()
+
+
+PLAIN = csv(IMAGES, LABELS)
+SUBMISSION = b"ImageId,Label\n1,0\n2,0\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN,
+        csv(IMAGES, LABELS, header=False),
+        csv(IMAGES, LABELS, delimiter=";", end="\r\n"),
+        b"\xef\xbb\xbf" + PLAIN,
+        csv(IMAGES / 255, LABELS),
+        zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES), "sample_submission.csv": SUBMISSION}),
+        zip_of({"digits/mnist_train.csv": PLAIN, "digits/README.txt": b"text"}),
+    ],
+    ids=["Kaggle", "no header", "semicolons", "a byte order mark", "0 to 1", "a zip", "a folder in a zip"],
+)
+def test_rows_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) -> None:
+    assert stored(content).digest == stored(npz({"x": IMAGES, "y": LABELS})).digest
+
+
+def test_files_for_training_and_testing_are_the_parts(stored: Stored) -> None:
+    archive = zip_of(
+        {
+            "mnist_train.csv": csv(EASY["x_train"], EASY["y_train"], header=False),
+            "mnist_test.csv": csv(EASY["x_test"], EASY["y_test"], header=False),
+        }
+    )
+
+    assert stored(archive).digest == stored(npz(EASY)).digest
+
+
+def test_a_file_without_labels_is_ignored_and_named(stored: Stored) -> None:
+    manifest = stored(zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES)}))
+
+    assert manifest.chosen["ignored"] == "'test.csv': no labelled images"
+
+
+def test_labels_may_be_texts_and_images_other_than_squares(stored: Stored) -> None:
+    manifest = stored(csv(IMAGES, [f"kind {label}" for label in LABELS]), image_shape=(4, 9))
+
+    assert (manifest.image_shape, manifest.classes) == ((4, 9), ("kind 0", "kind 1", "kind 2"))
+
+
+LINES = PLAIN.splitlines(keepends=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "named"),
+    [
+        (csv(IMAGES), {}, "no column is named label"),
+        (PLAIN, {"image_shape": (5, 7)}, "a row has 36 pixels, but image_shape=5x7 has 35"),
+        (csv(IMAGES[:, :5], LABELS), {}, "a row has 30 pixels, but no square has"),
+        (b"".join(LINES[:10]) + b"1,2,3\n" + b"".join(LINES[10:]), {}, "3 columns in row 10, but 37"),
+        (b"".join(LINES[:10]) + LINES[10].replace(b",", b",x", 1), {}, "a pixel that is not a number"),
+        (b"".join(LINES[:10]) + LINES[10][1:], {}, "no label in row 10"),
+    ],
+)
+def test_damaged_rows_are_named(stored: Stored, content: bytes, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(GlassboxError) as caught:
+        stored(content, **options)
+    assert caught.value.code == "dataset_csv"
+    assert named in caught.value.detail
