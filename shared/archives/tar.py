@@ -19,7 +19,9 @@ from shared.archives.entries import (
     Rows,
     Rule,
     Window,
+    check_ratio,
     enforce,
+    normalised,
     too_long,
     validate_names,
 )
@@ -29,7 +31,11 @@ from shared.runtime.settings import Settings
 
 BLOCK = 512
 END = bytes(BLOCK)
-FILES, FOLDER = frozenset(b"0\x007"), ord("5")  # entry types; 7 is a contiguous file, read as a plain file
+FILES, HARD_LINK, FOLDER = (
+    frozenset(b"0\x007"),
+    ord("1"),
+    ord("5"),
+)  # entry types; 7 is a contiguous file, read as a plain file
 PAX, PAX_OF_SOLARIS, PAX_OF_ALL, LONG_NAME, LONG_LINK = b"xXgLK"
 POSIX_MAGIC = b"ustar\x00"
 RELEVANT = (b"path=", b"size=", b"sparse", b"SCHILY.realsize")  # a pax header without these is ignored
@@ -129,12 +135,13 @@ Values = dict[bytes, bytes]  # the records of a pax header
 
 
 class Member(NamedTuple):
-    """One entry: its kind, the bytes of its name, and the offset and size of its data."""
+    """One entry: its kind, the bytes of its name, the offset and size of its data, and a link's target."""
 
     kind: int
     name: bytes
     offset: int
     size: int
+    link: bytes
 
 
 def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_needed: bool = False) -> ArchiveIndex:
@@ -145,9 +152,15 @@ def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_nee
     collector = Collector(file_size // BLOCK, limits)
     walk = Walk(descriptor, file_size, limits, collector.skip, end_mark_needed=end_mark_needed)
     members = iter(walk)
-    decoder = Names(lambda: Walk(descriptor, file_size, limits, lambda *_: None, end_mark_needed=False))
+
+    def again() -> Iterator[Member]:
+        return iter(Walk(descriptor, file_size, limits, lambda *_: None, end_mark_needed=False))
+
+    decoder, links = Names(again), HardLinks(again, limits)
     while run := list(islice(members, RUN)):
         walk.check_headers()
+        if any(member.kind == HARD_LINK for member in run):
+            run = list(map(links.resolved, run))
         entries = np.zeros(len(run), ENTRY)
         entries["offset"] = [member.offset for member in run]
         entries["size"] = entries["packed"] = [member.size for member in run]
@@ -158,6 +171,7 @@ def index_tar(descriptor: int, file_size: int, limits: Settings, *, end_mark_nee
         reasons = _validate(run, entries["size"], names, encoded, limits)
         collector.add(entries, encoded, reasons)
     walk.check_headers()
+    check_ratio(collector.size, file_size, limits)
     return collector.build_index(Kind.TAR)
 
 
@@ -215,7 +229,8 @@ class Walk:
             elif kind in DESCRIPTIVE:
                 self._on_described(SPECIAL_ENTRY, header_name(header).decode(errors="replace"))
             else:
-                yield Member(kind, values.get(b"path") or name or header_name(header), place, size)
+                link = values.get(b"linkpath") or header[157:257].partition(b"\0")[0]
+                yield Member(kind, values.get(b"path") or name or header_name(header), place, size, link)
                 name, values = b"", {}
             place += -(-size // BLOCK) * BLOCK  # padded with zeros
         if name or values:
@@ -233,9 +248,11 @@ class Walk:
     def _extended(kind: int, content: bytes, name: bytes, values: Values) -> tuple[bytes, Values]:
         """Return the next entry's long name and pax values, of which this header changes one."""
         if kind in {PAX, PAX_OF_SOLARIS}:
-            return name, pax_values(content)
+            return name, {**values, **pax_values(content)}
         if kind == LONG_NAME:
             return content.partition(b"\0")[0], values
+        if kind == LONG_LINK:
+            return name, {**values, b"linkpath": content.partition(b"\0")[0]}
         if kind == PAX_OF_ALL and REDEFINES & pax_values(content).keys():
             raise damaged("a header redefines all entries")
         return name, values
@@ -251,6 +268,37 @@ class Walk:
             place += len(content)
 
 
+class HardLinks:
+    """The hard links of a tar: the second and further names of a file, whose content is in the archive once."""
+
+    def __init__(self, members: Callable[[], Iterable[Member]], limits: Settings) -> None:
+        """members: iterates over the entries once more, to find the files."""
+        self._members = members
+        self._limits = limits
+
+    def resolved(self, member: Member) -> Member:
+        """Return a hard link to an earlier file as a file with its content; other entries as they are."""
+        file = self._files.get(normalised(member.link)) if member.kind == HARD_LINK and not member.size else None
+        if file is None or file.offset >= member.offset:
+            return member
+        return member._replace(kind=file.kind, offset=file.offset, size=file.size)
+
+    @cached_property
+    def _files(self) -> dict[bytes, Member]:
+        """The files to which links point, by their normalised names."""
+        linked: set[bytes] = set()
+        nbytes = 0
+        for member in self._members():
+            if member.kind == HARD_LINK and nbytes <= self._limits.max_names_bytes:
+                linked.add(normalised(member.link))
+                nbytes += len(member.link)
+        files: dict[bytes, Member] = {}
+        for member in self._members():
+            if member.kind in FILES and (name := normalised(member.name)) in linked:
+                files.setdefault(name, member)
+        return files
+
+
 class Names:
     """The names of a tar's entries as text: in UTF-8, or in the encoding that is chosen for all names together."""
 
@@ -260,7 +308,7 @@ class Names:
 
     def of(self, run: list[Member]) -> list[str]:
         """Return the names of a run of entries; that of a folder ends with `/`."""
-        names = [name + b"/" if kind == FOLDER and not name.endswith(b"/") else name for kind, name, _, _ in run]
+        names = [name + b"/" if kind == FOLDER and not name.endswith(b"/") else name for kind, name, *_ in run]
         together = b"".join(names)
         if not together.isascii():
             return [plain(decoded(name, self._encodings, TAR_DEFAULT)) for name in names]

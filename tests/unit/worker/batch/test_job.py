@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from zipfile import ZIP_DEFLATED
 
 import numpy as np
 import pytest
@@ -12,9 +15,9 @@ from PIL import Image
 from shared.jobs import Job, JobStore, Progress, State
 from shared.registry import Registry
 from shared.results.shard import read_header
-from shared.runtime.settings import Settings
+from shared.runtime.settings import MiB, Settings
 from shared.storage.volume import Volume
-from tests.support.data.archives import zip_of, zip_of_images
+from tests.support.data.archives import Written, zip_as_written, zip_of, zip_of_images
 from tests.support.data.files import files_below
 from tests.support.data.images import encoded, png
 from tests.support.data.npz import easy_images, npy
@@ -231,6 +234,29 @@ class TestErrors:
         assert result == counts | {"skipped": {}, "images_per_second": result["images_per_second"]}
         assert result["images_per_second"] > 0
         assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
+
+    @pytest.mark.parametrize("pack", [partial(zip_of, method=ZIP_DEFLATED), tar_of], ids=["zip", "tar"])
+    def test_an_entry_over_the_size_limit_is_one_error(
+        self, batches: Batches, pack: Callable[[dict[str, bytes]], bytes]
+    ) -> None:
+        job = batches.run(pack({"huge.bmp": bytes(20 * MiB + 1), "b.png": png(IMAGES[0])}))
+
+        assert [(error["path"], error["code"]) for error in batches.errors(job)] == [("huge.bmp", "entry_too_large")]
+        assert [row["path"] for row in batches.rows(job)] == ["b.png"]
+
+    def test_skipped_files_are_in_the_result(self, batches: Batches) -> None:
+        job = batches.run(zip_of({"b.png": png(IMAGES[0]), "LICENSE.txt": b"", "__MACOSX/._b.png": b""}))
+
+        assert batch_result(job).get("skipped") == {
+            "side_file": {"count": 1, "names": ["LICENSE.txt"]},
+            "system_file": {"count": 1, "names": ["__MACOSX/._b.png"]},
+        }
+
+    @pytest.mark.parametrize("name", ["cafe\u0301\\1.png".encode(), "café\\1.png".encode("cp850")])
+    def test_the_path_of_a_row_is_in_one_spelling(self, batches: Batches, name: bytes) -> None:
+        job = batches.run(zip_as_written([Written(name, png(IMAGES[0]))]))
+
+        assert [row["path"] for row in batches.rows(job)] == ["café/1.png"]
 
     def test_an_entry_with_a_wrong_checksum_is_one_error(self, batches: Batches) -> None:
         archive = zip_of({"a.png": b"first", "b.png": png(IMAGES[0])}).replace(b"first", b"fi_st")
