@@ -255,6 +255,35 @@ class TestManaging:
         assert glassbox("datasets", "delete", "classes").status == 0
         assert glassbox("datasets", "show", "classes").status == 5
 
+    def test_files_that_are_not_sent_or_not_used_are_said_in_one_line(
+        self, glassbox: Command, folder: Path, model: str
+    ) -> None:
+        images, labels = easy_images(40, seed=5)
+        for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+            path = (
+                folder
+                / "people"
+                / ("val" if number > 30 else "Training")
+                / str(label)
+                / f"{number}{number % 2 * '.jfif'}"
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(png(image))
+        (folder / "people" / "Training" / "0" / "copy.png").write_bytes(png(images[0]))
+        (folder / "people" / "Training" / "1" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heic")
+        (folder / "people" / "val" / "2" / "list.txt").write_text("text")
+
+        done = glassbox("datasets", "upload", "people", "--on-unreadable", "skip")
+
+        assert done.status == 0, done.err
+        assert re.search(r"^skipped +2 files: 1 \.heic \(unsupported\), 1 \.txt$", done.out, re.MULTILINE), done.out
+        assert re.search(r"^copies +1 of 41 images are exact duplicates of others$", done.out, re.MULTILINE), done.out
+        assert re.search(r"^images +32 train, 9 test$", done.out, re.MULTILINE), done.out
+        assert "warning: the data set has 41 images, 9 of them for testing" in done.err
+        classified = glassbox("classify", "people", "-m", model)
+        assert "skipped 1 file: 1 .txt" in classified.err
+        assert "41 of 42 images classified" in classified.out
+
     def test_training_on_a_folder_says_what_was_chosen_from_its_images(self, glassbox: Command, folder: Path) -> None:
         for number in range(12):
             path = folder / "mixed" / "ab"[number % 2] / f"{number}.png"
