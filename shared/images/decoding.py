@@ -1,9 +1,9 @@
 """Decoding of an image file to the network's input: grayscale or RGB, in the model's size, one row of a batch.
 
-The formats are PNG, JPEG, BMP, GIF, TIFF and WebP, with one frame. For a grayscale network, colours are converted by
-the luma of ITU-R BT.601; for a network in colour, a gray value becomes R, G and B. Transparent pixels are blended with
-black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the image.
-docs/images.md has the details.
+The formats are PNG, JPEG, BMP, GIF, TIFF, WebP and AVIF, with one frame. For a grayscale network, colours are converted
+by the luma of ITU-R BT.601; for a network in colour, a gray value becomes R, G and B. Transparent pixels are blended
+with black, EXIF's orientation is applied, and each pixel of the input is the mean of the area that it covers in the
+image. docs/images.md has the details.
 
 A worker's memory may be limited. An image of more than `SMALL` pixels that does not fit into it fails with
 `image_too_large`. If the memory is too small even for a smaller image, the process cannot continue: `MemoryError`
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from shared.errors import Malformed
 from shared.images import channels, png
 from shared.images.area import area_resize
-from shared.images.formats import Format, format_of, open_image
+from shared.images.formats import Format, damaged, format_of, open_image
 from shared.images.shapes import RGB, channels_of
 
 SMALL = 1 << 20
@@ -99,11 +99,7 @@ def _explained(error: Exception, kind: Format, width: int, height: int) -> Excep
         )
     if memory:
         return error
-    reason = str(error) or type(error).__name__
-    return Malformed(
-        "image_damaged",
-        f"the {kind.name} is damaged, cut short, or of an unsupported kind, and cannot be decoded: {reason}",
-    )
+    return damaged(kind, "pixels" if size else "header")
 
 
 def _is_free(size: int) -> bool:

@@ -14,7 +14,7 @@ from PIL.ImageFile import ImageFile
 
 from shared.errors import Malformed
 from shared.images import channels, png
-from shared.images.formats import Format, format_of, open_image, refuse_large
+from shared.images.formats import damaged, format_of, open_image, refuse_large
 
 GRAY_SPREAD = 10
 SIDE = 256
@@ -40,8 +40,8 @@ def shape_and_colour(content: bytes, max_pixels: int, *, find_colour: bool = Tru
             coloured = find_colour and _is_coloured(image)
     except Malformed:
         raise
-    except Exception as error:  # Pillow's readers raise many types of error on damaged files
-        raise _damaged(kind, error) from None
+    except Exception:  # Pillow's readers raise many types of error on damaged files
+        raise damaged(kind, "header or its pixels") from None
     return ((width, height) if sideways else (height, width)), coloured
 
 
@@ -57,7 +57,3 @@ def _is_coloured(image: ImageFile) -> bool:
     red, green, blue = np.moveaxis(np.asarray(plain), -1, 0)
     spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
     return bool(spread.max() > GRAY_SPREAD)
-
-
-def _damaged(kind: Format, error: Exception) -> Malformed:
-    return Malformed("image_damaged", f"the {kind.name} is damaged: {str(error) or type(error).__name__}")

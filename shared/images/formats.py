@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import PIL
-from PIL import Image
+from PIL import AvifImagePlugin, Image
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -22,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import Malformed
-from shared.images import png, webp
+from shared.images import jpeg, png, webp
 from shared.images.area import MAX_SIDE
 from shared.images.bmp import Bmp
 from shared.images.tiff import reader as tiff
@@ -37,6 +38,7 @@ def silence_decoders() -> None:
         libtiff.TIFFSetWarningHandler(None)
 
 
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker's processes share the cores
 Image.MAX_IMAGE_PIXELS = None  # `max_pixels` is the limit, checked for each image
 silence_decoders()
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF 6.0, section 15
@@ -59,12 +61,22 @@ class Format:
 
 FORMATS = (
     Format("PNG", re.compile(rb"\x89PNG"), png.WholePng, png.size_of, png.essentials),
-    Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),  # Pillow ignores data that cameras append
+    Format(
+        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, prepared=jpeg.refuse_unsupported
+    ),  # Pillow ignores data that cameras append
     Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), Bmp),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
     Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), tiff.open_tiff, tiff.size_of),
     Format("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImageFile, webp.size_of),
+    Format("AVIF", re.compile(rb".{4}ftyp(avi[fs]|mi(f1|af).{4}(.{4}){0,9}avif)", re.DOTALL), AvifImageFile),
 )
+UNSUPPORTED = (
+    ("HEIC (HEIF)", re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)),
+    ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL)),
+    ("JPEG 2000", re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", re.DOTALL)),
+)
+"""Formats that are recognized only to name them."""
+
 NAMES = ", ".join(known.name for known in FORMATS)
 
 
@@ -73,8 +85,19 @@ def format_of(content: bytes) -> Format:
     for known in FORMATS:
         if known.beginning.match(content):
             return known
+    for name, beginning in UNSUPPORTED:
+        if beginning.match(content):
+            raise Malformed(
+                "image_unsupported",
+                f"the file is an image in the format {name}, which is not supported; convert it to JPEG or PNG",
+            )
     what = "is not an image of a supported format" if content else "is empty"
     raise Malformed("not_an_image", f"the file {what}; send one of {NAMES}")
+
+
+def damaged(kind: Format, part: str) -> Malformed:
+    """Return the error for an image with a part that cannot be decoded, for whatever reason of the decoder's."""
+    return Malformed("image_damaged", f"the {kind.name} is damaged or cut short: its {part} cannot be decoded")
 
 
 def open_image(kind: Format, content: bytes, max_pixels: int, *, colour: bool = False) -> ImageFile:

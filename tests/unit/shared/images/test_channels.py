@@ -264,11 +264,12 @@ class TestOrientation:
         assert decoded(content, *shown.shape) == shown.tolist()
 
     @pytest.mark.parametrize("orientation", ROTATED)
-    def test_a_photograph_is_rotated_by_its_exif_orientation(self, orientation: int) -> None:
+    @pytest.mark.parametrize("file_format", ["JPEG", "AVIF"])
+    def test_a_photograph_is_rotated_by_its_exif_orientation(self, file_format: str, orientation: int) -> None:
         exif = Image.Exif()
         exif[0x0112] = orientation
         shown = np.array(ROTATED[orientation], np.int16) * 20
-        content = encoded(Image.fromarray(LETTER.repeat(8, 0).repeat(8, 1)), "JPEG", quality=95, exif=exif)
+        content = encoded(Image.fromarray(LETTER.repeat(8, 0).repeat(8, 1)), file_format, quality=95, exif=exif)
 
         assert np.abs(np.array(decoded(content, *shown.shape), np.int16) - shown).max() <= 1
 

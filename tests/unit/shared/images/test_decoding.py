@@ -19,7 +19,7 @@ from tests.support.data.images import chunk, chunks_of, encoded, png, png_of, sm
 
 MAX_PIXELS = 1_000_000
 NOISE = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
-FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"]
 CODES = {"decoded", "not_an_image", "image_damaged", "image_too_large", "image_animated", "image_unsupported"}
 MAGICS = [
     b"\x89PNG\r\n\x1a\n",
@@ -36,6 +36,7 @@ MAGICS = [
     b"MM\0\x2a\0\0\0\x08\0\x0a",
     b"II\x2b\0",
     b"RIFF\x40\0\0\0WEBP",
+    b"\0\0\0\x20ftypavif\0\0\0\0avifmif1miafMA1B",
     b"RIFF\x40\0\0\0WEBPVP8X",
     b"RIFF\x40\0\0\0WEBPVP8L\x10\0\0\0\x2f\3\xc0",
     b"RIFF\x40\0\0\0WEBPVP8 \x10\0\0\0\x30\1\0\x9d\1\x2a\4\0\4\0",

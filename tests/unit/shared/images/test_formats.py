@@ -16,9 +16,9 @@ from shared.images.area import MAX_SIDE
 from shared.images.decoding import decode_into
 from tests.support.data.images import chunk, encoded, png, png_of, smooth, tiff
 
-FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP"]
+FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"]
 BOMB = zlib.compress(bytes(50_000_000))
-SUPPORTED = "PNG, JPEG, BMP, GIF, TIFF, WebP"
+SUPPORTED = "PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF"
 
 
 def error_of(content: bytes, max_pixels: int = 16_000_000) -> Malformed:
@@ -45,6 +45,8 @@ def file_with_stated_size(file_format: str, width: int, height: int) -> bytes:
         struct.pack_into("<HH", content, 6, width, height)
     elif file_format == "WEBP":
         struct.pack_into("<HH", content, 26, width, height)
+    elif file_format == "AVIF":
+        struct.pack_into(">II", content, content.index(b"ispe") + 8, width, height)
     return bytes(content)
 
 
@@ -82,7 +84,7 @@ def test_the_error_for_an_empty_file_says_that_it_is_empty() -> None:
     assert "is empty" in error_of(b"").detail
 
 
-@pytest.mark.parametrize("file_format", ["PNG", "GIF", "TIFF", "WEBP"])
+@pytest.mark.parametrize("file_format", ["PNG", "GIF", "TIFF", "WEBP", "AVIF"])
 def test_an_image_with_several_frames_is_refused(file_format: str) -> None:
     error = error_of(two_frames(file_format))
 
@@ -102,7 +104,7 @@ def test_an_animation_of_one_frame_is_decoded(file_format: str) -> None:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_too_many_pixels_are_refused_by_the_header_alone(file_format: str) -> None:
-    size = {"JPEG": (60_000, 60_000), "GIF": (60_000, 60_000), "WEBP": (16_000, 16_000)}.get(
+    size = {"JPEG": (60_000, 60_000), "GIF": (60_000, 60_000), "WEBP": (16_000, 16_000), "AVIF": (16_000, 16_000)}.get(
         file_format, (100_000, 10_000)
     )
     content = file_with_stated_size(file_format, *size)

@@ -24,6 +24,7 @@ FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gif": ("GIF", "P", {}),
     "tiff": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
     "webp": ("WEBP", "RGB", {"quality": 1, "method": 0}),
+    "avif": ("AVIF", "RGB", {"quality": 30, "speed": 10, "max_threads": 1}),
 }
 
 
