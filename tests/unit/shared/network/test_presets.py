@@ -90,7 +90,7 @@ def test_an_unknown_field_is_refused() -> None:
 )
 def test_blocks_of_a_preset_suit_small_images(image_shape: tuple[int, ...], padding: str, pool_size: int) -> None:
     configuration = suited(preset("accurate"), image_shape)
-    assert {(block.padding, block.pool_size) for block in configuration.convolutions} == {(padding, pool_size)}
+    assert {(block.padding, block.pool_size) for block in configuration.convolutions[:2]} == {(padding, pool_size)}
     assert Network(image_shape, 2, configuration).parameter_count > 0
 
 
