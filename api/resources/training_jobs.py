@@ -23,7 +23,7 @@ from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
-from shared.network.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
+from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
 from shared.network.settings.fields import fields_of
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name

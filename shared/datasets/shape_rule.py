@@ -3,7 +3,7 @@
 Images of one size with no side above `LARGEST` keep it. Otherwise the shape is a square. Its side is the median of the
 images' shorter sides, rounded down to a multiple of 4, so that pooling by 2 divides it twice, and at most `LARGEST`.
 The limit is lower for few images, which do not suffice to learn from fine detail, and for many, which take long to
-train on. docs/images.md has the rule and measurements.
+train on. docs/data/images.md has the rule and measurements.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Conversion of an image of any mode to grayscale or RGB, one byte a channel, and rotation to upright.
 
 The grayscale value is the luma of ITU-R BT.601: 0.299 R + 0.587 G + 0.114 B. A gray pixel has its value in R, G and B.
-Transparent pixels are blended with black. Colour profiles and gammas are not applied. docs/images.md lists the
+Transparent pixels are blended with black. Colour profiles and gammas are not applied. docs/data/images.md lists the
 conversion of each kind of image.
 """
 

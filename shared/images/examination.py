@@ -2,7 +2,7 @@
 
 The mode of a file does not say whether an image is in colour: programs save gray photographs as RGB. An image is in
 colour if the largest and the smallest of R, G and B differ by more than `GRAY_SPREAD` in any pixel, after a reduction
-by a whole number that leaves at least `SIDE` pixels. docs/images.md has the measurements behind these numbers.
+by a whole number that leaves at least `SIDE` pixels. docs/data/images.md has the measurements behind these numbers.
 """
 
 from __future__ import annotations

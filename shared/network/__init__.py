@@ -19,9 +19,9 @@ from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
 from shared.network.optimization.early_stopping import EarlyStopping
-from shared.network.presets import PRESETS, preset
 from shared.network.selection.auto_training import AutoTraining
 from shared.network.selection.candidates import Facts, candidates
+from shared.network.selection.presets import PRESETS, preset
 from shared.network.training.training import State, Training
 
 __all__ = [

@@ -27,7 +27,7 @@ from shared.network import (
 )
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
-from shared.network.inspection.mistakes import most_confident_errors
+from shared.network.assessment.mistakes import most_confident_errors
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft

@@ -127,7 +127,7 @@ class Layout:
 def is_decoded_by_pillow(fields: Directory) -> bool:
     """Return whether the pixels are JPEG or fax, which Pillow decodes; raises `Malformed` for a kind that it does not.
 
-    Of these, each kind that Pillow converts as `docs/images.md` says is listed here.
+    Of these, each kind that Pillow converts as `docs/data/images.md` says is listed here.
     """
     compression, samples = fields.first(tags.COMPRESSION, UNCOMPRESSED), fields.first(tags.SAMPLES, 1)
     photometric, bits = fields.first(tags.PHOTOMETRIC, -1), set(fields.values(tags.BITS))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from shared.network import random_state
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.assessment.copies import Copies, copies
 from shared.network.assessment.intervals import Interval, wilson
@@ -20,6 +19,7 @@ from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
+from shared.network.training import random_state
 from shared.network.training.training import Training
 
 SAMPLE = 2000

@@ -15,8 +15,8 @@ from shared.network.network import Network
 from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.optimization.optimizers import AdamW
 from shared.network.optimization.schedules import OneCycle
-from shared.network.presets import fitted, overridden
 from shared.network.selection.costs import training_cost
+from shared.network.selection.presets import fitted, overridden
 
 TRAINING = 6e12
 """The bound on the estimated cost of a candidate's whole training: about a minute on two cores."""

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.network import random_state
 from shared.network.arrays import Array, Images, Labels
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.selection.plan import plan, shortened, trial_cost, trial_epochs
+from shared.network.training import random_state
 from shared.network.training.training import Training
 
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from shared.network import random_state
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.augmentation.augmenter import Augmenter
 from shared.network.convolutions.batch_normalization import MOMENTUM
@@ -22,6 +21,7 @@ from shared.network.layers.softmax import cross_entropy
 from shared.network.network import Network
 from shared.network.optimization import parameter_update
 from shared.network.optimization.parameter_update import Update
+from shared.network.training import random_state
 
 
 class ConvolutionalStep:

@@ -9,13 +9,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from shared.network import random_state
 from shared.network.arrays import Array, Images, Labels
 from shared.network.augmentation.augmenter import Augmenter
 from shared.network.layers import inputs
 from shared.network.layers.inputs import Standardization
 from shared.network.network import Network
-from shared.network.training import pixel_order
+from shared.network.training import pixel_order, random_state
 
 PREFETCH_FROM_PIXELS = 2**15
 """Augmented pixels per mini-batch from which a second thread is used. On a busy machine with two cores, mini-batches

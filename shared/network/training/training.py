@@ -10,16 +10,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shared.network import random_state
 from shared.network.arrays import Images, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress, history_from_array, history_to_array
-from shared.network.inspection.dead_units import DeadUnits
 from shared.network.layers import inputs
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.optimization.early_stopping import Best
+from shared.network.training import random_state
+from shared.network.training.dead_units import DeadUnits
 from shared.network.training.epoch import Epoch
 from shared.network.training.pixel_order import PixelOrder
 from shared.network.training.steps import step_for

@@ -15,7 +15,7 @@ from glassbox.cli.commands.train import OWN_OPTIONS, settings_help
 
 from api.resources.training_jobs import request_for
 from shared.network.configuration import Configuration
-from shared.network.presets import DEFAULT_PRESET, PRESET
+from shared.network.selection.presets import DEFAULT_PRESET, PRESET
 from shared.network.settings.fields import Integer, fields_of
 from tests.support.make_client_options import FILE, options_source
 from tests.unit.api.test_training_fields import Extended

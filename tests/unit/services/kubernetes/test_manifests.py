@@ -164,7 +164,7 @@ class TestReferences:
                 assert volume["secret"]["secretName"] in SECRETS
 
     def test_every_secret_is_one_that_the_document_creates(self) -> None:
-        page = (ROOT / "docs" / "scale-out.md").read_text()
+        page = (ROOT / "docs" / "deployment" / "scale-out.md").read_text()
         [monitor] = of_kind("ServiceMonitor")
         credentials = monitor["spec"]["endpoints"][0]["authorization"]["credentials"]
         [gateway] = of_kind("Gateway", GATEWAY)

@@ -46,7 +46,7 @@ def error_of(content: bytes) -> Malformed:
 
 
 def gray_samples(dtype: str) -> tuple[NDArray[Any], list[list[int]]]:
-    """Return samples (2, 6) of a type, and their gray levels by the rules of docs/images.md."""
+    """Return samples (2, 6) of a type, and their gray levels by the rules of docs/data/images.md."""
     kind, size = dtype[0], int(dtype[1:])
     if kind == "f":
         return np.array([[0, 0.2, 1, 0.5, -0.05, 1.05], [1, 0, 0.6, np.nan, 0.2, np.inf]], dtype), [

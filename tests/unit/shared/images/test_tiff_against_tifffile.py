@@ -75,7 +75,7 @@ def samples(dtype: str, channels: int, seed: int = 0) -> NDArray[Any]:
 
 
 def levels(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the levels from 0 to 255 that docs/images.md states for these samples."""
+    """Return the levels from 0 to 255 that docs/data/images.md states for these samples."""
     if values.dtype.kind == "f":
         return np.floor(values.astype(float) * 255 + 0.5).astype(np.uint8)
     size = values.dtype.itemsize * 8

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.network import ConfigurationError, Network, preset, random_state
+from shared.network import ConfigurationError, Network, preset
 from shared.network.arrays import Array, Images, Labels
 from shared.network.augmentation.augmenter import Augmenter
+from shared.network.training import random_state
 from shared.network.training.loader import BatchLoader
 
 SIDE = 6

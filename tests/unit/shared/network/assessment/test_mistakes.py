@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from shared.network import Network, preset
-from shared.network.inspection.mistakes import most_confident_errors
+from shared.network.assessment.mistakes import most_confident_errors
 
 SAMPLES = 2500  # more than one block
 NETWORK = Network((4, 4), 5, preset("fast", hidden=[]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.network import random_state
+from shared.network.training import random_state
 
 
 def test_the_seed_determines_the_random_numbers() -> None:

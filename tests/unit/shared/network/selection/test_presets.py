@@ -5,7 +5,7 @@ import pytest
 from shared.network import PRESETS, Augmentation, ConfigurationError, Network, preset
 from shared.network.optimization.optimizers import SGD, Adam
 from shared.network.optimization.schedules import Constant
-from shared.network.presets import suited
+from shared.network.selection.presets import suited
 
 
 def test_preset_article_is_the_articles_network() -> None:

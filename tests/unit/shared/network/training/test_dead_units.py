@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.network import Network, preset
-from shared.network.inspection.dead_units import DeadUnits
+from shared.network.training.dead_units import DeadUnits
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh", "gelu"])

@@ -1,7 +1,7 @@
 """CPU time of an idle Compose deployment: of each container, of its health checks, and of the Docker Engine for them.
 
-`python -m benchmarks.idle_deployment` starts a deployment of its own and removes it; with `IDLE_PROJECT` it measures a
-running Compose project. Prints a table and writes `var/benchmarks/idle_deployment.json`. `IDLE_SECONDS` sets
+`python -m benchmarks.serving.idle_deployment` starts a deployment of its own and removes it; with `IDLE_PROJECT` it
+measures a running Compose project. Prints a table and writes `var/benchmarks/idle_deployment.json`. `IDLE_SECONDS` sets
 the length of the measurement (120). Needs a Docker Engine on this host, and the right to read `/proc` of every process.
 
 CPU time is read from counters of the kernel: a container's from its control group, the engine's from `/proc` including
