@@ -9,6 +9,7 @@ from shared.archives import arrays
 from shared.archives.arrays import holds_arrays, index_array, index_npz
 from shared.archives.decompress import packing_of, unpack_in_place
 from shared.archives.index import ArchiveIndex
+from shared.archives.signatures import refused
 from shared.archives.tar import index_tar, is_tar
 from shared.archives.zip import index_zip
 from shared.archives.zip_directory import find_directory
@@ -41,7 +42,7 @@ def validate(path: Path, limits: Settings) -> ArchiveIndex:
             return index_array(path, 0, size, "the array", limits)
         directory = find_directory(file.fileno(), size)  # last: any bytes may precede a zip
         if directory is None:
-            raise UnsupportedType("archive_expected", f"the file is not a supported archive; send {ACCEPTED}")
+            raise UnsupportedType("archive_expected", f"{refused(path, 'a supported archive')}; send {ACCEPTED}")
         if holds_arrays(file.fileno(), directory):
             return index_npz(path, file.fileno(), size, directory, limits)
         return index_zip(file.fileno(), size, directory, limits)

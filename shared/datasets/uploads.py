@@ -9,6 +9,7 @@ from pathlib import Path
 from shared.archives import validate
 from shared.archives.arrays import holds_array
 from shared.archives.entries import shown
+from shared.archives.signatures import refused
 from shared.archives.zip_directory import find_directory
 from shared.datasets.content import Content
 from shared.datasets.csv_images import csv_sources, read_csv
@@ -49,7 +50,8 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
     try:
         archive = validate(path, limits)
     except UnsupportedType as error:
-        raise UnsupportedType("dataset_expected", f"the file is not a supported data set; send {ACCEPTED}") from error
+        detail = f"{refused(path, 'a supported data set')}; send {ACCEPTED}"
+        raise UnsupportedType("dataset_expected", detail) from error
     if archive.image_shape is not None:
         raise UnsupportedType("dataset_expected", f"an array of images has no labels; send {ACCEPTED}")
     names = archive.paths(0, len(archive))
