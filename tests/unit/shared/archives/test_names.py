@@ -206,6 +206,14 @@ def test_two_spellings_of_one_path_are_refused(uploads: Uploads, names: list[Wri
     assert uploads.refusal(zip_as_written(names)).code == "archive_duplicate"
 
 
+@pytest.mark.parametrize("padding", [b"\0", b"\0" * 7, b"up", b"up\xff\xff", b"up\x09\x00abc"])
+def test_other_bytes_in_the_extra_fields_are_ignored(uploads: Uploads, padding: bytes) -> None:
+    fields = unicode_path(b"a.png", "ä.png")
+
+    assert uploads.names(zip_as_written([Written(b"a.png", extra=padding)])) == ["a.png"]
+    assert uploads.names(zip_as_written([Written(b"a.png", extra=fields + padding)])) == ["ä.png"]
+
+
 def test_a_name_that_is_not_utf_8_although_its_flag_says_so_is_named(uploads: Uploads) -> None:
     error = uploads.refusal(zip_as_written([Written(b"good.png"), Written(b"caf\xe9.png", flags=UTF8)]))
 
