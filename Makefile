@@ -72,7 +72,7 @@ test-docker: $(VENV)/dev ## build the images, run the main job on them with Dock
 
 .PHONY: test-pytorch
 test-pytorch: $(BENCH)/done ## compare the network's mathematics with PyTorch
-	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/training/test_*against_pytorch.py
+	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/network tests/unit/shared/network/*/test_*against_pytorch.py
 
 .PHONY: test-tifffile
 test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and imagecodecs
