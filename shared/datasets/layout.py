@@ -78,6 +78,7 @@ def lay_out(
     if failed is not None and failed.any():
         kept = ~failed[order]
         _refuse_lost_classes(classes, labels, kept, paths)
+        _refuse_lost_splits(splits, kept)
         splits = replace(splits, roles=splits.roles[kept])
         order, labels = order[kept], labels[kept]
         paths = list(compress(paths, kept.tolist()))
@@ -102,6 +103,17 @@ def _refuse_lost_classes(classes: Sequence[str], labels: Labels, kept: NDArray[n
             f"none of the {len(of_class)} images of the class {shown(classes[lost[0]])} can be read, such as"
             f" {shown(paths[of_class[0]])}: convert them to PNG or JPEG, or leave the class out",
         )
+
+
+def _refuse_lost_splits(splits: Splits, kept: NDArray[np.bool_]) -> None:
+    """Raise `Invalid` for a split none of whose images is kept."""
+    for role, folders in splits.folders.items():
+        if not (kept & (splits.roles == role)).any():
+            raise Invalid(
+                "dataset_images",
+                f"none of the images in {_listed(folders)} can be read: convert them to PNG or JPEG, or leave the split"
+                " out",
+            )
 
 
 def _refuse_untrained(classes: Sequence[str], labels: Labels, in_test: NDArray[np.bool_], paths: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Uploaded data sets: arrays in an `.npz`, or images in an archive of class folders, detected by the bytes."""
+"""Uploaded data sets: arrays in an `.npz`, images in class folders, IDX files or CSV, detected by the bytes."""
 
 from __future__ import annotations
 

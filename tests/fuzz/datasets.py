@@ -42,6 +42,14 @@ def seeds() -> Iterator[bytes]:
     yield from (npz(small), npz(small, compressed=True), npz({"x": images, "y": labels}))
     colours = np.stack([images, images // 2, 255 - images], axis=-1)
     yield from (npz({"x": colours, "y": labels}), npz({"x": images[..., np.newaxis], "y": labels}))
+    for convert in (lambda array: array / 255, np.asfortranarray, lambda array: array.astype(">i4")):
+        yield npz({"x": convert(images), "y": labels})
+    for convert in (
+        lambda array: np.eye(3)[array],
+        lambda array: array.astype("U3"),
+        lambda array: array[:, np.newaxis],
+    ):
+        yield npz({"train_images": images, "train_labels": convert(labels)})
     for text in ("", "{}", "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3, 3), }"):
         yield npz_of_members({"x_test": npy_header(text)})
 

@@ -399,6 +399,14 @@ class TestDamage:
         assert error.code == "dataset_classes"
         assert "none of the 3 images of the class 'dog' can be read, such as 'dog/0.png'" in error.detail
 
+    def test_a_split_without_a_readable_image_is_named(self, stored: Stored) -> None:
+        entries = {name: content if "train" in name else b"no image" for name, content in split_folders().items()}
+
+        error = refused(stored, zip_of(entries), on_unreadable=OnUnreadable.SKIP)
+
+        assert error.code == "dataset_images"
+        assert "none of the images in 'test' can be read" in error.detail
+
     def test_a_class_folder_of_other_files_is_named(self, stored: Stored) -> None:
         error = refused(stored, zip_of(easy_folders() | {"dog/1.mov": b"\0\0film"}))
 
