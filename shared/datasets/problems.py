@@ -13,11 +13,11 @@ from shared.json_types import Skipped
 
 NAMED = 5  # unreadable images that an error names; the others are only counted
 ACCEPTED_SHARE = 0.01  # of unreadable images that are skipped by default
-ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp")
+ENDINGS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".webp", ".avif")
 """Endings of the supported formats: a file with one of them is meant as an image, whatever it contains."""
 
 FOREIGN_ENDINGS = (
-    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".ico", ".tga", ".exr", ".dcm"),
+    *(".heic", ".heif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".ico", ".tga", ".exr", ".dcm"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".raw"),
 )
 """Endings of images of other formats."""

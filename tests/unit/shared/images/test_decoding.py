@@ -149,6 +149,15 @@ class TestDamage:
         with pytest.raises(Malformed, match=rf"(?i)the {file_format} is damaged.*[:,] ?\w"):
             decoded(whole[: len(whole) // 2])
 
+    @pytest.mark.parametrize("codes", [[4, 1, 1, 4, 1, 1, 5], [4, 1, 1, 4, 1, 1]])
+    def test_a_gif_with_missing_rows_is_damaged(self, codes: list[int]) -> None:
+        """The codes have 3 bits: 4 clears the table, 5 ends the image; four of 16 pixels are there."""
+        packed = sum(code << 3 * place for place, code in enumerate(codes)).to_bytes(-(-3 * len(codes) // 8), "little")
+        screen = b"GIF89a" + struct.pack("<HHBBB", 4, 4, 0xA1, 0, 0) + bytes([9, 9, 9, 200, 200, 200, *[0] * 6])
+        frame = b"," + struct.pack("<HHHHB", 0, 0, 4, 4, 0) + bytes([2, len(packed)]) + packed + b"\0;"
+
+        assert code_of(screen + frame) == "image_damaged"
+
     @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
     def test_an_invalid_transparency_raises_malformed_or_is_ignored(self, mode: str) -> None:
         content = encoded(Image.fromarray(NOISE).convert(mode))
