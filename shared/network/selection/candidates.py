@@ -26,7 +26,7 @@ ENOUGH_IMAGES, MOST_IMAGES = 80_000, 160_000
 """Images times epochs. A network is too large if the bound allows fewer than enough, in epochs or in images. A small
 data set is trained on for as many epochs as give the most images."""
 
-MOST_EPOCHS = 30, 200
+MOST_EPOCHS = 30, 120
 """The most epochs of a large and of a small data set."""
 
 FILTERS = (48, 24, 16, 8)
@@ -104,7 +104,7 @@ def dense(facts: Facts) -> Configuration:
         schedule=OneCycle(),
         update_order="together",
         epochs=most_epochs(facts),
-        batch_size=64 if facts.samples < 10_000 else 128,
+        batch_size=32 if facts.samples < 1_000 else 64 if facts.samples < 10_000 else 128,
         seed=0,
         dtype="float32",
         standardize=True,
