@@ -18,11 +18,12 @@ from shared.network.optimization.schedules import OneCycle
 from shared.network.selection.costs import training_cost
 from shared.network.selection.presets import fitted, overridden
 
-TRAINING = 6e12
-"""The bound on the estimated cost of a candidate's whole training: about a minute on two cores."""
+MODERATE, TRAINING = 4e12, 6e12
+"""Estimated costs of a candidate's whole training: one that needs no smaller network, and the bound for every network.
+On two cores they take about 30 s and a minute."""
 
 FEWEST_EPOCHS, ENOUGH_EPOCHS = 5, 8
-ENOUGH_IMAGES, MOST_IMAGES = 80_000, 160_000
+ENOUGH_IMAGES, MOST_IMAGES = 60_000, 120_000
 """Images times epochs. A network is too large if the bound allows fewer than enough, in epochs or in images. A small
 data set is trained on for as many epochs as give the most images."""
 
@@ -115,23 +116,26 @@ def dense(facts: Facts) -> Configuration:
 
 
 def convolutional(facts: Facts) -> Configuration | None:
-    """Return the configuration with the largest convolutional network that the bound allows to train enough.
+    """Return the configuration with a convolutional network, None if the images are too small for it, or too large.
 
-    Without hidden layers, because they and their dropout make it learn later. None if the images are too small for
-    convolutions, or too large.
+    It is the largest one whose longest training has a moderate cost. If all cost more, it is the largest one that the
+    bound allows to train enough. It has no hidden layers, because with these and their dropout it learns later.
     """
-    found = None
     base = replace(dense(facts), hidden=(), dropout=0.0, optimizer=AdamW(learning_rate=0.01, weight_decay=0.01))
+    networks = []
     for filters in FILTERS:
-        configuration = replace(base, convolutions=blocks(facts.image_shape, filters))
+        convolutions = blocks(facts.image_shape, filters)
         try:
-            epochs = _affordable_epochs(configuration, facts)
+            networks.append(Network(facts.image_shape, facts.classes, replace(base, convolutions=convolutions)))
         except ConfigurationError:  # a network for very large images stores too much for each
             continue
-        found = configuration if configuration.convolutions else None
-        if epochs >= max(ENOUGH_EPOCHS, min(most_epochs(facts), ENOUGH_IMAGES / facts.samples)):
-            break
-    return found
+        if not convolutions:
+            return None
+    moderate = [network for network in networks if training_cost(network, facts.samples) <= MODERATE]
+    enough = max(ENOUGH_EPOCHS, min(most_epochs(facts), ENOUGH_IMAGES / facts.samples))
+    possible = [network for network in networks if _affordable_epochs(network, facts) >= enough]
+    chosen = [*moderate[:1], *possible[:1], *networks[-1:]]
+    return chosen[0].configuration if chosen else None
 
 
 def most_epochs(facts: Facts) -> int:
@@ -140,12 +144,10 @@ def most_epochs(facts: Facts) -> int:
     return min(max(fewest, MOST_IMAGES // facts.samples), most)
 
 
-def _affordable_epochs(configuration: Configuration, facts: Facts) -> int:
+def _affordable_epochs(network: Network, facts: Facts) -> int:
     """Return how many epochs the bound allows, at least `FEWEST_EPOCHS` and at most `most_epochs`."""
-    most = most_epochs(facts)
-    network = Network(facts.image_shape, facts.classes, replace(configuration, epochs=most))
-    affordable = int(most * TRAINING / training_cost(network, facts.samples))
-    return min(max(FEWEST_EPOCHS, affordable), most)
+    each = training_cost(network, facts.samples) / network.configuration.epochs
+    return min(max(FEWEST_EPOCHS, int(TRAINING / each)), most_epochs(facts))
 
 
 def blocks(image_shape: tuple[int, ...], filters: int) -> tuple[Block, ...]:
@@ -180,7 +182,8 @@ def _candidate(base: Configuration, facts: Facts, overrides: Mapping[str, Any]) 
         base = replace(base, validation_fraction=VALIDATION_FRACTION)
     configuration = overridden(base, overrides)
     if "epochs" not in overrides:
-        configuration = replace(configuration, epochs=_affordable_epochs(configuration, facts))
+        network = Network(facts.image_shape, facts.classes, configuration)
+        configuration = replace(configuration, epochs=_affordable_epochs(network, facts))
     if "early_stopping" not in overrides and configuration.validation_fraction:
         patience = max(3, configuration.epochs // 2)
         configuration = replace(configuration, early_stopping=EarlyStopping(patience=patience))
