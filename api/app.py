@@ -33,7 +33,7 @@ from api.resources import (
 )
 from api.resources.event_streams import EventStreams
 from shared.datasets import DatasetStore
-from shared.datasets.builtin import BuiltIn
+from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.jobs.capacity import VolumeGauge

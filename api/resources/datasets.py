@@ -15,7 +15,7 @@ from api.requests.validation import Matching, RequestModel, from_texts
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
-from shared.datasets.builtin import BuiltIn
+from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.options import OnUnreadable, UploadOptions
 from shared.datasets.uploads import read_upload
 from shared.errors import Conflict, Damaged, Invalid, NotFound, TooLarge, UnsupportedType

@@ -15,7 +15,7 @@ from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
-from shared.datasets.builtin import BuiltIn
+from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
 from shared.errors import NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys

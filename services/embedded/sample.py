@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from shared.datasets import Arrays, DatasetStore, Manifest
-from shared.datasets.builtin import BuiltIn
+from shared.datasets.builtin.built_in import BuiltIn
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 

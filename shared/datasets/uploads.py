@@ -11,13 +11,13 @@ from shared.archives.arrays import holds_array
 from shared.archives.entries import shown
 from shared.archives.signatures import refused
 from shared.archives.zip_directory import find_directory
+from shared.datasets.arrays.csv_images import csv_sources, read_csv
+from shared.datasets.arrays.idx_archive import idx_files, read_idx_archive
+from shared.datasets.arrays.npz import read_npz
+from shared.datasets.arrays.pickles import is_cifar, is_pickle, pickled
 from shared.datasets.content import Content
-from shared.datasets.csv_images import csv_sources, read_csv
-from shared.datasets.folders import read_folders
-from shared.datasets.idx_archive import idx_files, read_idx_archive
-from shared.datasets.npz import read_npz
+from shared.datasets.folders.folders import read_folders
 from shared.datasets.options import UploadOptions
-from shared.datasets.pickles import is_cifar, is_pickle, pickled
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings

@@ -10,7 +10,7 @@ import atheris
 import numpy as np
 
 with atheris.instrument_imports(include=["shared"]):
-    from shared.datasets.npz import read_npz
+    from shared.datasets.arrays.npz import read_npz
 
 from shared.errors import Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings

@@ -22,7 +22,7 @@ FILES = [
     "services/worker/Dockerfile",
     "services/prometheus/prometheus.yml",
     "services/secrets/make.py",
-    "shared/datasets/digits.npz",
+    "shared/datasets/builtin/digits.npz",
     "requirements/worker.txt",
 ]
 

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis, RedisError
 
 from shared.datasets import DatasetStore
-from shared.datasets.builtin import BuiltIn
+from shared.datasets.builtin.built_in import BuiltIn
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.chaos.storm.monkey import Monkey

@@ -1,4 +1,4 @@
-"""`python -m tests.support.data.make_digits`: generates `shared/datasets/digits.npz` from scikit-learn's digits.
+"""`python -m tests.support.data.make_digits`: makes `shared/datasets/builtin/digits.npz` from scikit-learn's digits.
 
 scikit-learn must be installed, and is not imported. Each run writes the same bytes.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.datasets.digits import FILE
+from shared.datasets.builtin.digits import FILE
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
 from api.schema.examples import JOB_ID
 from shared.datasets import DatasetStore
-from shared.datasets.npz import read_npz
+from shared.datasets.arrays.npz import read_npz
 from shared.jobs import JobStore, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings

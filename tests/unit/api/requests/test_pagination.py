@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.datasets import DatasetStore
-from shared.datasets.npz import read_npz
+from shared.datasets.arrays.npz import read_npz
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings

@@ -14,7 +14,7 @@ from glassbox.files.skip_report import as_line
 from glassbox.http.bodies import BLOCK, FileBody
 
 from shared.archives import validate
-from shared.datasets import problems
+from shared.datasets.folders import problems
 from shared.runtime.settings import Settings
 
 

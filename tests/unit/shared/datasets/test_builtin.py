@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.datasets import DatasetStore, builtin
-from shared.datasets.builtin import MIRRORS, BuiltIn
-from shared.datasets.digits import load_digits
+from shared.datasets import DatasetStore
+from shared.datasets.builtin import built_in as module
+from shared.datasets.builtin.built_in import MIRRORS, BuiltIn
+from shared.datasets.builtin.digits import load_digits
 from shared.errors import GlassboxError, NotFound, Unavailable
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -37,8 +38,8 @@ def idx_files() -> dict[str, bytes]:
 def known_digests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the known digests of Fashion-MNIST by those of the tests' small files."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in idx_files().items()}
-    assert digests.keys() == builtin.FASHION.keys()
-    monkeypatch.setattr(builtin, "FASHION", digests)
+    assert digests.keys() == module.FASHION.keys()
+    monkeypatch.setattr(module, "FASHION", digests)
 
 
 @pytest.fixture(autouse=True)

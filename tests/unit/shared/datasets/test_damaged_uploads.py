@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.datasets.arrays.npz import read_npz
 from shared.datasets.duplicates import fingerprints_of
-from shared.datasets.npz import read_npz
 from shared.datasets.options import UploadOptions
 from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError, Invalid

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.datasets.idx import read_idx
+from shared.datasets.arrays.idx import read_idx
 from shared.errors import Invalid
 from tests.support.data.idx import idx, idx_files_of
 from tests.support.data.npz import easy_arrays
@@ -37,7 +37,7 @@ def test_the_four_files_make_a_data_set(tmp_path: Path) -> None:
 
 
 def test_images_are_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.datasets.idx.BLOCK_BYTES", 7 * 36)
+    monkeypatch.setattr("shared.datasets.arrays.idx.BLOCK_BYTES", 7 * 36)
 
     blocks = list(read_idx(folder_of(idx_files_of(ARRAYS), tmp_path)).train.blocks)
 

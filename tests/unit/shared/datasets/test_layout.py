@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.datasets.layout import Layout, lay_out
+from shared.datasets.folders.layout import Layout, lay_out
 from shared.errors import Invalid
 
 

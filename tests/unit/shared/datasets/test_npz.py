@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from shared.datasets.arrays.npz import read_npz
 from shared.datasets.content import Content
-from shared.datasets.npz import read_npz
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import MiB, Settings
 from tests.support.data.archives import with_central

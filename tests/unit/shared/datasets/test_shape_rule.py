@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.datasets.shape_rule import LARGEST, MULTIPLE, SMALLEST, choose_shape, limit_for
+from shared.datasets.folders.shape_rule import LARGEST, MULTIPLE, SMALLEST, choose_shape, limit_for
 
 
 def chosen(*sizes: tuple[int, int], times: int = 1) -> tuple[int, int]:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from shared.datasets import DatasetStore, Manifest
+from shared.datasets.arrays.npz import read_npz
 from shared.datasets.content import Content, Images, Split
-from shared.datasets.npz import read_npz
 from shared.errors import Damaged, Invalid, NotFound
 from shared.runtime import clock
 from shared.runtime.settings import Settings

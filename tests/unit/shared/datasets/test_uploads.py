@@ -131,7 +131,7 @@ class TestClassFolders:
     def test_images_of_several_blocks_are_stored(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
         images, labels = easy_images(31)
         whole = stored(zip_of(class_folders(images, labels)))[0].digest
-        monkeypatch.setattr("shared.datasets.folders.BLOCK_BYTES", 5 * 36)
+        monkeypatch.setattr("shared.datasets.folders.folders.BLOCK_BYTES", 5 * 36)
 
         assert stored(zip_of(class_folders(images, labels)))[0].digest == whole
 
@@ -339,7 +339,7 @@ class TestColour:
 
     def test_images_of_several_blocks_are_stored(self, stored: Stored, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = stored(zip_of(coloured_folders()))[0].digest
-        monkeypatch.setattr("shared.datasets.folders.BLOCK_BYTES", 5 * 6 * 6 * 3)
+        monkeypatch.setattr("shared.datasets.folders.folders.BLOCK_BYTES", 5 * 6 * 6 * 3)
 
         assert stored(zip_of(coloured_folders()))[0].digest == whole
 

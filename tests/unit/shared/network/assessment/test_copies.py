@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.datasets.digits import load_digits
+from shared.datasets.builtin.digits import load_digits
 from shared.network.assessment import copies as module
 from shared.network.assessment.copies import Bytes, Copies, copies
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.datasets.digits import load_digits
+from shared.datasets.builtin.digits import load_digits
 from shared.network import Progress, Training
 from shared.network.assessment import linear
 from shared.network.assessment.linear import linear_baseline

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.arrays import Header
 from shared.archives.entries import shown
-from shared.datasets.array_images import ImageArray, read_exactly
-from shared.datasets.array_names import find_arrays
+from shared.datasets.arrays.array_images import ImageArray, read_exactly
+from shared.datasets.arrays.array_names import find_arrays
+from shared.datasets.arrays.npz import content_of
 from shared.datasets.content import Content
-from shared.datasets.npz import content_of
 from shared.datasets.options import UploadOptions
 from shared.errors import FieldError, Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from shared.archives.entries import shown
 from shared.datasets.content import Labels
 from shared.datasets.duplicates import Fingerprints, split_mask
-from shared.datasets.split_names import Role, role_of, roles_of
+from shared.datasets.folders.split_names import Role, role_of, roles_of
 from shared.errors import Invalid
 
 EXPECTED = "the archive must hold train/<class>/… and test/<class>/…, or <class>/… alone, and nothing else"

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from shared.datasets.arrays.idx import read_idx
+from shared.datasets.arrays.npz import read_npz
+from shared.datasets.builtin.digits import read_digits
+from shared.datasets.builtin.downloads import download
 from shared.datasets.content import Content
-from shared.datasets.digits import read_digits
-from shared.datasets.downloads import download
-from shared.datasets.idx import read_idx
 from shared.datasets.manifest import Manifest
-from shared.datasets.npz import read_npz
 from shared.datasets.store import DatasetStore
 from shared.errors import NotFound
 from shared.runtime.settings import Settings

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import Header, read_header
-from shared.datasets.array_images import ImageArray, ImageBlocks, image_shape_of, read_exactly, scale_of
-from shared.datasets.array_labels import check_labels, labels_of
-from shared.datasets.array_names import ArrayNames, find_arrays
+from shared.datasets.arrays.array_images import ImageArray, ImageBlocks, image_shape_of, read_exactly, scale_of
+from shared.datasets.arrays.array_labels import check_labels, labels_of
+from shared.datasets.arrays.array_names import ArrayNames, find_arrays
 from shared.datasets.content import Content, Split, classes_of
 from shared.datasets.duplicates import Fingerprints, divided_copies, split_mask
 from shared.errors import FieldError, Invalid, TooLarge, UnsupportedType

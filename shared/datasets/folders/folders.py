@@ -12,14 +12,14 @@ import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.entries import shown
-from shared.datasets.colour_check import check_colour
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.duplicates import Fingerprints
-from shared.datasets.examination import Examined, examine
-from shared.datasets.layout import Indices, Layout, lay_out
+from shared.datasets.folders.colour_check import check_colour
+from shared.datasets.folders.examination import Examined, examine
+from shared.datasets.folders.layout import Indices, Layout, lay_out
+from shared.datasets.folders.problems import NOT_AN_IMAGE, TEXT_ENDINGS, Problems
+from shared.datasets.folders.shape_rule import choose_shape
 from shared.datasets.options import UploadOptions
-from shared.datasets.problems import NOT_AN_IMAGE, TEXT_ENDINGS, Problems
-from shared.datasets.shape_rule import choose_shape
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.images.decoding import decode_into
 from shared.images.shapes import RGB, Shape, as_text, shape_with

@@ -10,9 +10,9 @@ import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.entries import shown
-from shared.datasets.pickles import is_pickle, pickled
-from shared.datasets.problems import ENDINGS, Problems
-from shared.datasets.shape_rule import Sizes
+from shared.datasets.arrays.pickles import is_pickle, pickled
+from shared.datasets.folders.problems import ENDINGS, Problems
+from shared.datasets.folders.shape_rule import Sizes
 from shared.errors import Invalid, Malformed
 from shared.images.examination import shape_and_colour
 from shared.images.formats import format_of

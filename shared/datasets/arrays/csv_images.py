@@ -20,12 +20,12 @@ from shared.archives.arrays import Header
 from shared.archives.entries import shown
 from shared.archives.leftovers import SIDE_FILE, leftover
 from shared.archives.zip_directory import find_directory
-from shared.datasets.array_images import ImageArray, scale_of
-from shared.datasets.array_names import ArrayNames
+from shared.datasets.arrays.array_images import ImageArray, scale_of
+from shared.datasets.arrays.array_names import ArrayNames
+from shared.datasets.arrays.npz import UNREADABLE, content_of
 from shared.datasets.content import Content
-from shared.datasets.npz import UNREADABLE, content_of
+from shared.datasets.folders.split_names import Role, role_of
 from shared.datasets.options import UploadOptions
-from shared.datasets.split_names import Role, role_of
 from shared.errors import Invalid, TooLarge
 from shared.runtime.settings import Settings
 

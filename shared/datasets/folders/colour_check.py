@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from shared.archives import ArchiveIndex, Contents
 from shared.datasets.content import Labels
-from shared.datasets.layout import Indices, Layout
+from shared.datasets.folders.layout import Indices, Layout
 from shared.datasets.manifest import ColourCheck
 from shared.errors import Malformed
 from shared.images.decoding import decode_into

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shared.datasets.split_names import ROLES, Role
+from shared.datasets.folders.split_names import ROLES, Role
 from shared.errors import Invalid
 
 IMAGES = frozenset({"x", "image", "images", "img", "imgs", "data", "pixels"})

@@ -1,0 +1,1 @@
+"""Data sets as arrays: `.npz`, IDX files, and CSV files of labels and pixels."""

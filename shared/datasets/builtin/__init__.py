@@ -1,0 +1,1 @@
+"""The built-in data sets, and the downloads of those that are not part of the code."""
