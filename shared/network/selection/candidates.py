@@ -33,6 +33,9 @@ MOST_EPOCHS = 30, 120
 FILTERS = (48, 24, 16, 8)
 """Filters of the first block, from the largest network to the smallest."""
 
+WIDE_ENOUGH = 16
+"""With fewer filters a network is too narrow to be chosen for its moderate cost."""
+
 DEAREST = 1.5
 """How many times the cost of the first candidate another may have; the cost of a dearer one would shorten the race."""
 
@@ -131,7 +134,8 @@ def convolutional(facts: Facts) -> Configuration | None:
             continue
         if not convolutions:
             return None
-    moderate = [network for network in networks if training_cost(network, facts.samples) <= MODERATE]
+    wide = [network for network in networks if network.configuration.convolutions[0].filters >= WIDE_ENOUGH]
+    moderate = [network for network in wide if training_cost(network, facts.samples) <= MODERATE]
     enough = max(ENOUGH_EPOCHS, min(most_epochs(facts), ENOUGH_IMAGES / facts.samples))
     possible = [network for network in networks if _affordable_epochs(network, facts) >= enough]
     chosen = [*moderate[:1], *possible[:1], *networks[-1:]]
