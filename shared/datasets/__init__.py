@@ -1,7 +1,7 @@
 """Data sets: validation of uploads, storage by the SHA-256 of the content, and the built-in sets.
 
-`uploads.py` validates and reads an upload (`arrays/`, or `folders/` with images in class folders), `store.py` stores it,
-and `builtin/` prepares the data sets that come with Glassbox.
+`uploads.py` validates and reads an upload (`arrays/`, or images in class `folders/`), `store.py` stores it, and
+`builtin/` prepares the data sets that come with Glassbox.
 """
 
 from shared.datasets.manifest import Manifest
