@@ -71,7 +71,8 @@ def test_other_libraries_read_the_exported_weights(stack: Stack) -> None:
     session = onnxruntime.InferenceSession(stack.http.get(f"{VERSION}/weights?format=onnx").content)
     (probabilities,) = session.run(None, {"images": rows})
 
-    assert sorted(tensors) == ["layer1.biases", "layer1.weights", "layer2.biases", "layer2.weights"]
+    layers = ["layer1.biases", "layer1.weights", "layer2.biases", "layer2.weights"]
+    assert sorted(tensors) == ["input.deviation", "input.mean", *layers]
     instances = {"instances": ARRAYS["x_test"].reshape(60, -1).tolist()}
     predictions = stack.http.post(f"{VERSION}/predict", json=instances).json()["predictions"]
     assert [prediction["label"] for prediction in predictions] == [str(best) for best in probabilities.argmax(axis=1)]
