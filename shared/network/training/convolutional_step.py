@@ -23,6 +23,10 @@ from shared.network.optimization import parameter_update
 from shared.network.optimization.parameter_update import Update
 from shared.network.training import random_state
 
+MAX_DERIVATIVES = 2**28
+"""The most bytes for the derivatives of chunks. A mini-batch with more is computed in several rounds, whose derivatives
+are added in the same order, so that the bits do not depend on this limit."""
+
 
 class ConvolutionalStep:
     """A `TrainStep` for networks with convolutions, on at most `threads` threads."""
@@ -43,7 +47,9 @@ class ConvolutionalStep:
         self._rows = rows
         self._y = y
         most = _chunks(configuration.batch_size)
-        self._derivatives = np.empty((most, layout.trained), self.P.dtype)
+        threads = min(threads, most)
+        at_once = min(most, max(threads, MAX_DERIVATIVES // self.dP.nbytes))
+        self._derivatives = np.empty((at_once, layout.trained), self.P.dtype)
         self._views = [_by_layer(network, V) for V in self._derivatives]
         self._parameters = _by_layer(network, self.P)
         self._statistics = {
@@ -52,7 +58,7 @@ class ConvolutionalStep:
         self._statistics.pop("input.mean", None)
         views, own = layout.views(self.P), layout.views(self.dP)
         self._weights = [(views[name], own[name]) for name in own if name.endswith(".weights")]
-        self._workers = [Worker(network, network.standardization(views)) for _ in range(min(threads, most))]
+        self._workers = [Worker(network, network.standardization(views)) for _ in range(threads)]
         self._pool = ThreadPoolExecutor(len(self._workers) - 1, "chunks") if len(self._workers) > 1 else None
 
     def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:  # noqa: ARG002
@@ -62,20 +68,10 @@ class ConvolutionalStep:
         not finite.
         """
         chunks = np.array_split(batch, _chunks(len(batch)))
-        results: list[Result] = [EMPTY] * len(chunks)
-        waiting = iter(range(len(chunks)))  # shared by the threads: each takes the next number
-
-        def work(worker: Worker) -> None:
-            with np.errstate(all="ignore"):
-                for chunk in waiting:
-                    results[chunk] = self._chunk(worker, chunk, chunks[chunk], len(batch))
-
-        others = [self._pool.submit(work, worker) for worker in self._workers[1:]] if self._pool else []
-        work(self._workers[0])
-        for other in others:
-            other.result()
+        results: list[Result] = []
+        for start in range(0, len(chunks), len(self._derivatives)):
+            results += self._round(start, chunks[start : start + len(self._derivatives)], len(batch))
         with np.errstate(all="ignore"):
-            np.add.reduce(self._derivatives[: len(chunks)], axis=0, out=self.dP)
             self._average(chunks, results)
             self.gradient_norm = parameter_update.norm(self.dP)
             if self._configuration.gradient_clip is not None:
@@ -96,7 +92,29 @@ class ConvolutionalStep:
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
         """Do nothing: `state` is empty."""
 
-    def _chunk(self, worker: Worker, chunk: int, indices: Labels, count: int) -> Result:
+    def _round(self, start: int, chunks: list[Labels], count: int) -> list[Result]:
+        """Compute as many chunks as there is room for, from number `start`, on all threads; add their derivatives."""
+        results: list[Result] = [EMPTY] * len(chunks)
+        waiting = iter(range(len(chunks)))  # shared by the threads: each takes the next number
+
+        def work(worker: Worker) -> None:
+            with np.errstate(all="ignore"):
+                for place in waiting:
+                    results[place] = self._chunk(worker, start + place, chunks[place], count, self._views[place])
+
+        others = [self._pool.submit(work, worker) for worker in self._workers[1:]] if self._pool else []
+        work(self._workers[0])
+        for other in others:
+            other.result()
+        with np.errstate(all="ignore"):
+            if start == 0:
+                np.add.reduce(self._derivatives[: len(chunks)], axis=0, out=self.dP)
+            else:
+                for dP in self._derivatives[: len(chunks)]:
+                    self.dP += dP
+        return results
+
+    def _chunk(self, worker: Worker, chunk: int, indices: Labels, count: int, derivatives: list[Parameters]) -> Result:
         """Compute one chunk of a mini-batch of `count` images; write its derivatives."""
         y = self._y.take(indices)
         smoothing = self._configuration.label_smoothing
@@ -105,7 +123,7 @@ class ConvolutionalStep:
         P = layers.forward(self._parameters, worker.dropout(step, chunk))
         loss = cross_entropy(P, y)
         correct = int(np.count_nonzero(P.argmax(axis=1) == y))
-        layers.backward(P, y, self._parameters, self._views[chunk], count=count, smoothing=smoothing)
+        layers.backward(P, y, self._parameters, derivatives, count=count, smoothing=smoothing)
         return Result(loss, correct, layers.measured())
 
     def _average(self, chunks: list[Labels], results: list[Result]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from shared.network import Configuration, Network, Training, preset
 from shared.network.arrays import Images, Labels
 from shared.network.convolutions.chunk import CHUNK
+from shared.network.training import convolutional_step
 
 SHAPE = (9, 8, 3)
 CLASSES = 3
@@ -71,6 +73,31 @@ def assert_same_bits(first: Training, second: Training) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_the_bits_do_not_depend_on_the_number_of_threads(images: Images, labels: Labels, threads: int) -> None:
     assert_same_bits(trained(images, labels), trained(images, labels, threads))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_bits_do_not_depend_on_how_many_chunks_are_computed_in_a_round(
+    images: Images, labels: Labels, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_size = 6 * CHUNK
+    expected = trained(images, labels, batch_size=batch_size)
+    monkeypatch.setattr(convolutional_step, "MAX_DERIVATIVES", 0)
+    assert_same_bits(expected, trained(images, labels, threads, batch_size=batch_size))
+
+
+def test_a_large_mini_batch_stores_derivatives_of_bounded_size() -> None:
+    shape = (96, 96, 3)
+    network = Network(shape, CLASSES, configuration(hidden=[500], batch_size=1024, standardize=False))
+    rows = np.zeros((1200, 96 * 96 * 3), np.uint8)
+    parameters = network.initialize(np.random.default_rng(0))
+    tracemalloc.start()
+    try:
+        convolutional_step.ConvolutionalStep(network, parameters, rows, np.zeros(1200, np.int64), threads=2)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    vectors = 8 * network.parameter_count * 4  # parameters, derivatives and the optimizer's state
+    assert peak < convolutional_step.MAX_DERIVATIVES + vectors
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 8])
