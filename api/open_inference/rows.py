@@ -43,7 +43,9 @@ def _in_range(values: NDArray[Any], *, is_floating: bool) -> NDArray[Any]:
         return values.astype(np.float32)
     lowest, highest = values.min(), values.max()
     if is_floating:
-        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):  # NaN fails both comparisons
+        if np.isnan(lowest):
+            raise invalid("#/inputs/0/data", "must be numbers from 0 to 1 in floating point; got NaN")
+        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
             reason = f"must range from 0 to 1 in floating point; got {lowest:g} to {highest:g}"
             raise invalid("#/inputs/0/data", f"{reason}; send values from 0 to 255 as UINT8")
         return values if values.dtype.kind == "f" else values.astype(np.float32)

@@ -124,7 +124,7 @@ def _advice(header: Header) -> str:
     if header.dtype.kind == "f" and len(shape) in {3, 4}:
         return (
             f"; convert numbers from 0 to 1 by (255 * {name}).round().astype(numpy.uint8). NaN and infinite numbers"
-            f" have no gray level: numpy.argwhere(~numpy.isfinite({name})) finds them"
+            f" are no pixel values: numpy.argwhere(~numpy.isfinite({name})) finds them"
         )
     return ""
 

@@ -112,7 +112,9 @@ class FolderBody:
                 self._left_out.append(("link_loop", subfolder))
                 return
             with os.scandir(self._folder + subfolder) as entries:
+                is_empty = True
                 for entry in entries:
+                    is_empty = False
                     name = subfolder + entry.name
                     if entry.is_dir():
                         if code := leftover(os.fsdecode(name) + "/file"):
@@ -123,6 +125,8 @@ class FolderBody:
                         self._left_out.append((code, name))
                     else:
                         self._entries.append((name, entry.stat().st_size))
+            if is_empty and subfolder:
+                self._left_out.append(("empty_folder", subfolder))
         except OSError as error:
             raise LocalFileError(f"{_shown(error.filename)} cannot be read: {error.strerror}") from error
 

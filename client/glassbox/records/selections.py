@@ -85,7 +85,12 @@ class Selection:
     def summary(self) -> str:
         """The race in a sentence."""
         if not self.rungs:
-            return "No race: there was one candidate, or too few images to compare several."
+            if len(self.candidates) == 1:
+                return "No race: there was one candidate."
+            return (
+                f"No race: there are too few images or epochs to compare the {len(self.candidates)} candidates; the"
+                " training used the first."
+            )
         trials = sum(len(rung.trials) for rung in self.rungs)
         winner = self.candidates[self.winner or 0]
         return (

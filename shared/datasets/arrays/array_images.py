@@ -62,8 +62,8 @@ class ImageArray:
                 index = int(np.argwhere(bad)[0][0])
                 raise Invalid(
                     "npz_images",
-                    f"{self.header.name} has NaN or infinite numbers, first in image {done + index}: they have no gray"
-                    " level",
+                    f"{self.header.name} has NaN or infinite numbers, first in image {done + index}: they are no pixel"
+                    " values",
                 )
             low, high = min(low, float(block.min())), max(high, float(block.max()))
             done += len(block)

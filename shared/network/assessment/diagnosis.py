@@ -26,6 +26,10 @@ of mini-batches and dropout changes the loss of an epoch by less than a tenth of
 JUMP = 1.5
 """An epoch's loss of at least this multiple of the initial loss is a jump: the steps were too long."""
 
+SETTLED = 22
+"""The least number of mini-batches after which the averages of batch normalization count: their initial values then
+have a weight below a tenth. Before, an evaluation of a good network may have any loss."""
+
 DEAD = 0.95
 """The least share of dead units in a hidden layer that lets no gradient through."""
 
@@ -78,7 +82,9 @@ def has_diverged(evidence: Evidence) -> bool:
     """Return whether steps that were too long have spoilt the network, although the loss is finite."""
     loss, chance, history = evidence.train.loss, evidence.chance_loss, evidence.history
     losses = [report.train_loss for report in history]
-    worse = loss >= ABOVE_CHANCE * chance and loss >= evidence.initial_loss + RISE * chance
+    worse = (
+        loss >= ABOVE_CHANCE * chance and loss >= evidence.initial_loss + RISE * chance and not _is_unsettled(evidence)
+    )
     stuck = loss >= AT_CHANCE * chance and (
         max(losses) >= JUMP * max(evidence.initial_loss, chance) or max(history[-1].dead_units, default=0) >= DEAD
     )
@@ -93,11 +99,12 @@ def diverged(evidence: Evidence, _: Sequence[str]) -> str | None:
     rate = evidence.configuration.optimizer.learning_rate
     standardize = "" if evidence.configuration.standardize else ", and standardize to true"
     losses = [report.train_loss for report in evidence.history]
+    low, high = f"{min(losses):.3g}", f"{max(losses):.3g}"
+    epochs = f"{low} in the epochs" if low == high else f"between {low} and {high} in the epochs"
     return (
-        f"The training diverged: its loss was {evidence.initial_loss:.3g} at the start, between {min(losses):.3g} and"
-        f" {max(losses):.3g} in the epochs, and is {evidence.train.loss:.3g} at the end; a constant prediction has"
-        f" {evidence.chance_loss:.3g}. Set optimizer.learning_rate well below {rate:g}, for example to"
-        f" {rate / 10:g}{standardize}."
+        f"The training diverged: its loss was {evidence.initial_loss:.3g} at the start, {epochs}, and is"
+        f" {evidence.train.loss:.3g} at the end; a constant prediction has {evidence.chance_loss:.3g}. Set"
+        f" optimizer.learning_rate well below {rate:g}, for example to {rate / 10:g}{standardize}."
     )
 
 
@@ -161,6 +168,11 @@ def underfits(evidence: Evidence, _: Sequence[str]) -> str | None:
     if evidence.train.accuracy >= FITTED or has_diverged(evidence):
         return None
     start = f"The network classifies only {evidence.train.accuracy:.1%} of its training images correctly"
+    if _is_unsettled(evidence):
+        return (
+            f"{start}, after {evidence.steps:,} mini-batches: the averages of its batch normalization need at least"
+            f" {SETTLED}. Train for more epochs, or with a smaller batch_size."
+        )
     losses = [report.train_loss for report in evidence.history]
     quarter = max(1, len(losses) // 4)
     if len(losses) > 1 and losses[-1] <= (1 - FALL) * losses[-1 - quarter]:
@@ -245,6 +257,12 @@ CHECKS: Mapping[str, Callable[[Evidence, Sequence[str]], str | None]] = MappingP
     }
 )
 """The checks by code, the gravest first."""
+
+
+def _is_unsettled(evidence: Evidence) -> bool:
+    """Return whether the network has batch normalization, and too few mini-batches for its averages."""
+    normalized = any(block.batch_norm for block in evidence.configuration.convolutions)
+    return normalized and evidence.steps < SETTLED
 
 
 def _is_at_chance(evidence: Evidence) -> bool:

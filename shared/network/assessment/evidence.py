@@ -66,6 +66,13 @@ class Evidence:
         return -math.fsum(n / self.train.samples * math.log(n / self.train.samples) for n in counts if n)
 
     @property
+    def steps(self) -> int:
+        """The number of mini-batches of the training."""
+        images = int(self.train_counts.sum())
+        trained = images - self.configuration.validation_count(images)
+        return len(self.history) * -(-trained // self.configuration.batch_size)
+
+    @property
     def majority(self) -> tuple[int, float]:
         """The most frequent class of the test images, and its share of them: the accuracy of a constant prediction."""
         counts = self.test.confusion.sum(axis=1)

@@ -60,7 +60,11 @@ def test_summary_says_what_the_race_cost() -> None:
 
 
 def test_selection_without_a_race_says_why() -> None:
-    assert a_selection(rungs=[]).summary.startswith("No race:")
+    alone = a_selection(rungs=[], candidates=SELECTION["candidates"][:1])
+    assert alone.summary == "No race: there was one candidate."
+    assert a_selection(rungs=[]).summary == (
+        "No race: there are too few images or epochs to compare the 2 candidates; the training used the first."
+    )
     assert a_selection(rungs=[]).rows()[0] == ("winner", "learning_rate=0.003", "", "", "")
 
 

@@ -242,11 +242,17 @@ def _assessments(versions: list[Version]) -> list[tuple[str, ...]]:
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return a configuration's settings by path, such as `optimizer.learning_rate`; those that are None are omitted."""
+    """Return a configuration's settings by path; those that are None are omitted.
+
+    Paths are like `optimizer.learning_rate` and `convolutions[0].filters`.
+    """
     found = []
     for name, value in settings.items():
         if isinstance(value, dict):
             found += flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+            for number, each in enumerate(value):
+                found += flat(each, f"{prefix}{name}[{number}].")
         elif value is not None:
             found.append((f"{prefix}{name}", value))
     return found

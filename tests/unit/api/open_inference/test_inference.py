@@ -294,6 +294,14 @@ class TestBinary:
 
         assert pointers(assert_problem(infer_binary(client, given, content), 422, "validation_failed")) == [pointer]
 
+    def test_binary_nan_is_named(self, client: FlaskClient) -> None:
+        numbers = np.zeros((4, 36), "<f4")
+        numbers[2, 5] = np.nan
+        given = {"name": "images", "datatype": "FP32", "shape": [4, 36]}
+
+        problem = assert_problem(infer_binary(client, given, numbers.tobytes()), 422, "validation_failed")
+        assert problem["detail"] == "inputs[0].data: must be numbers from 0 to 1 in floating point; got NaN"
+
     def test_binary_booleans_must_be_0_or_1(self, client: FlaskClient) -> None:
         given = {"name": "images", "datatype": "BOOL", "shape": [1, 36]}
 

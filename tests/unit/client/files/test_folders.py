@@ -106,6 +106,14 @@ def test_a_class_folder_without_images_is_named(folder: Path) -> None:
     FolderBody(folder).refuse_empty_class()
 
 
+def test_empty_folders_are_reported(folder: Path) -> None:
+    (folder / "cats" / "new").mkdir(parents=True)
+
+    body = FolderBody(folder)
+
+    assert as_line(body.skipped) == "skipped 1 file: 1 new (empty folder)"
+
+
 def test_the_client_and_the_server_know_the_same_endings() -> None:
     assert image_files.ENDINGS == problems.ENDINGS
     assert image_files.FOREIGN_ENDINGS == problems.FOREIGN_ENDINGS

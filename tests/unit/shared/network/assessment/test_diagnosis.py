@@ -12,7 +12,7 @@ import pytest
 from shared.network import EpochReport, Evaluation, Network, Training, preset
 from shared.network.arrays import Images, Labels
 from shared.network.assessment.copies import Copies
-from shared.network.assessment.diagnosis import COPIED, DEAD, FALL, FEW_IMAGES, FITTED, GAP, diagnose
+from shared.network.assessment.diagnosis import COPIED, DEAD, FALL, FEW_IMAGES, FITTED, GAP, SETTLED, diagnose
 from shared.network.assessment.evidence import SAMPLE, ColourEvidence, Evidence, gather
 from shared.network.assessment.linear import LinearBaseline
 from tests.support.data.npz import easy_images
@@ -285,6 +285,28 @@ class TestEdges:
         assert "diverged" in codes(replace(evidence, initial_loss=0.7))
         assert "diverged" not in codes(replace(evidence, initial_loss=1.0))  # it is still falling
         assert "diverged" not in codes(replace(evidence, initial_loss=0.6, train=self.shares(500, loss=0.8)))
+
+    def test_the_loss_of_a_normalized_network_counts_after_22_mini_batches(self, good: Evidence) -> None:
+        configuration = tiny_configuration(**CONVOLUTIONAL, batch_size=50)
+        evidence = replace(
+            good,
+            configuration=configuration,
+            initial_loss=0.7,
+            history=self.flat(0.9, 0.0),
+            train=self.shares(500, loss=9.0),
+            train_counts=np.array([525, 525]),
+        )
+        assert evidence.steps == 2 * SETTLED - 2
+        assert "diverged" in codes(evidence)
+        few = replace(evidence, train_counts=np.array([262, 262]))
+        assert few.steps == SETTLED
+        assert "diverged" in codes(few)
+        fewer = replace(evidence, train_counts=np.array([250, 250]))
+        assert fewer.steps == SETTLED - 2
+        assert "diverged" not in codes(fewer)
+        assert "after 20 mini-batches" in messages(fewer)["underfits"]
+        dense = replace(fewer, configuration=tiny_configuration(batch_size=50))
+        assert "diverged" in codes(dense)
 
     def test_a_falling_loss_falls_by_a_tenth(self, good: Evidence) -> None:
         reports = [EpochReport(epoch, loss, 0.5, 0.1) for epoch, loss in ((1, 1.0), (2, 1 - FALL))]
