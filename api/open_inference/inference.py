@@ -62,7 +62,11 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )
     def infer(name: str, version: str = "latest") -> Response:
-        """The version may be an alias. The response holds the version's number."""
+        """The version may be an alias. The response holds the version's number.
+
+        Integers range from 0 to 255. Floating-point numbers range from 0 to 1, or from 0 to 255 if the largest is at
+        least 2. Integers whose largest is 1 are black and white, and the response's `parameters.warning` says so.
+        """
         classifier = models.classifier(name, version)
         response = run(
             classifier, whole_body(limits.max_online_bytes, FOR_MORE), request.headers.get(HEADER_LENGTH), limits
@@ -75,5 +79,5 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
 def run(classifier: Classifier, body: bytes, header_length: str | None, limits: Settings) -> InferResponse:
     """Return the response to a request, given by its body and its header Inference-Header-Content-Length."""
     parsed = read_request(body, header_length, limits)
-    rows = rows_of(parsed.inputs, classifier.version.image_shape, limits)
-    return response_for(parsed, classifier.version, classifier.probabilities(rows))
+    rows, warning = rows_of(parsed.inputs, classifier.version.image_shape, limits)
+    return response_for(parsed, classifier.version, classifier.probabilities(rows), warning)

@@ -44,8 +44,13 @@ class InferResponse:
         return [("Content-Type", "application/octet-stream"), (HEADER_LENGTH, str(self.header_length))]
 
 
-def response_for(request: InferRequest, version: ModelVersion, P: NDArray[Any]) -> InferResponse:
-    """Return the response for probabilities P (N, classes). Raises `Invalid` for an unknown output."""
+def response_for(
+    request: InferRequest, version: ModelVersion, P: NDArray[Any], warning: str | None = None
+) -> InferResponse:
+    """Return the response for probabilities P (N, classes). Raises `Invalid` for an unknown output.
+
+    warning: a sentence that the response has as its parameter `warning`.
+    """
     outputs = []
     binary: list[bytes] = []
     for index, wanted in enumerate(request.outputs or [RequestedOutput(OUTPUT, request.binary_outputs, None)]):
@@ -62,6 +67,8 @@ def response_for(request: InferRequest, version: ModelVersion, P: NDArray[Any]) 
     document: dict[str, object] = {"model_name": version.model, "model_version": str(version.version)}
     if request.id is not None:
         document["id"] = request.id
+    if warning is not None:
+        document["parameters"] = {"warning": warning}
     document["outputs"] = outputs
     header = fast_json.write(document)
     return InferResponse(b"".join([header, *binary]), len(header)) if binary else InferResponse(header)

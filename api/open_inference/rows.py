@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 from api.open_inference.tensors import Tensor, invalid
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
+from shared.images.number_range import ONLY_0_AND_1, REMEDY, WHITE, OutOfRange, gray_levels, number_range
 from shared.images.shapes import Shape, shapes_of_numbers
 from shared.runtime.settings import Settings
 
 INPUT = "images"
-TOLERANCE = 1e-3  # of the range 0 to 1, because interpolation and short floating-point types round
 
 
-def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> NDArray[Any]:
-    """Return the single input as images, uint8 or floating point. Raises `Invalid`.
+def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> tuple[NDArray[Any], str | None]:
+    """Return the single input as images, uint8 or floating point from 0 to 1, and a warning. Raises `Invalid`.
 
-    Numbers become rows (N, pixels). Floating-point values range from 0 to 1, as in the network; integers range from 0
-    to 255, as in data sets; BYTES (N,) or (N, 1) are encoded images.
+    Numbers become rows (N, pixels). `shared.images.number_range` has their range; BYTES (N,) or (N, 1) are encoded
+    images.
     """
     if len(inputs) != 1:
         raise invalid("#/inputs", f"must hold one tensor, {INPUT!r}; got {len(inputs)} tensors")
@@ -30,28 +30,28 @@ def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> NDArr
     if tensor.name != INPUT:
         raise invalid("#/inputs/0/name", f"must be {INPUT!r}, the model's only input; got {tensor.name!r}")
     if isinstance(tensor.values, list):
-        return _decoded(tensor, tensor.values, image_shape, limits)
+        return _decoded(tensor, tensor.values, image_shape, limits), None
     if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in shapes_of_numbers(image_shape):
         expected = f"[N, {math.prod(image_shape)}] or [N, {', '.join(map(str, image_shape))}] with N of at least 1"
         raise invalid("#/inputs/0/shape", f"must be {expected}; got {list(tensor.shape)}")
     values = tensor.values.reshape(tensor.shape[0], -1)
-    return _in_range(values, is_floating=tensor.datatype.startswith("FP"))
+    return _in_range(values, "f" if tensor.datatype.startswith("FP") else values.dtype.kind)
 
 
-def _in_range(values: NDArray[Any], *, is_floating: bool) -> NDArray[Any]:
-    if values.dtype == np.bool_:
-        return values.astype(np.float32)
-    lowest, highest = values.min(), values.max()
-    if is_floating:
-        if np.isnan(lowest):
-            raise invalid("#/inputs/0/data", "must be numbers from 0 to 1 in floating point; got NaN")
-        if not (lowest >= -TOLERANCE and highest <= 1 + TOLERANCE):
-            reason = f"must range from 0 to 1 in floating point; got {lowest:g} to {highest:g}"
-            raise invalid("#/inputs/0/data", f"{reason}; send values from 0 to 255 as UINT8")
-        return values if values.dtype.kind == "f" else values.astype(np.float32)
-    if not (lowest >= 0 and highest <= 255):
-        raise invalid("#/inputs/0/data", f"must range from 0 to 255 in integers; got {lowest} to {highest}")
-    return values.astype(np.uint8, copy=False)
+def _in_range(values: NDArray[Any], kind: str) -> tuple[NDArray[Any], str | None]:
+    """Return numbers of the kind of the tensor's datatype as the network's input, and a warning."""
+    try:
+        found = number_range(kind, values.min(), values.max())
+    except OutOfRange as error:
+        raise invalid("#/inputs/0/data", f"the numbers {error}") from error
+    warning = f"the numbers are taken as black and white: {ONLY_0_AND_1}; {REMEDY}" if found.doubtful else None
+    if kind != "f":
+        return gray_levels(values, found.factor), warning
+    if values.dtype.kind != "f":
+        values = values.astype(np.float32)
+    if found.factor == WHITE:
+        return values, warning
+    return values.astype(np.promote_types(values.dtype, np.float32)) / np.float32(WHITE), warning
 
 
 def _decoded(tensor: Tensor, contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:

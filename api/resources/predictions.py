@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
 from flask import Blueprint, Response, request
@@ -24,6 +24,7 @@ from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
+from shared.images.number_range import ONLY_0_AND_1, REMEDY, WHITE, OutOfRange, gray_levels, number_range
 from shared.images.shapes import Shape, channels_of, shapes_of_numbers
 from shared.jobs.specifications import Invert
 from shared.network.settings.validation import shown
@@ -59,11 +60,12 @@ class PredictionView(TypedDict):
     )
 )
 class PredictionsView(TypedDict):
-    """One prediction for each image, in the order of the request."""
+    """One prediction for each image, in the order of the request. `warnings` says what makes them doubtful."""
 
     model: str
     version: int
     predictions: list[PredictionView]
+    warnings: NotRequired[list[str]]
 
 
 class Instances(RequestModel):
@@ -76,8 +78,9 @@ class Instances(RequestModel):
 
     instances: list[Any] = Field(
         description=(
-            "images, each a flat list of numbers from 0 to 255, or a list of rows; a pixel of a model in colour is a"
-            " list of R, G and B"
+            "images, each a flat list of numbers, or a list of rows; a pixel of a model in colour is a list of R, G and"
+            " B. The numbers of all images together range from 0 to 255, or, if they are not integers, from 0 to 1;"
+            " integers whose largest is 1 are black and white, with a warning"
         )
     )
 
@@ -112,29 +115,31 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         ),
     )
     def predict(name: str, reference: str) -> Response:
-        """Numbers range from 0 to 255, or from 0 to 1. If one image is invalid, the request fails.
+        """The numbers of all images have one range, 0 to 255 or 0 to 1. If one image is invalid, the request fails.
 
         Image files are converted to the model's channels; numbers of another number of channels are rejected.
         """
         classifier = models.classifier(name, reference)
         body = whole_body(limits.max_online_bytes, FOR_MORE)
+        warnings: list[str] = []
         if request.mimetype == "application/json":
             options = from_texts(PredictOptions, request.args)
             document = fast_json.read(body, limits.max_online_json_bytes)
-            images = images_of(document, classifier.version.image_shape)
+            images, warnings = images_of(document, classifier.version.image_shape)
         else:
             contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
             options = from_texts(PredictOptions, {**request.args.to_dict(), **texts})
             images = _decoded(contents, classifier.version.image_shape, limits)
         check_top_k(options.top_k, classifier)
         invert(images, options.invert)
-        return fast_json.json_response(
-            {
-                "model": classifier.version.model,
-                "version": classifier.version.version,
-                "predictions": _predictions(classifier, images, options.top_k),
-            }
-        )
+        found: PredictionsView = {
+            "model": classifier.version.model,
+            "version": classifier.version.version,
+            "predictions": _predictions(classifier, images, options.top_k),
+        }
+        if warnings:
+            found["warnings"] = warnings
+        return fast_json.json_response(found)
 
     return routes
 
@@ -201,12 +206,11 @@ def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) 
     return predictions
 
 
-def images_of(document: Any, image_shape: Shape) -> NDArray[np.uint8]:
-    """Return the instances as images, uint8 (N, H, W) or (N, H, W, 3).
+def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], list[str]]:
+    """Return the instances as images, uint8 (N, H, W) or (N, H, W, 3), and warnings about their range.
 
-    An instance has the shape of an image, or is a flat list of as many numbers. If one of its numbers is above 1, they
-    range from 0 to 255, as in data sets, and are rounded; otherwise they range from 0 to 1. Raises `Invalid`, which
-    names the invalid instances.
+    An instance has the shape of an image, or is a flat list of as many numbers. All instances have one range
+    (`shared.images.number_range`). Raises `Invalid`, which names the invalid instances.
     """
     if not isinstance(document, dict):
         reason = f"must be a JSON object; got {shown(document)}"
@@ -221,13 +225,30 @@ def images_of(document: Any, image_shape: Shape) -> NDArray[np.uint8]:
     numbers = _numbers(instances)
     if numbers is None or numbers.shape[1:] not in shapes_of_numbers(image_shape):
         raise _invalid_instances(_wrong(instances, image_shape))
-    rows = numbers.reshape(len(numbers), -1).astype(np.float64)
-    lowest, highest = rows.min(axis=1), rows.max(axis=1)
-    fits = (lowest >= 0) & (highest <= 255)  # NaN would fail both, but JSON has no NaN
-    if not fits.all():
-        raise _invalid_instances(_out_of_range(np.flatnonzero(~fits)))
-    rows[highest <= 1] *= 255
-    return np.rint(rows).astype(np.uint8).reshape(len(rows), *image_shape)
+    rows = numbers.reshape(len(numbers), -1)
+    lowest, highest = rows.min(axis=1), rows.max(axis=1)  # never NaN, which JSON does not have
+    try:
+        found = number_range(rows.dtype.kind, lowest.min(), highest.max())
+    except OutOfRange as error:
+        outside = np.flatnonzero((lowest < 0) | (highest > WHITE))
+        reason = f"the numbers of the request {error}"
+        raise _invalid_instances(_each(reason, outside) or [FieldError(reason, pointer="#/instances")]) from error
+    warnings = [f"the numbers are taken as black and white: {ONLY_0_AND_1}; {REMEDY}"] if found.doubtful else []
+    if found.factor == 1:
+        dark = np.flatnonzero((highest > 0) & (highest <= 1))
+        fractions = dark[(np.rint(rows[dark]) != rows[dark]).any(axis=1)]
+        if fractions.size:
+            reason = (
+                f"has only numbers from 0 to 1, but those of the request range to {highest.max():g}: all images of a"
+                " request must have one range, 0 to 255 or 0 to 1"
+            )
+            raise _invalid_instances(_each(reason, fractions))
+        if dark.size:
+            warnings.append(
+                f"no number of #/instances/{dark[0]} is above 1, but those of the request range to {highest.max():g},"
+                f" so it is almost black ({dark.size} of {len(rows)} images); {REMEDY}"
+            )
+    return gray_levels(rows, found.factor).reshape(len(rows), *image_shape), warnings
 
 
 def _numbers(value: Any) -> NDArray[Any] | None:
@@ -257,8 +278,7 @@ def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
     ]
 
 
-def _out_of_range(indices: NDArray[np.intp]) -> list[FieldError]:
-    reason = "must have only numbers from 0 to 255, or only numbers from 0 to 1"
+def _each(reason: str, indices: NDArray[np.intp]) -> list[FieldError]:
     return [FieldError(reason, pointer=f"#/instances/{index}") for index in indices[:MAX_REPORTED].tolist()]
 
 

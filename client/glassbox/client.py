@@ -130,7 +130,8 @@ class Client:
         """Classify images given as numbers.
 
         instances: nested lists, or an array (N, H, W) or (N, H·W), for a model in colour (N, H, W, 3) or (N, H·W·3).
-        The numbers of an image range from 0 to 255, or, if none is above 1, from 0 to 1.
+        The numbers of all images together range from 0 to 255, or, if they are floats, also from 0 to 1. Integers whose
+        largest is 1 are black and white, and the result has a warning.
         """
         plain = instances.tolist() if hasattr(instances, "tolist") else instances
         return self._predict(model, top_k, invert, json={"instances": plain})

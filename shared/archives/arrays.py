@@ -19,6 +19,7 @@ from shared.archives.index import ArchiveIndex, Entry, ImageArray, Kind
 from shared.archives.zip import DEFLATED, LONGEST_LOCAL_HEADER, header_bytes, index_zip, raw_names
 from shared.archives.zip_directory import Directory, blocks, first_name
 from shared.errors import Invalid, Malformed, TooLarge
+from shared.images.number_range import ONLY_0_AND_1, REMEDY, number_range
 from shared.images.shapes import RGB, Shape, channels_of, shape_with
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -126,6 +127,8 @@ def _advice(header: Header) -> str:
             f"; convert numbers from 0 to 1 by (255 * {name}).round().astype(numpy.uint8). NaN and infinite numbers"
             f" are no pixel values: numpy.argwhere(~numpy.isfinite({name})) finds them"
         )
+    if header.dtype.kind == "b":
+        return f"; convert true and false by {name}.astype(numpy.uint8) * 255"
     return ""
 
 
@@ -161,7 +164,22 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
         )
     if height * width > limits.max_image_pixels:
         raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
-    return ArchiveIndex(Kind.ARRAY, array=ImageArray(start + header.start, count, height, width, channels))
+    images = ImageArray(start + header.start, count, height, width, channels)
+    _refuse_doubtful(path, images, header.nbytes, name)
+    return ArchiveIndex(Kind.ARRAY, array=images)
+
+
+def _refuse_doubtful(path: Path, images: ImageArray, size: int, name: str) -> None:
+    """Raise `Invalid` if the largest gray level is 1. Reads no further than the first block with a larger one."""
+    largest = 0
+    with path.open("rb") as file:
+        file.seek(images.offset)
+        for start in range(0, size, BLOCK):
+            largest = max(largest, int(np.frombuffer(file.read(min(BLOCK, size - start)), np.uint8).max()))
+            if largest > 1:
+                return
+    if number_range("u", 0, largest).doubtful:
+        raise Invalid("npz_images", f"{name}: {ONLY_0_AND_1}; {REMEDY}")
 
 
 def holds_arrays(descriptor: int, directory: Directory) -> bool:

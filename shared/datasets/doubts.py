@@ -10,8 +10,14 @@ FEW_TEST_IMAGES = 30
 """With fewer, the 95 % confidence interval of a test accuracy is wider than 30 points at its widest."""
 
 
-def warnings_of(splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0) -> tuple[str, ...]:
-    """Return the warnings as sentences. unsupported: images that were skipped because of their format."""
+def warnings_of(
+    splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0, brightest: int = 255
+) -> tuple[str, ...]:
+    """Return the warnings as sentences.
+
+    unsupported: images that were skipped because of their format. brightest: the largest gray level of all images, if
+    none is above 1.
+    """
     images = sum(splits.values())
     found = []
     if splits["test"] < FEW_TEST_IMAGES:
@@ -33,6 +39,11 @@ def warnings_of(splits: Mapping[str, int], duplicates: Duplicates, unsupported: 
         found.append(
             f"{duplicates.in_several_classes:,} images are in several classes with the same pixels, so no network can"
             " classify them all correctly. Correct their classes"
+        )
+    if brightest == 1:
+        found.append(
+            "the largest gray level of all images is 1 of 255, so they are almost black to a network. If 1 is white,"
+            " multiply the images' gray levels by 255 and upload them again"
         )
     if unsupported:
         found.append(f"{unsupported:,} images are of unsupported formats and were skipped. Convert them to PNG or JPEG")

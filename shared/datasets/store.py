@@ -63,7 +63,7 @@ class DatasetStore:
                 "colour_dropped": content.colour_dropped,
                 "colour_check": content.colour_check,
                 "skipped": content.skipped,
-                "warnings": warnings_of(splits, duplicates, content.unsupported),
+                "warnings": warnings_of(splits, duplicates, content.unsupported, written.brightest),
             }
             manifest = Manifest(
                 digest=written.digest,
@@ -192,11 +192,15 @@ def _is_digest(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Written:
-    """A written `data.npz`: the content's digest, the images' bytes, and the images' fingerprints by part."""
+    """A written `data.npz`: the content's digest, the images' bytes, and the images' fingerprints by part.
+
+    brightest: a gray level in the images; the largest, if none is above 1.
+    """
 
     digest: str
     size: int
     fingerprints: dict[str, Fingerprints]
+    brightest: int
 
 
 def _write_revised(path: Path, content: Content) -> tuple[Content, Written]:
@@ -213,21 +217,25 @@ def _write_revised(path: Path, content: Content) -> tuple[Content, Written]:
 def _write_arrays(path: Path, content: Content) -> Written:
     """Write `data.npz`, uncompressed so that it can be mapped."""
     digest = content.start_digest()
-    size = 0
+    size = brightest = 0
     fingerprints = {}
     with durable.fsynced(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for part, split in content.splits.items():
-            count, fingerprints[part] = _write_images(archive, f"x_{part}.npy", split, content.image_shape, digest)
+            count, fingerprints[part], level = _write_images(
+                archive, f"x_{part}.npy", split, content.image_shape, digest
+            )
             size += count
+            brightest = max(brightest, level)
             with archive.open(f"y_{part}.npy", "w") as member:
                 npy.write_array(member, split.labels, allow_pickle=False)
-    return Written(digest.hexdigest(), size, fingerprints)
+    return Written(digest.hexdigest(), size, fingerprints, brightest)
 
 
 def _write_images(
     archive: zipfile.ZipFile, name: str, split: Split, image_shape: Shape, digest: Any
-) -> tuple[int, Fingerprints]:
-    size = 0
+) -> tuple[int, Fingerprints, int]:
+    """Write the images; returns their bytes, their fingerprints, and a gray level: the largest, if none is above 1."""
+    size = brightest = 0
     fingerprints = []
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(split.labels), *image_shape)}
     with archive.open(name, "w", force_zip64=True) as member:
@@ -238,7 +246,9 @@ def _write_images(
             member.write(pixels)
             size += pixels.nbytes
             fingerprints.append(fingerprints_of(block))
-    return size, np.concatenate(fingerprints)
+            if brightest <= 1:  # a higher one is not needed
+                brightest = max(brightest, int(block.max(initial=0)))
+    return size, np.concatenate(fingerprints), brightest
 
 
 def _map_array(path: Path, name: str) -> NDArray[Any]:

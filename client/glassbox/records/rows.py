@@ -47,8 +47,12 @@ class Prediction(NamedTuple):
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for images, in their order, and the version that made them."""
+    """Predictions for images, in their order, and the version that made them.
+
+    warnings: what makes the predictions doubtful, such as numbers whose range is not certain.
+    """
 
     model: str
     version: int
     predictions: tuple[Prediction, ...]
+    warnings: tuple[str, ...] = ()

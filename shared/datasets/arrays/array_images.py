@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from shared.archives.arrays import Header, check_images
 from shared.datasets.content import Images
 from shared.errors import Invalid
+from shared.images.number_range import ONLY_0_AND_1, REMEDY, WHITE, OutOfRange, gray_levels, number_range
 from shared.images.shapes import RGB, Shape, shape_with
 
 BLOCK_BYTES = 4 * 1024 * 1024
@@ -53,7 +54,10 @@ class ImageArray:
                     yield block.reshape(n, *self.image_shape)
 
     def range(self) -> tuple[float, float]:
-        """Return the smallest and the largest number. Raises `Invalid` for NaN and infinite numbers."""
+        """Return the smallest and the largest number. Raises `Invalid` for NaN and infinite numbers.
+
+        Of bytes, the rest is not read after a number above 1: it cannot change their range.
+        """
         low, high = np.inf, -np.inf
         done = 0
         for block in self.blocks():
@@ -66,6 +70,8 @@ class ImageArray:
                     " values",
                 )
             low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if block.dtype == np.uint8 and high > 1:
+                break
             done += len(block)
         return low, high
 
@@ -111,32 +117,49 @@ def image_shape_of(header: Header, given: tuple[int, int] | None) -> Shape:
     return shape_with(shape[1], shape[2], RGB if shape[3:] == (RGB,) else 1)
 
 
-def scale_of(arrays: list[ImageArray]) -> tuple[float, str | None]:
+def scale_of(arrays: Sequence[ImageArray]) -> tuple[int, str | None]:
     """Return the factor from the arrays' numbers to gray levels, and what was chosen, as a sentence.
 
-    Floats from 0 to 1 are multiplied by 255; numbers from 0 to 255 keep their values. Raises `Invalid` for other
-    numbers, and for arrays of different types.
+    Raises `Invalid` for numbers that are in no range or in a doubtful one (`shared.images.number_range`), and for
+    arrays of different types or ranges.
     """
     types = {array.header.dtype.newbyteorder("=") for array in arrays}
     if len(types) > 1:
         listed = " and ".join(f"{array.header.name} is {array.header}" for array in arrays[:2])
         raise Invalid("npz_images", f"the images must have one type: {listed}; save them as uint8 from 0 to 255")
     (dtype,) = types
-    if dtype == np.uint8:
-        return 1, None
     if dtype.kind == "b":
-        return 255, "true became 255"
+        return WHITE, "true became 255"
     ranges = [array.range() for array in arrays]
+    factors = {
+        array.header.name: _factor(array, *ends) for array, ends in zip(arrays, ranges, strict=True) if any(ends)
+    }
+    if len(set(factors.values())) > 1:
+        listed = " and ".join(f"{name} from 0 to {1 if factor == WHITE else 255}" for name, factor in factors.items())
+        raise Invalid("npz_images", f"the numbers of the images must have one range: {listed}; rescale them")
+    factor = next(iter(factors.values()), 1)  # without numbers above 0 all images are black
+    if dtype == np.uint8:
+        return factor, None
+    if factor == WHITE:
+        return factor, "floats from 0 to 1 were multiplied by 255"
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if low < 0 or high > 255:
+    return factor, f"numbers from {low:g} to {high:g} are gray levels of 0 to 255"
+
+
+def _factor(array: ImageArray, low: float, high: float) -> int:
+    """Return the factor of one array's numbers. Raises `Invalid`."""
+    name = array.header.name
+    try:
+        found = number_range(array.header.dtype.kind, low, high)
+    except OutOfRange as error:
         raise Invalid(
             "npz_images",
-            f"{arrays[0].header.name} has numbers from {low:g} to {high:g}; got {arrays[0].header}: rescale them to"
-            " uint8 from 0 to 255, or to floats from 0 to 1",
-        )
-    if dtype.kind == "f" and high <= 1:
-        return 255, "floats from 0 to 1 were multiplied by 255"
-    return 1, f"numbers from {low:g} to {high:g} are gray levels of 0 to 255"
+            f"the numbers of {name} {error}; got {array.header}. Rescale them to uint8 from 0 to 255, or to floats from"
+            " 0 to 1",
+        ) from error
+    if found.doubtful:
+        raise Invalid("npz_images", f"{name}: {ONLY_0_AND_1}; {REMEDY}, or send them as floats from 0 to 1")
+    return found.factor
 
 
 @dataclass(frozen=True)
@@ -144,7 +167,7 @@ class ImageBlocks:
     """The images of one or several arrays, one after the other, or those that `mask` (N,) selects, as 8 bits."""
 
     arrays: tuple[ImageArray, ...]
-    scale: float
+    scale: int
     mask: NDArray[np.bool_] | None = None
 
     def __iter__(self) -> Iterator[Images]:
@@ -154,13 +177,7 @@ class ImageBlocks:
             for block in array.blocks():
                 images = block if self.mask is None else block[self.mask[start : start + len(block)]]
                 start += len(block)
-                yield images if images.dtype == np.uint8 else _as_bytes(images, self.scale)
-
-
-def _as_bytes(images: NDArray[Any], scale: float) -> Images:
-    if images.dtype.kind != "f":
-        return images.astype(np.uint8) * np.uint8(scale)
-    return np.rint(images.astype(np.float64) * scale).astype(np.uint8)
+                yield images if images.dtype == np.uint8 else gray_levels(images, self.scale)
 
 
 def read_exactly(file: IO[bytes], size: int) -> bytes:

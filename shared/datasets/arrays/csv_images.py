@@ -218,7 +218,10 @@ def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any
 
 
 def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArray[Any]:
-    """Return the pixels of rows, as uint8 if all are integers from 0 to 255."""
+    """Return the pixels of rows, as uint8 if all are integers from 0 to 255, else as float32.
+
+    If none is above 1, `1.0` is a float.
+    """
     columns = [column for column in range(table.columns) if column != table.label]
     for number, line in enumerate(lines, start + 1):
         if line.count(table.delimiter) != table.columns - 1:
@@ -235,7 +238,20 @@ def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArr
             "dataset_csv", f"{source.name} has a pixel that is not a number, after row {start}: {reason}"
         ) from error
     as_bytes = values.clip(0, 255).astype(np.uint8) if np.isfinite(values).all() else None
-    return as_bytes if as_bytes is not None and (as_bytes == values).all() else values.astype(np.float32)
+    if as_bytes is None or (as_bytes != values).any():
+        return values.astype(np.float32)
+    return values.astype(np.float32) if as_bytes.max() <= 1 and _holds_floats(table, lines) else as_bytes
+
+
+def _holds_floats(table: Table, lines: list[str]) -> bool:
+    """Return whether a pixel is written with a decimal point."""
+    return any(
+        "." in cell
+        for line in lines
+        if "." in line
+        for column, cell in enumerate(line.split(table.delimiter))
+        if column != table.label
+    )
 
 
 def _labels(table: Table, lines: list[str]) -> list[str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.arrays import Header
 from shared.archives.entries import shown
-from shared.datasets.arrays.array_images import ImageArray, read_exactly
+from shared.datasets.arrays.array_images import ImageArray, read_exactly, scale_of
 from shared.datasets.arrays.array_names import find_arrays
 from shared.datasets.arrays.npz import content_of
 from shared.datasets.content import Content
@@ -93,7 +93,8 @@ def read_idx_archive(
     chosen = {"validation": pairs.validation} if pairs.validation else {}
     if any(array.transposed for array in arrays.values()):
         chosen["orientation"] = "EMNIST's images were transposed, so that they are upright"
-    return content_of(pairs, arrays, labels, 1, chosen, limits, options.test_fraction, options.seed)
+    scale, _ = scale_of(list(arrays.values()))
+    return content_of(pairs, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
 
 
 def _array_name(stem: str) -> str:

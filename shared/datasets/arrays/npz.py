@@ -79,7 +79,7 @@ def content_of(
     names: ArrayNames,
     arrays: Mapping[str, ImageArray],
     labels: Mapping[str, NDArray[Any]],
-    scale: float,
+    scale: int,
     chosen: Mapping[str, str],
     limits: Settings,
     test_fraction: float,

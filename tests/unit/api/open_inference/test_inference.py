@@ -159,6 +159,33 @@ class TestInputs:
 
         assert np.allclose(probabilities(response), P, atol=1e-6)
 
+    @pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64"])
+    def test_floats_to_255_are_gray_levels(self, client: FlaskClient, datatype: str) -> None:
+        assert np.allclose(probabilities(infer(client, tensor(PIXELS.astype(float), datatype))), P, atol=1e-6)
+
+    @pytest.mark.parametrize("datatype", ["UINT8", "INT64"])
+    def test_integers_0_and_1_alone_are_black_and_white_with_a_warning(
+        self, client: FlaskClient, datatype: str
+    ) -> None:
+        bright = (PIXELS > 100).astype(np.uint8)
+
+        response = infer(client, tensor(bright, datatype))
+
+        expected = tiny_network().probabilities(tiny_parameters(), (bright * 255).reshape(-1, 6, 6))
+        assert np.allclose(probabilities(response), expected, atol=1e-6)
+        warning = response.json["parameters"]["warning"]  # type: ignore[index]
+        assert warning.startswith("the numbers are taken as black and white: the largest integer is 1")
+
+    @pytest.mark.parametrize(("datatype", "white"), [("BOOL", True), ("FP32", 1.0), ("FP32", 255.0), ("UINT8", 255)])
+    def test_certain_ranges_have_no_warning(self, client: FlaskClient, datatype: str, white: Any) -> None:
+        bright = PIXELS > 100
+
+        response = infer(client, tensor(bright if white is True else bright * white, datatype))
+
+        expected = tiny_network().probabilities(tiny_parameters(), (bright * np.uint8(255)).reshape(-1, 6, 6))
+        assert np.allclose(probabilities(response), expected, atol=1e-5)
+        assert "parameters" not in response.json  # type: ignore[operator]
+
     def test_floating_point_input_accepts_whole_numbers(self, client: FlaskClient) -> None:
         assert probabilities(infer(client, tensor(np.zeros((1, 36), int), "FP32"))).shape == (1, 3)
 
@@ -300,7 +327,7 @@ class TestBinary:
         given = {"name": "images", "datatype": "FP32", "shape": [4, 36]}
 
         problem = assert_problem(infer_binary(client, given, numbers.tobytes()), 422, "validation_failed")
-        assert problem["detail"] == "inputs[0].data: must be numbers from 0 to 1 in floating point; got NaN"
+        assert problem["detail"] == "inputs[0].data: the numbers must not be NaN"
 
     def test_binary_booleans_must_be_0_or_1(self, client: FlaskClient) -> None:
         given = {"name": "images", "datatype": "BOOL", "shape": [1, 36]}

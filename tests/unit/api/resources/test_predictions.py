@@ -130,10 +130,62 @@ class TestNumbers:
     def test_pixels_may_be_flat_or_in_rows_and_up_to_255_or_1(self, client: FlaskClient, instances: Any) -> None:
         assert_agrees(predictions(client.post(PATH, json={"instances": instances})))
 
-    def test_range_of_an_instance_does_not_depend_on_others(self, client: FlaskClient) -> None:
+    def test_images_of_different_ranges_are_rejected(self, client: FlaskClient) -> None:
         instances = [(IMAGES[0] / 255).ravel().tolist(), IMAGES[1].ravel().tolist()]
 
-        assert_agrees(predictions(client.post(PATH, json={"instances": instances})), P[:2])
+        problem = assert_problem(client.post(PATH, json={"instances": instances}), 422, "validation_failed")
+
+        assert pointers(problem) == ["#/instances/0"]
+        assert "all images of a request must have one range" in problem["errors"][0]["detail"]
+
+    def test_integers_0_and_1_alone_are_black_and_white_with_a_warning(self, client: FlaskClient) -> None:
+        bright = IMAGES > 100
+        expected = tiny_network().probabilities(tiny_parameters(), bright * np.uint8(255))
+
+        response = client.post(PATH, json={"instances": bright.astype(int).tolist()})
+
+        assert_agrees(predictions(response), expected)
+        (warning,) = response.json["warnings"]  # type: ignore[index]
+        assert warning == (
+            "the numbers are taken as black and white: the largest integer is 1, so it is not certain whether 1"
+            " is white (255) or almost black; multiply them by 255 if 1 is white"
+        )
+
+    def test_a_black_and_white_image_among_gray_levels_is_almost_black_with_a_warning(
+        self, client: FlaskClient
+    ) -> None:
+        images = IMAGES.copy()
+        images[2] = images[2] > 100
+
+        response = client.post(PATH, json={"instances": images.tolist()})
+
+        assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), images))
+        (warning,) = response.json["warnings"]  # type: ignore[index]
+        assert warning.startswith("no number of #/instances/2 is above 1, but those of the request range to ")
+
+    @pytest.mark.parametrize("white", [1.0, 255, 255.0])
+    def test_certain_ranges_have_no_warning(self, client: FlaskClient, white: float) -> None:
+        bright = IMAGES > 100
+        instances = [*(bright * white).tolist(), np.zeros((6, 6), int).tolist()]
+
+        response = client.post(PATH, json={"instances": instances})
+
+        images = np.concatenate([bright * np.uint8(255), np.zeros((1, 6, 6), np.uint8)])
+        assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), images))
+        assert "warnings" not in response.json  # type: ignore[operator]
+
+    def test_floats_slightly_above_1_are_white(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={"instances": (IMAGES / IMAGES.max() * 1.0005).tolist()})
+
+        white = np.rint(IMAGES / IMAGES.max() * 255.1275).clip(0, 255).astype(np.uint8)
+        assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), white))
+
+    def test_floats_of_an_unknown_range_are_rejected(self, client: FlaskClient) -> None:
+        response = client.post(PATH, json={"instances": (IMAGES / 200).tolist()})
+
+        problem = assert_problem(response, 422, "validation_failed")
+        assert pointers(problem) == ["#/instances"]
+        assert "floats must range from 0 to 1, or from 0 to 255" in problem["errors"][0]["detail"]
 
     @pytest.mark.parametrize(
         ("instances", "expected"),

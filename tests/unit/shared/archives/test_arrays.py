@@ -25,6 +25,33 @@ def npz_with(content: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
     return zip_of({"x.npy": content}, method)
 
 
+class TestNumbers:
+    """The range of the numbers of an array of a batch."""
+
+    @pytest.mark.parametrize("form", ["npy", "npz", "npz, packed"])
+    def test_images_of_0_and_1_are_refused_with_the_remedy(self, uploads: Uploads, form: str) -> None:
+        images = np.zeros((70, 40, 50), np.uint8)
+        images[-1, -1, -1] = 1
+
+        error = uploads.refusal(npy(images) if form == "npy" else npz({"x": images}, compressed=form != "npz"))
+
+        assert error.code == "npz_images"
+        assert "the largest integer is 1" in error.detail
+        assert error.detail.endswith("multiply them by 255 if 1 is white")
+
+    @pytest.mark.parametrize("largest", [0, 2, 255])
+    def test_images_with_another_largest_number_are_accepted(self, uploads: Uploads, largest: int) -> None:
+        images = np.zeros((70, 40, 50), np.uint8)
+        images[-1, -1, -1] = largest
+
+        assert len(uploads.index(npy(images))) == 70
+
+    def test_booleans_are_refused_with_how_to_convert_them(self, uploads: Uploads) -> None:
+        detail = uploads.refusal(npz({"x": IMAGES > 100})).detail
+
+        assert detail.endswith("; convert true and false by x.astype(numpy.uint8) * 255")
+
+
 class TestAccepting:
     def test_an_npy_is_an_archive_of_its_images(self, uploads: Uploads) -> None:
         archive = uploads.index(npy(IMAGES))

@@ -110,3 +110,17 @@ def test_damaged_rows_are_named(stored: Stored, content: bytes, options: dict[st
         stored(content, **options)
     assert caught.value.code == "dataset_csv"
     assert named in caught.value.detail
+
+
+def test_integers_whose_largest_is_1_are_refused_with_the_remedy(stored: Stored) -> None:
+    with pytest.raises(GlassboxError) as caught:
+        stored(csv((IMAGES > 100).astype(np.uint8), LABELS))
+
+    assert "the largest integer is 1" in caught.value.detail
+    assert "multiply them by 255" in caught.value.detail
+
+
+def test_floats_0_and_1_are_black_and_white(stored: Stored) -> None:
+    floats, levels = (csv((IMAGES > 100) * white, LABELS) for white in (1.0, 255))
+
+    assert stored(floats).digest == stored(levels).digest

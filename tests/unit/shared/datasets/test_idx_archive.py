@@ -143,3 +143,16 @@ def test_labels_that_are_no_text_are_refused(stored: Stored) -> None:
         with pytest.raises(GlassboxError) as caught:
             stored(npz_of_members(texts | {"y_train": broken}))
         assert caught.value.code == "npz_labels"
+
+
+def test_images_of_0_and_1_are_refused_with_the_remedy(stored: Stored) -> None:
+    files = {
+        "train-images-idx3-ubyte": idx(EASY["x_train"] > 100),
+        "train-labels-idx1-ubyte": idx(EASY["y_train"]),
+    }
+
+    with pytest.raises(GlassboxError) as caught:
+        stored(zip_of(files))
+
+    assert "the largest integer is 1" in caught.value.detail
+    assert "multiply them by 255" in caught.value.detail

@@ -114,7 +114,7 @@ class TestReading:
         images = np.arange(40, dtype=np.uint8)[:, np.newaxis, np.newaxis] * np.ones((1, 512, 512), np.uint8)
         labels = np.arange(40) % 2
 
-        content = read(npz({"x_train": images, "y_train": labels, "x_test": images[:2], "y_test": labels[:2]}))
+        content = read(npz({"x_train": images, "y_train": labels, "x_test": images[1:3], "y_test": labels[1:3]}))
 
         blocks = list(content.train.blocks)
         assert max(block.nbytes for block in blocks) <= 4 * MiB
@@ -279,6 +279,9 @@ class TestLayouts:
         ("numbers", "named"),
         [
             (np.full((60, 6, 6), -1.0), "from -1 to -1"),
+            (np.linspace(-5, 0, 60 * 36).reshape(60, 6, 6), "from -5 to 0"),
+            (np.linspace(0, 1.5, 60 * 36).reshape(60, 6, 6), "from 0 to 1.5"),
+            (np.linspace(-0.1, 1, 60 * 36).reshape(60, 6, 6), "from -0.1 to 1"),
             (np.full((60, 6, 6), 256, np.int64), "from 256 to 256"),
             (np.full((60, 6, 6), np.nan), "NaN or infinite numbers, first in image 0"),
             (np.full((60, 6, 6), np.inf), "NaN or infinite numbers"),
@@ -292,6 +295,47 @@ class TestLayouts:
 
         assert error.code == "npz_images"
         assert named in error.detail
+
+    @pytest.mark.parametrize("dtype", ["|u1", "|i1", "<i8", ">u2"])
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_integers_whose_largest_is_1_are_refused_with_the_remedy(
+        self, read: Reader, dtype: str, compressed: bool
+    ) -> None:
+        numbers = (easy_images(60)[0] > 100).astype(dtype)
+
+        error = read.refusal(npz({"x": numbers, "y": np.arange(60) % 2}, compressed=compressed))
+
+        assert error.code == "npz_images"
+        assert error.detail == (
+            "x: the largest integer is 1, so it is not certain whether 1 is white (255) or almost black;"
+            " multiply them by 255 if 1 is white, or send them as floats from 0 to 1"
+        )
+
+    def test_black_integers_are_accepted(self, read: Reader) -> None:
+        content = read(npz({"x": np.zeros((60, 6, 6), np.uint8), "y": np.arange(60) % 2}))
+
+        assert not images_of(content)["train"].any()
+
+    def test_floats_that_rounding_took_slightly_beyond_0_to_1_are_clipped(self, read: Reader) -> None:
+        numbers = np.linspace(-0.0005, 1.0005, 60 * 36).reshape(60, 6, 6)
+
+        content = read(
+            npz({"x_train": numbers, "y_train": np.arange(60) % 2, "x_test": numbers, "y_test": np.arange(60) % 2})
+        )
+
+        assert content.chosen["numbers"] == "floats from 0 to 1 were multiplied by 255"
+        found = images_of(content)["train"]
+        assert (found.min(), found.max()) == (0, 255)
+
+    @pytest.mark.parametrize("divided", ["x_train", "x_test"])
+    def test_floats_of_different_ranges_are_refused(self, read: Reader, divided: str) -> None:
+        arrays = {name: array.astype(float) if name[0] == "x" else array for name, array in EASY.items()}
+        arrays[divided] /= 255
+
+        error = read.refusal(npz(arrays))
+
+        assert error.code == "npz_images"
+        assert f"{divided} from 0 to 1" in error.detail
 
     @pytest.mark.parametrize("row", [[0, 0, 0], [1, 1, 0], [0.5, 0.5, 0], [2, 0, 0], [np.nan, 1, 0]])
     def test_labels_that_are_not_one_hot_are_refused(self, read: Reader, row: list[float]) -> None:
@@ -480,8 +524,8 @@ class TestDamage:
             assert isinstance(read.refusal(whole[:length]), GlassboxError)
 
     def test_a_changed_pixel_raises_invalid_while_the_images_are_read(self, read: Reader) -> None:
-        upload = bytearray(npz(easy_arrays(side=64)))
-        upload[100_000] ^= 1
+        upload = bytearray(npz(easy_arrays(side=512)))
+        upload[10_000_000] ^= 1  # after the first block, which suffices for the range of the numbers
 
         content = read(bytes(upload))
 

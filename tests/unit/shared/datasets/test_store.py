@@ -159,8 +159,8 @@ class TestAdding:
         assert files_below(volume.root) == [f"{folder}/data.npz", f"{folder}/manifest.json", "datasets/names/easy"]
 
     def test_damaged_images_leave_no_files(self, uploads: Uploads, volume: Volume) -> None:
-        upload = bytearray(npz(easy_arrays(side=64)))
-        upload[100_000] ^= 1
+        upload = bytearray(npz(easy_arrays(side=512)))
+        upload[10_000_000] ^= 1  # found when the images are written, not when their range is determined
 
         with pytest.raises(Invalid):
             uploads.add(bytes(upload))

@@ -550,3 +550,14 @@ def test_the_image_shape_is_the_height_and_width_of_the_images(stored: Stored) -
     manifest, _ = stored(zip_of({f"{kind}/{number}.bmp": file.getvalue() for kind in "ab" for number in range(3)}))
 
     assert manifest.image_shape == (5, 3)
+
+
+@pytest.mark.parametrize(("white", "warned"), [(0, False), (1, True), (2, False), (255, False)])
+def test_image_files_with_levels_0_and_1_alone_are_warned_of(stored_manifest: Store, white: int, warned: bool) -> None:
+    images = np.zeros((40, 6, 6), np.uint8)
+    images[-1, -1, -1] = white
+    files = {f"{number % 2}/{number:02}.png": png(image) for number, image in enumerate(images)}
+
+    warnings = stored_manifest(zip_of(files), image_shape=(6, 6)).warnings
+
+    assert any("the largest gray level of all images is 1 of 255" in warning for warning in warnings) == warned

@@ -1,0 +1,64 @@
+"""The range of images that are sent as numbers: gray levels from 0 to 255, or numbers from 0 (black) to 1 (white).
+
+One range holds for all images of an array or a request, never for each image. docs/data/images.md has the rule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+WHITE = 255
+TOLERANCE = 1e-3  # beyond 0 to 1, because interpolation and short floating-point types round
+LEAST_LEVEL = 2  # the largest number of floats that are gray levels is at least this
+
+ONLY_0_AND_1 = "the largest integer is 1, so it is not certain whether 1 is white (255) or almost black"
+REMEDY = "multiply them by 255 if 1 is white"
+
+
+class OutOfRange(ValueError):
+    """Numbers that are in none of the ranges; the text continues a sentence whose subject is the numbers."""
+
+
+@dataclass(frozen=True)
+class NumberRange:
+    """The range of numbers: `factor` (1 or 255) times a number is its gray level.
+
+    doubtful: the numbers are integers and the largest is 1; uploads are refused, and requests get a warning.
+    """
+
+    factor: int
+    doubtful: bool = False
+
+
+def number_range(kind: str, low: float, high: float) -> NumberRange:
+    """Return the range of numbers of a kind of NumPy (b, u, i or f) from `low` to `high`. Raises `OutOfRange`.
+
+    Floats range from 0 to 1, or from 0 to 255 if the largest is at least 2. Integers range from 0 to 255, but if the
+    largest is 1, they are black and white, as booleans are.
+    """
+    if kind == "b":
+        return NumberRange(WHITE)
+    stated = f"range from {low:g} to {high:g}"
+    if kind != "f":
+        if not 0 <= low <= high <= WHITE:
+            raise OutOfRange(f"{stated}: integers must range from 0 to 255")
+        return NumberRange(WHITE, doubtful=True) if high == 1 else NumberRange(1)
+    if math.isnan(low):
+        raise OutOfRange("must not be NaN")
+    if -TOLERANCE <= low <= high <= 1 + TOLERANCE:
+        return NumberRange(WHITE)
+    if 0 <= low <= high <= WHITE and high >= LEAST_LEVEL:
+        return NumberRange(1)
+    raise OutOfRange(f"{stated}: floats must range from 0 to 1, or from 0 to 255 with a number of at least 2")
+
+
+def gray_levels(numbers: NDArray[Any], factor: int) -> NDArray[np.uint8]:
+    """Return numbers of a valid range as gray levels, rounded."""
+    if numbers.dtype.kind != "f":
+        return numbers.astype(np.uint8) * np.uint8(factor)
+    return np.rint(numbers.astype(np.float64) * factor).clip(0, WHITE).astype(np.uint8)
