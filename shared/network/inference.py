@@ -11,6 +11,7 @@ import numpy as np
 from shared.network.arrays import Array, Images, Parameters
 from shared.network.convolutions import chunk
 from shared.network.convolutions.architecture import Architecture
+from shared.network.convolutions.layer import CHUNK
 from shared.network.layers import inputs
 from shared.network.layers.activations import Activation
 from shared.network.layers.forward_backward import Forward
@@ -79,7 +80,7 @@ class ConvolutionalInference(Inference):
         images: int,
         dtype: np.dtype[Any],
     ) -> None:
-        self.size = min(-(-images // chunk.MULTIPLE) * chunk.MULTIPLE, chunk.CHUNK)
+        self.size = min(-(-images // chunk.MULTIPLE) * chunk.MULTIPLE, CHUNK)
         self._standardization = standardization
         self._forward = chunk.Forward(architecture, parameters, self.size, dtype)
 

@@ -12,14 +12,14 @@ from shared.network.convolutions.blocks import Block
 from shared.network.convolutions.convolution import Convolution, margins
 from shared.network.convolutions.dense import Dense, Flatten
 from shared.network.convolutions.elementwise import Activations, Biases, Dropout
-from shared.network.convolutions.layer import Layer, Shape
+from shared.network.convolutions.layer import CHUNK, Layer, Shape
 from shared.network.convolutions.max_pooling import MaxPooling
 from shared.network.errors import ConfigurationError
 from shared.network.layers.activations import Activation
 
 MAX_ACTIVATIONS = 2**22
-"""The most numbers that the layers may store for one image: a training stores those of 32 images in each thread, and
-their derivatives, which is 1 GiB in float32."""
+"""The most numbers that the layers may store for one image: a training stores those of a chunk in each thread, and
+their derivatives, which is 1 GiB in float32. Numbers that a chunk's images share count in equal parts for each."""
 
 
 class Numbered(NamedTuple):
@@ -50,12 +50,12 @@ class Architecture:
         for index, block in enumerate(self.blocks):
             _check_fit(index, block, shape)
             for layer in self._block(shape, block, folded=False):
-                stored += math.prod(layer.output) + layer.lowered
+                stored += math.prod(layer.output) + layer.lowered + layer.shared // CHUNK
                 if stored > MAX_ACTIVATIONS:
                     raise ConfigurationError(
                         f"convolutions.{index}",
                         f"with the input {_shown(shape)} brings the network to {stored:,} numbers for each image, more"
-                        f" than {MAX_ACTIVATIONS:,}; take fewer filters, larger strides"
+                        f" than {MAX_ACTIVATIONS:,}; take fewer filters, a smaller kernel_size, larger strides"
                         " or pool_size, or smaller images",
                     )
                 shape = layer.output

@@ -1,8 +1,8 @@
 """The pass of a chunk of images through a convolutional network, forward and backward, in arrays allocated once.
 
-A mini-batch is split into chunks of at most `CHUNK` images: the arrays of a chunk stay in the processor's cache, and
-several threads can work on different chunks. Each chunk has derivatives of its own, so their sum does not depend on
-which thread computes which chunk.
+A mini-batch is split into chunks of at most `layer.CHUNK` images: the arrays of a chunk stay in the processor's cache,
+and several threads can work on different chunks. Each chunk has derivatives of its own, so their sum does not depend
+on which thread computes which chunk.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from shared.network.convolutions.batch_normalization import BatchNormalization, 
 from shared.network.convolutions.elementwise import Activations, Dropout
 from shared.network.layers.inputs import Standardization
 from shared.network.layers.softmax import logit_gradient, smoothed_logit_gradient, softmax
-
-CHUNK = 32
-"""Images in a chunk. With 256, a step takes 1.3 times as long."""
 
 MULTIPLE = 8
 """A forward pass is filled up to a multiple of this, so that an image gives the same bits in each."""

@@ -45,6 +45,7 @@ class Convolution(Layer):
         self.parameters = {"weights": (k, k, C, filters)}
         self._lowered_shape = (H + self._top + bottom, k, C, Wo)
         self.lowered = math.prod(self._lowered_shape)
+        self.shared = Ho * k * k * C * filters
         self._columns = [span(j - self._left, s, W, Wo) for j in range(k)]
 
     def allocate(self, n: int, dtype: Float, *, training: bool) -> None:

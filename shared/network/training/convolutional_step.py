@@ -15,7 +15,8 @@ import numpy as np
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.augmentation.augmenter import Augmenter
 from shared.network.convolutions.batch_normalization import MOMENTUM
-from shared.network.convolutions.chunk import CHUNK, TrainingPass, write_images
+from shared.network.convolutions.chunk import TrainingPass, write_images
+from shared.network.convolutions.layer import CHUNK
 from shared.network.layers.inputs import Standardization
 from shared.network.layers.softmax import cross_entropy
 from shared.network.network import Network

@@ -68,6 +68,7 @@ def test_a_dense_network_has_the_layout_that_it_always_had() -> None:
         ([{"filters": 8, "pool_size": 29}], "convolutions.0.pool_size", "28 × 28 places"),
         ([{"filters": 8, "pool_size": 28}, {"filters": 8, "pool_size": 2}], "convolutions.1.pool_size", "1 × 1 × 8"),
         ([{"filters": 4096, "kernel_size": 3}], "convolutions.0", f"{MAX_ACTIVATIONS:,}"),
+        ([{"filters": 1000, "kernel_size": 64}], "convolutions.0", f"{MAX_ACTIVATIONS:,}"),
     ],
 )
 def test_a_block_that_does_not_fit_is_refused_by_name_with_its_input(blocks: Any, field: str, words: str) -> None:
@@ -78,7 +79,7 @@ def test_a_block_that_does_not_fit_is_refused_by_name_with_its_input(blocks: Any
 
 
 def test_a_network_with_too_many_parameters_is_refused_by_its_largest_layer() -> None:
-    built = network({"filters": 512, "strides": 2}, {"filters": 4096, "kernel_size": 7, "strides": 7}, hidden=[10])
+    built = network({"filters": 512, "strides": 2}, {"filters": 4096, "kernel_size": 7, "strides": 14}, hidden=[10])
     with pytest.raises(ConfigurationError, match=r"at most 1,000,000 parameters; got .* layer 2 with 25,088") as error:
         built.check_parameter_count(1_000_000)
     assert error.value.field == "convolutions.1"

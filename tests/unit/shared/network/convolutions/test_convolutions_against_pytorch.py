@@ -9,8 +9,8 @@ import pytest
 
 from shared.network import Network, preset
 from shared.network.convolutions.blocks import Block
-from shared.network.convolutions.chunk import CHUNK
 from shared.network.convolutions.convolution import margins
+from shared.network.convolutions.layer import CHUNK
 from shared.network.training.steps import step_for
 from tests.support.pytorch_counterparts import activations, optimizer, optimizers
 

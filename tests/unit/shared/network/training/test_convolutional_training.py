@@ -10,7 +10,7 @@ import pytest
 
 from shared.network import Configuration, Network, Training, preset
 from shared.network.arrays import Images, Labels
-from shared.network.convolutions.chunk import CHUNK
+from shared.network.convolutions.layer import CHUNK
 from shared.network.training import convolutional_step
 
 SHAPE = (9, 8, 3)
