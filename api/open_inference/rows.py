@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from api.open_inference.tensors import Tensor, invalid
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
-from shared.images.number_range import ONLY_0_AND_1, REMEDY, WHITE, OutOfRange, gray_levels, number_range
+from shared.images.number_range import WHITE, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, shapes_of_numbers
 from shared.runtime.settings import Settings
 
@@ -41,10 +41,9 @@ def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> tuple
 def _in_range(values: NDArray[Any], kind: str) -> tuple[NDArray[Any], str | None]:
     """Return numbers of the kind of the tensor's datatype as the network's input, and a warning."""
     try:
-        found = number_range(kind, values.min(), values.max())
+        found, warning = range_of_request(values, kind)
     except OutOfRange as error:
         raise invalid("#/inputs/0/data", f"the numbers {error}") from error
-    warning = f"the numbers are taken as black and white: {ONLY_0_AND_1}; {REMEDY}" if found.doubtful else None
     if kind != "f":
         return gray_levels(values, found.factor), warning
     if values.dtype.kind != "f":

@@ -24,7 +24,7 @@ from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from shared.images.decoding import decode_into, invert
-from shared.images.number_range import ONLY_0_AND_1, REMEDY, WHITE, OutOfRange, gray_levels, number_range
+from shared.images.number_range import WHITE, MixedRanges, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, channels_of, shapes_of_numbers
 from shared.jobs.specifications import Invert
 from shared.network.settings.validation import shown
@@ -226,29 +226,15 @@ def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], lis
     if numbers is None or numbers.shape[1:] not in shapes_of_numbers(image_shape):
         raise _invalid_instances(_wrong(instances, image_shape))
     rows = numbers.reshape(len(numbers), -1)
-    lowest, highest = rows.min(axis=1), rows.max(axis=1)  # never NaN, which JSON does not have
     try:
-        found = number_range(rows.dtype.kind, lowest.min(), highest.max())
+        found, warning = range_of_request(rows, rows.dtype.kind)
+    except MixedRanges as error:
+        raise _invalid_instances(_each(f"the numbers of the request {error}", error.images)) from error
     except OutOfRange as error:
-        outside = np.flatnonzero((lowest < 0) | (highest > WHITE))
         reason = f"the numbers of the request {error}"
+        outside = np.flatnonzero((rows < 0).any(axis=1) | (rows > WHITE).any(axis=1))
         raise _invalid_instances(_each(reason, outside) or [FieldError(reason, pointer="#/instances")]) from error
-    warnings = [f"the numbers are taken as black and white: {ONLY_0_AND_1}; {REMEDY}"] if found.doubtful else []
-    if found.factor == 1:
-        dark = np.flatnonzero((highest > 0) & (highest <= 1))
-        fractions = dark[(np.rint(rows[dark]) != rows[dark]).any(axis=1)]
-        if fractions.size:
-            reason = (
-                f"has only numbers from 0 to 1, but those of the request range to {highest.max():g}: all images of a"
-                " request must have one range, 0 to 255 or 0 to 1"
-            )
-            raise _invalid_instances(_each(reason, fractions))
-        if dark.size:
-            warnings.append(
-                f"no number of #/instances/{dark[0]} is above 1, but those of the request range to {highest.max():g},"
-                f" so it is almost black ({dark.size} of {len(rows)} images); {REMEDY}"
-            )
-    return gray_levels(rows, found.factor).reshape(len(rows), *image_shape), warnings
+    return gray_levels(rows, found.factor).reshape(len(rows), *image_shape), [warning] if warning else []
 
 
 def _numbers(value: Any) -> NDArray[Any] | None:

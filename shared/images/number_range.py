@@ -24,6 +24,14 @@ class OutOfRange(ValueError):
     """Numbers that are in none of the ranges; the text continues a sentence whose subject is the numbers."""
 
 
+class MixedRanges(OutOfRange):
+    """Images that have another range than the others; `images` are their indices."""
+
+    def __init__(self, reason: str, images: NDArray[np.intp]) -> None:
+        super().__init__(reason)
+        self.images = images
+
+
 @dataclass(frozen=True)
 class NumberRange:
     """The range of numbers: `factor` (1 or 255) times a number is its gray level.
@@ -62,3 +70,29 @@ def gray_levels(numbers: NDArray[Any], factor: int) -> NDArray[np.uint8]:
     if numbers.dtype.kind != "f":
         return numbers.astype(np.uint8) * np.uint8(factor)
     return np.rint(numbers.astype(np.float64) * factor).clip(0, WHITE).astype(np.uint8)
+
+
+def range_of_request(rows: NDArray[Any], kind: str) -> tuple[NumberRange, str | None]:
+    """Return the range of the images of a request, rows (N, pixels) of numbers of a kind, and a warning.
+
+    Raises `OutOfRange`, or `MixedRanges` if gray levels to 255 and numbers from 0 to 1 are mixed.
+    """
+    highest = rows.max(axis=1)
+    found = number_range(kind, rows.min(), highest.max())
+    if found.doubtful:
+        return found, f"the numbers are taken as black and white: {ONLY_0_AND_1}; {REMEDY}"
+    if found.factor == WHITE:
+        return found, None
+    dark = np.flatnonzero((highest > 0) & (highest <= 1 + TOLERANCE))
+    fractions = dark[(np.rint(rows[dark]) != rows[dark]).any(axis=1)]
+    if fractions.size:
+        reason = (
+            f"range from 0 to {highest.max():g}, but those of image {fractions[0]} from 0 to 1: send all in one range"
+        )
+        raise MixedRanges(reason, fractions)
+    if not dark.size:
+        return found, None
+    return found, (
+        f"no number of image {dark[0]} is above 1, but those of the request range to {highest.max():g}, so it is almost"
+        f" black ({dark.size} of {len(rows)} images); {REMEDY}"
+    )

@@ -186,6 +186,23 @@ class TestInputs:
         assert np.allclose(probabilities(response), expected, atol=1e-5)
         assert "parameters" not in response.json  # type: ignore[operator]
 
+    def test_floats_of_different_ranges_are_rejected(self, client: FlaskClient) -> None:
+        mixed = PIXELS.astype(float)
+        mixed[2] /= mixed[2].max()
+
+        problem = assert_problem(infer(client, tensor(mixed, "FP32")), 422, "validation_failed")
+
+        assert pointers(problem) == ["#/inputs/0/data"]
+        assert "but those of image 2 from 0 to 1: send all in one range" in problem["errors"][0]["detail"]
+
+    def test_an_integer_image_of_0_and_1_among_others_has_a_warning(self, client: FlaskClient) -> None:
+        mixed = PIXELS.copy()
+        mixed[2] = mixed[2] > 100
+
+        warning = infer(client, tensor(mixed)).json["parameters"]["warning"]  # type: ignore[index]
+
+        assert warning.startswith("no number of image 2 is above 1, but those of the request range to ")
+
     def test_floating_point_input_accepts_whole_numbers(self, client: FlaskClient) -> None:
         assert probabilities(infer(client, tensor(np.zeros((1, 36), int), "FP32"))).shape == (1, 3)
 

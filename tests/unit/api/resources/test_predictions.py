@@ -136,7 +136,7 @@ class TestNumbers:
         problem = assert_problem(client.post(PATH, json={"instances": instances}), 422, "validation_failed")
 
         assert pointers(problem) == ["#/instances/0"]
-        assert "all images of a request must have one range" in problem["errors"][0]["detail"]
+        assert "those of image 0 from 0 to 1: send all in one range" in problem["errors"][0]["detail"]
 
     def test_integers_0_and_1_alone_are_black_and_white_with_a_warning(self, client: FlaskClient) -> None:
         bright = IMAGES > 100
@@ -161,7 +161,7 @@ class TestNumbers:
 
         assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), images))
         (warning,) = response.json["warnings"]  # type: ignore[index]
-        assert warning.startswith("no number of #/instances/2 is above 1, but those of the request range to ")
+        assert warning.startswith("no number of image 2 is above 1, but those of the request range to ")
 
     @pytest.mark.parametrize("white", [1.0, 255, 255.0])
     def test_certain_ranges_have_no_warning(self, client: FlaskClient, white: float) -> None:
