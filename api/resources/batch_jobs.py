@@ -6,6 +6,7 @@ from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.inversion import INVERT, chosen_invert
 from api.requests.submission import Submission
 from api.requests.uploads import received
 from api.requests.validation import RequestModel, from_texts
@@ -28,7 +29,7 @@ class BatchOptions(RequestModel):
 
     model: str = Field(description="`digits` (its newest version), `digits@champion` (an alias) or `digits@3`")
     top_k: int = Field(1, ge=1, description="number of most probable classes per row")
-    invert: Invert = Field("never", description="whether to invert light and dark; `auto` decides per image")
+    invert: Invert = Field("auto", description=INVERT)
     error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: float | None = Field(None, gt=0, description="time limit of the job in seconds")
@@ -74,11 +75,13 @@ def blueprint(
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
             index = validate(upload.path, settings)
             check_channels(index, version)
+            invert = chosen_invert(options.invert, options, version)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
                 top_k=options.top_k,
-                invert=options.invert,
+                invert=invert,
+                compares_with_training=invert == "auto" and version.brightness is not None,
                 error_threshold=options.error_threshold,
                 passed_over=index.passed_over,
                 shard_images=shard_size(len(index), settings.shard_images),
@@ -92,7 +95,7 @@ def blueprint(
                     timeout_seconds=options.timeout_seconds,
                     webhook=webhook,
                     progress=Progress(total=len(index), unit="images"),
-                    request=options.model_dump(exclude_none=True),
+                    request=options.model_dump(exclude_none=True) | {"invert": invert},
                     specification=specification.pinned(),
                 ),
                 archive=upload.path,

@@ -19,11 +19,13 @@ from api.loaded_models import OnlineModels
 from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
 from api.requests.field_errors import summary
+from api.requests.inversion import INVERT, chosen_invert
 from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
 from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
-from shared.images.decoding import decode_into, invert
+from shared.images.decoding import decode_into
+from shared.images.inversion import invert, inverted_warning
 from shared.images.number_range import WHITE, MixedRanges, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, channels_of, shapes_of_numbers
 from shared.jobs.specifications import Invert
@@ -39,7 +41,7 @@ class PredictOptions(RequestModel):
     """Options of a prediction."""
 
     top_k: int = Field(1, ge=1, description="number of most probable classes to return")
-    invert: Invert = Field("never", description="invert light and dark; `auto` decides by the image's border")
+    invert: Invert = Field("auto", description=INVERT)
 
 
 class PredictionView(TypedDict):
@@ -56,15 +58,22 @@ class PredictionView(TypedDict):
             "model": "digits",
             "version": 3,
             "predictions": [{"label": "7", "confidence": 0.9991, "top": [{"label": "7", "probability": 0.9991}]}],
+            "look_inverted": 0,
         }
     )
 )
 class PredictionsView(TypedDict):
-    """One prediction for each image, in the order of the request. `warnings` says what makes them doubtful."""
+    """One prediction for each image, in the order of the request.
+
+    `look_inverted` counts the images in which light and dark are exchanged against the training images, before any
+    inversion; it is null if the version does not describe them. `warnings` says what makes the predictions doubtful; it
+    is missing if there are none.
+    """
 
     model: str
     version: int
     predictions: list[PredictionView]
+    look_inverted: int | None
     warnings: NotRequired[list[str]]
 
 
@@ -131,11 +140,16 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             options = from_texts(PredictOptions, {**request.args.to_dict(), **texts})
             images = _decoded(contents, classifier.version.image_shape, limits)
         check_top_k(options.top_k, classifier)
-        invert(images, options.invert)
+        version = classifier.version
+        mode = chosen_invert(options.invert, options, version)
+        look_inverted = invert(images, mode, version.brightness)
+        if look_inverted and mode == "never":
+            warnings.append(inverted_warning(look_inverted, len(images), f"{version.model}@{version.version}"))
         found: PredictionsView = {
-            "model": classifier.version.model,
-            "version": classifier.version.version,
+            "model": version.model,
+            "version": version.version,
             "predictions": _predictions(classifier, images, options.top_k),
+            "look_inverted": look_inverted if version.brightness else None,
         }
         if warnings:
             found["warnings"] = warnings

@@ -162,11 +162,13 @@ class InputView(TypedDict):
     """A model's input: the shape of an image, (H, W) in grayscale or (H, W, 3) in colour.
 
     standardization: each channel's `mean` and `deviation` over the training images, as numbers from 0 to 1, which the
-    network subtracts and divides by; null for a network that takes the numbers as they are.
+    network subtracts and divides by; null for a network that takes the numbers as they are. brightness: gray levels of
+    the training images, with which `invert=auto` compares images; null for versions of older releases.
     """
 
     image_shape: ImageShape
     standardization: dict[str, list[float]] | None
+    brightness: dict[str, float] | None
 
 
 class WeightsView(TypedDict):
@@ -222,7 +224,11 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "seed": version.seed,
         "blas_threads": version.blas_threads,
         "environment": version.environment,
-        "input": {"image_shape": version.image_shape, "standardization": version.standardization},
+        "input": {
+            "image_shape": version.image_shape,
+            "standardization": version.standardization,
+            "brightness": version.brightness.model_dump() if version.brightness else None,
+        },
         "classes": version.classes,
         "parameters": version.parameters,
         "metrics": version.metrics,

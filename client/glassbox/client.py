@@ -122,11 +122,17 @@ class Client:
         """Submit a repetition of a version's training, and return the job; its result says whether the bits agree."""
         return self.jobs.job_of(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
 
-    def predict(self, *images: ImageFile, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
-        """Classify a few images without a job. images: paths of image files, or the bytes of such files."""
+    def predict(self, *images: ImageFile, model: str, top_k: int = 1, invert: Invert | None = None) -> Predictions:
+        """Classify a few images without a job.
+
+        images: paths of image files, or the bytes of such files. invert: whether to invert light and dark; by default
+        the images that look inverted against the training images.
+        """
         return self._predict(model, top_k, invert, files=form(images))
 
-    def predict_numbers(self, instances: Any, *, model: str, top_k: int = 1, invert: Invert = "never") -> Predictions:
+    def predict_numbers(
+        self, instances: Any, *, model: str, top_k: int = 1, invert: Invert | None = None
+    ) -> Predictions:
         """Classify images given as numbers.
 
         instances: nested lists, or an array (N, H, W) or (N, H·W), for a model in colour (N, H, W, 3) or (N, H·W·3).
@@ -144,7 +150,7 @@ class Client:
         """Return the server's version of Glassbox."""
         return str(self.transport.get("/openapi.json")["info"]["version"])
 
-    def _predict(self, model: str, top_k: int, invert: Invert, **body: Any) -> Predictions:
-        params = {"top_k": top_k, "invert": invert}
+    def _predict(self, model: str, top_k: int, invert: Invert | None, **body: Any) -> Predictions:
+        params = {"top_k": top_k} | ({} if invert is None else {"invert": invert})
         route = f"{Reference.parse(model).route}/predict"
         return read(Predictions, self.transport.query(route, params=params, **body))

@@ -57,7 +57,8 @@ class BatchResult:
     """Counts of a batch's images.
 
     passed_over: number of the archive's entries that are not files to classify, with the folders. skipped: the files
-    among them, by the reason's code; empty for jobs of older releases.
+    among them, by the reason's code; empty for jobs of older releases. look_inverted: number of classified images in
+    which light and dark are exchanged against the training images, before any inversion; None if it is not known.
     """
 
     model: str
@@ -68,6 +69,7 @@ class BatchResult:
     images_per_second: float
     passed_over: int = 0
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
+    look_inverted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Waiting:
 class Job:
     """A snapshot of a job. Its methods send requests; `wait` returns the job after its end.
 
-    warnings: of the submission, and after the end of a training, the messages of its diagnosis. skipped: after the
+    warnings: of the submission, and after the end, what makes the result doubtful. skipped: after the
     submission of a batch, the archive's files that are not classified, by the reason's code.
     """
 

@@ -26,7 +26,6 @@ from shared.images.shapes import RGB, channels_of
 SMALL = 1 << 20
 BYTES_PER_PIXEL = 16  # at most, while an image is decoded
 BLOCK = 1 << 22  # pixels resized at a time
-LUMA = np.array([299, 587, 114])  # ITU-R BT.601, in thousandths
 
 
 def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
@@ -109,21 +108,3 @@ def _is_free(size: int) -> bool:
     except MemoryError:
         return False
     return True
-
-
-def invert(images: NDArray[np.uint8], mode: str) -> None:
-    """Invert images (n, H, W) or (n, H, W, 3) in place: `always`, `never`, or `auto`.
-
-    `auto` inverts those with a bright border: the mean of its grayscale values is above 127.
-    """
-    if mode == "never" or not len(images):
-        return
-    if mode == "always":
-        np.subtract(255, images, out=images)
-        return
-    border = np.concatenate([images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1]], axis=1)
-    if border.ndim > 2:  # in colour: the luma, of which 1000 is one gray level
-        bright = border.sum(axis=1, dtype=np.int64) @ LUMA > 127_000 * border.shape[1]
-    else:
-        bright = border.sum(axis=1, dtype=np.uint32) > 127 * border.shape[1]
-    images[bright] ^= 255

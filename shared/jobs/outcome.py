@@ -64,7 +64,9 @@ class BatchResult(TypedDict):
     """The counts of a batch's images.
 
     `passed_over` counts the archive's other entries, with the folders. `skipped` has the files among them, by the
-    reason's code, with the first names.
+    reason's code, with the first names. `look_inverted` counts the classified images in which light and dark are
+    exchanged against the training images, before any inversion; it is null or missing if the version does not describe
+    them.
     """
 
     model: str
@@ -74,6 +76,7 @@ class BatchResult(TypedDict):
     failed: int
     passed_over: NotRequired[int]
     skipped: NotRequired[Skipped]
+    look_inverted: NotRequired[int | None]
     images_per_second: float
 
 

@@ -86,12 +86,14 @@ class BatchSpecification(Specification):
     """Classify the job's archive with `model` at `version`. `passed_over` counts its skipped entries, not images.
 
     The size of the shards is pinned too, so that a shard's number means the same images in every worker.
+    `compares_with_training`: whether `invert="auto"` compares images with the training images; older releases do not.
     """
 
     model: str
     version: int
     top_k: int
     invert: Invert
+    compares_with_training: bool = False
     error_threshold: float
     passed_over: int = 0
     shard_images: int

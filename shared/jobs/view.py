@@ -7,7 +7,8 @@ from typing import Annotated, NotRequired, cast
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from shared.jobs.outcome import JobError, Metrics, Result, TrainingResult, Waiting
+from shared.images.inversion import inverted_warning
+from shared.jobs.outcome import BatchResult, JobError, Metrics, Result, TrainingResult, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -27,7 +28,7 @@ class ProgressView(TypedDict):
 
 
 class JobDocument(TypedDict):
-    """A job as `/v1/jobs/{id}` shows it. `warnings` has the messages of a training's diagnosis, if there are any."""
+    """A job as `/v1/jobs/{id}` shows it. `warnings` says what makes its result doubtful, if anything does."""
 
     id: str
     kind: Kind
@@ -76,8 +77,13 @@ def job_document(job: Job) -> JobDocument:
 
 
 def warnings_of(job: Job) -> list[str]:
-    """Return the messages of the diagnosis in a training's result."""
-    if job.kind is not Kind.TRAINING or job.result is None:
+    """Return the messages of the diagnosis in a training's result, or the warning of a batch's inverted images."""
+    if job.result is None:
         return []
-    result = cast("TrainingResult", job.result)
-    return [finding["message"] for finding in result.get("diagnosis") or ()]
+    if job.kind is Kind.TRAINING:
+        return [finding["message"] for finding in cast("TrainingResult", job.result).get("diagnosis") or ()]
+    if job.kind is Kind.BATCH and job.specification.get("invert") == "never":
+        result = cast("BatchResult", job.result)
+        if count := result.get("look_inverted"):
+            return [inverted_warning(count, result["succeeded"], f"{result['model']}@{result['version']}")]
+    return []

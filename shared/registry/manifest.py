@@ -7,6 +7,7 @@ from typing import Annotated, Self, cast
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from shared.images.inversion import Brightness
 from shared.images.shapes import ImageShape
 from shared.jobs.outcome import Baselines, Finding, Interval, Metrics
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -46,8 +47,9 @@ class VersionDraft(BaseModel):
     `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
     another version of the code may have written other fields. `evaluation` is empty if there was none. `selection` says
     how the preset `auto` chose the configuration; other presets have none. `standardization` has `mean` and `deviation`
-    of each channel of the training images, if the network subtracts and divides by them. `accuracy_interval`,
-    `baselines` and `diagnosis` are None if the version was not assessed, as in older releases.
+    of each channel of the training images, if the network subtracts and divides by them. `brightness` has the gray
+    levels of the training images, None in older releases. `accuracy_interval`, `baselines` and `diagnosis` are None if
+    the version was not assessed, as in older releases.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +63,7 @@ class VersionDraft(BaseModel):
     environment: dict[str, str] = Field(default_factory=dict)
     image_shape: ImageShape
     standardization: dict[str, list[float]] | None = None
+    brightness: Brightness | None = None
     classes: tuple[str, ...]
     parameters: int
     metrics: Annotated[Metrics, AS_WRITTEN]

@@ -19,13 +19,15 @@ from shared.storage.volume import Volume
 class Survey:
     """The state of a batch's shards on the volume: the numbers of the `missing` ones, and the counts of the others.
 
-    `kept` counts the rows of the shards that are missing only because of their errors.
+    `kept` counts the rows of the shards that are missing only because of their errors. `look_inverted` counts images
+    that look inverted against the training images.
     """
 
     missing: list[int]
     succeeded: int
     failed: int
     kept: int
+    look_inverted: int = 0
 
 
 class ShardFiles:
@@ -47,7 +49,7 @@ class ShardFiles:
         """Return which of the shards from 0 to `count` - 1 are finished."""
         newest = self._newest()
         missing: list[int] = []
-        succeeded = failed = kept = 0
+        succeeded = failed = kept = look_inverted = 0
         for number in range(count):
             if number not in newest:
                 missing.append(number)
@@ -59,7 +61,8 @@ class ShardFiles:
             else:
                 succeeded += header.rows
                 failed += header.errors
-        return Survey(missing, succeeded, failed, kept)
+                look_inverted += header.look_inverted
+        return Survey(missing, succeeded, failed, kept, look_inverted)
 
     def finished(self, number: int) -> Header | None:
         """Return the header of a finished shard; None if the shard is missing or is to be retried."""

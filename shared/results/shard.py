@@ -16,12 +16,16 @@ from shared.errors import Damaged
 
 @dataclass(frozen=True)
 class Header:
-    """The numbers of rows and errors of a shard, the rows' length in bytes, and their longest path in characters."""
+    """The numbers of rows and errors of a shard, the rows' length in bytes, and their longest path in characters.
+
+    look_inverted: the number of rows whose images look inverted against the training images; 0 in older releases.
+    """
 
     rows: int
     errors: int
     rows_bytes: int
     longest_path: int
+    look_inverted: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,11 @@ class Shard:
     errors: bytes
 
     @classmethod
-    def of(cls, rows: Sequence[str], errors: Sequence[str], longest_path: int) -> Self:
+    def of(cls, rows: Sequence[str], errors: Sequence[str], longest_path: int, look_inverted: int = 0) -> Self:
         """Create a shard from these lines; each line ends with a newline."""
         content = "".join(rows).encode()
-        return cls(Header(len(rows), len(errors), len(content), longest_path), content, "".join(errors).encode())
+        header = Header(len(rows), len(errors), len(content), longest_path, look_inverted)
+        return cls(header, content, "".join(errors).encode())
 
     def parts(self) -> list[bytes]:
         """Return the content of the shard's file, in parts."""
@@ -59,6 +64,6 @@ def read_shard(path: Path) -> Shard:
 def _header(line: bytes, path: Path) -> Header:
     try:
         known = json.loads(line)  # it may have more fields, from a newer version of the code
-        return Header(**{field.name: known[field.name] for field in fields(Header)})
+        return Header(**{field.name: known[field.name] for field in fields(Header) if field.name in known})
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged("shard_damaged", f"the results in {path.name} cannot be read: {error}") from error

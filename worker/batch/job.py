@@ -8,7 +8,6 @@ from shared.jobs import Claim, Job, Progress, ShardQueue, State
 from shared.jobs.outcome import BatchResult
 from shared.jobs.specifications import BatchSpecification
 from shared.jobs.task_queue import TaskQueue
-from shared.json_types import Skipped
 from shared.registry.classifier import ClassifierCache
 from shared.results.files import Survey
 from shared.runtime.settings import Settings
@@ -48,10 +47,10 @@ class BatchHandler:
                 survey = work.files.survey(len(work))
             work.files.settle()
         fresh = survey.succeeded + survey.failed - first.succeeded - first.failed - first.kept
-        return _outcome(job, survey, fresh / (time.monotonic() - started), work.index.skipped)
+        return _outcome(job, survey, fresh / (time.monotonic() - started), work)
 
 
-def _outcome(job: Job, survey: Survey, images_per_second: float, skipped: Skipped) -> JobOutcome:
+def _outcome(job: Job, survey: Survey, images_per_second: float, work: ShardWork) -> JobOutcome:
     specification = BatchSpecification.of(job.specification)
     succeeded, failed = survey.succeeded, survey.failed
     total = succeeded + failed
@@ -62,9 +61,11 @@ def _outcome(job: Job, survey: Survey, images_per_second: float, skipped: Skippe
         "succeeded": succeeded,
         "failed": failed,
         "passed_over": specification.passed_over,
-        "skipped": skipped,
+        "skipped": work.index.skipped,
         "images_per_second": round(images_per_second, 1),
     }
+    if work.compares:
+        result["look_inverted"] = survey.look_inverted
     progress = Progress(done=total, total=total, unit="images", eta_seconds=0.0)
     if failed == 0:
         return JobOutcome(State.SUCCEEDED, progress, result=result)

@@ -10,7 +10,8 @@ from typing import Self
 
 from shared.archives import ArchiveIndex, Contents
 from shared.errors import Malformed
-from shared.images.decoding import decode_into, invert, resize_into
+from shared.images.decoding import decode_into, resize_into
+from shared.images.inversion import invert
 from shared.jobs import Job
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache, ForwardPass
@@ -39,6 +40,8 @@ class ShardWork:
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
         self._writer = RowWriter(classifier.version.classes, specification.top_k)
         self._specification = specification
+        compares = specification.invert != "auto" or specification.compares_with_training
+        self._training = classifier.version.brightness if compares else None
         self._max_pixels = settings.max_image_pixels
         self._exits = ExitStack()
         self._contents = self._exits.enter_context(Contents(volume.archive(job.id), self.index, settings))
@@ -54,6 +57,11 @@ class ShardWork:
     def __len__(self) -> int:
         """Return the number of shards of the archive."""
         return len(self._shards)
+
+    @property
+    def compares(self) -> bool:
+        """Whether images are compared with the training images, because the version's manifest describes them."""
+        return self._training is not None
 
     def do(self, number: int, check: Callable[[], None]) -> Header:
         """Process a shard, unless it is finished; after a retry, process only the images that had failed.
@@ -71,11 +79,12 @@ class ShardWork:
         only_failed = before is not None and len(paths) == before.header.rows + len(failed)
         positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
-        rows = self._rows([paths[position] for position in good])
+        rows, look_inverted = self._rows([paths[position] for position in good])
         if before is not None and only_failed:
             rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
+            look_inverted += before.header.look_inverted
         check()
-        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths))))
+        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths)), look_inverted))
 
     def _decode(
         self, start: int, positions: Sequence[int], paths: list[str], check: Callable[[], None]
@@ -100,13 +109,13 @@ class ShardWork:
                 next_check = time.monotonic() + CHECK_SECONDS
         return good, errors
 
-    def _rows(self, paths: list[str]) -> list[str]:
-        """Classify the images that were decoded last; return a row for each path."""
+    def _rows(self, paths: list[str]) -> tuple[list[str], int]:
+        """Classify the images that were decoded last; return a row for each path, and how many images look inverted."""
         if not paths:
-            return []
-        invert(self._pass.images[: len(paths)], self._specification.invert)
+            return [], 0
+        look_inverted = invert(self._pass.images[: len(paths)], self._specification.invert, self._training)
         predictions = self._pass.classify(len(paths), self._specification.top_k)
-        return self._writer.rows(paths, predictions.labels, predictions.probabilities)
+        return self._writer.rows(paths, predictions.labels, predictions.probabilities), look_inverted
 
 
 def _positions(paths: list[str], before: Shard) -> list[int]:

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
+from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Metrics
@@ -101,6 +102,7 @@ class TrainingHandler:
             environment=environment(),
             image_shape=manifest.image_shape,
             standardization=standardization(training),
+            brightness=measured(arrays.x_train),
             classes=manifest.classes,
             parameters=network.parameter_count,
             metrics={

@@ -32,6 +32,7 @@ PHRASES = tuple(
         (r"\?force=true", "--force"),
         (r"\bchannels=([13])\b", r"--channels \1"),
         (r"\bset on_unreadable=skip\b", "use --on-unreadable skip"),
+        (r"\binvert=auto\b", "--invert auto"),
         (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),
     )
 )

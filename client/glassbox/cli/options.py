@@ -33,6 +33,13 @@ OnModel = Annotated[
         show_default=False,
     ),
 ]
+Invert = Annotated[
+    str | None,
+    typer.Option(
+        metavar="never|always|auto",
+        help="Invert light and dark; auto inverts images that look inverted against the training images (default).",
+    ),
+]
 ImageShape = Annotated[
     str | None,
     typer.Option(

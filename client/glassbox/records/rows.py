@@ -49,10 +49,13 @@ class Prediction(NamedTuple):
 class Predictions:
     """Predictions for images, in their order, and the version that made them.
 
-    warnings: what makes the predictions doubtful, such as numbers whose range is not certain.
+    look_inverted: number of images in which light and dark are exchanged against the training images, before any
+    inversion; None if the version does not describe them. warnings: what makes the predictions doubtful, such as numbers
+    whose range is not certain.
     """
 
     model: str
     version: int
     predictions: tuple[Prediction, ...]
+    look_inverted: int | None = None
     warnings: tuple[str, ...] = ()

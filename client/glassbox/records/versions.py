@@ -13,10 +13,12 @@ class Input:
     """A model's input. image_shape: height and width in pixels; for images in colour also the channels, 3.
 
     standardization: each channel's mean and deviation that the network subtracts and divides by, if it does.
+    brightness: gray levels of the training images; None for versions of older releases.
     """
 
     image_shape: tuple[int, ...]
     standardization: dict[str, list[float]] | None = None
+    brightness: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)

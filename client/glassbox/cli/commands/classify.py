@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.accuracy import print_warnings
 from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
 from glassbox.cli.output import print_json, printable
@@ -57,7 +58,7 @@ def classify(
         typer.Option("--format", metavar=FORMATS, help="Format (default: by the file's ending)."),
     ] = None,
     top_k: Annotated[int | None, typer.Option(min=1, help="Number of most probable classes in a row.")] = None,
-    invert: Annotated[str | None, typer.Option(metavar="never|always|auto", help="Invert pixel values.")] = None,
+    invert: options.Invert = None,
     error_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of unreadable images above which the job fails.")
     ] = None,
@@ -89,6 +90,7 @@ def classify(
             typer.echo(job.id)
         elif not as_json:
             summarize(job, output)
+            print_warnings(job.warnings)
 
 
 @contextmanager
@@ -131,9 +133,11 @@ def summarize(job: Job, output: str | None) -> None:
     """Print a summary of the result, on standard error if the rows are on standard output."""
     result: Any = job.result
     unread = f", {result.failed:,} could not be read (`glassbox jobs errors {job.id}`)" if result.failed else ""
+    inverted = result.look_inverted if job.request.get("invert") == "auto" else 0
+    matched = f", {inverted:,} of them inverted as the training images" if inverted else ""
     summary = (
         f"{result.succeeded:,} of {result.total:,} images classified by {result.model}@{result.version},"
-        f" {result.images_per_second:,.0f} images/s{unread}"
+        f" {result.images_per_second:,.0f} images/s{matched}{unread}"
     )
     if output == "-":
         say(summary)

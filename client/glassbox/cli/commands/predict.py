@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from glassbox.cli import options
+from glassbox.cli.display.accuracy import print_warnings
 from glassbox.cli.messages import remember
 from glassbox.cli.output import print_json, print_table, share
 from glassbox.cli.session import client_of
@@ -26,7 +27,7 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files.", show_default=False)],
     model: options.OnModel,
     top_k: Annotated[int, typer.Option(min=1, help="Number of most probable classes to show.")] = 1,
-    invert: Annotated[str, typer.Option(metavar="never|always|auto", help="Invert pixel values.")] = "never",
+    invert: options.Invert = None,
     as_json: options.Json = False,
 ) -> None:
     """Classify a few images at once. For many images, use `glassbox classify`."""
@@ -37,6 +38,7 @@ def predict(
             remember(context, part)
             answers.append(client.predict(*part, model=model, top_k=top_k, invert=cast("Any", invert)))
     rows = [(path, each) for path, each in zip(images, [p for a in answers for p in a.predictions], strict=True)]
+    print_warnings(warning for answer in answers for warning in answer.warnings)
     if as_json:
         shown = [{"path": str(path), **each._asdict()} for path, each in rows]
         print_json({"model": answers[0].model, "version": answers[0].version, "predictions": shown})

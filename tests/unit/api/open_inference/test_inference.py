@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.open_inference.tensors import DATATYPES
+from shared.images.inversion import measured
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.data.images import png
@@ -84,6 +85,19 @@ class TestInputs:
     @pytest.mark.parametrize("datatype", [f"{kind}{bits}" for kind in ("UINT", "INT") for bits in (8, 16, 32, 64)])
     def test_integers_are_grayscale_values(self, client: FlaskClient, datatype: str) -> None:
         assert np.allclose(probabilities(infer(client, tensor(datatype=datatype))), P, atol=1e-6)
+
+    @pytest.mark.parametrize("encoded_images", [False, True])
+    def test_images_that_look_inverted_are_not_inverted(
+        self, client: FlaskClient, registry: Registry, encoded_images: bool
+    ) -> None:
+        publish(registry, "drawn", "job-drawn", brightness=measured(easy_images(300)[0]))
+        texts = [base64.b64encode(png(255 - image)).decode() for image in IMAGES]
+        images = tensor(255 - PIXELS)
+        if encoded_images:
+            images = {"name": "images", "datatype": "BYTES", "shape": [4], "data": texts}
+
+        expected = tiny_network().probabilities(tiny_parameters(), 255 - IMAGES)
+        assert np.allclose(probabilities(infer(client, images, path="/v2/models/drawn/infer")), expected, atol=1e-6)
 
     def test_booleans_are_black_and_white(self, client: FlaskClient) -> None:
         white = PIXELS > 127

@@ -15,6 +15,7 @@ from redis import Redis
 from werkzeug.test import TestResponse
 
 from shared.archives import ArchiveIndex
+from shared.images.inversion import measured
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.storage.volume import Volume
@@ -97,6 +98,23 @@ class TestSubmitting:
         request = submit(client).get_json()["request"]
 
         assert request == {"model": "toy", "top_k": 1, "invert": "never", "error_threshold": 1.0}
+
+    def test_images_are_compared_with_the_training_images_by_default_if_the_version_describes_them(
+        self, client: FlaskClient, jobs: JobStore, registry: Registry
+    ) -> None:
+        publish(registry, job="job-2", brightness=measured(easy_images(30)[0]))
+
+        submitted = [
+            submit(client, model="toy@2").get_json(),
+            submit(client, model="toy@2", invert="auto").get_json(),
+            submit(client, model="toy@2", invert="never").get_json(),
+            submit(client, model="toy@1", invert="auto").get_json(),
+        ]
+
+        assert [job["request"]["invert"] for job in submitted] == ["auto", "auto", "never", "auto"]
+        pinned = [jobs.get(job["id"]).specification for job in submitted]
+        assert [each["invert"] for each in pinned] == ["auto", "auto", "never", "auto"]
+        assert [each.get("compares_with_training", False) for each in pinned] == [True, True, False, False]
 
     def test_skipped_entries_are_counted(self, client: FlaskClient, jobs: JobStore) -> None:
         job = submit(client, zip_of({"folder/": b"", "folder/a.png": b"?", "__MACOSX/._a.png": b""})).get_json()

@@ -33,7 +33,7 @@ class TestVersions:
         assert version["dataset"] == model.dataset
         assert version["configuration"] == model.configuration
         assert version["seed"] == 0
-        assert version["input"] == {"image_shape": [6, 6], "standardization": None}
+        assert version["input"] == {"image_shape": [6, 6], "standardization": None, "brightness": None}
         assert version["classes"] == ["0", "1", "2"]
         assert version["parameters"] == tiny_network().parameter_count
         assert version["metrics"] == {"test_accuracy": 1.0}

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from api.app import create_app
+from shared.images.inversion import measured
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -50,6 +51,57 @@ def assert_agrees(found: list[dict[str, Any]], expected: Any = P) -> None:
     """Check that the predictions are the network's."""
     assert [one["label"] for one in found] == [str(label) for label in expected.argmax(axis=1)]
     assert np.allclose([one["confidence"] for one in found], expected.max(axis=1), atol=1e-6)
+
+
+class TestInversion:
+    """Images on the opposite ground, for versions whose manifest describes the training images, and others."""
+
+    PATH = "/v1/models/drawn/versions/latest/predict"
+    INVERTED = tuple(png(255 - image) for image in IMAGES)
+
+    @pytest.fixture(autouse=True)
+    def drawn(self, registry: Registry) -> None:
+        publish(registry, "drawn", "job-drawn", brightness=measured(easy_images(300)[0]))
+
+    def test_dark_on_light_is_inverted_by_default_for_a_model_of_light_on_dark(self, client: FlaskClient) -> None:
+        response = client.post(self.PATH, data=form(*self.INVERTED, png(IMAGES[0])))
+
+        assert_agrees(predictions(response), np.concatenate([P, P[:1]]))
+        assert (response.json["look_inverted"], response.json.get("warnings")) == (6, None)  # type: ignore[index,union-attr]
+
+    def test_numbers_are_inverted_by_default(self, client: FlaskClient) -> None:
+        assert_agrees(predictions(client.post(self.PATH, json={"instances": (255 - IMAGES).tolist()})))
+
+    def test_mode_never_warns_of_images_that_look_inverted(self, client: FlaskClient) -> None:
+        response = client.post(f"{self.PATH}?invert=never", data=form(*self.INVERTED, png(IMAGES[0])))
+
+        expected = tiny_network().probabilities(tiny_parameters(), np.concatenate([255 - IMAGES, IMAGES[:1]]))
+        assert_agrees(predictions(response), expected)
+        assert response.json["look_inverted"] == 6  # type: ignore[index]
+        [warning] = response.json["warnings"]  # type: ignore[index]
+        assert warning.startswith("6 of 7 images look inverted against the training images of drawn@1: ")
+
+    def test_images_like_the_training_images_have_no_warning(self, client: FlaskClient) -> None:
+        response = client.post(f"{self.PATH}?invert=never", data=form(*map(png, IMAGES)))
+
+        assert_agrees(predictions(response))
+        assert (response.json["look_inverted"], response.json.get("warnings")) == (0, None)  # type: ignore[index,union-attr]
+
+    def test_a_model_of_photographs_never_inverts(self, client: FlaskClient, registry: Registry) -> None:
+        both = np.concatenate([IMAGES, 255 - IMAGES])
+        publish(registry, "photographs", "job-photographs", brightness=measured(both))
+
+        response = client.post("/v1/models/photographs/versions/1/predict?invert=auto", data=form(*map(png, both)))
+
+        assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), both))
+        assert response.json["look_inverted"] == 0  # type: ignore[index]
+
+    def test_the_default_for_a_version_without_figures_is_never(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=form(*self.INVERTED))
+
+        assert_agrees(predictions(response), tiny_network().probabilities(tiny_parameters(), 255 - IMAGES))
+        assert set(response.json) == {"model", "version", "predictions", "look_inverted"}  # type: ignore[arg-type]
+        assert response.json["look_inverted"] is None  # type: ignore[index]
 
 
 class TestImages:

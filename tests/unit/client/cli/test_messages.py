@@ -129,6 +129,7 @@ def test_message_about_a_known_setting_or_group_gives_no_hint() -> None:
         ("Input should be a valid string", "must be a text"),
         ("Value error, it is wrong", "it is wrong"),
         ("must be at least 1", "must be at least 1"),
+        ("classify them with invert=auto", "classify them with --invert auto"),
     ],
 )
 def test_message_has_no_phrases_of_json_schema(detail: str, shown: str) -> None:

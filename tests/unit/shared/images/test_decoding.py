@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from shared.errors import Malformed
 from shared.images import decoding
-from shared.images.decoding import decode_into, invert, resize_into
+from shared.images.decoding import decode_into, resize_into
 from tests.support.data.images import chunk, chunks_of, encoded, png, png_of, smooth, tiff
 
 MAX_PIXELS = 1_000_000
@@ -219,72 +218,3 @@ class TestDamage:
         segment = struct.pack(">HH", 0xFFE1, len(data) + 2) + data
 
         assert decoded(content[:2] + segment + content[2:]) == [[100]]
-
-
-class TestInverting:
-    BRIGHT: NDArray[np.uint8] = np.array([[250, 250, 250], [250, 10, 250], [250, 250, 250]], np.uint8)
-    DARK: NDArray[np.uint8] = 255 - BRIGHT
-
-    def test_mode_never_keeps_every_image(self) -> None:
-        assert inverted([self.BRIGHT, self.DARK], "never") == [self.BRIGHT.tolist(), self.DARK.tolist()]
-
-    def test_mode_always_inverts_every_image(self) -> None:
-        assert inverted([self.BRIGHT, self.DARK], "always") == [self.DARK.tolist(), self.BRIGHT.tolist()]
-
-    def test_mode_auto_inverts_images_with_a_bright_border(self) -> None:
-        assert inverted([self.BRIGHT, self.DARK], "auto") == [self.DARK.tolist(), self.DARK.tolist()]
-
-    @pytest.mark.parametrize(("darker", "is_inverted"), [(0, True), (1, False)])
-    def test_a_border_is_bright_if_its_mean_exceeds_127(self, darker: int, is_inverted: bool) -> None:
-        image = np.full((3, 3), 127, np.uint8)
-        image[0, 0] = 128 - darker
-
-        assert inverted([image], "auto") == [(255 - image if is_inverted else image).tolist()]
-
-    def test_mode_auto_ignores_the_pixels_inside_the_border(self) -> None:
-        image = np.full((12, 12), 255, np.uint8)
-        image[[0, -1]] = image[:, [0, -1]] = 0
-
-        assert inverted([image], "auto") == [image.tolist()]
-
-    def test_all_sides_of_the_border_have_the_same_weight(self) -> None:
-        for turn in range(4):
-            image = np.zeros((9, 9), np.uint8)
-            image[0] = 255
-
-            assert inverted([np.rot90(image, turn)], "auto") == [np.rot90(image, turn).tolist()]
-
-    @pytest.mark.parametrize("mode", ["never", "always", "auto"])
-    def test_inverting_accepts_an_empty_array(self, mode: str) -> None:
-        invert(np.empty((0, 3, 3), np.uint8), mode)
-
-    def test_a_colour_images_border_is_bright_by_its_luma(self) -> None:
-        """Green and yellow are bright, red and blue are dark."""
-        colours = [(0, 255, 0), (255, 255, 0), (255, 0, 0), (0, 0, 255)]
-        images = [np.full((3, 4, 3), colour, np.uint8) for colour in colours]
-
-        assert inverted(images, "auto") == [
-            *((255 - image).tolist() for image in images[:2]),
-            *(image.tolist() for image in images[2:]),
-        ]
-        assert inverted(images, "always") == [(255 - image).tolist() for image in images]
-        assert inverted(images, "never") == [image.tolist() for image in images]
-
-    @given(st.integers(0, 99), st.integers(110, 145))
-    def test_a_gray_image_is_inverted_in_colour_if_it_is_in_grayscale(self, seed: int, mean: int) -> None:
-        noise = np.random.default_rng(seed).integers(mean - 8, mean + 8, (4, 6), dtype=np.uint8)
-        repeated = np.stack([noise] * 3, axis=-1)
-
-        [gray], [colour] = inverted([noise], "auto"), inverted([repeated], "auto")
-
-        assert np.stack([gray] * 3, axis=-1).tolist() == colour
-
-    @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (2, 2), (1, 1, 3), (1, 5, 3)])
-    def test_an_image_without_inner_pixels_has_a_border(self, shape: tuple[int, ...]) -> None:
-        assert inverted([np.full(shape, 255, np.uint8)], "auto") == [np.zeros(shape).tolist()]
-
-
-def inverted(images: list[NDArray[np.uint8]], mode: str) -> list[Any]:
-    stack = np.stack(images)
-    invert(stack, mode)
-    return list(stack.tolist())

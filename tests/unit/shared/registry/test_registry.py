@@ -51,8 +51,8 @@ class TestPublishing:
 
         assert list(json.loads(text)) == [
             "model", "version", "job", "dataset", "configuration", "seed", "blas_threads", "environment",
-            "image_shape", "standardization", "classes", "parameters", "metrics", "history", "evaluation", "selection",
-            "accuracy_interval", "baselines", "diagnosis", "weights", "created_at",
+            "image_shape", "standardization", "brightness", "classes", "parameters", "metrics", "history", "evaluation",
+            "selection", "accuracy_interval", "baselines", "diagnosis", "weights", "created_at",
         ]  # fmt: skip
         assert json.loads(text)["evaluation"] == {}
 

@@ -12,7 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from shared.images.inversion import measured
 from shared.jobs import Job, JobStore, Progress, State
+from shared.jobs.view import job_document
 from shared.registry import Registry
 from shared.results.shard import read_header
 from shared.runtime.settings import MiB, Settings
@@ -57,6 +59,60 @@ def batches(bench: WorkBench, registry: Registry) -> Batches:
 
 def probabilities(images: NDArray[np.uint8]) -> NDArray[Any]:
     return tiny_network().probabilities(tiny_parameters(), images)
+
+
+class TestInversion:
+    """Images on the opposite ground, for a version whose manifest describes the training images."""
+
+    INVERTED = zip_of_images(np.concatenate([255 - IMAGES, IMAGES[:2]]))
+
+    @pytest.fixture
+    def drawn(self, batches: Batches, registry: Registry) -> Batches:
+        publish(registry, "drawn", "job-drawn", brightness=measured(easy_images(300)[0]))
+        return batches
+
+    def labels(self, batches: Batches, job: Job) -> list[str]:
+        return [row["label"] for row in batches.rows(job)]
+
+    @pytest.mark.parametrize("shard_images", [1, 5, 100])
+    def test_dark_on_light_is_inverted_for_a_model_of_light_on_dark(self, drawn: Batches, shard_images: int) -> None:
+        job = drawn.run(
+            self.INVERTED, model="drawn", invert="auto", compares_with_training=True, shard_images=shard_images
+        )
+
+        expected = probabilities(np.concatenate([IMAGES, IMAGES[:2]]))
+        assert self.labels(drawn, job) == [CLASSES[label] for label in expected.argmax(axis=1)]
+        assert batch_result(job)["look_inverted"] == 10
+        assert "warnings" not in job_document(job)
+
+    def test_arrays_are_inverted_too(self, drawn: Batches) -> None:
+        job = drawn.run(npy(255 - IMAGES), model="drawn", invert="auto", compares_with_training=True)
+
+        assert self.labels(drawn, job) == [CLASSES[label] for label in probabilities(IMAGES).argmax(axis=1)]
+
+    def test_mode_never_warns_of_images_that_look_inverted(self, drawn: Batches) -> None:
+        job = drawn.run(self.INVERTED, model="drawn", invert="never", shard_images=5)
+
+        expected = probabilities(np.concatenate([255 - IMAGES, IMAGES[:2]]))
+        assert self.labels(drawn, job) == [CLASSES[label] for label in expected.argmax(axis=1)]
+        [warning] = job_document(job)["warnings"]
+        assert warning.startswith("10 of 12 images look inverted against the training images of drawn@1: ")
+
+    def test_a_retry_keeps_the_count_of_the_rows_that_it_keeps(self, drawn: Batches) -> None:
+        archive = {f"{number}.png": png(255 - image) for number, image in enumerate(IMAGES)} | {"3.png": b""}
+        job = drawn.retry(drawn.run(zip_of(archive), model="drawn", error_threshold=0.0))
+
+        assert batch_result(job)["look_inverted"] == 9
+
+    def test_a_job_of_an_older_release_keeps_its_rule(self, drawn: Batches) -> None:
+        """The mean of the border's gray levels, also for a version that describes its training images."""
+        image = np.full((SIDE, SIDE), 20, np.uint8)
+        image[0, :], image[:, 0], image[:, -1] = 255, 200, 200
+        job = drawn.run(zip_of_images(image[np.newaxis]), model="drawn", invert="auto")
+
+        expected = probabilities(255 - image[np.newaxis])
+        assert [row["confidence"] for row in drawn.rows(job)] == pytest.approx(expected.max(axis=1).tolist(), abs=1e-6)
+        assert "look_inverted" not in batch_result(job)
 
 
 class TestRows:

@@ -19,6 +19,7 @@ from redis import Redis
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
 from shared.datasets.manifest import ColourCheck
+from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, JobStore, Progress, State
 from shared.jobs.specifications import TrainingSpecification
@@ -105,6 +106,13 @@ class TestPublishing:
         assert version.classes == CLASSES
         assert version.parameters == tiny_network().parameter_count
         assert version.blas_threads == 1
+
+    def test_the_manifest_describes_the_brightness_of_the_training_images(
+        self, trainings: Trainings, registry: Registry
+    ) -> None:
+        trainings.run()
+
+        assert registry.get("toy").brightness == measured(ARRAYS["x_train"])
 
     def test_the_published_weights_are_those_of_the_network_bit_for_bit(
         self, trainings: Trainings, registry: Registry
