@@ -50,8 +50,8 @@ class Predictions:
     """Predictions for images, in their order, and the version that made them.
 
     look_inverted: number of images in which light and dark are exchanged against the training images, before any
-    inversion; None if the version does not describe them. warnings: what makes the predictions doubtful, such as numbers
-    whose range is not certain.
+    inversion; None if the version does not describe them. warnings: what makes the predictions doubtful, such as
+    numbers whose range is not certain.
     """
 
     model: str

@@ -303,6 +303,36 @@ class TestManaging:
         assert refused.status == 2
         assert "--channels" in refused.err
 
+    def test_dark_images_on_light_are_inverted_or_a_warning_gives_their_number(
+        self, glassbox: Command, model: str, folder: Path
+    ) -> None:
+        images, labels = easy_arrays()["x_test"], easy_arrays()["y_test"]
+        contents = {
+            f"inverted/{label}-{n}.png": png(255 - image)
+            for n, (image, label) in enumerate(zip(images, labels, strict=True))
+        }
+        (folder / "inverted").mkdir()
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+
+        done = glassbox("classify", "inverted", "--model", model, "-o", "inverted.csv")
+        assert f"{len(labels)} of {len(labels)} images classified" in done.out
+        assert f"{len(labels)} of them inverted" in done.out
+        rows = [line.split(",") for line in (folder / "inverted.csv").read_text().splitlines()[1:]]
+        assert all(path.startswith(f"{label}-") for path, label, _ in rows)
+        assert "warning: " not in done.err
+
+        warning = (
+            f"warning: {len(labels)} of {len(labels)} images look inverted against the training images of {model}@1"
+        )
+        done = glassbox("classify", "inverted", "--model", model, "--invert", "never")
+        assert warning in done.err
+        assert "Classify them with --invert auto" in done.err
+        first = next(iter(contents))
+        done = glassbox("predict", first, "--model", model, "--invert", "never")
+        assert "warning: 1 of 1 images look inverted" in done.err
+        assert glassbox("predict", first, "--model", model, "--json").json["predictions"][0]["label"] == str(labels[0])
+
     def test_a_few_images_are_predicted_at_once(self, glassbox: Command, model: str) -> None:
         done = glassbox("predict", "images/00-0.png", "images/more/01-1.png", "--model", model, "--json")
         assert [each["label"] for each in done.json["predictions"]] == ["0", "1"]
