@@ -60,7 +60,7 @@ def _title(version: Version) -> Html:
     aliases = [element("span", alias, class_="alias") for alias in version.aliases]
     height, width, *channels = version.input.image_shape
     summary = (
-        f"{width}×{height} pixels{' in colour' if channels else ''}, {_architecture(version)}, "
+        f"{height}×{width} pixels{' in colour' if channels else ''}, {_architecture(version)}, "
         f"{len(version.classes)} classes. Trained on {version.created_at[:10]}."
     )
     damaged = [element("p", "This version is damaged: it cannot be used.", class_="warning")] if version.damaged else []

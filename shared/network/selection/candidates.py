@@ -177,7 +177,7 @@ def with_larger_kernels(block: Block) -> Block:
 
 def mild(image_shape: tuple[int, ...]) -> Augmentation:
     """Return small changes of the geometry, which keep the class of any image that a person recognizes."""
-    return Augmentation(shift=0.07 * min(image_shape[:2]), rotation=8, scale=0.1, border="edge")
+    return Augmentation(shift=round(0.07 * min(image_shape[:2]), 2), rotation=8, scale=0.1, border="edge")
 
 
 def _candidate(base: Configuration, facts: Facts, overrides: Mapping[str, Any]) -> Network:

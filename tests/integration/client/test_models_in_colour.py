@@ -131,7 +131,7 @@ def test_the_report_shows_filters_and_errors_in_colour(stack: Stack) -> None:
         content = base64.b64decode(mistake.image.removeprefix("data:image/png;base64,"))
         assert np.asarray(Image.open(io.BytesIO(content))).shape == SHAPE
     assert "All 6 filters" in report
-    assert "10×12 pixels in colour, convolutions 6 filters 3×3, 8 filters 3×3, hidden layers 8" in report
+    assert "12×10 pixels in colour, convolutions 6 filters 3×3, 8 filters 3×3, hidden layers 8" in report
 
 
 def test_the_version_is_reproduced_to_the_same_bits(stack: Stack) -> None:

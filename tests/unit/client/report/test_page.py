@@ -130,7 +130,7 @@ class TestColourAndConvolutions:
         assert first[3, 4].tolist() == [127, 127, 0]
         assert second[1, 2].tolist() == [254, 127, 127]
         assert second[0, 0].tolist() == [127, 127, 127]
-        assert "5×4 pixels in colour" in text_of(html)
+        assert "4×5 pixels in colour" in text_of(html)
         assert "Gray is zero" in text_of(html)
 
     @pytest.mark.parametrize("channels", [1, 3])
