@@ -223,7 +223,7 @@ def _alpha(fields: Directory, photometric: int, samples: int) -> tuple[int | Non
         raise unsupported(f"{samples} channels")
     kinds = fields.values(tags.EXTRA_SAMPLES)[:extra]
     if len(kinds) < extra:
-        raise unsupported("a channel of which it does not say whether it is the transparency (ExtraSamples)")
+        raise unsupported("an additional channel without a description of its content (ExtraSamples)")
     for index, kind in enumerate(kinds):
         if kind in {ASSOCIATED, SEPARATE_ALPHA, COREL_ALPHA}:
             if photometric == CMYK or (kind == ASSOCIATED and photometric in {WHITE_IS_ZERO, PALETTE}):

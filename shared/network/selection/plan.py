@@ -35,7 +35,7 @@ ENOUGH_STEPS, SMALLEST_BATCH = 200, 16
 
 @dataclass(frozen=True)
 class Rung:
-    """One round: `entries` candidates train on `images` images; the best half, rounded down, goes on to the next rung.
+    """One round: `entries` candidates train on `images` images; the best half, rounded down, continues in the next one.
 
     share: the part of a candidate's own training, in images times epochs, that it trains here.
     """

@@ -1,4 +1,4 @@
-"""A race between candidates: which trial is next, on which images, and who goes on to the next rung."""
+"""A race between candidates: the next trial, its images, and the candidates that continue in the next rung."""
 
 from __future__ import annotations
 
