@@ -24,6 +24,7 @@ from shared.runtime import log_context
 from shared.runtime.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
+KEY = "glassbox.key"  # the request's `ApiKey` in the WSGI environment; missing if no key is required
 COUNTED = "glassbox.counted"  # set in the WSGI environment once a request has counted against its limits
 
 
@@ -66,10 +67,8 @@ class Authorizer:
         else:
             key = _authenticated(request, self._keys)
             log_context.bind(key=key.name)
-            if not key.allows(scope):
-                own = ", ".join(sorted(key.scopes))
-                detail = f"this request needs the scope {scope}; the key {key.name!r} has {own}"
-                raise Forbidden("scope_missing", detail, scope)
+            request.environ[KEY] = key
+            _check_scope(key, scope, "this request")
             holder = f"key:{key.name}"
         if COUNTED in request.environ:
             return
@@ -89,6 +88,22 @@ def register(app: Flask, authorizer: Authorizer) -> None:
         scope = needed_scope(app.view_functions[request.endpoint])
         if scope is not None:
             authorizer.admit(request, scope)
+
+
+def require(scope: Scope, what: str) -> None:
+    """Check that the current request's key also allows `what`, which this request does besides its route's purpose.
+
+    Raises `Forbidden`.
+    """
+    key: ApiKey | None = request.environ.get(KEY)
+    if key is not None:
+        _check_scope(key, scope, what)
+
+
+def _check_scope(key: ApiKey, scope: Scope, what: str) -> None:
+    if not key.allows(scope):
+        own = ", ".join(sorted(key.scopes))
+        raise Forbidden("scope_missing", f"{what} needs the scope {scope}; the key {key.name!r} has {own}", scope)
 
 
 def needed_scope(view: Callable[..., Any]) -> Scope | None:

@@ -8,6 +8,8 @@ from typing import Annotated
 from flask import Blueprint, Response, request
 from pydantic import Field
 
+from api.auth.keys import Scope
+from api.auth.middleware import require
 from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
@@ -98,8 +100,14 @@ def blueprint(
         errors=(NOT_FOUND, WRONG_STATE, error_response(TooMany, "queue_full")),
     )
     def retry(job_id: str) -> tuple[JobView, int]:
-        """A failed or cancelled job resumes from its checkpoint or after its finished shards."""
-        if (job := jobs.get(job_id)).state.is_terminal:  # else it is queued already, or `retry` rejects its state
+        """A failed or cancelled job resumes from its checkpoint or after its finished shards.
+
+        The retry of a training with `promote` needs a key with the scope `manage`.
+        """
+        job = jobs.get(job_id)
+        if alias := job.specification.get("promote"):
+            require(Scope.MANAGE, f"job {job.id} moves the alias {alias!r}, so its retry")
+        if job.state.is_terminal:  # else it is queued already, or `retry` rejects its state
             submission.reject_if_full(job.kind)
         jobs.retry(job_id)
         job = jobs.get(job_id)

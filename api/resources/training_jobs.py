@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from flask import Blueprint
 from pydantic import Field, StringConstraints, create_model
 
+from api.auth.keys import Scope
+from api.auth.middleware import require
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, described_by, from_json, invalid_configuration
@@ -114,8 +116,14 @@ def blueprint(
     )
     @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
-        """The data set reference is resolved now. The training publishes a new version of the model."""
+        """The data set reference is resolved now. The training publishes a new version of the model.
+
+        `promote` needs a key with the scope `manage`. If the alias is moved or removed while the job runs, the job
+        leaves it and has a warning.
+        """
         wanted = from_json(TrainingRequest, settings)
+        if wanted.promote is not None:
+            require(Scope.MANAGE, f"`promote` moves the alias {wanted.promote!r} and")
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
         try:

@@ -141,6 +141,11 @@ class Registry:
             raise _no_alias(name, alias)
         return found
 
+    def alias_revision(self, name: str, alias: str) -> int | None:
+        """Return the revision of an alias; None if the alias or the model does not exist."""
+        found = self._state(name).aliases.get(alias)
+        return None if found is None else found.revision
+
     def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
         """Point the alias to a version; raises `NotFound` if that does not exist, `Invalid` for an invalid name."""
         if not is_alias(alias):

@@ -20,7 +20,8 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid
-    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/, end.json, notice.json
+    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/,
+                                  promotion.<retry>.json, end.json, notice.json
     reserve                       space that is freed so that deletions work if the disk is full
     webhook-secret                signs webhooks, unless the settings name another file
     """
@@ -84,6 +85,9 @@ class Volume:
 
     def checkpoints(self, job_id: str) -> Path:
         return self.job(job_id) / "checkpoints"
+
+    def promotion(self, job_id: str, retry: int) -> Path:
+        return self.job(job_id) / f"promotion.{retry}.json"
 
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"

@@ -5,17 +5,42 @@ from __future__ import annotations
 from functools import partial
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shared.jobs import Job, State
 from shared.jobs.files import rebuild
-from shared.registry import ModelVersion
+from shared.registry import Alias, Condition, ModelVersion, Registry
 from shared.runtime.settings import Settings
 from tests.chaos.zombie import Zombie
 from tests.support.data.files import files_below
 from tests.support.objects.bench import AtConfirm, WorkBench
 from tests.support.programs.forks import dies_before_change
+
+
+class SleepsAfterPublishing(Registry):
+    """A registry whose process is stopped between the publication and the promotion."""
+
+    def publish(self, *arguments: Any) -> ModelVersion:
+        version = super().publish(*arguments)
+        Zombie.sleep()
+        return version
+
+
+class SleepsBeforeMoving(Registry):
+    """A registry whose process is stopped once, after it has checked that it may move the alias."""
+
+    slept = False
+
+    def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
+        def sleeping(before: Alias | None) -> None:
+            condition(before)
+            if not self.slept:
+                self.slept = True
+                Zombie.sleep()
+
+        return super().point(name, alias, version, sleeping)
 
 
 @pytest.fixture
@@ -80,6 +105,32 @@ def test_a_worker_that_sleeps_before_its_commit_and_wakes_first_has_published(be
     assert published(bench) == [version]
     assert ended.result is not None
     assert (ended.state, ended.result["version"]) == (State.SUCCEEDED, version.version)
+
+
+@pytest.mark.parametrize("sleeps", [SleepsAfterPublishing, SleepsBeforeMoving])
+def test_a_worker_that_sleeps_before_it_moves_an_alias_does_not_move_it_back(
+    bench: WorkBench, sleeps: type[Registry]
+) -> None:
+    job = bench.a_training(promote="live")
+
+    def attempt() -> None:
+        fork = WorkBench(bench.settings)
+        fork.run(job, fork.training(sleeps(fork.volume)), owner="a worker that sleeps")
+
+    zombie = Zombie(attempt)
+    assert len(published(bench)) == 1
+    assert bench.registry.aliases("toy") == {}
+    bench.let_leases_expire()
+    ended = bench.run(job, bench.training(), owner="another")
+    assert (ended.state, bench.registry.aliases("toy")) == (State.SUCCEEDED, {"live": 1})
+    second = bench.a_training(seed=1)
+    assert bench.run(second, bench.training()).state is State.SUCCEEDED
+    bench.registry.point("toy", "live", 2)
+
+    zombie.wake()
+
+    assert bench.registry.aliases("toy") == {"live": 2}
+    assert bench.jobs.get(job.id) == ended
 
 
 def test_a_job_cancelled_before_its_publication_is_confirmed_publishes_nothing(bench: WorkBench) -> None:

@@ -92,6 +92,20 @@ class Lease(Heartbeat):
         self._renew()
         self.check()
 
+    def confirm_held(self) -> None:
+        """Renew the lease and return once Redis has confirmed it; raises `LeaseLost`.
+
+        Call it directly before a change that others see. It retries while Redis does not answer, and ignores
+        cancellation: call it for the last steps of work that is already published.
+        """
+        asked_at = time.monotonic()
+        while True:
+            self._renew()
+            self._check_held()
+            if self._renewed_at >= asked_at:
+                return
+            self._ended.wait(REST_SECONDS)
+
     def log(self, event: str, data: JsonObject) -> None:
         """Append an event to the job's log; if Redis fails, log a warning and continue."""
         try:

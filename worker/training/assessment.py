@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TypedDict, cast
 
@@ -57,7 +58,7 @@ def training_result(version: ModelVersion) -> TrainingResult:
     }
 
 
-def log_findings(version: ModelVersion, lease: Lease) -> None:
-    """Append an event `warning` to the job's log for each finding of the diagnosis."""
-    for finding in version.diagnosis or ():
+def log_findings(findings: Iterable[Finding], lease: Lease) -> None:
+    """Append an event `warning` to the job's log for each finding."""
+    for finding in findings:
         lease.log("warning", dict(finding))

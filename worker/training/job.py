@@ -40,6 +40,7 @@ from worker.running.runner import JobOutcome
 from worker.training.assessment import assess, log_findings, training_result
 from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
+from worker.training.promotion import Promotion
 from worker.training.selection_events import SelectionEvents
 
 MISTAKES = 24  # that an evaluation shows
@@ -71,21 +72,27 @@ class TrainingHandler:
     def __call__(self, job: Job, lease: Lease) -> JobOutcome:
         """Train and publish; if an earlier attempt has published a version, return that version as the result."""
         specification = TrainingSpecification.of(job.specification)
+        promotion = None
+        if specification.promote is not None:
+            promotion = Promotion(job, specification.promote, self._registry, self._volume)
+            promotion.begin()
         version = self._registry.version_of_job(specification.model, job.id)
         if version is None:
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
             trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
             version = self._publish(job, trained, lease)
             checkpoints.clear()
-        log_findings(version, lease)
-        if specification.promote is not None:
-            self._registry.point(specification.model, specification.promote, version.version)
+        log_findings(version.diagnosis or (), lease)
+        result = training_result(version)
+        if promotion is not None and (finding := promotion.move(version, lease)) is not None:
+            log_findings((finding,), lease)
+            result["diagnosis"] = (*(version.diagnosis or ()), finding)
         epochs = int(version.configuration["epochs"])
         return JobOutcome(
             State.SUCCEEDED,
             progress=Progress(done=len(version.history), total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=version.metrics,
-            result=training_result(version),
+            result=result,
         )
 
     def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:

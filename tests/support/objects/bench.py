@@ -84,11 +84,12 @@ class WorkBench:
         train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
         return DatasetStore(self.volume).add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")[0]
 
-    def a_training(self, model: str = "toy", **overrides: Any) -> Job:
+    def a_training(self, model: str = "toy", promote: str | None = None, **overrides: Any) -> Job:
         """Submit a training on that data set."""
         configuration = tiny_configuration(**overrides)
-        dataset = self.dataset().id
-        specification = TrainingSpecification(model=model, dataset=dataset, configuration=configuration.to_dict())
+        specification = TrainingSpecification(
+            model=model, dataset=self.dataset().id, configuration=configuration.to_dict(), promote=promote
+        )
         progress = Progress(total=configuration.epochs, unit="epochs")
         return self.submit(a_training(model=model, specification=specification.pinned(), progress=progress))
 

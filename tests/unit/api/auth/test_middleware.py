@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
 from api.schema.operations import operation_of
+from shared.idempotency import Held, IdempotencyKeys
+from shared.jobs import JobStore
 from shared.runtime.settings import Settings
 from tests.support.problems import assert_problem
 
@@ -99,6 +102,53 @@ class TestKeys:
         assert problem["scope"] == "manage"
         assert "'ci'" in problem["detail"]
         assert 'error="insufficient_scope", scope="manage"' in response.headers["WWW-Authenticate"]
+
+    def test_submit_key_moves_no_alias_by_a_training(
+        self, secured: FlaskClient, keys: KeysFile, jobs: JobStore
+    ) -> None:
+        submit, manage = make(keys, "submit", name="ci"), make(keys, "manage")
+        request = {"model": "toy", "dataset": "digits", "epochs": 1, "promote": "champion"}
+
+        refused = secured.post(TRAIN, json=request, headers=submit)
+
+        problem = assert_problem(refused, 403, "scope_missing")
+        assert problem["scope"] == "manage"
+        assert "`promote` moves the alias 'champion'" in problem["detail"]
+        assert list(jobs.newest_first()) == []
+        assert secured.post(TRAIN, json=request, headers=manage).status_code == 202
+        assert secured.post(TRAIN, json={**request, "promote": None}, headers=submit).status_code == 202
+
+    def test_submit_key_moves_no_alias_by_the_retry_of_another_keys_training(
+        self, secured: FlaskClient, keys: KeysFile
+    ) -> None:
+        submit, manage = make(keys, "submit", name="ci"), make(keys, "manage")
+        request = {"model": "toy", "dataset": "digits", "epochs": 1}
+        jobs = [
+            secured.post(TRAIN, json=request | more, headers=manage).get_json()["id"]
+            for more in ({"promote": "champion"}, {})
+        ]
+        for job in jobs:
+            assert secured.post(f"{JOBS}/{job}/cancel", headers=submit).status_code == 202
+
+        assert_problem(secured.post(f"{JOBS}/{jobs[0]}/retry", headers=submit), 403, "scope_missing")
+        assert secured.get(f"{JOBS}/{jobs[0]}", headers=submit).get_json()["state"] == "cancelled"
+        assert secured.post(f"{JOBS}/{jobs[0]}/retry", headers=manage).status_code == 202
+        assert secured.post(f"{JOBS}/{jobs[1]}/retry", headers=submit).status_code == 202
+
+    @pytest.mark.parametrize("scope", ["submit", "manage"])
+    def test_repeated_request_of_a_demoted_key_moves_no_alias(
+        self, secured: FlaskClient, keys: KeysFile, redis: Redis, scope: str
+    ) -> None:
+        """The first process died while it held the Idempotency-Key."""
+        header = make(keys, scope, name="ci") | {"Idempotency-Key": "once"}
+        held = IdempotencyKeys(redis, 60.0, 60.0).begin("ci", "once")
+        assert isinstance(held, Held)
+        redis.hset(held.name, "held_until", 0)
+        request = {"model": "toy", "dataset": "digits", "epochs": 1, "promote": "live"}
+
+        response = secured.post(TRAIN, json=request, headers=header)
+
+        assert response.status_code == (202 if scope == "manage" else 403)
 
     def test_revoked_key_is_rejected_without_a_restart(self, secured: FlaskClient, keys: KeysFile) -> None:
         header = make(keys, "read")

@@ -81,6 +81,24 @@ class TestChecking:
         with pytest.raises(LeaseLost):
             lease.check()
 
+    def test_a_held_lease_is_confirmed_also_if_the_job_is_cancelling(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim, heartbeat=60.0) as lease:
+            before = redis.zscore(keys.LEASES, claim.job.id)
+            move(jobs, claim.job.id, State.CANCELLING)
+            lease.confirm_held()
+
+        assert redis.zscore(keys.LEASES, claim.job.id) != before
+
+    def test_a_lease_that_another_worker_holds_is_not_confirmed(self, jobs: JobStore) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim, heartbeat=60.0) as lease:
+            move(jobs, claim.job.id, State.QUEUED)
+            claimed(jobs, claim.job.id, "another worker")
+
+            with pytest.raises(LeaseLost):
+                lease.confirm_held()
+
 
 class TestHeartbeat:
     def test_the_heartbeat_renews_the_lease(self, jobs: JobStore, redis: Redis) -> None:
@@ -160,6 +178,14 @@ class TestUnresponsiveRedis:
             own_redis_server.freeze()
 
             assert eventually(ends_with(LeaseLost, lease))
+
+    def test_a_lease_is_not_confirmed_without_redis(self, own_redis_server: RedisServer, far_jobs: JobStore) -> None:
+        with quick(far_jobs, running(far_jobs), heartbeat=60.0, lease=0.9) as lease:
+            own_redis_server.freeze()
+            lease.check()  # the lease is recent
+
+            with pytest.raises(LeaseLost):
+                lease.confirm_held()
 
     def test_a_report_is_sent_as_soon_as_redis_responds_again(
         self, own_redis_server: RedisServer, far_jobs: JobStore, caplog: pytest.LogCaptureFixture

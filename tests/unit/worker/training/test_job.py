@@ -39,6 +39,7 @@ from worker.running.lease import Lease
 from worker.running.shutdown import ShutdownRequest
 from worker.training.checkpoints import Checkpoints
 from worker.training.job import TrainingHandler, train
+from worker.training.promotion import Promotion
 
 ARRAYS = easy_arrays(train=300, test=60)
 
@@ -191,6 +192,24 @@ class TestPublishing:
         trainings.run()
 
         assert registry.aliases("toy") == {"champion": 1}
+
+    def test_a_training_says_that_it_left_an_alias_which_was_moved_meanwhile(
+        self, trainings: Trainings, registry: Registry, volume: Volume, redis: Redis
+    ) -> None:
+        trainings.run(promote="champion")
+        trainings.run()
+        job = trainings.new_job(promote="champion")
+        trainings.bench.files.begin(job)
+        Promotion(job, "champion", registry, volume).begin()
+        registry.point("toy", "champion", 2)
+
+        ended = trainings.bench.run(job, trainings.handler)
+
+        assert ended.state is State.SUCCEEDED
+        assert registry.aliases("toy") == {"champion": 2}
+        (warning,) = job_document(ended)["warnings"]
+        assert "'champion' was pointed to version 2 while this job ran" in warning
+        assert "alias_not_moved" in [data.get("code") for kind, data in events(redis, job.id) if kind == "warning"]
 
     def test_no_checkpoint_is_left_in_the_jobs_folder(self, trainings: Trainings, volume: Volume) -> None:
         job = trainings.run()
