@@ -24,10 +24,11 @@ fi
 
 # The tests over a connection print "ok" or a reason.
 
+# Liveness: the API itself is healthy if Redis or the volume is full. /readyz and the alerts report that.
 test_api() {
   local status body
   exec 3<>"/dev/tcp/127.0.0.1/${GLASSBOX_PORT:-8000}" || return
-  printf 'GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
+  printf 'GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
   read -r _ status _ <&3
   [[ $status == 200 ]] && echo ok && return
   IFS= read -r -d '' body <&3 # to the end

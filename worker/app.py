@@ -22,7 +22,7 @@ from shared.jobs.task_queue import HELP, PRESENCE_SECONDS, QUEUES, TASKS, Presen
 from shared.runtime import logs
 from shared.runtime.memory_limit import MemoryGroup
 from shared.runtime.processes import die_with_parent, limit_memory
-from shared.runtime.redis_faults import explained
+from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume
@@ -142,11 +142,13 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
         jobs, JobFiles(Volume(settings.volume)), TaskQueue(app, redis), settings, kills, messages_lost=True
     )
 
+    warnings = RepeatedWarnings(log)
+
     def try_to_renew_presence() -> None:
         try:
             renew_presence()
         except RedisError as error:
-            log.warning("could not renew this worker's presence: %s", explained(error))
+            warnings.warn("could not renew this worker's presence", error)
 
     class Background(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)

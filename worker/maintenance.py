@@ -14,7 +14,7 @@ from shared.jobs import Job, JobStore, State
 from shared.jobs.capacity import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, rebuild
 from shared.jobs.task_queue import QUEUES, TaskQueue
-from shared.runtime.redis_faults import explained, fault_of
+from shared.runtime.redis_faults import FULL, RepeatedWarnings, fault_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.memory_kills import MemoryKills
@@ -46,24 +46,32 @@ class Maintenance:
         self._kills = kills
         self._messages_lost = messages_lost
         self._unsent: dict[str, Job] = {}
+        self._warnings = RepeatedWarnings(log)
         self._jobs = jobs
         self._files = files
         self._task_queue = task_queue
         self._retention_ms = settings.retention_seconds * 1000
 
     def tick(self) -> None:
-        """Do the maintenance that is due; what Redis or the volume refuses is retried at the next call."""
+        """Do the maintenance that is due; what Redis or the volume refuses is retried at the next call.
+
+        If the memory of Redis is full, jobs are still rescued, and ended ones are moved to the volume, which frees
+        memory.
+        """
         try:
-            self._check_writable()
+            full = self._full()
             if self._kills is not None:
                 self._kills.note()
-            self._rebuild()
+            if full is None:
+                self._rebuild()
             self._rescue()
+            self._close()
+            if full is not None:
+                raise full
             self._wake()
             self._send()
-            self._close()
         except (RedisError, OperationalError) as error:
-            log.warning("maintenance: %s", explained(error))
+            self._warnings.warn("maintenance", error)
         except (OSError, GlassboxError) as error:
             log.warning("maintenance: %s", error)
 
@@ -76,7 +84,7 @@ class Maintenance:
                     if job.finished_at is not None and job.finished_at < oldest:
                         self._collect(job)
         except RedisError as error:
-            log.warning("maintenance: %s", explained(error))
+            self._warnings.warn("maintenance", error)
         except OSError as error:
             log.warning("maintenance: %s", error)
 
@@ -112,16 +120,23 @@ class Maintenance:
             self._task_queue.send(job.kind, job.id)
             del self._unsent[job.id]
 
-    def _check_writable(self) -> None:
-        """Raise Redis's error if it refuses writes; once it accepts them again, resend the messages that were lost."""
+    def _full(self) -> RedisError | None:
+        """Return Redis's error if its memory is full; once it accepts writes again, resend the messages that were lost.
+
+        Raises the error if Redis refuses writes for another reason.
+        """
         try:
             self._jobs.check_writable()
         except RedisError as error:
-            self._messages_lost = self._messages_lost or fault_of(error).refuses
+            fault = fault_of(error)
+            self._messages_lost = self._messages_lost or fault.refuses
+            if fault is FULL:
+                return error
             raise
         if self._messages_lost and self._messages_are_missing():
             self._jobs.hasten()
         self._messages_lost = False
+        return None
 
     def _messages_are_missing(self) -> bool:
         """Return whether a queue has fewer messages than queued jobs; superfluous messages must not pile up."""

@@ -10,13 +10,13 @@ from redis import RedisError
 
 from api.requests.waiting import WaitingReasons
 from shared.archives import ArchiveIndex
-from shared.errors import NotFound, TooMany
+from shared.errors import NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime import log_context
-from shared.runtime.redis_faults import fault_of
+from shared.runtime.redis_faults import FULL, fault_of
 
 FULL_SECONDS = 10  # Retry-After if a queue is full
 
@@ -45,10 +45,16 @@ class Submission:
         return None
 
     def reject_if_full(self, kind: Kind) -> None:
-        """Raise `TooMany` if the queue holds its maximum number of jobs. Call it before receiving an upload, too."""
+        """Raise `TooMany` if the queue holds its maximum number of jobs, or `Unavailable` if Redis is full.
+
+        Call it before receiving an upload, too.
+        """
         if self._max_queued and self._jobs.waiting(kind) >= self._max_queued:
             detail = f"the queue {QUEUES[kind]!r} is full with {self._max_queued} jobs; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
+        fault = self._reasons and self._reasons.redis_fault()
+        if fault and fault.code == FULL.code:  # other faults end the request when it writes
+            raise Unavailable(fault.code, f"{fault.detail}; then send the request again", fault.retry_after)
 
     def submit(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> tuple[Job, list[str]]:
         """Accept the job, with its archive and index if it is a batch; return its record and warnings.

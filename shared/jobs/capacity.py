@@ -20,7 +20,8 @@ from shared.storage.reserve import SIZES
 from shared.storage.volume import Volume
 
 LEAST_SPACE = SIZES[0]  # bytes; with less free space, uploads and jobs are rejected, so that deletions still work
-LEAST_MEMORY = 256 * 1024  # bytes; what the buffers of one request take
+LEAST_MEMORY = 1024 * 1024  # bytes of Redis's memory that new jobs never use
+MEMORY_SHARE = 50  # of Redis's memory, one part in so many is never used by new jobs
 STATVFS_SECONDS = 2.0
 
 
@@ -32,9 +33,14 @@ class RedisMemory:
     limit: int | None
 
     @property
+    def reserve(self) -> int:
+        """The bytes that new jobs must leave free for the leases, logs and ends of the jobs that exist."""
+        return 0 if self.limit is None else max(LEAST_MEMORY, self.limit // MEMORY_SHARE)
+
+    @property
     def full(self) -> bool:
-        """Whether less memory is free than one request takes, or than a thousandth of the limit."""
-        return self.limit is not None and self.limit - self.used < max(LEAST_MEMORY, self.limit // 1000)
+        """Whether less memory is free than the reserve."""
+        return self.limit is not None and self.limit - self.used < self.reserve
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,10 @@ def _full(redis: Redis) -> RedisFault:
         return fault
     if memory.limit is None:
         return fault
-    amount = f"Redis is full: {in_words(memory.used)} of {in_words(memory.limit)}"
+    amount = (
+        f"Redis is full: {in_words(memory.used)} of {in_words(memory.limit)} used;"
+        f" {in_words(memory.reserve)} are kept for the jobs that exist"
+    )
     return replace(fault, detail=fault.detail.replace("Redis is full", amount, 1))
 
 

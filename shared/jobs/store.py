@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MANY = 1000  # the most jobs that one call returns or changes
+MAX_EVENTS = 2000  # about the most that a job's log keeps, the newest
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class JobStore:
         self._resend_ms = int(resend_seconds * 1000)
         self._max_crashes = max_crashes
         texts = {path.stem: path.read_text() for path in SCRIPTS.glob("*.lua")}
-        bounds = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}"
+        constants = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}; local MAX_EVENTS = {MAX_EVENTS}"
         tables = {"queued": tuple(Kind), "in_state": tuple(State)}
         self._scripts = {
-            name: Script(redis, bounds, texts["common"], text, tables=tables)
+            name: Script(redis, constants, texts["common"], text, tables=tables)
             for name, text in texts.items()
             if name != "common"
         }

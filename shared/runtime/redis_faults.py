@@ -5,9 +5,12 @@ A rejected command is another fault than no answer: each fault has its own code 
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 from redis import RedisError
 from redis.exceptions import (
@@ -20,6 +23,8 @@ from redis.exceptions import (
     ReadOnlyError,
     ResponseError,
 )
+
+PAUSE_SECONDS = 60.0  # between two equal warnings of a fault that lasts
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,26 @@ def fault_of(error: BaseException) -> RedisFault:
 def explained(error: BaseException) -> str:
     """Describe the fault for a log line, with the message of Redis or of the operating system."""
     return f"{fault_of(error).detail} ({error})"
+
+
+class RepeatedWarnings:
+    """The warnings of one operation that is tried again and again while Redis refuses it or does not answer."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._lock = Lock()
+        self._logged: dict[tuple[str, str], float] = {}
+
+    def warn(self, what: str, error: Exception) -> None:
+        """Log what failed and why, unless the same fault of the same operation was logged within the last minute."""
+        logged = (what, fault_of(error).code)
+        now = time.monotonic()
+        with self._lock:
+            if now - self._logged.get(logged, -PAUSE_SECONDS) < PAUSE_SECONDS:
+                return
+            self._logged = {key: at for key, at in self._logged.items() if now - at < PAUSE_SECONDS}
+            self._logged[logged] = now
+        self._log.warning("%s: %s", what, explained(error))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

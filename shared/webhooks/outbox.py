@@ -16,6 +16,7 @@ from redis import Redis
 
 from shared.jobs import keys
 from shared.jobs.record import Job
+from shared.jobs.store import MAX_EVENTS
 from shared.json_types import JsonObject
 from shared.runtime.redis_scripts import Script
 
@@ -37,7 +38,10 @@ class Outbox:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._take, self._tried = (Script(redis, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried"))
+        constants = f"local MAX_EVENTS = {MAX_EVENTS}"
+        self._take, self._tried = (
+            Script(redis, constants, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried")
+        )
 
     def take(self, limit: int, seconds: float) -> list[Delivery]:
         """Take at most `limit` due deliveries; no other caller gets them within `seconds`."""

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from shared.jobs import Kind, State
+from tests.chaos import work
 from tests.chaos.stack import QUICK, Stack
 from tests.support.waiting import eventually
 
@@ -33,16 +34,6 @@ def submit(stack: Stack) -> str:
 def waiting(stack: Stack, job_id: str) -> str | None:
     reason = stack.http.get(f"/v1/jobs/{job_id}").json()["waiting"]
     return reason and str(reason["code"])
-
-
-def held_job(stack: Stack) -> str:
-    """Submit a job whose message a worker has received but which it cannot claim, because Redis is full."""
-    with stack.frozen(stack.parts["training"].pid):
-        job = submit(stack)
-        stack.redis.config_set("maxmemory", 1)
-    eventually(lambda: stack.waiting(Kind.TRAINING) == 0)
-    eventually(lambda: "cannot start yet: Redis is full" in stack.parts["training"].log())
-    return job
 
 
 def seconds_until_started(stack: Stack, job_id: str) -> float:
@@ -70,17 +61,30 @@ def test_jobs_that_a_worker_finds_at_its_start_wait_for_memory_in_redis(stack: S
     assert stack.jobs.get(job).attempt == 1
 
 
-def test_a_job_whose_message_was_received_starts_when_redis_has_memory(stack: Stack) -> None:
-    job = held_job(stack)
+def test_running_and_queued_jobs_end_while_redis_is_full(stack: Stack) -> None:
+    running = work.submit(stack.http, epochs=10_000)
+    eventually(lambda: stack.jobs.get(running).state is State.RUNNING)
+    next_one, cancelled = (submit(stack) for _ in range(2))
+    stack.redis.config_set("maxmemory", 1)
 
-    eventually(lambda: waiting(stack, job) == "redis_full")
-    assert seconds_until_started(stack, job) < START_SECONDS
-    assert stack.jobs.get(job).attempt == 1
+    assert stack.http.post(f"/v1/jobs/{cancelled}/cancel").json()["state"] == "cancelled"
+    assert stack.http.delete(f"/v1/jobs/{cancelled}").status_code == 204
+    full_since = stack.jobs.now()
+    eventually(lambda: stack.jobs.now() - full_since > 3 * stack.settings.lease_seconds * 1000)
+    assert stack.jobs.get(running).attempt == 1
+    assert stack.http.post(f"/v1/jobs/{running}/cancel").json()["state"] == "cancelling"
+
+    eventually(lambda: stack.jobs.get(running).state is State.CANCELLED, within=60)
+    eventually(lambda: stack.jobs.get(next_one).state is State.SUCCEEDED, within=60)
+    assert stack.http.get("/readyz").json()["reasons"][0]["code"] == "redis_full"
 
 
 def test_a_job_whose_message_is_lost_with_its_worker_starts_when_redis_has_memory(stack: Stack) -> None:
-    job = held_job(stack)
-    stack.kill("training")
+    with stack.frozen(stack.parts["training"].pid):
+        job = submit(stack)
+        eventually(lambda: stack.waiting(Kind.TRAINING) == 0)  # the worker's connection holds the message
+        stack.redis.config_set("maxmemory", 1)
+        stack.kill("training")
     stack.start("training")
 
     assert seconds_until_started(stack, job) < START_SECONDS

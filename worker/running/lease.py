@@ -15,7 +15,7 @@ from redis import RedisError
 from shared.jobs import Claim, JobStore, Progress, Pulse
 from shared.jobs.outcome import Metrics
 from shared.json_types import JsonObject
-from shared.runtime.redis_faults import explained
+from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
 from worker.running.heartbeat import REST_SECONDS, Heartbeat
 from worker.running.shutdown import ShutdownRequest
@@ -57,6 +57,7 @@ class Lease(Heartbeat):
         self._deadline = float("inf") if left is None else self._renewed_at + left
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self._unsent: list[Report] = []  # the reports of failed heartbeats
+        self._warnings = RepeatedWarnings(log)
         self._renewing = threading.Lock()  # the heartbeat's thread and the work's `confirm` both renew
 
     def __exit__(
@@ -128,7 +129,7 @@ class Lease(Heartbeat):
                 del self._unsent[:1]
             self._renewed_at = sent_at
         except RedisError as error:
-            log.warning("job %s: heartbeat failed: %s", self._claim.job.id, explained(error))
+            self._warnings.warn(f"job {self._claim.job.id}: heartbeat failed", error)
 
     def _waiting_reports(self) -> Iterable[Report]:
         while True:

@@ -20,7 +20,7 @@ from shared.jobs.memory_remedies import REMEDIES
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.task_queue import TaskQueue
 from shared.runtime import log_context
-from shared.runtime.redis_faults import OTHER, explained, fault_of
+from shared.runtime.redis_faults import OTHER, RepeatedWarnings, explained, fault_of
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.volume import Volume
@@ -156,7 +156,12 @@ class Runner:
         except StorageFull as error:
             log.warning("job %s: %s; it waits for space", job.id, error.detail)
             return Released(_backoff(job.attempt), blocked=self._blocked())
-        except (OSError, RedisError, Unavailable, MemoryError) as error:
+        except RedisError as error:
+            if fault_of(error) is OTHER:
+                return self._try_again(job, error)
+            log.warning("job %s: %s; trying again later", job.id, explained(error))
+            return Released(_backoff(job.attempt))
+        except (OSError, Unavailable, MemoryError) as error:
             return self._try_again(job, error)
         except GlassboxError as error:
             return JobOutcome.failed(error.code, error.detail)
@@ -202,7 +207,13 @@ class Runner:
         if state is State.CANCELLED:
             self._close(job, lease)
         elif not released.after_seconds:
-            retry_until_lease_lost(lambda: self._task_queue.send(job.kind, job.id), lease)
+            self._send(job)
+
+    def _send(self, job: Job) -> None:
+        try:
+            self._task_queue.send(job.kind, job.id)
+        except (RedisError, OperationalError) as error:
+            log.warning("job %s: its message is sent later: %s", job.id, explained(error))  # by maintenance
 
     def _close(self, job: Job, lease: Lease) -> None:
         try:
@@ -213,13 +224,14 @@ class Runner:
 
 def retry_until_lease_lost(operation: Callable[[], T], lease: Lease) -> T:
     """Retry an operation on Redis while this worker holds its lease; raises `LeaseLost` after that."""
+    warnings = RepeatedWarnings(log)
     while True:
         try:
             return operation()
         except (RedisError, OperationalError) as error:
             if lease.seconds_until_lost < 0:
                 raise LeaseLost from error
-            log.warning("%s; retrying", explained(error))
+            warnings.warn("an operation on Redis is retried", error)
             time.sleep(PAUSE_SECONDS)
 
 

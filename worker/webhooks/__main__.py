@@ -16,7 +16,7 @@ from redis import RedisError
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import DISPATCHER, PRESENCE_SECONDS, Presence, connect
 from shared.runtime import logs
-from shared.runtime.redis_faults import explained
+from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import SecretError, SettingsError, load_settings
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Outbox
@@ -60,6 +60,7 @@ class RegularPresence:
         self._presence = presence
         self._file = file
         self._due = 0.0  # by the monotonic clock
+        self._warnings = RepeatedWarnings(log)
 
     def renew_when_due(self) -> None:
         """Renew the presence if it is due; after an error, try again when it is next due."""
@@ -70,7 +71,7 @@ class RegularPresence:
             self._presence.renew()
             self._file.renew()
         except RedisError as error:
-            log.warning("could not renew this dispatcher's presence: %s", explained(error))
+            self._warnings.warn("could not renew this dispatcher's presence", error)
 
     def withdraw(self) -> None:
         """Remove the dispatcher's presence."""

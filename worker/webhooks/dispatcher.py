@@ -20,7 +20,7 @@ from shared.addresses import Target
 from shared.errors import StorageFull
 from shared.jobs.files import JobFiles
 from shared.json_types import JsonObject
-from shared.runtime.redis_faults import explained
+from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
 from shared.webhooks.outbox import Delivery, Outbox
 from worker.webhooks.delivery import Refused, Unreachable, post
@@ -59,6 +59,7 @@ class Dispatcher:
         self._secrets = secrets
         self._settings = settings
         self._lease_seconds = settings.webhook_timeout + RESOLVE_SECONDS
+        self._warnings = RepeatedWarnings(log)
 
     def run(self, stop: Event, each_time: Callable[[], None] = lambda: None) -> None:
         """Send the deliveries that are due until `stop` is set, then wait for those in progress.
@@ -87,13 +88,14 @@ class Dispatcher:
         try:
             self._record(delivery, outcome)
         except (RedisError, OSError, StorageFull) as error:
-            log.warning("delivery %s: %s, but could not record it: %s", delivery.id, outcome.outcome, error)
+            reason = explained(error) if isinstance(error, RedisError) else error
+            log.warning("delivery %s: %s, but could not record it: %s", delivery.id, outcome.outcome, reason)
 
     def _take(self, limit: int) -> list[Delivery]:
         try:
             return self._outbox.take(limit, self._lease_seconds) if limit else []
         except RedisError as error:
-            log.warning("could not read the deliveries that are due: %s", explained(error))
+            self._warnings.warn("could not read the deliveries that are due", error)
             return []
 
     def _attempt(self, delivery: Delivery) -> DeliveryOutcome:

@@ -2,6 +2,7 @@
 -- @arg owner: the process that claims it
 -- @arg lease_ms: the lease in ms
 -- Returns the record, or nothing if the job is not queued.
+write_even_if_full()
 if redis.call('HGET', record, 'state') ~= 'queued' then
   return {}
 end

@@ -20,6 +20,13 @@
 -- @key helper_requests: the requests for helpers
 local shard_keys = {shard_queue, open_shards, taken_shards, helper_requests}
 
+-- Let the script write even if the memory of Redis is full: Redis refuses the first write of a script if it needs memory,
+-- but no write after one that only removes. The scripts that hold, end, requeue or delete a job call it first; those that
+-- add jobs do not.
+local function write_even_if_full()
+  redis.call('HDEL', record, '') -- this field never exists
+end
+
 -- This server's clock in ms: the only clock for leases.
 local function now()
   local time = redis.call('TIME')
@@ -31,7 +38,7 @@ local function count(name, by)
 end
 
 local function log(kind, data)
-  redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', kind, 'data', cjson.encode(data))
+  redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', kind, 'data', cjson.encode(data))
 end
 
 -- Enter a state: update the record, all sets that depend on the state, and the job's log. No other script does so.

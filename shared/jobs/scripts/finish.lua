@@ -3,6 +3,7 @@
 -- @arg end_state: the terminal state
 -- @arg sources: the states from which a job may enter it, as JSON
 -- @rest fields: the record's fields and values, alternating
+write_even_if_full()
 local held, state = holds(token)
 if not held then
   return 0

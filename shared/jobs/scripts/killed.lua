@@ -2,6 +2,7 @@
 -- Returns 1, or 0 if that process does not hold the job.
 -- @arg owner: the process
 -- @arg killed: what happened and what to do, as JSON
+write_even_if_full()
 local fields = redis.call('HMGET', record, 'state', 'owner')
 if fields[2] == owner and (fields[1] == 'running' or fields[1] == 'cancelling') then
   redis.call('HSET', record, 'killed', killed)

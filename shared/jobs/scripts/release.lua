@@ -4,6 +4,7 @@
 -- @arg failures: how many failures to count
 -- @arg reason: why the job has to wait for space, as JSON; '' if it has not
 -- @arg free: the bytes that are free on the volume
+write_even_if_full()
 local held, state = holds(token)
 if not held then
   return false

@@ -1,12 +1,13 @@
 -- Delete an ended job.
 -- @arg anyway: 1 to delete it in any state
 -- Returns whether that was possible, and the job's state; nothing if the job does not exist.
+write_even_if_full()
 local state = redis.call('HGET', record, 'state')
 if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state == 'cancelling') then
   return {0, state}
 end
 local kind = redis.call('HGET', record, 'kind')
-redis.call('DEL', record, events, unpack(shard_keys)) -- first: after a removal, a script may write even if Redis is full
+redis.call('DEL', record, events, unpack(shard_keys))
 if state == 'queued' then
   count('queued:' .. kind, -1)
 end

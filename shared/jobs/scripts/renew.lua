@@ -4,6 +4,7 @@
 -- @arg event: the type of an event to log; '' for none
 -- @arg data: the event's data, as JSON
 -- @rest fields: the record's fields and values, alternating
+write_even_if_full()
 local held, state = holds(token)
 if not held then
   return false

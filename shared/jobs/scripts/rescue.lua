@@ -1,6 +1,7 @@
 -- End the claim of a worker whose lease has expired. Returns the job's new state, or nothing if the lease is valid.
 -- @arg max_crashes: the crashes after which the job fails
 -- @arg poison: the error of the failed job, as JSON
+write_even_if_full()
 local ends = redis.call('ZSCORE', leases, id)
 if not ends or tonumber(ends) > now() then
   return false

@@ -4,6 +4,7 @@
 -- @arg take_ms: ms for which no other caller gets them
 -- @arg limit: the largest number of deliveries
 -- Returns ids and deliveries, alternating.
+redis.call('HDEL', deliveries, '') -- so that it may write even if the memory of Redis is full: see shared/jobs/scripts/common.lua
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken = {}

@@ -6,6 +6,7 @@
 -- @arg id: the delivery's id
 -- @arg outcome: the outcome of the try, as JSON
 -- @arg retry_ms: ms until the next try; '' if the delivery is settled
+redis.call('HDEL', deliveries, '') -- so that it may write even if the memory of Redis is full: see shared/jobs/scripts/common.lua
 local delivery = redis.call('HGET', deliveries, id)
 if not delivery then
   return -- another dispatcher has settled it meanwhile
@@ -21,5 +22,5 @@ else
   redis.call('ZADD', deliveries_due, time[1] * 1000 + math.floor(time[2] / 1000) + retry_ms, id)
 end
 if redis.call('EXISTS', record) == 1 then
-  redis.call('XADD', events, 'MAXLEN', '~', 10000, '*', 'type', 'webhook', 'data', outcome)
+  redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', 'webhook', 'data', outcome)
 end

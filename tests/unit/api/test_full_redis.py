@@ -11,6 +11,7 @@ from redis import Redis
 
 from api.app import create_app
 from shared.jobs import JobStore, State
+from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import Presence
 from shared.registry import Registry
 from shared.runtime.settings import Settings
@@ -73,11 +74,24 @@ def test_readyz_reports_that_redis_is_full_with_sizes_and_a_remedy(client: Flask
     assert client.get("/readyz").status_code == 200
 
 
-def test_redis_counts_as_full_if_one_more_request_would_fill_it(client: FlaskClient, server: Redis) -> None:
-    used = int(server.info("memory")["used_memory"])
-    server.config_set("maxmemory", used + 100_000)
+@pytest.mark.parametrize("limit", [8_000_000, 200_000_000])
+def test_new_jobs_leave_a_reserve_of_memory_for_the_jobs_that_exist(
+    client: FlaskClient, server: Redis, limit: int
+) -> None:
+    assert client.post("/v1/datasets?name=easy", data=npz(easy_arrays())).status_code == 201
+    reserve = max(1024 * 1024, limit // 50)
+    server.setrange("ballast", limit - reserve // 2 - int(server.info("memory")["used_memory"]), "x")
+    server.config_set("maxmemory", limit)
 
-    assert client.get("/readyz").get_json()["reasons"][0]["code"] == "redis_full"
+    (reason,) = client.get("/readyz").get_json()["reasons"]
+    problem = assert_problem(
+        client.post("/v1/training-jobs", json={"model": "toy", "dataset": "easy"}), 503, "redis_full"
+    )
+
+    assert reason["code"] == "redis_full"
+    assert " are kept for the jobs that exist" in reason["detail"]
+    assert problem["detail"].startswith(reason["detail"].split(":")[0])
+    server.set("written", 1)  # Redis itself is not full
 
 
 def test_redis_with_free_memory_is_ready(client: FlaskClient, server: Redis) -> None:
@@ -117,6 +131,22 @@ def test_reads_predictions_and_deletions_succeed_while_redis_is_full(
         assert client.delete(f"/v1/jobs/{ended.job.id}").status_code == 204
 
     assert list(jobs.newest_first()) == []
+
+
+def test_queued_job_is_cancelled_and_deleted_while_redis_is_full(
+    client: FlaskClient, server: Redis, jobs: JobStore, volume: Volume
+) -> None:
+    job = a_training()
+    JobFiles(volume).begin(job)
+    jobs.create(job)
+
+    with full(server):
+        cancelled = client.post(f"/v1/jobs/{job.id}/cancel")
+        assert (cancelled.status_code, cancelled.get_json()["state"]) == (202, "cancelled")
+        assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
+
+    assert list(jobs.newest_first()) == []
+    assert not volume.job(job.id).exists()
 
 
 def test_queued_job_can_be_discarded_while_redis_is_full(server: Redis, jobs: JobStore) -> None:

@@ -135,12 +135,12 @@ def test_a_process_that_ends_during_the_check_is_skipped(checked: Checked) -> No
     assert checked.run("presence") == (0, "")
 
 
-def test_an_api_that_is_ready_is_healthy(checked: Checked) -> None:
+def test_an_api_that_responds_is_healthy(checked: Checked) -> None:
     with served(checked.port, OK):
         assert checked.run("api") == (0, "")
 
 
-def test_an_api_that_is_not_ready_is_unhealthy_with_the_reason(checked: Checked) -> None:
+def test_an_api_that_responds_with_an_error_is_unhealthy_with_the_reason(checked: Checked) -> None:
     with served(checked.port, UNAVAILABLE):
         assert checked.run("api") == (1, 'the API answers 503: {"redis":"away"}\n')
 

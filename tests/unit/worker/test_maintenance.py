@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 
 from shared.errors import StorageFull
-from shared.jobs import Blocked, Job, Kind, State, keys
+from shared.jobs import Blocked, Claim, Job, Kind, State, keys
 from shared.jobs.files import JobFiles
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
@@ -159,14 +159,31 @@ class TestRefusedByRedis:
 
         assert sent(redis, "training") == 1
 
+    def test_lost_jobs_are_requeued_and_ended_ones_move_to_the_volume_while_redis_is_full(
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis
+    ) -> None:
+        abandoned, over = bench.submit(a_training()), bench.submit(a_training())
+        for job in (abandoned, over):
+            claimed(bench.jobs, job.id)
+        lost(bench, abandoned)
+        bench.jobs.finish(Claim(bench.jobs.get(over.id)), State.SUCCEEDED)
+        redis.zadd(keys.ENDED, {over.id: ended_long_ago(bench, over)})
+        redis.config_set("maxmemory", 1)
+
+        maintenance.tick()
+
+        assert bench.jobs.get(abandoned.id).state is State.QUEUED
+        assert bench.volume.end(over.id).exists()
+
     def test_the_log_says_that_redis_is_full(
         self, maintenance: Maintenance, redis: Redis, caplog: pytest.LogCaptureFixture
     ) -> None:
         redis.config_set("maxmemory", 1)
 
-        maintenance.tick()
+        for _ in range(3):
+            maintenance.tick()
 
-        assert "Redis is full" in caplog.text
+        assert caplog.text.count("Redis is full") == 1
         assert "not answer" not in caplog.text
 
 

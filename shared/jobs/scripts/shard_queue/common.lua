@@ -26,3 +26,6 @@ end
 local function a_batch_waits()
   return redis.call('ZCOUNT', waiting, '-inf', now()) > 0
 end
+
+-- A running batch continues even if the memory of Redis is full: see write_even_if_full in ../common.lua.
+redis.call('HDEL', record, '')

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from redis import RedisError
+from redis import RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError
 
 from shared.errors import Invalid, StorageFull, Unavailable
 from shared.jobs import Job, State, keys
@@ -68,7 +69,13 @@ def seconds_until_due(bench: WorkBench, job: Job) -> float:
     return (due - bench.jobs.now()) / 1000
 
 
-TEMPORARY = [OSError("stale"), RedisError("away"), Unavailable("x", "y"), MemoryError("much"), ZeroDivisionError("bug")]
+TEMPORARY = [
+    OSError("stale"),
+    ResponseError("unknown command"),
+    Unavailable("x", "y"),
+    MemoryError("much"),
+    ZeroDivisionError("bug"),
+]
 
 
 class TestTemporaryErrors:
@@ -81,6 +88,15 @@ class TestTemporaryErrors:
         assert (again.state, again.failures, again.crashes) == (State.QUEUED, 1, 0)
         assert 0 < seconds_until_due(bench, job) <= 2
         assert messages(bench.redis, "training") == []
+
+    @pytest.mark.parametrize("error", [RedisError("away"), OutOfMemoryError("used memory > 'maxmemory'")])
+    def test_a_fault_of_redis_is_not_counted_as_a_failure_of_the_job(
+        self, bench: WorkBench, job: Job, error: Exception
+    ) -> None:
+        for _ in range(4):
+            again = bench.run(job, raising(error))
+
+            assert (again.state, again.failures, again.crashes) == (State.QUEUED, 0, 0)
 
     def test_the_third_failure_ends_the_job_with_its_error(self, bench: WorkBench, job: Job) -> None:
         for _ in range(3):
