@@ -15,6 +15,7 @@ from api.requests.validation import Matching, RequestModel, from_texts
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
+from shared.datasets.builtin.built_in import NAMES as BUILT_IN
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.options import OnUnreadable, UploadOptions
 from shared.datasets.uploads import read_upload
@@ -23,7 +24,7 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore, Kind, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
-from shared.storage.names import Name
+from shared.storage.names import NAME, Name
 from shared.storage.volume import Volume
 
 CURSOR = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
@@ -43,10 +44,25 @@ def _one_or_three(channels: int) -> int:
     return channels
 
 
+def _not_built_in(name: str) -> str:
+    if name in BUILT_IN:
+        raise PydanticCustomError(
+            "built_in_name", "{name} is a built-in data set; choose another name, such as my-{name}", {"name": name}
+        )
+    return name
+
+
+UploadName = Annotated[
+    Name,
+    AfterValidator(_not_built_in),
+    WithJsonSchema({"type": "string", "pattern": f"^(?!(?:{'|'.join(sorted(BUILT_IN))})$){NAME}$"}),
+]
+
+
 class DatasetOptions(RequestModel):
     """The options of an upload."""
 
-    name: Name = Field(description="name of the data set")
+    name: UploadName = Field(description="name of the data set; not that of a built-in one")
     test_fraction: float = Field(
         0.1, gt=0, lt=1, description="fraction of images for the test split, if the file has no test split"
     )

@@ -19,6 +19,8 @@ from glassbox.records.skipped import SkippedFiles
 
 OnUnreadable = Literal["refuse", "skip"]
 
+BUILT_IN = frozenset({"digits", "mnist", "fashion-mnist"})  # names that uploads cannot have
+
 ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
@@ -87,9 +89,10 @@ class Datasets:
     ) -> Dataset:
         """Upload an `.npz` file, an archive with a folder of images for each class, or such a folder.
 
-        name: by default the file's name. test_fraction, seed: the share of test images and the random seed of the
-        split, if the file has no test images. image_shape: height and width to which images are resized. channels: 1
-        converts them to grayscale, 3 to colour. By default the server chooses both from the images (`Dataset.chosen`).
+        name: by default the file's name, with `-upload` after that of a built-in data set. test_fraction, seed: the
+        share of test images and the random seed of the split, if the file has no test images. image_shape: height and
+        width to which images are resized. channels: 1 converts them to grayscale, 3 to colour. By default the server
+        chooses both from the images (`Dataset.chosen`).
         on_unreadable: `skip` images that cannot be read (`Dataset.skipped`), or `refuse` the upload; by default it is
         refused if they are more than 1 % of the images. Raises `LocalFileError` if a class folder has no image.
         """
@@ -140,8 +143,12 @@ def is_file(dataset: Path | str) -> bool:
 
 
 def name_of(path: Path) -> str:
-    """Return the default name of a data set from a file: `MNIST (1).npz` becomes `mnist-1`."""
+    """Return the default name of a data set from a file: `MNIST (1).npz` becomes `mnist-1`.
+
+    `mnist.npz` becomes `mnist-upload`, because `mnist` is the name of a built-in data set.
+    """
     name = Path(path).resolve().name.lower()
     for ending in ENDINGS:
         name = name.removesuffix(ending)
-    return re.sub(r"[^a-z0-9._-]+", "-", name).strip("._-")[:64] or "data"
+    name = re.sub(r"[^a-z0-9._-]+", "-", name).strip("._-")[:64] or "data"
+    return f"{name}-upload" if name in BUILT_IN else name

@@ -88,7 +88,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
         (folder / name).write_bytes(encoded(smooth(80, 70, seed=3), "JPEG"))
     for name, image in zip(("seven.png", "four.png"), images, strict=False):
         (folder / name).write_bytes(png(image))
-    with running_stack(folder / "volume", folder / "stack.log") as client:
+    with running_stack(folder / "volume", folder / "stack.log", GLASSBOX_DATASETS=str(folder)) as client:
         yield User(folder, client.url)
 
 

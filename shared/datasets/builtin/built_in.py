@@ -26,6 +26,8 @@ KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 MIRRORS = {"mnist": (KERAS,), "fashion-mnist": (KERAS, ZALANDO)}
 
+NAMES = frozenset({"digits", "mnist", "fashion-mnist"})  # uploads cannot take these names
+
 MNIST = {"mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"}
 FASHION = {
     "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from glassbox import WrongArgument
-from glassbox.datasets import is_file, name_of
+from glassbox.datasets import BUILT_IN, is_file, name_of
 from glassbox.files.formats import format_of
 from glassbox.http.routes import path_to
 from glassbox.models import Reference
+
+from shared.datasets.builtin.built_in import NAMES
 
 
 @pytest.mark.parametrize("text", ["mnist.npz", "data/pets", "./digits", "pets.tar.gz", "PETS.ZIP", Path("digits")])
@@ -32,10 +34,16 @@ def test_the_name_of_an_existing_file_is_a_file_with_any_ending(
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("mnist.npz", "mnist"), ("My Pets (1).tar.gz", "my-pets-1"), ("../x/Größe.zip", "gr-e"), ("???.npz", "data")],
+    [("mnist2.npz", "mnist2"), ("My Pets (1).tar.gz", "my-pets-1"), ("../x/Größe.zip", "gr-e"), ("???.npz", "data")],
 )
 def test_a_data_set_is_named_after_its_file(file: str, name: str) -> None:
     assert name_of(Path(file)) == name
+
+
+def test_a_file_named_like_a_built_in_data_set_gets_a_name_that_the_server_accepts() -> None:
+    assert BUILT_IN == NAMES
+    for name in NAMES:
+        assert name_of(Path(f"{name.upper()}.npz")) == f"{name}-upload"
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,28 @@ class TestShowing:
         assert client.get("/v1/datasets/easy").json == created
         assert client.get(f"/v1/datasets/{created['id']}").json == created
 
+    @pytest.mark.parametrize("name", ["digits", "mnist", "fashion-mnist"])
+    @pytest.mark.parametrize("as_form", [False, True], ids=["query", "form"])
+    def test_name_of_a_built_in_data_set_is_refused(
+        self, client: FlaskClient, volume: Volume, name: str, as_form: bool
+    ) -> None:
+        if as_form:
+            form = {"name": name, "file": (io.BytesIO(npz()), "a.npz")}
+            response = client.post("/v1/datasets", data=form)
+        else:
+            response = upload(client, npz(), name=name)
+
+        problem = assert_problem(response, 422, "validation_failed")
+        assert problem["errors"][0]["parameter"] == "name"
+        assert f"{name} is a built-in data set; choose another name, such as my-{name}" in problem["detail"]
+        assert files_below(volume.root) == []
+
+    @pytest.mark.parametrize(
+        "name", ["Mnist", "MNIST", "mnist ", "mnist\n", "mnıst", "ｍnist", "mnist\u200b", "m\u0301nist"]
+    )
+    def test_name_that_only_looks_like_another_one_is_refused(self, client: FlaskClient, name: str) -> None:
+        assert_problem(upload(client, npz(), name=name), 422, "validation_failed")
+
     @pytest.mark.parametrize("reference", ["unknown", "sha256:" + "0" * 64, "..", "names", "a%00b"])
     def test_unknown_data_set_is_not_found(self, client: FlaskClient, reference: str) -> None:
         assert_problem(client.get(f"/v1/datasets/{reference}"), 404, "dataset_not_found")
