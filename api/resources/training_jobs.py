@@ -65,14 +65,15 @@ class TrainingOfPreset(RequestModel):
         """
         settings = self._settings()
         samples, classes = dataset.splits["train"], len(dataset.classes)
+        validation = dataset.splits.get("validation", 0)
         if self.chosen_preset == AUTO:
-            return candidates(Facts(dataset.image_shape, classes, samples), settings)
+            return candidates(Facts(dataset.image_shape, classes, samples, validation), settings)
         configuration = preset(self.chosen_preset, **settings)
         if "batch_size" not in settings:
             configuration = fitted(configuration, samples)
         if "convolutions" not in settings:
             configuration = suited(configuration, dataset.image_shape)
-        configuration.check(samples)
+        configuration.check(samples, validation)
         return [Network(dataset.image_shape, classes, configuration)]
 
     def _settings(self) -> dict[str, Any]:

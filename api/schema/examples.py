@@ -40,7 +40,13 @@ DATASET: JsonObject = {
     },
     "colour_dropped": False,
     "skipped": {"not_an_image": {"count": 2, "names": ["train/0/notes.txt", "train/2/list.txt"]}},
-    "duplicates": {"images": 0, "test_in_train": 0, "in_several_classes": 0},
+    "duplicates": {
+        "images": 0,
+        "test_in_train": 0,
+        "validation_in_train": 0,
+        "test_in_validation": 0,
+        "in_several_classes": 0,
+    },
     "warnings": [],
 }
 

@@ -94,12 +94,14 @@ class RowErrorView(RowError):
 class DuplicatesView(TypedDict):
     """Exact duplicates, in numbers of images.
 
-    `images` equal another one and could be removed. `test_in_train` are the test images that equal a training image.
-    `in_several_classes` equal an image of another class.
+    `images` equal another one and could be removed. `test_in_train` are the test images that equal a training image;
+    `validation_in_train` and `test_in_validation` likewise. `in_several_classes` equal an image of another class.
     """
 
     images: int
     test_in_train: int
+    validation_in_train: int
+    test_in_validation: int
     in_several_classes: int
 
 
@@ -108,6 +110,8 @@ def duplicates_view(duplicates: Duplicates) -> DuplicatesView:
     return {
         "images": duplicates.images,
         "test_in_train": duplicates.test_in_train,
+        "validation_in_train": duplicates.validation_in_train,
+        "test_in_validation": duplicates.test_in_validation,
         "in_several_classes": duplicates.in_several_classes,
     }
 
@@ -116,7 +120,8 @@ def duplicates_view(duplicates: Duplicates) -> DuplicatesView:
 class DatasetView(TypedDict):
     """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images.
 
-    `chosen` says, by option of the upload, what was chosen from the images and why: `image_shape`, `channels`. If
+    Their keys are `train`, `test` and, if the upload has a validation split, `validation`. `chosen` says, by option of
+    the upload, what was chosen from the images and why: `image_shape`, `channels`, the use of `validation`. If
     `colour_dropped`, images in colour became grayscale, as `channels=1` demanded. `skipped` has the files of the upload
     that are not in the data set, by the reason's code. `duplicates` counts exact duplicates; it is null for data sets
     of older releases. `warnings` says what makes results of the data set doubtful.

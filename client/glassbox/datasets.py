@@ -28,24 +28,28 @@ ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 class Duplicates:
     """Numbers of exact duplicates in a data set.
 
-    images: that equal another one and could be removed. test_in_train: test images that equal a training image.
-    in_several_classes: images that equal an image of another class.
+    images: that equal another one and could be removed. test_in_train: test images that equal a training image;
+    validation_in_train and test_in_validation: likewise. in_several_classes: images that equal an image of another
+    class.
     """
 
     images: int
     test_in_train: int
     in_several_classes: int
+    validation_in_train: int = 0
+    test_in_validation: int = 0
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set.
 
-    id: digest of its content. image_shape: (height, width), or (height, width, 3) in colour. splits: images by split.
-    class_counts: images of each class by split. chosen: what the server chose from the images, as a sentence for each
-    option that the upload did not set. colour_dropped: whether images in colour became grayscale. skipped: files of the
-    upload, or of the folder, that are not in the data set, by the reason's code. duplicates: images that are equal;
-    None for data sets of older releases. warnings: what makes results of the data set doubtful.
+    id: digest of its content. image_shape: (height, width), or (height, width, 3) in colour. splits: the numbers of
+    images for `train`, `test` and, if the upload has such images, `validation`. class_counts: images of each class by
+    split. chosen: what the server chose from the images, as a sentence for each option that the upload did not set.
+    colour_dropped: whether images in colour became grayscale. skipped: files of the upload, or of the folder, that are
+    not in the data set, by the reason's code. duplicates: images that are equal; None for data sets of older releases.
+    warnings: what makes results of the data set doubtful.
     """
 
     id: str

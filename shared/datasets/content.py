@@ -34,7 +34,8 @@ class Split:
 class Content:
     """The content of a data set before it is stored.
 
-    chosen: what the upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
+    validation: images on which trainings are measured after each epoch, None if the upload has none. chosen: what the
+    upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
     become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class. skipped:
     files that are not part of the data set, by the reason's code. unsupported: the number of images among them.
 
@@ -46,6 +47,7 @@ class Content:
     classes: tuple[str, ...]
     train: Split
     test: Split
+    validation: Split | None = None
     chosen: Mapping[str, str] = field(default_factory=dict)
     colour_dropped: bool = False
     colour_check: ColourCheck | None = None
@@ -56,7 +58,8 @@ class Content:
     @property
     def splits(self) -> dict[str, Split]:
         """The parts by name, in the order in which they are stored and hashed."""
-        return {"train": self.train, "test": self.test}
+        validation = {"validation": self.validation} if self.validation else {}
+        return {"train": self.train, **validation, "test": self.test}
 
     def start_digest(self) -> hashlib._Hash:
         """Return the digest of classes, shapes and labels; the store adds the images' bytes when it writes them."""
@@ -69,6 +72,19 @@ class Content:
         for split in self.splits.values():
             digest.update(split.labels.astype("<i8").tobytes())
         return digest
+
+
+def use_of_validation(images: int, where: str, *, set_aside: bool) -> str:
+    """Return what images for validation are used for, as a sentence. where: their folder, file or array.
+
+    set_aside: the upload has no images for testing, so training images become them.
+    """
+    sentence = (
+        f"the {images:,} images in {where} are not trained on: each training is measured on them after each epoch,"
+        " instead of holding out training images"
+    )
+    without_test = "; there are no images for testing, so a share of the training images is set aside for the test"
+    return sentence + without_test if set_aside else sentence
 
 
 def classes_of(*labels: NDArray[Any]) -> NDArray[Any]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from shared.datasets.manifest import Duplicates
 
+FEW_VALIDATION_IMAGES = 20
+"""With fewer, the validation loss changes at random from epoch to epoch."""
+
 FEW_TEST_IMAGES = 30
 """With fewer, the 95 % confidence interval of a test accuracy is wider than 30 points at its widest."""
 
@@ -25,6 +28,12 @@ def warnings_of(
             f"the data set has {images:,} images, {splits['test']:,} of them for testing: fewer than"
             f" {FEW_TEST_IMAGES} give a test accuracy that means little. Add images"
         )
+    if 0 < splits.get("validation", 0) < FEW_VALIDATION_IMAGES:
+        found.append(
+            f"the data set has {splits['validation']:,} images for validation: fewer than {FEW_VALIDATION_IMAGES} say"
+            " little about an epoch, so the preset auto neither stops a training early nor compares candidates by them."
+            " Add images"
+        )
     if duplicates.images:
         found.append(
             f"{duplicates.images:,} of {images:,} images are exact duplicates of others: they teach nothing new."
@@ -34,6 +43,18 @@ def warnings_of(
         found.append(
             f"{duplicates.test_in_train:,} of {splits['test']:,} test images are also training images, so the test"
             " accuracy will be too high. Remove them from one of the splits"
+        )
+    if duplicates.validation_in_train:
+        found.append(
+            f"{duplicates.validation_in_train:,} of {splits['validation']:,} validation images are also training"
+            " images, so the validation accuracy will be too high, and early stopping too late. Remove them from one of"
+            " the splits"
+        )
+    if duplicates.test_in_validation:
+        found.append(
+            f"{duplicates.test_in_validation:,} of {splits['test']:,} test images are also validation images, by which"
+            " a training is stopped and chosen, so the test accuracy will be too high. Remove them from one of the"
+            " splits"
         )
     if duplicates.in_several_classes:
         found.append(

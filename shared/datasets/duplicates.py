@@ -22,7 +22,7 @@ def fingerprints_of(images: Images) -> Fingerprints:
 
 
 def count_duplicates(prints: Mapping[str, Fingerprints], labels: Mapping[str, Labels]) -> Duplicates:
-    """Count the duplicates in a data set, by its parts `train` and `test`."""
+    """Count the duplicates in a data set, by its parts `train`, `test` and, if it has them, `validation`."""
     together = np.concatenate(list(prints.values()))
     _, groups = np.unique(together, return_inverse=True)
     count = int(groups.max()) + 1
@@ -30,9 +30,17 @@ def count_duplicates(prints: Mapping[str, Fingerprints], labels: Mapping[str, La
     all_labels = np.concatenate([labels[part] for part in prints])
     np.minimum.at(low, groups, all_labels)
     np.maximum.at(high, groups, all_labels)
+    none = np.empty(0, np.uint64)
+
+    def shared(part: str, other: str) -> int:
+        """Return how many images of a part are in the other, too."""
+        return int(np.isin(prints.get(part, none), prints.get(other, none)).sum())
+
     return Duplicates(
         images=len(together) - count,
-        test_in_train=int(np.isin(prints["test"], prints["train"]).sum()),
+        test_in_train=shared("test", "train"),
+        validation_in_train=shared("validation", "train"),
+        test_in_validation=shared("test", "validation"),
         in_several_classes=int((low != high)[groups].sum()),
     )
 

@@ -22,7 +22,7 @@ class Duplicates(BaseModel):
     """The exact duplicates in a data set, in numbers of images.
 
     images: that equal another one and could be removed. test_in_train: of the test images, those that equal a training
-    image. in_several_classes: that equal an image of another class.
+    image. validation_in_train, test_in_validation: likewise. in_several_classes: that equal an image of another class.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -30,6 +30,8 @@ class Duplicates(BaseModel):
     images: int
     test_in_train: int
     in_several_classes: int
+    validation_in_train: int = 0
+    test_in_validation: int = 0
 
 
 class Manifest(BaseModel):

@@ -30,13 +30,22 @@ from shared.storage.volume import Volume
 class Arrays:
     """The arrays of a data set: images mapped from the file, labels (N,) as class indices.
 
-    The images are (N, H, W), or (N, H, W, 3) in colour.
+    The images are (N, H, W), or (N, H, W, 3) in colour. Most data sets have none for validation.
     """
 
     x_train: Images
     y_train: Labels
     x_test: Images
     y_test: Labels
+    x_validation: Images | None = None
+    y_validation: Labels | None = None
+
+    @property
+    def validation(self) -> tuple[Images, Labels] | None:
+        """The images for validation with their labels; None if the data set has none."""
+        if self.x_validation is None or self.y_validation is None:
+            return None
+        return self.x_validation, self.y_validation
 
 
 class DatasetStore:
@@ -120,7 +129,8 @@ class DatasetStore:
         path = self._volume.dataset(manifest.digest) / "data.npz"
         if durable.sha256_of(path) != manifest.sha256:
             raise Damaged("dataset_damaged", f"the file of data set {manifest.id} has changed since it was stored")
-        return manifest, Arrays(**{name: _map_array(path, name) for name in Arrays.__dataclass_fields__})
+        names = [f"{letter}_{part}" for part in manifest.splits for letter in "xy"]
+        return manifest, Arrays(**{name: _map_array(path, name) for name in names})
 
     def delete(self, reference: str) -> None:
         """Delete a name, and the data set if it has no other name; or, by its id, the data set and all its names.

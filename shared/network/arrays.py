@@ -16,6 +16,9 @@ Images: TypeAlias = npt.NDArray[Any]
 Labels: TypeAlias = npt.NDArray[np.integer[Any]]
 """(N,): the index of each image's class, from 0."""
 
+Labelled: TypeAlias = tuple[Images, Labels]
+"""Images and their labels."""
+
 Parameters: TypeAlias = dict[str, Array]
 """Every array of a network under its stable name.
 

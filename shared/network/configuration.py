@@ -83,7 +83,7 @@ class Configuration:
         0.0
     )
     """These images are not trained on, but measured after each epoch. The split keeps the proportions of the classes,
-    and the seed determines it."""
+    and the seed determines it. It must be 0 if the data set has a validation split, which is used instead."""
 
     early_stopping: Annotated[
         EarlyStopping | None, OptionalGroup("Early stopping on the validation loss", EarlyStopping)
@@ -112,11 +112,21 @@ class Configuration:
             raise ConfigurationError("gradient_clip", 'must be null with the update_order "layerwise"')
         if self.convolutions and self.update_order == "layerwise":
             raise ConfigurationError("convolutions", 'must be empty with the update_order "layerwise"')
-        if self.early_stopping and not self.validation_fraction:
-            raise ConfigurationError("early_stopping", "needs a validation_fraction above 0")
 
-    def check(self, samples: int) -> None:
-        """Raise ConfigurationError if the configuration cannot work with this many training images."""
+    def check(self, samples: int, validation: int = 0) -> None:
+        """Raise ConfigurationError if the configuration cannot work with this many training images.
+
+        validation: the number of images in the data set's own validation split.
+        """
+        if validation and self.validation_fraction:
+            raise ConfigurationError(
+                "validation_fraction",
+                f"must be 0, as the data set has a validation split: its {validation:,} images are used for validation",
+            )
+        if self.early_stopping and not self.validation_fraction and not validation:
+            raise ConfigurationError(
+                "early_stopping", "needs a validation_fraction above 0, as the data set has no validation split"
+            )
         count = self.validation_count(samples)
         if self.validation_fraction and not count:
             raise ConfigurationError(

@@ -40,6 +40,7 @@ def seeds() -> Iterator[bytes]:
     small = easy_arrays(train=6, test=6, side=4)
     images, labels = easy_images(6, side=4)
     yield from (npz(small), npz(small, compressed=True), npz({"x": images, "y": labels}))
+    yield npz(small | {"x_val": images, "y_val": labels})
     colours = np.stack([images, images // 2, 255 - images], axis=-1)
     yield from (npz({"x": colours, "y": labels}), npz({"x": images[..., np.newaxis], "y": labels}))
     for convert in (lambda array: array / 255, np.asfortranarray, lambda array: array.astype(">i4")):

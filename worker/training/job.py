@@ -161,6 +161,8 @@ def load_and_train(
             Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
             for configuration in specification.configurations
         ]
+        for network in networks:
+            network.configuration.check(manifest.splits["train"], manifest.splits.get("validation", 0))
     except ConfigurationError as error:
         raise unknown(error) from error
     selects, threads = bool(specification.candidates), settings.cores
@@ -193,14 +195,14 @@ def begun(
     It trains the only network; if it `selects`, it first chooses one of the networks. Raises ValueError for the state
     of another training.
     """
-    x, y = arrays.x_train, arrays.y_train
+    x, y, validation = arrays.x_train, arrays.y_train, arrays.validation
     if selects:
         if state is None:
-            return AutoTraining(networks, x, y, threads=threads)
-        return AutoTraining.resume(networks, x, y, state, threads=threads)
+            return AutoTraining(networks, x, y, validation=validation, threads=threads)
+        return AutoTraining.resume(networks, x, y, state, validation=validation, threads=threads)
     if state is None:
-        return Training(networks[0], x, y, threads=threads)
-    return Training.resume(networks[0], x, y, state, threads=threads)
+        return Training(networks[0], x, y, validation=validation, threads=threads)
+    return Training.resume(networks[0], x, y, state, validation=validation, threads=threads)
 
 
 def resumed(

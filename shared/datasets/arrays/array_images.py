@@ -164,20 +164,19 @@ def _factor(array: ImageArray, low: float, high: float) -> int:
 
 @dataclass(frozen=True)
 class ImageBlocks:
-    """The images of one or several arrays, one after the other, or those that `mask` (N,) selects, as 8 bits."""
+    """The images of an array, or those that `mask` (N,) selects, as 8 bits."""
 
-    arrays: tuple[ImageArray, ...]
+    array: ImageArray
     scale: int
     mask: NDArray[np.bool_] | None = None
 
     def __iter__(self) -> Iterator[Images]:
         """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
         start = 0
-        for array in self.arrays:
-            for block in array.blocks():
-                images = block if self.mask is None else block[self.mask[start : start + len(block)]]
-                start += len(block)
-                yield images if images.dtype == np.uint8 else gray_levels(images, self.scale)
+        for block in self.array.blocks():
+            images = block if self.mask is None else block[self.mask[start : start + len(block)]]
+            start += len(block)
+            yield images if images.dtype == np.uint8 else gray_levels(images, self.scale)
 
 
 def read_exactly(file: IO[bytes], size: int) -> bytes:

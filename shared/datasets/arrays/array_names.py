@@ -19,19 +19,16 @@ Pair = tuple[str, str]  # the names of an array of images and of one of labels
 
 @dataclass(frozen=True)
 class ArrayNames:
-    """The arrays of the splits, in pairs. Without `test` the server splits the images for training.
+    """The arrays of the splits, in pairs. Without `test` the server splits the images for training."""
 
-    validation: what the arrays for validation are used for, as a sentence; None if there are none.
-    """
-
-    train: tuple[Pair, ...]
-    test: tuple[Pair, ...]
-    validation: str | None = None
+    train: Pair
+    test: Pair | None = None
+    validation: Pair | None = None
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """All pairs."""
-        return self.train + self.test
+        return tuple(filter(None, (self.train, self.validation, self.test)))
 
 
 def find_arrays(names: Iterable[str], where: str = "the .npz") -> ArrayNames:
@@ -47,23 +44,11 @@ def find_arrays(names: Iterable[str], where: str = "the .npz") -> ArrayNames:
     roles = {role for role in (*images, *labels) if role is not None}
     if not roles:
         _refuse_missing(where, names, images, labels, (None,), "x", "y")
-        return ArrayNames(((images[None], labels[None]),), ())
-    needed = (Role.TRAIN,) if roles == {Role.TRAIN, Role.VALIDATION} else (Role.TRAIN, Role.TEST)
-    if roles == {Role.TRAIN} and {Role.TRAIN} == set(images) - {None} == set(labels) - {None}:
-        return ArrayNames(((images[Role.TRAIN], labels[Role.TRAIN]),), ())
+        return ArrayNames((images[None], labels[None]))
+    needed = [role for role in Role if role in roles | {Role.TRAIN}]
     _refuse_missing(where, names, images, labels, needed, "x_", "y_")
-    pairs = {role: (images[role], labels[role]) for role in Role if role in images and role in labels}
-    if Role.VALIDATION not in pairs:
-        return ArrayNames((pairs[Role.TRAIN],), (pairs[Role.TEST],))
-    name = pairs[Role.VALIDATION][0]
-    if Role.TEST not in pairs:
-        used = f"the images in {name} are the test images, as no array has images for testing"
-        return ArrayNames((pairs[Role.TRAIN],), (pairs[Role.VALIDATION],), used)
-    used = (
-        f"the images in {name} were added to the training images, of which each training holds out its own validation"
-        " images"
-    )
-    return ArrayNames((pairs[Role.TRAIN], pairs[Role.VALIDATION]), (pairs[Role.TEST],), used)
+    pairs = {role: (images[role], labels[role]) for role in needed}
+    return ArrayNames(pairs[Role.TRAIN], pairs.get(Role.TEST), pairs.get(Role.VALIDATION))
 
 
 def _kind_of(name: str) -> tuple[bool, Role | None] | None:

@@ -21,7 +21,7 @@ from shared.archives.entries import shown
 from shared.archives.leftovers import SIDE_FILE, leftover
 from shared.archives.zip_directory import find_directory
 from shared.datasets.arrays.array_images import ImageArray, scale_of
-from shared.datasets.arrays.array_names import ArrayNames
+from shared.datasets.arrays.array_names import ArrayNames, Pair
 from shared.datasets.arrays.npz import UNREADABLE, content_of
 from shared.datasets.content import Content
 from shared.datasets.folders.split_names import Role, role_of
@@ -148,9 +148,9 @@ def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions
     chosen = {"numbers": scaling} if scaling else {}
     if ignored:
         chosen["ignored"] = f"{', '.join(ignored)}: no labelled images"
-    names, used = _parts(labelled)
-    if used:
-        chosen["validation"] = used
+    names = ArrayNames(
+        _pair(Role.TRAIN), *(_pair(role) if role in labelled else None for role in (Role.TEST, Role.VALIDATION))
+    )
     return content_of(names, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
 
 
@@ -159,18 +159,9 @@ def _role(source: Source) -> Role:
     return found[0] if found else Role.TRAIN
 
 
-def _parts(labelled: dict[Role, Any]) -> tuple[ArrayNames, str | None]:
-    """Return the arrays of each part, and what images for validation are used for."""
-    pair = {role: (str(role), str(role)) for role in labelled}
-    train, test, validation = (pair.get(role) for role in (Role.TRAIN, Role.TEST, Role.VALIDATION))
-    assert train
-    if not validation:
-        return ArrayNames((train,), (test,) if test else ()), None
-    if not test:
-        return ArrayNames(
-            (train,), (validation,)
-        ), "the images for validation are the test images, as there are no others"
-    return ArrayNames((train, validation), (test,)), "the images for validation were added to the training images"
+def _pair(role: Role) -> Pair:
+    """Return the names of a role's arrays; images and labels have the same."""
+    return str(role), str(role)
 
 
 def _shape(table: Table, limits: Settings, options: UploadOptions) -> tuple[int, int]:

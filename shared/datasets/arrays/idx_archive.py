@@ -28,6 +28,7 @@ from shared.errors import FieldError, Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
 
 NAME = re.compile(r"(?P<stem>[^/]*?)[-._]?idx(?P<dimensions>[13])[-._]?ubyte(?:\.gz)?", re.IGNORECASE)
+SPLIT = re.compile(r"t10k|train(ing)?|test(ing)?|(?<![a-z])(val(id(ation)?)?|dev|eval(uation)?)(?![a-z])")
 EMNIST = "emnist"  # its images are transposed
 BYTES = 0x08  # the type of the elements
 GZIP = b"\x1f\x8b"
@@ -45,9 +46,7 @@ def idx_files(names: Sequence[str]) -> dict[str, int]:
         match = NAME.fullmatch(name.rpartition("/")[2])
         if match:
             files.setdefault(match["stem"].lower(), index)
-            sets.setdefault(
-                re.sub(r"t10k|train(ing)?|test(ing)?|images?|labels?|[-._]", "", match["stem"].lower()), name
-            )
+            sets.setdefault(re.sub(r"images?|labels?|[-._]", "", SPLIT.sub("", match["stem"].lower())), name)
     if len(sets) > 1:
         listed = ", ".join(map(shown, sets.values()))
         raise Invalid(
@@ -90,7 +89,7 @@ def read_idx_archive(
             )
     if len({array.image_shape for array in arrays.values()}) > 1:
         raise Invalid("idx_mismatch", "the images of the IDX files differ in shape")
-    chosen = {"validation": pairs.validation} if pairs.validation else {}
+    chosen = {}
     if any(array.transposed for array in arrays.values()):
         chosen["orientation"] = "EMNIST's images were transposed, so that they are upright"
     scale, _ = scale_of(list(arrays.values()))
@@ -100,7 +99,7 @@ def read_idx_archive(
 def _array_name(stem: str) -> str:
     """Return the name that an array would have: `t10k-images` becomes `test_images`."""
     kind = "labels" if "label" in stem else "images"
-    split = re.search(r"t10k|train|test|val|dev", stem)
+    split = SPLIT.search(stem)
     return kind if split is None else f"{'test' if split[0] == 't10k' else split[0]}_{kind}"
 
 

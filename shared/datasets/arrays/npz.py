@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from shared.archives.arrays import Header, read_header
 from shared.datasets.arrays.array_images import ImageArray, ImageBlocks, image_shape_of, read_exactly, scale_of
 from shared.datasets.arrays.array_labels import check_labels, labels_of
-from shared.datasets.arrays.array_names import ArrayNames, find_arrays
-from shared.datasets.content import Content, Split, classes_of
+from shared.datasets.arrays.array_names import ArrayNames, Pair, find_arrays
+from shared.datasets.content import Content, Split, classes_of, use_of_validation
 from shared.datasets.duplicates import Fingerprints, divided_copies, split_mask
 from shared.errors import FieldError, Invalid, TooLarge, UnsupportedType
 from shared.runtime.settings import Settings
@@ -69,9 +69,7 @@ def read_npz(
         raise Invalid("npz_labels", f"the labels {', '.join(labels)} must be all integers, or all texts")
     with reporting_damage():
         scale, scaling = scale_of(list(arrays.values()))
-    chosen = {"validation": names.validation} if names.validation else {}
-    if scaling:
-        chosen["numbers"] = scaling
+    chosen = {"numbers": scaling} if scaling else {}
     return content_of(names, arrays, labels, scale, chosen, limits, test_fraction, seed)
 
 
@@ -94,25 +92,32 @@ def content_of(
     shape = next(iter(arrays.values())).image_shape
     text = tuple(str(value) for value in classes)
 
-    def part(pairs: tuple[tuple[str, str], ...], mask: NDArray[np.bool_] | None = None) -> Split:
-        indices = np.concatenate([np.searchsorted(classes, labels[name]).astype(np.int64) for _, name in pairs])
-        blocks = ImageBlocks(tuple(arrays[name] for name, _ in pairs), scale, mask)
-        return Split(indices if mask is None else indices[mask], blocks)
+    def part(pair: Pair, mask: NDArray[np.bool_] | None = None) -> Split:
+        images, name = pair
+        indices = np.searchsorted(classes, labels[name]).astype(np.int64)
+        return Split(indices if mask is None else indices[mask], ImageBlocks(arrays[images], scale, mask))
 
-    def split(test: NDArray[np.bool_]) -> Content:
-        return Content(shape, text, part(names.train, ~test), part(names.train, test), chosen)
+    def content(train: Split, test: Split) -> Content:
+        return Content(shape, text, train, test, part(names.validation) if names.validation else None, chosen)
+
+    def split(mask: NDArray[np.bool_]) -> Content:
+        return content(part(names.train, ~mask), part(names.train, mask))
 
     def revised(prints: Mapping[str, Fingerprints]) -> Content | None:
-        copies = divided_copies(prints, test)
-        return None if copies is None else split(split_mask(indices, test_fraction, seed, copies))
+        copies = divided_copies(prints, mask)
+        return None if copies is None else split(split_mask(train.labels, test_fraction, seed, copies))
 
+    train = part(names.train)
+    if names.validation:
+        images, name = names.validation
+        sentence = use_of_validation(len(labels[name]), images, set_aside=names.test is None)
+        chosen = {**chosen, "validation": sentence}
     if names.test:
-        return Content(shape, text, part(names.train), part(names.test), chosen)
-    indices = part(names.train).labels
-    test = split_mask(indices, test_fraction, seed)
-    if not test.any():
+        return content(train, part(names.test))
+    mask = split_mask(train.labels, test_fraction, seed)
+    if not mask.any():
         raise Invalid("npz_labels", "no class has two samples, so none can be set aside for testing")
-    return replace(split(test), revise=revised)
+    return replace(split(mask), revise=revised)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
     )
     layout = _lay_out(source, copies)
     source.refuse_unreadable()
-    chosen = {"validation": layout.validation} if layout.validation else {}
+    chosen = {"validation": layout.use_of_validation} if layout.use_of_validation else {}
     if image_shape is None:
         image_shape, reason = choose_shape(examined.sizes)
         chosen["image_shape"] = f"{as_text(image_shape)}, {reason}"
@@ -82,6 +82,7 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         layout.classes,
         Split(layout.train_labels, Blocks(source, shape, layout.train)),
         Split(layout.test_labels, Blocks(source, shape, layout.test)),
+        Split(layout.validation_labels, Blocks(source, shape, layout.validation)) if len(layout.validation) else None,
         chosen,
         colour_dropped=dropped,
         colour_check=check_colour(path, archive, layout, limits) if dropped else None,
@@ -118,7 +119,7 @@ def _lay_out(source: Source, copies: Fingerprints | None) -> Layout:
         failed=failed,
         copies=None if copies is None else copies[images],
     )
-    layout = replace(layout, train=images[layout.train], test=images[layout.test])
+    layout = replace(layout, train=images[layout.train], test=images[layout.test], validation=images[layout.validation])
     _refuse_folders_without_images(source, layout)
     return layout
 
@@ -132,7 +133,11 @@ def _refuse_folders_without_images(source: Source, layout: Layout) -> None:
     }
     if not suspects:
         return
-    used = {source.names[index].rpartition("/")[0] for part in (layout.train, layout.test) for index in part}
+    used = {
+        source.names[index].rpartition("/")[0]
+        for part in (layout.train, layout.test, layout.validation)
+        for index in part
+    }
     depth = min(folder.count("/") for folder in used)
     for folder, index in suspects.items():
         inside = any(other == folder or other.startswith(f"{folder}/") for other in used)

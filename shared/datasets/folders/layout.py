@@ -1,9 +1,9 @@
 """The layout of an archive of images: `train/<class>/…` and `test/<class>/…`, or `<class>/…` alone.
 
 The folders of the splits have any of the names of `split_names`, in any capitalization. Folders around the layout,
-which file managers add, are ignored. Images for validation are added to the images for training, of which a training
-holds out its own; without images for testing they are used for testing. The images are sorted by path, so that the same
-folders give the same data set from any archive. There may be two million names, so the functions work on plain strings.
+which file managers add, are ignored. Images for validation stay apart. Without images for testing, the server sets
+training images aside. The images are sorted by path, so that the same folders give the same data set from any archive.
+There may be two million names, so the functions work on plain strings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.entries import shown
-from shared.datasets.content import Labels
+from shared.datasets.content import Labels, use_of_validation
 from shared.datasets.duplicates import Fingerprints, split_mask
 from shared.datasets.folders.split_names import Role, role_of, roles_of
 from shared.errors import Invalid
@@ -30,8 +30,8 @@ Indices = NDArray[np.int64]  # of entries in the archive, in the order of the da
 class Layout:
     """The entries of an archive in each part of the data set, and their labels.
 
-    made_split: the entries for testing were chosen by the server. validation: what images for validation are used for,
-    as a sentence; None if there are none.
+    made_split: the entries for testing were chosen by the server, among those for training. validation: is empty in
+    most data sets; `use_of_validation` says then in a sentence what its images are used for.
     """
 
     classes: tuple[str, ...]
@@ -39,8 +39,10 @@ class Layout:
     train_labels: Labels
     test: Indices
     test_labels: Labels
+    validation: Indices
+    validation_labels: Labels
     made_split: bool
-    validation: str | None = None
+    use_of_validation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,9 @@ def lay_out(
 ) -> Layout:
     """Derive the layout from the entries' names.
 
-    Without images for testing or validation, a stratified split by `test_fraction` and `seed` chooses the images for
-    testing. failed: a mask (N,) of entries to leave out, whose class must have others. copies: fingerprints (N,), if
-    that split must keep equal images on one side. Raises `Invalid`, with the name of an entry or a folder that does not
-    fit.
+    Without images for testing, a stratified split by `test_fraction` and `seed` chooses them among those for training.
+    failed: a mask (N,) of entries to leave out, whose class must have others. copies: fingerprints (N,), if that split
+    must keep equal images on one side. Raises `Invalid`, with the name of an entry or a folder that does not fit.
     """
     paths = [_plain(name) for name in names]
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
@@ -82,15 +83,24 @@ def lay_out(
         splits = replace(splits, roles=splits.roles[kept])
         order, labels = order[kept], labels[kept]
         paths = list(compress(paths, kept.tolist()))
-    in_test, validation = _test_part(splits)
-    made_split = not in_test.any()
+    _refuse_untrained(classes, labels, splits.roles, paths)
+    train, test, validation = (
+        np.flatnonzero(splits.roles == role) for role in (Role.TRAIN, Role.TEST, Role.VALIDATION)
+    )
+    made_split = not len(test)
     if made_split:
-        in_test = split_mask(labels, test_fraction, seed, None if copies is None else copies[order])
-        if not in_test.any():
+        set_aside = split_mask(labels[train], test_fraction, seed, None if copies is None else copies[order][train])
+        if not set_aside.any():
             raise Invalid("dataset_layout", "no class has two images, so none can be set aside for testing")
-    else:
-        _refuse_untrained(classes, labels, in_test, paths)
-    return Layout(classes, order[~in_test], labels[~in_test], order[in_test], labels[in_test], made_split, validation)
+        train, test = train[~set_aside], train[set_aside]
+    return Layout(
+        classes,
+        *(order[train], labels[train]),
+        *(order[test], labels[test]),
+        *(order[validation], labels[validation]),
+        made_split,
+        _use_of_validation(splits, len(validation), set_aside=made_split),
+    )
 
 
 def _refuse_lost_classes(classes: Sequence[str], labels: Labels, kept: NDArray[np.bool_], paths: Sequence[str]) -> None:
@@ -116,29 +126,21 @@ def _refuse_lost_splits(splits: Splits, kept: NDArray[np.bool_]) -> None:
             )
 
 
-def _refuse_untrained(classes: Sequence[str], labels: Labels, in_test: NDArray[np.bool_], paths: Sequence[str]) -> None:
+def _refuse_untrained(classes: Sequence[str], labels: Labels, roles: NDArray[np.object_], paths: Sequence[str]) -> None:
     """Raise `Invalid` for a class without images for training."""
-    missing = np.setdiff1d(np.arange(len(classes)), labels[~in_test])
+    missing = np.setdiff1d(np.arange(len(classes)), labels[roles == Role.TRAIN])
     if missing.size:
         place = int(np.flatnonzero(labels == missing[0])[0])
         raise Invalid(
             "dataset_classes",
-            f"the class {shown(classes[missing[0]])} has images in test, but none in train: {shown(paths[place])}",
+            f"the class {shown(classes[missing[0]])} has images in {roles[place]}, but none in train:"
+            f" {shown(paths[place])}",
         )
 
 
-def _test_part(splits: Splits) -> tuple[NDArray[np.bool_], str | None]:
-    """Return a mask (N,) of the paths for testing, and what the paths for validation are used for."""
-    folders = splits.folders
-    if Role.VALIDATION not in folders:
-        return splits.roles == Role.TEST, None
-    count = int((splits.roles == Role.VALIDATION).sum())
-    images = f"the {count:,} images in {_listed(folders[Role.VALIDATION])}"
-    if Role.TEST in folders:
-        return splits.roles == Role.TEST, (
-            f"{images} were added to the training images, of which each training holds out its own validation images"
-        )
-    return splits.roles == Role.VALIDATION, f"{images} are the test images, as no folder has images for testing"
+def _use_of_validation(splits: Splits, images: int, *, set_aside: bool) -> str | None:
+    folders = splits.folders.get(Role.VALIDATION)
+    return use_of_validation(images, _listed(folders), set_aside=set_aside) if folders else None
 
 
 def _splits(paths: Sequence[str], start: int) -> Splits:

@@ -193,10 +193,12 @@ def overfits(evidence: Evidence, _: Sequence[str]) -> str | None:
     gap = evidence.train.accuracy - evidence.test.accuracy
     if gap < GAP or evidence.train_interval.low <= evidence.test_interval.high:
         return None
+    validated = evidence.history[-1].validation_loss is not None
+    needs = "" if validated else " with a validation_fraction"
     return (
         f"The network classifies {evidence.train.accuracy:.1%} of its training images correctly, but only"
         f" {_accuracy(evidence)} of the test images. Add training images, or use augmentation, dropout, weight_decay,"
-        f" or early_stopping with a validation_fraction."
+        f" or early_stopping{needs}."
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.network.arrays import Images, Labels, Parameters
+from shared.network.arrays import Images, Labelled, Labels, Parameters
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
@@ -27,17 +27,26 @@ class AutoTraining:
     bits. During the race, `network` and `parameters` are those of the current trial, and `history` is empty.
 
     networks: the candidates, with the same image shape and classes; without a race, the first one is trained. A
-    candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged. threads: as in
-    `Training`.
+    candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged. validation: as
+    in `Training`; it also measures the candidates of the race, if it has enough images. threads: as in `Training`.
     """
 
-    def __init__(self, networks: Sequence[Network], images: Images, labels: Labels, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        images: Images,
+        labels: Labels,
+        *,
+        validation: Labelled | None = None,
+        threads: int = 1,
+    ) -> None:
         self._networks = tuple(networks)
         self._images = images
         self._labels = labels
+        self._validation = validation
         self._threads = threads
-        self._race = Race(self._networks, images, labels)
-        self._training = Training(*self._race.entry(), threads=threads)
+        self._race = Race(self._networks, images, labels, validation)
+        self._training = self._begin()
 
     @property
     def network(self) -> Network:
@@ -72,7 +81,7 @@ class AutoTraining:
     @property
     def selection(self) -> Selection:
         """The candidates, the plan and the results so far, as plain values for JSON."""
-        return selection_report(self._networks, len(self._images), self._race)
+        return selection_report(self._networks, self._costs(self._networks), self._race)
 
     @property
     def epochs(self) -> int:
@@ -88,7 +97,7 @@ class AutoTraining:
     def share_done(self) -> float:
         """The share of the estimated cost that has been spent, from 0 to 1; it never falls."""
         left = self._networks if self.winner is None else [self._networks[self.winner]]
-        training = max(training_cost(network, len(self._images)) for network in left)
+        training = max(self._costs(left))
         race = self._race.plan.cost
         done = self._training.share_done
         if self._race.next is None:
@@ -115,7 +124,22 @@ class AutoTraining:
 
     def _end_trial(self, training: Training | None) -> None:
         self._race.record(training)
-        self._training = Training(*self._race.entry(), threads=self._threads)
+        self._training = self._begin()
+
+    def _begin(self, state: State | None = None) -> Training:
+        """Return the training of the next trial or of the winner, new or in a state.
+
+        A trial has no validation images, as it is measured at its end.
+        """
+        validation = None if self.winner is None else self._validation
+        if state is None:
+            return Training(*self._race.entry(), validation=validation, threads=self._threads)
+        return Training.resume(*self._race.entry(), state, validation=validation, threads=self._threads)
+
+    def _costs(self, networks: Sequence[Network]) -> list[int]:
+        """Return the estimated costs of the networks' whole trainings."""
+        validation = len(self._validation[1]) if self._validation else 0
+        return [training_cost(network, len(self._images), validation) for network in networks]
 
     def state(self) -> State:
         """Return the state for `resume`, as copies."""
@@ -128,18 +152,25 @@ class AutoTraining:
 
     @classmethod
     def resume(
-        cls, networks: Sequence[Network], images: Images, labels: Labels, state: State, *, threads: int = 1
+        cls,
+        networks: Sequence[Network],
+        images: Images,
+        labels: Labels,
+        state: State,
+        *,
+        validation: Labelled | None = None,
+        threads: int = 1,
     ) -> AutoTraining:
         """Return a training that continues from the `state` of one with the same arguments.
 
         Raises ValueError for a state of other candidates or another number of images.
         """
-        training = cls(networks, images, labels, threads=threads)
+        training = cls(networks, images, labels, validation=validation, threads=threads)
         if "candidates" not in state or "trials" not in state:
             raise ValueError("the state is not that of a training with candidates")
         if str(state["candidates"]) != str(training.state()["candidates"]):
             raise ValueError("the state's candidates differ from this training's")
         training._race.restore([Measured(*row) for row in state["trials"].tolist()])
         current = {name.removeprefix(TRAINING): array for name, array in state.items() if name.startswith(TRAINING)}
-        training._training = Training.resume(*training._race.entry(), current, threads=threads)
+        training._training = training._begin(current)
         return training

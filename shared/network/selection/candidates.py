@@ -16,6 +16,7 @@ from shared.network.optimization.early_stopping import EarlyStopping
 from shared.network.optimization.optimizers import AdamW
 from shared.network.optimization.schedules import OneCycle
 from shared.network.selection.costs import training_cost
+from shared.network.selection.plan import FEWEST_VALIDATION
 from shared.network.selection.presets import fitted, overridden
 
 MODERATE, TRAINING = 4e12, 6e12
@@ -40,17 +41,25 @@ DEAREST = 1.5
 """How many times the cost of the first candidate another may have; the cost of a dearer one would shorten the race."""
 
 VALIDATION_FRACTION = 0.1
-FEWEST_VALIDATION = 20
-"""With fewer images in the validation split, early stopping would stop at random; such a training has none."""
+"""Without a validation split of the data set. A training has no early stopping if fewer than FEWEST_VALIDATION images
+are for validation: it would stop at random."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a data set before it is loaded. samples: the number of training images."""
+    """What is known about a data set before it is loaded.
+
+    samples: the number of training images. validation: that of the data set's own validation split.
+    """
 
     image_shape: tuple[int, ...]
     classes: int
     samples: int
+    validation: int = 0
+
+    def cost_of(self, network: Network) -> int:
+        """Return the estimated cost of the network's whole training."""
+        return training_cost(network, self.samples, self.validation)
 
 
 def candidates(facts: Facts, overrides: Mapping[str, Any]) -> list[Network]:
@@ -67,7 +76,7 @@ def candidates(facts: Facts, overrides: Mapping[str, Any]) -> list[Network]:
         except ConfigurationError as error:
             first_error = first_error or error
             continue
-        if found and training_cost(network, facts.samples) > DEAREST * training_cost(found[0], facts.samples):
+        if found and facts.cost_of(network) > DEAREST * facts.cost_of(found[0]):
             continue
         if all(network.configuration != other.configuration for other in found):
             found.append(network)
@@ -135,7 +144,7 @@ def convolutional(facts: Facts) -> Configuration | None:
         if not convolutions:
             return None
     wide = [network for network in networks if network.configuration.convolutions[0].filters >= WIDE_ENOUGH]
-    moderate = [network for network in wide if training_cost(network, facts.samples) <= MODERATE]
+    moderate = [network for network in wide if facts.cost_of(network) <= MODERATE]
     enough = max(ENOUGH_EPOCHS, min(most_epochs(facts), ENOUGH_IMAGES / facts.samples))
     possible = [network for network in networks if _affordable_epochs(network, facts) >= enough]
     chosen = [*moderate[:1], *possible[:1], *networks[-1:]]
@@ -150,7 +159,7 @@ def most_epochs(facts: Facts) -> int:
 
 def _affordable_epochs(network: Network, facts: Facts) -> int:
     """Return how many epochs the bound allows, at least `FEWEST_EPOCHS` and at most `most_epochs`."""
-    each = training_cost(network, facts.samples) / network.configuration.epochs
+    each = facts.cost_of(network) / network.configuration.epochs
     return min(max(FEWEST_EPOCHS, int(TRAINING / each)), most_epochs(facts))
 
 
@@ -182,16 +191,17 @@ def mild(image_shape: tuple[int, ...]) -> Augmentation:
 
 def _candidate(base: Configuration, facts: Facts, overrides: Mapping[str, Any]) -> Network:
     """Return the network of the candidate with the overrides, its epochs and batch size fitted to the data."""
-    if round(VALIDATION_FRACTION * facts.samples) >= FEWEST_VALIDATION:
+    if not facts.validation and round(VALIDATION_FRACTION * facts.samples) >= FEWEST_VALIDATION:
         base = replace(base, validation_fraction=VALIDATION_FRACTION)
     configuration = overridden(base, overrides)
     if "epochs" not in overrides:
         network = Network(facts.image_shape, facts.classes, configuration)
         configuration = replace(configuration, epochs=_affordable_epochs(network, facts))
-    if "early_stopping" not in overrides and configuration.validation_fraction:
+    measured = configuration.validation_fraction > 0 or facts.validation >= FEWEST_VALIDATION
+    if "early_stopping" not in overrides and measured:
         patience = max(3, configuration.epochs // 2)
         configuration = replace(configuration, early_stopping=EarlyStopping(patience=patience))
     if "batch_size" not in overrides:
         configuration = fitted(configuration, facts.samples)
-    configuration.check(facts.samples)
+    configuration.check(facts.samples, facts.validation)
     return Network(facts.image_shape, facts.classes, configuration)

@@ -40,12 +40,13 @@ def image_cost(network: Network) -> int:
     return (1 + BACKWARD) * inference_cost(network) + augmented
 
 
-def training_cost(network: Network, samples: int) -> int:
+def training_cost(network: Network, samples: int, validation: int = 0) -> int:
     """Return the estimated multiply-adds of the whole training on this many images, without early stopping.
 
-    The validation split is not trained on, but passes through the network after each epoch.
+    The images for validation are not trained on, but pass through the network after each epoch: those that the training
+    holds out, or those of the data set's own split, whose number is `validation`.
     """
     configuration = network.configuration
-    validation = configuration.validation_count(samples)
-    each = (samples - validation) * image_cost(network) + validation * inference_cost(network)
+    held_out = configuration.validation_count(samples)
+    each = (samples - held_out) * image_cost(network) + (held_out + validation) * inference_cost(network)
     return configuration.epochs * each

@@ -21,7 +21,12 @@ SHARE = 3
 
 VALIDATION = 5
 MOST_VALIDATION = 2000
-"""1/VALIDATION of the images, at most MOST_VALIDATION, measure the candidates and are not trained on in the race."""
+"""1/VALIDATION of the images, at most MOST_VALIDATION, measure the candidates and are not trained on in the race.
+
+At most MOST_VALIDATION images of the data set's own validation split do so instead, if it suffices."""
+
+FEWEST_VALIDATION, FEWEST_VALIDATION_IN_CLASS = 20, 2
+"""A validation split with fewer images, or with fewer for each class on average, would choose at random."""
 
 LARGEST = 600.0
 """The bound on the logarithm of an exponential schedule's decay, so that it stays a finite number above 0."""
@@ -47,22 +52,28 @@ class Rung:
 
 @dataclass(frozen=True)
 class Plan:
-    """A race. cost: estimated multiply-adds of the most expensive course. budget: the bound on it."""
+    """A race. cost: estimated multiply-adds of the most expensive course. budget: the bound on it.
+
+    validation: the number of images that measure the candidates. holds_out: they are training images.
+    """
 
     validation: int
     rungs: tuple[Rung, ...]
     cost: int
     budget: int
+    holds_out: bool = True
 
 
-def plan(networks: Sequence[Network], samples: int) -> Plan:
+def plan(networks: Sequence[Network], samples: int, own_validation: int = 0) -> Plan:
     """Return the plan for these candidates and this many training images.
 
-    The plan has no rungs for one candidate, or if the images or the budget are too few to tell candidates apart.
+    own_validation: the number of images in the data set's own validation split. The plan has no rungs for one
+    candidate, or if the images or the budget are too few to tell candidates apart.
     """
-    budget = min(training_cost(network, samples) for network in networks) // SHARE
-    validation = min(samples // VALIDATION, MOST_VALIDATION)
-    images = samples - validation
+    budget = min(training_cost(network, samples, own_validation) for network in networks) // SHARE
+    holds_out = own_validation < max(FEWEST_VALIDATION, FEWEST_VALIDATION_IN_CLASS * networks[0].classes)
+    validation = min(samples // VALIDATION if holds_out else own_validation, MOST_VALIDATION)
+    images = samples - validation if holds_out else samples
     entries = _halved(len(networks))
     fewest = max(FEWEST_IMAGES, FEWEST_IN_CLASS * networks[0].classes)
     if len(networks) == 1 or images < fewest:
@@ -77,7 +88,7 @@ def plan(networks: Sequence[Network], samples: int) -> Plan:
         sum(sorted((trial_cost(network, rung, samples, validation) for network in networks), reverse=True)[:number])
         for rung, number in zip(rungs, entries, strict=True)
     )
-    return Plan(validation, rungs, cost, budget)
+    return Plan(validation, rungs, cost, budget, holds_out)
 
 
 def _halved(candidates: int) -> list[int]:

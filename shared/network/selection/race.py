@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from shared.network.arrays import Array, Images, Labels
+from shared.network.arrays import Array, Images, Labelled, Labels
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.selection.plan import plan, shortened, trial_cost, trial_epochs
@@ -65,15 +65,22 @@ class Race:
     of equal ones the first candidates win (the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984,
     section 3.4.3). So the candidates must be in the order in which they are trusted on other images. The seed of the
     first candidate determines the race's images, the same ones for all candidates of a rung.
+
+    validation: the data set's own validation split. If it has enough images, they measure the candidates; otherwise the
+    race holds out images (N, H, W).
     """
 
-    def __init__(self, networks: Sequence[Network], images: Images, labels: Labels) -> None:
+    def __init__(
+        self, networks: Sequence[Network], images: Images, labels: Labels, validation: Labelled | None = None
+    ) -> None:
         self._networks = networks
         self._images = images
         self._labels = labels
         self._seed = networks[0].configuration.seed
-        self.plan = plan(networks, len(images))
-        self._trained, self._validation = stratified(labels, self.plan.validation, self._rng(0))
+        self.plan = plan(networks, len(images), len(validation[1]) if validation else 0)
+        self._measured_on = (images, labels) if validation is None or self.plan.holds_out else validation
+        rest, self._validation = stratified(self._measured_on[1], self.plan.validation, self._rng(0))
+        self._trained = rest if self.plan.holds_out else np.arange(len(images))
         self.trials: list[Trial] = []
         """The finished trials, rung by rung, in the order of the candidates."""
 
@@ -101,9 +108,8 @@ class Race:
         """Measure the finished training of the next trial; None: it has diverged."""
         result = Measured(math.inf, 0.0, 0.0)
         if training is not None:
-            held_out = self._validation
-            P = training.network.probabilities(training.parameters, self._images[held_out])
-            result = measured(P, self._labels[held_out])
+            images, labels = (array[self._validation] for array in self._measured_on)
+            result = measured(training.network.probabilities(training.parameters, images), labels)
         self.restore([*(Measured(trial.loss, trial.error, trial.accuracy) for trial in self.trials), result])
 
     def restore(self, results: Iterable[Measured]) -> None:

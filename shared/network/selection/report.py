@@ -8,7 +8,6 @@ from typing import Any, TypedDict
 
 from shared.network.augmentation.ranges import Augmentation
 from shared.network.network import Network
-from shared.network.selection.costs import training_cost
 from shared.network.selection.race import Race, Trial
 
 OFF = object()
@@ -59,16 +58,16 @@ class Selection(TypedDict):
     winner: int | None
 
 
-def selection_report(networks: Sequence[Network], samples: int, race: Race) -> Selection:
-    """Return the report of the race as far as it has got."""
+def selection_report(networks: Sequence[Network], costs: Sequence[int], race: Race) -> Selection:
+    """Return the report of the race as far as it has got. costs: of each network's whole training."""
     return {
         "candidates": [
             {
                 "settings": settings,
                 "parameters": network.parameter_count,
-                "cost": training_cost(network, samples),
+                "cost": cost,
             }
-            for network, settings in zip(networks, differing_settings(networks), strict=True)
+            for network, cost, settings in zip(networks, costs, differing_settings(networks), strict=True)
         ],
         "validation_images": race.plan.validation,
         "budget": race.plan.budget,

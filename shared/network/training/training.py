@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from shared.network.arrays import Images, Labels, Parameters
+from shared.network.arrays import Images, Labelled, Labels, Parameters
 from shared.network.configuration import Configuration
 from shared.network.errors import TrainingDiverged
+from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport, Progress, history_from_array, history_to_array
 from shared.network.layers import inputs
 from shared.network.layers.inputs import stratified
@@ -37,22 +38,33 @@ class Training:
     Raises ConfigurationError if the configuration does not suit the data, and ValueError if the arrays do not
     match. Iterating raises TrainingDiverged when the loss or a parameter is no longer finite.
 
-    threads: how many threads a convolutional network may use; the bits do not depend on it.
+    validation: images that are not trained on, but measured after each epoch, instead of a share of the images (the
+    configuration's `validation_fraction` must be 0). threads: how many threads a convolutional network may use; the
+    bits do not depend on it.
     """
 
-    def __init__(self, network: Network, images: Images, labels: Labels, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        network: Network,
+        images: Images,
+        labels: Labels,
+        *,
+        validation: Labelled | None = None,
+        threads: int = 1,
+    ) -> None:
         self.network = network
         self.configuration = network.configuration
         self.history: list[EpochReport] = []
         rows = inputs.as_rows(images, network.image_shape)
         if not len(rows):
             raise ValueError("a training needs at least one image")
-        self.configuration.check(len(rows))
+        self._own_validation = _checked(validation, network)
+        self.configuration.check(len(rows), len(validation[1]) if validation else 0)
         y = inputs.as_labels(labels, len(rows), network.classes)
 
         held_out = self.configuration.validation_count(len(rows))
         splitter = random_state.seeded(self.configuration.seed, random_state.SPLIT)
-        self._images, self._validation = stratified(y, held_out, splitter)
+        self._images, self._held_out = stratified(y, held_out, splitter)
         self.samples = len(self._images)
         self._pixels = _pixel_order(rows, self.configuration)
         self._rows = self._pixels.arranged(rows)
@@ -136,13 +148,21 @@ class Training:
         report = self._epoch.report()
         if self._step.gradient_norm is None:
             report = replace(report, gradient_norm=None)
-        if len(self._validation):
-            parameters = self.network.layout.views(self._step.P)
-            held_out = self.network.evaluate(parameters, self._rows[self._validation], self._y[self._validation])
-            report = replace(report, validation_loss=held_out.loss, validation_accuracy=held_out.accuracy)
+        validated = self._validate()
+        if validated:
+            report = replace(report, validation_loss=validated.loss, validation_accuracy=validated.accuracy)
         self.history.append(replace(report, dead_units=self._dead_units.dead_units()))
         if self._best:
             self._best.consider(self._step.P, self.history)
+
+    def _validate(self) -> Evaluation | None:
+        """Evaluate the current parameters on the validation images; None without such images."""
+        parameters = self.network.layout.views(self._step.P)
+        if self._own_validation:
+            return self.network.evaluate(self._pixels.from_training(parameters), *self._own_validation)
+        if len(self._held_out):
+            return self.network.evaluate(parameters, self._rows[self._held_out], self._y[self._held_out])
+        return None
 
     def state(self) -> State:
         """Return the state for `resume`, as copies."""
@@ -162,12 +182,21 @@ class Training:
         } | {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
 
     @classmethod
-    def resume(cls, network: Network, images: Images, labels: Labels, state: State, *, threads: int = 1) -> Training:
+    def resume(
+        cls,
+        network: Network,
+        images: Images,
+        labels: Labels,
+        state: State,
+        *,
+        validation: Labelled | None = None,
+        threads: int = 1,
+    ) -> Training:
         """Return a training that continues from the `state` of a training with the same arguments.
 
         Raises ValueError for a state of another network, configuration or number of images.
         """
-        training = cls(network, images, labels, threads=threads)
+        training = cls(network, images, labels, validation=validation, threads=threads)
         _check(state, like=training.state())
         training._restore(state)
         return training
@@ -190,6 +219,17 @@ class Training:
     def _hint(self, what: str) -> str:
         rate = self.configuration.optimizer.learning_rate
         return f"{what} is no longer a finite number; try a learning rate well below {rate:g}"
+
+
+def _checked(validation: Labelled | None, network: Network) -> Labelled | None:
+    """Return images for validation, with the labels as indices. Raises ValueError if there are none, or no match."""
+    if validation is None:
+        return None
+    images, labels = validation
+    if not len(images):
+        raise ValueError("a validation split needs at least one image")
+    inputs.as_rows(images, network.image_shape)
+    return images, inputs.as_labels(labels, len(images), network.classes)
 
 
 def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:

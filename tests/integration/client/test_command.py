@@ -278,8 +278,8 @@ class TestManaging:
         assert done.status == 0, done.err
         assert re.search(r"^skipped +2 files: 1 \.heic \(unsupported\), 1 \.txt$", done.out, re.MULTILINE), done.out
         assert re.search(r"^copies +1 of 41 images are exact duplicates of others$", done.out, re.MULTILINE), done.out
-        assert re.search(r"^images +32 train, 9 test$", done.out, re.MULTILINE), done.out
-        assert "warning: the data set has 41 images, 9 of them for testing" in done.err
+        assert re.search(r"^images +29 train, 9 validation, 3 test$", done.out, re.MULTILINE), done.out
+        assert "warning: the data set has 41 images, 3 of them for testing" in done.err
         classified = glassbox("classify", "people", "-m", model)
         assert "skipped 1 file: 1 .txt" in classified.err
         assert "41 of 42 images classified" in classified.out

@@ -160,7 +160,12 @@ def copies(dataset: Dataset) -> str:
     if found is None or not found.images:
         return ""
     text = f"{found.images:,} of {sum(dataset.splits.values()):,} images are exact duplicates of others"
-    return f"{text}, {found.test_in_train:,} test images of training images" if found.test_in_train else text
+    across = {
+        "test images of training images": found.test_in_train,
+        "validation images of training images": found.validation_in_train,
+        "test images of validation images": found.test_in_validation,
+    }
+    return ", ".join([text, *(f"{count:,} {images}" for images, count in across.items() if count)])
 
 
 def content(dataset: Dataset) -> str:

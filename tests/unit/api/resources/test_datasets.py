@@ -50,6 +50,18 @@ class TestUploading:
         assert response.headers["Location"] == f"/v1/datasets/{created['id']}"
         assert client.get(response.headers["Location"]).json == created
 
+    def test_upload_keeps_a_validation_split(self, client: FlaskClient) -> None:
+        x, y = easy_images(12, seed=3)
+        x[0] = easy_arrays()["x_train"][0]
+
+        created: Any = upload(client, npz(easy_arrays() | {"val_images": x, "val_labels": y})).json
+
+        assert created["splits"] == {"train": 60, "validation": 12, "test": 30}
+        assert created["class_counts"]["validation"] == [4, 4, 4]
+        assert created["duplicates"]["validation_in_train"] == 1
+        assert created["chosen"]["validation"].startswith("the 12 images in val_images are not trained on")
+        assert client.get(f"/v1/datasets/{created['id']}").json == created
+
     def test_upload_of_the_same_content_creates_no_new_data_set(self, client: FlaskClient) -> None:
         first = upload(client, npz())
         again = upload(client, npz(compressed=True))

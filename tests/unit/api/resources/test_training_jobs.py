@@ -17,7 +17,7 @@ from shared.jobs.task_queue import Presence
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below, left_behind
-from tests.support.data.npz import easy_arrays, npz
+from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.objects.jobs import messages
 from tests.support.problems import assert_problem, pointers
 
@@ -110,6 +110,43 @@ class TestSubmitting:
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
 
         assert "warnings" not in job
+
+
+class TestValidationSplit:
+    @pytest.fixture
+    def client(self, client: FlaskClient) -> FlaskClient:
+        """A client of an API that has the data set `split` with 24 validation images."""
+        x, y = easy_images(24, seed=3)
+        assert (
+            client.post("/v1/datasets?name=split", data=npz(easy_arrays() | {"x_val": x, "y_val": y})).status_code
+            == 201
+        )
+        return client
+
+    def test_early_stopping_needs_no_share_of_the_training_images(self, client: FlaskClient) -> None:
+        request = {"model": "toy", "epochs": 7, "early_stopping": {"patience": 2}}
+
+        assert client.post(PATH, json={**request, "dataset": "split"}).status_code == 202
+        rejected: Any = client.post(PATH, json={**request, "dataset": "easy"}).json
+        assert rejected["errors"][0]["pointer"] == "#/early_stopping"
+
+    @pytest.mark.parametrize("preset", ["fast", "auto"])
+    def test_share_of_the_training_images_is_rejected(self, client: FlaskClient, preset: str) -> None:
+        request = {"model": "toy", "dataset": "split", "preset": preset, "validation_fraction": 0.2}
+
+        response = client.post(PATH, json=request)
+
+        assert response.status_code == 422
+        rejected: Any = response.json
+        assert rejected["errors"][0]["pointer"] == "#/validation_fraction"
+        assert "its 24 images are used for validation" in rejected["detail"]
+
+    def test_candidates_of_auto_stop_early_without_a_share(self, client: FlaskClient, jobs: JobStore) -> None:
+        job: Any = client.post(PATH, json={"model": "toy", "dataset": "split"}).json
+
+        for candidate in jobs.get(job["id"]).specification["candidates"]:
+            assert candidate["validation_fraction"] == 0
+            assert candidate["early_stopping"] is not None
 
 
 class TestAuto:

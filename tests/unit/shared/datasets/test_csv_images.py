@@ -79,6 +79,16 @@ def test_files_for_training_and_testing_are_the_parts(stored: Stored) -> None:
     assert stored(archive).digest == stored(npz(EASY)).digest
 
 
+def test_a_file_for_validation_is_kept(stored: Stored) -> None:
+    x, y = easy_images(12, seed=4)
+    files = {"train.csv": csv(EASY["x_train"], EASY["y_train"]), "valid.csv": csv(x, y)}
+
+    manifest = stored(zip_of(files | {"test.csv": csv(EASY["x_test"], EASY["y_test"])}))
+
+    assert manifest.digest == stored(npz(EASY | {"x_val": x, "y_val": y})).digest
+    assert stored(zip_of(files)).splits == {"train": 54, "validation": 12, "test": 6}
+
+
 def test_a_file_without_labels_is_ignored_and_named(stored: Stored) -> None:
     manifest = stored(zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES)}))
 

@@ -18,7 +18,7 @@ from shared.datasets.uploads import read_upload
 from shared.errors import GlassboxError
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of
-from tests.support.data.npz import easy_arrays, npy, npz, npz_of_members
+from tests.support.data.npz import easy_arrays, easy_images, npy, npz, npz_of_members
 from tests.support.data.tars import gzip_of, tar_of
 
 EASY = easy_arrays(train=60, test=30)
@@ -70,6 +70,13 @@ FOLDERS = {name: f"{file}/{file}" for name, file in ORIGINAL.items()}
 )
 def test_idx_files_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) -> None:
     assert stored(content)[0].digest == stored(npz(EASY))[0].digest
+
+
+def test_idx_files_for_validation_are_kept(stored: Stored) -> None:
+    x, y = easy_images(12, seed=4)
+    files = mnist(ORIGINAL) | {"val-images-idx3-ubyte": idx(x), "val-labels-idx1-ubyte": idx(y)}
+
+    assert stored(zip_of(files))[0].digest == stored(npz(EASY | {"x_val": x, "y_val": y}))[0].digest
 
 
 def test_images_and_labels_alone_are_split(stored: Stored) -> None:

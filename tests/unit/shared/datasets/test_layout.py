@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from shared.datasets.folders.layout import Layout, lay_out
@@ -17,7 +18,11 @@ def laid_out(names: list[str], **options: Any) -> Layout:
 
 def classes_by_part(names: list[str], layout: Layout) -> dict[str, list[tuple[str, str]]]:
     """Return each part's names with their classes, in the data set's order."""
-    parts = {"train": (layout.train, layout.train_labels), "test": (layout.test, layout.test_labels)}
+    parts = {
+        "train": (layout.train, layout.train_labels),
+        "validation": (layout.validation, layout.validation_labels),
+        "test": (layout.test, layout.test_labels),
+    }
     return {
         part: [(names[index], layout.classes[label]) for index, label in zip(indices, labels, strict=True)]
         for part, (indices, labels) in parts.items()
@@ -33,6 +38,7 @@ def test_the_folders_train_and_test_are_the_parts_sorted_by_path() -> None:
     assert layout.classes == ("cat", "dog")
     assert classes_by_part(SPLIT, layout) == {
         "train": [("train/cat/10.png", "cat"), ("train/cat/2.png", "cat"), ("train/dog/1.png", "dog")],
+        "validation": [],
         "test": [("test/cat/2.png", "cat"), ("test/dog/x/y.png", "dog")],
     }
 
@@ -130,23 +136,60 @@ def test_splits_are_recognised_by_a_word_of_their_names(train: str, test: str) -
 
 
 @pytest.mark.parametrize("validation", VALIDATION_NAMES)
-def test_a_validation_split_joins_the_training_images_if_there_is_a_test_split(validation: str) -> None:
-    layout = laid_out(named("train", "test", validation))
+def test_a_validation_split_is_kept_beside_a_test_split(validation: str) -> None:
+    names = named("train", "test", validation)
 
-    assert (layout.classes, len(layout.train), len(layout.test)) == (("cat", "dog"), 8, 4)
-    assert layout.validation is not None
-    assert layout.validation.startswith(f"the 4 images in '{validation}' were added to the training images")
+    layout = laid_out(names)
+
+    assert not layout.made_split
+    parts = classes_by_part(names, layout)
+    for part, folder in (("train", "train"), ("test", "test"), ("validation", validation)):
+        assert parts[part] == [(name, name.split("/")[1]) for name in named(folder)]
+    assert layout.use_of_validation is not None
+    assert layout.use_of_validation.startswith(f"the 4 images in '{validation}' are not trained on")
+    assert "set aside" not in layout.use_of_validation
 
 
 @pytest.mark.parametrize("validation", VALIDATION_NAMES)
-def test_a_validation_split_is_the_test_split_if_there_is_no_other(validation: str) -> None:
+def test_a_test_split_is_made_of_training_images_beside_a_validation_split(validation: str) -> None:
     names = named("pets/train", f"pets/{validation}")
 
     layout = laid_out(names)
 
-    assert {name for name, _ in classes_by_part(names, layout)["test"]} == set(named(f"pets/{validation}"))
-    assert layout.validation is not None
-    assert layout.validation.startswith(f"the 4 images in '{validation}' are the test images")
+    assert layout.made_split
+    parts = {part: {name for name, _ in images} for part, images in classes_by_part(names, layout).items()}
+    assert parts["validation"] == set(named(f"pets/{validation}"))
+    assert parts["train"] | parts["test"] == set(named("pets/train"))
+    assert len(parts["test"]) == 2
+    alone = named("train")
+    expected = {name for name, _ in classes_by_part(alone, laid_out(alone))["test"]}
+    assert parts["test"] == {f"pets/{name}" for name in expected}
+    assert layout.use_of_validation is not None
+    assert "a share of the training images is set aside for the test" in layout.use_of_validation
+
+
+def test_validation_splits_in_each_class_folder_are_recognised() -> None:
+    names = [f"{kind}/{split}/{n}.png" for kind in ("cat", "dog") for split in ("Train", "Val") for n in range(3)]
+
+    parts = classes_by_part(names, laid_out(names))
+
+    assert {name for name, _ in parts["validation"]} == {name for name in names if "/Val/" in name}
+    assert len(parts["test"]) + len(parts["train"]) == 6
+
+
+def test_a_class_with_images_for_validation_alone_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"the class 'owl' has images in validation, but none in train: 'val/owl/"):
+        laid_out([*named("train", "test"), "val/cat/0.png", "val/owl/0.png"])
+
+
+def test_copies_stay_together_beside_a_validation_split() -> None:
+    names = [f"{split}/{kind}/{number}.png" for split in ("train", "val") for kind in "ab" for number in range(6)]
+    copies = np.array([number // 2 for number in range(len(names))], np.uint64)
+
+    layout = laid_out(names, copies=copies)
+
+    assert layout.validation.tolist() == list(range(12, 24))
+    assert set(copies[layout.train]).isdisjoint(copies[layout.test])
 
 
 def test_the_folder_of_a_split_may_be_repeated() -> None:

@@ -224,7 +224,7 @@ class TestLayouts:
             renamed(x_train="train_images", y_train="train_labels", x_test="test_images", y_test="test_labels"),
             renamed(x_train="X_train", y_train="Y_train", x_test="X_test", y_test="Y_test"),
             renamed(x_train="trainX", y_train="trainY", x_test="testX", y_test="testY"),
-            renamed(x_train="training_data", y_train="training_targets", x_test="x_val", y_test="y_val"),
+            renamed(x_train="training_data", y_train="training_targets", x_test="testingX", y_test="testingY"),
             {name: array.astype(">i4") if name[0] == "x" else array.astype(">u2") for name, array in EASY.items()},
             {name: np.asfortranarray(array) for name, array in EASY.items()},
             {name: array[..., np.newaxis] if name[0] == "x" else array[:, np.newaxis] for name, array in EASY.items()},
@@ -238,7 +238,7 @@ class TestLayouts:
             {name: array if name[0] == "x" else array.astype(">U4") for name, array in EASY.items()},
         ],
         ids=[
-            "MedMNIST", "capitals", "camel case", "validation", "big-endian", "Fortran", "an axis of 1", "0 to 1",
+            "MedMNIST", "capitals", "camel case", "testing", "big-endian", "Fortran", "an axis of 1", "0 to 1",
             "float32", "0 to 255", "one-hot", "one-hot bytes", "texts", "bytes", "big-endian texts",
         ],
     )  # fmt: skip
@@ -255,14 +255,45 @@ class TestLayouts:
         with pytest.raises(Invalid, match="image_shape"):
             read(npz(EASY), image_shape=(6, 6))
 
-    def test_arrays_for_validation_join_those_for_training_if_there_is_a_test(self, read: Reader) -> None:
+    @pytest.mark.parametrize(
+        ("x", "y"), [("x_val", "y_val"), ("val_images", "val_labels"), ("validX", "validY"), ("x_dev", "y_dev")]
+    )
+    def test_arrays_for_validation_are_kept(self, read: Reader, x: str, y: str) -> None:
         images, labels = easy_images(20, seed=1)
 
-        content = read(npz(EASY | {"x_val": images, "y_val": labels}))
+        content = read(npz(EASY | {x: images, y: labels}))
 
-        assert np.array_equal(images_of(content)["train"], np.concatenate([EASY["x_train"], images]))
-        assert content.train.labels.tolist() == [*EASY["y_train"], *labels]
-        assert "x_val were added to the training images" in content.chosen["validation"]
+        assert np.array_equal(images_of(content)["train"], EASY["x_train"])
+        assert np.array_equal(images_of(content)["test"], EASY["x_test"])
+        assert np.array_equal(images_of(content)["validation"], images)
+        assert content.validation is not None
+        assert content.validation.labels.tolist() == labels.tolist()
+        assert content.chosen["validation"].startswith(f"the 20 images in {x} are not trained on")
+
+    def test_the_test_images_are_set_aside_beside_arrays_for_validation(self, read: Reader) -> None:
+        images, labels = easy_images(20, seed=1)
+        train = {name: EASY[name] for name in ("x_train", "y_train")}
+
+        alone = images_of(read(npz(train)))
+
+        content = read(npz(train | {"x_val": images / 255, "y_val": labels} | {"x_train": train["x_train"] / 255}))
+
+        assert {part: len(split.labels) for part, split in content.splits.items()} == {
+            "train": 54, "validation": 20, "test": 6,
+        }  # fmt: skip
+        for part in ("train", "test"):
+            assert np.array_equal(images_of(content)[part], alone[part])
+        assert np.array_equal(images_of(content)["validation"], images)
+
+    @pytest.mark.parametrize(("kept", "missing"), [("x_val", "y_validation"), ("y_val", "x_validation")])
+    def test_half_of_the_arrays_for_validation_is_refused(self, read: Reader, kept: str, missing: str) -> None:
+        images, labels = easy_images(20, seed=1)
+
+        error = read.refusal(npz(EASY | {kept: images if kept == "x_val" else labels}))
+
+        assert error.code == "npz_array_missing"
+        assert f"lacks {missing}" in error.detail
+        assert kept in error.detail
 
     def test_arrays_for_training_alone_are_split(self, read: Reader) -> None:
         content = read(npz({"x_train": EASY["x_train"], "y_train": EASY["y_train"]}))

@@ -13,13 +13,14 @@ import pytest
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.arrays.npz import read_npz
 from shared.datasets.content import Content, Images, Split
+from shared.datasets.manifest import Duplicates
 from shared.errors import Damaged, Invalid, NotFound
 from shared.runtime import clock
 from shared.runtime.settings import Settings
 from shared.storage.durable import sha256_of
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
-from tests.support.data.npz import easy_arrays, npz
+from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.programs.forks import together
 from tests.support.waiting import eventually
 
@@ -101,6 +102,53 @@ class TestAdding:
     def test_the_digest_of_a_grayscale_data_set_is_fixed(self, uploads: Uploads) -> None:
         """A data set keeps its id in every version of Glassbox."""
         assert uploads.add(npz())[0].digest == "b19099a32408de5accd9d56e5ea7635b507ddf7fc383ef2cef282e0aeef52cb6"
+
+    def test_a_validation_split_is_stored_and_makes_another_data_set(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume
+    ) -> None:
+        x, y = easy_images(12, seed=3)
+        validation: dict[str, Any] = {"x_validation": x, "y_validation": y}
+
+        manifest, created = uploads.add(npz(easy_arrays() | validation))
+
+        assert created
+        assert manifest.digest not in {uploads.add(npz())[0].digest, uploads.add(npz(easy_arrays(train=72)))[0].digest}
+        assert manifest.splits == {"train": 60, "validation": 12, "test": 30}
+        assert manifest.class_counts["validation"] == (4, 4, 4)
+        loaded, arrays = datasets.load(manifest.id)
+        assert loaded == manifest
+        assert arrays.validation is not None
+        assert np.array_equal(arrays.validation[0], x)
+        assert np.array_equal(arrays.validation[1], y)
+        for name, expected in validation.items():
+            with np.load(volume.dataset(manifest.digest) / "data.npz") as stored:
+                assert np.array_equal(stored[name], expected)
+
+    def test_a_data_set_without_a_validation_split_has_none(self, uploads: Uploads, datasets: DatasetStore) -> None:
+        assert datasets.load(uploads.add(npz())[0].id)[1].validation is None
+
+    def test_copies_across_the_splits_are_counted(self, uploads: Uploads) -> None:
+        arrays = easy_arrays()
+        x, y = easy_images(20, seed=3)
+        x[:4], y[:4] = arrays["x_train"][:4], arrays["y_train"][:4]
+        x[4:7], y[4:7] = arrays["x_test"][:3], arrays["y_test"][:3]
+
+        manifest, _ = uploads.add(npz(arrays | {"x_val": x, "y_val": y}))
+
+        assert manifest.duplicates == Duplicates(
+            images=7, test_in_train=0, in_several_classes=0, validation_in_train=4, test_in_validation=3
+        )
+        text = " ".join(manifest.warnings)
+        assert "4 of 20 validation images are also training images" in text
+        assert "3 of 30 test images are also validation images" in text
+        assert "fewer than 20" not in text
+
+    def test_a_small_validation_split_is_warned_of(self, uploads: Uploads) -> None:
+        x, y = easy_images(19, seed=3)
+
+        manifest, _ = uploads.add(npz(easy_arrays() | {"x_val": x, "y_val": y}))
+
+        assert any("has 19 images for validation: fewer than 20" in warning for warning in manifest.warnings)
 
     def test_the_manifest_describes_the_data_set(self, uploads: Uploads) -> None:
         manifest, _ = uploads.add(npz(easy_arrays(train=60, test=30)))

@@ -166,7 +166,6 @@ def test_the_error_for_an_invalid_group_names_the_dotted_field(field: str, value
     [
         ("weight_decay", {"weight_decay": 0.1, "optimizer": {"name": "adamw"}}),
         ("gradient_clip", {"gradient_clip": 1.0, "update_order": "layerwise"}),
-        ("early_stopping", {"early_stopping": {"patience": 3}}),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(field: str, values: dict[str, Any]) -> None:
@@ -224,6 +223,22 @@ def test_a_batch_larger_than_the_images_left_for_training_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="at most the number of images left for training, 31") as error:
         configuration.check(samples=39)
     assert error.value.field == "batch_size"
+
+
+def test_early_stopping_needs_images_for_validation() -> None:
+    configuration = preset("fast", batch_size=1, early_stopping={"patience": 3})
+    configuration.check(samples=40, validation=1)
+    with pytest.raises(ConfigurationError, match="needs a validation_fraction above 0") as error:
+        configuration.check(samples=40)
+    assert error.value.field == "early_stopping"
+
+
+def test_a_share_for_validation_is_refused_beside_a_validation_split_of_the_data() -> None:
+    configuration = preset("fast", batch_size=1, validation_fraction=0.1)
+    configuration.check(samples=40)
+    with pytest.raises(ConfigurationError, match=r"must be 0, .* its 7 images are used for validation") as error:
+        configuration.check(samples=40, validation=7)
+    assert error.value.field == "validation_fraction"
 
 
 def test_a_validation_split_without_images_is_refused() -> None:

@@ -30,7 +30,7 @@ from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
-from tests.support.data.npz import easy_arrays
+from tests.support.data.npz import easy_arrays, easy_images
 from tests.support.objects.jobs import a_training, events, move, running, training_result
 from tests.support.objects.models import CLASSES, SIDE, tiny_configuration, tiny_network
 from tests.support.waiting import eventually
@@ -72,6 +72,16 @@ def trainings(
     train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
     manifest, _ = datasets.add(Content((SIDE, SIDE), CLASSES, train, test), "easy", "test")
     return Trainings(bench, manifest, TrainingHandler(volume, datasets, registry, bench.settings))
+
+
+VALIDATION = easy_images(40, seed=8)
+
+
+def validated(datasets: DatasetStore) -> Manifest:
+    """Return the data set with a validation split."""
+    train, test = (Split(ARRAYS[f"y_{part}"], [ARRAYS[f"x_{part}"]]) for part in ("train", "test"))
+    validation = Split(VALIDATION[1], [VALIDATION[0]])
+    return datasets.add(Content((SIDE, SIDE), CLASSES, train, test, validation), "validated", "test")[0]
 
 
 class TestPublishing:
@@ -145,6 +155,36 @@ class TestPublishing:
         assert [entry["epoch"] for entry in history] == [1, 2, 3, 4]
         assert history[-1]["train_loss"] < history[0]["train_loss"]
         assert registry.get("toy").metrics["train_loss"] == history[-1]["train_loss"]
+
+    def test_a_validation_split_is_measured_in_every_epoch_and_not_trained_on(
+        self, trainings: Trainings, registry: Registry, datasets: DatasetStore
+    ) -> None:
+        trainings = replace(trainings, dataset=validated(datasets))
+        trainings.run()
+        plain = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
+        for _ in plain:
+            pass
+
+        version = registry.get("toy")
+
+        published = registry.load(version)
+        for name, array in plain.parameters.items():
+            assert np.array_equal(published[name], array)
+        expected = tiny_network().evaluate(published, *VALIDATION)
+        last = version.history[-1]
+        assert (last["validation_loss"], last["validation_accuracy"]) == (expected.loss, expected.accuracy)
+        assert version.metrics["validation_accuracy"] == expected.accuracy
+
+    def test_a_share_for_validation_fails_a_job_on_a_data_set_with_a_validation_split(
+        self, trainings: Trainings, datasets: DatasetStore
+    ) -> None:
+        """An older release accepts such a job."""
+        job = replace(trainings, dataset=validated(datasets)).run(validation_fraction=0.2)
+
+        assert job.state is State.FAILED
+        assert job.error is not None
+        assert job.error["code"] == "specification_unknown"
+        assert "validation_fraction must be 0" in job.error["detail"]
 
     def test_the_most_confident_errors_have_thumbnails(self, trainings: Trainings, registry: Registry) -> None:
         trainings.run(epochs=1, optimizer={"name": "sgd", "learning_rate": 1e-9})  # the network learns nothing

@@ -23,6 +23,7 @@ from tests.support.data.npz import easy_arrays
 from tests.support.objects.jobs import a_training, events, running
 from tests.support.objects.models import CLASSES, SIDE, tiny_configuration
 from tests.unit.worker.conftest import Bench
+from tests.unit.worker.training.test_job import VALIDATION, validated
 from worker.running.lease import Cancelled, Lease
 from worker.running.shutdown import ShutdownRequest
 from worker.training.checkpoints import Checkpoints
@@ -111,6 +112,27 @@ class TestJobs:
 
         assert job.result is not None
         assert job.result["reproduced"] is True  # type: ignore[typeddict-item]
+
+    def test_version_of_a_data_set_with_a_validation_split_is_reproduced(
+        self, bench: Bench, handler: TrainingHandler, registry: Registry, volume: Volume, datasets: DatasetStore,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # as a worker sets it for itself
+        split = validated(datasets)
+        networks = tiny_candidates(early_stopping={"patience": 3})
+        bench.run(a_job(split.id, networks), handler)
+        specification = ReproductionSpecification(model="toy", version=1, dataset=split.id)
+        again = a_training(kind=Kind.REPRODUCTION, id="again", specification=specification.pinned())
+
+        job = bench.run(again, ReproductionHandler(volume, datasets, registry, bench.settings))
+
+        version = registry.get("toy")
+        assert version.selection is not None
+        assert version.selection["validation_images"] == len(VALIDATION[1])
+        assert all(report["validation_loss"] is not None for report in version.history)
+        assert job.result is not None
+        assert job.result["reproduced"] is True  # type: ignore[typeddict-item]
+        assert job.metrics["validation_accuracy"] == version.metrics["validation_accuracy"]
 
     def test_plan_trials_and_winner_are_events(
         self, bench: Bench, handler: TrainingHandler, dataset: Manifest, redis: Redis

@@ -118,6 +118,55 @@ def test_validation_images_of_the_race_are_not_trained_on_in_the_race() -> None:
         next(training)
 
 
+def own_validation(count: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(9)
+    return rng.integers(0, 200, (count, SIDE, SIDE), dtype=np.uint8), np.arange(count) % CLASSES
+
+
+WITHOUT_FRACTION = [network(validation_fraction=0, hidden=[width], early_stopping={"patience": 4}) for width in (60, 9)]
+
+
+def test_validation_split_of_the_data_measures_the_candidates_and_the_winners_epochs() -> None:
+    own = own_validation(30)
+    training = AutoTraining(WITHOUT_FRACTION, IMAGES, LABELS, validation=own)
+    last = training._training
+    for _ in training:
+        if training.winner is None:
+            last = training._training
+    assert training.selection["validation_images"] == 30
+    assert training._race._trained.tolist() == list(range(SAMPLES))
+    expected = measured(last.network.probabilities(last.parameters, own[0]), own[1])
+    assert (training.trials[-1].loss, training.trials[-1].accuracy) == (expected.loss, expected.accuracy)
+    assert training.winner is not None
+    alone = Training(WITHOUT_FRACTION[training.winner], IMAGES, LABELS, validation=own)
+    for _ in alone:
+        pass
+    assert without_times(training.history) == without_times(alone.history)
+    assert all(report.validation_loss is not None for report in training.history)
+
+
+@pytest.mark.parametrize("steps", [5, 100])
+def test_training_with_a_validation_split_of_the_data_resumes_to_the_same_bits(steps: int) -> None:
+    own = own_validation(30)
+    whole, stopped = (AutoTraining(WITHOUT_FRACTION, IMAGES, LABELS, validation=own) for _ in range(2))
+    for _ in islice(stopped, steps):
+        pass
+    state = saved_and_loaded(stopped.state())
+    resumed = AutoTraining.resume(WITHOUT_FRACTION, IMAGES, LABELS, state, validation=own)
+    for each in (whole, resumed):
+        for _ in each:
+            pass
+    assert_same_bits(whole, resumed)
+
+
+def test_race_holds_out_training_images_if_the_validation_split_of_the_data_is_too_small() -> None:
+    networks = [network(validation_fraction=0, hidden=[width]) for width in (60, 9)]
+    small = AutoTraining(networks, IMAGES, LABELS, validation=own_validation(19))
+    plain = AutoTraining(networks, IMAGES, LABELS)
+    assert small._race._validation.tolist() == plain._race._validation.tolist()
+    assert small._race.entry()[1].tobytes() == plain._race.entry()[1].tobytes()
+
+
 def test_candidates_of_a_rung_train_on_the_same_images() -> None:
     training = AutoTraining(NETWORKS, IMAGES, LABELS)
     seen: dict[int, set[bytes]] = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -126,6 +127,18 @@ def test_more_images_have_early_stopping() -> None:
     for network in candidates(SMALL, {}):
         assert network.configuration.validation_fraction == 0.1
         assert network.configuration.early_stopping
+
+
+def test_validation_split_of_the_data_replaces_the_share_that_trainings_hold_out() -> None:
+    for own, stops in ((19, False), (20, True)):
+        for network in candidates(replace(SMALL, validation=own), {}):
+            assert network.configuration.validation_fraction == 0
+            assert (network.configuration.early_stopping is not None) is stops
+
+
+def test_share_for_validation_is_refused_beside_a_validation_split_of_the_data() -> None:
+    with pytest.raises(ConfigurationError, match="has a validation split"):
+        candidates(replace(SMALL, validation=50), {"validation_fraction": 0.2})
 
 
 def test_validation_can_be_turned_off() -> None:

@@ -23,6 +23,7 @@ def test_training_cost_counts_every_epoch_and_the_measurement_of_the_validation_
     assert training_cost(network(), 40) == 5 * 40 * image_cost(network())
     held_out = network(validation_fraction=0.25)
     assert training_cost(held_out, 40) == 5 * (30 * image_cost(network()) + 10 * inference_cost(network()))
+    assert training_cost(network(), 40, 10) == 5 * (40 * image_cost(network()) + 10 * inference_cost(network()))
 
 
 def test_convolution_costs_its_products_at_each_place_and_its_elements() -> None:

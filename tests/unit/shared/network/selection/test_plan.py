@@ -30,6 +30,23 @@ def test_candidates_are_measured_on_a_fifth_of_the_images_but_at_most_2000() -> 
     assert plan(SIX, 60_000).validation == 2000
 
 
+@pytest.mark.parametrize(
+    ("own", "validation", "holds_out"), [(19, 200, True), (20, 20, False), (500, 500, False), (9_000, 2000, False)]
+)
+def test_candidates_are_measured_on_the_validation_split_of_the_data_if_it_suffices(
+    own: int, validation: int, holds_out: bool
+) -> None:
+    made = plan(SIX, 1000, own)
+    assert (made.validation, made.holds_out) == (validation, holds_out)
+    assert made.rungs
+    assert made.cost <= made.budget
+
+
+def test_validation_split_with_fewer_than_two_images_for_each_class_does_not_suffice() -> None:
+    networks = [Network((4, 4), 30, preset("fast", hidden=[width], epochs=20)) for width in (8, 9)]
+    assert [plan(networks, 1000, own).holds_out for own in (59, 60)] == [True, False]
+
+
 def test_one_candidate_needs_no_race() -> None:
     assert plan(SIX[:1], 2000).rungs == ()
 

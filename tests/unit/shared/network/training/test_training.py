@@ -298,6 +298,54 @@ def test_validation_images_are_measured_and_never_trained_on() -> None:
             assert (report.validation_loss, report.validation_accuracy) == (expected.loss, expected.accuracy)
 
 
+OWN = (IMAGES[::3], LABELS[::3])  # a validation split of the data set
+
+
+@pytest.mark.parametrize("background", [0, 9], ids=["sorted pixels", "natural order"])
+def test_a_validation_split_of_the_data_is_measured_after_each_epoch_and_changes_no_bit(background: int) -> None:
+    images = np.full_like(IMAGES, background)
+    images[:, 1] = IMAGES[:, 1]  # the other rows of pixels are dark
+    subject = network(epochs=3, batch_size=4)
+    plain, validated = Training(subject, images, LABELS), Training(subject, images, LABELS, validation=OWN)
+    for progress, expected in zip(validated, plain, strict=True):
+        assert progress == expected
+        if progress.step == progress.steps_per_epoch:
+            measured = subject.evaluate(validated.parameters, *OWN)
+            report = validated.history[-1]
+            assert (report.validation_loss, report.validation_accuracy) == (measured.loss, measured.accuracy)
+    assert validated.samples == SAMPLES
+    for name, array in plain.parameters.items():
+        assert validated.parameters[name].tobytes() == array.tobytes()
+
+
+def test_early_stopping_uses_a_validation_split_of_the_data_also_after_an_interruption() -> None:
+    wrong = (IMAGES, (LABELS + 1) % CLASSES)  # the better the training, the higher the validation loss
+    subject = network(epochs=60, early_stopping={"patience": 3}, schedule={"name": "constant"}, seed=3)
+    whole, interrupted = (Training(subject, IMAGES, LABELS, validation=wrong) for _ in range(2))
+    for _ in whole:
+        pass
+    for progress in interrupted:
+        if progress.epoch == 2:
+            break
+    resumed = Training.resume(subject, IMAGES, LABELS, interrupted.state(), validation=wrong)
+    for _ in resumed:
+        pass
+    assert len(whole.history) == len(resumed.history) < 60
+    assert [report.validation_loss for report in whole.history] == [r.validation_loss for r in resumed.history]
+    for name, array in whole.parameters.items():
+        assert resumed.parameters[name].tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "validation",
+    [(IMAGES[:0], LABELS[:0]), (IMAGES[:3], LABELS[:2]), (IMAGES[:2, 1:], LABELS[:2]), (IMAGES[:1], LABELS[:1] + 99)],
+    ids=["no images", "fewer labels", "another shape", "an unknown class"],
+)
+def test_validation_images_that_do_not_match_are_refused(validation: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError, match=r"validation|labels|images"):
+        Training(network(), IMAGES, LABELS, validation=validation)
+
+
 def test_a_training_without_validation_reports_no_validation_measures() -> None:
     report = train(network()).history[-1]
     assert report.validation_loss is report.validation_accuracy is None
