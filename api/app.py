@@ -13,6 +13,7 @@ from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.openapi import routes as openapi
 from api.requests.body import SafeBodies
+from api.requests.online_memory import HoldMemory, OnlineMemory
 from api.requests.submission import Submission
 from api.requests.waiting import WaitingReasons
 from api.requests.webhook_choice import Webhooks
@@ -55,7 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     store = DatasetStore(volume)
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
-    online = OnlineModels(registry, ClassifierCache(registry, settings.online_models))
+    online = OnlineModels(registry, ClassifierCache(registry, settings.online_models, settings.online_model_bytes))
     job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
     task_queue = TaskQueue(celery_app(settings), redis)
@@ -88,6 +89,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     else:
         app.wsgi_app = FastLane(app.wsgi_app, authorizer, online, http_metrics, settings)  # type: ignore[method-assign]
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
+    memory = OnlineMemory(settings.online_request_bytes)
+    app.wsgi_app = HoldMemory(app.wsgi_app, memory)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     for blueprint in (

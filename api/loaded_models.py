@@ -14,15 +14,17 @@ class OnlineModels:
         self._registry = registry
         self._classifiers = classifiers
 
+    def check(self, name: str, reference: str = "latest") -> None:
+        """Raise the errors of `classifier` that need no weights, before a body is read."""
+        self._check_served(name)
+        self._registry.number(name, reference)
+
     def classifier(self, name: str, reference: str = "latest") -> Classifier:
         """Return the classifier of a version; `reference` is a number, an alias or `latest`.
 
         Raises `NotFound`, `Damaged`, or `Conflict` if the model is unloaded.
         """
-        if not self._registry.is_served(name):
-            self._classifiers.forget(name)
-            detail = f"model {name!r} is unloaded; load it with POST /v2/repository/models/{name}/load"
-            raise Conflict("model_unloaded", detail)
+        self._check_served(name)
         return self._classifiers.find(name, reference)
 
     def load(self, name: str) -> None:
@@ -34,3 +36,9 @@ class OnlineModels:
         """Mark the model as not served. Other processes free its memory at their next request for it."""
         self._registry.serve(name, served=False)
         self._classifiers.forget(name)
+
+    def _check_served(self, name: str) -> None:
+        if not self._registry.is_served(name):
+            self._classifiers.forget(name)
+            detail = f"model {name!r} is unloaded; load it with POST /v2/repository/models/{name}/load"
+            raise Conflict("model_unloaded", detail)

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 REALM = "glassbox"
 PROBLEM = "application/problem+json"
+MOST_FIELDS, LONGEST_FIELD, LONGEST_DETAIL = 100, 500, 4000  # in one response; lengths in characters
 PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # need no percent-encoding in a URI's path (RFC 3986, section 3.3)
 
 
@@ -111,6 +112,7 @@ def request_id(given: str) -> str:
 
 
 def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
+    detail = _cut(detail, LONGEST_DETAIL)
     body: Problem = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -128,12 +130,19 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
 def _glassbox_error(error: errors.GlassboxError) -> Response:
     members: JsonObject = {}  # extension members (RFC 9457, section 3.2)
     if isinstance(error, errors.Invalid) and error.fields:
-        members["errors"] = [{k: v for k, v in asdict(field).items() if v is not None} for field in error.fields]
+        members["errors"] = [
+            {k: _cut(v, LONGEST_FIELD) for k, v in asdict(field).items() if v is not None}
+            for field in error.fields[:MOST_FIELDS]
+        ]
     if isinstance(error, errors.Forbidden) and error.scope:
         members["scope"] = error.scope
     response = _problem(STATUSES[type(error)], error.code, error.detail, **members)
     response.headers.update(_headers(error))
     return response
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _headers(error: errors.GlassboxError) -> dict[str, str]:

@@ -23,6 +23,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.open_inference.inference import run
 from api.open_inference.responses import InferResponse
 from api.problems import request_id
+from api.requests.online_memory import held
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME
@@ -64,10 +65,13 @@ class FastLane:
         body = None
         try:
             self._authorizer.admit(request, Scope.READ)
+            own = held(environ)
+            own.body(length)
             body = environ["wsgi.input"].read(length)
+            own.work(length)
             classifier = self._models.classifier(match[1], match[3] or "latest")
             header_length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
-            response = run(classifier, body, header_length, self._limits) if len(body) == length else None
+            response = run(classifier, body, header_length, self._limits, own) if len(body) == length else None
             environ[request_log.ENVIRON] = log_context.current()
         except Exception:  # Flask repeats the request, and reports the error
             response = None

@@ -6,14 +6,17 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.loaded_models import OnlineModels
-from api.open_inference.requests import read_request
-from api.open_inference.responses import HEADER_LENGTH, OUTPUT, InferResponse, response_for
-from api.open_inference.rows import INPUT, rows_of
+from api.open_inference.requests import OUTPUT, read_request
+from api.open_inference.responses import HEADER_LENGTH, InferResponse, response_for
+from api.open_inference.rows import rows_of
+from api.open_inference.sizes import check_size
+from api.open_inference.tensors import INPUT
 from api.requests.body import FOR_MORE, whole_body
+from api.requests.online_memory import Held, held
 from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
-from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
+from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, Unavailable, UnsupportedType
 from shared.json_types import JsonObject
 from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings
@@ -52,12 +55,13 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         responses={200: ResponseSpec((JsonObject, BINARY), "The outputs.", headers=(HEADER_LENGTH,))},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            error_response(Conflict, "model_unloaded"),
+            error_response(Conflict, "model_unloaded", "model_too_large"),
             error_response(Malformed, "malformed_json", "header_length_wrong", "body_cut_short", "body_damaged"),
-            error_response(TooLarge, "body_too_large"),
+            error_response(TooLarge, "body_too_large", "request_too_large", "response_too_large"),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed"),
             error_response(Damaged, "version_damaged", "version_unreadable"),
+            error_response(Unavailable, "memory_busy"),
         ),
         headers=(HEADER_LENGTH, "Content-Encoding"),
     )
@@ -67,17 +71,21 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         Integers range from 0 to 255. Floating-point numbers range from 0 to 1, or from 0 to 255 if the largest is at
         least 2. Integers whose largest is 1 are black and white, and the response's `parameters.warning` says so.
         """
+        models.check(name, version)
+        body = whole_body(limits.max_online_bytes, FOR_MORE)
         classifier = models.classifier(name, version)
-        response = run(
-            classifier, whole_body(limits.max_online_bytes, FOR_MORE), request.headers.get(HEADER_LENGTH), limits
-        )
+        response = run(classifier, body, request.headers.get(HEADER_LENGTH), limits, held(request.environ))
         return Response(response.body, headers=response.headers)
 
     return routes
 
 
-def run(classifier: Classifier, body: bytes, header_length: str | None, limits: Settings) -> InferResponse:
+def run(
+    classifier: Classifier, body: bytes, header_length: str | None, limits: Settings, memory: Held
+) -> InferResponse:
     """Return the response to a request, given by its body and its header Inference-Header-Content-Length."""
     parsed = read_request(body, header_length, limits)
-    rows, warning = rows_of(parsed.inputs, classifier.version.image_shape, limits)
-    return response_for(parsed, classifier.version, classifier.probabilities(rows), warning)
+    version = classifier.version
+    check_size(len(body), parsed, classifier, limits, memory)
+    rows, warning = rows_of(parsed.input, version.image_shape, limits)
+    return response_for(parsed, version, classifier.probabilities(rows), warning)

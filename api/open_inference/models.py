@@ -9,11 +9,12 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.loaded_models import OnlineModels
-from api.open_inference.responses import NAMES, OUTPUT
-from api.open_inference.rows import INPUT
+from api.open_inference.requests import OUTPUT
+from api.open_inference.responses import NAMES
+from api.open_inference.tensors import INPUT
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
-from shared.errors import Conflict, Damaged, NotFound
+from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.images.shapes import RGB, channels_of
 from shared.registry import ModelVersion, Registry
 
@@ -21,8 +22,9 @@ PLATFORM = "numpy_npz"
 NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
 NOT_READY = (
     NOT_FOUND,
-    error_response(Conflict, "model_unloaded"),
+    error_response(Conflict, "model_unloaded", "model_too_large"),
     error_response(Damaged, "version_damaged", "version_unreadable"),
+    error_response(Unavailable, "memory_busy"),
 )
 
 

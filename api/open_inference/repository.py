@@ -16,7 +16,7 @@ from api.requests.body import whole_body
 from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
-from shared.errors import Damaged, Invalid, Malformed
+from shared.errors import Conflict, Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
 from shared.network.settings.validation import shown
 from shared.registry import ModelVersion, Registry
@@ -63,7 +63,8 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     def index() -> list[IndexEntry]:
         """The body is optional."""
         only_ready = _only_ready(whole_body(limits.max_json_bytes), limits)
-        entries = [entry for name, versions in registry.each() for entry in _entries(registry, name, versions)]
+        most = limits.online_model_bytes
+        entries = [entry for name, versions in registry.each() for entry in _entries(registry, name, versions, most)]
         return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
 
     @routes.post("/models/<name>/load")
@@ -72,7 +73,12 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
         scope="manage",
         body=LoadBody,
         responses={200: ModelReadiness},
-        errors=(NOT_FOUND, error_response(Damaged, "version_damaged", "version_unreadable"), *INVALID_BODY),
+        errors=(
+            NOT_FOUND,
+            error_response(Conflict, "model_too_large"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
+            *INVALID_BODY,
+        ),
     )
     def load(name: str) -> ModelReadiness:
         """Reverts an unload. Other models need no load: the first request for a model loads it."""
@@ -119,11 +125,15 @@ def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
     return document
 
 
-def _entries(registry: Registry, name: str, versions: list[ModelVersion]) -> list[IndexEntry]:
+def _entries(registry: Registry, name: str, versions: list[ModelVersion], most_bytes: int) -> list[IndexEntry]:
     served = registry.is_served(name)
     entries: list[IndexEntry] = []
     for version in versions:
-        reason = "damaged" if registry.is_damaged(version) else "" if served else "unloaded"
+        reason = "" if served else "unloaded"
+        if registry.is_damaged(version):
+            reason = "damaged"
+        elif version.weights.bytes > most_bytes:
+            reason = "larger than GLASSBOX_ONLINE_MODEL_BYTES"
         state: Literal["READY", "UNAVAILABLE"] = "UNAVAILABLE" if reason else "READY"
         entries.append({"name": name, "version": str(version.version), "state": state, "reason": reason})
     return entries

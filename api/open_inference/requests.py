@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from api.open_inference.tensors import Binary, Tensor, invalid, parameters_of, read_tensor, reject_unknown
+from api.open_inference.tensors import INPUT, Binary, Tensor, invalid, parameters_of, read_tensor, reject_unknown
 from api.requests import fast_json
 from shared.errors import Malformed
 from shared.network.settings.validation import shown
 from shared.runtime.settings import Settings
 
+OUTPUT = "probabilities"
+MOST_OUTPUTS = 16
 MEMBERS = {"id", "parameters", "inputs", "outputs"}
 OUTPUT_MEMBERS = {"name", "parameters"}
 
@@ -29,9 +31,14 @@ class InferRequest:
     """A parsed request. `outputs` is None if the client requests no specific outputs."""
 
     id: str | None
-    inputs: list[Tensor]
+    input: Tensor
     outputs: list[RequestedOutput] | None
     binary_outputs: bool
+
+    @property
+    def requested(self) -> list[RequestedOutput]:
+        """The requested outputs, by default the probabilities."""
+        return self.outputs or [RequestedOutput(OUTPUT, self.binary_outputs, None)]
 
 
 def read_request(body: bytes, header_length: str | None, limits: Settings) -> InferRequest:
@@ -58,12 +65,14 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     if not isinstance(inputs, list):
         raise invalid("#/inputs", f"must be a list; got {shown(inputs)}")
     binary = Binary(view[length:])
-    tensors = [read_tensor(given, binary, f"#/inputs/{index}") for index, given in enumerate(inputs)]
+    if len(inputs) != 1:
+        raise invalid("#/inputs", f"must hold one tensor, {INPUT!r}; got {len(inputs)} tensors")
+    tensor = read_tensor(inputs[0], binary, "#/inputs/0", limits.max_online_images)
     binary.check_empty()
     binary_outputs = parameters_of(document, "#").get("binary_data_output", False)
     if not isinstance(binary_outputs, bool):
         raise invalid("#/parameters/binary_data_output", f"must be true or false; got {shown(binary_outputs)}")
-    return InferRequest(request_id, tensors, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
+    return InferRequest(request_id, tensor, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
 
 
 def _outputs(given: Any, binary: bool) -> list[RequestedOutput] | None:
@@ -71,6 +80,8 @@ def _outputs(given: Any, binary: bool) -> list[RequestedOutput] | None:
         return None
     if not isinstance(given, list):
         raise invalid("#/outputs", f"must be a list; got {shown(given)}")
+    if len(given) > MOST_OUTPUTS:
+        raise invalid("#/outputs", f"must have at most {MOST_OUTPUTS} entries; got {len(given)}")
     return [_requested(output, binary, f"#/outputs/{index}") for index, output in enumerate(given)]
 
 

@@ -8,13 +8,13 @@ from typing import Any, NotRequired, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from api.open_inference.requests import InferRequest, RequestedOutput
+from api.open_inference.requests import OUTPUT, InferRequest
 from api.open_inference.tensors import BYTES, DATATYPES, invalid, packed
 from api.requests import fast_json
+from shared.network.settings.validation import shown
 from shared.registry import ModelVersion
 from shared.registry.classifier import best_of
 
-OUTPUT = "probabilities"
 HEADER_LENGTH = "Inference-Header-Content-Length"
 NAMES = {dtype: name for name, dtype in DATATYPES.items()}
 
@@ -53,11 +53,10 @@ def response_for(
     """
     outputs = []
     binary: list[bytes] = []
-    for index, wanted in enumerate(request.outputs or [RequestedOutput(OUTPUT, request.binary_outputs, None)]):
+    for index, wanted in enumerate(request.requested):
         if wanted.name != OUTPUT:
-            raise invalid(
-                f"#/outputs/{index}/name", f"must be {OUTPUT!r}, the model's only output; got {wanted.name!r}"
-            )
+            reason = f"must be {OUTPUT!r}, the model's only output; got {shown(wanted.name)}"
+            raise invalid(f"#/outputs/{index}/name", reason)
         output = _probabilities(P) if wanted.classification is None else _classes(P, version, wanted.classification)
         if wanted.binary:
             data = output.pop("data")

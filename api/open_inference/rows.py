@@ -8,27 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from api.open_inference.tensors import Tensor, invalid
+from api.open_inference.tensors import INPUT, Tensor, invalid
 from shared.errors import Malformed
 from shared.images.decoding import decode_into
 from shared.images.number_range import WHITE, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, shapes_of_numbers
+from shared.network.settings.validation import shown
 from shared.runtime.settings import Settings
 
-INPUT = "images"
 
-
-def rows_of(inputs: list[Tensor], image_shape: Shape, limits: Settings) -> tuple[NDArray[Any], str | None]:
-    """Return the single input as images, uint8 or floating point from 0 to 1, and a warning. Raises `Invalid`.
+def rows_of(tensor: Tensor, image_shape: Shape, limits: Settings) -> tuple[NDArray[Any], str | None]:
+    """Return the input as images, uint8 or floating point from 0 to 1, and a warning. Raises `Invalid`.
 
     Numbers become rows (N, pixels). `shared.images.number_range` has their range; BYTES (N,) or (N, 1) are encoded
     images.
     """
-    if len(inputs) != 1:
-        raise invalid("#/inputs", f"must hold one tensor, {INPUT!r}; got {len(inputs)} tensors")
-    tensor = inputs[0]
     if tensor.name != INPUT:
-        raise invalid("#/inputs/0/name", f"must be {INPUT!r}, the model's only input; got {tensor.name!r}")
+        raise invalid("#/inputs/0/name", f"must be {INPUT!r}, the model's only input; got {shown(tensor.name)}")
     if isinstance(tensor.values, list):
         return _decoded(tensor, tensor.values, image_shape, limits), None
     if not tensor.shape or not tensor.shape[0] or tensor.shape[1:] not in shapes_of_numbers(image_shape):
@@ -56,11 +52,6 @@ def _in_range(values: NDArray[Any], kind: str) -> tuple[NDArray[Any], str | None
 def _decoded(tensor: Tensor, contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
     if tensor.shape not in {(len(contents),), (len(contents), 1)} or not contents:
         raise invalid("#/inputs/0/shape", f"must be [N] or [N, 1] for encoded images; got {list(tensor.shape)}")
-    if len(contents) > limits.max_online_images:
-        reason = (
-            f"must have at most {limits.max_online_images} images; got {len(contents)}; submit a batch job for more"
-        )
-        raise invalid("#/inputs/0/shape", reason)
     images = np.empty((len(contents), *shape), np.uint8)
     for index, content in enumerate(contents):
         try:

@@ -6,12 +6,14 @@ import base64
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.requests.field_errors import summary
+from api.requests.numbers import MOST_AXES, array_of
 from shared.errors import FieldError, Invalid
 from shared.json_types import JsonObject
 from shared.network.settings.validation import shown
@@ -23,6 +25,7 @@ DATATYPES = {
     **{f"FP{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
 }
 BYTES = "BYTES"
+INPUT = "images"
 MEMBERS = {"name", "shape", "datatype", "parameters", "data"}
 KINDS = {"b": "b", "u": "iu", "i": "iu", "f": "iuf"}  # a datatype's kind to the kinds of JSON values that it accepts
 
@@ -79,8 +82,8 @@ def parameters_of(given: JsonObject, pointer: str) -> JsonObject:
     return parameters
 
 
-def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
-    """Parse one of the request's inputs. Raises `Invalid`."""
+def read_tensor(given: Any, binary: Binary, pointer: str, most_images: int) -> Tensor:
+    """Parse one of the request's inputs. `most_images`: the most elements of a BYTES tensor. Raises `Invalid`."""
     if not isinstance(given, dict):
         raise invalid(pointer, f"must be a JSON object; got {shown(given)}")
     reject_unknown(given, MEMBERS, pointer)
@@ -89,36 +92,46 @@ def read_tensor(given: Any, binary: Binary, pointer: str) -> Tensor:
         raise invalid(f"{pointer}/name", f"must be a string; got {shown(name)}")
     if not isinstance(datatype, str) or (datatype not in DATATYPES and datatype != BYTES):
         raise invalid(f"{pointer}/datatype", f"must be one of {', '.join([*DATATYPES, BYTES])}; got {shown(datatype)}")
-    if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape):
+    if not isinstance(shape, list) or not all(type(side) is int and side >= 0 for side in shape[: MOST_AXES + 1]):
         raise invalid(f"{pointer}/shape", f"must be a list of whole numbers of at least 0; got {shown(shape)}")
+    if len(shape) > MOST_AXES:
+        raise invalid(f"{pointer}/shape", f"must have at most {MOST_AXES} sides; got {len(shape)}")
+    count = math.prod(shape)
     size = parameters_of(given, pointer).get("binary_data_size")
     if (size is None) == ("data" not in given):
         raise invalid(f"{pointer}/data", "must be given, unless the parameter binary_data_size is; give one of the two")
     if datatype == BYTES:
-        strings = _strings(given["data"], pointer) if size is None else _elements(binary.take(size, pointer), pointer)
-        if len(strings) != math.prod(shape):
-            raise invalid(f"{pointer}/shape", f"has {math.prod(shape)} elements, but the data has {len(strings)}")
-        return Tensor(name, datatype, tuple(shape), strings)
+        if count > most_images:
+            reason = f"must have at most {most_images} images; got {count}; submit a batch job for more"
+            raise invalid(f"{pointer}/shape", reason)
+        all_of = _strings(given["data"], pointer) if size is None else _elements(binary.take(size, pointer), pointer)
+        return Tensor(name, datatype, tuple(shape), _as_many(all_of, count, pointer))
     dtype = DATATYPES[datatype]
     if size is None:
         values = _numbers(given["data"], dtype, pointer)
     else:
         values = _array(binary.take(size, pointer), dtype, pointer)
-    if values.size != math.prod(shape):
-        raise invalid(f"{pointer}/shape", f"has {math.prod(shape)} elements, but the data has {values.size}")
+    if values.size != count:
+        raise invalid(f"{pointer}/shape", f"has {count} elements, but the data has {values.size}")
     try:
         return Tensor(name, datatype, tuple(shape), values.reshape(shape))
     except ValueError:  # a side that NumPy cannot hold, beside one of 0
         raise invalid(f"{pointer}/shape", f"has a side that is too large; got {shown(shape)}") from None
 
 
+def _as_many(elements: Iterator[bytes], count: int, pointer: str) -> list[bytes]:
+    """Return the elements if there are `count`, without reading more."""
+    found = list(islice(elements, count + 1))
+    if len(found) != count:
+        given = f"more than {count}" if len(found) > count else len(found)
+        raise invalid(f"{pointer}/shape", f"has {count} elements, but the data has {given}")
+    return found
+
+
 def _numbers(data: Any, dtype: np.dtype[Any], pointer: str) -> NDArray[Any]:
-    """Return JSON numbers, flat or nested, as an array in NumPy's own dtype, so that a range check can follow."""
-    try:
-        values = np.array(data)
-    except (ValueError, OverflowError):
-        values = np.array(None)
-    if values.size == 0 or values.dtype.kind in KINDS[dtype.kind]:
+    """Return JSON numbers, flat or nested, as an array of the widest dtype of their kind, for a range check."""
+    values = array_of(data)
+    if values is not None and (values.size == 0 or values.dtype.kind in KINDS[dtype.kind]):
         return values
     raise invalid(f"{pointer}/data", f"must be a flat or nested list of values of the datatype {dtype.name}")
 
@@ -132,16 +145,14 @@ def _array(content: memoryview, dtype: np.dtype[Any], pointer: str) -> NDArray[A
     return np.frombuffer(content, dtype)
 
 
-def _elements(content: memoryview, pointer: str) -> list[bytes]:
-    """Return the elements of a binary BYTES tensor. Each follows its length, four bytes little-endian."""
-    elements = []
+def _elements(content: memoryview, pointer: str) -> Iterator[bytes]:
+    """Iterate over the elements of a binary BYTES tensor. Each follows its length, four bytes little-endian."""
     while content:
         end = 4 + int.from_bytes(content[:4], "little")
         if len(content) < max(4, end):
             raise invalid(pointer, "must end after a whole element; the last element is cut short")
-        elements.append(bytes(content[4:end]))
+        yield bytes(content[4:end])
         content = content[end:]
-    return elements
 
 
 def packed(elements: Iterable[str]) -> bytes:
@@ -150,10 +161,11 @@ def packed(elements: Iterable[str]) -> bytes:
     return b"".join(len(element).to_bytes(4, "little") + element for element in encoded)
 
 
-def _strings(data: Any, pointer: str) -> list[bytes]:
-    """Return the elements of a BYTES tensor in JSON, which are base64."""
+def _strings(data: Any, pointer: str) -> Iterator[bytes]:
+    """Iterate over the elements of a BYTES tensor in JSON, which are base64."""
     try:
-        return [base64.b64decode(text, validate=True) for text in _flat(data)]
+        for text in _flat(data):
+            yield base64.b64decode(text, validate=True)
     except (TypeError, ValueError, RecursionError):
         raise invalid(f"{pointer}/data", "must be a list of base64 strings") from None
 

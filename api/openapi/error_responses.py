@@ -42,9 +42,10 @@ WITH_A_PATH_PARAMETER = (error_response(NotFound, "not_found"),)
 WITH_A_QUERY = (error_response(Invalid, "validation_failed"),)
 WITH_JSON = (
     error_response(Malformed, "malformed_json"),
-    error_response(TooLarge, "body_too_large"),
+    error_response(TooLarge, "body_too_large", "request_too_large"),
     error_response(UnsupportedType, "json_expected"),
     error_response(Invalid, "validation_failed"),
+    error_response(Unavailable, "memory_busy"),
 )
 WITH_A_FILE = (
     error_response(Malformed, "body_cut_short", "malformed_form", "malformed_digest", "digest_mismatch"),

@@ -20,6 +20,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
+from api.requests.online_memory import held
 from shared.errors import Malformed, TooLarge, UnsupportedType
 
 log = logging.getLogger(__name__)
@@ -72,12 +73,16 @@ def whole_body(limit: int, advice: str = "") -> bytes:
     """Return the body, decompressed if its Content-Encoding is gzip or deflate.
 
     advice: appended to the message if the body is too large. Raises `TooLarge` for more than `limit` bytes, `Malformed`
-    if the body is truncated or damaged, `UnsupportedType` for another encoding.
+    if the body is truncated or damaged, `UnsupportedType` for another encoding, `Unavailable` if other requests use the
+    memory.
     """
     too_large = TooLarge("body_too_large", f"the body of this request may have at most {limit} bytes{advice}")
     length = request.content_length
     if length is not None and length > limit:
         raise too_large
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    own = held(request.environ)
+    own.body((limit if length is None else length) + (0 if encoding == "identity" else limit))
     try:
         body = request.stream.read(limit + 1)
     except ClientDisconnected:
@@ -87,8 +92,9 @@ def whole_body(limit: int, advice: str = "") -> bytes:
     if is_interrupted(request.environ) or (length is not None and len(body) != length):
         expected = "its last chunk" if length is None else f"the {length} bytes of its Content-Length"
         raise Malformed("body_cut_short", f"the body ended before {expected}; send the request again")
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    return body if encoding == "identity" else _decompressed(body, encoding, limit, too_large)
+    whole = body if encoding == "identity" else _decompressed(body, encoding, limit, too_large)
+    own.work(len(whole))
+    return whole
 
 
 def _decompressed(body: bytes, encoding: str, limit: int, too_large: TooLarge) -> bytes:

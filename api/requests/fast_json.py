@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -23,6 +24,11 @@ def read(text: bytes | memoryview, limit: int) -> Any:
 def write(content: Any) -> bytes:
     """Encode a value as JSON, including NumPy arrays and numbers; float32 gets its shortest exact digits."""
     return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def joined(lists: Iterable[list[Any]]) -> orjson.Fragment:
+    """Encode lists as one JSON list, one of them at a time."""
+    return orjson.Fragment(b"[" + b",".join(write(part)[1:-1] for part in lists) + b"]")
 
 
 def json_response(content: Any) -> Response:

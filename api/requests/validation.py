@@ -37,6 +37,7 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+MOST_UNKNOWN = 20  # fields that Pydantic reports one by one
 AnyRequest = TypeVar("AnyRequest", bound=RequestModel)
 
 
@@ -69,6 +70,10 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
         json.dumps(content, ensure_ascii=False).encode()  # rejects lone surrogates such as \ud800
     except (ValueError, RecursionError) as error:
         raise Malformed("malformed_json", f"the body is not JSON: {error}") from error
+    if isinstance(content, dict) and len(content) > len(model.model_fields) + MOST_UNKNOWN:
+        unknown = [name for name in content if name not in model.model_fields][:MOST_UNKNOWN]
+        fields = [FieldError("is not a field of this request", pointer=_pointer([name])) for name in unknown]
+        raise Invalid("validation_failed", summary(fields), fields)
     try:
         return model.model_validate(content, strict=True)
     except ValidationError as error:

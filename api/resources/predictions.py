@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NotRequired
 
 import numpy as np
@@ -20,10 +20,23 @@ from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
 from api.requests.field_errors import summary
 from api.requests.inversion import INVERT, chosen_invert
+from api.requests.numbers import array_of
+from api.requests.online_memory import held
+from api.requests.sizes import check_response
 from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation
-from shared.errors import Conflict, Damaged, FieldError, Invalid, Malformed, NotFound, TooLarge, UnsupportedType
+from shared.errors import (
+    Conflict,
+    Damaged,
+    FieldError,
+    Invalid,
+    Malformed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UnsupportedType,
+)
 from shared.images.decoding import decode_into
 from shared.images.inversion import invert, inverted_warning
 from shared.images.number_range import WHITE, MixedRanges, OutOfRange, gray_levels, range_of_request
@@ -35,6 +48,9 @@ from shared.results.lines import Best
 from shared.runtime.settings import Settings
 
 MAX_REPORTED = 20  # errors of invalid instances in one response
+BLOCK = 1024  # images that are classified at once
+OBJECTS = 16_384  # classes of predictions that are Python objects at once
+ENTRY = 40  # bytes of a class in the response, besides its name
 
 
 class PredictOptions(RequestModel):
@@ -115,12 +131,16 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         responses={200: PredictionsView},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
-            error_response(Conflict, "model_unloaded"),
+            error_response(Conflict, "model_unloaded", "model_too_large"),
             error_response(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
-            error_response(TooLarge, "body_too_large", "form_too_large", "too_many_images"),
+            error_response(
+                TooLarge,
+                *("body_too_large", "form_too_large", "too_many_images", "request_too_large", "response_too_large"),
+            ),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
             error_response(Damaged, "version_damaged", "version_unreadable"),
+            error_response(Unavailable, "memory_busy"),
         ),
     )
     def predict(name: str, reference: str) -> Response:
@@ -128,32 +148,39 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
 
         Image files are converted to the model's channels; numbers of another number of channels are rejected.
         """
-        classifier = models.classifier(name, reference)
+        models.check(name, reference)
+        memory = held(request.environ)
         body = whole_body(limits.max_online_bytes, FOR_MORE)
+        classifier = models.classifier(name, reference)
+        shape = classifier.version.image_shape
         warnings: list[str] = []
         if request.mimetype == "application/json":
             options = from_texts(PredictOptions, request.args)
             document = fast_json.read(body, limits.max_online_json_bytes)
-            images, warnings = images_of(document, classifier.version.image_shape)
+            images, warnings = images_of(document, shape)
+            del document  # it takes a multiple of the images' memory
         else:
             contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
             options = from_texts(PredictOptions, {**request.args.to_dict(), **texts})
-            images = _decoded(contents, classifier.version.image_shape, limits)
+            check_images(len(contents), limits)
+            memory.body(len(body) + len(contents) * math.prod(shape))
+            images = _decoded(contents, shape, limits)
         check_top_k(options.top_k, classifier)
+        check_response(len(images), (1 + options.top_k) * (ENTRY + classifier.longest_name), limits, memory)
         version = classifier.version
         mode = chosen_invert(options.invert, options, version)
         look_inverted = invert(images, mode, version.brightness)
         if look_inverted and mode == "never":
             warnings.append(inverted_warning(look_inverted, len(images), f"{version.model}@{version.version}"))
-        found: PredictionsView = {
+        members: dict[str, Any] = {
             "model": version.model,
             "version": version.version,
-            "predictions": _predictions(classifier, images, options.top_k),
+            "predictions": fast_json.joined(_predictions(classifier, images, options.top_k)),
             "look_inverted": look_inverted if version.brightness else None,
         }
         if warnings:
-            found["warnings"] = warnings
-        return fast_json.json_response(found)
+            members["warnings"] = warnings
+        return fast_json.json_response(members)
 
     return routes
 
@@ -189,11 +216,15 @@ def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]
     return [part.stream.read() for part in files.getlist("image")], form.to_dict()
 
 
-def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
-    """Return the images (N, H, W) or (N, H, W, 3). Raises `TooLarge`, or `Invalid`, which names each invalid image."""
-    if len(contents) > limits.max_online_images:
-        limit = f"a request may have at most {limits.max_online_images} images; got {len(contents)}"
+def check_images(count: int, limits: Settings) -> None:
+    """Raise `TooLarge` if a request has more encoded images than the limit."""
+    if count > limits.max_online_images:
+        limit = f"a request may have at most {limits.max_online_images} images; got {count}"
         raise TooLarge("too_many_images", f"{limit}{FOR_MORE}")
+
+
+def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
+    """Return the images (N, H, W) or (N, H, W, 3). Raises `Invalid`, which names each invalid image."""
     images = np.empty((len(contents), *shape), np.uint8)
     wrong: list[tuple[str, FieldError]] = []
     for index, content in enumerate(contents):
@@ -208,16 +239,23 @@ def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[n
     return images
 
 
-def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> list[PredictionView]:
-    responses = classifier.classify(images, top_k)
+def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> Iterator[list[PredictionView]]:
+    """Iterate over the predictions, a few at a time, because Python's objects take a multiple of their JSON's size."""
     names = classifier.version.classes
-    predictions: list[PredictionView] = []
-    for labels, probabilities in zip(responses.labels.tolist(), responses.probabilities, strict=True):
-        top: list[Best] = [
-            {"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)
-        ]
-        predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
-    return predictions
+    step = max(1, OBJECTS // top_k)
+    for block in range(0, len(images), BLOCK):
+        responses = classifier.classify(images[block : block + BLOCK], top_k)
+        for start in range(0, len(responses.labels), step):
+            predictions: list[PredictionView] = []
+            stop = start + step
+            for labels, probabilities in zip(
+                responses.labels[start:stop].tolist(), responses.probabilities[start:stop], strict=True
+            ):
+                top: list[Best] = [
+                    {"label": names[label], "probability": p} for label, p in zip(labels, probabilities, strict=True)
+                ]
+                predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
+            yield predictions
 
 
 def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], list[str]]:
@@ -233,11 +271,11 @@ def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], lis
         raise _invalid_instances([FieldError("must be a list of at least one image", pointer="#/instances")])
     if unknown := sorted(document.keys() - {"instances"}):
         raise _invalid_instances(
-            [FieldError("is not a field of this request", pointer=f"#/{name}") for name in unknown]
+            [FieldError("is not a field of this request", pointer=f"#/{name}") for name in unknown[:MAX_REPORTED]]
         )
     instances = document["instances"]
-    numbers = _numbers(instances)
-    if numbers is None or numbers.shape[1:] not in shapes_of_numbers(image_shape):
+    numbers = array_of(instances)
+    if numbers is None or numbers.dtype.kind == "b" or numbers.shape[1:] not in shapes_of_numbers(image_shape):
         raise _invalid_instances(_wrong(instances, image_shape))
     rows = numbers.reshape(len(numbers), -1)
     try:
@@ -251,31 +289,22 @@ def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], lis
     return gray_levels(rows, found.factor).reshape(len(rows), *image_shape), [warning] if warning else []
 
 
-def _numbers(value: Any) -> NDArray[Any] | None:
-    """Return the numbers as an array; None if they are not a rectangular block of numbers."""
-    try:
-        array = np.array(value)
-    except (ValueError, OverflowError):
-        return None
-    return array if array.dtype.kind in "iuf" else None
-
-
 def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
     """Return the errors of invalid instances; one error for all if each is valid, but their shapes differ."""
     height, width = image_shape[:2]
     pixels = f"{width} numbers" if channels_of(image_shape) == 1 else f"{width} pixels [R, G, B]"
     expected = f"must be {math.prod(image_shape)} numbers, or {height} lists of {pixels}"
-    wrong = []
+    wrong: list[FieldError] = []
     for index, instance in enumerate(instances):
-        numbers = _numbers(instance)
-        if numbers is None or numbers.ndim == 0:
+        if len(wrong) == MAX_REPORTED:
+            break
+        numbers = array_of(instance)
+        if numbers is None or numbers.dtype.kind == "b":
             wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
         elif numbers.shape not in shapes_of_numbers(image_shape):
             shapes = f"the model's images have the shape {list(image_shape)}; got {list(numbers.shape)}"
             wrong.append(FieldError(f"{expected}: {shapes}", pointer=f"#/instances/{index}"))
-    return wrong[:MAX_REPORTED] or [
-        FieldError(f"each {expected}, and all must have the same shape", pointer="#/instances")
-    ]
+    return wrong or [FieldError(f"each {expected}, and all must have the same shape", pointer="#/instances")]
 
 
 def _each(reason: str, indices: NDArray[np.intp]) -> list[FieldError]:

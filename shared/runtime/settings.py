@@ -123,12 +123,22 @@ class Settings(BaseSettings):
     )
     webhook_timeout: PositiveFloat = Field(15.0, description="of one try, from connecting to the response's status")
 
-    online_models: PositiveInt = Field(8, description="model versions that one API process keeps in memory")
+    online_models: PositiveInt = Field(8, description="the most model versions that one API process keeps in memory")
+    online_model_bytes: PositiveInt = Field(
+        256 * MiB, description="the most bytes of their parameters; a larger version is classified by batch jobs only"
+    )
+    online_request_bytes: PositiveInt = Field(
+        128 * MiB,
+        description="the most bytes of bodies and decoded images that one API process holds for requests at once",
+    )
     max_online_bytes: PositiveInt = Field(
         20 * MiB, description="the most uncompressed bytes of a request for predictions"
     )
     max_online_json_bytes: PositiveInt = Field(
         8 * MiB, description="the most bytes of its JSON, which takes a multiple of that in memory"
+    )
+    max_online_response_bytes: PositiveInt = Field(
+        32 * MiB, description="the most bytes of the response, estimated from its images and classes"
     )
     max_online_images: PositiveInt = Field(
         64, description="the most encoded images in such a request; use a batch for more"

@@ -53,7 +53,7 @@ class Counted:
 
 def counted(app: Flask) -> Counted:
     """Count the requests that the fast lane passes to Flask."""
-    lane: Any = app.wsgi_app.application  # type: ignore[attr-defined]
+    lane: Any = app.wsgi_app.application.application  # type: ignore[attr-defined]
     assert isinstance(lane, FastLane)
     counting = lane._application = Counted(lane._application)
     return counting
@@ -61,8 +61,8 @@ def counted(app: Flask) -> Counted:
 
 def without_fast_lane(app: Flask) -> FlaskClient:
     """Return a client whose requests all go through Flask."""
-    lane: Any = app.wsgi_app.application  # type: ignore[attr-defined]
-    app.wsgi_app.application = lane._application  # type: ignore[attr-defined]
+    lane: Any = app.wsgi_app.application.application  # type: ignore[attr-defined]
+    app.wsgi_app.application.application = lane._application  # type: ignore[attr-defined]
     return app.test_client()
 
 

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from api.requests.body import whole_body
+from api.requests.online_memory import ENVIRON, Held, OnlineMemory
 from shared.errors import Malformed, TooLarge, UnsupportedType
 
 LIMIT = 1000
@@ -19,7 +20,11 @@ CONTENT = bytes(range(250)) * 4
 def read(body: bytes, encoding: str | None = None, length: int | None = None) -> bytes:
     """Return what `whole_body` reads from a request."""
     headers = {} if encoding is None else {"Content-Encoding": encoding}
-    environ = {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body) if length is None else length)}
+    environ = {
+        "wsgi.input": io.BytesIO(body),
+        "CONTENT_LENGTH": str(len(body) if length is None else length),
+        ENVIRON: Held(OnlineMemory(10 * LIMIT)),
+    }
     with Flask("test").test_request_context("/", method="POST", headers=headers, environ_overrides=environ):
         return whole_body(LIMIT)
 

@@ -8,7 +8,7 @@ from weakref import ref
 import numpy as np
 import pytest
 
-from shared.errors import Damaged, NotFound
+from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.network import Network
 from shared.registry import Registry
 from shared.registry.classifier import Classifier, ClassifierCache, ForwardPass
@@ -127,6 +127,55 @@ class TestCache:
 
         assert cache.get("toy", 1) is first
         assert cache.get("toy", 2) is not second
+
+    def test_the_weights_in_memory_have_at_most_the_limit(self, registry: Registry) -> None:
+        size = max(publish(registry, job=job).weights.bytes for job in "abc")
+        cache = ClassifierCache(registry, limit=2 * size)
+        first, second = ref(cache.get("toy", 1)), ref(cache.get("toy", 2))
+
+        cache.get("toy", 3)
+
+        assert first() is None
+        assert second() is not None
+
+    def test_a_version_larger_than_the_limit_is_not_loaded(self, registry: Registry) -> None:
+        size = publish(registry).weights.bytes
+        cache = ClassifierCache(registry, limit=size - 1)
+
+        with pytest.raises(Conflict, match=f"have {size} bytes, and GLASSBOX_ONLINE_MODEL_BYTES is {size - 1}"):
+            cache.get("toy", 1)
+
+    def test_an_evicted_classifier_counts_while_it_is_in_use(self, registry: Registry) -> None:
+        size = max(publish(registry, job=job).weights.bytes for job in "ab")
+        cache = ClassifierCache(registry, limit=size, wait_seconds=0)
+        in_use = cache.get("toy", 1)
+
+        with pytest.raises(Unavailable, match="GLASSBOX_ONLINE_MODEL_BYTES"):
+            cache.get("toy", 2)
+        del in_use
+
+        assert cache.get("toy", 2).version.version == 2
+
+    def test_a_load_waits_for_the_memory_of_a_classifier_in_use(self, registry: Registry) -> None:
+        size = max(publish(registry, job=job).weights.bytes for job in "ab")
+        cache = ClassifierCache(registry, limit=size, wait_seconds=30)
+        in_use = [cache.get("toy", 1)]
+
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(cache.get, "toy", 2)
+            in_use.clear()
+
+            assert waiting.result(30).version.version == 2
+
+    def test_a_version_that_cannot_be_loaded_takes_no_memory(self, registry: Registry, volume: Volume) -> None:
+        size = max(publish(registry, job=job).weights.bytes for job in "ab")
+        cache = ClassifierCache(registry, limit=size, wait_seconds=0)
+        (volume.version("toy", 1) / "weights.npz").write_bytes(b"damaged")
+
+        with pytest.raises(Damaged):
+            cache.get("toy", 1)
+
+        assert cache.get("toy", 2).version.version == 2
 
     def test_threads_share_the_cache(self, registry: Registry) -> None:
         for job in "abc":

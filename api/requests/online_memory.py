@@ -1,0 +1,138 @@
+"""A limit on the memory that a process's requests for predictions hold together.
+
+Bodies and decoded images share a number of bytes, and responses that are sent share as many; a request waits until its
+part is free. Only one large request at a time is parsed and classified, because that takes a multiple of its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from threading import Condition
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.wsgi import ClosingIterator
+
+from shared.errors import TooLarge, Unavailable
+
+ENVIRON = "glassbox.online_memory"
+SETTING = "GLASSBOX_ONLINE_REQUEST_BYTES"
+SMALL = 64 * 1024  # bytes; small requests are not counted: one for each thread fits beside the others
+WAIT_SECONDS = 10.0
+
+
+class OnlineMemory:
+    """The memory of one process for requests: `limit` bytes for bodies, and as many for responses."""
+
+    def __init__(self, limit: int, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._limit = limit
+        self._wait_seconds = wait_seconds
+        self._bodies = 0
+        self._responses = 0
+        self._is_working = False
+        self._changed = Condition()
+
+    def take_for_body(self, size: int, more: int) -> None:
+        """Take `more` bytes for a request, which then has `size`. Raises `TooLarge` or `Unavailable`."""
+        if size > self._limit:
+            raise TooLarge(
+                "request_too_large",
+                f"the body and the images of this request take {size} bytes of memory, and {SETTING} is {self._limit};"
+                " send fewer or smaller images, or submit a batch job",
+            )
+        with self._changed:
+            self._wait_for(lambda: self._bodies + more <= self._limit)
+            self._bodies += more
+
+    def take_for_response(self, size: int) -> None:
+        """Take bytes for a response. Raises `Unavailable`."""
+        with self._changed:
+            self._wait_for(lambda: not self._responses or self._responses + size <= self._limit)
+            self._responses += size
+
+    def start_work(self) -> None:
+        """Take the place of the one large request that is processed. Raises `Unavailable`."""
+        with self._changed:
+            self._wait_for(lambda: not self._is_working)
+            self._is_working = True
+
+    def give_back(self, bodies: int, responses: int, *, end_work: bool) -> None:
+        """Return bytes, and the place of the large request."""
+        with self._changed:
+            self._bodies -= bodies
+            self._responses -= responses
+            self._is_working = self._is_working and not end_work
+            self._changed.notify_all()
+
+    def _wait_for(self, is_free: Callable[[], bool]) -> None:
+        if not self._changed.wait_for(is_free, self._wait_seconds):
+            raise Unavailable(
+                "memory_busy",
+                f"other large requests use the memory of this process ({SETTING} is {self._limit}); send the request"
+                " again, or submit a batch job",
+            )
+
+
+class Held:
+    """What one request holds of the memory."""
+
+    def __init__(self, memory: OnlineMemory) -> None:
+        self._memory = memory
+        self._body = 0
+        self._response = 0
+        self._is_working = False
+
+    def body(self, size: int) -> None:
+        """Hold at least this many bytes for the body or images. Raises `TooLarge` or `Unavailable`."""
+        if size > max(self._body, SMALL):
+            self._memory.take_for_body(size, size - self._body)
+            self._body = size
+
+    def work(self, size: int) -> None:
+        """Wait until no other large request is processed, if `size`, in bytes, is large. Raises `Unavailable`."""
+        if size > SMALL and not self._is_working:
+            self._memory.start_work()
+            self._is_working = True
+
+    def response(self, size: int) -> None:
+        """Hold at least this many bytes until the response is sent, and work on it. Raises `Unavailable`."""
+        self.work(size)
+        if size > max(self._response, SMALL):
+            self._memory.take_for_response(size - self._response)
+            self._response = size
+
+    def answered(self) -> bool:
+        """Return all but the response's bytes. Return whether there are any."""
+        if self._body or self._is_working:
+            self._memory.give_back(self._body, 0, end_work=self._is_working)
+            self._body, self._is_working = 0, False
+        return self._response > 0
+
+    def close(self) -> None:
+        """Return everything."""
+        if self.answered():
+            self._memory.give_back(0, self._response, end_work=False)
+            self._response = 0
+
+
+def held(environ: WSGIEnvironment) -> Held:
+    """Return what a request holds."""
+    found: Held = environ[ENVIRON]
+    return found
+
+
+class HoldMemory:
+    """A WSGI middleware that gives each request a `Held`, and closes it when the response is sent."""
+
+    def __init__(self, application: WSGIApplication, memory: OnlineMemory) -> None:
+        self.application = application
+        self._memory = memory
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Handle a request."""
+        own = environ[ENVIRON] = Held(self._memory)
+        try:
+            response = self.application(environ, start_response)
+        except BaseException:
+            own.close()
+            raise
+        return ClosingIterator(response, own.close) if own.answered() else response
