@@ -5,6 +5,7 @@
     ├── Forbidden             the key does not allow the request: `scope` is the scope that it needs
     ├── Malformed             the content does not have its declared format: cut short, not JSON, a wrong digest
     ├── LengthRequired        an upload without its length
+    ├── TooSlow               a body that arrives too slowly
     ├── TooLarge              more than a limit allows
     ├── UnsupportedType       a type of file or body that this operation does not accept
     ├── Invalid               well-formed, and refused: `fields` says what is wrong with which field
@@ -62,6 +63,10 @@ class Malformed(GlassboxError):
 
 class LengthRequired(GlassboxError):
     """An upload without a Content-Length."""
+
+
+class TooSlow(GlassboxError):
+    """A body that arrives too slowly."""
 
 
 class TooLarge(GlassboxError):

@@ -17,6 +17,7 @@ from shared.errors import (
     StorageFull,
     TooLarge,
     TooMany,
+    TooSlow,
     Unauthenticated,
     Unavailable,
     UnsupportedType,
@@ -53,6 +54,7 @@ WITH_A_FILE = (
     error_response(TooLarge, "body_too_large", "form_too_large"),
     error_response(Invalid, "file_expected", "validation_failed"),
 )
+WITH_A_BODY = (error_response(TooSlow, "body_too_slow"),)
 WITH_AN_IDEMPOTENCY_KEY = (
     error_response(Malformed, "malformed_idempotency_key"),
     error_response(Conflict, "idempotency_key_in_use"),
@@ -85,6 +87,8 @@ def _error_specs(operation: Operation, path: str) -> Iterator[ErrorSpec]:
         yield from WITH_A_PATH_PARAMETER
     if f"{path}/".startswith(VALIDATED):
         yield from WITH_A_QUERY
+    if operation.body is not None:
+        yield from WITH_A_BODY
     if isinstance(operation.body, UploadSpec):
         yield from WITH_A_FILE
     elif operation.body is not None:

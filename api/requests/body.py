@@ -21,7 +21,8 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
 from api.requests.online_memory import held
-from shared.errors import Malformed, TooLarge, UnsupportedType
+from api.server.client_socket import SlowClient
+from shared.errors import Malformed, TooLarge, TooSlow, UnsupportedType
 
 log = logging.getLogger(__name__)
 
@@ -34,21 +35,21 @@ ENTRY = re.compile(r"([a-z0-9*_.-]+)=:([A-Za-z0-9+/=]*):")
 
 
 class Incoming:
-    """A body whose reads never raise. `interrupted` is true if an error ended it."""
+    """A body whose reads never raise. `error` is what ended it early."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self.interrupted = False
+        self.error: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, empty at the end. Fewer than `size` bytes are returned only at the end."""
-        if self.interrupted:
+        if self.error is not None:
             return b""
         try:
             return self._stream.read(size)
         except Exception as error:  # each WSGI server raises its own types
             log.info("a request body was interrupted: %s", error)
-            self.interrupted = True
+            self.error = error
             return b""
 
 
@@ -64,9 +65,17 @@ class SafeBodies:
         return self.application(environ, start_response)
 
 
-def is_interrupted(environ: WSGIEnvironment) -> bool:
-    """Return whether an error ended the body. A chunked body has no length that could show it."""
-    return getattr(environ["wsgi.input"], "interrupted", False)
+def interruption(environ: WSGIEnvironment) -> Exception | None:
+    """Return the error that ended the body early. A chunked body has no length that could show it."""
+    return getattr(environ["wsgi.input"], "error", None)
+
+
+def ended_early(detail: str) -> TooSlow | Malformed:
+    """Return the error for a body that is not complete: the client was too slow, or `detail` applies."""
+    error = interruption(request.environ)
+    if isinstance(error, SlowClient):
+        return TooSlow("body_too_slow", f"{error}; send the request again")
+    return Malformed("body_cut_short", f"{detail}; send the request again")
 
 
 def whole_body(limit: int, advice: str = "") -> bytes:
@@ -89,9 +98,9 @@ def whole_body(limit: int, advice: str = "") -> bytes:
         body = b""
     if len(body) > limit:
         raise too_large
-    if is_interrupted(request.environ) or (length is not None and len(body) != length):
+    if interruption(request.environ) or (length is not None and len(body) != length):
         expected = "its last chunk" if length is None else f"the {length} bytes of its Content-Length"
-        raise Malformed("body_cut_short", f"the body ended before {expected}; send the request again")
+        raise ended_early(f"the body ended before {expected}")
     whole = body if encoding == "identity" else _decompressed(body, encoding, limit, too_large)
     own.work(len(whole))
     return whole

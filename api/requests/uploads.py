@@ -16,7 +16,7 @@ from flask import request
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.formparser import FormDataParser
 
-from api.requests.body import ExpectedDigests, is_interrupted
+from api.requests.body import ExpectedDigests, ended_early, interruption
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -72,9 +72,8 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
             options = _receive_form(body, file, part, length, limits) if is_form else _receive_raw(body, file)
             if body.count != length:
                 # If the client stalled, gunicorn's buffer holds bytes that `count` does not include.
-                place = "before" if is_interrupted(request.environ) else f"after {body.count} of"
-                detail = f"the body ended {place} the {length} bytes of its Content-Length; send the request again"
-                raise Malformed("body_cut_short", detail)
+                place = "before" if interruption(request.environ) else f"after {body.count} of"
+                raise ended_early(f"the body ended {place} the {length} bytes of its Content-Length")
             digests.check()
         yield Upload(path, {**request.args.to_dict(), **options})
     finally:

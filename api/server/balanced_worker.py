@@ -14,9 +14,8 @@ import struct
 import time
 from typing import Any
 
-from gunicorn.workers.gthread import ThreadWorker
-
 from api.server.fair_queue import FairQueue
+from api.server.patient_worker import PatientWorker
 
 PLACES = 256
 ENTRY = struct.Struct("di")  # time of the write (monotonic clock), number of connections
@@ -27,7 +26,7 @@ LINGER_MILLISECONDS = 2
 shared_counters = mmap.mmap(-1, PLACES * ENTRY.size)  # created before gunicorn forks, so all processes share it
 
 
-class BalancedThreads(ThreadWorker):  # type: ignore[misc]
+class BalancedThreads(PatientWorker):
     """A worker process of the API. `place` is a number that is unique among running processes."""
 
     place: int
@@ -42,16 +41,15 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
 
         Moving a connection to the event loop and back to a thread takes as long as a short request.
         """
-        if not conn.initialized and not _is_readable(conn, 0):
-            again = super().handle(conn)  # this waits for a request first
-        else:
-            again = self._handle_in_turn(conn)
+        again = self._handle_in_turn(conn)
         while again is True and self.alive and self._has_next_request(conn):
             again = self._handle_in_turn(conn)
         return again
 
     def _handle_in_turn(self, conn: Any) -> Any:
         turn = self._queue.take()
+        conn.sock.begin_request()
+        conn.sock.on_wait = lambda: self._queue.release(turn)  # others run while this thread waits for its client
         try:
             return super().handle(conn)
         finally:
@@ -71,11 +69,15 @@ class BalancedThreads(ThreadWorker):  # type: ignore[misc]
 
     def _has_next_request(self, conn: Any) -> bool:
         """Return whether the connection has another request, or gets one shortly while no task needs this thread."""
-        if conn.parser.unreader.buf.getvalue():
-            return True
-        if not self.tpool._work_queue.empty():  # noqa: SLF001
-            return False
-        return _is_readable(conn, LINGER_MILLISECONDS)
+        if not conn.parser.unreader.buf.getvalue():
+            if not self.tpool._work_queue.empty():  # noqa: SLF001
+                return False
+            if not _is_readable(conn, LINGER_MILLISECONDS):
+                return False
+        try:
+            return self.has_complete_head(conn) and self.may_start(conn)
+        except (OSError, EOFError):
+            return False  # the event loop closes the connection
 
     def _write(self) -> None:
         ENTRY.pack_into(shared_counters, self.place % PLACES * ENTRY.size, time.monotonic(), self.nr_conns)

@@ -25,7 +25,7 @@ def status_of(error: Exception) -> HTTPStatus | None:
     return HTTPStatus.BAD_REQUEST if is_client_error else None
 
 
-def response(status: HTTPStatus, error: Exception) -> bytes:
+def response(status: HTTPStatus, error: Exception | str) -> bytes:
     """Return the whole response. Close the connection after it, because the next request's start is unknown."""
     problem: dict[str, str | int] = {
         "type": "about:blank",

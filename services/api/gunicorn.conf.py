@@ -2,8 +2,7 @@
 
 import contextlib
 import os
-import socket
-import struct
+import resource
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from gunicorn import glogging, util
 from api.auth.keys import KeysError, required_keys
 from api.server import parse_errors, unread
 from api.server.balanced_worker import BalancedThreads
+from api.server.client_socket import ClientLimits, SlowClient
 from shared.runtime import logs, traces
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 from shared.storage.scratch import scratch_folder
@@ -26,18 +26,26 @@ try:
 except (SettingsError, KeysError, SecretError, traces.TracesError) as error:
     sys.exit(f"glassbox: {error}")
 
+# A process needs a file for each connection, and others for the volume and Redis.
+files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+files = max(files, min(most_files, 2 * settings.max_connections + 1000))
+resource.setrlimit(resource.RLIMIT_NOFILE, (files, most_files))
+
 bind = f"{settings.bind}:{settings.port}"
 
 
 class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the setting
-    """A threaded worker with a time limit for clients that stop in the middle of a request or a response."""
+    """A threaded worker with limits for slow clients."""
 
-    def enqueue_req(self, conn):  # type: ignore[no-untyped-def]
-        """Set time limits on the socket; gunicorn itself sets none."""
-        limit = struct.pack("ll", int(settings.client_timeout), int(settings.client_timeout % 1 * 1_000_000))
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            conn.sock.setsockopt(socket.SOL_SOCKET, option, limit)
-        super().enqueue_req(conn)
+    limits = ClientLimits(
+        timeout=settings.client_timeout,
+        rate=settings.client_rate,
+        waiting=max(1, settings.api_threads * 7 // 8),
+        bodies=max(1, settings.api_threads * 3 // 4),
+        head_timeout=settings.head_timeout,
+        linger_seconds=settings.linger_seconds,
+        linger_bytes=settings.linger_bytes,
+    )
 
     def handle_request(self, req, conn):  # type: ignore[no-untyped-def]
         """Announce in the response that the connection closes, if the request's body stays unread."""
@@ -57,6 +65,7 @@ class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the sett
 
 workers = settings.api_processes
 threads = settings.api_threads + settings.max_event_streams  # event streams must not reduce the threads for requests
+worker_connections = settings.max_connections
 timeout = 60  # seconds without a heartbeat from a process; a slow request does not count
 graceful_timeout = 30
 keepalive = 30
@@ -79,8 +88,9 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunic
 
     def exception(self, msg, *args, **kwargs):  # type: ignore[no-untyped-def]
         """Log an error with its traceback; a client's timeout is not an error of the server."""
-        if isinstance(sys.exc_info()[1], BlockingIOError):
-            self.info("a client sent or received nothing for %g s", settings.client_timeout)
+        error = sys.exc_info()[1]
+        if isinstance(error, SlowClient):
+            self.info("%s", error)
         else:
             super().exception(msg, *args, **kwargs)
 

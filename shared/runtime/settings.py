@@ -76,8 +76,19 @@ class Settings(BaseSettings):
         64, description="threads of one API process, which limit its simultaneous requests"
     )
     client_timeout: PositiveFloat = Field(
-        30.0, description="the time after which a client that sends or reads nothing is disconnected"
+        30.0, description="the time that a client may stall while it sends a body or reads a response"
     )
+    client_rate: PositiveFloat = Field(
+        1024.0, description="the least rate of a body or a response in bytes per second; below it a client stalls"
+    )
+    head_timeout: PositiveFloat = Field(10.0, description="the time in which a client must send a request's head")
+    max_connections: PositiveInt = Field(
+        2000, description="of one API process; one more closes the connection that has been idle longest"
+    )
+    linger_seconds: PositiveFloat = Field(
+        30.0, description="how long an early response's connection stays open for the rest of the request's body"
+    )
+    linger_bytes: PositiveInt = Field(2 * GiB, description="the most bytes of that rest, which are discarded")
     max_event_streams: PositiveInt = Field(64, description="open at once in one API process, each with its own thread")
     event_ping_seconds: PositiveFloat = Field(
         15.0, description="interval of keep-alive comments on an idle event stream"

@@ -40,7 +40,9 @@ HALF_AN_INFERENCE = half("/v2/models/toy/infer", "application/json", b"{")
 def short_timeout(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A service that waits two seconds for a client, in place of thirty."""
     folder = tmp_path_factory.mktemp("short-timeout")
-    with running_stack(folder, redis_server.url(DATABASE), GLASSBOX_CLIENT_TIMEOUT="2") as stack:
+    with running_stack(
+        folder, redis_server.url(DATABASE), GLASSBOX_CLIENT_TIMEOUT="2", GLASSBOX_HEAD_TIMEOUT="2"
+    ) as stack:
         yield stack
 
 
@@ -49,8 +51,8 @@ def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> 
     with ExitStack() as exits:
         for _ in range(CLIENTS):
             exits.enter_context(slow_client(stack, sent))
-        if sent == HALF_A_BODY:
-            eventually(lambda: len(files_below(stack.volume.incoming)) == CLIENTS)
+        if sent == HALF_A_BODY:  # a process with too many of them disconnects the slowest
+            eventually(lambda: len(files_below(stack.volume.incoming)) >= CLIENTS - 10)
 
         seconds = [seconds_of_a_health_check(stack) for _ in range(10)]
 
@@ -61,10 +63,10 @@ def test_fifty_slow_clients_delay_no_other_client(stack: Stack, sent: bytes) -> 
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (HALF_A_HEAD, b""),
-        (HALF_A_BODY, b"HTTP/1.1 400 "),
-        (HALF_A_FORM, b"HTTP/1.1 400 "),
-        (HALF_A_TRAINING, b"HTTP/1.1 400 "),
+        (HALF_A_HEAD, b"HTTP/1.1 408 "),
+        (HALF_A_BODY, b"HTTP/1.1 408 "),
+        (HALF_A_FORM, b"HTTP/1.1 408 "),
+        (HALF_A_TRAINING, b"HTTP/1.1 408 "),
         (HALF_AN_INFERENCE, b"HTTP/1.1 404 "),
     ],
     ids=["head", "body", "form", "training", "inference"],
@@ -84,10 +86,10 @@ def test_a_client_that_stops_sending_gets_an_error(short_timeout: Stack, sent: b
 
 def test_a_client_that_times_out_is_not_an_error_in_the_log(short_timeout: Stack) -> None:
     with slow_client(short_timeout, HALF_A_HEAD) as client:
-        assert client.recv(65536) == b""
+        assert client.recv(65536)
 
     log = (short_timeout.volume.root.parent / "api.log").read_text()
-    assert "a client sent or received nothing for 2 s" in log
+    assert "the request's head was not complete after 2 s (GLASSBOX_HEAD_TIMEOUT)" in log
     assert '"level": "error"' not in log
 
 

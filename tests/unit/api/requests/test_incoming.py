@@ -30,7 +30,7 @@ class Interrupted:
 def test_complete_body_is_returned() -> None:
     body = Incoming(cast("IO[bytes]", Interrupted(OSError(), b"all of it")))
 
-    assert (body.read(), body.interrupted) == (b"all of it", False)
+    assert (body.read(), body.error) == (b"all of it", None)
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError(), ValueError("a chunk of size zz")])
@@ -40,7 +40,7 @@ def test_interrupted_body_ends_and_is_not_read_again(error: Exception) -> None:
 
     assert [body.read(), body.read(), body.read()] == [b"half", b"", b""]
 
-    assert body.interrupted
+    assert body.error is error
     assert stream.raised == 1
 
 

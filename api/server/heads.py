@@ -1,0 +1,26 @@
+"""What the bytes received from a client already contain: a whole head of a request, and all of its body."""
+
+from __future__ import annotations
+
+import re
+
+END = b"\r\n\r\n"
+LENGTH = re.compile(rb"\r\n(?:content-length|(transfer-encoding)):[ \t]*(\d*)", re.IGNORECASE)
+
+
+def is_complete(received: bytes) -> bool:
+    """Return whether gunicorn can parse these bytes without more of them: a whole head, or a line that it rejects."""
+    if received.find(END, 2 if received.startswith(b"\r\n") else 0) >= 0:  # it skips one empty line
+        return True
+    line = received.find(b"\n")
+    return line == 0 or (line > 0 and received[line - 1 : line] != b"\r")
+
+
+def lacks_body(received: bytes) -> bool:
+    """Return whether the request, whose head is complete, has a body of which bytes are missing."""
+    end = received.find(END, 2)
+    match = LENGTH.search(received, 0, end + 2)
+    if match is None:
+        return False
+    is_chunked = match[1] is not None
+    return is_chunked or int(match[2][:20] or b"0") > len(received) - end - len(END)
