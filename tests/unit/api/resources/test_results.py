@@ -128,6 +128,24 @@ class TestNpz:
             assert arrays["probabilities"].dtype == np.float32
             assert arrays["classes"].tolist() == ["0", "1", "2"]
 
+    @pytest.mark.parametrize("longest", [255, 256, 4096])
+    def test_long_paths_do_not_pad_the_others(
+        self, client: FlaskClient, empty: Job, volume: Volume, longest: int
+    ) -> None:
+        paths = [["a.png", "é" * (longest - 4) + ".png"], ["b.png"]]
+        for number, names in enumerate(paths):
+            finish(volume, empty, number, [row(name, ("1", 0.75)) for name in names])
+
+        with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
+            assert arrays["labels"].shape == (3, 1)
+            if longest == 255:
+                found = arrays["paths"].tolist()
+            else:
+                assert "paths" not in arrays
+                ends, content = arrays["path_ends"].tolist(), arrays["path_bytes"].tobytes()
+                found = [content[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+            assert found == [*paths[0], *paths[1]]
+
     def test_arrays_without_rows_are_empty(self, client: FlaskClient, empty: Job) -> None:
         with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
             assert [arrays[name].shape for name in ("paths", "labels", "probabilities")] == [(0,), (0, 1), (0, 1)]
