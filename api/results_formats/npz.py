@@ -20,7 +20,7 @@ from numpy.lib import format as npy
 
 from api.results_formats.outgoing import Outgoing
 from shared.results.lines import Row, parsed_rows
-from shared.results.shard import read_header, read_shard
+from shared.results.shard import read_header, row_blocks
 
 LONGEST = 255
 """Characters of the longest path in an array of texts, of which each then takes at most 1 KB."""
@@ -37,7 +37,7 @@ class Column:
 
 
 def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterator[bytes]:
-    """Yield the archive's bytes, one shard at a time.
+    """Yield the archive's bytes, one block of rows at a time.
 
     paths: strings (N,). labels: class indices (N, k). probabilities: float32 (N, k). Both list the most probable class
     first. classes: class names by index. If a path is longer than `LONGEST`, `path_bytes` (uint8) and `path_ends` (N,)
@@ -62,9 +62,10 @@ def as_npz(shards: Sequence[Path], classes: Sequence[str], top_k: int) -> Iterat
                 description = {"descr": column.dtype.str, "fortran_order": False, "shape": shape}
                 npy.write_array_header_1_0(member, description)
                 for path in shards:
-                    rows = parsed_rows(read_shard(path).rows)
-                    member.write(np.array([column.of(row) for row in rows], column.dtype).tobytes())
-                    yield outgoing.take()
+                    for block in row_blocks(path):
+                        rows = parsed_rows(block)
+                        member.write(np.array([column.of(row) for row in rows], column.dtype).tobytes())
+                        yield outgoing.take()
         with _member(archive, "classes") as member:
             npy.write_array(member, np.array(classes), allow_pickle=False)
     yield outgoing.take()

@@ -206,3 +206,30 @@ def test_results_are_streamed_in_constant_memory(client: FlaskClient, empty: Job
     largest = max(len(part) for part in response.iter_encoded())
 
     assert largest < 100_000 if form != "parquet" else largest < 1_000_000
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_rows_of_a_large_shard_are_streamed_in_constant_memory(
+    client: FlaskClient, jobs: JobStore, model: ModelVersion, volume: Volume, form: str
+) -> None:
+    job = a_batch(specification={"top_k": 1000, "model": model.model, "version": model.version})
+    jobs.create(job)
+    best = tuple((str(label % 3), 0.001) for label in range(1000))
+    finish(volume, job, 0, [row(f"{index:04d}.png", *best) for index in range(600)])  # more than 20 MB
+
+    response = client.get(f"/v1/jobs/{job.id}/results?format={form}", buffered=False)
+    sizes = [len(part) for part in response.iter_encoded()]
+
+    assert sum(sizes) > 1_000_000
+    assert max(sizes) < 3_000_000
+
+
+def test_errors_of_a_large_shard_are_streamed_in_blocks(client: FlaskClient, empty: Job, volume: Volume) -> None:
+    errors = [error(f"{number:05d}{'x' * 200}") for number in range(20_000)]
+    finish(volume, empty, 0, [row("a.png", ("0", 1.0))], errors)
+
+    response = client.get(f"/v1/jobs/{empty.id}/errors", buffered=False)
+    parts = list(response.iter_encoded())
+
+    assert max(map(len, parts)) < 2_000_000
+    assert [json.loads(line) for line in b"".join(parts).splitlines()] == errors
