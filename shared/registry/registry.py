@@ -40,10 +40,11 @@ class Registry:
         parameters: dict[str, NDArray[Any]],
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> ModelVersion:
         """Publish a job's parameters as the next version; see `Publications.publish`."""
         self._reserve.keep()
-        self._publications.publish(draft, parameters, scratch, confirm)
+        self._publications.publish(draft, parameters, scratch, confirm, check)
         version = self.version_of_job(draft.model, draft.job)
         assert version is not None
         return version

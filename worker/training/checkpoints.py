@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +27,30 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, state: State, steps: int) -> None:
-        """Write a checkpoint, durably, then remove all but the newest two."""
+    def save(self, state: State, steps: int, check: Callable[[], None] = lambda: None) -> None:
+        """Write a checkpoint, durably, then remove all but the newest two. `check` is called while it is written."""
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **state)
         payload = content.getvalue()
-        with durable.replacing(self._path(steps)) as file:
+        with durable.replacing(self._path(steps), check) as file:
             file.write(hashlib.sha256(payload).digest())
             file.write(payload)
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
-    def load(self) -> tuple[State | None, list[str]]:
-        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped."""
+    def load(self, check: Callable[[], None] = lambda: None) -> tuple[State | None, list[str]]:
+        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped.
+
+        check: called after a checkpoint is read, and after its digest is computed.
+        """
         damaged: list[str] = []
         for path in self._newest_first():
-            content = path.read_bytes()
+            content = memoryview(path.read_bytes())
+            check()
             digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-            if hashlib.sha256(payload).digest() == digest:
+            intact = hashlib.sha256(payload).digest() == digest
+            check()
+            if intact:
                 with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
                     return dict(arrays), damaged
             log.warning("the checkpoint %s is damaged; skipped", path)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Images, Parameters
+from shared.network.checks import Check, no_check
 
 FIRST = "layer1.weights"
 """The only parameter whose rows correspond to pixels."""
@@ -76,11 +77,15 @@ class PixelOrder:
         return parameters | {FIRST: W}
 
 
-def widths(rows: Images) -> npt.NDArray[np.intp]:
-    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,)."""
+def widths(rows: Images, check: Check = no_check) -> npt.NDArray[np.intp]:
+    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,).
+
+    check: called for each block of rows.
+    """
     pixels = rows.shape[1]
     found = np.empty(len(rows), np.intp)
     for start in range(0, len(rows), BLOCK):
         active = rows[start : start + BLOCK, ::-1] != 0
         found[start : start + BLOCK] = np.where(active.any(axis=1), pixels - active.argmax(axis=1), 0)
+        check()
     return found
