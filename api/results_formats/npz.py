@@ -76,16 +76,16 @@ def _long_paths(archive: zipfile.ZipFile, outgoing: Outgoing, shards: Sequence[P
     end = 0
     with _member(archive, "path_ends") as member:
         npy.write_array_header_1_0(member, {"descr": "<i8", "fortran_order": False, "shape": (count,)})
-        for path in shards:
-            lengths = [len(row["path"].encode()) for row in parsed_rows(read_shard(path).rows)]
+        for block in (block for path in shards for block in row_blocks(path)):
+            lengths = [len(row["path"].encode()) for row in parsed_rows(block)]
             ends = end + np.cumsum(lengths, dtype="<i8")
             member.write(ends.tobytes())
             end += sum(lengths)
             yield outgoing.take()
     with _member(archive, "path_bytes") as member:
         npy.write_array_header_1_0(member, {"descr": "|u1", "fortran_order": False, "shape": (end,)})
-        for path in shards:
-            member.write("".join(row["path"] for row in parsed_rows(read_shard(path).rows)).encode())
+        for block in (block for path in shards for block in row_blocks(path)):
+            member.write("".join(row["path"] for row in parsed_rows(block)).encode())
             yield outgoing.take()
 
 
