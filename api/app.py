@@ -106,7 +106,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         predictions.blueprint(online, settings),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
-        reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys),
+        reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys, settings),
         aliases.blueprint(registry, settings),
         openapi.blueprint(keys_needed=keys is not None),
     ):

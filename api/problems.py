@@ -23,6 +23,7 @@ from shared.storage.names import new_id
 log = logging.getLogger(__name__)
 
 REALM = "glassbox"
+OUT_OF_MEMORY, RETRY_AFTER = "out_of_memory", 5  # seconds: other requests may have ended by then
 PROBLEM = "application/problem+json"
 MOST_FIELDS, LONGEST_FIELD, LONGEST_DETAIL = 100, 500, 4000  # in one response; lengths in characters
 PATH_CHARACTERS = "/:@!$&'()*+,;=~-._"  # need no percent-encoding in a URI's path (RFC 3986, section 3.3)
@@ -76,6 +77,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(RedisError, _redis_error)
     app.register_error_handler(OperationalError, _redis_error)
     app.register_error_handler(HTTPException, _http_exception)
+    app.register_error_handler(MemoryError, _memory_error)
     app.register_error_handler(Exception, _bug)
 
     @app.before_request
@@ -168,6 +170,15 @@ def _redis_error(error: Exception) -> Response:
     else:
         detail = f"{fault.detail}; it is unknown whether the request took effect, and it is safe to send it again"
     return _glassbox_error(errors.Unavailable(fault.code, detail, fault.retry_after))
+
+
+def _memory_error(error: MemoryError) -> Response:
+    log.warning("request %s: %s %s: out of memory: %s", g.request_id, request.method, request.path, error)
+    detail = (
+        "the request needs more memory than this process of the API has left; send less data in one request, or raise"
+        " GLASSBOX_API_MEMORY_BYTES (under Compose, also GLASSBOX_API_MEMORY)"
+    )
+    return _glassbox_error(errors.Unavailable(OUT_OF_MEMORY, detail, RETRY_AFTER))
 
 
 def _http_exception(error: HTTPException) -> Response:

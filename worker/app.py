@@ -20,7 +20,7 @@ from shared.jobs import JobStore, Kind, ShardQueue
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import HELP, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
 from shared.runtime import logs
-from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.memory_limit import MemoryGroup, trainer_limit
 from shared.runtime.processes import die_with_parent, limit_memory
 from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
@@ -47,9 +47,11 @@ def create_app(settings: Settings, queue: str) -> Celery:
 
     def build(**_: Any) -> None:
         die_with_parent(signal.SIGKILL)  # an orphaned process would hold its job's lease
-        if queue == QUEUES[Kind.BATCH] and settings.classifier_memory_bytes is not None:
-            limit_memory(settings.classifier_memory_bytes)
-        built.update(_build(app, settings))
+        trainer = trainer_limit(settings)
+        built.update(_build(app, settings.model_copy(update={"trainer_memory_bytes": trainer})))
+        limit = settings.classifier_memory_bytes if queue == QUEUES[Kind.BATCH] else trainer
+        if limit is not None:
+            limit_memory(limit)
 
     def run(job_id: str) -> None:
         built["run"](job_id)

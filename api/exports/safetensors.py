@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
 
 from api.exports.description import description
-from api.exports.parts import Part, content_of
+from api.exports.parts import Part, little_endian
 from shared.registry import ModelVersion
-from shared.registry.stored import StoredArray
 
 DTYPES = {"float32": "F32", "float64": "F64"}
 ALIGNMENT = 8
 
 
-def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list[Part]:
+def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
     """Encode the parameters under their names in the .npz, with the version's metadata."""
     header: dict[str, object] = {"__metadata__": description(version)}
     content: list[Part] = []
@@ -30,7 +32,7 @@ def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list
             "shape": list(array.shape),
             "data_offsets": [start, end],
         }
-        content.append(content_of(array))
+        content.append(little_endian(array))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
     return [len(text).to_bytes(8, "little"), text, *content]

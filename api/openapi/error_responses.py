@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
-from api.problems import STATUSES
+from api.problems import OUT_OF_MEMORY, STATUSES
 from api.schema.operations import VALIDATED, ErrorSpec, Operation, UploadSpec, error_response
 from shared.errors import (
     Conflict,
@@ -36,7 +36,7 @@ WITH_A_KEY = (
     error_response(Unauthenticated, "key_missing", "key_unknown"),
     error_response(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
     error_response(TooMany, "too_many_requests"),
-    error_response(Unavailable, *(fault.code for fault in FAULTS)),
+    error_response(Unavailable, *(fault.code for fault in FAULTS), OUT_OF_MEMORY),
 )
 WITH_A_CHANGE = (error_response(StorageFull, "storage_full"),)
 WITH_A_PATH_PARAMETER = (error_response(NotFound, "not_found"),)

@@ -9,16 +9,25 @@ from api.requests.submission import Submission
 from api.requests.webhook_choice import Webhooks
 from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
-from shared.datasets import DatasetStore
-from shared.errors import Conflict, Damaged, NotFound, TooMany
+from shared.datasets import DatasetStore, Manifest
+from shared.errors import Conflict, Damaged, Invalid, NotFound, TooMany
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
+from shared.jobs.memory_check import fitting
 from shared.jobs.specifications import ReproductionSpecification
 from shared.registry import ModelVersion, Registry
+from shared.registry.classifier import network_of
+from shared.runtime.memory_limit import limit_at_submission
+from shared.runtime.settings import Settings
 
 
 def blueprint(
-    registry: Registry, datasets: DatasetStore, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys
+    registry: Registry,
+    datasets: DatasetStore,
+    submission: Submission,
+    webhooks: Webhooks,
+    keys: IdempotencyKeys,
+    settings: Settings,
 ) -> Blueprint:
     """Return the route that submits reproductions."""
     routes = Blueprint("reproductions", __name__)
@@ -32,6 +41,7 @@ def blueprint(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(Conflict, "dataset_deleted"),
             error_response(Damaged, "version_damaged", "version_unreadable"),
+            error_response(Invalid, "training_too_large"),
             error_response(TooMany, "queue_full"),
         ),
     )
@@ -43,7 +53,7 @@ def blueprint(
         """
         version = registry.get(name, reference)
         registry.weights_path(version, anew=False)
-        _require_dataset(version, datasets)
+        fitting([network_of(version)], _dataset_of(version, datasets), limit_at_submission(settings))
         specification = ReproductionSpecification(model=name, version=version.version, dataset=version.dataset)
         job, warnings = submission.submit(
             Job(
@@ -61,9 +71,9 @@ def blueprint(
     return routes
 
 
-def _require_dataset(version: ModelVersion, datasets: DatasetStore) -> None:
+def _dataset_of(version: ModelVersion, datasets: DatasetStore) -> Manifest:
     try:
-        datasets.get(version.dataset)
+        return datasets.get(version.dataset)
     except NotFound as error:
         raise Conflict(
             "dataset_deleted",

@@ -19,14 +19,16 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import NotFound, TooMany, Unavailable
+from shared.errors import Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
+from shared.jobs.memory_check import fitting
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
 from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
 from shared.network.settings.fields import fields_of
+from shared.runtime.memory_limit import limit_at_submission
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
 
@@ -111,6 +113,7 @@ def blueprint(
         responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
             error_response(NotFound, "dataset_not_found"),
+            error_response(Invalid, "training_too_large"),
             error_response(Unavailable, "dataset_unavailable"),
             error_response(TooMany, "queue_full"),
         ),
@@ -129,6 +132,7 @@ def blueprint(
         dataset = built_in.get(wanted.dataset)
         try:
             networks = _small_enough(wanted.networks(dataset), settings)
+            networks = fitting(networks, dataset, limit_at_submission(settings))
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
         configurations = [network.configuration.to_dict() for network in networks]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,14 +123,11 @@ class DatasetStore:
                     manifests.append(self._manifest(folder.name))
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
 
-    def load(self, reference: str, check: Callable[[], None] = lambda: None) -> tuple[Manifest, Arrays]:
-        """Return the manifest and the arrays; raises `Damaged` if the file's digest is wrong.
-
-        check: called while the file is read.
-        """
+    def load(self, reference: str) -> tuple[Manifest, Arrays]:
+        """Return the manifest and the arrays; raises `Damaged` if the file's digest is wrong."""
         manifest = self.get(reference)
         path = self._volume.dataset(manifest.digest) / "data.npz"
-        if durable.sha256_of(path, check) != manifest.sha256:
+        if durable.sha256_of(path) != manifest.sha256:
             raise Damaged("dataset_damaged", f"the file of data set {manifest.id} has changed since it was stored")
         names = [f"{letter}_{part}" for part in manifest.splits for letter in "xy"]
         return manifest, Arrays(**{name: _map_array(path, name) for name in names})

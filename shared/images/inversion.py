@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 SAMPLE = 4096  # images that are measured, at most
+BLOCK = 2**24  # bytes of images that are measured at a time
 LUMA = np.array([299, 587, 114])  # ITU-R BT.601, in thousandths
 CLEAR = 2 / 3  # of a border are dark pixels (0 to 127) in a dark border, bright ones (128 to 255) in a bright one
 DARK = 85  # the mean gray level of all borders is at most this if the training images' borders are dark
@@ -51,19 +52,26 @@ class Brightness(BaseModel):
 
 def measured(images: NDArray[np.uint8]) -> Brightness:
     """Measure training images (N, H, W) or (N, H, W, 3): all, or `SAMPLE` of them at equal distances."""
-    sample = images[np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(np.intp)]
-    borders = _border(sample)
-    means = borders.mean(axis=1) / _white(sample) * 255
-    bright_share = _bright_share(borders, sample)
-    wholes = _sums(sample) / (_white(sample) * sample.shape[1] * sample.shape[2]) * 255
+    chosen = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(np.intp)
+    step = max(1, BLOCK // images[0].size)
+    blocks = [_levels(images[chosen[start : start + step]]) for start in range(0, len(chosen), step)]
+    means, bright_share, wholes = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return Brightness(
-        images=len(sample),
+        images=len(chosen),
         mean=round(float(wholes.mean()), 2),
         border_mean=round(float(means.mean()), 2),
         border_deviation=round(float(means.std()), 2),
         dark_borders=round(float((bright_share <= 1 - CLEAR).mean()), 4),
         bright_borders=round(float((bright_share >= CLEAR).mean()), 4),
     )
+
+
+def _levels(images: NDArray[np.uint8]) -> tuple[NDArray[np.float64], ...]:
+    """Return of each image the mean gray level of its border, the share of bright pixels there, and its own mean."""
+    borders = _border(images)
+    means = borders.mean(axis=1) / _white(images) * 255
+    wholes = _sums(images) / (_white(images) * images.shape[1] * images.shape[2]) * 255
+    return means, _bright_share(borders, images), wholes
 
 
 def look_inverted(images: NDArray[np.uint8], training: Brightness) -> NDArray[np.bool_]:

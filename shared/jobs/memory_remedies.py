@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from shared.jobs import Kind
 
-TRAINER = "raise the trainer's limit (GLASSBOX_TRAINER_MEMORY under Compose)"
+TRAINER = (
+    "raise the trainer's limits (GLASSBOX_TRAINER_MEMORY under Compose, GLASSBOX_TRAINER_MEMORY_BYTES for each of its"
+    " processes)"
+)
 REMEDIES = {
     Kind.TRAINING: (
         f"{TRAINER}, or train on a smaller data set, with smaller layers or a smaller batch_size; then retry the job"

@@ -6,7 +6,9 @@ import ctypes
 import os
 import resource
 import signal
+from pathlib import Path
 
+DATA, USED = "VmData", "RssAnon"  # proc_pid_status(5): what RLIMIT_DATA counts, and how much of it is in memory
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -18,15 +20,27 @@ def die_with_parent(with_signal: signal.Signals) -> None:
         os.kill(os.getpid(), with_signal)
 
 
+def _unused() -> int:
+    """Return the bytes that this process has reserved for data and not used yet; 0 if the system does not say."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    kilobytes = {name: int(line.split()[1]) for line in lines if (name := line.partition(":")[0]) in {DATA, USED}}
+    return max(0, kilobytes.get(DATA, 0) - kilobytes.get(USED, 0)) * 1024
+
+
 def limit_memory(nbytes: int) -> None:
     """Limit the bytes that this process can allocate.
 
     An allocation beyond the limit raises `MemoryError`, so that the kernel does not kill the process.
 
     The limit is `RLIMIT_DATA`: heap, anonymous mappings and threads' stacks. The limit of the address space
-    (`RLIMIT_AS`) would also count mapped archives, and memory that libraries reserve and never use.
+    (`RLIMIT_AS`) would also count mapped archives. Memory that libraries have reserved before this call and do not use,
+    such as the buffers of a BLAS for each of its threads, does not count.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    nbytes += _unused()
     if hard != resource.RLIM_INFINITY:
         nbytes = min(nbytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (nbytes, hard))

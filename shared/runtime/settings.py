@@ -116,9 +116,13 @@ class Settings(BaseSettings):
     shard_bytes: PositiveInt = Field(
         64 * MiB, description="the most bytes of a shard's uncompressed images; one image may be larger"
     )
+    trainer_memory_bytes: PositiveInt | None = Field(
+        3584 * MiB, description="the most that one trainer process may allocate"
+    )
     classifier_memory_bytes: PositiveInt | None = Field(
         1 * GiB, description="the most that one classifier process may allocate"
     )
+    api_memory_bytes: PositiveInt | None = Field(2 * GiB, description="the most that one API process may allocate")
 
     webhook_secrets_file: Path | None = Field(
         None, description="the signing secrets, whsec_…, one per line; created on first use; by default on the volume"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 from shared.storage import durable
 
@@ -27,32 +27,27 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, state: State, steps: int, check: Callable[[], None] = lambda: None) -> None:
-        """Write a checkpoint, durably, then remove all but the newest two. `check` is called while it is written."""
-        content = io.BytesIO()
-        np.savez(content, allow_pickle=False, **state)
-        payload = content.getvalue()
-        with durable.replacing(self._path(steps), check) as file:
-            file.write(hashlib.sha256(payload).digest())
-            file.write(payload)
+    def save(self, state: State, steps: int) -> None:
+        """Write a checkpoint, durably, then remove all but the newest two."""
+        with durable.replacing(self._path(steps)) as file:
+            file.write(bytes(DIGEST_BYTES))  # the digest's place
+            payload = _HashedStream(file)
+            np.savez(cast("IO[bytes]", payload), allow_pickle=False, **state)
+            file.seek(0)
+            file.write(payload.digest())
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
-    def load(self, check: Callable[[], None] = lambda: None) -> tuple[State | None, list[str]]:
-        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped.
-
-        check: called after a checkpoint is read, and after its digest is computed.
-        """
+    def load(self) -> tuple[State | None, list[str]]:
+        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped."""
         damaged: list[str] = []
         for path in self._newest_first():
-            content = memoryview(path.read_bytes())
-            check()
-            digest, payload = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-            intact = hashlib.sha256(payload).digest() == digest
-            check()
-            if intact:
-                with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-                    return dict(arrays), damaged
+            with path.open("rb") as file:
+                digest = file.read(DIGEST_BYTES)
+                if hashlib.file_digest(file, "sha256").digest() == digest:
+                    file.seek(DIGEST_BYTES)
+                    with np.load(file, allow_pickle=False) as arrays:  # a zip may follow other bytes
+                        return dict(arrays), damaged
             log.warning("the checkpoint %s is damaged; skipped", path)
             damaged.append(path.name)
         return None, damaged
@@ -66,3 +61,25 @@ class Checkpoints:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.checkpoint"), reverse=True)
+
+
+class _HashedStream(io.RawIOBase):
+    """A stream to a file that computes the SHA-256 of what it writes; it cannot seek, so that each byte passes once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self._hash = hashlib.sha256()
+
+    def writable(self) -> bool:
+        """Return that `write` works."""
+        return True
+
+    def write(self, content: Buffer, /) -> int:
+        """Write the bytes to the file."""
+        self._hash.update(content)
+        return self._file.write(content)
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all bytes so far."""
+        return self._hash.digest()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from shared.errors import Invalid
 from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
+from shared.jobs.memory_check import check_memory, threads_that_fit
 from shared.jobs.outcome import Metrics
 from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.network import (
@@ -29,7 +30,6 @@ from shared.network import (
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
 from shared.network.assessment.mistakes import most_confident_errors
-from shared.network.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
@@ -81,8 +81,7 @@ class TrainingHandler:
         if version is None:
             checkpoints = Checkpoints(self._volume.checkpoints(job.id))
             trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
-            with saved_if_stopped(trained.training, checkpoints, lease):
-                version = self._publish(job, trained, lease)
+            version = self._publish(job, trained, lease)
             checkpoints.clear()
         log_findings(version.diagnosis or (), lease)
         result = training_result(version)
@@ -100,7 +99,7 @@ class TrainingHandler:
     def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:
         manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
-        evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test, lease.check)
+        evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
         draft = VersionDraft(
             model=job.model,
             job=job.id,
@@ -121,18 +120,17 @@ class TrainingHandler:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             history=tuple(asdict(report) for report in training.history),
-            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays, lease)},
+            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
             selection=trained.selection,
-            **assess(training, arrays, evaluation, manifest, lease.check),
+            **assess(training, arrays, evaluation, manifest),
         )
-        folder = self._volume.job(job.id)
-        return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check)
+        return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
 
 
-def mistakes(training: AnyTraining, arrays: Arrays, lease: Lease) -> list[StoredMistake]:
+def mistakes(training: AnyTraining, arrays: Arrays) -> list[StoredMistake]:
     """Return the most confident errors on the test images, each with its thumbnail."""
     most_confident = most_confident_errors(
-        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES, lease.check
+        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES
     )
     return [
         {
@@ -155,10 +153,10 @@ def load_and_train(
 ) -> Trained:
     """Load the data set, build the network, and train it to the end, from the newest checkpoint if one exists.
 
-    Raises `Invalid` if this version of the code does not support the configuration, or if the training diverges; also
-    what `DatasetStore.load` and `Lease.check` raise.
+    Raises `Invalid` if this version of the code does not support the configuration, if the training would exceed the
+    limit of this process's memory, or if it diverges; also what `DatasetStore.load` and `Lease.check` raise.
     """
-    manifest, arrays = datasets.load(specification.dataset, lease.check)
+    manifest, arrays = datasets.load(specification.dataset)
     try:
         networks = [
             Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
@@ -168,10 +166,12 @@ def load_and_train(
             network.configuration.check(manifest.splits["train"], manifest.splits.get("validation", 0))
     except ConfigurationError as error:
         raise unknown(error) from error
-    selects, threads = bool(specification.candidates), settings.cores
+    limit = settings.trainer_memory_bytes
+    check_memory(networks, manifest, limit)  # the limit of the API that accepted the job may have been larger
+    selects, threads = bool(specification.candidates), threads_that_fit(networks, manifest, limit, settings.cores)
 
     def begin(state: TrainingState | None) -> AnyTraining:
-        return begun(networks, arrays, state, selects=selects, threads=threads, check=lease.check_in_step)
+        return begun(networks, arrays, state, selects=selects, threads=threads)
 
     # The threads of a convolutional network share its chunks; threads of the BLAS would only slow its small products.
     with threadpool_limits(1, user_api="blas") if any(each.architecture for each in networks) else nullcontext():
@@ -191,27 +191,21 @@ def standardization(training: AnyTraining) -> dict[str, list[float]] | None:
 
 
 def begun(
-    networks: list[Network],
-    arrays: Arrays,
-    state: TrainingState | None,
-    *,
-    selects: bool,
-    threads: int = 1,
-    check: Callable[[], None] = no_check,
+    networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool, threads: int = 1
 ) -> AnyTraining:
     """Return a new training, or one that continues from the state.
 
     It trains the only network; if it `selects`, it first chooses one of the networks. Raises ValueError for the state
-    of another training. check: as in `Training`.
+    of another training.
     """
     x, y, validation = arrays.x_train, arrays.y_train, arrays.validation
     if selects:
         if state is None:
-            return AutoTraining(networks, x, y, validation=validation, threads=threads, check=check)
-        return AutoTraining.resume(networks, x, y, state, validation=validation, threads=threads, check=check)
+            return AutoTraining(networks, x, y, validation=validation, threads=threads)
+        return AutoTraining.resume(networks, x, y, state, validation=validation, threads=threads)
     if state is None:
-        return Training(networks[0], x, y, validation=validation, threads=threads, check=check)
-    return Training.resume(networks[0], x, y, state, validation=validation, threads=threads, check=check)
+        return Training(networks[0], x, y, validation=validation, threads=threads)
+    return Training.resume(networks[0], x, y, state, validation=validation, threads=threads)
 
 
 def resumed(
@@ -221,7 +215,7 @@ def resumed(
 
     begin: returns the training in a state, or a new one without a state.
     """
-    state, damaged = checkpoints.load(lease.check)
+    state, damaged = checkpoints.load()
     if damaged:
         lease.log("checkpoint_damaged", {"passed_over": damaged})
     if state is None:
@@ -252,13 +246,13 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
         try:
             lease.check()
         except (Cancelled, ShutdownRequested):
-            save(training, checkpoints, lease)
+            checkpoints.save(training.state(), training.steps)
             raise
         now = time.monotonic()
         ended_epoch = len(training.history) > reported_epochs
         pause = settings.checkpoint_pause_seconds if ended_epoch else settings.checkpoint_seconds
         if now - last_saved >= pause:
-            save(training, checkpoints, lease)
+            checkpoints.save(training.state(), training.steps)
             last_saved = now
         if not ended_epoch and now < next_report:
             continue
@@ -275,22 +269,6 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
             lease.report(progress, job_metrics(training.history[-1]), "epoch")
         else:
             lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
-
-
-@contextmanager
-def saved_if_stopped(training: AnyTraining, checkpoints: Checkpoints, lease: Lease) -> Iterator[None]:
-    """Save a checkpoint if a graceful shutdown or a cancellation ends the block."""
-    try:
-        yield
-    except (Cancelled, ShutdownRequested):
-        save(training, checkpoints, lease)
-        raise
-
-
-def save(training: AnyTraining, checkpoints: Checkpoints, lease: Lease) -> None:
-    """Save a checkpoint, and report how far a later attempt can resume."""
-    checkpoints.save(training.state(), training.steps, lease.step)
-    lease.reach(training.steps)
 
 
 def job_metrics(report: EpochReport | StepReport) -> Metrics:

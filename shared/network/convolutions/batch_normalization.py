@@ -16,6 +16,8 @@ channel: `folded` multiplies it into the convolution before it.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from shared.network.arrays import Array, Parameters
@@ -42,6 +44,10 @@ class BatchNormalization(Layer):
         self._dX = np.empty_like(self._Y)
         self._values = H * W * n  # in each channel
         self._ones = np.ones(W * n, dtype)
+
+    def allocated(self, n: int, *, training: bool) -> int:  # noqa: ARG002
+        """Return how many numbers the arrays of `allocate` have together."""
+        return 2 * math.prod(self.output) * n + self.output[2] * n
 
     def forward(self, X: Array, P: Parameters) -> Array:
         """Return Y = γ X̂ + β, with the statistics of this chunk."""

@@ -62,6 +62,14 @@ class Convolution(Layer):
             self._dL_r = [np.empty((k, *self._L.shape[1:]), dtype) for _ in range(2)]  # of this row and the last
             self._dX = np.empty((H, C, W, n), dtype)
 
+    def allocated(self, n: int, *, training: bool) -> int:
+        """Return how many numbers the arrays of `allocate` have together."""
+        numbers = (self.lowered + math.prod(self.output)) * n
+        if training:
+            numbers += self.shared + 2 * self._k * math.prod(self._lowered_shape[1:]) * n
+            numbers += math.prod(self._shape) * n
+        return numbers
+
     def forward(self, X: Array, P: Parameters) -> Array:
         """Return Z = W * X: X is (H, C, W, n), Z (Ho, F, Wo, n)."""
         L = self._L[self._inside]

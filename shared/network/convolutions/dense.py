@@ -25,6 +25,10 @@ class Flatten(Layer):
         if training:
             self._dX = np.empty((H, C, W, n), dtype)
 
+    def allocated(self, n: int, *, training: bool) -> int:
+        """Return how many numbers the arrays of `allocate` have together."""
+        return (1 + training) * math.prod(self._shape) * n
+
     def forward(self, X: Array, P: Parameters) -> Array:  # noqa: ARG002
         """Return (H, C, W, n) as (H W C, n)."""
         self._Y[...] = X.swapaxes(1, 2)
@@ -49,6 +53,10 @@ class Dense(Layer):
         self._Y = np.empty((*self.output, n), dtype)
         if training:
             self._dX = np.empty((self._in, n), dtype)
+
+    def allocated(self, n: int, *, training: bool) -> int:
+        """Return how many numbers the arrays of `allocate` have together."""
+        return (self.output[0] + training * self._in) * n
 
     def forward(self, X: Array, P: Parameters) -> Array:
         """Return Y (out, n)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from shared.network.arrays import Array, Parameters
@@ -20,6 +22,10 @@ class Biases(Layer):
     def allocate(self, n: int, dtype: Float, *, training: bool) -> None:  # noqa: ARG002
         """Create the vector that sums a row by a product."""
         self._ones = np.ones(self.output[2] * n, dtype)
+
+    def allocated(self, n: int, *, training: bool) -> int:  # noqa: ARG002
+        """Return how many numbers the arrays of `allocate` have together."""
+        return self.output[2] * n
 
     def forward(self, X: Array, P: Parameters) -> Array:
         """Return X + b."""
@@ -48,6 +54,10 @@ class Activations(Layer):
         self._A = np.empty((*self.output, n), dtype) if self._function.needs_input else None
         self.last: tuple[Activation, Array, Array]  # f, Z and A of the last call
 
+    def allocated(self, n: int, *, training: bool) -> int:  # noqa: ARG002
+        """Return how many numbers the arrays of `allocate` have together."""
+        return math.prod(self.output) * n if self._function.needs_input else 0
+
     def forward(self, X: Array, P: Parameters) -> Array:  # noqa: ARG002
         """Return A."""
         A = X if self._A is None else self._A
@@ -74,6 +84,10 @@ class Dropout(Layer):
     def allocate(self, n: int, dtype: Float, *, training: bool) -> None:  # noqa: ARG002
         """Create the mask."""
         self._dropout = dropout.Dropout(self._p, np.empty((*self.output, n), dtype), self.rng)
+
+    def allocated(self, n: int, *, training: bool) -> int:  # noqa: ARG002
+        """Return how many numbers the arrays of `allocate` have together; four elements of a mask count as one."""
+        return -(-9 * math.prod(self.output) * n // 4)
 
     def forward(self, X: Array, P: Parameters) -> Array:  # noqa: ARG002
         """Return X with a new mask."""

@@ -48,6 +48,10 @@ class Layer(ABC):
     def allocate(self, n: int, dtype: Float, *, training: bool) -> None:  # noqa: B027 - some layers need no arrays
         """Create the arrays for chunks of n images; without `training`, only those of `forward`."""
 
+    def allocated(self, n: int, *, training: bool) -> int:  # noqa: ARG002
+        """Return how many numbers the arrays of `allocate` have together; masks count by their bytes."""
+        return 0
+
     @abstractmethod
     def forward(self, X: Array, P: Parameters) -> Array:
         """Return the layer's result Y for X."""

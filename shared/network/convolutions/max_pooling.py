@@ -6,6 +6,8 @@ to the first, column by column. Columns and rows at the end that do not fill a s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from shared.network.arrays import Array, Parameters
@@ -36,6 +38,13 @@ class MaxPooling(Layer):
             self._is_column = np.empty((self._p - 1, *self._Y.shape), bool)
             self._dM = np.empty_like(self._M)
             self._dX = np.zeros((*self._shape, n), dtype)
+
+    def allocated(self, n: int, *, training: bool) -> int:
+        """Return how many numbers the arrays of `allocate` have together; four elements of a mask count as one."""
+        M, Y = self.lowered * n, math.prod(self.output) * n
+        if not training:
+            return M + Y
+        return 2 * M + Y + math.prod(self._shape) * n + -(-(self._p - 1) * (M + Y) // 4)
 
     def forward(self, X: Array, P: Parameters) -> Array:  # noqa: ARG002
         """Return Y (Ho, C, Wo, n)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 from typing import TypeAlias
 
@@ -41,7 +41,7 @@ class Forward:
         self.layers = layers
         self.activation = activation
         self.X = np.empty((rows, len(first)), first.dtype)
-        self._buffers = cycle([self.X, *(np.empty_like(self.X) for _ in range(NARROW_BUFFERS - 1))])
+        self._buffers: Iterator[Array] | None = None  # created by the first `narrow`
         # The last layer's Z is stored class by class: softmax along contiguous columns is several times faster.
         self.Z = [np.empty((rows, len(b)), b.dtype, order="F" if b is last else "C") for _, b in layers]
         hidden = self.Z[:-1]
@@ -50,6 +50,8 @@ class Forward:
 
     def narrow(self, width: int) -> None:
         """Replace X by an array (N, width), for rows whose other columns are all 0; the products skip these."""
+        if self._buffers is None:
+            self._buffers = cycle([self.X, *(np.empty_like(self.X) for _ in range(NARROW_BUFFERS - 1))])
         X = next(self._buffers)
         self.X = X.reshape(-1)[: len(X) * width].reshape(len(X), width)
 

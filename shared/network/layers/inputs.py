@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Array, Images, Labels
-from shared.network.checks import Check, no_check
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
 
 MEASURED = 4096
 """Images measured at a time."""
+
+COUNTED = 2**22
+"""Bytes of images counted at a time: `bincount` converts each to 8 bytes."""
 
 FLAT = 1e-6
 """A smaller standard deviation is that of a constant channel, and rounding."""
@@ -75,12 +77,7 @@ class Standardization(NamedTuple):
 
     @classmethod
     def measure(
-        cls,
-        rows: Images,
-        indices: Indices,
-        channels: int,
-        dtype: np.dtype[np.floating[Any]],
-        check: Check = no_check,
+        cls, rows: Images, indices: Indices, channels: int, dtype: np.dtype[np.floating[Any]]
     ) -> Standardization:
         """Measure the rows (N, pixels) at these indices. The result does not depend on their order.
 
@@ -88,16 +85,15 @@ class Standardization(NamedTuple):
         """
         sums, squares = np.zeros(channels), np.zeros(channels)
         for start in range(0, len(indices), MEASURED):
-            block = rows[indices[start : start + MEASURED]].reshape(-1, channels)
+            chosen = indices[start : start + MEASURED]
             if rows.dtype == np.uint8:  # exact
-                for channel in range(channels):
-                    counts = np.bincount(block[:, channel], minlength=256)
+                for channel, counts in enumerate(_counts(rows, chosen, channels)):
                     sums[channel] += counts @ np.arange(256) / 255
                     squares[channel] += counts @ np.square(np.arange(256)) / 255**2
             else:
+                block = rows[chosen].reshape(-1, channels)
                 sums += block.sum(axis=0, dtype=np.float64)
                 squares += np.square(block, dtype=np.float64).sum(axis=0)
-            check()
         count = len(indices) * (rows.shape[1] // channels)
         mean = sums / count
         deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))
@@ -116,6 +112,17 @@ class Standardization(NamedTuple):
 
     def _factor(self, unit: float) -> Array:
         return self.mean.dtype.type(unit) / self.deviation
+
+
+def _counts(rows: Images, indices: Indices, channels: int) -> npt.NDArray[np.int64]:
+    """Return how often each byte occurs in each channel of the rows at these indices: (channels, 256)."""
+    counts = np.zeros((channels, 256), np.int64)
+    step = max(1, COUNTED // rows.shape[1])
+    for start in range(0, len(indices), step):
+        block = rows[indices[start : start + step]].reshape(-1, channels)
+        for channel in range(channels):
+            counts[channel] += np.bincount(block[:, channel], minlength=256)
+    return counts
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> tuple[Indices, Indices]:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.network.arrays import Images, Labelled, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
@@ -29,8 +28,7 @@ class AutoTraining:
 
     networks: the candidates, with the same image shape and classes; without a race, the first one is trained. A
     candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged. validation: as
-    in `Training`; it also measures the candidates of the race, if it has enough images. threads and
-    check: as in `Training`.
+    in `Training`; it also measures the candidates of the race, if it has enough images. threads: as in `Training`.
     """
 
     def __init__(
@@ -41,15 +39,13 @@ class AutoTraining:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
-        check: Check = no_check,
     ) -> None:
-        self._check = check
         self._networks = tuple(networks)
         self._images = images
         self._labels = labels
         self._validation = validation
         self._threads = threads
-        self._race = Race(self._networks, images, labels, validation, check)
+        self._race = Race(self._networks, images, labels, validation)
         self._training = self._begin()
 
     @property
@@ -119,15 +115,16 @@ class AutoTraining:
             try:
                 progress = next(self._training)
             except TrainingDiverged:
-                self._end_trial(None)
+                self._end_trial(diverged=True)
                 continue
             if self._training.finished:
-                self._end_trial(self._training)
+                self._end_trial(diverged=False)
             return progress
         return next(self._training)
 
-    def _end_trial(self, training: Training | None) -> None:
-        self._race.record(training)
+    def _end_trial(self, *, diverged: bool) -> None:
+        self._race.record(None if diverged else self._training)
+        del self._training  # its arrays and those of the next training need not fit into memory together
         self._training = self._begin()
 
     def _begin(self, state: State | None = None) -> Training:
@@ -136,10 +133,9 @@ class AutoTraining:
         A trial has no validation images, as it is measured at its end.
         """
         validation = None if self.winner is None else self._validation
-        threads, check = self._threads, self._check
         if state is None:
-            return Training(*self._race.entry(), validation=validation, threads=threads, check=check)
-        return Training.resume(*self._race.entry(), state, validation=validation, threads=threads, check=check)
+            return Training(*self._race.entry(), validation=validation, threads=self._threads)
+        return Training.resume(*self._race.entry(), state, validation=validation, threads=self._threads)
 
     def _costs(self, networks: Sequence[Network]) -> list[int]:
         """Return the estimated costs of the networks' whole trainings."""
@@ -149,11 +145,14 @@ class AutoTraining:
     def state(self) -> State:
         """Return the state for `resume`, as copies."""
         results = [[trial.loss, trial.error, trial.accuracy] for trial in self.trials]
-        configurations = [network.configuration.to_dict() for network in self._networks]
         return {
-            "candidates": np.array(json.dumps(configurations, sort_keys=True)),
+            "candidates": np.array(self._candidates()),
             "trials": np.array(results, np.float64).reshape(-1, 3),
         } | {TRAINING + name: array for name, array in self._training.state().items()}
+
+    def _candidates(self) -> str:
+        configurations = [network.configuration.to_dict() for network in self._networks]
+        return json.dumps(configurations, sort_keys=True)
 
     @classmethod
     def resume(
@@ -165,18 +164,18 @@ class AutoTraining:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
-        check: Check = no_check,
     ) -> AutoTraining:
         """Return a training that continues from the `state` of one with the same arguments.
 
         Raises ValueError for a state of other candidates or another number of images.
         """
-        training = cls(networks, images, labels, validation=validation, threads=threads, check=check)
+        training = cls(networks, images, labels, validation=validation, threads=threads)
         if "candidates" not in state or "trials" not in state:
             raise ValueError("the state is not that of a training with candidates")
-        if str(state["candidates"]) != str(training.state()["candidates"]):
+        if str(state["candidates"]) != training._candidates():
             raise ValueError("the state's candidates differ from this training's")
         training._race.restore([Measured(*row) for row in state["trials"].tolist()])
         current = {name.removeprefix(TRAINING): array for name, array in state.items() if name.startswith(TRAINING)}
+        del training._training  # its arrays and those of the resumed training need not fit into memory together
         training._training = training._begin(current)
         return training

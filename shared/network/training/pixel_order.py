@@ -8,6 +8,7 @@ largest products.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Images, Parameters
-from shared.network.checks import Check, no_check
 
 FIRST = "layer1.weights"
 """The only parameter whose rows correspond to pixels."""
@@ -26,8 +26,8 @@ SHARE = 0.05
 LARGEST = 2**28
 """The largest copy of images in bytes: larger arrays may be mapped from a file, and may not fit into memory."""
 
-BLOCK = 4096
-"""Rows examined at a time."""
+BLOCK = 2**24
+"""Pixels examined at a time."""
 
 Order = npt.NDArray[np.int64]
 
@@ -49,7 +49,7 @@ class PixelOrder:
         pixels = rows.shape[1]
         if rows.nbytes > LARGEST:
             return cls.natural(pixels)
-        active = sum(np.count_nonzero(rows[start : start + BLOCK], axis=0) for start in range(0, len(rows), BLOCK))
+        active = sum(np.count_nonzero(block, axis=0) for block in _blocks(rows))
         rare = np.count_nonzero(active * batch_size < len(rows))
         return cls(np.argsort(-active, kind="stable")) if rare >= SHARE * pixels else cls.natural(pixels)
 
@@ -77,15 +77,19 @@ class PixelOrder:
         return parameters | {FIRST: W}
 
 
-def widths(rows: Images, check: Check = no_check) -> npt.NDArray[np.intp]:
-    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,).
-
-    check: called for each block of rows.
-    """
+def widths(rows: Images) -> npt.NDArray[np.intp]:
+    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,)."""
     pixels = rows.shape[1]
     found = np.empty(len(rows), np.intp)
-    for start in range(0, len(rows), BLOCK):
-        active = rows[start : start + BLOCK, ::-1] != 0
-        found[start : start + BLOCK] = np.where(active.any(axis=1), pixels - active.argmax(axis=1), 0)
-        check()
+    start = 0
+    for block in _blocks(rows):
+        active = block[:, ::-1] != 0
+        found[start : start + len(block)] = np.where(active.any(axis=1), pixels - active.argmax(axis=1), 0)
+        start += len(block)
     return found
+
+
+def _blocks(rows: Images) -> Iterator[Images]:
+    """Yield views of the rows (N, pixels) in blocks of at most `BLOCK` pixels, or of one row."""
+    count = max(1, BLOCK // rows.shape[1])
+    return (rows[start : start + count] for start in range(0, len(rows), count))

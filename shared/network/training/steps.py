@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.layers.forward_backward import Backward, Forward
 from shared.network.layers.softmax import cross_entropy
@@ -23,23 +22,14 @@ from shared.network.training.per_image_step import PerImageStep
 
 
 def step_for(
-    network: Network,
-    parameters: Parameters,
-    rows: Images,
-    y: Labels,
-    rng: np.random.Generator,
-    threads: int = 1,
-    check: Check = no_check,
+    network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator, threads: int = 1
 ) -> TrainStep | PerImageStep | ConvolutionalStep:
-    """Return the fastest step for the configuration. Only that of a convolutional network uses several threads.
-
-    check: called between the parts of long work.
-    """
+    """Return the fastest step for the configuration. Only that of a convolutional network uses several threads."""
     if network.configuration.convolutions:
-        return ConvolutionalStep(network, parameters, rows, y, threads, check)
+        return ConvolutionalStep(network, parameters, rows, y, threads)
     if _is_plain(network.configuration):
         return PerImageStep(network, parameters, rows, y)
-    return TrainStep(network, parameters, rows, y, rng, check)
+    return TrainStep(network, parameters, rows, y, rng)
 
 
 def _is_plain(configuration: Configuration) -> bool:
@@ -59,17 +49,10 @@ class TrainStep:
     """Training steps on mini-batches of the rows (N, pixels) with labels y (N,), from the given initial parameters.
 
     The vector P holds the parameters; every step changes it in place. rng: random generator for the dropout masks.
-    check: called while the rows are examined.
     """
 
     def __init__(
-        self,
-        network: Network,
-        parameters: Parameters,
-        rows: Images,
-        y: Labels,
-        rng: np.random.Generator,
-        check: Check = no_check,
+        self, network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator
     ) -> None:
         configuration = network.configuration
         self.P = network.layout.pack(parameters)
@@ -86,7 +69,7 @@ class TrainStep:
 
         self._network = network
         self._configuration = configuration
-        self._loader = BatchLoader(network, rows, network.standardization(parameters), check)
+        self._loader = BatchLoader(network, rows, network.standardization(parameters))
         self._prefetcher = Prefetcher(self._loader.fill)
         self._y = y
         self._dropout = (configuration.dropout, rng) if configuration.dropout else None

@@ -131,3 +131,13 @@ def test_instance_is_a_percent_encoded_uri_reference(client: FlaskClient) -> Non
 
     assert problem is not None
     assert problem["instance"] == "/v1/jobs/a%20b%00%C3%A9"
+
+
+def test_a_request_without_enough_memory_gets_the_limits_setting(app: Flask) -> None:
+    app.add_url_rule("/raise", view_func=raising(MemoryError("an array of 1 TiB")))
+
+    response = app.test_client().get("/raise")
+
+    problem = assert_problem(response, 503, "out_of_memory")
+    assert "GLASSBOX_API_MEMORY_BYTES" in problem["detail"]
+    assert response.headers["Retry-After"] == "5"

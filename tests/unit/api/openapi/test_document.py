@@ -163,8 +163,13 @@ class TestDocument:
 
         assert codes("404") == ["dataset_not_found"]
         assert codes("409") == ["idempotency_key_in_use"]
-        assert set(codes("422")) == {"validation_failed", "idempotency_key_reused"}
-        assert set(codes("503")) == {"dataset_unavailable", "memory_busy", *(fault.code for fault in FAULTS)}
+        assert set(codes("422")) == {"validation_failed", "training_too_large", "idempotency_key_reused"}
+        assert set(codes("503")) == {
+            "dataset_unavailable",
+            "memory_busy",
+            "out_of_memory",
+            *(fault.code for fault in FAULTS),
+        }
         assert {"401", "403", "413", "415", "429", "500"} <= responses.keys()
         assert "Retry-After" in responses["503"]["headers"]
 

@@ -132,3 +132,11 @@ def test_reproductions_and_trainings_share_a_queue(client: FlaskClient) -> None:
 
     assert 'glassbox_queue_jobs{queue="training"} 2.0' in client.get("/metrics").text
     assert client.get("/metrics").text.count("glassbox_queue_jobs{") == 2
+
+
+def test_reproduction_that_needs_more_memory_than_a_trainer_has_is_rejected(settings: Settings) -> None:
+    client = create_app(settings.model_copy(update={"trainer_memory_bytes": 1_000_000})).test_client()
+
+    problem = assert_problem(client.post(PATH), 422, "training_too_large")
+
+    assert "GLASSBOX_TRAINER_MEMORY_BYTES" in problem["detail"]

@@ -14,7 +14,7 @@ from api.requests.field_errors import name_of
 from shared.errors import FieldError
 from shared.jobs import JobStore
 from shared.jobs.task_queue import Presence
-from shared.runtime.settings import Settings
+from shared.runtime.settings import MiB, Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below, left_behind
 from tests.support.data.npz import easy_arrays, easy_images, npz
@@ -202,6 +202,20 @@ class TestAuto:
 
         assert few["state"] == "queued"
         assert pointers(assert_problem(rejected, 422, "validation_failed")) == ["#/hidden"]
+
+    @pytest.mark.parametrize("limit", [100 * MiB, 300 * MiB])
+    def test_training_that_needs_more_memory_than_a_trainer_has_is_rejected(
+        self, settings: Settings, limit: int
+    ) -> None:
+        client = create_app(settings.model_copy(update={"trainer_memory_bytes": limit})).test_client()
+        assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
+
+        response = client.post(PATH, json={**MINIMAL, "hidden": [6000, 6000], "batch_size": 10})
+
+        problem = assert_problem(response, 422, "training_too_large")
+        assert f"{limit // MiB}.0 MiB (GLASSBOX_TRAINER_MEMORY_BYTES)" in problem["detail"]
+        assert pointers(problem) == ["#/hidden"]
+        assert client.get("/v1/jobs").json == {"items": [], "next": None}
 
     @pytest.mark.parametrize(
         ("fields", "pointer"),

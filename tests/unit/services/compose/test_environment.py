@@ -38,7 +38,14 @@ UNUSED: dict[str, tuple[str, ...]] = {
     "classifier": ("worker/training/job.py", "worker/training/reproduction.py"),
     "courier": ("shared/archives",),
 }
-ONLY_IN = {"classifier_memory_bytes": "classifier"}  # worker/app.py reads it for one of the two queues
+ONLY_IN = {
+    # worker/app.py reads these for one of the two queues; the API weighs trainings with the trainer's.
+    "classifier_memory_bytes": ("classifier",),
+    "trainer_memory_bytes": ("api", "trainer"),
+    # The API reads these for a trainer in its own deployment if that is embedded.
+    "replicas": ("trainer", "classifier"),
+    "worker_processes": ("trainer", "classifier"),
+}
 NOT_UNDER_COMPOSE = {"revision", "presence_file"}  # the images set them
 
 
@@ -61,7 +68,7 @@ def settings_of(service: str) -> set[str]:
 @pytest.mark.parametrize("service", ENTRIES)
 def test_a_service_gets_the_settings_that_its_code_reads(service: str) -> None:
     read = settings_read_by(ENTRIES[service], UNUSED[service])
-    read -= {field for field, other in ONLY_IN.items() if other != service} | NOT_UNDER_COMPOSE
+    read -= {field for field, services in ONLY_IN.items() if service not in services} | NOT_UNDER_COMPOSE
     if service == "classifier":
         read -= INDEXING - settings_read_by(["worker/app.py"], ["shared/archives"])
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.memory_limit import PARENT, MemoryGroup, limit_at_submission, machine_memory, trainer_limit
+from shared.runtime.settings import GiB, Settings
 
 
 @pytest.fixture
@@ -68,3 +69,24 @@ def test_kills_without_a_cgroup_are_those_of_the_machine(root: Path) -> None:
 
 def test_missing_kernel_files_give_neither_limit_nor_kills(root: Path) -> None:
     assert (MemoryGroup(root).limit, MemoryGroup(root).kills()) == (None, None)
+
+
+def test_a_trainer_takes_at_most_its_share_of_the_containers_memory(root: Path) -> None:
+    write(root, "proc/self/cgroup", "0::/\n")
+    write(root, "sys/fs/cgroup/memory.max", str(2 * GiB))
+    group = MemoryGroup(root)
+
+    def limit(**values: int | None) -> int | None:
+        return trainer_limit(Settings(**values), group)  # type: ignore[arg-type]
+
+    assert limit(trainer_memory_bytes=1 * GiB) == 1 * GiB
+    assert limit(trainer_memory_bytes=3 * GiB) == 2 * GiB - PARENT
+    assert limit(trainer_memory_bytes=3 * GiB, worker_processes=2) == (2 * GiB - PARENT) // 2
+    assert limit(trainer_memory_bytes=None) is None
+
+
+def test_a_trainer_without_a_container_takes_at_most_the_machines_memory(root: Path) -> None:
+    unlimited = Settings(trainer_memory_bytes=2**60)
+
+    assert trainer_limit(unlimited, MemoryGroup(root)) == machine_memory() - PARENT
+    assert limit_at_submission(unlimited.model_copy(update={"deployment": "compose"})) == 2**60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -117,3 +118,21 @@ def test_clear_removes_all_checkpoints(checkpoints: Checkpoints, tmp_path: Path)
 
     assert list(tmp_path.iterdir()) == []
     assert checkpoints.load() == (None, [])
+
+
+def test_a_checkpoint_is_written_and_read_without_a_copy_in_memory(checkpoints: Checkpoints) -> None:
+    large = {"weights": np.zeros(10_000_000), "slots": np.ones(10_000_000)}
+    nbytes = sum(array.nbytes for array in large.values())
+
+    tracemalloc.start()
+    try:
+        checkpoints.save(large, 1)
+        saving = tracemalloc.get_traced_memory()[1]
+        tracemalloc.reset_peak()
+        checkpoints.load()
+        loading = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert saving < nbytes / 3
+    assert loading < 1.3 * nbytes
