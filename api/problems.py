@@ -15,6 +15,8 @@ from redis import RedisError
 from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
+from api.requests.content_coding import ACCEPTED
+from api.requests.hosts import check_host
 from shared import errors
 from shared.json_types import JsonObject
 from shared.runtime.redis_faults import explained, fault_of
@@ -85,23 +87,16 @@ def register(app: Flask) -> None:
         g.request_id = request_id(request.headers.get("X-Request-Id", ""))
 
     @app.before_request
+    def reject_malformed_host() -> None:
+        check_host(request.environ)
+
+    @app.before_request
     def reject_undecodable_query() -> None:
         try:
             request.query_string.decode()  # Werkzeug assumes that this succeeds
         except UnicodeDecodeError as error:
             detail = "the query string is not UTF-8; percent-encode other bytes as %XX"
             raise errors.Malformed("malformed_query", detail) from error
-
-    @app.after_request
-    def describe_failed_precondition(response: Response) -> Response:
-        if response.status_code == HTTPStatus.PRECONDITION_FAILED and response.mimetype != PROBLEM:
-            response.close()  # Werkzeug evaluated `If-Match` or `If-Unmodified-Since` and kept the body
-            detail = "the resource does not match If-Match or If-Unmodified-Since; read it again"
-            problem = _problem(HTTPStatus.PRECONDITION_FAILED, "precondition_failed", detail)
-            response.direct_passthrough = False
-            response.data, response.content_type = problem.data, PROBLEM
-            response.headers.remove("Content-Encoding")
-        return response
 
     @app.after_request
     def add_request_id(response: Response) -> Response:
@@ -149,7 +144,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _headers(error: errors.GlassboxError) -> dict[str, str]:
-    """Return an error's headers: when to retry, and how to authenticate (RFC 6750)."""
+    """Return an error's headers: when to retry, how to authenticate (RFC 6750), which content codings are possible."""
     match error:
         case errors.Unavailable() | errors.TooMany():
             return {"Retry-After": str(error.retry_after)}
@@ -157,6 +152,8 @@ def _headers(error: errors.GlassboxError) -> dict[str, str]:
             return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="invalid_token"'}
         case errors.Unauthenticated():
             return {"WWW-Authenticate": f'Bearer realm="{REALM}"'}
+        case errors.UnsupportedType(code="encoding_unknown"):
+            return {"Accept-Encoding": ACCEPTED}
         case errors.Forbidden(scope=str(scope)):
             return {"WWW-Authenticate": f'Bearer realm="{REALM}", error="insufficient_scope", scope="{scope}"'}
     return {}

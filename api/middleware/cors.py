@@ -9,12 +9,13 @@ from flask_cors import CORS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ALLOWED_HEADERS = (
-    "Authorization", "Content-Digest", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match",
-    "Inference-Header-Content-Length", "Last-Event-ID", "Range", "X-API-Key", "X-Request-Id",
+    "Authorization", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key", "If-Match",
+    "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Inference-Header-Content-Length",
+    "Last-Event-ID", "Range", "Repr-Digest", "X-API-Key", "X-Request-Id", "traceparent", "tracestate",
 )  # fmt: skip
 EXPOSED_HEADERS = (
-    "Content-Range", "ETag", "Idempotent-Replayed", "Inference-Header-Content-Length", "Location", "Retry-After",
-    "WWW-Authenticate", "X-Request-Id",
+    "Accept-Encoding", "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotent-Replayed",
+    "Inference-Header-Content-Length", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 PREFLIGHT_SECONDS = 600
 

@@ -10,7 +10,7 @@ from api.open_inference.requests import OUTPUT, read_request
 from api.open_inference.responses import HEADER_LENGTH, InferResponse, response_for
 from api.open_inference.rows import rows_of
 from api.open_inference.sizes import check_size
-from api.open_inference.tensors import INPUT
+from api.open_inference.tensors import INPUT, invalid
 from api.requests.body import FOR_MORE, whole_body
 from api.requests.online_memory import Held, held
 from api.requests.validation import RequestModel
@@ -18,6 +18,7 @@ from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, TooLarge, Unavailable, UnsupportedType
 from shared.json_types import JsonObject
+from shared.network.settings.validation import shown
 from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings
 
@@ -31,9 +32,11 @@ class InferBody(RequestModel):
             "inputs": [{"name": INPUT, "shape": [1, 4], "datatype": "FP32", "data": [0.0, 0.25, 0.5, 1.0]}],
             "outputs": [{"name": OUTPUT, "parameters": {"classification": 1}}],
         }
-    ) | {"extra": "forbid"}
+    ) | {"extra": "forbid", "protected_namespaces": ()}
 
     id: str | None = None
+    model_name: str | None = Field(None, description="the model of the path, which KServe's client repeats")
+    model_version: str | None = Field(None, description="ignored; the path selects the version")
     parameters: JsonObject | None = None
     inputs: list[JsonObject] = Field(description="the tensor `images`: name, shape, datatype, data, parameters")
     outputs: list[JsonObject] | None = Field(None, description="the tensor `probabilities`: name, parameters")
@@ -86,6 +89,8 @@ def run(
     """Return the response to a request, given by its body and its header Inference-Header-Content-Length."""
     parsed = read_request(body, header_length, limits)
     version = classifier.version
+    if parsed.model not in {None, version.model}:
+        raise invalid("#/model_name", f"must be {version.model}, the model of the path; got {shown(parsed.model)}")
     check_size(len(body), parsed, classifier, limits, memory)
     rows, warning = rows_of(parsed.input, version.image_shape, limits)
     return response_for(parsed, version, classifier.probabilities(rows), warning)

@@ -13,7 +13,9 @@ from shared.runtime.settings import Settings
 
 OUTPUT = "probabilities"
 MOST_OUTPUTS = 16
-MEMBERS = {"id", "parameters", "inputs", "outputs"}
+DIGITS = 19  # the length of a body has fewer
+MEMBERS = {"id", "model_name", "model_version", "parameters", "inputs", "outputs"}
+"""KServe's client repeats the model's name of the path in the body, and may add its version."""
 OUTPUT_MEMBERS = {"name", "parameters"}
 
 
@@ -28,9 +30,10 @@ class RequestedOutput:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """A parsed request. `outputs` is None if the client requests no specific outputs."""
+    """A parsed request. `outputs` is None if the client requests no specific outputs, `model` if it names none."""
 
     id: str | None
+    model: str | None
     input: Tensor
     outputs: list[RequestedOutput] | None
     binary_outputs: bool
@@ -48,7 +51,8 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     """
     length = len(body)
     if header_length is not None:
-        length = int(header_length) if header_length.isascii() and header_length.isdecimal() else -1
+        is_number = header_length.isascii() and header_length.isdecimal() and len(header_length) < DIGITS
+        length = int(header_length) if is_number else -1
         if not 0 <= length <= len(body):
             raise Malformed(
                 "header_length_wrong",
@@ -59,9 +63,11 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     if not isinstance(document, dict):
         raise invalid("#", f"must be a JSON object; got {shown(document)}")
     reject_unknown(document, MEMBERS, "#")
-    request_id, inputs = document.get("id"), document.get("inputs")
-    if not isinstance(request_id, str | None):
-        raise invalid("#/id", f"must be a string; got {shown(request_id)}")
+    texts = {name: document.get(name) for name in ("id", "model_name", "model_version")}
+    for name, text in texts.items():
+        if not isinstance(text, str | None):
+            raise invalid(f"#/{name}", f"must be a string; got {shown(text)}")
+    inputs = document.get("inputs")
     if not isinstance(inputs, list):
         raise invalid("#/inputs", f"must be a list; got {shown(inputs)}")
     binary = Binary(view[length:])
@@ -72,7 +78,8 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
     binary_outputs = parameters_of(document, "#").get("binary_data_output", False)
     if not isinstance(binary_outputs, bool):
         raise invalid("#/parameters/binary_data_output", f"must be true or false; got {shown(binary_outputs)}")
-    return InferRequest(request_id, tensor, _outputs(document.get("outputs"), binary_outputs), binary_outputs)
+    outputs = _outputs(document.get("outputs"), binary_outputs)
+    return InferRequest(texts["id"], texts["model_name"], tensor, outputs, binary_outputs)
 
 
 def _outputs(given: Any, binary: bool) -> list[RequestedOutput] | None:

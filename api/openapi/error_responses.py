@@ -27,7 +27,7 @@ from shared.runtime.redis_faults import FAULTS
 Codes = Mapping[HTTPStatus, tuple[str, ...]]
 
 ANY = {
-    HTTPStatus.BAD_REQUEST: ("bad_request", "malformed_query"),
+    HTTPStatus.BAD_REQUEST: ("bad_request", "malformed_host", "malformed_query"),
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error",),
 }
 WITH_AN_ETAG = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
@@ -42,14 +42,17 @@ WITH_A_CHANGE = (error_response(StorageFull, "storage_full"),)
 WITH_A_PATH_PARAMETER = (error_response(NotFound, "not_found"),)
 WITH_A_QUERY = (error_response(Invalid, "validation_failed"),)
 WITH_JSON = (
-    error_response(Malformed, "malformed_json"),
+    error_response(Malformed, "body_cut_short", "body_damaged", "malformed_json"),
     error_response(TooLarge, "body_too_large", "request_too_large"),
-    error_response(UnsupportedType, "json_expected"),
+    error_response(UnsupportedType, "json_expected", "encoding_unknown"),
     error_response(Invalid, "validation_failed"),
     error_response(Unavailable, "memory_busy"),
 )
 WITH_A_FILE = (
-    error_response(Malformed, "body_cut_short", "malformed_form", "malformed_digest", "digest_mismatch"),
+    error_response(
+        Malformed, "body_cut_short", "body_damaged", "malformed_form", "malformed_digest", "digest_mismatch"
+    ),
+    error_response(UnsupportedType, "encoding_unknown"),
     error_response(LengthRequired, "length_required"),
     error_response(TooLarge, "body_too_large", "form_too_large"),
     error_response(Invalid, "file_expected", "validation_failed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.requests.content_coding import ACCEPTED
 from api.schema.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
 from shared.json_types import JsonObject
 
@@ -34,10 +35,14 @@ REQUEST_HEADERS: dict[str, JsonObject] = {
         minLength=1,
         maxLength=255,
     ),
-    "Content-Digest": _header("The body's digest (RFC 9530), `sha-256=:<base64>:`, which the server verifies."),
+    "Content-Digest": _header(
+        "Digest of the body as sent (RFC 9530), `sha-256=:<base64>:`, which the server verifies. Repr-Digest is equal."
+    ),
     "Content-Encoding": _header("The body's compression: `gzip` or `deflate`."),
     "Inference-Header-Content-Length": _header("Length of the JSON in bytes, if binary tensors follow it."),
-    "If-Match": _header("Apply the change only if the resource has this ETag."),
+    "If-Match": _header("For GET: return 412 unless the resource has this ETag. Else: change it only if it has."),
+    "If-Modified-Since": _header("Return 304 if the resource has not changed since; ignored with If-None-Match."),
+    "If-Unmodified-Since": _header("Return 412 if the resource has changed since; ignored with If-Match."),
     "If-None-Match": _header(
         "For GET: return 304 if the resource has this ETag. For PUT: `*` requires a new resource."
     ),
@@ -54,6 +59,7 @@ RESPONSE_HEADERS: dict[str, JsonObject] = {
     "WWW-Authenticate": _text("How to authenticate.", 'Bearer realm="glassbox"'),
     "Idempotent-Replayed": _text("`true` if the response is a replay of an earlier one.", "true"),
     "Inference-Header-Content-Length": _text("Length of the JSON in bytes, before binary tensors.", "190"),
+    "Accept-Encoding": _text("The content codings that a request may have.", ACCEPTED),
     "Content-Range": _text("The returned range.", "bytes 0-1023/68294"),
     "Accept-Ranges": _text("The supported range unit.", "bytes"),
 }

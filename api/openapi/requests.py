@@ -64,7 +64,7 @@ def _in_query(operation: Operation, schemas: Schemas) -> list[JsonObject]:
 
 
 def _headers(operation: Operation) -> list[str]:
-    uploads = ["Content-Digest"] if isinstance(operation.body, UploadSpec) else []
+    uploads = ["Content-Digest", "Content-Encoding"] if isinstance(operation.body, UploadSpec) else []
     creates = ["Idempotency-Key"] if operation.creates else []
     return [*operation.headers, *creates, *uploads, "X-Request-Id"]
 

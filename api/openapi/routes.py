@@ -10,11 +10,12 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.openapi import document
+from api.requests.conditions import conditional
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import NotFound
@@ -85,7 +86,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
             200: ResponseSpec((OpenApi,), headers=("ETag",)),
             304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
-        headers=("If-None-Match",),
+        headers=("If-Match", "If-None-Match"),
     )
     def openapi() -> Response:
         """The document is generated from the types with which the server validates requests."""
@@ -107,7 +108,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
             304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         errors=(error_response(NotFound, "not_found"),),
-        headers=("If-None-Match",),
+        headers=("If-Match", "If-None-Match"),
     )
     def asset(file: str) -> Response:
         if file == "start.js":
@@ -129,5 +130,4 @@ def _cached(content: bytes, media_type: str) -> Response:
     response = Response(content, mimetype=media_type)
     response.set_etag(hashlib.sha256(content).hexdigest())
     response.headers["Cache-Control"] = "no-cache"
-    response.make_conditional(request)
-    return response
+    return conditional(response)

@@ -10,9 +10,9 @@ import base64
 import binascii
 import hashlib
 import hmac
+import io
 import logging
 import re
-import zlib
 from collections.abc import Iterable
 from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,14 +20,14 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
+from api.requests.content_coding import check_coding, decoded
 from api.requests.online_memory import held
 from api.server.client_socket import SlowClient
-from shared.errors import Malformed, TooLarge, TooSlow, UnsupportedType
+from shared.errors import Malformed, TooLarge, TooSlow
 
 log = logging.getLogger(__name__)
 
 FOR_MORE = "; submit a batch job for more images"
-WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 HEADERS = ("Content-Digest", "Repr-Digest")  # equal for uploads, which have no content coding
 ALGORITHMS = {"sha-256": hashlib.sha256, "sha-512": hashlib.sha512}
@@ -82,16 +82,16 @@ def whole_body(limit: int, advice: str = "") -> bytes:
     """Return the body, decompressed if its Content-Encoding is gzip or deflate.
 
     advice: appended to the message if the body is too large. Raises `TooLarge` for more than `limit` bytes, `Malformed`
-    if the body is truncated or damaged, `UnsupportedType` for another encoding, `Unavailable` if other requests use the
+    if the body is truncated or damaged, `UnsupportedType` for another coding, `Unavailable` if other requests use the
     memory.
     """
+    coding = check_coding(request.headers.get("Content-Encoding", ""))
     too_large = TooLarge("body_too_large", f"the body of this request may have at most {limit} bytes{advice}")
     length = request.content_length
     if length is not None and length > limit:
         raise too_large
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
     own = held(request.environ)
-    own.body((limit if length is None else length) + (0 if encoding == "identity" else limit))
+    own.body((limit if length is None else length) + (0 if coding == "identity" else limit))
     try:
         body = request.stream.read(limit + 1)
     except ClientDisconnected:
@@ -101,26 +101,18 @@ def whole_body(limit: int, advice: str = "") -> bytes:
     if interruption(request.environ) or (length is not None and len(body) != length):
         expected = "its last chunk" if length is None else f"the {length} bytes of its Content-Length"
         raise ended_early(f"the body ended before {expected}")
-    whole = body if encoding == "identity" else _decompressed(body, encoding, limit, too_large)
+    whole = body if coding == "identity" else _decompressed(body, coding, limit, too_large)
     own.work(len(whole))
     return whole
 
 
-def _decompressed(body: bytes, encoding: str, limit: int, too_large: TooLarge) -> bytes:
-    window = WINDOWS.get(encoding)
-    if window is None:
-        detail = f"Content-Encoding must be identity, {', '.join(WINDOWS)}; got {encoding!r}"
-        raise UnsupportedType("encoding_unknown", detail)
-    decompressor = zlib.decompressobj(window)
-    try:
-        decompressed = decompressor.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise Malformed("body_damaged", f"the body is not valid {encoding}: {error}") from error
-    if len(decompressed) > limit:
-        raise too_large
-    if not decompressor.eof:
-        raise Malformed("body_cut_short", f"the body's {encoding} data is truncated; send the request again")
-    return decompressed
+def _decompressed(body: bytes, coding: str, limit: int, too_large: TooLarge) -> bytes:
+    blocks: list[bytes] = []
+    for block in decoded(io.BytesIO(body), coding, limit + 1):
+        blocks.append(block)
+        if sum(map(len, blocks)) > limit:
+            raise too_large
+    return b"".join(blocks)  # no copy of a single block
 
 
 class ExpectedDigests:

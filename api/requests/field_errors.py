@@ -81,4 +81,4 @@ def _requirement(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

@@ -5,18 +5,18 @@ A truncated body is an error, independent of the WSGI server, because its bytes 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO
 
 from flask import request
-from werkzeug.exceptions import ClientDisconnected, HTTPException
-from werkzeug.formparser import FormDataParser
+from werkzeug.exceptions import ClientDisconnected
 
 from api.requests.body import ExpectedDigests, ended_early, interruption
+from api.requests.content_coding import check_coding, decoded
+from api.requests.forms import FormLimits, options_of, read_form
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
@@ -54,9 +54,11 @@ class CountingStream:
 def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
     """Receive the request's file. It is deleted after the block, unless the block has moved it.
 
-    part: the name of the file's part if the body is a form. Raises `LengthRequired`, `TooLarge`, `Malformed` if the
-    body is truncated or does not match its digest, or `Invalid` for a form without the part.
+    part: the name of the file's part if the body is a form. A body with a Content-Encoding is decompressed. Raises
+    `LengthRequired`, `TooLarge`, `UnsupportedType` for an unknown coding, `Malformed` if the body is truncated or
+    damaged or does not match its digest, or `Invalid` for a form without the part.
     """
+    coding = check_coding(request.headers.get("Content-Encoding", ""))
     length = request.content_length
     if length is None:
         raise LengthRequired("length_required", "send the upload with Content-Length, not with chunked encoding")
@@ -66,59 +68,53 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
     durable.make_folder(path.parent)
     digests = ExpectedDigests()
     body = CountingStream(request.stream, digests)
-    is_form = request.mimetype == "multipart/form-data"
+    content = _limited(decoded(body, coding), limits.max_body_bytes)
+    texts: Mapping[str, str] = {}
     try:
         with durable.fsynced(path) as file:
-            options = _receive_form(body, file, part, length, limits) if is_form else _receive_raw(body, file)
+            try:
+                if request.mimetype == "multipart/form-data":
+                    texts = _receive_form(content, file, part, limits)
+                else:
+                    file.writelines(content)
+            except Malformed:
+                while body.read(durable.BLOCK):  # read the rest: a truncated body is not a damaged one
+                    pass
+                if body.count == length:
+                    raise
             if body.count != length:
                 # If the client stalled, gunicorn's buffer holds bytes that `count` does not include.
                 place = "before" if interruption(request.environ) else f"after {body.count} of"
                 raise ended_early(f"the body ended {place} the {length} bytes of its Content-Length")
             digests.check()
-        yield Upload(path, {**request.args.to_dict(), **options})
+        yield Upload(path, options_of(texts))
     finally:
         path.unlink(missing_ok=True)
 
 
-def _receive_raw(body: CountingStream, file: IO[bytes]) -> Mapping[str, str]:
-    while block := body.read(durable.BLOCK):
-        file.write(block)
-    return {}
+def _limited(blocks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """Yield the blocks. Raises `TooLarge` if they have more than `limit` bytes, as compressed bodies may have."""
+    total = 0
+    for block in blocks:
+        total += len(block)
+        if total > limit:
+            raise TooLarge("body_too_large", f"a body may have at most {limit} bytes after decompression")
+        yield block
 
 
-def _receive_form(body: CountingStream, file: IO[bytes], part: str, length: int, limits: Settings) -> Mapping[str, str]:
+def _receive_form(blocks: Iterable[bytes], file: IO[bytes], part: str, limits: Settings) -> Mapping[str, str]:
     """Parse the form as a stream, write the file's part to `file`, and return the other parts."""
     opened = 0
-    expected = f"the form must have one file, in the part {part!r}"
 
-    def open_part(*_: Any, **__: Any) -> IO[bytes]:
+    def open_part() -> IO[bytes]:
         nonlocal opened
         opened += 1
         if opened > 1:
             raise Invalid("file_expected", expected)
         return file
 
-    parser = FormDataParser(
-        stream_factory=open_part,
-        max_form_memory_size=limits.max_json_bytes,
-        max_form_parts=limits.max_form_parts,
-        silent=False,
-    )
-    try:
-        _, form, files = parser.parse(cast("IO[bytes]", body), request.mimetype, length, request.mimetype_params)
-    except HTTPException as error:
-        raise TooLarge(
-            "form_too_large",
-            f"a form may have at most {limits.max_form_parts} parts,"
-            f" and {limits.max_json_bytes} bytes besides its file",
-        ) from error
-    except ValueError as error:
-        while body.read(durable.BLOCK):  # read the rest, to distinguish a truncated form from an invalid one
-            pass
-        if body.count != length:
-            return {}  # the caller reports the missing bytes
-        raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
-    if list(files) != [part] or opened != 1:
+    expected = f"the form must have one file, in the part {part!r}"
+    texts = read_form(blocks, part, open_part, FormLimits(limits.max_form_parts, limits.max_json_bytes))
+    if opened != 1:
         raise Invalid("file_expected", expected)
-    file.seek(0, os.SEEK_END)  # the parser rewinds each part
-    return form.to_dict()
+    return texts

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from flask import request
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainValidator,
@@ -22,11 +22,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from api.requests import fast_json
 from api.requests.body import whole_body
 from api.requests.field_errors import reason_of, summary
-from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
+from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.network import ConfigurationError
-from shared.network.settings.fields import Field
+from shared.network.settings.fields import Field as Setting
 from shared.network.settings.validation import shown
 from shared.runtime.settings import Settings
 
@@ -34,11 +35,14 @@ from shared.runtime.settings import Settings
 class RequestModel(BaseModel):
     """A request's fields. An unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 MOST_UNKNOWN = 20  # fields that Pydantic reports one by one
 AnyRequest = TypeVar("AnyRequest", bound=RequestModel)
+
+TimeoutSeconds = Annotated[float, Field(gt=0, le=31_536_000)]
+"""The time limit of a job in seconds, at most a year."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,7 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
     """Parse the request's JSON body as `model`, without conversion between strings and numbers."""
     if not request.is_json:
         raise UnsupportedType("json_expected", "send JSON with the header Content-Type: application/json")
-    body = whole_body(limits.max_json_bytes)
-    try:
-        content = json.loads(body, parse_constant=_reject_constant)
-        json.dumps(content, ensure_ascii=False).encode()  # rejects lone surrogates such as \ud800
-    except (ValueError, RecursionError) as error:
-        raise Malformed("malformed_json", f"the body is not JSON: {error}") from error
+    content = fast_json.read_exactly(whole_body(limits.max_json_bytes))
     if isinstance(content, dict) and len(content) > len(model.model_fields) + MOST_UNKNOWN:
         unknown = [name for name in content if name not in model.model_fields][:MOST_UNKNOWN]
         fields = [FieldError("is not a field of this request", pointer=_pointer([name])) for name in unknown]
@@ -90,13 +89,13 @@ def from_texts(model: type[AnyRequest], texts: Mapping[str, str]) -> AnyRequest:
         raise Invalid("validation_failed", summary(fields), fields) from error
 
 
-def described_by(field: Field) -> Any:
+def described_by(setting: Setting) -> Any:
     """Return the annotation of a request's field that `shared.network` validates and describes."""
 
     def check(value: object, info: ValidationInfo) -> Any:
-        return field.check_override(str(info.field_name), value)
+        return setting.check_override(str(info.field_name), value)
 
-    return Annotated[Any, PlainValidator(check), WithJsonSchema(field.schema())]
+    return Annotated[Any, PlainValidator(check), WithJsonSchema(setting.schema())]
 
 
 def invalid_configuration(error: ConfigurationError) -> Invalid:
@@ -114,10 +113,6 @@ def _field_error(item: Any) -> FieldError:
 
 def _setting_error(error: ConfigurationError) -> FieldError:
     return FieldError(error.reason, pointer=_pointer(error.field.split(".")))
-
-
-def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _pointer(path: Any) -> str:

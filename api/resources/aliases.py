@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from api.requests.conditions import conditional
 from api.requests.pagination import Page, PageQuery, after, page
 from api.requests.validation import RequestModel, from_json, from_texts
 from api.schema.examples import shown_as
@@ -80,12 +81,10 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
             304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
         },
         errors=(ALIAS_NOT_FOUND,),
-        headers=("If-None-Match",),
+        headers=CONDITIONS,
     )
     def show(name: str, alias: str) -> Response:
-        response = _shown(name, alias, registry.alias(name, alias))
-        response.make_conditional(request)
-        return response
+        return conditional(_shown(name, alias, registry.alias(name, alias)))
 
     @routes.put("/<alias>")
     @operation(

@@ -9,7 +9,7 @@ from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.inversion import INVERT, chosen_invert
 from api.requests.submission import Submission
 from api.requests.uploads import received
-from api.requests.validation import RequestModel, from_texts
+from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
 from api.schema.responses import JobView, job_view
@@ -32,7 +32,7 @@ class BatchOptions(RequestModel):
     invert: Invert = Field("auto", description=INVERT)
     error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
-    timeout_seconds: float | None = Field(None, gt=0, description="time limit of the job in seconds")
+    timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
 
 
 def blueprint(
@@ -51,7 +51,7 @@ def blueprint(
         "Classify an archive of images",
         scope="submit",
         query=BatchOptions,
-        body=UploadSpec("archive", "the archive of images", ("application/zip", "application/octet-stream")),
+        body=UploadSpec("archive", "the archive of images"),
         responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),

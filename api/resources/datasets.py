@@ -127,7 +127,6 @@ def blueprint(
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
             " `train/<class>/…` and `test/<class>/…`, of `<class>/…` alone, or of IDX files; or a CSV file"
             " of labels and pixels",
-            ("application/octet-stream", "application/zip"),
         ),
         responses={
             201: ResponseSpec((DatasetView,), "The data set is new.", headers=("Location",)),

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from api.auth.keys import Scope
 from api.auth.middleware import require
+from api.requests import accepted
 from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
@@ -141,10 +142,8 @@ def blueprint(
 
 def _prefers_stream() -> bool:
     """Return whether the client prefers a stream to JSON, or accepts both equally and names the stream's type."""
-    accepted = request.accept_mimetypes
     stream, page = accepted.quality(EVENT_STREAM), accepted.quality("application/json")
-    named = any(name.partition(";")[0].strip().lower() == EVENT_STREAM for name in accepted.values())
-    return stream > page or (named and stream == page > 0)
+    return stream > page or (accepted.names(EVENT_STREAM) and stream == page > 0)
 
 
 def _last_event_id() -> str | None:

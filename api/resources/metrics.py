@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from api.middleware.http_metrics import HttpMetrics
+from api.requests import accepted
 from api.schema.operations import MediaType, operation
 from shared.jobs.capacity import VolumeGauge, redis_memory
 from shared.jobs.counters import Durations, oldest_ages, read_counters
@@ -27,9 +28,10 @@ from shared.runtime.version import VERSION
 
 log = logging.getLogger(__name__)
 
+OPENMETRICS = "application/openmetrics-text"
 EXPOSITION = (
     MediaType("text/plain", "Prometheus's text format"),
-    MediaType("application/openmetrics-text", "OpenMetrics, if `Accept` prefers it"),
+    MediaType(OPENMETRICS, "OpenMetrics, if `Accept` prefers it"),
 )
 
 
@@ -148,10 +150,21 @@ def blueprint(http: HttpMetrics, redis: Redis, task_queue: TaskQueue, gauge: Vol
         registry.register(JobMetrics(redis, task_queue))
         registry.register(VolumeMetrics(gauge))
         registry.register(BuildInfo())
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        encode, content_type = choose_encoder(_accepted_formats())
         return Response(encode(registry), content_type=content_type)
 
     return routes
+
+
+def _accepted_formats() -> str:
+    """Return the Accept header; without OpenMetrics if the client prefers plain text or rejects OpenMetrics.
+
+    prometheus_client selects OpenMetrics whenever the header names it.
+    """
+    header = request.headers.get("Accept", "")
+    if 0 < accepted.quality(OPENMETRICS) >= accepted.quality("text/plain"):
+        return header
+    return ",".join(part for part in header.split(",") if OPENMETRICS not in part.lower())
 
 
 def _buckets(durations: Durations) -> list[tuple[str, float]]:

@@ -12,13 +12,13 @@ from flask import Blueprint, Response, request
 from numpy.typing import NDArray
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
-from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
 
 from api.loaded_models import OnlineModels
 from api.requests import fast_json
 from api.requests.body import FOR_MORE, whole_body
+from api.requests.content_coding import decoded
 from api.requests.field_errors import summary
+from api.requests.forms import FormLimits, options_of, read_form
 from api.requests.inversion import INVERT, chosen_invert
 from api.requests.numbers import array_of
 from api.requests.online_memory import held
@@ -113,7 +113,6 @@ class Instances(RequestModel):
 IMAGES = UploadSpec(
     "image",
     "One image; a form with parts `image`, one for each image; or JSON with images as numbers.",
-    ("image/png", "image/jpeg", "application/octet-stream"),
     json=Instances,
 )
 
@@ -161,7 +160,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             del document  # it takes a multiple of the images' memory
         else:
             contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
-            options = from_texts(PredictOptions, {**request.args.to_dict(), **texts})
+            options = from_texts(PredictOptions, options_of(texts))
             check_images(len(contents), limits)
             memory.body(len(body) + len(contents) * math.prod(shape))
             images = _decoded(contents, shape, limits)
@@ -195,25 +194,18 @@ def check_top_k(top_k: int, classifier: Classifier) -> None:
 
 def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]]:
     """Return the form's parts `image`, and its other parts. Raises `TooLarge`, `Malformed` or `Invalid`."""
-    parser = FormDataParser(
-        stream_factory=lambda *_, **__: io.BytesIO(),
-        max_form_memory_size=limits.max_json_bytes,
-        max_form_parts=limits.max_online_images + len(PredictOptions.model_fields),
-        silent=False,
-    )
-    try:
-        _, form, files = parser.parse(io.BytesIO(body), request.mimetype, len(body), request.mimetype_params)
-    except HTTPException as error:
-        raise TooLarge(
-            "form_too_large",
-            f"a form may have at most {limits.max_online_images} images, and {limits.max_json_bytes} bytes besides"
-            " them; submit a batch job for more images",
-        ) from error
-    except ValueError as error:
-        raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
-    if list(files) != ["image"]:
+    images: list[io.BytesIO] = []
+
+    def open_image() -> io.BytesIO:
+        images.append(io.BytesIO())
+        return images[-1]
+
+    parts = limits.max_online_images + len(PredictOptions.model_fields)
+    blocks = decoded(io.BytesIO(body), "identity")
+    texts = read_form(blocks, "image", open_image, FormLimits(parts, limits.max_json_bytes, FOR_MORE))
+    if not images:
         raise Invalid("file_expected", "the form must have its images as files in parts named 'image'")
-    return [part.stream.read() for part in files.getlist("image")], form.to_dict()
+    return [image.getvalue() for image in images], texts
 
 
 def check_images(count: int, limits: Settings) -> None:

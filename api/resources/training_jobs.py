@@ -11,7 +11,7 @@ from api.auth.keys import Scope
 from api.auth.middleware import require
 from api.middleware.idempotency import id_to_make, idempotent
 from api.requests.submission import Submission
-from api.requests.validation import RequestModel, described_by, from_json, invalid_configuration
+from api.requests.validation import RequestModel, TimeoutSeconds, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema import examples
 from api.schema.examples import shown_as
@@ -46,7 +46,7 @@ class TrainingOfPreset(RequestModel):
     preset: described_by(PRESET) = DEFAULT_PRESET  # type: ignore[valid-type]
     promote: AliasName | None = Field(None, description="Alias that is moved to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
-    timeout_seconds: float | None = Field(None, gt=0, description="Time limit of the job in seconds")
+    timeout_seconds: TimeoutSeconds | None = Field(None, description="Time limit of the job in seconds")
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
         default_factory=dict, description="Labels: texts by name that are kept with the job"
     )

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
 from api.exports import export
+from api.requests.conditions import conditional
 from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import Damaged, NotFound
@@ -15,6 +16,8 @@ from shared.registry import ModelVersion, Registry
 
 BINARY = "application/octet-stream"
 FILE = MediaType(BINARY, "an .npz with the parameters by name; or .safetensors or .onnx, as `format` selects")
+
+PRECONDITIONS = ("If-Match", "If-Unmodified-Since", "If-None-Match", "If-Modified-Since")
 
 
 class WeightsQuery(RequestModel):
@@ -43,7 +46,7 @@ def blueprint(registry: Registry) -> Blueprint:
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(Damaged, "version_damaged", "version_unreadable"),
         ),
-        headers=("Range", "If-Range", "If-None-Match"),
+        headers=("Range", "If-Range", *PRECONDITIONS),
     )
     def weights(name: str, reference: str) -> Response:
         """Each format of a version always has the same bytes. The ETag is their SHA-256."""
@@ -52,14 +55,15 @@ def blueprint(registry: Registry) -> Blueprint:
         return as_stored(version) if file_format == "npz" else exported(version, file_format)
 
     def as_stored(version: ModelVersion) -> Response:
-        return send_file(
+        response = send_file(
             registry.weights_path(version, anew=_sends_all()).resolve(),
             mimetype=BINARY,
             as_attachment=True,
             download_name=_file_name(version, "npz"),
             etag=version.weights.sha256,
-            conditional=True,
+            conditional=False,
         )
+        return conditional(response, ranges=True)
 
     def exported(version: ModelVersion, file_format: str) -> Response:
         content = export(version, registry.load(version), file_format)
@@ -67,8 +71,7 @@ def blueprint(registry: Registry) -> Blueprint:
         response.headers["Content-Disposition"] = f"attachment; filename={_file_name(version, file_format)}"
         response.content_length = content.length
         response.set_etag(content.sha256)
-        response.make_conditional(request, accept_ranges=True, complete_length=content.length)
-        return response
+        return conditional(response, ranges=True)
 
     return routes
 
@@ -79,4 +82,4 @@ def _file_name(version: ModelVersion, extension: str) -> str:
 
 def _sends_all() -> bool:
     """Return whether the response sends the whole file. Only then is its digest worth checking again."""
-    return request.method == "GET" and not {"Range", "If-None-Match"} & set(request.headers.keys())
+    return request.method == "GET" and not {"Range", *PRECONDITIONS} & set(request.headers.keys())

@@ -17,7 +17,8 @@ import atheris
 from shared.errors import GlassboxError
 
 TIMEOUT_SECONDS = 5
-MEMORY_MIB = 512
+MEMORY_MIB = 1024  # the fuzzer itself starts at 300 MiB, and grows with its corpus
+ALLOCATION_MIB = 256
 LONGEST = 1 << 16
 
 
@@ -49,6 +50,7 @@ def run(name: str, target: Callable[[bytes], None], seeds: Iterable[bytes], seco
         f"-max_len={LONGEST}",
         f"-timeout={TIMEOUT_SECONDS}",
         f"-rss_limit_mb={MEMORY_MIB}",
+        f"-malloc_limit_mb={ALLOCATION_MIB}",
         f"-artifact_prefix={folder}/{name}-",
         "-print_final_stats=1",
         "-verbosity=0",

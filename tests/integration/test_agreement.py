@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ SCHEMA = schemathesis.openapi.from_dict(
     ),
 )
 SCHEMA.app = SERVED = Served()
+
+
+@schemathesis.check
+def documented_code(context: object, response: schemathesis.Response, case: schemathesis.Case[Any]) -> None:
+    """Check that the document lists the code of an error for the operation and the status."""
+    if response.headers["content-type"] == ["application/problem+json"]:
+        codes = case.operation.definition.raw["responses"][str(response.status_code)]["x-codes"]
+        code = response.json()["code"]
+        assert any(fnmatchcase(code, pattern) for pattern in codes), f"{code!r} is not one of {codes}"
+
+
 schemathesis.serializer.alias(["application/gzip", "application/x-tar", "application/zip"], "application/octet-stream")
 FILES = {
     "/v1/datasets": ("file", npz(easy_arrays())),

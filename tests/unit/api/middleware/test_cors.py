@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -59,6 +60,22 @@ class TestTrustedOrigin:
         assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
         assert "POST" in response.headers["Access-Control-Allow-Methods"]
         assert response.headers["Access-Control-Allow-Headers"] == PREFLIGHT["Access-Control-Request-Headers"]
+
+    def test_page_may_use_each_documented_header(self, open_client: FlaskClient) -> None:
+        document: Any = open_client.get("/openapi.json").json
+        operations = [each for path in document["paths"].values() for each in path.values()]
+        sent = {one["name"] for each in operations for one in each.get("parameters", ()) if one["in"] == "header"}
+        received = {
+            name for each in operations for response in each["responses"].values() for name in response["headers"]
+        }
+
+        asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": ", ".join(sorted(sent))}
+        preflight = open_client.options("/v1/jobs", headers={"Origin": ORIGIN} | asked).headers
+        headers = open_client.get("/v1/jobs", headers={"Origin": ORIGIN}).headers
+
+        assert {"If-Range", "If-Modified-Since", "Content-Encoding"} <= sent
+        assert sent <= set(preflight["Access-Control-Allow-Headers"].split(", "))
+        assert received <= set(headers["Access-Control-Expose-Headers"].split(", "))
 
     def test_page_may_write_if_no_keys_are_required(self, open_client: FlaskClient) -> None:
         response = open_client.post("/v1/training-jobs", json={}, headers={"Origin": ORIGIN})

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 
 from api.requests.body import whole_body
+from api.requests.content_coding import BLOCK, decoded
 from api.requests.online_memory import ENVIRON, Held, OnlineMemory
 from shared.errors import Malformed, TooLarge, UnsupportedType
 
@@ -39,6 +40,8 @@ def test_body_without_encoding_is_returned_unchanged() -> None:
     [
         ("gzip", gzip.compress(CONTENT, mtime=0)),
         ("GZIP", gzip.compress(CONTENT, mtime=0)),
+        ("x-gzip", gzip.compress(CONTENT, mtime=0)),
+        ("gzip", gzip.compress(CONTENT[:300]) + gzip.compress(b"") + gzip.compress(CONTENT[300:])),
         ("deflate", zlib.compress(CONTENT)),
     ],
 )
@@ -59,6 +62,24 @@ def test_damaged_compressed_body_is_rejected(encoding: str) -> None:
         with pytest.raises(Malformed) as caught:
             read(body, encoding)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("compressed", [gzip.compress(CONTENT), zlib.compress(CONTENT)], ids=["gzip", "deflate"])
+@pytest.mark.parametrize("rest", [b"garbage", b"\0", gzip.compress(b"")[:12]])
+def test_bytes_after_the_compressed_data_are_rejected(compressed: bytes, rest: bytes) -> None:
+    encoding = "gzip" if compressed.startswith(b"\x1f\x8b") else "deflate"
+
+    with pytest.raises(Malformed):
+        read(compressed + rest, encoding)
+
+
+def test_content_that_compresses_very_well_is_read_in_bounded_blocks() -> None:
+    compressed = gzip.compress(bytes(50_000_000))
+
+    sizes = [len(block) for block in decoded(io.BytesIO(compressed), "gzip")]
+
+    assert sum(sizes) == 50_000_000
+    assert max(sizes) <= BLOCK
 
 
 def test_truncated_body_is_rejected() -> None:

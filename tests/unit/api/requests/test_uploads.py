@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,6 +128,62 @@ class TestDigests:
         assert_problem(post(client, npz(), headers={"Content-Digest": value}), 400, "malformed_digest")
 
 
+class TestContentCodings:
+    @pytest.mark.parametrize(("coding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+    @pytest.mark.parametrize("content_type", ["application/octet-stream", FORM])
+    def test_compressed_body_is_stored_decompressed(
+        self, client: FlaskClient, coding: str, compress: Callable[[bytes], bytes], content_type: str
+    ) -> None:
+        body = compress(form(("file", "a.npz", npz())) if content_type == FORM else npz())
+        headers = {"Content-Encoding": coding, "Content-Digest": digest(body)}
+
+        assert post(client, body, content_type=content_type, headers=headers).status_code == 201
+        assert post(client, npz()).status_code == 200  # the same content
+
+    @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "aws-chunked"])
+    def test_unknown_coding_is_rejected_even_if_the_body_is_not_compressed(
+        self, client: FlaskClient, volume: Volume, coding: str
+    ) -> None:
+        response = post(client, npz(), headers={"Content-Encoding": coding})
+
+        assert_problem(response, 415, "encoding_unknown")
+        assert response.headers["Accept-Encoding"] == "gzip, deflate, identity"
+        assert left_behind(volume) == []
+
+    @pytest.mark.parametrize(
+        ("body", "code"),
+        [
+            (npz(), "body_damaged"),
+            (gzip.compress(npz())[:-9], "body_cut_short"),
+            (gzip.compress(npz()) + b"garbage", "body_damaged"),
+        ],
+        ids=["not compressed", "truncated", "followed by garbage"],
+    )
+    def test_damaged_compressed_body_is_rejected_and_leaves_no_files(
+        self, client: FlaskClient, volume: Volume, body: bytes, code: str
+    ) -> None:
+        assert_problem(post(client, body, headers={"Content-Encoding": "gzip"}), 400, code)
+        assert left_behind(volume) == []
+
+    def test_truncated_upload_of_compressed_data_is_reported_as_truncated(
+        self, client: FlaskClient, volume: Volume
+    ) -> None:
+        body = gzip.compress(npz())
+
+        response = post(client, body[:-10], content_length=len(body), headers={"Content-Encoding": "gzip"})
+
+        assert "Content-Length" in assert_problem(response, 400, "body_cut_short")["detail"]
+        assert left_behind(volume) == []
+
+    def test_limit_holds_for_the_decompressed_body(self, settings: Settings, volume: Volume) -> None:
+        client = create_app(settings.model_copy(update={"max_body_bytes": 100_000})).test_client()
+
+        response = post(client, gzip.compress(bytes(100_001)), headers={"Content-Encoding": "gzip"})
+
+        assert "100000 bytes after decompression" in assert_problem(response, 413, "body_too_large")["detail"]
+        assert left_behind(volume) == []
+
+
 class TestForms:
     def test_form_may_hold_the_file_and_the_options(self, client: FlaskClient) -> None:
         body = form(("name", None, b"by-form"), ("file", "any.bin", npz()))
@@ -134,6 +193,34 @@ class TestForms:
         assert response.status_code == 201, response.text
         assert response.json is not None
         assert response.json["name"] == "by-form"
+
+    def test_part_without_a_file_name_is_the_file(self, client: FlaskClient) -> None:
+        response = post(client, form(("file", None, npz())), content_type=FORM)
+
+        assert response.status_code == 201, response.text
+
+    @pytest.mark.parametrize(
+        ("path", "parts"),
+        [
+            ("/v1/datasets", [("name", None, b"a"), ("name", None, b"a"), ("file", "a.npz", npz())]),
+            ("/v1/datasets?name=a", [("file", "a.npz", npz()), ("name", None, b"b")]),
+        ],
+        ids=["in the form", "in the form and the query"],
+    )
+    def test_repeated_option_is_rejected_and_leaves_no_files(
+        self, client: FlaskClient, volume: Volume, path: str, parts: list[tuple[str, str | None, bytes]]
+    ) -> None:
+        problem = assert_problem(client.post(path, data=form(*parts), content_type=FORM), 422, "validation_failed")
+
+        assert problem["errors"] == [{"detail": "must be given once; got 2 values", "parameter": "name"}]
+        assert left_behind(volume) == []
+
+    def test_option_that_is_not_utf_8_is_rejected(self, client: FlaskClient) -> None:
+        body = form(("name", None, b"\xff"), ("file", "a.npz", npz()))
+
+        problem = assert_problem(client.post("/v1/datasets", data=body, content_type=FORM), 422, "validation_failed")
+
+        assert problem["errors"] == [{"detail": "is not UTF-8", "parameter": "name"}]
 
     def test_options_may_follow_the_file_and_be_in_the_query(self, client: FlaskClient) -> None:
         body = form(("file", "any.npz", npz()), ("seed", None, b"3"))
@@ -165,11 +252,18 @@ class TestForms:
             [],
             [("name", None, b"easy")],
             [("archive", "a.npz", npz())],
-            [("file", None, npz())],
+            [("file", "a.npz", npz()), ("file", None, npz())],
             [("file", "a.npz", npz()), ("file", "b.npz", npz())],
             [("file", "a.npz", npz()), ("other", "b.npz", npz())],
         ],
-        ids=["nothing", "no file", "another name", "a value instead of a file", "two files", "a second file"],
+        ids=[
+            "nothing",
+            "no file",
+            "another name",
+            "the file twice, once unnamed",
+            "two files",
+            "a second file",
+        ],
     )
     def test_form_without_exactly_one_file_of_that_name_is_rejected(
         self, client: FlaskClient, volume: Volume, parts: list[tuple[str, str | None, bytes]]

@@ -187,3 +187,16 @@ def test_format_follows_the_accept_header(client: FlaskClient, accept: str) -> N
         assert list(openmetrics.text_string_to_metric_families(response.text))  # type: ignore[no-untyped-call]
     else:
         assert response.content_type.startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/openmetrics-text;q=0, text/plain",
+        "application/openmetrics-text; version=1.0.0; q=0, */*",
+        "application/openmetrics-text;q=0.1, text/plain;q=0.9",
+        "Application/OpenMetrics-Text;q=0.0, */*;q=0.1",
+    ],
+)
+def test_rejected_format_is_not_used(client: FlaskClient, accept: str) -> None:
+    assert client.get("/metrics", headers={"Accept": accept}).content_type.startswith("text/plain")

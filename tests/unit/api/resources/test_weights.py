@@ -82,7 +82,17 @@ class TestEachFormat:
 
         assert (again.status_code, again.data) == (304, b"")
 
-    @pytest.mark.parametrize(("requested", "start", "stop"), [("10-19", 10, 20), ("100-", 100, None), ("-7", -7, None)])
+    @pytest.mark.parametrize(
+        ("requested", "start", "stop"),
+        [
+            ("10-19", 10, 20),
+            ("100-", 100, None),
+            ("-7", -7, None),
+            ("0-0", 0, 1),
+            ("100-999999999999999", 100, None),
+            ("-999999999999999", 0, None),
+        ],
+    )
     def test_byte_range_is_returned(
         self, client: FlaskClient, form: str, requested: str, start: int, stop: int | None
     ) -> None:
@@ -94,7 +104,12 @@ class TestEachFormat:
         assert response.data == whole[start:stop]
         assert response.headers["Content-Range"].endswith(f"/{len(whole)}")
 
-    @pytest.mark.parametrize("given", ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1"])
+    @pytest.mark.parametrize(
+        "given",
+        ["items=0-1", "bytes=0-1,3-4", "lines=1-2, 4-", "0-1", "bytes=", "bytes=-", "bytes=9-3", "bytes=a-b",
+         "bytes=0-" + "9" * 5000, "bytes=-" + "9" * 5000],
+        ids=lambda text: text[:20],
+    )  # fmt: skip
     def test_unsupported_range_returns_the_whole_file(self, client: FlaskClient, form: str, given: str) -> None:
         response = download(client, form, headers={"Range": given})
 
@@ -112,10 +127,58 @@ class TestEachFormat:
         assert (same.status_code, same.data) == (206, whole.data[10:20])
         assert (other.status_code, other.data) == (200, whole.data)
 
-    def test_range_beyond_the_end_is_rejected(self, client: FlaskClient, form: str) -> None:
-        response = download(client, form, headers={"Range": "bytes=999999999-"})
+    def test_weak_etag_in_if_range_returns_the_whole_file(self, client: FlaskClient, form: str) -> None:
+        weak = f"W/{download(client, form).headers['ETag']}"
+
+        assert download(client, form, headers={"Range": "bytes=10-19", "If-Range": weak}).status_code == 200
+
+    @pytest.mark.parametrize("requested", ["999999999-", "-0"])
+    def test_range_beyond_the_end_is_rejected(self, client: FlaskClient, form: str, requested: str) -> None:
+        length = len(download(client, form).data)
+
+        response = download(client, form, headers={"Range": f"bytes={requested}"})
 
         assert_problem(response, 416, "requested_range_not_satisfiable")
+        assert response.headers["Content-Range"] == f"bytes */{length}"
+
+    @pytest.mark.parametrize("requested", ["bytes=10-19", "bytes=999999999-"])
+    def test_head_ignores_a_range(self, client: FlaskClient, form: str, requested: str) -> None:
+        head = client.head(WEIGHTS, query_string={"format": form}, headers={"Range": requested}, buffered=True)
+
+        assert head.status_code == 200
+        assert head.headers["Content-Length"] == str(len(download(client, form).data))
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize(
+        ("headers", "status"),
+        [
+            ({"If-Match": "@"}, 200),
+            ({"If-Match": '"other", @'}, 200),
+            ({"If-Match": "*"}, 200),
+            ({"If-Match": '"other"'}, 412),
+            ({"If-Match": "W/@"}, 412),  # If-Match compares strongly
+            ({"If-None-Match": "W/@"}, 304),  # If-None-Match compares weakly
+            ({"If-None-Match": '"other", @'}, 304),
+            ({"If-None-Match": "*"}, 304),
+            ({"If-None-Match": '"other"'}, 200),
+            ({"If-Match": "@", "If-None-Match": "@"}, 304),
+            ({"If-Match": '"other"', "If-None-Match": "@"}, 412),
+            ({"If-None-Match": "@", "Range": "bytes=0-1"}, 304),
+            ({"If-Match": '"other"', "Range": "bytes=0-1"}, 412),
+        ],
+        ids=str,
+    )
+    def test_preconditions_are_evaluated_in_the_order_of_http(
+        self, client: FlaskClient, form: str, method: str, headers: dict[str, str], status: int
+    ) -> None:
+        etag = download(client, form).headers["ETag"]
+        given = {name: value.replace("@", etag) for name, value in headers.items()}
+
+        response = client.open(WEIGHTS, method=method, query_string={"format": form}, headers=given, buffered=True)
+
+        assert response.status_code == status
+        if status == 412 and method == "GET":
+            assert_problem(response, 412, "precondition_failed")
 
     def test_head_has_the_headers_of_get(self, client: FlaskClient, form: str) -> None:
         got, head = download(client, form), client.head(WEIGHTS, query_string={"format": form}, buffered=True)
@@ -149,3 +212,32 @@ def test_unknown_format_is_reported(client: FlaskClient, query: dict[str, str]) 
 
 def test_query_offers_every_format() -> None:
     assert WeightsQuery.model_json_schema()["properties"]["format"]["enum"] == ["npz", *FORMATS]
+
+
+LATER, EARLIER = "Fri, 31 Dec 2100 00:00:00 GMT", "Sat, 01 Jan 2000 00:00:00 GMT"
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"If-Modified-Since": LATER}, 304),
+        ({"If-Modified-Since": EARLIER}, 200),
+        ({"If-Modified-Since": "@"}, 304),
+        ({"If-Modified-Since": "not a date"}, 200),
+        ({"If-Unmodified-Since": LATER}, 200),
+        ({"If-Unmodified-Since": "@"}, 200),
+        ({"If-Unmodified-Since": EARLIER}, 412),
+        ({"If-Unmodified-Since": "not a date"}, 200),
+        ({"If-None-Match": '"other"', "If-Modified-Since": LATER}, 200),
+        ({"If-Match": "*", "If-Unmodified-Since": EARLIER}, 200),
+        ({"Range": "bytes=0-1", "If-Range": "@"}, 206),
+        ({"Range": "bytes=0-1", "If-Range": LATER}, 200),
+    ],
+    ids=str,
+)
+def test_dates_are_preconditions_of_the_stored_file(client: FlaskClient, headers: dict[str, str], status: int) -> None:
+    modified = download(client).headers["Last-Modified"]
+    given = {name: value.replace("@", modified) for name, value in headers.items()}
+
+    assert download(client, headers=given).status_code == status

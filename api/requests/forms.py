@@ -1,0 +1,109 @@
+"""Parsing of forms (multipart/form-data, RFC 7578) as streams: files, and texts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import IO
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from api.requests.content_coding import BLOCK
+from api.requests.field_errors import summary
+from shared.errors import FieldError, Invalid, Malformed, TooLarge
+
+LONGEST_BUFFER = 4 * BLOCK
+"""The most bytes of a form that are buffered: a block, and the headers of a part or the text around the parts."""
+
+
+@dataclass(frozen=True)
+class FormLimits:
+    """The limits of a form: its number of parts, and the bytes of its texts. `advice` ends the message about them."""
+
+    parts: int
+    text_bytes: int
+    advice: str = ""
+
+
+def read_form(
+    blocks: Iterable[bytes], file_part: str, open_file: Callable[[], IO[bytes]], limits: FormLimits
+) -> dict[str, str]:
+    """Write each part named `file_part` to a file of its own, and return the other parts, which are texts.
+
+    A part of that name is a file even without a file name. Raises `TooLarge`, `Malformed`, or `Invalid` for a repeated
+    text, one that is not UTF-8, or a file in another part.
+    """
+    texts: dict[str, bytes] = {}
+    names: list[str] = []
+    total = 0
+    write: Callable[[bytes], object] = len
+    name, is_file = "", False
+    for event in _events(blocks, limits):
+        if isinstance(event, Field | File):
+            name = event.name or ""
+            names.append(name)
+            is_file = name == file_part
+            if is_file:
+                write = open_file().write
+            elif isinstance(event, File):
+                raise Invalid("file_expected", f"the form has a file in the part {name!r}; send it as {file_part!r}")
+        elif is_file:
+            write(event.data)
+        else:
+            total += len(event.data)
+            if total > limits.text_bytes:
+                raise _too_large(limits)
+            texts[name] = texts.get(name, b"") + event.data
+    _check_once(name for name in names if name != file_part)
+    return {name: _decoded(name, text) for name, text in texts.items()}
+
+
+def options_of(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of a request: its query parameters and the texts of its form. Raises `Invalid` for repeats."""
+    parameters = request.args.to_dict()
+    _check_once([*parameters, *texts])
+    return {**parameters, **texts}
+
+
+def _events(blocks: Iterable[bytes], limits: FormLimits) -> Iterator[Field | File | Data]:
+    """Yield the form's parts, each followed by its data."""
+    boundary = request.mimetype_params.get("boundary", "").encode()
+    if not boundary:
+        raise Malformed("malformed_form", "the form cannot be parsed: its Content-Type has no boundary")
+    decoder = MultipartDecoder(boundary, LONGEST_BUFFER, max_parts=limits.parts)
+    try:
+        for block in chain(blocks, [None]):
+            decoder.receive_data(block)
+            while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+                if isinstance(event, Field | File | Data):
+                    yield event
+    except RequestEntityTooLarge as error:
+        raise _too_large(limits) from error
+    except ValueError as error:
+        raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
+
+
+def _too_large(limits: FormLimits) -> TooLarge:
+    detail = f"a form may have at most {limits.parts} parts, and {limits.text_bytes} bytes besides its files"
+    return TooLarge("form_too_large", f"{detail}{limits.advice}")
+
+
+def _decoded(name: str, text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as error:
+        field = FieldError("is not UTF-8", parameter=name)
+        raise Invalid("validation_failed", summary([field]), [field]) from error
+
+
+def _check_once(names: Iterable[str]) -> None:
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    repeated = [(name, count) for name, count in counts.items() if count > 1]
+    if repeated:
+        fields = [FieldError(f"must be given once; got {count} values", parameter=name) for name, count in repeated]
+        raise Invalid("validation_failed", summary(fields), fields)
