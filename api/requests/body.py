@@ -107,10 +107,11 @@ def whole_body(limit: int, advice: str = "") -> bytes:
 
 
 def _decompressed(body: bytes, coding: str, limit: int, too_large: TooLarge) -> bytes:
-    blocks: list[bytes] = []
+    blocks, total = [], 0
     for block in decoded(io.BytesIO(body), coding, limit + 1):
         blocks.append(block)
-        if sum(map(len, blocks)) > limit:
+        total += len(block)
+        if total > limit:
             raise too_large
     return b"".join(blocks)  # no copy of a single block
 

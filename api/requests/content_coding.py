@@ -9,6 +9,7 @@ from typing import Protocol
 from shared.errors import Malformed, UnsupportedType
 
 BLOCK = 1 << 18
+COMPRESSED_BLOCK = 1 << 14  # a block's rest is copied after each gzip member, which may have 20 bytes
 WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 ACCEPTED = "gzip, deflate, identity"
 """The value of Accept-Encoding in the response to another coding (RFC 9110, section 12.5.3)."""
@@ -41,7 +42,7 @@ def decoded(stream: Readable, coding: str, block_size: int = BLOCK) -> Iterator[
         return
     decompressor = zlib.decompressobj(WINDOWS[coding])
     begun = False
-    while block := stream.read(BLOCK):
+    while block := stream.read(COMPRESSED_BLOCK):
         while block:
             if decompressor.eof:
                 if coding == "deflate":

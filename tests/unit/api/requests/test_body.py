@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 import zlib
 
 import pytest
@@ -80,6 +81,14 @@ def test_content_that_compresses_very_well_is_read_in_bounded_blocks() -> None:
 
     assert sum(sizes) == 50_000_000
     assert max(sizes) <= BLOCK
+
+
+def test_many_tiny_members_are_read_in_linear_time() -> None:
+    member = gzip.compress(b"a")
+    begun = time.process_time()
+
+    assert sum(map(len, decoded(io.BytesIO(member * 100_000), "gzip"))) == 100_000
+    assert time.process_time() - begun < 10  # it takes 0.3 s
 
 
 def test_truncated_body_is_rejected() -> None:
