@@ -26,6 +26,7 @@ from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
 from shared.storage.volume import Volume
+from worker.cleanup import CleanupProcess
 from worker.maintenance import Maintenance
 from worker.running.memory_kills import MemoryKills
 from worker.running.presence_file import PresenceFile
@@ -146,6 +147,8 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
 
     warnings = RepeatedWarnings(log)
 
+    cleanup = CleanupProcess(jobs, settings)
+
     def try_to_renew_presence() -> None:
         try:
             renew_presence()
@@ -163,11 +166,13 @@ def _background(app: Celery, settings: Settings, queue: str) -> type[bootsteps.S
                 every(PRESENCE_SECONDS / 3, try_to_renew_presence),
                 every(settings.upkeep_seconds, maintenance.tick),
                 every(COLLECT_SECONDS, maintenance.collect),
+                every(settings.upkeep_seconds, cleanup.tick),
             ]
 
         def stop(self, _consumer: Any) -> None:
             for timer in self.timers:
                 timer.cancel()
+            cleanup.stop()
             try:
                 presence.withdraw()
             except RedisError as error:

@@ -12,7 +12,7 @@ from redis import RedisError
 from shared.errors import Conflict, GlassboxError, NotFound
 from shared.jobs import Job, JobStore, State
 from shared.jobs.capacity import LEAST_SPACE, room
-from shared.jobs.files import JobFiles, close, rebuild
+from shared.jobs.files import JobFiles, close, delete, rebuild
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.redis_faults import FULL, RepeatedWarnings, fault_of
 from shared.runtime.settings import Settings
@@ -90,8 +90,7 @@ class Maintenance:
 
     def _collect(self, job: Job) -> None:
         with suppress(NotFound, Conflict):  # another host has removed it, or a user retries it
-            self._jobs.delete(job.id)
-            self._files.remove(job.id)
+            delete(self._jobs, self._files, job.id)
             log.info("job %s: removed, its retention time is over", job.id)
 
     def _rebuild(self) -> None:

@@ -67,9 +67,12 @@ class Submission:
         self.reject_if_full(job.kind)
         job = job.model_copy(update=origin())
         try:
-            self._files.begin(job, archive, index)
-            self._jobs.create(job)
+            self._files.prepare(job, archive, index)
+            if not self._jobs.create(job):  # an earlier request with this id died before it accepted the job
+                self._jobs.discard(job.id)
+                self._jobs.create(job)
             accepted = self._jobs.get(job.id)
+            self._files.accept(job.id)  # from now on the job survives a loss of Redis
             self._task_queue.send(job.kind, job.id)  # last, so that no failure can follow it
         except BaseException as error:
             self._files.remove(job.id)  # workers never run a job without files, even if Redis holds its record

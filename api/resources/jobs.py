@@ -21,6 +21,7 @@ from api.schema.responses import EventView, JobView, event_view, job_view
 from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close
+from shared.jobs.files import delete as delete_job
 from shared.jobs.task_queue import TaskQueue
 
 EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
@@ -81,8 +82,7 @@ def blueprint(
     @operation("Delete a job", scope="manage", responses={204: None}, errors=(NOT_FOUND, WRONG_STATE))
     def delete(job_id: str) -> tuple[str, int]:
         """Deletes the job's record and files, including a batch's rows. A version that a training published stays."""
-        jobs.delete(job_id)
-        files.remove(job_id)
+        delete_job(jobs, files, job_id)
         return "", 204
 
     @routes.post("/<job_id>/cancel")

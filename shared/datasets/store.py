@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +97,11 @@ class DatasetStore:
         except BaseException:
             durable.remove_tree(folder)
             raise
+        known = self._names(written.digest)
         created = durable.publish_folder(folder, self._volume.dataset(written.digest))
+        if created:
+            for deleted in known:  # a process died while it deleted the same content, before it removed the names
+                self._remove_name(deleted)
         durable.write_bytes(self._volume.dataset_names / name, written.digest.encode())
         # What this upload chose and skipped, also if the same content is stored already.
         return self.get(name).model_copy(update=of_this_upload | {"duplicates": duplicates}), created
@@ -135,19 +141,33 @@ class DatasetStore:
     def delete(self, reference: str) -> None:
         """Delete a name, and the data set if it has no other name; or, by its id, the data set and all its names.
 
-        Raises `NotFound`. Deletes names first, so that no name points to a missing data set.
+        Raises `NotFound`. After a crash the deletion has either not happened, or left files that no reference finds,
+        which `free_names` and maintenance remove.
         """
         digest = self._digest(reference)
-        others = [name for name in self._names(digest) if name != reference]
+        names = self._names(digest)
         if self.is_last_name(reference):
-            for name in self._names(digest):
+            unlisted = durable.unlist(self._volume.dataset(digest))  # one step: no name and no id finds it any more
+            for name in names:
                 self._remove_name(name)
-            durable.remove_tree(self._volume.dataset(digest))
+            shutil.rmtree(unlisted, ignore_errors=True)
             return
-        self._remove_name(reference)
         content = json.loads(self._manifest_path(digest).read_bytes())  # with the fields of a newer version
         if content["name"] == reference:  # the name in the list of data sets
-            durable.write_json(self._manifest_path(digest), {**content, "name": others[0]})
+            other = next(name for name in names if name != reference)
+            durable.write_json(self._manifest_path(digest), {**content, "name": other})
+        self._remove_name(reference)
+
+    def free_names(self, is_left: Callable[[Path], bool]) -> list[Path]:
+        """Remove the names without a data set for which `is_left` is true, and return their files."""
+        removed = []
+        folder = self._volume.dataset_names
+        for file in sorted(folder.iterdir()) if folder.exists() else ():
+            with suppress(FileNotFoundError):  # deleted in the meantime
+                if is_name(file.name) and not self._volume.dataset(file.read_text()).exists() and is_left(file):
+                    self._remove_name(file.name)
+                    removed.append(file)
+        return removed
 
     def is_last_name(self, reference: str) -> bool:
         """Return whether deleting this reference deletes the data set: it is the id, or the only name."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from shared.errors import StorageFull
+from shared.errors import Conflict, StorageFull
 from shared.jobs import Job, JobStore
 from shared.storage import durable
 from shared.storage.names import is_name
@@ -32,13 +32,28 @@ class JobFiles:
         self._volume = volume
 
     def begin(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> None:
-        """Write the index of a job's archive, then the archive itself, then the job's specification, all durably."""
+        """Write the files of an accepted job."""
+        self.prepare(job, archive, index)
+        self.accept(job.id)
+
+    def prepare(self, job: Job, archive: Path | None = None, index: ArchiveIndex | None = None) -> None:
+        """Write the index of a job's archive, the archive itself, then the draft of the job's specification, durably.
+
+        A job without more than that was never accepted: no worker runs it, and no record is rebuilt from it.
+        """
         durable.make_folder(self._volume.job(job.id))
+        if self.is_deleted(job.id):  # a repeated request has the id of a job that was being deleted
+            self._volume.specification(job.id).unlink(missing_ok=True)
+            self.keep(job.id)
         if index is not None:
             index.save(self._volume.archive_index(job.id))
         if archive is not None:
             durable.rename(archive, self._volume.archive(job.id))
-        durable.write_json(self._volume.specification(job.id), job.model_dump(mode="json", exclude_none=True))
+        durable.write_json(self._volume.draft(job.id), job.model_dump(mode="json", exclude_none=True))
+
+    def accept(self, job_id: str) -> None:
+        """Make the draft the job's specification, once its record exists: from now on the job outlives Redis."""
+        durable.rename(self._volume.draft(job_id), self._volume.specification(job_id))
 
     def has(self, job_id: str) -> bool:
         """Return whether the job's specification exists; a job without one was never accepted."""
@@ -52,6 +67,7 @@ class JobFiles:
 
     def reopen(self, job: Job) -> None:
         """Prepare a job's retry: store its count of retries, then remove the file that says how it ended."""
+        self.keep(job.id)
         path = self._volume.specification(job.id)
         with suppress(FileNotFoundError):  # the job was never accepted
             known = json.loads(path.read_bytes())  # not parsed as a Job, so that a newer version's fields are kept
@@ -73,15 +89,31 @@ class JobFiles:
             return True
         return bool(settled["finished_at"] != job.finished_at)
 
+    def mark_deleted(self, job_id: str) -> None:
+        """Mark the job as deleted, durably and without new space: its record is never rebuilt from these files."""
+        with suppress(FileNotFoundError, StorageFull):  # without a specification, no record is rebuilt anyway
+            durable.link_exclusively(self._volume.specification(job_id), self._volume.deletion(job_id))
+
+    def keep(self, job_id: str) -> None:
+        """Remove the mark of a deletion that did not take place."""
+        self._volume.deletion(job_id).unlink(missing_ok=True)
+
+    def is_deleted(self, job_id: str) -> bool:
+        """Return whether the job is marked as deleted."""
+        return self._volume.deletion(job_id).exists()
+
     def remove(self, job_id: str) -> None:
         """Remove a job's folder with its files."""
         durable.remove_tree(self._volume.job(job_id))
 
     def __iter__(self) -> Iterator[Job]:
-        """Iterate over all jobs on the volume, each as it ended, or as `queued` if it has not ended."""
+        """Iterate over all jobs on the volume, each as it ended, or as `queued` if it has not ended.
+
+        Skips jobs that were never accepted or that are marked as deleted.
+        """
         folders = self._volume.jobs.iterdir() if self._volume.jobs.exists() else ()
         for folder in sorted(folders):
-            if not is_name(folder.name):
+            if not is_name(folder.name) or not self.has(folder.name) or self.is_deleted(folder.name):
                 continue
             for path in (self._volume.end(folder.name), self._volume.specification(folder.name)):
                 try:
@@ -96,6 +128,21 @@ class JobFiles:
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
     """Create the records that Redis lacks from the volume's files; returns how many were created."""
     return sum(jobs.create(job, owes_delivery=files.owes_delivery(job)) for job in files)
+
+
+def delete(jobs: JobStore, files: JobFiles, job_id: str) -> None:
+    """Delete an ended job: mark its files, remove its record, then its files; maintenance completes this after a crash.
+
+    Raises `NotFound`, or `Conflict` if the job has not ended.
+    """
+    jobs.require_ended(job_id)
+    files.mark_deleted(job_id)
+    try:
+        jobs.delete(job_id)
+    except Conflict:  # a user has retried it in the meantime
+        files.keep(job_id)
+        raise
+    files.remove(job_id)
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:

@@ -19,6 +19,7 @@ REBUILT = f"{PREFIX}rebuilt"  # exists while the records are complete: missing i
 PROBE = f"{PREFIX}probe"  # never exists: a write to it that changes nothing shows whether Redis accepts changes
 BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that need space on the volume, by its free bytes then
 HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due within the last minute
+CLEANUP = f"{PREFIX}cleanup"  # a lock that expires: one host has begun to remove leftovers from the volume
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 

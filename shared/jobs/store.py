@@ -30,6 +30,7 @@ from shared.runtime.redis_scripts import Script
 log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
+ACTIVE = frozenset(str(state) for state in State if not state.is_terminal)
 MANY = 1000  # the most jobs that one call returns or changes
 MAX_EVENTS = 2000  # about the most that a job's log keeps, the newest
 
@@ -126,6 +127,18 @@ class JobStore:
     def delete(self, job_id: str) -> None:
         """Delete an ended job; raises `NotFound`, or `Conflict` if it has not ended."""
         self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, anyway=0))
+
+    def require_ended(self, job_id: str) -> None:
+        """Raise `NotFound`, or `Conflict` if the job has not ended."""
+        state = self.state(job_id)
+        if state is None:
+            raise _not_found(job_id)
+        if state in ACTIVE:
+            raise _wrong_state(job_id, state, "deleted: cancel it first")
+
+    def state(self, job_id: str) -> str | None:
+        """Return the job's state, which only a newer version of the code may have; None without a record."""
+        return cast("str | None", self._redis.hget(keys.job(job_id), "state"))
 
     def get(self, job_id: str) -> Job:
         """Read a job; raises `NotFound` if it does not exist, `Damaged` if its record cannot be read."""
@@ -317,6 +330,10 @@ class JobStore:
         """Record that this end of the job is on the volume."""
         self._run("closed", job.id, finished_at=job.finished_at)
 
+    def begins_cleanup(self, every_seconds: float) -> bool:
+        """Return whether the volume is to be cleaned up now; true for one caller in that time."""
+        return bool(self._redis.set(keys.CLEANUP, 1, nx=True, px=int(every_seconds * 1000)))
+
     def needs_rebuilding(self) -> bool:
         """Return whether the records were lost; true for one caller a minute, until one calls `rebuilt`."""
         if self._redis.exists(keys.REBUILT):
@@ -373,8 +390,12 @@ class JobStore:
             raise _not_found(job_id)
         possible, state = reply
         if not possible:
-            raise Conflict("wrong_state", f"job {job_id} is {state} and cannot be {what}")
+            raise _wrong_state(job_id, state, what)
         return State(state)
+
+
+def _wrong_state(job_id: str, state: str, what: str) -> Conflict:
+    return Conflict("wrong_state", f"job {job_id} is {state} and cannot be {what}")
 
 
 def _not_found(job_id: str) -> NotFound:

@@ -72,7 +72,9 @@ class Publications:
             durable.write_exclusively(self._volume.commit(name, job), str(version.version).encode())
         finally:  # an error may occur after the commit, so the job's file decides
             if self.number_of_job(name, job) != version.version:
-                (folder / "weights.npz").unlink()  # the number stays reserved: another publisher may try it now
+                (folder / "weights.npz").unlink(
+                    missing_ok=True
+                )  # the number stays reserved: another publisher may try it now
         committed = self.number_of_job(name, job)
         assert committed is not None
         return committed
@@ -87,6 +89,16 @@ class Publications:
         commits = self._volume.commit(name, "any").parent
         files = commits.iterdir() if commits.exists() else ()
         return sorted((int(file.read_text()) for file in files if is_name(file.name)), reverse=True)
+
+    def abandoned(self, name: str) -> list[tuple[int, str]]:
+        """Return the numbers that are reserved but not published and still have weights, each with its job."""
+        published = set(self.numbers(name))
+        reserved = [number for number in self.newest_first(name) if number not in published]
+        return [
+            (number, str(self.content(name, number).get("job")))
+            for number in reserved
+            if (self._volume.version(name, number) / "weights.npz").exists()
+        ]
 
     def newest_first(self, name: str) -> list[int]:
         """Return all numbers that are published or reserved, newest first; faster than `numbers`."""

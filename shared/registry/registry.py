@@ -196,6 +196,25 @@ class Registry:
         self.number(name)
         self._reserve.spend(lambda: self._delete(name, lambda: self._numbers(name), force=force))
 
+    def free_leftovers(self, name: str, is_left: Callable[[Path, str], bool]) -> list[Path]:
+        """Remove the weights that killed processes have left, and return their paths; the versions' numbers stay taken.
+
+        These are the weights of deleted versions, and of versions that were not published. is_left: whether an
+        unpublished version's file is left, by its path and the id of its job.
+        """
+        left = [
+            (number, job)
+            for number, job in self._publications.abandoned(name)
+            if is_left(self._volume.version(name, number) / "weights.npz", job)
+        ]
+        published = {number for number, job in left if self._publications.number_of_job(name, job) == number}
+        numbers = {number for number, _ in left} - published | self._states.read(name).deleted
+        paths = [self._volume.version(name, number) / "weights.npz" for number in sorted(numbers)]
+        found = [path for path in paths if path.exists()]
+        for path in found:
+            self._free(name, int(path.parent.name))
+        return found
+
     def is_served(self, name: str) -> bool:
         """Return whether the model is served online, and not unloaded. Raises `NotFound` for an invalid name."""
         return self._state(name).served

@@ -110,6 +110,9 @@ class Settings(BaseSettings):
     checkpoint_seconds: PositiveFloat = Field(60.0, description="the longest time between two checkpoints")
     checkpoint_pause_seconds: NonNegativeFloat = Field(1.0, description="the shortest time between two checkpoints")
     retention_seconds: PositiveFloat = 30 * 24 * 3600.0
+    leftover_seconds: PositiveFloat = Field(
+        24 * 3600.0, description="the age after which unfinished files of killed processes are removed from the volume"
+    )
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
     shard_images: PositiveInt = Field(4096, description="the most images in one shard of a batch")

@@ -171,10 +171,15 @@ def publish_folder(temporary: Path, path: Path) -> bool:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder and its content. It is renamed first, so that no reader sees a half-removed folder."""
-    unlisted = temporary_beside(folder)
     with suppress(FileNotFoundError):
-        folder.rename(unlisted)
-        shutil.rmtree(unlisted)
+        shutil.rmtree(unlist(folder))
+
+
+def unlist(folder: Path) -> Path:
+    """Rename a folder to a temporary name, durably, before its removal; return that. Raises `FileNotFoundError`."""
+    unlisted = folder.with_name(f"{TEMPORARY}{uuid4().hex}-removed")  # of a length that repeated calls do not change
+    rename(folder, unlisted)
+    return unlisted
 
 
 def sha256_of(path: Path) -> str:

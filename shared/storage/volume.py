@@ -20,7 +20,8 @@ class Volume:
     models/<name>/<version>/      weights.npz, manifest.json
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid
-    jobs/<id>/                    specification.json, archive, plan/, shards/, checkpoints/,
+    jobs/<id>/                    specification.json (specification.draft.json until the job is accepted), deleted,
+                                  archive, plan/, shards/, checkpoints/,
                                   promotion.<retry>.json, end.json, notice.json
     reserve                       space that is freed so that deletions work if the disk is full
     webhook-secret                signs webhooks, unless the settings name another file
@@ -76,6 +77,12 @@ class Volume:
 
     def specification(self, job_id: str) -> Path:
         return self.job(job_id) / "specification.json"
+
+    def draft(self, job_id: str) -> Path:
+        return self.job(job_id) / "specification.draft.json"
+
+    def deletion(self, job_id: str) -> Path:
+        return self.job(job_id) / "deleted"
 
     def end(self, job_id: str) -> Path:
         return self.job(job_id) / "end.json"

@@ -3,6 +3,7 @@
     glassbox-backup.json    the format's number, the version of Glassbox that wrote it, and the time
     records/…               the content of Redis, one JSON file for each chunk
     volume/…                the volume's files
+    records/deleted.json    the folders of the volume, such as `jobs/<id>`, that were deleted after a part was saved
     digests.json            the SHA-256 of each of these members, by name
 
 It is written and read sequentially, so it may go through a pipe. A truncated backup lacks `digests.json`.
@@ -30,6 +31,7 @@ TITLE = "glassbox-backup.json"
 DIGESTS = "digests.json"
 RECORDS = "records"
 VOLUME = "volume"
+DELETED = f"{RECORDS}/deleted.json"
 
 
 class Digesting(io.RawIOBase):

@@ -12,18 +12,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar, cast
 
 from redis import Redis
 
-from shared.errors import Conflict
+from shared.errors import Conflict, Damaged
 from shared.jobs import JobStore, Kind
 from shared.jobs.files import JobFiles, rebuild
 from shared.jobs.task_queue import TaskQueue
 from shared.storage import durable
+from shared.storage.names import is_name
 from shared.storage.volume import Volume
-from worker.backup.archive import RECORDS, VOLUME, BackupReader
+from worker.backup.archive import DELETED, RECORDS, VOLUME, BackupReader
 from worker.backup.job_dump import CountersChunk, DeliveryChunk, IdempotencyChunk, JobChunk, JobDump
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ class Restoration:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with durable.translated_errors(), target.open("xb") as file:
                     shutil.copyfileobj(content, file)
+            _omit_deleted(folder)
             os.sync()
             self._dump.clear()
             self._put_in_place(folder / VOLUME, folder / "replaced")
@@ -113,7 +115,8 @@ class Restoration:
 
     def _write_records(self, records: Path) -> None:
         for _, job in _chunks(records / "jobs", JobChunk):
-            if self._files.has(job["record"]["id"]):  # else it was deleted or withdrawn while the backup was made
+            job_id = job["record"]["id"]
+            if self._files.has(job_id) and not self._files.is_deleted(job_id):  # else deleted while the backup was made
                 self._dump.write_job(job, self._jobs)
                 self._write_end(job)
         for name, delivery in _chunks(records / "notices", DeliveryChunk):
@@ -129,6 +132,16 @@ class Restoration:
         job = self._jobs.get(chunk["record"]["id"])
         if job.state.is_terminal and not self._volume.end(job.id).exists():
             self._files.end(job)
+
+
+def _omit_deleted(unpacked: Path) -> None:
+    """Remove the jobs and data sets that were deleted while the backup was made, of which it may have a part."""
+    if not (unpacked / DELETED).exists():  # an older release made the backup
+        return
+    for path in map(PurePosixPath, _read(unpacked / DELETED, list[str])):
+        if len(path.parts) != 2 or not is_name(path.name):
+            raise Damaged("backup_damaged", f"the backup is damaged: {path} is not a folder of a job or a data set")
+        shutil.rmtree(unpacked / VOLUME / path, ignore_errors=True)
 
 
 def _chunks(folder: Path, kind: type[T]) -> Iterator[tuple[str, T]]:

@@ -1,7 +1,8 @@
 """The content of a backup and its order, so that a backup made while jobs run has no dangling reference.
 
 The records come first. A deployment writes a file before anything refers to it, and never changes a file in place.
-So the files that a record refers to still exist when the volume is read, unless a user deletes them meanwhile.
+So the files that a record refers to still exist when the volume is read, unless a user deletes them meanwhile. The jobs
+and data sets that were deleted after some of their files were saved are listed at the end, and a restore omits them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from redis import Redis
 from shared.storage.durable import TEMPORARY
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
-from worker.backup.archive import RECORDS, VOLUME, BackupWriter
+from worker.backup.archive import DELETED, RECORDS, VOLUME, BackupWriter
 from worker.backup.job_dump import JobDump
 
 
@@ -26,10 +27,21 @@ def save(redis: Redis, volume: Volume, stream: IO[bytes]) -> int:
     with BackupWriter(stream) as backup:
         for name, chunk in JobDump(redis).read():
             backup.add_json(f"{RECORDS}/{name}.json", chunk)
+        folders = set()
         for path in files(volume):
             with suppress(FileNotFoundError), path.open("rb") as file:  # deleted meanwhile, such as an old checkpoint
                 backup.add_file(f"{VOLUME}/{path.relative_to(volume.root).as_posix()}", file)
+                folders.add(volume.root.joinpath(*path.relative_to(volume.root).parts[:2]))
+        deleted = [folder for folder in sorted(folders) if _is_deleted(folder, volume)]
+        backup.add_json(DELETED, [folder.relative_to(volume.root).as_posix() for folder in deleted])
     return backup.bytes
+
+
+def _is_deleted(folder: Path, volume: Volume) -> bool:
+    """Return whether this folder of a job or a data set was deleted, or is being deleted."""
+    if folder.parent == volume.jobs:
+        return not volume.specification(folder.name).exists() or volume.deletion(folder.name).exists()
+    return folder.parent == volume.datasets and not folder.exists()
 
 
 def files(volume: Volume) -> Iterator[Path]:

@@ -78,11 +78,11 @@ class TrainingHandler:
             promotion = Promotion(job, specification.promote, self._registry, self._volume)
             promotion.begin()
         version = self._registry.version_of_job(specification.model, job.id)
+        checkpoints = Checkpoints(self._volume.checkpoints(job.id))
         if version is None:
-            checkpoints = Checkpoints(self._volume.checkpoints(job.id))
             trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
             version = self._publish(job, trained, lease)
-            checkpoints.clear()
+        checkpoints.clear()  # an earlier attempt may have died before this step
         log_findings(version.diagnosis or (), lease)
         result = training_result(version)
         if promotion is not None and (finding := promotion.move(version, lease)) is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from shared.storage.durable import sha256_of
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
 from tests.support.data.npz import easy_arrays, easy_images, npz
-from tests.support.programs.forks import together
+from tests.support.programs.forks import dies_before_change, together
 from tests.support.waiting import eventually
 
 
@@ -321,3 +323,59 @@ def test_images_are_read_once_and_block_by_block(datasets: DatasetStore) -> None
 def is_past(manifest: Manifest) -> bool:
     """Return whether the clock is past the manifest's time; times have a resolution of milliseconds."""
     return clock.now() > manifest.created_at
+
+
+class TestDeletingInterrupted:
+    """The process is killed before one of the changes of a deletion."""
+
+    @pytest.mark.parametrize("reference", ["first", "second"])
+    def test_a_deleted_name_is_not_listed_and_finds_nothing(
+        self, tmp_path: Path, limits: Settings, reference: str
+    ) -> None:
+        for change in count(1):
+            datasets = DatasetStore(Volume(tmp_path / str(change)))
+            uploads = Uploads(datasets, tmp_path, limits)
+            for name in ("first", "second"):
+                uploads.add(npz(), name)
+            died = dies_before_change(change, partial(datasets.delete, reference))
+            is_deleted = not finds(datasets, reference)
+            (listed,) = datasets.all()
+            assert not (is_deleted and listed.name == reference)
+            assert died or is_deleted
+            if not died:
+                break
+        assert change > 1
+
+    @pytest.mark.parametrize("by_id", [False, True])
+    def test_a_data_set_is_deleted_with_its_names_or_not_at_all(
+        self, tmp_path: Path, limits: Settings, by_id: bool
+    ) -> None:
+        outcomes = []
+        for change in count(1):
+            volume = Volume(tmp_path / str(change))
+            datasets = DatasetStore(volume)
+            uploads = Uploads(datasets, tmp_path, limits)
+            manifest, _ = uploads.add(npz(), "first")
+            if by_id:
+                uploads.add(npz(), "second")
+            died = dies_before_change(change, partial(datasets.delete, manifest.id if by_id else "first"))
+            found = {finds(datasets, name) for name in ("first", manifest.id)} | {bool(datasets.all())}
+            assert len(found) == 1
+            outcomes.append(found.pop())
+            if not died:
+                break
+            if not outcomes[-1]:
+                uploads.add(npz(), "third")
+                assert not finds(datasets, "first")
+                assert not finds(datasets, "second")
+                assert files_below(volume.dataset_names) == ["third"]
+        assert outcomes == sorted(outcomes, reverse=True)
+        assert outcomes.count(False) > 2
+
+
+def finds(datasets: DatasetStore, reference: str) -> bool:
+    try:
+        datasets.get(reference)
+    except NotFound:
+        return False
+    return True

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
+from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import IdempotencyKeys, StoredResponse
 from shared.jobs import Job, Kind, State
@@ -21,6 +22,7 @@ from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_training, claimed, events
 from tests.support.objects.models import publish
 from tests.unit.worker.backup.conftest import Deployment
+from worker.backup.archive import BackupWriter
 from worker.backup.saving import save
 from worker.maintenance import Maintenance
 
@@ -131,6 +133,67 @@ class TestRestoring:
 
         with pytest.raises(NotFound):
             there.jobs.get(job.id)
+
+    def test_a_job_whose_deletion_was_interrupted_stays_deleted(self, here: Deployment, there: Deployment) -> None:
+        job = ended(here)
+        here.files.mark_deleted(job.id)
+
+        there.restore(here.save())
+
+        with pytest.raises(NotFound):
+            there.jobs.get(job.id)
+        assert list(there.files) == []
+
+    @pytest.mark.parametrize("is_known", [True, False], ids=["with-record", "accepted-after-the-records-were-read"])
+    def test_a_job_deleted_after_a_part_of_it_was_saved_stays_deleted(
+        self, here: Deployment, there: Deployment, monkeypatch: pytest.MonkeyPatch, is_known: bool
+    ) -> None:
+        job = ended(here)
+        if not is_known:
+            here.volume.end(job.id).unlink()
+        add = BackupWriter.add_file
+
+        def deleted_after(writer: BackupWriter, name: str, file: IO[bytes]) -> None:
+            if name == f"volume/jobs/{job.id}/specification.json":
+                add(writer, name, file)
+                here.jobs.discard(job.id)
+                here.files.remove(job.id)
+            else:
+                add(writer, name, file)
+
+        if not is_known:
+            here.jobs.discard(job.id)
+        monkeypatch.setattr(BackupWriter, "add_file", deleted_after)
+
+        there.restore(here.save())
+
+        with pytest.raises(NotFound):
+            there.jobs.get(job.id)
+        assert not there.volume.job(job.id).exists()
+
+    def test_a_job_that_was_never_accepted_gets_no_record(self, here: Deployment, there: Deployment) -> None:
+        here.files.prepare(a_training())
+
+        there.restore(here.save())
+
+        assert list(there.jobs.newest_first()) == []
+
+    def test_a_data_set_deleted_after_a_part_of_it_was_saved_stays_deleted(
+        self, here: Deployment, there: Deployment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dataset = here.dataset()
+        add = BackupWriter.add_file
+
+        def deleted_after(writer: BackupWriter, name: str, file: IO[bytes]) -> None:
+            add(writer, name, file)
+            if name.startswith(f"volume/datasets/{dataset.digest}/"):
+                DatasetStore(here.volume).delete(dataset.id)
+
+        monkeypatch.setattr(BackupWriter, "add_file", deleted_after)
+
+        there.restore(here.save())
+
+        assert DatasetStore(there.volume).all() == []
 
     def test_an_outcome_missing_on_the_volume_is_written_there(self, here: Deployment, there: Deployment) -> None:
         job = ended(here)
