@@ -34,6 +34,7 @@ from shared.network import Configuration, Network, preset
 from shared.network.selection.candidates import Facts, candidates
 from shared.registry import ModelVersion
 from shared.registry.manifest import Weights
+from shared.registry.stored import StoredArray
 
 DATA = Path(os.environ.get("GLASSBOX_TEST_DATA", "../shared/data"))
 OUTPUT = Path("var/benchmarks/inference.json")
@@ -97,7 +98,8 @@ def graph(network: Network, parameters: dict[str, np.ndarray]) -> bytes:
         weights=Weights(bytes=0, sha256="0" * 64),
         created_at="2026-01-01T00:00:00.000Z",
     )
-    return b"".join(export(version, parameters, "onnx").blocks())
+    stored = {name: StoredArray.of(array) for name, array in parameters.items()}
+    return b"".join(export(version, stored, "onnx").blocks())
 
 
 def rates(rounds: int, frameworks: Path, *, cpu: bool) -> Iterator[Figure]:

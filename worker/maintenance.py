@@ -14,6 +14,7 @@ from shared.jobs import Job, JobStore, State
 from shared.jobs.capacity import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, delete, rebuild
 from shared.jobs.task_queue import QUEUES, TaskQueue
+from shared.runtime.clock import since_boot
 from shared.runtime.redis_faults import FULL, RepeatedWarnings, fault_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -21,6 +22,7 @@ from worker.running.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 
+GRACE_SECONDS = 2.0  # for the request that renews a lease, besides the time between two heartbeats
 TERMINAL = tuple(state for state in State if state.is_terminal)
 
 
@@ -51,6 +53,10 @@ class Maintenance:
         self._files = files
         self._task_queue = task_queue
         self._retention_ms = settings.retention_seconds * 1000
+        self._longest_gap = max(settings.lease_seconds / 2, 2 * settings.upkeep_seconds)
+        self._grace_seconds = settings.heartbeat_seconds + GRACE_SECONDS
+        self._ticked_at: float | None = None  # when Redis last accepted the maintenance's writes
+        self._rescue_from: float | None = None
 
     def tick(self) -> None:
         """Do the maintenance that is due; what Redis or the volume refuses is retried at the next call.
@@ -64,7 +70,8 @@ class Maintenance:
                 self._kills.note()
             if full is None:
                 self._rebuild()
-            self._rescue()
+            if self._may_rescue():
+                self._rescue()
             self._close()
             if full is not None:
                 raise full
@@ -99,6 +106,23 @@ class Maintenance:
             self._jobs.rebuilt()
             if count:
                 log.warning("maintenance: Redis had lost its job records; %d were rebuilt from the volume", count)
+
+    def _may_rescue(self) -> bool:
+        """Return whether expired leases show that their workers were lost.
+
+        After a gap in the maintenance, because Redis did not respond or this machine was suspended, the workers get the
+        time to renew their leases.
+        """
+        now = since_boot()
+        gap = 0.0 if self._ticked_at is None else now - self._ticked_at
+        self._ticked_at = now
+        if self._rescue_from is None and gap > self._longest_gap:
+            log.warning("maintenance: could not run for %.0f s; the workers get time to renew their leases", gap)
+            self._rescue_from = now + self._grace_seconds
+        if self._rescue_from is not None and now < self._rescue_from:
+            return False
+        self._rescue_from = None  # so that long gaps between all calls do not prevent every rescue
+        return True
 
     def _rescue(self) -> None:
         for job in self._jobs.rescue_expired():

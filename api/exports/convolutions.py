@@ -6,29 +6,67 @@ convolution's weights and biases.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.exports.activations import ACTIVATIONS
-from api.exports.graph import Graph
+from api.exports.graph import Graph, Tensor
+from api.exports.parts import Stream
 from shared.network.convolutions.batch_normalization import folded
 from shared.network.convolutions.blocks import Block
 from shared.network.convolutions.convolution import margins
+from shared.registry.stored import StoredArray
 
 Side = tuple[int, int, int]
 """Pixels along one side of an image, zeros before them, zeros after them."""
 
 
-def add_weights(graph: Graph, number: int, block: Block, parameters: Mapping[str, NDArray[Any]]) -> None:
+GROUP_BYTES = 32 * 1024 * 1024  # of the filters whose weights are in memory at once
+
+
+def add_weights(graph: Graph, number: int, block: Block, parameters: Mapping[str, StoredArray]) -> None:
     """Add the tensors `layerN.weights` and `layerN.biases`, in the order of axes that `add_block` needs."""
     prefix = f"layer{number}."
-    own = {name.removeprefix(prefix): array for name, array in parameters.items() if name.startswith(prefix)}
-    W, b = folded(own["weights"], own) if block.batch_norm else (own["weights"], own["biases"])
-    graph.tensors[f"{prefix}weights"] = W.transpose(3, 2, 0, 1) if _has_conv(graph) else W.reshape(-1, W.shape[-1])
-    graph.tensors[f"{prefix}biases"] = b
+    W = parameters[f"{prefix}weights"]
+    vectors = {
+        name.removeprefix(prefix): stored.array()  # (F,)
+        for name, stored in parameters.items()
+        if name.startswith(prefix) and stored is not W
+    }
+    k, _, C, F = W.shape
+    if block.batch_norm:
+        _, b = folded(np.empty((0, F), W.dtype), vectors)
+    else:
+        b = vectors["biases"]
+
+    def filters() -> Iterator[bytes | memoryview]:
+        """Yield the weights (F, C, k, k), some filters at a time."""
+        step = max(1, GROUP_BYTES // (k * k * C * W.dtype.itemsize))
+        for start in range(0, F, step):
+            group = slice(start, start + step)
+            own = {name: vector[group] for name, vector in vectors.items()}
+            some = np.concatenate([rows[:, group] for rows in W.rows()])
+            some = folded(some, own)[0] if block.batch_norm else some
+            yield from _bytes(some.reshape(k, k, C, -1).transpose(3, 2, 0, 1))
+
+    def matrix() -> Iterator[bytes | memoryview]:
+        """Yield the weights (k k C, F), some rows at a time."""
+        for rows in W.rows():
+            yield from _bytes(folded(rows, vectors)[0] if block.batch_norm else rows)
+
+    if _has_conv(graph):
+        weights = Tensor((F, C, k, k), W.dtype, Stream(W.nbytes, filters))
+    else:
+        weights = Tensor((k * k * C, F), W.dtype, Stream(W.nbytes, matrix))
+    graph.tensors[f"{prefix}weights"] = weights
+    graph.tensors[f"{prefix}biases"] = Tensor.of(StoredArray.of(b))
+
+
+def _bytes(array: NDArray[Any]) -> Iterator[bytes | memoryview]:
+    return StoredArray.of(array).blocks()
 
 
 def add_block(

@@ -1,20 +1,17 @@
-"""An exported version: a file's content in parts, most of which are views of the parameters' memory."""
+"""An exported version: a file's content in parts, most of which are read from the version's file."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from numpy.typing import NDArray
 
 from api.exports import onnx, safetensors
-from api.exports.parts import Part
+from api.exports.parts import Part, blocks_of
 from shared.registry import ModelVersion
-from shared.storage.durable import BLOCK
+from shared.registry.stored import StoredArray
 
-FORMATS: Mapping[str, Callable[[ModelVersion, Mapping[str, NDArray[Any]]], list[Part]]] = {
+FORMATS: Mapping[str, Callable[[ModelVersion, Mapping[str, StoredArray]], list[Part]]] = {
     "safetensors": safetensors.encode,
     "onnx": onnx.encode,
 }
@@ -22,23 +19,25 @@ FORMATS: Mapping[str, Callable[[ModelVersion, Mapping[str, NDArray[Any]]], list[
 
 @dataclass(frozen=True)
 class Export:
-    """A file's content; `length` in bytes, `sha256` in hexadecimal."""
+    """A file's content; `length` in bytes."""
 
     parts: Sequence[Part]
     length: int
-    sha256: str
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the content in blocks."""
         for part in self.parts:
-            for start in range(0, len(part), BLOCK):
-                yield bytes(part[start : start + BLOCK])
+            yield from blocks_of(part)
+
+    def sha256(self) -> str:
+        """Return the SHA-256 in hexadecimal, for which all parts are read."""
+        digest = hashlib.sha256()
+        for block in self.blocks():
+            digest.update(block)
+        return digest.hexdigest()
 
 
-def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], file_format: str) -> Export:
+def export(version: ModelVersion, parameters: Mapping[str, StoredArray], file_format: str) -> Export:
     """Export a version in one of `FORMATS`. `parameters`: the version's parameters by name."""
     parts = FORMATS[file_format](version, parameters)
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return Export(parts, sum(map(len, parts)), digest.hexdigest())
+    return Export(parts, sum(map(len, parts)))

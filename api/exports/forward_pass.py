@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from api.exports.activations import ACTIVATIONS
 from api.exports.convolutions import add_block, add_weights
-from api.exports.graph import TYPES, Graph
+from api.exports.graph import TYPES, Graph, Tensor
 from shared.network import Network
 from shared.network.layers.softmax import EPSILON
+from shared.registry.stored import StoredArray
 
 IMAGES = "images"
 PROBABILITIES = "probabilities"
@@ -28,7 +27,7 @@ def input_shape(network: Network) -> tuple[int, ...]:
     return network.image_shape if is_image else (math.prod(network.image_shape),)
 
 
-def graph_of(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Graph:
+def graph_of(network: Network, parameters: Mapping[str, StoredArray]) -> Graph:
     """Return the forward pass from images, float32 from 0 to 1, to probabilities (N, classes)."""
     graph = Graph(network.dtype)
     configuration = network.configuration
@@ -37,11 +36,11 @@ def graph_of(network: Network, parameters: Mapping[str, NDArray[Any]]) -> Graph:
         add_weights(graph, number, block, parameters)
     for number in range(len(blocks) + 1, network.hidden_layers + 2):
         for kind in ("weights", "biases"):
-            graph.tensors[f"layer{number}.{kind}"] = parameters[f"layer{number}.{kind}"]
+            graph.tensors[f"layer{number}.{kind}"] = Tensor.of(parameters[f"layer{number}.{kind}"])
     A = IMAGES if network.dtype == np.float32 else graph.add("Cast", IMAGES, to=TYPES[network.dtype.name])
     if configuration.standardize:
         for operator, name in (("Sub", "input.mean"), ("Div", "input.deviation")):
-            graph.tensors[name] = parameters[name]
+            graph.tensors[name] = Tensor.of(parameters[name])
             A = graph.add(operator, A, name)  # each channel's number, for all pixels
     A = _features(graph, network, A)
     for number in range(len(blocks) + 1, network.hidden_layers + 2):

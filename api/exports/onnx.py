@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from typing import Any
-
-from numpy.typing import NDArray
 
 from api.exports.description import description
 from api.exports.forward_pass import IMAGES, PROBABILITIES, graph_of, input_shape
-from api.exports.graph import TYPES, Graph, Node
-from api.exports.parts import Part, little_endian
+from api.exports.graph import TYPES, Graph, Node, Tensor
+from api.exports.parts import Part
 from api.exports.protobuf import message, number, text
 from shared.registry import ModelVersion
 from shared.registry.classifier import network_of
+from shared.registry.stored import StoredArray
 
 IR_VERSION = 8
 OPSET_VERSION = 17
 INT, INTS = 2, 7  # AttributeProto.AttributeType
 
 
-def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
+def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list[Part]:
     """Encode the version as a ModelProto, from `images` (N, *input_shape) to `probabilities` (N, classes).
 
     Raises `Damaged` if this version of the code does not support the network.
@@ -48,7 +46,7 @@ def _graph(graph: Graph, name: str, images: list[Part], probabilities: list[Part
     return [
         *_all(message(1, _node(node)) for node in graph.nodes),
         *text(2, name),
-        *_all(message(5, _tensor(name, array)) for name, array in graph.tensors.items()),
+        *_all(message(5, _tensor(name, tensor)) for name, tensor in graph.tensors.items()),
         *message(11, images),
         *message(12, probabilities),
     ]
@@ -72,13 +70,13 @@ def _attribute(name: str, value: int | tuple[int, ...]) -> list[Part]:
     return [*text(1, name), *_all(number(8, each) for each in value), *number(20, INTS)]
 
 
-def _tensor(name: str, array: NDArray[Any]) -> list[Part]:
+def _tensor(name: str, tensor: Tensor) -> list[Part]:
     """Encode a TensorProto with raw data."""
     return [
-        *_all(number(1, side) for side in array.shape),
-        *number(2, TYPES[array.dtype.name]),
+        *_all(number(1, side) for side in tensor.shape),
+        *number(2, TYPES[tensor.dtype.name]),
         *text(8, name),
-        *message(9, [little_endian(array)]),
+        *message(9, [tensor.content]),
     ]
 
 

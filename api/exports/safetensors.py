@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from numpy.typing import NDArray
 
 from api.exports.description import description
-from api.exports.parts import Part, little_endian
+from api.exports.parts import Part, content_of
 from shared.registry import ModelVersion
+from shared.registry.stored import StoredArray
 
 DTYPES = {"float32": "F32", "float64": "F64"}
 ALIGNMENT = 8
 
 
-def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> list[Part]:
+def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list[Part]:
     """Encode the parameters under their names in the .npz, with the version's metadata."""
     header: dict[str, object] = {"__metadata__": description(version)}
     content: list[Part] = []
@@ -32,7 +30,7 @@ def encode(version: ModelVersion, parameters: Mapping[str, NDArray[Any]]) -> lis
             "shape": list(array.shape),
             "data_offsets": [start, end],
         }
-        content.append(little_endian(array))
+        content.append(content_of(array))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
     return [len(text).to_bytes(8, "little"), text, *content]

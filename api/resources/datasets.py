@@ -80,8 +80,8 @@ class DatasetOptions(RequestModel):
 
     on_unreadable: OnUnreadable | None = Field(
         None,
-        description="images that cannot be read: `refuse` the upload, or `skip` them and report them in `skipped`; by"
-        " default refused if more than 1 % of the images cannot be read",
+        description="images of an archive that cannot be read: `refuse` the upload, or `skip` them and report them in"
+        " `skipped`; by default refused if more than 1 % of the images cannot be read",
     )
 
     def for_upload(self) -> UploadOptions:

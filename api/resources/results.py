@@ -20,7 +20,7 @@ from shared.jobs import Job, JobStore, Kind
 from shared.jobs.specifications import BatchSpecification
 from shared.registry import Registry
 from shared.results.files import ShardFiles
-from shared.results.shard import read_shard
+from shared.results.shard import error_blocks, row_blocks
 from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
@@ -95,7 +95,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
                 return as_npz(shards, version.classes, specification.top_k)
             case "parquet":
                 return as_parquet(shards, specification.top_k)
-        return (read_shard(path).rows for path in shards)
+        return (block for path in shards for block in row_blocks(path))
 
     @routes.get("/errors")
     @operation(
@@ -111,4 +111,4 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
 
 
 def _errors(shards: Sequence[Path]) -> Iterator[bytes]:
-    return (read_shard(path).errors for path in shards)
+    return (block for path in shards for block in error_blocks(path))

@@ -7,13 +7,14 @@ from typing import Literal
 from flask import Blueprint, Response, request, send_file
 from pydantic import Field
 
-from api.exports import export
+from api.exports import Export, export
 from api.requests.conditions import conditional
 from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import Damaged, NotFound
 from shared.registry import ModelVersion, Registry
 
+MOST_DIGESTS = 1000
 BINARY = "application/octet-stream"
 FILE = MediaType(BINARY, "an .npz with the parameters by name; or .safetensors or .onnx, as `format` selects")
 
@@ -31,6 +32,7 @@ class WeightsQuery(RequestModel):
 def blueprint(registry: Registry) -> Blueprint:
     """Return the weights' route."""
     routes = Blueprint("weights", __name__)
+    digests = Digests()
 
     @routes.get("/v1/models/<name>/versions/<reference>/weights")
     @operation(
@@ -66,14 +68,32 @@ def blueprint(registry: Registry) -> Blueprint:
         return conditional(response, ranges=True)
 
     def exported(version: ModelVersion, file_format: str) -> Response:
-        content = export(version, registry.load(version), file_format)
+        content = export(version, registry.stored(version, anew=_sends_all()), file_format)
         response = Response(content.blocks(), mimetype=BINARY)
         response.headers["Content-Disposition"] = f"attachment; filename={_file_name(version, file_format)}"
         response.content_length = content.length
-        response.set_etag(content.sha256)
+        response.set_etag(digests.of(version, file_format, content))
         return conditional(response, ranges=True)
 
     return routes
+
+
+class Digests:
+    """The SHA-256 of the most recent exports. A version's export in one format never changes."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, str, str], str] = {}
+
+    def of(self, version: ModelVersion, file_format: str, content: Export) -> str:
+        """Return the digest of an export; only the first call reads it."""
+        key = (version.model, version.version, version.weights.sha256, file_format)
+        digest = self._known.get(key)
+        if digest is None:
+            digest = content.sha256()
+            self._known[key] = digest
+            if len(self._known) > MOST_DIGESTS:
+                self._known.pop(next(iter(self._known)), None)
+        return digest
 
 
 def _file_name(version: ModelVersion, extension: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.results.lines import Row, parsed_rows
-from shared.results.shard import read_shard
+from shared.results.shard import row_blocks
 
 
 def columns(top_k: int) -> list[str]:
@@ -24,10 +24,11 @@ def flat(row: Row) -> list[Any]:
 
 
 def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
-    """Yield the header, then the rows of one shard at a time."""
+    """Yield the header, then the rows of one block at a time."""
     yield _lines([columns(top_k)])
     for path in shards:
-        yield _lines(map(flat, parsed_rows(read_shard(path).rows)))
+        for block in row_blocks(path):
+            yield _lines(map(flat, parsed_rows(block)))
 
 
 def _lines(rows: Iterable[list[Any]]) -> bytes:

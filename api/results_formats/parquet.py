@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from api.results_formats.csv_rows import columns, flat
 from api.results_formats.outgoing import Outgoing
 from shared.errors import NotInstalled
 from shared.results.lines import parsed_rows
-from shared.results.shard import read_shard
+from shared.results.shard import row_blocks
 
-GROUP_ROWS = 65_536  # rows per row group; large groups make the file small and fast to read
+GROUP_ROWS = 65_536  # the most rows of a row group; large groups make the file small and fast to read
+GROUP_VALUES = 524_288  # the most labels and probabilities of a row group, which are Python objects in memory
 
 
 def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
@@ -33,7 +35,7 @@ def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
     def chunks() -> Iterator[bytes]:
         outgoing = Outgoing()
         with parquet.ParquetWriter(outgoing, schema) as writer:
-            for rows in _groups(shards):
+            for rows in _groups(shards, top_k):
                 arrays = [pyarrow.array(values, field.type) for values, field in zip(rows, schema, strict=True)]
                 writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
                 yield outgoing.take()
@@ -42,13 +44,9 @@ def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
     return chunks()
 
 
-def _groups(shards: Sequence[Path]) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield the rows' values by column, at least `GROUP_ROWS` rows at a time."""
-    rows: list[list[Any]] = []
-    for path in shards:
-        rows += map(flat, parsed_rows(read_shard(path).rows))
-        if len(rows) >= GROUP_ROWS:
-            yield list(zip(*rows, strict=True))
-            rows = []
-    if rows:
-        yield list(zip(*rows, strict=True))
+def _groups(shards: Sequence[Path], top_k: int) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows' values by column, `GROUP_ROWS` rows at a time, or fewer if they have many classes."""
+    rows = (flat(row) for path in shards for block in row_blocks(path) for row in parsed_rows(block))
+    size = min(GROUP_ROWS, max(1, GROUP_VALUES // (2 * top_k)))
+    while group := list(islice(rows, size)):
+        yield list(zip(*group, strict=True))

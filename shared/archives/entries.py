@@ -35,8 +35,13 @@ SPECIAL_ENTRY = "special_entry"  # an entry that only describes the archive, suc
 REASONS = (None, FOLDER, SYSTEM_FILE, HIDDEN, SIDE_FILE, SPECIAL_ENTRY)
 """Why an entry is skipped: the codes of the report, and folders, which are not in it."""
 
+IMAGE_ENDINGS = (
+    *(".png\n", ".jpg\n", ".jpeg\n", ".bmp\n", ".gif\n", ".tif\n", ".tiff\n", ".webp\n"),
+    *(".avif\n", ".jfif\n", ".jpe\n", ".dib\n"),
+)
+"""Names that all end so need fewer checks. Nothing else depends on the endings: files are judged by their content."""
+
 # What a name that is not plain contains, in lower case, with a line feed before and after it:
-IMAGE_ENDINGS = (".png\n", ".jpg\n", ".jpeg\n", ".bmp\n", ".gif\n", ".tif\n", ".tiff\n", ".webp\n")
 SUSPICIOUS = (*("\n/", "\0", ":", "..", "\n.", "/."), *(f"{folder}/" for folder in sorted(SYSTEM_FOLDERS)))
 SUSPICIOUS_ENDINGS = (
     *("\n\n", "/\n", ".\n"),

@@ -18,8 +18,8 @@ class UploadOptions:
     """The options of an upload.
 
     test_fraction, seed: of the split that the server makes. image_shape, channels: the height and width, and the number
-    of channels, of the images; None chooses them from the images. on_unreadable: None refuses the upload if more than
-    1 % of the images cannot be read, and skips them otherwise.
+    of channels, of the images; None chooses them from the images. on_unreadable: for archives of images; None refuses
+    the upload if more than 1 % of the images cannot be read, and skips them otherwise.
     """
 
     test_fraction: float = 0.1

@@ -28,12 +28,16 @@ ACCEPTED = (
 )
 
 
+NO_ARCHIVE_OF_IMAGES = "applies to archives of images; in arrays, IDX files and CSV files every image must be readable"
+
+
 def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content:
     """Validate the file and return its content; the images are read from it on iteration, block by block.
 
     The unpacked content of a compressed tar replaces the file. Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
     if _holds_arrays(path):
+        _refuse_on_unreadable(options)
         content = read_npz(path, limits, options.test_fraction, options.seed, options.image_shape)
         if options.channels not in {None, channels_of(content.image_shape)}:
             reason = (
@@ -46,6 +50,7 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
         if is_pickle(file.read(2)):
             raise pickled("the file is")
     if tables := csv_sources(path):
+        _refuse_on_unreadable(options)
         return read_csv(tables, limits, options)
     try:
         archive = validate(path, limits)
@@ -58,8 +63,16 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
     if is_cifar(names):
         raise pickled(f"the archive is CIFAR for Python; its file {shown(names[0])} is")
     if files := idx_files(names):
+        _refuse_on_unreadable(options)
         return read_idx_archive(path, archive, names, files, limits, options)
     return read_folders(path, archive, limits, options)
+
+
+def _refuse_on_unreadable(options: UploadOptions) -> None:
+    """Raise `Invalid` if the upload says what to do about unreadable images."""
+    if options.on_unreadable is not None:
+        fields = [FieldError(NO_ARCHIVE_OF_IMAGES, parameter="on_unreadable")]
+        raise Invalid("validation_failed", f"on_unreadable: {NO_ARCHIVE_OF_IMAGES}", fields)
 
 
 def _holds_arrays(path: Path) -> bool:

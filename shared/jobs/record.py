@@ -38,7 +38,8 @@ class Job(BaseModel):
 
     `request` is what the user sent. `specification` is what the worker needs, pinned when the job was submitted (a data
     set's id, a model's version). `attempt` counts the claims; with the owner it is the fencing token: only the newest
-    claim may write. `crashes` counts the claims whose worker was lost, `failures` the transient errors, `retries` the
+    claim may write. `crashes` counts the claims whose worker was lost since the job
+    last made progress, `failures` the transient errors, `retries` the
     retries that a user requested. The URL `webhook` receives the job's end. `request_id` is the request that submitted
     the job, `key` the name of its API key, `traceparent` its trace. `waiting` says why a queued job cannot start.
     `waiting_since` is the time since when each attempt has ended for such a reason. Both are cleared when the job can

@@ -199,14 +199,21 @@ class JobStore:
         progress: Progress | None = None,
         metrics: Metrics | None = None,
         event: str = "",
+        reached: int | None = None,
     ) -> Pulse:
-        """Renew the lease and store the job's progress; the returned pulse says whether to continue."""
+        """Renew the lease and store the job's progress; the returned pulse says whether to continue.
+
+        reached: how far a later attempt can resume, in mini-batches or images; None leaves it unchanged.
+        """
         report: dict[str, object] = {}
         if progress is not None:
             report["progress"] = progress.model_dump()
         if metrics is not None:
             report["metrics"] = metrics
-        state = self._renew(claim, event, report, encode_fields(report))
+        fields = encode_fields(report)
+        if reached is not None:
+            fields["reached"] = str(reached)
+        state = self._renew(claim, event, report, fields)
         if state is None:
             return Pulse.LOST
         return Pulse.CANCEL if state == State.CANCELLING else Pulse.HELD
@@ -241,6 +248,8 @@ class JobStore:
         self, claim: Claim, after_seconds: float = 0.0, failures: int = 0, blocked: Blocked | None = None
     ) -> State | None:
         """Requeue the claimed job, due after `after_seconds`, and return its state; None if the lease was lost.
+
+        If its loss was counted as a crash, this is revoked: the worker is alive.
 
         failures: how many failures to count, 0 if the job did not cause the release. A job in state `cancelling` ends.
         """
@@ -314,7 +323,10 @@ class JobStore:
         return bool(self._run("killed", job_id, owner=owner, killed=killed))
 
     def rescue_expired(self) -> list[Job]:
-        """End the claims whose lease expired, and return their jobs: requeued, or `failed` after too many crashes."""
+        """End the claims whose lease expired, and return their jobs: requeued, or `failed` after too many crashes.
+
+        Only the crashes since the job last made progress count.
+        """
         ids = cast("list[str]", self._expired({"leases": keys.LEASES}, limit=MANY))
         return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
 
@@ -347,8 +359,9 @@ class JobStore:
 
     def _rescue(self, job_id: str) -> bool:
         detail = (
-            f"its worker died {self._max_crashes} times; the cause is in the worker's log, or in the state of its"
-            " container (OOMKilled if its memory was exhausted); remove the cause, then run the job again with `retry`"
+            f"its worker died {self._max_crashes} times without progress in between; the cause is in the worker's log,"
+            " or in the state of its container (OOMKilled if its memory was exhausted); remove the cause, then run the"
+            " job again with `retry`"
         )
         poison = json.dumps({"code": "poison", "detail": detail})
         return self._run("rescue", job_id, max_crashes=self._max_crashes, poison=poison) is not None

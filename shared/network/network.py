@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from functools import reduce
-from operator import add
 
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
+from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.convolutions.architecture import Architecture
 from shared.network.errors import ConfigurationError
@@ -125,9 +124,12 @@ class Network:
                 array[:] = 1
         return parameters
 
-    def standardize(self, parameters: Parameters, rows: Images, indices: Indices) -> None:
-        """Write mean and deviation of the rows (N, pixels) at these indices into the parameters."""
-        measured = Standardization.measure(rows, indices, self.channels, self.dtype)
+    def standardize(self, parameters: Parameters, rows: Images, indices: Indices, check: Check = no_check) -> None:
+        """Write mean and deviation of the rows (N, pixels) at these indices into the parameters.
+
+        check: called for each block of rows.
+        """
+        measured = Standardization.measure(rows, indices, self.channels, self.dtype, check)
         for name, array in zip(STANDARDIZATION, measured, strict=True):
             parameters[name][:] = array
 
@@ -156,25 +158,35 @@ class Network:
         """Raise ValueError, naming the array, unless names, shapes and precision are exactly the network's."""
         self.layout.check(parameters)
 
-    def probabilities(self, parameters: Parameters, images: Images) -> Array:
+    def probabilities(self, parameters: Parameters, images: Images, check: Check = no_check) -> Array:
         """Return each image's probability of every class: (N, classes), each row summing to 1.
 
         images: uint8, or floating point from 0 to 1; (N, *image_shape) or (N, pixels). Raises ValueError for others.
+        check: called after each block of images.
         """
         rows = inputs.as_rows(images, self.image_shape)
         P = np.empty((len(rows), self.classes), self.dtype)
         for block, P_block in self._blocks(parameters, rows):
             P[block] = P_block
+            check()
         return P
 
-    def evaluate(self, parameters: Parameters, images: Images, labels: Labels) -> Evaluation:
-        """Evaluate the predictions for labelled images, N ≥ 1. Raises ValueError for arrays that do not match."""
+    def evaluate(self, parameters: Parameters, images: Images, labels: Labels, check: Check = no_check) -> Evaluation:
+        """Evaluate the predictions for labelled images, N ≥ 1. Raises ValueError for arrays that do not match.
+
+        check: called after each block of images.
+        """
         rows = inputs.as_rows(images, self.image_shape)
         if not len(rows):
             raise ValueError("an evaluation needs at least one image")
         y = inputs.as_labels(labels, len(rows), self.classes)
-        # Summed as they come: each holds (classes, classes) numbers, and there may be thousands of blocks.
-        return reduce(add, (Evaluation.of(P, y[block]) for block, P in self._blocks(parameters, rows)))
+        found: Evaluation | None = None  # summed as they come: each holds (classes, classes) numbers
+        for block, P in self._blocks(parameters, rows):
+            evaluation = Evaluation.of(P, y[block])
+            found = evaluation if found is None else found + evaluation
+            check()
+        assert found is not None
+        return found
 
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
         """Yield the probabilities of the rows, block by block; a block's are valid until the next one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Condition, Lock, RLock
@@ -108,12 +109,16 @@ class ForwardPass:
         self._inference = network.inference(classifier.parameters, rows)
         self._P = np.empty((rows, network.classes), network.dtype)
 
-    def classify(self, count: int, top_k: int) -> Predictions:
-        """Return the best `top_k` classes of each of the first `count` images; they are valid until the next call."""
+    def classify(self, count: int, top_k: int, check: Callable[[], None] = lambda: None) -> Predictions:
+        """Return the best `top_k` classes of each of the first `count` images; they are valid until the next call.
+
+        check: called after each block of images.
+        """
         step = self._inference.size
         for start in range(0, count, step):
             stop = min(start + step, count)
             self._P[start:stop] = self._inference.run(self._rows[start:stop])
+            check()
         return best_of(self._P[:count], top_k)
 
 

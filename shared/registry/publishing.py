@@ -47,21 +47,23 @@ class Publications:
         parameters: dict[str, NDArray[Any]],
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> int:
         """Publish the next version of a model, once per job; returns the number of the job's version.
 
         `scratch` is a folder of the job. `confirm` is called directly before the commit; it raises an error if the
-        caller does not hold the job any more, and then nothing is published.
+        caller does not hold the job any more, and then nothing is published. `check` is called while the weights are
+        written; it may raise, too.
         """
         name, job = draft.model, draft.job
         if (published := self.number_of_job(name, job)) is not None:
             return published
         weights = durable.temporary_beside(scratch / "weights.npz")
         durable.make_folder(scratch)
-        with durable.fsynced(weights) as file:
+        with durable.fsynced(weights, check) as file:
             write_parameters(file, parameters)
         try:
-            size = Weights(bytes=weights.stat().st_size, sha256=durable.sha256_of(weights))
+            size = Weights(bytes=weights.stat().st_size, sha256=durable.sha256_of(weights, check))
             version = self._reserve(draft, size)
             folder = self._volume.version(name, version.version)
             durable.link_exclusively(weights, folder / "weights.npz")

@@ -12,6 +12,7 @@ from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.registry.manifest import ModelVersion, VersionDraft
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
+from shared.registry.stored import StoredArray
 from shared.registry.weights import WeightFiles
 from shared.runtime import clock
 from shared.storage import durable
@@ -39,10 +40,11 @@ class Registry:
         parameters: dict[str, NDArray[Any]],
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
     ) -> ModelVersion:
         """Publish a job's parameters as the next version; see `Publications.publish`."""
         self._reserve.keep()
-        self._publications.publish(draft, parameters, scratch, confirm)
+        self._publications.publish(draft, parameters, scratch, confirm, check)
         version = self.version_of_job(draft.model, draft.job)
         assert version is not None
         return version
@@ -245,6 +247,14 @@ class Registry:
         """Load the version's parameters by name; raises `Damaged` if the file's digest is wrong."""
         try:
             return self._weights.load(version)
+        except (Damaged, FileNotFoundError):
+            self._refuse_deleted(version.model, version.version)
+            raise
+
+    def stored(self, version: ModelVersion, *, anew: bool = True) -> dict[str, StoredArray]:
+        """Return the version's parameters by name, to be read in blocks, after the check that `weights_path` makes."""
+        try:
+            return self._weights.stored(version, anew=anew)
         except (Damaged, FileNotFoundError):
             self._refuse_deleted(version.model, version.version)
             raise

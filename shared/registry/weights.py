@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Damaged
 from shared.registry.manifest import ModelVersion
+from shared.registry.stored import StoredArray, stored_arrays
 from shared.storage import durable
 from shared.storage.volume import Volume
 
@@ -66,6 +67,10 @@ class WeightFiles:
         """Load the version's parameters by name; raises `Damaged` if the file's digest is wrong."""
         with np.load(self.checked_path(version), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+
+    def stored(self, version: ModelVersion, *, anew: bool = True) -> dict[str, StoredArray]:
+        """Return the version's parameters by name, to be read later; raises `Damaged` if the file's digest is wrong."""
+        return stored_arrays(self.checked_path(version, anew=anew))
 
     def _digest(self, path: Path, *, anew: bool) -> str | None:
         try:

@@ -6,6 +6,7 @@ user's request classifies the shards with errors again and adds new files. The n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,12 +46,13 @@ class ShardFiles:
             folder.mkdir()
             durable.fsync_folder(folder.parent)
 
-    def survey(self, count: int) -> Survey:
-        """Return which of the shards from 0 to `count` - 1 are finished."""
+    def survey(self, count: int, check: Callable[[], None] = lambda: None) -> Survey:
+        """Return which of the shards from 0 to `count` - 1 are finished. `check` is called for each of them."""
         newest = self._newest()
         missing: list[int] = []
         succeeded = failed = kept = look_inverted = 0
         for number in range(count):
+            check()
             if number not in newest:
                 missing.append(number)
                 continue

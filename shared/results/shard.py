@@ -6,12 +6,15 @@ Both are in one file so that they always belong together: the file is written wh
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from shared.errors import Damaged
+
+BLOCK = 1024 * 1024  # bytes of lines that are in memory at once while rows are read
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,25 @@ def read_shard(path: Path) -> Shard:
     with path.open("rb") as file:
         header = _header(file.readline(), path)
         return Shard(header, file.read(header.rows_bytes), file.read())
+
+
+def row_blocks(path: Path) -> Iterator[bytes]:
+    """Iterate over the rows of a shard's file in blocks of whole lines, of about `BLOCK` bytes; raises `Damaged`."""
+    with path.open("rb") as file:
+        yield from _lines(file, _header(file.readline(), path).rows_bytes)
+
+
+def error_blocks(path: Path) -> Iterator[bytes]:
+    """Iterate over the errors of a shard's file in such blocks; raises `Damaged`."""
+    with path.open("rb") as file:
+        file.seek(_header(file.readline(), path).rows_bytes, os.SEEK_CUR)
+        yield from _lines(file, os.fstat(file.fileno()).st_size - file.tell())
+
+
+def _lines(file: IO[bytes], size: int) -> Iterator[bytes]:
+    end = file.tell() + size
+    while block := file.read(min(BLOCK, end - file.tell())):
+        yield block + file.readline(end - file.tell())
 
 
 def _header(line: bytes, path: Path) -> Header:

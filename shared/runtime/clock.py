@@ -1,4 +1,4 @@
-"""Times in the API's format: RFC 3339 in UTC with a `Z` and milliseconds."""
+"""Times in the API's format, RFC 3339 in UTC with a `Z` and milliseconds, and the clock for the age of a lease."""
 
 from __future__ import annotations
 
@@ -15,3 +15,11 @@ def rfc3339(milliseconds: int) -> str:
 def now() -> str:
     """Return the current time by this host's clock. It is only for display: leases and timeouts use Redis's clock."""
     return rfc3339(time.time_ns() // 1_000_000)
+
+
+def since_boot() -> float:
+    """Return the seconds since this host's boot, with the time in which it was suspended.
+
+    `time.monotonic` stands still during that time, but Redis may run on another host, where leases expire meanwhile.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
 
 from shared.errors import StorageFull
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 TEMPORARY = ".tmp-"  # the prefix of unfinished files and folders; readers and listings skip them
 BLOCK = 1024 * 1024
+PART = 32 * BLOCK  # of a large file, which is made durable before the next part is written
 
 
 def temporary_beside(path: Path) -> Path:
@@ -56,12 +61,39 @@ def make_folder(folder: Path) -> None:
         fsync_folder(new.parent)
 
 
+class CheckedWriter(io.BufferedWriter):
+    """A file that is written to the disk part by part; `check` is called after each part.
+
+    A large file on a slow disk takes minutes, and one fsync at its end would take most of them.
+    """
+
+    def __init__(self, path: Path, check: Callable[[], None]) -> None:
+        super().__init__(io.FileIO(path, "xb"))
+        self._check = check
+        self._unsynced = 0
+
+    def write(self, content: ReadableBuffer, /) -> int:
+        """Write the content; returns its length in bytes."""
+        view = memoryview(content).cast("B")
+        for start in range(0, len(view), PART):
+            self._unsynced += super().write(view[start : start + PART])
+            if self._unsynced >= PART:
+                self.flush()
+                os.fdatasync(self.fileno())
+                self._unsynced = 0
+                self._check()
+        return len(view)
+
+
 @contextmanager
-def fsynced(path: Path) -> Iterator[IO[bytes]]:
-    """Open a new file at `path`; it is on the disk when the block ends, and removed if the block raises."""
+def fsynced(path: Path, check: Callable[[], None] | None = None) -> Iterator[IO[bytes]]:
+    """Open a new file at `path`; it is on the disk when the block ends, and removed if the block raises.
+
+    check: called after each part of a large file.
+    """
     with translated_errors():
         try:
-            with path.open("xb") as file:
+            with path.open("xb") if check is None else CheckedWriter(path, check) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -71,11 +103,14 @@ def fsynced(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that replaces `path` atomically and durably when the block ends without an error."""
+def replacing(path: Path, check: Callable[[], None] | None = None) -> Iterator[IO[bytes]]:
+    """Open a file that replaces `path` atomically and durably when the block ends without an error.
+
+    check: called after each part of a large file.
+    """
     make_folder(path.parent)
     temporary = temporary_beside(path)
-    with fsynced(temporary) as file:
+    with fsynced(temporary, check) as file:
         yield file
     try:
         rename(temporary, path)
@@ -182,7 +217,12 @@ def unlist(folder: Path) -> Path:
     return unlisted
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(path: Path, check: Callable[[], None] = lambda: None) -> str:
+    """Return the SHA-256 of a file in hexadecimal. `check` is called after each part of the file."""
+    digest = hashlib.sha256()
+    buffer = bytearray(BLOCK)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(memoryview(buffer)[:count])
+            check()
+    return digest.hexdigest()

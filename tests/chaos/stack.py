@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -142,6 +142,15 @@ class Stack:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stop all processes of the stack by SIGSTOP, as if the machine were suspended, and continue them."""
+        pids = [pid for part in self.parts for pid in (self.parts[part].pid, *self.children(part))]
+        with ExitStack() as stopped:
+            for pid in pids:
+                stopped.enter_context(self.frozen(pid))
+            yield
 
     @contextmanager
     def also(self, part: str) -> Iterator[None]:

@@ -14,9 +14,11 @@ import pytest
 
 from shared.jobs import Kind, State
 from shared.registry import ModelVersion
+from tests.chaos.deadly import DEADLY
 from tests.chaos.soundness import assert_sound, published
 from tests.chaos.stack import Stack
 from tests.chaos.work import LONG, SHORT, Expected, archive_of, submit, submit_batch
+from tests.support.data.archives import zip_of
 from tests.support.data.files import files_below
 from tests.support.objects.jobs import reproduction_result, training_result
 from tests.support.waiting import eventually
@@ -97,18 +99,48 @@ class TestWorkersDie:
         assert (training_result(job)["weights_sha256"], job.attempt) == (expected.weights_sha256(seed=3), 2)
 
     def test_a_batch_that_kills_its_worker_each_time_is_poison_and_other_jobs_proceed(self, stack: Stack) -> None:
-        job_id = submit_batch(stack.http, archive_of(9_000), "base")
-        others = [submit_batch(stack.http, archive_of(10), "base"), submit(stack.http, epochs=SHORT)]
-        for attempt in (1, 2, 3):
-            eventually(partial(works_on, stack, job_id, attempt), within=RESCUE_SECONDS)
-            os.kill(stack.at_work(job_id), signal.SIGKILL)
+        stack.end("inference")
+        stack.run("inference", "-m", "tests.chaos.deadly", "inference")
+        try:
+            job_id = submit_batch(stack.http, zip_of({"deadly.png": DEADLY}), "base")
+            others = [submit_batch(stack.http, archive_of(10), "base"), submit(stack.http, epochs=SHORT)]
 
-        poison, *others_ended = assert_sound(stack, [job_id, *others])
+            poison = stack.until(job_id, State.FAILED, within=4 * RESCUE_SECONDS)
+            others_ended = assert_sound(stack, others)
+        finally:
+            stack.end("inference")
 
-        assert poison.state is State.FAILED
         assert poison.error is not None
-        assert (poison.error["code"], poison.crashes) == ("poison", 3)
+        assert (poison.error["code"], poison.crashes, poison.attempt) == ("poison", 3, 3)
         assert {job.state for job in others_ended} == {State.SUCCEEDED}
+
+
+class TestSuspension:
+    def test_a_suspended_machine_costs_no_attempt(self, stack: Stack, expected: Expected) -> None:
+        job_id = submit(stack.http, seed=6)
+        for naps in range(1, 4):
+            stack.until_done(job_id, epochs=5 * naps)
+
+            with stack.suspended():
+                time.sleep(2 * stack.settings.lease_seconds)  # the time of Redis's leases goes on
+
+        (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert training_result(job)["weights_sha256"] == expected.weights_sha256(seed=6)
+        assert (job.attempt, job.crashes) == (1, 0)
+
+    def test_a_worker_that_is_suspended_again_and_again_is_not_poison(self, stack: Stack, expected: Expected) -> None:
+        job_id = submit(stack.http, seed=7)
+        with stack.also("training-2"):
+            for attempt in range(1, 5):
+                eventually(partial(works_on, stack, job_id, attempt), within=RESCUE_SECONDS)
+                with stack.frozen(stack.at_work(job_id)):
+                    eventually(partial(works_on, stack, job_id, attempt + 1), within=RESCUE_SECONDS)
+
+            (job,) = assert_sound(stack, [job_id])
+        assert job.result is not None
+        assert training_result(job)["weights_sha256"] == expected.weights_sha256(seed=7)
+        assert job.crashes == 0
 
 
 class TestRedisDies:

@@ -219,7 +219,7 @@ def test_an_image_that_kills_each_process_that_decodes_it_makes_only_its_batch_p
         for part in WORKERS:
             stack.end(part)
     assert poison.error is not None
-    assert (poison.error["code"], poison.crashes, poison.attempt) == ("poison", 3, 3)
+    assert (poison.error["code"], poison.crashes) == ("poison", 3)  # after more attempts, if the first made progress
     assert len(set(batch_paths(stack, job_id))) >= 3 * SHARD  # the shards before it are done
     assert stack.redis.exists(*keys.shard_keys(job_id).values()) == 0
 

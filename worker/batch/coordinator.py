@@ -72,6 +72,7 @@ class Coordinator:
         total = len(self._work.index)
         seconds = time.monotonic() - self._started
         left = seconds * (total - done) / max(1, done - before)
+        self._lease.reach(done)
         self._lease.report(Progress(done=done, total=total, unit="images", eta_seconds=round(left, 1)))
 
     def _request_helpers(self, queue_state: ShardQueueState) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -13,6 +12,7 @@ from shared.errors import NotFound
 from shared.jobs import Claim, Finished, JobStore, Kind, ShardQueue, State
 from shared.registry.classifier import ClassifierCache
 from shared.runtime import log_context
+from shared.runtime.clock import since_boot
 from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -43,7 +43,7 @@ class ShardLease(Heartbeat):
 
     def exchange(self, finished: Finished) -> bool:
         """Report the shard as finished and lease the next one; return False if none is left."""
-        sent_at = time.monotonic()
+        sent_at = since_boot()
         shard = self._shard_queue.exchange(self._claim, self._helper, finished)
         if shard is None:
             return False
@@ -59,7 +59,7 @@ class ShardLease(Heartbeat):
                 self._shard_queue.release(self._claim, self._helper, self.shard)
 
     def _renew(self) -> None:
-        sent_at, shard = time.monotonic(), self.shard
+        sent_at, shard = since_boot(), self.shard
         try:
             held = self._shard_queue.renew(self._claim, self._helper, shard)
         except RedisError as error:

@@ -41,10 +41,10 @@ class BatchHandler:
         with ShardWork(job, self._volume, self._classifiers, self._settings) as work:
             work.files.prepare()
             coordinator = Coordinator(Claim(job), work, self._shard_queue, self._task_queue, lease)
-            first = survey = work.files.survey(len(work))
+            first = survey = work.files.survey(len(work), lease.check)
             while survey.missing:
                 coordinator.work_through(survey, before=first.succeeded + first.failed)
-                survey = work.files.survey(len(work))
+                survey = work.files.survey(len(work), lease.check)
             work.files.settle()
         fresh = survey.succeeded + survey.failed - first.succeeded - first.failed - first.kept
         return _outcome(job, survey, fresh / (time.monotonic() - started), work)

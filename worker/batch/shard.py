@@ -79,7 +79,7 @@ class ShardWork:
         only_failed = before is not None and len(paths) == before.header.rows + len(failed)
         positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
-        rows, look_inverted = self._rows([paths[position] for position in good])
+        rows, look_inverted = self._rows([paths[position] for position in good], check)
         if before is not None and only_failed:
             rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
             look_inverted += before.header.look_inverted
@@ -109,12 +109,12 @@ class ShardWork:
                 next_check = time.monotonic() + CHECK_SECONDS
         return good, errors
 
-    def _rows(self, paths: list[str]) -> tuple[list[str], int]:
+    def _rows(self, paths: list[str], check: Callable[[], None]) -> tuple[list[str], int]:
         """Classify the images that were decoded last; return a row for each path, and how many images look inverted."""
         if not paths:
             return [], 0
         look_inverted = invert(self._pass.images[: len(paths)], self._specification.invert, self._training)
-        predictions = self._pass.classify(len(paths), self._specification.top_k)
+        predictions = self._pass.classify(len(paths), self._specification.top_k, check)
         return self._writer.rows(paths, predictions.labels, predictions.probabilities), look_inverted
 
 

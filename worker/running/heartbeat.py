@@ -12,8 +12,10 @@ from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
+from shared.runtime.clock import since_boot
 from shared.runtime.settings import Settings
 from worker.running.shutdown import ShutdownRequest
+from worker.running.stall import StallWatch
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,8 @@ class Heartbeat(ABC):
         self._stop_writing_seconds = settings.lease_seconds * 2 / 3
         self._stall_seconds = settings.stall_seconds
         self._lost = False
-        self._renewed_at = self._checked_at = time.monotonic()
+        self._renewed_at = since_boot()
+        self._stall = StallWatch(2 * settings.heartbeat_seconds + REST_SECONDS, time.monotonic())
         self._wake = threading.Event()
         self._ended = threading.Event()
         own_context = copy_context()  # so that the thread's log lines name the job as well
@@ -59,18 +62,28 @@ class Heartbeat(ABC):
         self._thread.join()
 
     def check(self) -> None:
-        """Check the lease after each part of the work, every few seconds; raises `LeaseLost` or `ShutdownRequested`."""
+        """Check the lease after each step of the work, every few seconds; raises `LeaseLost` or `ShutdownRequested`."""
         self._check_held()
         self._check_shutdown()
+
+    def step(self) -> None:
+        """Count a step of work that must not be interrupted, such as writing a checkpoint. Raises nothing."""
+        self._stall.step()
 
     @property
     def seconds_until_lost(self) -> float:
         """The seconds for which this process may still write without another beat."""
-        return self._renewed_at + self._stop_writing_seconds - time.monotonic()
+        return self._renewed_at + self._stop_writing_seconds - since_boot()
 
     def _check_held(self) -> None:
-        """Raise `LeaseLost` some time before the lease expires, so that a write in progress ends before that."""
-        self._checked_at = time.monotonic()
+        """Raise `LeaseLost` some time before the lease expires, so that a write in progress ends before that.
+
+        If this process was suspended for so long, it first tries to renew the lease: nobody else has it if all
+        processes were suspended, or Redis did not respond to any.
+        """
+        self._stall.step()
+        if not self._lost and self.seconds_until_lost < 0:
+            self._renew()
         if self._lost or self.seconds_until_lost < 0:
             raise LeaseLost
 
@@ -87,7 +100,7 @@ class Heartbeat(ABC):
             self._wake.wait(self._heartbeat_seconds)
             self._wake.clear()
             self._renew()
-            if time.monotonic() - self._checked_at > self._stall_seconds:
+            if self._stall.beat(time.monotonic()) > self._stall_seconds:
                 log.error("%s: no progress for %.0f s; killing this process", self._what, self._stall_seconds)
                 os.kill(os.getpid(), signal.SIGKILL)  # native code that hangs handles no other signal
             self._ended.wait(REST_SECONDS)

@@ -15,6 +15,7 @@ from redis import RedisError
 from shared.jobs import Claim, JobStore, Progress, Pulse
 from shared.jobs.outcome import Metrics
 from shared.json_types import JsonObject
+from shared.runtime.clock import since_boot
 from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings
 from worker.running.heartbeat import REST_SECONDS, Heartbeat
@@ -54,10 +55,11 @@ class Lease(Heartbeat):
         self._claim = claim
         self._cancelled = False
         left = claim.seconds_left
-        self._deadline = float("inf") if left is None else self._renewed_at + left
+        self._deadline = float("inf") if left is None else time.monotonic() + left  # without time of suspension
         self._reports: SimpleQueue[Report] = SimpleQueue()
         self._unsent: list[Report] = []  # the reports of failed heartbeats
         self._warnings = RepeatedWarnings(log)
+        self._reached: int | None = None  # what `reach` has reported, until it is sent
         self._renewing = threading.Lock()  # the heartbeat's thread and the work's `confirm` both renew
 
     def __exit__(
@@ -71,21 +73,36 @@ class Lease(Heartbeat):
         self._reports.put(Report(progress, metrics, event))
         self._wake.set()
 
+    def reach(self, place: int) -> None:
+        """Report how far a later attempt can resume. Crashes at the same place count together, up to `poison`.
+
+        place: the mini-batches or images that are done and saved; it grows from attempt to attempt.
+        """
+        self._reached = place
+        self._wake.set()
+
     def check(self) -> None:
-        """Check the lease and the deadline; call this after each mini-batch or shard.
+        """Check the lease and the deadline; call this after each mini-batch, shard, or other part of the work.
 
         Raises `LeaseLost`, `Cancelled`, `TimedOut` or `ShutdownRequested`.
+        """
+        self.check_in_step()
+        self._check_shutdown()
+
+    def check_in_step(self) -> None:
+        """Check within a step that cannot be resumed, which a graceful shutdown does not interrupt.
+
+        Raises `LeaseLost`, `Cancelled` or `TimedOut`.
         """
         self._check_held()
         if self._cancelled:
             raise Cancelled
         if time.monotonic() > self._deadline:
             raise TimedOut
-        self._check_shutdown()
 
     def flush(self) -> None:
         """Send the queued reports: before the job ends, because Redis refuses reports after that."""
-        if self._unsent or not self._reports.empty():
+        if self._unsent or self._reached is not None or not self._reports.empty():
             self._renew()
 
     def confirm(self) -> None:
@@ -99,7 +116,7 @@ class Lease(Heartbeat):
         Call it directly before a change that others see. It retries while Redis does not answer, and ignores
         cancellation: call it for the last steps of work that is already published.
         """
-        asked_at = time.monotonic()
+        asked_at = since_boot()
         while True:
             self._renew()
             self._check_held()
@@ -119,14 +136,17 @@ class Lease(Heartbeat):
             self._renew_once()
 
     def _renew_once(self) -> None:
-        sent_at = time.monotonic()  # before the request, so that this process stops no later than Redis ends the lease
+        sent_at = since_boot()  # before the request, so that this process stops no later than Redis ends the lease
         self._unsent = _worth_sending([*self._unsent, *self._waiting_reports()])
         try:
             for report in self._unsent[:] or [NOTHING_NEW]:
-                pulse = self._jobs.renew(self._claim, *report)
+                reached = self._reached
+                pulse = self._jobs.renew(self._claim, *report, reached=reached)
                 self._lost = self._lost or pulse is Pulse.LOST
                 self._cancelled = pulse is Pulse.CANCEL
                 del self._unsent[:1]
+                if self._reached == reached:
+                    self._reached = None
             self._renewed_at = sent_at
         except RedisError as error:
             self._warnings.warn(f"job {self._claim.job.id}: heartbeat failed", error)

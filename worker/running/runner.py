@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -112,17 +113,23 @@ class Runner:
 
         Raises `ShutdownRequested` if this worker shuts down first.
         """
+        return self._until_redis_responds(
+            lambda: self._jobs.claim(job_id, self._owner), f"job {job_id} cannot start yet"
+        )
+
+    def _until_redis_responds(self, operation: Callable[[], T], problem: str) -> T:
+        """Retry an operation while Redis does not respond or refuses it; raises `ShutdownRequested` at a shutdown."""
         logged = ""
         while True:
             try:
-                return self._jobs.claim(job_id, self._owner)
+                return operation()
             except RedisError as error:
                 fault = fault_of(error)
                 if fault is OTHER:  # not a temporary state of Redis
                     raise
                 if fault.code != logged:
                     logged = fault.code
-                    log.warning("job %s cannot start yet: %s", job_id, explained(error))
+                    log.warning("%s: %s", problem, explained(error))
                 if self._shutdown.wait(CLAIM_SECONDS):
                     raise ShutdownRequested from error
 
@@ -138,6 +145,27 @@ class Runner:
                     self._finish(claim, end, lease)
             except LeaseLost:
                 log.warning("job %s: the lease of attempt %d was lost", job.id, job.attempt)
+                self._requeue_lost(claim)
+
+    def _requeue_lost(self, claim: Claim) -> None:
+        """Requeue a job whose lease this process could not renew; if others have done so, correct the count of crashes.
+
+        Waits until Redis responds: until then, this process has nothing else to do.
+        """
+        job = claim.job
+        try:
+            state = self._until_redis_responds(
+                lambda: self._jobs.release(claim), f"job {job.id} cannot be requeued yet"
+            )
+        except (ShutdownRequested, RedisError) as error:  # maintenance requeues it, and counts a crash
+            log.warning("job %s: not requeued: %r", job.id, error)
+            return
+        if state is State.QUEUED:
+            with suppress(RedisError, OperationalError):  # maintenance sends it later
+                self._task_queue.send(job.kind, job.id)
+        elif state is State.CANCELLED:
+            with suppress(OSError, StorageFull, NotFound, RedisError):  # maintenance writes it later
+                close(self._jobs, self._files, job.id)
 
     def _work(self, job: Job, lease: Lease) -> JobOutcome | Released:
         """Run the handler; decide for each error whether it ends the job, is retried, or is not the job's failure."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import TypedDict, cast
 
@@ -26,8 +26,17 @@ class Assessment(TypedDict):
     diagnosis: tuple[Finding, ...]
 
 
-def assess(training: Training | AutoTraining, arrays: Arrays, evaluation: Evaluation, manifest: Manifest) -> Assessment:
-    """Assess a finished training, by its evaluation on the test images. The same inputs give the same result."""
+def assess(
+    training: Training | AutoTraining,
+    arrays: Arrays,
+    evaluation: Evaluation,
+    manifest: Manifest,
+    check: Callable[[], None],
+) -> Assessment:
+    """Assess a finished training, by its evaluation on the test images. The same inputs give the same result.
+
+    check: called between the parts of the work.
+    """
     with threadpool_limits(1, user_api="blas"):  # small products, whose bits then do not depend on the number of cores
         evidence = gather(
             training.network,
@@ -37,6 +46,7 @@ def assess(training: Training | AutoTraining, arrays: Arrays, evaluation: Evalua
             (arrays.x_train, arrays.y_train),
             (arrays.x_test, arrays.y_test),
             ColourEvidence(**dict(manifest.colour_check)) if manifest.colour_check else None,
+            check,
         )
     return {
         "baselines": {"linear": evidence.linear.test_accuracy, "majority_class": evidence.majority[1]},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 State = dict[str, NDArray[Any]]
 KEPT = 2
 DIGEST_BYTES = 32
+PART = 2**24  # bytes that are hashed between two checks
 
 
 class Checkpoints:
@@ -27,9 +29,9 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def save(self, state: State, steps: int) -> None:
-        """Write a checkpoint, durably, then remove all but the newest two."""
-        with durable.replacing(self._path(steps)) as file:
+    def save(self, state: State, steps: int, check: Callable[[], None] = lambda: None) -> None:
+        """Write a checkpoint, durably, then remove all but the newest two. `check` is called while it is written."""
+        with durable.replacing(self._path(steps), check) as file:
             file.write(bytes(DIGEST_BYTES))  # the digest's place
             payload = _HashedStream(file)
             np.savez(cast("IO[bytes]", payload), allow_pickle=False, **state)
@@ -38,13 +40,16 @@ class Checkpoints:
         for old in self._newest_first()[KEPT:]:
             old.unlink(missing_ok=True)
 
-    def load(self) -> tuple[State | None, list[str]]:
-        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped."""
+    def load(self, check: Callable[[], None] = lambda: None) -> tuple[State | None, list[str]]:
+        """Return the newest intact checkpoint, or None; and the names of the damaged ones that were skipped.
+
+        check: called after each part of a checkpoint whose digest is computed.
+        """
         damaged: list[str] = []
         for path in self._newest_first():
             with path.open("rb") as file:
                 digest = file.read(DIGEST_BYTES)
-                if hashlib.file_digest(file, "sha256").digest() == digest:
+                if _digest_of(file, check) == digest:
                     file.seek(DIGEST_BYTES)
                     with np.load(file, allow_pickle=False) as arrays:  # a zip may follow other bytes
                         return dict(arrays), damaged
@@ -61,6 +66,15 @@ class Checkpoints:
 
     def _newest_first(self) -> list[Path]:
         return sorted(self._folder.glob("[0-9]*.checkpoint"), reverse=True)
+
+
+def _digest_of(file: IO[bytes], check: Callable[[], None]) -> bytes:
+    """Return the SHA-256 of the rest of a file; `check` is called after each part."""
+    digest = hashlib.sha256()
+    while part := file.read(PART):
+        digest.update(part)
+        check()
+    return digest.digest()
 
 
 class _HashedStream(io.RawIOBase):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import TypeAlias
 
@@ -30,6 +30,7 @@ from shared.network import (
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
 from shared.network.assessment.mistakes import most_confident_errors
+from shared.network.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft
@@ -81,7 +82,8 @@ class TrainingHandler:
         checkpoints = Checkpoints(self._volume.checkpoints(job.id))
         if version is None:
             trained = load_and_train(specification, self._datasets, checkpoints, lease, self._settings)
-            version = self._publish(job, trained, lease)
+            with saved_if_stopped(trained.training, checkpoints, lease):
+                version = self._publish(job, trained, lease)
         checkpoints.clear()  # an earlier attempt may have died before this step
         log_findings(version.diagnosis or (), lease)
         result = training_result(version)
@@ -99,7 +101,7 @@ class TrainingHandler:
     def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:
         manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
-        evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test)
+        evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test, lease.check)
         draft = VersionDraft(
             model=job.model,
             job=job.id,
@@ -120,17 +122,18 @@ class TrainingHandler:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             history=tuple(asdict(report) for report in training.history),
-            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays)},
+            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays, lease)},
             selection=trained.selection,
-            **assess(training, arrays, evaluation, manifest),
+            **assess(training, arrays, evaluation, manifest, lease.check),
         )
-        return self._registry.publish(draft, training.parameters, self._volume.job(job.id), lease.confirm)
+        folder = self._volume.job(job.id)
+        return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check)
 
 
-def mistakes(training: AnyTraining, arrays: Arrays) -> list[StoredMistake]:
+def mistakes(training: AnyTraining, arrays: Arrays, lease: Lease) -> list[StoredMistake]:
     """Return the most confident errors on the test images, each with its thumbnail."""
     most_confident = most_confident_errors(
-        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES
+        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES, lease.check
     )
     return [
         {
@@ -156,7 +159,7 @@ def load_and_train(
     Raises `Invalid` if this version of the code does not support the configuration, if the training would exceed the
     limit of this process's memory, or if it diverges; also what `DatasetStore.load` and `Lease.check` raise.
     """
-    manifest, arrays = datasets.load(specification.dataset)
+    manifest, arrays = datasets.load(specification.dataset, lease.check)
     try:
         networks = [
             Network(manifest.image_shape, len(manifest.classes), Configuration.from_dict(configuration))
@@ -171,7 +174,7 @@ def load_and_train(
     selects, threads = bool(specification.candidates), threads_that_fit(networks, manifest, limit, settings.cores)
 
     def begin(state: TrainingState | None) -> AnyTraining:
-        return begun(networks, arrays, state, selects=selects, threads=threads)
+        return begun(networks, arrays, state, selects=selects, threads=threads, check=lease.check_in_step)
 
     # The threads of a convolutional network share its chunks; threads of the BLAS would only slow its small products.
     with threadpool_limits(1, user_api="blas") if any(each.architecture for each in networks) else nullcontext():
@@ -191,21 +194,27 @@ def standardization(training: AnyTraining) -> dict[str, list[float]] | None:
 
 
 def begun(
-    networks: list[Network], arrays: Arrays, state: TrainingState | None, *, selects: bool, threads: int = 1
+    networks: list[Network],
+    arrays: Arrays,
+    state: TrainingState | None,
+    *,
+    selects: bool,
+    threads: int = 1,
+    check: Callable[[], None] = no_check,
 ) -> AnyTraining:
     """Return a new training, or one that continues from the state.
 
     It trains the only network; if it `selects`, it first chooses one of the networks. Raises ValueError for the state
-    of another training.
+    of another training. check: as in `Training`.
     """
     x, y, validation = arrays.x_train, arrays.y_train, arrays.validation
     if selects:
         if state is None:
-            return AutoTraining(networks, x, y, validation=validation, threads=threads)
-        return AutoTraining.resume(networks, x, y, state, validation=validation, threads=threads)
+            return AutoTraining(networks, x, y, validation=validation, threads=threads, check=check)
+        return AutoTraining.resume(networks, x, y, state, validation=validation, threads=threads, check=check)
     if state is None:
-        return Training(networks[0], x, y, validation=validation, threads=threads)
-    return Training.resume(networks[0], x, y, state, validation=validation, threads=threads)
+        return Training(networks[0], x, y, validation=validation, threads=threads, check=check)
+    return Training.resume(networks[0], x, y, state, validation=validation, threads=threads, check=check)
 
 
 def resumed(
@@ -215,7 +224,7 @@ def resumed(
 
     begin: returns the training in a state, or a new one without a state.
     """
-    state, damaged = checkpoints.load()
+    state, damaged = checkpoints.load(lease.check)
     if damaged:
         lease.log("checkpoint_damaged", {"passed_over": damaged})
     if state is None:
@@ -246,13 +255,13 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
         try:
             lease.check()
         except (Cancelled, ShutdownRequested):
-            checkpoints.save(training.state(), training.steps)
+            save(training, checkpoints, lease)
             raise
         now = time.monotonic()
         ended_epoch = len(training.history) > reported_epochs
         pause = settings.checkpoint_pause_seconds if ended_epoch else settings.checkpoint_seconds
         if now - last_saved >= pause:
-            checkpoints.save(training.state(), training.steps)
+            save(training, checkpoints, lease)
             last_saved = now
         if not ended_epoch and now < next_report:
             continue
@@ -269,6 +278,22 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
             lease.report(progress, job_metrics(training.history[-1]), "epoch")
         else:
             lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
+
+
+@contextmanager
+def saved_if_stopped(training: AnyTraining, checkpoints: Checkpoints, lease: Lease) -> Iterator[None]:
+    """Save a checkpoint if a graceful shutdown or a cancellation ends the block."""
+    try:
+        yield
+    except (Cancelled, ShutdownRequested):
+        save(training, checkpoints, lease)
+        raise
+
+
+def save(training: AnyTraining, checkpoints: Checkpoints, lease: Lease) -> None:
+    """Save a checkpoint, and report how far a later attempt can resume."""
+    checkpoints.save(training.state(), training.steps, lease.step)
+    lease.reach(training.steps)
 
 
 def job_metrics(report: EpochReport | StepReport) -> Metrics:

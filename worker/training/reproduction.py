@@ -43,6 +43,7 @@ class ReproductionHandler:
         specification = ReproductionSpecification.of(job.specification)
         version = self._registry.get(specification.model, str(specification.version))
         published = self._registry.load(version)
+        lease.check()
         checkpoints = Checkpoints(self._volume.checkpoints(job.id))
         with threadpool_limits(version.blas_threads, user_api="blas"):
             threads = blas_threads()

@@ -1,4 +1,5 @@
--- Requeue the holder's job, for another attempt. Returns the job's state, or nothing if the lease is lost.
+-- Requeue the holder's job, for another attempt. Returns the job's state, or nothing if the lease is lost; if its
+-- loss was counted as a crash, the count is corrected.
 -- @arg token: the holder's
 -- @arg after_ms: ms until its message is sent
 -- @arg failures: how many failures to count
@@ -7,6 +8,11 @@
 write_even_if_full()
 local held, state = holds(token)
 if not held then
+  local active = state == 'queued' or state == 'running' or state == 'cancelling'
+  if active and redis.call('HGET', record, 'lost_token') == token then -- the lease expired, but the worker is alive
+    redis.call('HDEL', record, 'lost_token')
+    redis.call('HINCRBY', record, 'crashes', -1)
+  end
   return false
 end
 if state == 'cancelling' then

@@ -16,6 +16,13 @@ end
 if state == 'cancelling' then
   finish('cancelled', state, data)
 elseif state == 'running' then
+  local reached = tonumber(redis.call('HGET', record, 'reached') or 0)
+  local before = tonumber(redis.call('HGET', record, 'crash_reached') or 0)
+  if reached > before then -- the job made progress since the crashes that were counted
+    redis.call('HDEL', record, 'crashes', 'memory_kills')
+    redis.call('HSET', record, 'crash_reached', reached)
+  end
+  redis.call('HSET', record, 'lost_token', redis.call('HGET', record, 'token'))
   local crashes = redis.call('HINCRBY', record, 'crashes', 1)
   local kills = killed and redis.call('HINCRBY', record, 'memory_kills', 1) or 0
   if crashes >= tonumber(max_crashes) then

@@ -7,7 +7,8 @@ if state ~= 'failed' and state ~= 'cancelled' and state ~= 'completed_with_error
   return state and {0, state} or {}
 end
 redis.call('HINCRBY', record, 'retries', 1) -- first, so that a full Redis refuses the retry
-redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'memory_kills', 'failures')
+redis.call('HDEL', record, 'finished_at', 'started_at', 'error', 'result', 'crashes', 'memory_kills', 'failures', 'reached',
+  'crash_reached', 'lost_token')
 redis.call('ZREM', ended, id)
 redis.call('ZADD', due, now() + resend_ms, id)
 enter('queued', state, {retried = true})

@@ -9,6 +9,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
+from shared.network.checks import Check, no_check
+
 Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.intp]
 Numbers = npt.NDArray[np.float32]
@@ -29,6 +31,7 @@ SAME_COLOUR = 32
 CONTRAST = 4
 """The least standard deviation of the pixels, of 255: two plain surfaces are alike without being copies."""
 
+DIGESTS = 256  # images between two checks
 REDUCED = 2**23  # bytes of images that are reduced to thumbnails at a time
 BLOCK = 128  # test images whose correlations with all training images are in memory
 
@@ -49,18 +52,25 @@ class Copies:
         return (self.exact + rest * (self.test - self.exact)) / self.test
 
 
-def copies(train: Bytes, test: Bytes) -> Copies:
-    """Count the test images (M, H, W) or (M, H, W, 3) that equal one of the training images (N, …), or nearly do."""
-    is_exact = np.isin(_digests(test), _digests(train))
+def copies(train: Bytes, test: Bytes, check: Check = no_check) -> Copies:
+    """Count the test images (M, H, W) or (M, H, W, 3) that equal one of the training images (N, …), or nearly do.
+
+    check: called for each block of images.
+    """
+    is_exact = np.isin(_digests(test, check), _digests(train, check))
     others = _spread(np.flatnonzero(~is_exact), TESTED)
     searched = _spread(np.arange(len(train)), SEARCHED)
-    return Copies(len(test), int(is_exact.sum()), _near_copies(train, searched, test, others), len(others))
+    return Copies(len(test), int(is_exact.sum()), _near_copies(train, searched, test, others, check), len(others))
 
 
-def _digests(images: Bytes) -> npt.NDArray[np.uint64]:
+def _digests(images: Bytes, check: Check) -> npt.NDArray[np.uint64]:
     """Return a digest of each image: (N,), 8 bytes each, so that millions of images take little memory."""
-    digests = (blake2b(image.tobytes(), digest_size=8).digest() for image in images)
-    return np.fromiter((int.from_bytes(digest, "little") for digest in digests), np.uint64, len(images))
+    digests = np.empty(len(images), np.uint64)
+    for number, image in enumerate(images):
+        digests[number] = int.from_bytes(blake2b(image.tobytes(), digest_size=8).digest(), "little")
+        if number % DIGESTS == 0:
+            check()
+    return digests
 
 
 def _spread(indices: Indices, count: int) -> Indices:
@@ -69,21 +79,22 @@ def _spread(indices: Indices, count: int) -> Indices:
     return indices[np.arange(count) * len(indices) // max(count, 1)]
 
 
-def _near_copies(train: Bytes, searched: Indices, test: Bytes, tested: Indices) -> int:
+def _near_copies(train: Bytes, searched: Indices, test: Bytes, tested: Indices, check: Check) -> int:
     """Return how many of the `tested` images have a near copy among the `searched` training images."""
     if not len(tested) or not len(searched):
         return 0
-    library = _thumbnails(train, searched)
-    wanted = _thumbnails(test, tested)
+    library = _thumbnails(train, searched, check)
+    wanted = _thumbnails(test, tested, check)
     found = 0
     for start in range(0, len(tested), BLOCK):
         best = (wanted[start : start + BLOCK] @ library.T).argmax(axis=1)  # (block, N)
         for image, candidate in zip(tested[start : start + BLOCK], searched[best], strict=True):
             found += _is_near(test[image], train[candidate])
+        check()
     return found
 
 
-def _thumbnails(images: Bytes, indices: Indices) -> Numbers:
+def _thumbnails(images: Bytes, indices: Indices, check: Check) -> Numbers:
     """Return the normalized thumbnails of images: (N, GRID·GRID·channels), of mean 0 per channel and length 1."""
     height, width = images.shape[1:3]
     images = images.reshape(len(images), height, width, -1)
@@ -99,6 +110,7 @@ def _thumbnails(images: Bytes, indices: Indices) -> Numbers:
         flat = sums.reshape(len(block), -1)
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
         found.append(flat)
+        check()
     return np.concatenate(found)
 
 

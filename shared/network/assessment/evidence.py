@@ -14,6 +14,7 @@ from shared.network.arrays import Images, Labels, Parameters
 from shared.network.assessment.copies import Copies, copies
 from shared.network.assessment.intervals import Interval, wilson
 from shared.network.assessment.linear import LinearBaseline, linear_baseline
+from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport
@@ -97,10 +98,12 @@ def gather(
     train_images: tuple[Images, Labels],
     test_images: tuple[Images, Labels],
     colour: ColourEvidence | None = None,
+    check: Check = no_check,
 ) -> Evidence:
     """Measure a finished training of the network on the training images: (N, H, W) or (N, H, W, 3) with labels (N,).
 
-    test: its evaluation on the test images. The same arguments give the same bits.
+    test: its evaluation on the test images. The same arguments give the same bits. check: called between the parts of
+    each measurement.
     """
     configuration, (x, y) = network.configuration, train_images
     held_out = configuration.validation_count(len(y))
@@ -110,17 +113,17 @@ def gather(
     return Evidence(
         configuration=configuration,
         history=history,
-        initial_loss=_initial_loss(network, x[sample], y[sample]),
-        train=network.evaluate(parameters, x[sample], y[sample]),
+        initial_loss=_initial_loss(network, x[sample], y[sample], check),
+        train=network.evaluate(parameters, x[sample], y[sample], check),
         test=test,
-        linear=linear_baseline(x, y, *test_images, network.classes, configuration.seed),
-        copies=copies(x, test_images[0]),
+        linear=linear_baseline(x, y, *test_images, network.classes, configuration.seed, check),
+        copies=copies(x, test_images[0], check),
         train_counts=np.bincount(y, minlength=network.classes),
         colour=colour,
     )
 
 
-def _initial_loss(network: Network, x: Images, y: Labels) -> float:
+def _initial_loss(network: Network, x: Images, y: Labels, check: Check) -> float:
     """Return the loss of the first step of a training on these images, which it measures before the update.
 
     A step normalizes with the statistics of its mini-batch; an evaluation would use those of a finished training.
@@ -133,4 +136,4 @@ def _initial_loss(network: Network, x: Images, y: Labels) -> float:
         augmentation=None,
         dropout=0.0,
     )
-    return next(Training(Network(network.image_shape, network.classes, configuration), x, y)).train_loss
+    return next(Training(Network(network.image_shape, network.classes, configuration), x, y, check=check)).train_loss

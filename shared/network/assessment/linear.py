@@ -8,6 +8,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from shared.network.arrays import Images, Labels
+from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.network import Network
 from shared.network.optimization.optimizers import Nesterov
@@ -82,17 +83,26 @@ class LinearBaseline(NamedTuple):
 
 
 def linear_baseline(
-    x_train: Images, y_train: Labels, x_test: Images, y_test: Labels, classes: int, seed: int
+    x_train: Images,
+    y_train: Labels,
+    x_test: Images,
+    y_test: Labels,
+    classes: int,
+    seed: int,
+    check: Check = no_check,
 ) -> LinearBaseline:
-    """Train a softmax regression on standardized images (N, H, W) or (N, H, W, channels); return its accuracies."""
+    """Train a softmax regression on standardized images (N, H, W) or (N, H, W, channels); return its accuracies.
+
+    check: called after each mini-batch, and for each block of images.
+    """
     network, step, _, count = LinearPlan.of(x_train.shape[1:], classes, len(x_train), seed)
     x_train, x_test = x_train[:, ::step, ::step], x_test[:, ::step, ::step]
     sample = np.arange(count) * len(x_train) // count
-    training = Training(network, x_train[sample], y_train[sample])
+    training = Training(network, x_train[sample], y_train[sample], check=check)
     for _ in training:
-        pass
+        check()
     parameters = training.parameters
     return LinearBaseline(
-        network.evaluate(parameters, x_test, y_test).accuracy,
-        network.evaluate(parameters, x_train[sample], y_train[sample]).accuracy,
+        network.evaluate(parameters, x_test, y_test, check).accuracy,
+        network.evaluate(parameters, x_train[sample], y_train[sample], check).accuracy,
     )

@@ -74,8 +74,8 @@ class Memory:
 def training_memory(network: Network, samples: int, tests: int, validation: int = 0, *, threads: int = 1) -> Memory:
     """Return the estimate for a training on this many training and test images.
 
-    validation: the number of images in the data set's own validation split. threads: of a convolutional network, each of
-    which has arrays of its own.
+    validation: the number of images in the data set's own validation split. threads: of a convolutional network, each
+    of which has arrays of its own.
     """
     configuration = network.configuration
     pixels = math.prod(network.image_shape)

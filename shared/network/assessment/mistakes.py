@@ -8,6 +8,7 @@ from heapq import nlargest
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
+from shared.network.checks import Check, no_check
 from shared.network.inference import BLOCK
 from shared.network.network import Network
 
@@ -30,15 +31,21 @@ class Mistake:
 
 
 def most_confident_errors(
-    network: Network, parameters: Parameters, images: Images, labels: Labels, count: int
+    network: Network,
+    parameters: Parameters,
+    images: Images,
+    labels: Labels,
+    count: int,
+    check: Check = no_check,
 ) -> list[Mistake]:
     """Return at most `count` mistakes, by descending confidence and, for equal confidence, by ascending index.
 
     It processes the images in blocks, so memory does not grow with the number of images.
+    check: called after each block.
     """
     most_confident: list[Mistake] = []
     for start in range(0, len(images), BLOCK):
-        P = network.probabilities(parameters, images[start : start + BLOCK])
+        P = network.probabilities(parameters, images[start : start + BLOCK], check)
         y = labels[start : start + BLOCK]
         predictions = P.argmax(axis=1)
         wrong = np.flatnonzero(predictions != y)

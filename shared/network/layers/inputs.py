@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Array, Images, Labels
+from shared.network.checks import Check, no_check
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
@@ -77,7 +78,12 @@ class Standardization(NamedTuple):
 
     @classmethod
     def measure(
-        cls, rows: Images, indices: Indices, channels: int, dtype: np.dtype[np.floating[Any]]
+        cls,
+        rows: Images,
+        indices: Indices,
+        channels: int,
+        dtype: np.dtype[np.floating[Any]],
+        check: Check = no_check,
     ) -> Standardization:
         """Measure the rows (N, pixels) at these indices. The result does not depend on their order.
 
@@ -94,6 +100,7 @@ class Standardization(NamedTuple):
                 block = rows[chosen].reshape(-1, channels)
                 sums += block.sum(axis=0, dtype=np.float64)
                 squares += np.square(block, dtype=np.float64).sum(axis=0)
+            check()
         count = len(indices) * (rows.shape[1] // channels)
         mean = sums / count
         deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 0))

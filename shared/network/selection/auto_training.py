@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.network.arrays import Images, Labelled, Labels, Parameters
+from shared.network.checks import Check, no_check
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress
 from shared.network.network import Network
@@ -28,7 +29,8 @@ class AutoTraining:
 
     networks: the candidates, with the same image shape and classes; without a race, the first one is trained. A
     candidate that diverges in the race loses; if the winner diverges, iterating raises TrainingDiverged. validation: as
-    in `Training`; it also measures the candidates of the race, if it has enough images. threads: as in `Training`.
+    in `Training`; it also measures the candidates of the race, if it has enough images. threads and
+    check: as in `Training`.
     """
 
     def __init__(
@@ -39,13 +41,15 @@ class AutoTraining:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
+        check: Check = no_check,
     ) -> None:
+        self._check = check
         self._networks = tuple(networks)
         self._images = images
         self._labels = labels
         self._validation = validation
         self._threads = threads
-        self._race = Race(self._networks, images, labels, validation)
+        self._race = Race(self._networks, images, labels, validation, check)
         self._training = self._begin()
 
     @property
@@ -133,9 +137,10 @@ class AutoTraining:
         A trial has no validation images, as it is measured at its end.
         """
         validation = None if self.winner is None else self._validation
+        threads, check = self._threads, self._check
         if state is None:
-            return Training(*self._race.entry(), validation=validation, threads=self._threads)
-        return Training.resume(*self._race.entry(), state, validation=validation, threads=self._threads)
+            return Training(*self._race.entry(), validation=validation, threads=threads, check=check)
+        return Training.resume(*self._race.entry(), state, validation=validation, threads=threads, check=check)
 
     def _costs(self, networks: Sequence[Network]) -> list[int]:
         """Return the estimated costs of the networks' whole trainings."""
@@ -164,12 +169,13 @@ class AutoTraining:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
+        check: Check = no_check,
     ) -> AutoTraining:
         """Return a training that continues from the `state` of one with the same arguments.
 
         Raises ValueError for a state of other candidates or another number of images.
         """
-        training = cls(networks, images, labels, validation=validation, threads=threads)
+        training = cls(networks, images, labels, validation=validation, threads=threads, check=check)
         if "candidates" not in state or "trials" not in state:
             raise ValueError("the state is not that of a training with candidates")
         if str(state["candidates"]) != training._candidates():

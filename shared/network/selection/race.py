@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labelled, Labels
+from shared.network.checks import Check, no_check
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.selection.plan import plan, shortened, trial_cost, trial_epochs
@@ -67,12 +68,18 @@ class Race:
     first candidate determines the race's images, the same ones for all candidates of a rung.
 
     validation: the data set's own validation split. If it has enough images, they measure the candidates; otherwise the
-    race holds out images (N, H, W).
+    race holds out images (N, H, W). check: called after each block of these images.
     """
 
     def __init__(
-        self, networks: Sequence[Network], images: Images, labels: Labels, validation: Labelled | None = None
+        self,
+        networks: Sequence[Network],
+        images: Images,
+        labels: Labels,
+        validation: Labelled | None = None,
+        check: Check = no_check,
     ) -> None:
+        self._check = check
         self._networks = networks
         self._images = images
         self._labels = labels
@@ -109,7 +116,7 @@ class Race:
         result = Measured(math.inf, 0.0, 0.0)
         if training is not None:
             images, labels = (array[self._validation] for array in self._measured_on)
-            result = measured(training.network.probabilities(training.parameters, images), labels)
+            result = measured(training.network.probabilities(training.parameters, images, self._check), labels)
         self.restore([*(Measured(trial.loss, trial.error, trial.accuracy) for trial in self.trials), result])
 
     def restore(self, results: Iterable[Measured]) -> None:

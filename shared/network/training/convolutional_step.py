@@ -7,6 +7,7 @@ threads are slower here, as the products are small.
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.augmentation.augmenter import Augmenter
+from shared.network.checks import Check, no_check
 from shared.network.convolutions.batch_normalization import MOMENTUM
 from shared.network.convolutions.chunk import TrainingPass, write_images
 from shared.network.convolutions.layer import CHUNK
@@ -30,11 +32,23 @@ are added in the same order, so that the bits do not depend on this limit."""
 
 
 class ConvolutionalStep:
-    """A `TrainStep` for networks with convolutions, on at most `threads` threads."""
+    """A `TrainStep` for networks with convolutions, on at most `threads` threads.
+
+    check: called after each chunk that the calling thread has computed.
+    """
 
     lookahead = 0
 
-    def __init__(self, network: Network, parameters: Parameters, rows: Images, y: Labels, threads: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        parameters: Parameters,
+        rows: Images,
+        y: Labels,
+        threads: int,
+        check: Check = no_check,
+    ) -> None:
+        self._check = check
         configuration = network.configuration
         layout = network.layout
         self.P = layout.pack(parameters)
@@ -98,13 +112,18 @@ class ConvolutionalStep:
         results: list[Result] = [EMPTY] * len(chunks)
         waiting = iter(range(len(chunks)))  # shared by the threads: each takes the next number
 
-        def work(worker: Worker) -> None:
+        def work(worker: Worker, check: Check = no_check) -> None:
             with np.errstate(all="ignore"):
                 for place in waiting:
                     results[place] = self._chunk(worker, start + place, chunks[place], count, self._views[place])
+                    check()
 
         others = [self._pool.submit(work, worker) for worker in self._workers[1:]] if self._pool else []
-        work(self._workers[0])
+        try:
+            work(self._workers[0], self._check)
+        except BaseException:
+            deque(waiting, maxlen=0)  # leaves no chunk to the other threads
+            raise
         for other in others:
             other.result()
         with np.errstate(all="ignore"):

@@ -11,6 +11,7 @@ import numpy as np
 
 from shared.network.arrays import Array, Images, Labels
 from shared.network.augmentation.augmenter import Augmenter
+from shared.network.checks import Check, no_check
 from shared.network.layers import inputs
 from shared.network.layers.inputs import Standardization
 from shared.network.network import Network
@@ -28,10 +29,16 @@ Fill: TypeAlias = Callable[[Labels, int, Array], None]
 class BatchLoader:
     """Fills mini-batches from the rows (N, pixels), as the network's configuration states.
 
-    standardization: what standardizes the input, or None.
+    standardization: what standardizes the input, or None. check: called while the rows are examined.
     """
 
-    def __init__(self, network: Network, rows: Images, standardization: Standardization | None = None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        rows: Images,
+        standardization: Standardization | None = None,
+        check: Check = no_check,
+    ) -> None:
         self._rows = rows
         self._pixels = int(rows.shape[1])
         self._shape = network.image_shape
@@ -41,7 +48,7 @@ class BatchLoader:
         if network.configuration.augmentation:
             self._augmenter = Augmenter(network.image_shape, network.configuration.augmentation, network.dtype)
         elif standardization is None:
-            self._widths = pixel_order.widths(rows)
+            self._widths = pixel_order.widths(rows, check)
         self._standardization = standardization
 
     def width(self, batch: Labels) -> int:

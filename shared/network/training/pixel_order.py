@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Images, Parameters
+from shared.network.checks import Check, no_check
 
 FIRST = "layer1.weights"
 """The only parameter whose rows correspond to pixels."""
@@ -77,8 +78,11 @@ class PixelOrder:
         return parameters | {FIRST: W}
 
 
-def widths(rows: Images) -> npt.NDArray[np.intp]:
-    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,)."""
+def widths(rows: Images, check: Check = no_check) -> npt.NDArray[np.intp]:
+    """Return for each row (pixels,) the number of leading pixels that contain all its active ones: (N,).
+
+    check: called for each block of rows.
+    """
     pixels = rows.shape[1]
     found = np.empty(len(rows), np.intp)
     start = 0
@@ -86,6 +90,7 @@ def widths(rows: Images) -> npt.NDArray[np.intp]:
         active = block[:, ::-1] != 0
         found[start : start + len(block)] = np.where(active.any(axis=1), pixels - active.argmax(axis=1), 0)
         start += len(block)
+        check()
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
+from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.layers.forward_backward import Backward, Forward
 from shared.network.layers.softmax import cross_entropy
@@ -22,14 +23,23 @@ from shared.network.training.per_image_step import PerImageStep
 
 
 def step_for(
-    network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator, threads: int = 1
+    network: Network,
+    parameters: Parameters,
+    rows: Images,
+    y: Labels,
+    rng: np.random.Generator,
+    threads: int = 1,
+    check: Check = no_check,
 ) -> TrainStep | PerImageStep | ConvolutionalStep:
-    """Return the fastest step for the configuration. Only that of a convolutional network uses several threads."""
+    """Return the fastest step for the configuration. Only that of a convolutional network uses several threads.
+
+    check: called between the parts of long work.
+    """
     if network.configuration.convolutions:
-        return ConvolutionalStep(network, parameters, rows, y, threads)
+        return ConvolutionalStep(network, parameters, rows, y, threads, check)
     if _is_plain(network.configuration):
         return PerImageStep(network, parameters, rows, y)
-    return TrainStep(network, parameters, rows, y, rng)
+    return TrainStep(network, parameters, rows, y, rng, check)
 
 
 def _is_plain(configuration: Configuration) -> bool:
@@ -49,10 +59,17 @@ class TrainStep:
     """Training steps on mini-batches of the rows (N, pixels) with labels y (N,), from the given initial parameters.
 
     The vector P holds the parameters; every step changes it in place. rng: random generator for the dropout masks.
+    check: called while the rows are examined.
     """
 
     def __init__(
-        self, network: Network, parameters: Parameters, rows: Images, y: Labels, rng: np.random.Generator
+        self,
+        network: Network,
+        parameters: Parameters,
+        rows: Images,
+        y: Labels,
+        rng: np.random.Generator,
+        check: Check = no_check,
     ) -> None:
         configuration = network.configuration
         self.P = network.layout.pack(parameters)
@@ -69,7 +86,7 @@ class TrainStep:
 
         self._network = network
         self._configuration = configuration
-        self._loader = BatchLoader(network, rows, network.standardization(parameters))
+        self._loader = BatchLoader(network, rows, network.standardization(parameters), check)
         self._prefetcher = Prefetcher(self._loader.fill)
         self._y = y
         self._dropout = (configuration.dropout, rng) if configuration.dropout else None

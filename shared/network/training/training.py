@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from shared.network.arrays import Images, Labelled, Labels, Parameters
+from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.evaluation import Evaluation
@@ -40,7 +41,8 @@ class Training:
 
     validation: images that are not trained on, but measured after each epoch, instead of a share of the images (the
     configuration's `validation_fraction` must be 0). threads: how many threads a convolutional network may use; the
-    bits do not depend on it.
+    bits do not depend on it. check: called between the parts of long work, such as an epoch's validation. If it raises
+    while the training is iterated, the training cannot continue; another one can, from an earlier `state`.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Training:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
+        check: Check = no_check,
     ) -> None:
+        self._check = check
         self.network = network
         self.configuration = network.configuration
         self.history: list[EpochReport] = []
@@ -72,8 +76,8 @@ class Training:
         self._rng = random_state.seeded(self.configuration.seed)
         parameters = self._pixels.to_training(network.initialize(self._rng))
         if self.configuration.standardize:
-            network.standardize(parameters, self._rows, self._images)
-        self._step = step_for(network, parameters, self._rows, y, self._rng, threads)
+            network.standardize(parameters, self._rows, self._images, check)
+        self._step = step_for(network, parameters, self._rows, y, self._rng, threads, check)
         self._best = Best(self._step.P) if self.configuration.early_stopping else None
         self._dead_units = DeadUnits(network, self._rows, self._images, self._step.P)
         self._epoch = self._begin_epoch()
@@ -159,9 +163,11 @@ class Training:
         """Evaluate the current parameters on the validation images; None without such images."""
         parameters = self.network.layout.views(self._step.P)
         if self._own_validation:
-            return self.network.evaluate(self._pixels.from_training(parameters), *self._own_validation)
+            natural = self._pixels.from_training(parameters)
+            return self.network.evaluate(natural, *self._own_validation, check=self._check)
         if len(self._held_out):
-            return self.network.evaluate(parameters, self._rows[self._held_out], self._y[self._held_out])
+            rows, y = self._rows[self._held_out], self._y[self._held_out]
+            return self.network.evaluate(parameters, rows, y, check=self._check)
         return None
 
     def state(self) -> State:
@@ -191,12 +197,13 @@ class Training:
         *,
         validation: Labelled | None = None,
         threads: int = 1,
+        check: Check = no_check,
     ) -> Training:
         """Return a training that continues from the `state` of a training with the same arguments.
 
         Raises ValueError for a state of another network, configuration or number of images.
         """
-        training = cls(network, images, labels, validation=validation, threads=threads)
+        training = cls(network, images, labels, validation=validation, threads=threads, check=check)
         _check(state, like=training.state())
         training._restore(state)
         return training

@@ -108,10 +108,17 @@ class AtConfirm(Registry):
         self._before = before or (lambda: None)
         self._after = after or (lambda: None)
 
-    def publish(self, draft: Any, parameters: Any, scratch: Any, confirm: Callable[[], None] = lambda: None) -> Any:
+    def publish(
+        self,
+        draft: Any,
+        parameters: Any,
+        scratch: Any,
+        confirm: Callable[[], None] = lambda: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> Any:
         def watched() -> None:
             self._before()
             confirm()
             self._after()
 
-        return super().publish(draft, parameters, scratch, watched)
+        return super().publish(draft, parameters, scratch, watched, check)

@@ -287,6 +287,45 @@ class TestRescuing:
         assert {bench.jobs.get(job.id).state for job in jobs} == {State.CANCELLED}
 
 
+class TestGaps:
+    """The maintenance could not run for longer than half a lease: the machine was suspended, or Redis was silent."""
+
+    def test_the_workers_get_time_to_renew_their_leases_after_a_gap(
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = iter([0.0, 3600.0, 3601.0, 3613.0])
+        monkeypatch.setattr("worker.maintenance.since_boot", lambda: next(now))
+        kept, left = bench.submit(a_training()), bench.submit(a_training())
+        claim = claimed(bench.jobs, kept.id)
+        claimed(bench.jobs, left.id)
+        maintenance.tick()
+        for job in (kept, left):
+            lost(bench, job)
+
+        maintenance.tick()
+        maintenance.tick()
+        assert [bench.jobs.get(job.id).state for job in (kept, left)] == [State.RUNNING, State.RUNNING]
+        bench.jobs.renew(claim)
+        maintenance.tick()
+
+        assert [bench.jobs.get(job.id).state for job in (kept, left)] == [State.RUNNING, State.QUEUED]
+
+    def test_jobs_are_rescued_even_if_every_call_comes_late(
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = iter([0.0, 100.0, 200.0])
+        monkeypatch.setattr("worker.maintenance.since_boot", lambda: next(now))
+        job = bench.submit(a_training())
+        claimed(bench.jobs, job.id)
+        lost(bench, job)
+        maintenance._ticked_at = -100.0
+
+        for _ in range(2):
+            maintenance.tick()
+
+        assert bench.jobs.get(job.id).state is State.QUEUED
+
+
 class TestRebuilding:
     def test_lost_records_are_rebuilt_as_ended_or_queued(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis

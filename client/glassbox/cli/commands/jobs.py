@@ -11,8 +11,9 @@ from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
 from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.watching import watched
 from glassbox.cli.messages import without_api_syntax
-from glassbox.cli.output import moment, print_facts, print_json, print_table
+from glassbox.cli.output import moment, print_facts, print_json, print_table, printable
 from glassbox.cli.session import client_of
+from glassbox.files.skip_report import as_line
 
 if TYPE_CHECKING:
     from glassbox.jobs import Job
@@ -172,6 +173,8 @@ def print_job(job: Job, *, as_json: bool) -> None:
         facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
     elif result:
         facts += [("images", f"{result.succeeded:,} classified, {result.failed:,} could not be read")]
+    skipped = result.skipped if result and job.kind == "batch" else job.skipped
+    facts.append(("skipped", printable(as_line(skipped)).removeprefix("skipped ") or None))
     facts += [("warning", without_api_syntax(warning)) for warning in job.warnings]
     print_facts(facts)
 

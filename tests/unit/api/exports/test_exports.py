@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,14 @@ import pytest
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from api.exports import FORMATS, export
+from api.exports import FORMATS, Export
+from api.exports import export as export_stored
 from api.exports.activations import ACTIVATIONS as ONNX_ACTIVATIONS
 from api.exports.description import SCALE
 from shared.network import Configuration, Network, Parameters, preset
 from shared.network.layers.activations import ACTIVATIONS
 from shared.registry import ModelVersion, Weights
+from shared.registry.stored import StoredArray
 from tests.support.objects.models import a_draft
 
 IMAGES = np.random.default_rng(7).integers(0, 256, (300, 28, 28), dtype=np.uint8)
@@ -31,6 +34,11 @@ CONFIGURATIONS = {
     **{f"{name} in {dtype}": preset("fast", activation=name, dtype=dtype, initializer="glorot")
        for name in ACTIVATIONS for dtype in ("float32", "float64")},
 }  # fmt: skip
+
+
+def export(version: ModelVersion, parameters: Mapping[str, NDArray[Any]], form: str) -> Export:
+    """Export a version whose parameters are in memory."""
+    return export_stored(version, {name: StoredArray.of(array) for name, array in parameters.items()}, form)
 
 
 def network_of(configuration: Configuration) -> tuple[Network, Parameters]:
@@ -56,7 +64,7 @@ def exported(configuration: Configuration, form: str, **fields: Any) -> bytes:
     content = export(version_of(configuration, **fields), network_of(configuration)[1], form)
     joined = b"".join(content.blocks())
     assert len(joined) == content.length
-    assert hashlib.sha256(joined).hexdigest() == content.sha256
+    assert hashlib.sha256(joined).hexdigest() == content.sha256()
     return joined
 
 

@@ -128,6 +128,24 @@ class TestNpz:
             assert arrays["probabilities"].dtype == np.float32
             assert arrays["classes"].tolist() == ["0", "1", "2"]
 
+    @pytest.mark.parametrize("longest", [255, 256, 4096])
+    def test_long_paths_do_not_pad_the_others(
+        self, client: FlaskClient, empty: Job, volume: Volume, longest: int
+    ) -> None:
+        paths = [["a.png", "é" * (longest - 4) + ".png"], ["b.png"]]
+        for number, names in enumerate(paths):
+            finish(volume, empty, number, [row(name, ("1", 0.75)) for name in names])
+
+        with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
+            assert arrays["labels"].shape == (3, 1)
+            if longest == 255:
+                found = arrays["paths"].tolist()
+            else:
+                assert "paths" not in arrays
+                ends, content = arrays["path_ends"].tolist(), arrays["path_bytes"].tobytes()
+                found = [content[start:end].decode() for start, end in zip([0, *ends], ends, strict=False)]
+            assert found == [*paths[0], *paths[1]]
+
     def test_arrays_without_rows_are_empty(self, client: FlaskClient, empty: Job) -> None:
         with np.load(io.BytesIO(results(client, empty, "npz")), allow_pickle=False) as arrays:
             assert [arrays[name].shape for name in ("paths", "labels", "probabilities")] == [(0,), (0, 1), (0, 1)]
@@ -188,3 +206,30 @@ def test_results_are_streamed_in_constant_memory(client: FlaskClient, empty: Job
     largest = max(len(part) for part in response.iter_encoded())
 
     assert largest < 100_000 if form != "parquet" else largest < 1_000_000
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_rows_of_a_large_shard_are_streamed_in_constant_memory(
+    client: FlaskClient, jobs: JobStore, model: ModelVersion, volume: Volume, form: str
+) -> None:
+    job = a_batch(specification={"top_k": 1000, "model": model.model, "version": model.version})
+    jobs.create(job)
+    best = tuple((str(label % 3), 0.001) for label in range(1000))
+    finish(volume, job, 0, [row(f"{index:04d}.png", *best) for index in range(600)])  # more than 20 MB
+
+    response = client.get(f"/v1/jobs/{job.id}/results?format={form}", buffered=False)
+    sizes = [len(part) for part in response.iter_encoded()]
+
+    assert sum(sizes) > 1_000_000
+    assert max(sizes) < 3_000_000
+
+
+def test_errors_of_a_large_shard_are_streamed_in_blocks(client: FlaskClient, empty: Job, volume: Volume) -> None:
+    errors = [error(f"{number:05d}{'x' * 200}") for number in range(20_000)]
+    finish(volume, empty, 0, [row("a.png", ("0", 1.0))], errors)
+
+    response = client.get(f"/v1/jobs/{empty.id}/errors", buffered=False)
+    parts = list(response.iter_encoded())
+
+    assert max(map(len, parts)) < 2_000_000
+    assert [json.loads(line) for line in b"".join(parts).splitlines()] == errors

@@ -355,6 +355,25 @@ class TestColour:
         assert "channels: " in error.detail
 
 
+@pytest.mark.parametrize("choice", OnUnreadable)
+@pytest.mark.parametrize(
+    "content",
+    [
+        npz(),
+        b"label," + b",".join(b"pixel%d" % number for number in range(36)) + b"\n" + (b"0" + b",7" * 36 + b"\n") * 4,
+        zip_of({"train-images-idx3-ubyte": b"", "train-labels-idx1-ubyte": b""}),
+    ],
+    ids=["npz", "CSV", "IDX"],
+)
+def test_a_choice_about_unreadable_images_is_refused_without_image_files(
+    stored: Stored, content: bytes, choice: OnUnreadable
+) -> None:
+    error = refused(stored, content, on_unreadable=choice)
+
+    assert error.code == "validation_failed"
+    assert error.detail.startswith("on_unreadable: applies to archives of images")
+
+
 class TestDamage:
     def test_the_error_names_a_few_damaged_images_and_counts_all(self, stored: Stored, volume: Volume) -> None:
         damaged = {f"{part}/bee/bad{number}.png": b"no image" for part in ("train", "test") for number in range(4)}

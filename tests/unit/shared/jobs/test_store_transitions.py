@@ -123,6 +123,58 @@ class TestRescuing:
         assert (job.state, job.error["code"], job.crashes) == (State.FAILED, "poison", 3)
         assert job.finished_at is not None
 
+    def test_crashes_count_from_the_last_progress(self, redis: Redis) -> None:
+        store = JobStore(redis, max_crashes=3)
+        claim = running(store)
+        job = claim.job
+        counted = []
+        for reached in (None, 5, 5, 4, None):  # the fourth attempt resumed from an older checkpoint
+            store.renew(claim, reached=reached)
+            expired(redis, claim)
+            store.rescue_expired()
+            job = store.get(job.id)
+            counted.append(job.crashes)
+            if job.state is State.QUEUED:
+                claim = claimed(store, claim.job.id)
+
+        assert counted == [1, 1, 2, 3, 3]
+        assert (job.state, job.error and job.error["code"]) == (State.FAILED, "poison")
+
+    def test_crashes_after_a_retry_count_from_the_beginning(self, redis: Redis) -> None:
+        store = JobStore(redis, max_crashes=1)
+        claim = running(store)
+        for reached in (7, 3):
+            store.renew(claim, reached=reached)
+            expired(redis, claim)
+            store.rescue_expired()
+            assert store.get(claim.job.id).crashes == 1
+            store.retry(claim.job.id)
+            claim = claimed(store, claim.job.id)
+
+        assert claim.job.crashes == 0
+
+    def test_the_lost_lease_of_a_worker_that_is_alive_is_no_crash(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        for _ in range(5):
+            expired(redis, claim)
+            jobs.rescue_expired()
+            new = claimed(jobs, claim.job.id, "another")
+
+            assert [jobs.release(claim), jobs.release(claim)] == [None, None]
+            assert (jobs.get(claim.job.id).state, jobs.get(claim.job.id).crashes) == (State.RUNNING, 0)
+            claim = new
+
+    def test_only_the_crash_that_was_counted_last_is_corrected(self, jobs: JobStore, redis: Redis) -> None:
+        first = running(jobs)
+        expired(redis, first)
+        jobs.rescue_expired()
+        expired(redis, claimed(jobs, first.job.id, "another"))
+        jobs.rescue_expired()
+
+        jobs.release(first)
+
+        assert jobs.get(first.job.id).crashes == 2
+
 
 class TestCancelling:
     def test_a_queued_job_ends_at_once(self, jobs: JobStore, redis: Redis) -> None:

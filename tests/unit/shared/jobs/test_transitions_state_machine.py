@@ -30,6 +30,9 @@ class Expected:
     owner: str = ""
     done: int = 0
     crashes: int = 0
+    reached: int = 0
+    crash_reached: int = 0
+    lost: tuple[int, str] | None = None  # attempt and owner of the crash that was counted last
     failures: int = 0
     retries: int = 0
     logged: tuple[State, ...] = (State.QUEUED,)
@@ -77,15 +80,16 @@ class Records(RuleBasedStateMachine):
         assert (claim.job.attempt, claim.job.owner) == (expected.attempt, expected.owner)
         return claim
 
-    @rule(claim=claims, done=st.integers(0, 9))
-    def renew(self, claim: Claim, done: int) -> None:
+    @rule(claim=claims, done=st.integers(0, 9), reached=st.none() | st.integers(0, 9))
+    def renew(self, claim: Claim, done: int, reached: int | None) -> None:
         expected = self.expected.get(claim.job.id)
-        pulse = self.store.renew(claim, Progress(done=done, total=9, unit="epochs"))
+        pulse = self.store.renew(claim, Progress(done=done, total=9, unit="epochs"), reached=reached)
         if expected is None or not expected.holds(claim):
             assert pulse is Pulse.LOST
             return
         assert pulse is (Pulse.CANCEL if expected.state is State.CANCELLING else Pulse.HELD)
         expected.done = done
+        expected.reached = expected.reached if reached is None else reached
 
     @rule(claim=claims, state=st.sampled_from(ENDS))
     def finish(self, claim: Claim, state: State) -> None:
@@ -101,6 +105,10 @@ class Records(RuleBasedStateMachine):
         state = self.store.release(claim, failures=failures)
         if expected is None or not expected.holds(claim):
             assert state is None
+            active = expected is not None and not expected.state.is_terminal
+            if expected is not None and active and expected.lost == (claim.job.attempt, claim.job.owner):
+                expected.crashes -= 1
+                expected.lost = None
             return
         if expected.state is State.RUNNING:
             expected.failures += failures
@@ -120,7 +128,10 @@ class Records(RuleBasedStateMachine):
         if expected.state is State.CANCELLING:
             expected.enter(State.CANCELLED)
             return
+        if expected.reached > expected.crash_reached:
+            expected.crashes, expected.crash_reached = 0, expected.reached
         expected.crashes += 1
+        expected.lost = (expected.attempt, expected.owner)
         expected.enter(State.FAILED if expected.crashes >= MAX_CRASHES else State.QUEUED)
 
     @rule()
@@ -149,7 +160,8 @@ class Records(RuleBasedStateMachine):
             with pytest.raises(NotFound):
                 self.store.retry(job_id)
         elif expected.state in {State.FAILED, State.CANCELLED, State.COMPLETED_WITH_ERRORS}:
-            expected.crashes = expected.failures = 0
+            expected.crashes = expected.failures = expected.reached = expected.crash_reached = 0
+            expected.lost = None
             expected.retries += 1
             expected.enter(State.QUEUED)
             assert self.store.retry(job_id) is State.QUEUED

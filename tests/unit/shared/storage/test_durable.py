@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shared.errors import StorageFull
@@ -175,3 +177,51 @@ def test_a_files_digest_is_its_sha256(tmp_path: Path) -> None:
     digest = durable.sha256_of(tmp_path / "file")
 
     assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_large_file_is_read_and_written_in_parts_with_a_check_after_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "PART", 1000)
+    monkeypatch.setattr(durable, "BLOCK", 1000)
+    content = bytes(range(256)) * 40
+    written, read = [], []
+
+    with durable.replacing(tmp_path / "large", lambda: written.append(1)) as file:
+        file.write(content[:10])
+        file.write(content[10:])
+    digest = durable.sha256_of(tmp_path / "large", lambda: read.append(1))
+
+    assert (tmp_path / "large").read_bytes() == content
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert (len(written), len(read)) == (10, 11)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_check_that_raises_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bool) -> None:
+    monkeypatch.setattr(durable, "PART", 1000)
+
+    def stop() -> None:
+        raise InterruptedError
+
+    def write() -> None:
+        with durable.fsynced(tmp_path / "large", stop) as file:
+            if archive:
+                np.savez(file, array=np.zeros(10_000))
+            else:
+                file.write(bytes(10_000))
+
+    with pytest.raises(InterruptedError):
+        write()
+
+    assert files_below(tmp_path) == []
+
+
+def test_an_archive_has_the_same_bytes_with_a_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable, "PART", 1000)
+    arrays = {"a": np.arange(5000.0), "b": np.zeros((3, 0)), "c": np.array("text")}
+    for name, check in (("with", lambda: None), ("without", None)):
+        with durable.fsynced(tmp_path / name, check) as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()

@@ -454,7 +454,7 @@ class TestShards:
             work.files.prepare()
             work.do(0, lambda: checks.append(1))
 
-        assert len(checks) == 5  # after each image, and before the results are written
+        assert len(checks) == 6  # after each image, after the network's pass, and before the results are written
 
     def test_progress_counts_images_towards_all_of_them(self, batches: Batches, redis: Any) -> None:
         job = batches.run(zip_of_images(IMAGES))

@@ -10,6 +10,7 @@ from redis import Redis
 
 from shared.jobs import Claim, JobStore, Progress, State, keys
 from shared.jobs.task_queue import connect
+from shared.runtime.clock import since_boot
 from shared.runtime.settings import Settings
 from tests.support.objects.jobs import claimed, events, move, running
 from tests.support.servers.redis_server import RedisServer
@@ -122,7 +123,43 @@ class TestHeartbeat:
             assert eventually(lambda: jobs.get(claim.job.id).progress.done == 1, within=10.0)
 
 
+class TestSuspension:
+    """This process was suspended for longer than its lease."""
+
+    def test_a_lease_that_nobody_took_is_renewed_by_the_next_check(
+        self, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with quick(jobs, running(jobs), heartbeat=60.0) as lease:
+            monkeypatch.setattr("worker.running.heartbeat.since_boot", lambda: since_boot() + 3600.0)
+            monkeypatch.setattr("worker.running.lease.since_boot", lambda: since_boot() + 3600.0)
+
+            lease.check()
+
+            assert lease.seconds_until_lost > 0
+
+    def test_a_lease_that_another_worker_took_is_lost_before_anything_is_written(
+        self, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim, heartbeat=60.0) as lease:
+            move(jobs, claim.job.id, State.QUEUED)
+            claimed(jobs, claim.job.id, "another worker")
+            monkeypatch.setattr("worker.running.heartbeat.since_boot", lambda: since_boot() + 3600.0)
+
+            with pytest.raises(LeaseLost):
+                lease.check()
+
+
 class TestReporting:
+    def test_how_far_a_later_attempt_can_resume_is_in_the_record(self, jobs: JobStore, redis: Redis) -> None:
+        claim = running(jobs)
+        with quick(jobs, claim, heartbeat=60.0) as lease:
+            lease.reach(300)
+            eventually(lambda: redis.hget(keys.job(claim.job.id), "reached") == "300")
+            lease.reach(400)
+
+        assert redis.hget(keys.job(claim.job.id), "reached") == "400"
+
     def test_the_last_report_is_never_dropped(self, jobs: JobStore, redis: Redis) -> None:
         for event in ("epoch", "progress"):
             claim = running(jobs)
@@ -186,6 +223,19 @@ class TestUnresponsiveRedis:
 
             with pytest.raises(LeaseLost):
                 lease.confirm_held()
+
+    def test_work_continues_if_the_lease_can_be_renewed_after_all(
+        self, own_redis_server: RedisServer, far_jobs: JobStore
+    ) -> None:
+        claim = running(far_jobs)
+        with quick(far_jobs, claim, lease=0.9) as lease:
+            own_redis_server.freeze()
+            eventually(ends_with(LeaseLost, lease))
+            own_redis_server.thaw()
+
+            assert eventually(lambda: not ends_with(LeaseLost, lease)())
+
+        assert (far_jobs.get(claim.job.id).attempt, far_jobs.get(claim.job.id).crashes) == (1, 0)
 
     def test_a_report_is_sent_as_soon_as_redis_responds_again(
         self, own_redis_server: RedisServer, far_jobs: JobStore, caplog: pytest.LogCaptureFixture

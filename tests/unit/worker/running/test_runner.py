@@ -14,9 +14,10 @@ from shared.errors import Invalid
 from shared.jobs import Claim, Job, Kind, Progress, State, keys
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
-from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, move, recorded_states
+from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages, move, recorded_states
 from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
+from worker.running.heartbeat import LeaseLost
 from worker.running.lease import Lease
 from worker.running.runner import JobHandler, JobOutcome
 
@@ -97,7 +98,7 @@ class TestFencing:
 
         job = while_it_runs(bench, work_until_stopped, take)
 
-        assert [job] == taken
+        assert [job.model_copy(update={"crashes": 1})] == taken  # the worker is alive, so none is counted
 
     def test_an_outcome_that_comes_too_late_is_not_written(self, bench: Bench) -> None:
         def handler(job: Job, lease: Lease) -> JobOutcome:
@@ -119,6 +120,27 @@ class TestFencing:
         bench.runner({Kind.TRAINING: handler}).run(job.id)
 
         assert redis.keys("*") == [keys.COUNTERS]
+
+    def test_a_lease_that_expired_while_nobody_took_the_job_requeues_it_without_a_crash(
+        self, bench: Bench, redis: Redis
+    ) -> None:
+        def handler(job: Job, lease: Lease) -> JobOutcome:
+            raise LeaseLost
+
+        job = bench.run(a_training(), handler)
+
+        assert (job.state, job.crashes, job.failures) == (State.QUEUED, 0, 0)
+        assert len(messages(redis, "training")) == 1
+
+    def test_a_lease_that_was_taken_over_is_no_crash(self, bench: Bench) -> None:
+        def take(job_id: str) -> None:
+            move(bench.jobs, job_id, State.QUEUED)
+            assert bench.jobs.get(job_id).crashes == 1
+            claimed(bench.jobs, job_id, "another worker")
+
+        job = while_it_runs(bench, work_until_stopped, take)
+
+        assert (job.state, job.owner, job.crashes) == (State.RUNNING, "another worker", 0)
 
 
 class TestMessages:

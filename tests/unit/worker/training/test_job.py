@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,15 +17,16 @@ import pytest
 from PIL import Image
 from redis import Redis
 
+import worker.training.job
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
 from shared.datasets.manifest import ColourCheck
 from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
-from shared.jobs import Job, JobStore, Progress, State
+from shared.jobs import Job, JobStore, Progress, State, keys
 from shared.jobs.specifications import TrainingSpecification
 from shared.jobs.view import job_document
-from shared.network import Training
+from shared.network import Network, Training
 from shared.network.assessment.intervals import wilson
 from shared.registry import Registry
 from shared.runtime.settings import Settings
@@ -37,6 +39,7 @@ from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
 from worker.running.shutdown import ShutdownRequest
+from worker.running.stall import StallWatch
 from worker.training.checkpoints import Checkpoints
 from worker.training.job import TrainingHandler, train
 from worker.training.promotion import Promotion
@@ -382,6 +385,76 @@ class TestResuming:
         trainings.bench.run(job, trainings.handler)
 
         assert registry.aliases("toy") == {"champion": 1}
+
+
+class TestStoppingAfterTraining:
+    """A graceful shutdown after the last mini-batch."""
+
+    @pytest.mark.parametrize("phase", ["evaluate", "mistakes", "assess"])
+    def test_a_shutdown_after_the_training_saves_it_and_the_next_attempt_only_evaluates(
+        self, trainings: Trainings, volume: Volume, monkeypatch: pytest.MonkeyPatch, phase: str
+    ) -> None:
+        job = trainings.new_job()
+        trainings.bench.submit(job)
+        runner = trainings.bench.runner({job.kind: trainings.handler})
+        original = getattr(Network, phase) if phase == "evaluate" else getattr(worker.training.job, phase)
+
+        def interrupted(*arguments: Any) -> Any:
+            runner._shutdown._requested.set()
+            return original(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Network if phase == "evaluate" else worker.training.job, phase, interrupted)
+            runner.run(job.id)
+        assert trainings.bench.jobs.get(job.id).state is State.QUEUED
+        state, _ = Checkpoints(volume.checkpoints(job.id)).load()
+        assert state is not None
+        assert len(state["history"]) == tiny_configuration().epochs
+
+        runner._shutdown._requested.clear()
+        runner.run(job.id)
+
+        ended = trainings.bench.jobs.get(job.id)
+        assert (ended.state, ended.attempt, ended.crashes) == (State.SUCCEEDED, 2, 0)
+
+    def test_a_saved_checkpoint_is_progress(self, trainings: Trainings, redis: Redis) -> None:
+        job = trainings.run()
+
+        steps = -(-len(ARRAYS["y_train"]) // tiny_configuration().batch_size) * tiny_configuration().epochs
+        assert 0 < int(redis.hget(keys.job(job.id), "reached") or 0) <= steps
+
+
+class TestSteps:
+    """The stall detection sees a step in each phase of a training."""
+
+    def test_every_phase_of_a_training_reports_steps(
+        self, trainings: Trainings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        phases: dict[str, int] = {}
+        step = StallWatch.step
+
+        def counted(watch: StallWatch) -> None:
+            frame, names = sys._getframe(), set()
+            while frame.f_back is not None:
+                frame = frame.f_back
+                names.add(frame.f_code.co_name)
+            for name in names:
+                phases[name] = phases.get(name, 0) + 1
+            step(watch)
+
+        monkeypatch.setattr(StallWatch, "step", counted)
+        trainings.run(standardize=True, validation_fraction=0.2)
+
+        expected = {
+            "sha256_of",
+            "measure",
+            "evaluate",
+            "most_confident_errors",
+            "linear_baseline",
+            "copies",
+            "_end_epoch",
+        }
+        assert expected <= phases.keys()
 
 
 class TestFailing:
