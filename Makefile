@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := var/bench-venv
 PEER := var/peer-venv
+CLIENTS := var/clients-venv
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
@@ -63,7 +64,7 @@ AGREEMENT := tests/integration/test_agreement.py
 PROCESSES ?= 2
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=2
-	@$(BIN)/pytest --ignore=tests/docker --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile
+	@$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile
 	@$(BIN)/pytest $(AGREEMENT)
 
 .PHONY: test-docker
@@ -77,6 +78,10 @@ test-pytorch: $(BENCH)/done ## compare the network's mathematics with PyTorch
 .PHONY: test-tifffile
 test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and imagecodecs
 	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/test_tiff_against_tifffile.py
+
+.PHONY: test-clients
+test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with KServe's client and a generated one
+	@$(BIN)/pytest tests/clients --clients=$(CLIENTS)/bin/python
 
 .PHONY: chaos
 SEED ?= 1
@@ -158,6 +163,12 @@ $(PEER)/done: requirements/peer.in | $(VENV)/python
 	@touch $@
 
 # The frameworks that the benchmarks are compared with, in a separate environment.
+$(CLIENTS)/done: requirements/clients.in | $(VENV)/python
+	@echo "installing requirements/clients.in"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 $(BENCH)/done: requirements/bench.in | $(VENV)/python
 	@echo "installing requirements/bench.in"
 	@$(PYTHON) -m venv $(BENCH)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +10,7 @@ from flask import Blueprint, Response, request
 from pydantic import Field
 
 from api.requests.validation import RequestModel, from_texts
-from api.results_formats.csv_rows import as_csv
+from api.results_formats.csv_rows import as_csv, errors_as_csv
 from api.results_formats.npz import as_npz
 from api.results_formats.parquet import as_parquet
 from api.schema.operations import MediaType, error_response, operation
@@ -25,6 +25,7 @@ from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
 CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
+ERRORS_EXAMPLE = "path,code,detail\r\na/b.png,image_damaged,the image ends early\r\n"
 NOT_FOUND = error_response(NotFound, "job_not_found")
 NOT_A_BATCH = error_response(Conflict, "not_a_batch")
 TYPES = {
@@ -41,6 +42,12 @@ class ResultsQuery(RequestModel):
     format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
         "jsonl", description="JSON lines, CSV, NumPy arrays, or Parquet"
     )
+
+
+class ErrorsQuery(RequestModel):
+    """The format of a batch's errors."""
+
+    format: Literal["jsonl", "csv"] = Field("jsonl", description="JSON lines or CSV")
 
 
 def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
@@ -101,14 +108,21 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
     @operation(
         "Read a batch's unreadable images",
         scope="read",
-        responses={200: MediaType(JSON_LINES, "one unreadable image per line", item=RowErrorView)},
+        query=ErrorsQuery,
+        responses={
+            200: (
+                MediaType(JSON_LINES, "one unreadable image per line", item=RowErrorView),
+                MediaType("text/csv", "a header, then one unreadable image per line ", example=ERRORS_EXAMPLE),
+            )
+        },
         errors=(NOT_FOUND, NOT_A_BATCH),
     )
     def errors(job_id: str) -> Response:
-        return Response(_errors(finished(batch(job_id))), content_type=JSON_LINES)
+        """In the archive's order. While the batch runs, the response holds the errors of finished shards."""
+        query = from_texts(ErrorsQuery, request.args)
+        shards = finished(batch(job_id))
+        if query.format == "csv":
+            return Response(errors_as_csv(shards), content_type=TYPES["csv"])
+        return Response((block for path in shards for block in error_blocks(path)), content_type=JSON_LINES)
 
     return routes
-
-
-def _errors(shards: Sequence[Path]) -> Iterator[bytes]:
-    return (block for path in shards for block in error_blocks(path))

@@ -1,4 +1,7 @@
-"""A batch's rows as CSV (RFC 4180): path, label, confidence, then the other top classes."""
+"""A batch's rows and errors as CSV (RFC 4180).
+
+A row's columns are path, label and confidence, then the other top classes; an error's are path, code and detail.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from shared.results.lines import Row, parsed_rows
-from shared.results.shard import row_blocks
+from shared.results.lines import Row, parsed_errors, parsed_rows
+from shared.results.shard import error_blocks, row_blocks
+
+ERROR_COLUMNS = ["path", "code", "detail"]
 
 
 def columns(top_k: int) -> list[str]:
@@ -29,6 +34,14 @@ def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
     for path in shards:
         for block in row_blocks(path):
             yield _lines(map(flat, parsed_rows(block)))
+
+
+def errors_as_csv(shards: Iterable[Path]) -> Iterator[bytes]:
+    """Yield the header, then the errors of one block at a time."""
+    yield _lines([ERROR_COLUMNS])
+    for path in shards:
+        for block in error_blocks(path):
+            yield _lines([error["path"], error["code"], error["detail"]] for error in parsed_errors(block))
 
 
 def _lines(rows: Iterable[list[Any]]) -> bytes:

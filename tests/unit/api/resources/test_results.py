@@ -70,6 +70,13 @@ class TestJsonLines:
         assert response.content_type == "application/x-ndjson"
         assert [json.loads(line) for line in response.data.splitlines()] == [error("b.txt")]
 
+    def test_errors_may_be_csv(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/errors?format=csv")
+
+        header, *lines = csv.reader(io.StringIO(response.text, newline=""))
+        assert response.content_type == "text/csv; charset=utf-8"
+        assert [dict(zip(header, line, strict=True)) for line in lines] == [error("b.txt")]
+
     def test_errors_are_uncapped(self, client: FlaskClient, batch: Job, volume: Volume) -> None:
         finish(volume, batch, 3, [], [error(f"{number}.txt") for number in range(20_000)])
 

@@ -1,0 +1,36 @@
+"""The interpreter of the environment that has the stock clients, and an API with two versions of `toy`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.registry import Registry
+from shared.storage.volume import Volume
+from tests.support.objects.models import publish
+from tests.support.servers.api import running_api
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--clients", required=True, help="Python of an environment with requirements/clients.in")
+
+
+@pytest.fixture(scope="session")
+def interpreter(request: pytest.FixtureRequest) -> Path:
+    """The clients' Python."""
+    return Path(str(request.config.getoption("--clients"))).absolute()
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """An API of one process."""
+    volume = Volume(tmp_path_factory.mktemp("clients") / "volume")
+    registry = Registry(volume)
+    for job in ("job-1", "job-2"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    with running_api(tmp_path_factory.mktemp("api"), volume, processes=1) as http:
+        yield http
