@@ -55,7 +55,7 @@ def _decoded(tensor: Tensor, contents: list[bytes], shape: Shape, limits: Settin
     images = np.empty((len(contents), *shape), np.uint8)
     for index, content in enumerate(contents):
         try:
-            decode_into(images[index], content, limits.max_image_pixels)
+            decode_into(images[index], content, limits.max_image_pixels, seconds=limits.max_image_seconds)
         except Malformed as error:
             raise invalid(f"#/inputs/0/data/{index}", error.detail) from error
     return images

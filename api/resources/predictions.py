@@ -221,7 +221,7 @@ def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[n
     wrong: list[tuple[str, FieldError]] = []
     for index, content in enumerate(contents):
         try:
-            decode_into(images[index], content, limits.max_image_pixels)
+            decode_into(images[index], content, limits.max_image_pixels, seconds=limits.max_image_seconds)
         except Malformed as error:
             wrong.append((error.code, FieldError(error.detail, parameter=f"image[{index}]")))
     if wrong:

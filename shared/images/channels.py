@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops
 
-from shared.images import png
-from shared.images.arrays import ArrayImage
+from shared.images.codecs import exif, png
+from shared.images.codecs.arrays import ArrayImage
 
-ORIENTATION = 0x0112  # in EXIF
 BAND = 1 << 18  # pixels copied at a time
 SIDEWAYS = frozenset({5, 6, 7, 8})  # orientations that show the first row as a column
 
@@ -80,15 +79,7 @@ def orientation_of(image: Image.Image) -> int:
     if isinstance(image, ArrayImage):
         return image.orientation
     data = image.info.get("exif")
-    if not data or image.format == "TIFF":
-        return 1
-    exif = Image.Exif()
-    try:
-        exif.load(data)
-        orientation = exif.get(ORIENTATION, 1)
-    except Exception:
-        return 1
-    return orientation if orientation in range(1, 9) else 1
+    return exif.orientation_in(data) if isinstance(data, bytes) and image.format != "TIFF" else exif.UPRIGHT
 
 
 def _replaced(image: Image.Image, mode: str) -> Image.Image:

@@ -13,30 +13,53 @@ propagates.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Malformed
-from shared.images import channels, png
+from shared.images import channels
 from shared.images.area import area_resize
+from shared.images.codecs import png
 from shared.images.formats import Format, damaged, format_of, open_image
+from shared.images.processes import pool
 from shared.images.shapes import RGB, channels_of
 
+SECONDS = 20.0  # of CPU time for an image that is decoded in another process
 SMALL = 1 << 20
 BYTES_PER_PIXEL = 16  # at most, while an image is decoded
 BLOCK = 1 << 22  # pixels resized at a time
 
 
-def decode_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
+def decode_into(
+    row: NDArray[np.uint8],
+    content: bytes,
+    max_pixels: int,
+    *,
+    seconds: float = SECONDS,
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Decode an image into `row`, (H, W) for grayscale or (H, W, 3) for RGB.
 
+    Formats whose headers do not say what they cost are decoded in another process, which may use `seconds` of CPU time;
+    meanwhile `check` is called every half second, and what it raises ends the decoding.
+
     After an error the content of `row` is undefined. Raises `Malformed` if the bytes are not an image, or are damaged,
-    animated or, by the header, larger than `max_pixels`.
+    animated, too costly or, by the header, larger than `max_pixels`.
     """
     if row.shape[0] * row.shape[1] <= max_pixels and png.decode_plain_into(row, content):
         return
-    _decode_any_into(row, content, max_pixels)
+    kind = format_of(content)
+    if kind.needs_process(content):
+        pool.decode_into(row, content, kind.name, max_pixels, seconds, check)
+    else:
+        _decode_as(kind, row, content, max_pixels)
+
+
+def decode_here_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
+    """Decode an image of any format into `row` in this process."""
+    _decode_as(format_of(content), row, content, max_pixels)
 
 
 def resize_into(rows: NDArray[np.uint8], images: NDArray[np.uint8]) -> None:
@@ -64,8 +87,7 @@ def _channels(images: NDArray[np.uint8]) -> str:
     return "three channels (R, G, B)" if channels_of(images.shape[1:]) == RGB else "one channel (grayscale)"
 
 
-def _decode_any_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
-    kind = format_of(content)
+def _decode_as(kind: Format, row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:
     colour = channels_of(row.shape) == RGB
     image = None
     try:

@@ -13,8 +13,12 @@ import numpy as np
 from PIL.ImageFile import ImageFile
 
 from shared.errors import Malformed
-from shared.images import channels, png
-from shared.images.formats import damaged, format_of, open_image, refuse_large
+from shared.images import channels
+from shared.images.codecs import png
+from shared.images.codecs.cost import refuse_large
+from shared.images.decoding import SECONDS
+from shared.images.formats import Format, damaged, format_of, open_image
+from shared.images.processes import pool
 
 GRAY_SPREAD = 10
 SIDE = 256
@@ -22,17 +26,30 @@ JPEG_SIDE = 128  # a JPEG's decoder reduces an image by 2, 4 or 8, to no less th
 COLOURLESS = frozenset({"1", "L", "LA", "La"})
 
 
-def shape_and_colour(content: bytes, max_pixels: int, *, find_colour: bool = True) -> tuple[tuple[int, int], bool]:
+def shape_and_colour(
+    content: bytes, max_pixels: int, *, find_colour: bool = True, seconds: float = SECONDS
+) -> tuple[tuple[int, int], bool]:
     """Return the height and width of an image, upright and before it is resized, and whether it is in colour.
 
     Without `find_colour` the pixels are not decoded, and the second result is False. Raises `Malformed` for a damaged
-    image; damage to pixels is found only if they are decoded.
+    image; damage to pixels is found only if they are decoded. `decode_into` has the meaning of `seconds`.
     """
     size = png.plain_size(content, gray=find_colour)
     if size is not None:
         refuse_large(*size, max_pixels)
         return (size[1], size[0]), False
     kind = format_of(content)
+    if kind.needs_process(content):
+        return pool.examine(content, kind.name, max_pixels, seconds, find_colour=find_colour)
+    return _examine_as(kind, content, max_pixels, find_colour)
+
+
+def examine_here(content: bytes, max_pixels: int, *, find_colour: bool) -> tuple[tuple[int, int], bool]:
+    """Examine an image of any format in this process, as `shape_and_colour` does."""
+    return _examine_as(format_of(content), content, max_pixels, find_colour)
+
+
+def _examine_as(kind: Format, content: bytes, max_pixels: int, find_colour: bool) -> tuple[tuple[int, int], bool]:
     try:
         with warnings.catch_warnings(action="ignore"), open_image(kind, content, max_pixels, colour=True) as image:
             width, height = image.size

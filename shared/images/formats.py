@@ -23,9 +23,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import Malformed
-from shared.images import jpeg, png, webp
-from shared.images.area import MAX_SIDE
-from shared.images.bmp import Bmp
+from shared.images.codecs import gif, jpeg, png, webp
+from shared.images.codecs.bmp import Bmp
+from shared.images.codecs.cost import animated, refuse_large
 from shared.images.tiff import reader as tiff
 
 
@@ -46,29 +46,49 @@ TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF 6.0, section 15
 
 @dataclass(frozen=True)
 class Format:
-    """A format: its name, the pattern of its first bytes, Pillow's reader, and two steps before the reader.
+    """A format: its name, the pattern of its first bytes, Pillow's reader, and what comes before the reader.
 
     `size_of` returns the width and height if the reader allocates or reads much before it reports them, else 0 × 0.
-    `prepared` returns the bytes to pass to the reader in place of the file's.
+    `prepared` returns the bytes to pass to the reader in place of the file's, and refuses a file whose decoding would
+    take too long; it gets the largest number of pixels. `needs_process` returns whether the headers do not limit the
+    time or the memory of the decoding, so that it must run in a process of its own.
     """
 
     name: str
     beginning: re.Pattern[bytes]
     reader: Callable[[io.BytesIO], ImageFile]
     size_of: Callable[[bytes], tuple[int, int]] = lambda _: (0, 0)
-    prepared: Callable[[bytes], bytes] = lambda content: content
+    prepared: Callable[[bytes, int], bytes] = lambda content, _: content
+    needs_process: Callable[[bytes], bool] = lambda _: False
 
 
 FORMATS = (
     Format("PNG", re.compile(rb"\x89PNG"), png.WholePng, png.size_of, png.essentials),
     Format(
-        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, prepared=jpeg.refuse_unsupported
-    ),  # Pillow ignores data that cameras append
+        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, prepared=jpeg.essentials, needs_process=jpeg.is_arithmetic
+    ),
     Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), Bmp),
-    Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
-    Format("TIFF", re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"), tiff.open_tiff, tiff.size_of),
-    Format("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImageFile, webp.size_of),
-    Format("AVIF", re.compile(rb".{4}ftyp(avi[fs]|mi(f1|af).{4}(.{4}){0,9}avif)", re.DOTALL), AvifImageFile),
+    Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile, gif.size_of, gif.essentials),
+    Format(
+        "TIFF",
+        re.compile(rb"II[\x2a\x2b]\0|MM\0[\x2a\x2b]"),
+        tiff.open_tiff,
+        tiff.size_of,
+        needs_process=tiff.is_left_to_pillow,
+    ),
+    Format(
+        "WebP",
+        re.compile(rb"RIFF.{4}WEBP", re.DOTALL),
+        WebPImageFile,
+        webp.size_of,
+        needs_process=webp.may_need_much_memory,
+    ),
+    Format(
+        "AVIF",
+        re.compile(rb".{4}ftyp(avi[fs]|mi(f1|af).{4}(.{4}){0,9}avif)", re.DOTALL),
+        AvifImageFile,
+        needs_process=lambda _: True,
+    ),
 )
 UNSUPPORTED = (
     ("HEIC (HEIF)", re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)),
@@ -108,32 +128,17 @@ def open_image(kind: Format, content: bytes, max_pixels: int, *, colour: bool = 
     Raises `Malformed` if it is too large or has several frames, and Pillow's errors for a damaged header.
     """
     refuse_large(*kind.size_of(content), max_pixels)
-    image = kind.reader(io.BytesIO(kind.prepared(content)))
+    image = kind.reader(io.BytesIO(kind.prepared(content, max_pixels)))
     refuse_large(*image.size, max_pixels)
     if isinstance(image, tiff.SampledTiff):
-        refuse_large(*image.tile_size, max_pixels)  # a tile is decoded as a whole, even for a small image
+        image.refuse_costly(max_pixels)
     if isinstance(image, TiffImageFile):
         _refuse_large_tiles(image, max_pixels)
     if getattr(image, "is_animated", False):
-        raise Malformed(
-            "image_animated", f"the {kind.name} has several frames or pages; send one of them as a separate image"
-        )
+        raise animated(kind.name)
     if not colour:
         image.draft("L", None)  # a JPEG's luminance alone: BT.601's luma by definition (JFIF 1.02)
     return image
-
-
-def refuse_large(width: int, height: int, max_pixels: int) -> None:
-    """Raise `Malformed` if an image has too many pixels, or a side that is too long."""
-    if width * height > max_pixels:
-        raise Malformed(
-            "image_too_large",
-            f"the image has {width} × {height} pixels, but at most {max_pixels} are allowed; send a smaller image",
-        )
-    if max(width, height) > MAX_SIDE:
-        raise Malformed(
-            "image_too_large", f"a side of the image is longer than {MAX_SIDE} pixels; send a smaller image"
-        )
 
 
 def _refuse_large_tiles(image: TiffImageFile, max_pixels: int) -> None:

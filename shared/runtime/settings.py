@@ -103,7 +103,9 @@ class Settings(BaseSettings):
     replicas: PositiveInt = Field(1, description="workers of this kind on this machine, which share its cores")
 
     lease_seconds: PositiveFloat = 30.0
-    heartbeat_seconds: PositiveFloat = 10.0
+    heartbeat_seconds: PositiveFloat = Field(
+        4.0, description="interval at which a lease is renewed, and a cancellation noticed"
+    )
     upkeep_seconds: PositiveFloat = 5.0
     resend_seconds: PositiveFloat = 60.0
     stall_seconds: PositiveFloat = 600.0
@@ -199,6 +201,9 @@ class Settings(BaseSettings):
     max_compression_ratio: PositiveInt = 100
     max_zstd_window_bytes: int = Field(32 * MiB, ge=1024, lt=4 * GiB)
     max_image_pixels: PositiveInt = 16_000_000
+    max_image_seconds: PositiveFloat = Field(
+        20.0, description="the CPU time to decode an image of a format whose headers do not limit it, such as AVIF"
+    )
     max_classes: PositiveInt = 1000
     max_parameters: PositiveInt = 50_000_000
 

@@ -20,10 +20,10 @@ def let_one_image_kill(**_: Any) -> None:
 
     decode_into = decoding.decode_into
 
-    def decode_or_die(row: Any, content: bytes, max_pixels: int) -> None:
+    def decode_or_die(row: Any, content: bytes, max_pixels: int, **options: Any) -> None:
         if content == DEADLY:
             os.kill(os.getpid(), signal.SIGKILL)
-        decode_into(row, content, max_pixels)
+        decode_into(row, content, max_pixels, **options)
 
     decoding.decode_into = decode_or_die
 

@@ -44,10 +44,10 @@ ATTRIBUTES = [  # the library, what has the name, the name, who uses it
     (HONCHO, manager.Manager, "_all_stopped", "services/embedded/up.py"),
     (HONCHO, manager.Manager, "_killall", "services/embedded/up.py"),
     (HONCHO, process.Process, "run", "services/embedded/up.py"),
-    (PILLOW, Image.core, "map_buffer", "shared/images/png.py"),  # type: ignore[attr-defined]
-    (PILLOW, Image.core, "zip_decoder", "shared/images/png.py"),  # type: ignore[attr-defined]
-    (PILLOW, PngImagePlugin.PngImageFile, "_open", "shared/images/png.py"),
-    (PILLOW, TiffImagePlugin.TiffImageFile, "_open", "shared/images/arrays.py"),
+    (PILLOW, Image.core, "map_buffer", "shared/images/codecs/png.py"),  # type: ignore[attr-defined]
+    (PILLOW, Image.core, "zip_decoder", "shared/images/codecs/png.py"),  # type: ignore[attr-defined]
+    (PILLOW, PngImagePlugin.PngImageFile, "_open", "shared/images/codecs/png.py"),
+    (PILLOW, TiffImagePlugin.TiffImageFile, "_open", "shared/images/codecs/arrays.py"),
     (CELERY, Timer, "call_repeatedly", "worker/app.py"),
     ("prometheus-client", values, "ValueClass", "services/api/gunicorn.conf.py"),
     ("prometheus-client", values, "MultiProcessValue", "services/api/gunicorn.conf.py"),
@@ -75,7 +75,7 @@ SET_BY_INIT = [  # the library, the class whose objects have the attribute, the 
     (GUNICORN, body.LengthReader, "length", "api/server/unread.py"),
     (GUNICORN, body.ChunkedReader, "parser", "api/server/unread.py"),
     (HONCHO, manager.Manager, "_processes", "services/embedded/up.py"),
-    (PILLOW, Image.Image, "_im", "shared/images/arrays.py"),
+    (PILLOW, Image.Image, "_im", "shared/images/codecs/arrays.py"),
     (HONCHO, manager.Manager, "_process_ctor", "services/embedded/up.py"),
 ]
 OVERRIDDEN = [  # methods that are overridden or called, with the parameters that they must have

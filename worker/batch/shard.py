@@ -42,7 +42,7 @@ class ShardWork:
         self._specification = specification
         compares = specification.invert != "auto" or specification.compares_with_training
         self._training = classifier.version.brightness if compares else None
-        self._max_pixels = settings.max_image_pixels
+        self._max_pixels, self._seconds = settings.max_image_pixels, settings.max_image_seconds
         self._exits = ExitStack()
         self._contents = self._exits.enter_context(Contents(volume.archive(job.id), self.index, settings))
 
@@ -99,7 +99,8 @@ class ShardWork:
         next_check = time.monotonic() + CHECK_SECONDS
         for position in positions:
             try:
-                decode_into(images[len(good)], self._contents.read(start + position), self._max_pixels)
+                content = self._contents.read(start + position)
+                decode_into(images[len(good)], content, self._max_pixels, seconds=self._seconds, check=check)
             except Malformed as error:
                 errors.append(error_line(paths[position], error))
             else:

@@ -36,7 +36,8 @@ def check_colour(path: Path, archive: ArchiveIndex, layout: Layout, limits: Sett
             for index in indices.tolist():
                 with suppress(Malformed):
                     thumbnail = np.empty((SIDE, SIDE, 3), np.uint8)
-                    decode_into(thumbnail, contents.read(index), limits.max_image_pixels)
+                    content = contents.read(index)
+                    decode_into(thumbnail, content, limits.max_image_pixels, seconds=limits.max_image_seconds)
                     colours.append(_chroma(thumbnail))
             if len(colours) > 1:
                 known.append(np.mean(colours[::2], axis=0))

@@ -57,7 +57,9 @@ def examine(
             try:
                 content = contents.read(index)
                 if sizes or search:
-                    shape, in_colour = shape_and_colour(content, limits.max_image_pixels, find_colour=search)
+                    shape, in_colour = shape_and_colour(
+                        content, limits.max_image_pixels, find_colour=search, seconds=limits.max_image_seconds
+                    )
                 else:
                     format_of(content)
                     continue

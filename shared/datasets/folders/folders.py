@@ -167,7 +167,7 @@ class Blocks:
 
     def __iter__(self) -> Iterator[Images]:
         """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
-        source = self.source
+        source, limits = self.source, self.source.limits
         rows = max(1, BLOCK_BYTES // prod(self.shape))
         with Contents(source.path, source.archive, source.limits) as contents:
             for start in range(0, len(self.indices), rows):
@@ -175,7 +175,8 @@ class Blocks:
                 block = np.empty((len(chosen), *self.shape), np.uint8)
                 for row, index in zip(block, chosen, strict=True):
                     try:
-                        decode_into(row, contents.read(index), source.limits.max_image_pixels)
+                        content = contents.read(index)
+                        decode_into(row, content, limits.max_image_pixels, seconds=limits.max_image_seconds)
                     except Malformed as error:
                         source.problems.add(index, source.names[index], error)
                 yield block

@@ -12,10 +12,21 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from shared.errors import Malformed
-from shared.images.arrays import ArrayImage
+from shared.images.codecs.arrays import ArrayImage
+from shared.images.codecs.cost import refuse_costly, refuse_large
 from shared.images.tiff import directory as tags
 from shared.images.tiff.directory import damaged, directory_of
-from shared.images.tiff.layout import PALETTE, UNCOMPRESSED, WHITE_IS_ZERO, is_decoded_by_pillow, layout_of
+from shared.images.tiff.layout import (
+    LZMA,
+    LZW,
+    PACKBITS,
+    UNCOMPRESSED,
+    WHITE_IS_ZERO,
+    WHOLE,
+    ZSTD,
+    is_decoded_by_pillow,
+    layout_of,
+)
 from shared.images.tiff.packing import unpacked
 from shared.images.tiff.samples import levels_of, range_of, samples_of, white_of
 
@@ -23,6 +34,11 @@ GROUP = 1 << 22  # bytes unpacked at a time, if a chunk is not larger
 BAND = 1 << 18  # samples converted at a time
 LARGEST = 1 << 27
 """The largest strip or tile in bytes: 8 bytes for each of 16 megapixels."""
+
+COSTS = {LZW: 2, PACKBITS: 2, LZMA: 4, ZSTD: 2}
+"""The time to unpack a byte, in that of a byte that is inflated."""
+
+LEAST_COST = 4096  # bytes that take as long as the steps around a strip or tile
 
 Part = tuple[int, int, NDArray[Any]]
 """Samples (rows, columns, channels), and the row and the column of the first."""
@@ -43,9 +59,14 @@ def size_of(content: bytes) -> tuple[int, int]:
     return fields.first(tags.WIDTH, 0), fields.first(tags.LENGTH, 0)
 
 
+def is_left_to_pillow(content: bytes) -> bool:
+    """Return whether Pillow decodes the pixels; raises `Malformed` for a damaged TIFF."""
+    return is_decoded_by_pillow(directory_of(content))
+
+
 def open_tiff(file: io.BytesIO) -> ImageFile:
     """Open a TIFF; raises `Malformed` for a damaged one, or a kind that is not supported."""
-    return TiffImageFile(file) if is_decoded_by_pillow(directory_of(file.getvalue())) else SampledTiff(file)
+    return TiffImageFile(file) if is_left_to_pillow(file.getvalue()) else SampledTiff(file)
 
 
 class SampledTiff(ArrayImage):
@@ -63,18 +84,35 @@ class SampledTiff(ArrayImage):
         orientation = fields.first(tags.ORIENTATION, 1)
         self.orientation = orientation if orientation in range(1, 9) else 1
 
-    @property
-    def tile_size(self) -> tuple[int, int]:
-        """The width and height of a strip or tile."""
-        return self.layout.chunk_width, self.layout.chunk_height
+    def refuse_costly(self, max_pixels: int) -> None:
+        """Raise `Malformed` if a strip or tile is too large, or all together are.
+
+        Parts of them may lie outside of the image, and they may overlap in the file, so that a small file has
+        gigabytes. A byte counts as a pixel.
+        """
+        layout = self.layout
+        refuse_large(layout.chunk_width, layout.chunk_height, max_pixels)
+        per_plane = layout.across * layout.down
+        each = COSTS.get(layout.compression, 1) + (0 if layout.bits in WHOLE["u"] else 8)  # or each bit is a step
+        chunk = max(LEAST_COST, layout.chunk_height * layout.row_bytes * each)
+        total = 0
+        for conversion in self._conversions():
+            total += per_plane * chunk
+            if layout.sizes is not None and layout.compression != UNCOMPRESSED:
+                of_plane = layout.sizes[conversion.plane * per_plane : (conversion.plane + 1) * per_plane]
+                total += int(of_plane.sum(dtype=np.float64))
+        refuse_costly(
+            f"the TIFF's {per_plane:,} strips or tiles",
+            total * (2 if layout.kind == "f" else 1),  # floats are unpacked twice: their range is not known before
+            max_pixels,
+            "save the image with fewer of them, of 8 bits a channel, or as PNG",
+        )
 
     def decode(self) -> NDArray[np.uint8]:
         """Unpack and convert the strips or tiles."""
         layout = self.layout
-        has_alpha = layout.alpha is not None and not layout.associated
-        depth = (3 if layout.photometric == PALETTE else layout.colours) + has_alpha
-        pixels = np.empty((layout.height, layout.width, depth), np.uint8)
-        conversions = self._conversions(depth, has_alpha)
+        conversions = self._conversions()
+        pixels = np.empty((layout.height, layout.width, len(layout.mode)), np.uint8)
         whites = self._whites(conversions) if layout.kind == "f" else {}
         for plane, channels, target, is_alpha in conversions:
             for top, left, samples in self._parts(plane):
@@ -82,9 +120,11 @@ class SampledTiff(ArrayImage):
                 self._convert(samples[:, :, channels], is_alpha, whites.get(is_alpha, 1), area)
         return pixels
 
-    def _conversions(self, depth: int, has_alpha: bool) -> list[Conversion]:
+    def _conversions(self) -> list[Conversion]:
         """Return which channels of which plane become which channels of the pixels."""
         layout = self.layout
+        has_alpha = layout.alpha is not None and not layout.associated
+        depth = len(layout.mode)
         colours = slice(0, depth - has_alpha)
         transparency = slice(depth - 1, depth)
         alpha = layout.alpha or 0

@@ -16,6 +16,7 @@ from shared.images.inversion import measured
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
+from tests.support.data.costly_images import jpeg_of_scans
 from tests.support.data.images import encoded, png
 from tests.support.data.npz import easy_images
 from tests.support.objects.models import (
@@ -146,6 +147,12 @@ class TestImages:
         problem = assert_problem(client.post(PATH, data=form(whole, whole[:-25], whole)), 422, "image_damaged")
 
         assert parameters(problem) == ["image[1]"]
+
+    def test_an_image_that_costs_too_much_is_reported_with_the_limit_and_its_setting(self, client: FlaskClient) -> None:
+        response = client.post(PATH, data=jpeg_of_scans(100, 4000), content_type="image/jpeg")
+
+        problem = assert_problem(response, 422, "image_too_costly")
+        assert "at most 1,024,000,000 are allowed: 64 times GLASSBOX_MAX_IMAGE_PIXELS" in problem["detail"]
 
     def test_all_unreadable_images_are_reported(self, client: FlaskClient) -> None:
         problem = assert_problem(client.post(PATH, data=form(b"text", png(IMAGES[0]), b"")), 422, "invalid_images")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import Malformed
-from shared.images import decoding, png
+from shared.images import decoding
+from shared.images.codecs import png
 from shared.images.decoding import decode_into
 from tests.support.data import images
 from tests.support.data.images import chunk, chunks_of, encoded, png_by_hand, png_of
@@ -84,7 +85,7 @@ def pixels_or_error(content: bytes, plain: bool, shape: tuple[int, ...] = SHAPE)
         if plain:
             decode_into(row, content, 1000)
         else:
-            decoding._decode_any_into(row, content, 1000)
+            decoding.decode_here_into(row, content, 1000)
     except Malformed as error:
         return error.code, error.detail
     return row.tolist()

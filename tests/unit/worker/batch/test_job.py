@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +22,7 @@ from shared.results.shard import read_header
 from shared.runtime.settings import MiB, Settings
 from shared.storage.volume import Volume
 from tests.support.data.archives import Written, zip_as_written, zip_of, zip_of_images
+from tests.support.data.costly_images import ARITHMETIC, jpeg_of_scans
 from tests.support.data.files import files_below
 from tests.support.data.images import encoded, png
 from tests.support.data.npz import easy_images, npy
@@ -254,6 +257,7 @@ MIXED = {
     "truncated.png": png(np.zeros((60, 60), np.uint8))[:-30],
     "empty.png": b"",
     "animated.png": encoded(Image.fromarray(IMAGES[0]), save_all=True, append_images=[Image.fromarray(IMAGES[1])]),
+    "costly.jpg": jpeg_of_scans(100, 4000),
     "good-3.jpg": encoded(Image.fromarray(IMAGES[2]), "JPEG", quality=95),
 }
 
@@ -269,6 +273,7 @@ class TestErrors:
             ("truncated.png", "image_damaged"),
             ("empty.png", "not_an_image"),
             ("animated.png", "image_animated"),
+            ("costly.jpg", "image_too_costly"),
         ]
         assert all(error["detail"] for error in batches.errors(job))
 
@@ -282,14 +287,33 @@ class TestErrors:
             probabilities(kept).max(axis=1).tolist(), abs=1e-6
         )
 
+    def test_a_cancellation_ends_the_decoding_of_an_image(self, settings: Settings, registry: Registry) -> None:
+        publish(registry)
+        batches = Batches(WorkBench(settings.model_copy(update={"max_image_pixels": 1_000_000_000})))
+        jobs = batches.bench.jobs
+        job = batches.submit(zip_of({"slow.jpg": jpeg_of_scans(4000, 4000, ARITHMETIC)}))
+
+        def cancel() -> None:
+            eventually(lambda: jobs.get(job.id).state is State.RUNNING)
+            jobs.cancel(job.id)
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        began = time.monotonic()
+        ended = batches.run_attempt(job)
+        thread.join()
+
+        assert ended.state is State.CANCELLED
+        assert time.monotonic() - began < 6  # of about a minute
+
     def test_the_result_counts_rows_and_errors(self, batches: Batches) -> None:
         job = batches.run(zip_of(MIXED))
 
         result = batch_result(job)
-        counts = {"model": "toy", "version": 1, "total": 7, "succeeded": 3, "failed": 4, "passed_over": 0}
+        counts = {"model": "toy", "version": 1, "total": 8, "succeeded": 3, "failed": 5, "passed_over": 0}
         assert result == counts | {"skipped": {}, "images_per_second": result["images_per_second"]}
         assert result["images_per_second"] > 0
-        assert job.progress == Progress(done=7, total=7, unit="images", eta_seconds=0.0)
+        assert job.progress == Progress(done=8, total=8, unit="images", eta_seconds=0.0)
 
     @pytest.mark.parametrize("pack", [partial(zip_of, method=ZIP_DEFLATED), tar_of], ids=["zip", "tar"])
     def test_an_entry_over_the_size_limit_is_one_error(

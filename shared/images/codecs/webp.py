@@ -6,6 +6,8 @@ import struct
 
 from shared.errors import Malformed
 
+SMALL = 1 << 14  # bytes whose tables take at most 64 MiB
+
 
 def size_of(content: bytes) -> tuple[int, int]:
     """Return the width and height of the canvas; raises `Malformed` if the header does not contain them."""
@@ -20,3 +22,10 @@ def size_of(content: bytes) -> tuple[int, int]:
             width, height = struct.unpack_from("<HH", header, 6)
             return width & 0x3FFF, height & 0x3FFF
     raise Malformed("image_damaged", "the WebP is damaged or cut short: its header has no size")
+
+
+def may_need_much_memory(content: bytes) -> bool:
+    """Return whether the tables of lossless pixels may take more memory than the pixels: 12 KB for each 3 bytes."""
+    if len(content) <= SMALL or content[12:16] == b"VP8 ":
+        return False
+    return b"VP8L" in content or b"ALPH" in content

@@ -10,16 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Malformed
-from shared.images.arrays import ArrayImage
+from shared.images.codecs.arrays import ArrayImage
+from shared.images.codecs.run_lengths import RunLengths, damaged
 
 NONE, RLE8, RLE4, MASKS, MASKS_WITH_ALPHA = 0, 1, 2, 3, 6
-END_OF_ROW, END, MOVE = 0, 1, 2  # what a run of no pixels means; above, the number of single pixels
 OTHER_COMPRESSIONS = {4: "JPEG", 5: "PNG", 11: "inks", 12: "inks", 13: "inks"}
 OS2 = frozenset({16, 64})  # sizes of the header of OS/2's version 2, with compressions of its own
 FILE_HEADER, CORE = 14, 12  # sizes of the header before it, and of the shortest header
 MASKS_AT = 54  # after the 40 bytes of the header of version 3, or within a longer one
 DEFAULT_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
-DIGITS = bytes(int(chr(code), 16) if chr(code) in "0123456789abcdef" else 0 for code in range(256))
 BAND = 1 << 18  # pixels converted at a time
 
 
@@ -114,54 +113,13 @@ class Bmp(ArrayImage):
                 pixels[:, :, channel] = channel_of(values, mask)
 
     def _run_lengths(self) -> NDArray[np.uint8]:
-        """Return the indices (h, w) of run lengths, in the order of the file's rows (Windows' RLE8 and RLE4)."""
-        header, content = self.header, self.content
-        width, height = header.width, header.height
-        pixels = bytearray(width * height)
-        covered = 0
-        place, row, column = self._place(), 0, 0
-        while True:
-            if place + 2 > len(content):
-                raise damaged("the file ends before its last row")
-            count, value = content[place], content[place + 1]
-            place += 2
-            if count == 0 and value == END_OF_ROW:
-                row, column = row + 1, 0
-                continue
-            if count == 0 and value == END:
-                break
-            if count == 0 and value == MOVE:
-                if place + 2 > len(content):
-                    raise damaged("the file ends before its last row")
-                column, row = column + content[place], row + content[place + 1]
-                place += 2
-                continue
-            run, place = _run_at(content, place, count, value, header.compression)
-            if row >= height:
-                raise damaged("it has more rows than its header says")
-            run = run[: max(0, width - column)]  # some programs end an odd row with an even run
-            start = row * width + column
-            pixels[start : start + len(run)] = run
-            column += len(run)
-            covered += len(run)
-        if covered < width * height and self.palette_colours[0].any():
+        """Return the indices (h, w) of run lengths, in the order of the file's rows."""
+        header = self.header
+        runs = RunLengths(self.content, self._place(), header.width, header.height, header.compression == RLE4)
+        pixels = runs.decode()
+        if runs.covered < header.width * header.height and self.palette_colours[0].any():
             raise unsupported("run lengths that skip pixels")  # programs show these in different colours
-        return np.frombuffer(pixels, np.uint8).reshape(height, width)
-
-
-def _run_at(content: bytes, place: int, count: int, value: int, compression: int) -> tuple[bytes, int]:
-    """Return `count` equal or alternating pixels, or, for 0, `value` pixels at `place`; and the place after them."""
-    if count:
-        if compression == RLE8:
-            return bytes((value,)) * count, place
-        return (bytes((value >> 4, value & 15)) * (count // 2 + 1))[:count], place
-    size = value if compression == RLE8 else (value + 1) // 2
-    run = content[place : place + size]
-    if len(run) < size:
-        raise damaged("the file ends before its last row")
-    if compression == RLE4:
-        run = run.hex().encode().translate(DIGITS)[:value]
-    return run, place + size + size % 2
+        return pixels
 
 
 def header_of(content: bytes) -> Header:
@@ -243,8 +201,3 @@ def channel_of(values: NDArray[np.unsignedinteger], mask: int) -> NDArray[np.uin
 def unsupported(what: str) -> Malformed:
     """Return the error for a kind of file that is not converted."""
     return Malformed("image_unsupported", f"the BMP has {what}, which is not supported; send it as PNG")
-
-
-def damaged(what: str) -> Malformed:
-    """Return the error for a file that is damaged."""
-    return Malformed("image_damaged", f"the BMP is damaged or cut short: {what}")

@@ -18,6 +18,7 @@ from PIL import Image, ImageChops
 from PIL.PngImagePlugin import PngImageFile
 
 from shared.errors import Malformed
+from shared.images.codecs.cost import animated, too_many
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 BEGINNING = SIGNATURE + b"\0\0\0\x0dIHDR"
@@ -199,7 +200,7 @@ def _with_scaled_levels(chunk: bytes, bits: int, colour: int) -> bytes:
     return chunk[:4] + scaled + struct.pack(">I", zlib.crc32(scaled))
 
 
-def essentials(content: bytes) -> bytes:
+def essentials(content: bytes, _max_pixels: int = 0) -> bytes:
     """Return the PNG with only the chunks that determine its image: header, palette, transparency, orientation, pixels.
 
     Raises `Malformed` if a checksum of these is wrong, or if the file is cut short or animated.
@@ -213,7 +214,7 @@ def essentials(content: bytes) -> bytes:
         if end > len(content):
             raise Malformed("image_damaged", "the PNG is damaged or cut short: it ends within a chunk")
         if (kind == b"acTL" and content[place + 8 : place + 12] != b"\0\0\0\1") or kind == b"fdAT":
-            raise Malformed("image_animated", "the PNG has several frames; send one of them as a separate image")
+            raise animated("PNG")
         if kind in {b"IHDR", b"IDAT", b"IEND"} or kind in BESIDE_PIXELS:
             chunk = content[place:end]
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
@@ -227,4 +228,4 @@ def essentials(content: bytes) -> bytes:
             elif not pixels or kind == b"eXIf":  # a palette after the pixels is ignored
                 before.append(chunk)
         place = end
-    raise Malformed("image_damaged", f"the PNG has more than {MAX_CHUNKS:,} chunks")
+    raise too_many("chunks", MAX_CHUNKS, "save it again as PNG")

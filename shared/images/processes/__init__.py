@@ -1,0 +1,1 @@
+"""Decoding in a process of its own, for formats whose headers do not say what they cost."""
