@@ -39,7 +39,15 @@ from shared.errors import (
 )
 from shared.images.decoding import decode_into
 from shared.images.inversion import invert, inverted_warning
-from shared.images.number_range import WHITE, MixedRanges, OutOfRange, gray_levels, range_of_request
+from shared.images.number_range import (
+    WHITE,
+    MixedRanges,
+    OutOfRange,
+    almost_black,
+    almost_black_warning,
+    gray_levels,
+    range_of_request,
+)
 from shared.images.shapes import Shape, channels_of, shapes_of_numbers
 from shared.jobs.specifications import Invert
 from shared.network.settings.validation import shown
@@ -164,6 +172,8 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             check_images(len(contents), limits)
             memory.body(len(body) + len(contents) * math.prod(shape))
             images = _decoded(contents, shape, limits)
+            if dark := int(almost_black(images).sum()):
+                warnings.append(almost_black_warning(dark, len(images)))
         check_top_k(options.top_k, classifier)
         check_response(len(images), (1 + options.top_k) * (ENTRY + classifier.longest_name), limits, memory)
         version = classifier.version

@@ -59,6 +59,7 @@ class BatchResult:
     passed_over: number of the archive's entries that are not files to classify, with the folders. skipped: the files
     among them, by the reason's code; empty for jobs of older releases. look_inverted: number of classified images in
     which light and dark are exchanged against the training images, before any inversion; None if it is not known.
+    almost_black: number of those without a gray level above 1 of 255; 0 for jobs of older releases.
     """
 
     model: str
@@ -70,6 +71,7 @@ class BatchResult:
     passed_over: int = 0
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     look_inverted: int | None = None
+    almost_black: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.datasets.manifest import Duplicates
+from shared.images.number_range import almost_black_warning
 
 FEW_VALIDATION_IMAGES = 20
 """With fewer, the validation loss changes at random from epoch to epoch."""
@@ -14,12 +15,12 @@ FEW_TEST_IMAGES = 30
 
 
 def warnings_of(
-    splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0, brightest: int = 255
+    splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0, brightest: int = 255, dark: int = 0
 ) -> tuple[str, ...]:
     """Return the warnings as sentences.
 
     unsupported: images that were skipped because of their format. brightest: the largest gray level of all images, if
-    none is above 1.
+    none is above 1. dark: images whose largest gray level is 1.
     """
     images = sum(splits.values())
     found = []
@@ -66,6 +67,8 @@ def warnings_of(
             "the largest gray level of all images is 1 of 255, so they are almost black to a network. If 1 is white,"
             " multiply the images' gray levels by 255 and upload them again"
         )
+    elif dark:
+        found.append(f"{almost_black_warning(dark, images)} and upload them again")
     if unsupported:
         found.append(f"{unsupported:,} images are of unsupported formats and were skipped. Convert them to PNG or JPEG")
     return tuple(found)

@@ -74,7 +74,7 @@ class DatasetStore:
                 "colour_dropped": content.colour_dropped,
                 "colour_check": content.colour_check,
                 "skipped": content.skipped,
-                "warnings": warnings_of(splits, duplicates, content.unsupported, written.brightest),
+                "warnings": warnings_of(splits, duplicates, content.unsupported, written.brightest, written.dark),
             }
             manifest = Manifest(
                 digest=written.digest,
@@ -227,13 +227,14 @@ def _is_digest(text: str) -> bool:
 class Written:
     """A written `data.npz`: the content's digest, the images' bytes, and the images' fingerprints by part.
 
-    brightest: a gray level in the images; the largest, if none is above 1.
+    brightest: the largest gray level of the images. dark: the number of images whose largest gray level is 1.
     """
 
     digest: str
     size: int
     fingerprints: dict[str, Fingerprints]
     brightest: int
+    dark: int
 
 
 def _write_revised(path: Path, content: Content) -> tuple[Content, Written]:
@@ -250,26 +251,29 @@ def _write_revised(path: Path, content: Content) -> tuple[Content, Written]:
 def _write_arrays(path: Path, content: Content) -> Written:
     """Write `data.npz`, uncompressed so that it can be mapped."""
     digest = content.start_digest()
-    size = brightest = 0
+    size = 0
+    brightest: list[NDArray[np.uint8]] = []
     fingerprints = {}
     with durable.fsynced(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for part, split in content.splits.items():
-            count, fingerprints[part], level = _write_images(
+            count, fingerprints[part], levels = _write_images(
                 archive, f"x_{part}.npy", split, content.image_shape, digest
             )
             size += count
-            brightest = max(brightest, level)
+            brightest.append(levels)
             with archive.open(f"y_{part}.npy", "w") as member:
                 npy.write_array(member, split.labels, allow_pickle=False)
-    return Written(digest.hexdigest(), size, fingerprints, brightest)
+    levels = np.concatenate(brightest)
+    return Written(digest.hexdigest(), size, fingerprints, int(levels.max()), int((levels == 1).sum()))
 
 
 def _write_images(
     archive: zipfile.ZipFile, name: str, split: Split, image_shape: Shape, digest: Any
-) -> tuple[int, Fingerprints, int]:
-    """Write the images; returns their bytes, their fingerprints, and a gray level: the largest, if none is above 1."""
-    size = brightest = 0
+) -> tuple[int, Fingerprints, NDArray[np.uint8]]:
+    """Write the images; returns their bytes, their fingerprints (N,), and the largest gray level of each (N,)."""
+    size = 0
     fingerprints = []
+    brightest = []
     header = {"descr": "|u1", "fortran_order": False, "shape": (len(split.labels), *image_shape)}
     with archive.open(name, "w", force_zip64=True) as member:
         npy.write_array_header_1_0(member, header)
@@ -279,9 +283,8 @@ def _write_images(
             member.write(pixels)
             size += pixels.nbytes
             fingerprints.append(fingerprints_of(block))
-            if brightest <= 1:  # a higher one is not needed
-                brightest = max(brightest, int(block.max(initial=0)))
-    return size, np.concatenate(fingerprints), brightest
+            brightest.append(block.reshape(len(block), -1).max(axis=1, initial=0))
+    return size, np.concatenate(fingerprints), np.concatenate(brightest)
 
 
 def _map_array(path: Path, name: str) -> NDArray[Any]:

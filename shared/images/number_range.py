@@ -72,6 +72,20 @@ def gray_levels(numbers: NDArray[Any], factor: int) -> NDArray[np.uint8]:
     return np.rint(numbers.astype(np.float64) * factor).clip(0, WHITE).astype(np.uint8)
 
 
+def almost_black(images: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which images (n, H, W) or (n, H, W, 3) have 1 of 255 as their largest gray level."""
+    found: NDArray[np.bool_] = images.reshape(len(images), -1).max(axis=1, initial=0) == 1
+    return found
+
+
+def almost_black_warning(count: int, images: int) -> str:
+    """Return the warning that `count` of the images are almost black."""
+    return (
+        f"{count:,} of {images:,} images have no gray level above 1 of 255, so they are almost black to a network. If 1"
+        " is white, multiply their gray levels by 255"
+    )
+
+
 def range_of_request(rows: NDArray[Any], kind: str) -> tuple[NumberRange, str | None]:
     """Return the range of the images of a request, rows (N, pixels) of numbers of a kind, and a warning.
 

@@ -66,7 +66,7 @@ class BatchResult(TypedDict):
     `passed_over` counts the archive's other entries, with the folders. `skipped` has the files among them, by the
     reason's code, with the first names. `look_inverted` counts the classified images in which light and dark are
     exchanged against the training images, before any inversion; it is null or missing if the version does not describe
-    them.
+    them. `almost_black` counts those without a gray level above 1 of 255; it is missing in jobs of older releases.
     """
 
     model: str
@@ -77,6 +77,7 @@ class BatchResult(TypedDict):
     passed_over: NotRequired[int]
     skipped: NotRequired[Skipped]
     look_inverted: NotRequired[int | None]
+    almost_black: NotRequired[int]
     images_per_second: float
 
 

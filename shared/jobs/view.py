@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from shared.images.inversion import inverted_warning
+from shared.images.number_range import almost_black_warning
 from shared.jobs.outcome import BatchResult, JobError, Metrics, Result, TrainingResult, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
@@ -77,13 +78,16 @@ def job_document(job: Job) -> JobDocument:
 
 
 def warnings_of(job: Job) -> list[str]:
-    """Return the messages of the diagnosis in a training's result, or the warning of a batch's inverted images."""
+    """Return the messages of the diagnosis in a training's result, or the warnings of a batch's images."""
     if job.result is None:
         return []
     if job.kind is Kind.TRAINING:
         return [finding["message"] for finding in cast("TrainingResult", job.result).get("diagnosis") or ()]
-    if job.kind is Kind.BATCH and job.specification.get("invert") == "never":
+    warnings = []
+    if job.kind is Kind.BATCH:
         result = cast("BatchResult", job.result)
-        if count := result.get("look_inverted"):
-            return [inverted_warning(count, result["succeeded"], f"{result['model']}@{result['version']}")]
-    return []
+        if (count := result.get("look_inverted")) and job.specification.get("invert") == "never":
+            warnings.append(inverted_warning(count, result["succeeded"], f"{result['model']}@{result['version']}"))
+        if count := result.get("almost_black"):
+            warnings.append(almost_black_warning(count, result["succeeded"]))
+    return warnings

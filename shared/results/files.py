@@ -21,7 +21,7 @@ class Survey:
     """The state of a batch's shards on the volume: the numbers of the `missing` ones, and the counts of the others.
 
     `kept` counts the rows of the shards that are missing only because of their errors. `look_inverted` counts images
-    that look inverted against the training images.
+    that look inverted against the training images, `almost_black` those without a gray level above 1.
     """
 
     missing: list[int]
@@ -29,6 +29,7 @@ class Survey:
     failed: int
     kept: int
     look_inverted: int = 0
+    almost_black: int = 0
 
 
 class ShardFiles:
@@ -50,7 +51,7 @@ class ShardFiles:
         """Return which of the shards from 0 to `count` - 1 are finished. `check` is called for each of them."""
         newest = self._newest()
         missing: list[int] = []
-        succeeded = failed = kept = look_inverted = 0
+        succeeded = failed = kept = look_inverted = almost_black = 0
         for number in range(count):
             check()
             if number not in newest:
@@ -64,7 +65,8 @@ class ShardFiles:
                 succeeded += header.rows
                 failed += header.errors
                 look_inverted += header.look_inverted
-        return Survey(missing, succeeded, failed, kept, look_inverted)
+                almost_black += header.almost_black
+        return Survey(missing, succeeded, failed, kept, look_inverted, almost_black)
 
     def finished(self, number: int) -> Header | None:
         """Return the header of a finished shard; None if the shard is missing or is to be retried."""

@@ -21,7 +21,8 @@ BLOCK = 1024 * 1024  # bytes of lines that are in memory at once while rows are 
 class Header:
     """The numbers of rows and errors of a shard, the rows' length in bytes, and their longest path in characters.
 
-    look_inverted: the number of rows whose images look inverted against the training images; 0 in older releases.
+    look_inverted: the number of rows whose images look inverted against the training images. almost_black: of those
+    whose images have no gray level above 1. Both are 0 in older releases.
     """
 
     rows: int
@@ -29,6 +30,7 @@ class Header:
     rows_bytes: int
     longest_path: int
     look_inverted: int = 0
+    almost_black: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,17 @@ class Shard:
     errors: bytes
 
     @classmethod
-    def of(cls, rows: Sequence[str], errors: Sequence[str], longest_path: int, look_inverted: int = 0) -> Self:
+    def of(
+        cls,
+        rows: Sequence[str],
+        errors: Sequence[str],
+        longest_path: int,
+        look_inverted: int = 0,
+        almost_black: int = 0,
+    ) -> Self:
         """Create a shard from these lines; each line ends with a newline."""
         content = "".join(rows).encode()
-        header = Header(len(rows), len(errors), len(content), longest_path, look_inverted)
+        header = Header(len(rows), len(errors), len(content), longest_path, look_inverted, almost_black)
         return cls(header, content, "".join(errors).encode())
 
     def parts(self) -> list[bytes]:

@@ -62,6 +62,7 @@ def _outcome(job: Job, survey: Survey, images_per_second: float, work: ShardWork
         "failed": failed,
         "passed_over": specification.passed_over,
         "skipped": work.index.skipped,
+        "almost_black": survey.almost_black,
         "images_per_second": round(images_per_second, 1),
     }
     if work.compares:

@@ -12,6 +12,7 @@ from shared.archives import ArchiveIndex, Contents
 from shared.errors import Malformed
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import invert
+from shared.images.number_range import almost_black
 from shared.jobs import Job
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache, ForwardPass
@@ -79,12 +80,13 @@ class ShardWork:
         only_failed = before is not None and len(paths) == before.header.rows + len(failed)
         positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
-        rows, look_inverted = self._rows([paths[position] for position in good], check)
+        rows, look_inverted, dark = self._rows([paths[position] for position in good], check)
         if before is not None and only_failed:
             rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
             look_inverted += before.header.look_inverted
+            dark += before.header.almost_black
         check()
-        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths)), look_inverted))
+        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths)), look_inverted, dark))
 
     def _decode(
         self, start: int, positions: Sequence[int], paths: list[str], check: Callable[[], None]
@@ -110,13 +112,18 @@ class ShardWork:
                 next_check = time.monotonic() + CHECK_SECONDS
         return good, errors
 
-    def _rows(self, paths: list[str], check: Callable[[], None]) -> tuple[list[str], int]:
-        """Classify the images that were decoded last; return a row for each path, and how many images look inverted."""
+    def _rows(self, paths: list[str], check: Callable[[], None]) -> tuple[list[str], int, int]:
+        """Classify the images that were decoded last.
+
+        Returns a row for each path, how many images look inverted, and how many are almost black.
+        """
         if not paths:
-            return [], 0
-        look_inverted = invert(self._pass.images[: len(paths)], self._specification.invert, self._training)
+            return [], 0, 0
+        images = self._pass.images[: len(paths)]
+        dark = int(almost_black(images).sum())
+        look_inverted = invert(images, self._specification.invert, self._training)
         predictions = self._pass.classify(len(paths), self._specification.top_k, check)
-        return self._writer.rows(paths, predictions.labels, predictions.probabilities), look_inverted
+        return self._writer.rows(paths, predictions.labels, predictions.probabilities), look_inverted, dark
 
 
 def _positions(paths: list[str], before: Shard) -> list[int]:

@@ -106,6 +106,15 @@ class TestInversion:
 
 
 class TestImages:
+    def test_image_files_of_0_and_1_alone_are_warned_of(self, client: FlaskClient) -> None:
+        mask = (IMAGES[0] > 100).astype(np.uint8)
+
+        [warning] = client.post(PATH, data=form(png(mask), png(IMAGES[1]), png(0 * mask))).json["warnings"]  # type: ignore[index]
+
+        assert warning.startswith("1 of 3 images have no gray level above 1 of 255")
+        assert client.post(PATH, data=png(mask)).json["warnings"]  # type: ignore[index]
+        assert "warnings" not in client.post(PATH, data=png(IMAGES[1])).json  # type: ignore[operator]
+
     def test_images_in_a_form_are_classified_in_their_order(self, client: FlaskClient) -> None:
         response = client.post(PATH, data=form(*map(png, IMAGES)))
 

@@ -571,6 +571,18 @@ def test_the_image_shape_is_the_height_and_width_of_the_images(stored: Stored) -
     assert manifest.image_shape == (5, 3)
 
 
+def test_masks_of_0_and_1_among_other_images_are_warned_of(stored_manifest: Store) -> None:
+    masks = (easy_images(4)[0] > 100).astype(np.uint8)
+    files = easy_folders() | {f"mask/{number}.png": png(mask) for number, mask in enumerate(masks)}
+    arrays = easy_arrays()
+    arrays["x_test"][:4] = masks
+
+    for content, images in ((zip_of(files), len(files)), (npz(arrays), 90)):
+        warnings = stored_manifest(content).warnings
+        assert any(f"4 of {images} images have no gray level above 1 of 255" in warning for warning in warnings)
+        assert not any("largest gray level of all images" in warning for warning in warnings)
+
+
 @pytest.mark.parametrize(("white", "warned"), [(0, False), (1, True), (2, False), (255, False)])
 def test_image_files_with_levels_0_and_1_alone_are_warned_of(stored_manifest: Store, white: int, warned: bool) -> None:
     images = np.zeros((40, 6, 6), np.uint8)

@@ -118,6 +118,31 @@ class TestInversion:
         assert "look_inverted" not in batch_result(job)
 
 
+class TestAlmostBlackImages:
+    MASKS = tuple((image > 100).astype(np.uint8) for image in IMAGES[:3])
+
+    def test_images_without_a_level_above_1_are_counted_with_a_warning(self, batches: Batches) -> None:
+        archive = {f"{number}.png": png(image) for number, image in enumerate((*self.MASKS, 0 * IMAGES[0], IMAGES[0]))}
+
+        job = batches.run(zip_of(archive), shard_images=2)
+
+        assert batch_result(job)["almost_black"] == 3
+        [warning] = job_document(job)["warnings"]
+        assert warning.startswith("3 of 5 images have no gray level above 1 of 255")
+
+    def test_images_of_an_array_are_counted_before_they_are_inverted(self, batches: Batches) -> None:
+        job = batches.run(npy(np.concatenate([self.MASKS, IMAGES])), invert="always")
+
+        assert batch_result(job)["almost_black"] == 3
+
+    def test_a_retry_keeps_the_count(self, batches: Batches) -> None:
+        archive = {f"{number}.png": png(image) for number, image in enumerate(self.MASKS)} | {"9.png": b""}
+
+        job = batches.retry(batches.run(zip_of(archive), error_threshold=0.0))
+
+        assert batch_result(job)["almost_black"] == 3
+
+
 class TestRows:
     def test_rows_are_the_networks_results_in_the_archives_order(self, batches: Batches) -> None:
         job = batches.run(zip_of_images(IMAGES))
@@ -311,7 +336,9 @@ class TestErrors:
 
         result = batch_result(job)
         counts = {"model": "toy", "version": 1, "total": 8, "succeeded": 3, "failed": 5, "passed_over": 0}
-        assert result == counts | {"skipped": {}, "images_per_second": result["images_per_second"]}
+        assert result == counts | {
+            "skipped": {}, "almost_black": 0, "images_per_second": result["images_per_second"],
+        }  # fmt: skip
         assert result["images_per_second"] > 0
         assert job.progress == Progress(done=8, total=8, unit="images", eta_seconds=0.0)
 
