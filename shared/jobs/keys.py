@@ -84,6 +84,11 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
     }
 
 
+def held(url_digest: str) -> str:
+    """Return the key of a mark that expires: this webhook's receiver has asked to wait, by 429 or 503."""
+    return f"{PREFIX}held:{url_digest}"
+
+
 def gone(url_digest: str) -> str:
     """Return the key of a mark that expires: this webhook's receiver has answered 410 Gone."""
     return f"{PREFIX}gone:{url_digest}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -43,15 +44,35 @@ class Outbox:
             Script(redis, constants, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried")
         )
 
-    def take(self, limit: int, seconds: float) -> list[Delivery]:
-        """Take at most `limit` due deliveries; no other caller gets them within `seconds`."""
+    def due(self, limit: int, start: int = 0) -> list[str]:
+        """Return the ids of at most `limit` deliveries that are due, the most overdue first, after `start` others."""
+        seconds, microseconds = self._redis.time()
+        now = seconds * 1000 + microseconds // 1000
+        return cast("list[str]", self._redis.zrangebyscore(keys.DELIVERIES_DUE, "-inf", now, start=start, num=limit))
+
+    def urls(self, ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the URLs of these deliveries, by their ids; None for one that no longer exists."""
+        texts = cast("list[str | None]", self._redis.hmget(keys.DELIVERIES, ids)) if ids else []
+        return {
+            delivery_id: None if text is None else _delivery(delivery_id, text).job.webhook
+            for delivery_id, text in zip(ids, texts, strict=True)
+        }
+
+    def take(self, ids: Sequence[str], seconds: float) -> list[Delivery]:
+        """Take those of these deliveries that are still due; no other caller gets them within `seconds`."""
+        if not ids:
+            return []
         names = {"deliveries": keys.DELIVERIES, "deliveries_due": keys.DELIVERIES_DUE}
-        flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), limit=limit))
+        flat = cast("list[str]", self._take(names, take_ms=int(seconds * 1000), ids=ids))
         return [_delivery(delivery_id, text) for delivery_id, text in zip(flat[::2], flat[1::2], strict=True)]
 
     def postpone(self, delivery: Delivery, seconds: float, outcome: JsonObject) -> None:
         """Count a failed try, log its outcome in the job's log, and make the delivery due again after `seconds`."""
         self._record_try(delivery, outcome, str(int(seconds * 1000)))
+
+    def defer(self, delivery: Delivery, seconds: float) -> None:
+        """Make the delivery due again after `seconds`, without a try."""
+        self._record_try(delivery, None, str(int(seconds * 1000)))
 
     def settle(self, delivery: Delivery, outcome: JsonObject) -> None:
         """Remove the delivery, successful or not, and log its outcome in the job's log."""
@@ -69,14 +90,23 @@ class Outbox:
         """Return whether the receiver at this URL is marked as gone."""
         return bool(self._redis.exists(_gone(url)))
 
-    def _record_try(self, delivery: Delivery, outcome: JsonObject, due: str) -> None:
+    def hold(self, url: str, seconds: float) -> None:
+        """Mark that the receiver at this URL gets nothing for so long."""
+        self._redis.set(_held(url), 1, px=max(1, int(seconds * 1000)))
+
+    def held_seconds(self, url: str) -> float:
+        """Return for how long the receiver at this URL still gets nothing, 0 if it gets deliveries."""
+        return max(0, int(self._redis.pttl(_held(url)))) / 1000
+
+    def _record_try(self, delivery: Delivery, outcome: JsonObject | None, due: str) -> None:
         names = {
             "deliveries": keys.DELIVERIES,
             "deliveries_due": keys.DELIVERIES_DUE,
             "record": keys.job(delivery.job.id),
             "events": keys.events(delivery.job.id),
         }
-        self._tried(names, id=delivery.id, outcome=json.dumps({"notice": delivery.id, **outcome}), retry_ms=due)
+        text = "" if outcome is None else json.dumps({"notice": delivery.id, **outcome})
+        self._tried(names, id=delivery.id, outcome=text, retry_ms=due)
 
 
 def _delivery(delivery_id: str, text: str) -> Delivery:
@@ -86,4 +116,12 @@ def _delivery(delivery_id: str, text: str) -> Delivery:
 
 
 def _gone(url: str) -> str:
-    return keys.gone(hashlib.sha256(url.encode()).hexdigest())
+    return keys.gone(_digest(url))
+
+
+def _held(url: str) -> str:
+    return keys.held(_digest(url))
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()

@@ -1,30 +1,35 @@
 """One POST to a webhook: resolves the host, validates its addresses, and connects to one of these addresses.
 
 The name is resolved only once, so DNS rebinding has no effect. The client follows no redirect, uses no proxy, and reads
-only the status of the response.
+only the head of the response.
 """
 
 from __future__ import annotations
 
 import http.client
+import logging
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from shared.addresses import Target, is_allowed
+from shared.addresses import Target, is_address, is_allowed
+from worker.webhooks.response import Response, read_response
 
+log = logging.getLogger(__name__)
+
+UNRESOLVED = "the name {host} cannot be resolved to an address to which webhooks are sent"
 CONNECT_SECONDS = 5.0  # to one address
 MOST_ADDRESSES = 3  # to try
 
 
 class Refused(Exception):
-    """Webhooks may not be sent to this address."""
+    """Webhooks may not be sent to the address in this URL."""
 
 
 class Unreachable(Exception):
-    """No response: the name is unknown, the connection was refused, or it took too long."""
+    """No response: the name has no address that is allowed, the connection was refused, or it took too long."""
 
 
 class Connection(http.client.HTTPConnection):
@@ -52,16 +57,17 @@ class Connection(http.client.HTTPConnection):
         return socket.create_connection((last, self.port), CONNECT_SECONDS)
 
 
-def post(target: Target, headers: Mapping[str, str], body: bytes, seconds: float, *, allow_private: bool) -> int:
-    """Send the message; return the status of the response. Raises `Refused` or `Unreachable`.
+def post(target: Target, headers: Mapping[str, str], body: bytes, seconds: float, *, allow_private: bool) -> Response:
+    """Send the message; return the response. Raises `Refused` or `Unreachable`.
 
-    seconds: the time limit in all, from connecting to the status, even if the receiver sends byte by byte.
+    seconds: the time limit in all, from connecting to the end of the head, even if the receiver sends byte by byte.
     """
     connection = Connection(target, resolve(target, allow_private=allow_private), seconds)
     try:
         with ended_after(seconds, connection):
             connection.request("POST", target.path, body, dict(headers))
-            return connection.getresponse().status
+            with connection.sock.makefile("rb") as file:
+                return read_response(file)
     except TimeoutError as error:
         raise Unreachable(f"no response within {seconds:g} s") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -71,15 +77,23 @@ def post(target: Target, headers: Mapping[str, str], body: bytes, seconds: float
 
 
 def resolve(target: Target, *, allow_private: bool) -> list[str]:
-    """Return the first few of the host's addresses; raises `Refused` if any is not allowed, or `Unreachable`."""
+    """Return the first few of the host's addresses. Raises `Refused`, or for a name `Unreachable`.
+
+    The error is the same for a name that does not exist and for one with an address that is not allowed: users must not
+    find out the names of an internal network. Only the log has the difference.
+    """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"the name {target.host} cannot be resolved: {error}") from error
+        log.info("the name %s cannot be resolved: %s", target.host, error)
+        raise Unreachable(UNRESOLVED.format(host=target.host)) from None
     addresses = [str(address[0]) for *_, address in found]
-    if not all(is_allowed(address, allow_private=allow_private) for address in addresses):
+    if all(is_allowed(address, allow_private=allow_private) for address in addresses):
+        return addresses[:MOST_ADDRESSES]
+    if is_address(target.host):
         raise Refused(f"{target.host} is an internal address, to which webhooks are not sent")
-    return addresses[:MOST_ADDRESSES]
+    log.info("the name %s has an address to which webhooks are not sent: %s", target.host, ", ".join(addresses))
+    raise Unreachable(UNRESOLVED.format(host=target.host))
 
 
 @contextmanager

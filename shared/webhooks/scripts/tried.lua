@@ -4,7 +4,7 @@
 -- @key record: the job's record
 -- @key events: the job's log
 -- @arg id: the delivery's id
--- @arg outcome: the outcome of the try, as JSON
+-- @arg outcome: the outcome of the try, as JSON; '' if there was none, and the delivery only has to wait
 -- @arg retry_ms: ms until the next try; '' if the delivery is settled
 redis.call('HDEL', deliveries, '') -- so that it may write even if the memory of Redis is full: see shared/jobs/scripts/common.lua
 local delivery = redis.call('HGET', deliveries, id)
@@ -16,11 +16,13 @@ if retry_ms == '' then
   redis.call('ZREM', deliveries_due, id)
 else
   local time = redis.call('TIME')
-  delivery = cjson.decode(delivery)
-  delivery.tries = delivery.tries + 1
-  redis.call('HSET', deliveries, id, cjson.encode(delivery))
+  if outcome ~= '' then
+    delivery = cjson.decode(delivery)
+    delivery.tries = delivery.tries + 1
+    redis.call('HSET', deliveries, id, cjson.encode(delivery))
+  end
   redis.call('ZADD', deliveries_due, time[1] * 1000 + math.floor(time[2] / 1000) + retry_ms, id)
 end
-if redis.call('EXISTS', record) == 1 then
+if outcome ~= '' and redis.call('EXISTS', record) == 1 then
   redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', 'webhook', 'data', outcome)
 end

@@ -118,7 +118,7 @@ def test_webhooks_are_delivered(redis: Redis, jobs: JobStore, fill: Callable[[],
     outbox = Outbox(redis)
     fill()
 
-    first, second = outbox.take(2, 60.0)
+    first, second = outbox.take(outbox.due(2), 60.0)
     outbox.postpone(first, 10.0, {"outcome": "failed"})
     outbox.settle(second, {"outcome": "delivered"})
 

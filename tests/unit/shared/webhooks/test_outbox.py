@@ -24,7 +24,7 @@ def outbox(redis: Redis) -> Outbox:
 
 
 def taken(outbox: Outbox) -> Delivery:
-    (delivery,) = outbox.take(limit=10, seconds=60.0)
+    (delivery,) = outbox.take(outbox.due(limit=10), seconds=60.0)
     return delivery
 
 
@@ -91,7 +91,7 @@ class TestStoringDeliveries:
         jobs.retry(first.id)
         jobs.finish(claimed(jobs, first.id), State.SUCCEEDED)
 
-        deliveries = outbox.take(limit=10, seconds=60.0)
+        deliveries = outbox.take(outbox.due(limit=10), seconds=60.0)
 
         assert {delivery.job.state for delivery in deliveries} == {State.FAILED, State.SUCCEEDED}
         assert len({delivery.id for delivery in deliveries}) == 2
@@ -111,16 +111,16 @@ class TestTakingDeliveries:
     def test_a_taken_delivery_is_not_taken_again_before_its_time_is_over(self, jobs: JobStore, outbox: Outbox) -> None:
         finished(jobs)
 
-        assert len(outbox.take(limit=10, seconds=0.0)) == 1
-        again = outbox.take(limit=10, seconds=60.0)
+        assert len(outbox.take(outbox.due(limit=10), seconds=0.0)) == 1
+        again = outbox.take(outbox.due(limit=10), seconds=60.0)
         assert len(again) == 1
-        assert outbox.take(limit=10, seconds=60.0) == []
+        assert outbox.take(outbox.due(limit=10), seconds=60.0) == []
 
     def test_no_more_deliveries_are_taken_than_the_limit(self, jobs: JobStore, outbox: Outbox) -> None:
         for _ in range(3):
             finished(jobs)
 
-        assert [len(outbox.take(limit=2, seconds=60.0)) for _ in range(3)] == [2, 1, 0]
+        assert [len(outbox.take(outbox.due(limit=2), seconds=60.0)) for _ in range(3)] == [2, 1, 0]
 
     def test_a_settled_delivery_is_deleted_and_logged(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:
         job = finished(jobs)
@@ -141,7 +141,7 @@ class TestTakingDeliveries:
         outbox.postpone(second, 3600.0, {"outcome": "failed"})
 
         assert (second.id, second.job, second.tries) == (first.id, first.job, 1)
-        assert outbox.take(limit=10, seconds=60.0) == []
+        assert outbox.take(outbox.due(limit=10), seconds=60.0) == []
         assert outbox.count() == 1
 
     def test_a_late_dispatcher_changes_nothing(self, jobs: JobStore, outbox: Outbox, redis: Redis) -> None:

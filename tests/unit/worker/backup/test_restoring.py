@@ -217,7 +217,8 @@ class TestRestoring:
 
         there.restore(here.save())
 
-        assert [delivery.job.id for delivery in Outbox(there.redis).take(10, 60.0)] == [job.id]
+        outbox = Outbox(there.redis)
+        assert [delivery.job.id for delivery in outbox.take(outbox.due(10), 60.0)] == [job.id]
 
     def test_a_repeated_request_gets_the_same_response(self, here: Deployment, there: Deployment) -> None:
         stored = StoredResponse("f", 1, 202, "/v1/jobs/1", "{}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -76,9 +78,20 @@ def working(dispatcher: Dispatcher) -> Iterator[None]:
         thread.join()
 
 
+def waiting(status: int, retry_after: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    """Return a response that asks to wait."""
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        handler.send_header("Retry-After", retry_after)
+        handler.end_headers()
+
+    return respond
+
+
 def deliver_next(dispatcher: Dispatcher, outbox: Outbox) -> None:
     """Wait until a delivery is due, and try it once."""
-    (delivery,) = eventually(lambda: outbox.take(limit=1, seconds=60.0))
+    (delivery,) = eventually(lambda: outbox.take(outbox.due(limit=1), seconds=60.0))
     dispatcher.deliver(delivery)
 
 
@@ -145,6 +158,86 @@ class TestDelivering:
                 arrived.wait(10.0)
                 threading.Timer(0.2, released.set).start()
             assert outbox.count() == 0
+
+    def test_receivers_that_hang_do_not_delay_the_others(
+        self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, settings: Settings
+    ) -> None:
+        """They take connections and say nothing; there are more deliveries for them than places."""
+        with ExitStack() as hanging, receiving() as quick:
+            servers = [hanging.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(10)]
+            for number in range(60):
+                ended(f"http://127.0.0.1:{servers[number % 10].getsockname()[1]}/")
+            with working(dispatcher):
+                eventually(lambda: outbox.count() == 60 and len(outbox.due(limit=60)) < 60)
+                begun = time.monotonic()
+                for _ in range(10):
+                    ended(quick.url)
+                eventually(lambda: len(quick.messages) == 10)
+                assert time.monotonic() - begun < settings.webhook_timeout * 3  # one after the other: 140 s and more
+
+    @pytest.mark.parametrize("body", ["endless", "dribbling"])
+    def test_the_body_of_a_response_is_not_read(
+        self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, redis: Redis, body: str
+    ) -> None:
+        stop = threading.Event()
+
+        def respond(handler: BaseHTTPRequestHandler) -> None:
+            handler.send_response(200)
+            handler.end_headers()
+            with suppress(OSError):
+                while not stop.wait(0.0 if body == "endless" else 0.05):
+                    handler.wfile.write(b"x" * (65536 if body == "endless" else 1))
+
+        with receiving(respond) as receiver:
+            job = ended(receiver.url)
+            deliver_next(dispatcher, outbox)
+            stop.set()
+
+        assert [outcome["outcome"] for outcome in outcomes(redis, job)] == ["delivered"]
+
+
+class TestAskingToWait:
+    """Responses with `Retry-After` (RFC 9110, section 10.2.3)."""
+
+    @pytest.mark.parametrize(
+        ("header", "least", "most"), [("60", 60.0, 60.0), ("nonsense", 0.0, 0.1), ("99999999", 21600.0, 21600.0)]
+    )
+    @pytest.mark.parametrize("status", [302, 404, 429, 503])
+    def test_the_next_try_waits_for_as_long_as_the_receiver_asks(
+        self,
+        dispatcher: Dispatcher,
+        ended: Ended,
+        outbox: Outbox,
+        redis: Redis,
+        status: int,
+        header: str,
+        least: float,
+        most: float,
+    ) -> None:
+        with receiving(waiting(status, header)) as receiver:
+            job = ended(receiver.url)
+            deliver_next(dispatcher, outbox)
+
+        (outcome,) = outcomes(redis, job)
+        assert (outcome["outcome"], outcome["status"], outcome["try"]) == ("failed", status, 1)
+        assert least <= outcome["next_try_seconds"] <= most
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_other_deliveries_to_the_url_wait_too_without_a_try(
+        self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, redis: Redis, status: int
+    ) -> None:
+        with receiving(waiting(status, "60")) as receiver:
+            ended(receiver.url)
+            deliver_next(dispatcher, outbox)
+            held, other = ended(receiver.url), ended(receiver.url.replace("/hook", "/other"))
+            for delivery in outbox.take(outbox.due(limit=9), seconds=60.0):
+                dispatcher.deliver(delivery)
+
+        assert [message.path for message in receiver.messages] == ["/hook?for=us", "/other?for=us"]
+        assert outcomes(redis, held) == []
+        assert [outcome["outcome"] for outcome in outcomes(redis, other)] == ["delivered"]
+        assert outbox.count() == 2
+        assert outbox.due(limit=9) == []
 
 
 class TestTryingAgain:
@@ -235,12 +328,31 @@ class TestEnds:
         careful = settings.model_copy(update={"webhook_allow_private": False})
         dispatcher = Dispatcher(outbox, files, load_secrets(settings, volume), careful)
         with receiving() as receiver:
-            job = ended(receiver.url.replace("127.0.0.1", "localhost"))
+            job = ended(receiver.url)
             deliver_next(dispatcher, outbox)
 
         assert receiver.messages == []
         assert outcomes(redis, job)[0]["outcome"] == "refused"
         assert outbox.count() == 0
+
+    def test_the_event_for_an_internal_name_is_that_for_an_unknown_one(
+        self, outbox: Outbox, files: JobFiles, ended: Ended, settings: Settings, redis: Redis, volume: Volume
+    ) -> None:
+        careful = settings.model_copy(update={"webhook_allow_private": False})
+        dispatcher = Dispatcher(outbox, files, load_secrets(settings, volume), careful)
+        recorded = []
+        with receiving() as receiver:
+            for host in ("localhost", "no-such-name.invalid"):
+                job = ended(receiver.url.replace("127.0.0.1", host))
+                for delivery in eventually(lambda: outbox.take(outbox.due(limit=9), seconds=60.0)):
+                    dispatcher.deliver(delivery)
+                (outcome,) = outcomes(redis, job)
+                recorded.append(str(outcome["detail"]).replace(host, "HOST"))
+                assert (outcome["outcome"], outcome["status"]) == ("failed", None)
+                outbox.settle(delivery, {})
+
+        assert receiver.messages == []
+        assert recorded[0] == recorded[1]
 
     def test_a_settled_delivery_is_also_settled_on_the_volume(
         self, dispatcher: Dispatcher, ended: Ended, outbox: Outbox, files: JobFiles
@@ -274,7 +386,7 @@ class TestEnds:
         secrets = load_secrets(settings, volume)
         with receiving() as receiver:
             ended(receiver.url)
-            (delivery,) = outbox.take(limit=1, seconds=0.0)
+            (delivery,) = outbox.take(outbox.due(limit=1), seconds=0.0)
             Dispatcher(Outbox(gone), files, secrets, settings).deliver(delivery)
             deliver_next(Dispatcher(outbox, files, secrets, settings), outbox)
 
