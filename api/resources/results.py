@@ -24,6 +24,10 @@ from shared.results.shard import error_blocks, row_blocks
 from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
+HARMLESS = (
+    "(RFC 4180); a text that begins with =, +, -, @, a tab, a line break or an apostrophe has an apostrophe in front,"
+    " so that a spreadsheet does not execute it"
+)
 CSV_EXAMPLE = "path,label,confidence\r\nmnist-test/00000.png,7,0.9991\r\n"
 ERRORS_EXAMPLE = "path,code,detail\r\na/b.png,image_damaged,the image ends early\r\n"
 NOT_FOUND = error_response(NotFound, "job_not_found")
@@ -72,7 +76,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         responses={
             200: (
                 MediaType(JSON_LINES, "one row per line", item=RowView),
-                MediaType("text/csv", "a header, then one row per line (RFC 4180)", example=CSV_EXAMPLE),
+                MediaType("text/csv", f"a header, then one row per line {HARMLESS}", example=CSV_EXAMPLE),
                 MediaType("application/octet-stream", "a NumPy .npz with one array per column"),
                 MediaType("application/vnd.apache.parquet", "a Parquet file with the columns of the CSV"),
             )
@@ -112,7 +116,9 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         responses={
             200: (
                 MediaType(JSON_LINES, "one unreadable image per line", item=RowErrorView),
-                MediaType("text/csv", "a header, then one unreadable image per line ", example=ERRORS_EXAMPLE),
+                MediaType(
+                    "text/csv", f"a header, then one unreadable image per line {HARMLESS}", example=ERRORS_EXAMPLE
+                ),
             )
         },
         errors=(NOT_FOUND, NOT_A_BATCH),

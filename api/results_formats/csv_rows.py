@@ -1,12 +1,15 @@
 """A batch's rows and errors as CSV (RFC 4180).
 
 A row's columns are path, label and confidence, then the other top classes; an error's are path, code and detail.
+
+Spreadsheets execute cells that begin like a formula, and paths and labels come from users. Such a text gets an
+apostrophe in front, and so does a text that begins with an apostrophe: a program that removes one leading apostrophe
+has the exact text. The other formats have exact texts.
 """
 
 from __future__ import annotations
 
-import csv
-import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ from shared.results.lines import Row, parsed_errors, parsed_rows
 from shared.results.shard import error_blocks, row_blocks
 
 ERROR_COLUMNS = ["path", "code", "detail"]
+
+FORMULA = re.compile(r"[\s\ufeff]*['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""The beginning of a text that gets an apostrophe: OWASP's list, with the full-width forms, also after white space."""
+
+QUOTED = re.compile(r'[",;\t\r\n]')
 
 
 def columns(top_k: int) -> list[str]:
@@ -45,6 +53,12 @@ def errors_as_csv(shards: Iterable[Path]) -> Iterator[bytes]:
 
 
 def _lines(rows: Iterable[list[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+    return "".join(",".join(map(_cell, row)) + "\r\n" for row in rows).encode()
+
+
+def _cell(value: Any) -> str:
+    """Return a value as it is written: in quotation marks also if it has the separator of another country's CSV."""
+    if not isinstance(value, str):
+        return str(value)
+    text = f"'{value}" if FORMULA.match(value) else value
+    return '"{}"'.format(text.replace('"', '""')) if QUOTED.search(text) else text

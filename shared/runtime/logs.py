@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 
@@ -18,6 +19,9 @@ from shared.runtime.clock import rfc3339
 from shared.runtime.settings import Settings
 
 access = logging.getLogger("glassbox.access")
+
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+SHORT = {"\r": "\\r", "\n": "\\n", "\t": "\\t"}
 
 HEALTH_CHECKS = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 LOWEST_LEVELS = {  # records of these loggers below their level are dropped
@@ -44,17 +48,23 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _without_controls(json.dumps(line, ensure_ascii=False, default=str), "\\u{:04x}")
 
 
 class TextFormatter(logging.Formatter):
     """A formatter for people: time, level, logger, message, then the fields; a traceback follows on its own lines."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, followed by the traceback if the record has one."""
-        fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        text = f"{_time(record)} {record.levelname:7} {record.name}: {_escape_newlines(record.getMessage())}{fields}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        """Return the line, followed by the indented traceback if the record has one.
+
+        Control characters are escaped, and the lines of a traceback indented, so that texts from outside cannot forge a
+        line or command the terminal.
+        """
+        fields = "".join(f" {name}={_quoted(str(value))}" for name, value in _fields(record).items())
+        lines = [f"{_time(record)} {record.levelname:7} {record.name}: {record.getMessage()}{fields}"]
+        if record.exc_info:
+            lines += [f"  {line}" for line in self.formatException(record.exc_info).split("\n")]
+        return "\n".join(_without_controls(line, "\\x{:02x}") for line in lines)
 
 
 def configure(settings: Settings) -> None:
@@ -93,6 +103,11 @@ def _time(record: logging.LogRecord) -> str:
     return rfc3339(int(record.created * 1000))
 
 
-def _escape_newlines(text: str) -> str:
-    """Escape line breaks, so that input from outside cannot forge a log line."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+def _quoted(value: str) -> str:
+    """Return a field's value, in quotation marks if it has spaces, so that it cannot look like further fields."""
+    return json.dumps(value, ensure_ascii=False) if " " in value else value
+
+
+def _without_controls(text: str, form: str) -> str:
+    """Escape control characters, line breaks of any kind and marks of writing direction; form: of a code point."""
+    return CONTROLS.sub(lambda match: SHORT.get(match[0]) or form.format(ord(match[0])), text)

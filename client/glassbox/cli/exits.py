@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from glassbox import errors
 from glassbox.cli.messages import CONTEXT, message
+from glassbox.cli.output import print_line
 
 if TYPE_CHECKING:
     import typer
@@ -97,7 +98,7 @@ def report(error: errors.GlassboxError, context: typer.Context | None = None) ->
 
 def say(line: str) -> None:
     """Print a line on standard error, after the command's name."""
-    print("glassbox: " + " ".join(line.split()), file=sys.stderr)
+    print_line("glassbox: " + " ".join(line.split()), err=True)
 
 
 def _remedy(error: errors.GlassboxError) -> str:

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TextIO
 
 
 def print_json(value: Any) -> None:
-    """Print a value of the client as one JSON document."""
-    print(json.dumps(plain(value), ensure_ascii=False, indent=2))
+    """Print a value of the client as one JSON document, without control sequences for the terminal."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=2)
+    print("\n".join(map(_escaped, text.split("\n"))))
+
+
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print a line with texts of the server or names of files, without control sequences for the terminal."""
+    print(printable(text), file=sys.stderr if err else sys.stdout)
+
+
+def _escaped(line: str) -> str:
+    """Escape in JSON what is not printable; all of it is in strings."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
 def plain(value: Any) -> Any:
@@ -64,6 +78,19 @@ def print_facts(facts: Iterable[tuple[str, Any]]) -> None:
 def printable(text: str) -> str:
     """Return a text of the server without control sequences for the terminal."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+class PrintableOutput:
+    """A binary output whose content a terminal shows: lines of texts, without control sequences for the terminal."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def write(self, content: bytes) -> None:
+        """Write the next bytes."""
+        lines = self._decoder.decode(content).replace("\r\n", "\n").split("\n")
+        self._output.write("\n".join(map(printable, lines)))
 
 
 def share(value: Any) -> str:

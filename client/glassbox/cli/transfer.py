@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from glassbox.cli.output import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -40,8 +42,13 @@ def _bar(what: str) -> Progress:
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    progress.add_task(what, total=None)
+    progress.add_task(printable(what), total=None)
     progress.start()
     return progress

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,7 +14,7 @@ from glassbox.cli import options
 from glassbox.cli.display.accuracy import print_warnings
 from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
-from glassbox.cli.output import print_json, printable
+from glassbox.cli.output import PrintableOutput, print_json, print_line
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import LocalFileError, WrongArgument
@@ -79,7 +79,7 @@ def classify(
             source = packing.opened() if packing else images
             job = client.classify(source, model=model, on_bytes=on_bytes, **batch)
         if job.skipped and not as_json:
-            say(printable(as_line(job.skipped)))
+            say(as_line(job.skipped))
         if not detach:
             job = watched(client, job, quiet=as_json)
             if form:
@@ -122,7 +122,9 @@ def rows_format(output: str | None, form: str | None, default: str) -> Format:
 def fetch(client: Client, job: Job, output: str, form: Format) -> None:
     """Write the rows to a file, or to standard output."""
     if output == "-":
-        client.jobs.copy_rows(job.id, sys.stdout.buffer, form)
+        is_shown = sys.stdout.isatty() and form in {"csv", "jsonl"}
+        rows = cast("IO[bytes]", PrintableOutput(sys.stdout)) if is_shown else sys.stdout.buffer
+        client.jobs.copy_rows(job.id, rows, form)
         sys.stdout.flush()
     else:
         with transfer(f"downloading {output}") as on_bytes:
@@ -142,9 +144,9 @@ def summarize(job: Job, output: str | None) -> None:
     if output == "-":
         say(summary)
     elif output:
-        typer.echo(f"{summary}; rows in {output}")
+        print_line(f"{summary}; rows in {output}")
     else:
-        typer.echo(f"{summary}; `glassbox jobs rows {job.id} -o rows.csv` downloads the rows")
+        print_line(f"{summary}; `glassbox jobs rows {job.id} -o rows.csv` downloads the rows")
 
 
 classify.__doc__ = f"{classify.__doc__}\n\n{EXAMPLES}"

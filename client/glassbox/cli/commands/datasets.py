@@ -10,7 +10,7 @@ import typer
 
 from glassbox.cli import options
 from glassbox.cli.display.accuracy import print_warnings
-from glassbox.cli.output import moment, print_facts, print_json, print_table, printable
+from glassbox.cli.output import moment, print_facts, print_json, print_line, print_table
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
@@ -109,7 +109,7 @@ def delete(
     if as_json:
         print_json({"deleted": reference})
     else:
-        typer.echo(f"{reference} is deleted")
+        print_line(f"{reference} is deleted")
 
 
 def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
@@ -143,14 +143,14 @@ def shape(dataset: Dataset) -> str:
 
 def say_content(dataset: Dataset) -> None:
     """Print to standard error the classes and images of an upload, and what the server chose from the images."""
-    typer.echo(f"{dataset.name}: {content(dataset)}", err=True)
+    print_line(f"{dataset.name}: {content(dataset)}", err=True)
     for option, reason in dataset.chosen.items():
-        typer.echo(f"{option.replace('_', ' ')}: {printable(reason)}", err=True)
+        print_line(f"{option.replace('_', ' ')}: {reason}", err=True)
     if dataset.colour_dropped:
         typer.echo("colour was dropped: images in colour became grayscale", err=True)
     for line in (as_line(dataset.skipped), copies(dataset)):
         if line:
-            typer.echo(printable(line), err=True)
+            print_line(line, err=True)
     print_warnings(dataset.warnings)
 
 

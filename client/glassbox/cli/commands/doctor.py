@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from glassbox.cli import options
-from glassbox.cli.output import plain, print_json
+from glassbox.cli.output import plain, print_json, print_line
 from glassbox.cli.session import client_of
 
 EXAMPLES = """\b
@@ -25,9 +25,9 @@ def doctor(context: typer.Context, as_json: options.Json = False) -> None:
         print_json([{**plain(check), "told": check.finding} for check in found])  # `told`: until 0.3
     else:
         for check in found:
-            typer.echo(f"{'ok ' if check.ok else 'BAD'}  {check.what}: {check.finding}")
+            print_line(f"{'ok ' if check.ok else 'BAD'}  {check.what}: {check.finding}")
             if check.remedy:
-                typer.echo(f"     → {check.remedy}")
+                print_line(f"     → {check.remedy}")
     status = next((check.status for check in found if not check.ok), 0)
     raise typer.Exit(status)
 

@@ -11,7 +11,7 @@ from glassbox.cli.commands.classify import FORMATS, fetch, rows_format
 from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.watching import watched
 from glassbox.cli.messages import without_api_syntax
-from glassbox.cli.output import moment, print_facts, print_json, print_table, printable
+from glassbox.cli.output import moment, print_facts, print_json, print_line, print_table, printable
 from glassbox.cli.session import client_of
 from glassbox.files.skip_report import as_line
 
@@ -102,7 +102,7 @@ def delete(context: typer.Context, job_id: options.JobId, as_json: options.Json 
     if as_json:
         print_json({"deleted": job_id})
     else:
-        typer.echo(f"job {job_id} is deleted")
+        print_line(f"job {job_id} is deleted")
 
 
 @app.command()
@@ -144,7 +144,7 @@ def print_state(job: Job, line: str, *, as_json: bool) -> None:
     if as_json:
         print_json(job)
     else:
-        typer.echo(line)
+        print_line(line)
 
 
 def print_job(job: Job, *, as_json: bool) -> None:

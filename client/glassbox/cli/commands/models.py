@@ -12,7 +12,7 @@ from glassbox.cli.commands import report, verify
 from glassbox.cli.display.accuracy import accuracy_text
 from glassbox.cli.display.evaluation import print_evaluation
 from glassbox.cli.messages import without_api_syntax
-from glassbox.cli.output import moment, plain, print_facts, print_json, print_table, share
+from glassbox.cli.output import moment, plain, print_facts, print_json, print_line, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.records.selections import COLUMNS
@@ -131,7 +131,7 @@ def promote(
     if as_json:
         print_json(moved)
     else:
-        typer.echo(f"{moved.model}@{moved.alias} is version {moved.version}")
+        print_line(f"{moved.model}@{moved.alias} is version {moved.version}")
 
 
 @app.command()
@@ -173,7 +173,7 @@ def delete(
     if as_json:
         print_json({"deleted": reference})
     else:
-        typer.echo(f"{reference} is deleted")
+        print_line(f"{reference} is deleted")
 
 
 def print_version(version: Version) -> None:
@@ -205,7 +205,8 @@ def print_version(version: Version) -> None:
 
 def print_selection(selection: Selection) -> None:
     """Print what the preset `auto` tried."""
-    typer.echo(f"\nSelection: {selection.summary}")
+    print()
+    print_line(f"Selection: {selection.summary}")
     print_table(COLUMNS, selection.rows(), empty="")
 
 

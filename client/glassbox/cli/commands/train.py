@@ -12,7 +12,7 @@ from glassbox.cli import options
 from glassbox.cli.commands.datasets import checked_on_unreadable, parsed_shape, say_content
 from glassbox.cli.display.accuracy import accuracy_text, print_warnings
 from glassbox.cli.display.watching import watched
-from glassbox.cli.output import print_json
+from glassbox.cli.output import print_json, print_line
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
@@ -133,7 +133,7 @@ def train(
             took = f" (after {seconds:.1f} s of training)" if seconds is not None else ""
             result: Any = job.result
             accuracy = accuracy_text(result.test_accuracy, result.accuracy_interval, result.baselines)
-            typer.echo(f"{result.model}@{result.version}: test accuracy {accuracy}{took}")
+            print_line(f"{result.model}@{result.version}: test accuracy {accuracy}{took}")
             print_warnings(job.warnings)
 
 

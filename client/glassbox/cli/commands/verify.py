@@ -9,7 +9,7 @@ import typer
 from glassbox.cli import options
 from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import JOB_FAILED
-from glassbox.cli.output import print_json
+from glassbox.cli.output import print_json, print_line
 from glassbox.cli.session import client_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def verify(
     if isinstance(job.result, ReproductionResult):
         if not as_json:
             for line in summary(job.result):
-                typer.echo(line)
+                print_line(line)
         if not job.result.reproduced:
             raise typer.Exit(JOB_FAILED)
 

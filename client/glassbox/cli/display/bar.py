@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from glassbox.cli.display.rates import NAMES, Rate, counted, figures, remaining
 from glassbox.cli.display.selecting import selection_note
+from glassbox.cli.output import printable
 from glassbox.http.events import Event
 from glassbox.jobs import SUCCESS, Job
 
@@ -56,7 +57,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self.progress.console.print(f"note: {text}", markup=False)
+        self.progress.console.print(f"note: {printable(text)}", markup=False)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

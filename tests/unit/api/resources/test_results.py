@@ -119,6 +119,46 @@ class TestCsv:
 
         assert results(client, empty, "csv") == b"path,label,confidence\r\na.png,1,0.75\r\n"
 
+    @pytest.mark.parametrize(
+        "beginning", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'", "'=", " =", "\u00a0@", "\r\n="]
+    )
+    def test_no_cell_is_a_formula_and_programs_get_the_exact_texts(
+        self, client: FlaskClient, empty: Job, volume: Volume, beginning: str
+    ) -> None:
+        texts = (f'{beginning}cmd|" /C calc"!A0,;x', f"{beginning}1+1")
+        finish(volume, empty, 0, [row(f"{texts[0]}.png", (texts[1], 0.75))])
+
+        (_, cells) = csv.reader(io.StringIO(results(client, empty, "csv").decode(), newline=""))
+
+        assert all(cell[0] == "'" for cell in cells[:2])
+        assert [cell.removeprefix("'") for cell in cells] == [f"{texts[0]}.png", texts[1], "0.75"]
+        assert json.loads(results(client, empty, "jsonl"))["path"] == f"{texts[0]}.png"
+
+    @pytest.mark.parametrize("text", ["a=1", "1-2", "a/=b", "a@b", "it's", "日本", "a b", "0", "#x", "%x"])
+    def test_other_texts_are_unchanged(self, client: FlaskClient, empty: Job, volume: Volume, text: str) -> None:
+        finish(volume, empty, 0, [row(text, (text, 0.75))])
+
+        assert results(client, empty, "csv").decode().splitlines()[1] == f"{text},{text},0.75"
+
+    def test_path_is_one_cell_also_where_semicolons_or_tabs_separate(
+        self, client: FlaskClient, empty: Job, volume: Volume
+    ) -> None:
+        finish(volume, empty, 0, [row("a;=1+1;b\t=2.png", ("x", 0.75))])
+        (line,) = results(client, empty, "csv").decode().splitlines()[1:]
+
+        for separator in ";\t":
+            (cells,) = csv.reader([line], delimiter=separator)
+            assert cells[0].startswith("a;=1+1;b\t=2.png")
+            assert len(cells) == 1
+
+    def test_errors_have_no_formula_either(self, client: FlaskClient, empty: Job, volume: Volume) -> None:
+        finish(volume, empty, 0, [], [error("=1+1.txt")])
+
+        text = client.get(f"/v1/jobs/{empty.id}/errors?format=csv").text
+        (cells,) = list(csv.reader(io.StringIO(text, newline="")))[1:]
+
+        assert cells[0] == "'=1+1.txt"
+
     def test_csv_without_rows_has_a_header(self, client: FlaskClient, empty: Job) -> None:
         assert results(client, empty, "csv") == b"path,label,confidence\r\n"
 

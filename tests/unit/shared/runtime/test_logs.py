@@ -29,6 +29,15 @@ def error() -> Any:
         return sys.exc_info()
 
 
+HOSTILE = [
+    "/a\r\n2026-01-01T00:00:00Z INFO forged",
+    "\x1b]0;forged\x07\x1b[2J",
+    "\x9b2Jforged",
+    "\u202eforged",
+    "a\x85forged\u2028forged\x0bforged\x7f\0",
+]
+
+
 class TestJson:
     def test_a_json_record_is_one_line(self) -> None:
         line = JsonFormatter().format(record("it is\n%s", "so", exc_info=error()))
@@ -57,8 +66,37 @@ class TestText:
     def test_line_breaks_in_input_are_escaped(self) -> None:
         assert "\n" not in TextFormatter().format(record("path %s", "/a\r\n2026 INFO forged"))
 
+    @pytest.mark.parametrize("text", HOSTILE)
+    @pytest.mark.parametrize("place", ["message", "field", "context"])
+    @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+    def test_input_cannot_forge_a_line_or_command_a_terminal(
+        self, formatter: logging.Formatter, place: str, text: str
+    ) -> None:
+        entry = record("path %s", text if place == "message" else "/a")
+        if place == "field":
+            entry.fields = {"client": text}
+        with log_context.bound(**({"request_id": text} if place == "context" else {})):
+            line = formatter.format(entry)
+
+        assert len(line.splitlines()) == 1
+        assert line.isprintable()
+        assert "forged" in line
+
+    def test_a_value_with_spaces_cannot_look_like_further_fields(self) -> None:
+        with log_context.bound(request_id="a status=200"):
+            assert ' request_id="a status=200"' in TextFormatter().format(record("ended"))
+
     def test_a_traceback_is_shown(self) -> None:
         assert "ValueError: invalid literal" in TextFormatter().format(record("failed", exc_info=error()))
+
+    @pytest.mark.parametrize("text", HOSTILE)
+    def test_the_text_of_an_exception_cannot_forge_a_line_or_command_a_terminal(self, text: str) -> None:
+        entry = record("failed", exc_info=(ValueError, ValueError(text), None))
+
+        first, *traceback = TextFormatter().format(entry).split("\n")
+
+        assert first.endswith("failed")
+        assert all(line.startswith("  ") and line.isprintable() for line in traceback)
 
 
 class TestContext:
