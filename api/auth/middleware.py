@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, request
+from flask import Flask, Response, request
 from werkzeug.wrappers import Request
 
 from api.auth.keys import ApiKey, KeysFile, Scope
@@ -25,6 +25,7 @@ from shared.runtime.settings import Settings, is_loopback
 
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 KEY = "glassbox.key"  # the request's `ApiKey` in the WSGI environment; missing if no key is required
+HEAD_ONLY = "X-Glassbox-Head-Only"  # the gateway sends it with the head of a request whose body it has not received yet
 COUNTED = "glassbox.counted"  # set in the WSGI environment once a request has counted against its limits
 
 
@@ -82,12 +83,15 @@ def register(app: Flask, authorizer: Authorizer) -> None:
     """Check every request before its view runs. A view without a declaration needs the highest scope."""
 
     @app.before_request
-    def admit() -> None:
-        if request.endpoint is None or request.method == "OPTIONS":
-            return  # an unknown route, or a CORS preflight request
-        scope = needed_scope(app.view_functions[request.endpoint])
-        if scope is not None:
-            authorizer.admit(request, scope)
+    def admit() -> Response | None:
+        is_head_only = HEAD_ONLY in request.headers
+        if is_head_only:
+            request.environ[COUNTED] = True  # the whole request follows, and counts
+        if request.endpoint is not None and request.method != "OPTIONS":  # a known route, and not a CORS preflight
+            scope = needed_scope(app.view_functions[request.endpoint])
+            if scope is not None:
+                authorizer.admit(request, scope)
+        return Response(status=204) if is_head_only else None
 
 
 def require(scope: Scope, what: str) -> None:

@@ -68,12 +68,11 @@ class BalancedThreads(PatientWorker):
         self._write()
 
     def _has_next_request(self, conn: Any) -> bool:
-        """Return whether the connection has another request, or gets one shortly while no task needs this thread."""
-        if not conn.parser.unreader.buf.getvalue():
-            if not self.tpool._work_queue.empty():  # noqa: SLF001
-                return False
-            if not _is_readable(conn, LINGER_MILLISECONDS):
-                return False
+        """Return whether the connection has another request, or gets one shortly, while no task needs this thread."""
+        if not self.tpool._work_queue.empty():  # noqa: SLF001
+            return False
+        if not conn.parser.unreader.buf.getvalue() and not _is_readable(conn, LINGER_MILLISECONDS):
+            return False
         try:
             return self.has_complete_head(conn) and self.may_start(conn)
         except (OSError, EOFError):

@@ -14,6 +14,7 @@
         ├── Unauthenticated    401  the API key is missing or unknown
         ├── Forbidden          403  the key lacks a scope, which is in `scope`
         ├── NotFound           404  the job, model, version or data set does not exist
+        ├── TooSlow            408  the request's body arrived too slowly
         ├── Conflict           409  the resource's state does not allow this
         ├── LengthRequired     411  an upload has no length
         ├── PreconditionFailed 412  the resource's state does not meet the request's condition
@@ -120,6 +121,10 @@ class PreconditionFailed(Refused):
     """The resource's state does not meet the request's condition."""
 
 
+class TooSlow(Refused):
+    """The request's body arrived too slowly."""
+
+
 class TooLarge(Refused):
     """A limit is exceeded."""
 
@@ -161,6 +166,7 @@ BY_STATUS: dict[int, type[Refused]] = {
     401: Unauthenticated,
     403: Forbidden,
     404: NotFound,
+    408: TooSlow,
     409: Conflict,
     411: LengthRequired,
     412: PreconditionFailed,

@@ -34,8 +34,9 @@ sub servers { # return the API's addresses, sorted; undef if the name server doe
 
 sub put {
   my ($servers) = @_;
-  # Without an address nginx would not start. Nothing listens on this one: requests get 502 until the name resolves.
-  my $lines = join '', map { "  server $_ max_fails=2 fail_timeout=2s;\n" } split / /, $servers || "127.0.0.1:$port";
+  my $lines = join '', map { "  server $_ max_fails=2 fail_timeout=2s;\n" } split / /, $servers;
+  # Without a server nginx would not start. It connects to none that is down: requests get 502 until the name resolves.
+  $lines ||= "  server 127.0.0.1:$port down;\n";
   open my $new, '>', "$file.new" or die "glassbox: $file.new: $!\n";
   # keepalive_timeout is shorter than gunicorn's, so that gunicorn does not close a connection during a request
   print $new "upstream api {\n$lines  keepalive 64;\n  keepalive_timeout 20s;\n}\n";

@@ -24,6 +24,7 @@ upload=$(number GLASSBOX_MAX_BODY_BYTES "${GLASSBOX_MAX_BODY_BYTES:-2147483648}"
 online=$(number GLASSBOX_MAX_ONLINE_BYTES "${GLASSBOX_MAX_ONLINE_BYTES:-20971520}")
 json=$(number GLASSBOX_MAX_JSON_BYTES "${GLASSBOX_MAX_JSON_BYTES:-1048576}")
 uploads=$(number GLASSBOX_MAX_UPLOADS "${GLASSBOX_MAX_UPLOADS:-48}")
+per_address=$(number GLASSBOX_MAX_CONNECTIONS_PER_ADDRESS "${GLASSBOX_MAX_CONNECTIONS_PER_ADDRESS:-256}")
 
 [ -z "$tls" ] || [ -z "$domain" ] ||
   fail "GLASSBOX_TLS and GLASSBOX_DOMAIN are both set: leave GLASSBOX_TLS empty to get a certificate for $domain, or GLASSBOX_DOMAIN to serve yours"
@@ -104,6 +105,11 @@ server {
   listen 8080;
   server_name ${domain%%,*}; # for requests without a Host
   client_max_body_size 1k;
+  include /etc/glassbox/errors.conf;
+  location = /-/error {
+    include /etc/glassbox/problem.conf;
+    return 200 \$problem;
+  }
   location /.well-known/acme-challenge/ {
     root $certificates/webroot;
     default_type text/plain;
@@ -119,6 +125,9 @@ fi >"$pieces/domain.conf"
   echo "client_max_body_size $upload;"
   echo "limit_conn uploads $uploads;"
 } >"$pieces/upload.conf"
+if [ "$per_address" -gt 0 ]; then # 0: no limit
+  echo "limit_conn addresses $per_address;"
+fi >"$pieces/connections.conf"
 
 if [ -n "$tls" ]; then
   reason=$(nginx -t -q -e stderr -c /etc/glassbox/nginx.conf 2>&1) ||

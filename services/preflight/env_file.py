@@ -168,6 +168,7 @@ RULES: tuple[tuple[str, str, Callable[[str], bool]], ...] = (
         lambda text: is_count(text) and int(text) <= MOST_CONTAINERS,
     ),
     ("GLASSBOX_MAX_UPLOADS", "a whole number above 0", is_count),
+    ("GLASSBOX_MAX_CONNECTIONS_PER_ADDRESS", "a whole number; 0 for no limit", _matches(r"\d{1,9}")),
     (r"GLASSBOX_\w*_MEMORY", f"a size such as 512m or 4g, {LEAST_MEMORY // MiB}m or more", _is_memory),
     ("GLASSBOX_REDIS_MAXMEMORY", "a size such as 512mb or 1gb", _matches(r"0*[1-9]\d*([kmg]b?)?")),
     ("GLASSBOX_WEBHOOK_SECRETS", "whsec_ and the base64 of 24 to 64 bytes; several by spaces", _is_secret),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import socket
@@ -19,7 +20,8 @@ from tests.support.event_streams import read_events
 from tests.support.servers.deployment import Deployment, inspect
 from tests.support.waiting import eventually
 
-SLOW_CLIENTS = 300
+SLOW_CLIENTS = 200  # fewer than GLASSBOX_MAX_CONNECTIONS_PER_ADDRESS
+PER_ADDRESS = 256
 UPLOADS = 48
 GiB = 1024**3
 MiB = 1024**2
@@ -62,6 +64,21 @@ def test_uploads_in_progress_do_not_block_other_requests(deployment: Deployment)
     eventually(lambda: deployment.send("POST", "/v1/datasets?name=more", b"{}").status != 503)
 
 
+def test_one_address_cannot_take_all_connections(deployment: Deployment) -> None:
+    with ExitStack() as clients:
+        for _ in range(PER_ADDRESS + 50):
+            clients.enter_context(begun(deployment, "/v2/models/digits/infer"))
+
+        def refused() -> bool:
+            response = deployment.send("GET", "/v1/models")
+            return (response.status, response.json().get("code")) == (429, "too_many_connections")
+
+        eventually(refused)
+        assert deployment.send("GET", "/healthz").status == 200
+        assert deployment.send("GET", "/v1/models").headers["Retry-After"] == "1"
+    eventually(lambda: deployment.send("GET", "/v1/models").status == 200)
+
+
 def test_events_arrive_while_the_job_runs(deployment: Deployment) -> None:
     job = deployment.submit_training(model="streamed", epochs=8)
     connection = deployment.connection()
@@ -96,6 +113,71 @@ def test_the_rejection_of_an_upload_arrives_while_its_body_is_being_sent(deploym
     for _ in range(10):
         response = deployment.send("POST", "/v1/batch-jobs?model=no-such-model", bytes(32 * MiB))
         assert (response.status, response.json()["code"]) == (404, "model_not_found")
+
+
+REFUSALS: list[tuple[str, dict[str, str], int]] = [
+    ("/v1/datasets?name=x", {"Idempotency_Key": '"'}, 400),
+    ("/v1/training-jobs", {"Host": "evil.example"}, 403),
+    ("/v1/models/nosuch/versions/1/predict", {"Content_Type": "image/png"}, 404),
+    ("/v1/healthz", {}, 404),
+    ("/v1/training-jobs", {"Content_Type": "text/plain"}, 415),
+    ("/v1/datasets", {}, 422),
+]
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), REFUSALS)
+@pytest.mark.parametrize("size", [300 << 10, MiB, 8 * MiB])
+def test_an_early_refusal_of_a_large_body_arrives(
+    deployment: Deployment, path: str, headers: dict[str, str], status: int, size: int
+) -> None:
+    assert [deployment.send("POST", path, bytes(size), **headers).status for _ in range(10)] == [status] * 10
+
+
+@pytest.mark.parametrize("size", [2 * MiB, 32 * MiB])  # above the API's limit, and above the gateway's
+def test_the_refusal_of_a_body_for_its_size_arrives(deployment: Deployment, size: int) -> None:
+    for _ in range(10):
+        response = deployment.send("POST", "/v1/training-jobs", bytes(size), Content_Type="application/json")
+        assert (response.status, response.json()["code"]) == (413, "body_too_large")
+
+
+def test_an_upload_without_a_length_is_refused(deployment: Deployment) -> None:
+    connection = deployment.connection()
+    connection.request(
+        "POST", "/v1/datasets?name=x", iter([bytes(MiB)] * 8), encode_chunked=True
+    )  # http.client chunks it
+    assert connection.getresponse().status == 411
+    connection.close()
+
+
+ERRORS = {
+    b"GET /v2/x HTTP/1.1\r\nHost: a b\r\n\r\n": 400,
+    b"GET /v2/ x y HTTP/1.1\r\nHost: a\r\n\r\n": 400,
+    b"\x01\x02\r\n\r\n": 400,
+    b"TRACE /v2/x HTTP/1.1\r\nHost: a\r\n\r\n": 405,
+    b"POST /v2/x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n": 413,
+    b"GET /v2/" + b"x" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n": 414,
+    b"GET /v2/x HTTP/1.1\r\nHost: a\r\nX-Long: " + b"x" * 9000 + b"\r\n\r\n": 431,
+    b"POST /v2/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: unknown\r\n\r\n": 501,
+    b"GET /v2/x HTTP/3.1\r\nHost: a\r\n\r\n": 505,
+    b"GET /-/error HTTP/1.1\r\nHost: a\r\n\r\n": 404,
+    b'GET /v1/"\\ HTTP/3.1\r\nHost: a\r\n\r\n': 505,  # characters that JSON escapes
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "status"), ERRORS.items(), ids=[str(key[:20]) for key in ERRORS])
+def test_an_error_of_the_gateway_is_a_problem(deployment: Deployment, request_bytes: bytes, status: int) -> None:
+    with socket.create_connection(("127.0.0.1", deployment.port), timeout=30) as client:
+        client.sendall(request_bytes)
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        problem = json.loads(response.read())
+
+    assert (response.status, problem["status"]) == (status, status)
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Request-Id"]
+    assert problem["code"]
+    assert ("error" in problem) == (b" /v2/" in request_bytes)
+    assert (response.headers["Allow"] is not None) == (status == 405)
 
 
 def test_a_large_upload_is_forwarded_completely(deployment: Deployment) -> None:
@@ -143,6 +225,12 @@ def test_the_gateway_reports_an_unavailable_api_and_finds_it_again(deployment: D
         assert response.json()["code"] == "api_unavailable"
         assert response.headers["Retry-After"] == "2"
         assert response.headers["X-Request-Id"]
+
+        upstream = ("cat", "/tmp/gateway/upstream.conf")  # noqa: S108 - in the container
+        eventually(lambda: " down;" in deployment.run_in("gateway", *upstream).stdout)  # the API's name is gone
+        for path, body in (("/v1/models", None), ("/v1/models", bytes(MiB))):
+            response = deployment.send("POST", path, body)
+            assert (response.status, response.json()["code"]) == (502, "api_unavailable")
     finally:
         deployment.up("--no-deps", "--force-recreate", "api")
     eventually(lambda: deployment.send("GET", "/v1/models").status == 200)
@@ -179,6 +267,58 @@ def test_health_checks_are_not_in_the_access_logs(deployment: Deployment, servic
     eventually(lambda: last in {line.get("request_id") for line in deployment.logs(service)})
     messages = [line["message"] for line in deployment.logs(service)]
     assert [message for message in messages if message.split()[1:2] and message.split()[1] in checks] == []
+
+
+@pytest.fixture(scope="class")
+def keyed(deployment: Deployment) -> Iterator[Deployment]:
+    """The deployment with an API that requires keys."""
+    keys = {"GLASSBOX_API_KEYS_FILE": "/etc/glassbox/keys"}
+    for name, scopes in (("reader", "read"), ("writer", "submit")):
+        command = ("python", "-m", "api.auth.admin", "keys", "create", name, "--scopes", scopes)
+        made = deployment.run_new("api", *command, **keys)
+        assert made.stdout.startswith("glassbox_"), made.stderr
+        deployment.environment[name] = made.stdout.strip()
+    deployment.up("--no-deps", "api", **keys)
+    try:
+        yield deployment
+    finally:
+        deployment.up("--no-deps", "api")
+
+
+class TestKeys:
+    @pytest.mark.parametrize("length", ["Content-Length: 8000000", "Transfer-Encoding: chunked"])
+    def test_a_key_is_checked_before_the_body_is_received(self, keyed: Deployment, length: str) -> None:
+        with socket.create_connection(("127.0.0.1", keyed.port), timeout=30) as client:
+            head = f"POST /v1/models/x/versions/1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\n{length}\r\n\r\n"
+            client.sendall(head.encode())  # and nothing of the body
+            response = http.client.HTTPResponse(client)
+            response.begin()
+
+            assert (response.status, json.loads(response.read())["code"]) == (401, "key_missing")
+            assert response.headers["WWW-Authenticate"]
+
+    def test_a_refusal_for_the_key_arrives_while_a_large_body_is_being_sent(self, keyed: Deployment) -> None:
+        reader = f"Bearer {keyed.environment['reader']}"
+        for size in (300 << 10, 8 * MiB):
+            for path in ("/v1/models/x/versions/1/predict", "/v1/datasets?name=x", "/v2/models/x/infer"):
+                assert keyed.send("POST", path, bytes(size)).status == 401
+            refused = keyed.send("POST", "/v1/training-jobs", bytes(size), Authorization=reader)
+            assert (refused.status, refused.json()["code"]) == (403, "scope_missing")
+
+    def test_a_large_body_with_a_key_reaches_the_api(self, keyed: Deployment) -> None:
+        writer = f"Bearer {keyed.environment['writer']}"
+        response = keyed.send("POST", "/v1/models/x/versions/1/predict", bytes(MiB), Authorization=writer)
+        assert (response.status, response.json()["code"]) == (404, "model_not_found")
+
+    def test_a_large_body_is_refused_at_once_if_the_api_does_not_answer(self, keyed: Deployment) -> None:
+        keyed.compose("stop", "api")
+        try:
+            response = keyed.send("POST", "/v2/models/x/infer", bytes(MiB))
+            assert (response.status, response.json()["code"]) == (502, "api_unavailable")
+            assert response.json()["error"]
+        finally:
+            keyed.compose("start", "api")
+        eventually(lambda: keyed.send("GET", "/v1/models").status == 401)
 
 
 @pytest.fixture

@@ -171,3 +171,13 @@ def test_a_client_that_disconnects_early_leaves_no_connection(api: ApiServer, en
 def sockets_of(process: int) -> int:
     files = Path(f"/proc/{process}/fd").iterdir()
     return sum(str(file.readlink()).startswith("socket:") for file in files)
+
+
+def test_clients_that_read_nothing_delay_nobody_and_are_disconnected(api: ApiServer) -> None:
+    with ExitStack() as exits:
+        clients = [exits.enter_context(connect(api)) for _ in range(80)]
+        for client in clients:  # responses of 20 MB each, more than the sockets' buffers take
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40)
+        eventually(lambda: "read the response more slowly than the others" in api.process.log())
+        assert max(health_seconds(api) for _ in range(5)) < 1.0
+        eventually(lambda: "read the response too slowly" in api.process.log())

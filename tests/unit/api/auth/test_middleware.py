@@ -78,6 +78,22 @@ class TestKeys:
 
         assert secured.get(JOBS, query_string={"api_key": key}).status_code == 401
 
+    def test_head_alone_is_authorized_without_its_request(
+        self, settings: Settings, keys: KeysFile, redis: Redis
+    ) -> None:
+        limits = {"api_keys_file": keys.path, "submit_rate_limit": 0.001, "submit_rate_burst": 1}
+        secured = create_app(settings.model_copy(update=limits)).test_client()
+        head = {"X-Glassbox-Head-Only": "1"}
+        for path in (TRAIN, "/v2/models/toy/infer"):
+            assert_problem(secured.post(path, headers=head), 401, "key_missing")
+        assert_problem(secured.post(TRAIN, headers={**make(keys, "read"), **head}), 403, "scope_missing")
+
+        submit = make(keys, "submit")
+        for path in (TRAIN, "/v2/models/toy/infer", "/v1/no-such-path"):
+            response = secured.post(path, headers={**submit, **head})
+            assert (response.status_code, response.data) == (204, b"")
+        assert redis.keys() == []  # no job, and no count against a limit
+
     @pytest.mark.parametrize(
         ("scope", "may"),
         [("read", [True, False, False]), ("submit", [True, True, False]), ("manage", [True, True, True])],

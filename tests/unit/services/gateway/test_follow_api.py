@@ -126,9 +126,9 @@ def gateway(tmp_path: Path) -> Gateway:
 @pytest.mark.parametrize(
     ("api", "server", "known"),
     [
-        ("127.0.0.7:8000", "127.0.0.7:8000", "127.0.0.7:8000"),
-        ("[::1]:80", "[::1]:80", "[::1]:80"),
-        ("no-such-name.invalid:8000", "127.0.0.1:8000", ""),
+        ("127.0.0.7:8000", "127.0.0.7:8000 max_fails=2 fail_timeout=2s", "127.0.0.7:8000"),
+        ("[::1]:80", "[::1]:80 max_fails=2 fail_timeout=2s", "[::1]:80"),
+        ("no-such-name.invalid:8000", "127.0.0.1:8000 down", ""),
     ],
 )
 def test_the_script_writes_an_upstream_for_nginx(tmp_path: Path, api: str, server: str, known: str) -> None:
@@ -136,7 +136,7 @@ def test_the_script_writes_an_upstream_for_nginx(tmp_path: Path, api: str, serve
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "upstream.conf").read_text() == (
-        f"upstream api {{\n  server {server} max_fails=2 fail_timeout=2s;\n"
+        f"upstream api {{\n  server {server};\n"
         "  keepalive 64;\n  keepalive_timeout 20s;\n}\n"
         f'map $host $api_servers {{\n  default "{known}";\n}}\n'
     )
@@ -177,7 +177,7 @@ def test_the_addresses_of_a_removed_name_are_no_longer_used(gateway: Gateway) ->
     with gateway.running():
         gateway.answer("-2")  # EAI_NONAME
         eventually(lambda: gateway.reloads() == "1 ")
-        assert "server 127.0.0.1:8000" in gateway.upstream()
+        assert "server 127.0.0.1:8000 down;" in gateway.upstream()
 
 
 def test_a_stopped_nginx_does_not_stop_the_script(gateway: Gateway) -> None:

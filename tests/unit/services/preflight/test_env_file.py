@@ -75,6 +75,7 @@ def test_a_correct_line_is_accepted(line: str) -> None:
         ("GLASSBOX_TRAINERS=two", "it must be a number of containers from 1 to 64"),
         ("GLASSBOX_CLASSIFIERS=1000", "it must be a number of containers from 1 to 64"),
         ("GLASSBOX_MAX_UPLOADS=0", "it must be a whole number above 0"),
+        ("GLASSBOX_MAX_CONNECTIONS_PER_ADDRESS=-1", "it must be a whole number; 0 for no limit"),
         ("GLASSBOX_API_MEMORY=4", "it must be a size such as 512m or 4g, 32m or more"),
         ("GLASSBOX_REDIS_MAXMEMORY=0", "it must be a size such as 512mb or 1gb"),
         (
