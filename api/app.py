@@ -57,12 +57,19 @@ def create_app(settings: Settings | None = None) -> Flask:
     built_in = BuiltIn(store, volume, settings)
     registry = Registry(volume)
     online = OnlineModels(registry, ClassifierCache(registry, settings.online_models, settings.online_model_bytes))
-    job_store = JobStore(redis, settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
     files = JobFiles(volume)
+    job_store = JobStore(
+        redis,
+        settings.lease_seconds,
+        settings.resend_seconds,
+        settings.max_crashes,
+        files,
+        settings.record_seconds,
+    )
     task_queue = TaskQueue(celery_app(settings), redis)
     idempotency_keys = IdempotencyKeys(redis, settings.idempotency_seconds, settings.idempotency_lease_seconds)
     reasons = WaitingReasons(redis, task_queue, gauge)
-    submission = Submission(job_store, task_queue, files, settings.max_queued_jobs, reasons)
+    submission = Submission(job_store, task_queue, files, settings.max_queued_jobs, settings.max_record_bytes, reasons)
 
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)

@@ -118,7 +118,14 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
 
 def job_store(settings: Settings) -> JobStore:
     """Return the store of the job records, with its own connection to Redis."""
-    return JobStore(connect(settings), settings.lease_seconds, settings.resend_seconds, settings.max_crashes)
+    return JobStore(
+        connect(settings),
+        settings.lease_seconds,
+        settings.resend_seconds,
+        settings.max_crashes,
+        JobFiles(Volume(settings.volume)),
+        settings.record_seconds,
+    )
 
 
 def _owner() -> str:

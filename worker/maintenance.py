@@ -10,7 +10,7 @@ from kombu.exceptions import OperationalError
 from redis import RedisError
 
 from shared.errors import Conflict, GlassboxError, NotFound
-from shared.jobs import Job, JobStore, State
+from shared.jobs import Job, JobStore
 from shared.jobs.capacity import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, delete, rebuild
 from shared.jobs.task_queue import QUEUES, TaskQueue
@@ -23,7 +23,6 @@ from worker.running.memory_kills import MemoryKills
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2.0  # for the request that renews a lease, besides the time between two heartbeats
-TERMINAL = tuple(state for state in State if state.is_terminal)
 
 
 class Maintenance:
@@ -86,19 +85,17 @@ class Maintenance:
         """Remove the records and files of jobs whose retention time is over, by Redis's clock; keep model versions."""
         try:
             oldest = self._jobs.now() - self._retention_ms
-            for state in TERMINAL:
-                for job in self._jobs.newest_first(state):
-                    if job.finished_at is not None and job.finished_at < oldest:
-                        self._collect(job)
+            for job_id in self._jobs.ended_before(oldest):
+                self._collect(job_id)
         except RedisError as error:
             self._warnings.warn("maintenance", error)
         except OSError as error:
             log.warning("maintenance: %s", error)
 
-    def _collect(self, job: Job) -> None:
+    def _collect(self, job_id: str) -> None:
         with suppress(NotFound, Conflict):  # another host has removed it, or a user retries it
-            delete(self._jobs, self._files, job.id)
-            log.info("job %s: removed, its retention time is over", job.id)
+            delete(self._jobs, self._files, job_id)
+            log.info("job %s: removed, its retention time is over", job_id)
 
     def _rebuild(self) -> None:
         if self._jobs.needs_rebuilding():
@@ -131,9 +128,9 @@ class Maintenance:
                 close(self._jobs, self._files, job.id)
 
     def _close(self) -> None:
-        for job in self._jobs.unclosed():
+        for job_id in self._jobs.unclosed():
             with suppress(NotFound):  # it was just deleted
-                close(self._jobs, self._files, job.id)
+                close(self._jobs, self._files, job_id)
 
     def _send(self) -> None:
         """Send the messages that are due; keep those that Redis refuses for the next call."""

@@ -10,13 +10,16 @@ from redis import RedisError
 
 from api.requests.waiting import WaitingReasons
 from shared.archives import ArchiveIndex
-from shared.errors import NotFound, TooMany, Unavailable
+from shared.errors import Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.files import JobFiles
 from shared.jobs.outcome import Waiting
+from shared.jobs.record import compact_json
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime import log_context
 from shared.runtime.redis_faults import FULL, fault_of
+from shared.runtime.settings import KiB
+from shared.runtime.sizes import in_words
 
 FULL_SECONDS = 10  # Retry-After if a queue is full
 
@@ -30,6 +33,7 @@ class Submission:
         task_queue: TaskQueue,
         files: JobFiles,
         max_queued_jobs: int = 0,
+        max_record_bytes: int = 64 * KiB,
         reasons: WaitingReasons | None = None,
     ) -> None:
         self._reasons = reasons
@@ -37,6 +41,7 @@ class Submission:
         self._task_queue = task_queue
         self._files = files
         self._max_queued = max_queued_jobs
+        self._max_record = max_record_bytes
 
     def waiting(self, job: Job) -> Waiting | None:
         """Return why the accepted job cannot start now; None if it can, or if Redis cannot be read."""
@@ -61,6 +66,7 @@ class Submission:
 
         If a request crashed before its response, its job exists with the same id. Then that job is returned.
         """
+        self._reject_if_large(job)
         warnings = self._warnings(job)
         if (known := self._known(job.id)) is not None:
             return known, warnings
@@ -82,6 +88,15 @@ class Submission:
                     self._jobs.discard(job.id)
             raise
         return accepted, warnings
+
+    def _reject_if_large(self, job: Job) -> None:
+        size = sum(len(compact_json(part).encode()) for part in (job.request, job.specification))
+        if size > self._max_record:
+            detail = (
+                f"the job's request needs {in_words(size)} in its record, but may need at most"
+                f" {in_words(self._max_record)} (GLASSBOX_MAX_RECORD_BYTES); send fewer or shorter settings and texts"
+            )
+            raise Invalid("record_too_large", detail)
 
     def _known(self, job_id: str) -> Job | None:
         if not self._files.has(job_id):

@@ -57,7 +57,7 @@ def blueprint(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(TooLarge, "archive_*"),
             error_response(UnsupportedType, "archive_expected"),
-            error_response(Invalid, "archive_*", "invalid_reference", "image_channels"),
+            error_response(Invalid, "archive_*", "invalid_reference", "image_channels", "record_too_large"),
             error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),

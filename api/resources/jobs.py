@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import Annotated
 
 from flask import Blueprint, Response, request
@@ -66,12 +67,9 @@ def blueprint(
     def index() -> Page[JobView]:
         """Newest first."""
         query = from_texts(JobQuery, request.args)
-        found = (
-            job
-            for job in jobs.newest_first(query.state, before=query.after)
-            if query.kind in {None, job.kind} and query.model in {None, job.model}
-        )
-        return page(found, query, lambda job: job.id, view)
+        ids = list(islice(jobs.ids(query.state, query.after, query.kind, query.model), query.limit + 1))
+        shown = ids[: query.limit]
+        return {"items": list(map(view, jobs.many(shown))), "next": shown[-1] if len(ids) > query.limit else None}
 
     @routes.get("/<job_id>")
     @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND,))

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, create_model
 from api.auth.keys import Scope
 from api.auth.middleware import require
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.field_errors import summary
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -19,10 +20,11 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import Invalid, NotFound, TooMany, Unavailable
+from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.memory_check import fitting
+from shared.jobs.record import compact_json
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
@@ -30,6 +32,7 @@ from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESE
 from shared.network.settings.fields import fields_of
 from shared.runtime.memory_limit import limit_at_submission
 from shared.runtime.settings import Settings
+from shared.runtime.sizes import in_words
 from shared.storage.names import AliasName, Name
 
 LabelName = Annotated[str, StringConstraints(max_length=128)]
@@ -48,7 +51,7 @@ class TrainingOfPreset(RequestModel):
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="Time limit of the job in seconds")
     labels: Annotated[dict[LabelName, LabelValue], Field(max_length=64)] = Field(
-        default_factory=dict, description="Labels: texts by name that are kept with the job"
+        default_factory=dict, description="Labels: texts by name that are kept with the job, at most 8 KiB together"
     )
 
     @property
@@ -115,6 +118,7 @@ def blueprint(
             error_response(NotFound, "dataset_not_found"),
             error_response(Invalid, "training_too_large"),
             error_response(Unavailable, "dataset_unavailable"),
+            error_response(Invalid, "record_too_large"),
             error_response(TooMany, "queue_full"),
         ),
     )
@@ -128,6 +132,7 @@ def blueprint(
         wanted = from_json(TrainingRequest, settings)
         if wanted.promote is not None:
             require(Scope.MANAGE, f"`promote` moves the alias {wanted.promote!r} and")
+        check_labels(wanted.labels, settings)
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
         dataset = built_in.get(wanted.dataset)
         try:
@@ -158,6 +163,17 @@ def blueprint(
         return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
+
+
+def check_labels(labels: dict[str, str], settings: Settings) -> None:
+    """Raise `Invalid` if the labels together are too large for a job's record."""
+    size, most = len(compact_json(labels).encode()), settings.max_labels_bytes
+    if size > most:
+        reason = (
+            f"must have at most {in_words(most)} together, as JSON (GLASSBOX_MAX_LABELS_BYTES); got {in_words(size)}"
+        )
+        fields = [FieldError(reason, pointer="#/labels")]
+        raise Invalid("validation_failed", summary(fields), fields)
 
 
 def _small_enough(networks: list[Network], settings: Settings) -> list[Network]:

@@ -1,10 +1,13 @@
-"""The jobs' files on the volume: enough to rebuild the records if Redis loses them."""
+"""The jobs' files on the volume: enough to rebuild the records if Redis loses them.
+
+The records of ended jobs move here, with their logs: `end.json` and `events.jsonl`.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from shared.errors import Conflict, StorageFull
-from shared.jobs import Job, JobStore
+from shared.jobs import Event, Job, JobStore
+from shared.jobs.store import MAX_EVENTS
 from shared.storage import durable
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
@@ -59,11 +63,44 @@ class JobFiles:
         """Return whether the job's specification exists; a job without one was never accepted."""
         return self._volume.specification(job_id).exists()
 
-    def end(self, job: Job) -> None:
-        """Write how a job ended; does nothing if its folder is deleted."""
+    def end(self, job: Job) -> bool:
+        """Write how a job ended; returns False and does nothing if its folder is deleted."""
         assert job.state.is_terminal
-        if self._volume.job(job.id).exists():
-            durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
+        if not self._volume.job(job.id).exists():
+            return False
+        durable.write_json(self._volume.end(job.id), job.model_dump(mode="json", exclude_none=True))
+        return True
+
+    def ended(self, job_id: str) -> Job | None:
+        """Return the job as it ended; None without such a file. Raises OSError, or `ValidationError` as `Job` does."""
+        try:
+            return Job.model_validate_json(self._volume.end(job_id).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def log(self, job_id: str) -> list[Event]:
+        """Return the events of the job's log that are on the volume, the oldest first; raises OSError."""
+        try:
+            lines = self._volume.events(job_id).read_bytes().splitlines()
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        events = []
+        for line in lines:
+            try:
+                events.append(Event.of(*json.loads(line)))
+            except (ValueError, TypeError) as error:
+                log.warning("job %s: an event of its log on the volume is damaged and skipped: %s", job_id, error)
+        return events
+
+    def extend_log(self, job_id: str, events: Sequence[Event]) -> None:
+        """Append the events that the log on the volume lacks, durably; the newest `MAX_EVENTS` are kept."""
+        if not events:
+            return
+        kept = self.log(job_id)
+        newest = kept[-1].position if kept else (0, 0)
+        kept += [event for event in events if event.position > newest]
+        lines = (json.dumps([event.id, event.type, event.data], ensure_ascii=False) for event in kept[-MAX_EVENTS:])
+        durable.write_bytes(self._volume.events(job_id), "".join(f"{line}\n" for line in lines).encode())
 
     def reopen(self, job: Job) -> None:
         """Prepare a job's retry: store its count of retries, then remove the file that says how it ended."""
@@ -73,6 +110,10 @@ class JobFiles:
             known = json.loads(path.read_bytes())  # not parsed as a Job, so that a newer version's fields are kept
             durable.write_json(path, {**known, "retries": job.retries})
         self._volume.end(job.id).unlink(missing_ok=True)
+
+    def has_ended(self, job_id: str) -> bool:
+        """Return whether the volume has the file that says how the job ended."""
+        return self._volume.end(job_id).exists()
 
     def settle(self, job: Job, delivery: str) -> None:
         """Write that this webhook delivery of the job's end is settled; does nothing if the job's folder is deleted."""
@@ -126,8 +167,17 @@ class JobFiles:
 
 
 def rebuild(jobs: JobStore, files: JobFiles) -> int:
-    """Create the records that Redis lacks from the volume's files; returns how many were created."""
-    return sum(jobs.create(job, owes_delivery=files.owes_delivery(job)) for job in files)
+    """Create the records that Redis lacks from the volume's files; returns how many were created.
+
+    The record of an ended job moves back to the volume at once, so that the records need no more memory than before.
+    """
+    count = 0
+    for job in files:
+        if jobs.create(job, owes_delivery=files.owes_delivery(job)):
+            count += 1
+            if job.finished_at is not None:
+                jobs.closed(job, moves=files.has_ended(job.id))
+    return count
 
 
 def delete(jobs: JobStore, files: JobFiles, job_id: str) -> None:
@@ -146,13 +196,18 @@ def delete(jobs: JobStore, files: JobFiles, job_id: str) -> None:
 
 
 def close(jobs: JobStore, files: JobFiles, job_id: str) -> None:
-    """Copy a job's end, if it has ended, from its record to the volume; maintenance repeats this until it succeeds."""
+    """Copy a job's end and its log, if it has ended, from Redis to the volume, then move its record there if it is due.
+
+    Maintenance repeats this until it succeeds.
+    """
     job = jobs.get(job_id)
     if not job.state.is_terminal:
         return
+    events = jobs.log_in_redis(job_id)
     try:
-        files.end(job)
+        if has_folder := files.end(job):
+            files.extend_log(job_id, events)
     except (OSError, StorageFull) as error:
         log.warning("job %s: its end is not on the volume yet: %s", job.id, error)
     else:
-        jobs.closed(job)
+        jobs.closed(job, events[-1].id if events else "", moves=has_folder and files.has(job_id))

@@ -92,6 +92,9 @@ STRUCTURED = frozenset({"waiting", "progress", "metrics", "request", "specificat
 
 def encode_fields(fields: Mapping[str, object]) -> dict[str, str]:
     """Encode fields of a record as the texts that `Job.from_hash` reads."""
-    return {
-        name: json.dumps(value, allow_nan=False) if name in STRUCTURED else str(value) for name, value in fields.items()
-    }
+    return {name: compact_json(value) if name in STRUCTURED else str(value) for name, value in fields.items()}
+
+
+def compact_json(value: object) -> str:
+    """Encode a value as JSON in few bytes; raises ValueError for NaN and infinity."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pydantic import ValidationError
 from redis import Redis
 
-from shared.errors import Conflict, Damaged, NotFound
+from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.jobs import keys
 from shared.jobs.counters import BOUNDS
 from shared.jobs.outcome import JobError, Metrics, Result
@@ -27,12 +27,24 @@ from shared.json_types import JsonObject
 from shared.runtime.clock import rfc3339
 from shared.runtime.redis_scripts import Script
 
+if TYPE_CHECKING:
+    from shared.jobs.files import JobFiles
+
 log = logging.getLogger(__name__)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 ACTIVE = frozenset(str(state) for state in State if not state.is_terminal)
 MANY = 1000  # the most jobs that one call returns or changes
+MAX_DETAIL = 2000  # characters of an error's detail in a job's record
+PAGE = 100  # records that are read at once
 MAX_EVENTS = 2000  # about the most that a job's log keeps, the newest
+MOVED = "on_volume"  # the field of a record that has moved to the volume
+# What Redis keeps of a moved record: what the scripts and the filters of lists read, and what older versions require.
+KEPT = (
+    *("id", "kind", "state", "model", "created_at", "started_at", "finished_at", "attempt", "retries"),
+    *("counted_succeeded", "counted_failed"),
+)
+PLACEHOLDERS = {"progress": '{"total":0,"unit":""}', "request": "{}", "specification": "{}", MOVED: "1"}
 
 
 @dataclass(frozen=True)
@@ -82,18 +94,43 @@ class Event:
     time: str
     data: JsonObject
 
+    @classmethod
+    def of(cls, event_id: str, event_type: str, data: JsonObject) -> Self:
+        """Return the event; its time is in its id."""
+        return cls(event_id, event_type, rfc3339(position_of(event_id)[0]), data)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The place in the log."""
+        return position_of(self.id)
+
+
+def position_of(event_id: str) -> tuple[int, int]:
+    """Return the place of an event's id in the order of the log: its time in ms, and a number."""
+    milliseconds, number = event_id.split("-")
+    return int(milliseconds), int(number)
+
 
 class JobStore:
     """The reader and writer of job records. Raises `redis.RedisError` if Redis does not answer.
 
     lease_seconds: how long a claim is valid without a heartbeat. resend_seconds: the time after which an unclaimed
-    job's message counts as lost. max_crashes: the lost claims after which a job counts as poison.
+    job's message counts as lost. max_crashes: the lost claims after which a job counts as poison. files: the volume's
+    files, to which the records of ended jobs move after `record_seconds`; without files they stay in Redis.
     """
 
     def __init__(
-        self, redis: Redis, lease_seconds: float = 30.0, resend_seconds: float = 60.0, max_crashes: int = 3
+        self,
+        redis: Redis,
+        lease_seconds: float = 30.0,
+        resend_seconds: float = 60.0,
+        max_crashes: int = 3,
+        files: JobFiles | None = None,
+        record_seconds: float = 0.0,
     ) -> None:
         self._redis = redis
+        self._files = files
+        self._record_ms = int(record_seconds * 1000)
         self._lease_ms = int(lease_seconds * 1000)
         self._resend_ms = int(resend_seconds * 1000)
         self._max_crashes = max_crashes
@@ -142,27 +179,63 @@ class JobStore:
 
     def get(self, job_id: str) -> Job:
         """Read a job; raises `NotFound` if it does not exist, `Damaged` if its record cannot be read."""
-        fields = cast("dict[str, str]", self._redis.hgetall(keys.job(job_id)))
-        if not fields:
-            raise _not_found(job_id)
         try:
-            return Job.from_hash(fields)
+            for _ in range(2):  # again if a retry has moved the record back meanwhile
+                fields = cast("dict[str, str]", self._redis.hgetall(keys.job(job_id)))
+                if not fields:
+                    raise _not_found(job_id)
+                if (job := self._read(fields)) is not None:
+                    return job
         except ValidationError as error:
             detail = (
                 f"the record of job {job_id} cannot be read; a newer version of Glassbox may have written it: {error}"
             )
             raise Damaged("record_unreadable", detail) from error
+        raise Damaged("record_lost", f"the record of job {job_id} is missing on the volume: jobs/{job_id}/end.json")
 
     def newest_first(self, state: State | None = None, before: str | None = None) -> Iterator[Job]:
         """Iterate over the jobs, newest first: those in `state` if one is given, those older than the id `before`."""
-        index = keys.JOBS if state is None else keys.in_state(state)
-        while True:
-            newest = "+" if before is None else f"({before}"
-            page = cast("list[str]", self._redis.zrevrangebylex(index, newest, "-", start=0, num=100))
-            if not page:
-                return
-            yield from self._many(page)
-            before = page[-1]
+        for page in self._pages(state, before):
+            yield from self.many(page)
+
+    def ids(
+        self,
+        state: State | None = None,
+        before: str | None = None,
+        kind: Kind | None = None,
+        model: str | None = None,
+    ) -> Iterator[str]:
+        """Iterate over the ids of such jobs, newest first, without reading their records."""
+        for page in self._pages(state, before):
+            if kind is None and model is None:
+                yield from page
+                continue
+            for job_id, (its_kind, its_model) in zip(page, self._fields(page, "kind", "model"), strict=True):
+                if its_model is not None and kind in {None, its_kind} and model in {None, its_model}:
+                    yield job_id
+
+    def ended_before(self, time_ms: float) -> Iterator[str]:
+        """Iterate over the ids of the jobs that ended before this time, without reading their records."""
+        for state in State:
+            if state.is_terminal:
+                for page in self._pages(state, None):
+                    for job_id, (finished_at,) in zip(page, self._fields(page, "finished_at"), strict=True):
+                        if finished_at is not None and int(finished_at) < time_ms:
+                            yield job_id
+
+    def many(self, ids: Sequence[str]) -> Iterator[Job]:
+        """Read these jobs, in order; jobs that do not exist any more, or cannot be read, are skipped."""
+        for start in range(0, len(ids), PAGE):
+            with self._redis.pipeline(transaction=False) as pipe:
+                for job_id in ids[start : start + PAGE]:
+                    pipe.hgetall(keys.job(job_id))
+                records = pipe.execute()
+            for fields in records:
+                try:
+                    if fields and (job := self._read(fields)) is not None:
+                        yield job
+                except ValidationError as error:  # of a kind or a state that only a newer version of the code has
+                    log.warning("the record of job %s cannot be read and is skipped: %s", fields.get("id"), error)
 
     def count(self, state: State) -> int:
         """Return how many jobs are in `state`."""
@@ -174,17 +247,17 @@ class JobStore:
 
     def events(self, job_id: str, after: str | None = None, limit: int = 50) -> list[Event]:
         """Return the job's events from the beginning of its log, or those after the event `after`."""
-        oldest = "-" if after is None else f"({after}"
-        entries = cast(
-            "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
-        )
-        return list(map(_event, entries))
+        return self._with_moved(job_id, after, self._stream(job_id, after, limit), limit)
+
+    def log_in_redis(self, job_id: str) -> list[Event]:
+        """Return the part of the job's log that is in Redis: all of it, unless it has moved to the volume."""
+        return self._stream(job_id, None, None)
 
     def follow(self, job_id: str, after: str | None, seconds: float, limit: int = 50) -> list[Event]:
         """Wait for events after the event `after`, and return them; empty if none comes within `seconds`."""
         log: Any = {keys.events(job_id): after or "0-0"}
         streams = cast("list[Any]", self._redis.xread(log, count=limit, block=max(1, int(seconds * 1000))))
-        return [_event(entry) for _, entries in streams for entry in entries]
+        return self._with_moved(job_id, after, [_event(entry) for _, entries in streams for entry in entries], limit)
 
     def claim(self, job_id: str, owner: str) -> Claim | None:
         """Claim a queued job; None if it is not queued (any more), so that a duplicate message has no effect."""
@@ -237,7 +310,7 @@ class JobStore:
             "progress": progress and progress.model_dump(),
             "metrics": metrics or None,
             "result": result,
-            "error": error,
+            "error": error and shortened(error),
         }
         texts = _flat(encode_fields({name: value for name, value in known.items() if value is not None}))
         sources = json.dumps(sorted(sources_of(state)))
@@ -270,7 +343,11 @@ class JobStore:
 
     def retry(self, job_id: str) -> State:
         """Requeue a job that failed, was cancelled or has errors. Raises `NotFound` or `Conflict`."""
-        return self._demand(job_id, "retried", self._run("retry", job_id, resend_ms=self._resend_ms))
+        while True:
+            fields = _flat(self._moved_fields(job_id))
+            reply = self._run("retry", job_id, resend_ms=self._resend_ms, fields=fields)
+            if reply != [MOVED]:  # else the record has moved since its fields were read
+                return self._demand(job_id, "retried", reply)
 
     def now(self) -> int:
         """Return the time in ms by Redis's clock, which all hosts share."""
@@ -282,7 +359,7 @@ class JobStore:
         ids = cast(
             "list[str]", self._due({"due": keys.DUE, "sends": keys.SENDS}, resend_ms=self._resend_ms, limit=MANY)
         )
-        return list(self._many(ids))
+        return list(self.many(ids))
 
     def check_writable(self) -> None:
         """Raise the `redis.RedisError` of a write if Redis accepts no changes now; changes nothing."""
@@ -328,19 +405,27 @@ class JobStore:
         Only the crashes since the job last made progress count.
         """
         ids = cast("list[str]", self._expired({"leases": keys.LEASES}, limit=MANY))
-        return list(self._many([job_id for job_id in ids if self._rescue(job_id)]))
+        return list(self.many([job_id for job_id in ids if self._rescue(job_id)]))
 
-    def unclosed(self, after_seconds: float = 5.0) -> list[Job]:
-        """Return the jobs that ended at least `after_seconds` ago, and whose end is not on the volume yet."""
-        ids = cast(
-            "list[str]",
-            self._redis.zrangebyscore(keys.ENDED, "-inf", self.now() - after_seconds * 1000, start=0, num=MANY),
+    def unclosed(self, after_seconds: float = 5.0) -> list[str]:
+        """Return the ids of the ended jobs whose end, log or record has been due on the volume for `after_seconds`."""
+        latest = self.now() - after_seconds * 1000
+        return cast("list[str]", self._redis.zrangebyscore(keys.ENDED, "-inf", latest, start=0, num=MANY))
+
+    def closed(self, job: Job, newest_event: str = "", *, moves: bool = True) -> None:
+        """Record that this end of the job, and its log up to the event, are on the volume.
+
+        If the record `moves` and is old enough, Redis keeps of it only what lists and transitions need.
+        """
+        self._run(
+            "closed",
+            job.id,
+            finished_at=job.finished_at,
+            move_after_ms=self._record_ms if moves and self._files else -1,
+            newest_event=newest_event,
+            kept=json.dumps(KEPT),
+            placeholders=_flat(PLACEHOLDERS),
         )
-        return list(self._many(ids))
-
-    def closed(self, job: Job) -> None:
-        """Record that this end of the job is on the volume."""
-        self._run("closed", job.id, finished_at=job.finished_at)
 
     def begins_cleanup(self, every_seconds: float) -> bool:
         """Return whether the volume is to be cleaned up now; true for one caller in that time."""
@@ -366,17 +451,59 @@ class JobStore:
         poison = json.dumps({"code": "poison", "detail": detail})
         return self._run("rescue", job_id, max_crashes=self._max_crashes, poison=poison) is not None
 
-    def _many(self, ids: Iterable[str]) -> Iterator[Job]:
+    def _read(self, fields: Mapping[str, str]) -> Job | None:
+        """Return the job of a record in Redis, or of its file if it has moved; None if that file is gone."""
+        if MOVED not in fields or "finished_at" not in fields or self._files is None:
+            return Job.from_hash(fields)
+        try:
+            return self._files.ended(fields["id"])
+        except OSError as error:
+            detail = f"the record of job {fields['id']} is on the volume, which cannot be read: {error}"
+            raise Unavailable("volume_unavailable", detail, retry_after=5) from error
+
+    def _moved_fields(self, job_id: str) -> dict[str, str]:
+        """Return the fields that a retry puts back into a record that has moved to the volume; {} if it has not."""
+        if not self._redis.hexists(keys.job(job_id), MOVED):
+            return {}
+        return {name: text for name, text in self.get(job_id).to_hash().items() if name not in KEPT}
+
+    def _pages(self, state: State | None, before: str | None) -> Iterator[list[str]]:
+        index = keys.JOBS if state is None else keys.in_state(state)
+        while True:
+            newest = "+" if before is None else f"({before}"
+            page = cast("list[str]", self._redis.zrevrangebylex(index, newest, "-", start=0, num=PAGE))
+            if not page:
+                return
+            yield page
+            before = page[-1]
+
+    def _fields(self, ids: Iterable[str], *names: str) -> list[list[str | None]]:
+        """Return these fields of the jobs' records; None for a field that a record does not have."""
         with self._redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.hgetall(keys.job(job_id))
-            records = pipe.execute()
-        for fields in records:
-            try:
-                if fields:
-                    yield Job.from_hash(fields)
-            except ValidationError as error:  # of a kind or a state that only a newer version of the code has
-                log.warning("the record of job %s cannot be read and is skipped: %s", fields.get("id"), error)
+                pipe.hmget(keys.job(job_id), *names)
+            return pipe.execute()
+
+    def _stream(self, job_id: str, after: str | None, limit: int | None) -> list[Event]:
+        oldest = "-" if after is None else f"({after}"
+        entries = cast(
+            "list[tuple[str, dict[str, str]]]", self._redis.xrange(keys.events(job_id), oldest, "+", count=limit)
+        )
+        return list(map(_event, entries))
+
+    def _with_moved(self, job_id: str, after: str | None, events: list[Event], limit: int) -> list[Event]:
+        """Return at most `limit` events after `after`: of the log's part on the volume, then of the one in Redis.
+
+        `events` were read from Redis before, so that none is missed that moves meanwhile. The file is read only if it
+        can exist: on NFS, a failed search for a file hides the file for a time after it was written.
+        """
+        ((moved, retries),) = self._fields([job_id], MOVED, "retries")
+        if self._files is None or not (moved or int(retries or 0)):
+            return events
+        start = (0, 0) if after is None else position_of(after)
+        older = [event for event in self._files.log(job_id) if event.position > start]
+        newest = older[-1].position if older else start
+        return [*older, *(event for event in events if event.position > newest)][:limit]
 
     def _create(self, job_id: str, fields: Mapping[str, str], owes_delivery: bool) -> bool:
         arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "fields": _flat(fields)}
@@ -411,13 +538,19 @@ def _wrong_state(job_id: str, state: str, what: str) -> Conflict:
     return Conflict("wrong_state", f"job {job_id} is {state} and cannot be {what}")
 
 
+def shortened(error: JobError) -> JobError:
+    """Return the error with a detail of at most `MAX_DETAIL` characters: messages of libraries have any length."""
+    detail = error["detail"]
+    return error if len(detail) <= MAX_DETAIL else {**error, "detail": detail[:MAX_DETAIL] + "…"}
+
+
 def _not_found(job_id: str) -> NotFound:
     return NotFound("job_not_found", f"there is no job {job_id!r}")
 
 
 def _event(entry: tuple[str, dict[str, str]]) -> Event:
     event_id, fields = entry
-    return Event(event_id, fields["type"], rfc3339(int(event_id.split("-")[0])), json.loads(fields["data"]))
+    return Event.of(event_id, fields["type"], json.loads(fields["data"]))
 
 
 def _flat(fields: Mapping[str, str]) -> list[str]:

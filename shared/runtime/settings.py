@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from shared.addresses import problem_of
 from shared.runtime.cores import usable_cores
 
+KiB = 1024
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 SECRET = {"redis_url", "webhook_secrets", "webhook_url"}  # settings that may hold a secret; error messages omit it
@@ -115,6 +116,9 @@ class Settings(BaseSettings):
     leftover_seconds: PositiveFloat = Field(
         24 * 3600.0, description="the age after which unfinished files of killed processes are removed from the volume"
     )
+    record_seconds: NonNegativeFloat = Field(
+        0.0, description="how long an ended job's whole record stays in Redis before it moves to the volume"
+    )
     max_crashes: PositiveInt = 3
     max_tries: PositiveInt = 3
     shard_images: PositiveInt = Field(4096, description="the most images in one shard of a batch")
@@ -190,6 +194,10 @@ class Settings(BaseSettings):
 
     max_body_bytes: PositiveInt = 2 * GiB
     max_json_bytes: PositiveInt = 1 * MiB
+    max_labels_bytes: PositiveInt = Field(8 * KiB, description="the most bytes of a training's labels, as JSON")
+    max_record_bytes: PositiveInt = Field(
+        64 * KiB, description="the most bytes of a job's request and specification, which Redis holds until it ends"
+    )
     max_form_parts: PositiveInt = 16
     max_archive_entries: PositiveInt = 2_000_000
     max_expanded_bytes: PositiveInt = 8 * GiB

@@ -22,7 +22,7 @@ class Volume:
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid
     jobs/<id>/                    specification.json (specification.draft.json until the job is accepted), deleted,
                                   archive, plan/, shards/, checkpoints/,
-                                  promotion.<retry>.json, end.json, notice.json
+                                  promotion.<retry>.json, end.json, events.jsonl, notice.json
     reserve                       space that is freed so that deletions work if the disk is full
     webhook-secret                signs webhooks, unless the settings name another file
     """
@@ -86,6 +86,9 @@ class Volume:
 
     def end(self, job_id: str) -> Path:
         return self.job(job_id) / "end.json"
+
+    def events(self, job_id: str) -> Path:
+        return self.job(job_id) / "events.jsonl"
 
     def delivery(self, job_id: str) -> Path:
         return self.job(job_id) / "notice.json"

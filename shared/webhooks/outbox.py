@@ -104,6 +104,7 @@ class Outbox:
             "deliveries_due": keys.DELIVERIES_DUE,
             "record": keys.job(delivery.job.id),
             "events": keys.events(delivery.job.id),
+            "ended": keys.ENDED,
         }
         text = "" if outcome is None else json.dumps({"notice": delivery.id, **outcome})
         self._tried(names, id=delivery.id, outcome=text, retry_ms=due)

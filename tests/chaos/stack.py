@@ -16,7 +16,7 @@ from typing import Any, Self, cast
 import httpx
 from redis import Redis, RedisError
 
-from shared.jobs import Job, JobStore, Kind, ShardQueue, State, keys
+from shared.jobs import Job, Kind, ShardQueue, State, keys
 from shared.jobs.task_queue import QUEUES, TaskQueue, celery_app, connect
 from shared.registry import Registry
 from shared.runtime.settings import Settings
@@ -25,6 +25,7 @@ from tests.support.network import free_port
 from tests.support.programs.processes import Process
 from tests.support.servers.redis_server import RedisServer
 from tests.support.waiting import eventually
+from worker.app import job_store
 
 GUNICORN = ("-m", "gunicorn", "--config", "services/api/gunicorn.conf.py", "api:create_app()")
 WORKERS = ("training", "inference")
@@ -60,7 +61,7 @@ class Stack:
         self.volume = Volume(self.settings.volume)
         self.registry = Registry(self.volume)
         self.redis: Redis = connect(self.settings)
-        self.jobs = JobStore(self.redis, self.settings.lease_seconds)
+        self.jobs = job_store(self.settings)
         self.shard_queue = ShardQueue(self.redis, self.settings.lease_seconds)
         self.app = celery_app(self.settings)
         self.task_queue = TaskQueue(self.app, self.redis)

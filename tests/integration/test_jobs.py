@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from shared.jobs import JobStore, Kind, State
+from shared.jobs import JobStore, Kind, State, keys
 from shared.jobs.task_queue import TaskQueue, celery_app
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of_images
 from tests.support.data.npz import easy_arrays, npz
-from tests.support.objects.jobs import events, messages, move, recorded_states
+from tests.support.objects.jobs import messages, move
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack
 from tests.support.waiting import eventually
@@ -33,6 +33,16 @@ def store(stack_redis: Redis) -> JobStore:
     return JobStore(stack_redis, Settings().lease_seconds)
 
 
+def events(stack: Stack, job_id: str) -> list[dict[str, Any]]:
+    """Return the job's log."""
+    return list(stack.get(f"/v1/jobs/{job_id}/events?limit=500")["items"])
+
+
+def states(log: list[dict[str, Any]]) -> list[str]:
+    """Return the states in a job's log, in order."""
+    return [event["data"]["state"] for event in log if event["type"] == "state"]
+
+
 def test_both_queues_have_a_worker(stack: Stack) -> None:
     assert stack.get("/readyz")["workers"] == {"training": 1, "inference": 1}
 
@@ -43,9 +53,12 @@ def test_a_job_is_queued_then_running_then_succeeded(stack: Stack, stack_redis: 
 
     stack.finished(job["id"])
 
-    assert recorded_states(stack_redis, job["id"]) == ["queued", "running", "succeeded"]
-    kinds = [kind for kind, _ in events(stack_redis, job["id"])]
-    assert kinds.count("epoch") == 2
+    log = events(stack, job["id"])
+    assert states(log) == ["queued", "running", "succeeded"]
+    assert [event["type"] for event in log].count("epoch") == 2
+    assert stack_redis.exists(keys.events(job["id"])) == 0  # it moved to the volume
+    assert int(stack_redis.memory_usage(keys.job(job["id"])) or 0) < 500
+    assert job["id"] in [listed["id"] for listed in stack.get("/v1/jobs?kind=training&model=states")["items"]]
 
 
 def test_a_running_job_shows_its_progress_and_can_be_cancelled(stack: Stack, store: JobStore, dataset: str) -> None:
@@ -78,7 +91,7 @@ def test_ten_deliveries_of_a_message_are_one_attempt(
     assert messages(stack_redis, "training") == []
     assert stack.job(job_id) == job
     assert job["attempt"] == 1
-    assert recorded_states(stack_redis, job_id) == ["queued", "running", "succeeded"]
+    assert states(events(stack, job_id)) == ["queued", "running", "succeeded"]
     assert [version["version"] for version in stack.get("/v1/models/ten-times/versions")["items"]] == [1]
 
 

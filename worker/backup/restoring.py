@@ -20,6 +20,7 @@ from redis import Redis
 from shared.errors import Conflict, Damaged
 from shared.jobs import JobStore, Kind
 from shared.jobs.files import JobFiles, rebuild
+from shared.jobs.store import MOVED
 from shared.jobs.task_queue import TaskQueue
 from shared.storage import durable
 from shared.storage.names import is_name
@@ -47,10 +48,11 @@ class Restoration:
 
     def __init__(self, redis: Redis, task_queue: TaskQueue, volume: Volume) -> None:
         self._dump = JobDump(redis)
-        self._jobs = JobStore(redis, resend_seconds=0.0)  # the messages of queued jobs are due at once
+        self._files = JobFiles(volume)
+        # The messages of queued jobs are due at once.
+        self._jobs = JobStore(redis, resend_seconds=0.0, files=self._files)
         self._task_queue = task_queue
         self._volume = volume
-        self._files = JobFiles(volume)
 
     def restore(self, stream: IO[bytes], *, force: bool = False) -> Restored:
         """Restore a backup; with `force`, replace the content of a deployment that is not empty.
@@ -115,8 +117,7 @@ class Restoration:
 
     def _write_records(self, records: Path) -> None:
         for _, job in _chunks(records / "jobs", JobChunk):
-            job_id = job["record"]["id"]
-            if self._files.has(job_id) and not self._files.is_deleted(job_id):  # else deleted while the backup was made
+            if self._is_complete(job):
                 self._dump.write_job(job, self._jobs)
                 self._write_end(job)
         for name, delivery in _chunks(records / "notices", DeliveryChunk):
@@ -126,6 +127,13 @@ class Restoration:
         self._dump.write_counters(_read(records / "tally.json", CountersChunk))
         rebuild(self._jobs, self._files)
         self._jobs.rebuilt()
+
+    def _is_complete(self, chunk: JobChunk) -> bool:
+        """Return whether the job's files are there; else it was deleted or retried while the backup was made."""
+        record = chunk["record"]
+        job_id = record["id"]
+        is_there = self._files.has(job_id) and not self._files.is_deleted(job_id)
+        return is_there and (MOVED not in record or self._files.has_ended(job_id))
 
     def _write_end(self, chunk: JobChunk) -> None:
         """Write a job's outcome to the volume, if its worker had not done so yet."""

@@ -41,7 +41,8 @@ local function log(kind, data)
   redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', kind, 'data', cjson.encode(data))
 end
 
--- Enter a state: update the record, all sets that depend on the state, and the job's log. No other script does so.
+-- Enter a state: update the record, all sets that depend on the state, and the job's log. No other script does so. A record
+-- is rebuilt in the state in which the job ended, and the log on the volume has that event.
 local function enter(state, from, data)
   redis.call('HSET', record, 'state', state)
   local kind = redis.call('HGET', record, 'kind')
@@ -82,7 +83,9 @@ local function enter(state, from, data)
   data = data or {}
   data.state = state
   data.attempt = tonumber(redis.call('HGET', record, 'attempt'))
-  log('state', data)
+  if from or state == 'queued' then
+    log('state', data)
+  end
 end
 
 -- If the job has a webhook, store the delivery of its end, with the record as it is now.

@@ -15,6 +15,10 @@ local state = redis.call('HGET', record, 'state')
 if state == 'queued' then
   redis.call('ZADD', due, time + resend_ms, id)
 end
+local finished_at = redis.call('HGET', record, 'finished_at')
+if finished_at then
+  redis.call('ZADD', ended, finished_at, id)
+end
 enter(state, nil)
 if owes_delivery == '1' then
   owe_delivery()

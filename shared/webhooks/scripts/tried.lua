@@ -3,6 +3,7 @@
 -- @key deliveries_due: their ids, by the time at which each is due
 -- @key record: the job's record
 -- @key events: the job's log
+-- @key ended: the ended jobs of which something is not on the volume yet
 -- @arg id: the delivery's id
 -- @arg outcome: the outcome of the try, as JSON; '' if there was none, and the delivery only has to wait
 -- @arg retry_ms: ms until the next try; '' if the delivery is settled
@@ -24,5 +25,9 @@ else
   redis.call('ZADD', deliveries_due, time[1] * 1000 + math.floor(time[2] / 1000) + retry_ms, id)
 end
 if outcome ~= '' and redis.call('EXISTS', record) == 1 then
+  if redis.call('HEXISTS', record, 'on_volume') == 1 then -- its log is on the volume: maintenance appends the event
+    local time = redis.call('TIME')
+    redis.call('ZADD', ended, time[1] * 1000, redis.call('HGET', record, 'id'))
+  end
   redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', 'webhook', 'data', outcome)
 end

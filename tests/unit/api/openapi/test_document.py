@@ -162,7 +162,12 @@ class TestDocument:
 
         assert codes("404") == ["dataset_not_found"]
         assert codes("409") == ["idempotency_key_in_use"]
-        assert set(codes("422")) == {"validation_failed", "training_too_large", "idempotency_key_reused"}
+        assert set(codes("422")) == {
+            "validation_failed",
+            "training_too_large",
+            "record_too_large",
+            "idempotency_key_reused",
+        }
         assert set(codes("503")) == {
             "dataset_unavailable",
             "memory_busy",

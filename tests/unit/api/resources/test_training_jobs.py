@@ -66,6 +66,45 @@ class TestSubmitting:
 
         assert job["request"] == {**request, "preset": "fast"}
 
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            {f"{number:02d}" + "\U0001f600" * 126: "\U0001f600" * 1024 for number in range(64)},
+            {f"{number}": "x" * 1000 for number in range(9)},
+            {"quoted": '"' * 1024, **{f"{number}": "\\" * 1000 for number in range(4)}},
+        ],
+    )
+    def test_large_labels_are_refused_with_the_limit(
+        self, client: FlaskClient, jobs: JobStore, labels: dict[str, str]
+    ) -> None:
+        problem = assert_problem(client.post(PATH, json={**MINIMAL, "labels": labels}), 422, "validation_failed")
+
+        (error,) = problem["errors"]
+        assert error["pointer"] == "#/labels"
+        assert error["detail"].startswith(
+            "must have at most 8.0 KiB together, as JSON (GLASSBOX_MAX_LABELS_BYTES); got "
+        )
+        assert list(jobs.newest_first()) == []
+
+    def test_labels_up_to_the_limit_are_kept(self, client: FlaskClient) -> None:
+        labels = {f"{number}": "é" * 500 for number in range(8)}
+
+        job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10, "labels": labels}).json
+
+        assert client.get(job["links"]["self"]).get_json()["request"]["labels"] == labels
+
+    def test_request_that_is_too_large_for_its_record_is_refused_with_the_limit(
+        self, settings: Settings, client: FlaskClient, jobs: JobStore, volume: Volume
+    ) -> None:
+        assert client.get("/v1/datasets/easy").status_code == 200
+        small = create_app(settings.model_copy(update={"max_record_bytes": 1000})).test_client()
+
+        problem = assert_problem(small.post(PATH, json=MINIMAL), 422, "record_too_large")
+
+        assert "at most 1000 bytes (GLASSBOX_MAX_RECORD_BYTES)" in problem["detail"]
+        assert list(jobs.newest_first()) == []
+        assert not volume.jobs.exists() or not any(volume.jobs.iterdir())
+
     def test_data_set_reference_is_resolved_on_submission(self, client: FlaskClient, jobs: JobStore) -> None:
         old = client.get("/v1/datasets/easy").get_json()["id"]
         job: Any = client.post(PATH, json={**MINIMAL, "batch_size": 10}).json
@@ -381,7 +420,8 @@ def test_submission_without_redis_fails_and_leaves_no_files(client_without_redis
 
 
 def test_values_at_the_limits_are_accepted(client: FlaskClient) -> None:
-    labels = {f"{number:0128d}": "a" * 1024 for number in range(64)}
+    labels = {f"{number:0128d}": "a" * 1024 if number < 2 else "" for number in range(44)}
+    labels |= {f"{number}": "" for number in range(20)}
     request = {**MINIMAL, "epochs": 100_000, "hidden": [1] * 100, "labels": labels}
 
     assert client.post(PATH, json=request).status_code == 202

@@ -14,14 +14,16 @@ import pytest
 from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import IdempotencyKeys, StoredResponse
-from shared.jobs import Job, Kind, State
+from shared.jobs import Job, Kind, State, keys
 from shared.jobs.counters import read_counters
+from shared.jobs.files import close
 from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.webhooks.outbox import Outbox
 from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_training, claimed, events
 from tests.support.objects.models import publish
 from tests.unit.worker.backup.conftest import Deployment
+from worker.app import job_store
 from worker.backup.archive import BackupWriter
 from worker.backup.saving import save
 from worker.maintenance import Maintenance
@@ -73,7 +75,33 @@ class TestRestoring:
         there.restore(here.save())
 
         assert there.jobs.get(job.id) == here.jobs.get(job.id)
-        assert events(there.redis, job.id)[:-1] == events(here.redis, job.id)
+        assert events(there.redis, job.id) == events(here.redis, job.id)
+
+    def test_a_job_whose_record_is_on_the_volume_is_restored_with_its_log(
+        self, here: Deployment, there: Deployment
+    ) -> None:
+        job = ended(here)
+        moving = job_store(here.settings)
+        close(moving, here.files, job.id)
+        log = moving.events(job.id, limit=100)
+        assert here.redis.exists(keys.events(job.id)) == 0
+
+        there.restore(here.save())
+
+        restored = job_store(there.settings)
+        assert list(restored.newest_first()) == [job]
+        assert restored.events(job.id, limit=100) == log
+
+    def test_a_job_that_was_retried_while_its_backup_was_made_is_queued(
+        self, here: Deployment, there: Deployment
+    ) -> None:
+        job = ended(here)
+        close(job_store(here.settings), here.files, job.id)
+        here.volume.end(job.id).unlink()
+
+        there.restore(here.save())
+
+        assert job_store(there.settings).get(job.id).state is State.QUEUED
 
     def test_a_running_job_is_queued_and_sent_at_once(self, here: Deployment, there: Deployment) -> None:
         job = interrupted(here)

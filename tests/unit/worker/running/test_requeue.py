@@ -141,7 +141,7 @@ class TestAFullVolume:
         monkeypatch.setattr(JobFiles, "end", full)
 
         assert bench.run(job, succeed).state is State.SUCCEEDED
-        assert [unclosed.id for unclosed in bench.jobs.unclosed(0)] == [job.id]
+        assert bench.jobs.unclosed(0) == [job.id]
 
 
 class TestStopping:

@@ -257,7 +257,7 @@ class TestPublishing:
     def test_no_checkpoint_is_left_in_the_jobs_folder(self, trainings: Trainings, volume: Volume) -> None:
         job = trainings.run()
 
-        assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
+        assert files_below(volume.job(job.id)) == ["end.json", "events.jsonl", "specification.json"]
 
 
 class TestReporting:

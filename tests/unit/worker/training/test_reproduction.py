@@ -84,7 +84,7 @@ class TestTheSameBits:
 
         assert files_below(volume.models) == before
         assert [found.version for found in registry.versions("toy")] == [1]
-        assert files_below(volume.job(job.id)) == ["end.json", "specification.json"]
+        assert files_below(volume.job(job.id)) == ["end.json", "events.jsonl", "specification.json"]
 
     def test_every_epoch_is_an_event(
         self, bench: Bench, handler: ReproductionHandler, version: ModelVersion, redis: Redis
