@@ -9,7 +9,7 @@ from flask_cors import CORS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ALLOWED_HEADERS = (
-    "Authorization", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key", "If-Match",
+    "Authorization", "Cache-Control", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key", "If-Match",
     "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Inference-Header-Content-Length",
     "Last-Event-ID", "Range", "Repr-Digest", "X-API-Key", "X-Request-Id", "traceparent", "tracestate",
 )  # fmt: skip
