@@ -95,7 +95,7 @@ OVERRIDDEN = [  # methods that are overridden or called, with the parameters tha
     (HONCHO, manager.Manager._killall, ["self", "force"]),
 ]
 PUBLIC = {"_asdict", "_fields", "_field_defaults", "_make", "_replace", "_exit"}  # of named tuples and of os
-ELSEWHERE = {"_work_queue", "_Hash", "_Decompress", "_typeshed"}  # the first is tested below; mypy alone reads the others
+ELSEWHERE = {"_work_queue", "_Hash", "_Decompress", "_typeshed"}  # tested below; the others are for mypy
 
 
 def gone(library: str, name: str, user: str) -> str:
