@@ -23,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import Malformed
-from shared.images.codecs import gif, jpeg, png, webp
+from shared.images.codecs import gif, heic, jpeg, png, webp
 from shared.images.codecs.bmp import Bmp
 from shared.images.codecs.cost import animated, refuse_large
 from shared.images.tiff import reader as tiff
@@ -89,9 +89,10 @@ FORMATS = (
         AvifImageFile,
         needs_process=lambda _: True,
     ),
+    Format("HEIC", heic.BEGINNING, heic.open_heic, needs_process=lambda _: True),
 )
 UNSUPPORTED = (
-    ("HEIC (HEIF)", re.compile(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", re.DOTALL)),
+    ("HEIC sequence", re.compile(rb".{4}ftyp(hev[cxms]|msf1)", re.DOTALL)),
     ("JPEG XL", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", re.DOTALL)),
     ("JPEG 2000", re.compile(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", re.DOTALL)),
 )

@@ -30,7 +30,7 @@ def merged(first: Mapping[str, SkippedFiles], second: Mapping[str, SkippedFiles]
 
 
 def as_line(skipped: Mapping[str, SkippedFiles]) -> str:
-    """Return the report as a line, such as `skipped 2 files: 1 .heic (unsupported), 1 .txt`; empty if it is empty."""
+    """Return the report as a line, such as `skipped 2 files: 1 .jxl (unsupported), 1 .txt`; empty if it is empty."""
     total = sum(files.count for files in skipped.values())
     if not total:
         return ""

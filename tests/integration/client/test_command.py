@@ -270,13 +270,13 @@ class TestManaging:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(png(image))
         (folder / "people" / "Training" / "0" / "copy.png").write_bytes(png(images[0]))
-        (folder / "people" / "Training" / "1" / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heic")
+        (folder / "people" / "Training" / "1" / "phone.jxl").write_bytes(b"\xff\x0a\0\0")
         (folder / "people" / "val" / "2" / "list.txt").write_text("text")
 
         done = glassbox("datasets", "upload", "people", "--on-unreadable", "skip")
 
         assert done.status == 0, done.err
-        assert re.search(r"^skipped +2 files: 1 \.heic \(unsupported\), 1 \.txt$", done.out, re.MULTILINE), done.out
+        assert re.search(r"^skipped +2 files: 1 \.jxl \(unsupported\), 1 \.txt$", done.out, re.MULTILINE), done.out
         assert re.search(r"^copies +1 of 41 images are exact duplicates of others$", done.out, re.MULTILINE), done.out
         assert re.search(r"^images +29 train, 9 validation, 3 test$", done.out, re.MULTILINE), done.out
         assert "warning: the data set has 41 images, 3 of them for testing" in done.err

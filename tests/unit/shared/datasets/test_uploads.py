@@ -457,9 +457,9 @@ class TestSkipping:
         }
 
     def test_images_of_unsupported_formats_are_skipped_with_a_warning(self, stored_manifest: Store) -> None:
-        manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.heic": b"\0\0\0\x18ftypheic\0\0\0\0"}))
+        manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.jxl": b"\xff\x0a\0\0"}))
 
-        assert manifest.skipped == {"image_unsupported": {"count": 1, "names": ["bee/photo.heic"]}}
+        assert manifest.skipped == {"image_unsupported": {"count": 1, "names": ["bee/photo.jxl"]}}
         assert manifest.warnings[-1].startswith("1 images are of unsupported formats and were skipped")
 
     @pytest.mark.parametrize("bad", [b"no image", damaged_png()], ids=["no image", "cut off"])

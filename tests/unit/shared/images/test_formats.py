@@ -18,7 +18,7 @@ from tests.support.data.images import chunk, encoded, png, png_of, smooth, tiff
 
 FORMATS = ["PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "AVIF"]
 BOMB = zlib.compress(bytes(50_000_000))
-SUPPORTED = "PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF"
+SUPPORTED = "PNG, JPEG, BMP, GIF, TIFF, WebP, AVIF, HEIC"
 
 
 def error_of(content: bytes, max_pixels: int = 16_000_000) -> Malformed:

@@ -33,6 +33,7 @@ class Unneeded(Exception):
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pool.Pool]:
     """Decode in a pool that has no processes yet."""
+    pool._pool.stop()  # the process of earlier tests
     processes = pool.Pool()
     monkeypatch.setattr(pool, "_pool", processes)
     yield processes
