@@ -9,9 +9,10 @@ from flask_cors import CORS
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 ALLOWED_HEADERS = (
-    "Authorization", "Cache-Control", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key", "If-Match",
-    "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Inference-Header-Content-Length",
-    "Last-Event-ID", "Range", "Repr-Digest", "X-API-Key", "X-Request-Id", "traceparent", "tracestate",
+    "Authorization", "Cache-Control", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key",
+    "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
+    "Inference-Header-Content-Length", "Last-Event-ID", "Range", "Repr-Digest", "X-API-Key", "X-Request-Id",
+    "traceparent", "tracestate",
 )  # fmt: skip
 EXPOSED_HEADERS = (
     "Accept-Encoding", "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotent-Replayed",
