@@ -95,6 +95,11 @@ fuzz: $(VENV)/dev $(VENV)/fuzz ## fuzz the validation of archives and data sets 
 	@$(BIN)/python -m tests.fuzz.archives $$(($(SECONDS) * 3 / 4))
 	@$(BIN)/python -m tests.fuzz.datasets $$(($(SECONDS) / 4))
 
+.PHONY: fuzz-memory
+REQUESTS ?= 1000
+fuzz-memory: $(VENV)/dev ## send REQUESTS=1000 random requests of up to 8 MiB to an API, and compare its memory with its limit
+	@$(BIN)/python -m tests.fuzz.memory $(REQUESTS) $(SEED)
+
 # The schema accepts no variable for pull_policy, so the check puts the default in its place.
 COMPOSE_FILES := $(wildcard docker-compose*.yml) services/compose/gateway.yml $(wildcard services/compose/certificates*.yml)
 .PHONY: lint

@@ -33,6 +33,7 @@ from shared.registry.manifest import VersionDraft
 from shared.storage.volume import Volume
 from tests.support.data.images import png
 from tests.support.objects.jobs import a_training
+from tests.support.programs.processes import api_processes, peak_bytes
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack, running_stack
 
@@ -217,25 +218,6 @@ def post_file(host: str, port: int, path: str, file: Path) -> bytes:
         connection.sendall(head.encode())
         connection.sendfile(content)
         return connection.recv(65536).split(b" ", 2)[1]
-
-
-def api_processes(port: str) -> list[Path]:
-    """Return the folders in /proc of gunicorn's processes that listen on this port."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-        except OSError:  # it has ended, or belongs to another user
-            continue
-        if b"api:create_app()" in command and f"GLASSBOX_PORT={port}".encode() in environment.split(b"\0"):
-            found.append(folder)
-    return found
-
-
-def peak_bytes(process: Path) -> int:
-    """Return the peak memory of a process."""
-    lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) * 1024
 
 
 def json_request(name: str) -> Request:

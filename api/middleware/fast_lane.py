@@ -1,8 +1,8 @@
 """The fast path of inference requests: it bypasses Flask, with the same checks and the same response.
 
 Flask's routing, contexts and request hooks take longer than the network's forward pass. This middleware handles
-ordinary requests. Flask handles unusual requests and all errors, with the original body, so that error responses are
-built in one place.
+ordinary requests. Flask handles unusual and large requests, and all errors, with the original body, so that error
+responses are built in one place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.open_inference.inference import run
 from api.open_inference.responses import InferResponse
 from api.problems import request_id
-from api.requests.online_memory import held
+from api.requests.online_memory import SMALL, held
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME
@@ -65,13 +65,12 @@ class FastLane:
         body = None
         try:
             self._authorizer.admit(request, Scope.READ)
-            own = held(environ)
-            own.body(length)
             body = environ["wsgi.input"].read(length)
-            own.work(length)
             classifier = self._models.classifier(match[1], match[3] or "latest")
             header_length = environ.get("HTTP_INFERENCE_HEADER_CONTENT_LENGTH")
-            response = run(classifier, body, header_length, self._limits, own) if len(body) == length else None
+            response = (
+                run(classifier, body, header_length, self._limits, held(environ)) if len(body) == length else None
+            )
             environ[request_log.ENVIRON] = log_context.current()
         except Exception:  # Flask repeats the request, and reports the error
             response = None
@@ -101,7 +100,7 @@ class FastLane:
         length = environ.get("CONTENT_LENGTH", "")
         if not (length.isascii() and length.isdecimal() and len(length) < 12):
             return None
-        return int(length) if int(length) <= self._limits.max_online_bytes else None
+        return int(length) if int(length) <= min(SMALL, self._limits.max_online_bytes) else None
 
 
 def _needs_compression(response: InferResponse, environ: WSGIEnvironment) -> bool:

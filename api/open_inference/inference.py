@@ -60,7 +60,9 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(Conflict, "model_unloaded", "model_too_large"),
             error_response(Malformed, "malformed_json", "header_length_wrong", "body_cut_short", "body_damaged"),
-            error_response(TooLarge, "body_too_large", "request_too_large", "response_too_large"),
+            error_response(
+                TooLarge, "body_too_large", "request_too_large", "response_too_large", "too_many_operations"
+            ),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed"),
             error_response(Damaged, "version_damaged", "version_unreadable"),

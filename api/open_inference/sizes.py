@@ -32,4 +32,6 @@ def check_size(body: int, request: InferRequest, classifier: Classifier, limits:
         numbers if output.classification is None else min(output.classification, classes) * longest
         for output in request.requested
     )
-    check_response(images, max(each, numbers), limits, memory)  # all probabilities are in memory in any case
+    check_response(
+        images, max(each, numbers), classifier, limits, memory
+    )  # all probabilities are in memory in any case

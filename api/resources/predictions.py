@@ -142,7 +142,14 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             error_response(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
             error_response(
                 TooLarge,
-                *("body_too_large", "form_too_large", "too_many_images", "request_too_large", "response_too_large"),
+                *(
+                    "body_too_large",
+                    "form_too_large",
+                    "too_many_images",
+                    "request_too_large",
+                    "response_too_large",
+                    "too_many_operations",
+                ),
             ),
             error_response(UnsupportedType, "encoding_unknown"),
             error_response(Invalid, "validation_failed", "file_expected", "image_*", "not_an_image", "invalid_images"),
@@ -175,7 +182,8 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             if dark := int(almost_black(images).sum()):
                 warnings.append(almost_black_warning(dark, len(images)))
         check_top_k(options.top_k, classifier)
-        check_response(len(images), (1 + options.top_k) * (ENTRY + classifier.longest_name), limits, memory)
+        each = (1 + options.top_k) * (ENTRY + classifier.longest_name)
+        check_response(len(images), each, classifier, limits, memory)
         version = classifier.version
         mode = chosen_invert(options.invert, options, version)
         look_inverted = invert(images, mode, version.brightness)

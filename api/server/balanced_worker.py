@@ -68,8 +68,8 @@ class BalancedThreads(PatientWorker):
         self._write()
 
     def _has_next_request(self, conn: Any) -> bool:
-        """Return whether the connection has another request, or gets one shortly, while no task needs this thread."""
-        if not self.tpool._work_queue.empty():  # noqa: SLF001
+        """Return whether the connection has another request, or gets one shortly while this thread is not needed."""
+        if self.nr_conns > self.cfg.threads and not self.tpool._work_queue.empty():  # noqa: SLF001
             return False
         if not conn.parser.unreader.buf.getvalue() and not _is_readable(conn, LINGER_MILLISECONDS):
             return False

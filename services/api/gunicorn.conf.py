@@ -14,6 +14,7 @@ from api.server import parse_errors, unread
 from api.server.balanced_worker import BalancedThreads
 from api.server.client_socket import ClientLimits, SlowClient
 from shared.runtime import logs, traces
+from shared.runtime.allocator import return_memory
 from shared.runtime.processes import limit_memory
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 from shared.storage.scratch import scratch_folder
@@ -121,7 +122,8 @@ def pre_fork(server, worker):  # type: ignore[no-untyped-def]
 
 
 def post_fork(_server, worker):  # type: ignore[no-untyped-def]
-    """Limit the process's memory, and write its metrics into the file of its slot."""
+    """Limit the process's memory, return what is freed, and write its metrics into the file of its slot."""
+    return_memory()
     if settings.api_memory_bytes is not None:
         stack, _ = resource.getrlimit(resource.RLIMIT_STACK)  # reserved for each thread, mostly unused
         stacks = 0 if stack == resource.RLIM_INFINITY else threads * stack

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from shared.errors import Conflict, Damaged, Unavailable
 from shared.network import Configuration, ConfigurationError, Network
 from shared.network.inference import BLOCK
+from shared.network.selection.costs import inference_cost
 from shared.registry import ModelVersion, Registry
 
 WAIT_SECONDS = 10.0  # for requests that still use a model which was removed from the cache
+UNIT = 40  # estimated multiply-adds that take as long as the activation of a hidden unit
 PASS_BYTES = 64 * 1024 * 1024  # of the arrays of one forward pass
 
 
@@ -87,6 +89,11 @@ class Classifier:
     def longest_name(self) -> int:
         """The bytes of the longest class name in JSON."""
         return max(len(json.dumps(name)) for name in self.version.classes)
+
+    @cached_property
+    def operations(self) -> int:
+        """The estimated multiply-adds of the classification of an image."""
+        return inference_cost(self.network) + UNIT * sum(self.network.configuration.hidden)
 
     @cached_property
     def _bytes_per_image(self) -> int:

@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     max_online_response_bytes: PositiveInt = Field(
         32 * MiB, description="the most bytes of the response, estimated from its images and classes"
     )
+    max_online_operations: PositiveInt = Field(
+        100_000_000_000, description="the most multiply-adds of its classification, 2 to 10 s of a core"
+    )
     max_online_images: PositiveInt = Field(
         64, description="the most encoded images in such a request; use a batch for more"
     )

@@ -109,3 +109,22 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
         if not name.startswith("GLASSBOX_") and not name.endswith("_NUM_THREADS")
     }
     return passed_on | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | dict(own)
+
+
+def api_processes(port: int | str) -> list[Path]:
+    """Return the folders in /proc of gunicorn's processes that listen on this port."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+        except OSError:  # it has ended, or belongs to another user
+            continue
+        if b"api:create_app()" in command and f"GLASSBOX_PORT={port}".encode() in environment.split(b"\0"):
+            found.append(folder)
+    return found
+
+
+def peak_bytes(process: Path) -> int:
+    """Return the peak memory of a process."""
+    lines = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) * 1024

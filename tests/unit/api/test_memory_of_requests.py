@@ -173,6 +173,18 @@ class TestResponses:
 
         assert_problem(response, 413, "response_too_large")
 
+    @pytest.mark.parametrize("path", [PREDICT, INFER])
+    def test_the_time_of_the_classification_is_bounded(
+        self, client: FlaskClient, registry: Registry, path: str
+    ) -> None:
+        publish_pixel(registry, "wide", ("0", "1"), hidden=[300_000])
+        tensor = {"name": "images", "datatype": "FP32", "shape": [200_000, 1], "data": [0.5] * 200_000}
+        document = {"instances": [[0.5]] * 200_000} if path == PREDICT else {"inputs": [tensor]}
+
+        problem = assert_problem(client.post(path.format("wide"), json=document), 413, "too_many_operations")
+
+        assert "GLASSBOX_MAX_ONLINE_OPERATIONS is 100000000000" in problem["detail"]
+
     def test_a_response_of_the_largest_size_takes_a_multiple_of_it(self, client: FlaskClient) -> None:
         body = json.dumps({"instances": [[0.5]] * 120}).encode()
         path = f"{PREDICT.format('many')}?top_k=1000"

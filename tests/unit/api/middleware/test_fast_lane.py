@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.middleware.fast_lane import FastLane
+from api.requests.online_memory import SMALL
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.data.npz import easy_images
@@ -113,6 +114,7 @@ def test_fast_lane_and_flask_return_the_same_response(
         (PATH, BODY, {"Host": "elsewhere.example"}),
         (PATH, BODY, {"Content-Encoding": "br"}),
         (PATH, MANY, {"Accept-Encoding": "gzip"}),
+        (PATH, BODY + b" " * SMALL, {}),
     ],
 )
 def test_unusual_and_invalid_requests_go_to_flask(
