@@ -89,7 +89,7 @@ class Models:
         """
         form = format or WEIGHTS_FORMATS.get(Path(path or "").suffix.lower(), "npz")
         version = self.version(reference)
-        target = Path(path) if path else Path(f"{version.model}-{version.version}.{form}")
+        target = Path(path) if path else Path(version.file_name(form))
         route = f"{Reference(version.model, str(version.version)).route}/weights"  # not the alias, which may move
         sha256 = version.weights.sha256 if form == "npz" else downloads.FROM_ETAG
         return downloads.download(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from glassbox.records.selections import Selection
@@ -83,6 +84,10 @@ class Version:
     def name(self) -> str:
         """The version's reference, such as `digits@3`."""
         return f"{self.model}@{self.version}"
+
+    def file_name(self, ending: str) -> str:
+        """Return the default name of a file of the version, such as `digits-3.npz`; no server can make it a path."""
+        return Path(f"{self.model}-{self.version}.{ending}").name
 
 
 @dataclass(frozen=True)

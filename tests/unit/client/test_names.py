@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from glassbox.http.routes import path_to
 from glassbox.models import Reference
 
 from shared.datasets.builtin.built_in import NAMES
+from tests.support.objects.evaluated import a_version
 
 
 @pytest.mark.parametrize("text", ["mnist.npz", "data/pets", "./digits", "pets.tar.gz", "PETS.ZIP", Path("digits")])
@@ -63,6 +65,11 @@ def test_a_version_has_its_path(text: str, route: str) -> None:
 def test_a_text_that_is_not_a_version_is_rejected(text: str) -> None:
     with pytest.raises(WrongArgument, match="is not a version"):
         Reference.parse(text)
+
+
+def test_the_default_name_of_a_file_stays_in_its_folder() -> None:
+    assert a_version().file_name("npz") == "digits-3.npz"
+    assert replace(a_version(), model="../../x").file_name("html") == "x-3.html"
 
 
 def test_a_name_stays_within_its_part_of_a_path() -> None:

@@ -36,7 +36,7 @@ def report(
         return
     from glassbox.http.downloads import write_text  # noqa: PLC0415 - see the package's docstring
 
-    path = write_text(output or Path(f"{version.model}-{version.version}.html"), page)
+    path = write_text(output or Path(version.file_name("html")), page)
     if as_json:
         print_json({"path": str(path), "bytes": path.stat().st_size})
     else:
