@@ -57,7 +57,7 @@ class Submission:
         if self._max_queued and self._jobs.waiting(kind) >= self._max_queued:
             detail = f"the queue {QUEUES[kind]!r} is full with {self._max_queued} jobs; try again later"
             raise TooMany("queue_full", detail, FULL_SECONDS)
-        fault = self._reasons and self._reasons.redis_fault()
+        fault = self._reasons and self._reasons.new_job_fault()
         if fault and fault.code == FULL.code:  # other faults end the request when it writes
             raise Unavailable(fault.code, f"{fault.detail}; then send the request again", fault.retry_after)
 

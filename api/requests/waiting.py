@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from redis import Redis
 
 from shared.jobs import Job, Kind, State
-from shared.jobs.capacity import VolumeGauge, write_fault
+from shared.jobs.capacity import VolumeGauge, new_job_fault, write_fault
 from shared.jobs.outcome import Waiting
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.redis_faults import RedisFault
@@ -28,18 +28,19 @@ class WaitingReasons:
 
     def __init__(self, redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge) -> None:
         self._redis_fault = _Fresh(lambda: write_fault(redis))
+        self._new_job_fault = _Fresh(lambda: new_job_fault(redis))
         self._volume_fault = _Fresh(gauge.fault)
         self._workers = {kind: _Fresh(lambda kind=kind: task_queue.workers_online(kind)) for kind in Kind}  # type: ignore[misc]
 
-    def redis_fault(self) -> RedisFault | None:
-        """Return why Redis accepts no change; None if it accepts changes."""
-        return self._redis_fault()
+    def new_job_fault(self) -> RedisFault | None:
+        """Return why Redis accepts no new job; None if it accepts one."""
+        return self._new_job_fault()
 
     def of(self, job: Job) -> Waiting | None:
         """Return why this job waits; None if it is not queued, or waits only for its turn. Raises `RedisError`."""
         if job.state is not State.QUEUED:
             return None
-        fault = self.redis_fault()
+        fault = self._redis_fault()
         if fault is not None:
             return {"code": fault.code, "detail": fault.detail}
         if job.waiting is not None:

@@ -11,7 +11,7 @@ from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
 from api.schema.operations import ResponseSpec, operation
-from shared.jobs.capacity import VolumeGauge, write_fault
+from shared.jobs.capacity import VolumeGauge, new_job_fault
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION
@@ -66,7 +66,7 @@ def blueprint(redis: Redis, task_queue: TaskQueue, gauge: VolumeGauge, settings:
         """Ready means that it accepts jobs and uploads. Otherwise, requests that need no failed part still succeed."""
         reasons: list[Reason] = []
         redis_state = volume_state = "ok"
-        if fault := write_fault(redis):
+        if fault := new_job_fault(redis):
             redis_state = fault.detail
             reasons.append({"code": fault.code, "detail": fault.detail})
         if volume_fault := gauge.fault():

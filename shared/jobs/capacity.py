@@ -68,6 +68,19 @@ def redis_memory(redis: Redis) -> RedisMemory:
     return RedisMemory(int(info["used_memory"]) - not_counted, int(info.get("maxmemory", 0)) or None)
 
 
+def new_job_fault(redis: Redis) -> RedisFault | None:
+    """Return why Redis accepts no new job now; None if it accepts one.
+
+    It accepts changes for the jobs that exist for longer: see `write_fault`.
+    """
+    if fault := write_fault(redis):
+        return fault
+    try:
+        return _full(redis) if redis_memory(redis).full else None
+    except RedisError:  # the server does not report its memory, but accepts changes
+        return None
+
+
 def write_fault(redis: Redis) -> RedisFault | None:
     """Return why Redis accepts no change now; None if it accepts changes."""
     try:
@@ -77,10 +90,7 @@ def write_fault(redis: Redis) -> RedisFault | None:
         if fault is redis_faults.FULL:
             return _full(redis)
         return replace(fault, detail=f"{fault.detail} ({error})")
-    try:
-        return _full(redis) if redis_memory(redis).full else None
-    except RedisError:  # the server does not report its memory, but accepts changes
-        return None
+    return None
 
 
 def _full(redis: Redis) -> RedisFault:

@@ -76,7 +76,7 @@ def test_readyz_reports_that_redis_is_full_with_sizes_and_a_remedy(client: Flask
 
 @pytest.mark.parametrize(("size", "free"), [(1, 500_000), (150_000_000, 2_000_000)])
 def test_new_jobs_leave_a_reserve_of_memory_for_the_jobs_that_exist(
-    client: FlaskClient, server: Redis, size: int, free: int
+    client: FlaskClient, server: Redis, jobs: JobStore, size: int, free: int
 ) -> None:
     assert client.post("/v1/datasets?name=easy", data=npz(easy_arrays())).status_code == 201
     server.setrange("ballast", size, "x")
@@ -90,6 +90,10 @@ def test_new_jobs_leave_a_reserve_of_memory_for_the_jobs_that_exist(
     assert reason["code"] == "redis_full"
     assert " are kept for the jobs that exist" in reason["detail"]
     assert problem["detail"].startswith(reason["detail"].split(":")[0])
+    job = a_training()
+    jobs.create(job)  # as it was accepted before
+    Presence(server, "host:1", "training", 1).renew()
+    assert client.get(f"/v1/jobs/{job.id}").get_json()["waiting"] is None  # it only waits for its turn
     server.set("written", 1)  # Redis itself is not full
 
 
