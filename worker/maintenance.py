@@ -47,6 +47,7 @@ class Maintenance:
         self._kills = kills
         self._messages_lost = messages_lost
         self._unsent: dict[str, Job] = {}
+        self._unreadable: set[str] = set()  # jobs whose record cannot be read, each reported once
         self._warnings = RepeatedWarnings(log)
         self._jobs = jobs
         self._files = files
@@ -129,8 +130,14 @@ class Maintenance:
 
     def _close(self) -> None:
         for job_id in self._jobs.unclosed():
-            with suppress(NotFound):  # it was just deleted
+            try:
                 close(self._jobs, self._files, job_id)
+            except NotFound:  # it was just deleted
+                continue
+            except GlassboxError as error:
+                if job_id not in self._unreadable:
+                    log.warning("job %s: its end cannot be written to the volume: %s", job_id, error)
+                self._unreadable.add(job_id)
 
     def _send(self) -> None:
         """Send the messages that are due; keep those that Redis refuses for the next call."""

@@ -246,7 +246,7 @@ class Runner:
     def _close(self, job: Job, lease: Lease) -> None:
         try:
             retry_until_lease_lost(lambda: close(self._jobs, self._files, job.id), lease)
-        except (OSError, StorageFull, NotFound) as error:  # the record has the outcome; maintenance writes it later
+        except (OSError, GlassboxError) as error:  # the record has the outcome; maintenance writes it later
             log.warning("job %s: could not write its outcome to the volume: %s", job.id, error)
 
 

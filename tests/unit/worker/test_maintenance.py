@@ -408,6 +408,23 @@ class TestClosing:
 
         assert bench.jobs.unclosed(0) == [job.id]
 
+    def test_a_record_that_cannot_be_read_delays_no_other_job(
+        self, bench: WorkBench, maintenance: Maintenance, redis: Redis, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        damaged, whole, queued = (bench.submit(a_training()) for _ in range(3))
+        for job in (damaged, whole):
+            bench.jobs.cancel(job.id)
+            redis.zadd(keys.ENDED, {job.id: ended_long_ago(bench, job)})
+        redis.hset(keys.job(damaged.id), "progress", "[]")
+        overdue(bench, queued)
+
+        for _ in range(2):
+            maintenance.tick()
+
+        assert bench.volume.end(whole.id).exists()
+        assert sent(redis, "training") == 1
+        assert caplog.text.count(f"job {damaged.id}: its end cannot be written to the volume") == 1
+
     def test_a_retried_or_deleted_job_has_no_outcome_to_write(self, bench: WorkBench) -> None:
         again, deleted = (bench.submit(a_training()) for _ in range(2))
         for job in (again, deleted):
