@@ -7,6 +7,7 @@ for an image depends on the image and on the figures alone, not on the other ima
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -50,11 +51,17 @@ class Brightness(BaseModel):
         return "mixed"
 
 
-def measured(images: NDArray[np.uint8]) -> Brightness:
-    """Measure training images (N, H, W) or (N, H, W, 3): all, or `SAMPLE` of them at equal distances."""
+def measured(images: NDArray[np.uint8], check: Callable[[], None] = lambda: None) -> Brightness:
+    """Measure training images (N, H, W) or (N, H, W, 3): all, or `SAMPLE` of them at equal distances.
+
+    check: called before each block of images.
+    """
     chosen = np.linspace(0, len(images) - 1, min(len(images), SAMPLE)).round().astype(np.intp)
     step = max(1, BLOCK // images[0].size)
-    blocks = [_levels(images[chosen[start : start + step]]) for start in range(0, len(chosen), step)]
+    blocks = []
+    for start in range(0, len(chosen), step):
+        check()
+        blocks.append(_levels(images[chosen[start : start + step]]))
     means, bright_share, wholes = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     return Brightness(
         images=len(chosen),

@@ -136,16 +136,16 @@ class Runner:
     def _run(self, claim: Claim) -> None:
         job = claim.job
         log.info("job %s: %s, attempt %d", job.id, job.kind, job.attempt)
-        with Lease(self._jobs, claim, self._settings, self._shutdown) as lease:
-            try:
+        try:
+            with Lease(self._jobs, claim, self._settings, self._shutdown) as lease:
                 end = self._work(job, lease)
                 if isinstance(end, Released):
                     self._requeue(claim, end, lease)
                 else:
                     self._finish(claim, end, lease)
-            except LeaseLost:
-                log.warning("job %s: the lease of attempt %d was lost", job.id, job.attempt)
-                self._requeue_lost(claim)
+        except LeaseLost:  # without the heartbeat, which would end this process, as it reports no steps
+            log.warning("job %s: the lease of attempt %d was lost", job.id, job.attempt)
+            self._requeue_lost(claim)
 
     def _requeue_lost(self, claim: Claim) -> None:
         """Requeue a job whose lease this process could not renew; if others have done so, correct the count of crashes.
@@ -257,6 +257,7 @@ def retry_until_lease_lost(operation: Callable[[], T], lease: Lease) -> T:
         try:
             return operation()
         except (RedisError, OperationalError) as error:
+            lease.step()
             if lease.seconds_until_lost < 0:
                 raise LeaseLost from error
             warnings.warn("an operation on Redis is retried", error)

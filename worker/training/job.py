@@ -112,7 +112,7 @@ class TrainingHandler:
             environment=environment(),
             image_shape=manifest.image_shape,
             standardization=standardization(training),
-            brightness=measured(arrays.x_train),
+            brightness=measured(arrays.x_train, lease.check),
             classes=manifest.classes,
             parameters=network.parameter_count,
             metrics={

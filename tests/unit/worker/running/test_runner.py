@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from shared.errors import Invalid
 from shared.jobs import Claim, Job, Kind, Progress, State, keys
@@ -131,6 +132,30 @@ class TestFencing:
 
         assert (job.state, job.crashes, job.failures) == (State.QUEUED, 0, 0)
         assert len(messages(redis, "training")) == 1
+
+    def test_a_process_that_waits_for_redis_to_requeue_its_job_does_not_count_as_hanging(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its heartbeat, which would end it for want of steps, is over."""
+        release = bench.jobs.release
+        answers: list[Exception | None] = [RedisTimeoutError(), RedisTimeoutError(), None]
+        running_threads: set[str] = set()
+
+        def answer_later(claim: Claim) -> State | None:
+            running_threads.update(thread.name for thread in threading.enumerate())
+            error = answers.pop(0)
+            if error is not None:
+                raise error
+            return release(claim)
+
+        monkeypatch.setattr(bench.jobs, "release", answer_later)
+        monkeypatch.setattr("worker.running.runner.CLAIM_SECONDS", 0.01)
+
+        job = bench.run(a_training(), raising(LeaseLost()))
+
+        assert answers == []
+        assert "heartbeat" not in running_threads
+        assert (job.state, job.crashes) == (State.QUEUED, 0)
 
     def test_a_lease_that_was_taken_over_is_no_crash(self, bench: Bench) -> None:
         def take(job_id: str) -> None:
