@@ -17,6 +17,10 @@ ZIP_DEFAULT, TAR_DEFAULT = "cp437", "latin-1"  # decode any bytes
 ENOUGH = 500  # distinct parts of names from which a code page is chosen
 PRIOR = 0.15  # for the code page that the format of zips names
 WORD = re.compile(r"[^\W\d_]+")
+EASTERN, WESTERN = frozenset("ąćčďđęěĺľłńňőŕřśşšţťůűźžżăș"), frozenset("áäâçéëíîóôößúüý")
+EASTERN_ALONE = 4  # distinct letters of Central European alphabets, of which a Western text would have symbols instead
+RARER = 0.2  # by which the mean score of a Western code page may be lower
+KANA_ALONE = 4  # kana among which a Chinese text would have a character that EUC-JP lacks
 HANGUL_ALONE = 7  # distinct syllables among which a Chinese text would have a character outside the range of hangul
 
 Score = Callable[[str], float]  # of all parts in lines: the sum over the characters outside ASCII, each from -0.5 to 1
@@ -33,16 +37,17 @@ def encodings_of(parts: Collection[bytes], *, windows: bool, default: str) -> tu
     if not others and not windows:
         return (UTF_8,)
     if len(valid) > len(others) > 0:  # a few names of an old system
-        return UTF_8, _code_page(others, default)[0]
-    best, score = _code_page(parts, default)
+        return UTF_8, _code_page(others, default, windows=windows)[0]
+    best, score = _code_page(parts, default, windows=windows)
     if not others and _mean(parts, UTF_8, _any_script) + PRIOR >= score:
         return (UTF_8,)
     return (best,)
 
 
-def _code_page(parts: Collection[bytes], default: str) -> tuple[str, float]:
+def _code_page(parts: Collection[bytes], default: str, *, windows: bool) -> tuple[str, float]:
     """Return the most plausible code page and its score."""
-    scores = {encoding: _mean(parts, encoding, score) for encoding, score in CODE_PAGES.items()}
+    possible = CODE_PAGES if windows else CODE_PAGES | OF_UNIX
+    scores = {encoding: _mean(parts, encoding, score) for encoding, score in possible.items()}
     if default == ZIP_DEFAULT:
         scores["cp437"] += PRIOR
         best = max(scores, key=scores.__getitem__)
@@ -102,8 +107,29 @@ def _latin(text: str) -> float:
     return _words(text, "LATIN")
 
 
+def _central_european(text: str) -> float:
+    """Score the alphabets between German and Russian: lower than Western ones, with which they share most bytes.
+
+    A single letter of these alphabets may be a symbol of a Western code page, such as `ź` and `½`.
+    """
+    high = [letter for letter in text.lower() if letter > "\x7f"]
+    if len(EASTERN & set(high)) < EASTERN_ALONE:
+        return -0.5 * len(high)
+    others = sum(letter not in EASTERN and letter not in WESTERN for letter in high)
+    return _words(text, "LATIN") - 1.5 * others - RARER * len(high)
+
+
 def _cyrillic(text: str) -> float:
     return _words(text, "CYRILLIC")
+
+
+def _japanese_of_unix(text: str) -> float:
+    """Score EUC-JP, whose kanji are also Chinese characters: by kana, which Chinese names do not have."""
+    kana = sum("ぁ" <= character <= "ヶ" for character in text)
+    if kana < KANA_ALONE:
+        return -0.5 * len(text)
+    kanji = [character.encode("euc_jp")[0] for character in text if character > "ヶ"]
+    return kana + sum(0.7 if 0xB0 <= lead <= 0xCF else 0.2 for lead in kanji) + 0.5 * text.count("ー")
 
 
 def _any_script(text: str) -> float:
@@ -174,8 +200,13 @@ CODE_PAGES: dict[str, Score] = {
     "cp950": _double_byte("cp950", range(0xA4, 0xC7), range(0), 0.7, 0x40),
     "cp949": _korean,
     "cp866": _cyrillic,
+    "cp1251": _cyrillic,
+    "cp852": _central_european,
 }
 """The score of each code page; of equal scores the first counts."""
+
+OF_UNIX: dict[str, Score] = {"euc_jp": _japanese_of_unix, "koi8_u": _cyrillic}
+"""Encodings that Windows does not use for names."""
 
 
 def decoded(name: bytes, encodings: Iterable[str], default: str) -> str:

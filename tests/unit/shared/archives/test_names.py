@@ -103,6 +103,13 @@ def test_a_class_is_the_same_from_every_archiver(tmp_path: Path, limits: Setting
         ("cp437", ["Größe", "für", "Öl"]),
         ("cp437", ["niño", "garçon"]),
         ("cp850", ["São Paulo", "ação"]),
+        ("cp850", ["Größe", "1½", "Tür"]),
+        ("cp437", ["Größe", "cm²", "25°C"]),
+        ("cp1251", ["кошка", "собака"]),
+        ("cp1251", ["Новая папка"]),
+        ("cp1251", ["Кіт", "їжак", "ґава"]),
+        ("cp852", ["żółw", "gęś", "słoń", "łódka", "źrebię"]),
+        ("cp852", ["kočka", "růže", "štěně", "kůň", "žirafa", "řeka"]),
     ],
 )
 @pytest.mark.parametrize("system", [DOS, NTFS])
@@ -119,7 +126,21 @@ def test_names_in_the_code_page_of_windows_are_decoded(
     assert uploads.read_all(zip_as_written(entries)) == [path.encode() for path in paths]
 
 
-@pytest.mark.parametrize(("encoding", "names"), [("cp932", ["猫", "犬"]), ("gbk", ["猫", "狗"]), ("cp1252", ["Füße"])])
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp932", ["猫", "犬"]),
+        ("gbk", ["猫", "狗"]),
+        ("cp1252", ["Füße"]),
+        ("cp1251", ["кошка", "собака"]),
+        ("koi8_r", ["кошка", "собака"]),
+        ("koi8_u", ["їжак", "ведмідь"]),
+        ("euc_jp", ["ねこ", "いぬ", "写真"]),
+        ("euc_jp", ["テスト", "データ"]),
+        ("cp950", ["手", "牛"]),  # the bytes of 手 are a kana in EUC-JP
+        ("gbk", ["汽车", "飞机", "鸟"]),
+    ],
+)
 def test_names_of_a_tar_in_the_code_page_of_windows_are_decoded(
     uploads: Uploads, encoding: str, names: list[str]
 ) -> None:
