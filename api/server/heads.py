@@ -7,6 +7,13 @@ import re
 END = b"\r\n\r\n"
 LENGTH = re.compile(rb"\r\n(?:content-length|(transfer-encoding)):[ \t]*(\d*)", re.IGNORECASE)
 
+LIVENESS = (b"GET /healthz ", b"HEAD /healthz ", b"GET /v2/health/live ", b"HEAD /v2/health/live ")
+
+
+def is_liveness_check(received: bytes) -> bool:
+    """Return whether the request asks only whether this process responds, which needs neither Redis nor a file."""
+    return received.startswith(LIVENESS)
+
 
 def is_complete(received: bytes) -> bool:
     """Return whether gunicorn can parse these bytes without more of them: a whole head, or a line that it rejects."""

@@ -15,6 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
@@ -24,7 +25,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api.server import parse_errors
 from api.server.client_socket import ClientLimits, ClientSocket, WaitingClients
-from api.server.heads import is_complete, lacks_body
+from api.server.heads import is_complete, is_liveness_check, lacks_body
 
 HEAD_BYTES = 64 << 10
 LINE_BYTES = 4096  # gunicorn's limit for a request line is 4094
@@ -57,6 +58,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._queued: dict[Any, Waiting] = {}  # requests that wait for one of the places of incomplete bodies
         self._receiving: set[Any] = set()  # the connections that have such a place
         self._needs_place = False  # a connection could not be accepted
+        self._liveness_thread = ThreadPoolExecutor(1)  # the other threads may have a queue of requests
         self._discard_buffer = bytearray(DISCARD_BYTES)
         super().init_process()
 
@@ -157,7 +159,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._dispatch(conn)
 
     def _dispatch(self, conn: Any) -> None:
-        if self.may_start(conn):
+        if is_liveness_check(conn.parser.unreader.buf.getvalue()):
+            task = self._liveness_thread.submit(super().handle, conn)
+            task.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+        elif self.may_start(conn):
             super().enqueue_req(conn)
         else:
             self._queued[conn] = Waiting(self.limits.timeout)

@@ -56,6 +56,7 @@ SET_BY_INIT = [  # the library, the class whose objects have the attribute, the 
     (GUNICORN, gthread.ThreadWorker, "tpool", "api/server/balanced_worker.py"),
     (GUNICORN, gthread.ThreadWorker, "nr_conns", "api/server/balanced_worker.py"),
     (GUNICORN, gthread.ThreadWorker, "nr_conns", "api/server/patient_worker.py"),
+    (GUNICORN, gthread.ThreadWorker, "method_queue", "api/server/patient_worker.py"),
     (GUNICORN, gthread.ThreadWorker, "poller", "api/server/patient_worker.py"),
     (GUNICORN, gthread.ThreadWorker, "keepalived_conns", "api/server/patient_worker.py"),
     (GUNICORN, gthread.ThreadWorker, "worker_connections", "api/server/patient_worker.py"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.server.heads import is_complete, lacks_body
+from api.server.heads import is_complete, is_liveness_check, lacks_body
 
 HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -44,3 +44,14 @@ def test_request_with_all_of_its_body_lacks_nothing(fields: bytes, body: bytes) 
 ])  # fmt: skip
 def test_request_without_all_of_its_body_is_recognized(fields: bytes, body: bytes) -> None:
     assert lacks_body(HEAD + fields + b"\r\n" + body)
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    (b"GET /healthz HTTP/1.1", True),
+    (b"HEAD /v2/health/live HTTP/1.1", True),
+    (b"GET /readyz HTTP/1.1", False),
+    (b"GET /healthz/other HTTP/1.1", False),
+    (b"POST /healthz HTTP/1.1", False),
+])  # fmt: skip
+def test_liveness_check_is_recognized(line: bytes, expected: bool) -> None:
+    assert is_liveness_check(line + b"\r\nHost: localhost\r\n\r\n") is expected
