@@ -100,7 +100,7 @@ def _contradictions(values: Mapping[str, str]) -> dict[str, str]:
         found["GLASSBOX_TLS"] = "GLASSBOX_TLS and GLASSBOX_DOMAIN are both set; one of them decides on the certificate"
     with suppress(ValueError):
         lease = float(values.get("GLASSBOX_LEASE_SECONDS", 30))
-        heartbeat = float(values.get("GLASSBOX_HEARTBEAT_SECONDS", 4))
+        heartbeat = float(values.get("GLASSBOX_HEARTBEAT_SECONDS", 2))
         if 0 < lease <= heartbeat:
             name = "GLASSBOX_HEARTBEAT_SECONDS" if "GLASSBOX_HEARTBEAT_SECONDS" in values else "GLASSBOX_LEASE_SECONDS"
             found[name] = (

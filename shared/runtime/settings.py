@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 
     lease_seconds: PositiveFloat = 30.0
     heartbeat_seconds: PositiveFloat = Field(
-        4.0, description="interval at which a lease is renewed, and a cancellation noticed"
+        2.0, description="interval at which a lease is renewed, and a cancellation noticed"
     )
     upkeep_seconds: PositiveFloat = 5.0
     resend_seconds: PositiveFloat = 60.0

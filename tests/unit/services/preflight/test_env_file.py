@@ -84,7 +84,7 @@ def test_a_correct_line_is_accepted(line: str) -> None:
         ),
         ("GLASSBOX_REDIS_MEMORY=512m", "GLASSBOX_REDIS_MAXMEMORY must be less, at best half"),
         ("GLASSBOX_HEARTBEAT_SECONDS=60", "a lease ends after 30 s (GLASSBOX_LEASE_SECONDS), before it is renewed"),
-        ("GLASSBOX_LEASE_SECONDS=4", "a lease must be longer"),
+        ("GLASSBOX_LEASE_SECONDS=2", "a lease must be longer"),
         ("GLASSBOX_WEBHOOK_URL=receiver.example/hook", "the URL must begin with https:// or http://"),
         ("GLASSBOX_WEBHOOK_SECRETS=hunter2", "GLASSBOX_WEBHOOK_SECRETS is refused; it must be whsec_ and the base64"),
         ("GLASSBOX_WEBHOOK_ALLOW_PRIVATE=perhaps", "it must be true or false"),
