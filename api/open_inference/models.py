@@ -83,7 +83,7 @@ def blueprint(models: OnlineModels, registry: Registry) -> Blueprint:
         datatype = NAMES[classifier.network.dtype]
         return {
             "name": name,
-            "versions": [str(found.version) for found in reversed(registry.versions(name))],
+            "versions": [str(found.version) for found in reversed(registry.heads(name))],
             "platform": PLATFORM,
             "inputs": [{"name": INPUT, "datatype": datatype, "shape": input_shape(classifier.version)}],
             "outputs": [{"name": OUTPUT, "datatype": datatype, "shape": [-1, classifier.network.classes]}],

@@ -19,7 +19,8 @@ from api.schema.operations import error_response, operation
 from shared.errors import Conflict, Damaged, Invalid, Malformed
 from shared.json_types import JsonObject
 from shared.network.settings.validation import shown
-from shared.registry import ModelVersion, Registry
+from shared.registry import Registry
+from shared.registry.manifest import VersionHead
 from shared.runtime.settings import Settings
 
 
@@ -125,7 +126,7 @@ def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
     return document
 
 
-def _entries(registry: Registry, name: str, versions: list[ModelVersion], most_bytes: int) -> list[IndexEntry]:
+def _entries(registry: Registry, name: str, versions: list[VersionHead], most_bytes: int) -> list[IndexEntry]:
     served = registry.is_served(name)
     entries: list[IndexEntry] = []
     for version in versions:

@@ -14,6 +14,7 @@ from shared.errors import Damaged, NotFound
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.calibration import CalibrationMeasures
 from shared.registry import ModelVersion, Registry
+from shared.registry.manifest import StoredEvaluation
 
 
 class ClassView(TypedDict):
@@ -65,7 +66,7 @@ class EvaluationView(TypedDict):
 
     confusion_matrix: true classes in rows, predicted classes in columns. calibration: accuracy in bins of confidence.
     mistakes: at most 24 errors, the most confident first; empty for versions of old releases. history: one entry per
-    epoch.
+    epoch; of more than 200 epochs, 200 at equal distances.
     """
 
     model: str
@@ -93,21 +94,21 @@ def blueprint(registry: Registry) -> Blueprint:
         responses={200: EvaluationView},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted", "evaluation_not_found"),
-            error_response(Damaged, "version_unreadable"),
+            error_response(Damaged, "version_damaged", "version_unreadable"),
         ),
     )
     def show(name: str, reference: str) -> EvaluationView:
         version = registry.get(name, reference)
-        if not version.evaluation:
+        measured = registry.evaluation(version)
+        if not measured:
             raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} has no evaluation")
-        return evaluation_view(version)
+        return evaluation_view(version, measured)
 
     return routes
 
 
-def evaluation_view(version: ModelVersion) -> EvaluationView:
-    """Return the evaluation that a version's manifest holds."""
-    measured = version.evaluation
+def evaluation_view(version: ModelVersion, measured: StoredEvaluation) -> EvaluationView:
+    """Return the JSON of a version's evaluation."""
     return {
         "model": version.model,
         "version": version.version,

@@ -14,7 +14,8 @@ from api.requests.validation import RequestModel, from_texts
 from api.schema.operations import error_response, operation
 from api.schema.responses import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, Damaged, NotFound
-from shared.registry import ModelVersion, Registry
+from shared.registry import Registry
+from shared.registry.manifest import VersionHead
 
 MODEL_NOT_FOUND = error_response(NotFound, "model_not_found")
 VERSION_NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted")
@@ -38,14 +39,21 @@ def blueprint(registry: Registry) -> Blueprint:
     """Return the models' routes."""
     routes = Blueprint("models", __name__, url_prefix="/v1/models")
 
-    def view_of(model: tuple[str, list[ModelVersion]]) -> ModelView:
-        name, versions = model
-        return model_view(name, versions, registry.aliases(name), registry.is_damaged(versions[0]))
+    def view_of(model: tuple[str, list[VersionHead]]) -> ModelView:
+        name, heads = model
+        latest = registry.get(name, str(heads[0].version))
+        return model_view(name, len(heads), latest, registry.aliases(name), registry.is_damaged(latest))
 
     def views_of(names: Iterable[str]) -> Iterator[ModelView]:
         for model in registry.each(names):
-            with suppress(NotFound):  # deleted since `each` read it
+            with suppress(NotFound, Damaged):  # deleted or damaged since `each` read it
                 yield view_of(model)
+
+    def version_views(heads: Iterable[VersionHead], aliases: dict[str, int]) -> Iterator[VersionView]:
+        for head in heads:
+            with suppress(NotFound, Damaged):
+                version = registry.get(head.model, str(head.version))
+                yield version_view(version, aliases, registry.is_damaged(version))
 
     @routes.get("")
     @operation("List the models", scope="read", query=PageQuery, responses={200: Page[ModelView]})
@@ -57,7 +65,7 @@ def blueprint(registry: Registry) -> Blueprint:
     @routes.get("/<name>")
     @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND, UNREADABLE))
     def show(name: str) -> ModelView:
-        return view_of((name, registry.versions(name)))
+        return view_of((name, registry.heads(name)))
 
     @routes.delete("/<name>")
     @operation(
@@ -83,13 +91,9 @@ def blueprint(registry: Registry) -> Blueprint:
     def versions(name: str) -> Page[VersionView]:
         """Newest first. Versions that only a newer version of Glassbox can read are omitted."""
         query = from_texts(VersionQuery, request.args)
-        aliases = registry.aliases(name)
-        return page(
-            after(registry.versions(name), query, _cursor, newest_first=True),
-            query,
-            _cursor,
-            lambda version: version_view(version, aliases, registry.is_damaged(version)),
-        )
+        heads = after(registry.heads(name), query, _cursor, newest_first=True)
+        views = version_views(heads, registry.aliases(name))
+        return page(views, query, lambda view: f"{view['version']:012d}", lambda view: view)
 
     @routes.get("/<name>/versions/<reference>")
     @operation("Show a version", scope="read", responses={200: VersionView}, errors=(VERSION_NOT_FOUND, UNREADABLE))
@@ -113,6 +117,6 @@ def blueprint(registry: Registry) -> Blueprint:
     return routes
 
 
-def _cursor(version: ModelVersion) -> str:
+def _cursor(version: VersionHead) -> str:
     """Return a version's cursor. Cursors sort in the order of the list."""
     return f"{version.version:012d}"

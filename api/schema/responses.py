@@ -258,12 +258,12 @@ class ModelView(TypedDict):
     links: Links
 
 
-def model_view(name: str, versions: list[ModelVersion], aliases: dict[str, int], damaged: bool) -> ModelView:
-    """Return the JSON of `/v1/models/{name}`. `damaged` is that of the newest version."""
+def model_view(name: str, versions: int, latest: ModelVersion, aliases: dict[str, int], damaged: bool) -> ModelView:
+    """Return the JSON of `/v1/models/{name}`. versions: their number. damaged: whether the newest version is."""
     return {
         "name": name,
-        "versions": len(versions),
+        "versions": versions,
         "aliases": aliases,
-        "latest": version_view(versions[0], aliases, damaged),
+        "latest": version_view(latest, aliases, damaged),
         "links": {"versions": f"/v1/models/{name}/versions"},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
@@ -15,14 +15,21 @@ from shared.network.evaluation.evaluation import Measures
 from shared.network.selection.report import Selection
 from shared.storage import durable
 
+FORMAT = 1
+"""The format of manifests, which grows if older releases cannot read the new ones."""
 
-class Weights(BaseModel):
-    """The size and the SHA-256 of the file with a version's parameters."""
+
+class StoredFile(BaseModel):
+    """The size and the SHA-256 of a file of a version."""
 
     model_config = ConfigDict(frozen=True)
 
     bytes: int
     sha256: str
+
+
+class Weights(StoredFile):
+    """The size and the SHA-256 of the file with a version's parameters."""
 
 
 class StoredMistake(TypedDict):
@@ -44,12 +51,13 @@ class StoredEvaluation(Measures, total=False):
 class VersionDraft(BaseModel):
     """A version before it is published, as its training describes it.
 
-    `history` has one `EpochReport` for each epoch. `configuration` is that of the network. Both are JSON here, because
-    another version of the code may have written other fields. `evaluation` is empty if there was none. `selection` says
-    how the preset `auto` chose the configuration; other presets have none. `standardization` has `mean` and `deviation`
-    of each channel of the training images, if the network subtracts and divides by them. `brightness` has the gray
-    levels of the training images, None in older releases. `accuracy_interval`, `baselines` and `diagnosis` are None if
-    the version was not assessed, as in older releases.
+    `history` has one `EpochReport` for each epoch; in a manifest, a summary of them (`details.py`). `configuration` is
+    that of the network. Both are JSON here, because another version of the code may have written other fields.
+    `evaluation` is empty if there was none. `selection` says how the preset `auto` chose the configuration; other
+    presets have none. `standardization` has `mean` and `deviation` of each channel of the training images, if the
+    network subtracts and divides by them. `brightness` has the gray levels of the training images, None in older
+    releases. `accuracy_interval`, `baselines` and `diagnosis` are None if the version was not assessed, as in older
+    releases.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -79,20 +87,53 @@ class ModelVersion(VersionDraft):
     """One published version, as stored in `manifest.json`; it never changes, but a deletion removes parts of it.
 
     The bits of the weights follow from dataset, configuration, seed and blas_threads, in the same `environment`: the
-    versions of Python, NumPy and the BLAS, and the processor.
+    versions of Python, NumPy and the BLAS, and the processor. `epochs` is the number of epochs that the training took,
+    and `files` has the version's files with what is too large for the manifest; older releases wrote neither.
     """
 
     version: int
     weights: Weights
     created_at: str
+    epochs: int | None = None
+    files: dict[str, StoredFile] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, draft: VersionDraft, version: int, weights: Weights, created_at: str) -> Self:
-        """Create the version with this number from a draft."""
-        return cls(**dict(draft), version=version, weights=weights, created_at=created_at)
+    def of(cls, draft: VersionDraft, version: int, weights: Weights, created_at: str, **fields: Any) -> Self:
+        """Create the version with this number from a draft; `fields` replace the draft's."""
+        return cls(**{**dict(draft), **fields}, version=version, weights=weights, created_at=created_at)
+
+    @property
+    def epochs_trained(self) -> int:
+        """The number of epochs that the training took."""
+        return len(self.history) if self.epochs is None else self.epochs
 
     def encoded(self) -> bytes:
         """Return the content of `manifest.json`, which `model_validate_json` reads."""
         content = self.model_dump(mode="json")
         first = {name: content.pop(name) for name in ("model", "version")}
         return durable.encode_json(first | content)
+
+
+class VersionHead(BaseModel):
+    """The part of a version's manifest that lists need, with the size and the format of the manifest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: str
+    version: int
+    job: str
+    dataset: str
+    created_at: str
+    weights: Weights
+    manifest_bytes: int
+    format: int = FORMAT
+
+    @classmethod
+    def of(cls, version: ModelVersion, manifest_bytes: int) -> Self:
+        """Return the head of a version whose manifest has this size."""
+        return cls(
+            **{
+                name: getattr(version, name) for name in ("model", "version", "job", "dataset", "created_at", "weights")
+            },
+            manifest_bytes=manifest_bytes,
+        )

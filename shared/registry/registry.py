@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from numpy.typing import NDArray
 
 from shared.errors import Conflict, Damaged, Invalid, NotFound
-from shared.registry.manifest import ModelVersion, VersionDraft
+from shared.json_types import JsonObject
+from shared.registry.details import EVALUATION, HISTORY, read_history
+from shared.registry.manifest import ModelVersion, StoredEvaluation, VersionDraft, VersionHead
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.stored import StoredArray
@@ -62,39 +65,50 @@ class Registry:
         folders = self._volume.models.iterdir() if self._volume.models.exists() else ()
         return sorted(folder.name for folder in folders if is_name(folder.name) and self._has_versions(folder.name))
 
-    def each(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[ModelVersion]]]:
-        """Iterate over these models, or all, with their versions.
+    def each(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, list[VersionHead]]]:
+        """Iterate over these models, or all, with what lists need of their versions, newest first.
 
         Skips a model that is deleted meanwhile, and one whose manifests this version of the code cannot read.
         """
         for name in self.models() if names is None else names:
             try:
-                versions = self.versions(name)
+                versions = self.heads(name)
             except (NotFound, Damaged):
                 continue
             yield name, versions
 
     def versions(self, name: str) -> list[ModelVersion]:
-        """Return the versions of a model, newest first, without those whose manifests this code cannot read.
+        """Return the versions of a model as `heads` does, with their whole manifests."""
+        return [self._publications.manifest(name, head.version) for head in self.heads(name)]
 
-        Raises `NotFound` if the model has no version, and `Damaged` if it has no readable one.
+    def heads(self, name: str) -> list[VersionHead]:
+        """Return what lists need of a model's versions, newest first, from its index.
+
+        The versions whose manifests this code cannot read are omitted. Raises `NotFound` if the model has no version,
+        and `Damaged` if it has no readable one.
         """
         numbers = self._numbers(name) if is_name(name) else []
         if not numbers:
             raise _no_model(name)
-        manifests = self._publications.manifest
-        readable = [manifests(name, number) for number in numbers if self._publications.is_readable(name, number)]
-        return readable or [manifests(name, numbers[0])]
+        found = [head for number in numbers if (head := self._publications.head(name, number)) is not None]
+        if not found:
+            self._publications.manifest(name, numbers[0])  # raises the error
+        return found
 
     def trained_on(self, dataset: str) -> list[str]:
         """Return the references of all versions that were trained on a data set, such as `digits@3`."""
-        contents = self._publications.content  # also of manifests that this code cannot read
         return [
             f"{name}@{number}"
             for name in self.models()
             for number in self._numbers(name)
-            if contents(name, number).get("dataset") == dataset
+            if self._dataset_of(name, number) == dataset
         ]
+
+    def _dataset_of(self, name: str, number: int) -> object:
+        head = self._publications.head(name, number)
+        if head is not None:
+            return head.dataset
+        return self._publications.content(name, number).get("dataset")  # of a manifest that this code cannot read
 
     def number(self, name: str, reference: str = "latest") -> int:
         """Resolve a number, an alias or `latest` to a version's number; fast enough for each request."""
@@ -239,7 +253,22 @@ class Registry:
             self._refuse_deleted(version.model, version.version)
             raise
 
-    def is_damaged(self, version: ModelVersion) -> bool:
+    def evaluation(self, version: ModelVersion) -> StoredEvaluation:
+        """Return the version's evaluation, {} without one; raises `Damaged` if its file has changed."""
+        path = self._weights.details_path(version, EVALUATION)
+        return version.evaluation if path is None else cast("StoredEvaluation", json.loads(path.read_bytes()))
+
+    def history(self, version: ModelVersion, first: int, count: int) -> list[JsonObject]:
+        """Return the reports of at most `count` epochs from epoch `first`, which counts from 1.
+
+        Raises `Damaged` if the file with the history has changed.
+        """
+        path = self._weights.details_path(version, HISTORY)
+        if path is None:
+            return list(version.history[first - 1 : first - 1 + count])
+        return read_history(path, first, count)
+
+    def is_damaged(self, version: ModelVersion | VersionHead) -> bool:
         """Return whether the version's file has changed since publication, by the fast `WeightFiles.is_damaged`."""
         return self._weights.is_damaged(version)
 
@@ -277,8 +306,9 @@ class Registry:
         weights = folder / "weights.npz"
         if weights.exists():
             if content := self._publications.content(name, number):
-                durable.write_json(folder / "manifest.json", {**content, "history": [], "evaluation": {}})
-            weights.unlink(missing_ok=True)
+                shortened = {**content, "history": [], "evaluation": {}, "files": {}}
+                durable.write_json(folder / "manifest.json", shortened)
+            self._publications.free(name, number)
 
     def _refuse_deleted(self, name: str, number: int) -> None:
         if self.is_deleted(name, number):

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Damaged
-from shared.registry.manifest import ModelVersion
+from shared.registry.manifest import ModelVersion, VersionHead
 from shared.registry.stored import StoredArray, stored_arrays
 from shared.storage import durable
 from shared.storage.volume import Volume
+
+WEIGHTS = "weights.npz"
 
 
 def write_parameters(file: IO[bytes], parameters: Mapping[str, NDArray[Any]]) -> None:
@@ -37,9 +39,9 @@ class WeightFiles:
         self._volume = volume
         self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and modification time, SHA-256
 
-    def path(self, version: ModelVersion) -> Path:
+    def path(self, version: ModelVersion | VersionHead) -> Path:
         """Return the path of the version's file, without a check."""
-        return self._volume.version(version.model, version.version) / "weights.npz"
+        return self._volume.version(version.model, version.version) / WEIGHTS
 
     def checked_path(self, version: ModelVersion, *, anew: bool = True) -> Path:
         """Return the path of the version's file after a check of its digest; raises `Damaged` if that fails.
@@ -55,13 +57,30 @@ class WeightFiles:
             )
         return path
 
-    def is_damaged(self, version: ModelVersion) -> bool:
+    def is_damaged(self, version: ModelVersion | VersionHead) -> bool:
         """Return whether the version's file has changed since it was published, by a fast check.
 
         The check reads a file once, and again if its size or modification time changes. It also uses the result of
         `load`, which reads the file each time, and so detects bits that changed without a write.
         """
         return self._digest(self.path(version), anew=False) != version.weights.sha256
+
+    def details_path(self, version: ModelVersion, name: str) -> Path | None:
+        """Return the path of the version's further file with this name, None without one.
+
+        Raises `Damaged` if its digest is wrong; the file is read for this if it has changed since it was last read.
+        """
+        stored = version.files.get(name)
+        if stored is None:
+            return None
+        path = self._volume.version(version.model, version.version) / name
+        if self._digest(path, anew=False) != stored.sha256:
+            raise Damaged(
+                "version_damaged",
+                f"{name} of {version.model}@{version.version} has changed since it was published; restore the file from"
+                " a backup, or use another version",
+            )
+        return path
 
     def load(self, version: ModelVersion) -> dict[str, NDArray[Any]]:
         """Load the version's parameters by name; raises `Damaged` if the file's digest is wrong."""

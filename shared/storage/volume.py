@@ -17,7 +17,8 @@ class Volume:
     incoming/                     uploads in progress
     datasets/<sha256>/            data.npz, manifest.json
     datasets/names/<name>         the id that the name points to
-    models/<name>/<version>/      weights.npz, manifest.json
+    models/<name>/<version>/      weights.npz, manifest.json; history.jsonl, evaluation.json if they are large
+    models/<name>/index.json      what lists need of the versions' manifests
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid
     jobs/<id>/                    specification.json (specification.draft.json until the job is accepted), deleted,
@@ -53,6 +54,9 @@ class Volume:
 
     def version(self, name: str, version: int) -> Path:
         return self.model(name) / str(version)
+
+    def version_index(self, name: str) -> Path:
+        return self.model(name) / "index.json"
 
     def commit(self, name: str, job_id: str) -> Path:
         return self.model(name) / "by-job" / job_id

@@ -93,7 +93,7 @@ class TrainingHandler:
         epochs = int(version.configuration["epochs"])
         return JobOutcome(
             State.SUCCEEDED,
-            progress=Progress(done=len(version.history), total=epochs, unit="epochs", eta_seconds=0.0),
+            progress=Progress(done=version.epochs_trained, total=epochs, unit="epochs", eta_seconds=0.0),
             metrics=version.metrics,
             result=result,
         )

@@ -52,7 +52,7 @@ class TestPublishing:
         assert list(json.loads(text)) == [
             "model", "version", "job", "dataset", "configuration", "seed", "blas_threads", "environment",
             "image_shape", "standardization", "brightness", "classes", "parameters", "metrics", "history", "evaluation",
-            "selection", "accuracy_interval", "baselines", "diagnosis", "weights", "created_at",
+            "selection", "accuracy_interval", "baselines", "diagnosis", "weights", "created_at", "epochs", "files",
         ]  # fmt: skip
         assert json.loads(text)["evaluation"] == {}
 
@@ -82,6 +82,7 @@ class TestPublishing:
             "models/toy/1/manifest.json",
             "models/toy/1/weights.npz",
             "models/toy/by-job/job-1",
+            "models/toy/index.json",
             "reserve",
         ]
 
