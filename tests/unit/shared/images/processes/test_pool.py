@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +20,7 @@ from shared.images.examination import shape_and_colour
 from shared.images.processes import pool
 from tests.support.data.costly_images import ARITHMETIC, jpeg_of_scans, webp_of_many_tables
 from tests.support.data.images import encoded, smooth
+from tests.support.programs.processes import ROOT
 from tests.support.waiting import eventually
 
 AVIF = encoded(smooth(40, 30), "AVIF", quality=90)
@@ -171,35 +174,44 @@ def test_threads_share_a_few_processes() -> None:
     assert 1 <= len(pids()) <= pool.PROCESSES
 
 
-def test_a_forked_process_starts_a_process_of_its_own() -> None:
-    decoded(AVIF)
-    mine = pids()
-    child = os.fork()
-    if not child:
-        try:
-            decoded(AVIF)
-            os._exit(0 if pids() and not pids() & mine else 1)
-        finally:
-            os._exit(2)
+FORKED = """
+mine = decode()
+child = os.fork()
+if child:
+    sys.exit(os.waitpid(child, 0)[1] or decode() != mine)
+os._exit(not (decode() - mine))
+"""
+KILLED = """
+print(decode().pop(), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 
-    assert os.waitpid(child, 0)[1] == 0
-    assert decoded(AVIF)
-    assert pids() == mine
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a process without threads; its `decode()` decodes an image and returns the decoder processes' ids."""
+    start = """
+import os, signal, sys
+from tests.unit.shared.images.processes.test_pool import AVIF, decoded, pids
+
+def decode():
+    decoded(AVIF)
+    return pids()
+"""
+    command = [sys.executable, "-c", start + code]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_forked_process_starts_a_process_of_its_own() -> None:
+    done = run(FORKED)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_process_ends_with_the_one_that_started_it() -> None:
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        decoded(AVIF)
-        os.write(writer, str(pids().pop()).encode())
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
-    pid = int(os.read(reader, 20))
-    os.close(reader)
-    os.close(writer)
+    done = run(KILLED)
 
-    eventually(lambda: has_ended(pid))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    eventually(lambda: has_ended(int(done.stdout)))
 
 
 def has_ended(pid: int) -> bool:
