@@ -1,7 +1,8 @@
 """The fair order of deliveries: which of those that are due are sent next, so that no receiver delays the others.
 
 A receiver is a host with a port, and receivers take turns. One that responds fast gets several deliveries at once, any
-other one at a time. All that are slow get together at most half of the places, so that hosts that hang cannot take all.
+other one at a time. All that are slow get together at most half of the places, and some places are only for those that
+are known to be fast, so that hosts that hang cannot take all, however many they are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from shared.addresses import Target
 AT_ONCE = 32  # concurrent deliveries of one dispatcher
 TO_FAST = 4  # to one receiver whose last try was fast; to any other, 1
 TO_ALL_SLOW = 16
+FOR_FAST = 8  # places that no other receiver gets
 SLOW_SECONDS = 3.0
 REMEMBERED = 10_000  # receivers
 
@@ -66,17 +68,22 @@ class Receivers:
         busy = Counter(receiver for receiver, _ in self._busy.values())
         slow = {receiver for receiver, was_slow in self._was_slow.items() if was_slow}
         slow |= {receiver for receiver, begun in self._busy.values() if now - begun > SLOW_SECONDS}
+        fast = {receiver for receiver, was_slow in self._was_slow.items() if not was_slow} - slow
         slow_busy = sum(busy[receiver] for receiver in slow)
+        others_busy = sum(count for receiver, count in busy.items() if receiver not in fast)
         chosen: list[str] = []
         turns = deque(sorted(waiting, key=lambda receiver: busy[receiver]))  # then the most overdue first
         while turns and len(chosen) < self.free:
             receiver = turns.popleft()
-            most = 1 if receiver in slow or receiver not in self._was_slow else TO_FAST
-            if busy[receiver] >= most or (receiver in slow and slow_busy >= TO_ALL_SLOW):
+            is_slow, is_fast = receiver in slow, receiver in fast
+            if busy[receiver] >= (TO_FAST if is_fast else 1):
+                continue
+            if (is_slow and slow_busy >= TO_ALL_SLOW) or (not is_fast and others_busy >= AT_ONCE - FOR_FAST):
                 continue
             chosen.append(waiting[receiver].popleft())
             busy[receiver] += 1
-            slow_busy += receiver in slow
+            slow_busy += is_slow
+            others_busy += not is_fast
             if waiting[receiver]:
                 turns.append(receiver)
         return chosen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.webhooks.receivers import AT_ONCE, SLOW_SECONDS, TO_ALL_SLOW, TO_FAST, Receivers, receiver_of
+from worker.webhooks.receivers import AT_ONCE, FOR_FAST, SLOW_SECONDS, TO_ALL_SLOW, TO_FAST, Receivers, receiver_of
 
 
 def due(**counts: int) -> dict[str, str]:
@@ -62,10 +62,22 @@ def test_receivers_whose_delivery_takes_long_count_as_slow() -> None:
     assert begun(receivers, due(**hanging, other=1), now=SLOW_SECONDS + 1) == ["other"]
 
 
+def test_unknown_receivers_leave_places_to_those_that_are_known_to_be_fast() -> None:
+    receivers = Receivers()
+    tried(receivers, "fast", 0.1)
+    unknown = {f"unknown{number}": 1 for number in range(100)}
+
+    assert begun(receivers, due(**unknown)) == list(unknown)[: AT_ONCE - FOR_FAST]
+    assert begun(receivers, due(**unknown, fast=1)) == ["fast"]
+
+
 def test_no_more_deliveries_begin_than_there_are_places() -> None:
     receivers = Receivers()
+    names = [f"receiver{number}" for number in range(100)]
+    for name in names:
+        tried(receivers, name, 0.1)
 
-    assert len(begun(receivers, due(**{f"receiver{number}": 1 for number in range(100)}))) == AT_ONCE
+    assert len(begun(receivers, due(**dict.fromkeys(names, 1)))) == AT_ONCE
     assert receivers.free == 0
 
 
