@@ -20,7 +20,9 @@ from shared.images.shapes import RGB, channels_of
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.specifications import BatchSpecification, Invert, shard_size
 from shared.registry import ModelVersion, Registry
+from shared.results.row_size import classes_that_fit, row_bytes
 from shared.runtime.settings import Settings
+from shared.runtime.sizes import in_words
 from shared.storage.volume import Volume
 
 
@@ -28,7 +30,7 @@ class BatchOptions(RequestModel):
     """The model and the options of a batch job."""
 
     model: str = Field(description="`digits` (its newest version), `digits@champion` (an alias) or `digits@3`")
-    top_k: int = Field(1, ge=1, description="number of most probable classes per row")
+    top_k: int = Field(1, ge=1, description="number of most probable classes per row, as far as they fit into it")
     invert: Invert = Field("auto", description=INVERT)
     error_threshold: float = Field(1.0, ge=0, le=1, description="fraction of unreadable images that fails the job")
     webhook: str | None = Field(None, description=WEBHOOK)
@@ -57,7 +59,9 @@ def blueprint(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
             error_response(TooLarge, "archive_*"),
             error_response(UnsupportedType, "archive_expected"),
-            error_response(Invalid, "archive_*", "invalid_reference", "image_channels", "record_too_large"),
+            error_response(
+                Invalid, "archive_*", "invalid_reference", "image_channels", "record_too_large", "results_too_large"
+            ),
             error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),
@@ -75,11 +79,13 @@ def blueprint(
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
             index = validate(upload.path, settings)
             check_channels(index, version)
+            top_k = classes_that_fit(version.classes, options.top_k, settings.max_row_bytes)
+            check_rows(len(index), version, top_k, settings)
             invert = chosen_invert(options.invert, options, version)
             specification = BatchSpecification(
                 model=version.model,
                 version=version.version,
-                top_k=options.top_k,
+                top_k=top_k,
                 invert=invert,
                 compares_with_training=invert == "auto" and version.brightness is not None,
                 error_threshold=options.error_threshold,
@@ -101,9 +107,31 @@ def blueprint(
                 archive=upload.path,
                 index=index,
             )
+        if top_k < options.top_k:
+            warnings = [*warnings, fewer_classes(top_k, options.top_k, settings)]
         return job_view(job, warnings, submission.waiting(job), index.skipped), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
+
+
+def check_rows(images: int, version: ModelVersion, top_k: int, settings: Settings) -> None:
+    """Raise `Invalid` if the rows of this many images could take more bytes than allowed."""
+    needed = images * row_bytes(version.classes, top_k)
+    if needed > settings.max_results_bytes:
+        reason = (
+            f"the rows of {images:,} images with {top_k} classes each could take {in_words(needed)}, more than"
+            f" {in_words(settings.max_results_bytes)} (GLASSBOX_MAX_RESULTS_BYTES); take a smaller top_k, or send the"
+            " images in several archives"
+        )
+        raise Invalid("results_too_large", reason, [FieldError(reason, parameter="top_k")])
+
+
+def fewer_classes(top_k: int, wanted: int, settings: Settings) -> str:
+    """Return the warning that rows have fewer classes than the request wants."""
+    return (
+        f"each row has the {top_k} most probable classes instead of {wanted}: the class names are long, and a row may"
+        f" take at most {in_words(settings.max_row_bytes)} (GLASSBOX_MAX_ROW_BYTES)"
+    )
 
 
 def check_channels(index: ArchiveIndex, version: ModelVersion) -> None:

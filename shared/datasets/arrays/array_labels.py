@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shared.archives.arrays import Header
 from shared.errors import Invalid
 
+MOST_BYTES = 256 * 1024 * 1024  # of an array of labels, which is read into memory as a whole
 LARGEST_LABEL = 2**63 - 1
 LARGEST_CHARACTER, SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
 
@@ -22,6 +23,12 @@ def check_labels(header: Header) -> None:
         raise Invalid(
             "npz_labels",
             f"{header.name} must be integers or texts of shape (N,), or one-hot of shape (N, K); got {header}",
+        )
+    if header.nbytes > MOST_BYTES:
+        raise Invalid(
+            "npz_labels",
+            f"{header.name} takes {header.nbytes} bytes; labels may take at most {MOST_BYTES}: save the labels as"
+            " integers, or as shorter texts",
         )
     if 0 in shape or not header.dtype.itemsize:
         raise Invalid("npz_empty", f"{header.name} is empty; got {header}")

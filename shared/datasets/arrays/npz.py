@@ -91,6 +91,13 @@ def content_of(
         )
     shape = next(iter(arrays.values())).image_shape
     text = tuple(str(value) for value in classes)
+    longest = max(text, key=lambda name: len(name.encode()))
+    if len(longest.encode()) > limits.max_name_bytes:
+        raise Invalid(
+            "npz_labels",
+            f"the label {longest[:40]!r}… has {len(longest.encode())} bytes; a class may have at most"
+            f" {limits.max_name_bytes} (GLASSBOX_MAX_NAME_BYTES): shorten the labels",
+        )
 
     def part(pair: Pair, mask: NDArray[np.bool_] | None = None) -> Split:
         images, name = pair

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from redis import Redis
 from werkzeug.test import TestResponse
 
+from api.app import create_app
 from shared.archives import ArchiveIndex
 from shared.images.inversion import measured
 from shared.jobs import JobStore
 from shared.registry import Registry
+from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.archives import with_central, zip_of, zip_of_images
 from tests.support.data.files import files_below, left_behind
@@ -264,3 +266,37 @@ def test_submission_without_redis_fails_and_leaves_no_files(client_without_redis
     assert_problem(response, 503, "redis_unavailable")
     assert int(response.headers["Retry-After"]) > 0
     assert [path for path in left_behind(volume) if path not in before] == []
+
+
+class TestSizeOfRows:
+    """Three classes with names of 200 bytes, as in data sets of long folder names."""
+
+    @pytest.fixture(autouse=True)
+    def _long_names(self, registry: Registry) -> None:
+        publish(registry, "wide", classes=tuple(str(number) * 200 for number in range(3)))
+
+    def test_rows_have_as_many_classes_as_fit_and_the_response_says_so(
+        self, settings: Settings, jobs: JobStore
+    ) -> None:
+        client = create_app(settings.model_copy(update={"max_row_bytes": 800})).test_client()
+
+        job: Any = submit(client, model="wide", top_k=3).json
+
+        assert jobs.get(job["id"]).specification["top_k"] == 2
+        assert job["request"]["top_k"] == 3
+        assert "2 most probable classes instead of 3" in job["warnings"][-1]
+        assert "GLASSBOX_MAX_ROW_BYTES" in job["warnings"][-1]
+
+    def test_rows_that_could_take_too_many_bytes_are_refused(self, settings: Settings) -> None:
+        client = create_app(settings.model_copy(update={"max_results_bytes": 2000})).test_client()
+
+        problem = assert_problem(submit(client, model="wide", top_k=3), 422, "results_too_large")
+
+        assert "GLASSBOX_MAX_RESULTS_BYTES" in problem["detail"]
+        assert parameters(problem) == ["top_k"]
+        assert submit(client, zip_of_images(easy_images(2)[0]), model="wide", top_k=1).status_code == 202
+
+    def test_long_names_of_classes_fit_by_default(self, client: FlaskClient, jobs: JobStore) -> None:
+        job: Any = submit(client, model="wide", top_k=3).json
+
+        assert jobs.get(job["id"]).specification["top_k"] == 3

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from shared.datasets.arrays import array_labels
 from shared.datasets.arrays.npz import read_npz
 from shared.datasets.content import Content
 from shared.errors import GlassboxError, Invalid, TooLarge, UnsupportedType
@@ -137,6 +138,27 @@ class TestReading:
         content = read(npz(arrays | {name: arrays[name].astype(dtype) for name in ("y_train", "y_test")}))
 
         assert np.array_equal(content.train.labels, arrays["y_train"])
+
+    def test_labels_may_have_as_many_bytes_as_names_of_files(self, read: Reader) -> None:
+        arrays = easy_arrays()
+        names = np.array([letter * 127 for letter in "äöü"])
+
+        def named(names: np.ndarray[Any, Any]) -> bytes:
+            return npz(arrays | {part: names[arrays[part]] for part in ("y_train", "y_test")})
+
+        assert read(named(names)).classes == tuple(names.tolist())
+        error = read.refusal(named(np.array([f"{name}12" for name in names.tolist()])))
+        assert (type(error), error.code) == (Invalid, "npz_labels")
+        assert "256 bytes" in error.detail
+        assert "GLASSBOX_MAX_NAME_BYTES" in error.detail
+
+    def test_labels_that_take_too_much_memory_are_refused(self, read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(array_labels, "MOST_BYTES", 100)
+
+        error = read.refusal(npz())
+
+        assert error.code == "npz_labels"
+        assert "labels may take at most 100" in error.detail
 
     def test_labels_in_fortran_order_are_read(self, read: Reader) -> None:
         header = npy_header("{'descr': '<i8', 'fortran_order': True, 'shape': (30,), }")
