@@ -22,7 +22,7 @@ from worker.running.memory_kills import MemoryKills
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 2.0  # for the request that renews a lease, besides the time between two heartbeats
+GRACE_SECONDS = 4.0  # besides the time between two heartbeats: one that waits for Redis fails first, after its timeout
 
 
 class Maintenance:
