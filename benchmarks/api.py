@@ -115,7 +115,7 @@ def inference(address: str, folder: Path, weights: Path) -> list[Figure]:
         )
         for workers, found in peers.items()
     ]
-    for kind, wanted in (("JSON", 1.2), ("binary tensor", 1.5)):
+    for kind, wanted in (("JSON", 1.4), ("binary tensor", 1.5)):
         own = middle(ours[kind])
         ratio = own.requests_per_second / best.requests_per_second
         figures += [

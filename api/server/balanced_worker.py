@@ -21,7 +21,8 @@ PLACES = 256
 ENTRY = struct.Struct("di")  # time of the write (monotonic clock), number of connections
 STALE_SECONDS = 3.0  # a running process writes at least once per second
 MOMENT_SECONDS = 0.001
-LINGER_MILLISECONDS = 2
+LINGER_MILLISECONDS = 20  # of a thread on a connection after a response, and
+SHORT_LINGER_MILLISECONDS = 2  # if there are more connections than threads
 
 shared_counters = mmap.mmap(-1, PLACES * ENTRY.size)  # created before gunicorn forks, so all processes share it
 
@@ -69,9 +70,11 @@ class BalancedThreads(PatientWorker):
 
     def _has_next_request(self, conn: Any) -> bool:
         """Return whether the connection has another request, or gets one shortly while this thread is not needed."""
-        if self.nr_conns > self.cfg.threads and not self.tpool._work_queue.empty():  # noqa: SLF001
+        threads_are_scarce = self.nr_conns > self.cfg.threads
+        if threads_are_scarce and not self.tpool._work_queue.empty():  # noqa: SLF001
             return False
-        if not conn.parser.unreader.buf.getvalue() and not _is_readable(conn, LINGER_MILLISECONDS):
+        linger = SHORT_LINGER_MILLISECONDS if threads_are_scarce else LINGER_MILLISECONDS
+        if not conn.parser.unreader.buf.getvalue() and not _is_readable(conn, linger):
             return False
         try:
             return self.has_complete_head(conn) and self.may_start(conn)
