@@ -152,6 +152,22 @@ def test_an_image_that_is_no_longer_needed_is_not_decoded_further() -> None:
     assert not pids()
 
 
+def test_the_time_in_which_the_machine_was_suspended_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "CLOCK", 0.05)
+    checks: list[int] = []
+
+    def check() -> None:
+        checks.append(1)
+        if len(checks) > 1:
+            raise Unneeded
+        os.kill(pids().pop(), signal.SIGSTOP)
+        threading.Event().wait(1.5)  # more than 0.05 times the limit
+        os.kill(pids().pop(), signal.SIGCONT)
+
+    with pytest.raises(Unneeded):
+        decode_into(ROW.copy(), SLOW, ENOUGH, seconds=20, check=check)
+
+
 def test_a_process_that_was_killed_while_idle_is_replaced() -> None:
     expected = decoded(AVIF)
     [pid] = pids()
