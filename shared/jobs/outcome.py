@@ -10,13 +10,20 @@ from shared.json_types import Skipped
 
 
 class Metrics(TypedDict, total=False):
-    """A training's metrics: those of its newest epoch, and after its end, those on the test images."""
+    """A training's metrics: those of its newest epoch, and after its end, those on the test images.
+
+    gradient_norm, dead_units, learning_rate and seconds are those of `EpochReport`, after the end of an epoch only.
+    """
 
     epoch: int
     train_loss: float
     train_accuracy: float
     validation_loss: float | None
     validation_accuracy: float | None
+    gradient_norm: float
+    dead_units: tuple[float, ...]
+    learning_rate: float
+    seconds: float
     test_loss: float
     test_accuracy: float
     training_seconds: float

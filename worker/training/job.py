@@ -275,7 +275,7 @@ def train(training: AnyTraining, lease: Lease, checkpoints: Checkpoints, setting
             eta_seconds=round((now - started) * (1 - fraction) / (fraction - begun), 1),
         )
         if ended_epoch:
-            lease.report(progress, job_metrics(training.history[-1]), "epoch")
+            lease.report(progress, epoch_metrics(training.history[-1]), "epoch")
         else:
             lease.report(progress, None if selection and selection.racing else job_metrics(step), "progress")
 
@@ -306,4 +306,17 @@ def job_metrics(report: EpochReport | StepReport) -> Metrics:
     if isinstance(report, EpochReport) and report.validation_accuracy is not None:
         shown["validation_loss"] = report.validation_loss
         shown["validation_accuracy"] = report.validation_accuracy
+    return shown
+
+
+def epoch_metrics(report: EpochReport) -> Metrics:
+    """Return the metrics of the event `epoch`: the whole report; what is None or empty is missing."""
+    shown = job_metrics(report)
+    if report.gradient_norm is not None:
+        shown["gradient_norm"] = report.gradient_norm
+    if report.dead_units:  # Redis's Lua has no empty list
+        shown["dead_units"] = report.dead_units
+    if report.learning_rate is not None:
+        shown["learning_rate"] = report.learning_rate
+    shown["seconds"] = round(report.seconds, 6)
     return shown

@@ -60,6 +60,7 @@ def _epochs(evaluation: Evaluation) -> Html:
         "validation_loss": "validation loss",
         "validation_accuracy": "validation accuracy",
         "gradient_norm": "gradient norm",
+        "learning_rate": "learning rate",
         "seconds": "seconds",
     }
     known = {

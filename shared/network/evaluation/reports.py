@@ -55,17 +55,20 @@ class EpochReport:
     """The share of correctly classified validation images after the epoch; None without validation."""
 
     gradient_norm: float | None = None
-    """The mean norm of the mini-batches' gradients, before clipping. None for training image by image, whose step does
-    not compute a whole gradient."""
+    """The mean norm of the mini-batches' gradients, before clipping. None if it overflows, and for training image by
+    image, whose step does not compute a whole gradient."""
 
     dead_units: tuple[float, ...] = ()
     """The share of dead units in each hidden layer, as `DeadUnits.dead_units` defines them."""
+
+    learning_rate: float | None = None
+    """The learning rate of the epoch's last mini-batch. It follows from the configuration, so a state omits it."""
 
 
 def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray[np.float64]:
     """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 7 + hidden layers).
 
-    None becomes NaN, which no report contains.
+    None becomes NaN, which no report contains. The learning rate is omitted.
     """
     rows = [
         [
@@ -84,7 +87,7 @@ def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray
 
 
 def history_from_array(rows: npt.NDArray[np.float64]) -> list[EpochReport]:
-    """Return the reports from the array of `history_to_array`."""
+    """Return the reports from the array of `history_to_array`, without learning rates."""
     reports = []
     for epoch, loss, accuracy, seconds, *optional in rows.tolist():
         validation_loss, validation_accuracy, gradient_norm = map(_or_none, optional[:3])

@@ -130,9 +130,7 @@ class Training:
         epoch = self._epoch
         batch = epoch.next_batch()
         following = epoch.following(self._step.lookahead)
-        # The middle of the step, so that a schedule that begins or ends at 0 has no step with factor 0.
-        time = epoch.number - 1 + (epoch.position + len(batch) / 2) / self.samples
-        factor = self.configuration.schedule.factor(time, self.configuration.epochs)
+        factor = self._rate_factor(epoch.number, epoch.position, len(batch))
         loss, correct = self._step.run(batch, factor, following)
         progress = epoch.add(len(batch), loss, correct, self._step.gradient_norm or 0.0)
         if not math.isfinite(loss):
@@ -148,9 +146,23 @@ class Training:
     def _begin_epoch(self) -> Epoch:
         return Epoch.begin(len(self.history) + 1, self._images, self.configuration.batch_size, self._rng)
 
+    def _rate_factor(self, epoch: int, position: int, images: int) -> float:
+        """Return the factor on the learning rate for a mini-batch of so many images at a position in an epoch.
+
+        It is that of the middle of the step, so that a schedule that begins or ends at 0 has no step with factor 0.
+        """
+        time = epoch - 1 + (position + images / 2) / self.samples
+        return self.configuration.schedule.factor(time, self.configuration.epochs)
+
+    def _with_rate(self, report: EpochReport) -> EpochReport:
+        """Return the report with the learning rate of its epoch's last mini-batch."""
+        last = (self.samples - 1) % self.configuration.batch_size + 1
+        factor = self._rate_factor(report.epoch, self.samples - last, last)
+        return replace(report, learning_rate=self.configuration.optimizer.learning_rate * factor)
+
     def _end_epoch(self) -> None:
-        report = self._epoch.report()
-        if self._step.gradient_norm is None:
+        report = self._with_rate(self._epoch.report())
+        if self._step.gradient_norm is None or not math.isfinite(report.gradient_norm or 0.0):
             report = replace(report, gradient_norm=None)
         validated = self._validate()
         if validated:
@@ -217,7 +229,7 @@ class Training:
         self._step.restore(part("step."))
         if self._best:
             self._best.P[:] = state["best.parameters"]
-        self.history = history_from_array(state["history"])
+        self.history = [self._with_rate(report) for report in history_from_array(state["history"])]
         epoch = part("epoch.")
         number = len(self.history) + (int(epoch["position"]) < self.samples)
         self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)

@@ -271,6 +271,27 @@ class TestReporting:
         assert all(0 <= epoch["metrics"]["train_accuracy"] <= 1 for epoch in epochs)
         assert epochs[-1]["progress"]["eta_seconds"] == 0.0
 
+    def test_the_event_of_an_epoch_has_its_whole_report(
+        self, trainings: Trainings, redis: Redis, registry: Registry
+    ) -> None:
+        job = trainings.run(epochs=3, hidden=[4, 4], validation_fraction=0.25)
+
+        epochs = [data["metrics"] for kind, data in events(redis, job.id) if kind == "epoch"]
+        history = registry.get("toy").history
+        assert len(history[0]["dead_units"]) == 2
+        for sent, stored in zip(epochs, history, strict=True):
+            assert sent.keys() == stored.keys()
+            assert all(sent[name] == pytest.approx(stored[name], abs=1e-6) for name in sent)
+
+    def test_an_epoch_of_a_network_without_hidden_layers_has_no_dead_units(
+        self, trainings: Trainings, redis: Redis
+    ) -> None:
+        job = trainings.run(epochs=1, hidden=[])
+
+        (epoch,) = [data["metrics"] for kind, data in events(redis, job.id) if kind == "epoch"]
+        assert epoch["learning_rate"] > 0
+        assert "dead_units" not in epoch
+
     def test_progress_is_also_reported_within_an_epoch(self, jobs: JobStore, tmp_path: Path) -> None:
         training = Training(tiny_network(), ARRAYS["x_train"], ARRAYS["y_train"])
         lease = RecordingLease(jobs, running(jobs), Settings(), ShutdownRequest())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -396,7 +397,11 @@ def test_inference_drops_no_units() -> None:
     ],
 )
 def test_every_setting_of_the_training_has_an_effect(change: dict[str, Any]) -> None:
-    assert without_times(train(network(**change)).history) != without_times(train(network()).history)
+    changed, unchanged = (
+        [replace(report, learning_rate=None) for report in without_times(train(network(**each)).history)]
+        for each in (change, {})
+    )
+    assert changed != unchanged
 
 
 def test_the_history_contains_gradient_norms_and_dead_units() -> None:
@@ -405,6 +410,34 @@ def test_the_history_contains_gradient_norms_and_dead_units() -> None:
     assert report.gradient_norm > 0
     assert len(report.dead_units) == 2
     assert all(0 <= share <= 1 for share in report.dead_units)
+
+
+def test_a_gradient_norm_that_overflows_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(network(epochs=1), IMAGES, LABELS)
+    monkeypatch.setattr("shared.network.optimization.parameter_update.norm", lambda _: math.inf)
+    for _ in training:
+        pass
+    assert training.history[0].gradient_norm is None
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, SAMPLES])
+def test_the_history_contains_the_learning_rate_of_each_epochs_last_mini_batch(batch_size: int) -> None:
+    subject = network(
+        batch_size=batch_size,
+        epochs=3,
+        optimizer={"name": "sgd", "learning_rate": 0.25},
+        schedule={"name": "cosine", "warmup": 0.1},
+    )
+    training = Training(subject, IMAGES, LABELS)
+    for _ in range(1 + -(-SAMPLES // batch_size)):
+        next(training)
+    training = Training.resume(subject, IMAGES, LABELS, training.state())
+    for _ in training:
+        pass
+    last = (SAMPLES - 1) % batch_size + 1
+    schedule = subject.configuration.schedule
+    expected = [0.25 * schedule.factor(epoch - last / 2 / SAMPLES, 3) for epoch in (1, 2, 3)]
+    assert [report.learning_rate for report in training.history] == pytest.approx(expected)
 
 
 def test_training_image_by_image_reports_no_gradient_norm() -> None:
