@@ -19,7 +19,7 @@ from api.requests.waiting import WaitingReasons
 from api.resources.event_streams import EVENT_STREAM, Connection, EventStreams
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from api.schema.responses import EventView, JobView, event_view, job_view
-from shared.errors import Conflict, FieldError, Invalid, NotFound, TooMany, Unavailable
+from shared.errors import Conflict, Damaged, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close
 from shared.jobs.files import delete as delete_job
@@ -31,6 +31,10 @@ EVENT_EXAMPLE = (
     'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
 )
 NOT_FOUND = error_response(NotFound, "job_not_found")
+RECORD_ERRORS = (  # of an ended job, whose record is on the volume
+    error_response(Damaged, "record_lost", "record_unreadable"),
+    error_response(Unavailable, "volume_unavailable"),
+)
 WRONG_STATE = error_response(Conflict, "wrong_state")
 
 
@@ -72,7 +76,7 @@ def blueprint(
         return {"items": list(map(view, jobs.many(shown))), "next": shown[-1] if len(ids) > query.limit else None}
 
     @routes.get("/<job_id>")
-    @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND,))
+    @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND, *RECORD_ERRORS))
     def show(job_id: str) -> JobView:
         return view(jobs.get(job_id))
 
@@ -123,7 +127,7 @@ def blueprint(
             200: (Page[EventView], MediaType(EVENT_STREAM, "an event for each entry", example=EVENT_EXAMPLE)),
             204: ResponseSpec(description="The job has ended, and no events follow."),
         },
-        errors=(NOT_FOUND, error_response(Unavailable, "too_many_event_streams")),
+        errors=(NOT_FOUND, *RECORD_ERRORS, error_response(Unavailable, "too_many_event_streams")),
         headers=("Last-Event-ID",),
     )
     def events(job_id: str) -> Response | Page[EventView]:

@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from redis import Redis
 
-from shared.jobs import JobStore, Progress, State
+from shared.jobs import Job, JobStore, Progress, State, keys
+from shared.jobs.files import JobFiles, close
+from shared.runtime.settings import Settings
+from shared.storage.volume import Volume
 from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, running
 from tests.support.problems import assert_problem, parameters
+from worker.app import job_store
 
 
 class TestShowing:
@@ -58,6 +63,50 @@ class TestShowing:
         response = client_without_redis.get(path)
 
         assert_problem(response, 503, "redis_unavailable")
+        assert int(response.headers["Retry-After"]) > 0
+
+
+class TestMovedRecords:
+    """Jobs whose record is on the volume."""
+
+    @pytest.fixture
+    def job(self, jobs: JobStore, volume: Volume) -> Job:
+        """An ended job, whose record is still in Redis."""
+        job = a_training(request={"labels": {"owner": "ada"}})
+        JobFiles(volume).begin(job)
+        jobs.create(job)
+        claim = claimed(jobs, job.id)
+        jobs.renew(claim, Progress(done=1, total=2, unit="epochs"), {"train_loss": 0.5}, "epoch")
+        jobs.finish(claim, State.SUCCEEDED, result=A_RESULT)
+        return jobs.get(job.id)
+
+    def test_moved_job_is_shown_as_before(
+        self, client: FlaskClient, redis: Redis, job: Job, settings: Settings
+    ) -> None:
+        paths = [f"/v1/jobs/{job.id}", f"/v1/jobs/{job.id}/events", "/v1/jobs", "/v1/jobs?kind=training&model=toy"]
+        accept = {"Accept": "text/event-stream"}
+        before = [client.get(path).get_json() for path in paths], client.get(paths[1], headers=accept).text
+
+        close(job_store(settings), JobFiles(Volume(settings.volume)), job.id)
+
+        assert redis.hget(keys.job(job.id), "request") == "{}"
+        assert ([client.get(path).get_json() for path in paths], client.get(paths[1], headers=accept).text) == before
+        assert_problem(client.post(f"/v1/jobs/{job.id}/cancel"), 409, "wrong_state")
+        assert client.delete(f"/v1/jobs/{job.id}").status_code == 204
+        assert_problem(client.get(f"/v1/jobs/{job.id}"), 404, "job_not_found")
+
+    def test_record_that_cannot_be_read_from_the_volume_has_its_own_code(
+        self, client: FlaskClient, volume: Volume, job: Job, settings: Settings
+    ) -> None:
+        close(job_store(settings), JobFiles(volume), job.id)
+
+        volume.end(job.id).unlink()
+        assert_problem(client.get(f"/v1/jobs/{job.id}"), 500, "record_lost")
+        assert client.get("/v1/jobs").get_json()["items"] == []
+
+        volume.end(job.id).mkdir()
+        response = client.get(f"/v1/jobs/{job.id}")
+        assert_problem(response, 503, "volume_unavailable")
         assert int(response.headers["Retry-After"]) > 0
 
 
