@@ -27,6 +27,12 @@ from shared.storage import durable
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
 
+KNOWN = 5000
+"""The most manifests that a process keeps in memory."""
+
+Signature = tuple[int, int, int]
+"""The inode, the size and the modification time of a file."""
+
 
 @dataclass(frozen=True)
 class Arrays:
@@ -55,6 +61,7 @@ class DatasetStore:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
+        self._known: dict[str, tuple[Signature, Manifest]] = {}  # by digest, the manifest as it was read last
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
         """Store the content under `name`; returns the manifest, and whether it is new.
@@ -201,8 +208,15 @@ class DatasetStore:
         return self._volume.dataset(digest) / "manifest.json"
 
     def _manifest(self, digest: str) -> Manifest:
+        """Return a manifest, which is read again only after it was written, so that lists read few files."""
+        path = self._manifest_path(digest)
         try:
-            return Manifest.model_validate_json(self._manifest_path(digest).read_bytes())
+            stat = path.stat()
+            signature = stat.st_ino, stat.st_size, stat.st_mtime_ns
+            known = self._known.get(digest)
+            if known is not None and known[0] == signature:
+                return known[1]
+            manifest = Manifest.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise _not_found(f"sha256:{digest}") from None
         except ValidationError as error:
@@ -213,6 +227,10 @@ class DatasetStore:
                 f" {first['msg']}): a newer version of Glassbox wrote it, or it is damaged; upgrade Glassbox, or upload"
                 " the data set again",
             ) from error
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[digest] = signature, manifest
+        return manifest
 
 
 def _not_found(reference: str) -> NotFound:

@@ -263,6 +263,21 @@ class TestFinding:
 
         assert caught.value.code == "dataset_not_found"
 
+    def test_a_list_reads_a_manifest_again_only_after_it_was_written(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        manifest, _ = uploads.add(npz())
+        path = volume.dataset(manifest.digest) / "manifest.json"
+        datasets.all()
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+            assert datasets.all() == [manifest]
+
+        path.write_text(path.read_text().replace('"easy"', '"renamed"'))
+        assert [each.name for each in datasets.all()] == ["renamed"]
+        path.write_text("{}")
+        assert datasets.all() == []
+
     def test_data_sets_are_listed_from_the_newest(self, uploads: Uploads, datasets: DatasetStore) -> None:
         ids = []
         for seed in range(3):
