@@ -22,9 +22,7 @@ from api.resources import (
     batch_jobs,
     datasets,
     evaluations,
-    health,
     jobs,
-    metrics,
     models,
     predictions,
     reproductions,
@@ -33,6 +31,7 @@ from api.resources import (
     weights,
 )
 from api.resources.event_streams import EventStreams
+from api.resources.service import access, health, metrics, presets
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -114,6 +113,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         evaluations.blueprint(registry),
         reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys, settings),
         aliases.blueprint(registry, settings),
+        presets.blueprint(),
+        access.blueprint(),
         openapi.blueprint(keys_needed=keys is not None),
     ):
         app.register_blueprint(blueprint)

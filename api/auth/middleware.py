@@ -94,12 +94,18 @@ def register(app: Flask, authorizer: Authorizer) -> None:
         return Response(status=204) if is_head_only else None
 
 
+def current_key() -> ApiKey | None:
+    """Return the current request's key; None if the API requires no key."""
+    key: ApiKey | None = request.environ.get(KEY)
+    return key
+
+
 def require(scope: Scope, what: str) -> None:
     """Check that the current request's key also allows `what`, which this request does besides its route's purpose.
 
     Raises `Forbidden`.
     """
-    key: ApiKey | None = request.environ.get(KEY)
+    key = current_key()
     if key is not None:
         _check_scope(key, scope, what)
 

@@ -218,4 +218,25 @@ MODEL: JsonObject = {
     "links": {"versions": "/v1/models/digits/versions"},
 }
 
+PRESET: JsonObject = {
+    "name": "fast",
+    "description": "Two dense layers, trained for a few epochs: seconds for tens of thousands of small images.",
+    "configuration": {
+        "hidden": [128, 64],
+        "activation": "relu",
+        "initializer": "he",
+        "optimizer": {"name": "nesterov", "learning_rate": 0.05, "momentum": 0.9},
+        "schedule": {"name": "cosine", "warmup": 0.2, "final": 0.0},
+        "update_order": "together",
+        "epochs": 8,
+        "batch_size": 128,
+        "seed": 0,
+        "dtype": "float32",
+        "standardize": True,
+    },
+}
+
+ACCESS: JsonObject = {"key_required": True, "key": "ci", "scopes": ["read", "submit"]}
+ACCESS_WITHOUT_KEYS: JsonObject = {"key_required": False, "key": None, "scopes": ["read", "submit", "manage"]}
+
 TRAINING_REQUEST: JsonObject = {"model": "digits", "dataset": "digits", "preset": "fast", "epochs": 10, "seed": 0}

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
-    from glassbox.records.service import Readiness
+    from glassbox.records.service import Access, Preset, Readiness
     from glassbox.records.skipped import SkippedFiles
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
@@ -95,12 +95,13 @@ _NAMES = {
     "http.retrying": ("Retries",),
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
-    "records.service": ("Readiness",),
+    "records.service": ("Access", "Preset", "Readiness"),
     "records.skipped": ("SkippedFiles",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
+    "Access",
     "Alias",
     "Baselines",
     "BatchResult",
@@ -132,6 +133,7 @@ __all__ = [
     "PreconditionFailed",
     "Prediction",
     "Predictions",
+    "Preset",
     "Readiness",
     "Refused",
     "ReproductionResult",

@@ -30,7 +30,7 @@ from glassbox.jobs import Job, Jobs
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, Invert, TrainingOptions
 from glassbox.records.rows import Predictions
-from glassbox.records.service import Readiness
+from glassbox.records.service import Access, Preset, Readiness
 
 
 class Client:
@@ -145,6 +145,14 @@ class Client:
     def ready(self) -> Readiness:
         """Return the state of Redis and the volume and the number of online workers, ready or not."""
         return read(Readiness, self.transport.probe("/readyz"))
+
+    def presets(self) -> tuple[Preset, ...]:
+        """Return the presets of a training, by name, with their values."""
+        return tuple(read(Preset, item) for item in self.transport.pages(path_to("presets")))
+
+    def access(self) -> Access:
+        """Return the name and the scopes of this client's API key."""
+        return read(Access, self.transport.get(path_to("me")))
 
     def server_version(self) -> str:
         """Return the server's version of Glassbox."""

@@ -1,8 +1,9 @@
-"""Readiness of the service: its dependencies, its workers and its version."""
+"""The service itself: its readiness and version, its presets, and what the API key allows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,21 @@ class Readiness:
     version: str
     revision: str | None = None
     reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset of a training. configuration: its values; None for `auto`, which chooses them for the data set."""
+
+    name: str
+    description: str
+    configuration: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Access:
+    """What this client may do. key: the name of its API key, None if the server requires none."""
+
+    key_required: bool
+    key: str | None
+    scopes: tuple[str, ...]

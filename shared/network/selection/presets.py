@@ -72,6 +72,17 @@ PRESETS: Mapping[str, Configuration] = MappingProxyType(
 AUTO = "auto"
 """The preset without a fixed configuration: `shared.network.selection` chooses one for the data."""
 
+DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        AUTO: "Compares candidates (networks, learning rates, augmentations) on the data set, and trains the best one.",
+        "fast": "Two dense layers, trained for a few epochs: seconds for tens of thousands of small images.",
+        "accurate": "Three convolutional blocks with batch normalization and random distortions of the images: slower,"
+        " and more accurate than `fast`.",
+        "article": "The seed article's network, trained image by image in the article's order of updates.",
+    }
+)
+"""What each preset is, in a sentence or two."""
+
 DEFAULT_PRESET = AUTO
 PRESET_OF_SETTINGS = "fast"
 """The preset of a request that has settings of the network, but names no preset."""

@@ -102,3 +102,8 @@ def test_lists_are_complete_and_bounded_by_their_limit(client: Client, folder: P
 def test_the_server_reports_its_version_and_workers(client: Client) -> None:
     assert client.server_version() == glassbox.__version__
     assert client.ready().workers.keys() == {"training", "inference"}
+
+
+def test_the_server_describes_its_presets_and_what_the_client_may_do(client: Client) -> None:
+    assert [preset.name for preset in client.presets()] == ["accurate", "article", "auto", "fast"]
+    assert client.access() == glassbox.Access(key_required=False, key=None, scopes=("read", "submit", "manage"))

@@ -50,12 +50,14 @@ SAME = {
     "Prediction": rows.Prediction,
     "Predictions": rows.Predictions,
     "Readiness": service.Readiness,
+    "Preset": service.Preset,
+    "Access": service.Access,
     "SkippedFiles": skipped.SkippedFiles,
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
-    "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable", "OpenApi", "Problem", "State",
-    "TrainingRequest",
+    "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable", "OpenApi", "Problem", "Scope",
+    "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

@@ -16,7 +16,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from api.app import create_app
-from api.resources.metrics import JobMetrics
+from api.resources.service.metrics import JobMetrics
 from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.runtime.settings import Settings
 from tests.support.network import free_port
