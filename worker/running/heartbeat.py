@@ -19,6 +19,7 @@ from worker.running.stall import StallWatch
 
 log = logging.getLogger(__name__)
 
+TRIES = 2  # to renew an expired lease
 REST_SECONDS = 0.25  # the shortest time between two beats, however often the thread is woken
 
 
@@ -79,10 +80,14 @@ class Heartbeat(ABC):
         """Raise `LeaseLost` some time before the lease expires, so that a write in progress ends before that.
 
         If this process was suspended for so long, it first tries to renew the lease: nobody else has it if all
-        processes were suspended, or Redis did not respond to any.
+        processes were suspended, or Redis did not respond to any. The first try may find a connection that has ended.
         """
         self._stall.step()
-        if not self._lost and self.seconds_until_lost < 0:
+        for _ in range(TRIES):
+            if self._lost:
+                raise LeaseLost
+            if self.seconds_until_lost >= 0:  # read once: a suspension may begin after it
+                return
             self._renew()
         if self._lost or self.seconds_until_lost < 0:
             raise LeaseLost

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
 
 import pytest
 from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
-from shared.jobs import Claim, JobStore, Progress, State, keys
+from shared.jobs import Claim, JobStore, Progress, Pulse, State, keys
 from shared.jobs.task_queue import connect
 from shared.runtime.clock import since_boot
 from shared.runtime.settings import Settings
@@ -136,6 +139,43 @@ class TestSuspension:
             lease.check()
 
             assert lease.seconds_until_lost > 0
+
+    def test_a_suspension_during_a_check_does_not_lose_the_lease(
+        self, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The process is suspended after each reading of the clock, one after the other."""
+        for number in range(1, 6):
+            readings = count(1)
+
+            def clock(number: int = number, readings: Iterator[int] = readings) -> float:
+                return since_boot() + (3600.0 if next(readings) >= number else 0.0)
+
+            with monkeypatch.context() as patch, quick(jobs, running(jobs), heartbeat=60.0) as lease:
+                patch.setattr("worker.running.heartbeat.since_boot", clock)
+                patch.setattr("worker.running.lease.since_boot", clock)
+
+                for _ in range(3):
+                    lease.check()
+
+    def test_an_expired_lease_is_renewed_although_the_connection_has_ended(
+        self, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        renew = jobs.renew
+        failures = [RedisConnectionError("reset")]
+
+        def fail_once(*arguments: Any, **options: Any) -> Pulse:
+            if failures:
+                raise failures.pop()
+            return renew(*arguments, **options)
+
+        monkeypatch.setattr(jobs, "renew", fail_once)
+        with quick(jobs, running(jobs), heartbeat=60.0) as lease:
+            monkeypatch.setattr("worker.running.heartbeat.since_boot", lambda: since_boot() + 3600.0)
+            monkeypatch.setattr("worker.running.lease.since_boot", lambda: since_boot() + 3600.0)
+
+            lease.check()
+
+        assert failures == []
 
     def test_a_lease_that_another_worker_took_is_lost_before_anything_is_written(
         self, jobs: JobStore, monkeypatch: pytest.MonkeyPatch
