@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -148,10 +148,25 @@ class Stack:
     def suspended(self) -> Iterator[None]:
         """Stop all processes of the stack by SIGSTOP, as if the machine were suspended, and continue them."""
         pids = [pid for part in self.parts for pid in (self.parts[part].pid, *self.children(part))]
-        with ExitStack() as stopped:
+        try:
             for pid in pids:
-                stopped.enter_context(self.frozen(pid))
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGSTOP)
             yield
+        finally:
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def full_redis(self) -> Iterator[None]:
+        """Lower the maximum of Redis's memory to what it uses, and restore it."""
+        before = int(self.redis.config_get("maxmemory")["maxmemory"] or 0)
+        self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"]))
+        try:
+            yield
+        finally:
+            self.redis.config_set("maxmemory", before)
 
     @contextmanager
     def also(self, part: str) -> Iterator[None]:

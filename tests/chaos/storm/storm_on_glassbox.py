@@ -1,4 +1,8 @@
-"""The storm on Glassbox: submits jobs over HTTP during kills, then checks the outcome of every accepted job."""
+"""The storm on Glassbox: submits jobs over HTTP during kills, then checks the outcome of every accepted job.
+
+Besides the kills, processes are stopped and continued, the whole machine is suspended, and Redis is full. Each training
+moves the alias `champion`, and so does a user: the version that it points to must never become an older one.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,24 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from threading import Event
 from typing import Any
+from uuid import uuid4
 
+import httpx
 from redis import RedisError
 
-from shared.jobs import Event, Job, Kind, State
+from shared.errors import NotFound
+from shared.jobs import Event as JobEvent
+from shared.jobs import Job, Kind, State
 from shared.runtime.clock import rfc3339
 from tests.chaos.soundness import batch_paths, damaged, duplicate_versions, published
 from tests.chaos.stack import Stack
-from tests.chaos.storm.monkey import Monkey
+from tests.chaos.storm.monkey import Interruptions, Monkey
 from tests.chaos.work import SHORT, Expected, archive_of, submit, training
 from tests.support.objects.jobs import training_result
 
@@ -28,6 +39,9 @@ EPOCHS = (20, 80, 200)  # some hundred ms to some seconds
 SEEDS = 5
 IMAGES = (500, 2000, 8000)
 LONGEST_REFUSAL = 60.0
+LONGEST_REQUEST = 300.0  # more than a suspension
+MODEL, ALIAS = "digits", "champion"
+USER_MOVES = 10  # submissions from one move of the alias by a user to the next
 
 
 @dataclass
@@ -52,20 +66,30 @@ class Storm:
     trainings: dict[str, tuple[int, int]] = field(default_factory=dict)  # epochs and seed, by job
     deaths: list[Death] = field(default_factory=list)
     refused: int = 0
+    interrupted: int = 0  # submissions without a response
+    champions: list[int] = field(default_factory=list)  # the versions that the alias was seen to point to
 
     def run(self, patience: float) -> dict[str, Any]:
         """Submit jobs during the kills, wait until the jobs have ended, and return the figures."""
-        monkey = Monkey(self.stack, WORKERS, self.seed, self.kills, self.seconds, self.note_deaths)
+        interruptions = Interruptions(self.stack, self.stack.settings.lease_seconds)
+        monkey = Monkey(self.stack, WORKERS, self.seed, self.kills, self.seconds, self.note_deaths, interruptions)
         began = time.monotonic()
-        with ThreadPoolExecutor(1) as submitter:
-            submitted = submitter.submit(self.submit_all, began)
-            monkey.run()
-            submitted.result()
-        calm = time.monotonic()
-        self.wait(patience)
+        over = Event()
+        with ThreadPoolExecutor(2) as threads:
+            watched = threads.submit(self.watch_alias, over)
+            submitted = threads.submit(self.submit_all, began)
+            try:
+                monkey.run()
+                submitted.result()
+                calm = time.monotonic()
+                self.wait(patience)
+            finally:
+                over.set()
+            watched.result()
         return {
             **self.count(),
             "kills": dict(sorted(monkey.killed.items())),
+            "interruptions": dict(sorted(monkey.interrupted.items())),
             "seconds_of_kills": round(calm - began, 1),
             "seconds_until_all_were_over": round(time.monotonic() - calm, 1),
         }
@@ -77,22 +101,52 @@ class Storm:
             time.sleep(max(0.0, began + number * self.seconds / self.jobs - time.monotonic()))
             if rng.random() < TRAININGS:
                 epochs, seed = rng.choice(EPOCHS), rng.randrange(SEEDS)
-                job_id = self.post("/v1/training-jobs", json=training(epochs, seed))
+                job_id = self.post("/v1/training-jobs", json=training(epochs, seed, promote=ALIAS))
                 self.trainings[job_id] = epochs, seed
             else:
                 archive = archive_of(rng.choice(IMAGES))
                 job_id = self.post("/v1/batch-jobs", params={"model": "base"}, content=archive)
             self.accepted.append(job_id)
+            if number % USER_MOVES == USER_MOVES - 1:
+                self.move_alias()
+
+    def move_alias(self) -> None:
+        """Point the alias to the newest version, as a user does; the jobs that run must leave it there."""
+        versions = self.stack.registry.versions(MODEL) if MODEL in self.stack.registry.models() else []
+        if versions:
+            newest = max(version.version for version in versions)
+            with suppress(httpx.TransportError):
+                self.stack.http.put(
+                    f"/v1/models/{MODEL}/aliases/{ALIAS}", json={"version": newest}, timeout=LONGEST_REQUEST
+                ).raise_for_status()
+
+    def watch_alias(self, over: Event) -> None:
+        """Note each version that the alias points to."""
+        while not over.wait(0.02):
+            version = None
+            with suppress(NotFound):  # before the first version
+                version = self.stack.registry.aliases(MODEL).get(ALIAS)
+            if version is not None and version not in self.champions[-1:]:
+                self.champions.append(version)
 
     def post(self, path: str, **request: Any) -> str:
-        """Submit a job until it is accepted; return its id."""
+        """Submit a job until it is accepted; return its id.
+
+        A suspension may end requests in progress. The repeated request has the same Idempotency-Key, so it finds the
+        job that an earlier one created.
+        """
+        headers = {"Idempotency-Key": uuid4().hex}
         deadline = time.monotonic() + LONGEST_REFUSAL
         while time.monotonic() < deadline:
-            response = self.stack.http.post(path, **request)
+            try:
+                response = self.stack.http.post(path, headers=headers, timeout=LONGEST_REQUEST, **request)
+            except httpx.TransportError:
+                self.interrupted += 1
+                continue
             if response.status_code == 202:
                 return str(response.json()["id"])
-            assert response.status_code == 503, response.text
-            self.refused += 1
+            assert response.status_code == 503 or response.json()["code"] == "idempotency_key_in_use", response.text
+            self.refused += response.status_code == 503
             time.sleep(0.2)
         raise AssertionError(f"no job was accepted for {LONGEST_REFUSAL} s")
 
@@ -128,17 +182,20 @@ class Storm:
             "lost": len(self.accepted) - len(over),
             "duplicated": len(duplicate_versions(published(self.stack))) + len(self.duplicate_rows(over)),
             "damaged": len(damaged(self.stack)),
+            "aliases_moved_back": sum(later < earlier for earlier, later in pairwise(self.champions)),
+            "alias_moves": len(self.champions),
             "other_bits_than_uninterrupted": self.other_bits(over),
             "resumed": sum(any(event.type == "resumed" for event in log) for log in logs.values()),
             "taken_up_again": sum(job.attempt > 1 for job in found),
             "refused_with_503": self.refused,
+            "submissions_without_response": self.interrupted,
             "run_though_never_accepted": len(all_jobs.keys() - set(self.accepted)) - 1,  # except the base model's
             "killed_at_work": len(self.deaths),
             "back_in_the_queue_s": worst_and_median(back),
             "at_work_again_s": worst_and_median(again),
         }
 
-    def rescues(self, logs: dict[str, list[Event]]) -> tuple[list[float], list[float]]:
+    def rescues(self, logs: dict[str, list[JobEvent]]) -> tuple[list[float], list[float]]:
         """Return the seconds from each kill until the job was queued again, and until it ran again."""
         back, again = [], []
         for death in self.deaths:
@@ -175,6 +232,7 @@ class Storm:
 
 def storm(seed: int, jobs: int, kills: int, seconds: float, settings: dict[str, str]) -> dict[str, Any]:
     """Run the storm on a new stack."""
+    settings = settings | {"IDEMPOTENCY_LEASE_SECONDS": "10"}  # of requests that a suspension has ended
     with (
         tempfile.TemporaryDirectory(prefix="glassbox-storm-") as folder,
         Stack(Path(folder), settings, WORKERS) as stack,
@@ -189,7 +247,7 @@ def outcome(job: Job) -> str:
     return f"{job.state}: {job.error['code']}" if job.error else str(job.state)
 
 
-def seconds_between(death: Death, event: Event) -> float:
+def seconds_between(death: Death, event: JobEvent) -> float:
     return (int(event.id.split("-")[0]) - death.at_ms) / 1000
 
 
