@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.requests.validation import Matching, RequestModel
+from shared.runtime.settings import MiB
 from shared.storage.names import NAME
+
+MOST_BYTES = 4 * MiB
+"""A version can have 300 kB of class names, so the number of items alone does not bound a page."""
 
 Item = TypeVar("Item")
 Shown = TypeVar("Shown")
@@ -38,11 +42,19 @@ class Page(TypedDict, Generic[Shown]):
 def page(
     items: Iterable[Item], query: PageQuery, cursor: Callable[[Item], str], view: Callable[[Item], Shown]
 ) -> Page[Shown]:
-    """Return a page of the first `limit` items. `items` must start after the query's cursor."""
-    window = list(islice(items, query.limit + 1))
-    more = len(window) > query.limit
-    window = window[: query.limit]
-    return {"items": [view(item) for item in window], "next": cursor(window[-1]) if more else None}
+    """Return a page of the first `limit` items, or of fewer if their JSON reaches `MOST_BYTES`.
+
+    `items` must start after the query's cursor.
+    """
+    shown: list[Shown] = []
+    size, last = 0, ""
+    for item in items:
+        if len(shown) == query.limit or size >= MOST_BYTES:
+            return {"items": shown, "next": last}
+        shown.append(view(item))
+        size += len(json.dumps(shown[-1]))
+        last = cursor(item)
+    return {"items": shown, "next": None}
 
 
 def after(

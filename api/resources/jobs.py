@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
 
@@ -30,6 +31,7 @@ EVENT_EXAMPLE = (
     "id: 1769860805120-0\nevent: state\n"
     'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
 )
+BLOCK = 101  # records: a page of 100, and the one that shows that there are more
 NOT_FOUND = error_response(NotFound, "job_not_found")
 RECORD_ERRORS = (  # of an ended job, whose record is on the volume
     error_response(Damaged, "record_lost", "record_unreadable"),
@@ -66,14 +68,18 @@ def blueprint(
     def view(job: Job) -> JobView:
         return job_view(job, waiting=reasons.of(job))
 
+    def in_blocks(ids: Iterator[str], most: int) -> Iterator[Job]:
+        """Yield the jobs. Their records are read in blocks, because a page of large ones ends early."""
+        while block := list(islice(ids, min(most, BLOCK))):
+            yield from jobs.many(block)
+
     @routes.get("")
     @operation("List the jobs", scope="read", query=JobQuery, responses={200: Page[JobView]})
     def index() -> Page[JobView]:
         """Newest first."""
         query = from_texts(JobQuery, request.args)
-        ids = list(islice(jobs.ids(query.state, query.after, query.kind, query.model), query.limit + 1))
-        shown = ids[: query.limit]
-        return {"items": list(map(view, jobs.many(shown))), "next": shown[-1] if len(ids) > query.limit else None}
+        ids = jobs.ids(query.state, query.after, query.kind, query.model)
+        return page(in_blocks(ids, query.limit + 1), query, lambda job: job.id, view)
 
     @routes.get("/<job_id>")
     @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND, *RECORD_ERRORS))

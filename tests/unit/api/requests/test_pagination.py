@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from api.requests import pagination
 from shared.datasets import DatasetStore
 from shared.datasets.arrays.npz import read_npz
 from shared.jobs import JobStore
@@ -152,3 +153,15 @@ def test_invalid_limit_is_rejected(client: FlaskClient, path: str, limit: str) -
     response = client.get(path, query_string={"limit": limit})
 
     assert parameters(assert_problem(response, 422, "validation_failed")) == ["limit"]
+
+
+def test_page_of_large_items_ends_early(client: FlaskClient, jobs: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pagination, "MOST_BYTES", 30_000)
+    for _ in range(7):
+        jobs.create(a_training(request={"labels": {"a": "x" * 10_000}}))
+
+    page: Any = client.get("/v1/jobs?limit=500").json
+    rest: Any = client.get("/v1/jobs", query_string={"limit": 500, "after": page["next"]}).json
+
+    assert len(page["items"]) == 3
+    assert [job["id"] for job in page["items"] + rest["items"]] == list(jobs.ids())[:6]
