@@ -31,7 +31,7 @@ from api.resources import (
     weights,
 )
 from api.resources.event_streams import EventStreams
-from api.resources.service import access, health, metrics, presets
+from api.resources.service import access, health, metrics, presets, system
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -115,6 +115,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         aliases.blueprint(registry, settings),
         presets.blueprint(),
         access.blueprint(),
+        system.blueprint(redis, job_store, task_queue, gauge, settings),
         openapi.blueprint(keys_needed=keys is not None),
     ):
         app.register_blueprint(blueprint)

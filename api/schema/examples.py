@@ -236,6 +236,37 @@ PRESET: JsonObject = {
     },
 }
 
+SYSTEM: JsonObject = {
+    "version": "0.1.0",
+    "revision": None,
+    "redis": {"fault": None, "memory_used": 2_310_144, "memory_limit": 268_435_456},
+    "volume": {
+        "fault": None,
+        "free": 41_231_810_560,
+        "total": 52_710_309_888,
+        "free_inodes": 3_100_220,
+        "inodes": 3_276_800,
+    },
+    "jobs": {
+        "queued": 2,
+        "running": 2,
+        "cancelling": 0,
+        "succeeded": 117,
+        "completed_with_errors": 3,
+        "failed": 1,
+        "cancelled": 4,
+    },
+    "queues": [
+        {"queue": "training", "jobs": 2, "oldest_seconds": 12.8, "processes": 1, "busy": 1, "free": 0},
+        {"queue": "inference", "jobs": 0, "oldest_seconds": 0.0, "processes": 4, "busy": 1, "free": 3},
+    ],
+    "workers": [
+        {"host": "3f0c", "queue": "training", "workers": 1, "processes": 1, "busy": 1, "free": 0},
+        {"host": "9a41", "queue": "inference", "workers": 1, "processes": 4, "busy": 1, "free": 3},
+    ],
+    "webhook_dispatchers": 1,
+}
+
 ACCESS: JsonObject = {"key_required": True, "key": "ci", "scopes": ["read", "submit"]}
 ACCESS_WITHOUT_KEYS: JsonObject = {"key_required": False, "key": None, "scopes": ["read", "submit", "manage"]}
 

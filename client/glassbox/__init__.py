@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
-    from glassbox.records.service import Access, Preset, Readiness
+    from glassbox.records.service import Access, Preset, Readiness, System
     from glassbox.records.skipped import SkippedFiles
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
@@ -95,7 +95,7 @@ _NAMES = {
     "http.retrying": ("Retries",),
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
-    "records.service": ("Access", "Preset", "Readiness"),
+    "records.service": ("Access", "Preset", "Readiness", "System"),
     "records.skipped": ("SkippedFiles",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -146,6 +146,7 @@ __all__ = [
     "SkippedFiles",
     "StillRunning",
     "StorageFull",
+    "System",
     "TooLarge",
     "TooMany",
     "TooSlow",

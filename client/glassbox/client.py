@@ -30,7 +30,7 @@ from glassbox.jobs import Job, Jobs
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, Invert, TrainingOptions
 from glassbox.records.rows import Predictions
-from glassbox.records.service import Access, Preset, Readiness
+from glassbox.records.service import Access, Preset, Readiness, System
 
 
 class Client:
@@ -145,6 +145,10 @@ class Client:
     def ready(self) -> Readiness:
         """Return the state of Redis and the volume and the number of online workers, ready or not."""
         return read(Readiness, self.transport.probe("/readyz"))
+
+    def system(self) -> System:
+        """Return the state of the service: its workers and queues, Redis and the volume."""
+        return read(System, self.transport.get(path_to("system")))
 
     def presets(self) -> tuple[Preset, ...]:
         """Return the presets of a training, by name, with their values."""

@@ -241,6 +241,32 @@ class JobStore:
         """Return how many jobs are in `state`."""
         return int(self._redis.zcard(keys.in_state(state)))
 
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs are in each state."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for state in State:
+                pipe.zcard(keys.in_state(state))
+            return dict(zip(map(str, State), pipe.execute(), strict=True))
+
+    def busy_processes(self) -> dict[str, Kind]:
+        """Return the processes that run a job, or help with one, each with the kind of its job; of `MANY` jobs at most.
+
+        A process is named as the owner of a claim, `<host>:<pid>`.
+        """
+        now = self.now()
+        ids = cast("list[str]", self._redis.zrangebyscore(keys.LEASES, now, "+inf", start=0, num=MANY))
+        busy: dict[str, Kind] = {}
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in ids:
+                pipe.hmget(keys.job(job_id), "owner", "kind")
+                pipe.zrangebyscore(keys.taken_shards(job_id), now, "+inf", start=0, num=MANY)
+            replies = pipe.execute()
+        for (owner, kind), shards in zip(replies[::2], replies[1::2], strict=True):
+            if owner and kind in set(Kind):  # a newer version of the code may have other kinds
+                busy[owner] = Kind(kind)
+            busy |= {shard.partition("@")[2]: Kind.BATCH for shard in shards}
+        return busy
+
     def waiting(self, kind: Kind) -> int:
         """Return how many jobs of this kind are queued."""
         return int(self._redis.hget(keys.COUNTERS, f"queued:{kind}") or 0)

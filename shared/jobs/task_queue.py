@@ -7,6 +7,7 @@ acknowledged early, their results are not stored, and a task's only argument is 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import cast
 
 from celery import Celery
@@ -90,6 +91,14 @@ def _broker_url(redis_url: str) -> str:
     return "redis+socket://" + re.sub(r"(?<=[?&])db=", "virtual_host=", redis_url.removeprefix("unix://"))
 
 
+@dataclass(frozen=True)
+class Worker:
+    """A registered worker: its host, and how many processes it has."""
+
+    host: str
+    processes: int
+
+
 class TaskQueue:
     """A sender of jobs to their queues, and a view of the queues' consumers."""
 
@@ -115,7 +124,12 @@ class TaskQueue:
 
     def processes_online(self, kind: Kind) -> int:
         """Return how many processes those workers have; each process runs one job at a time."""
-        return sum(int(worker.rsplit(" ", 1)[1]) for worker in self._online(kind))
+        return sum(worker.processes for worker in self.workers(kind))
+
+    def workers(self, kind: Kind) -> list[Worker]:
+        """Return the workers that are registered as consumers of this kind of job."""
+        names = (worker.rsplit(" ", 1) for worker in self._online(kind))
+        return [Worker(name.rpartition(":")[0], int(processes)) for name, processes in names]
 
     def _online(self, kind: Kind) -> list[str]:
         seconds, _ = self._redis.time()

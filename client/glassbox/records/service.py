@@ -46,3 +46,61 @@ class Access:
     key_required: bool
     key: str | None
     scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue: its waiting jobs, the age of the oldest one in seconds, and the processes of its online workers."""
+
+    queue: str
+    jobs: int
+    oldest_seconds: float
+    processes: int
+    busy: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The online workers of one queue on one host. busy and free: numbers of their processes."""
+
+    host: str
+    queue: str
+    workers: int
+    processes: int
+    busy: int
+    free: int
+
+
+@dataclass(frozen=True)
+class Redis:
+    """Redis: why it accepts no new job, and its memory in bytes; None if unknown or unlimited."""
+
+    fault: Reason | None
+    memory_used: int | None
+    memory_limit: int | None
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The volume: why it accepts no job, and its space in bytes; None if unknown or unlimited."""
+
+    fault: Reason | None
+    free: int | None
+    total: int | None
+    free_inodes: int | None
+    inodes: int | None
+
+
+@dataclass(frozen=True)
+class System:
+    """The state of the service. jobs: their numbers by state. What is read from Redis is None if it does not answer."""
+
+    version: str
+    revision: str | None
+    redis: Redis
+    volume: Volume
+    jobs: dict[str, int] | None
+    queues: tuple[Queue, ...] | None
+    workers: tuple[Worker, ...] | None
+    webhook_dispatchers: int | None

@@ -104,6 +104,15 @@ def test_the_server_reports_its_version_and_workers(client: Client) -> None:
     assert client.ready().workers.keys() == {"training", "inference"}
 
 
+def test_the_server_reports_its_state(client: Client) -> None:
+    system = client.system()
+    assert system.redis.fault is None
+    assert system.volume.free
+    assert system.queues is not None
+    assert [queue.queue for queue in system.queues] == ["training", "inference"]
+    assert all(queue.processes == queue.busy + queue.free > 0 for queue in system.queues)
+
+
 def test_the_server_describes_its_presets_and_what_the_client_may_do(client: Client) -> None:
     assert [preset.name for preset in client.presets()] == ["accurate", "article", "auto", "fast"]
     assert client.access() == glassbox.Access(key_required=False, key=None, scopes=("read", "submit", "manage"))

@@ -52,6 +52,11 @@ SAME = {
     "Readiness": service.Readiness,
     "Preset": service.Preset,
     "Access": service.Access,
+    "System": service.System,
+    "Queue": service.Queue,
+    "Worker": service.Worker,
+    "Redis": service.Redis,
+    "Volume": service.Volume,
     "SkippedFiles": skipped.SkippedFiles,
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
