@@ -31,7 +31,7 @@ from api.resources import (
     weights,
 )
 from api.resources.event_streams import EventStreams
-from api.resources.service import access, health, metrics, presets, system
+from api.resources.service import access, health, index, metrics, presets, system
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -99,6 +99,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     if settings.trusted_proxies:
         app.wsgi_app = proxies.BehindProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
     for blueprint in (
+        index.blueprint(),
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),

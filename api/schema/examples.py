@@ -236,6 +236,12 @@ PRESET: JsonObject = {
     },
 }
 
+SERVICE: JsonObject = {
+    "name": "Glassbox",
+    "version": "0.1.0",
+    "links": {"documentation": "/docs", "openapi": "/openapi.json", "jobs": "/v1/jobs", "models": "/v1/models"},
+}
+
 SYSTEM: JsonObject = {
     "version": "0.1.0",
     "revision": None,

@@ -49,6 +49,7 @@ class Request:
 
 
 REQUESTS = [
+    Request("GET", "/", status=200),
     Request("GET", "/healthz", status=200),
     Request("GET", "/readyz"),
     Request("GET", "/metrics", status=200),

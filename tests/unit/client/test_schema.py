@@ -62,7 +62,7 @@ SAME = {
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
     "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable", "OpenApi", "Problem", "Scope",
-    "State", "TrainingRequest",
+    "Service", "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
