@@ -19,17 +19,17 @@ from api.requests.waiting import WaitingReasons
 from api.requests.webhook_choice import Webhooks
 from api.resources import (
     aliases,
-    batch_jobs,
-    datasets,
     evaluations,
     jobs,
     models,
     predictions,
     reproductions,
-    results,
     training_jobs,
     weights,
 )
+from api.resources.batches import batch_jobs, results
+from api.resources.datasets import datasets
+from api.resources.datasets import images as dataset_images
 from api.resources.event_streams import EventStreams
 from api.resources.service import access, health, index, metrics, presets, system
 from shared.datasets import DatasetStore
@@ -103,6 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
+        dataset_images.blueprint(store, built_in),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),

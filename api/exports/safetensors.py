@@ -7,30 +7,42 @@ header is padded with spaces so that the first tensor starts at a multiple of 8.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from api.exports.description import description
 from api.exports.parts import Part, content_of
 from shared.registry import ModelVersion
 from shared.registry.stored import StoredArray
 
-DTYPES = {"float32": "F32", "float64": "F64"}
+DTYPES = {"float32": "F32", "float64": "F64", "uint8": "U8", "int32": "I32"}
 ALIGNMENT = 8
+
+Tensor = tuple[str, np.dtype[np.generic], tuple[int, ...], int]
+"""The name, type, shape and size in bytes of a tensor."""
 
 
 def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list[Part]:
     """Encode the parameters under their names in the .npz, with the version's metadata."""
-    header: dict[str, object] = {"__metadata__": description(version)}
-    content: list[Part] = []
+    tensors = ((name, array.dtype, array.shape, array.nbytes) for name, array in parameters.items())
+    return [*_head(tensors, description(version)), *map(content_of, parameters.values())]
+
+
+def encode_arrays(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, str]) -> bytes:
+    """Encode little-endian arrays that are in memory. Those with larger items must come first, to be aligned."""
+    tensors = ((name, array.dtype, array.shape, array.nbytes) for name, array in arrays.items())
+    return b"".join([*_head(tensors, metadata), *(np.ascontiguousarray(array).data for array in arrays.values())])
+
+
+def _head(tensors: Iterable[Tensor], metadata: Mapping[str, str]) -> list[bytes]:
+    """Return the bytes before the tensors."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
     end = 0
-    for name, array in parameters.items():
-        start, end = end, end + array.nbytes
-        header[name] = {
-            "dtype": DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [start, end],
-        }
-        content.append(content_of(array))
+    for name, dtype, shape, nbytes in tensors:
+        start, end = end, end + nbytes
+        header[name] = {"dtype": DTYPES[dtype.name], "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    return [len(text).to_bytes(8, "little"), text, *content]
+    return [len(text).to_bytes(8, "little"), text]

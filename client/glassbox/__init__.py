@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from glassbox.http.retrying import Retries
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
+    from glassbox.records.images import Images
     from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System
@@ -93,6 +94,7 @@ _NAMES = {
     "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
+    "records.images": ("Images",),
     "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
     "records.service": ("Access", "Preset", "Readiness", "System"),
@@ -117,6 +119,7 @@ __all__ = [
     "Finding",
     "Forbidden",
     "GlassboxError",
+    "Images",
     "Invalid",
     "Job",
     "JobError",

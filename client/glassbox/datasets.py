@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from glassbox.http.bodies import OnBytes
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
+from glassbox.records.images import Images, images_of
 from glassbox.records.skipped import SkippedFiles
 
 OnUnreadable = Literal["refuse", "skip"]
@@ -126,6 +127,33 @@ class Datasets:
     def get(self, reference: str) -> Dataset:
         """Return the data set with this id or name."""
         return self.dataset_of(self._transport.get(path_to("datasets", reference)))
+
+    def images(
+        self,
+        reference: str,
+        split: Literal["train", "validation", "test"] = "train",
+        *,
+        label: str | None = None,
+        start: int | None = None,
+        count: int | None = None,
+        indices: Iterable[int] | None = None,
+        seed: int | None = None,
+    ) -> Images:
+        """Return images of a data set with their indices and labels; 100 by default, at most 2,000.
+
+        label: only images of this class. start, count: the range of those selected. indices: the images at these
+        indices of the split, at most 500. seed: a random order. `Images.next` is the `start` of the next call.
+        """
+        params = {
+            "split": split,
+            "class": label,
+            "from": start,
+            "count": count,
+            "indices": None if indices is None else ",".join(map(str, indices)),
+            "order": None if seed is None else "random",
+            "seed": seed,
+        }
+        return images_of(self._transport.content(path_to("datasets", reference, "images"), **params))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a data set by its id, or one of its names; the last name deletes the content, too."""

@@ -62,6 +62,7 @@ class DatasetStore:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._known: dict[str, tuple[Signature, Manifest]] = {}  # by digest, the manifest as it was read last
+        self._checked: dict[str, Signature] = {}  # by digest, the file of arrays whose SHA-256 was checked last
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
         """Store the content under `name`; returns the manifest, and whether it is new.
@@ -136,15 +137,28 @@ class DatasetStore:
                     manifests.append(self._manifest(folder.name))
         return sorted(manifests, key=lambda manifest: (manifest.created_at, manifest.digest), reverse=True)
 
-    def load(self, reference: str, check: Callable[[], None] = lambda: None) -> tuple[Manifest, Arrays]:
+    def load(
+        self, reference: str, check: Callable[[], None] = lambda: None, *, anew: bool = True
+    ) -> tuple[Manifest, Arrays]:
         """Return the manifest and the arrays; raises `Damaged` if the file's digest is wrong.
 
-        check: called while the file is read.
+        check: called while the file is read. anew: whether the file is also read if it has not changed, by its inode,
+        size and time, since this store read it last.
         """
         manifest = self.get(reference)
         path = self._volume.dataset(manifest.digest) / "data.npz"
-        if durable.sha256_of(path, check) != manifest.sha256:
-            raise Damaged("dataset_damaged", f"the file of data set {manifest.id} has changed since it was stored")
+        try:
+            signature = _signature(path)  # from before the file is read, so that a change meanwhile is detected later
+            if anew or self._checked.get(manifest.digest) != signature:
+                self._checked.pop(manifest.digest, None)
+                if durable.sha256_of(path, check) != manifest.sha256:
+                    detail = f"the file of data set {manifest.id} has changed since it was stored"
+                    raise Damaged("dataset_damaged", detail)
+                if len(self._checked) >= KNOWN:
+                    self._checked.clear()
+                self._checked[manifest.digest] = signature
+        except FileNotFoundError:  # deleted meanwhile
+            raise _not_found(reference) from None
         names = [f"{letter}_{part}" for part in manifest.splits for letter in "xy"]
         return manifest, Arrays(**{name: _map_array(path, name) for name in names})
 
@@ -211,8 +225,7 @@ class DatasetStore:
         """Return a manifest, which is read again only after it was written, so that lists read few files."""
         path = self._manifest_path(digest)
         try:
-            stat = path.stat()
-            signature = stat.st_ino, stat.st_size, stat.st_mtime_ns
+            signature = _signature(path)
             known = self._known.get(digest)
             if known is not None and known[0] == signature:
                 return known[1]
@@ -231,6 +244,11 @@ class DatasetStore:
             self._known.clear()
         self._known[digest] = signature, manifest
         return manifest
+
+
+def _signature(path: Path) -> Signature:
+    stat = path.stat()
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _not_found(reference: str) -> NotFound:

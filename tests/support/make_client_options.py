@@ -17,7 +17,7 @@ import glassbox
 
 from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
-from api.resources.batch_jobs import BatchOptions
+from api.resources.batches.batch_jobs import BatchOptions
 from api.resources.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"

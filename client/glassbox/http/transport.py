@@ -104,6 +104,14 @@ class Transport:
             except httpx.TransportError as error:
                 raise self._unreachable(error, "stopped answering") from error
 
+    def content(self, route: str, **params: Any) -> bytes:
+        """Return the bytes of a GET."""
+        with self.opened(route, params=params) as response:
+            try:
+                return response.read()
+            except httpx.TransportError as error:
+                raise self._unreachable(error, "stopped answering") from error
+
     @contextmanager
     def opened(
         self,

@@ -1,0 +1,1 @@
+"""Batch jobs: submission, rows and images."""

@@ -1,0 +1,105 @@
+"""`GET /v1/datasets/{ref}/images`: many images of a data set in one response, with their indices and labels."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from flask import Blueprint, Response, request
+from numpy.typing import NDArray
+from pydantic import Field
+
+from api.requests.conditions import conditional
+from api.requests.online_memory import held
+from api.requests.validation import from_texts
+from api.resources.image_selection import MEDIA, ImageSelection, fitting, invalid, response_of
+from api.schema.operations import ResponseSpec, error_response, operation
+from shared.datasets import DatasetStore, Manifest
+from shared.datasets.builtin.built_in import BuiltIn
+from shared.datasets.content import Images, Labels
+from shared.errors import Damaged, NotFound, Unavailable
+from shared.network.settings.validation import shown
+
+FILE = replace(MEDIA, description=f"{MEDIA.description}. `labels` int32 (n,) are indices of the data set's `classes`")
+NOT_FOUND = error_response(NotFound, "dataset_not_found")
+DAMAGED = error_response(Damaged, "dataset_unreadable", "dataset_damaged")
+
+
+class DatasetImagesQuery(ImageSelection):
+    """The images of a split, or of one class in it, by their index or at random."""
+
+    split: Literal["train", "validation", "test"] = Field("train", description="the part of the data set")
+    class_: str | None = Field(None, alias="class", max_length=255, description="only images of this class, by name")
+    order: Literal["index", "random"] = Field("index", description="`random` is the same order for the same `seed`")
+    seed: int = Field(0, ge=0, lt=2**63, description="random seed of the order")
+
+
+def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
+    """Return the route of a data set's images."""
+    routes = Blueprint("dataset_images", __name__)
+
+    @routes.get("/v1/datasets/<reference>/images")
+    @operation(
+        "Read images of a data set",
+        scope="read",
+        query=DatasetImagesQuery,
+        responses={
+            200: ResponseSpec((FILE,), headers=("ETag",)),
+            304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
+        },
+        errors=(NOT_FOUND, DAMAGED, error_response(Unavailable, "memory_busy")),
+        headers=("If-Match", "If-None-Match"),
+    )
+    def images(reference: str) -> Response:
+        """An image's index is its position in the split. `indices` is not combined with a class or an order.
+
+        The images of a data set never change: the ETag depends on its id and on the query only.
+        """
+        query = from_texts(DatasetImagesQuery, request.args)
+        manifest, arrays = store.load(built_in.prepared(reference).id, anew=False)
+        split = {
+            "train": (arrays.x_train, arrays.y_train),
+            "validation": arrays.validation,
+            "test": (arrays.x_test, arrays.y_test),
+        }[query.split]
+        if split is None:
+            raise invalid(
+                "split", f"this data set has no images for {query.split}; it has {', '.join(manifest.splits)}"
+            )
+        response = _selected(query, manifest, *split)
+        response.set_etag(hashlib.sha256(f"{manifest.digest} {query!r}".encode()).hexdigest())
+        return conditional(response)
+
+    return routes
+
+
+def _selected(query: DatasetImagesQuery, manifest: Manifest, images: Images, labels: Labels) -> Response:
+    listed = query.listed(len(labels))
+    if listed is not None:
+        for parameter, field in (("class", "class_"), ("order", "order"), ("seed", "seed")):
+            if field in query.model_fields_set:
+                raise invalid(parameter, "cannot be combined with indices")
+    matching = _matching(query, manifest, labels) if listed is None else listed
+    total = len(labels) if matching is None else len(matching)
+    start, count = query.range_of(total)
+    count = fitting(count, math.prod(manifest.image_shape))
+    chosen = np.arange(start, start + count) if matching is None else matching[start : start + count]
+    arrays = {"indices": chosen.astype("<i4"), "labels": labels[chosen].astype("<i4"), "images": images[chosen]}
+    return response_of(arrays, total, start + count)
+
+
+def _matching(query: DatasetImagesQuery, manifest: Manifest, labels: Labels) -> NDArray[np.int64] | None:
+    """Return the indices of the images that match, in the query's order; None if these are all by their index."""
+    if query.class_ is None and query.order == "index":
+        return None
+    held(request.environ).response(2 * labels.nbytes)  # for the indices, and their order at random
+    if query.class_ is None:
+        matching = np.arange(len(labels))
+    elif query.class_ in manifest.classes:
+        matching = np.flatnonzero(labels == manifest.classes.index(query.class_))
+    else:
+        raise invalid("class", f"must be a class of this data set; got {shown(query.class_)}")
+    return np.random.default_rng(query.seed).permutation(matching) if query.order == "random" else matching
