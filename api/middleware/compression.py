@@ -1,14 +1,33 @@
-"""gzip compression of large JSON responses if the client accepts it; never of streams, files or encoded content."""
+"""gzip compression of large JSON and text if the client accepts it; never of events, files or encoded content.
+
+A response whose length is known is compressed as a whole. A streamed one, such as a batch's rows, is compressed block
+by block, in constant memory.
+"""
 
 from __future__ import annotations
 
 import gzip
+import zlib
+from collections.abc import Iterable, Iterator
 
 from flask import Flask, Response, request
 
-COMPRESSIBLE = frozenset({"application/json", "application/problem+json"})
+COMPRESSIBLE = frozenset(
+    {
+        "application/json",
+        "application/problem+json",
+        "application/x-ndjson",
+        "application/openmetrics-text",
+        "text/csv",
+        "text/plain",
+        "text/html",
+        "text/css",
+        "text/javascript",
+    }
+)
 MIN_BYTES = 1400  # a smaller response fits into one network packet
 LEVEL = 1  # the fastest; higher levels shrink JSON little more
+GZIP = 16 + zlib.MAX_WBITS  # zlib's number for a stream with gzip's header and checksum
 
 
 def register(app: Flask) -> None:
@@ -16,15 +35,49 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def compress(response: Response) -> Response:
-        if response.mimetype not in COMPRESSIBLE or response.is_streamed or response.direct_passthrough:
+        if response.mimetype not in COMPRESSIBLE or response.direct_passthrough:
             return response
         if "Content-Encoding" in response.headers or response.status_code in {206, 304}:
             return response
         response.vary.add("Accept-Encoding")
-        if (response.content_length or 0) < MIN_BYTES or not request.accept_encodings.quality("gzip"):
+        if not accepts_gzip():
             return response
-        response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
-        response.headers["Content-Encoding"] = "gzip"
-        if (etag := response.get_etag())[0] is not None:
-            response.set_etag(etag[0], weak=True)  # same resource, other bytes
+        if response.is_streamed:
+            _compress_stream(response)
+        elif (response.content_length or 0) >= MIN_BYTES:
+            send_compressed(response, gzip.compress(response.get_data(), LEVEL, mtime=0))
         return response
+
+
+def accepts_gzip() -> bool:
+    """Return whether the client accepts gzip."""
+    return request.accept_encodings.quality("gzip") > 0
+
+
+def send_compressed(response: Response, content: bytes) -> None:
+    """Replace the response's body by its compressed `content`."""
+    response.set_data(content)
+    _mark(response)
+
+
+def _compress_stream(response: Response) -> None:
+    blocks = response.response
+    if close := getattr(blocks, "close", None):
+        response.call_on_close(close)  # also if the stream is never read, as for HEAD
+    response.response = _compressed(response.iter_encoded())
+    response.headers.pop("Content-Length", None)
+    _mark(response)
+
+
+def _mark(response: Response) -> None:
+    response.headers["Content-Encoding"] = "gzip"
+    if (etag := response.get_etag())[0] is not None:
+        response.set_etag(etag[0], weak=True)  # same resource, other bytes
+
+
+def _compressed(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    compressor = zlib.compressobj(LEVEL, wbits=GZIP)
+    for block in blocks:
+        if compressed := compressor.compress(block):
+            yield compressed
+    yield compressor.flush()

@@ -27,8 +27,8 @@ Trains neural networks written from scratch in NumPy, and runs them over archive
 
 Times are RFC 3339 in UTC; ids sort by time. A list is `{"items": […], "next": …}`: send `next` as `after` for the next
 page. Every error is `application/problem+json` (RFC 9457) with a stable `code`; an unknown path returns `not_found`, an
-unsupported method `method_not_allowed`. Every response has an `X-Request-Id`. Large JSON is compressed with gzip if the
-client accepts it. Every path that supports `GET` also supports `HEAD` and `OPTIONS`.
+unsupported method `method_not_allowed`. Every response has an `X-Request-Id`. Large JSON and text is compressed with
+gzip if the client accepts it. Every path that supports `GET` also supports `HEAD` and `OPTIONS`.
 """
 
 

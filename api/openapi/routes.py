@@ -5,6 +5,7 @@ The package flask-swagger-ui has Swagger UI's files. This server serves them, so
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from functools import cache
@@ -14,6 +15,7 @@ from flask import Blueprint, Response, current_app
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from api.middleware.compression import accepts_gzip, send_compressed
 from api.openapi import document
 from api.requests.conditions import conditional
 from api.schema.examples import shown_as
@@ -125,9 +127,19 @@ def _packaged(name: str) -> bytes:
     return files("flask_swagger_ui").joinpath("dist", name).read_bytes()
 
 
+@cache
+def _compressed(content: bytes) -> bytes:
+    """Return the content compressed as far as gzip can; each process compresses each file once."""
+    return gzip.compress(content, 9, mtime=0)
+
+
 def _cached(content: bytes, media_type: str) -> Response:
     """Return a response that a client may cache and revalidate by its ETag."""
     response = Response(content, mimetype=media_type)
     response.set_etag(hashlib.sha256(content).hexdigest())
     response.headers["Cache-Control"] = "no-cache"
-    return conditional(response)
+    response.vary.add("Accept-Encoding")
+    response = conditional(response)
+    if media_type != "image/png" and response.status_code == 200 and accepts_gzip():
+        send_compressed(response, _compressed(content))
+    return response
