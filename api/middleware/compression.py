@@ -10,7 +10,9 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 
-from flask import Flask, Response, request
+from flask import Flask, Response
+
+from api.requests.content_coding import accepts_gzip, mark_as_gzip
 
 COMPRESSIBLE = frozenset(
     {
@@ -45,19 +47,9 @@ def register(app: Flask) -> None:
         if response.is_streamed:
             _compress_stream(response)
         elif (response.content_length or 0) >= MIN_BYTES:
-            send_compressed(response, gzip.compress(response.get_data(), LEVEL, mtime=0))
+            response.set_data(gzip.compress(response.get_data(), LEVEL, mtime=0))
+            mark_as_gzip(response)
         return response
-
-
-def accepts_gzip() -> bool:
-    """Return whether the client accepts gzip."""
-    return request.accept_encodings.quality("gzip") > 0
-
-
-def send_compressed(response: Response, content: bytes) -> None:
-    """Replace the response's body by its compressed `content`."""
-    response.set_data(content)
-    _mark(response)
 
 
 def _compress_stream(response: Response) -> None:
@@ -66,13 +58,7 @@ def _compress_stream(response: Response) -> None:
         response.call_on_close(close)  # also if the stream is never read, as for HEAD
     response.response = _compressed(response.iter_encoded())
     response.headers.pop("Content-Length", None)
-    _mark(response)
-
-
-def _mark(response: Response) -> None:
-    response.headers["Content-Encoding"] = "gzip"
-    if (etag := response.get_etag())[0] is not None:
-        response.set_etag(etag[0], weak=True)  # same resource, other bytes
+    mark_as_gzip(response)
 
 
 def _compressed(blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -15,9 +15,9 @@ from flask import Blueprint, Response, current_app
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.middleware.compression import accepts_gzip, send_compressed
 from api.openapi import document
 from api.requests.conditions import conditional
+from api.requests.content_coding import accepts_gzip, mark_as_gzip
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import NotFound
@@ -141,5 +141,6 @@ def _cached(content: bytes, media_type: str) -> Response:
     response.vary.add("Accept-Encoding")
     response = conditional(response)
     if media_type != "image/png" and response.status_code == 200 and accepts_gzip():
-        send_compressed(response, _compressed(content))
+        response.set_data(_compressed(content))
+        mark_as_gzip(response)
     return response

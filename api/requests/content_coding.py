@@ -1,10 +1,12 @@
-"""Content codings of request bodies (RFC 9110, section 8.4): gzip and deflate."""
+"""Content codings (RFC 9110, section 8.4): gzip and deflate of request bodies, gzip of responses."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
 from typing import Protocol
+
+from flask import Response, request
 
 from shared.errors import Malformed, UnsupportedType
 
@@ -64,3 +66,15 @@ def _content(decompressor: zlib._Decompress, block: bytes, coding: str, size: in
             content = decompressor.decompress(decompressor.unconsumed_tail, size)
     except zlib.error as error:
         raise Malformed("body_damaged", f"the body is not valid {coding}: {error}") from error
+
+
+def accepts_gzip() -> bool:
+    """Return whether the client accepts gzip."""
+    return request.accept_encodings.quality("gzip") > 0
+
+
+def mark_as_gzip(response: Response) -> None:
+    """Add the headers of a response whose body is compressed with gzip."""
+    response.headers["Content-Encoding"] = "gzip"
+    if (etag := response.get_etag())[0] is not None:
+        response.set_etag(etag[0], weak=True)  # same resource, other bytes
