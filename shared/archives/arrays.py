@@ -83,8 +83,9 @@ def read_header(file: IO[bytes], name: str, size: int) -> Header:
         version = npy.read_magic(reader)
         shape, fortran_order, dtype = READ_HEADER[version](reader)
     except UNREADABLE as error:
-        reason = str(error)[:200]
-        raise Invalid("npz_header", f"{name} has no header of NumPy's format, version 1 or 2: {reason}") from error
+        raise Invalid(
+            "npz_header", f"{name} has no header of NumPy's format, version 1 or 2; save it with numpy.save or savez"
+        ) from error
     header = Header(name, shape, fortran_order, dtype, file.tell() - before)
     if dtype.hasobject:
         raise Invalid("npz_pickled", f"{name} holds pickled objects, which are never loaded: save plain numbers")

@@ -9,6 +9,7 @@ from typing import IO, NamedTuple, Protocol
 
 from backports import zstd
 
+from shared.archives.damage import cause_of
 from shared.archives.entries import check_ratio
 from shared.archives.tar import BLOCK as TAR_BLOCK
 from shared.archives.tar import is_tar
@@ -101,7 +102,9 @@ class Unpacked:
                     f"unpacking needs a window of more than {self._max_window} bytes; pack the archive without"
                     " --long and --ultra",
                 ) from error
-            raise Invalid("archive_damaged", f"the archive cannot be unpacked: {error}") from error
+            raise Invalid(
+                "archive_damaged", f"the archive cannot be unpacked: {cause_of(error)}; pack it again"
+            ) from error
 
     def _parts(self) -> Iterator[bytes]:
         new, magic = self._packing

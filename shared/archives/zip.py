@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
+from shared.archives.damage import cause_of
 from shared.archives.entries import (
     FOLDER,
     LONGEST_PATH,
@@ -180,9 +181,9 @@ def _utf8(name: bytes) -> str:
     """Decode a name that its entry states to be UTF-8; raises `Invalid`."""
     try:
         return name.decode()
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         given = shown(name.decode(errors="backslashreplace"))
-        raise damaged(f"the name {given} is not UTF-8, as its entry states: {error.reason}; pack it again") from None
+        raise damaged(f"the name {given} is not UTF-8, as its entry states; pack it again") from None
 
 
 def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> str:
@@ -313,7 +314,7 @@ def _check_sizes(local: Sizes, central: Sizes, extra: bytes) -> None:
         if packed == MANY:
             (packed,) = struct.unpack_from("<Q", wide)
     except (Invalid, struct.error) as error:
-        raise entry_damaged(f"its local header is wrong: {error}") from None
+        raise entry_damaged(f"its local header is wrong: {cause_of(error)}") from None
     for found, expected in zip((crc, packed, size), central, strict=True):
         if found not in {expected, 0}:
             raise entry_damaged("the sizes in its local header differ from the archive's directory")
@@ -325,7 +326,7 @@ def inflated(content: bytes, size: int) -> bytes:
     try:
         content = stream.decompress(content, size + 1)
     except zlib.error as error:
-        raise entry_damaged(str(error)) from None
+        raise entry_damaged(cause_of(error)) from None
     if len(content) != size or not stream.eof or stream.unused_data:
         raise entry_damaged("its size differs from the archive's directory")
     return content

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import Header
+from shared.archives.damage import cause_of
 from shared.archives.entries import shown
 from shared.archives.leftovers import SIDE_FILE, leftover
 from shared.archives.zip_directory import find_directory
@@ -196,7 +197,7 @@ def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any
                 if len(labels) * table.pixels > limits.max_expanded_bytes:
                     raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes")
     except UNREADABLE as error:
-        raise Invalid("dataset_csv", f"{source.name} cannot be read: {str(error)[:200]}") from error
+        raise Invalid("dataset_csv", f"{source.name} cannot be read: {cause_of(error)}") from error
     if not blocks:
         raise Invalid("dataset_csv", f"{source.name} has no rows")
     if not all(labels):
@@ -224,14 +225,21 @@ def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArr
     try:
         values = np.loadtxt(lines, np.float64, delimiter=table.delimiter, usecols=columns, comments=None, ndmin=2)
     except ValueError as error:
-        reason = str(error)[:200]
-        raise Invalid(
-            "dataset_csv", f"{source.name} has a pixel that is not a number, after row {start}: {reason}"
-        ) from error
+        raise _not_a_number(source, table, lines, start) from error
     as_bytes = values.clip(0, 255).astype(np.uint8) if np.isfinite(values).all() else None
     if as_bytes is None or (as_bytes != values).any():
         return values.astype(np.float32)
     return values.astype(np.float32) if as_bytes.max() <= 1 and _holds_floats(table, lines) else as_bytes
+
+
+def _not_a_number(source: Source, table: Table, lines: list[str], start: int) -> Invalid:
+    """Return the error for the first cell of the rows that is not a number."""
+    for number, line in enumerate(lines, start + 1):
+        for column, cell in enumerate(line.rstrip("\r\n").split(table.delimiter)):
+            if column != table.label and not _is_number(cell):
+                what = f"has {shown(cell)} in row {number}, column {column + 1}, not a number"
+                return Invalid("dataset_csv", f"{source.name} {what}: pixels are numbers from 0 to 255, or from 0 to 1")
+    return Invalid("dataset_csv", f"{source.name} has a pixel that is not a number in the rows after row {start}")
 
 
 def _holds_floats(table: Table, lines: list[str]) -> bool:

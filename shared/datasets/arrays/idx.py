@@ -16,6 +16,7 @@ from typing import IO, cast
 
 import numpy as np
 
+from shared.archives.damage import cause_of
 from shared.datasets.content import Content, Images, Labels, Split, classes_of
 from shared.errors import Invalid
 
@@ -94,4 +95,4 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with gzip.open(path) as file:
             yield cast("IO[bytes]", file)
     except (OSError, EOFError, zlib.error) as error:
-        raise Invalid("idx_damaged", f"{path.name} cannot be read: {error}") from error
+        raise Invalid("idx_damaged", f"{path.name} cannot be read: {cause_of(error)}; download it again") from error

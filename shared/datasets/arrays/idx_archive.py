@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.arrays import Header
+from shared.archives.damage import cause_of
 from shared.archives.entries import shown
 from shared.datasets.arrays.array_images import ImageArray, read_exactly, scale_of
 from shared.datasets.arrays.array_names import find_arrays
@@ -111,7 +112,7 @@ def _opened(path: Path, archive: ArchiveIndex, index: int, name: str, limits: Se
         file = io.BytesIO(content)
         yield cast("IO[bytes]", gzip.GzipFile(fileobj=file)) if content.startswith(GZIP) else file
     except (Malformed, OSError, EOFError, zlib.error) as error:
-        raise Invalid("idx_damaged", f"{shown(name)} cannot be read: {error}") from error
+        raise Invalid("idx_damaged", f"{shown(name)} cannot be read: {cause_of(error)}; download it again") from error
 
 
 @contextmanager

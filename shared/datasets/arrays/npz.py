@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import Header, read_header
+from shared.archives.damage import cause_of
 from shared.datasets.arrays.array_images import ImageArray, ImageBlocks, image_shape_of, read_exactly, scale_of
 from shared.datasets.arrays.array_labels import check_labels, labels_of
 from shared.datasets.arrays.array_names import ArrayNames, Pair, find_arrays
@@ -133,8 +134,9 @@ def reporting_damage() -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        reason = str(error)[:200]
-        raise Invalid("npz_damaged", f"the .npz cannot be read to its end: {reason}") from error
+        raise Invalid(
+            "npz_damaged", f"the .npz cannot be read to its end: {cause_of(error)}; save or download it again"
+        ) from error
 
 
 @contextmanager

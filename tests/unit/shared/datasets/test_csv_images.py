@@ -111,7 +111,7 @@ LINES = PLAIN.splitlines(keepends=True)
         (PLAIN, {"image_shape": (5, 7)}, "a row has 36 pixels, but image_shape=5x7 has 35"),
         (csv(IMAGES[:, :5], LABELS), {}, "a row has 30 pixels, but no square has"),
         (b"".join(LINES[:10]) + b"1,2,3\n" + b"".join(LINES[10:]), {}, "3 columns in row 10, but 37"),
-        (b"".join(LINES[:10]) + LINES[10].replace(b",", b",x", 1), {}, "a pixel that is not a number"),
+        (b"".join(LINES[:10]) + LINES[10].replace(b",", b",x", 1), {}, "has 'x"),
         (b"".join(LINES[:10]) + LINES[10][1:], {}, "no label in row 10"),
     ],
 )
