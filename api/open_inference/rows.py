@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.open_inference.tensors import INPUT, Tensor, invalid
+from api.requests.online_images import RequestImages
 from shared.errors import Malformed
-from shared.images.decoding import decode_into
 from shared.images.number_range import WHITE, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, shapes_of_numbers
 from shared.network.settings.validation import shown
@@ -53,9 +53,10 @@ def _decoded(tensor: Tensor, contents: list[bytes], shape: Shape, limits: Settin
     if tensor.shape not in {(len(contents),), (len(contents), 1)} or not contents:
         raise invalid("#/inputs/0/shape", f"must be [N] or [N, 1] for encoded images; got {list(tensor.shape)}")
     images = np.empty((len(contents), *shape), np.uint8)
+    decoder = RequestImages(limits)
     for index, content in enumerate(contents):
         try:
-            decode_into(images[index], content, limits.max_image_pixels, seconds=limits.max_image_seconds)
+            decoder.decode_into(images[index], content)
         except Malformed as error:
             raise invalid(f"#/inputs/0/data/{index}", error.detail) from error
     return images

@@ -65,11 +65,12 @@ class OnlineMemory:
 
     def _wait_for(self, is_free: Callable[[], bool]) -> None:
         if not self._changed.wait_for(is_free, self._wait_seconds):
-            raise Unavailable(
-                "memory_busy",
-                f"other large requests use the memory of this process ({SETTING} is {self._limit}); send the request"
-                " again, or submit a batch job",
-            )
+            raise memory_busy(f"other large requests use the memory of this process ({SETTING} is {self._limit})")
+
+
+def memory_busy(reason: str) -> Unavailable:
+    """Return the error of a request that has waited too long for memory."""
+    return Unavailable("memory_busy", f"{reason}; send the request again, or submit a batch job")
 
 
 class Held:

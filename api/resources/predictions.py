@@ -21,6 +21,7 @@ from api.requests.field_errors import summary
 from api.requests.forms import FormLimits, options_of, read_form
 from api.requests.inversion import INVERT, chosen_invert
 from api.requests.numbers import array_of
+from api.requests.online_images import RequestImages
 from api.requests.online_memory import held
 from api.requests.sizes import check_response
 from api.requests.validation import RequestModel, from_texts
@@ -37,7 +38,6 @@ from shared.errors import (
     Unavailable,
     UnsupportedType,
 )
-from shared.images.decoding import decode_into
 from shared.images.inversion import invert, inverted_warning
 from shared.images.number_range import (
     WHITE,
@@ -234,12 +234,13 @@ def check_images(count: int, limits: Settings) -> None:
 
 
 def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
-    """Return the images (N, H, W) or (N, H, W, 3). Raises `Invalid`, which names each invalid image."""
+    """Return the images (N, H, W) or (N, H, W, 3). Raises `Invalid`, which names each invalid image, or `TooLarge`."""
     images = np.empty((len(contents), *shape), np.uint8)
+    decoder = RequestImages(limits)
     wrong: list[tuple[str, FieldError]] = []
     for index, content in enumerate(contents):
         try:
-            decode_into(images[index], content, limits.max_image_pixels, seconds=limits.max_image_seconds)
+            decoder.decode_into(images[index], content)
         except Malformed as error:
             wrong.append((error.code, FieldError(error.detail, parameter=f"image[{index}]")))
     if wrong:

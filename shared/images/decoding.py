@@ -12,14 +12,17 @@ propagates.
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import Malformed
-from shared.images import channels
+from shared.images import channels, turns
 from shared.images.area import area_resize
 from shared.images.codecs import png
 from shared.images.formats import Format, damaged, format_of, open_image
@@ -39,22 +42,32 @@ def decode_into(
     *,
     seconds: float = SECONDS,
     check: Callable[[], None] = lambda: None,
+    patience: float = math.inf,
+    spend: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Decode an image into `row`, (H, W) for grayscale or (H, W, 3) for RGB.
 
-    Formats whose headers do not say what they cost are decoded in another process, which may use `seconds` of CPU time;
-    meanwhile `check` is called every half second, and what it raises ends the decoding.
+    Formats whose headers do not say what they cost are decoded in another process, which may use `seconds` of CPU time.
+    A large image waits until it is the only one, at most `patience` seconds. During the wait, and while another process
+    decodes, `check` is called every half second, and what it raises ends the decoding. `spend` is called with the CPU
+    time that the image took, also after an error.
 
     After an error the content of `row` is undefined. Raises `Malformed` if the bytes are not an image, or are damaged,
-    animated, too costly or, by the header, larger than `max_pixels`.
+    animated, too costly or, by the header, larger than `max_pixels`; `turns.NoTurn` after `patience`.
     """
     if row.shape[0] * row.shape[1] <= max_pixels and png.decode_plain_into(row, content):
         return
     kind = format_of(content)
     if kind.needs_process(content):
-        pool.decode_into(row, content, kind.name, max_pixels, seconds, check)
-    else:
-        _decode_as(kind, row, content, max_pixels)
+        with turns.turns.turn(check, patience):
+            pool.decode_into(row, content, kind.name, max_pixels, seconds, check, spend)
+        return
+    with turns.turns.turn(check, patience) if turns.is_large(kind, content) else nullcontext():
+        begun = time.thread_time()
+        try:
+            _decode_as(kind, row, content, max_pixels)
+        finally:
+            spend(time.thread_time() - begun)
 
 
 def decode_here_into(row: NDArray[np.uint8], content: bytes, max_pixels: int) -> None:

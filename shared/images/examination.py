@@ -8,12 +8,13 @@ by a whole number that leaves at least `SIDE` pixels. docs/data/images.md has th
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 from PIL.ImageFile import ImageFile
 
 from shared.errors import Malformed
-from shared.images import channels
+from shared.images import channels, turns
 from shared.images.codecs import png
 from shared.images.codecs.cost import refuse_large
 from shared.images.decoding import SECONDS
@@ -40,8 +41,10 @@ def shape_and_colour(
         return (size[1], size[0]), False
     kind = format_of(content)
     if kind.needs_process(content):
-        return pool.examine(content, kind.name, max_pixels, seconds, find_colour=find_colour)
-    return _examine_as(kind, content, max_pixels, find_colour)
+        with turns.turns.turn(lambda: None):
+            return pool.examine(content, kind.name, max_pixels, seconds, find_colour=find_colour)
+    with turns.turns.turn(lambda: None) if find_colour and turns.is_large(kind, content) else nullcontext():
+        return _examine_as(kind, content, max_pixels, find_colour)
 
 
 def examine_here(content: bytes, max_pixels: int, *, find_colour: bool) -> tuple[tuple[int, int], bool]:

@@ -23,8 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from shared.errors import Malformed
-from shared.images.codecs import gif, heic, jpeg, png, webp
-from shared.images.codecs.bmp import Bmp
+from shared.images.codecs import bmp, gif, heic, jpeg, png, webp
 from shared.images.codecs.cost import animated, refuse_large
 from shared.images.tiff import reader as tiff
 
@@ -48,7 +47,7 @@ TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of TIFF 6.0, section 15
 class Format:
     """A format: its name, the pattern of its first bytes, Pillow's reader, and what comes before the reader.
 
-    `size_of` returns the width and height if the reader allocates or reads much before it reports them, else 0 × 0.
+    `size_of` returns the width and height that the header states, 0 × 0 if it is not known without the reader.
     `prepared` returns the bytes to pass to the reader in place of the file's, and refuses a file whose decoding would
     take too long; it gets the largest number of pixels. `needs_process` returns whether the headers do not limit the
     time or the memory of the decoding, so that it must run in a process of its own.
@@ -64,10 +63,8 @@ class Format:
 
 FORMATS = (
     Format("PNG", re.compile(rb"\x89PNG"), png.WholePng, png.size_of, png.essentials),
-    Format(
-        "JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, prepared=jpeg.essentials, needs_process=jpeg.is_arithmetic
-    ),
-    Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), Bmp),
+    Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile, jpeg.size_of, jpeg.essentials, jpeg.is_arithmetic),
+    Format("BMP", re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL), bmp.Bmp, bmp.size_of),
     Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile, gif.size_of, gif.essentials),
     Format(
         "TIFF",

@@ -41,6 +41,12 @@ class Header:
         return (self.width * self.bits + 31) // 32 * 4
 
 
+def size_of(content: bytes) -> tuple[int, int]:
+    """Return the width and height that the header states."""
+    header = header_of(content)
+    return header.width, header.height
+
+
 class Bmp(ArrayImage):
     """A BMP, decoded to RGB, to RGBA if it has a mask of the transparency, or to L if its palette is gray."""
 

@@ -41,6 +41,21 @@ def is_arithmetic(content: bytes) -> bool:
     return False
 
 
+def size_of(content: bytes) -> tuple[int, int]:
+    """Return the width and height that the first frame states; 0 × 0 if there is none."""
+    place = 2
+    for _ in range(MAX_SEGMENTS):
+        place = _segment_from(content, place)
+        if place < 0:
+            break
+        if content[place + 1] in FRAMES:
+            return int.from_bytes(content[place + 7 : place + 9], "big"), int.from_bytes(
+                content[place + 5 : place + 7], "big"
+            )
+        place = _after(content, place)
+    return 0, 0
+
+
 def essentials(content: bytes, max_pixels: int) -> bytes:
     """Return the JPEG with only the segments that determine its image.
 

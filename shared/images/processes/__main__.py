@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 
 from shared.runtime.settings import MiB, limit_blas_threads
 
@@ -40,7 +41,9 @@ def main() -> None:
             request = REQUESTS.validate_json(message)
             limit_memory(base + len(content) + OWN_BYTES + BYTES_PER_PIXEL * request["max_pixels"])
             signal.setitimer(signal.ITIMER_PROF, request["seconds"])  # its signal ends the process
+            begun = time.process_time()
             response, pixels = _response(request, bytes(content))
+            response["cpu_seconds"] = time.process_time() - begun
             signal.setitimer(signal.ITIMER_PROF, 0)
             send(connection, RESPONSES.dump_json(response), pixels)
 
@@ -49,14 +52,14 @@ def _response(request: Request, content: bytes) -> tuple[Response, bytes]:
     try:
         if "shape" not in request:
             size, coloured = examine_here(content, request["max_pixels"], find_colour=request.get("find_colour", False))
-            return {"size": size, "coloured": coloured}, b""
+            return {"cpu_seconds": 0, "size": size, "coloured": coloured}, b""
         row = np.empty(request["shape"], np.uint8)
         decode_here_into(row, content, request["max_pixels"])
-        return {}, row.tobytes()
+        return {"cpu_seconds": 0}, row.tobytes()
     except Malformed as error:
-        return {"error": (error.code, error.detail)}, b""
+        return {"cpu_seconds": 0, "error": (error.code, error.detail)}, b""
     except MemoryError:
-        return {"error": "memory"}, b""
+        return {"cpu_seconds": 0, "error": "memory"}, b""
 
 
 if __name__ == "__main__":

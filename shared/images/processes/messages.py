@@ -29,9 +29,11 @@ class Request(TypedDict):
 class Response(TypedDict):
     """What became of the image; the bytes of the pixels follow it.
 
-    error: the code and the detail of a `Malformed`, or that memory is short. size: the height and width.
+    cpu_seconds: the CPU time of the image. error: the code and the detail of a `Malformed`, or that memory is short.
+    size: the height and width.
     """
 
+    cpu_seconds: float
     error: NotRequired[tuple[str, str] | Literal["memory"]]
     size: NotRequired[tuple[int, int]]
     coloured: NotRequired[bool]

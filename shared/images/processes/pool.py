@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,20 +17,25 @@ from numpy.typing import NDArray
 
 from shared.errors import Malformed
 from shared.images.processes.messages import REQUESTS, RESPONSES, Request, Response, receive, send
+from shared.images.turns import CHECK_SECONDS
 
-PROCESSES = 1  # at once, for the threads of one process: each may need much memory
-CHECK_SECONDS = 0.5  # between two checks whether the image is still needed
 CLOCK = 10  # how many times the limit of CPU time a process may take by the clock
 PATIENCE = 30.0  # seconds for a process to receive an image
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def decode_into(
-    row: NDArray[np.uint8], content: bytes, name: str, max_pixels: int, seconds: float, check: Callable[[], None]
+    row: NDArray[np.uint8],
+    content: bytes,
+    name: str,
+    max_pixels: int,
+    seconds: float,
+    check: Callable[[], None],
+    spend: Callable[[float], None],
 ) -> None:
     """Decode an image of the format `name` into `row` as `decoding.decode_into` does."""
     request: Request = {"max_pixels": max_pixels, "seconds": seconds, "shape": row.shape}
-    _, pixels = _pool.ask(request, content, name, check)
+    _, pixels = _pool.ask(request, content, name, check, spend)
     row[...] = np.frombuffer(pixels, np.uint8).reshape(row.shape)
 
 
@@ -97,27 +101,32 @@ class DecoderProcess:
 
 
 class Pool:
-    """The decoder processes; its threads share them."""
+    """The decoder processes; its threads share them. A thread that uses one has the turn of a large image."""
 
     def __init__(self) -> None:
-        self._places = threading.BoundedSemaphore(PROCESSES)
         self._idle: list[DecoderProcess] = []
 
-    def ask(self, request: Request, content: bytes, name: str, check: Callable[[], None]) -> tuple[Response, bytearray]:
+    def ask(
+        self,
+        request: Request,
+        content: bytes,
+        name: str,
+        check: Callable[[], None],
+        spend: Callable[[float], None] = lambda _: None,
+    ) -> tuple[Response, bytearray]:
         """Return the response to a request about an image of the format `name`; raises `Malformed`.
 
-        What `check`, which is called every half second, raises is raised here, and ends the work on the image.
+        What `check`, which is called every half second, raises is raised here, and ends the work on the image. `spend`
+        is called with its CPU time.
         """
-        while not self._places.acquire(timeout=CHECK_SECONDS):
-            check()
         try:
             response, pixels = self._ask(request, content, check)
         except Ended as error:
             if error.status >= 0:
                 raise MemoryError(f"a decoder process could not start: exit status {error.status}") from None
+            spend(request["seconds"])
             raise _costly(name, request, error.status) from None
-        finally:
-            self._places.release()
+        spend(response["cpu_seconds"])
         match response.get("error"):
             case ("image_damaged", detail):  # some decoders report a lack of memory as damage
                 raise Malformed("image_damaged", f"{detail}; or decoding it {_too_much_memory(request)}")
