@@ -8,6 +8,7 @@ that is listed as forbidden.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +17,12 @@ from urllib.parse import urlsplit
 
 PORTS = {"http": 80, "https": 443}
 LONGEST_URL = 2000
+LONGEST_HOST = 253
+LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+"""A label of a host name (RFC 1123), also with the underscore that container networks allow."""
+
+NUMBER = re.compile(r"[0-9]+|0[Xx][0-9A-Fa-f]*")
+"""The last label of an IPv4 address in any of its notations; no top-level domain is a number."""
 
 Address = IPv4Address | IPv6Address
 Networks = tuple[IPv4Network | IPv6Network, ...]
@@ -100,8 +107,36 @@ class Target:
             raise ValueError("must have a host, and a port other than 0")
         if "@" in parts.netloc:
             raise ValueError("must not contain a user name or a password")
+        is_bracketed = parts.netloc.startswith("[")
+        if is_bracketed and not re.fullmatch(r"\[[^]]*\](:[0-9]*)?", parts.netloc):
+            raise ValueError("has characters after the brackets of its address")
+        _check_host(host, is_bracketed=is_bracketed)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(parts.scheme, host, port or PORTS[parts.scheme], path)
+
+
+def _check_host(host: str, *, is_bracketed: bool) -> None:
+    """Raise ValueError unless this is an IPv6 address in brackets, an IPv4 address with four numbers, or a host name.
+
+    Resolvers read other notations of IPv4, such as 127.1, 0x7f000001 and 2130706433, as addresses, too. A URL may have
+    only the one that is checked at submission.
+    """
+    if is_bracketed:
+        if "%" in host:
+            raise ValueError("must not have a zone in its address")
+        try:
+            IPv6Address(host)
+        except ValueError as error:
+            raise ValueError(f"has an invalid IPv6 address: {error}") from error
+        return
+    labels = host.removesuffix(".").split(".")
+    if NUMBER.fullmatch(labels[-1]):
+        try:
+            IPv4Address(host)
+        except ValueError:
+            raise ValueError("must have an IPv4 address as four decimal numbers, such as 192.0.2.1") from None
+    elif len(host) > LONGEST_HOST or not all(map(LABEL.fullmatch, labels)):
+        raise ValueError("must have a host name of letters, digits, hyphens and dots; write others as xn--…")
 
 
 def is_allowed(address: str, *, allow_private: bool) -> bool:

@@ -46,7 +46,9 @@ class Connection(http.client.HTTPConnection):
         self.sock = self._first_that_accepts()
         self.sock.settimeout(self.timeout)
         if self._tls is not None:
-            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = self._tls.wrap_socket(
+                self.sock, server_hostname=self.host.rstrip("."), do_handshake_on_connect=False
+            )
             self.sock.do_handshake()
 
     def _first_that_accepts(self) -> socket.socket:
