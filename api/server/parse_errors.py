@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from http import HTTPStatus
 
 from gunicorn.http import errors
@@ -25,14 +26,28 @@ def status_of(error: Exception) -> HTTPStatus | None:
     return HTTPStatus.BAD_REQUEST if is_client_error else None
 
 
+def check_transfer_codings(headers: Iterable[tuple[str, str]]) -> None:
+    """Raise `UnsupportedTransferCoding` for a coding other than chunked, whose content gunicorn does not decode."""
+    for name, value in headers:
+        if name.upper() == "TRANSFER-ENCODING":
+            for coding in value.split(","):
+                if coding.strip(" \t").lower() not in {"chunked", "identity"}:
+                    raise errors.UnsupportedTransferCoding(value)
+
+
 def response(status: HTTPStatus, error: Exception | str) -> bytes:
-    """Return the whole response. Close the connection after it, because the next request's start is unknown."""
+    """Return the whole response. Close the connection after it, because the next request's start is unknown.
+
+    Each of these problems has the member `error` that clients of /v2 read: the path may be what cannot be parsed.
+    """
+    detail = f"the HTTP server rejected the request: {error}"
     problem: dict[str, str | int] = {
         "type": "about:blank",
         "title": status.phrase,
         "status": int(status),
-        "detail": f"the HTTP server rejected the request: {error}",
+        "detail": detail,
         "code": "malformed_request" if status == HTTPStatus.BAD_REQUEST else status.name.lower(),
+        "error": detail,
     }
     body = json.dumps(problem).encode() + b"\n"
     head = (

@@ -159,6 +159,33 @@ def test_a_head_above_the_limits_is_refused(api: ApiServer) -> None:
             assert status_of(client) == status
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /v2/" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /v2/models/a HTTP/1.1\r\nX: " + b"y" * 9000 + b"\r\n\r\n", 431),
+        (b"GET /v2/models/a HTTP/9.9\r\nHost: a\r\n\r\n", 400),
+        (b"GET /v2/models/a HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n", 400),
+        (b"GET /v2/models/a HTTP/1.1\r\nHost: a\r\nExpect: b\r\n\r\n", 417),
+    ],
+)
+def test_the_server_itself_rejects_a_head_in_the_form_of_v2(api: ApiServer, sent: bytes, status: int) -> None:
+    with connect(api, sent) as client:
+        response = http.client.HTTPResponse(client)
+        response.begin()
+        problem = json.load(response)
+
+    assert response.status == problem["status"] == status
+    assert problem["error"] == problem["detail"]
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"deflate,chunked", b"compress\r\nTransfer-Encoding: chunked"])
+def test_a_body_with_an_unknown_transfer_coding_is_refused(api: ApiServer, coding: bytes) -> None:
+    head = b"POST /v1/training-jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: "
+    with connect(api, head + coding + b"\r\n\r\n2\r\n{}\r\n0\r\n\r\n") as client:
+        assert status_of(client) == 501
+
+
 @pytest.mark.parametrize("end", [b"", b"\r\n"], ids=["head", "body"])
 def test_a_client_that_disconnects_early_leaves_no_connection(api: ApiServer, end: bytes) -> None:
     [process] = api.process_ids()

@@ -10,7 +10,17 @@ from shared.errors import Malformed
 
 @pytest.mark.parametrize(
     "host",
-    ["example.org", "example.org:8000", "127.0.0.1", "[::1]", "[::1]:80", "api", "a_b.example", "xn--caf-dma.example:"],
+    [
+        "example.org",
+        "example.org:8000",
+        "127.0.0.1",
+        "[::1]",
+        "[::]:80",
+        "[::ffff:1.2.3.4]",
+        "api",
+        "a_b.example",
+        "xn--caf-dma.example:",
+    ],
 )
 def test_host_name_or_address_is_valid(host: str) -> None:
     check_host({"HTTP_HOST": host, "SERVER_PROTOCOL": "HTTP/1.1"})
@@ -29,6 +39,11 @@ def test_host_name_or_address_is_valid(host: str) -> None:
         "a:123456",
         "[::1",
         "::1",
+        "[:::::]",
+        "[1.2.3.4]",
+        "[1:2:3:4:5:6:7:8:9]:80",
+        "[12345::]",
+        "[]",
         "a\tb",
         "a?b",
         "a#b",
