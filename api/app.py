@@ -8,7 +8,7 @@ from api import open_inference, problems
 from api.auth import middleware as auth
 from api.auth.keys import required_keys
 from api.loaded_models import OnlineModels
-from api.middleware import compression, cors, headers, proxies, query_validation, request_log, tracing
+from api.middleware import body_validation, compression, cors, headers, proxies, query_validation, request_log, tracing
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.openapi import routes as openapi
@@ -89,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
     auth.register(app, authorizer)
     query_validation.register(app)  # runs after authentication, so that 401 precedes parameter errors
+    body_validation.register(app, settings)
     if traces := traces_of("api", settings):
         tracing.register(app, traces)
     else:

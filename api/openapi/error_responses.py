@@ -41,6 +41,13 @@ WITH_A_KEY = (
 WITH_A_CHANGE = (error_response(StorageFull, "storage_full"),)
 WITH_A_PATH_PARAMETER = (error_response(NotFound, "not_found"),)
 WITH_A_QUERY = (error_response(Invalid, "validation_failed"),)
+WITH_A_NEEDLESS_BODY = (
+    error_response(Malformed, "body_cut_short", "body_damaged", "malformed_json"),
+    error_response(TooLarge, "body_too_large", "request_too_large"),
+    error_response(UnsupportedType, "encoding_unknown"),
+    error_response(Unavailable, "memory_busy"),
+    error_response(TooSlow, "body_too_slow"),
+)
 WITH_JSON = (
     error_response(Malformed, "body_cut_short", "body_damaged", "malformed_json"),
     error_response(TooLarge, "body_too_large", "request_too_large"),
@@ -86,6 +93,8 @@ def _error_specs(operation: Operation, path: str) -> Iterator[ErrorSpec]:
         yield from WITH_A_KEY
     if operation.scope in {"submit", "manage"}:  # a change writes to the volume
         yield from WITH_A_CHANGE
+        if operation.body is None:
+            yield from WITH_A_NEEDLESS_BODY
     if "<" in path:
         yield from WITH_A_PATH_PARAMETER
     if f"{path}/".startswith(VALIDATED):

@@ -69,6 +69,18 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
     if not request.is_json:
         raise UnsupportedType("json_expected", "send JSON with the header Content-Type: application/json")
     content = fast_json.read_exactly(whole_body(limits.max_json_bytes))
+    return _validated(model, content)
+
+
+def reject_fields(limits: Settings) -> None:
+    """Raise `Invalid` if the request's body is not empty, an empty JSON object, or `null`."""
+    body = whole_body(limits.max_json_bytes)
+    content = fast_json.read_exactly(body) if body.strip() else None
+    if content is not None:
+        _validated(RequestModel, content)
+
+
+def _validated(model: type[AnyRequest], content: Any) -> AnyRequest:
     if isinstance(content, dict) and len(content) > len(model.model_fields) + MOST_UNKNOWN:
         unknown = [name for name in content if name not in model.model_fields][:MOST_UNKNOWN]
         fields = [FieldError("is not a field of this request", pointer=_pointer([name])) for name in unknown]

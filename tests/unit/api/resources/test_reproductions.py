@@ -70,8 +70,9 @@ def test_reproduction_can_be_cancelled_and_retried(client: FlaskClient) -> None:
     assert client.post(f"/v1/jobs/{job['id']}/retry").get_json()["state"] == "queued"
 
 
-def test_repeated_idempotency_key_creates_one_job(client: FlaskClient, jobs: JobStore) -> None:
-    first, second = (client.post(PATH, headers={"Idempotency-Key": "once"}) for _ in range(2))
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_repeated_idempotency_key_creates_one_job(client: FlaskClient, jobs: JobStore, body: bytes) -> None:
+    first, second = (client.post(PATH, data=body, headers={"Idempotency-Key": "once"}) for _ in range(2))
 
     assert first.json == second.json
     assert second.headers["Idempotent-Replayed"] == "true"
