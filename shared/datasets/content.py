@@ -37,7 +37,8 @@ class Content:
     validation: images on which trainings are measured after each epoch, None if the upload has none. chosen: what the
     upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
     become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class. skipped:
-    files that are not part of the data set, by the reason's code. unsupported: the number of images among them.
+    files that are not part of the data set, by the reason's code. unsupported: the number of images among them. doubts:
+    warnings about the upload itself, as sentences.
 
     revise: takes the fingerprints of the images that were read, by part, and returns the content to store instead, if
     the images show what their names and headers do not: that some are damaged, or equal. Raises `Invalid`.
@@ -53,6 +54,7 @@ class Content:
     colour_check: ColourCheck | None = None
     skipped: Skipped = field(default_factory=dict)
     unsupported: int = 0
+    doubts: tuple[str, ...] = ()
     revise: Callable[[Mapping[str, NDArray[np.uint64]]], Content | None] = lambda _: None
 
     @property

@@ -82,7 +82,10 @@ class DatasetStore:
                 "colour_dropped": content.colour_dropped,
                 "colour_check": content.colour_check,
                 "skipped": content.skipped,
-                "warnings": warnings_of(splits, duplicates, content.unsupported, written.brightest, written.dark),
+                "warnings": (
+                    *content.doubts,
+                    *warnings_of(splits, duplicates, content.unsupported, written.brightest, written.dark),
+                ),
             }
             manifest = Manifest(
                 digest=written.digest,

@@ -88,6 +88,7 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         colour_check=check_colour(path, archive, layout, limits) if dropped else None,
         skipped=source.problems.report(archive.skipped, source.names),
         unsupported=len(source.problems.unsupported),
+        doubts=layout.doubts,
         revise=partial(_revised, source, layout, len(source.problems)),
     )
 

@@ -18,10 +18,18 @@ from numpy.typing import NDArray
 from shared.archives.entries import shown
 from shared.datasets.content import Labels, use_of_validation
 from shared.datasets.duplicates import Fingerprints, split_mask
-from shared.datasets.folders.split_names import Role, role_of, roles_of
+from shared.datasets.folders.split_checks import (
+    EXPECTED,
+    doubts_about_classes,
+    listed,
+    part_at,
+    refuse_bare,
+    refuse_incomplete,
+    refuse_mixed,
+    refuse_several_sets,
+)
+from shared.datasets.folders.split_names import Role, is_divided, roles_of
 from shared.errors import Invalid
-
-EXPECTED = "the archive must hold train/<class>/… and test/<class>/…, or <class>/… alone, and nothing else"
 
 Indices = NDArray[np.int64]  # of entries in the archive, in the order of the data set
 
@@ -31,7 +39,8 @@ class Layout:
     """The entries of an archive in each part of the data set, and their labels.
 
     made_split: the entries for testing were chosen by the server, among those for training. validation: is empty in
-    most data sets; `use_of_validation` says then in a sentence what its images are used for.
+    most data sets; `use_of_validation` says then in a sentence what its images are used for. doubts: warnings about the
+    folders, as sentences.
     """
 
     classes: tuple[str, ...]
@@ -43,18 +52,21 @@ class Layout:
     validation_labels: Labels
     made_split: bool
     use_of_validation: str | None = None
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Splits:
     """The splits of sorted paths (N,): the role of each path's split, and the offset of its class folder.
 
-    folders: the names of the splits' folders, by role; empty if the paths have no splits.
+    folders: the names of the splits' folders, by role; empty if the paths have no splits. doubts: warnings, if the
+    folders may not mean what the layout takes them for.
     """
 
     starts: list[int]
     roles: NDArray[np.object_]
     folders: dict[Role, list[str]]
+    doubts: tuple[str, ...] = ()
 
 
 def lay_out(
@@ -100,6 +112,7 @@ def lay_out(
         *(order[validation], labels[validation]),
         made_split,
         _use_of_validation(splits, len(validation), set_aside=made_split),
+        splits.doubts,
     )
 
 
@@ -121,7 +134,7 @@ def _refuse_lost_splits(splits: Splits, kept: NDArray[np.bool_]) -> None:
         if not (kept & (splits.roles == role)).any():
             raise Invalid(
                 "dataset_images",
-                f"none of the images in {_listed(folders)} can be read: convert them to PNG or JPEG, or leave the split"
+                f"none of the images in {listed(folders)} can be read: convert them to PNG or JPEG, or leave the split"
                 " out",
             )
 
@@ -140,23 +153,26 @@ def _refuse_untrained(classes: Sequence[str], labels: Labels, roles: NDArray[np.
 
 def _use_of_validation(splits: Splits, images: int, *, set_aside: bool) -> str | None:
     folders = splits.folders.get(Role.VALIDATION)
-    return use_of_validation(images, _listed(folders), set_aside=set_aside) if folders else None
+    return use_of_validation(images, listed(folders), set_aside=set_aside) if folders else None
 
 
 def _splits(paths: Sequence[str], start: int) -> Splits:
     """Return the splits of paths below their common folders, which have the length `start`."""
-    tops = [_part(path, start) for path in paths]
+    tops = [part_at(path, start) for path in paths]
     if roles := _roles_of_splits(set(tops), paths):
         inner = {top: _repeated(top, start, paths) for top in roles}
         starts = [start + len(top) + 1 + inner[top] for top in tops]
-        _refuse_bare(paths, tops, starts)
+        refuse_bare(paths, tops, starts)
         return _splits_of(tops, roles, starts)
-    _refuse_mixed(paths, tops, start)
-    seconds = list(starmap(_part, zip(paths, (start + len(top) + 1 for top in tops), strict=True)))
+    refuse_mixed(paths, tops, start)
+    seconds = list(starmap(part_at, zip(paths, (start + len(top) + 1 for top in tops), strict=True)))
     roles = roles_of(set(seconds))
-    if roles and Role.TRAIN in roles.values() and len(set(roles.values())) > 1:  # <class>/train/…, <class>/test/…
+    if roles and is_divided(roles):  # <class>/train/…, <class>/test/…
+        refuse_several_sets(paths, tops, seconds, start)
         return _splits_of(seconds, roles, [start] * len(paths))
-    return Splits([start] * len(paths), np.full(len(paths), Role.TRAIN, object), {})
+    refuse_incomplete(paths, tops, seconds)
+    doubts = doubts_about_classes(tops, seconds)
+    return Splits([start] * len(paths), np.full(len(paths), Role.TRAIN, object), {}, doubts)
 
 
 def _splits_of(folders: Sequence[str], roles: dict[str, Role], starts: list[int]) -> Splits:
@@ -172,7 +188,7 @@ def _roles_of_splits(tops: set[str], paths: Sequence[str]) -> dict[str, Role] | 
     if roles and Role.TRAIN not in roles.values():
         raise Invalid(
             "dataset_layout",
-            f"the folders {_listed(sorted(tops))} are not for training, and none is named train: {EXPECTED}; such as"
+            f"the folders {listed(sorted(tops))} are not for training, and none is named train: {EXPECTED}; such as"
             f" {shown(paths[0])}",
         )
     return roles
@@ -182,49 +198,11 @@ def _repeated(top: str, start: int, paths: Sequence[str]) -> int:
     """Return the length of a second folder with the name of the split, as in `train/train/<class>/…`, or 0."""
     prefix = f"{top}/"
     inside = [path for path in paths if path.startswith(prefix, start)]
-    inner = _part(inside[0], start + len(prefix))
+    inner = part_at(inside[0], start + len(prefix))
     repeated = inner.casefold() == top.casefold() and all(
         path.startswith(f"{inner}/", start + len(prefix)) for path in inside
     )
     return len(inner) + 1 if repeated else 0
-
-
-def _refuse_bare(paths: Sequence[str], tops: Sequence[str], starts: Sequence[int]) -> None:
-    """Raise `Invalid` for a split that has images, but no class folders, such as a test split without labels."""
-    bare = {top: path for path, top, at in zip(paths, tops, starts, strict=True) if "/" not in path[at:]}
-    labelled = {top for path, top, at in zip(paths, tops, starts, strict=True) if "/" in path[at:]}
-    for top, path in bare.items():
-        if top not in labelled:
-            raise Invalid(
-                "dataset_layout",
-                f"{shown(path)} is not in a class folder: no image in {shown(top)} is, so their classes are unknown."
-                " Leave this folder out: without a test split, some of the images for training are set aside",
-            )
-
-
-def _refuse_mixed(paths: Sequence[str], tops: Sequence[str], start: int) -> None:
-    """Raise `Invalid` if folders of splits stand beside other folders, so that the splits would become classes.
-
-    A folder of a split is one that has its name and shares the names of its folders with another folder. A class named
-    `train`, such as of vehicles, has images and not the same folders as other classes.
-    """
-    stated = {top for top in set(tops) if role_of(top)}
-    if not stated:
-        return
-    inside: dict[str, set[str]] = {}
-    for path, top in zip(paths, tops, strict=True):
-        if not top:
-            return  # a file beside the folders; `_classes` names it
-        inside.setdefault(top, set()).add(_part(path, start + len(top) + 1))
-    for top in sorted(stated):
-        others = {other for other in inside if other != top and (inside[top] & inside[other]) - {""}}
-        if others:
-            named = sorted(set(inside) - stated) or sorted(others)
-            raise Invalid(
-                "dataset_layout",
-                f"the folder {shown(named[0])} stands beside {shown(top)}, which is a split by its name and its class"
-                f" folders: {EXPECTED}. Rename {shown(named[0])} to train, test or validation, or leave it out",
-            )
 
 
 def _classes(paths: Sequence[str], splits: Splits, max_classes: int) -> tuple[tuple[str, ...], Labels]:
@@ -252,15 +230,6 @@ def _classes(paths: Sequence[str], splits: Splits, max_classes: int) -> tuple[tu
     for label, name in enumerate(classes):
         place_of[numbers[name]] = label
     return classes, place_of[found]
-
-
-def _part(path: str, start: int) -> str:
-    """Return the folder of a path that begins at `start`; empty if there is none, only the file's name."""
-    return path[start : max(path.find("/", start), start)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(map(shown, names))
 
 
 def _plain(name: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 WORD = re.compile(r"[^\W\d_]+")
+NUMBERS = re.compile(r"[\W\d_]+")  # with the characters around them
 
 
 class Role(StrEnum):
@@ -45,8 +46,21 @@ def role_of(name: str) -> tuple[Role, str] | None:
 
 
 def roles_of(names: Iterable[str]) -> dict[str, Role] | None:
-    """Return the role of each name if all state one and have the same rest, as the splits of one set do; else None."""
+    """Return the role of each name if all state one and have the same rest, as the splits of one set do; else None.
+
+    Numbers may differ if the splits are for different purposes: `train` and `test1`, `1_train` and `2_test`.
+    """
     found = {name: role_of(name) for name in names}
-    roles = {name: known[0] for name, known in found.items() if known}
-    rests = {known[1] for known in found.values() if known}
-    return roles if len(roles) == len(found) and len(rests) == 1 else None
+    known = {name: stated for name, stated in found.items() if stated}
+    roles = {name: role for name, (role, _) in known.items()}
+    if len(known) != len(found):
+        return None
+    rests = {rest for _, rest in known.values()}
+    if len(rests) == 1 or (is_divided(roles) and len({NUMBERS.sub("", rest) for rest in rests}) == 1):
+        return roles
+    return None
+
+
+def is_divided(roles: Mapping[str, Role]) -> bool:
+    """Return whether some names are for training, and others are not."""
+    return Role.TRAIN in roles.values() and len(set(roles.values())) > 1

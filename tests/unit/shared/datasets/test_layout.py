@@ -231,3 +231,85 @@ def test_a_split_never_becomes_a_class(names: list[str], folder: str) -> None:
 @pytest.fixture
 def rng() -> random.Random:
     return random.Random(0)
+
+
+def named_after(*folders: str) -> list[str]:
+    return [f"{folder}/{number}.png" for folder in folders for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("folders", "splits"),
+    [
+        (("train/cat", "train/dog", "test1/cat", "test1/dog"), {"train", "test"}),
+        (("1_train/cat", "1_train/dog", "2_test/cat", "03 val/dog"), {"train", "test", "validation"}),
+        (("cat/train", "cat/test1", "dog/train", "dog/test1"), {"train", "test"}),
+    ],
+)
+def test_the_names_of_splits_may_have_different_numbers(folders: tuple[str, ...], splits: set[str]) -> None:
+    names = named_after(*folders)
+
+    layout = laid_out(names)
+
+    assert layout.classes == ("cat", "dog")
+    assert not layout.made_split
+    assert {part for part, images in classes_by_part(names, layout).items() if images} == splits
+
+
+@pytest.mark.parametrize(
+    ("folders", "named"),
+    [
+        (("train", "test1"), "'test1/3.png' is not in a class folder"),
+        (("train/cat", "train/dog", "test1"), "'test1/3.png' is not in a class folder"),
+        (("train/cat", "train/dog", "unlabeled"), "'unlabeled' is beside 'train'"),
+        (("cat/train", "cat/test", "dog/train", "dog"), "'dog/0.png' is in none of them"),
+        (("cat/train", "cat/test", "dog"), "the class 'cat' has the splits 'test' and 'train'"),
+        (("cat/train", "cat/val", "cat/other", "dog/train", "dog/val"), "'cat/other/0.png' is in none of them"),
+        (
+            tuple(f"{top}/{split}/{kind}" for top in ("old", "new") for split in ("train", "test") for kind in "ab"),
+            "'new' and 'old' have 'test' and 'train' with the same folders, such as 'a' and 'b'",
+        ),
+    ],
+)
+def test_folders_that_may_be_splits_are_refused_by_name(folders: tuple[str, ...], named: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        laid_out(named_after(*folders))
+
+    assert caught.value.code == "dataset_layout"
+    assert named in caught.value.detail
+
+
+def test_folders_in_the_splits_of_a_class_belong_to_the_class() -> None:
+    days = [f"{kind}/{split}/{day}" for kind in ("cat", "dog") for split in ("train", "test") for day in (kind, split)]
+
+    assert laid_out(named_after(*days)).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    ("folders", "doubt"),
+    [
+        (("cat", "dog", "test"), "the folder 'test' has the name of a split, but became a class"),
+        (("cat", "dog", "Val 2"), "the folder 'Val 2' has the name of a split"),
+        (("bus/london", "bus/tour", "train/steam", "train/electric"), "the folder 'train' has the name of a split"),
+        (
+            ("fold1/cat", "fold1/dog", "fold2/cat", "fold2/dog"),
+            "the folders 'fold1' and 'fold2' became classes, and each class has the folders 'cat' and 'dog'",
+        ),
+    ],
+)
+def test_a_class_that_may_be_a_split_has_a_warning(folders: tuple[str, ...], doubt: str) -> None:
+    (found,) = laid_out(named_after(*folders)).doubts
+
+    assert found.startswith(doubt)
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("cat", "dog"),
+        ("train/cat", "train/test", "test/cat", "test/test"),
+        ("steam_train", "model_test"),
+        ("cat/2019", "cat/2020", "dog/2020", "dog"),
+    ],
+)
+def test_classes_that_are_no_splits_have_no_warning(folders: tuple[str, ...]) -> None:
+    assert not laid_out(named_after(*folders)).doubts
