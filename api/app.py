@@ -27,7 +27,7 @@ from api.resources import (
     training_jobs,
     weights,
 )
-from api.resources.batches import batch_jobs, results
+from api.resources.batches import batch_jobs, results, rows
 from api.resources.datasets import datasets
 from api.resources.datasets import images as dataset_images
 from api.resources.event_streams import EventStreams
@@ -109,6 +109,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
+        rows.blueprint(job_store, volume),
         models.blueprint(registry),
         weights.blueprint(registry),
         predictions.blueprint(online, settings),

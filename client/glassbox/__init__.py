@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.images import Images
-    from glassbox.records.rows import Best, Prediction, Predictions, Row, RowError
+    from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System
     from glassbox.records.skipped import SkippedFiles
@@ -95,7 +95,7 @@ _NAMES = {
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.images": ("Images",),
-    "records.rows": ("Best", "Prediction", "Predictions", "Row", "RowError"),
+    "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
     "records.service": ("Access", "Preset", "Readiness", "System"),
     "records.skipped": ("SkippedFiles",),
@@ -107,6 +107,7 @@ __all__ = [
     "Alias",
     "Baselines",
     "BatchResult",
+    "BatchSummary",
     "Best",
     "ClassEvaluation",
     "Client",
@@ -120,6 +121,7 @@ __all__ = [
     "Forbidden",
     "GlassboxError",
     "Images",
+    "IndexedRow",
     "Invalid",
     "Job",
     "JobError",

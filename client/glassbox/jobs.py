@@ -15,12 +15,14 @@ from glassbox.http.events import TERMINAL, Event
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
-from glassbox.records.rows import Row, RowError
+from glassbox.records.rows import BatchSummary, IndexedRow, Row, RowError
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
 
 Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
+
+RowOrder = Literal["archive", "least_confident", "most_confident"]
 
 SUCCESS = frozenset({"succeeded", "completed_with_errors"})
 
@@ -249,6 +251,29 @@ class Jobs:
     def rows(self, job_id: str) -> Iterator[Row]:
         """Return a batch's rows in the archive's order."""
         return map(Row.read, self._transport.lines(path_to("jobs", job_id, "results")))
+
+    def find_rows(
+        self,
+        job_id: str,
+        *,
+        label: str | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        path: str | None = None,
+        order: RowOrder = "archive",
+        limit: int | None = None,
+    ) -> Iterator[IndexedRow]:
+        """Return a batch's rows that match, page by page, at most `limit`.
+
+        label: of the row. above, below: its confidence is at least `above` and less than `below`. path: a text in its
+        path.
+        """
+        query = {"label": label, "above": above, "below": below, "path": path, "order": order}
+        return map(IndexedRow.read, self._transport.pages(path_to("jobs", job_id, "results", "rows"), limit, **query))
+
+    def summary(self, job_id: str) -> BatchSummary:
+        """Return the numbers of a batch's rows by label and confidence, and of its errors by code."""
+        return read(BatchSummary, self._transport.get(path_to("jobs", job_id, "results", "summary")))
 
     def errors(self, job_id: str) -> Iterator[RowError]:
         """Return the images of a batch that could not be read."""

@@ -8,6 +8,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from shared.archives import ArchiveIndex, Contents
 from shared.errors import Malformed
 from shared.images.decoding import decode_into, resize_into
@@ -16,11 +19,15 @@ from shared.images.number_range import almost_black
 from shared.jobs import Job
 from shared.jobs.specifications import BatchSpecification
 from shared.registry.classifier import ClassifierCache, ForwardPass
+from shared.results.columns import Columns, columns_of_lines
 from shared.results.files import ShardFiles
 from shared.results.lines import RowWriter, error_line, parsed_errors
 from shared.results.shard import Header, Shard
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
+
+Best = tuple[NDArray[np.integer], NDArray[np.floating]]
+"""The class indices (n,) and the probabilities (n,) of the most probable classes."""
 
 CHECK_SECONDS = 1.0  # between two checks of the lease: some images take long
 
@@ -39,7 +46,8 @@ class ShardWork:
         self.index = ArchiveIndex.load(volume.archive_index(job.id))
         self._shards = self.index.shards(specification.shard_images, specification.shard_bytes)
         self._pass = ForwardPass(classifier, max(stop - start for start, stop in self._shards))
-        self._writer = RowWriter(classifier.version.classes, specification.top_k)
+        self._classes = classifier.version.classes
+        self._writer = RowWriter(self._classes, specification.top_k)
         self._specification = specification
         compares = specification.invert != "auto" or specification.compares_with_training
         self._training = classifier.version.brightness if compares else None
@@ -80,13 +88,19 @@ class ShardWork:
         only_failed = before is not None and len(paths) == before.header.rows + len(failed)
         positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
-        rows, look_inverted, dark = self._rows([paths[position] for position in good], check)
+        rows, predictions, look_inverted, dark = self._rows([paths[position] for position in good], check)
+        still_failed = sorted(set(positions) - set(good))
         if before is not None and only_failed:
             rows = _merged(before, len(paths), set(failed), dict(zip(good, rows, strict=True)))
             look_inverted += before.header.look_inverted
             dark += before.header.almost_black
+            columns = columns_of_lines((row.encode() for row in rows), map(str.encode, errors), still_failed)
+        else:
+            labels, confidences = predictions
+            columns = Columns.of(self._classes, labels, confidences, still_failed, errors)
         check()
-        return self.files.publish(number, Shard.of(rows, errors, max(map(len, paths)), look_inverted, dark))
+        shard = Shard.of(rows, errors, max(map(len, paths)), look_inverted, dark, columns)
+        return self.files.publish(number, shard)
 
     def _decode(
         self, start: int, positions: Sequence[int], paths: list[str], check: Callable[[], None]
@@ -112,18 +126,21 @@ class ShardWork:
                 next_check = time.monotonic() + CHECK_SECONDS
         return good, errors
 
-    def _rows(self, paths: list[str], check: Callable[[], None]) -> tuple[list[str], int, int]:
+    def _rows(self, paths: list[str], check: Callable[[], None]) -> tuple[list[str], Best, int, int]:
         """Classify the images that were decoded last.
 
-        Returns a row for each path, how many images look inverted, and how many are almost black.
+        Returns a row for each path, the class and its probability, how many images look inverted, and how many are
+        almost black.
         """
         if not paths:
-            return [], 0, 0
+            return [], (np.empty(0, np.int64), np.empty(0, np.float32)), 0, 0
         images = self._pass.images[: len(paths)]
         dark = int(almost_black(images).sum())
         look_inverted = invert(images, self._specification.invert, self._training)
         predictions = self._pass.classify(len(paths), self._specification.top_k, check)
-        return self._writer.rows(paths, predictions.labels, predictions.probabilities), look_inverted, dark
+        rows = self._writer.rows(paths, predictions.labels, predictions.probabilities)
+        best = predictions.labels[:, 0].copy(), predictions.probabilities[:, 0].copy()
+        return rows, best, look_inverted, dark
 
 
 def _positions(paths: list[str], before: Shard) -> list[int]:

@@ -58,13 +58,6 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
     """Return the routes of a batch's results and errors."""
     routes = Blueprint("results", __name__, url_prefix="/v1/jobs/<job_id>")
 
-    def batch(job_id: str) -> Job:
-        job = jobs.get(job_id)
-        if job.kind is not Kind.BATCH:
-            detail = f"job {job.id} is a {job.kind} job and has no rows; read its result at /v1/jobs/{job.id}"
-            raise Conflict("not_a_batch", detail)
-        return job
-
     def finished(job: Job) -> list[Path]:
         return ShardFiles(volume, job.id, job.retries).in_order()
 
@@ -90,7 +83,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
     def results(job_id: str) -> Response:
         """Rows in the archive's order. While the batch runs, the response holds the rows of finished shards."""
         query = from_texts(ResultsQuery, request.args)
-        job = batch(job_id)
+        job = batch_of(jobs, job_id)
         response = Response(written(job, query.format), content_type=TYPES[query.format])
         if query.format in {"npz", "parquet"}:
             response.headers["Content-Disposition"] = f"attachment; filename={job.id}.{query.format}"
@@ -126,9 +119,18 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
     def errors(job_id: str) -> Response:
         """In the archive's order. While the batch runs, the response holds the errors of finished shards."""
         query = from_texts(ErrorsQuery, request.args)
-        shards = finished(batch(job_id))
+        shards = finished(batch_of(jobs, job_id))
         if query.format == "csv":
             return Response(errors_as_csv(shards), content_type=TYPES["csv"])
         return Response((block for path in shards for block in error_blocks(path)), content_type=JSON_LINES)
 
     return routes
+
+
+def batch_of(jobs: JobStore, job_id: str) -> Job:
+    """Return a batch; raises `NotFound`, or `Conflict` if the job is of another kind."""
+    job = jobs.get(job_id)
+    if job.kind is not Kind.BATCH:
+        detail = f"job {job.id} is a {job.kind} job and has no rows; read its result at /v1/jobs/{job.id}"
+        raise Conflict("not_a_batch", detail)
+    return job

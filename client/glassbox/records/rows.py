@@ -29,6 +29,51 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True)
+class IndexedRow:
+    """A batch's row, with the index of its image among the archive's images."""
+
+    index: int
+    path: str
+    label: str
+    confidence: float
+    top: tuple[Best, ...]
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> IndexedRow:
+        """Return a row from an item's JSON."""
+        return cls(values["index"], *Row.read(values))
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """The number of rows with a label, in all and in each bin of confidence."""
+
+    label: str
+    count: int
+    bins: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ErrorCount:
+    """The number of errors with a code."""
+
+    code: str
+    count: int
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """The counts of a batch's rows and errors so far; `edges` are the limits of the labels' bins of confidence."""
+
+    state: str
+    rows: int
+    errors: int
+    edges: tuple[float, ...]
+    labels: tuple[LabelCounts, ...]
+    codes: tuple[ErrorCount, ...]
+
+
+@dataclass(frozen=True)
 class RowError:
     """The error of an image that a batch could not read."""
 

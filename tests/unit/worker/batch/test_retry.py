@@ -12,6 +12,9 @@ import pytest
 from shared.jobs import Job, State
 from shared.jobs.files import rebuild
 from shared.registry import Registry
+from shared.results.columns import columns_of_lines
+from shared.results.selection import each_shard
+from shared.results.shard import read_shard
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
@@ -61,6 +64,25 @@ def test_failed_images_are_processed_again_and_merged_in_the_archives_order(batc
     assert paths(batches.errors(job)) == ["3.png"]
     assert job.state is State.COMPLETED_WITH_ERRORS
     assert (batch_result(job)["succeeded"], batch_result(job)["failed"]) == (9, 1)
+
+
+def failed_by_columns(batches: Batches, job: Job) -> list[int]:
+    """Check that the columns of each shard are those of its rows; return the indices of the entries that failed."""
+    found: list[int] = []
+    files = batches.files(job).in_order()
+    for file, (start, _, stored) in zip(files, each_shard(files, lambda *_: []), strict=True):
+        shard = read_shard(file)
+        expected = columns_of_lines([shard.rows], shard.errors.splitlines(), ())
+        assert [stored.labels[label] for label in stored.label] == [expected.labels[label] for label in expected.label]
+        assert np.allclose(stored.confidence, expected.confidence, rtol=1e-6)
+        assert stored.codes == expected.codes
+        found += [start + position for position in stored.failed or ()]
+    return found
+
+
+def test_columns_are_those_of_the_rows_before_and_after_a_retry(batches: Batches, with_errors: Job) -> None:
+    assert failed_by_columns(batches, with_errors) == [1, 3, 5]
+    assert failed_by_columns(batches, batches.retry(with_errors)) == [3]
 
 
 def test_rows_after_a_retry_are_those_of_a_run_without_failures(batches: Batches, with_errors: Job) -> None:
