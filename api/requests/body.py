@@ -14,6 +14,7 @@ import io
 import logging
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import IO
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -27,6 +28,7 @@ from shared.errors import Malformed, TooLarge, TooSlow
 
 log = logging.getLogger(__name__)
 
+BLOCK = 64 << 10  # bytes received before a body counts as faster
 FOR_MORE = "; submit a batch job for more images"
 
 HEADERS = ("Content-Digest", "Repr-Digest")  # equal for uploads, which have no content coding
@@ -92,10 +94,7 @@ def whole_body(limit: int, advice: str = "") -> bytes:
         raise too_large
     own = held(request.environ)
     own.body((limit if length is None else length) + (0 if coding == "identity" else limit))
-    try:
-        body = request.stream.read(limit + 1)
-    except ClientDisconnected:
-        body = b""
+    body = _received(limit if length is None else length, limit)
     if len(body) > limit:
         raise too_large
     if interruption(request.environ) or (length is not None and len(body) != length):
@@ -104,6 +103,19 @@ def whole_body(limit: int, advice: str = "") -> bytes:
     whole = body if coding == "identity" else _decompressed(body, coding, limit, too_large)
     own.work(len(whole))
     return whole
+
+
+def _received(size: int, limit: int) -> bytes:
+    """Return the body, or its first `limit` + 1 bytes. `size`: the most bytes that are expected."""
+    blocks, total = [], 0
+    client = request.environ.get("gunicorn.socket")
+    interrupt = getattr(client, "interrupt_body", lambda _: None)  # other servers have their own sockets
+    with held(request.environ).receive(size, interrupt) as incoming, suppress(ClientDisconnected):
+        while total <= limit and (block := request.stream.read(min(BLOCK, limit + 1 - total))):
+            blocks.append(block)
+            total += len(block)
+            incoming.received = total
+    return b"".join(blocks)
 
 
 def _decompressed(body: bytes, coding: str, limit: int, too_large: TooLarge) -> bytes:

@@ -1,12 +1,16 @@
 """A limit on the memory that a process's requests for predictions hold together.
 
 Bodies and decoded images share a number of bytes, and responses that are sent share as many; a request waits until its
-part is free. Only one large request at a time is parsed and classified, because that takes a multiple of its size.
+part is free. If bodies wait, the body that would arrive last ends, so that slow clients do not keep the memory. Only
+one large request at a time is parsed and classified, because that takes a multiple of its size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from threading import Condition
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -20,6 +24,29 @@ SMALL = 64 * 1024  # bytes; small requests are not counted: one for each thread 
 WAIT_SECONDS = 10.0
 
 
+SLOW_AFTER_SECONDS = 2.0  # of a body, until its rate is known
+SLOW_SECONDS = 5.0  # until a body is complete, at its rate
+
+
+@dataclass(eq=False)
+class IncomingBody:
+    """A body that is received: its size in bytes, how many are there, and what ends it with a reason."""
+
+    size: int
+    interrupt: Callable[[str], None]
+    received: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    def age(self) -> float:
+        """Return the seconds since the body began."""
+        return time.monotonic() - self.since
+
+    def seconds_left(self) -> float:
+        """Return the time until the body is complete, at the rate since it began; 0 if that is not known yet."""
+        age = self.age()
+        return (self.size - self.received) * age / max(self.received, 1) if age >= SLOW_AFTER_SECONDS else 0.0
+
+
 class OnlineMemory:
     """The memory of one process for requests: `limit` bytes for bodies, and as many for responses."""
 
@@ -29,6 +56,7 @@ class OnlineMemory:
         self._bodies = 0
         self._responses = 0
         self._is_working = False
+        self._incoming: set[IncomingBody] = set()
         self._changed = Condition()
 
     def take_for_body(self, size: int, more: int) -> None:
@@ -40,8 +68,19 @@ class OnlineMemory:
                 " send fewer or smaller images, or submit a batch job",
             )
         with self._changed:
-            self._wait_for(lambda: self._bodies + more <= self._limit)
+            self._wait_for(lambda: self._bodies + more <= self._limit, self._interrupt_slowest)
             self._bodies += more
+
+    @contextmanager
+    def receive(self, body: IncomingBody) -> Iterator[None]:
+        """End this body within the block if it is the slowest one and others wait for the memory."""
+        with self._changed:
+            self._incoming.add(body)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._incoming.discard(body)
 
     def take_for_response(self, size: int) -> None:
         """Take bytes for a response. Raises `Unavailable`."""
@@ -63,8 +102,19 @@ class OnlineMemory:
             self._is_working = self._is_working and not end_work
             self._changed.notify_all()
 
-    def _wait_for(self, is_free: Callable[[], bool]) -> None:
-        if not self._changed.wait_for(is_free, self._wait_seconds):
+    def _interrupt_slowest(self) -> None:
+        slowest = max(self._incoming, key=IncomingBody.seconds_left, default=None)
+        if slowest is not None and slowest.seconds_left() > SLOW_SECONDS:
+            self._incoming.remove(slowest)
+            slowest.interrupt(f"other requests wait for its memory ({SETTING} is {self._limit})")
+
+    def _wait_for(self, is_free: Callable[[], bool], on_second: Callable[[], None] = lambda: None) -> None:
+        """Wait until memory is free; `on_second` is called each second meanwhile."""
+        end = time.monotonic() + self._wait_seconds
+        while not self._changed.wait_for(is_free, max(0.0, min(1.0, end - time.monotonic()))):
+            on_second()
+            if time.monotonic() < end:
+                continue
             raise memory_busy(f"other large requests use the memory of this process ({SETTING} is {self._limit})")
 
 
@@ -87,6 +137,13 @@ class Held:
         if size > max(self._body, SMALL):
             self._memory.take_for_body(size, size - self._body)
             self._body = size
+
+    @contextmanager
+    def receive(self, size: int, interrupt: Callable[[str], None]) -> Iterator[IncomingBody]:
+        """Receive a body of at most `size` bytes in the block. `interrupt` ends it if others wait for its memory."""
+        body = IncomingBody(size, interrupt)
+        with self._memory.receive(body):
+            yield body
 
     def work(self, size: int) -> None:
         """Wait until no other large request is processed, if `size`, in bytes, is large. Raises `Unavailable`."""

@@ -21,6 +21,9 @@ SHORT_SECONDS = 0.001  # a wait of this length does not cost the thread its turn
 BLOCK = 1 << 20
 
 
+TOO_MANY_WAIT = "all threads of this process that may wait for clients did so (most of GLASSBOX_API_THREADS)"
+
+
 class SlowClient(TimeoutError):
     """A client sent a body or read a response too slowly."""
 
@@ -95,7 +98,7 @@ class ClientSocket(socket.socket):
         self._waiting = waiting
         self._debt = 0.0
         self._limit: float | None = None
-        self._interrupted = False
+        self._interruption = ""  # why another client is preferred
         self.waits_since = 0.0
         self.sends = False
         self.failed_to_read = False
@@ -109,9 +112,14 @@ class ClientSocket(socket.socket):
         """Return the debt in seconds, the present wait included."""
         return self._debt + time.monotonic() - self.waits_since
 
-    def interrupt(self) -> None:
+    def interrupt_body(self, reason: str) -> None:
+        """Receive no more of the body: the client is the slowest of several, and `reason` says why one must end."""
+        self.sends = True
+        self.interrupt(reason)
+
+    def interrupt(self, reason: str = TOO_MANY_WAIT) -> None:
         """End the thread's wait for this client, which is the slowest of too many."""
-        self._interrupted = True
+        self._interruption = reason
         with suppress(OSError):  # the client may have disconnected
             self.shutdown(socket.SHUT_RD if self.sends else socket.SHUT_RDWR)
 
@@ -141,6 +149,8 @@ class ClientSocket(socket.socket):
             except BlockingIOError:
                 self._wait(sends=True)
             else:
+                if not received and self._interruption:
+                    raise SlowClient(self._complaint(sends=True))
                 self._pay(len(received))
                 return received
 
@@ -186,11 +196,11 @@ class ClientSocket(socket.socket):
         left = self._limits.timeout - self._debt
         seconds = left if self._limit is None else min(left, self._limit)
         with self._waiting.place(self, sends=sends):
-            is_ready = not self._interrupted and seconds > 0 and bool(poll.poll(seconds * 1000))
+            is_ready = not self._interruption and seconds > 0 and bool(poll.poll(seconds * 1000))
         self._debt = self.debt()
-        if is_ready and not self._interrupted:
+        if is_ready and not self._interruption:
             return
-        if self._limit is not None and seconds == self._limit and not self._interrupted:
+        if self._limit is not None and seconds == self._limit and not self._interruption:
             raise TimeoutError("the socket's own time limit has passed")
         self.failed_to_read |= not sends
         raise SlowClient(self._complaint(sends=sends))
@@ -198,11 +208,8 @@ class ClientSocket(socket.socket):
     def _complaint(self, *, sends: bool) -> str:
         what = "sent the request's body" if sends else "read the response"
         limits = self._limits
-        if self._interrupted:
-            return (
-                f"the client {what} more slowly than the others, and all threads of this process that may wait for"
-                " clients did so (most of GLASSBOX_API_THREADS)"
-            )
+        if self._interruption:
+            return f"the client {what} more slowly than the others, and {self._interruption}"
         return (
             f"the client {what} too slowly: it stalled for {limits.timeout:g} s (GLASSBOX_CLIENT_TIMEOUT), or remained"
             f" below {limits.rate:g} bytes per second (GLASSBOX_CLIENT_RATE)"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from threading import Event, Thread
 from typing import Any
 
 import pytest
 
-from api.requests.online_memory import SMALL, Held, HoldMemory, OnlineMemory, held
+from api.requests.online_memory import SMALL, Held, HoldMemory, IncomingBody, OnlineMemory, held
 from shared.errors import TooLarge, Unavailable
 
 LARGE = SMALL + 1
@@ -75,6 +76,76 @@ def test_a_request_waits_for_the_memory_of_another() -> None:
 
     thread.join(30)
     assert ended.is_set()
+
+
+class Clock:
+    """The time since bodies began."""
+
+    seconds = 0.0
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Bodies that are received until the test ends."""
+    with ExitStack() as bodies:
+        yield bodies
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(IncomingBody, "age", lambda _: clock.seconds)
+    return clock
+
+
+def receive(stack: ExitStack, memory: OnlineMemory, received: int, ended: list[int]) -> None:
+    """Hold memory for a body of which some bytes are there; it is returned when the body is ended."""
+    holds = Held(memory)
+    holds.body(LARGE)
+
+    def end(_: str) -> None:
+        ended.append(received)
+        holds.close()
+
+    stack.enter_context(holds.receive(LARGE, end)).received = received
+
+
+def test_the_slowest_body_ends_when_another_waits(clock: Clock, stack: ExitStack) -> None:
+    memory = OnlineMemory(LIMIT, wait_seconds=30)
+    ended: list[int] = []
+    for received in (500, 100, 300):
+        receive(stack, memory, received, ended)
+
+    clock.seconds = 10.0
+    Held(memory).body(LARGE)
+
+    assert ended == [100]
+
+
+def test_a_body_that_arrives_soon_does_not_end(clock: Clock, stack: ExitStack) -> None:
+    memory = OnlineMemory(LIMIT, wait_seconds=1.5)
+    ended: list[int] = []
+    for received in (LARGE // 2, LARGE - 1, LARGE):
+        receive(stack, memory, received, ended)
+
+    clock.seconds = 4.0
+    with pytest.raises(Unavailable):
+        Held(memory).body(LARGE)
+
+    assert not ended
+
+
+def test_a_body_that_has_just_begun_does_not_end(clock: Clock, stack: ExitStack) -> None:
+    memory = OnlineMemory(LIMIT, wait_seconds=1.5)
+    ended: list[int] = []
+    for _ in range(3):
+        receive(stack, memory, 0, ended)
+
+    clock.seconds = 1.0
+    with pytest.raises(Unavailable):
+        Held(memory).body(LARGE)
+
+    assert not ended
 
 
 def test_one_large_request_is_processed_at_a_time(memory: OnlineMemory) -> None:

@@ -197,3 +197,20 @@ def test_limit_of_one_wait_is_not_a_slow_client(ends: Ends) -> None:
     with pytest.raises(TimeoutError) as raised:
         server.recv(10)
     assert not isinstance(raised.value, SlowClient)
+
+
+@pytest.mark.parametrize("sent", [b"", b"text"])
+def test_interrupted_body_ends_with_the_reason_also_if_bytes_arrived(
+    sent: bytes, ends: Ends, pool: ThreadPoolExecutor
+) -> None:
+    server, client = ends.pair()
+    client.sendall(sent)
+    if sent:
+        receive(server, len(sent))
+    waiting = pool.submit(server.recv, 10)
+    server.interrupt_body("others wait")
+
+    with pytest.raises(SlowClient, match="sent the request's body more slowly than the others, and others wait"):
+        waiting.result(timeout=20)
+    server.sendall(b"the response")
+    assert client.recv(100) == b"the response"
