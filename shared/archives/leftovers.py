@@ -18,6 +18,11 @@ SYSTEM_FOLDERS = frozenset(
         "#snapshot",
         "@recycle",  # QNAP
         "lost+found",  # Linux: ext4
+        "found.000",  # Windows: chkdsk
+        "_vti_cnf",  # FrontPage
+        "network trash folder",  # macOS: on disks of other systems
+        "temporary items",
+        "node_modules",
         "__pycache__",  # Python
     }
 )

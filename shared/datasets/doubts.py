@@ -13,14 +13,17 @@ FEW_VALIDATION_IMAGES = 20
 FEW_TEST_IMAGES = 30
 """With fewer, the 95 % confidence interval of a test accuracy is wider than 30 points at its widest."""
 
+LEAST_WHITE = 64
+"""If no gray level of a data set is as large, its white is probably not 255, as in digits of 0 to 16 or in masks."""
+
 
 def warnings_of(
     splits: Mapping[str, int], duplicates: Duplicates, unsupported: int = 0, brightest: int = 255, dark: int = 0
 ) -> tuple[str, ...]:
     """Return the warnings as sentences.
 
-    unsupported: images that were skipped because of their format. brightest: the largest gray level of all images, if
-    none is above 1. dark: images whose largest gray level is 1.
+    unsupported: images that were skipped because of their format. brightest: the largest gray level of all images.
+    dark: images whose largest gray level is 1.
     """
     images = sum(splits.values())
     found = []
@@ -62,10 +65,12 @@ def warnings_of(
             f"{duplicates.in_several_classes:,} images are in several classes with the same pixels, so no network can"
             " classify them all correctly. Correct their classes"
         )
-    if brightest == 1:
+    if brightest == 0:
+        found.append("all images are black: the gray level of every pixel is 0. Check how they were saved")
+    elif brightest < LEAST_WHITE:
         found.append(
-            "the largest gray level of all images is 1 of 255, so they are almost black to a network. If 1 is white,"
-            " multiply the images' gray levels by 255 and upload them again"
+            f"the largest gray level of all images is {brightest} of 255, so they are almost black to a network. If"
+            f" {brightest} is white, multiply the images' gray levels by {255 // brightest} and upload them again"
         )
     elif dark:
         found.append(f"{almost_black_warning(dark, images)} and upload them again")

@@ -59,6 +59,7 @@ class FolderBody:
             skipped = f"; {as_line(self.skipped)}" if self.skipped else ""
             raise LocalFileError(f"there are no images in {folder}{skipped}")
         self._entries.sort()
+        self._refuse_undecodable()
         self.size = self._zip_size()
 
     def __len__(self) -> int:
@@ -102,6 +103,18 @@ class FolderBody:
                     f"{_shown(self._folder + folder)} has no image that can be read, only files such as {_shown(name)}:"
                     " convert them to PNG or JPEG, or move the folder away; nothing was submitted"
                 )
+
+    def _refuse_undecodable(self) -> None:
+        """Raise `LocalFileError` for a name that is not UTF-8: the zip, rows and classes have names of Unicode."""
+        try:
+            b"/".join([name for name, _ in self._entries]).decode()
+        except UnicodeDecodeError:
+            for name, _ in self._entries:
+                if (shown := name.decode(errors="backslashreplace")).encode() != name:
+                    raise LocalFileError(
+                        f"the name {shown} in {_shown(self._folder)} is not UTF-8: rename the file or its folder, for"
+                        " example by convmv; nothing was submitted"
+                    ) from None
 
     def _find(self, subfolder: bytes, parents: tuple[tuple[int, int], ...]) -> None:
         """Collect the images in a subfolder, recursively. parents: device and inode of the folders around it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from pathlib import Path
 
@@ -112,6 +113,19 @@ def test_empty_folders_are_reported(folder: Path) -> None:
     body = FolderBody(folder)
 
     assert as_line(body.skipped) == "skipped 1 file: 1 new (empty folder)"
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.png", b"caf\xe9/one.png", b"\x93\xfa.png"])
+def test_a_name_that_is_not_utf_8_is_named(folder: Path, name: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"x")
+
+    with pytest.raises(LocalFileError) as caught:
+        FolderBody(folder)
+
+    assert f"the name {name.decode(errors='backslashreplace')} in {folder}" in str(caught.value)
+    assert "not UTF-8" in str(caught.value)
 
 
 def test_the_client_and_the_server_know_the_same_endings() -> None:

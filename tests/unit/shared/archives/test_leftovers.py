@@ -37,6 +37,11 @@ SYSTEM_FILES = [
     "cat/@eaDir/1.png/SYNOPHOTO_THUMB_M.jpg",
     "$RECYCLE.BIN/1.png",
     "System Volume Information/x",
+    "FOUND.000/1.png",
+    "cat/_vti_cnf/1.png",
+    "Network Trash Folder/1.png",
+    "Temporary Items/1.png",
+    "node_modules/icons/1.png",
 ]
 HIDDEN = [
     ".gitkeep",

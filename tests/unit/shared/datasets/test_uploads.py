@@ -583,12 +583,39 @@ def test_masks_of_0_and_1_among_other_images_are_warned_of(stored_manifest: Stor
         assert not any("largest gray level of all images" in warning for warning in warnings)
 
 
-@pytest.mark.parametrize(("white", "warned"), [(0, False), (1, True), (2, False), (255, False)])
-def test_image_files_with_levels_0_and_1_alone_are_warned_of(stored_manifest: Store, white: int, warned: bool) -> None:
+@pytest.mark.parametrize(
+    ("white", "warning"),
+    [
+        (0, "all images are black"),
+        (1, "the largest gray level of all images is 1 of 255"),
+        (16, "multiply the images' gray levels by 15 and"),
+        (63, "the largest gray level of all images is 63 of 255"),
+        (64, None),
+        (255, None),
+    ],
+)
+def test_image_files_without_large_gray_levels_are_warned_of(
+    stored_manifest: Store, white: int, warning: str | None
+) -> None:
     images = np.zeros((40, 6, 6), np.uint8)
     images[-1, -1, -1] = white
     files = {f"{number % 2}/{number:02}.png": png(image) for number, image in enumerate(images)}
 
     warnings = stored_manifest(zip_of(files), image_shape=(6, 6)).warnings
 
-    assert any("the largest gray level of all images is 1 of 255" in warning for warning in warnings) == warned
+    found = [each for each in warnings if "black" in each]
+    assert len(found) == (warning is not None)
+    assert warning is None or warning in found[0]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64"])
+def test_arrays_of_levels_from_0_to_16_are_warned_of(stored_manifest: Store, dtype: str) -> None:
+    arrays = easy_arrays()
+    dark = {
+        name: (array // 16 if name[0] == "x" else array).astype(dtype if name[0] == "x" else array.dtype)
+        for name, array in arrays.items()
+    }
+
+    warnings = stored_manifest(npz(dark)).warnings
+
+    assert any("the largest gray level of all images is 15 of 255" in warning for warning in warnings)
