@@ -20,6 +20,7 @@ from api.requests.webhook_choice import Webhooks
 from api.resources import (
     aliases,
     evaluations,
+    events,
     jobs,
     models,
     predictions,
@@ -37,6 +38,7 @@ from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.jobs.capacity import VolumeGauge
+from shared.jobs.feed import EventFeed
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.registry import Registry
@@ -107,6 +109,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         dataset_images.blueprint(store, built_in),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
+        events.blueprint(EventFeed(redis), streams),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         rows.blueprint(job_store, volume),

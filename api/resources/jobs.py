@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
@@ -12,21 +11,26 @@ from pydantic import Field
 
 from api.auth.keys import Scope
 from api.auth.middleware import require
-from api.requests import accepted
 from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
-from api.resources.event_streams import EVENT_STREAM, Connection, EventStreams
+from api.resources.event_streams import (
+    EVENT_ID,
+    EVENT_STREAM,
+    Connection,
+    EventStreams,
+    last_event_id,
+    prefers_stream,
+)
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from api.schema.responses import EventView, JobView, event_view, job_view
-from shared.errors import Conflict, Damaged, FieldError, Invalid, NotFound, TooMany, Unavailable
+from shared.errors import Conflict, Damaged, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close
 from shared.jobs.files import delete as delete_job
 from shared.jobs.task_queue import TaskQueue
 
-EVENT_ID = r"[0-9]{1,19}-[0-9]{1,19}"
 EVENT_EXAMPLE = (
     "id: 1769860805120-0\nevent: state\n"
     'data: {"time": "2026-01-31T12:00:05.120Z", "state": "running", "attempt": 1}\n\n'
@@ -140,24 +144,9 @@ def blueprint(
         """A JSON page; if the client accepts `text/event-stream`, a stream that closes when the job ends."""
         query = from_texts(EventQuery, request.args)
         job = jobs.get(job_id)
-        if _prefers_stream():
-            return streams.open(job, _last_event_id() or query.after, Connection(request.environ))
+        if prefers_stream():
+            return streams.open(job, last_event_id() or query.after, Connection(request.environ))
         log = jobs.events(job_id, query.after, query.limit + 1)
         return page(log, query, lambda event: event.id, event_view)
 
     return routes
-
-
-def _prefers_stream() -> bool:
-    """Return whether the client prefers a stream to JSON, or accepts both equally and names the stream's type."""
-    stream, page = accepted.quality(EVENT_STREAM), accepted.quality("application/json")
-    return stream > page or (accepted.names(EVENT_STREAM) and stream == page > 0)
-
-
-def _last_event_id() -> str | None:
-    """Return the id of the last event that a reconnecting client received. Raises `Invalid`."""
-    given = request.headers.get("Last-Event-ID")
-    if given and not re.fullmatch(EVENT_ID, given):
-        reason = f"must be the id of an event, such as 1700000000000-0; got {given!r}"
-        raise Invalid("validation_failed", f"Last-Event-ID: {reason}", [FieldError(reason, parameter="Last-Event-ID")])
-    return given

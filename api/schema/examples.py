@@ -121,6 +121,16 @@ EVENT: JsonObject = {
     "data": {"state": "succeeded"},
 }
 
+ANY_EVENT: JsonObject = {
+    "id": "1769860805120-0",
+    "type": "state",
+    "time": "2026-01-31T12:00:05.120Z",
+    "job": JOB_ID,
+    "kind": "training",
+    "model": "digits",
+    "data": {"state": "running", "attempt": 1},
+}
+
 ROW: JsonObject = {
     "path": "mnist-test/00000.png",
     "label": "7",

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         UnsupportedType,
         WrongArgument,
     )
+    from glassbox.http.all_events import AnyEvent
     from glassbox.http.events import Event
     from glassbox.http.retrying import Retries
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
@@ -90,6 +91,7 @@ _NAMES = {
         "WrongArgument",
     ),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
+    "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
     "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
@@ -105,6 +107,7 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 __all__ = [
     "Access",
     "Alias",
+    "AnyEvent",
     "Baselines",
     "BatchResult",
     "BatchSummary",

@@ -9,6 +9,7 @@ client.classify("images.zip", model="digits@champion").wait().save("rows.csv")
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,12 +22,13 @@ from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
 from glassbox.files.images import ImageFile, form
 from glassbox.files.skip_report import merged
+from glassbox.http.all_events import AnyEvent, follow_all
 from glassbox.http.bodies import Body, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.retrying import Retries
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
-from glassbox.jobs import Job, Jobs
+from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, Invert, TrainingOptions
 from glassbox.records.rows import Predictions
@@ -141,6 +143,15 @@ class Client:
         """
         plain = instances.tolist() if hasattr(instances, "tolist") else instances
         return self._predict(model, top_k, invert, json={"instances": plain})
+
+    def events(
+        self, kind: Kind | None = None, model: str | None = None, job: str | None = None, after: str | None = None
+    ) -> Iterator[AnyEvent]:
+        """Return the events of all jobs as they happen, without end: those after the event `after`, else from now on.
+
+        kind, model, job: only events of such jobs.
+        """
+        return follow_all(self.transport, after, kind=kind, model=model, job=job)
 
     def ready(self) -> Readiness:
         """Return the state of Redis and the volume and the number of online workers, ready or not."""

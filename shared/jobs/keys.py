@@ -14,6 +14,7 @@ ENDED = f"{PREFIX}ended"  # sorted set: the ids of jobs whose end is not on the 
 WAITING = f"{PREFIX}waiting"  # sorted set: the ids of queued batches, by the time in ms since when they need a process
 DELIVERIES = f"{PREFIX}notices"  # hash: the unsettled webhook deliveries, by id: the job as it ended, the failed tries
 DELIVERIES_DUE = f"{PREFIX}notices-due"  # sorted set: the ids of the deliveries, by the time in ms of the next try
+ALL_EVENTS = f"{PREFIX}all-events"  # stream: the newest events of all jobs (`feed/`)
 COUNTERS = f"{PREFIX}tally"  # hash: the counters of all jobs, changed with each transition (`counters.py`)
 REBUILT = f"{PREFIX}rebuilt"  # exists while the records are complete: missing if Redis lost its data
 PROBE = f"{PREFIX}probe"  # never exists: a write to it that changes nothing shows whether Redis accepts changes
@@ -68,6 +69,7 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
     return {
         "record": job(job_id),
         "events": events(job_id),
+        "all_events": ALL_EVENTS,
         "jobs": JOBS,
         "leases": LEASES,
         "due": DUE,

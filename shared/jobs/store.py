@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from redis import Redis
 
 from shared.errors import Conflict, Damaged, NotFound, Unavailable
-from shared.jobs import keys
+from shared.jobs import feed, keys
 from shared.jobs.counters import BOUNDS
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
@@ -138,7 +138,7 @@ class JobStore:
         constants = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}; local MAX_EVENTS = {MAX_EVENTS}"
         tables = {"queued": tuple(Kind), "in_state": tuple(State)}
         self._scripts = {
-            name: Script(redis, constants, texts["common"], text, tables=tables)
+            name: Script(redis, constants, feed.CONSTANTS, feed.SOURCE, texts["common"], text, tables=tables)
             for name, text in texts.items()
             if name != "common"
         }

@@ -15,7 +15,7 @@ from typing import cast
 
 from redis import Redis
 
-from shared.jobs import keys
+from shared.jobs import feed, keys
 from shared.jobs.record import Job
 from shared.jobs.store import MAX_EVENTS
 from shared.json_types import JsonObject
@@ -40,9 +40,8 @@ class Outbox:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         constants = f"local MAX_EVENTS = {MAX_EVENTS}"
-        self._take, self._tried = (
-            Script(redis, constants, (SCRIPTS / f"{name}.lua").read_text()) for name in ("take", "tried")
-        )
+        self._take = Script(redis, (SCRIPTS / "take.lua").read_text())
+        self._tried = Script(redis, constants, feed.CONSTANTS, feed.SOURCE, (SCRIPTS / "tried.lua").read_text())
 
     def due(self, limit: int, start: int = 0) -> list[str]:
         """Return the ids of at most `limit` deliveries that are due, the most overdue first, after `start` others."""
@@ -104,6 +103,7 @@ class Outbox:
             "deliveries_due": keys.DELIVERIES_DUE,
             "record": keys.job(delivery.job.id),
             "events": keys.events(delivery.job.id),
+            "all_events": keys.ALL_EVENTS,
             "ended": keys.ENDED,
         }
         text = "" if outcome is None else json.dumps({"notice": delivery.id, **outcome})

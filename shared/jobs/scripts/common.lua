@@ -37,8 +37,16 @@ local function count(name, by)
   redis.call('HINCRBY', counters, name, by)
 end
 
-local function log(kind, data)
-  redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', kind, 'data', cjson.encode(data))
+-- Add an event to the stream of all jobs' events, with what the record says about the job.
+local function announce_own(event, text)
+  local fields = redis.call('HMGET', record, 'kind', 'model')
+  announce(id, fields[1], fields[2], event, text)
+end
+
+local function log(event, data)
+  local text = cjson.encode(data)
+  redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', event, 'data', text)
+  announce_own(event, text)
 end
 
 -- Enter a state: update the record, all sets that depend on the state, and the job's log. No other script does so. A record

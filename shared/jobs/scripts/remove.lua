@@ -7,6 +7,9 @@ if state and anyway ~= '1' and (state == 'queued' or state == 'running' or state
   return {0, state}
 end
 local kind = redis.call('HGET', record, 'kind')
+if state then
+  announce_own('deleted', '{}')
+end
 redis.call('DEL', record, events, unpack(shard_keys))
 if state == 'queued' then
   count('queued:' .. kind, -1)

@@ -30,4 +30,6 @@ if outcome ~= '' and redis.call('EXISTS', record) == 1 then
     redis.call('ZADD', ended, time[1] * 1000, redis.call('HGET', record, 'id'))
   end
   redis.call('XADD', events, 'MAXLEN', '~', MAX_EVENTS, '*', 'type', 'webhook', 'data', outcome)
+  local fields = redis.call('HMGET', record, 'id', 'kind', 'model')
+  announce(fields[1], fields[2], fields[3], 'webhook', outcome)
 end

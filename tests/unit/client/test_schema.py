@@ -8,6 +8,7 @@ import pytest
 from glassbox import datasets, jobs, options
 from glassbox.files import formats
 from glassbox.http import reading
+from glassbox.http.all_events import AnyEvent
 from glassbox.http.events import TERMINAL, Event
 from glassbox.records import evaluations, rows, selections, service, skipped, versions
 
@@ -28,6 +29,7 @@ SAME = {
     "Waiting": jobs.Waiting,
     "Reason": service.Reason,
     "Event": Event,
+    "AnyEvent": AnyEvent,
     "Dataset": datasets.Dataset,
     "Duplicates": datasets.Duplicates,
     "Model": versions.Model,

@@ -239,4 +239,4 @@ def test_a_shard_queue_is_deleted_with_its_job(
 ) -> None:
     jobs.discard(opened.job.id)
 
-    assert redis.keys("*") == [keys.COUNTERS]
+    assert set(redis.keys("*")) == {keys.COUNTERS, keys.ALL_EVENTS}

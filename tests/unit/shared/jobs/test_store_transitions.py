@@ -232,10 +232,10 @@ class TestRetrying:
 
 class TestDeleting:
     @pytest.mark.parametrize("state", ENDS)
-    def test_a_deleted_job_leaves_only_the_counters(self, jobs: JobStore, redis: Redis, state: State) -> None:
+    def test_a_deleted_job_leaves_only_counters_and_events(self, jobs: JobStore, redis: Redis, state: State) -> None:
         jobs.delete(ended(jobs, state).id)
 
-        assert redis.keys("*") == [keys.COUNTERS]
+        assert set(redis.keys("*")) == {keys.COUNTERS, keys.ALL_EVENTS}
 
     def test_a_queued_job_must_be_cancelled_before_it_is_deleted(self, jobs: JobStore) -> None:
         with pytest.raises(Conflict, match="cancel it first"):
