@@ -29,6 +29,7 @@ from api.resources import (
     weights,
 )
 from api.resources.batches import batch_jobs, results, rows
+from api.resources.batches import images as batch_images
 from api.resources.datasets import datasets
 from api.resources.datasets import images as dataset_images
 from api.resources.event_streams import EventStreams
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         rows.blueprint(job_store, volume),
+        batch_images.blueprint(job_store, registry, volume, settings),
         models.blueprint(registry),
         weights.blueprint(registry),
         predictions.blueprint(online, settings),

@@ -64,13 +64,13 @@ def invalid(parameter: str, reason: str) -> Invalid:
     return Invalid("validation_failed", f"{parameter}: {reason}", [FieldError(reason, parameter=parameter)])
 
 
-def fitting(count: int, image_bytes: int) -> int:
-    """Return how many of `count` images fit into a response, and hold its memory; at least one, if there is one.
+def fitting(count: int, image_bytes: int, besides: int = 0) -> int:
+    """Return how many of `count` images fit into a response, at least one if there is one, and hold its memory.
 
-    Raises `Unavailable` if other requests use the memory.
+    besides: bytes that the request needs besides the images. Raises `Unavailable` if other requests use the memory.
     """
     count = min(count, max(1, MOST_BYTES // image_bytes))
-    held(request.environ).response(2 * count * image_bytes)  # the array, and the response's body
+    held(request.environ).response(2 * count * image_bytes + besides)  # the array, and the response's body
     return count
 
 

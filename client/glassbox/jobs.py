@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,6 +15,7 @@ from glassbox.http.events import TERMINAL, Event
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
+from glassbox.records.images import Images, images_of
 from glassbox.records.rows import BatchSummary, IndexedRow, Row, RowError
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
@@ -274,6 +275,18 @@ class Jobs:
     def summary(self, job_id: str) -> BatchSummary:
         """Return the numbers of a batch's rows by label and confidence, and of its errors by code."""
         return read(BatchSummary, self._transport.get(path_to("jobs", job_id, "results", "summary")))
+
+    def images(
+        self, job_id: str, *, start: int | None = None, count: int | None = None, indices: Iterable[int] | None = None
+    ) -> Images:
+        """Return images of a batch as the network saw them, 100 by default, at most 2,000; not those with an error.
+
+        start, count: the range in the archive. indices: the images at these indices of the archive, at most 500.
+        `Images.next` is the `start` of the next call.
+        """
+        listed = None if indices is None else ",".join(map(str, indices))
+        params = {"from": start, "count": count, "indices": listed}
+        return images_of(self._transport.content(path_to("jobs", job_id, "images"), **params))
 
     def errors(self, job_id: str) -> Iterator[RowError]:
         """Return the images of a batch that could not be read."""

@@ -36,6 +36,7 @@ CONTRACT = {
     "GET /v1/jobs/{}/events",
     "GET /v1/jobs/{}/results",
     "GET /v1/jobs/{}/errors",
+    "GET /v1/jobs/{}/images",
     "GET /v1/jobs/{}/results/rows",
     "GET /v1/jobs/{}/results/summary",
     "GET /v1/models",
