@@ -8,7 +8,9 @@ from itertools import chain
 from typing import IO
 
 from flask import request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from api.requests.content_coding import BLOCK
@@ -17,6 +19,10 @@ from shared.errors import FieldError, Invalid, Malformed, TooLarge
 
 LONGEST_BUFFER = 4 * BLOCK
 """The most bytes of a form that are buffered: a block, and the headers of a part or the text around the parts."""
+
+UNENCODED = frozenset({"7bit", "8bit", "binary"})
+"""The values of Content-Transfer-Encoding that leave the bytes as they are (RFC 2045, section 6.2)."""
+UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ def read_form(
             name = event.name or ""
             names.append(name)
             is_file = name == file_part
+            _check_encoding(name, event.headers, is_file=is_file)
             if is_file:
                 write = open_file().write
             elif isinstance(event, File):
@@ -84,6 +91,21 @@ def _events(blocks: Iterable[bytes], limits: FormLimits) -> Iterator[Field | Fil
         raise _too_large(limits) from error
     except ValueError as error:
         raise Malformed("malformed_form", f"the form cannot be parsed: {error}") from error
+
+
+def _check_encoding(name: str, headers: Headers, *, is_file: bool) -> None:
+    """Check that a part has the bytes themselves, and a text is UTF-8. Raises `Malformed` or `Invalid`.
+
+    RFC 7578 deprecates transfer encodings in forms (section 4.7).
+    """
+    encoding = headers.get("Content-Transfer-Encoding", "binary").strip()
+    if encoding.lower() not in UNENCODED:
+        detail = f"the part {name!r} has the Content-Transfer-Encoding {encoding!r}; send its bytes without an encoding"
+        raise Malformed("malformed_form", detail)
+    charset = parse_options_header(headers.get("Content-Type"))[1].get("charset", "utf-8")
+    if not is_file and charset.lower() not in UTF_8:
+        field = FieldError(f"must be in UTF-8; got the charset {charset!r}", parameter=name)
+        raise Invalid("validation_failed", summary([field]), [field])
 
 
 def _too_large(limits: FormLimits) -> TooLarge:

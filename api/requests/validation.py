@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -95,10 +95,21 @@ def _validated(model: type[AnyRequest], content: Any) -> AnyRequest:
 def from_texts(model: type[AnyRequest], texts: Mapping[str, str]) -> AnyRequest:
     """Parse query parameters, or the parts of an HTML form, as `model`."""
     try:
-        return model.model_validate(dict(texts))
+        parsed = model.model_validate(dict(texts))
     except ValidationError as error:
         fields = [FieldError(reason_of(item), parameter=".".join(map(str, item["loc"]))) for item in error.errors()]
         raise Invalid("validation_failed", summary(fields), fields) from error
+    if fields := list(_numbers_as_in_python(parsed, texts)):
+        raise Invalid("validation_failed", summary(fields), fields)
+    return parsed
+
+
+def _numbers_as_in_python(parsed: RequestModel, texts: Mapping[str, str]) -> Iterator[FieldError]:
+    """Yield an error for each number with an underscore, such as 1_000, which Pydantic accepts."""
+    for name, field in type(parsed).model_fields.items():
+        parameter = field.alias or name
+        if "_" in (text := texts.get(parameter, "")) and type(getattr(parsed, name)) in {int, float}:
+            yield FieldError(f"must be a number without underscores; got {shown(text)}", parameter=parameter)
 
 
 def described_by(setting: Setting) -> Any:

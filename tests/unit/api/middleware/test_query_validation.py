@@ -48,6 +48,22 @@ def test_repeated_option_of_an_upload_is_rejected(client: FlaskClient) -> None:
     assert parameters(assert_problem(response, 422, "validation_failed")) == ["name"]
 
 
+@pytest.mark.parametrize("number", ["1_0", "1__0", "_1", "0x1", "1e1", "\u0661", "1,0", "inf", "9" * 5000])
+def test_number_in_another_notation_is_rejected(client: FlaskClient, number: str) -> None:
+    problem = assert_problem(client.get("/v1/jobs", query_string={"limit": number}), 422, "validation_failed")
+
+    assert parameters(problem) == ["limit"]
+
+
+@pytest.mark.parametrize("parameter", ["test_fraction", "seed"])
+def test_number_of_an_upload_with_an_underscore_is_rejected(client: FlaskClient, parameter: str) -> None:
+    number = {"test_fraction": "0.2_5", "seed": "1_0"}[parameter]
+
+    response = client.post("/v1/datasets", data=npz(), query_string={"name": "a_b", parameter: number})
+
+    assert parameters(assert_problem(response, 422, "validation_failed")) == [parameter]
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"])
 def test_paths_for_operators_and_browsers_ignore_parameters(client: FlaskClient, path: str) -> None:
     assert client.get(f"{path}?colour=red").status_code == client.get(path).status_code

@@ -184,6 +184,13 @@ class TestContentCodings:
         assert left_behind(volume) == []
 
 
+def with_header(body: bytes, part: bytes, header: bytes) -> bytes:
+    """Return the form with this header in front of the others of a part."""
+    disposition = b'Content-Disposition: form-data; name="' + part + b'"'
+    assert disposition in body
+    return body.replace(disposition, header + b"\r\n" + disposition)
+
+
 class TestForms:
     def test_form_may_hold_the_file_and_the_options(self, client: FlaskClient) -> None:
         body = form(("name", None, b"by-form"), ("file", "any.bin", npz()))
@@ -221,6 +228,43 @@ class TestForms:
         problem = assert_problem(client.post("/v1/datasets", data=body, content_type=FORM), 422, "validation_failed")
 
         assert problem["errors"] == [{"detail": "is not UTF-8", "parameter": "name"}]
+
+    @pytest.mark.parametrize("encoding", [b"base64", b"quoted-printable", b"BASE64", b"x-uuencode", b"binary; x"])
+    @pytest.mark.parametrize("part", [b"name", b"file"])
+    def test_part_with_a_transfer_encoding_is_rejected(
+        self, client: FlaskClient, volume: Volume, part: bytes, encoding: bytes
+    ) -> None:
+        body = form(("name", None, b"ZWFzeQ=="), ("file", "a.npz", npz()))
+        body = with_header(body, part, b"Content-Transfer-Encoding: " + encoding)
+
+        problem = assert_problem(client.post("/v1/datasets", data=body, content_type=FORM), 400, "malformed_form")
+
+        assert repr(encoding.decode()) in problem["detail"]
+        assert left_behind(volume) == []
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            b"Content-Transfer-Encoding: 8bit",
+            b"content-transfer-encoding: BINARY",
+            b"Content-Type: text/plain; charset=UTF-8",
+            b'Content-Type: text/plain;charset="us-ascii"',
+            b"Content-Type: text/plain",
+        ],
+    )
+    def test_part_with_the_bytes_themselves_is_accepted(self, client: FlaskClient, header: bytes) -> None:
+        body = with_header(form(("name", None, b"easy"), ("file", "a.npz", npz())), b"name", header)
+
+        assert client.post("/v1/datasets", data=body, content_type=FORM).status_code == 201
+
+    @pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "klingon"])
+    def test_text_in_another_charset_is_rejected(self, client: FlaskClient, charset: str) -> None:
+        body = form(("name", None, b"easy"), ("file", "a.npz", npz()))
+        body = with_header(body, b"name", b"Content-Type: text/plain; charset=" + charset.encode())
+
+        problem = assert_problem(client.post("/v1/datasets", data=body, content_type=FORM), 422, "validation_failed")
+
+        assert problem["errors"] == [{"detail": f"must be in UTF-8; got the charset {charset!r}", "parameter": "name"}]
 
     def test_options_may_follow_the_file_and_be_in_the_query(self, client: FlaskClient) -> None:
         body = form(("file", "any.npz", npz()), ("seed", None, b"3"))
