@@ -75,5 +75,10 @@ def warnings_of(
     elif dark:
         found.append(f"{almost_black_warning(dark, images)} and upload them again")
     if unsupported:
-        found.append(f"{unsupported:,} images are of unsupported formats and were skipped. Convert them to PNG or JPEG")
+        images_are = (
+            "1 image has an unsupported format and was"
+            if unsupported == 1
+            else (f"{unsupported:,} images have unsupported formats and were")
+        )
+        found.append(f"{images_are} skipped. Convert to PNG or JPEG")
     return tuple(found)

@@ -17,11 +17,13 @@ WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 
 STRIP_OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS, PLANAR = 273, 274, 277, 278, 279, 284
 PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS, TILE_COUNTS = 317, 320, 322, 323, 324, 325
 INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT = 332, 338, 339
+SUBFILE_TYPE, SUB_IFDS = 254, 330
+REDUCED = 1  # the bit of the subfile type that says: a smaller copy of another image
 FIELDS = frozenset(
     {
         *(WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER, STRIP_OFFSETS, ORIENTATION, SAMPLES),
         *(ROWS_PER_STRIP, STRIP_COUNTS, PLANAR, PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_LENGTH, TILE_OFFSETS),
-        *(TILE_COUNTS, INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT),
+        *(TILE_COUNTS, INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, SUBFILE_TYPE),
     }
 )
 TYPES = {1: "u1", 3: "u2", 4: "u4", 16: "u8"}  # BYTE, SHORT, LONG, and BigTIFF's LONG8
@@ -30,12 +32,17 @@ MAX_ENTRIES = 65_535
 
 @dataclass(frozen=True)
 class Directory:
-    """The fields of an image, by their tags; `order` is the file's byte order, `several` whether more images follow."""
+    """The fields of an image, by their tags.
+
+    order: the file's byte order. several: whether more images follow. nested: whether the image has directories of its
+    own for others, such as smaller copies, or the data of a camera's sensor.
+    """
 
     order: Order
     big: bool
     several: bool
     fields: dict[int, NDArray[Any]]
+    nested: bool = False
 
     def values(self, tag: int) -> list[int]:
         """Return a field's values; none if the field is missing."""
@@ -70,12 +77,14 @@ def directory_of(content: bytes) -> Directory:
             raise damaged("the file ends before its directory")
         (following,) = struct.unpack_from(order + ("Q" if big else "I"), content[end : end + 8].ljust(8, b"\0"))
         fields: dict[int, NDArray[Any]] = {}
+        nested = False
         for tag, kind, number, value in entry.iter_unpack(content[place:end]):
+            nested |= tag == SUB_IFDS
             if tag in FIELDS and tag not in fields:
                 fields[tag] = _values(content, order, kind, number, value)
     except (struct.error, OverflowError):
         raise damaged("the file ends before its directory") from None
-    return Directory(order, big, following not in {0, start} and following < len(content) - 2, fields)
+    return Directory(order, big, following not in {0, start} and following < len(content) - 2, fields, nested)
 
 
 def _values(content: bytes, order: Order, kind: int, count: int, value: bytes) -> NDArray[Any]:

@@ -129,6 +129,8 @@ def is_decoded_by_pillow(fields: Directory) -> bool:
 
     Of these, each kind that Pillow converts as `docs/data/images.md` says is listed here.
     """
+    if fields.nested and fields.first(tags.SUBFILE_TYPE, 0) & tags.REDUCED:
+        raise unsupported("only a preview of its image, as of a camera's raw data")
     compression, samples = fields.first(tags.COMPRESSION, UNCOMPRESSED), fields.first(tags.SAMPLES, 1)
     photometric, bits = fields.first(tags.PHOTOMETRIC, -1), set(fields.values(tags.BITS))
     if compression == OLD_JPEG:

@@ -460,7 +460,7 @@ class TestSkipping:
         manifest = stored_manifest(zip_of(easy_folders() | {"bee/photo.jxl": b"\xff\x0a\0\0"}))
 
         assert manifest.skipped == {"image_unsupported": {"count": 1, "names": ["bee/photo.jxl"]}}
-        assert manifest.warnings[-1].startswith("1 images are of unsupported formats and were skipped")
+        assert manifest.warnings[-1].startswith("1 image has an unsupported format and was skipped")
 
     @pytest.mark.parametrize("bad", [b"no image", damaged_png()], ids=["no image", "cut off"])
     def test_unreadable_images_are_skipped_on_demand(self, stored_manifest: Store, bad: bytes) -> None:

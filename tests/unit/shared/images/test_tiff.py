@@ -117,6 +117,10 @@ class TestTypes:
 
         assert both(content, 1, 2) == ([[255, 0]], [[[255] * 3, [0] * 3]])
 
+    @pytest.mark.parametrize("fields", [{254: (1,)}, {330: (8,)}, {254: (0,), 330: (8, 8)}, {254: (2,), 330: (8,)}])
+    def test_an_image_may_have_smaller_copies_or_be_one(self, fields: dict[int, tuple[int, ...]]) -> None:
+        assert decoded(Tiff(fields=fields).file(np.array([[9, 200]], np.uint8)), (1, 2)) == [[9, 200]]
+
     @pytest.mark.parametrize("order", ["<", ">"])
     @pytest.mark.parametrize("dtype", ["f4", "f8"])
     def test_floats_from_0_to_255_are_levels(self, order: Any, dtype: str) -> None:
@@ -247,6 +251,8 @@ class TestRefusals:
             ),
             (Tiff(fields={259: (7,), 258: (12,)}), 1, "JPEG compression"),
             (Tiff(fields={259: (4,)}), 1, "fax compression"),
+            (Tiff(fields={254: (1,), 330: (8,)}), 1, "only a preview"),
+            (Tiff(fields={254: (1,), 330: (8, 8), 259: (7,)}), 1, "only a preview"),
         ],
     )
     def test_a_kind_that_is_not_converted_is_refused_by_its_name(self, tiff: Tiff, channels: int, name: str) -> None:
