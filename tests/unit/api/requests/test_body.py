@@ -66,7 +66,7 @@ def test_damaged_compressed_body_is_rejected(encoding: str) -> None:
 
 
 @pytest.mark.parametrize("compressed", [gzip.compress(CONTENT), zlib.compress(CONTENT)], ids=["gzip", "deflate"])
-@pytest.mark.parametrize("rest", [b"garbage", b"\0", gzip.compress(b"")[:12]])
+@pytest.mark.parametrize("rest", [b"garbage", b"\0", gzip.compress(b"", mtime=0)[:12]])
 def test_bytes_after_the_compressed_data_are_rejected(compressed: bytes, rest: bytes) -> None:
     encoding = "gzip" if compressed.startswith(b"\x1f\x8b") else "deflate"
 
