@@ -22,8 +22,8 @@ ARITHMETIC = frozenset({0xC9, 0xCA})  # frames with arithmetic coding
 TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})  # Huffman codes, arithmetic coding, quantization, restart interval
 JFIF, EXIF, ADOBE = 0xE0, 0xE1, 0xEE
 SIGNATURES = {JFIF: b"JFIF", EXIF: b"Exif\0\0", ADOBE: b"Adobe"}
-MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
-ALONE = range(0xC0)  # markers without a length
+MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+"""A marker that is a segment. The others have no length, and are skipped by the search: a file may have millions."""
 NEXT = frozenset(range(0xC0, 0xFF)) - frozenset(range(0xD0, 0xD8))  # markers that are segments
 MAX_SEGMENTS = 10_000
 BLOCK = 64  # pixels
@@ -161,11 +161,8 @@ def _segment_from(content: bytes, place: int) -> int:
     """Return the place of the next marker with a segment; -1 if there is none."""
     if content[place : place + 1] == b"\xff" and content[place + 1 : place + 2] and content[place + 1] in NEXT:
         return place
-    while (found := MARKER.search(content, place)) is not None:
-        if content[found.start() + 1] not in ALONE:
-            return found.start()
-        place = found.end()
-    return -1
+    found = MARKER.search(content, place)
+    return -1 if found is None else found.start()
 
 
 def _after(content: bytes, place: int) -> int:

@@ -140,11 +140,18 @@ class TestTimeToSkip:
         "content",
         [
             SMALL_JPEG[:2] + b"\xff" * SIZE + SMALL_JPEG[2:],
+            SMALL_JPEG[:2] + b"\xff\x01" * (SIZE // 2) + SMALL_JPEG[2:],
             SMALL_JPEG + b"\xff\xd0" * (SIZE // 2),
             SMALL_GIF[:-1] + b"!\xfe" + b"\x01a" * (SIZE // 2) + b"\0;",
             SMALL_GIF[:-1] + b"x" * SIZE + b";",
         ],
-        ids=["padding of a JPEG", "restart markers", "a comment in parts", "bytes between blocks"],
+        ids=[
+            "padding of a JPEG",
+            "markers without a segment",
+            "restart markers",
+            "a comment in parts",
+            "bytes between blocks",
+        ],
     )
     def test_20_mib_are_skipped(self, content: bytes) -> None:
         began = time.process_time()
