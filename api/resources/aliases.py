@@ -10,11 +10,11 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from api.requests.conditions import conditional
+from api.requests.conditions import conditional, with_etag
 from api.requests.pagination import Page, PageQuery, after, page
 from api.requests.validation import RequestModel, from_json, from_texts
 from api.schema.examples import shown_as
-from api.schema.operations import ResponseSpec, error_response, operation
+from api.schema.operations import PRECONDITIONS, ResponseSpec, error_response, operation, revalidated
 from shared.errors import Invalid, NotFound, PreconditionFailed
 from shared.jobs.view import Links, Time
 from shared.registry import Alias, Registry
@@ -63,14 +63,17 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
         "List a model's aliases",
         scope="read",
         query=PageQuery,
-        responses={200: Page[AliasView]},
+        responses=revalidated(Page[AliasView]),
+        headers=PRECONDITIONS,
         errors=(MODEL_NOT_FOUND,),
     )
-    def index(name: str) -> Page[AliasView]:
+    def index(name: str) -> Response:
         """Sorted by name."""
         query = from_texts(PageQuery, request.args)
         aliases = registry.alias_states(name)
-        return page(after(aliases, query, str), query, str, lambda alias: alias_view(name, alias, aliases[alias]))
+        return with_etag(
+            page(after(aliases, query, str), query, str, lambda alias: alias_view(name, alias, aliases[alias]))
+        )
 
     @routes.get("/<alias>")
     @operation(

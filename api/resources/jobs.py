@@ -11,6 +11,7 @@ from pydantic import Field
 
 from api.auth.keys import Scope
 from api.auth.middleware import require
+from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
@@ -23,7 +24,7 @@ from api.resources.event_streams import (
     last_event_id,
     prefers_stream,
 )
-from api.schema.operations import MediaType, ResponseSpec, error_response, operation
+from api.schema.operations import PRECONDITIONS, MediaType, ResponseSpec, error_response, operation, revalidated
 from api.schema.responses import EventView, JobView, event_view, job_view
 from shared.errors import Conflict, Damaged, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
@@ -78,12 +79,14 @@ def blueprint(
             yield from jobs.many(block)
 
     @routes.get("")
-    @operation("List the jobs", scope="read", query=JobQuery, responses={200: Page[JobView]})
-    def index() -> Page[JobView]:
+    @operation(
+        "List the jobs", scope="read", query=JobQuery, responses=revalidated(Page[JobView]), headers=PRECONDITIONS
+    )
+    def index() -> Response:
         """Newest first."""
         query = from_texts(JobQuery, request.args)
         ids = jobs.ids(query.state, query.after, query.kind, query.model)
-        return page(in_blocks(ids, query.limit + 1), query, lambda job: job.id, view)
+        return with_etag(page(in_blocks(ids, query.limit + 1), query, lambda job: job.id, view))
 
     @routes.get("/<job_id>")
     @operation("Show a job", scope="read", responses={200: JobView}, errors=(NOT_FOUND, *RECORD_ERRORS))

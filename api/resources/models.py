@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Annotated
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from pydantic import Field
 
+from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.validation import RequestModel, from_texts
-from api.schema.operations import error_response, operation
+from api.schema.operations import PRECONDITIONS, error_response, operation, revalidated
 from api.schema.responses import ModelView, VersionView, model_view, version_view
 from shared.errors import Conflict, Damaged, NotFound
 from shared.registry import Registry
@@ -56,11 +57,15 @@ def blueprint(registry: Registry) -> Blueprint:
                 yield version_view(version, aliases, registry.is_damaged(version))
 
     @routes.get("")
-    @operation("List the models", scope="read", query=PageQuery, responses={200: Page[ModelView]})
-    def index() -> Page[ModelView]:
+    @operation(
+        "List the models", scope="read", query=PageQuery, responses=revalidated(Page[ModelView]), headers=PRECONDITIONS
+    )
+    def index() -> Response:
         """Sorted by name. Versions that only a newer version of Glassbox can read are omitted."""
         query = from_texts(PageQuery, request.args)
-        return page(views_of(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view)
+        return with_etag(
+            page(views_of(after(registry.models(), query, str)), query, lambda view: view["name"], lambda view: view)
+        )
 
     @routes.get("/<name>")
     @operation("Show a model", scope="read", responses={200: ModelView}, errors=(MODEL_NOT_FOUND, UNREADABLE))
@@ -85,15 +90,16 @@ def blueprint(registry: Registry) -> Blueprint:
         "List a model's versions",
         scope="read",
         query=VersionQuery,
-        responses={200: Page[VersionView]},
+        responses=revalidated(Page[VersionView]),
+        headers=PRECONDITIONS,
         errors=(MODEL_NOT_FOUND, UNREADABLE),
     )
-    def versions(name: str) -> Page[VersionView]:
+    def versions(name: str) -> Response:
         """Newest first. Versions that only a newer version of Glassbox can read are omitted."""
         query = from_texts(VersionQuery, request.args)
         heads = after(registry.heads(name), query, _cursor, newest_first=True)
         views = version_views(heads, registry.aliases(name))
-        return page(views, query, lambda view: f"{view['version']:012d}", lambda view: view)
+        return with_etag(page(views, query, lambda view: f"{view['version']:012d}", lambda view: view))
 
     @routes.get("/<name>/versions/<reference>")
     @operation("Show a version", scope="read", responses={200: VersionView}, errors=(VERSION_NOT_FOUND, UNREADABLE))

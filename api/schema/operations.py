@@ -65,6 +65,18 @@ class ResponseSpec:
     headers: tuple[str, ...] = ()
 
 
+def revalidated(content: Any) -> dict[int, ResponseSpec]:
+    """Return the responses of a GET whose JSON a client keeps and revalidates; see `api.requests.conditions`."""
+    return {
+        200: ResponseSpec((content,), headers=("ETag",)),
+        304: ResponseSpec(description="The client's copy is current.", headers=("ETag",)),
+    }
+
+
+PRECONDITIONS = ("If-Match", "If-None-Match")
+"""The request headers of such an operation."""
+
+
 @dataclass(frozen=True)
 class ErrorSpec:
     """A type of error that an operation can return, and its codes; `archive_*` means all codes with that prefix."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.middleware.idempotency import idempotent
+from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.uploads import received
 from api.requests.validation import Matching, RequestModel, from_texts
-from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
+from api.schema.operations import PRECONDITIONS, ResponseSpec, UploadSpec, error_response, operation, revalidated
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import NAMES as BUILT_IN
@@ -152,11 +153,17 @@ def blueprint(
         return dataset_view(manifest), 201 if created else 200, {"Location": location}
 
     @routes.get("")
-    @operation("List the data sets", scope="read", query=DatasetQuery, responses={200: Page[DatasetView]})
-    def index() -> Page[DatasetView]:
+    @operation(
+        "List the data sets",
+        scope="read",
+        query=DatasetQuery,
+        responses=revalidated(Page[DatasetView]),
+        headers=PRECONDITIONS,
+    )
+    def index() -> Response:
         """Newest first."""
         query = from_texts(DatasetQuery, request.args)
-        return page(after(store.all(), query, _cursor, newest_first=True), query, _cursor, dataset_view)
+        return with_etag(page(after(store.all(), query, _cursor, newest_first=True), query, _cursor, dataset_view))
 
     @routes.get("/<reference>")
     @operation(

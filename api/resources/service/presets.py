@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, request
+from flask import Blueprint, Response, request
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, after, page
 from api.requests.validation import from_texts
 from api.schema import examples
 from api.schema.examples import shown_as
-from api.schema.operations import operation
+from api.schema.operations import PRECONDITIONS, operation, revalidated
 from shared.json_types import JsonObject
 from shared.network.selection.presets import DESCRIPTIONS, PRESETS
 
@@ -33,15 +34,21 @@ def blueprint() -> Blueprint:
     routes = Blueprint("presets", __name__, url_prefix="/v1/presets")
 
     @routes.get("")
-    @operation("List the presets of a training", scope="read", query=PageQuery, responses={200: Page[PresetView]})
-    def index() -> Page[PresetView]:
+    @operation(
+        "List the presets of a training",
+        scope="read",
+        query=PageQuery,
+        responses=revalidated(Page[PresetView]),
+        headers=PRECONDITIONS,
+    )
+    def index() -> Response:
         """By name. The schema of `POST /v1/training-jobs` describes each value and its bounds.
 
         For a data set with few images a training's `batch_size` shrinks to their number, and for small images its
         `convolutions` get padding or lose their pooling, unless its request sets them.
         """
         query = from_texts(PageQuery, request.args)
-        return page(after(sorted(DESCRIPTIONS), query, str), query, str, preset_view)
+        return with_etag(page(after(sorted(DESCRIPTIONS), query, str), query, str, preset_view))
 
     return routes
 
