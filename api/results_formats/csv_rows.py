@@ -19,8 +19,12 @@ from shared.results.shard import error_blocks, row_blocks
 
 ERROR_COLUMNS = ["path", "code", "detail"]
 
-FORMULA = re.compile(r"[\s\ufeff]*['=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-"""The beginning of a text that gets an apostrophe: OWASP's list, with the full-width forms, also after white space."""
+INVISIBLE = r"\s\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+"""White space, and the control and format characters that programs may drop when they read a file."""
+SIGNS = r"=+\-@\u2212\u207a-\u207c\u208a-\u208c\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20"
+"""OWASP's list, with the forms that Unicode's compatibility normalization (NFKC) maps to it, and the minus sign."""
+FORMULA = re.compile(rf"[{INVISIBLE}]*['{SIGNS}\t\r\n]")
+"""The beginning of a text that gets an apostrophe."""
 
 QUOTED = re.compile(r'[",;\t\r\n]')
 

@@ -120,7 +120,12 @@ class TestCsv:
         assert results(client, empty, "csv") == b"path,label,confidence\r\na.png,1,0.75\r\n"
 
     @pytest.mark.parametrize(
-        "beginning", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'", "'=", " =", "\u00a0@", "\r\n="]
+        "beginning",
+        [
+            *("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "'", "'=", " =", "\u00a0@", "\r\n="),
+            *("\0=", "\x01\x7f+", "\u200b=", "\ufeff\u2060@", "\u202e=", "\xad-", "\x85=", "\u061c="),  # invisible
+            *("\u2212", "\ufe62", "\ufe63", "\ufe66", "\ufe6b", "\u207a", "\u208b", "\u207c"),  # other signs
+        ],
     )
     def test_no_cell_is_a_formula_and_programs_get_the_exact_texts(
         self, client: FlaskClient, empty: Job, volume: Volume, beginning: str
@@ -134,7 +139,9 @@ class TestCsv:
         assert [cell.removeprefix("'") for cell in cells] == [f"{texts[0]}.png", texts[1], "0.75"]
         assert json.loads(results(client, empty, "jsonl"))["path"] == f"{texts[0]}.png"
 
-    @pytest.mark.parametrize("text", ["a=1", "1-2", "a/=b", "a@b", "it's", "日本", "a b", "0", "#x", "%x"])
+    @pytest.mark.parametrize(
+        "text", ["a=1", "1-2", "a/=b", "a@b", "it's", "日本", "a b", "0", "#x", "%x", "\u200bx", "\u2013", "½"]
+    )
     def test_other_texts_are_unchanged(self, client: FlaskClient, empty: Job, volume: Volume, text: str) -> None:
         finish(volume, empty, 0, [row(text, (text, 0.75))])
 
