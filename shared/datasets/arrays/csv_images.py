@@ -23,6 +23,7 @@ from shared.archives.leftovers import SIDE_FILE, leftover
 from shared.archives.zip_directory import find_directory
 from shared.datasets.arrays.array_images import ImageArray, scale_of
 from shared.datasets.arrays.array_names import ArrayNames, Pair
+from shared.datasets.arrays.idx_archive import EMNIST, ORIENTATION
 from shared.datasets.arrays.npz import UNREADABLE, content_of
 from shared.datasets.content import Content
 from shared.datasets.folders.split_names import Role, role_of
@@ -120,15 +121,7 @@ def csv_sources(path: Path) -> list[Source]:
 
 def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions) -> Content:
     """Return the content of CSV files of images. Raises `Invalid` or `TooLarge`, with the file and the row."""
-    labelled: dict[Role, tuple[Source, Table]] = {}
-    ignored = []
-    for source in sources:
-        table = source.table()
-        role = _role(source)
-        if table is None or table.label is None or role in labelled:
-            ignored.append(source.name)
-        else:
-            labelled[role] = (source, table)
+    labelled, ignored = _by_role(sources)
     if not labelled:
         raise Invalid("dataset_csv", f"{', '.join(ignored)}: no column is named label, so the classes are unknown")
     if Role.TRAIN not in labelled:
@@ -142,22 +135,55 @@ def read_csv(sources: Sequence[Source], limits: Settings, options: UploadOptions
     arrays, labels = {}, {}
     for role, (images, texts) in parsed.items():
         header = Header(str(role), (len(images), *shape), False, images.dtype, 0)
-        arrays[str(role)], labels[str(role)] = ImageArray(header, shape, partial(io.BytesIO, images.tobytes())), texts
+        opened = partial(io.BytesIO, images.tobytes())
+        transposed = EMNIST in (labelled[role][0].member or "").lower()
+        arrays[str(role)], labels[str(role)] = ImageArray(header, shape, opened, transposed), texts
     if len({part.dtype.kind for part in labels.values()}) > 1:
         labels = {role: part.astype(np.str_) for role, part in labels.items()}
     scale, scaling = scale_of(list(arrays.values()))
     chosen = {"numbers": scaling} if scaling else {}
+    if any(array.transposed for array in arrays.values()):
+        chosen["orientation"] = ORIENTATION
     if ignored:
-        chosen["ignored"] = f"{', '.join(ignored)}: no labelled images"
+        chosen["ignored"] = "; ".join(f"{name}: {reason}" for name, reason in ignored.items())
     names = ArrayNames(
         _pair(Role.TRAIN), *(_pair(role) if role in labelled else None for role in (Role.TEST, Role.VALIDATION))
     )
     return content_of(names, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
 
 
-def _role(source: Source) -> Role:
-    found = role_of(Path(source.member or "train").stem)
-    return found[0] if found else Role.TRAIN
+def _by_role(sources: Sequence[Source]) -> tuple[dict[Role, tuple[Source, Table]], dict[str, str]]:
+    """Return the file of each role, and the names of the others with the reason why they are not used.
+
+    Files whose names state no role are for training if no other is. Raises `Invalid` if several files have one role.
+    """
+    found: dict[Role, list[tuple[Source, Table]]] = {}
+    unstated: list[tuple[Source, Table]] = []
+    ignored = {}
+    for source in sources:
+        table = source.table()
+        if table is None or table.label is None:
+            ignored[source.name] = "no labelled images"
+        else:
+            stated = role_of(Path(source.member or "train").stem)
+            (found.setdefault(stated[0], []) if stated else unstated).append((source, table))
+    if Role.TRAIN in found:
+        ignored |= {source.name: "its name is not that of a split" for source, _ in unstated}
+    elif unstated:
+        found[Role.TRAIN] = unstated
+    chosen = {}
+    for role, files in found.items():
+        (first, table), *others = files
+        for other, _ in others:
+            if Path(other.member or "").name != Path(first.member or "").name:
+                raise Invalid(
+                    "dataset_csv",
+                    f"{first.name} and {other.name} both have images for {'training' if role == Role.TRAIN else role}:"
+                    " send one of them, or give them the names train.csv, val.csv and test.csv",
+                )
+            ignored[other.name] = f"a second file of the name of {first.name}"
+        chosen[role] = (first, table)
+    return chosen, ignored
 
 
 def _pair(role: Role) -> Pair:

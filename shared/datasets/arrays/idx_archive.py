@@ -30,7 +30,8 @@ from shared.runtime.settings import Settings
 
 NAME = re.compile(r"(?P<stem>[^/]*?)[-._]?idx(?P<dimensions>[13])[-._]?ubyte(?:\.gz)?", re.IGNORECASE)
 SPLIT = re.compile(r"t10k|train(ing)?|test(ing)?|(?<![a-z])(val(id(ation)?)?|dev|eval(uation)?)(?![a-z])")
-EMNIST = "emnist"  # its images are transposed
+EMNIST = "emnist"  # its images are transposed, as IDX and as CSV files
+ORIENTATION = "EMNIST's images were transposed, so that they are upright"
 BYTES = 0x08  # the type of the elements
 GZIP = b"\x1f\x8b"
 HELD_BYTES = 1 << 29  # a file is read into memory
@@ -92,7 +93,7 @@ def read_idx_archive(
         raise Invalid("idx_mismatch", "the images of the IDX files differ in shape")
     chosen = {}
     if any(array.transposed for array in arrays.values()):
-        chosen["orientation"] = "EMNIST's images were transposed, so that they are upright"
+        chosen["orientation"] = ORIENTATION
     scale, _ = scale_of(list(arrays.values()))
     return content_of(pairs, arrays, labels, scale, chosen, limits, options.test_fraction, options.seed)
 

@@ -101,6 +101,40 @@ def test_labels_may_be_texts_and_images_other_than_squares(stored: Stored) -> No
     assert (manifest.image_shape, manifest.classes) == ((4, 9), ("kind 0", "kind 1", "kind 2"))
 
 
+def test_a_file_named_as_a_split_comes_before_others(stored: Stored) -> None:
+    files = {"dig.csv": csv(EASY["x_test"], EASY["y_test"]), "train.csv": PLAIN}
+
+    manifest = stored(zip_of(files))
+
+    assert manifest.id == stored(PLAIN).id
+    assert manifest.chosen["ignored"] == "'dig.csv': its name is not that of a split"
+
+
+def test_a_file_that_is_in_the_archive_twice_is_read_once(stored: Stored) -> None:
+    manifest = stored(zip_of({"train.csv": PLAIN, "train/train.csv": PLAIN}))
+
+    assert manifest.id == stored(PLAIN).id
+    assert manifest.chosen["ignored"] == "'train/train.csv': a second file of the name of 'train.csv'"
+
+
+@pytest.mark.parametrize("names", [("a.csv", "b.csv"), ("letters-train.csv", "digits-train.csv")])
+def test_files_of_several_data_sets_are_refused_by_name(stored: Stored, names: tuple[str, str]) -> None:
+    with pytest.raises(GlassboxError) as caught:
+        stored(zip_of(dict.fromkeys(names, PLAIN)))
+
+    assert caught.value.code == "dataset_csv"
+    assert f"'{names[0]}' and '{names[1]}' both have images for training" in caught.value.detail
+
+
+def test_emnists_images_are_transposed(stored: Stored) -> None:
+    upright = stored(csv(IMAGES.transpose(0, 2, 1), LABELS))
+
+    manifest = stored(zip_of({"emnist-letters-train.csv": PLAIN, "emnist-letters-mapping.txt": b"1 65"}))
+
+    assert manifest.id == upright.id
+    assert "transposed" in manifest.chosen["orientation"]
+
+
 LINES = PLAIN.splitlines(keepends=True)
 
 
