@@ -248,6 +248,7 @@ def _pixels(source: Source, table: Table, lines: list[str], start: int) -> NDArr
                 f"{source.name} has {line.count(table.delimiter) + 1} columns in row {number}, but {table.columns} in"
                 " the first line",
             )
+    lines = [line.replace('"', "") for line in lines]  # some programs quote numbers, too
     try:
         values = np.loadtxt(lines, np.float64, delimiter=table.delimiter, usecols=columns, comments=None, ndmin=2)
     except ValueError as error:

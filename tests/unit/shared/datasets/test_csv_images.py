@@ -56,6 +56,7 @@ SUBMISSION = b"ImageId,Label\n1,0\n2,0\n"
     [
         PLAIN,
         csv(IMAGES, LABELS, header=False),
+        b'"' + PLAIN.replace(b",", b'","').replace(b"\n", b'"\n"')[:-1],
         csv(IMAGES, LABELS, delimiter=";", end="\r\n"),
         b"\xef\xbb\xbf" + PLAIN,
         csv(IMAGES / 255, LABELS),
