@@ -32,6 +32,7 @@ from api.resources.batches import batch_jobs, results, rows
 from api.resources.batches import images as batch_images
 from api.resources.datasets import datasets
 from api.resources.datasets import images as dataset_images
+from api.resources.datasets import summary as dataset_summary
 from api.resources.event_streams import EventStreams
 from api.resources.service import access, health, index, metrics, presets, system
 from shared.datasets import DatasetStore
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
         dataset_images.blueprint(store, built_in),
+        dataset_summary.blueprint(store, built_in),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         events.blueprint(EventFeed(redis), streams),

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from glassbox.http.events import Event
     from glassbox.http.retrying import Retries
     from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
+    from glassbox.records.datasets import DatasetSummary
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.images import Images
     from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
@@ -90,6 +91,7 @@ _NAMES = {
         "UnsupportedType",
         "WrongArgument",
     ),
+    "records.datasets": ("DatasetSummary",),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
@@ -117,6 +119,7 @@ __all__ = [
     "Conflict",
     "Damaged",
     "Dataset",
+    "DatasetSummary",
     "DownloadDamaged",
     "Evaluation",
     "Event",

@@ -15,6 +15,7 @@ from glassbox.http.bodies import OnBytes
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
+from glassbox.records.datasets import DatasetSummary
 from glassbox.records.images import Images, images_of
 from glassbox.records.skipped import SkippedFiles
 
@@ -154,6 +155,10 @@ class Datasets:
             "seed": seed,
         }
         return images_of(self._transport.content(path_to("datasets", reference, "images"), **params))
+
+    def summary(self, reference: str) -> DatasetSummary:
+        """Return a data set's balance, mean images and exact duplicates; the first call for a data set takes longer."""
+        return read(DatasetSummary, self._transport.get(path_to("datasets", reference, "summary")))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a data set by its id, or one of its names; the last name deletes the content, too."""

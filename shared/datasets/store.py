@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.doubts import warnings_of
 from shared.datasets.duplicates import Fingerprints, count_duplicates, fingerprints_of
 from shared.datasets.manifest import Manifest
-from shared.errors import Damaged, NotFound
+from shared.datasets.summary import FORMAT, Summary, summarize
+from shared.errors import Damaged, NotFound, StorageFull, Unavailable
 from shared.images.shapes import Shape
 from shared.runtime import clock
 from shared.storage import durable
@@ -29,6 +31,9 @@ from shared.storage.volume import Volume
 
 KNOWN = 5000
 """The most manifests that a process keeps in memory."""
+
+SUMMARY_WAIT = 30.0
+"""Seconds that a request waits while the summaries of other data sets are computed."""
 
 Signature = tuple[int, int, int]
 """The inode, the size and the modification time of a file."""
@@ -55,6 +60,12 @@ class Arrays:
             return None
         return self.x_validation, self.y_validation
 
+    @property
+    def splits(self) -> dict[str, tuple[Images, Labels]]:
+        """The images and labels of each split."""
+        validation = {} if self.validation is None else {"validation": self.validation}
+        return {"train": (self.x_train, self.y_train), **validation, "test": (self.x_test, self.y_test)}
+
 
 class DatasetStore:
     """Adds, finds and loads data sets."""
@@ -62,6 +73,7 @@ class DatasetStore:
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
         self._known: dict[str, tuple[Signature, Manifest]] = {}  # by digest, the manifest as it was read last
+        self._summarizing = Lock()  # one summary is computed at a time
         self._checked: dict[str, Signature] = {}  # by digest, the file of arrays whose SHA-256 was checked last
 
     def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
@@ -165,6 +177,31 @@ class DatasetStore:
         names = [f"{letter}_{part}" for part in manifest.splits for letter in "xy"]
         return manifest, Arrays(**{name: _map_array(path, name) for name in names})
 
+    def summary(self, reference: str) -> tuple[Manifest, Summary]:
+        """Return the manifest and the summary, which the first call for a data set computes and writes to the volume.
+
+        Raises `NotFound`, `Damaged`, or `Unavailable` if other summaries are computed for too long.
+        """
+        manifest = self.get(reference)
+        path = self._volume.dataset(manifest.digest) / "summary.json"
+        if (stored := _read_summary(path)) is not None:
+            return manifest, stored
+        if not self._summarizing.acquire(timeout=SUMMARY_WAIT):
+            raise Unavailable("summary_busy", "the summary of another data set is computed; send the request again")
+        try:
+            if (stored := _read_summary(path)) is not None:  # another thread has computed it meanwhile
+                return manifest, stored
+            _, arrays = self.load(manifest.id, anew=False)
+            summary = summarize(arrays.splits, len(manifest.classes), manifest.image_shape)
+            path.unlink(missing_ok=True)  # that of another version of the code
+            with suppress(StorageFull):  # the next request computes it again
+                durable.add(path, [durable.encode_json(summary.model_dump(mode="json"))])
+        except FileNotFoundError:  # deleted meanwhile
+            raise _not_found(reference) from None
+        finally:
+            self._summarizing.release()
+        return manifest, summary
+
     def delete(self, reference: str) -> None:
         """Delete a name, and the data set if it has no other name; or, by its id, the data set and all its names.
 
@@ -247,6 +284,15 @@ class DatasetStore:
             self._known.clear()
         self._known[digest] = signature, manifest
         return manifest
+
+
+def _read_summary(path: Path) -> Summary | None:
+    """Return the summary in a file; None if there is none that this version of the code can read."""
+    try:
+        summary = Summary.model_validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+    return summary if summary.format == FORMAT else None
 
 
 def _signature(path: Path) -> Signature:

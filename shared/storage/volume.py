@@ -15,7 +15,7 @@ class Volume:
     """The paths below one root.
 
     incoming/                     uploads in progress
-    datasets/<sha256>/            data.npz, manifest.json
+    datasets/<sha256>/            data.npz, manifest.json; summary.json if it was requested
     datasets/names/<name>         the id that the name points to
     models/<name>/<version>/      weights.npz, manifest.json; history.jsonl, evaluation.json if they are large
     models/<name>/index.json      what lists need of the versions' manifests

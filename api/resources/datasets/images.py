@@ -60,11 +60,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
         """
         query = from_texts(DatasetImagesQuery, request.args)
         manifest, arrays = store.load(built_in.prepared(reference).id, anew=False)
-        split = {
-            "train": (arrays.x_train, arrays.y_train),
-            "validation": arrays.validation,
-            "test": (arrays.x_test, arrays.y_test),
-        }[query.split]
+        split = arrays.splits.get(query.split)
         if split is None:
             raise invalid(
                 "split", f"this data set has no images for {query.split}; it has {', '.join(manifest.splits)}"

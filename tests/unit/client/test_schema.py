@@ -10,6 +10,7 @@ from glassbox.files import formats
 from glassbox.http import reading
 from glassbox.http.all_events import AnyEvent
 from glassbox.http.events import TERMINAL, Event
+from glassbox.records import datasets as records_datasets
 from glassbox.records import evaluations, rows, selections, service, skipped, versions
 
 from api.app import create_app
@@ -32,6 +33,11 @@ SAME = {
     "AnyEvent": AnyEvent,
     "Dataset": datasets.Dataset,
     "Duplicates": datasets.Duplicates,
+    "DatasetSummary": records_datasets.DatasetSummary,
+    "ClassSummary": records_datasets.ClassSummary,
+    "DuplicateGroups": records_datasets.DuplicateGroups,
+    "DuplicateGroup": records_datasets.DuplicateGroup,
+    "Copy": records_datasets.Copy,
     "Model": versions.Model,
     "Version": versions.Version,
     "Input": versions.Input,

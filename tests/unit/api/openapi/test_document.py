@@ -26,6 +26,7 @@ CONTRACT = {
     "GET /v1/datasets/{}",
     "DELETE /v1/datasets/{}",
     "GET /v1/datasets/{}/images",
+    "GET /v1/datasets/{}/summary",
     "POST /v1/training-jobs",
     "POST /v1/batch-jobs",
     "GET /v1/jobs",

@@ -1,0 +1,55 @@
+"""The summary of a data set: its balance, its mean images and its exact duplicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ClassSummary:
+    """A class: its numbers of images by split, and their mean as a PNG in a data URI, None without images."""
+
+    label: str
+    images: dict[str, int]
+    mean_image: str | None
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One of several equal images: its split, its index in the split, and its class."""
+
+    split: str
+    index: int
+    label: str
+
+
+@dataclass(frozen=True)
+class DuplicateGroup:
+    """Equal images: their number, and at most 20 of them."""
+
+    count: int
+    copies: tuple[Copy, ...]
+
+
+@dataclass(frozen=True)
+class DuplicateGroups:
+    """Groups of equal images: their number, the number of images in them, and at most 50 of the groups."""
+
+    groups: int
+    images: int
+    first: tuple[DuplicateGroup, ...]
+
+
+@dataclass(frozen=True)
+class DatasetSummary:
+    """The balance of a data set, the mean image of each class, and its exact duplicates.
+
+    within_splits: groups with several images in one split. between_splits: in several splits. different_labels: of
+    several classes. A group can be of several kinds.
+    """
+
+    id: str
+    classes: tuple[ClassSummary, ...]
+    within_splits: DuplicateGroups
+    between_splits: DuplicateGroups
+    different_labels: DuplicateGroups
