@@ -63,7 +63,7 @@ SUBMISSION = b"ImageId,Label\n1,0\n2,0\n"
         zip_of({"train.csv": PLAIN, "test.csv": csv(IMAGES), "sample_submission.csv": SUBMISSION}),
         zip_of({"digits/mnist_train.csv": PLAIN, "digits/README.txt": b"text"}),
     ],
-    ids=["Kaggle", "no header", "semicolons", "a byte order mark", "0 to 1", "a zip", "a folder in a zip"],
+    ids=["Kaggle", "no header", "quoted", "semicolons", "a byte order mark", "0 to 1", "a zip", "a folder in a zip"],
 )
 def test_rows_give_the_data_set_of_their_arrays(stored: Stored, content: bytes) -> None:
     assert stored(content).digest == stored(npz({"x": IMAGES, "y": LABELS})).digest
