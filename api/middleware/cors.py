@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from flask import Flask, Response
@@ -26,7 +27,7 @@ def register(app: Flask, origins: Sequence[str]) -> None:
     if origins:
         CORS(
             app,
-            origins=list(origins),
+            origins=[origin if origin == "*" else _exactly(origin) for origin in origins],
             methods=METHODS,
             allow_headers=ALLOWED_HEADERS,
             expose_headers=EXPOSED_HEADERS,
@@ -39,3 +40,8 @@ def register(app: Flask, origins: Sequence[str]) -> None:
         def vary_by_origin(response: Response) -> Response:
             response.vary.add("Origin")  # a cached response without CORS headers must not reach a web page
             return response
+
+
+def _exactly(origin: str) -> re.Pattern[str]:
+    """Return a pattern for one origin. flask-cors takes a text with characters such as `[` or `?` for a pattern."""
+    return re.compile(rf"{re.escape(origin)}\Z")

@@ -30,7 +30,7 @@ KiB = 1024
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 SECRET = {"redis_url", "webhook_secrets", "webhook_url"}  # settings that may hold a secret; error messages omit it
-ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s]+")
+ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s*?#@\\]+")
 
 
 class SecretError(Exception):
@@ -231,7 +231,9 @@ class Settings(BaseSettings):
         if isinstance(text, str) and not all(
             ORIGIN.fullmatch(part.strip()) for part in text.split(",") if part.strip()
         ):
-            raise ValueError("it must be * or origins such as https://app.example, without a path, separated by commas")
+            raise ValueError(
+                "it must be * or origins such as https://app.example, without a path or a wildcard, separated by commas"
+            )
         return text
 
     @field_validator("webhook_url")

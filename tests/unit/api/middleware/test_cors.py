@@ -36,6 +36,31 @@ def test_no_origin_is_allowed_by_default(client: FlaskClient, path: str) -> None
     assert cors(client.options(path, headers={"Origin": ORIGIN} | PREFLIGHT).headers) == set()
 
 
+@pytest.mark.parametrize(
+    ("listed", "origin"),
+    [
+        ("https://a(.*).example", "https://abc.example"),
+        ("https://[a-z].example", "https://b.example"),
+        ("https://a.example$", "https://a.example"),
+        ("https://lab.example", "https://lab.example.attacker.net"),
+        ("https://lab.example", "https://labxexample"),
+        ("https://lab.example", "https://lab.example\n"),
+    ],
+)
+def test_listed_origin_is_not_a_pattern(settings: Settings, listed: str, origin: str) -> None:
+    client = create_app(settings.model_copy(update={"cors_origins": (listed,)})).test_client()
+
+    assert cors(client.get("/v1/jobs", environ_overrides={"HTTP_ORIGIN": origin}).headers) == set()
+    assert cors(client.get("/v1/jobs", headers={"Origin": listed}).headers) != set()
+
+
+@pytest.mark.parametrize("origin", ["http://[::1]:3000", "chrome-extension://abc", "http://localhost:5173"])
+def test_origin_of_any_form_can_be_listed(settings: Settings, origin: str) -> None:
+    client = create_app(settings.model_copy(update={"cors_origins": (origin,)})).test_client()
+
+    assert client.get("/v1/jobs", headers={"Origin": origin}).headers["Access-Control-Allow-Origin"] == origin
+
+
 class TestTrustedOrigin:
     def test_page_may_read_responses_and_their_exposed_headers(self, open_client: FlaskClient) -> None:
         headers = open_client.get("/v1/jobs", headers={"Origin": ORIGIN}).headers
