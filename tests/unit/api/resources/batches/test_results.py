@@ -8,12 +8,14 @@ import json
 import shutil
 import sys
 from itertools import chain
+from threading import Thread
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from pyarrow import parquet
 
+from api.results_formats.parquet import one_group
 from shared.jobs import Job, JobStore
 from shared.registry import ModelVersion
 from shared.storage.volume import Volume
@@ -220,6 +222,25 @@ class TestParquet:
         assert table["path"].to_pylist() == PATHS
         assert table["label"].to_pylist() == ["2", "0", "1"]
         assert table["confidence_2"].to_pylist() == [0.25, 0.5, 0.0]
+
+    def test_one_row_group_is_built_at_a_time(self, client: FlaskClient, batch: Job) -> None:
+        found: list[bytes] = []
+        thread = Thread(target=lambda: found.append(results(client, batch, "parquet")))
+
+        with one_group:
+            thread.start()
+            thread.join(0.2)
+            assert thread.is_alive()
+        thread.join(20)
+
+        assert parquet.read_table(io.BytesIO(found[0])).num_rows == len(PATHS)
+
+    def test_no_download_keeps_others_waiting_while_its_client_reads(self, client: FlaskClient, batch: Job) -> None:
+        response = client.get(f"/v1/jobs/{batch.id}/results?format=parquet", buffered=False)
+
+        next(response.iter_encoded())
+
+        assert not one_group.locked()
 
     def test_parquet_without_rows_has_the_columns(self, client: FlaskClient, empty: Job) -> None:
         table = parquet.read_table(io.BytesIO(results(client, empty, "parquet")))
