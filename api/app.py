@@ -20,7 +20,6 @@ from api.requests.webhook_choice import Webhooks
 from api.resources import (
     aliases,
     evaluations,
-    events,
     jobs,
     models,
     predictions,
@@ -33,7 +32,8 @@ from api.resources.batches import images as batch_images
 from api.resources.datasets import datasets
 from api.resources.datasets import images as dataset_images
 from api.resources.datasets import summary as dataset_summary
-from api.resources.event_streams import EventStreams
+from api.resources.events import all_jobs, history
+from api.resources.events.streams import EventStreams
 from api.resources.service import access, health, index, metrics, presets, system
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
@@ -112,7 +112,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         dataset_summary.blueprint(store, built_in),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
-        events.blueprint(EventFeed(redis), streams),
+        all_jobs.blueprint(EventFeed(redis), streams),
+        history.blueprint(job_store, registry),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         rows.blueprint(job_store, volume),

@@ -16,7 +16,7 @@ from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
-from api.resources.event_streams import (
+from api.resources.events.streams import (
     EVENT_ID,
     EVENT_STREAM,
     Connection,

@@ -131,6 +131,18 @@ ANY_EVENT: JsonObject = {
     "data": {"state": "running", "attempt": 1},
 }
 
+EPOCH: JsonObject = {
+    "epoch": 1,
+    "train_loss": 0.41,
+    "train_accuracy": 0.88,
+    "validation_loss": 0.36,
+    "validation_accuracy": 0.9,
+    "gradient_norm": 0.73,
+    "dead_units": [0.0, 0.016],
+    "learning_rate": 0.031,
+    "seconds": 0.3,
+}
+
 ROW: JsonObject = {
     "path": "mnist-test/00000.png",
     "label": "7",

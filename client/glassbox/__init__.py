@@ -50,7 +50,16 @@ if TYPE_CHECKING:
     from glassbox.http.all_events import AnyEvent
     from glassbox.http.events import Event
     from glassbox.http.retrying import Retries
-    from glassbox.jobs import BatchResult, Job, JobError, JobFailed, JobProgress, ReproductionResult, TrainingResult
+    from glassbox.jobs import (
+        BatchResult,
+        Epoch,
+        Job,
+        JobError,
+        JobFailed,
+        JobProgress,
+        ReproductionResult,
+        TrainingResult,
+    )
     from glassbox.records.datasets import DatasetSummary
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.images import Images
@@ -95,7 +104,16 @@ _NAMES = {
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
-    "jobs": ("BatchResult", "Job", "JobError", "JobFailed", "JobProgress", "ReproductionResult", "TrainingResult"),
+    "jobs": (
+        "BatchResult",
+        "Epoch",
+        "Job",
+        "JobError",
+        "JobFailed",
+        "JobProgress",
+        "ReproductionResult",
+        "TrainingResult",
+    ),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.images": ("Images",),
@@ -121,6 +139,7 @@ __all__ = [
     "Dataset",
     "DatasetSummary",
     "DownloadDamaged",
+    "Epoch",
     "Evaluation",
     "Event",
     "Finding",

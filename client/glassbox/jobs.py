@@ -131,6 +131,21 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """The report of an epoch of a training; None for what was not measured. dead_units: the share in each layer."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    gradient_norm: float | None
+    dead_units: tuple[float, ...]
+    learning_rate: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class Job:
     """A snapshot of a job. Its methods send requests; `wait` returns the job after its end.
 
@@ -236,6 +251,10 @@ class Jobs:
     def events(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """Return the job's events as they happen, up to its end: each once, also after broken connections."""
         return events.follow(self._transport, job_id, after)
+
+    def history(self, job_id: str) -> Iterator[Epoch]:
+        """Return the report of each epoch of a training; while it runs, of those that have ended."""
+        return (read(Epoch, item) for item in self._transport.pages(path_to("jobs", job_id, "history")))
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job; it ends after its current step, and its finished work is kept."""

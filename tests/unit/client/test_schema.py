@@ -31,6 +31,7 @@ SAME = {
     "Reason": service.Reason,
     "Event": Event,
     "AnyEvent": AnyEvent,
+    "Epoch": jobs.Epoch,
     "Dataset": datasets.Dataset,
     "Duplicates": datasets.Duplicates,
     "DatasetSummary": records_datasets.DatasetSummary,

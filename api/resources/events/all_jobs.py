@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from api.requests.pagination import Page, PageQuery, cursor_like
 from api.requests.validation import from_texts
-from api.resources.event_streams import (
+from api.resources.events.streams import (
     BATCH_EVENTS,
     EVENT_ID,
     EVENT_STREAM,
