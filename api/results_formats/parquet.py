@@ -18,7 +18,7 @@ GROUP_ROWS = 65_536  # the most rows of a row group; large groups make the file 
 GROUP_VALUES = 524_288  # the most labels and probabilities of a row group, which are Python objects in memory
 
 one_group = Lock()
-"""Held while a row group is built, so that downloads at the same time need the memory of one: up to 230 MiB."""
+"""Held while a row group is built, so that the objects of one are in memory at a time: up to 230 MiB."""
 
 
 def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
