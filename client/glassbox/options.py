@@ -66,8 +66,8 @@ TRAINING: Final = {
     "preset": Option("Preset; fast if only settings are given", values="auto, fast, accurate, article", default="auto"),
     "promote": Option("Alias that is moved to the new version"),
     "webhook": Option("URL that receives a signed POST when the job ends (Standard Webhooks)"),
-    "timeout_seconds": Option("Time limit of the job in seconds", values="greater than 0, or null"),
-    "labels": Option("Labels: texts by name that are kept with the job", values="at most 64"),
+    "timeout_seconds": Option("Time limit of the job in seconds", values="at most 31536000, greater than 0, or null"),
+    "labels": Option("Labels: texts by name that are kept with the job, at most 8 KiB together", values="at most 64"),
     "hidden": Option("Units in each hidden layer, from input to output", values="at most 100 numbers"),
     "activation": Option(
         "Activation function of the hidden layers", values="sigmoid, tanh, relu, leaky_relu, gelu, identity"
