@@ -87,8 +87,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """Keep or close a connection after a response."""
-        self._receiving.discard(conn)
-        self._start_queued()
+        self.release_place(conn)
         if fs.cancelled() or fs.exception() is not None or fs.result():
             super().finish_request(conn, fs)
         elif conn.sock.failed_to_read:
@@ -120,9 +119,18 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         """Run one iteration of the event loop, a short one if a request waits for the place of a client that stalls."""
         super().wait_for_and_dispatch_events(min(timeout, STALL_SECONDS) if self._queued else timeout)
 
+    def release_place(self, conn: Any) -> None:
+        """Give the connection's place, if it had one of those for incomplete bodies, to a queued request."""
+        self._receiving.discard(conn)
+        self._start_queued()
+
     def may_start(self, conn: Any) -> bool:
         """Return whether a thread may handle the request, whose head is complete: it has its body, or a place."""
         return conn in self._receiving or not lacks_body(conn.parser.unreader.buf.getvalue())
+
+    def may_start_at_once(self, conn: Any) -> bool:
+        """Return whether a busy thread may handle the request: it may start, and is no liveness check."""
+        return self.may_start(conn) and not is_liveness_check(conn.parser.unreader.buf.getvalue())
 
     def has_complete_head(self, conn: Any) -> bool:
         """Receive what the client has sent, without waiting. Return whether a thread can parse the request's head.

@@ -8,11 +8,13 @@ import tempfile
 from pathlib import Path
 
 from gunicorn import glogging, util
+from gunicorn.http import wsgi
 
 from api.auth.keys import KeysError, required_keys
 from api.server import parse_errors, unread
 from api.server.balanced_worker import BalancedThreads
 from api.server.client_socket import ClientLimits, SlowClient
+from api.server.responses import OnePieceResponse
 from shared.runtime import logs, traces
 from shared.runtime.allocator import return_memory
 from shared.runtime.processes import limit_memory
@@ -32,6 +34,8 @@ except (SettingsError, KeysError, SecretError, traces.TracesError) as error:
 files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 files = max(files, min(most_files, 2 * settings.max_connections + 1000))
 resource.setrlimit(resource.RLIMIT_NOFILE, (files, most_files))
+
+wsgi.Response = OnePieceResponse  # gunicorn has no setting for it
 
 bind = f"{settings.bind}:{settings.port}"
 

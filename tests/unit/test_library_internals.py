@@ -19,7 +19,7 @@ import httpx._main
 import pytest
 from celery.worker.consumer import Consumer
 from gunicorn import arbiter, glogging, util
-from gunicorn.http import body, errors, parser, unreader
+from gunicorn.http import body, errors, parser, unreader, wsgi
 from gunicorn.workers import base, gthread
 from honcho import manager, process
 from kombu.asynchronous.timer import Timer
@@ -32,6 +32,8 @@ GUNICORN, HONCHO, PILLOW, CELERY = "gunicorn", "honcho", "pillow", "celery"
 
 ATTRIBUTES = [  # the library, what has the name, the name, who uses it
     (GUNICORN, parser, "_DRAIN_MAX_BYTES", "api/server/unread.py"),
+    (GUNICORN, wsgi, "Response", "services/api/gunicorn.conf.py"),
+    (GUNICORN, util, "write", "api/server/responses.py"),
     (GUNICORN, util, "write_nonblock", "services/api/gunicorn.conf.py"),
     (GUNICORN, arbiter.Arbiter, "WORKERS", "services/api/gunicorn.conf.py"),
     *((GUNICORN, errors, name, "api/server/parse_errors.py") for name in (
@@ -71,6 +73,11 @@ SET_BY_INIT = [  # the library, the class whose objects have the attribute, the 
     (GUNICORN, unreader.Unreader, "buf", "api/server/balanced_worker.py"),
     (GUNICORN, unreader.Unreader, "buf", "api/server/patient_worker.py"),
     (GUNICORN, unreader.SocketUnreader, "mxchunk", "api/server/patient_worker.py"),
+    (GUNICORN, gthread.ThreadWorker, "method_queue", "api/server/balanced_worker.py"),
+    (GUNICORN, wsgi.Response, "_omits_body", "api/server/responses.py"),
+    (GUNICORN, wsgi.Response, "headers_sent", "api/server/responses.py"),
+    (GUNICORN, wsgi.Response, "response_length", "api/server/responses.py"),
+    (GUNICORN, wsgi.Response, "sent", "api/server/responses.py"),
     (GUNICORN, body.Body, "reader", "api/server/unread.py"),
     (GUNICORN, body.Body, "failed", "api/server/unread.py"),
     (GUNICORN, body.LengthReader, "length", "api/server/unread.py"),
@@ -88,6 +95,8 @@ OVERRIDDEN = [  # methods that are overridden or called, with the parameters tha
     (GUNICORN, gthread.ThreadWorker.finish_request, ["self", "conn", "fs"]),
     (GUNICORN, gthread.ThreadWorker.murder_pending, ["self"]),
     (GUNICORN, gthread.ThreadWorker.wait_for_and_dispatch_events, ["self", "timeout"]),
+    (GUNICORN, wsgi.Response.write, ["self", "arg"]),
+    (GUNICORN, wsgi.Response.default_headers, ["self"]),
     (GUNICORN, gthread.TConn.__init__, ["self", "cfg", "sock", "client", "server"]),
     (GUNICORN, gthread.TConn.init, ["self"]),
     (GUNICORN, gthread.ThreadWorker.handle_request, ["self", "req", "conn"]),
