@@ -77,7 +77,7 @@ test-pytorch: $(BENCH)/done ## compare the network's mathematics with PyTorch
 
 .PHONY: test-tifffile
 test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and imagecodecs
-	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/test_tiff_against_tifffile.py
+	@$(BENCH)/bin/python -m pytest --confcutdir tests/unit/shared/images tests/unit/shared/images/formats/test_tiff_against_tifffile.py
 
 .PHONY: test-clients
 test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with KServe's client and a generated one

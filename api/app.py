@@ -12,8 +12,8 @@ from api.middleware import body_validation, compression, cors, headers, proxies,
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
 from api.openapi import routes as openapi
-from api.requests.body import SafeBodies
-from api.requests.online_memory import HoldMemory, OnlineMemory
+from api.requests.bodies.body import SafeBodies
+from api.requests.online.memory import HoldMemory, OnlineMemory
 from api.requests.submission import Submission
 from api.requests.waiting import WaitingReasons
 from api.requests.webhook_choice import Webhooks
@@ -39,7 +39,7 @@ from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
-from shared.jobs.capacity import VolumeGauge
+from shared.jobs.capacity.gauges import VolumeGauge
 from shared.jobs.feed import EventFeed
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app, connect

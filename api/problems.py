@@ -15,7 +15,7 @@ from redis import RedisError
 from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
-from api.requests.content_coding import ACCEPTED
+from api.requests.bodies.content_coding import ACCEPTED
 from api.requests.hosts import check_host
 from shared import errors
 from shared.json_types import JsonObject

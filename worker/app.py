@@ -20,7 +20,7 @@ from shared.jobs import JobStore, Kind, ShardQueue
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import HELP, PRESENCE_SECONDS, QUEUES, TASKS, Presence, TaskQueue, celery_app, connect
 from shared.runtime import logs
-from shared.runtime.memory_limit import MemoryGroup, trainer_limit
+from shared.runtime.memory.limit import MemoryGroup, trainer_limit
 from shared.runtime.processes import die_with_parent, limit_memory
 from shared.runtime.redis_faults import RepeatedWarnings, explained
 from shared.runtime.settings import Settings

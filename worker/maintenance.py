@@ -11,7 +11,7 @@ from redis import RedisError
 
 from shared.errors import Conflict, GlassboxError, NotFound
 from shared.jobs import Job, JobStore
-from shared.jobs.capacity import LEAST_SPACE, room
+from shared.jobs.capacity.gauges import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, delete, rebuild
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.clock import since_boot

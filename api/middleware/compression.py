@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from flask import Flask, Response
 
-from api.requests.content_coding import accepts_gzip, mark_as_gzip
+from api.requests.bodies.content_coding import accepts_gzip, mark_as_gzip
 
 COMPRESSIBLE = frozenset(
     {

@@ -23,7 +23,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.open_inference.inference import run
 from api.open_inference.responses import InferResponse
 from api.problems import request_id
-from api.requests.online_memory import SMALL, held
+from api.requests.online.memory import SMALL, held
 from shared.runtime import log_context
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME

@@ -11,8 +11,8 @@ from api.open_inference.responses import HEADER_LENGTH, InferResponse, response_
 from api.open_inference.rows import rows_of
 from api.open_inference.sizes import check_size
 from api.open_inference.tensors import INPUT, invalid
-from api.requests.body import FOR_MORE, whole_body
-from api.requests.online_memory import Held, held
+from api.requests.bodies.body import FOR_MORE, whole_body
+from api.requests.online.memory import Held, held
 from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation

@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from api.loaded_models import OnlineModels
 from api.open_inference.models import NOT_FOUND, ModelReadiness
 from api.open_inference.tensors import invalid, parameters_of
-from api.requests import fast_json
-from api.requests.body import whole_body
+from api.requests.bodies import fast_json
+from api.requests.bodies.body import whole_body
 from api.requests.validation import RequestModel
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation

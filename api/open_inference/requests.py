@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.open_inference.tensors import INPUT, Binary, Tensor, invalid, parameters_of, read_tensor, reject_unknown
-from api.requests import fast_json
+from api.requests.bodies import fast_json
 from shared.errors import Malformed
 from shared.network.settings.validation import shown
 from shared.runtime.settings import Settings

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from api.open_inference.requests import OUTPUT, InferRequest
 from api.open_inference.tensors import BYTES, DATATYPES, invalid, packed
-from api.requests import fast_json
+from api.requests.bodies import fast_json
 from shared.network.settings.validation import shown
 from shared.registry import ModelVersion
 from shared.registry.classifier import best_of

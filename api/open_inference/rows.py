@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.open_inference.tensors import INPUT, Tensor, invalid
-from api.requests.online_images import RequestImages
+from api.requests.online.images import RequestImages
 from shared.errors import Malformed
 from shared.images.number_range import WHITE, OutOfRange, gray_levels, range_of_request
 from shared.images.shapes import Shape, shapes_of_numbers

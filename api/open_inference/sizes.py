@@ -6,8 +6,8 @@ import math
 
 from api.open_inference.requests import InferRequest
 from api.open_inference.tensors import BYTES
-from api.requests.online_memory import Held
-from api.requests.sizes import check_response
+from api.requests.online.memory import Held
+from api.requests.online.sizes import check_response
 from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings
 

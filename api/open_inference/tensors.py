@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.requests.field_errors import summary
-from api.requests.numbers import MOST_AXES, array_of
+from api.requests.online.numbers import MOST_AXES, array_of
 from shared.errors import FieldError, Invalid
 from shared.json_types import JsonObject
 from shared.network.settings.validation import shown

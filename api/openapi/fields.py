@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.requests.content_coding import ACCEPTED
+from api.requests.bodies.content_coding import ACCEPTED
 from api.schema.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
 from shared.json_types import JsonObject
 

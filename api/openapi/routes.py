@@ -16,8 +16,8 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.openapi import document
+from api.requests.bodies.content_coding import accepts_gzip, mark_as_gzip
 from api.requests.conditions import conditional
-from api.requests.content_coding import accepts_gzip, mark_as_gzip
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import NotFound

@@ -22,8 +22,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from api.requests import fast_json
-from api.requests.body import whole_body
+from api.requests.bodies import fast_json
+from api.requests.bodies.body import whole_body
 from api.requests.field_errors import reason_of, summary
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.network import ConfigurationError

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from redis import Redis
 
 from shared.jobs import Job, Kind, State
-from shared.jobs.capacity import VolumeGauge, new_job_fault, write_fault
+from shared.jobs.capacity.gauges import VolumeGauge, new_job_fault, write_fault
 from shared.jobs.outcome import Waiting
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.redis_faults import RedisFault

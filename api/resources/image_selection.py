@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from api.exports.safetensors import encode_arrays
-from api.requests.online_memory import held
+from api.requests.online.memory import held
 from api.requests.validation import Matching, RequestModel
 from api.schema.operations import MediaType
 from shared.errors import FieldError, Invalid

@@ -14,16 +14,16 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from api.loaded_models import OnlineModels
-from api.requests import fast_json
-from api.requests.body import FOR_MORE, whole_body
-from api.requests.content_coding import decoded
+from api.requests.bodies import fast_json
+from api.requests.bodies.body import FOR_MORE, whole_body
+from api.requests.bodies.content_coding import decoded
+from api.requests.bodies.forms import FormLimits, options_of, read_form
 from api.requests.field_errors import summary
-from api.requests.forms import FormLimits, options_of, read_form
-from api.requests.inversion import INVERT, chosen_invert
-from api.requests.numbers import array_of
-from api.requests.online_images import RequestImages
-from api.requests.online_memory import held
-from api.requests.sizes import check_response
+from api.requests.online.images import RequestImages
+from api.requests.online.inversion import INVERT, chosen_invert
+from api.requests.online.memory import held
+from api.requests.online.numbers import array_of
+from api.requests.online.sizes import check_response
 from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
 from api.schema.operations import UploadSpec, error_response, operation

@@ -13,11 +13,11 @@ from shared.datasets import DatasetStore, Manifest
 from shared.errors import Conflict, Damaged, Invalid, NotFound, TooMany
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
-from shared.jobs.memory_check import fitting
+from shared.jobs.capacity.training_memory import fitting
 from shared.jobs.specifications import ReproductionSpecification
 from shared.registry import ModelVersion, Registry
 from shared.registry.classifier import network_of
-from shared.runtime.memory_limit import limit_at_submission
+from shared.runtime.memory.limit import limit_at_submission
 from shared.runtime.settings import Settings
 
 

@@ -23,14 +23,14 @@ from shared.datasets.manifest import Manifest
 from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
-from shared.jobs.memory_check import fitting
+from shared.jobs.capacity.training_memory import fitting
 from shared.jobs.record import compact_json
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
 from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
 from shared.network.settings.fields import fields_of
-from shared.runtime.memory_limit import limit_at_submission
+from shared.runtime.memory.limit import limit_at_submission
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
 from shared.storage.names import AliasName, Name

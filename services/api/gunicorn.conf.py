@@ -16,7 +16,7 @@ from api.server.balanced_worker import BalancedThreads
 from api.server.client_socket import ClientLimits, SlowClient
 from api.server.responses import OnePieceResponse
 from shared.runtime import logs, traces
-from shared.runtime.allocator import return_memory
+from shared.runtime.memory.allocator import return_memory
 from shared.runtime.processes import limit_memory
 from shared.runtime.settings import SecretError, SettingsError, collect_metrics_in, limit_blas_threads, load_settings
 from shared.storage.scratch import scratch_folder

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.convolutions.architecture import Architecture
 from shared.network.errors import ConfigurationError
@@ -16,6 +15,7 @@ from shared.network.evaluation.evaluation import Evaluation
 from shared.network.inference import ConvolutionalInference, DenseInference, Inference
 from shared.network.layers import inputs
 from shared.network.layers.activations import ACTIVATIONS
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.initializers import INITIALIZERS
 from shared.network.layers.inputs import Indices, Standardization
 from shared.network.layers.layout import Layout, Shape, dense_shapes

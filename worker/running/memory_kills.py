@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared.jobs import JobStore
-from shared.jobs.memory_remedies import REMEDIES
-from shared.runtime.memory_limit import MemoryGroup
+from shared.jobs.capacity.memory_remedies import REMEDIES
+from shared.runtime.memory.limit import MemoryGroup
 from shared.runtime.sizes import in_words
 
 log = logging.getLogger(__name__)

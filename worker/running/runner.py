@@ -15,9 +15,9 @@ from redis import RedisError
 
 from shared.errors import GlassboxError, NotFound, StorageFull, Unavailable
 from shared.jobs import Blocked, Claim, Job, JobStore, Kind, Progress, State
-from shared.jobs.capacity import room, volume_full
+from shared.jobs.capacity.gauges import room, volume_full
+from shared.jobs.capacity.memory_remedies import REMEDIES
 from shared.jobs.files import JobFiles, close
-from shared.jobs.memory_remedies import REMEDIES
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.task_queue import TaskQueue
 from shared.runtime import log_context

@@ -15,7 +15,7 @@ from shared.errors import Invalid
 from shared.images.inversion import measured
 from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
-from shared.jobs.memory_check import check_memory, threads_that_fit
+from shared.jobs.capacity.training_memory import check_memory, threads_that_fit
 from shared.jobs.outcome import Metrics
 from shared.jobs.specifications import TrainingSpecification, unknown
 from shared.network import (
@@ -30,7 +30,7 @@ from shared.network import (
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
 from shared.network.assessment.mistakes import most_confident_errors
-from shared.network.checks import no_check
+from shared.network.layers.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import StoredMistake, VersionDraft

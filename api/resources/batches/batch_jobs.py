@@ -6,9 +6,9 @@ from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.requests.inversion import INVERT, chosen_invert
+from api.requests.bodies.uploads import received
+from api.requests.online.inversion import INVERT, chosen_invert
 from api.requests.submission import Submission
-from api.requests.uploads import received
 from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation

@@ -9,7 +9,7 @@ import numpy as np
 from flask import Blueprint, Response, request
 from numpy.typing import NDArray
 
-from api.requests.online_memory import WAIT_SECONDS, memory_busy
+from api.requests.online.memory import WAIT_SECONDS, memory_busy
 from api.requests.validation import from_texts
 from api.resources.batches.results import NOT_A_BATCH, batch_of
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, response_of

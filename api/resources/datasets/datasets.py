@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.middleware.idempotency import idempotent
+from api.requests.bodies.uploads import received
 from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, after, cursor_like, page
-from api.requests.uploads import received
 from api.requests.validation import Matching, RequestModel, from_texts
 from api.schema.operations import PRECONDITIONS, ResponseSpec, UploadSpec, error_response, operation, revalidated
 from api.schema.responses import DatasetView, dataset_view

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from api.requests.conditions import conditional
-from api.requests.online_memory import held
+from api.requests.online.memory import held
 from api.requests.validation import from_texts
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, invalid, response_of
 from api.schema.operations import ResponseSpec, error_response, operation

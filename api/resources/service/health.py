@@ -11,7 +11,7 @@ from redis import Redis, RedisError
 from typing_extensions import TypedDict
 
 from api.schema.operations import ResponseSpec, operation
-from shared.jobs.capacity import VolumeGauge, new_job_fault
+from shared.jobs.capacity.gauges import VolumeGauge, new_job_fault
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-from shared.network.checks import Check, no_check
+from shared.network.layers.checks import Check, no_check
 
 Bytes = npt.NDArray[np.uint8]
 Indices = npt.NDArray[np.intp]

@@ -14,10 +14,10 @@ from shared.network.arrays import Images, Labels, Parameters
 from shared.network.assessment.copies import Copies, copies
 from shared.network.assessment.intervals import Interval, wilson
 from shared.network.assessment.linear import LinearBaseline, linear_baseline
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.training import random_state

@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from shared.network.arrays import Images, Labels
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
+from shared.network.layers.checks import Check, no_check
 from shared.network.network import Network
 from shared.network.optimization.optimizers import Nesterov
 from shared.network.optimization.schedules import Cosine

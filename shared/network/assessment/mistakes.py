@@ -8,8 +8,8 @@ from heapq import nlargest
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.inference import BLOCK
+from shared.network.layers.checks import Check, no_check
 from shared.network.network import Network
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Array, Images, Labels
-from shared.network.checks import Check, no_check
+from shared.network.layers.checks import Check, no_check
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 

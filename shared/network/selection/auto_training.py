@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from shared.network.arrays import Images, Labelled, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.reports import EpochReport, Progress
+from shared.network.layers.checks import Check, no_check
 from shared.network.network import Network
 from shared.network.selection.costs import training_cost
 from shared.network.selection.race import Measured, Race, Trial

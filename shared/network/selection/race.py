@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from shared.network.arrays import Array, Images, Labelled, Labels
-from shared.network.checks import Check, no_check
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.selection.plan import plan, shortened, trial_cost, trial_epochs

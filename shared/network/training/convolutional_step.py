@@ -15,10 +15,10 @@ import numpy as np
 
 from shared.network.arrays import Array, Images, Labels, Parameters
 from shared.network.augmentation.augmenter import Augmenter
-from shared.network.checks import Check, no_check
 from shared.network.convolutions.batch_normalization import MOMENTUM
 from shared.network.convolutions.chunk import TrainingPass, write_images
 from shared.network.convolutions.layer import CHUNK
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.inputs import Standardization
 from shared.network.layers.softmax import cross_entropy
 from shared.network.network import Network

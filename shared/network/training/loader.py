@@ -11,8 +11,8 @@ import numpy as np
 
 from shared.network.arrays import Array, Images, Labels
 from shared.network.augmentation.augmenter import Augmenter
-from shared.network.checks import Check, no_check
 from shared.network.layers import inputs
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.inputs import Standardization
 from shared.network.network import Network
 from shared.network.training import pixel_order, random_state

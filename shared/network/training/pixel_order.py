@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.network.arrays import Images, Parameters
-from shared.network.checks import Check, no_check
+from shared.network.layers.checks import Check, no_check
 
 FIRST = "layer1.weights"
 """The only parameter whose rows correspond to pixels."""

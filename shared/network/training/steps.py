@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from shared.network.arrays import Images, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.forward_backward import Backward, Forward
 from shared.network.layers.softmax import cross_entropy
 from shared.network.network import Network

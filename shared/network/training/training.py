@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from shared.network.arrays import Images, Labelled, Labels, Parameters
-from shared.network.checks import Check, no_check
 from shared.network.configuration import Configuration
 from shared.network.errors import TrainingDiverged
 from shared.network.evaluation.evaluation import Evaluation
 from shared.network.evaluation.reports import EpochReport, Progress, history_from_array, history_to_array
 from shared.network.layers import inputs
+from shared.network.layers.checks import Check, no_check
 from shared.network.layers.inputs import stratified
 from shared.network.network import Network
 from shared.network.optimization.early_stopping import Best

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from api.app import create_app
 from api.middleware.fast_lane import FastLane
-from api.requests.online_memory import SMALL
+from api.requests.online.memory import SMALL
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from tests.support.data.npz import easy_images

@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 from pathlib import Path
 from threading import Thread
-from shared.runtime.allocator import return_memory
+from shared.runtime.memory.allocator import return_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096

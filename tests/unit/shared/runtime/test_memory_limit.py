@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.runtime.memory_limit import PARENT, MemoryGroup, limit_at_submission, machine_memory, trainer_limit
+from shared.runtime.memory.limit import PARENT, MemoryGroup, limit_at_submission, machine_memory, trainer_limit
 from shared.runtime.settings import GiB, Settings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.jobs import Job, State, keys
-from shared.runtime.memory_limit import MemoryGroup
+from shared.runtime.memory.limit import MemoryGroup
 from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import a_batch, a_training, claimed

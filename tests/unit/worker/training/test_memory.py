@@ -13,7 +13,7 @@ import pytest
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
 from shared.images.shapes import Shape
-from shared.jobs.memory_check import memory_of
+from shared.jobs.capacity.training_memory import memory_of
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Facts, Network, candidates, preset
 from shared.runtime.cores import usable_cores

@@ -120,8 +120,8 @@ def test_volume_space_is_that_of_its_file_system(client: FlaskClient, volume: Vo
 
 def test_unresponsive_volume_omits_only_its_own_metrics(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     hung = threading.Event()
-    monkeypatch.setattr("shared.jobs.capacity.STATVFS_SECONDS", 0.05)
-    monkeypatch.setattr("shared.jobs.capacity._space", lambda _: hung.wait())
+    monkeypatch.setattr("shared.jobs.capacity.gauges.STATVFS_SECONDS", 0.05)
+    monkeypatch.setattr("shared.jobs.capacity.gauges._space", lambda _: hung.wait())
     try:
         found = metrics_of(client)
     finally:

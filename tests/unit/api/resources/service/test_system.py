@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from redis import Redis
 
 from api.app import create_app
-from shared.jobs import JobStore, ShardQueue, State, capacity
+from shared.jobs import JobStore, ShardQueue, State
+from shared.jobs.capacity import gauges as capacity
 from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.runtime.settings import Settings
 from shared.runtime.version import VERSION

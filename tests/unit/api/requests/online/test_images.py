@@ -7,8 +7,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from api.requests import online_images
-from api.requests.online_images import RequestImages
+from api.requests.online import images as online_images
+from api.requests.online.images import RequestImages
 from shared.errors import Malformed, TooLarge, Unavailable
 from shared.images.turns import turns
 from shared.runtime.settings import Settings

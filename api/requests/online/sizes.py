@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.requests.online_memory import Held
+from api.requests.online.memory import Held
 from shared.errors import TooLarge
 from shared.registry.classifier import Classifier
 from shared.runtime.settings import Settings

@@ -21,8 +21,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from api.requests.content_coding import check_coding, decoded
-from api.requests.online_memory import held
+from api.requests.bodies.content_coding import check_coding, decoded
+from api.requests.online.memory import held
 from api.server.client_socket import SlowClient
 from shared.errors import Malformed, TooLarge, TooSlow
 

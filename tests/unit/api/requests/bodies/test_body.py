@@ -10,9 +10,9 @@ import zlib
 import pytest
 from flask import Flask
 
-from api.requests.body import whole_body
-from api.requests.content_coding import BLOCK, decoded
-from api.requests.online_memory import ENVIRON, Held, OnlineMemory
+from api.requests.bodies.body import whole_body
+from api.requests.bodies.content_coding import BLOCK, decoded
+from api.requests.online.memory import ENVIRON, Held, OnlineMemory
 from shared.errors import Malformed, TooLarge, UnsupportedType
 
 LIMIT = 1000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.requests.online_memory import SMALL, Held, HoldMemory, IncomingBody, OnlineMemory, held
+from api.requests.online.memory import SMALL, Held, HoldMemory, IncomingBody, OnlineMemory, held
 from shared.errors import TooLarge, Unavailable
 
 LARGE = SMALL + 1

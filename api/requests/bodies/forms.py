@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
-from api.requests.content_coding import BLOCK
+from api.requests.bodies.content_coding import BLOCK
 from api.requests.field_errors import summary
 from shared.errors import FieldError, Invalid, Malformed, TooLarge
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from api.requests.online_memory import WAIT_SECONDS, memory_busy
+from api.requests.online.memory import WAIT_SECONDS, memory_busy
 from shared.errors import TooLarge
 from shared.images.decoding import decode_into
 from shared.images.turns import NoTurn

@@ -14,9 +14,9 @@ from typing import IO
 from flask import request
 from werkzeug.exceptions import ClientDisconnected
 
-from api.requests.body import ExpectedDigests, ended_early, interruption
-from api.requests.content_coding import check_coding, decoded
-from api.requests.forms import FormLimits, options_of, read_form
+from api.requests.bodies.body import ExpectedDigests, ended_early, interruption
+from api.requests.bodies.content_coding import check_coding, decoded
+from api.requests.bodies.forms import FormLimits, options_of, read_form
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable

@@ -8,7 +8,7 @@ import pytest
 
 from shared.datasets.manifest import Manifest
 from shared.errors import Invalid
-from shared.jobs.memory_check import check_memory, fitting, memory_of, threads_that_fit
+from shared.jobs.capacity.training_memory import check_memory, fitting, memory_of, threads_that_fit
 from shared.network import Facts, Network, candidates, preset
 from shared.runtime.settings import GiB, MiB
 

@@ -8,7 +8,7 @@ from typing import IO, cast
 import pytest
 from flask.testing import FlaskClient
 
-from api.requests.body import Incoming
+from api.requests.bodies.body import Incoming
 from tests.support.problems import assert_problem
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.requests.numbers import MOST_AXES, array_of
+from api.requests.online.numbers import MOST_AXES, array_of
 
 
 def nested(depth: int) -> Any:

@@ -15,8 +15,8 @@ from shared.network.assessment.copies import copies
 from shared.network.assessment.evidence import gather
 from shared.network.assessment.linear import linear_baseline
 from shared.network.assessment.mistakes import most_confident_errors
-from shared.network.checks import Check
 from shared.network.convolutions.layer import CHUNK
+from shared.network.layers.checks import Check
 from shared.network.training.convolutional_step import ConvolutionalStep
 
 SAMPLES = 9000  # more than two blocks of every kind

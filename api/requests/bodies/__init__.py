@@ -1,0 +1,1 @@
+"""Bodies of requests: content codings, forms, uploads, JSON."""
