@@ -114,9 +114,10 @@ class Stack:
         self.parts[part].kill()
 
     def children(self, part: str) -> list[int]:
-        """Return the processes of a worker's pool."""
+        """Return the processes of a worker's pool, without the cleanup that the worker may run."""
         pid = self.parts[part].pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [child for child in children if b"worker.cleanup" not in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def kill_child(self, part: str) -> None:
         """Kill the only process of a worker's pool, like the kernel when memory runs out."""

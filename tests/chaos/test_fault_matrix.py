@@ -196,7 +196,7 @@ class TestRedisDies:
                 ("POST", f"/v1/jobs/{job_id}/cancel"),
             ):
                 started = time.monotonic()
-                body = {"model": "digits", "dataset": "digits", "epochs": 1} if method == "POST" else None
+                body = {"model": "digits", "dataset": "digits", "epochs": 1} if path.endswith("training-jobs") else None
                 response = stack.http.request(method, path, json=body)
                 assert (response.status_code, response.json()["code"]) == (503, "redis_unavailable")
                 assert int(response.headers["Retry-After"]) > 0

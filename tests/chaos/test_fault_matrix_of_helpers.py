@@ -138,7 +138,8 @@ def test_the_memory_of_a_classifiers_pool_processes_is_limited_and_the_parents_i
         return line.split()[3]
 
     (child,) = eventually(lambda: stack.children("inference"))
-    eventually(lambda: limit(child) == str(GiB))
+    eventually(lambda: limit(child) != "unlimited")
+    assert GiB <= int(limit(child)) < 2 * GiB  # the setting, and what libraries have reserved without using it
     assert limit(stack.parts["inference"].pid) == "unlimited"
 
 

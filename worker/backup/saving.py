@@ -47,14 +47,16 @@ def _is_deleted(folder: Path, volume: Volume) -> bool:
 def files(volume: Volume) -> Iterator[Path]:
     """Yield the volume's files to save, references before their targets.
 
-    Skips unfinished uploads and the webhooks' secret.
+    Skips unfinished uploads, the webhooks' secret, and the indices of the models' versions.
     """
     for folder in _folders(volume.jobs):
         specification = volume.specification(folder.name)
         if specification.exists():  # else the job is being submitted or deleted
             yield from _each_once(specification, volume.end(folder.name), volume.delivery(folder.name), folder)
     for folder in _folders(volume.models):
-        yield from _each_once(volume.states(folder.name), volume.commit(folder.name, "any").parent, folder)
+        index = volume.version_index(folder.name)  # a cache, which could name a version that this backup lacks
+        places = (volume.states(folder.name), volume.commit(folder.name, "any").parent, folder)
+        yield from (path for path in _each_once(*places) if path != index)
     yield from _each_once(volume.dataset_names, volume.datasets)
 
 

@@ -16,13 +16,22 @@ ALWAYS = {
 }
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/v1/jobs", "/v1/unknown", "/v1/jobs/unknown", "/metrics"])
-def test_every_response_has_the_security_headers(client: FlaskClient, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "caching"),
+    [
+        ("/healthz", "no-store"),
+        ("/v1/jobs", "private, no-cache"),  # a list has an ETag, which a client may compare
+        ("/v1/unknown", "no-store"),
+        ("/v1/jobs/unknown", "no-store"),
+        ("/metrics", "no-store"),
+    ],
+)
+def test_every_response_has_the_security_headers(client: FlaskClient, path: str, caching: str) -> None:
     headers = client.get(path).headers
 
     assert {name: headers.get(name) for name in ALWAYS} == ALWAYS
     assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
-    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cache-Control"] == caching
 
 
 def test_internal_error_has_the_security_headers(app: Flask) -> None:

@@ -193,7 +193,7 @@ class TestBeingLate:
         batches.batch_helper().run(claim.job.id)
 
         assert not volume.job(claim.job.id).exists()
-        assert batches.bench.redis.keys("*") == [keys.COUNTERS]
+        assert set(batches.bench.redis.keys("*")) == {keys.COUNTERS, keys.ALL_EVENTS}
 
     def test_a_later_attempt_ignores_a_helper_of_the_previous_one(
         self, batches: Batches, claim: Claim, monkeypatch: pytest.MonkeyPatch

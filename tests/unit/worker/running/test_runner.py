@@ -120,7 +120,7 @@ class TestFencing:
         bench.submit(job)
         bench.runner({Kind.TRAINING: handler}).run(job.id)
 
-        assert redis.keys("*") == [keys.COUNTERS]
+        assert set(redis.keys("*")) == {keys.COUNTERS, keys.ALL_EVENTS}
 
     def test_a_lease_that_expired_while_nobody_took_the_job_requeues_it_without_a_crash(
         self, bench: Bench, redis: Redis
