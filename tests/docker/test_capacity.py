@@ -48,7 +48,7 @@ def test_a_full_redis_is_reported_and_no_job_is_accepted(deployment: Deployment)
 
 
 @pytest.mark.usefixtures("small_trainer")
-def test_a_training_that_the_kernel_kills_for_memory_fails_with_the_reason_and_the_remedy(
+def test_a_training_that_is_too_large_for_its_trainer_fails_at_once_with_the_reason_and_the_remedy(
     deployment: Deployment,
 ) -> None:
     job = deployment.submit_training(model="too-large", epochs=5, hidden=[4000, 4000])
@@ -58,8 +58,6 @@ def test_a_training_that_the_kernel_kills_for_memory_fails_with_the_reason_and_t
         return now if now["state"] == "failed" else None
 
     error = eventually(failed, within=ENOUGH_SECONDS, interval=1.0)["error"]
-    assert error["code"] == "out_of_memory"
-    assert "killed for memory (limit 200.0 MiB)" in error["detail"]
+    assert error["code"] == "training_too_large"
     assert "GLASSBOX_TRAINER_MEMORY" in error["detail"]
-    causes = [event["data"].get("cause") for event in deployment.events(job, "state") if "lease" in event["data"]]
-    assert causes == ["out_of_memory"] * 3
+    assert deployment.get(f"/v1/jobs/{job['id']}")["attempt"] == 1
