@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,8 @@ from redis import Redis
 from shared.runtime.settings import Settings, limit_blas_threads
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime would report to its makers: tests ask nobody
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start programs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else the programs of tests ignore Ctrl-C, too
 limit_blas_threads(1)  # before anything imports NumPy: tests run beside real workers, on few cores
 pytest.register_assert_rewrite("tests.support")
 hypothesis_settings.register_profile("glassbox", deadline=None, derandomize=True)  # the same examples each time

@@ -15,10 +15,10 @@ from shared.results.lines import parsed_rows
 from shared.results.shard import row_blocks
 
 GROUP_ROWS = 65_536  # the most rows of a row group; large groups make the file small and fast to read
-GROUP_VALUES = 524_288  # the most labels and probabilities of a row group, which are Python objects in memory
+GROUP_VALUES = 131_072  # the most labels and probabilities of a row group, which are Python objects in memory
 
 one_group = Lock()
-"""Held while a row group is built, so that the objects of one are in memory at a time: up to 230 MiB."""
+"""Held while a row group is built, so that the objects of one are in memory at a time: about 60 MiB."""
 
 
 def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:

@@ -122,7 +122,7 @@ class TestSuspension:
             stack.until_done(job_id, epochs=5 * naps)
 
             with stack.suspended():
-                time.sleep(2 * stack.settings.lease_seconds)  # the time of Redis's leases goes on
+                time.sleep(2 * stack.settings.lease_seconds)  # longer than a lease: Redis's clock runs on
 
         (job,) = assert_sound(stack, [job_id])
         assert job.result is not None

@@ -8,10 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from shared.registry import Registry
-from shared.storage.volume import Volume
-from tests.support.objects.models import publish
-from tests.support.servers.api import running_api
+from tests.support.servers.api import api_with_two_versions
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,10 +24,5 @@ def interpreter(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """An API of one process."""
-    volume = Volume(tmp_path_factory.mktemp("clients") / "volume")
-    registry = Registry(volume)
-    for job in ("job-1", "job-2"):
-        publish(registry, job=job)
-    registry.point("toy", "champion", 1)
-    with running_api(tmp_path_factory.mktemp("api"), volume, processes=1) as http:
+    with api_with_two_versions(tmp_path_factory.mktemp("api"), processes=1) as http:
         yield http

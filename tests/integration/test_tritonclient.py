@@ -10,12 +10,10 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
-from shared.registry import Registry
-from shared.storage.volume import Volume
 from tests.support.data.images import png
 from tests.support.data.npz import easy_images
-from tests.support.objects.models import publish, tiny_network, tiny_parameters
-from tests.support.servers.api import running_api
+from tests.support.objects.models import tiny_network, tiny_parameters
+from tests.support.servers.api import api_with_two_versions
 
 IMAGES = easy_images(5, seed=1)[0]
 GRAYSCALE = IMAGES.reshape(5, 36)
@@ -25,13 +23,8 @@ P = tiny_network().probabilities(tiny_parameters(), IMAGES)
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """An API of two processes, with two versions of `toy`; the first is the champion."""
-    volume = Volume(tmp_path_factory.mktemp("triton") / "volume")
-    registry = Registry(volume)
-    for job in ("job-1", "job-2"):
-        publish(registry, job=job)
-    registry.point("toy", "champion", 1)
-    with running_api(tmp_path_factory.mktemp("api"), volume, processes=2) as http:
+    """An API of two processes."""
+    with api_with_two_versions(tmp_path_factory.mktemp("api"), processes=2) as http:
         yield http
 
 

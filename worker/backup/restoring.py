@@ -143,7 +143,7 @@ class Restoration:
 
 
 def _omit_deleted(unpacked: Path) -> None:
-    """Remove the jobs and data sets that were deleted while the backup was made, of which it may have a part."""
+    """Remove jobs and data sets that were deleted while the backup was made: it may hold some of their files."""
     if not (unpacked / DELETED).exists():  # an older release made the backup
         return
     for path in map(PurePosixPath, _read(unpacked / DELETED, list[str])):

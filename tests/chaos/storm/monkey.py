@@ -39,8 +39,8 @@ class Interruptible(Killable, Protocol):
 class Interruptions:
     """Interruptions besides the kills: how many of each kind, and the length of a lease, which they exceed.
 
-    A stopped process is continued after 0.3 to 2 leases, while the storm goes on. During a suspension of all processes
-    and while Redis is full, nothing is killed.
+    Each stopped process continues after 0.3 to 2 times the length of a lease; the kills go on meanwhile. During a
+    suspension of all processes, and while Redis is full, no process is killed.
     """
 
     stack: Interruptible

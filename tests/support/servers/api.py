@@ -9,8 +9,10 @@ from pathlib import Path
 
 import httpx
 
+from shared.registry import Registry
 from shared.storage.volume import Volume
 from tests.support.network import free_port
+from tests.support.objects.models import publish
 from tests.support.programs.processes import Process
 from tests.support.servers.stack import START_SECONDS
 from tests.support.waiting import eventually
@@ -41,4 +43,16 @@ def running_api(folder: Path, volume: Volume, processes: int, **settings: str) -
                 return False
 
         eventually(responds, within=START_SECONDS)
+        yield http
+
+
+@contextmanager
+def api_with_two_versions(folder: Path, processes: int) -> Iterator[httpx.Client]:
+    """Run an API of this number of processes with two versions of `toy`, of which the first is the champion."""
+    volume = Volume(folder / "volume")
+    registry = Registry(volume)
+    for job in ("job-1", "job-2"):
+        publish(registry, job=job)
+    registry.point("toy", "champion", 1)
+    with running_api(folder, volume, processes) as http:
         yield http
