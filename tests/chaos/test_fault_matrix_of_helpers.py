@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import cast
 
 import numpy as np
 import pytest
 
 from shared.jobs import Job, Kind, State, keys
+from shared.jobs.task_queue import QUEUES
 from shared.runtime.settings import GiB
 from tests.chaos.deadly import DEADLY
 from tests.chaos.soundness import assert_sound, batch_paths
@@ -44,8 +46,14 @@ def stack(shared_stack: Stack) -> Stack:
     for part in ("redis", "api", *WORKERS):
         if part not in shared_stack.parts or shared_stack.parts[part] not in Process.running:
             shared_stack.start(part)
-    eventually(lambda: shared_stack.task_queue.processes_online(Kind.BATCH) >= len(WORKERS))
+    eventually(lambda: {shared_stack.parts[part].pid for part in WORKERS} <= registered(shared_stack))
     return shared_stack
+
+
+def registered(stack: Stack) -> set[int]:
+    """Return the processes of the registered classifiers; one that was killed stays registered for a while."""
+    names = cast("list[str]", stack.redis.zrange(keys.workers(QUEUES[Kind.BATCH]), 0, -1))
+    return {int(name.rpartition(" ")[0].rpartition(":")[2]) for name in names}
 
 
 @cache

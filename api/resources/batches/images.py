@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from api.requests.online.memory import WAIT_SECONDS, memory_busy
 from api.requests.validation import from_texts
-from api.resources.batches.results import NOT_A_BATCH, batch_of
+from api.resources.batches.results import NOT_A_BATCH, batch_of, reads_archive
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, response_of
 from api.schema.operations import error_response, operation
 from shared.archives import ArchiveIndex, Contents
-from shared.errors import Damaged, Malformed, NotFound, Unavailable
+from shared.errors import Damaged, Invalid, Malformed, NotFound, Unavailable
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import invert
 from shared.images.turns import NoTurn
@@ -48,6 +48,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
                 "version_deleted",
             ),
             NOT_A_BATCH,
+            error_response(Invalid, "specification_unknown"),
             error_response(Damaged, "plan_damaged", "version_unreadable"),
             error_response(Unavailable, "memory_busy"),
         ),
@@ -62,7 +63,7 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
         job = batch_of(jobs, job_id)
         specification = BatchSpecification.of(job.specification)
         version = registry.get(specification.model, str(specification.version))
-        try:
+        with reads_archive(job):
             index = ArchiveIndex.load(volume.archive_index(job.id))
             with Contents(volume.archive(job.id), index, limits) as contents:
                 listed = query.listed(len(index))
@@ -72,9 +73,6 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
                 chosen = np.arange(start, start + count) if listed is None else listed[start : start + count]
                 pixels = np.empty((count, *version.image_shape), np.uint8)
                 decoded, tried = _decode_into(pixels, contents, index, chosen, limits)
-        except FileNotFoundError:
-            detail = f"the archive of job {job.id} is not on the volume: the job was deleted, or is not accepted yet"
-            raise NotFound("archive_not_found", detail) from None
         pixels = pixels[: len(decoded)]
         compares = specification.invert != "auto" or specification.compares_with_training
         invert(pixels, specification.invert, version.brightness if compares else None)

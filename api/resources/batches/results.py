@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -134,3 +135,13 @@ def batch_of(jobs: JobStore, job_id: str) -> Job:
         detail = f"job {job.id} is a {job.kind} job and has no rows; read its result at /v1/jobs/{job.id}"
         raise Conflict("not_a_batch", detail)
     return job
+
+
+@contextmanager
+def reads_archive(job: Job) -> Iterator[None]:
+    """Report a missing file of a batch's archive, which the block reads: raises `NotFound` for a FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        detail = f"the archive of job {job.id} is not on the volume: the job was deleted, or is not accepted yet"
+        raise NotFound("archive_not_found", detail) from None

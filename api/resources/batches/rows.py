@@ -10,14 +10,14 @@ from typing_extensions import TypedDict
 
 from api.requests.pagination import Page, cursor_like
 from api.requests.validation import RequestModel, from_texts
-from api.resources.batches.results import NOT_A_BATCH, NOT_FOUND, batch_of
+from api.resources.batches.results import NOT_A_BATCH, NOT_FOUND, batch_of, reads_archive
 from api.resources.image_selection import invalid
 from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.operations import error_response, operation
 from api.schema.responses import RowView
 from shared.archives import ArchiveIndex
-from shared.errors import Damaged
+from shared.errors import Damaged, NotFound
 from shared.jobs import Job, JobStore
 from shared.results.files import ShardFiles
 from shared.results.selection import Order, RowFilter, select
@@ -106,7 +106,7 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
         scope="read",
         query=RowsQuery,
         responses={200: Page[IndexedRowView]},
-        errors=(NOT_FOUND, NOT_A_BATCH, DAMAGED),
+        errors=(error_response(NotFound, "job_not_found", "archive_not_found"), NOT_A_BATCH, DAMAGED),
     )
     def rows(job_id: str) -> Response:
         """While the batch runs, the pages have the rows of finished shards. A page has at most 4 MiB of rows."""
@@ -117,14 +117,15 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
             raise invalid("after", "must be the `next` of a page with the same order")
         after = None if query.after is None else int(query.after[1:], 16)
         condition = RowFilter(query.label, query.above, query.below, query.path)
-        found, more = select(
-            ShardFiles(volume, job.id, job.retries).in_order(),
-            condition,
-            query.order,
-            after,
-            query.limit,
-            lambda start, stop: ArchiveIndex.load(volume.archive_index(job.id)).paths(start, stop),
-        )
+        with reads_archive(job):  # of rows that an older release wrote, it has the order
+            found, more = select(
+                ShardFiles(volume, job.id, job.retries).in_order(),
+                condition,
+                query.order,
+                after,
+                query.limit,
+                lambda start, stop: ArchiveIndex.load(volume.archive_index(job.id)).paths(start, stop),
+            )
         following = f'"{prefix}{found[-1].key:016x}"' if more else "null"
         lines = b", ".join(b'{"index": %d, %s' % (row.index, row.line[1:]) for row in found)
         return Response(b'{"items": [%s], "next": %s}' % (lines, following.encode()), mimetype="application/json")

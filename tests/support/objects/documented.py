@@ -13,6 +13,7 @@ from flask import Flask
 from api.app import create_app
 from api.auth.keys import KeysFile, Scope, new_key
 from api.schema.examples import JOB_ID
+from shared.archives import validate
 from shared.datasets import DatasetStore
 from shared.datasets.arrays.npz import read_npz
 from shared.jobs import JobStore, State
@@ -21,7 +22,9 @@ from shared.runtime.settings import Settings
 from shared.storage import durable
 from shared.storage.names import new_id
 from shared.storage.volume import Volume
-from tests.support.data.npz import easy_arrays, npz
+from tests.support.data.archives import zip_of
+from tests.support.data.images import png
+from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.objects.jobs import a_batch, claimed
 from tests.support.objects.models import publish
 from tests.support.objects.results import error, finish, row
@@ -93,4 +96,6 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)
     if jobs.create(batch):
         finish(volume, batch, 0, [row("a.png", ("0", 1.0))], [error("b.txt")])
+        durable.write_bytes(volume.archive(JOB_ID), zip_of({"a.png": png(easy_images(1)[0][0]), "b.txt": b"text"}))
+        validate(volume.archive(JOB_ID), settings).save(volume.archive_index(JOB_ID))
         jobs.finish(claimed(jobs, JOB_ID), State.SUCCEEDED)

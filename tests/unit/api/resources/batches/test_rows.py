@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -224,3 +225,13 @@ class TestBounds:
         file.write_bytes(start + columns.encode() + b"}\n" + rest)
 
         assert_problem(client.get(f"/v1/jobs/{batch.id}/results/rows"), 500, "shard_damaged")
+
+
+def test_rows_of_an_older_release_without_their_archive_are_not_found(
+    client: FlaskClient, old_batch: Job, volume: Volume
+) -> None:
+    shutil.rmtree(volume.archive_index(old_batch.id))
+
+    response = client.get(f"/v1/jobs/{old_batch.id}/results/rows")
+
+    assert_problem(response, 404, "archive_not_found")
