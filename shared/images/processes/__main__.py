@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -29,6 +30,8 @@ BYTES_PER_PIXEL = 16  # of the largest image
 
 def main() -> None:
     """Decode images until the socket is closed."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # C libraries print warnings about images; why a start failed has been printed
     kill_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent's end closes the socket
     base = allocated()

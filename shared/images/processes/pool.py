@@ -70,7 +70,6 @@ class DecoderProcess:
                 cwd=ROOT,
                 stdin=other.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
             )
 
     def ask(self, request: Request, content: bytes, check: Callable[[], None]) -> tuple[Response, bytearray]:
@@ -123,7 +122,7 @@ class Pool:
             response, pixels = self._ask(request, content, check)
         except Ended as error:
             if error.status >= 0:
-                raise MemoryError(f"a decoder process could not start: exit status {error.status}") from None
+                raise MemoryError(f"a decoder process could not start (exit status {error.status}); the log has its error") from None
             spend(request["seconds"])
             raise _costly(name, request, error.status) from None
         spend(response["cpu_seconds"])
