@@ -19,7 +19,6 @@ from api.requests.waiting import WaitingReasons
 from api.requests.webhook_choice import Webhooks
 from api.resources import (
     aliases,
-    evaluations,
     jobs,
     models,
     predictions,
@@ -32,6 +31,8 @@ from api.resources.batches import images as batch_images
 from api.resources.datasets import datasets
 from api.resources.datasets import images as dataset_images
 from api.resources.datasets import summary as dataset_summary
+from api.resources.evaluations import predictions as version_predictions
+from api.resources.evaluations import versions as evaluations
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
 from api.resources.service import access, health, index, metrics, presets, system
@@ -123,6 +124,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         predictions.blueprint(online, settings),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
+        version_predictions.blueprint(registry),
         reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys, settings),
         aliases.blueprint(registry, settings),
         presets.blueprint(),

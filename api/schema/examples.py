@@ -227,6 +227,7 @@ VERSION: JsonObject = {
     "links": {
         "weights": "/v1/models/digits/versions/3/weights",
         "evaluation": "/v1/models/digits/versions/3/evaluation",
+        "predictions": "/v1/models/digits/versions/3/predictions",
         "predict": "/v1/models/digits/versions/3/predict",
         "reproduce": "/v1/models/digits/versions/3/reproduce",
     },

@@ -243,7 +243,7 @@ def version_view(version: ModelVersion, aliases: dict[str, int], damaged: bool) 
         "weights": {"bytes": version.weights.bytes, "sha256": version.weights.sha256},
         "selection": version.selection,
         "damaged": damaged,
-        "links": {name: f"{path}/{name}" for name in ("weights", "evaluation", "predict", "reproduce")},
+        "links": {name: f"{path}/{name}" for name in ("weights", "evaluation", "predictions", "predict", "reproduce")},
     }
 
 

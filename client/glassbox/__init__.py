@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from glassbox.records.datasets import DatasetSummary
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.images import Images
+    from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
     from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System
@@ -117,6 +118,7 @@ _NAMES = {
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.images": ("Images",),
+    "records.predictions": ("ComparedImage", "Comparison", "ComparisonCounts", "PredictedImage"),
     "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError"),
     "records.selections": ("Selection",),
     "records.service": ("Access", "Preset", "Readiness", "System"),
@@ -134,6 +136,9 @@ __all__ = [
     "Best",
     "ClassEvaluation",
     "Client",
+    "ComparedImage",
+    "Comparison",
+    "ComparisonCounts",
     "Conflict",
     "Damaged",
     "Dataset",
@@ -161,6 +166,7 @@ __all__ = [
     "NotInstalled",
     "NotReachable",
     "PreconditionFailed",
+    "PredictedImage",
     "Prediction",
     "Predictions",
     "Preset",

@@ -18,6 +18,7 @@ from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.evaluations import Evaluation
+from glassbox.records.predictions import Cell, ComparedImage, Comparison, PredictedImage, PredictionOrder
 from glassbox.records.versions import Alias, Model, Version
 
 if TYPE_CHECKING:
@@ -76,6 +77,49 @@ class Models:
         """Return a version's metrics on its data set's test images, and the history of its training."""
         return read(Evaluation, self._transport.get(f"{Reference.parse(reference).route}/evaluation"))
 
+    def predictions(
+        self,
+        reference: str,
+        *,
+        label: str | None = None,
+        predicted: str | None = None,
+        wrong: bool | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        order: PredictionOrder = "index",
+        limit: int | None = None,
+    ) -> Iterator[PredictedImage]:
+        """Return a version's predictions for the test images that match, page by page, at most `limit`.
+
+        label, predicted: names of classes; together, a cell of the confusion matrix. wrong: whether they differ.
+        above, below: the confidence is at least `above` and less than `below`.
+        """
+        query = {"label": label, "predicted": predicted, "wrong": wrong, "above": above, "below": below, "order": order}
+        route = f"{Reference.parse(reference).route}/predictions"
+        return (read(PredictedImage, item) for item in self._transport.pages(route, limit, **query))
+
+    def compare(self, reference: str, other: str) -> Comparison:
+        """Compare two versions that were trained on the same data set, on its test images."""
+        route = f"{Reference.parse(reference).route}/predictions/compare"
+        return read(Comparison, self._transport.get(route, **{"with": _other(other)}, limit=1))
+
+    def compared_images(
+        self,
+        reference: str,
+        other: str,
+        cell: Cell | None = None,
+        *,
+        order: PredictionOrder = "index",
+        limit: int | None = None,
+    ) -> Iterator[ComparedImage]:
+        """Return the test images that both, one or none of two versions classify correctly, at most `limit`.
+
+        order: by the confidence of the first version, or by index.
+        """
+        route = f"{Reference.parse(reference).route}/predictions/compare"
+        query = {"with": _other(other), "cell": cell, "order": order}
+        return (read(ComparedImage, item) for item in self._transport.pages(route, limit, **query))
+
     def download(
         self,
         reference: str,
@@ -121,6 +165,12 @@ class Models:
         else:
             route = path_to("models", Reference.parse(reference).model)
         self._transport.change("DELETE", route, params={"force": force})
+
+
+def _other(reference: str) -> str:
+    """Return a reference that names its model, as the server expects it."""
+    parsed = Reference.parse(reference)
+    return f"{parsed.model}@{parsed.version}"
 
 
 def report_of(models: Models, reference: str) -> str:

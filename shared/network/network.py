@@ -12,6 +12,7 @@ from shared.network.configuration import Configuration
 from shared.network.convolutions.architecture import Architecture
 from shared.network.errors import ConfigurationError
 from shared.network.evaluation.evaluation import Evaluation
+from shared.network.evaluation.predictions import PredictionColumns
 from shared.network.inference import ConvolutionalInference, DenseInference, Inference
 from shared.network.layers import inputs
 from shared.network.layers.activations import ACTIVATIONS
@@ -176,17 +177,25 @@ class Network:
 
         check: called after each block of images.
         """
+        return self.evaluate_each(parameters, images, labels, check)[0]
+
+    def evaluate_each(
+        self, parameters: Parameters, images: Images, labels: Labels, check: Check = no_check
+    ) -> tuple[Evaluation, PredictionColumns]:
+        """Evaluate as `evaluate` does, and also return the prediction for each image."""
         rows = inputs.as_rows(images, self.image_shape)
         if not len(rows):
             raise ValueError("an evaluation needs at least one image")
         y = inputs.as_labels(labels, len(rows), self.classes)
+        predictions = PredictionColumns.empty(len(rows), self.classes, self.dtype)
         found: Evaluation | None = None  # summed as they come: each holds (classes, classes) numbers
         for block, P in self._blocks(parameters, rows):
             evaluation = Evaluation.of(P, y[block])
+            predictions.write(block, P, y[block])
             found = evaluation if found is None else found + evaluation
             check()
         assert found is not None
-        return found
+        return found, predictions
 
     def _blocks(self, parameters: Parameters, rows: Images) -> Iterator[tuple[slice, Array]]:
         """Yield the probabilities of the rows, block by block; a block's are valid until the next one."""

@@ -1,9 +1,9 @@
-"""The details of a version that are too large for its manifest: a long history, an evaluation of many classes.
+"""The details of a version that are too large for its manifest: a long history, a large evaluation, predictions.
 
 Manifests are read for lists and predictions, so they stay small: a manifest has at most `SUMMARY` epochs of the
 history, and an evaluation of at most `LARGEST` bytes. `history.jsonl` then has the whole history: a line of JSON for
 each epoch. All lines have the same length, filled up with spaces, so that a page is read without the lines before.
-`evaluation.json` has the evaluation.
+`evaluation.json` has the evaluation. `predictions.npz` has the prediction for each test image.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from shared.json_types import JsonObject
+from shared.network.evaluation.predictions import PredictionColumns
 from shared.registry.manifest import StoredFile, VersionDraft
+from shared.registry.predictions.stored import PREDICTIONS, encode
 from shared.storage import durable
 
 HISTORY, EVALUATION = "history.jsonl", "evaluation.json"
+FILES = (HISTORY, EVALUATION, PREDICTIONS)
 SUMMARY = 200
 """The most epochs in a manifest, and so in an evaluation."""
 
@@ -35,8 +38,8 @@ class Details:
     contents: Mapping[str, bytes]
 
     @classmethod
-    def of(cls, draft: VersionDraft) -> Details:
-        """Take the details out of a draft."""
+    def of(cls, draft: VersionDraft, predictions: PredictionColumns | None = None) -> Details:
+        """Take the details out of a draft. predictions: for the test images, if it has an evaluation of them."""
         fields: dict[str, Any] = {"epochs": len(draft.history)}
         contents = {}
         if len(draft.history) > SUMMARY:
@@ -46,6 +49,8 @@ class Details:
         if len(evaluation) > LARGEST:
             fields["evaluation"] = {}
             contents[EVALUATION] = evaluation
+        if predictions is not None:
+            contents[PREDICTIONS] = encode(predictions)
         return cls(fields, contents)
 
     @contextmanager

@@ -24,7 +24,8 @@ from pydantic import ValidationError
 
 from shared.errors import Damaged
 from shared.json_types import JsonObject
-from shared.registry.details import EVALUATION, HISTORY, Details
+from shared.network.evaluation.predictions import PredictionColumns
+from shared.registry.details import FILES, Details
 from shared.registry.index import Signature, VersionIndex
 from shared.registry.manifest import ModelVersion, VersionDraft, VersionHead, Weights
 from shared.registry.weights import WEIGHTS, write_parameters
@@ -53,12 +54,13 @@ class Publications:
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
         check: Callable[[], None] = lambda: None,
+        predictions: PredictionColumns | None = None,
     ) -> int:
         """Publish the next version of a model, once per job; returns the number of the job's version.
 
         `scratch` is a folder of the job. `confirm` is called directly before the commit; it raises an error if the
         caller does not hold the job any more, and then nothing is published. `check` is called while the weights are
-        written; it may raise, too.
+        written; it may raise, too. `predictions` are those for the test images, None without an evaluation.
         """
         name, job = draft.model, draft.job
         if (published := self.number_of_job(name, job)) is not None:
@@ -67,7 +69,7 @@ class Publications:
         durable.make_folder(scratch)
         with durable.fsynced(weights, check) as file:
             write_parameters(file, parameters)
-        details = Details.of(draft)
+        details = Details.of(draft, predictions)
         try:
             size = Weights(bytes=weights.stat().st_size, sha256=durable.sha256_of(weights, check))
             with details.written(scratch, check) as (paths, files):
@@ -91,7 +93,7 @@ class Publications:
 
     def free(self, name: str, number: int) -> None:
         """Remove a version's files except its manifest, which keeps the number reserved; the weights last."""
-        for file_name in (HISTORY, EVALUATION, WEIGHTS):
+        for file_name in (*FILES, WEIGHTS):
             (self._volume.version(name, number) / file_name).unlink(missing_ok=True)
 
     def number_of_job(self, name: str, job: str) -> int | None:

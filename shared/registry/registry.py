@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.json_types import JsonObject
+from shared.network.evaluation.predictions import PredictionColumns
 from shared.registry.details import EVALUATION, HISTORY, read_history
 from shared.registry.manifest import ModelVersion, StoredEvaluation, VersionDraft, VersionHead
+from shared.registry.predictions.stored import PREDICTIONS, StoredPredictions
 from shared.registry.publishing import Publications
 from shared.registry.state import Alias, State, States
 from shared.registry.stored import StoredArray
@@ -44,10 +46,11 @@ class Registry:
         scratch: Path,
         confirm: Callable[[], None] = lambda: None,
         check: Callable[[], None] = lambda: None,
+        predictions: PredictionColumns | None = None,
     ) -> ModelVersion:
         """Publish a job's parameters as the next version; see `Publications.publish`."""
         self._reserve.keep()
-        self._publications.publish(draft, parameters, scratch, confirm, check)
+        self._publications.publish(draft, parameters, scratch, confirm, check, predictions)
         version = self.version_of_job(draft.model, draft.job)
         assert version is not None
         return version
@@ -257,6 +260,18 @@ class Registry:
         """Return the version's evaluation, {} without one; raises `Damaged` if its file has changed."""
         path = self._weights.details_path(version, EVALUATION)
         return version.evaluation if path is None else cast("StoredEvaluation", json.loads(path.read_bytes()))
+
+    def predictions(self, version: ModelVersion) -> StoredPredictions | None:
+        """Return the predictions for the version's test images, to be read in blocks; None if older releases made it.
+
+        Raises `Damaged` if the file has changed.
+        """
+        try:
+            path = self._weights.details_path(version, PREDICTIONS)
+            return None if path is None else StoredPredictions.of(path, version.classes)
+        except (Damaged, FileNotFoundError):
+            self._refuse_deleted(version.model, version.version)
+            raise
 
     def history(self, version: ModelVersion, first: int, count: int) -> list[JsonObject]:
         """Return the reports of at most `count` epochs from epoch `first`, which counts from 1.

@@ -17,7 +17,7 @@ class Volume:
     incoming/                     uploads in progress
     datasets/<sha256>/            data.npz, manifest.json; summary.json if it was requested
     datasets/names/<name>         the id that the name points to
-    models/<name>/<version>/      weights.npz, manifest.json; history.jsonl, evaluation.json if they are large
+    models/<name>/<version>/      weights.npz, manifest.json, predictions.npz; history.jsonl, evaluation.json if large
     models/<name>/index.json      what lists need of the versions' manifests
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid

@@ -30,6 +30,7 @@ from shared.network import (
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
 from shared.network.assessment.mistakes import most_confident_errors
+from shared.network.evaluation.predictions import PredictionColumns
 from shared.network.layers.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
@@ -101,7 +102,7 @@ class TrainingHandler:
     def _publish(self, job: Job, trained: Trained, lease: Lease) -> ModelVersion:
         manifest, arrays, training = trained.manifest, trained.arrays, trained.training
         network, configuration = training.network, training.network.configuration
-        evaluation = network.evaluate(training.parameters, arrays.x_test, arrays.y_test, lease.check)
+        evaluation, predictions = network.evaluate_each(training.parameters, arrays.x_test, arrays.y_test, lease.check)
         draft = VersionDraft(
             model=job.model,
             job=job.id,
@@ -122,19 +123,16 @@ class TrainingHandler:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             history=tuple(asdict(report) for report in training.history),
-            evaluation={**evaluation.to_dict(), "mistakes": mistakes(training, arrays, lease)},
+            evaluation={**evaluation.to_dict(), "mistakes": mistakes(predictions, arrays)},
             selection=trained.selection,
             **assess(training, arrays, evaluation, manifest, lease.check),
         )
         folder = self._volume.job(job.id)
-        return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check)
+        return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check, predictions)
 
 
-def mistakes(training: AnyTraining, arrays: Arrays, lease: Lease) -> list[StoredMistake]:
+def mistakes(predictions: PredictionColumns, arrays: Arrays) -> list[StoredMistake]:
     """Return the most confident errors on the test images, each with its thumbnail."""
-    most_confident = most_confident_errors(
-        training.network, training.parameters, arrays.x_test, arrays.y_test, MISTAKES, lease.check
-    )
     return [
         {
             "index": mistake.index,
@@ -143,7 +141,7 @@ def mistakes(training: AnyTraining, arrays: Arrays, lease: Lease) -> list[Stored
             "confidence": mistake.confidence,
             "image": data_uri(arrays.x_test[mistake.index]),
         }
-        for mistake in most_confident
+        for mistake in most_confident_errors(predictions, MISTAKES)
     ]
 
 

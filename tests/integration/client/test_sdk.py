@@ -47,6 +47,20 @@ def test_five_lines_train_and_classify(client: Client, folder: Path) -> None:
     assert list(job.errors()) == []
 
 
+def test_predictions_are_listed_and_compared_image_by_image(client: Client, folder: Path) -> None:
+    client.train(folder / "sdk.npz", model="sdk-images", epochs=1).wait()
+    evaluation = client.models.evaluation("sdk-images")
+
+    images = list(client.models.predictions("sdk-images", order="least_confident"))
+    counts = client.models.compare("sdk-images", "sdk-images@1").counts
+
+    right = round(evaluation.accuracy * evaluation.samples)
+    assert len(images) == evaluation.samples
+    assert sum(image.label == image.predicted for image in images) == right
+    assert (counts.both_right, counts.both_wrong) == (right, evaluation.samples - right)
+    assert len(list(client.models.compared_images("sdk-images", "sdk-images@1", "both_right"))) == right
+
+
 def test_events_arrive_live_and_in_order(client: Client, folder: Path) -> None:
     job = client.train(folder / "sdk.npz", model="sdk-events", epochs=5)
     events = list(job.events())

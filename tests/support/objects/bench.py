@@ -115,10 +115,11 @@ class AtConfirm(Registry):
         scratch: Any,
         confirm: Callable[[], None] = lambda: None,
         check: Callable[[], None] = lambda: None,
+        predictions: Any = None,
     ) -> Any:
         def watched() -> None:
             self._before()
             confirm()
             self._after()
 
-        return super().publish(draft, parameters, scratch, watched, check)
+        return super().publish(draft, parameters, scratch, watched, check, predictions)

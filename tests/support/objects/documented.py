@@ -26,7 +26,7 @@ from tests.support.data.archives import zip_of
 from tests.support.data.images import png
 from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.objects.jobs import a_batch, claimed
-from tests.support.objects.models import publish
+from tests.support.objects.models import a_prediction_for_each, publish
 from tests.support.objects.results import error, finish, row
 from tests.support.servers.redis_server import RedisServer
 
@@ -90,7 +90,8 @@ def fill(settings: Settings, jobs: JobStore) -> None:
     dataset, _ = DatasetStore(volume).add(read_npz(file, settings, 0.1, 0), EXAMPLES["name"], "upload")
     registry = Registry(volume)
     if EXAMPLES["name"] not in registry.models():
-        version = publish(registry, EXAMPLES["name"], job=new_id(), dataset=dataset.id)
+        predictions = a_prediction_for_each((0, 0, 0.9), (1, 2, 0.6))
+        version = publish(registry, EXAMPLES["name"], job=new_id(), dataset=dataset.id, predictions=predictions)
         registry.point(EXAMPLES["name"], EXAMPLES["alias"], version.version)
     pinned = {"model": EXAMPLES["name"], "version": registry.get(EXAMPLES["name"]).version, "top_k": 1}
     batch = a_batch(id=JOB_ID, model=EXAMPLES["name"], specification=pinned)

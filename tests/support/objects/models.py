@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from shared.network import Configuration, Network, Parameters, Training, preset
+from shared.network.evaluation.predictions import PredictionColumns
 from shared.registry import ModelVersion, Registry
 from shared.registry.manifest import VersionDraft
 from tests.support.data.npz import easy_images
@@ -74,7 +75,23 @@ def a_draft(model: str = "toy", job: str = "job-1", **fields: Any) -> VersionDra
     return VersionDraft.model_validate(content | fields)
 
 
-def publish(registry: Registry, model: str = "toy", job: str = "job-1", **fields: Any) -> ModelVersion:
+def publish(
+    registry: Registry,
+    model: str = "toy",
+    job: str = "job-1",
+    predictions: PredictionColumns | None = None,
+    **fields: Any,
+) -> ModelVersion:
     """Publish the tiny network."""
     scratch = registry._volume.job(job)
-    return registry.publish(a_draft(model, job, **fields), tiny_parameters(), scratch)
+    return registry.publish(a_draft(model, job, **fields), tiny_parameters(), scratch, predictions=predictions)
+
+
+def a_prediction_for_each(
+    *images: tuple[int, int, float], classes: int = len(CLASSES), dtype: type[np.floating] = np.float32
+) -> PredictionColumns:
+    """Return predictions: for each image its class, the predicted class and the confidence."""
+    columns = PredictionColumns.empty(len(images), classes, dtype)
+    for index, (label, predicted, confidence) in enumerate(images):
+        columns.label[index], columns.predicted[index], columns.confidence[index] = label, predicted, confidence
+    return columns

@@ -85,6 +85,15 @@ REQUESTS = [
         "GET", "/v1/models/<name>/versions/<reference>/evaluation", "/v1/models/toy/versions/1/evaluation", status=200
     ),
     Request(
+        "GET", "/v1/models/<name>/versions/<reference>/predictions", "/v1/models/toy/versions/1/predictions", status=200
+    ),
+    Request(
+        "GET",
+        "/v1/models/<name>/versions/<reference>/predictions/compare",
+        "/v1/models/toy/versions/1/predictions/compare?with=1",
+        status=200,
+    ),
+    Request(
         "POST",
         "/v1/models/<name>/versions/<reference>/predict",
         "/v1/models/toy/versions/1/predict",
@@ -143,8 +152,8 @@ def responses(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def fill(registry: Registry, dataset: str) -> None:
     """Publish the models that the requests name."""
     images, labels = easy_images(9)
-    evaluation = tiny_network().evaluate(tiny_parameters(), images, labels).to_dict()
-    publish(registry, evaluation=evaluation, dataset=dataset)
+    evaluation, predictions = tiny_network().evaluate_each(tiny_parameters(), images, labels)
+    publish(registry, evaluation=evaluation.to_dict(), dataset=dataset, predictions=predictions)
     for alias in ("stable", "gone"):
         registry.point("toy", alias, 1)
     for number, model in enumerate(("other", "other", "second", "third", "unwanted")):

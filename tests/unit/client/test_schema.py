@@ -11,7 +11,7 @@ from glassbox.http import reading
 from glassbox.http.all_events import AnyEvent
 from glassbox.http.events import TERMINAL, Event
 from glassbox.records import datasets as records_datasets
-from glassbox.records import evaluations, rows, selections, service, skipped, versions
+from glassbox.records import evaluations, predictions, rows, selections, service, skipped, versions
 
 from api.app import create_app
 from api.openapi import document
@@ -53,6 +53,9 @@ SAME = {
     "Evaluation": evaluations.Evaluation,
     "Class": evaluations.ClassEvaluation,
     "Mistake": evaluations.Mistake,
+    "PredictedImage": predictions.PredictedImage,
+    "ComparedImage": predictions.ComparedImage,
+    "ComparisonCounts": predictions.ComparisonCounts,
     "Best": rows.Best,
     "Row": rows.Row,
     "IndexedRow": rows.IndexedRow,

@@ -47,6 +47,8 @@ CONTRACT = {
     "DELETE /v1/models/{}/versions/{}",
     "GET /v1/models/{}/versions/{}/weights",
     "GET /v1/models/{}/versions/{}/evaluation",
+    "GET /v1/models/{}/versions/{}/predictions",
+    "GET /v1/models/{}/versions/{}/predictions/compare",
     "POST /v1/models/{}/versions/{}/predict",
     "POST /v1/models/{}/versions/{}/reproduce",
     "PUT /v1/models/{}/aliases/{}",

@@ -15,7 +15,7 @@ from shared.registry.details import HISTORY, SUMMARY
 from shared.registry.manifest import VersionDraft
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
-from tests.support.objects.models import a_draft, publish, tiny_parameters
+from tests.support.objects.models import a_draft, a_prediction_for_each, publish, tiny_parameters
 
 EPOCHS = 5000
 
@@ -102,7 +102,9 @@ def test_a_changed_file_is_refused(registry: Registry, volume: Volume) -> None:
 
 
 def test_a_deletion_removes_the_files(registry: Registry, volume: Volume) -> None:
-    publish(registry, history=a_history(EPOCHS), evaluation=an_evaluation(300))
+    predictions = a_prediction_for_each((0, 1, 0.5))
+    publish(registry, history=a_history(EPOCHS), evaluation=an_evaluation(300), predictions=predictions)
+    assert len(files_below(volume.version("toy", 1))) == 5
 
     registry.delete("toy", "1")
 

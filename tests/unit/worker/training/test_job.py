@@ -200,6 +200,20 @@ class TestPublishing:
         assert mistakes[0]["label"] == ARRAYS["y_test"][mistakes[0]["index"]] != mistakes[0]["predicted"]
         assert mistakes[0]["image"] == data_uri(ARRAYS["x_test"][mistakes[0]["index"]])
 
+    def test_a_version_keeps_the_prediction_for_each_test_image(self, trainings: Trainings, registry: Registry) -> None:
+        trainings.run()
+        version = registry.get("toy")
+
+        stored = registry.predictions(version)
+
+        assert stored is not None
+        columns = stored.at(range(len(stored)))
+        P = tiny_network().probabilities(registry.load(version), ARRAYS["x_test"])
+        assert columns.label.tolist() == ARRAYS["y_test"].tolist()
+        assert columns.predicted.tolist() == P.argmax(axis=1).tolist()
+        assert np.allclose(columns.confidence, P.max(axis=1), rtol=1e-6)
+        assert np.mean(columns.is_right) == version.evaluation["accuracy"]
+
     def test_a_training_on_images_in_colour_ends_in_a_version_in_colour(
         self, trainings: Trainings, datasets: DatasetStore, registry: Registry
     ) -> None:
@@ -469,8 +483,7 @@ class TestSteps:
         expected = {
             "sha256_of",
             "measure",
-            "evaluate",
-            "most_confident_errors",
+            "evaluate_each",
             "linear_baseline",
             "copies",
             "_end_epoch",

@@ -14,7 +14,6 @@ from shared.network import AutoTraining, Network, Training, preset
 from shared.network.assessment.copies import copies
 from shared.network.assessment.evidence import gather
 from shared.network.assessment.linear import linear_baseline
-from shared.network.assessment.mistakes import most_confident_errors
 from shared.network.convolutions.layer import CHUNK
 from shared.network.layers.checks import Check
 from shared.network.training.convolutional_step import ConvolutionalStep
@@ -51,7 +50,6 @@ def assess(check: Check) -> None:
 COMPUTATIONS: dict[str, tuple[Callable[[Check], object], int]] = {
     "evaluation": (lambda check: DENSE.evaluate(PARAMETERS, IMAGES, LABELS, check), 9),
     "probabilities": (lambda check: DENSE.probabilities(PARAMETERS, IMAGES, check), 9),
-    "mistakes": (lambda check: most_confident_errors(DENSE, PARAMETERS, IMAGES, LABELS, 5, check), 9),
     "standardization and first look at the images": (lambda check: Training(DENSE, IMAGES, LABELS, check=check), 2),
     "validation of an epoch": (lambda check: train(Training(DENSE, IMAGES, LABELS, check=check)), 6),
     "large mini-batch of a convolutional network": (

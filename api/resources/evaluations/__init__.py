@@ -1,0 +1,1 @@
+"""Evaluations of versions: metrics, the prediction for each image, and comparisons."""
