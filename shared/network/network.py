@@ -12,8 +12,8 @@ from shared.network.configuration import Configuration
 from shared.network.convolutions.architecture import Architecture
 from shared.network.errors import ConfigurationError
 from shared.network.evaluation.evaluation import Evaluation
+from shared.network.evaluation.inference import ConvolutionalInference, DenseInference, Inference
 from shared.network.evaluation.predictions import PredictionColumns
-from shared.network.inference import ConvolutionalInference, DenseInference, Inference
 from shared.network.layers import inputs
 from shared.network.layers.activations import ACTIVATIONS
 from shared.network.layers.checks import Check, no_check

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from shared.errors import Conflict, Damaged, Unavailable
 from shared.network import Configuration, ConfigurationError, Network
-from shared.network.inference import BLOCK
+from shared.network.evaluation.inference import BLOCK
 from shared.network.selection.costs import inference_cost
 from shared.registry import ModelVersion, Registry
 

@@ -14,7 +14,7 @@ from shared.network.assessment.copies import REDUCED, SEARCHED
 from shared.network.assessment.evidence import FIRST, SAMPLE
 from shared.network.assessment.linear import LinearPlan
 from shared.network.convolutions.layer import CHUNK
-from shared.network.inference import BLOCK
+from shared.network.evaluation.inference import BLOCK
 from shared.network.layers.activations import GELU
 from shared.network.layers.forward_backward import NARROW_BUFFERS
 from shared.network.layers.inputs import COUNTED

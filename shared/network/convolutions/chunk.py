@@ -23,27 +23,52 @@ MULTIPLE = 8
 
 
 class Forward:
-    """The forward pass of at most n images through a trained network, whose parameters are read once."""
+    """The forward pass of at most n images through a trained network, whose parameters are read once.
 
-    def __init__(self, architecture: Architecture, parameters: Parameters, n: int, dtype: np.dtype[Any]) -> None:
+    backward: whether `to_input` is needed, which takes more arrays.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        parameters: Parameters,
+        n: int,
+        dtype: np.dtype[Any],
+        *,
+        backward: bool = False,
+    ) -> None:
         H, W, C = architecture.image_shape
         self.X = np.zeros((H, C, W, n), dtype)
         """The caller writes the images here; unused ones stay 0."""
 
         self._layers = [(layer, _folded(parameters, number)) for number, layer in architecture.layers(folded=True)]
         for layer, _ in self._layers:
-            layer.allocate(n, dtype, training=False)
+            layer.allocate(n, dtype, training=backward)
         self.activations = [layer for layer, _ in self._layers if isinstance(layer, Activations)]
         """The activations in order: one for each block and hidden layer."""
 
     def run(self) -> Array:
         """Return the probabilities (n, classes) of the images in X; they are valid until the next run."""
+        P = self.logits()
+        softmax(P, P)
+        return P
+
+    def logits(self) -> Array:
+        """Return the softmax's input Z (n, classes) for the images in X; it is valid until the next run."""
         A = self.X
         for layer, P in self._layers:
             A = layer.forward(A, P)
-        P_classes = A.T
-        softmax(P_classes, P_classes)
-        return P_classes
+        return A.T
+
+    def to_input(self, dZ: Array) -> Array:
+        """Return the derivative with respect to X of Σ dZ · Z, for the last Z and a constant dZ (n, classes).
+
+        It overwrites activations, and is valid until the next call.
+        """
+        dY = dZ.T
+        for layer, P in reversed(self._layers):
+            dY = layer.propagate(dY, P)
+        return dY
 
 
 class TrainingPass:

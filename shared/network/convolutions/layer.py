@@ -61,4 +61,8 @@ class Layer(ABC):
 
     @abstractmethod
     def propagate(self, dY: Array, P: Parameters) -> Array:
-        """Return dX, the derivatives with respect to the last input; called after `gradients`, may overwrite dY."""
+        """Return dX, the derivatives with respect to the last input; may overwrite dY.
+
+        In a training it is called after `gradients`. Only `BatchNormalization`, which a trained network has not, needs
+        that.
+        """

@@ -1,1 +1,1 @@
-"""Evaluation: a network's accuracy, its errors by class, and the calibration of its probabilities."""
+"""Evaluation: a trained network's forward passes, its accuracy, errors by class, and calibration."""

@@ -63,6 +63,12 @@ class Forward:
 
     def run(self) -> Array:
         """Return the probabilities (N, classes) for the rows in X; they are valid until the next run."""
+        P = self.logits()
+        softmax(P, P)
+        return P
+
+    def logits(self) -> Array:
+        """Return the softmax's input Z (N, classes) for the rows in X; it is valid until the next run."""
         A = self.X
         for layer, A_next in enumerate(self.A):  # the hidden layers
             W, b = self.layers[layer]
@@ -71,10 +77,37 @@ class Forward:
             self.activation.forward(Z, A_next)
             A = self.dropout[layer].forward(A_next) if self.dropout else A_next
         W, b = self.layers[-1]
-        P = self.Z[-1]
-        dense.forward(A, W, b, P)
-        softmax(P, P)
-        return P
+        Z = self.Z[-1]
+        dense.forward(A, W, b, Z)
+        return Z
+
+
+class Propagation:
+    """The propagation of derivatives from one layer's Z to that of the layer before, for the last batch of `forward`.
+
+    The chain rule applies layer by layer, from the last to the first; each Z can be passed once for each batch.
+    """
+
+    def __init__(self, forward: Forward) -> None:
+        self.forward = forward
+        self._dA = [np.empty_like(A) for A in forward.A]
+
+    def run(self, layer: int, dZ: Array) -> Array:
+        """Return the dZ of the layer before the one with this index, which is at least 1, given that layer's dZ."""
+        forward = self.forward
+        W, _ = forward.layers[layer]
+        dA = self._dA[layer - 1]
+        dense.propagate(dZ, W, dA)
+        if forward.dropout:
+            forward.dropout[layer - 1].backward(dA)
+        forward.activation.backward(forward.Z[layer - 1], forward.A[layer - 1], dA)
+        return dA
+
+    def to_input(self, dZ: Array, dX: Array) -> None:
+        """Compute the derivative with respect to X (N, in) of Σ dZ · Z, for the last layer's Z and a constant dZ."""
+        for layer in range(len(self.forward.layers) - 1, 0, -1):
+            dZ = self.run(layer, dZ)
+        dense.propagate(dZ, self.forward.layers[0][0], dX)
 
 
 class Backward:
@@ -87,7 +120,7 @@ class Backward:
         self.forward = forward
         self.label_smoothing = label_smoothing
         self.derivatives = derivatives
-        self.dA = [np.empty_like(A) for A in forward.A]
+        self._propagation = Propagation(forward)
 
     def run(self, y: Labels, done: Callable[[int], None] | None = None) -> None:
         """Write every layer's derivatives, from the last layer to the first, for the labels y (N,).
@@ -106,10 +139,4 @@ class Backward:
             if done:
                 done(layer)
             if layer:
-                W, _ = forward.layers[layer]
-                dA = self.dA[layer - 1]
-                dense.propagate(dZ, W, dA)
-                if forward.dropout:
-                    forward.dropout[layer - 1].backward(dA)
-                forward.activation.backward(forward.Z[layer - 1], forward.A[layer - 1], dA)
-                dZ = dA
+                dZ = self._propagation.run(layer, dZ)

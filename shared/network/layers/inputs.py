@@ -117,6 +117,10 @@ class Standardization(NamedTuple):
         X *= self._factor(unit)[:, np.newaxis, np.newaxis]
         X -= (self.mean / self.deviation)[:, np.newaxis, np.newaxis]
 
+    def propagate(self, dX: Array) -> None:
+        """Convert, in place, derivatives by standardized inputs to those by the inputs: (..., C)."""
+        dX /= self.deviation
+
     def _factor(self, unit: float) -> Array:
         return self.mean.dtype.type(unit) / self.deviation
 

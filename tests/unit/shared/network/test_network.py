@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from shared.network import Network, Parameters, preset
-from shared.network import inference as module
 from shared.network.arrays import Images
+from shared.network.evaluation import inference as module
 from shared.network.layers.activations import ACTIVATIONS
 
 

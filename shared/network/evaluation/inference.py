@@ -34,6 +34,10 @@ class Inference(ABC):
         """
 
     @abstractmethod
+    def logits(self, rows: Images) -> Array:
+        """Return the softmax's input Z (n, classes) for these rows; it is valid until the next run."""
+
+    @abstractmethod
     def activations(self) -> Sequence[tuple[Activation, Array, Array]]:
         """Return of each hidden layer its activation function f, and Z and A = f(Z) of the last run.
 
@@ -59,9 +63,16 @@ class DenseInference(Inference):
 
     def run(self, rows: Images) -> Array:
         """Return the probabilities of the rows."""
-        X = self._forward.X[: len(rows)]
-        inputs.scale(rows, X, self._standardization)
+        self._write(rows)
         return self._forward.run()[: len(rows)]
+
+    def logits(self, rows: Images) -> Array:
+        """Return the logits of the rows."""
+        self._write(rows)
+        return self._forward.logits()[: len(rows)]
+
+    def _write(self, rows: Images) -> None:
+        inputs.scale(rows, self._forward.X[: len(rows)], self._standardization)
 
     def activations(self) -> Sequence[tuple[Activation, Array, Array]]:
         """Return f, Z and A of each hidden layer."""
@@ -88,6 +99,11 @@ class ConvolutionalInference(Inference):
         """Return the probabilities of the rows."""
         chunk.write_images(rows, self._forward.X, self._standardization)
         return self._forward.run()[: len(rows)]
+
+    def logits(self, rows: Images) -> Array:
+        """Return the logits of the rows."""
+        chunk.write_images(rows, self._forward.X, self._standardization)
+        return self._forward.logits()[: len(rows)]
 
     def activations(self) -> Sequence[tuple[Activation, Array, Array]]:
         """Return f, Z and A of each block and hidden layer."""
