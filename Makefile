@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 BENCH := var/bench-venv
 PEER := var/peer-venv
 CLIENTS := var/clients-venv
+TSC := var/node/node_modules/.bin/tsc
 export PYTHONPATH := .:client
 
 PROSE := README.md docs
@@ -82,6 +83,11 @@ test-tifffile: $(BENCH)/done ## compare the reader of TIFFs with tifffile and im
 .PHONY: test-clients
 test-clients: $(VENV)/dev $(CLIENTS)/done ## drive the API with KServe's client and a generated one
 	@$(BIN)/pytest tests/clients --clients=$(CLIENTS)/bin/python
+
+# The browser needs no build; TypeScript only checks the types that the comments of ui/ declare. It needs Node.js.
+.PHONY: check-ui
+check-ui: $(TSC) ## check the types of the dashboard's modules; needs Node.js
+	@$(TSC) -p ui/jsconfig.json
 
 .PHONY: chaos
 SEED ?= 1
@@ -173,6 +179,9 @@ $(CLIENTS)/done: requirements/clients.in | $(VENV)/python
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+$(TSC):
+	@npm install --silent --no-fund --no-audit --prefix var/node typescript@5.9.3
 
 $(BENCH)/done: requirements/bench.in | $(VENV)/python
 	@echo "installing requirements/bench.in"

@@ -35,7 +35,7 @@ from api.resources.evaluations import predictions as version_predictions
 from api.resources.evaluations import versions as evaluations
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
-from api.resources.service import access, health, index, metrics, presets, system
+from api.resources.service import access, health, index, metrics, presets, system, ui
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -130,6 +130,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         presets.blueprint(),
         access.blueprint(),
         system.blueprint(redis, job_store, task_queue, gauge, settings),
+        ui.blueprint(),
         openapi.blueprint(keys_needed=keys is not None),
     ):
         app.register_blueprint(blueprint)

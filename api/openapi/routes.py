@@ -5,8 +5,6 @@ The package flask-swagger-ui has Swagger UI's files. This server serves them, so
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
 from functools import cache
 from importlib.resources import files
@@ -16,8 +14,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from api.openapi import document
-from api.requests.bodies.content_coding import accepts_gzip, mark_as_gzip
-from api.requests.conditions import conditional
+from api.requests.static_content import static_content
 from api.schema.examples import shown_as
 from api.schema.operations import MediaType, ResponseSpec, error_response, operation
 from shared.errors import NotFound
@@ -92,7 +89,7 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
     )
     def openapi() -> Response:
         """The document is generated from the types with which the server validates requests."""
-        return _cached(encoded(), "application/json")
+        return static_content(encoded(), "application/json")
 
     @routes.get("/docs")
     @operation("Show this document", scope=None, responses={200: MediaType("text/html", "an HTML page")})
@@ -114,10 +111,10 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
     )
     def asset(file: str) -> Response:
         if file == "start.js":
-            return _cached(START.encode(), "text/javascript")
+            return static_content(START.encode(), "text/javascript")
         if file not in ASSETS:
             raise NotFound("not_found", f"the documentation page has no file {file!r}")
-        return _cached(_packaged(file), ASSETS[file])
+        return static_content(_packaged(file), ASSETS[file])
 
     return routes
 
@@ -125,22 +122,3 @@ def blueprint(*, keys_needed: bool) -> Blueprint:
 @cache
 def _packaged(name: str) -> bytes:
     return files("flask_swagger_ui").joinpath("dist", name).read_bytes()
-
-
-@cache
-def _compressed(content: bytes) -> bytes:
-    """Return the content compressed as far as gzip can; each process compresses each file once."""
-    return gzip.compress(content, 9, mtime=0)
-
-
-def _cached(content: bytes, media_type: str) -> Response:
-    """Return a response that a client may cache and revalidate by its ETag."""
-    response = Response(content, mimetype=media_type)
-    response.set_etag(hashlib.sha256(content).hexdigest())
-    response.headers["Cache-Control"] = "no-cache"
-    response.vary.add("Accept-Encoding")
-    response = conditional(response)
-    if media_type != "image/png" and response.status_code == 200 and accepts_gzip():
-        response.set_data(_compressed(content))
-        mark_as_gzip(response)
-    return response

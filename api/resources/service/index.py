@@ -1,4 +1,4 @@
-"""`GET /`: the documentation page for browsers, an index of links for programs."""
+"""`GET /`: the dashboard for browsers, an index of links for programs."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class ServiceView(TypedDict):
 
 
 LINKS = {
+    "dashboard": "/ui/",
     "documentation": "/docs",
     "openapi": "/openapi.json",
     "readiness": "/readyz",
@@ -49,13 +50,13 @@ def blueprint() -> Blueprint:
         scope=None,
         responses={
             200: ServiceView,
-            303: ResponseSpec(description="The client is a browser: see the documentation.", headers=("Location",)),
+            303: ResponseSpec(description="The client is a browser: see the dashboard.", headers=("Location",)),
         },
     )
     def index() -> Response:
-        """A client whose `Accept` names `text/html`, as browsers' does, is redirected to `/docs`."""
+        """A client whose `Accept` names `text/html`, as browsers' does, is redirected to `/ui/`."""
         service: ServiceView = {"name": "Glassbox", "version": VERSION, "links": LINKS}
-        response = Response(status=303, headers={"Location": "/docs"}) if _is_browser() else jsonify(service)
+        response = Response(status=303, headers={"Location": "/ui/"}) if _is_browser() else jsonify(service)
         response.vary.add("Accept")
         return response
 

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
 from shared.runtime.settings import MiB, limit_blas_threads
 
@@ -30,7 +31,7 @@ BYTES_PER_PIXEL = 16  # of the largest image
 
 def main() -> None:
     """Decode images until the socket is closed."""
-    with open(os.devnull, "wb") as nowhere:
+    with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # C libraries print warnings about images; why a start failed has been printed
     kill_first()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent's end closes the socket

@@ -122,7 +122,8 @@ class Pool:
             response, pixels = self._ask(request, content, check)
         except Ended as error:
             if error.status >= 0:
-                raise MemoryError(f"a decoder process could not start (exit status {error.status}); the log has its error") from None
+                problem = f"a decoder process could not start (exit status {error.status}); the log has its error"
+                raise MemoryError(problem) from None
             spend(request["seconds"])
             raise _costly(name, request, error.status) from None
         spend(response["cpu_seconds"])

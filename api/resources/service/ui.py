@@ -1,0 +1,109 @@
+"""`/ui/`: the dashboard. Its own modules in `ui/` are served from memory; every path shows one document.
+
+The modules' paths contain a hash of all of them: a browser may cache them for ever, and never mixes two versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from flask import Blueprint, Response
+
+from api.requests.static_content import IMMUTABLE, static_content
+from api.schema.operations import MediaType, ResponseSpec, error_response, operation
+from shared.errors import NotFound
+
+FOLDER = Path(__file__).resolve().parents[3] / "ui"
+HTML = "text/html"
+TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+DOCUMENT = "index.html"
+ASSETS, STYLES, MODULES = "$assets", "<!-- styles -->", "<!-- modules -->"  # what the document has placeholders for
+# Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+class Bundle:
+    """The dashboard's files, read when the first is requested."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """The files by their path below the folder, all but the document."""
+        found = sorted(path for path in self._folder.rglob("*") if path.suffix in TYPES)
+        return {path.relative_to(self._folder).as_posix(): path.read_bytes() for path in found}
+
+    @cached_property
+    def assets(self) -> str:
+        """The path below which the files are served; it changes if any of them does."""
+        digest = hashlib.sha256()
+        for name, content in self.files.items():
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+        return f"/ui/assets/{digest.hexdigest()[:16]}"
+
+    @cached_property
+    def document(self) -> bytes:
+        """The document, with the files' paths in it.
+
+        Modules of single pages are loaded when a page is opened; the browser loads all others at once.
+        """
+        styles = [f'<link rel="stylesheet" href="{ASSETS}/{name}">' for name in self.files if name.endswith(".css")]
+        modules = [
+            f'<link rel="modulepreload" href="{ASSETS}/{name}">'
+            for name in self.files
+            if name.endswith(".js") and not name.startswith("pages/")
+        ]
+        text = (self._folder / DOCUMENT).read_text()
+        text = text.replace(STYLES, "\n".join(styles)).replace(MODULES, "\n".join(modules))
+        return text.replace(ASSETS, self.assets).encode()
+
+
+def blueprint(folder: Path = FOLDER) -> Blueprint:
+    """Return the routes of the dashboard."""
+    routes = Blueprint("ui", __name__, url_prefix="/ui")
+    bundle = Bundle(folder)
+    current = ResponseSpec(description="The client's copy is current.", headers=("ETag",))
+    responses = {200: ResponseSpec((MediaType(HTML, "the dashboard"),), headers=("ETag",)), 304: current}
+    conditions = ("If-Match", "If-None-Match")
+
+    def document() -> Response:
+        response = static_content(bundle.document, HTML)
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    @routes.get("/")
+    @operation("Show the dashboard", scope=None, responses=responses, headers=conditions)
+    def index() -> Response:
+        return document()
+
+    @routes.get("/<path:path>")
+    @operation("Show a page of the dashboard", scope=None, responses=responses, headers=conditions)
+    def show(path: str) -> Response:  # noqa: ARG001
+        """The document is the same for every path: its script shows the page, or says that there is none."""
+        return document()
+
+    @routes.get("/assets/<version>/<path:file>")
+    @operation(
+        "Read a file of the dashboard",
+        scope=None,
+        responses={
+            200: ResponseSpec(tuple(MediaType(name, "a file") for name in TYPES.values()), headers=("ETag",)),
+            304: current,
+        },
+        errors=(error_response(NotFound, "not_found"),),
+        headers=conditions,
+    )
+    def asset(version: str, file: str) -> Response:
+        content = bundle.files.get(file) if bundle.assets.endswith(f"/{version}") else None
+        if content is None:
+            raise NotFound("not_found", f"the dashboard has no file {file!r} in version {version!r}; reload the page")
+        return static_content(content, TYPES[Path(file).suffix], IMMUTABLE)
+
+    return routes

@@ -1,0 +1,63 @@
+"""The dashboard's files: one document for every path, modules at paths that change with them."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+UI = Path(__file__).parents[3] / "ui"
+MODULES = sorted(UI.rglob("*.js"))
+
+
+def assets(client: FlaskClient) -> str:
+    found = re.search(r'src="(/ui/assets/[0-9a-f]{16})/main\.js"', client.get("/ui/").text)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("path", ["/ui/", "/ui", "/ui/jobs/01k8", "/ui/models/a%20b/1", "/ui/%3Cscript%3E"])
+def test_every_path_shows_the_document(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    assert "require-trusted-types-for 'script'" in response.headers["Content-Security-Policy"]
+    assert "unsafe" not in response.headers["Content-Security-Policy"]
+    assert client.get(path, headers={"If-None-Match": response.headers["ETag"]}).status_code == 304
+
+
+def test_a_file_is_cached_for_ever_and_compressed(client: FlaskClient) -> None:
+    response = client.get(f"{assets(client)}/main.js", headers={"Accept-Encoding": "gzip"})
+    assert (response.status_code, response.mimetype) == (200, "text/javascript")
+    assert "immutable" in response.headers["Cache-Control"]
+    assert response.headers["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize("file", ["nothing.js", "../api/app.py", "index.html", "pages"])
+def test_another_file_is_404(client: FlaskClient, file: str) -> None:
+    assert client.get(f"{assets(client)}/{file}").status_code == 404
+
+
+def test_a_file_of_another_version_is_404(client: FlaskClient) -> None:
+    assert client.get("/ui/assets/0123456789abcdef/main.js").status_code == 404
+
+
+def test_a_browser_is_sent_to_the_dashboard(client: FlaskClient) -> None:
+    response = client.get("/", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (response.status_code, response.headers["Location"]) == (303, "/ui/")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.relative_to(UI).as_posix())
+def test_a_module_is_short_and_makes_no_markup_from_text(module: Path) -> None:
+    text = module.read_text()
+    assert len(text.splitlines()) < 300
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+
+
+def test_the_whole_is_small() -> None:
+    contents = [path.read_bytes() for path in UI.rglob("*") if path.is_file()]
+    assert sum(map(len, contents)) <= 150_000
+    assert sum(len(gzip.compress(content, 9)) for content in contents) <= 60_000

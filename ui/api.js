@@ -1,0 +1,218 @@
+/** The HTTP API: keys, errors, pages. The only module that sends requests. */
+
+const KEY = "glassbox.key";
+
+/** @typedef {{pointer?: string, parameter?: string, detail: string}} FieldError */
+/**
+ * @typedef {object} RequestOptions
+ * @property {Record<string, string | number | boolean | null | undefined>} [query] null leaves a parameter out
+ * @property {Record<string, string>} [headers]
+ * @property {AbortSignal} [signal]
+ * @property {boolean} [keepalive] the request outlives the page
+ */
+
+/** An error of the API, or of the way to it (status 0). RFC 9457. */
+export class Problem extends Error {
+  /** @param {number} status @param {Record<string, any>} body @param {number} [retryAfter] seconds */
+  constructor(status, body, retryAfter = 0) {
+    super(body.detail ?? body.title ?? `the server answered ${status}`);
+    this.status = status;
+    this.code = String(body.code ?? "");
+    this.title = String(body.title ?? "");
+    /** @type {FieldError[]} */
+    this.errors = Array.isArray(body.errors) ? body.errors : [];
+    this.body = body;
+    this.retryAfter = retryAfter;
+  }
+
+  /** Whether the same request can succeed later. */
+  get passes() {
+    return [0, 408, 425, 429, 500, 502, 503, 504].includes(this.status);
+  }
+}
+
+/** Return the key, if a person has entered one. */
+export function key() {
+  return sessionStorage.getItem(KEY) ?? localStorage.getItem(KEY);
+}
+
+/** Keep a key for this tab, or on this device. @param {string | null} value @param {{remember?: boolean}} [options] */
+export function setKey(value, { remember = false } = {}) {
+  for (const store of [sessionStorage, localStorage]) store.removeItem(KEY);
+  if (value) (remember ? localStorage : sessionStorage).setItem(KEY, value);
+  access = null;
+  document.dispatchEvent(new Event("keychange"));
+}
+
+/** Return the header that carries the key. @returns {Record<string, string>} */
+export function keyHeader() {
+  const value = key();
+  return value ? { Authorization: `Bearer ${value}` } : {};
+}
+
+/** @typedef {{key_required: boolean, key: string | null, scopes: string[]}} Access */
+/** @type {Promise<Access> | null} */
+let access = null;
+
+/** Return what the key allows. @returns {Promise<Access>} */
+export function me() {
+  access ??= get("/v1/me").catch((error) => {
+    access = null;
+    throw error;
+  });
+  return access;
+}
+
+/** Return whether the key has a scope. @param {string} scope */
+export async function may(scope) {
+  return (await me()).scopes.includes(scope);
+}
+
+/** Read JSON. @param {string} path @param {RequestOptions} [options] @returns {Promise<any>} */
+export async function get(path, options = {}) {
+  return (await respond("GET", path, undefined, options)).json();
+}
+
+/** Read JSON and its headers. @param {string} path @param {RequestOptions} [options] */
+export async function getWithHeaders(path, options = {}) {
+  const response = await respond("GET", path, undefined, options);
+  return { document: await response.json(), headers: response.headers };
+}
+
+/**
+ * Read a page of a list.
+ * @param {string} path
+ * @param {RequestOptions["query"]} [query]
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{items: any[], next: string | null}>}
+ */
+export function page(path, query, signal) {
+  return get(path, { query, signal });
+}
+
+/** Read a list to its end. @param {string} path @param {RequestOptions["query"]} [query] @param {AbortSignal} [signal] */
+export async function* items(path, query = {}, signal) {
+  let after = /** @type {string | null} */ (null);
+  do {
+    const { items: found, next } = await page(path, { ...query, after }, signal);
+    yield* found;
+    after = next;
+  } while (after);
+}
+
+/** Read bytes. @param {string} path @param {RequestOptions} [options] */
+export async function bytes(path, options = {}) {
+  const response = await respond("GET", path, undefined, options);
+  return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
+}
+
+/**
+ * Send a request that changes something. A new job gets an Idempotency-Key, so that a request sent twice counts once.
+ * @param {string} method
+ * @param {string} path
+ * @param {object | FormData | Blob | null} [body] JSON, if it is a plain object
+ * @param {RequestOptions & {idempotent?: boolean}} [options]
+ * @returns {Promise<any>} JSON, or null if the answer has no body
+ */
+export async function send(method, path, body = null, { idempotent = false, headers = {}, ...options } = {}) {
+  const once = idempotent ? { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) } : null;
+  const isJson = body !== null && !(body instanceof FormData) && !(body instanceof Blob);
+  const response = await respond(method, path, isJson ? JSON.stringify(body) : body, {
+    ...options,
+    headers: { ...(isJson ? { "Content-Type": "application/json" } : null), ...once, ...headers },
+  });
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/**
+ * Upload, with progress, which fetch cannot report.
+ * @param {string} method
+ * @param {string} path
+ * @param {FormData | Blob} body
+ * @param {RequestOptions & {onprogress?: (sent: number, total: number) => void}} [options]
+ * @returns {Promise<any>}
+ */
+export function upload(method, path, body, { query, headers = {}, signal, onprogress } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, address(path, query));
+    for (const [name, value] of Object.entries({ ...keyHeader(), ...headers })) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onprogress?.(event.loaded, event.total);
+    request.onload = () => {
+      const found = document_(request.responseText);
+      if (request.status < 400) resolve(found);
+      else reject(problem(request.status, found, request.getResponseHeader("Retry-After")));
+    };
+    request.onerror = () => reject(unreachable());
+    request.onabort = () => reject(new DOMException("the upload was cancelled", "AbortError"));
+    signal?.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(body);
+  });
+}
+
+/** Save a response as a file; a link cannot carry the key. @param {string} path @param {string} filename @param {RequestOptions} [options] */
+export async function download(path, filename, options = {}) {
+  const response = await respond("GET", path, undefined, options);
+  const url = URL.createObjectURL(await response.blob());
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = filename;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {BodyInit | null | undefined} body
+ * @param {RequestOptions} options
+ */
+async function respond(method, path, body, { query, headers, signal, keepalive }) {
+  /** @type {Response} */
+  let response;
+  try {
+    response = await fetch(address(path, query), {
+      method,
+      body,
+      signal,
+      keepalive,
+      headers: { Accept: "application/json", ...keyHeader(), ...headers },
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw unreachable();
+  }
+  if (response.ok) return response;
+  throw problem(response.status, document_(await response.text()), response.headers.get("Retry-After"));
+}
+
+/** @param {number} status @param {any} body @param {string | null} retryAfter */
+function problem(status, body, retryAfter) {
+  const error = new Problem(status, body ?? {}, Number(retryAfter) || 0);
+  if (status === 401) document.dispatchEvent(new CustomEvent("keyneeded", { detail: error }));
+  return error;
+}
+
+function unreachable() {
+  return new Problem(0, { code: "unreachable", title: "No answer", detail: "the service does not answer" });
+}
+
+/** @param {string} text */
+function document_(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null; // of a proxy on the way
+  }
+}
+
+/** @param {string} path @param {RequestOptions["query"]} [query] */
+export function address(path, query = {}) {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value !== null && value !== undefined && value !== "") parameters.set(name, String(value));
+  }
+  const text = parameters.toString();
+  return text ? `${path}?${text}` : path;
+}

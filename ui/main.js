@@ -1,0 +1,37 @@
+/** The routes of the dashboard; see `parts/router.js` for what a page module is. */
+
+import { h, replace } from "./parts/dom.js";
+import { start } from "./parts/router.js";
+import { problem } from "./panel.js";
+import { shell } from "./shell.js";
+
+/** @type {import("./parts/router.js").Route[]} */
+const ROUTES = [
+  ["/ui/", () => import("./pages/jobs.js")],
+  ["/ui/system", () => import("./pages/system.js")],
+];
+
+const root = /** @type {HTMLElement} */ (document.getElementById("main"));
+shell(/** @type {HTMLElement} */ (document.getElementById("header")));
+start(ROUTES, {
+  root,
+  name: "Glassbox",
+  failed(error, page) {
+    if (error instanceof TypeError && /dynamically imported module/.test(error.message) && reloaded()) return;
+    page.title("Error");
+    root.append(h("h1", "This page failed"), problem(error, () => location.reload(), page.signal));
+  },
+  missing(page) {
+    page.title("No such page");
+    replace(root, h("h1", "No such page"), h("p", "The address has no page. ", h("a", { href: "/ui/" }, "All jobs")));
+  },
+});
+
+/** After an upgrade of the service the old modules are gone: load the new ones, once. */
+function reloaded() {
+  const now = Date.now();
+  if (now - Number(sessionStorage.getItem("glassbox.reloaded") ?? 0) < 30_000) return false;
+  sessionStorage.setItem("glassbox.reloaded", String(now));
+  location.reload();
+  return true;
+}

@@ -1,0 +1,208 @@
+/** What every page has around it: navigation, the live sign, theme, key, command palette, keyboard map. */
+
+import { Problem, key, me, page, setKey } from "./api.js";
+import { live } from "./live.js";
+import { h, replace } from "./parts/dom.js";
+import { plain } from "./parts/format.js";
+import { again, go } from "./parts/router.js";
+
+const PLACES = [
+  ["Jobs", "/ui/"],
+  ["Data sets", "/ui/datasets"],
+  ["Train", "/ui/train"],
+  ["Models", "/ui/models"],
+  ["Batches", "/ui/batches"],
+  ["Predict", "/ui/predict"],
+  ["System", "/ui/system"],
+];
+const THEMES = ["system", "light", "dark"];
+const KEYS = [
+  ["Ctrl+K", "go to a job, a model, a data set or a page"],
+  ["?", "this list"],
+  ["j, k or arrows", "move in a table or a gallery"],
+  ["Enter", "open"],
+  ["x or space", "select"],
+  ["c, r", "cancel or retry the selected jobs"],
+  ["← →", "move along a chart"],
+];
+
+/** Build the header, and the keys that work on every page. @param {HTMLElement} header */
+export function shell(header) {
+  const links = PLACES.map(([text, href]) => h("a", { href }, text));
+  const sign = h("span", { class: "live", role: "status" });
+  const theme = h("button", { type: "button", onclick: () => nextTheme(theme) });
+  const access = h("button", { type: "button", onclick: () => void askKey() }, "Key");
+  replace(
+    header,
+    h("a", { href: "/ui/", class: "home" }, "Glassbox"),
+    h("nav", { "aria-label": "Pages" }, links),
+    h("span", { class: "grow" }),
+    sign,
+    h("button", { type: "button", onclick: () => void palette(), title: "Go to … (Ctrl+K)" }, "Go to …"),
+    access,
+    theme,
+  );
+  const mark = () => {
+    for (const link of links) {
+      const path = link.pathname;
+      const here = path === "/ui/" ? location.pathname === path || /^\/ui\/jobs\//.test(location.pathname) : location.pathname.startsWith(path);
+      if (here) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  };
+  const showLive = () => {
+    const text = { live: "● live", waiting: "◐ connecting …", off: "" }[live.state];
+    if (sign.textContent !== text) sign.textContent = text;
+  };
+  const showKey = () => {
+    me().then(
+      ({ key_required, key: name }) => {
+        access.hidden = !key_required;
+        access.textContent = name ? `Key: ${name}` : "Key";
+      },
+      () => (access.hidden = false),
+    );
+  };
+  nextTheme(theme, localStorage.getItem("glassbox.theme") ?? "system");
+  document.addEventListener("pagechange", mark);
+  document.addEventListener("livechange", showLive);
+  document.addEventListener("keychange", showKey);
+  document.addEventListener("keyneeded", (event) => void askKey(/** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      void palette();
+    } else if (event.key === "?" && !isTyping(event)) keyboardMap();
+  });
+  mark();
+  showKey();
+}
+
+/** Whether a key press is text for a field. @param {KeyboardEvent} event */
+export function isTyping(event) {
+  return /** @type {Element} */ (event.target).matches?.("input:not([type=checkbox]), textarea, select") ?? false;
+}
+
+/** @param {HTMLElement} button @param {string} [name] the next theme without it */
+function nextTheme(button, name) {
+  const root = document.documentElement;
+  const theme = name ?? THEMES[(THEMES.indexOf(root.dataset.theme ?? "system") + 1) % THEMES.length];
+  if (theme === "system") {
+    delete root.dataset.theme;
+    localStorage.removeItem("glassbox.theme");
+  } else {
+    root.dataset.theme = theme;
+    localStorage.setItem("glassbox.theme", theme);
+  }
+  button.textContent = `Theme: ${theme}`;
+  document.dispatchEvent(new Event("themechange"));
+}
+
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("themechange")));
+
+/** Show a dialog, removed once it is closed. @param {string} title @param {...import("./parts/dom.js").Child} children */
+export function dialog(title, ...children) {
+  const box = h("dialog", { "aria-label": title, onclose: () => box.remove() }, h("h2", title), ...children);
+  document.body.append(box);
+  box.showModal();
+  return box;
+}
+
+/** @type {HTMLDialogElement | null} */
+let keyDialog = null;
+
+/** Ask for a key. @param {Problem} [reason] */
+function askKey(reason) {
+  if (keyDialog?.open) return;
+  const field = h("input", { id: "key", type: "password", autocomplete: "off", required: true, value: key() ?? "" });
+  const remember = h("input", { type: "checkbox", id: "remember" });
+  const box = (keyDialog = dialog(
+    "API key",
+    h("p", reason?.code === "key_unknown" ? "The server does not know this key." : "The service needs a key. Its operator creates one with make keys."),
+    h(
+      "form",
+      {
+        method: "dialog",
+        onsubmit: () => {
+          setKey(field.value.trim(), { remember: remember.checked });
+          again();
+        },
+      },
+      h("label", { for: "key" }, "Key"),
+      field,
+      h("label", { class: "check" }, remember, " Remember it on this device; otherwise until this tab is closed"),
+      h(
+        "p",
+        { class: "steps" },
+        h("button", { class: "primary" }, "Use this key"),
+        key() && h("button", { type: "button", onclick: () => (setKey(null), box.close(), again()) }, "Forget it"),
+        h("button", { type: "button", onclick: () => box.close() }, "Close"),
+      ),
+    ),
+  ));
+}
+
+function keyboardMap() {
+  const box = dialog(
+    "Keyboard",
+    h("dl", { class: "keys" }, KEYS.map(([keys, text]) => [h("dt", keys), h("dd", text)])),
+    h("form", { method: "dialog" }, h("button", "Close")),
+  );
+  return box;
+}
+
+/** @typedef {{text: string, href: string}} Target */
+
+/** Ask where to go: pages, models, data sets and the newest jobs. */
+async function palette() {
+  if (document.querySelector("dialog[open]")) return;
+  /** @type {Target[]} */
+  const targets = PLACES.map(([text, href]) => ({ text, href }));
+  /** @type {Target[]} */
+  let shown = [];
+  let chosen = 0;
+  const list = h("ul", { role: "listbox", id: "targets", "aria-label": "Places" });
+  const field = h("input", {
+    role: "combobox",
+    "aria-label": "Go to",
+    "aria-controls": "targets",
+    "aria-expanded": "true",
+    placeholder: "A page, a model, a data set, a job's id",
+    autocomplete: "off",
+  });
+  const box = dialog("Go to …", field, list);
+  const draw = () => {
+    const words = field.value.toLowerCase().split(/\s+/);
+    shown = targets.filter(({ text }) => words.every((word) => text.toLowerCase().includes(word))).slice(0, 12);
+    chosen = Math.max(0, Math.min(chosen, shown.length - 1));
+    replace(
+      list,
+      shown.map(({ text, href }, index) =>
+        h("li", { role: "option", id: `target-${index}`, "aria-selected": String(index === chosen) }, h("a", { href, tabindex: -1, onclick: () => box.close() }, text)),
+      ),
+    );
+    field.setAttribute("aria-activedescendant", shown.length ? `target-${chosen}` : "");
+  };
+  field.addEventListener("input", draw);
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "ArrowDown") chosen += 1;
+    else if (event.key === "ArrowUp") chosen -= 1;
+    else if (event.key === "Enter" && shown[chosen]) {
+      box.close();
+      return go(shown[chosen].href);
+    } else return;
+    event.preventDefault();
+    draw();
+  });
+  draw();
+  const found = await Promise.allSettled([page("/v1/models", { limit: 200 }), page("/v1/datasets", { limit: 200 }), page("/v1/jobs", { limit: 100 })]);
+  const [models, datasets, jobs] = found.map((result) => (result.status === "fulfilled" ? result.value.items : []));
+  for (const { name } of models) targets.push({ text: `model ${plain(name)}`, href: `/ui/models/${encodeURIComponent(name)}` });
+  for (const { id, names } of datasets) {
+    for (const name of names?.length ? names : [id]) {
+      targets.push({ text: `data set ${plain(name)}`, href: `/ui/datasets/${encodeURIComponent(name)}` });
+    }
+  }
+  for (const { id, kind, state } of jobs) targets.push({ text: `job ${id} ${kind} ${state}`, href: `/ui/jobs/${id}` });
+  draw();
+}
