@@ -18,7 +18,7 @@ const KINDS = {
     format: String,
   },
   number: {
-    control: (/** @type {Schema} */ node) => h("input", { type: "text", inputmode: "decimal" }),
+    control: () => h("input", { type: "text", inputmode: "decimal" }),
     parse: (/** @type {string} */ text) => (Number.isNaN(Number(text)) ? text : Number(text)),
     format: String,
   },
