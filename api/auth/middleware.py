@@ -165,6 +165,7 @@ def _is_public_name(host: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=100)
 def _host_in(url: str) -> str:
     try:
         return urlsplit(url).hostname or ""

@@ -23,6 +23,8 @@ access = logging.getLogger("glassbox.access")
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 SHORT = {"\r": "\\r", "\n": "\\n", "\t": "\\t"}
 
+_encoder = json.JSONEncoder(ensure_ascii=False, default=str)  # `json.dumps` would create one for each line
+
 HEALTH_CHECKS = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}
 LOWEST_LEVELS = {  # records of these loggers below their level are dropped
     "amqp": logging.INFO,
@@ -48,7 +50,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _without_controls(json.dumps(line, ensure_ascii=False, default=str), "\\u{:04x}")
+        return _without_controls(_encoder.encode(line), "\\u{:04x}")
 
 
 class TextFormatter(logging.Formatter):
@@ -73,6 +75,7 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     level = settings.log_level.upper()
+    logging.logThreads = logging.logMultiprocessing = False  # no formatter uses these fields
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
     for name, lowest in LOWEST_LEVELS.items():
