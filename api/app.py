@@ -35,6 +35,8 @@ from api.resources.evaluations import predictions as version_predictions
 from api.resources.evaluations import versions as evaluations
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
+from api.resources.explanations import explain
+from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
@@ -75,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     reasons = WaitingReasons(redis, task_queue, gauge)
     submission = Submission(job_store, task_queue, files, settings.max_queued_jobs, settings.max_record_bytes, reasons)
 
+    one_images = OneImageReader(store, built_in, job_store, volume, settings)
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
 
@@ -122,6 +125,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         models.blueprint(registry),
         weights.blueprint(registry),
         predictions.blueprint(online, settings),
+        explain.blueprint(online, one_images, settings),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
         version_predictions.blueprint(registry),

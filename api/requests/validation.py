@@ -69,7 +69,7 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
     if not request.is_json:
         raise UnsupportedType("json_expected", "send JSON with the header Content-Type: application/json")
     content = fast_json.read_exactly(whole_body(limits.max_json_bytes))
-    return _validated(model, content)
+    return validated(model, content)
 
 
 def reject_fields(limits: Settings) -> None:
@@ -77,10 +77,11 @@ def reject_fields(limits: Settings) -> None:
     body = whole_body(limits.max_json_bytes)
     content = fast_json.read_exactly(body) if body.strip() else None
     if content is not None:
-        _validated(RequestModel, content)
+        validated(RequestModel, content)
 
 
-def _validated(model: type[AnyRequest], content: Any) -> AnyRequest:
+def validated(model: type[AnyRequest], content: Any) -> AnyRequest:
+    """Validate parsed JSON as `model`, without conversion between strings and numbers. Raises `Invalid`."""
     if isinstance(content, dict) and len(content) > len(model.model_fields) + MOST_UNKNOWN:
         unknown = [name for name in content if name not in model.model_fields][:MOST_UNKNOWN]
         fields = [FieldError("is not a field of this request", pointer=_pointer([name])) for name in unknown]

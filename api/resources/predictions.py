@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NotRequired
 
 import numpy as np
@@ -16,13 +15,11 @@ from typing_extensions import TypedDict
 from api.loaded_models import OnlineModels
 from api.requests.bodies import fast_json
 from api.requests.bodies.body import FOR_MORE, whole_body
-from api.requests.bodies.content_coding import decoded
-from api.requests.bodies.forms import FormLimits, options_of, read_form
-from api.requests.field_errors import summary
-from api.requests.online.images import RequestImages
+from api.requests.bodies.forms import options_of
+from api.requests.online.files import decoded_images, read_images
+from api.requests.online.instances import images_of
 from api.requests.online.inversion import INVERT, chosen_invert
 from api.requests.online.memory import held
-from api.requests.online.numbers import array_of
 from api.requests.online.sizes import check_response
 from api.requests.validation import RequestModel, from_texts
 from api.schema.examples import shown_as
@@ -39,23 +36,12 @@ from shared.errors import (
     UnsupportedType,
 )
 from shared.images.inversion import invert, inverted_warning
-from shared.images.number_range import (
-    WHITE,
-    MixedRanges,
-    OutOfRange,
-    almost_black,
-    almost_black_warning,
-    gray_levels,
-    range_of_request,
-)
-from shared.images.shapes import Shape, channels_of, shapes_of_numbers
+from shared.images.number_range import almost_black, almost_black_warning
 from shared.jobs.specifications import Invert
-from shared.network.settings.validation import shown
 from shared.registry.classifier import Classifier
 from shared.results.lines import Best
 from shared.runtime.settings import Settings
 
-MAX_REPORTED = 20  # errors of invalid instances in one response
 BLOCK = 1024  # images that are classified at once
 OBJECTS = 16_384  # classes of predictions that are Python objects at once
 ENTRY = 40  # bytes of a class in the response, besides its name
@@ -174,11 +160,10 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
             images, warnings = images_of(document, shape)
             del document  # it takes a multiple of the images' memory
         else:
-            contents, texts = _form(body, limits) if request.mimetype == "multipart/form-data" else ([body], {})
+            contents, texts = read_images(body, PredictOptions, limits)
             options = from_texts(PredictOptions, options_of(texts))
-            check_images(len(contents), limits)
             memory.body(len(body) + len(contents) * math.prod(shape))
-            images = _decoded(contents, shape, limits)
+            images = decoded_images(contents, shape, limits)
             if dark := int(almost_black(images).sum()):
                 warnings.append(almost_black_warning(dark, len(images)))
         check_top_k(options.top_k, classifier)
@@ -210,46 +195,6 @@ def check_top_k(top_k: int, classifier: Classifier) -> None:
         raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
 
 
-def _form(body: bytes, limits: Settings) -> tuple[list[bytes], Mapping[str, str]]:
-    """Return the form's parts `image`, and its other parts. Raises `TooLarge`, `Malformed` or `Invalid`."""
-    images: list[io.BytesIO] = []
-
-    def open_image() -> io.BytesIO:
-        images.append(io.BytesIO())
-        return images[-1]
-
-    parts = limits.max_online_images + len(PredictOptions.model_fields)
-    blocks = decoded(io.BytesIO(body), "identity")
-    texts = read_form(blocks, "image", open_image, FormLimits(parts, limits.max_json_bytes, FOR_MORE))
-    if not images:
-        raise Invalid("file_expected", "the form must have its images as files in parts named 'image'")
-    return [image.getvalue() for image in images], texts
-
-
-def check_images(count: int, limits: Settings) -> None:
-    """Raise `TooLarge` if a request has more encoded images than the limit."""
-    if count > limits.max_online_images:
-        limit = f"a request may have at most {limits.max_online_images} images; got {count}"
-        raise TooLarge("too_many_images", f"{limit}{FOR_MORE}")
-
-
-def _decoded(contents: list[bytes], shape: Shape, limits: Settings) -> NDArray[np.uint8]:
-    """Return the images (N, H, W) or (N, H, W, 3). Raises `Invalid`, which names each invalid image, or `TooLarge`."""
-    images = np.empty((len(contents), *shape), np.uint8)
-    decoder = RequestImages(limits)
-    wrong: list[tuple[str, FieldError]] = []
-    for index, content in enumerate(contents):
-        try:
-            decoder.decode_into(images[index], content)
-        except Malformed as error:
-            wrong.append((error.code, FieldError(error.detail, parameter=f"image[{index}]")))
-    if wrong:
-        code = wrong[0][0] if len(wrong) == 1 else "invalid_images"
-        fields = [field for _, field in wrong]
-        raise Invalid(code, summary(fields), fields)
-    return images
-
-
 def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) -> Iterator[list[PredictionView]]:
     """Iterate over the predictions, a few at a time, because Python's objects take a multiple of their JSON's size."""
     names = classifier.version.classes
@@ -267,60 +212,3 @@ def _predictions(classifier: Classifier, images: NDArray[np.uint8], top_k: int) 
                 ]
                 predictions.append({"label": top[0]["label"], "confidence": top[0]["probability"], "top": top})
             yield predictions
-
-
-def images_of(document: Any, image_shape: Shape) -> tuple[NDArray[np.uint8], list[str]]:
-    """Return the instances as images, uint8 (N, H, W) or (N, H, W, 3), and warnings about their range.
-
-    An instance has the shape of an image, or is a flat list of as many numbers. All instances have one range
-    (`shared.images.number_range`). Raises `Invalid`, which names the invalid instances.
-    """
-    if not isinstance(document, dict):
-        reason = f"must be a JSON object; got {shown(document)}"
-        raise _invalid_instances([FieldError(reason, pointer="#")])
-    if not isinstance(document.get("instances"), list) or not document["instances"]:
-        raise _invalid_instances([FieldError("must be a list of at least one image", pointer="#/instances")])
-    if unknown := sorted(document.keys() - {"instances"}):
-        raise _invalid_instances(
-            [FieldError("is not a field of this request", pointer=f"#/{name}") for name in unknown[:MAX_REPORTED]]
-        )
-    instances = document["instances"]
-    numbers = array_of(instances)
-    if numbers is None or numbers.dtype.kind == "b" or numbers.shape[1:] not in shapes_of_numbers(image_shape):
-        raise _invalid_instances(_wrong(instances, image_shape))
-    rows = numbers.reshape(len(numbers), -1)
-    try:
-        found, warning = range_of_request(rows, rows.dtype.kind)
-    except MixedRanges as error:
-        raise _invalid_instances(_each(f"the numbers of the request {error}", error.images)) from error
-    except OutOfRange as error:
-        reason = f"the numbers of the request {error}"
-        outside = np.flatnonzero((rows < 0).any(axis=1) | (rows > WHITE).any(axis=1))
-        raise _invalid_instances(_each(reason, outside) or [FieldError(reason, pointer="#/instances")]) from error
-    return gray_levels(rows, found.factor).reshape(len(rows), *image_shape), [warning] if warning else []
-
-
-def _wrong(instances: list[Any], image_shape: Shape) -> list[FieldError]:
-    """Return the errors of invalid instances; one error for all if each is valid, but their shapes differ."""
-    height, width = image_shape[:2]
-    pixels = f"{width} numbers" if channels_of(image_shape) == 1 else f"{width} pixels [R, G, B]"
-    expected = f"must be {math.prod(image_shape)} numbers, or {height} lists of {pixels}"
-    wrong: list[FieldError] = []
-    for index, instance in enumerate(instances):
-        if len(wrong) == MAX_REPORTED:
-            break
-        numbers = array_of(instance)
-        if numbers is None or numbers.dtype.kind == "b":
-            wrong.append(FieldError(expected, pointer=f"#/instances/{index}"))
-        elif numbers.shape not in shapes_of_numbers(image_shape):
-            shapes = f"the model's images have the shape {list(image_shape)}; got {list(numbers.shape)}"
-            wrong.append(FieldError(f"{expected}: {shapes}", pointer=f"#/instances/{index}"))
-    return wrong or [FieldError(f"each {expected}, and all must have the same shape", pointer="#/instances")]
-
-
-def _each(reason: str, indices: NDArray[np.intp]) -> list[FieldError]:
-    return [FieldError(reason, pointer=f"#/instances/{index}") for index in indices[:MAX_REPORTED].tolist()]
-
-
-def _invalid_instances(fields: list[FieldError]) -> Invalid:
-    return Invalid("validation_failed", summary(fields), fields)

@@ -96,11 +96,7 @@ def _decode_into(
             return np.array(decoded, np.int64), tried
         row = pixels[len(decoded)]
         try:
-            if index.image_shape:
-                resize_into(row[np.newaxis], contents.images(entry, entry + 1))
-            else:
-                content, most = contents.read(entry), limits.max_image_pixels
-                decode_into(row, content, most, seconds=limits.max_image_seconds, patience=WAIT_SECONDS)
+            decode_entry(row, contents, index, entry, limits)
         except Malformed:
             continue
         except NoTurn:
@@ -109,3 +105,12 @@ def _decode_into(
             raise memory_busy("other large images are decoded in this process, one at a time") from None
         decoded.append(entry)
     return np.array(decoded, np.int64), len(chosen)
+
+
+def decode_entry(row: NDArray[np.uint8], contents: Contents, index: ArchiveIndex, entry: int, limits: Settings) -> None:
+    """Decode an entry of an archive into `row`, resized. Raises `Malformed`, or `NoTurn`."""
+    if index.image_shape:
+        resize_into(row[np.newaxis], contents.images(entry, entry + 1))
+    else:
+        content, most = contents.read(entry), limits.max_image_pixels
+        decode_into(row, content, most, seconds=limits.max_image_seconds, patience=WAIT_SECONDS)

@@ -28,7 +28,7 @@ Method: TypeAlias = Literal["integrated_gradients", "gradient_x_input", "gradien
 METHODS: tuple[Method, ...] = get_args(Method)
 
 STEPS = 64
-"""Points of the midpoint rule; the gap is then below 1 % for the presets on MNIST."""
+"""Points of the midpoint rule; docs/mathematics.md has the gaps that remain."""
 
 NOISE = 0.15
 """The standard deviation of SmoothGrad's noise, as a share of the range of the image's pixels."""

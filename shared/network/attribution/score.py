@@ -118,6 +118,12 @@ def _pass(network: Network, parameters: Parameters, images: int) -> _Pass:
     return _DensePass(network, parameters, min(images, most, BLOCK))
 
 
+def pass_bytes(network: Network, images: int) -> int:
+    """Return the bytes of the arrays of a pass for this many images: those of `Score`."""
+    each = _numbers_per_image(network) * network.dtype.itemsize
+    return each * min(images, max(1, PASS_BYTES // each))
+
+
 def _numbers_per_image(network: Network) -> int:
     """Return how many numbers a pass stores for each image."""
     pixels = math.prod(network.image_shape)

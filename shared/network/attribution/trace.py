@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.network.arrays import Array, Images, Parameters
+from shared.network.convolutions.elementwise import Activations
 from shared.network.network import Network
 
 
@@ -19,6 +20,14 @@ class Trace:
     activations: tuple[Array, ...]
     logits: Array
     probabilities: Array
+
+
+def activation_shapes(network: Network) -> list[tuple[int, ...]]:
+    """Return the shapes of a trace's activations."""
+    if network.architecture is None:
+        return [(width,) for width in network.widths[1:-1]]
+    shapes = [layer.output for _, layer in network.architecture.layers(folded=True) if isinstance(layer, Activations)]
+    return [(shape[0], shape[2], shape[1]) if len(shape) == 3 else shape for shape in shapes]
 
 
 def trace(network: Network, parameters: Parameters, image: Images) -> Trace:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.network.attribution.trace import trace
+from shared.network.attribution.trace import activation_shapes, trace
 from tests.support.objects.networks import NETWORKS, random_network
 
 
@@ -15,6 +15,7 @@ def test_a_trace_has_the_bits_of_a_prediction(kind: str, rng: np.random.Generato
     found = trace(network, parameters, image)
 
     np.testing.assert_array_equal(found.probabilities, network.probabilities(parameters, image[np.newaxis])[0])
+    assert [each.shape for each in found.activations] == activation_shapes(network)
     exponentials = np.exp(found.logits - found.logits.max())
     np.testing.assert_allclose(found.probabilities, exponentials / exponentials.sum(), rtol=1e-5)
 
