@@ -100,6 +100,25 @@ export async function* items(path, query = {}, signal) {
   } while (after);
 }
 
+/** Read the lines of JSON of a response as they come. A loop that ends early ends the response. @param {string} path @param {RequestOptions} [options] */
+export async function* lines(path, options = {}) {
+  const response = await respond("GET", path, undefined, options);
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      const found = (rest + decoder.decode(value, { stream: !done })).split("\n");
+      rest = found.pop() ?? "";
+      for (const line of found) yield JSON.parse(line);
+      if (done) return;
+    }
+  } finally {
+    void reader.cancel();
+  }
+}
+
 /** Read bytes. @param {string} path @param {RequestOptions} [options] */
 export async function bytes(path, options = {}) {
   const response = await respond("GET", path, undefined, options);

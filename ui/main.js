@@ -8,6 +8,10 @@ import { shell } from "./shell.js";
 /** @type {import("./parts/router.js").Route[]} */
 const ROUTES = [
   ["/ui/", () => import("./pages/jobs.js")],
+  ["/ui/datasets", () => import("./pages/datasets.js")],
+  ["/ui/datasets/:name", () => import("./pages/dataset.js")],
+  ["/ui/batches", () => import("./pages/batches.js")],
+  ["/ui/batches/:job", () => import("./pages/batch.js")],
   ["/ui/system", () => import("./pages/system.js")],
 ];
 

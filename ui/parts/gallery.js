@@ -14,13 +14,13 @@ let galleries = 0;
  * @param {{
  *   label: string, size?: number,
  *   read: (from: number, count: number, signal: AbortSignal) => Promise<import("./sheets.js").Pictures<T>>,
- *   caption?: (item: T) => string, tone?: (item: T) => "right" | "wrong" | "",
+ *   caption?: (item: T) => string, line?: (item: T) => string, tone?: (item: T) => "right" | "wrong" | "",
  *   onopen?: (item: T, index: number) => void, onselect?: (items: T[]) => void,
  *   onkey?: (key: string, items: T[]) => boolean | "next" | void,
- * }} options read may return fewer pictures than wanted. onkey gets the selected items, or else the focused one, and
+ * }} options read may return fewer pictures than wanted. line: what is said of the focused one, by default its caption. onkey gets the selected items, or else the focused one, and
  *   returns true if it used the key, "next" to move on too
  */
-export function gallery({ label, size = 64, read, caption, tone, onopen, onselect, onkey }) {
+export function gallery({ label, size = 64, read, caption, line: words = caption, tone, onopen, onselect, onkey }) {
   const id = `gallery-${++galleries}`;
   const row = size + GAP + (caption ? CAPTION : 0);
   const canvas = h("canvas", { "aria-hidden": "true" });
@@ -122,11 +122,11 @@ export function gallery({ label, size = 64, read, caption, tone, onopen, onselec
     context.strokeRect(x - out, y - out, size + 2 * out, size + 2 * out);
   }
 
-  /** @param {T} shown @param {(item: T) => string} words */
-  function shortened(shown, words) {
+  /** @param {T} shown @param {(item: T) => string} caption */
+  function shortened(shown, caption) {
     let text = captions.get(shown);
     if (text === undefined) {
-      const whole = words(shown);
+      const whole = caption(shown);
       text = whole;
       for (let end = Math.min(40, whole.length); end && context.measureText(text).width > size + 4; end--) {
         text = `${whole.slice(0, end - 1)}…`;
@@ -140,12 +140,12 @@ export function gallery({ label, size = 64, read, caption, tone, onopen, onselec
   /** Say what is focused and selected, to people who see it and to screen readers. */
   function tell() {
     const shown = sheets.item(focused);
-    const words = [
+    const parts = [
       `${(focused + 1).toLocaleString("en")} of ${total.toLocaleString("en")}`,
-      shown && caption?.(shown), shown && tone?.(shown),
+      shown && words?.(shown), shown && tone?.(shown),
       chosen.size && `${chosen.size.toLocaleString("en")} selected`,
     ];
-    const text = failure || (total ? words.filter(Boolean).join(" · ") : "No pictures.");
+    const text = failure || (total ? parts.filter(Boolean).join(" · ") : "No pictures.");
     again.hidden = !failure;
     option.setAttribute("aria-selected", String(chosen.has(focused)));
     if (line.textContent !== text) line.textContent = option.textContent = text;

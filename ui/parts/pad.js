@@ -1,6 +1,7 @@
 // A square to draw a digit on, or to drop, paste or choose an image. A drawing becomes gray levels, normalised as MNIST's
 // digits were: scaled into a box of 20 x 20, with its centre of mass in the middle of 28 x 28.
 import { h } from "./dom.js";
+import { bytes, plain } from "./format.js";
 
 const SIDE = 280;
 const STROKES = 200; // kept for undo; older ones stay drawn
@@ -122,7 +123,7 @@ export function pad({ onchange }) {
     }
     strokes = [];
     paint();
-    note.textContent = `${image.name || "A pasted image"}, ${Math.ceil(image.size / 1024)} kB`;
+    note.textContent = `${plain(image.name)}, ${bytes(image.size)}`;
     onchange(image);
     try {
       const bitmap = await createImageBitmap(image);

@@ -1,0 +1,103 @@
+"""The pages of the data sets: upload, list, images, checks, corrections."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.ui.conftest import ORIGIN, Dashboard, Reply
+from tests.ui.pages.images import images_of, query_of
+
+HOSTILE = ["<img src=x onerror=alert(1)>", "a\u202etxt.exe\x00\x1b[31m", "ש" * 127]
+
+
+@pytest.fixture
+def dataset(dashboard: Dashboard) -> dict[str, Any]:
+    """The document's example, whose page is opened by its name."""
+    found: dict[str, Any] = dashboard.example("GET", "/v1/datasets/shapes")
+    path = f"/v1/datasets/{quote(found['id'], safe='')}"
+    dashboard.answers |= {
+        "/v1/datasets/shapes": found,
+        f"{path}/images": images_of(found["splits"]["train"], len(found["classes"])),
+        f"{path}/summary": dashboard.example("GET", f"{path}/summary"),
+    }
+    return found
+
+
+def drop(page: Page, name: str) -> None:
+    """Drop a file on the page's place for files."""
+    page.locator(".drop").evaluate(
+        """(place, name) => {
+          const moved = new DataTransfer();
+          moved.items.add(new File(["PK"], name));
+          place.dispatchEvent(new DragEvent("drop", { dataTransfer: moved, cancelable: true }));
+        }""",
+        name,
+    )
+
+
+def test_without_data_sets_the_page_offers_first_steps(dashboard: Dashboard) -> None:
+    page = dashboard.open("/ui/datasets", {"GET /v1/datasets": {"items": [], "next": None}})
+    expect(page.get_by_role("link", name="Look at the digits")).to_have_attribute("href", "/ui/datasets/digits")
+
+
+def test_an_upload_by_drop_says_what_was_skipped(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    skipped = {"image_damaged": {"count": 12, "names": ["train/0/a\u202e.png"]}}
+    page = dashboard.open("/ui/datasets", {"POST /v1/datasets": Reply.problem(422, "dataset_images", "too many")})
+    drop(page, "My Shapes (1).tar.gz")
+    expect(page.get_by_label("Name")).to_have_value("my-shapes-1-")
+    page.get_by_role("button", name="Upload", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("too many")
+    dashboard.answers["POST /v1/datasets"] = dataset | {"skipped": skipped, "warnings": ["few images"]}
+    page.get_by_role("button", name="Upload", exact=True).click()
+    page.get_by_text("12 skipped: damaged images").click()
+    expect(page.get_by_text("train/0/a⟨U+202E⟩.png")).to_be_visible()
+    expect(page.get_by_text("1 of 12 are shown.")).to_be_visible()
+    assert query_of(dashboard.sent("POST", "/v1/datasets")[-1])["name"] == "my-shapes-1-"
+
+
+def test_class_split_and_order_of_the_images_are_in_the_address(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    page = dashboard.open("/ui/datasets/shapes?split=test&order=random&seed=5")
+    expect(page.get_by_role("combobox", name="Split")).to_have_value("test")
+    label = dataset["classes"][1]
+    page.get_by_role("combobox", name="Class", exact=True).select_option(label)
+    expect(page.locator(".gallery-line")).to_contain_text("1 of ")
+    page.wait_for_url(f"{ORIGIN}/ui/datasets/shapes?split=test&order=random&seed=5&class={label}")
+    sent = [query_of(one) for one in dashboard.requests if one.url.split("?")[0].endswith("/images")]
+    assert {**sent[-1], "from": "0", "count": "32"} == {
+        "split": "test", "class": label, "order": "random", "seed": "5", "from": "0", "count": "32",
+    }  # fmt: skip
+
+
+def test_hostile_names_are_shown_as_text_and_break_no_layout(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    summary = dashboard.example("GET", f"/v1/datasets/{quote(dataset['id'], safe='')}/summary")
+    dataset["classes"] = HOSTILE
+    summary["classes"] = [{**summary["classes"][0], "label": label} for label in HOSTILE]
+    dashboard.answers[f"/v1/datasets/{quote(dataset['id'], safe='')}/summary"] = summary
+    dashboard.page.set_viewport_size({"width": 390, "height": 800})
+    page = dashboard.open("/ui/datasets/shapes")
+    expect(page.locator(".means li")).to_have_count(3)
+    assert page.locator("[onerror]").count() == 0
+    assert "\u202e" not in page.locator("main").inner_text()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_a_check_shows_its_images_and_stays_open_by_the_address(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    page = dashboard.open("/ui/datasets/shapes")
+    page.get_by_text("Equal images in several splits: 2 images in 1 groups").click()
+    expect(page.get_by_role("listbox", name="Equal images in several splits")).to_be_visible()
+    page.wait_for_function("() => location.search === '?check=between_splits'")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.gallery-line')].at(-1).textContent.startsWith('1 of 2 · ')"
+    )
+    page.reload()
+    expect(page.get_by_role("listbox", name="Equal images in several splits")).to_be_visible()
+
+
+def test_a_data_set_that_does_not_exist_is_said(dashboard: Dashboard) -> None:
+    problem = Reply.problem(404, "dataset_not_found", "there is no data set nothing")
+    page = dashboard.open("/ui/datasets/nothing", {"/v1/datasets/nothing": problem})
+    expect(page.get_by_role("alert")).to_contain_text("there is no data set nothing")

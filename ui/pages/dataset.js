@@ -1,0 +1,237 @@
+/** A data set: its balance, mean images, all images, and what its checks found. */
+
+import { get, items as itemsOf } from "../api.js";
+import { corrections } from "../correct.js";
+import { load, panel } from "../panel.js";
+import { bars } from "../parts/bars.js";
+import { h, replace } from "../parts/dom.js";
+import { ago, bytes, name, number, plain } from "../parts/format.js";
+import { gallery } from "../parts/gallery.js";
+import { images, imagesOf } from "../pictures.js";
+import { dialog } from "../shell.js";
+import { skippedFiles } from "../skipped.js";
+import { href, splits } from "./datasets.js";
+
+/** @typedef {Record<string, any>} Dataset */
+/** @typedef {import("../parts/router.js").Page} Page */
+/** @typedef {{split: string, index: number, label: string}} Item */
+
+const CHECKS = [
+  ["within_splits", "Equal images in one split", "They teach nothing new."],
+  ["between_splits", "Equal images in several splits", "The model has seen them in training: its test accuracy is too high."],
+  ["different_labels", "Equal images in several classes", "At least one of their labels is wrong."],
+];
+const MOST_VERSIONS = 500;
+
+/** @param {Page} page */
+export function show(page) {
+  const reference = page.params.name;
+  const body = h("div");
+  page.title(plain(reference));
+  replace(page.root, h("h1", "Data set ", name(reference)), body);
+  const read = (/** @type {AbortSignal} */ signal) => get(pathOf(reference), { signal });
+  return load(body, "the data set", read, (dataset) => sections(page, dataset), page.signal);
+}
+
+/** @param {string} reference */
+function pathOf(reference) {
+  return `/v1/datasets/${encodeURIComponent(reference)}`;
+}
+
+/** @param {Page} page @param {Dataset} dataset */
+function sections(page, dataset) {
+  const path = pathOf(dataset.id);
+  const right = corrections({
+    key: dataset.id,
+    classes: dataset.classes,
+    dataset: dataset.id,
+    place: ({ split, index }) => ({ split, index }),
+    label: (/** @type {Item} */ item) => item.label,
+    words: (item) => `image ${item.index} of ${item.split}`,
+    removes: true,
+    signal: page.signal,
+  });
+  const grid = pictures(page, dataset, path, right);
+  const means = h("div");
+  const checks = h("div");
+  load(means, "the mean images", (signal) => get(`${path}/summary`, { signal }), (summary) => {
+    replace(checks, checked(dataset, path, summary, right, page));
+    return h("ul", { class: "means" }, summary.classes.map((/** @type {Record<string, any>} */ { label, mean_image: mean }) =>
+      h("li", {}, h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
+        mean && h("img", { src: mean, alt: "" }), name(label)))));
+  }, page.signal);
+  return [facts(dataset), h("div", { class: "grid" },
+    panel("Classes", { path, python: `print(client.datasets.get("${dataset.name}").class_counts)`, command: `glassbox datasets show ${dataset.name}` },
+      h("p", { class: "soft" }, Object.keys(dataset.splits).join(" (") + ")".repeat(Object.keys(dataset.splits).length - 1)),
+      balance(dataset, grid)),
+    panel("Mean image of each class", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}").classes` }, means)),
+  grid.element,
+  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, checks),
+  right.element,
+  panel("Models that were trained on it", { path: "/v1/models" }, users(dataset, page.signal))];
+}
+
+/** @param {Dataset} dataset */
+function facts(dataset) {
+  const made = dataset.provenance;
+  const rows = {
+    Images: splits(dataset), Classes: number(dataset.classes.length), Image: dataset.image_shape.join(" × "),
+    Size: bytes(dataset.bytes), Source: dataset.source, Created: ago(dataset.created_at), Id: h("code", dataset.id),
+    "Derived from": made && [h("a", { href: href(made.derived_from) }, h("code", made.derived_from.slice(0, 15)), "…"),
+      ` ${number(made.added)} added, ${number(made.relabelled)} relabelled, ${number(made.removed)} removed`,
+      made.by && ` by ${plain(made.by)}`,
+      Object.keys(made.jobs ?? {}).map((job) => [" from ", h("a", { href: `/ui/batches/${job}` }, `batch ${job}`)])],
+    ...Object.fromEntries(Object.entries(dataset.chosen).map(([option, why]) => [option.replaceAll("_", " "), why])),
+  };
+  return h("div", { class: "panel" },
+    dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
+    h("dl", { class: "facts" }, Object.entries(rows).map(([term, value]) => value && [h("dt", term), h("dd", value)])),
+    skippedFiles(dataset.skipped),
+    h("p", { class: "row" }, h("a", { class: "chip", href: `/ui/train?dataset=${encodeURIComponent(dataset.name)}` }, "Train on it")));
+}
+
+/** @param {Dataset} dataset @param {ReturnType<typeof pictures>} grid */
+function balance(dataset, grid) {
+  const [first, second] = Object.keys(dataset.splits).map((split) => dataset.class_counts[split]);
+  return bars({
+    label: "Images of each class",
+    items: dataset.classes.map((/** @type {string} */ label, /** @type {number} */ i) => ({
+      label: plain(label), value: first[i], second: second?.[i], onselect: () => grid.choose({ class: label }),
+    })),
+  }).element;
+}
+
+/** All images: class, split and order are in the address. @param {Page} page @param {Dataset} dataset @param {string} path @param {any} right */
+function pictures(page, dataset, path, right) {
+  const select = (/** @type {string} */ field, /** @type {string[][]} */ options) => h("select", {
+    onchange: (/** @type {Event} */ event) => choose({ [field]: /** @type {HTMLSelectElement} */ (event.target).value }),
+  }, options.map(([value, text]) => h("option", { value }, text)));
+  const controls = {
+    class: select("class", [["", "all classes"], ...dataset.classes.map((/** @type {string} */ label) => [label, plain(label)])]),
+    split: select("split", Object.keys(dataset.splits).map((split) => [split, split])),
+    order: select("order", [["", "by index"], ["random", "at random"]]),
+  };
+  const shuffle = h("button", { type: "button", onclick: () => choose({ order: "random", seed: String(Math.floor(Math.random() * 1e6)) }) }, "Shuffle");
+  const grid = gallery({
+    label: "Images of the data set",
+    async read(from, count, signal) {
+      const { split, ...wanted } = chosen();
+      const found = await images(`${path}/images`, { split, ...wanted, from, count }, signal);
+      grid.set(found.total);
+      return { ...found, items: [...found.indices].map((index, i) => ({ split, index, label: dataset.classes[found.labels?.[i] ?? 0] })) };
+    },
+    caption: (/** @type {Item} */ item) => right.caption(item, plain(item.label)),
+    tone: (item) => (right.isCorrected(item) ? "right" : ""),
+    onkey: right.onkey,
+    onopen: (item) => enlarge(item, path, dataset),
+  });
+  right.watch(grid);
+
+  function chosen() {
+    const { query } = page;
+    return {
+      split: query.get("split") ?? Object.keys(dataset.splits)[0], class: query.get("class"),
+      order: query.get("order"), seed: query.get("order") && query.get("seed"),
+    };
+  }
+
+  /** @param {Record<string, string>} changes */
+  function choose(changes) {
+    page.setQuery(changes);
+    draw();
+    grid.refresh();
+    if ("class" in changes) grid.element.scrollIntoView({ block: "nearest" });
+  }
+
+  function draw() {
+    const { split, class: label, order } = chosen();
+    controls.class.value = label ?? "";
+    controls.split.value = split;
+    controls.order.value = order ?? "";
+    const counts = dataset.class_counts[split] ?? [];
+    grid.set(label === null ? dataset.splits[split] ?? 0 : counts[dataset.classes.indexOf(label)] ?? 0);
+  }
+
+  draw();
+  const element = panel("Images", {
+    path: `${path}/images?split=train&count=100`, python: `client.datasets.images("${dataset.name}", "train", count=100)`,
+  }, h("div", { class: "fields" }, h("label", "Class", controls.class), h("label", "Split", controls.split),
+    h("label", "Order", controls.order), shuffle), grid.element);
+  return { element, choose };
+}
+
+/** Show an image in large. @param {Item} item @param {string} path @param {Dataset} dataset */
+function enlarge(item, path, dataset) {
+  const large = gallery({
+    label: "The image", size: 256,
+    read: (_, __, signal) => imagesOf(`${path}/images`, [item], (each) => each, signal),
+  });
+  const place = new URLSearchParams({ dataset: dataset.id, split: item.split, index: String(item.index) });
+  dialog(`Image ${item.index} of ${item.split}`, h("p", "Class ", name(item.label)), large.element,
+    h("form", { method: "dialog", class: "row" }, h("a", { class: "chip", href: `/ui/predict?${place}` }, "Predict it"), h("button", "Close")));
+  large.set(1);
+}
+
+/** What the checks found. @param {Dataset} dataset @param {string} path @param {Record<string, any>} summary @param {any} right @param {Page} page */
+function checked(dataset, path, summary, right, page) {
+  return [CHECKS.map(([kind, title, why]) => {
+    const { groups, images: count, first } = summary[kind];
+    /** @type {Item[]} */
+    const found = first.flatMap((/** @type {{copies: Item[]}} */ group) => group.copies);
+    return check(page, kind, `${title}: ${number(count)} images in ${number(groups)} groups`, count ? why : "", found,
+      count > found.length ? `${number(found.length)} of ${number(count)} images are shown, those of the first ${first.length} groups.` : "");
+  }), h("p", { class: "soft" }, "Not checked: whether a label is right, and whether images show what their class says.")];
+
+  /** @param {Page} page @param {string} kind @param {string} title @param {string} why @param {Item[]} found @param {string} rest */
+  function check(page, kind, title, why, found, rest) {
+    if (!found.length) return h("p", h("span", { class: "tone-right" }, "● "), title);
+    const box = h("details", { ontoggle: opened }, h("summary", h("span", { class: "tone-wrong" }, "▲ "), title), h("p", why));
+    if (page.query.get("check") === kind) box.open = true;
+    return box;
+
+    function opened() {
+      if (box.open) page.setQuery({ check: kind });
+      else if (page.query.get("check") === kind) page.setQuery({ check: null });
+      if (!box.open || box.querySelector(".gallery")) return;
+      const grid = gallery({
+        label: title,
+        read: (from, count, signal) => imagesOf(`${path}/images`, found.slice(from, from + count), (item) => item, signal),
+        caption: (item) => right.caption(item, `${item.split} ${plain(item.label)}`),
+        tone: (item) => (right.isCorrected(item) ? "right" : ""),
+        onkey: right.onkey,
+        onopen: (item) => enlarge(item, path, dataset),
+      });
+      right.watch(grid);
+      grid.set(found.length);
+      box.append(grid.element, rest);
+    }
+  }
+}
+
+/** The versions that were trained on it, looked up when a person wants them. @param {Dataset} dataset @param {AbortSignal} signal */
+function users(dataset, signal) {
+  const place = h("div");
+  const button = h("button", { type: "button", onclick: look }, "Look them up");
+  return [button, place];
+
+  function look() {
+    button.hidden = true;
+    load(place, "the versions of all models", async () => {
+      let seen = 0;
+      const found = [];
+      for await (const model of itemsOf("/v1/models", { limit: 500 }, signal)) {
+        const versions = `/v1/models/${encodeURIComponent(model.name)}/versions`;
+        for await (const version of itemsOf(versions, { limit: 500 }, signal)) {
+          if (++seen > MOST_VERSIONS) return { seen, found };
+          if (version.dataset === dataset.id) found.push(version);
+        }
+      }
+      return { seen, found };
+    }, ({ seen, found }) => [
+      found.length ? h("ul", {}, found.map(({ model, version, test_accuracy: accuracy }) =>
+        h("li", {}, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version}` }, `${plain(model)}@${version}`),
+          accuracy !== undefined && ` accuracy ${number(accuracy)}`))) : h("p", "No version was trained on exactly this content."),
+      seen > MOST_VERSIONS && h("p", { class: "soft" }, `Only the first ${MOST_VERSIONS} versions were searched.`),
+    ], signal);
+  }
+}
