@@ -46,6 +46,7 @@ class Maintenance:
         self._volume = Volume(settings.volume)
         self._kills = kills
         self._messages_lost = messages_lost
+        self._index_is_checked = False  # an older version may have run since the last worker of this version
         self._unsent: dict[str, Job] = {}
         self._unreadable: set[str] = set()  # jobs whose record cannot be read, each reported once
         self._warnings = RepeatedWarnings(log)
@@ -104,6 +105,11 @@ class Maintenance:
             self._jobs.rebuilt()
             if count:
                 log.warning("maintenance: Redis had lost its job records; %d were rebuilt from the volume", count)
+        if self._jobs.begins_indexing(anyway=not self._index_is_checked):
+            count = self._jobs.complete_index()
+            if count:
+                log.info("maintenance: corrected %d entries of the index that an older version had left", count)
+        self._index_is_checked = True
 
     def _may_rescue(self) -> bool:
         """Return whether expired leases show that their workers were lost.

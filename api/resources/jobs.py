@@ -12,6 +12,7 @@ from pydantic import Field
 from api.auth.keys import Scope
 from api.auth.middleware import require
 from api.requests.conditions import with_etag
+from api.requests.labels import LabelText
 from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
@@ -30,6 +31,7 @@ from shared.errors import Conflict, Damaged, NotFound, TooMany, Unavailable
 from shared.jobs import Job, JobStore, Kind, State
 from shared.jobs.files import JobFiles, close
 from shared.jobs.files import delete as delete_job
+from shared.jobs.index import JobFilter
 from shared.jobs.task_queue import TaskQueue
 
 EVENT_EXAMPLE = (
@@ -51,6 +53,9 @@ class JobQuery(PageQuery):
     kind: Kind | None = Field(None, description="only jobs of this kind")
     state: State | None = Field(None, description="only jobs in this state")
     model: str | None = Field(None, description="only jobs that train or use this model")
+    label: LabelText | None = Field(
+        None, description="only jobs with this label: its name, a colon and its value, such as `team:vision`"
+    )
 
 
 class EventQuery(PageQuery):
@@ -83,9 +88,9 @@ def blueprint(
         "List the jobs", scope="read", query=JobQuery, responses=revalidated(Page[JobView]), headers=PRECONDITIONS
     )
     def index() -> Response:
-        """Newest first."""
+        """Newest first. Several filters select the jobs that pass all of them."""
         query = from_texts(JobQuery, request.args)
-        ids = jobs.ids(query.state, query.after, query.kind, query.model)
+        ids = jobs.ids(JobFilter(query.state, query.kind, query.model, query.label), query.after)
         return with_etag(page(in_blocks(ids, query.limit + 1), query, lambda job: job.id, view))
 
     @routes.get("/<job_id>")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from flask import Blueprint
-from pydantic import Field, StringConstraints, create_model
+from pydantic import Field, create_model
 
 from api.auth.keys import Scope
 from api.auth.middleware import require
 from api.middleware.idempotency import id_to_make, idempotent
-from api.requests.field_errors import summary
+from api.requests.labels import LabelName, LabelValue, check_labels
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, described_by, from_json, invalid_configuration
 from api.requests.webhook_choice import WEBHOOK, Webhooks
@@ -20,11 +20,10 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import FieldError, Invalid, NotFound, TooMany, Unavailable
+from shared.errors import Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.capacity.training_memory import fitting
-from shared.jobs.record import compact_json
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
@@ -32,11 +31,7 @@ from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESE
 from shared.network.settings.fields import fields_of
 from shared.runtime.memory.limit import limit_at_submission
 from shared.runtime.settings import Settings
-from shared.runtime.sizes import in_words
 from shared.storage.names import AliasName, Name
-
-LabelName = Annotated[str, StringConstraints(max_length=128)]
-LabelValue = Annotated[str, StringConstraints(max_length=1024)]
 
 
 class TrainingOfPreset(RequestModel):
@@ -163,17 +158,6 @@ def blueprint(
         return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
-
-
-def check_labels(labels: dict[str, str], settings: Settings) -> None:
-    """Raise `Invalid` if the labels together are too large for a job's record."""
-    size, most = len(compact_json(labels).encode()), settings.max_labels_bytes
-    if size > most:
-        reason = (
-            f"must have at most {in_words(most)} together, as JSON (GLASSBOX_MAX_LABELS_BYTES); got {in_words(size)}"
-        )
-        fields = [FieldError(reason, pointer="#/labels")]
-        raise Invalid("validation_failed", summary(fields), fields)
 
 
 def _small_enough(networks: list[Network], settings: Settings) -> list[Network]:

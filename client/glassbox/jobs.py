@@ -225,10 +225,19 @@ class Jobs:
         self._transport = transport
 
     def list(
-        self, kind: Kind | None = None, state: State | None = None, model: str | None = None, limit: int | None = None
+        self,
+        kind: Kind | None = None,
+        state: State | None = None,
+        model: str | None = None,
+        limit: int | None = None,
+        *,
+        label: str | None = None,
     ) -> Iterator[Job]:
-        """Return the jobs of a kind, in a state, of a model; newest first, at most `limit`."""
-        items = self._transport.pages(path_to("jobs"), size=limit, kind=kind, state=state, model=model)
+        """Return the jobs of a kind, in a state, of a model, with a label; newest first, at most `limit`.
+
+        label: its name, a colon and its value, such as `team:vision`.
+        """
+        items = self._transport.pages(path_to("jobs"), size=limit, kind=kind, state=state, model=model, label=label)
         return (self.job_of(item) for item in items)
 
     def get(self, job_id: str) -> Job:

@@ -7,6 +7,8 @@ from shared.jobs.states import State
 
 PREFIX = "glassbox:"
 JOBS = f"{PREFIX}jobs"  # sorted set: all jobs' ids, in the order of the ids, which is the order of creation
+BY_MODEL = f"{PREFIX}jobs-by-model"  # sorted set: all jobs' ids, each after its model: `<model>:<id>`
+BY_LABEL = f"{PREFIX}jobs-by-label"  # sorted set: the same after digests of their labels, an entry for each label
 LEASES = f"{PREFIX}leases"  # sorted set: the ids of claimed jobs, by the end of their lease in ms
 DUE = f"{PREFIX}due"  # sorted set: the ids of queued jobs, by the time in ms at which to send their message (again)
 SENDS = f"{PREFIX}sends"  # hash: how often each queued job's message was sent again, by the job's id
@@ -21,6 +23,7 @@ PROBE = f"{PREFIX}probe"  # never exists: a write to it that changes nothing sho
 BLOCKED = f"{PREFIX}blocked"  # sorted set: the ids of queued jobs that need space on the volume, by its free bytes then
 HASTENED = f"{PREFIX}hastened"  # a lock: all queued jobs were made due within the last minute
 CLEANUP = f"{PREFIX}cleanup"  # a lock that expires: one host has begun to remove leftovers from the volume
+INDEXING = f"{PREFIX}indexing"  # a lock that expires: one host adds the jobs of older versions to the indexes
 REBUILDING = f"{PREFIX}rebuilding"  # a lock: one host rebuilds the records
 
 
@@ -71,6 +74,9 @@ def job_keys(job_id: str) -> dict[str, str | dict[str, str]]:
         "events": events(job_id),
         "all_events": ALL_EVENTS,
         "jobs": JOBS,
+        "of_kind": {kind: of_kind(kind) for kind in Kind},
+        "by_model": BY_MODEL,
+        "by_label": BY_LABEL,
         "leases": LEASES,
         "due": DUE,
         "sends": SENDS,
@@ -99,6 +105,11 @@ def gone(url_digest: str) -> str:
 def in_state(state: State) -> str:
     """Return the key of a sorted set: the ids of the jobs in this state, in the order of the ids."""
     return f"{PREFIX}jobs:{state}"
+
+
+def of_kind(kind: Kind) -> str:
+    """Return the key of a sorted set: the ids of the jobs of this kind, in the order of the ids."""
+    return f"{PREFIX}jobs-of:{kind}"
 
 
 def queued(kind: str) -> str:

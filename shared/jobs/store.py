@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from redis import Redis
 
 from shared.errors import Conflict, Damaged, NotFound, Unavailable
-from shared.jobs import feed, keys
+from shared.jobs import feed, index, keys
 from shared.jobs.counters import BOUNDS
+from shared.jobs.index import EVERY_JOB, JobFilter, JobIndex, digests_of, labels_of
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields
 from shared.jobs.states import State, sources_of
@@ -136,12 +137,12 @@ class JobStore:
         self._max_crashes = max_crashes
         texts = {path.stem: path.read_text() for path in SCRIPTS.glob("*.lua")}
         constants = f"local BOUNDS = {{{', '.join(map(str, BOUNDS))}}}; local MAX_EVENTS = {MAX_EVENTS}"
-        tables = {"queued": tuple(Kind), "in_state": tuple(State)}
+        tables = {"queued": tuple(Kind), "in_state": tuple(State), "of_kind": tuple(Kind)}
+        before = (constants, feed.CONSTANTS, feed.SOURCE, index.SOURCE, texts["common"])
         self._scripts = {
-            name: Script(redis, constants, feed.CONSTANTS, feed.SOURCE, texts["common"], text, tables=tables)
-            for name, text in texts.items()
-            if name != "common"
+            name: Script(redis, *before, text, tables=tables) for name, text in texts.items() if name != "common"
         }
+        self._index = JobIndex(redis)
         self._hasten, self._due, self._expired = (
             Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("hasten", "due", "expired")
         )
@@ -151,19 +152,24 @@ class JobStore:
 
         owes_delivery: whether the job has ended, and no delivery to its webhook is known to be settled.
         """
-        return bool(self._create(job.id, job.to_hash(), owes_delivery))
+        return self._create(job.to_hash(), job.request, owes_delivery)
 
     def recreate(self, fields: Mapping[str, str]) -> None:
-        """Create a record from a backup, field by field, in state `queued` or an ended one."""
-        self._create(fields["id"], fields, owes_delivery=False)
+        """Create a record from a backup, field by field, in state `queued` or an ended one.
+
+        The labels of a record that has moved are read from the volume.
+        """
+        job = self._read(fields)
+        self._create(fields, {} if job is None else job.request, owes_delivery=False)
 
     def discard(self, job_id: str) -> None:
         """Delete a job whose submission failed half-way, in any state."""
-        self._run("remove", job_id, anyway=1)
+        self._run("remove", job_id, anyway=1, labels=self._labels(job_id))
 
     def delete(self, job_id: str) -> None:
         """Delete an ended job; raises `NotFound`, or `Conflict` if it has not ended."""
-        self._demand(job_id, "deleted: cancel it first", self._run("remove", job_id, anyway=0))
+        reply = self._run("remove", job_id, anyway=0, labels=self._labels(job_id))
+        self._demand(job_id, "deleted: cancel it first", reply)
 
     def require_ended(self, job_id: str) -> None:
         """Raise `NotFound`, or `Conflict` if the job has not ended."""
@@ -198,21 +204,21 @@ class JobStore:
         for page in self._pages(state, before):
             yield from self.many(page)
 
-    def ids(
-        self,
-        state: State | None = None,
-        before: str | None = None,
-        kind: Kind | None = None,
-        model: str | None = None,
-    ) -> Iterator[str]:
+    def ids(self, wanted: JobFilter = EVERY_JOB, before: str | None = None) -> Iterator[str]:
         """Iterate over the ids of such jobs, newest first, without reading their records."""
-        for page in self._pages(state, before):
-            if kind is None and model is None:
-                yield from page
-                continue
-            for job_id, (its_kind, its_model) in zip(page, self._fields(page, "kind", "model"), strict=True):
-                if its_model is not None and kind in {None, its_kind} and model in {None, its_model}:
-                    yield job_id
+        most = PAGE  # ids to examine at once: more, the fewer of them pass the filter
+        while wanted.needs_index:
+            found = self._index.select(wanted, before, most)
+            if found is None:
+                yield from self._ids_without_index(wanted, before)
+                return
+            ids, before = found
+            yield from ids
+            if not before:
+                return
+            most = min(2 * most, MANY)
+        for page in self._pages(wanted.state, before):
+            yield from page
 
     def ended_before(self, time_ms: float) -> Iterator[str]:
         """Iterate over the ids of the jobs that ended before this time, without reading their records."""
@@ -463,6 +469,24 @@ class JobStore:
             return False
         return bool(self._redis.set(keys.REBUILDING, 1, nx=True, ex=60))
 
+    def begins_indexing(self, *, anyway: bool) -> bool:
+        """Return whether jobs of an older version are to be searched: the index lacks jobs, or `anyway`.
+
+        True for one caller a minute.
+        """
+        if self._index.is_complete() and not anyway:
+            return False
+        return bool(self._redis.set(keys.INDEXING, 1, nx=True, ex=60))
+
+    def complete_index(self) -> int:
+        """Add the jobs to the index that an older version created, remove those that it deleted; return how many."""
+        count = self._index.remove_remnants()
+        for page in self._pages(None, None):
+            for job_id in self._index.lacks(page):
+                self._run("index", job_id, labels=self._labels(job_id))
+                count += 1
+        return count
+
     def rebuilt(self) -> None:
         """Record that the records are complete."""
         self._redis.set(keys.REBUILT, 1)
@@ -503,6 +527,27 @@ class JobStore:
             yield page
             before = page[-1]
 
+    def _ids_without_index(self, wanted: JobFilter, before: str | None) -> Iterator[str]:
+        """Iterate over the ids of such jobs by reading the records of all."""
+        for page in self._pages(wanted.state, before):
+            named = zip(page, self._fields(page, "kind", "model"), strict=True)
+            ids = [
+                job_id
+                for job_id, (kind, model) in named
+                if model is not None and wanted.kind in {None, kind} and wanted.model in {None, model}
+            ]
+            if wanted.label is None:
+                yield from ids
+            else:
+                yield from (job.id for job in self.many(ids) if wanted.label in labels_of(job.request))
+
+    def _labels(self, job_id: str) -> str:
+        """Return the digests of the job's labels, none if its record cannot be read."""
+        try:
+            return digests_of(self.get(job_id).request)
+        except (NotFound, Damaged):
+            return ""
+
     def _fields(self, ids: Iterable[str], *names: str) -> list[list[str | None]]:
         """Return these fields of the jobs' records; None for a field that a record does not have."""
         with self._redis.pipeline(transaction=False) as pipe:
@@ -531,9 +576,9 @@ class JobStore:
         newest = older[-1].position if older else start
         return [*older, *(event for event in events if event.position > newest)][:limit]
 
-    def _create(self, job_id: str, fields: Mapping[str, str], owes_delivery: bool) -> bool:
-        arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "fields": _flat(fields)}
-        return bool(self._run("create", job_id, **arguments))
+    def _create(self, fields: Mapping[str, str], request: JsonObject, owes_delivery: bool) -> bool:
+        arguments = {"resend_ms": self._resend_ms, "owes_delivery": int(owes_delivery), "labels": digests_of(request)}
+        return bool(self._run("create", fields["id"], **arguments, fields=_flat(fields)))
 
     def _renew(self, claim: Claim, event: str, data: Mapping[str, object], fields: Mapping[str, str]) -> str | None:
         state: str | None = self._run(

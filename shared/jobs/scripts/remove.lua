@@ -1,5 +1,6 @@
 -- Delete an ended job.
 -- @arg anyway: 1 to delete it in any state
+-- @arg labels: the digests of its labels, separated by spaces
 -- Returns whether that was possible, and the job's state; nothing if the job does not exist.
 write_even_if_full()
 local state = redis.call('HGET', record, 'state')
@@ -10,6 +11,7 @@ local kind = redis.call('HGET', record, 'kind')
 if state then
   announce_own('deleted', '{}')
 end
+remove_from_indexes(labels)
 redis.call('DEL', record, events, unpack(shard_keys))
 if state == 'queued' then
   count('queued:' .. kind, -1)

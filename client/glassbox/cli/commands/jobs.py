@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   glassbox jobs list --state running
+  glassbox jobs list --kind training --label team:vision
   glassbox jobs watch 01k8z4y6w9m3n5p7q1r2s4t6v8
   glassbox jobs rows 01k8z4y6w9m3n5p7q1r2s4t6v8 -o rows.csv
 """
@@ -39,12 +40,15 @@ def list_jobs(
         str | None,
         typer.Option("--model", "-m", help="List only jobs of this model.", autocompletion=options.model_names),
     ] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME:VALUE", help="List only jobs with this label.", show_default=False)
+    ] = None,
     limit: options.Limit = 20,
     as_json: options.Json = False,
 ) -> None:
     """List the newest jobs."""
     with client_of(context) as client:
-        jobs = list(client.jobs.list(cast("Any", kind), cast("Any", state), model, limit))
+        jobs = list(client.jobs.list(cast("Any", kind), cast("Any", state), model, limit, label=label))
     if as_json:
         print_json(jobs)
         return

@@ -16,6 +16,8 @@ from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, r
 from tests.support.problems import assert_problem, parameters
 from worker.app import job_store
 
+LABELLED = {"labels": {"team": "vision"}}
+
 
 class TestShowing:
     def test_ended_job_shows_its_result(self, client: FlaskClient, jobs: JobStore) -> None:
@@ -150,12 +152,15 @@ class TestListing:
             ({"model": "other"}, ["c"]),
             ({"kind": "training", "state": "queued", "model": "other"}, ["c"]),
             ({"kind": "batch", "model": "other"}, []),
+            ({"label": "team:vision"}, ["c"]),
+            ({"label": "team:vision", "state": "running"}, []),
+            ({"label": "team"}, []),
         ],
     )
-    def test_jobs_are_filtered_by_kind_state_and_model(
+    def test_jobs_are_filtered_by_kind_state_model_and_label(
         self, client: FlaskClient, jobs: JobStore, query: dict[str, str], expected: list[str]
     ) -> None:
-        for job in (a_training(id="a"), a_batch(id="b"), a_training(id="c", model="other")):
+        for job in (a_training(id="a"), a_batch(id="b"), a_training(id="c", model="other", request=LABELLED)):
             jobs.create(job)
         claimed(jobs, "a")
 
@@ -180,6 +185,7 @@ class TestListing:
             ("kind=cooking", "kind"),
             ("state=tired", "state"),
             ("colour=red", "colour"),
+            (f"label={'x' * 2000}", "label"),
         ],
     )
     def test_invalid_parameter_is_reported(self, client: FlaskClient, query: str, named: str) -> None:

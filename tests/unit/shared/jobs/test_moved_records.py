@@ -11,6 +11,7 @@ from redis import Redis
 from shared.errors import Damaged, NotFound
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
 from shared.jobs.files import JobFiles, close, rebuild
+from shared.jobs.index import JobFilter
 from shared.storage.volume import Volume
 from shared.webhooks.outbox import Outbox
 from tests.support.objects.jobs import A_RESULT, a_batch, a_batch_result, a_training, claimed
@@ -239,10 +240,10 @@ def test_ids_are_filtered_without_reading_records(jobs: JobStore, files: JobFile
     close(jobs, files, first.id)
 
     assert list(jobs.ids()) == [batch.id, second.id, first.id]
-    assert list(jobs.ids(model="toy")) == [batch.id, first.id]
-    assert list(jobs.ids(kind=Kind.TRAINING)) == [second.id, first.id]
-    assert list(jobs.ids(State.SUCCEEDED, before=second.id, model="toy")) == [first.id]
-    assert list(jobs.ids(State.QUEUED, kind=Kind.TRAINING)) == []
+    assert list(jobs.ids(JobFilter(model="toy"))) == [batch.id, first.id]
+    assert list(jobs.ids(JobFilter(kind=Kind.TRAINING))) == [second.id, first.id]
+    assert list(jobs.ids(JobFilter(State.SUCCEEDED, model="toy"), before=second.id)) == [first.id]
+    assert list(jobs.ids(JobFilter(State.QUEUED, kind=Kind.TRAINING))) == []
 
 
 def test_long_error_is_shortened(jobs: JobStore, files: JobFiles) -> None:
