@@ -33,6 +33,7 @@ document.addEventListener("securitypolicyviolation", (event) =>
 ANSWERED = "Failed to load resource: the server responded"  # Chromium's line about an answer that is an error
 PATIENCE = 20_000  # milliseconds, for machines that are busy
 expect.set_options(timeout=PATIENCE)
+NO_KEY_NEEDED = {"key_required": False, "key": None, "scopes": ["read", "submit", "manage"]}
 Answer = Any  # JSON, a `Reply`, or a function of the request that returns either
 
 
@@ -117,7 +118,7 @@ class Dashboard:
     page: Page
     document: dict[str, Any]
     fetch: Callable[[str], Reply]
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=lambda: {"/v1/me": NO_KEY_NEEDED})
     requests: list[Request] = field(default_factory=list)
 
     def open(self, path: str, answers: dict[str, Answer] | None = None) -> Page:

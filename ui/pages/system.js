@@ -3,10 +3,8 @@
 import { get, me, setKey } from "../api.js";
 import { live } from "../live.js";
 import { load, panel } from "../panel.js";
-import { h } from "../parts/dom.js";
+import { eachFrame, h } from "../parts/dom.js";
 import { bytes, name, number, seconds } from "../parts/format.js";
-
-const EVERY = 10_000; // milliseconds, while the page is visible
 
 /** @param {import("../parts/router.js").Page} page */
 export function show({ root, title, signal }) {
@@ -15,8 +13,10 @@ export function show({ root, title, signal }) {
   root.append(h("h1", "System"), place);
   const read = () => Promise.all([get("/v1/system", { signal }), me()]);
   const draw = () => load(place, "the state of the service", read, ([system, access]) => view(system, access), signal);
-  const timer = setInterval(() => document.hidden || document.querySelector("details[open]") || void draw(), EVERY);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  const redraw = eachFrame(() => void draw());
+  live.on({ types: ["state"] }, redraw, signal); // an idle page asks for nothing
+  document.addEventListener("livechange", redraw, { signal });
+  root.append(h("button", { type: "button", onclick: redraw }, "Read it again"));
   return draw();
 }
 

@@ -6,6 +6,8 @@ The modules' paths contain a hash of all of them: a browser may cache them for e
 from __future__ import annotations
 
 import hashlib
+import posixpath
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -19,6 +21,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "ui"
 HTML = "text/html"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 DOCUMENT = "index.html"
+IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
 ASSETS, STYLES, MODULES = "$assets", "<!-- styles -->", "<!-- modules -->"  # what the document has placeholders for
 # Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
 POLICY = (
@@ -48,18 +51,25 @@ class Bundle:
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
         return f"/ui/assets/{digest.hexdigest()[:16]}"
 
+    def needed_by(self, module: str) -> list[str]:
+        """Return the module and all that it imports, directly or by others."""
+        found = [module]
+        for name in found:
+            paths = (posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) for path in self._imports(name))
+            found += [path for path in dict.fromkeys(paths) if path not in found]
+        return found
+
+    def _imports(self, module: str) -> list[str]:
+        return IMPORT.findall(self.files[module].decode())
+
     @cached_property
     def document(self) -> bytes:
         """The document, with the files' paths in it.
 
-        Modules of single pages are loaded when a page is opened; the browser loads all others at once.
+        The browser loads all modules that every page needs at once; a page's own come when it is opened.
         """
         styles = [f'<link rel="stylesheet" href="{ASSETS}/{name}">' for name in self.files if name.endswith(".css")]
-        modules = [
-            f'<link rel="modulepreload" href="{ASSETS}/{name}">'
-            for name in self.files
-            if name.endswith(".js") and not name.startswith("pages/")
-        ]
+        modules = [f'<link rel="modulepreload" href="{ASSETS}/{name}">' for name in self.needed_by("main.js")]
         text = (self._folder / DOCUMENT).read_text()
         text = text.replace(STYLES, "\n".join(styles)).replace(MODULES, "\n".join(modules))
         return text.replace(ASSETS, self.assets).encode()

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from api.resources.service.ui import Bundle
+
 UI = Path(__file__).parents[3] / "ui"
 MODULES = sorted(UI.rglob("*.js"))
 
@@ -57,7 +59,17 @@ def test_a_module_is_short_and_makes_no_markup_from_text(module: Path) -> None:
     assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
 
 
-def test_the_whole_is_small() -> None:
-    contents = [path.read_bytes() for path in UI.rglob("*") if path.is_file()]
+@pytest.mark.parametrize("page", sorted(path.stem for path in UI.glob("pages/*.js")))
+def test_a_first_visit_is_small(page: str) -> None:
+    bundle = Bundle(UI)
+    names = {*bundle.needed_by("main.js"), *bundle.needed_by(f"pages/{page}.js"), "icon.svg", "theme.js"}
+    names |= {name for name in bundle.files if name.endswith(".css")}
+    contents = [bundle.document, *(bundle.files[name] for name in names)]
     assert sum(map(len, contents)) <= 150_000
     assert sum(len(gzip.compress(content, 9)) for content in contents) <= 60_000
+
+
+def test_the_browser_loads_what_every_page_needs_at_once(client: FlaskClient) -> None:
+    loaded = re.findall(r'modulepreload" href="/ui/assets/[0-9a-f]{16}/([^"]+)"', client.get("/ui/").text)
+    assert {"main.js", "api.js", "parts/dom.js", "parts/router.js"} <= set(loaded)
+    assert not [name for name in loaded if name.startswith("pages/")]
