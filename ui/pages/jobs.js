@@ -65,7 +65,7 @@ export async function show(page) {
     /** @param {string} filter @param {string} hint */
     const text = (filter, hint) =>
       h("label", { class: "check" }, filter, h("input", { value: filters[filter] ?? "", placeholder: hint, size: 12, onchange: change(filter) }));
-    return [choice("kind", KINDS), choice("state", STATES), text("model", "any"), text("label", "key=value")];
+    return [choice("kind", KINDS), choice("state", STATES), text("model", "any"), text("label", "name:value")];
   }
 
   /** @param {string} filter */
@@ -213,12 +213,12 @@ export async function show(page) {
 
 /** @param {Job} job @param {Record<string, string | null>} filters */
 function matches(job, { kind, state: wanted, model, label }) {
-  const [key, value] = (label ?? "").split("=");
+  const [key, ...value] = (label ?? "").split(":");
   return (
     (!kind || job.kind === kind) &&
     (!wanted || job.state === wanted) &&
     (!model || job.request?.model === model) &&
-    (!label || job.request?.labels?.[key] === value)
+    (!label || job.request?.labels?.[key] === value.join(":"))
   );
 }
 
