@@ -97,7 +97,7 @@ def test_form_shows_what_holds_for_properties_that_are_not_set(form: Page) -> No
 
 
 def test_form_returns_the_values_it_was_filled_with(form: Page) -> None:
-    off = {"gradient_clip": None, "convolutions": [], "hidden": [], "labels": {"a": "b"}}
+    off: dict[str, object] = {"gradient_clip": None, "convolutions": [], "hidden": [], "labels": {"a": "b"}}
     values: object
     for values in (PRESET, off):
         assert form.evaluate("(values) => { made.set(values); return made.values(); }", values) == values
