@@ -28,9 +28,10 @@ from api.resources import (
 )
 from api.resources.batches import batch_jobs, results, rows
 from api.resources.batches import images as batch_images
-from api.resources.datasets import datasets
+from api.resources.datasets import datasets, derivation
 from api.resources.datasets import images as dataset_images
 from api.resources.datasets import summary as dataset_summary
+from api.resources.datasets.changes import Origins
 from api.resources.evaluations import predictions as version_predictions
 from api.resources.evaluations import versions as evaluations
 from api.resources.events import all_jobs, history
@@ -113,6 +114,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
         dataset_images.blueprint(store, built_in),
+        derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),
         training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),

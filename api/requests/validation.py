@@ -25,7 +25,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from api.requests.bodies import fast_json
 from api.requests.bodies.body import whole_body
 from api.requests.field_errors import reason_of, summary
-from shared.errors import FieldError, Invalid, UnsupportedType
+from shared.errors import FieldError, Invalid, Malformed, UnsupportedType
 from shared.network import ConfigurationError
 from shared.network.settings.fields import Field as Setting
 from shared.network.settings.validation import shown
@@ -70,6 +70,17 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
         raise UnsupportedType("json_expected", "send JSON with the header Content-Type: application/json")
     content = fast_json.read_exactly(whole_body(limits.max_json_bytes))
     return validated(model, content)
+
+
+def from_json_text(model: type[AnyRequest], text: str, parameter: str) -> AnyRequest:
+    """Parse the JSON in a parameter or a form's part as `model`, as strictly as a body. Raises `Invalid`."""
+    try:
+        return _validated(model, fast_json.read_exactly(text.encode()))
+    except Malformed as error:
+        reason = f"must be JSON; {error.detail.removeprefix('the body is not JSON in UTF-8: ')}"
+        raise Invalid(
+            "validation_failed", f"{parameter}: {reason}", [FieldError(reason, parameter=parameter)]
+        ) from error
 
 
 def reject_fields(limits: Settings) -> None:

@@ -14,6 +14,7 @@ def shown_as(*examples: JsonObject) -> ConfigDict:
 
 JOB_ID = "01k8z4y6w9m3n5p7q1r2s4t6v8"
 DATASET_ID = "sha256:5f4d1c9be8ea0f2ea0dd53a4e6a5e2a1c9a0f7d0b3c64d7788a1f0e2b9d3c7a1"
+DERIVED_ID = "sha256:0b7e2f9a4c1d83656f1e0d9c8b7a69584736251403f2e1d0cfbeadac9b8a7968"
 WEIGHTS_SHA256 = "9b2f6f1e0c7d4a53b8e1d2c3f4a5968776655443322110ffeeddccbbaa998877"
 
 PNG = (
@@ -48,6 +49,36 @@ DATASET: JsonObject = {
         "in_several_classes": 0,
     },
     "warnings": [],
+    "provenance": None,
+}
+
+DERIVED_DATASET: JsonObject = {
+    **DATASET,
+    "id": DERIVED_ID,
+    "source": "derived",
+    "splits": {"train": 431, "test": 107},
+    "class_counts": {"train": [143, 145, 143], "test": [36, 36, 35]},
+    "bytes": 38984,
+    "created_at": "2026-01-31T12:30:00.000Z",
+    "chosen": {},
+    "skipped": {},
+    "provenance": {
+        "derived_from": DATASET_ID,
+        "added": 2,
+        "relabelled": 1,
+        "removed": 1,
+        "new_classes": [],
+        "jobs": {JOB_ID: 2},
+        "datasets": {},
+        "uploaded": 0,
+        "by": "ci",
+    },
+}
+
+DATASET_CHANGES: JsonObject = {
+    "add": [{"job": JOB_ID, "index": 17, "label": "0"}, {"job": JOB_ID, "index": 203, "label": "2"}],
+    "relabel": [{"split": "train", "index": 41, "label": "0"}],
+    "remove": [{"split": "train", "index": 58}],
 }
 
 TRAINING_JOB: JsonObject = {

@@ -14,7 +14,7 @@ from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.selections import SelectionView
 from shared.datasets import Manifest
-from shared.datasets.manifest import Duplicates
+from shared.datasets.manifest import Duplicates, Provenance
 from shared.images.shapes import Shape
 from shared.jobs import Job
 from shared.jobs.outcome import Baselines, Finding, Interval, Metrics, Waiting
@@ -116,7 +116,40 @@ def duplicates_view(duplicates: Duplicates) -> DuplicatesView:
     }
 
 
-@with_config(shown_as(examples.DATASET))
+class ProvenanceView(TypedDict):
+    """How a data set was derived from another one, `derived_from`, in numbers of images.
+
+    `jobs` and `datasets` have the numbers of added images by the id of the batch or the data set that they come from;
+    `uploaded` is the number of the others. `by` is the name of the API key, null if none was used.
+    """
+
+    derived_from: str
+    added: int
+    relabelled: int
+    removed: int
+    new_classes: tuple[str, ...]
+    jobs: dict[str, int]
+    datasets: dict[str, int]
+    uploaded: int
+    by: str | None
+
+
+def provenance_view(provenance: Provenance) -> ProvenanceView:
+    """Return the JSON of a data set's provenance."""
+    return {
+        "derived_from": provenance.derived_from,
+        "added": provenance.added,
+        "relabelled": provenance.relabelled,
+        "removed": provenance.removed,
+        "new_classes": provenance.new_classes,
+        "jobs": provenance.jobs,
+        "datasets": provenance.datasets,
+        "uploaded": provenance.uploaded,
+        "by": provenance.by,
+    }
+
+
+@with_config(shown_as(examples.DATASET, examples.DERIVED_DATASET))
 class DatasetView(TypedDict):
     """A data set. `id` is the digest of its content. `splits` and `class_counts` are numbers of images.
 
@@ -124,7 +157,8 @@ class DatasetView(TypedDict):
     the upload, what was chosen from the images and why: `image_shape`, `channels`, the use of `validation`. If
     `colour_dropped`, images in colour became grayscale, as `channels=1` demanded. `skipped` has the files of the upload
     that are not in the data set, by the reason's code. `duplicates` counts exact duplicates; it is null for data sets
-    of older releases. `warnings` says what makes results of the data set doubtful.
+    of older releases. `warnings` says what makes results of the data set doubtful. `provenance` says how it was derived
+    from another data set; it is null for uploads and built-in ones.
     """
 
     id: str
@@ -141,6 +175,7 @@ class DatasetView(TypedDict):
     skipped: Skipped
     duplicates: DuplicatesView | None
     warnings: tuple[str, ...]
+    provenance: ProvenanceView | None
 
 
 def dataset_view(manifest: Manifest) -> DatasetView:
@@ -160,6 +195,7 @@ def dataset_view(manifest: Manifest) -> DatasetView:
         "skipped": manifest.skipped,
         "duplicates": duplicates_view(manifest.duplicates) if manifest.duplicates else None,
         "warnings": manifest.warnings,
+        "provenance": provenance_view(manifest.provenance) if manifest.provenance else None,
     }
 
 

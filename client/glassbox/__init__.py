@@ -60,7 +60,8 @@ if TYPE_CHECKING:
         ReproductionResult,
         TrainingResult,
     )
-    from glassbox.records.datasets import DatasetSummary
+    from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
+    from glassbox.records.datasets import DatasetSummary, Provenance
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.images import Images
     from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
@@ -101,7 +102,8 @@ _NAMES = {
         "UnsupportedType",
         "WrongArgument",
     ),
-    "records.datasets": ("DatasetSummary",),
+    "records.changes": ("AddFromDataset", "AddFromJob", "Relabel", "Remove"),
+    "records.datasets": ("DatasetSummary", "Provenance"),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
@@ -128,6 +130,8 @@ _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names
 
 __all__ = [
     "Access",
+    "AddFromDataset",
+    "AddFromJob",
     "Alias",
     "AnyEvent",
     "Baselines",
@@ -170,8 +174,11 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Preset",
+    "Provenance",
     "Readiness",
     "Refused",
+    "Relabel",
+    "Remove",
     "ReproductionResult",
     "Retries",
     "Row",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,12 @@ from typing import Any, Literal
 from glassbox.files.archives import opened
 from glassbox.files.folders import FolderBody
 from glassbox.files.skip_report import merged
-from glassbox.http.bodies import OnBytes
+from glassbox.http.bodies import FormBody, OnBytes
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
-from glassbox.records.datasets import DatasetSummary
+from glassbox.records.changes import Change, SplitName, as_json
+from glassbox.records.datasets import DatasetSummary, Provenance
 from glassbox.records.images import Images, images_of
 from glassbox.records.skipped import SkippedFiles
 
@@ -51,7 +53,8 @@ class Dataset:
     split. chosen: what the server chose from the images, as a sentence for each option that the upload did not set.
     colour_dropped: whether images in colour became grayscale. skipped: files of the upload, or of the folder, that are
     not in the data set, by the reason's code. duplicates: images that are equal; None for data sets of older releases.
-    warnings: what makes results of the data set doubtful.
+    warnings: what makes results of the data set doubtful. provenance: how it was derived from another data set; None
+    for uploads and built-in ones.
     """
 
     id: str
@@ -68,7 +71,12 @@ class Dataset:
     skipped: dict[str, SkippedFiles] = field(default_factory=dict)
     duplicates: Duplicates | None = None
     warnings: tuple[str, ...] = ()
+    provenance: Provenance | None = None
     _datasets: Datasets = field(kw_only=True, repr=False, compare=False)
+
+    def derive(self, changes: Iterable[Change] = (), **options: Any) -> Dataset:
+        """Make a new data set from this one; see `Datasets.derive`."""
+        return self._datasets.derive(self.id, changes, **options)
 
     def delete(self, *, force: bool = False) -> None:
         """Delete the data set and all its names. force: also if a version was trained on it."""
@@ -117,6 +125,38 @@ class Datasets:
         dataset = self.dataset_of(
             self._transport.create(path_to("datasets"), params=params, body=body, on_bytes=on_bytes)
         )
+        if isinstance(body, FolderBody):
+            return replace(dataset, skipped=merged(body.skipped, dataset.skipped))
+        return dataset
+
+    def derive(
+        self,
+        reference: str,
+        changes: Iterable[Change] = (),
+        *,
+        path: Path | str | None = None,
+        name: str | None = None,
+        split: SplitName | None = None,
+        new_classes: bool = False,
+        on_unreadable: OnUnreadable | None = None,
+        on_bytes: OnBytes | None = None,
+    ) -> Dataset:
+        """Make a new data set from one with this id or name; that one stays as it is.
+
+        changes: `AddFromJob`, `AddFromDataset`, `Relabel` and `Remove`, with indices of the data set before them; give
+        its id if its name could move. path: an archive of images to add, with a folder for each class, or such a
+        folder. name: of the result; by default the data set's, which then points to the result. split: to which images
+        are added, by default `train`. new_classes: whether labels that are not its classes become classes.
+        on_unreadable: what to do about uploaded images that cannot be read, as for `upload`. Images that were not
+        added, because they are in another split or there already, are in `Dataset.skipped`.
+        """
+        params = {"name": name, "split": split, "new_classes": new_classes or None, "on_unreadable": on_unreadable}
+        document, route = as_json(changes), path_to("datasets", reference, "derive")
+        if path is None:
+            return self.dataset_of(self._transport.create(route, params=params, document=document))
+        body = opened(path)
+        form = FormBody(body, "file", {"changes": json.dumps(document)})
+        dataset = self.dataset_of(self._transport.create(route, params=params, body=form, on_bytes=on_bytes))
         if isinstance(body, FolderBody):
             return replace(dataset, skipped=merged(body.skipped, dataset.skipped))
         return dataset

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.datasets.manifest import ColourCheck
+from shared.datasets.manifest import ColourCheck, Provenance
 from shared.images.shapes import Shape
 from shared.json_types import Skipped
 
@@ -38,7 +38,7 @@ class Content:
     upload did not set and the images decided, as sentences by option. colour_dropped: images in colour
     become grayscale, as the upload demands; `colour_check` says then how well the colour gives the class. skipped:
     files that are not part of the data set, by the reason's code. unsupported: the number of images among them. doubts:
-    warnings about the upload itself, as sentences.
+    warnings about the upload itself, as sentences. provenance: how the content was derived from another data set.
 
     revise: takes the fingerprints of the images that were read, by part, and returns the content to store instead, if
     the images show what their names and headers do not: that some are damaged, or equal. Raises `Invalid`.
@@ -55,6 +55,7 @@ class Content:
     skipped: Skipped = field(default_factory=dict)
     unsupported: int = 0
     doubts: tuple[str, ...] = ()
+    provenance: Provenance | None = None
     revise: Callable[[Mapping[str, NDArray[np.uint64]]], Content | None] = lambda _: None
 
     @property

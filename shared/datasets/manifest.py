@@ -34,6 +34,26 @@ class Duplicates(BaseModel):
     test_in_validation: int = 0
 
 
+class Provenance(BaseModel):
+    """How a data set was derived from another one: the id of that one, and what was changed, in numbers of images.
+
+    new_classes: those that were appended. jobs, datasets: the numbers of added images by the id of the batch or the
+    data set that they come from; `uploaded` is the number of the others. by: the name of the API key, if one was used.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    derived_from: str
+    added: int
+    relabelled: int
+    removed: int
+    new_classes: tuple[str, ...] = ()
+    jobs: dict[str, int] = Field(default_factory=dict)
+    datasets: dict[str, int] = Field(default_factory=dict)
+    uploaded: int = 0
+    by: str | None = None
+
+
 class Manifest(BaseModel):
     """The description of a data set.
 
@@ -44,6 +64,7 @@ class Manifest(BaseModel):
     images in colour became grayscale, as the upload demanded; `colour_check` says then how well the colour gives the
     class. `skipped`: files of the upload that are not in the data set, by the reason's code. `duplicates` is None for
     data sets of versions that did not count them. `warnings`: what makes results of the data set doubtful.
+    `provenance`: how it was derived from another data set; None for uploads and built-in ones.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +85,7 @@ class Manifest(BaseModel):
     skipped: Skipped = Field(default_factory=dict)
     duplicates: Duplicates | None = None
     warnings: tuple[str, ...] = ()
+    provenance: Provenance | None = None
 
     @property
     def id(self) -> str:

@@ -22,7 +22,7 @@ from shared.datasets.doubts import warnings_of
 from shared.datasets.duplicates import Fingerprints, count_duplicates, fingerprints_of
 from shared.datasets.manifest import Manifest
 from shared.datasets.summary import FORMAT, Summary, summarize
-from shared.errors import Damaged, NotFound, StorageFull, Unavailable
+from shared.errors import Conflict, Damaged, NotFound, StorageFull, Unavailable
 from shared.images.shapes import Shape
 from shared.runtime import clock
 from shared.storage import durable
@@ -76,10 +76,11 @@ class DatasetStore:
         self._summarizing = Lock()  # one summary is computed at a time
         self._checked: dict[str, Signature] = {}  # by digest, the file of arrays whose SHA-256 was checked last
 
-    def add(self, content: Content, name: str, source: str) -> tuple[Manifest, bool]:
+    def add(self, content: Content, name: str, source: str, replaces: str | None = None) -> tuple[Manifest, bool]:
         """Store the content under `name`; returns the manifest, and whether it is new.
 
-        Reads each image once, and again if the content is revised.
+        Reads each image once, and again if the content is revised. replaces: the digest to which the name must point
+        until then; raises `Conflict` if it points to another data set.
         """
         folder = durable.temporary_beside(self._volume.datasets / "new")
         durable.make_folder(folder)
@@ -114,10 +115,16 @@ class DatasetStore:
                 sha256=durable.sha256_of(folder / "data.npz"),
                 created_at=clock.now(),
                 duplicates=duplicates,
+                provenance=content.provenance,
                 **of_this_upload,
             )
             durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
         except BaseException:
+            durable.remove_tree(folder)
+            raise
+        try:
+            self.check_name(name, replaces)
+        except Conflict:
             durable.remove_tree(folder)
             raise
         known = self._names(written.digest)
@@ -232,6 +239,17 @@ class DatasetStore:
                     self._remove_name(file.name)
                     removed.append(file)
         return removed
+
+    def check_name(self, name: str, replaces: str | None) -> None:
+        """Raise `Conflict` if the name points to another data set than it should, or to none."""
+        pointer = self._volume.dataset_names / name
+        found = pointer.read_text() if pointer.exists() else None
+        if replaces is not None and found != replaces:
+            now = f"points to sha256:{found} now" if found else "does not exist any more"
+            raise Conflict(
+                "dataset_name_moved",
+                f"the name {name} {now}, not to sha256:{replaces}: derive from the newer data set, or set another name",
+            )
 
     def is_last_name(self, reference: str) -> bool:
         """Return whether deleting this reference deletes the data set: it is the id, or the only name."""

@@ -216,6 +216,9 @@ class Settings(BaseSettings):
         20.0, description="the CPU time to decode an image of a format whose headers do not limit it, such as AVIF"
     )
     max_classes: PositiveInt = 1000
+    max_dataset_changes: PositiveInt = Field(
+        10_000, description="the most changes in one request that derives a data set, without uploaded images"
+    )
     max_row_bytes: PositiveInt = Field(32 * 1024, description="the most bytes of a batch's row, besides its path")
     max_results_bytes: PositiveInt = Field(4 * GiB, description="the most bytes that all rows of a batch may take")
     max_parameters: PositiveInt = 50_000_000

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -53,6 +54,27 @@ class FileBody:
             raise LocalFileError(f"{self._path} cannot be read: {error.strerror}") from error
         if left:
             raise LocalFileError(f"{self._path} became shorter while it was sent; nothing was submitted")
+
+
+class FormBody:
+    """A body as the file of a form (multipart/form-data), after parts with texts."""
+
+    def __init__(self, body: Body, part: str, texts: Mapping[str, str]) -> None:
+        boundary = uuid.uuid4().hex
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        heads = [
+            *(f'name="{name}"\r\n\r\n{text}\r\n' for name, text in texts.items()),
+            f'name="{part}"; filename="{part}"\r\nContent-Type: application/octet-stream\r\n\r\n',
+        ]
+        self._start = "".join(f"--{boundary}\r\nContent-Disposition: form-data; {head}" for head in heads).encode()
+        self._end = f"\r\n--{boundary}--\r\n".encode()
+        self._body = body
+        self.size = len(self._start) + body.size + len(self._end)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._start
+        yield from self._body
+        yield self._end
 
 
 def with_progress(body: Body, on_bytes: OnBytes | None) -> Iterator[bytes]:

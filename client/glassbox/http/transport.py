@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import httpx
 
 from glassbox.errors import NotReachable, Refused, UnexpectedAnswer, refusal
-from glassbox.http.bodies import Body, OnBytes, with_progress
+from glassbox.http.bodies import Body, FormBody, OnBytes, with_progress
 from glassbox.http.retrying import TRANSIENT, Retries
 
 T = TypeVar("T")
@@ -77,7 +77,8 @@ class Transport:
         if body is None:
             request["json"] = document
         else:
-            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(body.size)}
+            content_type = body.content_type if isinstance(body, FormBody) else "application/octet-stream"
+            headers |= {"Content-Type": content_type, "Content-Length": str(body.size)}
 
         def send() -> Any:
             content = {} if body is None else {"content": with_progress(body, on_bytes)}

@@ -1,8 +1,27 @@
-"""The summary of a data set: its balance, its mean images and its exact duplicates."""
+"""The summary of a data set: its balance, its mean images and its exact duplicates; and how it was derived."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a data set was derived from another one, `derived_from`, in numbers of images.
+
+    new_classes: those that were appended. jobs, datasets: the numbers of added images by the id of the batch or the
+    data set that they come from; `uploaded` is the number of the others. by: the name of the API key, None without one.
+    """
+
+    derived_from: str
+    added: int
+    relabelled: int
+    removed: int
+    new_classes: tuple[str, ...]
+    jobs: dict[str, int]
+    datasets: dict[str, int]
+    uploaded: int
+    by: str | None
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,10 @@ class Blocks:
     shape: Shape
     indices: Indices
 
+    def name_of(self, place: int) -> str:
+        """Return the name of the file with the image at this place of the part."""
+        return self.source.names[int(self.indices[place])]
+
     def __iter__(self) -> Iterator[Images]:
         """Yield blocks of a few MiB, (n, H, W) or (n, H, W, 3)."""
         source, limits = self.source, self.source.limits

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import compress, starmap
+from itertools import chain, compress, starmap
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,13 +81,22 @@ def lay_out(
 
     Without images for testing, a stratified split by `test_fraction` and `seed` chooses them among those for training.
     failed: a mask (N,) of entries to leave out, whose class must have others. copies: fingerprints (N,), if that split
-    must keep equal images on one side. Raises `Invalid`, with the name of an entry or a folder that does not fit.
+    must keep equal images on one side. If `test_fraction` is 0, the images are added to a data set: all are for
+    training, one class is enough, and folders of splits are refused. Raises `Invalid`, with the name of an entry or a
+    folder that does not fit.
     """
     paths = [_plain(name) for name in names]
     order = np.array(sorted(range(len(paths)), key=paths.__getitem__))
     paths = [paths[index] for index in order]
     splits = _splits(paths, _length_of_common_folders(paths))
-    classes, labels = _classes(paths, splits, max_classes)
+    are_added = not test_fraction
+    if are_added and splits.folders:
+        raise Invalid(
+            "dataset_layout",
+            f"the archive has the folders {listed(sorted(chain(*splits.folders.values())))}, which are splits: send the"
+            " images of one split, in <class>/…, and set split",
+        )
+    classes, labels = _classes(paths, splits, max_classes, least=1 if are_added else 2)
     if failed is not None and failed.any():
         kept = ~failed[order]
         _refuse_lost_classes(classes, labels, kept, paths)
@@ -99,7 +108,7 @@ def lay_out(
     train, test, validation = (
         np.flatnonzero(splits.roles == role) for role in (Role.TRAIN, Role.TEST, Role.VALIDATION)
     )
-    made_split = not len(test)
+    made_split = not len(test) and not are_added
     if made_split:
         set_aside = split_mask(labels[train], test_fraction, seed, None if copies is None else copies[order][train])
         if not set_aside.any():
@@ -205,8 +214,11 @@ def _repeated(top: str, start: int, paths: Sequence[str]) -> int:
     return len(inner) + 1 if repeated else 0
 
 
-def _classes(paths: Sequence[str], splits: Splits, max_classes: int) -> tuple[tuple[str, ...], Labels]:
-    """Return the classes, sorted, and each path's label (N,): the index of its class folder."""
+def _classes(paths: Sequence[str], splits: Splits, max_classes: int, least: int) -> tuple[tuple[str, ...], Labels]:
+    """Return the classes, sorted, and each path's label (N,): the index of its class folder.
+
+    Raises `Invalid` for fewer than `least` classes.
+    """
     numbers: dict[str, int] = {}
     found = np.empty(len(paths), np.int64)
     for place, (path, start) in enumerate(zip(paths, splits.starts, strict=True)):
@@ -218,7 +230,7 @@ def _classes(paths: Sequence[str], splits: Splits, max_classes: int) -> tuple[tu
         raise Invalid(
             "dataset_classes", f"the archive has {len(numbers)} class folders; 2 to {max_classes} are allowed"
         )
-    if len(numbers) < 2:
+    if len(numbers) < least:
         (only,) = numbers
         raise Invalid(
             "dataset_classes",

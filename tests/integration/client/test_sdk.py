@@ -10,7 +10,17 @@ from pathlib import Path
 import glassbox
 import numpy as np
 import pytest
-from glassbox import BatchResult, Client, JobFailed, NotFound, StillRunning, TrainingResult
+from glassbox import (
+    AddFromJob,
+    BatchResult,
+    Client,
+    JobFailed,
+    NotFound,
+    Relabel,
+    Remove,
+    StillRunning,
+    TrainingResult,
+)
 
 from tests.support.data.images import png
 from tests.support.data.npz import easy_arrays, easy_images, npz
@@ -130,3 +140,24 @@ def test_the_server_reports_its_state(client: Client) -> None:
 def test_the_server_describes_its_presets_and_what_the_client_may_do(client: Client) -> None:
     assert [preset.name for preset in client.presets()] == ["accurate", "article", "auto", "fast"]
     assert client.access() == glassbox.Access(key_required=False, key=None, scopes=("read", "submit", "manage"))
+
+
+def test_data_sets_are_derived_from_a_batch_and_a_folder(client: Client, folder: Path) -> None:
+    client.train(folder / "sdk.npz", model="sdk-derive", epochs=1).wait()
+    job = client.classify(folder / "images.zip", model="sdk-derive")
+    images, _ = easy_images(3, seed=44)
+    (folder / "more" / "2").mkdir(parents=True)
+    for number, image in enumerate(images):
+        (folder / "more" / "2" / f"{number}.png").write_bytes(png(image))
+    source = client.datasets.get("sdk")
+
+    derived = source.derive([AddFromJob(job.id, 0, "0"), Remove("train", 1)], path=folder / "more", name="sdk-more")
+    relabelled = client.datasets.derive(
+        "sdk-more", [Relabel("test", 0, "1" if easy_arrays(seed=41)["y_test"][0] != 1 else "0")], name="sdk-again"
+    )
+
+    assert derived.provenance is not None
+    assert (derived.provenance.derived_from, derived.provenance.jobs) == (source.id, {job.id: 1})
+    assert (derived.provenance.uploaded, derived.provenance.removed) == (3, 1)
+    assert derived.splits["train"] == source.splits["train"] + 3
+    assert relabelled.id != derived.id

@@ -34,6 +34,7 @@ SAME = {
     "Epoch": jobs.Epoch,
     "Dataset": datasets.Dataset,
     "Duplicates": datasets.Duplicates,
+    "Provenance": records_datasets.Provenance,
     "DatasetSummary": records_datasets.DatasetSummary,
     "ClassSummary": records_datasets.ClassSummary,
     "DuplicateGroups": records_datasets.DuplicateGroups,
@@ -77,8 +78,8 @@ SAME = {
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
-    "AliasTarget", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable", "OpenApi", "Problem", "Scope",
-    "Service", "State", "TrainingRequest",
+    "AddedImage", "AliasTarget", "DatasetChanges", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable",
+    "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",
@@ -138,6 +139,11 @@ def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> N
     [
         ("/v1/batch-jobs", "post", {*options.BatchOptions.__annotations__, "model"}),
         ("/v1/datasets", "post", {"name", "test_fraction", "seed", "image_shape", "channels", "on_unreadable"}),
+        (
+            "/v1/datasets/{reference}/derive",
+            "post",
+            {"name", "split", "new_classes", "on_unreadable", "changes"},
+        ),
         ("/v1/jobs", "get", {"kind", "state", "model", "label", "limit", "after"}),
         ("/v1/models/{name}/versions/{reference}/predict", "post", {"top_k", "invert"}),
         ("/v1/jobs/{job_id}/results", "get", {"format"}),

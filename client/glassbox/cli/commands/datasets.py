@@ -14,21 +14,25 @@ from glassbox.cli.output import moment, print_facts, print_json, print_line, pri
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
 from glassbox.errors import WrongArgument
+from glassbox.files.changes import SPLITS, read_changes
 from glassbox.files.skip_report import as_line
 
 if TYPE_CHECKING:
     from glassbox.datasets import Dataset, OnUnreadable
+    from glassbox.records.changes import SplitName
+    from glassbox.records.datasets import Provenance
 
 EXAMPLES = """\b
 Examples:
   glassbox datasets upload mnist.npz
   glassbox datasets upload pets/ --name pets --image-shape 28x28
+  glassbox datasets derive pets --add more-pets/ --changes corrections.csv
   glassbox datasets delete mnist
 """
 
 SHAPE = re.compile(r"(?P<height>[1-9][0-9]{0,4})[xX](?P<width>[1-9][0-9]{0,4})")
 
-app = typer.Typer(help=f"List, upload, show and delete data sets.\n\n{EXAMPLES}", no_args_is_help=True)
+app = typer.Typer(help=f"List, upload, show, change and delete data sets.\n\n{EXAMPLES}", no_args_is_help=True)
 
 DatasetReference = Annotated[
     str, typer.Argument(metavar="DATASET", help="Name or id of a data set.", show_default=False)
@@ -93,6 +97,56 @@ def upload(
 
 
 @app.command()
+def derive(
+    context: typer.Context,
+    reference: DatasetReference,
+    add: Annotated[
+        Path | None,
+        typer.Option(
+            "--add", metavar="FOLDER", help="Images to add: a folder with a folder for each class, or an archive of it."
+        ),
+    ] = None,
+    changes: Annotated[
+        Path | None,
+        typer.Option(
+            "--changes",
+            metavar="FILE",
+            help="CSV file with the columns action (add, relabel or remove), split, index, label, job, dataset.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the result (default: the data set's name moves to it).")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="train|validation|test", help="Split to which images are added (train).")
+    ] = None,
+    new_classes: Annotated[
+        bool, typer.Option("--new-classes", help="Append labels that are new to the classes.")
+    ] = False,
+    on_unreadable: options.OnUnreadable = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a new data set from one: add images, correct labels, remove images."""
+    if add is None and changes is None:
+        raise WrongArgument("give --add FOLDER, --changes FILE, or both")
+    if split not in {None, *SPLITS}:
+        raise WrongArgument(f"--split {split}: must be {', '.join(SPLITS)}")
+    listed = [] if changes is None else read_changes(changes)
+    with client_of(context) as client, transfer(f"uploading {add}", quiet=as_json or add is None) as on_bytes:
+        dataset = client.datasets.derive(
+            reference,
+            listed,
+            path=add,
+            name=name,
+            split=cast("SplitName | None", split),
+            new_classes=new_classes,
+            on_unreadable=checked_on_unreadable(on_unreadable),
+            on_bytes=on_bytes,
+        )
+    print_dataset(dataset, as_json=as_json)
+
+
+@app.command()
 def show(context: typer.Context, reference: DatasetReference, as_json: options.Json = False) -> None:
     """Show a data set."""
     with client_of(context) as client:
@@ -130,6 +184,7 @@ def print_dataset(dataset: Dataset, *, as_json: bool) -> None:
             ("copies", copies(dataset) or None),
             ("bytes", f"{dataset.bytes:,}"),
             ("source", dataset.source),
+            *((("derived", derivation(dataset.provenance)),) if dataset.provenance else ()),
             ("created", moment(dataset.created_at)),
         ]
     )
@@ -166,6 +221,14 @@ def copies(dataset: Dataset) -> str:
         "test images of validation images": found.test_in_validation,
     }
     return ", ".join([text, *(f"{count:,} {images}" for images, count in across.items() if count)])
+
+
+def derivation(provenance: Provenance) -> str:
+    """Return from which data set another one was derived, and how, as a sentence."""
+    counts = {"added": provenance.added, "relabelled": provenance.relabelled, "removed": provenance.removed}
+    done = ", ".join(f"{count:,} {change}" for change, count in counts.items() if count)
+    by = f", by {provenance.by}" if provenance.by else ""
+    return f"from {provenance.derived_from}: {done}{by}"
 
 
 def content(dataset: Dataset) -> str:

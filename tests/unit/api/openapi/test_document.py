@@ -25,6 +25,7 @@ CONTRACT = {
     "GET /v1/datasets",
     "GET /v1/datasets/{}",
     "DELETE /v1/datasets/{}",
+    "POST /v1/datasets/{}/derive",
     "GET /v1/datasets/{}/images",
     "GET /v1/datasets/{}/summary",
     "POST /v1/training-jobs",

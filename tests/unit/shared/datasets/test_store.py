@@ -16,7 +16,7 @@ from shared.datasets import DatasetStore, Manifest
 from shared.datasets.arrays.npz import read_npz
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.manifest import Duplicates
-from shared.errors import Damaged, Invalid, NotFound
+from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.runtime import clock
 from shared.runtime.settings import Settings
 from shared.storage.durable import sha256_of
@@ -100,6 +100,20 @@ class TestAdding:
 
         kept = json.loads(path.read_text())
         assert (kept["name"], kept["licence"]) == ("second", "CC BY")
+
+    def test_a_name_that_has_moved_is_not_overwritten_and_nothing_is_left(
+        self, uploads: Uploads, datasets: DatasetStore, volume: Volume, tmp_path: Path, limits: Settings
+    ) -> None:
+        old, _ = uploads.add(npz())
+        new, _ = uploads.add(npz(easy_arrays(seed=1)))
+        files = files_below(volume.root)
+        (tmp_path / "third.npz").write_bytes(npz(easy_arrays(seed=2)))
+
+        with pytest.raises(Conflict, match=new.digest) as caught:
+            datasets.add(read_npz(tmp_path / "third.npz", limits, 0.1, 0), "easy", "derived", replaces=old.digest)
+
+        assert caught.value.code == "dataset_name_moved"
+        assert files_below(volume.root) == files
 
     def test_the_digest_of_a_grayscale_data_set_is_fixed(self, uploads: Uploads) -> None:
         """A data set keeps its id in every version of Glassbox."""
