@@ -75,7 +75,7 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
 def from_json_text(model: type[AnyRequest], text: str, parameter: str) -> AnyRequest:
     """Parse the JSON in a parameter or a form's part as `model`, as strictly as a body. Raises `Invalid`."""
     try:
-        return _validated(model, fast_json.read_exactly(text.encode()))
+        return validated(model, fast_json.read_exactly(text.encode()))
     except Malformed as error:
         reason = f"must be JSON; {error.detail.removeprefix('the body is not JSON in UTF-8: ')}"
         raise Invalid(
