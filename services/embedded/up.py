@@ -172,6 +172,8 @@ def _announce(port: int) -> None:
             with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:  # noqa: S310 - the stack's API
                 if all(json.load(response)["workers"].values()):
                     print(f"glassbox: ready at {url} (Ctrl-C stops it)", flush=True)
+                    first = "first, train on digits or upload a folder"
+                    print(f"glassbox: open {url}/ui/ in a browser; {first}", flush=True)
                     return
         except OSError:
             pass

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import glassbox
-from glassbox.cli.commands import classify, datasets, doctor, jobs, models, predict, serve, train
+from glassbox.cli.commands import classify, datasets, doctor, jobs, models, predict, serve, train, ui
 from glassbox.cli.exits import CODES, ReportingGroup
 from glassbox.cli.session import Session
 
@@ -58,5 +58,6 @@ app.command("predict")(predict.predict)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")
+app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.command("serve")(serve.serve)

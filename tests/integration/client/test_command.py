@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 
@@ -169,6 +170,12 @@ class TestForPrograms:
         jobs = glassbox("jobs", "list", "--model", model, "--kind", "training", "--json").json
         assert [job["result"]["version"] for job in jobs] == [1]
         assert [check["ok"] for check in glassbox("doctor", "--json").json] == [True] * 8
+
+    def test_the_address_of_a_page_of_the_dashboard_is_printed(self, glassbox: Command, model: str) -> None:
+        address = glassbox("ui", "--model", model, "--print").out.strip()
+        assert address.endswith(f"/ui/models/{model}")
+        assert httpx.get(address).headers["Content-Type"].startswith("text/html")
+        assert glassbox("ui", "--model", model, "--job", "1").status == 2
 
     def test_a_job_as_json_has_no_other_output(self, glassbox: Command, model: str) -> None:
         done = glassbox("classify", "images.zip", "--model", model, "-o", "rows.npz", "--json")
