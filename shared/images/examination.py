@@ -7,7 +7,9 @@ by a whole number that leaves at least `SIDE` pixels. docs/data/images.md has th
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -28,12 +30,18 @@ COLOURLESS = frozenset({"1", "L", "LA", "La"})
 
 
 def shape_and_colour(
-    content: bytes, max_pixels: int, *, find_colour: bool = True, seconds: float = SECONDS
+    content: bytes,
+    max_pixels: int,
+    *,
+    find_colour: bool = True,
+    seconds: float = SECONDS,
+    spend: Callable[[float], None] = lambda _: None,
 ) -> tuple[tuple[int, int], bool]:
     """Return the height and width of an image, upright and before it is resized, and whether it is in colour.
 
     Without `find_colour` the pixels are not decoded, and the second result is False. Raises `Malformed` for a damaged
-    image; damage to pixels is found only if they are decoded. `decode_into` has the meaning of `seconds`.
+    image; damage to pixels is found only if they are decoded. `decode_into` has the meaning of `seconds` and
+    `spend`.
     """
     size = png.plain_size(content, gray=find_colour)
     if size is not None:
@@ -42,9 +50,13 @@ def shape_and_colour(
     kind = format_of(content)
     if kind.needs_process(content):
         with turns.turns.turn(lambda: None):
-            return pool.examine(content, kind.name, max_pixels, seconds, find_colour=find_colour)
+            return pool.examine(content, kind.name, max_pixels, seconds, spend, find_colour=find_colour)
     with turns.turns.turn(lambda: None) if find_colour and turns.is_large(kind, content) else nullcontext():
-        return _examine_as(kind, content, max_pixels, find_colour)
+        begun = time.thread_time()
+        try:
+            return _examine_as(kind, content, max_pixels, find_colour)
+        finally:
+            spend(time.thread_time() - begun)
 
 
 def examine_here(content: bytes, max_pixels: int, *, find_colour: bool) -> tuple[tuple[int, int], bool]:

@@ -215,6 +215,9 @@ class Settings(BaseSettings):
     max_image_seconds: PositiveFloat = Field(
         20.0, description="the CPU time to decode an image of a format whose headers do not limit it, such as AVIF"
     )
+    max_dataset_seconds: PositiveFloat = Field(
+        900.0, description="the CPU time to decode all images of an uploaded data set, which holds a thread of the API"
+    )
     max_classes: PositiveInt = 1000
     max_dataset_changes: PositiveInt = Field(
         10_000, description="the most changes in one request that derives a data set, without uploaded images"

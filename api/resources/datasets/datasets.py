@@ -134,7 +134,7 @@ def blueprint(
             200: ResponseSpec((DatasetView,), "The same content exists; the name points to it.", ("Location",)),
         },
         errors=(
-            error_response(TooLarge, "npz_too_large", "dataset_too_large", "archive_*"),
+            error_response(TooLarge, "npz_too_large", "dataset_too_large", "dataset_too_costly", "archive_*"),
             error_response(UnsupportedType, "dataset_expected"),
             error_response(Invalid, "npz_*", "dataset_*", "archive_*"),
         ),

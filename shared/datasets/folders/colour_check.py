@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shared.archives import ArchiveIndex, Contents
 from shared.datasets.content import Labels
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.datasets.folders.layout import Indices, Layout
 from shared.datasets.manifest import ColourCheck
 from shared.errors import Malformed
@@ -22,7 +23,9 @@ CLASSES, IMAGES = 64, 8
 SIDE = 4  # of the thumbnails whose mean colour is measured
 
 
-def check_colour(path: Path, archive: ArchiveIndex, layout: Layout, limits: Settings) -> ColourCheck | None:
+def check_colour(
+    path: Path, archive: ArchiveIndex, layout: Layout, limits: Settings, time: DecodingTime
+) -> ColourCheck | None:
     """Classify training images by their mean colour without brightness; None if there are fewer than two classes.
 
     Of the sampled images of a class, every other one gives the mean of the class, and the rest are classified by the
@@ -37,7 +40,13 @@ def check_colour(path: Path, archive: ArchiveIndex, layout: Layout, limits: Sett
                 with suppress(Malformed):
                     thumbnail = np.empty((SIDE, SIDE, 3), np.uint8)
                     content = contents.read(index)
-                    decode_into(thumbnail, content, limits.max_image_pixels, seconds=limits.max_image_seconds)
+                    decode_into(
+                        thumbnail,
+                        content,
+                        limits.max_image_pixels,
+                        seconds=limits.max_image_seconds,
+                        spend=time.spend,
+                    )
                     colours.append(_chroma(thumbnail))
             if len(colours) > 1:
                 known.append(np.mean(colours[::2], axis=0))

@@ -11,6 +11,7 @@ import numpy as np
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.entries import shown
 from shared.datasets.arrays.pickles import is_pickle, pickled
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.datasets.folders.problems import ENDINGS, Problems
 from shared.datasets.folders.shape_rule import Sizes
 from shared.errors import Invalid, Malformed
@@ -33,6 +34,7 @@ def examine(
     names: Sequence[str],
     limits: Settings,
     problems: Problems,
+    time: DecodingTime,
     *,
     sizes: bool,
     colour: bool,
@@ -41,7 +43,7 @@ def examine(
 
     sizes: whether the size of each image is needed, else `Examined.sizes` is empty. colour: whether to search for an
     image in colour; the pixels of images are decoded until one is found. If neither is needed, only files without the
-    ending of an image are read. Raises `Invalid` if no file is a readable image.
+    ending of an image are read. Raises `Invalid` if no file is a readable image, and `TooLarge` after too much `time`.
     """
     found = np.empty((len(archive) if sizes else 0, 2), np.int32)
     count = 0
@@ -58,7 +60,11 @@ def examine(
                 content = contents.read(index)
                 if sizes or search:
                     shape, in_colour = shape_and_colour(
-                        content, limits.max_image_pixels, find_colour=search, seconds=limits.max_image_seconds
+                        content,
+                        limits.max_image_pixels,
+                        find_colour=search,
+                        seconds=limits.max_image_seconds,
+                        spend=time.spend,
                     )
                 else:
                     format_of(content)

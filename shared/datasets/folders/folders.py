@@ -15,6 +15,7 @@ from shared.archives.entries import shown
 from shared.datasets.content import Content, Images, Split
 from shared.datasets.duplicates import Fingerprints
 from shared.datasets.folders.colour_check import check_colour
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.datasets.folders.examination import Examined, examine
 from shared.datasets.folders.layout import Indices, Layout, lay_out
 from shared.datasets.folders.problems import NOT_AN_IMAGE, TEXT_ENDINGS, Problems
@@ -34,12 +35,13 @@ def read_folders(path: Path, archive: ArchiveIndex, limits: Settings, options: U
     Without an `image_shape` in the options, `shape_rule` chooses it; without `channels` the images are in colour if any
     is. Raises `Invalid` or `TooLarge`, here or when the content is revised, with the names of the images.
     """
-    return _read(Source(path, archive, limits, options, archive.paths(0, len(archive)), Problems()))
+    time = DecodingTime(limits.max_dataset_seconds)
+    return _read(Source(path, archive, limits, options, archive.paths(0, len(archive)), Problems(), time))
 
 
 @dataclass(frozen=True)
 class Source:
-    """An archive, how to read it, and what is known of its files: their names, and problems found so far."""
+    """An archive, how to read it, and what is known of its files: names, problems found so far, the cost."""
 
     path: Path
     archive: ArchiveIndex
@@ -47,6 +49,7 @@ class Source:
     options: UploadOptions
     names: Sequence[str]
     problems: Problems
+    time: DecodingTime
 
     def refuse_unreadable(self) -> None:
         """Raise `Invalid` if too many images cannot be read."""
@@ -61,7 +64,14 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
     path, archive, limits, options = source.path, source.archive, source.limits, source.options
     image_shape, channels = options.image_shape, options.channels
     examined = examine(
-        path, archive, source.names, limits, source.problems, sizes=image_shape is None, colour=channels != RGB
+        path,
+        archive,
+        source.names,
+        limits,
+        source.problems,
+        source.time,
+        sizes=image_shape is None,
+        colour=channels != RGB,
     )
     layout = _lay_out(source, copies)
     source.refuse_unreadable()
@@ -85,7 +95,7 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         Split(layout.validation_labels, Blocks(source, shape, layout.validation)) if len(layout.validation) else None,
         chosen,
         colour_dropped=dropped,
-        colour_check=check_colour(path, archive, layout, limits) if dropped else None,
+        colour_check=check_colour(path, archive, layout, limits, source.time) if dropped else None,
         skipped=source.problems.report(archive.skipped, source.names),
         unsupported=len(source.problems.unsupported),
         doubts=layout.doubts,
@@ -181,7 +191,13 @@ class Blocks:
                 for row, index in zip(block, chosen, strict=True):
                     try:
                         content = contents.read(index)
-                        decode_into(row, content, limits.max_image_pixels, seconds=limits.max_image_seconds)
+                        decode_into(
+                            row,
+                            content,
+                            limits.max_image_pixels,
+                            seconds=limits.max_image_seconds,
+                            spend=source.time.spend,
+                        )
                     except Malformed as error:
                         source.problems.add(index, source.names[index], error)
                 yield block

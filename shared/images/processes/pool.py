@@ -40,11 +40,11 @@ def decode_into(
 
 
 def examine(
-    content: bytes, name: str, max_pixels: int, seconds: float, *, find_colour: bool
+    content: bytes, name: str, max_pixels: int, seconds: float, spend: Callable[[float], None], *, find_colour: bool
 ) -> tuple[tuple[int, int], bool]:
     """Examine an image of the format `name` as `examination.shape_and_colour` does."""
     request: Request = {"max_pixels": max_pixels, "seconds": seconds, "find_colour": find_colour}
-    response, _ = _pool.ask(request, content, name, lambda: None)
+    response, _ = _pool.ask(request, content, name, lambda: None, spend)
     return response["size"], response["coloured"]
 
 
@@ -111,7 +111,7 @@ class Pool:
         content: bytes,
         name: str,
         check: Callable[[], None],
-        spend: Callable[[float], None] = lambda _: None,
+        spend: Callable[[float], None],
     ) -> tuple[Response, bytearray]:
         """Return the response to a request about an image of the format `name`; raises `Malformed`.
 

@@ -218,6 +218,12 @@ class TestShapes:
 
         assert (type(error), error.code) == (TooLarge, "dataset_too_large")
 
+    def test_images_that_take_too_long_together_are_refused(self, stored: Stored) -> None:
+        error = refused(stored, zip_of(easy_folders()), (6, 7), max_dataset_seconds=1e-4)
+
+        assert (type(error), error.code) == (TooLarge, "dataset_too_costly")
+        assert "GLASSBOX_MAX_DATASET_SECONDS" in error.detail
+
     def test_a_shape_for_an_npz_is_refused(self, stored: Stored) -> None:
         assert refused(stored, npz(), (6, 6)).code == "validation_failed"
 
