@@ -36,7 +36,7 @@ from api.resources.evaluations import predictions as version_predictions
 from api.resources.evaluations import versions as evaluations
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
-from api.resources.explanations import explain
+from api.resources.explanations import explain, neighbours
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
 from shared.datasets import DatasetStore
@@ -128,6 +128,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         weights.blueprint(registry),
         predictions.blueprint(online, settings),
         explain.blueprint(online, one_images, settings),
+        neighbours.blueprint(online, one_images, neighbours.TrainingImages(store, settings), store),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
         version_predictions.blueprint(registry),

@@ -155,6 +155,11 @@ class Settings(BaseSettings):
         128 * MiB,
         description="the most bytes of bodies and decoded images that one API process holds for requests at once",
     )
+    neighbour_bytes: PositiveInt = Field(
+        64 * MiB,
+        description="the most bytes of training images' activations that one API process keeps, to find the nearest"
+        " images; of more images, a sample is searched",
+    )
     max_online_bytes: PositiveInt = Field(
         20 * MiB, description="the most uncompressed bytes of a request for predictions"
     )

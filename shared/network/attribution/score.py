@@ -112,7 +112,7 @@ class _ConvolutionalPass(_Pass):
 
 def _pass(network: Network, parameters: Parameters, images: int) -> _Pass:
     """Return a pass of at most this many images, or fewer: what fits into `PASS_BYTES`, but at least one."""
-    most = max(1, PASS_BYTES // (_numbers_per_image(network) * network.dtype.itemsize))
+    most = images_per_pass(network)
     if network.architecture is not None:
         return _ConvolutionalPass(network.architecture, network, parameters, min(images, most, CHUNK))
     return _DensePass(network, parameters, min(images, most, BLOCK))
@@ -120,8 +120,12 @@ def _pass(network: Network, parameters: Parameters, images: int) -> _Pass:
 
 def pass_bytes(network: Network, images: int) -> int:
     """Return the bytes of the arrays of a pass for this many images: those of `Score`."""
-    each = _numbers_per_image(network) * network.dtype.itemsize
-    return each * min(images, max(1, PASS_BYTES // each))
+    return _numbers_per_image(network) * network.dtype.itemsize * min(images, images_per_pass(network))
+
+
+def images_per_pass(network: Network) -> int:
+    """Return for how many images the arrays of a pass fit into `PASS_BYTES`, but at least one."""
+    return max(1, PASS_BYTES // (_numbers_per_image(network) * network.dtype.itemsize))
 
 
 def _numbers_per_image(network: Network) -> int:

@@ -52,6 +52,7 @@ CONTRACT = {
     "GET /v1/models/{}/versions/{}/predictions/compare",
     "POST /v1/models/{}/versions/{}/predict",
     "POST /v1/models/{}/versions/{}/explain",
+    "POST /v1/models/{}/versions/{}/neighbours",
     "POST /v1/models/{}/versions/{}/reproduce",
     "PUT /v1/models/{}/aliases/{}",
     "DELETE /v1/models/{}/aliases/{}",
