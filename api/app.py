@@ -23,7 +23,6 @@ from api.resources import (
     models,
     predictions,
     reproductions,
-    training_jobs,
     weights,
 )
 from api.resources.batches import batch_jobs, results, rows
@@ -39,6 +38,7 @@ from api.resources.events.streams import EventStreams
 from api.resources.explanations import explain, neighbours
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
+from api.resources.trainings import checkpoint_weights, training_jobs
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -120,6 +120,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         all_jobs.blueprint(EventFeed(redis), streams),
         history.blueprint(job_store, registry),
+        checkpoint_weights.blueprint(job_store, volume),
         jobs.blueprint(job_store, files, task_queue, streams, submission, reasons),
         results.blueprint(job_store, registry, volume),
         rows.blueprint(job_store, volume),

@@ -3,6 +3,6 @@
 Both encoders follow the formats' specifications without their libraries. The same version always gives the same bytes.
 """
 
-from api.exports.export import FORMATS, Export, export
+from api.exports.export import FORMATS, Export, export, export_of
 
-__all__ = ["FORMATS", "Export", "export"]
+__all__ = ["FORMATS", "Export", "export", "export_of"]

@@ -39,5 +39,9 @@ class Export:
 
 def export(version: ModelVersion, parameters: Mapping[str, StoredArray], file_format: str) -> Export:
     """Export a version in one of `FORMATS`. `parameters`: the version's parameters by name."""
-    parts = FORMATS[file_format](version, parameters)
+    return export_of(FORMATS[file_format](version, parameters))
+
+
+def export_of(parts: Sequence[Part]) -> Export:
+    """Return a file with these parts."""
     return Export(parts, sum(map(len, parts)))

@@ -26,8 +26,13 @@ Tensor = tuple[str, np.dtype[np.generic], tuple[int, ...], int]
 
 def encode(version: ModelVersion, parameters: Mapping[str, StoredArray]) -> list[Part]:
     """Encode the parameters under their names in the .npz, with the version's metadata."""
-    tensors = ((name, array.dtype, array.shape, array.nbytes) for name, array in parameters.items())
-    return [*_head(tensors, description(version)), *map(content_of, parameters.values())]
+    return encode_stored(parameters, description(version))
+
+
+def encode_stored(arrays: Mapping[str, StoredArray], metadata: Mapping[str, str]) -> list[Part]:
+    """Encode arrays, which are read when their bytes are needed."""
+    tensors = ((name, array.dtype, array.shape, array.nbytes) for name, array in arrays.items())
+    return [*_head(tensors, metadata), *map(content_of, arrays.values())]
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[np.generic]], metadata: Mapping[str, str]) -> bytes:

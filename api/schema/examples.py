@@ -174,6 +174,14 @@ EPOCH: JsonObject = {
     "seconds": 0.3,
 }
 
+CHECKPOINT_TENSOR: JsonObject = {
+    "epochs": 4,
+    "steps": 1876,
+    "tensor": "layer2.biases",
+    "shape": [3],
+    "values": [0.013, -0.02, 0.0041],
+}
+
 ROW: JsonObject = {
     "path": "mnist-test/00000.png",
     "label": "7",

@@ -23,6 +23,7 @@ from glassbox.records.versions import Baselines, Finding
 Kind = Literal["training", "batch", "reproduction"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
 
+WeightsFormat = Literal["safetensors", "npz", "npy"]
 RowOrder = Literal["archive", "least_confident", "most_confident"]
 
 SUCCESS = frozenset({"succeeded", "completed_with_errors"})
@@ -264,6 +265,22 @@ class Jobs:
     def history(self, job_id: str) -> Iterator[Epoch]:
         """Return the report of each epoch of a training; while it runs, of those that have ended."""
         return (read(Epoch, item) for item in self._transport.pages(path_to("jobs", job_id, "history")))
+
+    def save_weights(
+        self,
+        job_id: str,
+        path: Path | str,
+        *,
+        tensor: str | None = None,
+        format: WeightsFormat = "safetensors",  # noqa: A002 - the API's word
+    ) -> Path:
+        """Write the weights of a running training's newest checkpoint to a file, atomically.
+
+        tensor: only this one, such as `layer1.weights`; needed for the format `npy`. Raises `NotFound` before the first
+        checkpoint, and after the version is published.
+        """
+        params = {"format": format, "tensor": tensor}
+        return downloads.download(self._transport, path_to("jobs", job_id, "weights"), Path(path), params=params)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job; it ends after its current step, and its finished work is kept."""

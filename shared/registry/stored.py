@@ -65,6 +65,15 @@ class OpenFile:
     def __del__(self) -> None:
         os.close(self._descriptor)
 
+    def stream(self) -> IO[bytes]:
+        """Return the same open file as a stream of its own, for one thread."""
+        return os.fdopen(os.dup(self._descriptor), "rb")
+
+    @property
+    def size(self) -> int:
+        """The file's size in bytes."""
+        return os.fstat(self._descriptor).st_size
+
     def read(self, offset: int, size: int) -> bytes:
         """Read exactly this many bytes. Raises OSError if the file is too short."""
         content = os.pread(self._descriptor, size, offset)
@@ -78,8 +87,12 @@ class OpenFile:
 
 def stored_arrays(path: Path) -> dict[str, StoredArray]:
     """Return the arrays of a `weights.npz` by name, without their content."""
-    file = OpenFile(path)
-    with path.open("rb") as content, zipfile.ZipFile(content) as archive:
+    return arrays_in(OpenFile(path))
+
+
+def arrays_in(file: OpenFile) -> dict[str, StoredArray]:
+    """Return the arrays of an `.npz` by name, without their content. Other bytes may precede the `.npz`."""
+    with file.stream() as content, zipfile.ZipFile(content) as archive:
         return {member.filename.removesuffix(".npy"): _stored(file, archive, member) for member in archive.infolist()}
 
 

@@ -18,7 +18,7 @@ import glassbox
 from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
 from api.resources.batches.batch_jobs import BatchOptions
-from api.resources.training_jobs import TrainingRequest
+from api.resources.trainings.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
 ARGUMENTS = {"model", "dataset"}  # the arguments of `Client.train` and `Client.classify` that are not options

@@ -34,6 +34,7 @@ from shared.network.evaluation.predictions import PredictionColumns
 from shared.network.layers.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
+from shared.registry.checkpoints import Checkpoints
 from shared.registry.manifest import StoredMistake, VersionDraft
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
@@ -41,7 +42,6 @@ from worker.running.heartbeat import ShutdownRequested
 from worker.running.lease import REPORT_SECONDS, Cancelled, Lease
 from worker.running.runner import JobOutcome
 from worker.training.assessment import assess, log_findings, training_result
-from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
 from worker.training.promotion import Promotion
 from worker.training.selection_events import SelectionEvents

@@ -17,12 +17,12 @@ from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import Changed, FirstDifference, ReproductionResult
 from shared.jobs.specifications import ReproductionSpecification, TrainingSpecification
 from shared.registry import ModelVersion, Registry
+from shared.registry.checkpoints import Checkpoints
 from shared.registry.weights import digest_of
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.lease import Lease
 from worker.running.runner import JobOutcome
-from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads, environment
 from worker.training.job import job_metrics, load_and_train
 

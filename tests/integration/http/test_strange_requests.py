@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from werkzeug.test import Client, run_wsgi_app
 
 from api.app import create_app
-from api.resources.training_jobs import TrainingRequest
+from api.resources.trainings.training_jobs import TrainingRequest
 from shared.runtime.settings import Settings
 from tests.support.data.archives import zip_of_images
 from tests.support.data.npz import easy_arrays, easy_images, npz

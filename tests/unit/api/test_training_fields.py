@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
 from api.openapi.schemas import Schemas
-from api.resources.training_jobs import TrainingRequest, request_for
+from api.resources.trainings.training_jobs import TrainingRequest, request_for
 from shared.network import Configuration, ConfigurationError, Network, preset
 from shared.network.optimization.optimizers import OPTIMIZERS
 from shared.network.optimization.schedules import SCHEDULES

@@ -13,7 +13,7 @@ from glassbox import options
 from glassbox.cli.app import app
 from glassbox.cli.commands.train import OWN_OPTIONS, settings_help
 
-from api.resources.training_jobs import request_for
+from api.resources.trainings.training_jobs import request_for
 from shared.network.configuration import Configuration
 from shared.network.selection.presets import DEFAULT_PRESET, PRESET
 from shared.network.settings.fields import Integer, fields_of

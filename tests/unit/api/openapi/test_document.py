@@ -36,6 +36,7 @@ CONTRACT = {
     "POST /v1/jobs/{}/cancel",
     "POST /v1/jobs/{}/retry",
     "GET /v1/jobs/{}/events",
+    "GET /v1/jobs/{}/weights",
     "GET /v1/jobs/{}/results",
     "GET /v1/jobs/{}/errors",
     "GET /v1/jobs/{}/images",

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.registry.checkpoints import Checkpoints, State
 from tests.support.data.files import files_below
 from tests.support.programs.forks import dies_before_change
-from worker.training.checkpoints import Checkpoints, State
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from shared.jobs.view import job_document
 from shared.network import Network, Training
 from shared.network.assessment.intervals import wilson
 from shared.registry import Registry
+from shared.registry.checkpoints import Checkpoints
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
@@ -40,7 +41,6 @@ from tests.unit.worker.conftest import Bench
 from worker.running.lease import Lease
 from worker.running.shutdown import ShutdownRequest
 from worker.running.stall import StallWatch
-from worker.training.checkpoints import Checkpoints
 from worker.training.job import TrainingHandler, train
 from worker.training.promotion import Promotion
 

@@ -16,6 +16,7 @@ from shared.jobs import Job, Kind, Progress, State
 from shared.jobs.specifications import ReproductionSpecification
 from shared.network import Training
 from shared.registry import ModelVersion, Registry
+from shared.registry.checkpoints import Checkpoints
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
 from tests.support.objects.jobs import a_training, events, move, reproduction_result
@@ -24,7 +25,6 @@ from tests.support.waiting import eventually
 from tests.unit.worker.conftest import Bench
 from tests.unit.worker.training.test_job import Trainings
 from tests.unit.worker.training.test_job import trainings as trainings  # noqa: PLC0414 - a fixture
-from worker.training.checkpoints import Checkpoints
 from worker.training.environment import blas_threads
 from worker.training.reproduction import ReproductionHandler, differences
 

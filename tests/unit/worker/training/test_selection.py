@@ -17,6 +17,7 @@ from shared.jobs import Job, JobStore, Kind, Progress, State
 from shared.jobs.specifications import ReproductionSpecification, TrainingSpecification
 from shared.network import AutoTraining, Facts, Network, Training, candidates
 from shared.registry import Registry
+from shared.registry.checkpoints import Checkpoints
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.npz import easy_arrays
@@ -26,7 +27,6 @@ from tests.unit.worker.conftest import Bench
 from tests.unit.worker.training.test_job import VALIDATION, validated
 from worker.running.lease import Cancelled, Lease
 from worker.running.shutdown import ShutdownRequest
-from worker.training.checkpoints import Checkpoints
 from worker.training.job import TrainingHandler, begun, resumed, train
 from worker.training.reproduction import ReproductionHandler
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from api.resources.training_jobs import TrainingRequest
+from api.resources.trainings.training_jobs import TrainingRequest
 from shared.network import Configuration
 from shared.network.configuration import PRESET_ONLY
 from shared.network.selection.presets import AUTO, PRESETS

@@ -1,0 +1,1 @@
+"""The routes of trainings: submission, estimates, weights of running trainings."""
