@@ -140,6 +140,10 @@ bench: $(VENV)/dev $(BENCH)/done bench-api ## run the benchmarks: each prints a 
 bench-api: $(VENV)/dev $(PEER)/done ## load the API, in comparison with MLServer; needs wrk
 	@$(BIN)/python -m benchmarks.api
 
+.PHONY: remedies
+remedies: $(VENV)/dev ## write what the dashboard says about errors, ui/remedies.js, from the table of failure modes
+	@$(BIN)/python -m tests.support.make_remedies
+
 .PHONY: options
 options: $(VENV)/dev ## write the client's options, client/glassbox/options.py, from the API's request models
 	@PYTHONPATH=.:client $(BIN)/python -m tests.support.make_client_options

@@ -2,6 +2,7 @@
 
 import { Problem, may } from "./api.js";
 import { h, replace } from "./parts/dom.js";
+import { REMEDIES } from "./remedies.js";
 
 /**
  * The same view or action by other means.
@@ -83,7 +84,7 @@ export function problem(error, again, signal) {
     h("strong", found?.title || (found ? `Error ${found.status}` : "The page failed")),
     h("p", found ? found.message : String(error)),
     found?.errors.map(({ pointer, parameter, detail }) => h("p", h("code", pointer ?? parameter ?? ""), ` ${detail}`)),
-    found?.code && h("p", { class: "soft" }, "Code ", h("code", found.code)),
+    found?.code && remedy(found.code),
     again && h("button", { type: "button", onclick: again }, "Try again"),
   );
   if (again && found?.passes) {
@@ -92,6 +93,11 @@ export function problem(error, again, signal) {
     signal?.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
   return box;
+}
+
+/** An error's code, and what the operations pages say about it. @param {string} code */
+export function remedy(code) {
+  return h("p", { class: "soft" }, "Code ", h("code", code), REMEDIES[code] && `: ${REMEDIES[code]}`);
 }
 
 /** What a page shows if there is nothing yet: a sentence and first steps. @param {string} text @param {...import("./parts/dom.js").Child} steps */

@@ -13,15 +13,6 @@ from tests.support.servers.stack import Stack
 LONG = {"model": "slow", "dataset": "digits", "preset": "fast", "epochs": 100_000}
 
 
-def test_a_person_trains_a_first_network_and_opens_its_version(visit: Page) -> None:
-    visit.wait_for_url("**/ui/")
-    visit.get_by_role("button", name="Train on digits").click()
-    visit.wait_for_url("**/ui/jobs/*")
-    expect(visit.get_by_text("succeeded")).to_be_visible()
-    visit.get_by_role("link", name="version 1").click()
-    visit.wait_for_url("**/ui/models/digits/1")
-
-
 def test_a_person_cancels_a_training_and_retries_it(visit: Page, stack: Stack) -> None:
     job = stack.train(**LONG)["id"]
     row = visit.locator(f"tr[data-key='{job}']")
@@ -35,9 +26,7 @@ def test_a_person_cancels_a_training_and_retries_it(visit: Page, stack: Stack) -
     expect(row).to_contain_text("cancelled")
 
 
-def test_the_page_recovers_by_itself_when_redis_is_back(
-    visit: Page, stack: Stack, redis_of_stack: RedisServer
-) -> None:
+def test_the_page_recovers_by_itself_when_redis_is_back(visit: Page, stack: Stack, redis_of_stack: RedisServer) -> None:
     expect(visit.get_by_role("table", name="Jobs")).to_be_visible()
     os.kill(redis_of_stack.pid, signal.SIGSTOP)
     try:

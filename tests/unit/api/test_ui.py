@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from api.resources.service.ui import Bundle
+from tests.support import make_remedies
 
 UI = Path(__file__).parents[3] / "ui"
 MODULES = sorted(UI.rglob("*.js"))
@@ -73,3 +74,8 @@ def test_the_browser_loads_what_every_page_needs_at_once(client: FlaskClient) ->
     loaded = re.findall(r'modulepreload" href="/ui/assets/[0-9a-f]{16}/([^"]+)"', client.get("/ui/").text)
     assert {"main.js", "api.js", "parts/dom.js", "parts/router.js"} <= set(loaded)
     assert not [name for name in loaded if name.startswith("pages/")]
+
+
+def test_remedies_are_those_of_the_table_of_failure_modes() -> None:
+    assert make_remedies.FILE.read_text() == make_remedies.text(), "run `make remedies`"
+    assert {"out_of_memory", "poison", "redis_full", "version_damaged"} <= set(make_remedies.remedies())
