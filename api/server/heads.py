@@ -23,6 +23,11 @@ def is_complete(received: bytes) -> bool:
     return line == 0 or (line > 0 and received[line - 1 : line] != b"\r")
 
 
+def has_bare_line_feed(received: bytes) -> bool:
+    """Return whether a line of an incomplete head ends with LF alone: its end, CR LF CR LF, may then never come."""
+    return received.count(b"\n") != received.count(b"\r\n")
+
+
 def lacks_body(received: bytes) -> bool:
     """Return whether the request, whose head is complete, has a body of which bytes are missing."""
     end = received.find(END, 2)

@@ -10,11 +10,20 @@ from gunicorn.http import errors
 
 from shared.storage.names import new_id
 
+
+class UnsupportedMethod(errors.ParseException):  # type: ignore[misc]
+    """A request to be a proxy, which has no path."""
+
+    def __str__(self) -> str:
+        return "this server is not a proxy; it does not implement CONNECT"
+
+
 STATUSES: dict[type[Exception], HTTPStatus] = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
     errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
     errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
+    UnsupportedMethod: HTTPStatus.NOT_IMPLEMENTED,
 }
 
 
@@ -24,6 +33,12 @@ def status_of(error: Exception) -> HTTPStatus | None:
         return STATUSES[type(error)]
     is_client_error = isinstance(error, errors.ParseException) and not isinstance(error, errors.ConfigurationProblem)
     return HTTPStatus.BAD_REQUEST if is_client_error else None
+
+
+def check_method(method: str) -> None:
+    """Raise `UnsupportedMethod` for CONNECT, whose target is a host and a port instead of a path."""
+    if method == "CONNECT":
+        raise UnsupportedMethod
 
 
 def check_transfer_codings(headers: Iterable[tuple[str, str]]) -> None:

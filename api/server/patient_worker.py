@@ -25,7 +25,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api.server import parse_errors
 from api.server.client_socket import ClientLimits, ClientSocket, WaitingClients
-from api.server.heads import is_complete, is_liveness_check, lacks_body
+from api.server.heads import has_bare_line_feed, is_complete, is_liveness_check, lacks_body
 
 HEAD_BYTES = 64 << 10
 LINE_BYTES = 4096  # gunicorn's limit for a request line is 4094
@@ -157,6 +157,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         if len(received) > LINE_BYTES and b"\n" not in received:
             detail = f"the request line has more than {LINE_BYTES - 2} bytes"
             self._reject(conn, HTTPStatus.REQUEST_URI_TOO_LONG, detail)
+        elif has_bare_line_feed(received):
+            self._reject(conn, HTTPStatus.BAD_REQUEST, "a line of the head ends with LF alone; end each with CR LF")
         elif len(received) > HEAD_BYTES:
             self._reject(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"the head has more than {HEAD_BYTES} bytes")
         return False

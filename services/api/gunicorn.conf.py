@@ -56,6 +56,7 @@ class worker_class(BalancedThreads):  # noqa: N801 - gunicorn's name of the sett
 
     def handle_request(self, req, conn):  # type: ignore[no-untyped-def]
         """Announce in the response that the connection closes, if the request's body stays unread."""
+        parse_errors.check_method(req.method)
         parse_errors.check_transfer_codings(req.headers)
         unread.announce_close(req)
         return super().handle_request(req, conn)

@@ -25,6 +25,9 @@ class ServiceView(TypedDict):
     links: Links
 
 
+METHODS = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+"""All methods that resources support."""
+
 LINKS = {
     "dashboard": "/ui/",
     "documentation": "/docs",
@@ -41,7 +44,7 @@ LINKS = {
 
 
 def blueprint() -> Blueprint:
-    """Return the route of the root."""
+    """Return the route of the root, and that of `OPTIONS *`, which concerns the server and no resource."""
     routes = Blueprint("index", __name__)
 
     @routes.get("/")
@@ -59,6 +62,12 @@ def blueprint() -> Blueprint:
         response = Response(status=303, headers={"Location": "/ui/"}) if _is_browser() else jsonify(service)
         response.vary.add("Accept")
         return response
+
+    @routes.route("/*", methods=["OPTIONS"])  # Flask puts a slash before the target `*`
+    @operation("List all methods", scope=None, responses={200: None})
+    def options() -> Response:
+        """This is no path, so the OpenAPI document omits it."""
+        return Response(headers={"Allow": METHODS})
 
     return routes
 

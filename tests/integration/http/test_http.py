@@ -164,6 +164,8 @@ class TestMalformedRequests:
                 431,
                 "request_header_fields_too_large",
             ),
+            (b"GET / HTTP/1.1\r\nHost: localhost\n\n", 400, "malformed_request"),
+            (b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 501, "not_implemented"),
             (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: wonders\r\n\r\n", 417, "expectation_failed"),
         ],
     )
@@ -187,6 +189,15 @@ class TestMalformedRequests:
         status, problem = response_to(connection)
 
         assert (status, problem["code"]) == (400, "body_cut_short")
+
+
+def test_options_of_the_server_lists_its_methods(connection: socket.socket) -> None:
+    connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+    head = connection.recv(65536)
+
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nAllow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n" in head
 
 
 @pytest.mark.parametrize(("length", "stays_open"), [(1000, True), (10_000_000, False)])
