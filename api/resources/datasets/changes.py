@@ -18,6 +18,7 @@ from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.derivation.content import Addition, Mask
 from shared.datasets.derivation.origins import BatchImages, DatasetImages, archive_missing
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.errors import FieldError, Invalid, NotFound, TooLarge
 from shared.images.shapes import Shape, as_text, channels_of
 from shared.jobs import JobStore
@@ -170,6 +171,7 @@ class Origins:
         for before, place in pairwise(order):
             if key(before) == key(place):
                 raise _twice(f"#/add/{max(before, place)}", f"image {added[place].index} of {key(place)[0]}")
+        time = DecodingTime(self.limits.max_dataset_seconds)
         found = []
         for _, group in groupby(order, key=lambda place: key(place)[:2]):
             places = list(group)
@@ -177,7 +179,7 @@ class Origins:
             if first.dataset:
                 found.append(self._of_dataset(*datasets[first.dataset], added, places, shape))
             else:
-                found.append(self._of_batch(str(first.job), added, places, shape))
+                found.append(self._of_batch(str(first.job), added, places, shape, time))
         return tuple(found)
 
     def _dataset(self, reference: str) -> tuple[Manifest, Arrays]:
@@ -203,7 +205,9 @@ class Origins:
             dataset=manifest.id,
         )
 
-    def _of_batch(self, job_id: str, added: Sequence[AddedImage], places: list[int], shape: Shape) -> Addition:
+    def _of_batch(
+        self, job_id: str, added: Sequence[AddedImage], places: list[int], shape: Shape, time: DecodingTime
+    ) -> Addition:
         try:
             job = batch_of(self.jobs, job_id)
         except NotFound as error:
@@ -228,6 +232,7 @@ class Origins:
             indices,
             shape,
             self.limits,
+            time,
             specification.invert,
             version.brightness if version else None,
         )

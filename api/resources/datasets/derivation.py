@@ -80,7 +80,7 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
                 *("model_not_found", "version_not_found", "version_deleted"),
             ),
             error_response(Conflict, "dataset_name_moved", "not_a_batch"),
-            error_response(TooLarge, "too_many_changes", "dataset_too_large", "archive_*"),
+            error_response(TooLarge, "too_many_changes", "dataset_too_large", "dataset_too_costly", "archive_*"),
             error_response(UnsupportedType, "dataset_expected"),
             error_response(Invalid, "validation_failed", "dataset_*", "archive_*", "specification_unknown"),
             error_response(Damaged, "dataset_unreadable", "dataset_damaged", "plan_damaged", "version_unreadable"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from shared.archives import ArchiveIndex, Contents
 from shared.datasets.content import Images
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.errors import Invalid, Malformed, NotFound
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import Brightness, invert
@@ -63,7 +64,7 @@ class BatchImages:
     """The entries of a batch's archive at `indices` (n,), decoded to `shape` and inverted as the batch does it.
 
     job: the batch's id. index: the folder of the archive's index. brightness: of the training images, with which
-    `invert` compares.
+    `invert` compares. time: the CPU time that all images of the request take.
     """
 
     job: str
@@ -72,13 +73,15 @@ class BatchImages:
     indices: Indices
     shape: Shape
     limits: Settings
+    time: DecodingTime
     invert: str = "never"
     brightness: Brightness | None = None
 
     def __iter__(self) -> Iterator[Images]:
         """Yield blocks of a few MiB, (n, *shape).
 
-        Raises `Invalid` for an entry that cannot be decoded, and `NotFound` if the archive does not exist.
+        Raises `Invalid` for an entry that cannot be decoded, `NotFound` if the archive does not exist, and `TooLarge`
+        after too much `time`.
         """
         rows = max(1, BLOCK_BYTES // prod(self.shape))
         try:
@@ -100,7 +103,7 @@ class BatchImages:
                 resize_into(row[np.newaxis], contents.images(entry, entry + 1))
             else:
                 content, most = contents.read(entry), self.limits.max_image_pixels
-                decode_into(row, content, most, seconds=self.limits.max_image_seconds)
+                decode_into(row, content, most, seconds=self.limits.max_image_seconds, spend=self.time.spend)
         except Malformed as error:
             raise Invalid(
                 "dataset_images",

@@ -18,6 +18,6 @@ class DecodingTime:
         if self._spent > self._most:
             raise TooLarge(
                 "dataset_too_costly",
-                f"decoding the images of this upload takes more than {self._most:g} s of CPU time, the limit"
+                f"decoding the images of this request takes more than {self._most:g} s of CPU time, the limit"
                 " (GLASSBOX_MAX_DATASET_SECONDS); send fewer or smaller images, or JPEG or PNG files",
             )

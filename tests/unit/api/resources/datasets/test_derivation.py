@@ -12,13 +12,15 @@ from flask.testing import FlaskClient
 from numpy.typing import NDArray
 from werkzeug.test import TestResponse
 
+from api.resources.datasets import changes as request_changes
 from shared.datasets import DatasetStore
+from shared.datasets.folders.decoding_time import DecodingTime
 from shared.jobs import JobStore
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from tests.support.data.archives import zip_of
-from tests.support.data.images import png
+from tests.support.data.images import encoded, png, smooth
 from tests.support.data.npz import easy_arrays, easy_images, npy, npz
 from tests.support.objects.batches import Batches
 from tests.support.objects.bench import WorkBench
@@ -356,6 +358,16 @@ class TestErrors:
         problem = assert_problem(add("01k8z4y6w9m3n5p7q1r2s4t6v8"), 404, "job_not_found")
         assert "send them as a file" in problem["detail"]
         assert list(volume.datasets.glob(".tmp-*")) == []
+
+    def test_costly_images_of_a_batch_are_refused(
+        self, client: FlaskClient, batches: Batches, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = batches.submit(zip_of({"a.jpg": encoded(smooth(40, 40, seed=1), "JPEG")}))
+        monkeypatch.setattr(request_changes, "DecodingTime", lambda _: DecodingTime(0.0))
+
+        response = derive(client, {"add": [{"job": job.id, "index": 0, "label": "1"}]})
+
+        assert_problem(response, 413, "dataset_too_costly")
 
     def test_data_set_keeps_images_in_each_split_and_class(self, client: FlaskClient, arrays: Arrays) -> None:
         def remove(split: str, indices: NDArray[Any]) -> dict[str, Any]:
