@@ -20,7 +20,7 @@ from tests.support.data.npz import easy_arrays, easy_images, npz
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["client", *(f"client/{name}" for name in ("configure", "train", "classify", "predict", "jobs", "models"))]
-PAGES += ["client/datasets", "client/errors"]  # a page uses what the pages before it created
+PAGES += ["client/datasets", "client/dashboard", "client/errors"]  # a page uses what the pages before it created
 PAGES += ["your-own-pictures"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SIDE = 28

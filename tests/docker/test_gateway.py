@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -186,12 +187,22 @@ def test_a_large_upload_is_forwarded_completely(deployment: Deployment) -> None:
 
 
 def test_a_response_has_each_header_once(deployment: Deployment) -> None:
-    for path in ("/v1/models", "/docs", "/no-such-page", "/readyz"):
+    for path in ("/v1/models", "/docs", "/ui/", "/no-such-page", "/readyz"):
         headers = deployment.send("GET", path, X_Request_Id="one-of-mine").headers
         names = [name.lower() for name in headers]
         assert len(names) == len(set(names)), names
         assert headers["X-Request-Id"] == "one-of-mine"
         assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_dashboard_arrives_with_its_policy_and_its_modules(deployment: Deployment) -> None:
+    document = deployment.send("GET", "/ui/models/digits")
+    assert "require-trusted-types-for 'script'" in document.headers["Content-Security-Policy"]
+    module = re.search(rb'src="(/ui/assets/[^"]+/main\.js)"', document.content)
+    assert module is not None
+    response = deployment.send("GET", module[1].decode())
+    assert (response.status, response.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert "immutable" in response.headers["Cache-Control"]
 
 
 def test_both_logs_have_the_same_id_and_address_for_a_request(deployment: Deployment) -> None:
