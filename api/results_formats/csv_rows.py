@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from shared.results.chosen_rows import ChosenRows
 from shared.results.lines import Row, parsed_errors, parsed_rows
-from shared.results.shard import error_blocks, row_blocks
+from shared.results.shard import error_blocks
 
 ERROR_COLUMNS = ["path", "code", "detail"]
 
@@ -40,12 +41,11 @@ def flat(row: Row) -> list[Any]:
     return [row["path"], *(value for best in row["top"] for value in (best["label"], best["probability"]))]
 
 
-def as_csv(shards: Iterable[Path], top_k: int) -> Iterator[bytes]:
+def as_csv(rows: ChosenRows, top_k: int) -> Iterator[bytes]:
     """Yield the header, then the rows of one block at a time."""
     yield _lines([columns(top_k)])
-    for path in shards:
-        for block in row_blocks(path):
-            yield _lines(map(flat, parsed_rows(block)))
+    for block in rows.blocks():
+        yield _lines(map(flat, parsed_rows(block)))
 
 
 def errors_as_csv(shards: Iterable[Path]) -> Iterator[bytes]:

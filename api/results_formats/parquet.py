@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from api.results_formats.csv_rows import columns, flat
 from api.results_formats.outgoing import Outgoing
 from shared.errors import NotInstalled
+from shared.results.chosen_rows import ChosenRows
 from shared.results.lines import parsed_rows
-from shared.results.shard import row_blocks
 
 GROUP_ROWS = 65_536  # the most rows of a row group; large groups make the file small and fast to read
 GROUP_VALUES = 131_072  # the most labels and probabilities of a row group, which are Python objects in memory
@@ -21,7 +20,7 @@ one_group = Lock()
 """Held while a row group is built, so that the objects of one are in memory at a time: about 60 MiB."""
 
 
-def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
+def as_parquet(chosen: ChosenRows, top_k: int) -> Iterator[bytes]:
     """Return the file's bytes, one row group at a time, with the CSV's columns. Raises `NotInstalled` at once."""
     try:
         import pyarrow  # noqa: PLC0415 - an optional extra
@@ -39,7 +38,7 @@ def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
     def chunks() -> Iterator[bytes]:
         outgoing = Outgoing()
         with parquet.ParquetWriter(outgoing, schema) as writer:
-            groups = _groups(shards, top_k)
+            groups = _groups(chosen, top_k)
             while True:
                 with one_group:
                     if (rows := next(groups, None)) is None:
@@ -53,9 +52,9 @@ def as_parquet(shards: Sequence[Path], top_k: int) -> Iterator[bytes]:
     return chunks()
 
 
-def _groups(shards: Sequence[Path], top_k: int) -> Iterator[list[tuple[Any, ...]]]:
+def _groups(chosen: ChosenRows, top_k: int) -> Iterator[list[tuple[Any, ...]]]:
     """Yield the rows' values by column, `GROUP_ROWS` rows at a time, or fewer if they have many classes."""
-    rows = (flat(row) for path in shards for block in row_blocks(path) for row in parsed_rows(block))
+    rows = (flat(row) for block in chosen.blocks() for row in parsed_rows(block))
     size = min(GROUP_ROWS, max(1, GROUP_VALUES // (2 * top_k)))
     while group := list(islice(rows, size)):
         yield list(zip(*group, strict=True))

@@ -53,6 +53,17 @@ class RowFilter:
             mask &= columns.confidence < np.float32(self.below)
         return mask
 
+    def numbers(self, shard: Path, columns: Columns) -> NDArray[np.int64]:
+        """Return the numbers, ascending, of the rows of a shard that match."""
+        return self.with_path(shard, np.flatnonzero(self.matches(columns)))
+
+    def with_path(self, shard: Path, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return those of these rows of a shard, ascending numbers, whose path matches."""
+        return rows if self.path is None or not len(rows) else _with_path(shard, self.path, rows)
+
+
+EVERY_ROW = RowFilter()
+
 
 @dataclass(frozen=True)
 class FoundRow:
@@ -82,9 +93,7 @@ def select(
             mask &= keys > np.uint64(after)
         if len(found) > limit:
             mask &= keys < found["key"][-1]
-        chosen = np.flatnonzero(mask)
-        if rows.path is not None and len(chosen):
-            chosen = _with_path(shards[number], rows.path, chosen)
+        chosen = rows.with_path(shards[number], np.flatnonzero(mask))
         new = np.empty(len(chosen), FOUND)
         new["key"], new["shard"], new["row"] = keys[chosen], number, chosen
         found = np.sort(np.concatenate([found, new]), order="key")[: limit + 1]

@@ -179,7 +179,7 @@ function sections(page, path, { job, summary, made }) {
   right?.element,
   panel("Errors", { path: `${path}/errors`, python: `for error in client.jobs.errors("${job.id}"): print(error)`, command: `glassbox jobs errors ${job.id}` }, errors),
   panel("Rows as a file", { path: `${path}/results?format=csv`, python: `client.jobs.save("${job.id}", "rows.csv")`, command: `glassbox jobs rows ${job.id} -o rows.csv` },
-    files(job.id, path))];
+    files(job.id, path, filter))];
 }
 
 /** The state, and what can be done. @param {Json} job @param {string} path @param {import("../parts/router.js").Page} page */
@@ -230,16 +230,16 @@ function errorsOf(path, code, count, signal) {
   }
 }
 
-/** @param {string} id @param {string} path */
-function files(id, path) {
+/** @param {string} id @param {string} path @param {() => Record<string, string | null>} filter */
+function files(id, path, filter) {
   const place = h("div", { "aria-live": "polite" });
   return [h("div", { class: "row" }, Object.entries(FORMATS).map(([format, text]) => h("button", {
     type: "button",
     onclick: () => {
       replace(place, "Downloading …");
-      download(`${path}/results`, `${id}.${format}`, { query: { format } }).then(() => replace(place), (error) => replace(place, problem(error)));
+      download(`${path}/results`, `${id}.${format}`, { query: { format, ...filter() } }).then(() => replace(place), (error) => replace(place, problem(error)));
     },
-  }, text))), h("p", { class: "soft" }, "All rows, in the archive's order."), place];
+  }, text))), h("p", { class: "soft" }, "The rows that pass the filter above, in the archive's order."), place];
 }
 
 /** Show an image in large, with its most probable labels. @param {Row} row @param {string} path */

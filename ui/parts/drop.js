@@ -9,7 +9,7 @@ export function drop({ text, ontake }) {
   /** @type {File | null} */
   let chosen = null;
   const input = h("input", { type: "file", "aria-label": text, onchange: () => take(input.files?.[0]) });
-  const says = h("p", { class: "drop-file", "aria-live": "polite" }, "No file is chosen.");
+  const says = h("p", { class: "drop-file", "aria-live": "polite" });
   const bar = h("progress", { max: 1, hidden: true, "aria-label": "Upload" });
   const cancel = h("button", { type: "button", hidden: true }, "Cancel the upload");
   const element = h("div", {

@@ -20,8 +20,10 @@ from shared.errors import Conflict, NotFound, NotInstalled
 from shared.jobs import Job, JobStore, Kind
 from shared.jobs.specifications import BatchSpecification
 from shared.registry import Registry
+from shared.results.chosen_rows import ChosenRows
 from shared.results.files import ShardFiles
-from shared.results.shard import error_blocks, row_blocks
+from shared.results.selection import RowFilter
+from shared.results.shard import error_blocks
 from shared.storage.volume import Volume
 
 JSON_LINES = "application/x-ndjson"
@@ -41,8 +43,23 @@ TYPES = {
 }
 
 
-class ResultsQuery(RequestModel):
-    """The format of a batch's rows."""
+class RowConditions(RequestModel):
+    """The rows to read."""
+
+    label: str | None = Field(None, max_length=255, description="only rows with this label")
+    above: float | None = Field(None, ge=0, le=1, description="only rows with at least this confidence")
+    below: float | None = Field(None, ge=0, le=1, description="only rows with less than this confidence")
+    path: str | None = Field(
+        None, min_length=1, max_length=255, description="only rows whose path contains this text; case matters"
+    )
+
+    def condition(self) -> RowFilter:
+        """Return the filter."""
+        return RowFilter(self.label, self.above, self.below, self.path)
+
+
+class ResultsQuery(RowConditions):
+    """The format of a batch's rows, and which rows."""
 
     format: Literal["jsonl", "csv", "npz", "parquet"] = Field(
         "jsonl", description="JSON lines, CSV, NumPy arrays, or Parquet"
@@ -82,25 +99,29 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume) -> Blueprint:
         ),
     )
     def results(job_id: str) -> Response:
-        """Rows in the archive's order. While the batch runs, the response holds the rows of finished shards."""
+        """Rows in the archive's order. While the batch runs, the response holds the rows of finished shards.
+
+        A response with a filter by `path` begins when the rows' text was read once, if the format is `npz`.
+        """
         query = from_texts(ResultsQuery, request.args)
         job = batch_of(jobs, job_id)
-        response = Response(written(job, query.format), content_type=TYPES[query.format])
+        rows = ChosenRows(finished(job), query.condition())
+        response = Response(written(job, rows, query.format), content_type=TYPES[query.format])
         if query.format in {"npz", "parquet"}:
             response.headers["Content-Disposition"] = f"attachment; filename={job.id}.{query.format}"
         return response
 
-    def written(job: Job, file_format: str) -> Iterator[bytes]:
-        shards, specification = finished(job), BatchSpecification.described_by(job.specification)
+    def written(job: Job, rows: ChosenRows, file_format: str) -> Iterator[bytes]:
+        specification = BatchSpecification.described_by(job.specification)
         match file_format:
             case "csv":
-                return as_csv(shards, specification.top_k)
+                return as_csv(rows, specification.top_k)
             case "npz":
                 version = registry.get(specification.model, str(specification.version))
-                return as_npz(shards, version.classes, specification.top_k)
+                return as_npz(rows, version.classes, specification.top_k)
             case "parquet":
-                return as_parquet(shards, specification.top_k)
-        return (block for path in shards for block in row_blocks(path))
+                return as_parquet(rows, specification.top_k)
+        return rows.blocks()
 
     @routes.get("/errors")
     @operation(

@@ -9,8 +9,8 @@ from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
 from api.requests.pagination import Page, cursor_like
-from api.requests.validation import RequestModel, from_texts
-from api.resources.batches.results import NOT_A_BATCH, NOT_FOUND, batch_of, reads_archive
+from api.requests.validation import from_texts
+from api.resources.batches.results import NOT_A_BATCH, NOT_FOUND, RowConditions, batch_of, reads_archive
 from api.resources.image_selection import invalid
 from api.schema import examples
 from api.schema.examples import shown_as
@@ -20,7 +20,7 @@ from shared.archives import ArchiveIndex
 from shared.errors import Damaged, NotFound
 from shared.jobs import Job, JobStore
 from shared.results.files import ShardFiles
-from shared.results.selection import Order, RowFilter, select
+from shared.results.selection import Order, select
 from shared.results.summary import EDGES, Summaries, Summary
 from shared.storage.volume import Volume
 
@@ -28,15 +28,9 @@ ORDERS: dict[Order, str] = {"archive": "a", "least_confident": "l", "most_confid
 DAMAGED = error_response(Damaged, "shard_damaged", "plan_damaged")
 
 
-class RowsQuery(RequestModel):
+class RowsQuery(RowConditions):
     """The rows of a page."""
 
-    label: str | None = Field(None, max_length=255, description="only rows with this label")
-    above: float | None = Field(None, ge=0, le=1, description="only rows with at least this confidence")
-    below: float | None = Field(None, ge=0, le=1, description="only rows with less than this confidence")
-    path: str | None = Field(
-        None, min_length=1, max_length=255, description="only rows whose path contains this text; case matters"
-    )
     order: Literal["archive", "least_confident", "most_confident"] = Field(
         "archive", description="the archive's order, or by confidence; equal ones in the archive's order"
     )
@@ -116,11 +110,10 @@ def blueprint(jobs: JobStore, volume: Volume) -> Blueprint:
         if query.after is not None and query.after[0] != prefix:
             raise invalid("after", "must be the `next` of a page with the same order")
         after = None if query.after is None else int(query.after[1:], 16)
-        condition = RowFilter(query.label, query.above, query.below, query.path)
         with reads_archive(job):  # of rows that an older release wrote, it has the order
             found, more = select(
                 ShardFiles(volume, job.id, job.retries).in_order(),
-                condition,
+                query.condition(),
                 query.order,
                 after,
                 query.limit,

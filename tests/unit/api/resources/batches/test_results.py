@@ -258,6 +258,31 @@ class TestParquet:
         assert "requirements/parquet.txt" in problem["detail"]
 
 
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ({"label": "0"}, [PATHS[1]]),
+            ({"above": "0.5", "below": "1"}, PATHS[:2]),
+            ({"path": 'ü, "q'}, [PATHS[1]]),
+            ({"path": ".png", "label": "1"}, [PATHS[2]]),
+            ({"label": "none"}, []),
+        ],
+    )
+    def test_each_format_has_the_rows_that_match(
+        self, client: FlaskClient, batch: Job, query: dict[str, str], found: list[str]
+    ) -> None:
+        path = f"/v1/jobs/{batch.id}/results"
+        lines, text, npz, table = (client.get(path, query_string={**query, "format": form}).data for form in FORMATS)
+
+        assert [json.loads(line)["path"] for line in lines.splitlines()] == found
+        assert [cells[0] for cells in csv.reader(io.StringIO(text.decode(), newline=""))][1:] == found
+        with np.load(io.BytesIO(npz), allow_pickle=False) as arrays:
+            assert arrays["paths"].tolist() == found
+            assert len(arrays["labels"]) == len(arrays["probabilities"]) == len(found)
+        assert parquet.read_table(io.BytesIO(table))["path"].to_pylist() == found
+
+
 class TestRejections:
     @pytest.mark.parametrize("path", ["results", "errors"])
     def test_rows_of_a_training_are_a_conflict(self, client: FlaskClient, jobs: JobStore, path: str) -> None:
