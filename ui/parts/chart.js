@@ -11,7 +11,8 @@ import { drawable, nearest, path, ticks } from "./scales.js";
  */
 /** @typedef {{at: number | null, move(at: number | null): void, onmove: Set<() => void>}} Cursors */
 
-const MARGIN = { left: 52, right: 10, top: 8, bottom: 20 };
+const MARGIN = { right: 10, top: 8, bottom: 20 };
+const DIGIT = 6.6; // pixels, of an axis label
 const MOST_ROWS = 1000;
 let made = 0;
 
@@ -47,6 +48,7 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
   let width = 0;
   let frame = 0;
   let changed = false;
+  let left = 40;
   /** @type {import("./scales.js").Scale} */
   let across = Number;
   /** @type {import("./scales.js").Scale} */
@@ -112,23 +114,25 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
     }
     const empty = low > high;
     if (empty) [low, high] = [log ? 0.1 : 0, 1];
-    if (low === high) [low, high] = log ? [low / 2, high * 2] : [low - (Math.abs(low) / 2 || 0.5), high + (Math.abs(high) / 2 || 0.5)];
+    if (low === high) [low, high] = log ? [low / 2, high * 2] : [Math.min(0, 2 * low), Math.max(0, 2 * high) || 1];
+    const marks = ticks(low, high, 4, { log }).map((y) => ({ y, text: format(y) }));
+    left = 16 + DIGIT * Math.max(3, ...marks.map(({ text }) => text.length));
     const from = all.length ? all[0] : 0;
     const to = all.length > 1 ? all[all.length - 1] : from + 1;
     const [bottom, top] = log ? [Math.log(low), Math.log(high)] : [low, high];
     const right = width - MARGIN.right;
     const floor = height - MARGIN.bottom;
-    across = (value) => MARGIN.left + ((value - from) / (to - from)) * (right - MARGIN.left);
+    across = (value) => left + ((value - from) / (to - from)) * (right - left);
     up = (value) => floor - (((log ? Math.log(value) : value) - bottom) / (top - bottom)) * (floor - MARGIN.top);
     const whole = all.every(Number.isInteger);
     replace(axes,
-      ...ticks(low, high, 4, { log }).map((y) => [
-        svg("line", { x1: MARGIN.left, x2: right, y1: up(y), y2: up(y) }),
-        svg("text", { x: MARGIN.left - 6, y: up(y) + 4, "text-anchor": "end" }, format(y)),
+      ...marks.map(({ y, text }) => [
+        svg("line", { x1: left, x2: right, y1: up(y), y2: up(y) }),
+        svg("text", { x: left - 6, y: up(y) + 4, "text-anchor": "end" }, text),
       ]),
       ...ticks(from, to, Math.max(2, Math.floor(width / 80)), { whole }).map((value) =>
         svg("text", { x: across(value), y: height - 5, "text-anchor": "middle" }, number(value))),
-      empty && svg("text", { x: (MARGIN.left + right) / 2, y: floor / 2, "text-anchor": "middle" },
+      empty && svg("text", { x: (left + right) / 2, y: floor / 2, "text-anchor": "middle" },
         log && all.length ? "no values above 0" : "no values yet"));
     replace(lines, ...series.map(({ style, xs, ys }) =>
       svg("path", { class: style, d: path(xs, ys, across, up, !!log) })));
@@ -161,7 +165,7 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
   /** @param {PointerEvent} event */
   function point(event) {
     if (!all.length || !width) return;
-    const share = (event.clientX - plot.getBoundingClientRect().left - MARGIN.left) / (width - MARGIN.left - MARGIN.right);
+    const share = (event.clientX - plot.getBoundingClientRect().left - left) / (width - left - MARGIN.right);
     group.move(all[nearest(all, all[0] + share * (all[all.length - 1] - all[0]))]);
   }
 

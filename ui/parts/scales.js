@@ -35,7 +35,7 @@ export function ticks(from, to, count, { whole = false, log = false } = {}) {
   }
   const rough = (to - from) / count || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const wanted = power * ([1, 2, 5].find((digit) => digit * power >= rough) || 10);
+  const wanted = power * ([1, 2, 5].find((digit) => digit * power >= rough * 0.8) || 10);
   const step = whole ? Math.max(1, Math.round(wanted)) : wanted;
   const first = Math.ceil(from / step - 1e-9);
   return Array.from({ length: Math.floor(to / step + 1e-9) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
