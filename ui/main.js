@@ -12,6 +12,9 @@ const ROUTES = [
   ["/ui/datasets/:name", () => import("./pages/dataset.js")],
   ["/ui/batches", () => import("./pages/batches.js")],
   ["/ui/batches/:job", () => import("./pages/batch.js")],
+  ["/ui/jobs/:id", () => import("./pages/job.js")],
+  ["/ui/train", () => import("./pages/train.js")],
+  ["/ui/predict", () => import("./pages/predict.js")],
   ["/ui/system", () => import("./pages/system.js")],
 ];
 

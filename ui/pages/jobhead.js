@@ -1,0 +1,158 @@
+/** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
+
+import { get, send } from "../api.js";
+import { live } from "../live.js";
+import { allowed, problem, state } from "../panel.js";
+import { h, replace } from "../parts/dom.js";
+import { ago, number, plain, seconds } from "../parts/format.js";
+import { go } from "../parts/router.js";
+import { toast } from "../parts/toast.js";
+
+/** @typedef {import("../parts/router.js").Page} Page */
+/** @typedef {any} Job the JSON of `/v1/jobs/{id}` */
+
+/** What to do about a failed job, by its code; the detail says more. @type {Record<string, string>} */
+const REMEDIES = {
+  poison: "It ended several workers. Read the worker's log, remove the cause, and retry.",
+  out_of_memory: "Request less, as the error says, or raise the worker's memory limit; then retry.",
+  timeout: "Raise timeout_seconds, or request less.",
+  training_diverged: "Lower the learning rate to a tenth, or use the preset auto.",
+  training_too_large: "Request less, as the error says, or raise GLASSBOX_TRAINER_MEMORY_BYTES.",
+  version_deleted: "Choose another version of the model.",
+  version_damaged: "Restore the version from a backup, or train it again.",
+  dataset_unreadable: "Check the disk, restore the data set from a backup, or upload it again.",
+  specification_unknown: "An older release runs. Upgrade, and retry.",
+};
+const ENDED = ["succeeded", "completed_with_errors", "failed", "cancelled"];
+
+/** Whether a job has ended. @param {Job} job */
+export function ended(job) {
+  return ENDED.includes(job.state);
+}
+
+/** A job's model as a link, with its version if it has a result. @param {Job} job */
+export function modelLink(job) {
+  const { model, version } = job.result ?? {};
+  const [name, reference] = String(model ?? job.request.model).split("@");
+  const path = `/ui/models/${encodeURIComponent(name)}`;
+  const place = version ?? reference;
+  return h("a", { href: place ? `${path}/${encodeURIComponent(place)}` : path, class: "name", dir: "auto" }, plain(place ? `${name}@${place}` : name));
+}
+
+/**
+ * Keep a job current until the person leaves: `onjob` gets it after each change, `onevent` each event of its log.
+ * @param {Page} page
+ * @param {Job} job
+ * @param {{onjob: (job: Job) => void, onevent?: (event: import("../live.js").LiveEvent) => void}} options
+ */
+export function follow(page, job, { onjob, onevent }) {
+  const { signal } = page;
+  let reads = false;
+  let stale = false;
+
+  /** @param {Job} next */
+  function take(next) {
+    if (job.deleted) return;
+    // An answer can be older than an event that has arrived before it.
+    const isOlder = next.state === job.state && next.attempt === job.attempt && next.progress.done < job.progress.done;
+    job = isOlder ? { ...next, progress: job.progress, metrics: job.metrics } : next;
+    onjob(job);
+  }
+
+  async function read() {
+    stale = reads;
+    if (reads) return;
+    reads = true;
+    try {
+      take(await get(`/v1/jobs/${job.id}`, { signal }));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (/** @type {any} */ (error).status === 404) take({ ...job, deleted: true });
+      else setTimeout(() => !signal.aborted && void read(), 3000);
+    }
+    reads = false;
+    if (stale) void read();
+  }
+
+  live.on({ job: job.id }, (event) => {
+    if (event.type === "deleted") take({ ...job, deleted: true });
+    else if (event.type === "progress" || event.type === "epoch") {
+      // A late event of an attempt must not move a job that has ended.
+      if (!ended(job)) take({ ...job, progress: event.data.progress ?? job.progress, metrics: event.data.metrics ?? job.metrics });
+    } else void read();
+    onevent?.(event);
+  }, signal);
+}
+
+/**
+ * @param {Page} page
+ * @param {string} title
+ * @param {Job} job
+ * @param {import("../parts/dom.js").Child} [more] further buttons
+ * @returns {{element: HTMLElement, update(job: Job): void}}
+ */
+export function head(page, title, job, more) {
+  const facts = h("p", { class: "row" });
+  const bar = h("progress", { "aria-label": "Progress" });
+  const notes = h("div", { "aria-live": "polite" });
+  const failed = h("div");
+  const cancel = button("Cancel", () => act("POST", "cancel"));
+  const retry = button("Retry", () => act("POST", "retry"));
+  const remove = button("Delete", discard, "manage");
+  const id = h("button", { type: "button", class: "small", title: "Copy the id", onclick: () => void navigator.clipboard?.writeText(job.id) }, h("code", job.id));
+  const element = h("header", { class: "job" },
+    h("div", { class: "row" }, h("h1", title), h("span", { class: "grow" }), more, cancel, retry, remove), facts, bar, failed, notes);
+
+  /** @param {string} text @param {() => void} onclick */
+  function button(text, onclick, scope = "submit") {
+    return allowed(h("button", { type: "button", onclick }, text), scope);
+  }
+
+  /** @param {string} method @param {string} action */
+  async function act(method, action) {
+    try {
+      update(await send(method, `/v1/jobs/${job.id}/${action}`, null, { signal: page.signal }));
+      replace(failed);
+    } catch (error) {
+      if (!page.signal.aborted) replace(failed, problem(error));
+    }
+  }
+
+  function discard() {
+    go("/ui/");
+    toast(`Job ${job.id} is deleted.`, {
+      undo: () => go(`/ui/jobs/${job.id}`),
+      commit: () => void send("DELETE", `/v1/jobs/${job.id}`, null, { keepalive: true }).catch((error) => toast(error.message)),
+    });
+  }
+
+  /** @param {Job} next */
+  function update(next) {
+    job = next;
+    const { progress, deleted } = job;
+    const done = ended(job);
+    replace(facts, state(deleted ? "cancelled" : job.state), id, modelLink(job),
+      progress.total > 0 && h("span", `${number(progress.done)} of ${number(progress.total)} ${progress.unit}`),
+      !done && progress.eta_seconds > 0 && h("span", { class: "soft" }, `about ${seconds(progress.eta_seconds)} left`),
+      job.attempt > 1 && h("span", { class: "soft" }, `attempt ${job.attempt}`),
+      h("span", { class: "soft" }, "submitted ", ago(job.created_at)),
+      done && job.started_at && h("span", { class: "soft" }, `took ${seconds((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}`));
+    bar.hidden = done || deleted;
+    bar.max = progress.total || 1;
+    if (job.state === "queued") bar.removeAttribute("value");
+    else bar.value = progress.done;
+    const texts = [...(job.warnings ?? [])];
+    if (deleted) texts.unshift("This job was deleted. What is shown is its last state.");
+    if (job.waiting) texts.unshift(`It waits: ${job.waiting.detail}`);
+    replace(notes,
+      job.error && h("div", { class: "problem" }, h("strong", "The job failed"), h("p", plain(job.error.detail)),
+        REMEDIES[job.error.code] && h("p", REMEDIES[job.error.code]), h("p", { class: "soft" }, "Code ", h("code", plain(job.error.code)))),
+      texts.map((text) => h("p", { class: "warning" }, plain(text))));
+    cancel.hidden = done || deleted;
+    retry.hidden = deleted || !["failed", "cancelled"].includes(job.state);
+    remove.hidden = deleted || !done;
+  }
+
+  update(job);
+  return { element, update };
+}

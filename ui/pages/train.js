@@ -1,0 +1,213 @@
+/** A new training: a form made from the API's schema, with the preset's values, an estimate, and the same as code. */
+
+import { get, page as readPage, send } from "../api.js";
+import { allowed, load, problem, recipes } from "../panel.js";
+import { h, replace } from "../parts/dom.js";
+import { bytes, number, plain, seconds } from "../parts/format.js";
+import { form } from "../parts/form.js";
+import { go } from "../parts/router.js";
+
+/** @typedef {import("../parts/router.js").Page} Page */
+/** @typedef {Record<string, any>} Values */
+
+const FIRST = ["model", "dataset", "preset", "epochs", "hidden", "promote"];
+const NOT_SETTINGS = [...FIRST.slice(0, 3), "promote", "webhook", "timeout_seconds", "labels", "seed"];
+const LONGEST = 4000; // characters of settings in the address
+const PAUSE = 250; // milliseconds without typing before an estimate
+
+/** @param {Page} page */
+export async function show(page) {
+  page.title("A new training");
+  const place = h("div");
+  page.root.append(h("h1", "A new training"), place);
+  await load(place, "the settings", () => read(page), (found) => content(page, found), page.signal);
+}
+
+/** @param {Page} page */
+async function read({ query, signal }) {
+  const list = (/** @type {string} */ path) => readPage(path, { limit: 500 }, signal).then(({ items }) => items);
+  const [document, presets, datasets, models, values] = await Promise.all([
+    get("/openapi.json", { signal }), list("/v1/presets"), list("/v1/datasets"), list("/v1/models"), given(query, signal),
+  ]);
+  return { schema: document.components.schemas.TrainingRequest, presets, datasets, models, values };
+}
+
+/** The values that the address asks for: those of a job, of a version, or written out. @param {URLSearchParams} query @param {AbortSignal} signal */
+async function given(query, signal) {
+  /** @type {Values} */
+  let values = {};
+  const [job, like] = [query.get("job"), query.get("like")];
+  if (job) values = (await get(`/v1/jobs/${encodeURIComponent(job)}`, { signal })).request;
+  if (like) {
+    const [model, reference = "latest"] = like.split("@");
+    const version = await get(`/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(reference)}`, { signal });
+    values = { model, dataset: version.dataset, preset: "fast", like: version.configuration };
+  }
+  for (const name of ["model", "dataset", "preset"]) if (query.has(name)) values[name] = query.get(name);
+  try {
+    return { ...values, ...JSON.parse(query.get("values") ?? "{}") };
+  } catch {
+    return values; // an address that was cut
+  }
+}
+
+/** @param {Page} page @param {Awaited<ReturnType<typeof read>>} found */
+function content(page, { schema, presets, datasets, models, values: { like, ...values } }) {
+  /** @type {Record<string, Values | null>} */
+  const configurations = Object.fromEntries(presets.map(({ name, configuration }) => [name, configuration]));
+  if (like) Object.assign(values, difference(like, configurations.fast ?? {}, schema.properties));
+  const sets = new Map(datasets.flatMap((one) => [one.name, one.id].map((name) => [name, one])));
+  const failure = h("div");
+  const about = h("p", { class: "soft" });
+  const network = h("p", { class: "network", "aria-label": "The network" });
+  const estimate = h("p", { "aria-live": "polite" });
+  const code = h("div", { class: "code" });
+  const button = allowed(h("button", { class: "primary", type: "submit", form: "training" }, "Start the training"), "submit");
+  let timer = 0;
+  let asked = new AbortController();
+  let estimates = true;
+  /** @type {[string, string]} the body that was sent last, and its key */
+  let sent = ["", ""];
+
+  const fields = form({
+    schema, values, first: FIRST, rest: "All settings", onchange: changed, onsubmit: (now) => void submit(now),
+    suggestions: {
+      dataset: [...new Set(["digits", "mnist", "fashion-mnist", ...datasets.map(({ name }) => name)])],
+      model: models.map(({ name }) => name),
+      promote: ["champion"],
+    },
+  });
+  fields.element.id = "training";
+  page.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+
+  /** @param {Values} now */
+  function changed(now) {
+    const text = JSON.stringify(now);
+    page.setQuery({ values: text !== "{}" && text.length < LONGEST ? text : null, job: null, like: null, model: null, dataset: null, preset: null });
+    draw(now);
+    clearTimeout(timer);
+    if (estimates) timer = setTimeout(() => void guess(now), PAUSE);
+  }
+
+  /** @param {Values} now */
+  function draw(now) {
+    const name = presetOf(now);
+    const preset = configurations[name];
+    fields.hint({ preset: name, ...preset });
+    about.textContent = presets.find((one) => one.name === name)?.description ?? "";
+    network.textContent = preset ? drawn({ ...preset, ...now }, sets.get(now.dataset)) : "";
+    const open = code.querySelector("details")?.open;
+    replace(code, recipes({ method: "POST", path: "/v1/training-jobs", body: now, python: inPython(now), command: asCommand(now) }));
+    code.querySelector("details")?.toggleAttribute("open", !!open);
+  }
+
+  /** @param {Values} now */
+  async function guess(now) {
+    asked.abort();
+    asked = new AbortController();
+    const signal = AbortSignal.any([asked.signal, page.signal]);
+    if (!now.model || !now.dataset) return replace(estimate);
+    try {
+      replace(estimate, ...estimated(await send("POST", "/v1/training-jobs/estimate", now, { signal })));
+    } catch (error) {
+      if (signal.aborted) return;
+      const { status, message } = /** @type {import("../api.js").Problem} */ (error);
+      estimates = status !== 404 && status !== 405;
+      replace(estimate, estimates && h("span", { class: "soft" }, plain(message)));
+    }
+  }
+
+  /** @param {Values} now */
+  async function submit(now) {
+    const text = JSON.stringify(now);
+    if (text !== sent[0]) sent = [text, crypto.randomUUID?.() ?? String(Math.random())];
+    button.disabled = true;
+    replace(failure);
+    try {
+      const job = await send("POST", "/v1/training-jobs", now, { signal: page.signal, headers: { "Idempotency-Key": sent[1] } });
+      return go(`/ui/jobs/${job.id}`);
+    } catch (error) {
+      if (page.signal.aborted) return;
+      const { status, errors } = /** @type {import("../api.js").Problem} */ (error);
+      if (status === 422 && errors?.length) fields.problems(errors);
+      else replace(failure, problem(error));
+      if (status === 422) sent = ["", ""];
+    }
+    button.disabled = false;
+  }
+
+  draw(fields.values());
+  void guess(fields.values());
+  return [
+    failure,
+    h("div", { class: "panel" }, fields.element, about, network, estimate, h("p", { class: "row" }, button), code),
+  ];
+}
+
+/** What the API chooses: `auto`, or `fast` if the request has settings. @param {Values} values */
+function presetOf(values) {
+  return values.preset ?? (Object.keys(values).some((name) => !NOT_SETTINGS.includes(name)) ? "fast" : "auto");
+}
+
+/** The settings in which a version differs from a preset. @param {Values} like @param {Values} preset @param {Values} properties */
+function difference(like, preset, properties) {
+  return Object.fromEntries(Object.entries(like).filter(([name, value]) =>
+    name in properties && JSON.stringify(value) !== JSON.stringify(preset[name])));
+}
+
+/** The layers in one line. @param {Values} settings @param {any} dataset */
+function drawn({ convolutions, hidden, activation }, dataset) {
+  const layers = [
+    dataset?.image_shape.join(" × ") ?? "image",
+    ...(convolutions ?? []).map((/** @type {any} */ one) => `${one.filters} filters ${one.kernel_size ?? "?"} × ${one.kernel_size ?? "?"}${one.pool_size > 1 ? `, pooled by ${one.pool_size}` : ""}`),
+    ...(hidden ?? []).map((/** @type {any} */ units) => `${units} ${activation}`),
+    dataset ? `${number(dataset.classes.length)} classes` : "classes",
+  ];
+  return plain(layers.join(" → "));
+}
+
+/** @param {any} found the estimate of a training @returns {import("../parts/dom.js").Child[]} */
+function estimated(found) {
+  const parts = [
+    found.parameters !== undefined && `${number(found.parameters)} parameters`,
+    found.memory_bytes !== undefined && `${bytes(found.memory_bytes)} of memory`,
+    found.seconds != null && `about ${seconds(found.seconds)}`,
+  ];
+  return ["Estimate: ", h("b", parts.filter(Boolean).join(", ")), "."];
+}
+
+/** @param {Values} values */
+function inPython({ model, dataset, ...options }) {
+  const rest = Object.entries({ model, ...options }).map(([name, value]) => `, ${name}=${python(value)}`);
+  return `job = client.train(${python(dataset ?? "…")}${rest.join("")})\nprint(job.wait().result)`;
+}
+
+/** @param {any} value @returns {string} */
+function python(value) {
+  if (value === null || value === undefined) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([name, inner]) => `${JSON.stringify(name)}: ${python(inner)}`).join(", ")}}`;
+  return JSON.stringify(value);
+}
+
+/** @param {Values} values */
+function asCommand({ model, dataset, preset, promote, labels, ...settings }) {
+  const options = [["--model", model], ["--preset", preset], ["--promote", promote]].filter(([, value]) => value);
+  /** @type {string[]} */
+  const texts = options.flatMap(([option, value]) => [option, quoted(value)]);
+  for (const [name, value] of Object.entries(labels ?? {})) texts.push("--label", quoted(`${name}=${value}`));
+  for (const [path, value] of Object.entries(settings).flatMap(flat)) texts.push("--set", quoted(`${path}=${typeof value === "string" ? value : JSON.stringify(value)}`));
+  return ["glassbox train", quoted(dataset ?? "…"), ...texts].join(" ");
+}
+
+/** @param {[string, any]} entry @returns {[string, any][]} */
+function flat([name, value]) {
+  const isGroup = value && typeof value === "object" && !Array.isArray(value);
+  return isGroup ? Object.entries(value).map(([inner, one]) => [`${name}.${inner}`, one]) : [[name, value]];
+}
+
+/** @param {any} text */
+function quoted(text) {
+  return /^[\w./:@%+=,-]+$/.test(String(text)) ? String(text) : `'${String(text).replaceAll("'", "'\\''")}'`;
+}
