@@ -150,7 +150,8 @@ class Maintenance:
         if not self._unsent:
             self._unsent = {job.id: job for job in self._jobs.due()}
         for job in list(self._unsent.values()):
-            self._task_queue.send(job.kind, job.id)
+            send = self._task_queue.send_first if job.attempt else self._task_queue.send
+            send(job.kind, job.id)
             del self._unsent[job.id]
 
     def _full(self) -> RedisError | None:

@@ -110,6 +110,12 @@ class TaskQueue:
         """Send the job's id to its queue, once; raises `kombu.exceptions.OperationalError` if that fails."""
         self._app.send_task(TASKS[kind], args=[job_id], queue=QUEUES[kind], retry=False, ignore_result=True)
 
+    def send_first(self, kind: Kind, job_id: str) -> None:
+        """Send the id of a job that has already run, before the jobs that wait; raises as `send`, and `RedisError`."""
+        self.send(kind, job_id)
+        queue = f"{BROKER}{QUEUES[kind]}"
+        self._redis.lmove(queue, queue, "LEFT", "RIGHT")  # Celery adds on the left, and takes from the right
+
     def request_helper(self, job_id: str) -> None:
         """Request one helper for a running batch, once; raises `kombu.exceptions.OperationalError` if that fails."""
         self._app.send_task(HELP, args=[job_id], queue=QUEUES[Kind.BATCH], retry=False, ignore_result=True)

@@ -162,7 +162,7 @@ class Runner:
             return
         if state is State.QUEUED:
             with suppress(RedisError, OperationalError):  # maintenance sends it later
-                self._task_queue.send(job.kind, job.id)
+                self._task_queue.send_first(job.kind, job.id)
         elif state is State.CANCELLED:
             with suppress(OSError, StorageFull, NotFound, RedisError):  # maintenance writes it later
                 close(self._jobs, self._files, job.id)
@@ -239,7 +239,7 @@ class Runner:
 
     def _send(self, job: Job) -> None:
         try:
-            self._task_queue.send(job.kind, job.id)
+            self._task_queue.send_first(job.kind, job.id)
         except (RedisError, OperationalError) as error:
             log.warning("job %s: its message is sent later: %s", job.id, explained(error))  # by maintenance
 

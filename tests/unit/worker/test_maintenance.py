@@ -234,9 +234,10 @@ class TestWaking:
 
 
 class TestRescuing:
-    def test_a_job_of_a_lost_worker_is_queued_and_sent_at_once(
+    def test_a_job_of_a_lost_worker_is_queued_and_sent_before_others_at_once(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
+        bench.task_queue.send(Kind.TRAINING, "waiting")
         job = bench.submit(a_training())
         claimed(bench.jobs, job.id)
         lost(bench, job)
@@ -245,7 +246,8 @@ class TestRescuing:
 
         rescued = bench.jobs.get(job.id)
         assert (rescued.state, rescued.crashes, rescued.owner) == (State.QUEUED, 1, None)
-        assert sent(redis, "training") == 1
+        first, _ = messages(redis, "training")
+        assert job.id in first["headers"]["argsrepr"]
 
     def test_a_job_that_was_lost_too_often_is_poison_and_its_outcome_is_on_the_volume(
         self, bench: WorkBench, maintenance: Maintenance

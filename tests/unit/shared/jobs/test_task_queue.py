@@ -76,6 +76,15 @@ class TestSending:
         bodies = [json.loads(base64.b64decode(message["body"])) for message in messages(redis, "inference")]
         assert [arguments for arguments, _, _ in bodies] == [["a"], ["b"], ["c"]]
 
+    def test_message_of_a_job_that_has_run_comes_first(self, task_queue: TaskQueue, redis: Redis) -> None:
+        for job_id in ("a", "b"):
+            task_queue.send(Kind.BATCH, job_id)
+
+        task_queue.send_first(Kind.BATCH, "c")
+
+        bodies = [json.loads(base64.b64decode(message["body"])) for message in messages(redis, "inference")]
+        assert [arguments for arguments, _, _ in bodies] == [["c"], ["a"], ["b"]]
+
     def test_messages_are_in_the_database_of_the_url(
         self, redis_server: RedisServer, settings: Settings, redis: Redis
     ) -> None:
