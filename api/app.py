@@ -31,8 +31,11 @@ from api.resources.datasets import datasets, derivation
 from api.resources.datasets import images as dataset_images
 from api.resources.datasets import summary as dataset_summary
 from api.resources.datasets.changes import Origins
+from api.resources.evaluations import evaluation_jobs
+from api.resources.evaluations import jobs as job_evaluations
 from api.resources.evaluations import predictions as version_predictions
 from api.resources.evaluations import versions as evaluations
+from api.resources.evaluations.sources import Sources
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
 from api.resources.explanations import explain, neighbours
@@ -81,6 +84,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     one_images = OneImageReader(store, built_in, job_store, volume, settings)
     webhooks = Webhooks(settings)
     streams = EventStreams(job_store, settings)
+    sources = Sources(registry, job_store, volume)
 
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -132,7 +136,9 @@ def create_app(settings: Settings | None = None) -> Flask:
         neighbours.blueprint(online, one_images, neighbours.TrainingImages(store, settings), store),
         open_inference.blueprint(online, registry, volume, settings),
         evaluations.blueprint(registry),
-        version_predictions.blueprint(registry),
+        version_predictions.blueprint(sources, registry),
+        evaluation_jobs.blueprint(registry, built_in, submission, webhooks, idempotency_keys, settings),
+        job_evaluations.blueprint(sources, registry),
         reproductions.blueprint(registry, store, submission, webhooks, idempotency_keys, settings),
         aliases.blueprint(registry, settings),
         presets.blueprint(),

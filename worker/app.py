@@ -83,6 +83,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     from shared.registry.classifier import ClassifierCache  # noqa: PLC0415
     from worker.batch.helper import BatchHelper  # noqa: PLC0415
     from worker.batch.job import BatchHandler  # noqa: PLC0415
+    from worker.evaluation import EvaluationHandler  # noqa: PLC0415
     from worker.running.runner import JobHandler, Runner  # noqa: PLC0415
     from worker.running.tracing import traced  # noqa: PLC0415
     from worker.training.job import TrainingHandler  # noqa: PLC0415
@@ -100,6 +101,7 @@ def _build(app: Celery, settings: Settings) -> dict[str, Callable[[str], None]]:
     handlers: dict[Kind, JobHandler] = {
         Kind.TRAINING: TrainingHandler(volume, DatasetStore(volume), registry, settings),
         Kind.REPRODUCTION: ReproductionHandler(volume, DatasetStore(volume), registry, settings),
+        Kind.EVALUATION: EvaluationHandler(volume, DatasetStore(volume), classifiers),
         Kind.BATCH: BatchHandler(volume, classifiers, shard_queue, task_queue, settings),
     }
     handlers = {kind: traced(handler, traces) for kind, handler in handlers.items()}

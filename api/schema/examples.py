@@ -145,6 +145,32 @@ REPRODUCTION_JOB: JsonObject = {
     },
 }
 
+EVALUATION_JOB: JsonObject = {
+    **TRAINING_JOB,
+    "kind": "evaluation",
+    "progress": {"done": 107, "total": 107, "unit": "images", "eta_seconds": 0.0},
+    "metrics": {},
+    "request": {"model": "digits@champion", "dataset": "digits", "split": "test"},
+    "result": {
+        "model": "digits",
+        "version": 3,
+        "dataset": DATASET_ID,
+        "split": "test",
+        "samples": 107,
+        "accuracy": 0.9720,
+        "accuracy_interval": ACCURACY_INTERVAL,
+        "loss": 0.0912,
+        "calibration_error": 0.0159,
+    },
+    "links": {
+        "self": f"/v1/jobs/{JOB_ID}",
+        "events": f"/v1/jobs/{JOB_ID}/events",
+        "evaluation": f"/v1/jobs/{JOB_ID}/evaluation",
+        "predictions": f"/v1/jobs/{JOB_ID}/predictions",
+        "version": "/v1/models/digits/versions/3",
+    },
+}
+
 EVENT: JsonObject = {
     "id": "1769860809480-0",
     "type": "state",

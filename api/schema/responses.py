@@ -38,7 +38,7 @@ ImageShape = Annotated[
 ]
 
 
-@with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB))
+@with_config(shown_as(examples.TRAINING_JOB, examples.BATCH_JOB, examples.REPRODUCTION_JOB, examples.EVALUATION_JOB))
 class JobView(JobDocument):
     """A job. `attempt` counts its claims by workers; `metrics` are those of a training's latest epoch.
 

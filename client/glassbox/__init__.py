@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from glassbox.jobs import (
         BatchResult,
         Epoch,
+        EvaluationResult,
         Job,
         JobError,
         JobFailed,
@@ -110,6 +111,7 @@ _NAMES = {
     "jobs": (
         "BatchResult",
         "Epoch",
+        "EvaluationResult",
         "Job",
         "JobError",
         "JobFailed",
@@ -150,6 +152,7 @@ __all__ = [
     "DownloadDamaged",
     "Epoch",
     "Evaluation",
+    "EvaluationResult",
     "Event",
     "Finding",
     "Forbidden",

@@ -30,7 +30,7 @@ from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
-from glassbox.options import BatchOptions, Invert, TrainingOptions
+from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
 from glassbox.records.rows import Predictions
 from glassbox.records.service import Access, Preset, Readiness, System
 
@@ -123,6 +123,15 @@ class Client:
     def reproduce(self, model: str) -> Job:
         """Submit a repetition of a version's training, and return the job; its result says whether the bits agree."""
         return self.jobs.job_of(self.transport.create(f"{Reference.parse(model).route}/reproduce"))
+
+    def evaluate(self, model: str, dataset: str, **options: Unpack[EvaluationOptions]) -> Job:
+        """Submit an evaluation of a version on a data set, and return the job; `Job.evaluation` returns the metrics.
+
+        model: `digits`, `digits@3` or `digits@champion`. dataset: the name or id of a data set on the server. options:
+        `split` ("test" by default) and those of the job.
+        """
+        document = {"model": model, "dataset": dataset, **options}
+        return self.jobs.job_of(self.transport.create(path_to("evaluation-jobs"), document=document))
 
     def predict(self, *images: ImageFile, model: str, top_k: int = 1, invert: Invert | None = None) -> Predictions:
         """Classify a few images without a job.

@@ -12,15 +12,18 @@ from glassbox.files.formats import Format, format_of
 from glassbox.http import downloads, events
 from glassbox.http.bodies import OnBytes
 from glassbox.http.events import TERMINAL, Event
+from glassbox.http.predictions import compared_images, comparison, predicted_images
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
+from glassbox.records.evaluations import Evaluation
 from glassbox.records.images import Images, images_of
+from glassbox.records.predictions import Cell, ComparedImage, Comparison, PredictedImage, PredictionOrder
 from glassbox.records.rows import BatchSummary, IndexedRow, Row, RowError
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
 
-Kind = Literal["training", "batch", "reproduction"]
+Kind = Literal["training", "batch", "reproduction", "evaluation"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
 
 WeightsFormat = Literal["safetensors", "npz", "npy"]
@@ -116,6 +119,24 @@ class ReproductionResult:
 
 
 @dataclass(frozen=True)
+class EvaluationResult:
+    """A version's measures on a split of a data set; `Jobs.evaluation` has all of them.
+
+    accuracy_interval: the accuracy's 95 % confidence interval. calibration_error: the expected calibration error.
+    """
+
+    model: str
+    version: int
+    dataset: str
+    split: str
+    samples: int
+    accuracy: float
+    accuracy_interval: tuple[float, ...]
+    loss: float
+    calibration_error: float
+
+
+@dataclass(frozen=True)
 class JobError:
     """The error of a failed job. code: stable, for programs. detail: a sentence for people."""
 
@@ -164,7 +185,7 @@ class Job:
     progress: JobProgress
     metrics: dict[str, Any]
     request: dict[str, Any]
-    result: TrainingResult | BatchResult | ReproductionResult | None
+    result: TrainingResult | BatchResult | ReproductionResult | EvaluationResult | None
     error: JobError | None
     links: dict[str, str]
     warnings: tuple[str, ...] = ()
@@ -213,6 +234,10 @@ class Job:
     def errors(self) -> Iterator[RowError]:
         """Return the images of a batch that could not be read."""
         return self._jobs.errors(self.id)
+
+    def evaluation(self) -> Evaluation:
+        """Return the metrics that an evaluation job has measured."""
+        return self._jobs.evaluation(self.id)
 
     def save(self, path: Path | str, format: Format | None = None, on_bytes: OnBytes | None = None) -> Path:  # noqa: A002
         """Write a batch's rows to a file; see `Jobs.save`."""
@@ -320,6 +345,42 @@ class Jobs:
     def summary(self, job_id: str) -> BatchSummary:
         """Return the numbers of a batch's rows by label and confidence, and of its errors by code."""
         return read(BatchSummary, self._transport.get(path_to("jobs", job_id, "results", "summary")))
+
+    def evaluation(self, job_id: str) -> Evaluation:
+        """Return the metrics that an evaluation job has measured."""
+        return read(Evaluation, self._transport.get(path_to("jobs", job_id, "evaluation")))
+
+    def predictions(
+        self,
+        job_id: str,
+        *,
+        label: str | None = None,
+        predicted: str | None = None,
+        wrong: bool | None = None,
+        above: float | None = None,
+        below: float | None = None,
+        order: PredictionOrder = "index",
+        limit: int | None = None,
+    ) -> Iterator[PredictedImage]:
+        """Return an evaluation job's predictions that match, at most `limit`; see `Models.predictions`."""
+        query = {"label": label, "predicted": predicted, "wrong": wrong, "above": above, "below": below, "order": order}
+        return predicted_images(self._transport, path_to("jobs", job_id), limit, query)
+
+    def compare(self, job_id: str, other: str) -> Comparison:
+        """Compare an evaluation job with another one, or with a version's own evaluation, `digits@champion`."""
+        return comparison(self._transport, path_to("jobs", job_id), other)
+
+    def compared_images(
+        self,
+        job_id: str,
+        other: str,
+        cell: Cell | None = None,
+        *,
+        order: PredictionOrder = "index",
+        limit: int | None = None,
+    ) -> Iterator[ComparedImage]:
+        """Return the images that both, one or none of two evaluations get right; see `Models.compared_images`."""
+        return compared_images(self._transport, path_to("jobs", job_id), other, limit, {"cell": cell, "order": order})
 
     def images(
         self, job_id: str, *, start: int | None = None, count: int | None = None, indices: Iterable[int] | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from glassbox.errors import Damaged, NotFound, UnexpectedAnswer, WrongArgument
 from glassbox.http import downloads
 from glassbox.http.bodies import OnBytes
+from glassbox.http.predictions import compared_images, comparison, predicted_images
 from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
@@ -44,6 +45,11 @@ class Reference:
         if not model or "/" in text or (at and not version):
             raise WrongArgument(f"{text!r} is not a version: must be like digits, digits@3 or digits@champion")
         return cls(model, version or "latest")
+
+    @property
+    def name(self) -> str:
+        """The reference with its version, such as `digits@latest`."""
+        return f"{self.model}@{self.version}"
 
     @property
     def route(self) -> str:
@@ -95,13 +101,11 @@ class Models:
         above, below: the confidence is at least `above` and less than `below`.
         """
         query = {"label": label, "predicted": predicted, "wrong": wrong, "above": above, "below": below, "order": order}
-        route = f"{Reference.parse(reference).route}/predictions"
-        return (read(PredictedImage, item) for item in self._transport.pages(route, limit, **query))
+        return predicted_images(self._transport, Reference.parse(reference).route, limit, query)
 
     def compare(self, reference: str, other: str) -> Comparison:
         """Compare two versions that were trained on the same data set, on its test images."""
-        route = f"{Reference.parse(reference).route}/predictions/compare"
-        return read(Comparison, self._transport.get(route, **{"with": _other(other)}, limit=1))
+        return comparison(self._transport, Reference.parse(reference).route, Reference.parse(other).name)
 
     def compared_images(
         self,
@@ -116,9 +120,9 @@ class Models:
 
         order: by the confidence of the first version, or by index.
         """
-        route = f"{Reference.parse(reference).route}/predictions/compare"
-        query = {"with": _other(other), "cell": cell, "order": order}
-        return (read(ComparedImage, item) for item in self._transport.pages(route, limit, **query))
+        query = {"cell": cell, "order": order}
+        route = Reference.parse(reference).route
+        return compared_images(self._transport, route, Reference.parse(other).name, limit, query)
 
     def download(
         self,
@@ -165,12 +169,6 @@ class Models:
         else:
             route = path_to("models", Reference.parse(reference).model)
         self._transport.change("DELETE", route, params={"force": force})
-
-
-def _other(reference: str) -> str:
-    """Return a reference that names its model, as the server expects it."""
-    parsed = Reference.parse(reference)
-    return f"{parsed.model}@{parsed.version}"
 
 
 def report_of(models: Models, reference: str) -> str:

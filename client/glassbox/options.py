@@ -1,4 +1,4 @@
-"""Options of trainings and batches, by their names in the API.
+"""Options of trainings, batches and evaluations, by their names in the API.
 
 Generated from the API's requests by `make options`, and compared with them by a test. To change an option, change the
 API's request, and generate this file again.
@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple, TypedDict
 
 Preset = Literal["auto", "fast", "accurate", "article"]
 Invert = Literal["never", "always", "auto"]
+Split = Literal["train", "validation", "test"]
 
 
 class TrainingOptions(TypedDict, total=False):
@@ -48,6 +49,15 @@ class BatchOptions(TypedDict, total=False):
     error_threshold: float
     webhook: str | None
     timeout_seconds: float | None
+
+
+class EvaluationOptions(TypedDict, total=False):
+    """An evaluation."""
+
+    split: Split
+    webhook: str | None
+    timeout_seconds: float | None
+    labels: dict[str, str]
 
 
 class Option(NamedTuple):

@@ -122,7 +122,25 @@ class ReproductionResult(TypedDict):
     environment: dict[str, Changed]
 
 
-Result = TrainingResult | BatchResult | ReproductionResult
+class EvaluationResult(TypedDict):
+    """A version's measures on a split of a data set. The whole evaluation is at `/v1/jobs/{id}/evaluation`.
+
+    accuracy_interval: the 95 % confidence interval (Wilson) of the accuracy. loss: the mean cross-entropy, in nats.
+    calibration_error: the expected calibration error.
+    """
+
+    model: str
+    version: int
+    dataset: str
+    split: str
+    samples: int
+    accuracy: float
+    accuracy_interval: Interval
+    loss: float
+    calibration_error: float
+
+
+Result = TrainingResult | BatchResult | ReproductionResult | EvaluationResult
 
 
 class JobError(TypedDict):

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     TRAINING = "training"
     BATCH = "batch"
     REPRODUCTION = "reproduction"
+    EVALUATION = "evaluation"
 
 
 class Progress(BaseModel):

@@ -81,7 +81,8 @@ class ShardQueue:
         """Return how many helpers to request: one for each shard that is left besides the coordinator's own.
 
         processes: how many processes are online, the coordinator's included; so many work on the batch at most. A
-        request counts until a helper arrives or its message counts as lost. While another batch waits, it returns 0.
+        request counts until a helper arrives or its message counts as lost. While another batch or an evaluation
+        waits, it returns 0.
         """
         return int(self._run("request_helpers", claim, processes=processes, resend_ms=self._resend_ms))
 

@@ -82,6 +82,15 @@ class ReproductionSpecification(Specification):
     dataset: str
 
 
+class EvaluationSpecification(Specification):
+    """Evaluate `model` at `version` on the images of a `split` of `dataset`."""
+
+    model: str
+    version: int
+    dataset: str
+    split: str = "test"
+
+
 class BatchSpecification(Specification):
     """Classify the job's archive with `model` at `version`. `passed_over` counts its skipped entries, not images.
 

@@ -23,9 +23,15 @@ TASKS = {
     Kind.TRAINING: "glassbox.train",
     Kind.BATCH: "glassbox.classify",
     Kind.REPRODUCTION: "glassbox.reproduce",
+    Kind.EVALUATION: "glassbox.evaluate",
 }
 HELP = "glassbox.assist"  # the task of a helper in a batch that another process coordinates
-QUEUES = {Kind.TRAINING: "training", Kind.BATCH: "inference", Kind.REPRODUCTION: "training"}
+QUEUES = {
+    Kind.TRAINING: "training",
+    Kind.BATCH: "inference",
+    Kind.REPRODUCTION: "training",
+    Kind.EVALUATION: "inference",
+}
 BROKER = f"{keys.PREFIX}broker:"  # the prefix of the broker's own keys
 DISPATCHER = "webhooks"  # not a queue of messages: the name under which webhook dispatchers are registered
 PRESENCE_SECONDS = 30.0

@@ -54,7 +54,9 @@ def job_document(job: Job) -> JobDocument:
     links = {"self": path, "events": f"{path}/events"}
     if job.kind is Kind.BATCH:
         links |= {"results": f"{path}/results", "errors": f"{path}/errors"}
-    elif job.result is not None:
+    if job.kind is Kind.EVALUATION:
+        links |= {"evaluation": f"{path}/evaluation", "predictions": f"{path}/predictions"}
+    if job.kind is not Kind.BATCH and job.result is not None:
         links["version"] = f"/v1/models/{job.result['model']}/versions/{job.result['version']}"
     document: JobDocument = {
         "id": job.id,

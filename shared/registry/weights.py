@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from shared.errors import Damaged
 from shared.registry.manifest import ModelVersion, VersionHead
 from shared.registry.stored import StoredArray, stored_arrays
-from shared.storage import durable
+from shared.storage.digests import FileDigests
 from shared.storage.volume import Volume
 
 WEIGHTS = "weights.npz"
@@ -37,7 +37,7 @@ class WeightFiles:
 
     def __init__(self, volume: Volume) -> None:
         self._volume = volume
-        self._digests: dict[Path, tuple[tuple[int, int], str]] = {}  # by path: size and modification time, SHA-256
+        self._digests = FileDigests()
 
     def path(self, version: ModelVersion | VersionHead) -> Path:
         """Return the path of the version's file, without a check."""
@@ -49,7 +49,7 @@ class WeightFiles:
         The check reads the file, unless `anew` is false and the file has not changed since it was last read.
         """
         path = self.path(version)
-        if self._digest(path, anew=anew) != version.weights.sha256:
+        if self._digests.of(path, anew=anew) != version.weights.sha256:
             raise Damaged(
                 "version_damaged",
                 f"the weights of {version.model}@{version.version} have changed since they were published; use another"
@@ -63,7 +63,7 @@ class WeightFiles:
         The check reads a file once, and again if its size or modification time changes. It also uses the result of
         `load`, which reads the file each time, and so detects bits that changed without a write.
         """
-        return self._digest(self.path(version), anew=False) != version.weights.sha256
+        return self._digests.of(self.path(version)) != version.weights.sha256
 
     def details_path(self, version: ModelVersion, name: str) -> Path | None:
         """Return the path of the version's further file with this name, None without one.
@@ -74,7 +74,7 @@ class WeightFiles:
         if stored is None:
             return None
         path = self._volume.version(version.model, version.version) / name
-        if self._digest(path, anew=False) != stored.sha256:
+        if self._digests.of(path) != stored.sha256:
             raise Damaged(
                 "version_damaged",
                 f"{name} of {version.model}@{version.version} has changed since it was published; restore the file from"
@@ -90,19 +90,3 @@ class WeightFiles:
     def stored(self, version: ModelVersion, *, anew: bool = True) -> dict[str, StoredArray]:
         """Return the version's parameters by name, to be read later; raises `Damaged` if the file's digest is wrong."""
         return stored_arrays(self.checked_path(version, anew=anew))
-
-    def _digest(self, path: Path, *, anew: bool) -> str | None:
-        try:
-            signature = _signature(path)  # from before the file is read, so that a change meanwhile is detected later
-            cached, digest = self._digests.get(path, (None, ""))
-            if anew or signature != cached:
-                digest = durable.sha256_of(path)
-                self._digests[path] = signature, digest
-        except FileNotFoundError:
-            return None
-        return digest
-
-
-def _signature(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns

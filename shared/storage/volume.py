@@ -22,7 +22,7 @@ class Volume:
     models/<name>/by-job/<id>     commits a publication: the version that this job produced
     models/<name>/states/<n>      its aliases and deletions; the highest n is valid
     jobs/<id>/                    specification.json (specification.draft.json until the job is accepted), deleted,
-                                  archive, plan/, shards/, checkpoints/,
+                                  archive, plan/, shards/, checkpoints/, evaluation/,
                                   promotion.<retry>.json, end.json, events.jsonl, notice.json
     reserve                       space that is freed so that deletions work if the disk is full
     webhook-secret                signs webhooks, unless the settings name another file
@@ -102,6 +102,9 @@ class Volume:
 
     def promotion(self, job_id: str, retry: int) -> Path:
         return self.job(job_id) / f"promotion.{retry}.json"
+
+    def evaluation(self, job_id: str) -> Path:
+        return self.job(job_id) / "evaluation"
 
     def archive(self, job_id: str) -> Path:
         return self.job(job_id) / "archive"

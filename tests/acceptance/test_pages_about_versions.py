@@ -44,6 +44,22 @@ def test_the_page_about_reproducing_works(stack: Client, tmp_path: Path) -> None
     assert python == f"True {stack.models.version('digits@3').blas_threads}\n"
 
 
+def test_the_page_about_predictions_works(stack: Client, tmp_path: Path) -> None:
+    (python,) = run_snippets(DOCS / "versions" / "predictions.md", tmp_path, stack.url)
+
+    counts = stack.models.compare("digits@2", "digits@1").counts
+    assert f"{counts.only_this_right} {counts.only_other_right} " in python
+
+
+def test_the_page_about_evaluating_works(stack: Client, tmp_path: Path) -> None:
+    command, python = run_snippets(DOCS / "versions" / "evaluating.md", tmp_path, stack.url)
+
+    assert "digits@3" in command
+    assert "Confusion matrix" in command
+    assert python.startswith(str(stack.models.evaluation("digits@3").accuracy))
+    assert python.endswith("\n0 0 1.0\n")
+
+
 def test_the_page_about_reports_works(stack: Client, tmp_path: Path) -> None:
     shown, path, python = run_snippets(DOCS / "versions" / "reports.md", tmp_path, stack.url)
 

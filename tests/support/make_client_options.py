@@ -18,16 +18,17 @@ import glassbox
 from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
 from api.resources.batches.batch_jobs import BatchOptions
+from api.resources.evaluations.evaluation_jobs import EvaluationRequest
 from api.resources.trainings.training_jobs import TrainingRequest
 
 FILE = Path(glassbox.__file__).parent / "options.py"
-ARGUMENTS = {"model", "dataset"}  # the arguments of `Client.train` and `Client.classify` that are not options
-LITERALS = {"preset": "Preset", "invert": "Invert"}
+ARGUMENTS = {"model", "dataset"}  # the arguments of the `Client`'s methods that are not options
+LITERALS = {"preset": "Preset", "invert": "Invert", "split": "Split"}
 TYPES = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 
 Json = dict[str, Any]
 
-TEMPLATE = '''"""Options of trainings and batches, by their names in the API.
+TEMPLATE = '''"""Options of trainings, batches and evaluations, by their names in the API.
 
 Generated from the API's requests by `make options`, and compared with them by a test. To change an option, change the
 API's request, and generate this file again.
@@ -52,6 +53,12 @@ class BatchOptions(TypedDict, total=False):
 {batch_options}
 
 
+class EvaluationOptions(TypedDict, total=False):
+    """An evaluation."""
+
+{evaluation_options}
+
+
 class Option(NamedTuple):
     """The description of an option, its values in words, and bounds that the command checks."""
 
@@ -69,13 +76,18 @@ TRAINING: Final = {{
 '''
 
 
-def options_source(training: type[RequestModel] = TrainingRequest, batch: type[RequestModel] = BatchOptions) -> str:
+def options_source(
+    training: type[RequestModel] = TrainingRequest,
+    batch: type[RequestModel] = BatchOptions,
+    evaluation: type[RequestModel] = EvaluationRequest,
+) -> str:
     """Return the source of `glassbox.options`."""
     training_fields = _properties(training)
     options = _properties(batch)
+    evaluation_fields = _properties(evaluation)
     literals = {
         alias: properties[name]["enum"]
-        for properties in (training_fields, options)
+        for properties in (training_fields, options, evaluation_fields)
         for name, alias in LITERALS.items()
         if name in properties
     }
@@ -86,6 +98,7 @@ def options_source(training: type[RequestModel] = TrainingRequest, batch: type[R
             ),
             training_options=_members(training_fields),
             batch_options=_members(options),
+            evaluation_options=_members(evaluation_fields),
             training="\n".join(f"    {_quoted(path)}: {_option(schema)}," for path, schema in _flat(training_fields)),
         )
     )

@@ -92,7 +92,7 @@ class BatchHelper:
         self._helper = helper
 
     def run(self, job_id: str) -> None:
-        """Process shards until none is left, another batch waits, or the job stops; a surplus request is a no-op."""
+        """Process shards until none is left, another job waits, or the job stops; a surplus request is a no-op."""
         try:
             job = self._jobs.get(job_id)
             if job.kind is not Kind.BATCH or job.state is not State.RUNNING:

@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from shared.datasets import Arrays, DatasetStore, Manifest
 from shared.errors import Invalid
 from shared.images.inversion import measured
-from shared.images.thumbnails import data_uri
 from shared.jobs import Job, Progress, State
 from shared.jobs.capacity.training_memory import check_memory, threads_that_fit
 from shared.jobs.outcome import Metrics
@@ -29,13 +28,12 @@ from shared.network import (
 )
 from shared.network import Progress as StepReport
 from shared.network import State as TrainingState
-from shared.network.assessment.mistakes import most_confident_errors
-from shared.network.evaluation.predictions import PredictionColumns
 from shared.network.layers.checks import no_check
 from shared.network.selection.report import Selection
 from shared.registry import ModelVersion, Registry
 from shared.registry.checkpoints import Checkpoints
-from shared.registry.manifest import StoredMistake, VersionDraft
+from shared.registry.manifest import VersionDraft
+from shared.registry.mistakes import stored_mistakes
 from shared.runtime.settings import Settings
 from shared.storage.volume import Volume
 from worker.running.heartbeat import ShutdownRequested
@@ -45,9 +43,6 @@ from worker.training.assessment import assess, log_findings, training_result
 from worker.training.environment import blas_threads, environment
 from worker.training.promotion import Promotion
 from worker.training.selection_events import SelectionEvents
-
-MISTAKES = 24  # that an evaluation shows
-
 
 AnyTraining: TypeAlias = Training | AutoTraining
 
@@ -123,26 +118,12 @@ class TrainingHandler:
                 "training_seconds": round(sum(report.seconds for report in training.history), 3),
             },
             history=tuple(asdict(report) for report in training.history),
-            evaluation={**evaluation.to_dict(), "mistakes": mistakes(predictions, arrays)},
+            evaluation={**evaluation.to_dict(), "mistakes": stored_mistakes(predictions, arrays.x_test)},
             selection=trained.selection,
             **assess(training, arrays, evaluation, manifest, lease.check),
         )
         folder = self._volume.job(job.id)
         return self._registry.publish(draft, training.parameters, folder, lease.confirm, lease.check, predictions)
-
-
-def mistakes(predictions: PredictionColumns, arrays: Arrays) -> list[StoredMistake]:
-    """Return the most confident errors on the test images, each with its thumbnail."""
-    return [
-        {
-            "index": mistake.index,
-            "label": mistake.label,
-            "predicted": mistake.predicted,
-            "confidence": mistake.confidence,
-            "image": data_uri(arrays.x_test[mistake.index]),
-        }
-        for mistake in most_confident_errors(predictions, MISTAKES)
-    ]
 
 
 def load_and_train(

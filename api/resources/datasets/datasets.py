@@ -33,7 +33,7 @@ CURSOR = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 MAX_NAMED = 10  # versions and jobs that an error names; it counts the others
 IMAGE_SHAPE = r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"
 CHANNELS = {"type": "integer", "enum": [1, 3]}
-TRAINS = {Kind.TRAINING, Kind.REPRODUCTION}
+READS = {Kind.TRAINING, Kind.REPRODUCTION, Kind.EVALUATION}
 ACTIVE = tuple(state for state in State if not state.is_terminal)
 
 
@@ -200,12 +200,12 @@ def _cursor(manifest: Manifest) -> str:
 
 
 def reject_if_in_use(dataset: str, registry: Registry, jobs: JobStore) -> None:
-    """Raise `Conflict` if a version was trained on the data set, or an active job trains on it."""
+    """Raise `Conflict` if a version was trained on the data set, or an active job reads it."""
     users = registry.trained_on(dataset) + [
         f"job {job.id}"
         for state in ACTIVE
         for job in jobs.newest_first(state)
-        if job.kind in TRAINS and job.specification["dataset"] == dataset
+        if job.kind in READS and job.specification["dataset"] == dataset
     ]
     if users:
         others = f" and {len(users) - MAX_NAMED} more" if len(users) > MAX_NAMED else ""

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 
 from api.requests.pagination import cursor_like
 from api.requests.validation import RequestModel
+from api.resources.evaluations.sources import Source, require_same_images
 from api.resources.image_selection import invalid
 from api.schema.examples import shown_as
 from shared.network.settings.validation import shown
@@ -125,6 +126,8 @@ def prediction_page(stored: StoredPredictions, query: PredictionsQuery) -> Predi
 @with_config(
     shown_as(
         {
+            "this": "digits@3",
+            "other": "digits@2",
             "samples": 10000,
             "counts": {"both_right": 9712, "only_this_right": 41, "only_other_right": 17, "both_wrong": 230},
             "p_value": 0.0022,
@@ -141,6 +144,8 @@ class ComparisonPage(TypedDict):
     `only_other_right`, or more, if both versions had the same accuracy. `total` is the number of images that match.
     """
 
+    this: str
+    other: str
     samples: int
     counts: ComparisonCountsView
     p_value: float
@@ -149,12 +154,17 @@ class ComparisonPage(TypedDict):
     next: str | None
 
 
-def comparison_page(this: StoredPredictions, other: StoredPredictions, query: ComparisonQuery) -> ComparisonPage:
-    """Return the comparison of two evaluations of the same images, with a page of the images."""
+def comparison_page(this: Source, other: Source, query: ComparisonQuery) -> ComparisonPage:
+    """Return the comparison of two evaluations, with a page of the images.
+
+    Raises `Conflict` if they are not of the same images.
+    """
+    require_same_images(this, other)
     cell: Cell | None = query.cell
-    found = compare(this, other, cell, query.condition(this.classes), query.order, query.key, query.limit)
+    condition = query.condition(this.stored.classes)
+    found = compare(this.stored, other.stored, cell, condition, query.order, query.key, query.limit)
     selected = found.selected
-    others = _views(other, selected.indices)
+    others = _views(other.stored, selected.indices)
     counts: ComparisonCountsView = {
         "both_right": found.counts["both_right"],
         "only_this_right": found.counts["only_this_right"],
@@ -162,12 +172,14 @@ def comparison_page(this: StoredPredictions, other: StoredPredictions, query: Co
         "both_wrong": found.counts["both_wrong"],
     }
     return {
-        "samples": len(this),
+        "this": this.name,
+        "other": other.name,
+        "samples": len(this.stored),
         "counts": counts,
         "p_value": found.p_value,
         "items": [
             {**view, "other_predicted": another["predicted"], "other_confidence": another["confidence"]}
-            for view, another in zip(_views(this, selected.indices), others, strict=True)
+            for view, another in zip(_views(this.stored, selected.indices), others, strict=True)
         ],
         "total": selected.total,
         "next": _next(selected, query.order),

@@ -13,16 +13,16 @@ from api.resources.evaluations.pages import (
     comparison_page,
     prediction_page,
 )
+from api.resources.evaluations.sources import Sources
 from api.schema.operations import error_response, operation
 from shared.errors import Conflict, Damaged, NotFound
-from shared.registry import ModelVersion, Registry
-from shared.registry.predictions.stored import StoredPredictions
+from shared.registry import Registry
 
 NOT_FOUND = error_response(NotFound, "model_not_found", "version_not_found", "version_deleted", "predictions_not_found")
 DAMAGED = error_response(Damaged, "version_damaged", "version_unreadable")
 
 
-def blueprint(registry: Registry) -> Blueprint:
+def blueprint(sources: Sources, registry: Registry) -> Blueprint:
     """Return the routes of versions' predictions for test images."""
     routes = Blueprint("version_predictions", __name__, url_prefix="/v1/models/<name>/versions/<reference>/predictions")
 
@@ -41,7 +41,7 @@ def blueprint(registry: Registry) -> Blueprint:
         `/v1/datasets/{id}/images?split=test&indices=…`.
         """
         query = from_texts(PredictionsQuery, request.args)
-        return prediction_page(stored_of(registry.get(name, reference)), query)
+        return prediction_page(sources.version(registry.get(name, reference)).stored, query)
 
     @routes.get("/compare")
     @operation(
@@ -54,24 +54,8 @@ def blueprint(registry: Registry) -> Blueprint:
     def compare(name: str, reference: str) -> ComparisonPage:
         """Both versions must have been trained on the same data set, so that their test images are the same."""
         query = from_texts(ComparisonQuery, request.args)
-        this = registry.get(name, reference)
+        this = sources.version(registry.get(name, reference))
         other = registry.resolve(query.with_) if "@" in query.with_ else registry.get(name, query.with_)
-        if this.dataset != other.dataset:
-            raise Conflict(
-                "datasets_differ",
-                f"{this.model}@{this.version} was evaluated on {this.dataset}, {other.model}@{other.version} on"
-                f" {other.dataset}; only evaluations of the same test images can be compared",
-            )
-        return comparison_page(stored_of(this), stored_of(other), query)
-
-    def stored_of(version: ModelVersion) -> StoredPredictions:
-        stored = registry.predictions(version)
-        if stored is None:
-            raise NotFound(
-                "predictions_not_found",
-                f"version {version.version} of {version.model!r} has no predictions for test images: an older release"
-                " published it; train it again with the same settings",
-            )
-        return stored
+        return comparison_page(this, sources.version(other), query)
 
     return routes

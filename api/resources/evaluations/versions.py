@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from flask import Blueprint
 from pydantic import with_config
 from typing_extensions import TypedDict
 
-from api.schema.examples import DATASET_ID, PNG, shown_as
+from api.schema.examples import ACCURACY_INTERVAL, DATASET_ID, PNG, shown_as
 from api.schema.operations import error_response, operation
 from shared.errors import Damaged, NotFound
+from shared.jobs.outcome import Interval
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.network.evaluation.calibration import CalibrationMeasures
 from shared.registry import ModelVersion, Registry
+from shared.registry.evaluations import JobEvaluation
 from shared.registry.manifest import StoredEvaluation
 
 
@@ -43,9 +46,11 @@ class MistakeView(TypedDict):
             "model": "digits",
             "version": 3,
             "dataset": DATASET_ID,
+            "split": "test",
             "samples": 71,
             "loss": 0.0912,
             "accuracy": 0.9859,
+            "accuracy_interval": ACCURACY_INTERVAL,
             "top_accuracy": {"1": 0.9859, "2": 1.0},
             "classes": [
                 {"label": "0", "precision": 1.0, "recall": 0.9722, "f1": 0.9859, "support": 36},
@@ -62,8 +67,9 @@ class MistakeView(TypedDict):
     )
 )
 class EvaluationView(TypedDict):
-    """Metrics on the data set's test images at the end of the training.
+    """Metrics of a version on the images of a split; its own evaluation is on the test images of its data set.
 
+    accuracy_interval: the 95 % confidence interval (Wilson) of the accuracy; null for versions of older releases.
     confusion_matrix: true classes in rows, predicted classes in columns. calibration: accuracy in bins of confidence.
     mistakes: at most 24 errors, the most confident first; empty for versions of old releases. history: one entry per
     epoch; of more than 200 epochs, 200 at equal distances.
@@ -72,9 +78,11 @@ class EvaluationView(TypedDict):
     model: str
     version: int
     dataset: str
+    split: str
     samples: int
     loss: float
     accuracy: float
+    accuracy_interval: Interval | None
     top_accuracy: dict[str, float]
     classes: list[ClassView]
     confusion_matrix: list[list[int]]
@@ -102,20 +110,27 @@ def blueprint(registry: Registry) -> Blueprint:
         measured = registry.evaluation(version)
         if not measured:
             raise NotFound("evaluation_not_found", f"version {version.version} of {name!r} has no evaluation")
-        return evaluation_view(version, measured)
+        return evaluation_view(version, measured, "test", version.history)
 
     return routes
 
 
-def evaluation_view(version: ModelVersion, measured: StoredEvaluation) -> EvaluationView:
-    """Return the JSON of a version's evaluation."""
+def evaluation_view(
+    version: ModelVersion | JobEvaluation,
+    measured: StoredEvaluation,
+    split: str,
+    history: Sequence[JsonObject] = (),
+) -> EvaluationView:
+    """Return the JSON of a version's evaluation, its own or that of an evaluation job."""
     return {
         "model": version.model,
         "version": version.version,
         "dataset": version.dataset,
+        "split": split,
         "samples": measured["samples"],
         "loss": measured["loss"],
         "accuracy": measured["accuracy"],
+        "accuracy_interval": version.accuracy_interval,
         "top_accuracy": measured["top"],
         "classes": [
             {"label": label, **measures} for label, measures in zip(version.classes, measured["classes"], strict=True)
@@ -130,5 +145,5 @@ def evaluation_view(version: ModelVersion, measured: StoredEvaluation) -> Evalua
             }
             for mistake in measured.get("mistakes", ())
         ],
-        "history": list(version.history),
+        "history": list(history),
     }

@@ -69,7 +69,7 @@ def blueprint(jobs: JobStore, registry: Registry) -> Blueprint:
         """
         query = from_texts(HistoryQuery, request.args)
         job = jobs.get(job_id)
-        if job.kind is Kind.BATCH:
+        if job.kind not in {Kind.TRAINING, Kind.REPRODUCTION}:
             detail = f"job {job.id} is a {job.kind} job and has no epochs; read its result at /v1/jobs/{job.id}"
             raise Conflict("not_a_training", detail)
         after, wanted = int(query.after or 0), query.limit + 1

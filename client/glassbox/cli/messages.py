@@ -31,6 +31,8 @@ PHRASES = tuple(
         (r"^is not a field of this request$", "is not a setting"),
         (r"\?force=true", "--force"),
         (r"\bchannels=([13])\b", r"--channels \1"),
+        (r"\bimage_shape=(\d+x\d+)", r"--image-shape \1"),
+        (r"\(POST /v1/evaluation-jobs\)", "(`glassbox evaluate`)"),
         (r"\bset on_unreadable=skip\b", "use --on-unreadable skip"),
         (r"\binvert=auto\b", "--invert auto"),
         (r"/v1/jobs/(\w+)", r"`glassbox jobs show \1`"),

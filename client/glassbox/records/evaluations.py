@@ -1,4 +1,4 @@
-"""Evaluation of a version on its data set's test images, and the history of its training."""
+"""Evaluation of a version on the images of a split, and the history of its training."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of a version on the test images.
+    """Metrics of a version on the images of a split: its own on the test images of its data set, or those of a job.
 
-    confusion_matrix: counts by true class (row) and predicted class (column). calibration: accuracy in bins of the
-    predicted probability. history: an entry for each epoch. mistakes: the most confident errors.
+    accuracy_interval: the accuracy's 95 % confidence interval; None for versions of older releases. confusion_matrix:
+    counts by true class (row) and predicted class (column). calibration: accuracy in bins of the predicted probability.
+    history: an entry for each epoch; empty for a job. mistakes: the most confident errors.
     """
 
     model: str
@@ -48,3 +49,5 @@ class Evaluation:
     calibration: dict[str, Any]
     history: tuple[dict[str, Any], ...]
     mistakes: tuple[Mistake, ...] = ()
+    split: str = "test"
+    accuracy_interval: tuple[float, ...] | None = None

@@ -43,12 +43,14 @@ class ComparisonCounts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The comparison of two versions on the same images.
+    """The comparison of two versions, `this` and `other`, on the same images.
 
     p_value: of McNemar's exact test, two-sided: the probability of counts that differ as much, or more, if both had the
     same accuracy.
     """
 
+    this: str
+    other: str
     samples: int
     counts: ComparisonCounts
     p_value: float

@@ -7,7 +7,7 @@
 -- @key due: the queued jobs, by the time of their next message
 -- @key sends: how often each queued job's message was sent again
 -- @key ended: the ended jobs whose end is not on the volume yet
--- @key waiting: the queued batches that need a process
+-- @key waiting: the queued batches and evaluations that need a process
 -- @key blocked: the queued jobs that found the volume full
 -- @keys queued: the queued jobs of each kind, by the kind
 -- @keys in_state: the ids of the jobs in each state, by the state
@@ -81,7 +81,7 @@ local function enter(state, from, data)
       redis.call('ZREM', queued[kind], id)
     end
   else
-    if kind == 'batch' then
+    if kind == 'batch' or kind == 'evaluation' then -- both need a classifier
       redis.call('ZADD', waiting, now(), id)
     end
     if queued[kind] then -- a kind that only a newer version has is not in the table

@@ -231,7 +231,10 @@ class TestManaging:
         for epochs in ("1", "2"):
             assert glassbox("train", "easy.npz", "-m", "managed", "--epochs", epochs, "--json").status == 0
         assert glassbox("models", "promote", "managed@1").out == "managed@champion is version 1\n"
-        assert "epochs\t1\t2\n" in glassbox("models", "compare", "managed@champion", "managed").out
+        compared = glassbox("models", "compare", "managed@champion", "managed").out
+        assert "epochs\t1\t2\n" in compared
+        assert re.search(r"right where managed@1 is wrong\t\t\d+\n", compared)
+        assert re.search(r"p value \(McNemar\)\t\t[\d.e-]+\n", compared)
         assert glassbox("models", "download", "managed@champion").out == "managed-1.npz\n"
         with np.load(folder / "managed-1.npz") as weights:
             assert "layer1.weights" in weights
@@ -239,6 +242,17 @@ class TestManaging:
         assert rejected.status == 6
         assert glassbox("models", "delete", "managed@1", "--force").status == 0
         assert glassbox("models", "show", "managed@1").status == 5
+
+    def test_a_version_is_evaluated_on_a_data_set(self, glassbox: Command, model: str) -> None:
+        shown = glassbox("evaluate", f"{model}@champion", "easy", "--label", "team=a")
+        assert re.search(rf"version +{model}@1\n", shown.out), shown.err
+        assert "Confusion matrix: 30 test images" in shown.out
+        job = json.loads(glassbox("evaluate", model, "easy", "--split", "train", "--json").out)
+        assert (job["kind"], job["result"]["samples"], job["evaluation"]["split"]) == ("evaluation", 60, "train")
+        assert f"{job['result']['accuracy']:.2%}" in glassbox("jobs", "show", job["id"]).out
+        refused = glassbox("evaluate", model, "digits")
+        assert "DATASET: the images of the data set are 8 × 8" in refused.err
+        assert "--image-shape 6x6 and --channels 1" in refused.err
 
     def test_a_job_is_cancelled_retried_and_deleted(self, glassbox: Command) -> None:
         job = glassbox("train", "easy.npz", "-m", "retried", "--epochs", "30000", "--detach").out.strip()

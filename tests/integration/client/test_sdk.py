@@ -14,6 +14,7 @@ from glassbox import (
     AddFromJob,
     BatchResult,
     Client,
+    EvaluationResult,
     JobFailed,
     NotFound,
     Relabel,
@@ -69,6 +70,32 @@ def test_predictions_are_listed_and_compared_image_by_image(client: Client, fold
     assert sum(image.label == image.predicted for image in images) == right
     assert (counts.both_right, counts.both_wrong) == (right, evaluation.samples - right)
     assert len(list(client.models.compared_images("sdk-images", "sdk-images@1", "both_right"))) == right
+
+
+def test_a_version_is_evaluated_on_another_data_set_and_compared(client: Client, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.npz").write_bytes(npz(easy_arrays(seed=44)))
+    other = client.train(tmp_path / "other.npz", model="sdk-other", epochs=1).wait()
+    version = client.train(folder / "sdk.npz", model="sdk-evaluated", epochs=1).wait()
+    dataset = client.models.version("sdk-other").dataset
+
+    job = client.evaluate("sdk-evaluated", dataset, labels={"why": "test"}).wait()
+    comparison = client.jobs.compare(job.id, "sdk-other@1")
+
+    assert isinstance(job.result, EvaluationResult)
+    assert isinstance(other.result, TrainingResult)
+    assert isinstance(version.result, TrainingResult)
+    evaluation = job.evaluation()
+    assert (evaluation.accuracy, evaluation.dataset, evaluation.split) == (job.result.accuracy, dataset, "test")
+    counts, samples = comparison.counts, comparison.samples
+    assert counts.both_right + counts.only_this_right == round(job.result.accuracy * samples)
+    assert counts.both_right + counts.only_other_right == round(other.result.test_accuracy * samples)
+    wrong = list(client.jobs.predictions(job.id, wrong=True))
+    assert len(wrong) == counts.both_wrong + counts.only_other_right
+    differing = list(client.jobs.compared_images(job.id, "sdk-other@1", "only_other_right"))
+    assert len(differing) == counts.only_other_right
+    own = client.evaluate("sdk-evaluated", version.request["dataset"]).wait()
+    assert isinstance(own.result, EvaluationResult)
+    assert own.result.loss == client.models.evaluation("sdk-evaluated").loss
 
 
 def test_events_arrive_live_and_in_order(client: Client, folder: Path) -> None:

@@ -10,7 +10,7 @@ from redis import Redis
 
 from shared.errors import Conflict
 from shared.jobs import Claim, Job, JobStore, Kind, Progress, State, keys
-from shared.jobs.outcome import BatchResult, ReproductionResult, TrainingResult
+from shared.jobs.outcome import BatchResult, EvaluationResult, ReproductionResult, TrainingResult
 from shared.storage.names import new_id
 
 A_RESULT: TrainingResult = {"model": "toy", "version": 3, "test_accuracy": 1.0, "weights_sha256": "0" * 64}
@@ -42,6 +42,13 @@ def reproduction_result(job: Job) -> ReproductionResult:
     assert job.kind is Kind.REPRODUCTION
     assert job.result is not None
     return cast("ReproductionResult", job.result)
+
+
+def evaluation_result(job: Job) -> EvaluationResult:
+    """Return the result of an evaluation that has one."""
+    assert job.kind is Kind.EVALUATION
+    assert job.result is not None
+    return cast("EvaluationResult", job.result)
 
 
 def a_training(**fields: Any) -> Job:

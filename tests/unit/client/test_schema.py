@@ -24,6 +24,7 @@ SAME = {
     "TrainingResult": jobs.TrainingResult,
     "BatchResult": jobs.BatchResult,
     "ReproductionResult": jobs.ReproductionResult,
+    "EvaluationResult": jobs.EvaluationResult,
     "FirstDifference": jobs.FirstDifference,
     "Changed": jobs.Changed,
     "JobError": jobs.JobError,
@@ -78,8 +79,9 @@ SAME = {
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
-    "AddedImage", "AliasTarget", "DatasetChanges", "FieldProblem", "Health", "Instances", "Kind", "OnUnreadable",
-    "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State", "TrainingRequest",
+    "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
+    "OnUnreadable", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State",
+    "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

@@ -38,10 +38,10 @@ class Bench:
         self.files.begin(job)
         self.jobs.create(job)
 
-    def runner(self, handlers: Mapping[Kind, JobHandler]) -> Runner:
+    def runner(self, handlers: Mapping[Kind, JobHandler], tries: int = 1) -> Runner:
         task_queue = TaskQueue(celery_app(self.settings), connect(self.settings))
-        one_try = self.settings.model_copy(update={"max_tries": 1})
-        return Runner(self.jobs, self.files, task_queue, handlers, one_try, ShutdownRequest(), owner="bench")
+        settings = self.settings.model_copy(update={"max_tries": tries})
+        return Runner(self.jobs, self.files, task_queue, handlers, settings, ShutdownRequest(), owner="bench")
 
     def run(self, job: Job, handler: JobHandler) -> Job:
         """Submit the job, run it, and return its record."""

@@ -33,7 +33,7 @@ app = typer.Typer(help=f"List, show, watch, cancel, retry and delete jobs.\n\n{E
 def list_jobs(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Option(metavar="training|batch|reproduction", help="List only jobs of this kind.")
+        str | None, typer.Option(metavar="training|batch|reproduction|evaluation", help="List only jobs of this kind.")
     ] = None,
     state: Annotated[str | None, typer.Option(help="List only jobs in this state.")] = None,
     model: Annotated[
@@ -175,6 +175,12 @@ def print_job(job: Job, *, as_json: bool) -> None:
         facts.append(("test accuracy", accuracy_text(result.test_accuracy, result.accuracy_interval, result.baselines)))
     elif result and job.kind == "reproduction":
         facts.append(("reproduced", "bit for bit" if result.reproduced else "NO, the bits differ"))
+    elif result and job.kind == "evaluation":
+        measured = accuracy_text(result.accuracy, result.accuracy_interval)
+        facts += [
+            ("data set", result.dataset),
+            ("accuracy", f"{measured} of {result.samples:,} {result.split} images"),
+        ]
     elif result:
         facts += [("images", f"{result.succeeded:,} classified, {result.failed:,} could not be read")]
     skipped = result.skipped if result and job.kind == "batch" else job.skipped

@@ -15,9 +15,12 @@ from glassbox.cli.messages import without_api_syntax
 from glassbox.cli.output import moment, plain, print_facts, print_json, print_line, print_table, share
 from glassbox.cli.session import client_of
 from glassbox.cli.transfer import transfer
+from glassbox.errors import NotFound
 from glassbox.records.selections import COLUMNS
 
 if TYPE_CHECKING:
+    from glassbox.models import Models
+    from glassbox.records.predictions import Comparison
     from glassbox.records.selections import Selection
     from glassbox.records.versions import Version
 
@@ -109,13 +112,15 @@ def compare(
     ],
     as_json: options.Json = False,
 ) -> None:
-    """Compare versions. Shows their metrics and the settings that differ."""
+    """Compare versions. Shows their metrics, the settings that differ, and the test images that only one gets right."""
     with client_of(context) as client:
         versions = [client.models.version(reference) for reference in references]
+        comparisons = [] if as_json else [compared(client.models, versions[0], version) for version in versions[1:]]
     if as_json:
         print_json(versions)
         return
-    print_table(("", *(version.name for version in versions)), differences(versions), empty="")
+    rows = [*differences(versions), *image_counts(versions[0], comparisons)]
+    print_table(("", *(version.name for version in versions)), rows, empty="")
 
 
 @app.command()
@@ -227,6 +232,37 @@ def differences(versions: list[Version]) -> list[tuple[str, ...]]:
         if len(set(values)) > 1:
             rows.append((name, *values))
     return rows
+
+
+def compared(models: Models, first: Version, other: Version) -> Comparison | None:
+    """Return the comparison on the same test images; None if these differ, or an older release published a version."""
+    if first.dataset != other.dataset:
+        return None
+    try:
+        return models.compare(first.name, other.name)
+    except NotFound as error:
+        if error.code != "predictions_not_found":
+            raise
+        return None
+
+
+def image_counts(first: Version, comparisons: list[Comparison | None]) -> list[tuple[str, ...]]:
+    """Return the rows with the counts of images that only one of the first and each other version gets right."""
+    if not any(comparisons):
+        return []
+    return [
+        (
+            f"right where {first.name} is wrong",
+            "",
+            *("" if each is None else f"{each.counts.only_other_right:,}" for each in comparisons),
+        ),
+        (
+            f"wrong where {first.name} is right",
+            "",
+            *("" if each is None else f"{each.counts.only_this_right:,}" for each in comparisons),
+        ),
+        ("p value (McNemar)", "", *("" if each is None else f"{each.p_value:.3g}" for each in comparisons)),
+    ]
 
 
 def _assessments(versions: list[Version]) -> list[tuple[str, ...]]:

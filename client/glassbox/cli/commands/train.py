@@ -103,7 +103,7 @@ def train(
     training = {name: value for name, value in training.items() if value is not None}
     training |= parsed_settings(settings or [])
     if labels:
-        training["labels"] = dict(_name_and_value(label, "--label") for label in labels)
+        training["labels"] = dict(name_and_value(label, "--label") for label in labels)
     upload: dict[str, Any] = {
         "image_shape": parsed_shape(image_shape),
         "channels": channels,
@@ -144,7 +144,7 @@ def parsed_settings(texts: list[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for text in texts:
-        name, value = _name_and_value(text, "--set")
+        name, value = name_and_value(text, "--set")
         *path, last = name.split(".")
         _check_name([*path, last][0], text)
         group = found
@@ -174,7 +174,8 @@ def _value(text: str) -> Any:
     return value
 
 
-def _name_and_value(text: str, option: str) -> tuple[str, str]:
+def name_and_value(text: str, option: str) -> tuple[str, str]:
+    """Return the parts of `NAME=VALUE`; raises `WrongArgument`."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise WrongArgument(f"{option} {text!r}: must be NAME=VALUE")

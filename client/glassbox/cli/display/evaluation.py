@@ -24,9 +24,10 @@ def print_evaluation(evaluation: Evaluation) -> None:
     from rich.console import Console  # noqa: PLC0415 - see the package's docstring
 
     console = Console(highlight=False, soft_wrap=True)
+    images = f"{evaluation.samples:,} {evaluation.split} images"
     parts: list[tuple[str, Sequence[str | Text]]] = [
         (
-            f"Confusion matrix: {evaluation.samples:,} test images (rows: true class, columns: predicted)",
+            f"Confusion matrix: {images} (rows: true class, columns: predicted)",
             [*matrix_lines(evaluation, max(console.width, NARROWEST)), *confusion_lines(evaluation)],
         ),
         ("Metrics of each class", class_lines(evaluation)),
@@ -97,7 +98,7 @@ def confusion_lines(evaluation: Evaluation) -> list[str]:
 
 
 def class_lines(evaluation: Evaluation) -> list[str]:
-    """Return a line for each class: precision, recall, F1 and the number of test images."""
+    """Return a line for each class: precision, recall, F1 and the number of images."""
     names = [_short(printable(measures.label)) for measures in evaluation.classes]
     margin = max(5, *map(len, names))
     lines = [f"{'class':<{margin}}  {'precision':>9}  {'recall':>7}  {'F1':>7}  {'images':>7}"]

@@ -4,7 +4,7 @@
 -- @key open_shards: the shards that no process has taken
 -- @key taken_shards: the shards that helpers work on, by the end of their lease
 -- @key helper_requests: the unanswered requests for helpers, by the time at which they count as lost
--- @key waiting: the queued batches that need a process
+-- @key waiting: the queued batches and evaluations that need a process
 -- @arg token: the token of the caller's attempt
 
 local function now()
@@ -23,7 +23,7 @@ local function valid()
   return runs() and redis.call('HGET', shard_queue, 'token') == token
 end
 
-local function a_batch_waits()
+local function another_job_waits()
   return redis.call('ZCOUNT', waiting, '-inf', now()) > 0
 end
 

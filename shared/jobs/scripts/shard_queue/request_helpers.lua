@@ -2,7 +2,7 @@
 -- shard itself, which is neither open nor taken by a helper.
 -- @arg processes: how many processes are online
 -- @arg resend_ms: ms after which an unanswered request counts as lost
-if not valid() or a_batch_waits() then
+if not valid() or another_job_waits() then
   return 0
 end
 local time = now()

@@ -13,7 +13,7 @@ elseif redis.call('ZREM', taken_shards, finished) == 1 then
   redis.call('HINCRBY', shard_queue, 'succeeded', succeeded)
   redis.call('HINCRBY', shard_queue, 'failed', failed)
 end
-if a_batch_waits() then
+if another_job_waits() then
   return false
 end
 local shard = redis.call('LPOP', open_shards)

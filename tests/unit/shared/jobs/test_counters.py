@@ -73,7 +73,7 @@ def test_jobs_count_as_queued_until_they_leave_the_queue(jobs: JobStore, redis: 
     jobs.create(first)
     jobs.create(second)
     jobs.create(a_batch())
-    assert read_counters(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
+    assert read_counters(redis).queued == {Kind.TRAINING: 2, Kind.BATCH: 1, Kind.REPRODUCTION: 0, Kind.EVALUATION: 0}
 
     departures: dict[str, Callable[[], Any]] = {
         "claim": lambda: claimed(jobs, first.id),
@@ -82,7 +82,7 @@ def test_jobs_count_as_queued_until_they_leave_the_queue(jobs: JobStore, redis: 
     }
     departures[departure]()
 
-    assert read_counters(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0}
+    assert read_counters(redis).queued == {Kind.TRAINING: 1, Kind.BATCH: 1, Kind.REPRODUCTION: 0, Kind.EVALUATION: 0}
     assert jobs.waiting(Kind.TRAINING) == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis import Redis
 
-from shared.jobs import Claim, Finished, JobStore, ShardQueue, ShardQueueState, State, keys
+from shared.jobs import Claim, Finished, JobStore, Kind, ShardQueue, ShardQueueState, State, keys
 from tests.support.objects.jobs import a_batch, claimed, move
 
 
@@ -36,9 +36,9 @@ def lose_all(redis: Redis, claim: Claim) -> None:
         redis.zadd(taken, {member: 1})
 
 
-def queue_another(jobs: JobStore) -> str:
-    """Queue another batch."""
-    other = a_batch()
+def queue_another(jobs: JobStore, kind: Kind = Kind.BATCH) -> str:
+    """Queue another batch, or an evaluation."""
+    other = a_batch(kind=kind)
     jobs.create(other)
     return other.id
 
@@ -110,11 +110,12 @@ class TestTaking:
         assert shard_queue.arrive(opened, "a") is None
         assert shard_queue.next_shard(opened) is None
 
-    def test_helpers_get_no_shard_while_another_batch_waits_and_the_coordinator_continues(
-        self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore
+    @pytest.mark.parametrize("kind", [Kind.BATCH, Kind.EVALUATION])
+    def test_helpers_get_no_shard_while_another_job_waits_and_the_coordinator_continues(
+        self, shard_queue: ShardQueue, opened: Claim, jobs: JobStore, kind: Kind
     ) -> None:
         shard_queue.arrive(opened, "a")
-        other = queue_another(jobs)
+        other = queue_another(jobs, kind)
 
         assert shard_queue.exchange(opened, "a", Finished(0, 9, 1)) is None
         assert shard_queue.next_shard(opened) == ShardQueueState(1, open=2, out=0, succeeded=9, failed=1)

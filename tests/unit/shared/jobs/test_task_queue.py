@@ -36,7 +36,12 @@ def unreachable(settings: Settings) -> Settings:
 class TestSending:
     @pytest.mark.parametrize(
         ("kind", "queue"),
-        [(Kind.TRAINING, "training"), (Kind.BATCH, "inference"), (Kind.REPRODUCTION, "training")],
+        [
+            (Kind.TRAINING, "training"),
+            (Kind.BATCH, "inference"),
+            (Kind.REPRODUCTION, "training"),
+            (Kind.EVALUATION, "inference"),
+        ],
     )
     def test_each_kind_of_job_has_its_own_queue(
         self, task_queue: TaskQueue, redis: Redis, kind: Kind, queue: str
