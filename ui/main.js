@@ -15,6 +15,7 @@ const ROUTES = [
   ["/ui/jobs/:id", () => import("./pages/job.js")],
   ["/ui/train", () => import("./pages/train.js")],
   ["/ui/predict", () => import("./pages/predict.js")],
+  ["/ui/glass/:model/:version", () => import("./pages/glass.js")],
   ["/ui/system", () => import("./pages/system.js")],
 ];
 
