@@ -2,7 +2,7 @@
 
 import { get, send } from "../api.js";
 import { live } from "../live.js";
-import { allowed, problem, state } from "../panel.js";
+import { allowed, problem, remedy, state } from "../panel.js";
 import { h, replace } from "../parts/dom.js";
 import { ago, number, plain, seconds } from "../parts/format.js";
 import { go } from "../parts/router.js";
@@ -11,18 +11,6 @@ import { toast } from "../parts/toast.js";
 /** @typedef {import("../parts/router.js").Page} Page */
 /** @typedef {any} Job the JSON of `/v1/jobs/{id}` */
 
-/** What to do about a failed job, by its code; the detail says more. @type {Record<string, string>} */
-const REMEDIES = {
-  poison: "It ended several workers. Read the worker's log, remove the cause, and retry.",
-  out_of_memory: "Request less, as the error says, or raise the worker's memory limit; then retry.",
-  timeout: "Raise timeout_seconds, or request less.",
-  training_diverged: "Lower the learning rate to a tenth, or use the preset auto.",
-  training_too_large: "Request less, as the error says, or raise GLASSBOX_TRAINER_MEMORY_BYTES.",
-  version_deleted: "Choose another version of the model.",
-  version_damaged: "Restore the version from a backup, or train it again.",
-  dataset_unreadable: "Check the disk, restore the data set from a backup, or upload it again.",
-  specification_unknown: "An older release runs. Upgrade, and retry.",
-};
 const ENDED = ["succeeded", "completed_with_errors", "failed", "cancelled"];
 
 /** Whether a job has ended. @param {Job} job */
@@ -146,7 +134,7 @@ export function head(page, title, job, more) {
     if (job.waiting) texts.unshift(`It waits: ${job.waiting.detail}`);
     replace(notes,
       job.error && h("div", { class: "problem" }, h("strong", "The job failed"), h("p", plain(job.error.detail)),
-        REMEDIES[job.error.code] && h("p", REMEDIES[job.error.code]), h("p", { class: "soft" }, "Code ", h("code", plain(job.error.code)))),
+        remedy(plain(job.error.code))),
       texts.map((text) => h("p", { class: "warning" }, plain(text))));
     cancel.hidden = done || deleted;
     retry.hidden = deleted || !["failed", "cancelled"].includes(job.state);

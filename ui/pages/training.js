@@ -29,14 +29,17 @@ const CHARTS = [
 const STYLES = ["train", "validation", "plain", "other"];
 /** @type {Record<string, Line[2]>} of the training that is laid over */
 const OVERLAID = { train: "plain", validation: "other", plain: "other", other: "other" };
+/** Epochs in a page of a history. */
+export const PAGE = 500;
 const NOT_IN_LOG = ["epoch", "progress", "missed"];
 
 /**
  * Return the content of the page.
  * @param {Page} page
  * @param {any} first the job
+ * @param {Promise<{items: Epoch[], next: string | null} | null>} early the first page of its history, null if it failed
  */
-export function training(page, first) {
+export function training(page, first, early) {
   const { signal } = page;
   const id = first.id;
   let job = first;
@@ -135,12 +138,13 @@ export function training(page, first) {
     readsLog = false;
   }
 
-  /** @param {Run} run */
-  async function readHistory(run) {
+  /** @param {Run} run @param {Awaited<typeof early>} [beginning] */
+  async function readHistory(run, beginning) {
+    const keep = (/** @type {Epoch} */ epoch) => ((run.epochs[epoch.epoch] = epoch), draw());
     try {
-      for await (const epoch of items(`/v1/jobs/${run.id}/history`, { limit: 500 }, signal)) {
-        run.epochs[epoch.epoch] = epoch;
-        draw();
+      beginning?.items.forEach(keep);
+      if (!beginning || beginning.next) {
+        for await (const epoch of items(`/v1/jobs/${run.id}/history`, { limit: PAGE, after: beginning?.next }, signal)) keep(epoch);
       }
       replace(failure);
     } catch (error) {
@@ -216,7 +220,7 @@ export function training(page, first) {
   });
   const wanted = page.query.get("with");
   if (wanted) overlay(wanted);
-  void readHistory(own).then(() => {
+  void early.then((beginning) => readHistory(own, beginning)).then(() => {
     drawn = true;
     void readVersion();
     void others();

@@ -1,4 +1,4 @@
-"""`/ui/`: the dashboard. Its own modules in `ui/` are served from memory; every path shows one document.
+"""`/ui/`: the dashboard. Its own modules in `ui/` are served from memory; every path shows a document that loads them.
 
 The modules' paths contain a hash of all of them: a browser may cache them for ever, and never mixes two versions.
 """
@@ -21,6 +21,7 @@ FOLDER = Path(__file__).resolve().parents[3] / "ui"
 HTML = "text/html"
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 DOCUMENT = "index.html"
+ROUTE = re.compile(r'\["/ui/([^"]*)", \(\) => import\("\./(pages/[^"]+)"\)\]')  # in main.js
 IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
 ASSETS, STYLES, MODULES = "$assets", "<!-- styles -->", "<!-- modules -->"  # what the document has placeholders for
 # Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
@@ -63,13 +64,28 @@ class Bundle:
         return IMPORT.findall(self.files[module].decode())
 
     @cached_property
-    def document(self) -> bytes:
-        """The document, with the files' paths in it.
+    def _pages(self) -> list[tuple[re.Pattern[str], str]]:
+        """The pages' modules, by patterns of the paths below /ui/ that show them."""
+        routes = ROUTE.findall(self.files["main.js"].decode())
+        return [(re.compile(re.sub(r":\w+", "[^/]+", path).rstrip("/") + "/?"), module) for path, module in routes]
 
-        The browser loads all modules that every page needs at once; a page's own come when it is opened.
+    def document_of(self, path: str) -> bytes:
+        """Return the document of a path below /ui/, with the files' paths in it."""
+        return self._documents[next((module for pattern, module in self._pages if pattern.fullmatch(path)), None)]
+
+    @cached_property
+    def _documents(self) -> dict[str | None, bytes]:
+        return {page: self._document(page) for page in [None, *(module for _, module in self._pages)]}
+
+    def _document(self, page: str | None) -> bytes:
+        """Return the document of a page, or of a path that shows none.
+
+        The browser loads at once what every page needs and what this one needs; other pages' modules when they are
+        opened.
         """
+        needed = dict.fromkeys(self.needed_by("main.js") + (self.needed_by(page) if page else []))
         styles = [f'<link rel="stylesheet" href="{ASSETS}/{name}">' for name in self.files if name.endswith(".css")]
-        modules = [f'<link rel="modulepreload" href="{ASSETS}/{name}">' for name in self.needed_by("main.js")]
+        modules = [f'<link rel="modulepreload" href="{ASSETS}/{name}">' for name in needed]
         text = (self._folder / DOCUMENT).read_text()
         text = text.replace(STYLES, "\n".join(styles)).replace(MODULES, "\n".join(modules))
         return text.replace(ASSETS, self.assets).encode()
@@ -83,21 +99,21 @@ def blueprint(folder: Path = FOLDER) -> Blueprint:
     responses = {200: ResponseSpec((MediaType(HTML, "the dashboard"),), headers=("ETag",)), 304: current}
     conditions = ("If-Match", "If-None-Match")
 
-    def document() -> Response:
-        response = static_content(bundle.document, HTML)
+    def document(path: str) -> Response:
+        response = static_content(bundle.document_of(path), HTML)
         response.headers["Content-Security-Policy"] = POLICY
         return response
 
     @routes.get("/")
     @operation("Show the dashboard", scope=None, responses=responses, headers=conditions)
     def index() -> Response:
-        return document()
+        return document("")
 
     @routes.get("/<path:path>")
     @operation("Show a page of the dashboard", scope=None, responses=responses, headers=conditions)
-    def show(path: str) -> Response:  # noqa: ARG001
-        """The document is the same for every path: its script shows the page, or says that there is none."""
-        return document()
+    def show(path: str) -> Response:
+        """The documents differ in the modules that the browser loads first: a script shows the page of the path."""
+        return document(path)
 
     @routes.get("/assets/<version>/<path:file>")
     @operation(

@@ -157,11 +157,11 @@ def test_the_race_of_a_version_names_the_winner(dashboard: Dashboard) -> None:
 
 def test_a_failed_job_says_why_and_is_retried(dashboard: Dashboard) -> None:
     failed = {**RUNNING, "state": "failed", "finished_at": "2026-01-31T12:00:09Z"}
-    failed["error"] = {"code": "training_diverged", "detail": "the loss is not a number"}
+    failed["error"] = {"code": "poison", "detail": "three attempts were lost"}
     answers = {JOB: failed, HISTORY: epochs(1, 1), f"{JOB}/retry": {**RUNNING, "state": "queued"}}
     page = dashboard.open(PATH, answers)
-    expect(page.get_by_text("the loss is not a number")).to_be_visible()
-    expect(page.get_by_text("Lower the learning rate")).to_be_visible()
+    expect(page.get_by_text("three attempts were lost")).to_be_visible()
+    expect(page.get_by_text("read the worker's log")).to_be_visible()
     page.get_by_role("button", name="Retry").click()
     expect(page.get_by_text("○ queued")).to_be_visible()
 
