@@ -120,7 +120,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),
-        training_jobs.blueprint(built_in, submission, webhooks, idempotency_keys, settings),
+        training_jobs.blueprint(built_in, registry, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         all_jobs.blueprint(EventFeed(redis), streams),
         history.blueprint(job_store, registry),

@@ -17,6 +17,7 @@ class TrainingOptions(TypedDict, total=False):
     """A training. Each setting replaces the preset's."""
 
     preset: Preset
+    like: str | None
     promote: str | None
     webhook: str | None
     timeout_seconds: float | None
@@ -74,6 +75,7 @@ TRAINING: Final = {
     "model": Option("Name of the model that gets the new version"),
     "dataset": Option("Data set: its id or name; `digits`, `mnist` and `fashion-mnist` are built in"),
     "preset": Option("Preset; fast if only settings are given", values="auto, fast, accurate, article", default="auto"),
+    "like": Option("Version whose settings are used in place of a preset's, such as `digits@champion` or `digits@3`"),
     "promote": Option("Alias that is moved to the new version"),
     "webhook": Option("URL that receives a signed POST when the job ends (Standard Webhooks)"),
     "timeout_seconds": Option("Time limit of the job in seconds", values="at most 31536000, greater than 0, or null"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from flask import Blueprint
@@ -10,6 +11,7 @@ from pydantic import Field, create_model
 from api.auth.keys import Scope
 from api.auth.middleware import require
 from api.middleware.idempotency import id_to_make, idempotent
+from api.requests.field_errors import summary
 from api.requests.labels import LabelName, LabelValue, check_labels
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, described_by, from_json, invalid_configuration
@@ -20,15 +22,24 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from api.schema.responses import JobView, job_view
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.manifest import Manifest
-from shared.errors import Invalid, NotFound, TooMany, Unavailable
+from shared.errors import Damaged, FieldError, Invalid, NotFound, TooMany, Unavailable
 from shared.idempotency import IdempotencyKeys
 from shared.jobs import Job, Kind, Progress
 from shared.jobs.capacity.training_memory import fitting
 from shared.jobs.specifications import TrainingSpecification
 from shared.network import Configuration, ConfigurationError, Facts, Network, candidates, preset
 from shared.network.configuration import PRESET_ONLY
-from shared.network.selection.presets import AUTO, DEFAULT_PRESET, PRESET, PRESET_OF_SETTINGS, fitted, suited
+from shared.network.selection.presets import (
+    AUTO,
+    DEFAULT_PRESET,
+    PRESET,
+    PRESET_OF_SETTINGS,
+    fitted,
+    overridden,
+    suited,
+)
 from shared.network.settings.fields import fields_of
+from shared.registry import Registry
 from shared.runtime.memory.limit import limit_at_submission
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
@@ -42,6 +53,11 @@ class TrainingOfPreset(RequestModel):
     model: Name = Field(description="Name of the model that gets the new version")
     dataset: str = Field(description="Data set: its id or name; `digits`, `mnist` and `fashion-mnist` are built in")
     preset: described_by(PRESET) = DEFAULT_PRESET  # type: ignore[valid-type]
+    like: str | None = Field(
+        None,
+        max_length=200,
+        description="Version whose settings are used in place of a preset's, such as `digits@champion` or `digits@3`",
+    )
     promote: AliasName | None = Field(None, description="Alias that is moved to the new version")
     webhook: str | None = Field(None, description=WEBHOOK)
     timeout_seconds: TimeoutSeconds | None = Field(None, description="Time limit of the job in seconds")
@@ -50,17 +66,23 @@ class TrainingOfPreset(RequestModel):
     )
 
     @property
-    def chosen_preset(self) -> str:
-        """The preset of the request; without one, `auto`, or `fast` if the request has settings except the seed."""
+    def chosen_preset(self) -> str | None:
+        """The preset of the request; without one, `auto`, or `fast` if the request has settings except the seed.
+
+        None if the settings are those of a version.
+        """
+        if self.like is not None:
+            return None
         if "preset" in self.model_fields_set or not self._settings().keys() - {"seed"}:
             return str(self.preset)
         return PRESET_OF_SETTINGS
 
-    def networks(self, dataset: Manifest) -> list[Network]:
+    def networks(self, dataset: Manifest, like: Configuration | None) -> list[Network]:
         """Return the network of the preset with the request's settings applied; for `auto`, all candidates.
 
-        A preset's batch size shrinks to the number of training images, and its convolutions get padding or lose their
-        pooling for small images. Settings of the request are not changed.
+        like: the configuration in place of a preset's. Its batch size shrinks to the number of training images, its
+        convolutions get padding or lose their pooling for small images, and it holds out no training images if the
+        data set has a validation split. Settings of the request are not changed.
         Raises `ConfigurationError`.
         """
         settings = self._settings()
@@ -68,7 +90,12 @@ class TrainingOfPreset(RequestModel):
         validation = dataset.splits.get("validation", 0)
         if self.chosen_preset == AUTO:
             return candidates(Facts(dataset.image_shape, classes, samples, validation), settings)
-        configuration = preset(self.chosen_preset, **settings)
+        if like is None:
+            configuration = preset(str(self.chosen_preset), **settings)
+        else:
+            if validation and "validation_fraction" not in settings:
+                like = replace(like, validation_fraction=0.0)
+            configuration = overridden(like, settings)
         if "batch_size" not in settings:
             configuration = fitted(configuration, samples)
         if "convolutions" not in settings:
@@ -98,7 +125,12 @@ TrainingRequest = request_for(Configuration)
 
 
 def blueprint(
-    built_in: BuiltIn, submission: Submission, webhooks: Webhooks, keys: IdempotencyKeys, settings: Settings
+    built_in: BuiltIn,
+    registry: Registry,
+    submission: Submission,
+    webhooks: Webhooks,
+    keys: IdempotencyKeys,
+    settings: Settings,
 ) -> Blueprint:
     """Return the route that submits training jobs."""
     routes = Blueprint("training-jobs", __name__)
@@ -110,10 +142,11 @@ def blueprint(
         body=TrainingRequest,
         responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
-            error_response(NotFound, "dataset_not_found"),
+            error_response(NotFound, "dataset_not_found", "model_not_found", "version_not_found", "version_deleted"),
             error_response(Invalid, "training_too_large"),
             error_response(Unavailable, "dataset_unavailable"),
-            error_response(Invalid, "record_too_large"),
+            error_response(Invalid, "invalid_reference", "record_too_large"),
+            error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
         ),
     )
@@ -122,16 +155,23 @@ def blueprint(
         """The data set reference is resolved now. The training publishes a new version of the model.
 
         `promote` needs a key with the scope `manage`. If the alias is moved or removed while the job runs, the job
-        leaves it and has a warning.
+        leaves it and has a warning. `like` trains again with the settings of a version, such as on another data set.
         """
         wanted = from_json(TrainingRequest, settings)
         if wanted.promote is not None:
             require(Scope.MANAGE, f"`promote` moves the alias {wanted.promote!r} and")
         check_labels(wanted.labels, settings)
         webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
+        version = None
+        if wanted.like is not None:
+            if "preset" in wanted.model_fields_set:
+                field = FieldError("cannot be combined with like, which has the settings", pointer="#/preset")
+                raise Invalid("validation_failed", summary([field]), [field])
+            version = registry.resolve(wanted.like)
         dataset = built_in.get(wanted.dataset)
         try:
-            networks = _small_enough(wanted.networks(dataset), settings)
+            like = Configuration.from_dict(version.configuration) if version else None
+            networks = _small_enough(wanted.networks(dataset, like), settings)
             networks = fitting(networks, dataset, limit_at_submission(settings))
         except ConfigurationError as error:
             raise invalid_configuration(error) from error
@@ -151,7 +191,8 @@ def blueprint(
                 timeout_seconds=wanted.timeout_seconds,
                 webhook=webhook,
                 progress=Progress(total=networks[0].configuration.epochs, unit="epochs"),
-                request={**wanted.model_dump(mode="json", exclude_unset=True), "preset": wanted.chosen_preset},
+                request=wanted.model_dump(mode="json", exclude_unset=True)
+                | ({"like": f"{version.model}@{version.version}"} if version else {"preset": wanted.chosen_preset}),
                 specification=specification.pinned(),
             )
         )

@@ -26,13 +26,14 @@ ARGUMENTS = {  # not settings, although fields of the requests
     "channels": "--channels",
     "on_unreadable": "--on-unreadable",
 }
-OWN_OPTIONS = ("model", "dataset", "preset", "epochs", "seed", "promote", "labels")
+OWN_OPTIONS = ("model", "dataset", "preset", "like", "epochs", "seed", "promote", "labels")
 EXAMPLES = """\b
 Examples:
   glassbox train mnist.npz --model digits --preset accurate
   glassbox train mnist --model digits --epochs 20 --promote champion
   glassbox train pets.zip --model pets --set optimizer.learning_rate=0.01
   glassbox train photos/ --model photos --image-shape 48x48
+  glassbox train pets-2 --model pets --like pets@champion
 """
 
 
@@ -63,6 +64,14 @@ def train(
         typer.Option(
             metavar="|".join(get_args(Preset)),
             help=f"{TRAINING['preset'].description} (default: {TRAINING['preset'].default}).",
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL[@VERSION]",
+            help="Train with the settings of this version, in place of a preset's.",
+            autocompletion=options.versions,
         ),
     ] = None,
     epochs: Annotated[
@@ -99,7 +108,7 @@ def train(
     """Train a new version of a model and wait for it."""
     from glassbox.datasets import is_file  # noqa: PLC0415 - see the package's docstring
 
-    training: dict[str, Any] = {"preset": preset, "epochs": epochs, "seed": seed, "promote": promote}
+    training: dict[str, Any] = {"preset": preset, "like": like, "epochs": epochs, "seed": seed, "promote": promote}
     training = {name: value for name, value in training.items() if value is not None}
     training |= parsed_settings(settings or [])
     if labels:

@@ -14,11 +14,14 @@ from api.requests.field_errors import name_of
 from shared.errors import FieldError
 from shared.jobs import JobStore
 from shared.jobs.task_queue import Presence
+from shared.network import preset
+from shared.registry import Registry
 from shared.runtime.settings import MiB, Settings
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below, left_behind
 from tests.support.data.npz import easy_arrays, easy_images, npz
 from tests.support.objects.jobs import messages
+from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, pointers
 
 PATH = "/v1/training-jobs"
@@ -30,6 +33,42 @@ def client(client: FlaskClient) -> FlaskClient:
     """A client of an API that has the data set `easy`."""
     assert client.post("/v1/datasets?name=easy", data=npz()).status_code == 201
     return client
+
+
+class TestSettingsOfAVersion:
+    def test_version_is_trained_again_on_another_data_set(
+        self, client: FlaskClient, registry: Registry, jobs: JobStore
+    ) -> None:
+        configuration = preset("article", epochs=3, validation_fraction=0.2, early_stopping={"patience": 1}).to_dict()
+        publish(registry, configuration=configuration)
+
+        job: Any = client.post(PATH, json={**MINIMAL, "like": "toy@latest", "epochs": 9}).json
+
+        assert job["request"] == {**MINIMAL, "like": "toy@1", "epochs": 9}
+        assert jobs.get(job["id"]).specification["configuration"] == configuration | {"epochs": 9}
+        assert (
+            "candidates" not in jobs.get(job["id"]).specification or not jobs.get(job["id"]).specification["candidates"]
+        )
+
+    def test_settings_fit_the_data_set(self, client: FlaskClient, registry: Registry, jobs: JobStore) -> None:
+        accurate = preset("accurate", validation_fraction=0.1).to_dict()
+        publish(registry, configuration=accurate)
+        x, y = easy_images(12, seed=3)
+        client.post("/v1/datasets?name=other", data=npz(easy_arrays() | {"x_val": x, "y_val": y}))
+
+        job: Any = client.post(PATH, json={"model": "toy", "dataset": "other", "like": "toy"}).json
+
+        chosen = jobs.get(job["id"]).specification["configuration"]
+        assert (chosen["batch_size"], chosen["validation_fraction"]) == (60, 0.0)
+        assert {block["padding"] for block in chosen["convolutions"]} == {"same"}
+
+    def test_unknown_version_or_preset_beside_it_is_an_error(self, client: FlaskClient, registry: Registry) -> None:
+        publish(registry)
+        both = {**MINIMAL, "like": "toy", "preset": "fast"}
+
+        assert pointers(assert_problem(client.post(PATH, json=both), 422, "validation_failed")) == ["#/preset"]
+        assert_problem(client.post(PATH, json={**MINIMAL, "like": "toy@7"}), 404, "version_not_found")
+        assert_problem(client.post(PATH, json={**MINIMAL, "like": "none"}), 404, "model_not_found")
 
 
 class TestSubmitting:
