@@ -11,7 +11,7 @@ import { go } from "../parts/router.js";
 /** @typedef {Record<string, any>} Values */
 
 const FIRST = ["model", "dataset", "preset", "epochs", "hidden", "promote"];
-const NOT_SETTINGS = [...FIRST.slice(0, 3), "promote", "webhook", "timeout_seconds", "labels", "seed"];
+const NOT_SETTINGS = [...FIRST.slice(0, 3), "like", "promote", "webhook", "timeout_seconds", "labels", "seed"];
 const LONGEST = 4000; // characters of settings in the address
 const PAUSE = 250; // milliseconds without typing before an estimate
 
@@ -26,36 +26,42 @@ export async function show(page) {
 /** @param {Page} page */
 async function read({ query, signal }) {
   const list = (/** @type {string} */ path) => readPage(path, { limit: 500 }, signal).then(({ items }) => items);
-  const [document, presets, datasets, models, values] = await Promise.all([
+  const [document, presets, datasets, models, { values, settings }] = await Promise.all([
     get("/openapi.json", { signal }), list("/v1/presets"), list("/v1/datasets"), list("/v1/models"), given(query, signal),
   ]);
-  return { schema: document.components.schemas.TrainingRequest, presets, datasets, models, values };
+  return { schema: document.components.schemas.TrainingRequest, presets, datasets, models, values, settings };
 }
 
-/** The values that the address asks for: those of a job, of a version, or written out. @param {URLSearchParams} query @param {AbortSignal} signal */
+/**
+ * The values that the address asks for: those of a job, of a version, or written out; and the settings of the version.
+ * @param {URLSearchParams} query @param {AbortSignal} signal @returns {Promise<{values: Values, settings: Values | null}>}
+ */
 async function given(query, signal) {
   /** @type {Values} */
   let values = {};
-  const [job, like] = [query.get("job"), query.get("like")];
+  const job = query.get("job");
   if (job) values = (await get(`/v1/jobs/${encodeURIComponent(job)}`, { signal })).request;
-  if (like) {
-    const [model, reference = "latest"] = like.split("@");
-    const version = await get(`/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(reference)}`, { signal });
-    values = { model, dataset: version.dataset, preset: "fast", like: version.configuration };
-  }
-  for (const name of ["model", "dataset", "preset"]) if (query.has(name)) values[name] = query.get(name);
+  for (const name of ["model", "dataset", "preset", "like"]) if (query.has(name)) values[name] = query.get(name);
   try {
-    return { ...values, ...JSON.parse(query.get("values") ?? "{}") };
+    values = { ...values, ...JSON.parse(query.get("values") ?? "{}") };
   } catch {
-    return values; // an address that was cut
+    // an address that was cut
+  }
+  if (!values.like) return { values, settings: null };
+  const [model, reference = "latest"] = String(values.like).split("@");
+  try {
+    const version = await get(`/v1/models/${encodeURIComponent(model)}/versions/${encodeURIComponent(reference)}`, { signal });
+    return { values: { model, dataset: version.dataset, ...values }, settings: version.configuration };
+  } catch (error) {
+    if (/** @type {import("../api.js").Problem} */ (error).status !== 404) throw error;
+    return { values, settings: null }; // it was deleted; another one can be chosen
   }
 }
 
 /** @param {Page} page @param {Awaited<ReturnType<typeof read>>} found */
-function content(page, { schema, presets, datasets, models, values: { like, ...values } }) {
+function content(page, { schema, presets, datasets, models, values, settings }) {
   /** @type {Record<string, Values | null>} */
   const configurations = Object.fromEntries(presets.map(({ name, configuration }) => [name, configuration]));
-  if (like) Object.assign(values, difference(like, configurations.fast ?? {}, schema.properties));
   const sets = new Map(datasets.flatMap((one) => [one.name, one.id].map((name) => [name, one])));
   const failure = h("div");
   const about = h("p", { class: "soft" });
@@ -92,9 +98,9 @@ function content(page, { schema, presets, datasets, models, values: { like, ...v
   /** @param {Values} now */
   function draw(now) {
     const name = presetOf(now);
-    const preset = configurations[name];
-    fields.hint({ preset: name, ...preset });
-    about.textContent = presets.find((one) => one.name === name)?.description ?? "";
+    const preset = !now.like ? configurations[name] : now.like === values.like ? settings : null;
+    fields.hint(now.like ? { ...preset } : { preset: name, ...preset });
+    about.textContent = now.like ? `The settings of ${plain(now.like)}.` : presets.find((one) => one.name === name)?.description ?? "";
     network.textContent = preset ? drawn({ ...preset, ...now }, sets.get(now.dataset)) : "";
     const open = code.querySelector("details")?.open;
     replace(code, recipes({ method: "POST", path: "/v1/training-jobs", body: now, python: inPython(now), command: asCommand(now) }));
@@ -149,12 +155,6 @@ function presetOf(values) {
   return values.preset ?? (Object.keys(values).some((name) => !NOT_SETTINGS.includes(name)) ? "fast" : "auto");
 }
 
-/** The settings in which a version differs from a preset. @param {Values} like @param {Values} preset @param {Values} properties */
-function difference(like, preset, properties) {
-  return Object.fromEntries(Object.entries(like).filter(([name, value]) =>
-    name in properties && JSON.stringify(value) !== JSON.stringify(preset[name])));
-}
-
 /** The layers in one line. @param {Values} settings @param {any} dataset */
 function drawn({ convolutions, hidden, activation }, dataset) {
   const layers = [
@@ -192,8 +192,8 @@ function python(value) {
 }
 
 /** @param {Values} values */
-function asCommand({ model, dataset, preset, promote, labels, ...settings }) {
-  const options = [["--model", model], ["--preset", preset], ["--promote", promote]].filter(([, value]) => value);
+function asCommand({ model, dataset, preset, like, promote, labels, ...settings }) {
+  const options = [["--model", model], ["--preset", preset], ["--like", like], ["--promote", promote]].filter(([, value]) => value);
   /** @type {string[]} */
   const texts = options.flatMap(([option, value]) => [option, quoted(value)]);
   for (const [name, value] of Object.entries(labels ?? {})) texts.push("--label", quoted(`${name}=${value}`));

@@ -63,19 +63,23 @@ def test_settings_stay_in_the_address(dashboard: Dashboard) -> None:
     expect(page.get_by_label("epochs", exact=True)).to_have_value("12")
 
 
-def test_a_version_fills_the_form_with_what_differs_from_the_preset(dashboard: Dashboard) -> None:
-    configuration = {**PRESET["configuration"], "epochs": 20, "optimizer": {"name": "adam", "learning_rate": 0.001}}
-    version = {**VERSION, "configuration": configuration}
+def test_a_version_is_trained_again_with_its_settings(dashboard: Dashboard) -> None:
+    configuration = {**PRESET["configuration"], "epochs": 20, "hidden": [7]}
     path = "/v1/models/digits/versions/3"
-    page = open_form(dashboard, "?like=digits@3", {path: version})
+    page = open_form(dashboard, "?dataset=digits-2&like=digits@3", {path: {**VERSION, "configuration": configuration}})
+    expect(page.get_by_label("epochs", exact=True)).to_have_attribute("placeholder", "20")
+    expect(page.get_by_label("The network")).to_contain_text("7 relu")
+    page.get_by_label("epochs", exact=True).fill("5")
+    expect(page.locator(".recipe pre").last).to_have_text(
+        "glassbox train digits-2 --model digits --like digits@3 --set epochs=5"
+    )
     start(page)
     page.wait_for_url(f"{ORIGIN}/ui/jobs/{JOB_ID}")
     assert sent(dashboard)[0].post_data_json == {
         "model": "digits",
-        "dataset": VERSION["dataset"],
-        "preset": "fast",
-        "epochs": 20,
-        "optimizer": {"name": "adam", "learning_rate": 0.001},
+        "dataset": "digits-2",
+        "like": "digits@3",
+        "epochs": 5,
     }
 
 
