@@ -158,13 +158,21 @@ def index_array(path: Path, start: int, size: int, name: str, limits: Settings) 
     _refuse_one_image(header)
     count, channels = int(header.shape[0]), RGB if colours else 1
     if count > limits.max_archive_entries:
-        raise TooLarge("archive_too_large", f"the array has more than {limits.max_archive_entries} images; send fewer")
+        raise TooLarge(
+            "archive_too_large",
+            f"the array has more than {limits.max_archive_entries} images (GLASSBOX_MAX_ARCHIVE_ENTRIES); send fewer",
+        )
     if header.nbytes > limits.max_expanded_bytes:
         raise TooLarge(
-            "archive_too_large", f"the array has more than {limits.max_expanded_bytes} bytes; send fewer images"
+            "archive_too_large",
+            f"the array has more than {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES); send fewer"
+            " images",
         )
     if height * width > limits.max_image_pixels:
-        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
+        raise TooLarge(
+            "npz_too_large",
+            f"an image has more than {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS); resize the images",
+        )
     images = ImageArray(start + header.start, count, height, width, channels)
     _refuse_doubtful(path, images, header.nbytes, name)
     return ArchiveIndex(Kind.ARRAY, array=images)

@@ -75,7 +75,8 @@ def unpack_in_place(path: Path, packing: Packing, limits: Settings) -> bool:
             size += len(piece)
             if size > limits.max_expanded_bytes:
                 raise TooLarge(
-                    "archive_too_large", f"the archive unpacks to more than {limits.max_expanded_bytes} bytes"
+                    "archive_too_large",
+                    f"the archive unpacks to more than {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)",
                 )
             check_ratio(size, packed, limits)
             target.write(piece)
@@ -99,8 +100,8 @@ class Unpacked:
             if "too much memory" in str(error):
                 raise TooLarge(
                     "archive_window_too_large",
-                    f"unpacking needs a window of more than {self._max_window} bytes; pack the archive without"
-                    " --long and --ultra",
+                    f"unpacking needs a window of more than {self._max_window} bytes (GLASSBOX_MAX_ZSTD_WINDOW_BYTES);"
+                    " pack the archive without --long and --ultra",
                 ) from error
             raise Invalid(
                 "archive_damaged", f"the archive cannot be unpacked: {cause_of(error)}; pack it again"

@@ -122,8 +122,9 @@ def check_ratio(size: int, packed: int, limits: Settings) -> None:
     if size > max(USUAL_BYTES, limits.max_compression_ratio * packed):
         raise Invalid(
             "archive_ratio",
-            f"the archive unpacks to more than {limits.max_compression_ratio} times its size and more than"
-            f" {USUAL_BYTES} bytes; send it in parts, or store its files uncompressed",
+            f"the archive unpacks to more than {limits.max_compression_ratio} times its size"
+            f" (GLASSBOX_MAX_COMPRESSION_RATIO) and more than {USUAL_BYTES} bytes; send it in parts, or store its files"
+            " uncompressed",
         )
 
 
@@ -169,10 +170,15 @@ class Collector:
     def check(self, count: int, size: int) -> None:
         """Check that `count` more entries of `size` unpacked bytes are within the limits; raises `TooLarge`."""
         if self._count + count > self._limits.max_archive_entries:
-            raise TooLarge("archive_too_large", f"the archive has more than {self._limits.max_archive_entries} entries")
+            raise TooLarge(
+                "archive_too_large",
+                f"the archive has more than {self._limits.max_archive_entries} entries (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
+            )
         if self._size + size > self._limits.max_expanded_bytes:
             raise TooLarge(
-                "archive_too_large", f"the archive unpacks to more than {self._limits.max_expanded_bytes} bytes"
+                "archive_too_large",
+                f"the archive unpacks to more than {self._limits.max_expanded_bytes} bytes"
+                " (GLASSBOX_MAX_EXPANDED_BYTES)",
             )
 
     def add(
@@ -197,7 +203,9 @@ class Collector:
                 self._names += raw
         if len(self._names) > self._limits.max_names_bytes:
             raise TooLarge(
-                "archive_too_large", f"the archive's names have more than {self._limits.max_names_bytes} bytes in all"
+                "archive_too_large",
+                f"the archive's names have more than {self._limits.max_names_bytes} bytes in all"
+                " (GLASSBOX_MAX_NAMES_BYTES)",
             )
         self._entries[start:stop] = run
         self._wanted[start:stop] = reasons == 0
@@ -244,7 +252,8 @@ class Collector:
             which = "" if kept == 1 else f", and so are all {kept} files"
             raise TooLarge(
                 "archive_entry_too_large",
-                f"{shown(self.name(0))} is larger than {largest} bytes{which}; send smaller files",
+                f"{shown(self.name(0))} is larger than {largest} bytes (GLASSBOX_MAX_ENTRY_BYTES){which}; send smaller"
+                " files",
             )
         names = np.frombuffer(self._names, np.uint8)
         passed_over = total - kept + self._described

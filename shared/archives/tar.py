@@ -216,7 +216,9 @@ class Walk:
             count += 1
             if count > 2 * self._limits.max_archive_entries:  # each entry may have one extension header
                 raise TooLarge(
-                    "archive_too_large", f"the archive has more than {self._limits.max_archive_entries} entries"
+                    "archive_too_large",
+                    f"the archive has more than {self._limits.max_archive_entries} entries"
+                    " (GLASSBOX_MAX_ARCHIVE_ENTRIES)",
                 )
             kind, size = header[156], number(header[124:136])
             place += BLOCK
@@ -357,7 +359,10 @@ class TarEntries:
         """Return one entry's bytes; raises `Malformed`."""
         entry = self._rows[index]
         if entry.size > self._max_entry_bytes:
-            raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
+            raise Malformed(
+                "entry_too_large",
+                f"the entry is larger than {self._max_entry_bytes} bytes (GLASSBOX_MAX_ENTRY_BYTES)",
+            )
         content = self._window.read(entry.offset, entry.size)
         if len(content) != entry.size:
             raise Malformed("entry_damaged", "the entry cannot be unpacked: the file ends before it does")

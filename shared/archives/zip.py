@@ -261,7 +261,10 @@ class ZipEntries:
         entry = self._rows[index]
         packed, size = entry.packed, entry.size
         if size > self._max_entry_bytes or packed > self._max_entry_bytes + PACKING:
-            raise Malformed("entry_too_large", f"the entry is larger than {self._max_entry_bytes} bytes")
+            raise Malformed(
+                "entry_too_large",
+                f"the entry is larger than {self._max_entry_bytes} bytes (GLASSBOX_MAX_ENTRY_BYTES)",
+            )
         at = self._window.find(entry.offset, min(entry.end - entry.offset, packed + LONGEST_LOCAL_HEADER))
         content = self._window.buffer
         start = at + header_bytes(content, at, entry, self._names)

@@ -63,7 +63,10 @@ def received(part: str, volume: Volume, limits: Settings) -> Iterator[Upload]:
     if length is None:
         raise LengthRequired("length_required", "send the upload with Content-Length, not with chunked encoding")
     if length > limits.max_body_bytes:
-        raise TooLarge("body_too_large", f"a body may have at most {limits.max_body_bytes} bytes; got {length}")
+        raise TooLarge(
+            "body_too_large",
+            f"a body may have at most {limits.max_body_bytes} bytes (GLASSBOX_MAX_BODY_BYTES); got {length}",
+        )
     path = durable.temporary_beside(volume.incoming / "upload")
     durable.make_folder(path.parent)
     digests = ExpectedDigests()
@@ -98,7 +101,9 @@ def _limited(blocks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for block in blocks:
         total += len(block)
         if total > limit:
-            raise TooLarge("body_too_large", f"a body may have at most {limit} bytes after decompression")
+            raise TooLarge(
+                "body_too_large", f"a body may have at most {limit} bytes after decompression (GLASSBOX_MAX_BODY_BYTES)"
+            )
         yield block
 
 

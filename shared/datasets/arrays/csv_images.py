@@ -204,7 +204,10 @@ def _shape(table: Table, limits: Settings, options: UploadOptions) -> tuple[int,
             "dataset_csv", f"a row has {table.pixels} pixels, but {stated}: set image_shape=HEIGHTxWIDTH of the images"
         )
     if table.pixels > limits.max_image_pixels:
-        raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
+        raise TooLarge(
+            "dataset_too_large",
+            f"an image may have at most {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS)",
+        )
     return shape
 
 
@@ -221,7 +224,10 @@ def _parsed(source: Source, table: Table, limits: Settings) -> tuple[NDArray[Any
                 blocks.append(_pixels(source, table, block, len(labels)))
                 labels += _labels(table, block)
                 if len(labels) * table.pixels > limits.max_expanded_bytes:
-                    raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes")
+                    raise TooLarge(
+                        "dataset_too_large",
+                        f"the images take more than {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)",
+                    )
     except UNREADABLE as error:
         raise Invalid("dataset_csv", f"{source.name} cannot be read: {cause_of(error)}") from error
     if not blocks:

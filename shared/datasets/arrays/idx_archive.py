@@ -73,12 +73,24 @@ def read_idx_archive(
     largest = limits.model_copy(update={"max_entry_bytes": min(HELD_BYTES, limits.max_expanded_bytes)})
     found = {_array_name(stem): index for stem, index in files.items()}
     pairs = find_arrays(found, "the archive of IDX files")
+    for index in found.values():
+        if archive.entries[index]["size"] > largest.max_entry_bytes:
+            raise TooLarge(
+                "dataset_too_large",
+                f"{shown(names[index])} has more than {largest.max_entry_bytes} bytes, the limit of an IDX file; send"
+                " fewer images, or an .npz",
+            )
     opened = {name: partial(_opened, path, archive, index, names[index], largest) for name, index in found.items()}
     arrays, labels = {}, {}
     for images_name, labels_name in pairs.pairs:
         count, height, width = _shape(opened[images_name], names[found[images_name]], 3)
         if height * width > limits.max_image_pixels or count * height * width > limits.max_expanded_bytes:
-            raise TooLarge("dataset_too_large", f"{shown(names[found[images_name]])} has too many pixels")
+            detail = (
+                f"{shown(names[found[images_name]])} has {count} images of {height} × {width} pixels; an image may have"
+                f" {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS), and all images"
+                f" {limits.max_expanded_bytes} bytes (GLASSBOX_MAX_EXPANDED_BYTES)"
+            )
+            raise TooLarge("dataset_too_large", detail)
         header = Header(images_name, (count, height, width), False, np.dtype(np.uint8), 16)
         transposed = EMNIST in names[found[images_name]].lower()
         arrays[images_name] = ImageArray(header, (height, width), partial(_at, opened[images_name], 16), transposed)

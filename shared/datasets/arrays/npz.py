@@ -165,7 +165,10 @@ def _members(archive: zipfile.ZipFile, limits: Settings) -> tuple[ArrayNames, di
         with archive.open(info) as member:
             members[name] = Member(info, read_header(member, name, info.file_size))
     if sum(member.header.nbytes for member in members.values()) > limits.max_expanded_bytes:
-        raise TooLarge("npz_too_large", f"the arrays take more than {limits.max_expanded_bytes} bytes when unpacked")
+        raise TooLarge(
+            "npz_too_large",
+            f"the arrays take more than {limits.max_expanded_bytes} bytes when unpacked (GLASSBOX_MAX_EXPANDED_BYTES)",
+        )
     return found, members
 
 
@@ -182,7 +185,10 @@ def _check_agreement(
         raise Invalid("npz_mismatch", f"the images of {' and '.join(arrays)} differ in shape: {sorted(shapes)}")
     (shape,) = shapes
     if shape[0] * shape[1] > limits.max_image_pixels:
-        raise TooLarge("npz_too_large", f"an image has more than {limits.max_image_pixels} pixels; resize the images")
+        raise TooLarge(
+            "npz_too_large",
+            f"an image has more than {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS); resize the images",
+        )
     if image_shape is not None and any(len(array.header.shape) > 2 for array in arrays.values()):
         reason = f"applies to images, and to flat arrays (N, H·W); the images of this .npz keep their shape, {shape}"
         raise Invalid("validation_failed", f"image_shape: {reason}", [FieldError(reason, parameter="image_shape")])

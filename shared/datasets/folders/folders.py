@@ -83,9 +83,15 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         channels, chosen["channels"] = _choose_channels(source, examined)
     shape = shape_with(*image_shape, channels)
     if prod(image_shape) > limits.max_image_pixels:
-        raise TooLarge("dataset_too_large", f"an image may have at most {limits.max_image_pixels} pixels")
+        raise TooLarge(
+            "dataset_too_large",
+            f"an image may have at most {limits.max_image_pixels} pixels (GLASSBOX_MAX_IMAGE_PIXELS)",
+        )
     if len(archive) * prod(shape) > limits.max_expanded_bytes:
-        raise TooLarge("dataset_too_large", f"the images take more than {limits.max_expanded_bytes} bytes when decoded")
+        raise TooLarge(
+            "dataset_too_large",
+            f"the images take more than {limits.max_expanded_bytes} bytes when decoded (GLASSBOX_MAX_EXPANDED_BYTES)",
+        )
     dropped = channels == 1 and examined.coloured is not None
     return Content(
         shape,

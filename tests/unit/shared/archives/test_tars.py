@@ -354,6 +354,7 @@ class TestLimits:
             contents.read(0)
 
         assert caught.value.code == "entry_too_large"
+        assert "(GLASSBOX_MAX_ENTRY_BYTES)" in caught.value.detail
 
     def test_an_extension_header_has_a_longest_length(self, uploads: Uploads) -> None:
         longest = b"\0" * LONGEST_EXTENSION
@@ -441,3 +442,4 @@ class TestDamage:
 def assert_too_large(error: GlassboxError, code: str) -> None:
     assert isinstance(error, TooLarge)
     assert error.code == code
+    assert "(GLASSBOX_MAX_" in error.detail

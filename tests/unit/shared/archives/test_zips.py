@@ -233,6 +233,7 @@ class TestLimits:
             contents.read(0)
 
         assert caught.value.code == "entry_too_large"
+        assert "(GLASSBOX_MAX_ENTRY_BYTES)" in caught.value.detail
 
     def test_an_archive_of_entries_beyond_the_limit_is_refused_as_too_large(self, uploads: Uploads) -> None:
         upload = zip_of({"a": b"x" * 1000})
@@ -421,3 +422,4 @@ def second_name(name: str, second: str, crc: int) -> zipfile.ZipInfo:
 def assert_too_large(error: GlassboxError, code: str) -> None:
     assert isinstance(error, TooLarge)
     assert error.code == code
+    assert "(GLASSBOX_MAX_" in error.detail
