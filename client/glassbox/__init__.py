@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
     from glassbox.records.datasets import DatasetSummary, Provenance
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
+    from glassbox.records.explanations import Explanation, Neighbours
     from glassbox.records.images import Images
     from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
     from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
@@ -121,6 +122,7 @@ _NAMES = {
     ),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
+    "records.explanations": ("Explanation", "Neighbours"),
     "records.images": ("Images",),
     "records.predictions": ("ComparedImage", "Comparison", "ComparisonCounts", "PredictedImage"),
     "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError"),
@@ -154,6 +156,7 @@ __all__ = [
     "Evaluation",
     "EvaluationResult",
     "Event",
+    "Explanation",
     "Finding",
     "Forbidden",
     "GlassboxError",
@@ -169,6 +172,7 @@ __all__ = [
     "Malformed",
     "Mistake",
     "Model",
+    "Neighbours",
     "NotFound",
     "NotInstalled",
     "NotReachable",

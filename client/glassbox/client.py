@@ -9,7 +9,7 @@ client.classify("images.zip", model="digits@champion").wait().save("rows.csv")
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from glassbox import settings
 from glassbox.datasets import Datasets
 from glassbox.errors import WrongArgument
 from glassbox.files.archives import opened
-from glassbox.files.images import ImageFile, form
+from glassbox.files.images import ImageFile, ImagePlace, form, one_image
 from glassbox.files.skip_report import merged
 from glassbox.http.all_events import AnyEvent, follow_all
 from glassbox.http.bodies import Body, OnBytes
@@ -31,6 +31,7 @@ from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
+from glassbox.records.explanations import Baseline, Explanation, Method, Neighbours
 from glassbox.records.rows import Predictions
 from glassbox.records.service import Access, Preset, Readiness, System
 
@@ -153,6 +154,49 @@ class Client:
         plain = instances.tolist() if hasattr(instances, "tolist") else instances
         return self._predict(model, top_k, invert, json={"instances": plain})
 
+    def explain(
+        self,
+        image: ImageFile | ImagePlace,
+        *,
+        model: str,
+        method: Method = "integrated_gradients",
+        target: str | None = None,
+        against: str | None = None,
+        steps: int | None = None,
+        baseline: Baseline = "black",
+        smooth: int = 0,
+        random_weights_seed: int | None = None,
+        invert: Invert | None = None,
+    ) -> Explanation:
+        """Explain the prediction for one image: the activations of every layer, and which pixels mattered.
+
+        image: the path of a file, its bytes, or the place of an image on the server, such as
+        `{"dataset": "mnist", "split": "test", "index": 740}`. target: the class to explain, by default the predicted
+        one. against: another class, to explain the difference. smooth: copies with noise to average.
+        random_weights_seed: also compute the attribution for random weights, as a control.
+        """
+        options = {
+            "method": method,
+            "target": target,
+            "against": against,
+            "steps": steps,
+            "baseline": baseline,
+            "smooth": smooth,
+            "random_weights_seed": random_weights_seed,
+            "invert": invert,
+        }
+        return read(Explanation, self._about_image("explain", image, model, options))
+
+    def neighbours(
+        self, image: ImageFile | ImagePlace, *, model: str, count: int = 10, invert: Invert | None = None
+    ) -> Neighbours:
+        """Return the training images most like an image, by the activations of the last hidden layer.
+
+        image: as for `explain`.
+        """
+        options = {"count": count, "invert": invert}
+        return read(Neighbours, self._about_image("neighbours", image, model, options))
+
     def events(
         self, kind: Kind | None = None, model: str | None = None, job: str | None = None, after: str | None = None
     ) -> Iterator[AnyEvent]:
@@ -186,3 +230,9 @@ class Client:
         params = {"top_k": top_k} | ({} if invert is None else {"invert": invert})
         route = f"{Reference.parse(model).route}/predict"
         return read(Predictions, self.transport.query(route, params=params, **body))
+
+    def _about_image(
+        self, operation: str, image: ImageFile | ImagePlace, model: str, options: Mapping[str, Any]
+    ) -> Any:
+        params = {name: value for name, value in options.items() if value is not None}
+        return self.transport.query(f"{Reference.parse(model).route}/{operation}", params=params, **one_image(image))

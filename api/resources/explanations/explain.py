@@ -71,7 +71,7 @@ class ExplainOptions(ImageOptions):
     )
 
 
-class InputView(TypedDict):
+class ExplainedInputView(TypedDict):
     """The image as the network gets it: resized, inverted if so chosen, as numbers from 0 to 255, by row.
 
     `label` is the class of an image of a data set.
@@ -82,14 +82,14 @@ class InputView(TypedDict):
     label: str | None
 
 
-class PredictedView(TypedDict):
+class ExplainedPredictionView(TypedDict):
     """The most probable class."""
 
     label: str
     confidence: float
 
 
-class LayerView(TypedDict):
+class LayerActivationsView(TypedDict):
     """The activations of a layer: `units` numbers of a dense layer, or rows of places with a number for each filter."""
 
     name: str
@@ -174,12 +174,12 @@ class ExplanationView(TypedDict):
 
     model: str
     version: int
-    input: InputView
-    prediction: PredictedView
+    input: ExplainedInputView
+    prediction: ExplainedPredictionView
     classes: list[str]
     logits: list[float]
     probabilities: list[float]
-    layers: list[LayerView]
+    layers: list[LayerActivationsView]
     attribution: AttributionView
     warnings: NotRequired[list[str]]
 

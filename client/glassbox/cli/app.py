@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 import glassbox
-from glassbox.cli.commands import classify, datasets, doctor, evaluate, jobs, models, predict, serve, train, ui
+from glassbox.cli.commands import (
+    classify,
+    datasets,
+    doctor,
+    evaluate,
+    explain,
+    jobs,
+    models,
+    predict,
+    serve,
+    train,
+    ui,
+)
 from glassbox.cli.exits import CODES, ReportingGroup
 from glassbox.cli.session import Session
 
@@ -56,6 +68,7 @@ app.command("train", epilog=train.settings_help())(train.train)
 app.command("classify")(classify.classify)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("explain")(explain.explain)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(datasets.app, name="datasets")

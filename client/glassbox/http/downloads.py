@@ -58,8 +58,13 @@ def copy(transport: Transport, route: str, output: IO[bytes], params: Mapping[st
 
 def write_text(target: Path, text: str) -> Path:
     """Write a text to `target` atomically, and return `target`. Raises `LocalFileError`."""
+    return write_bytes(target, text.encode())
+
+
+def write_bytes(target: Path, content: bytes) -> Path:
+    """Write `content` to `target` atomically, and return `target`. Raises `LocalFileError`."""
     with _replacing(target) as file, _writing(target):
-        file.write(text.encode())
+        file.write(content)
     return target
 
 

@@ -41,11 +41,20 @@ def rgb(values: Sequence[float], width: int, largest: float) -> str:
     return _data_uri(width, len(levels) // (3 * width), TRUECOLOUR, rows)
 
 
+def truecolour(rows: Sequence[bytes]) -> bytes:
+    """Return the content of a PNG file of rows with three bytes for each pixel."""
+    return _content(len(rows[0]) // 3, len(rows), TRUECOLOUR, b"".join(b"\0" + row for row in rows))
+
+
 def _data_uri(width: int, height: int, colour_type: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> str:
+    content = _content(width, height, colour_type, rows, *chunks)
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+def _content(width: int, height: int, colour_type: int, rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     written = ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
-    content = b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in written)
-    return "data:image/png;base64," + base64.b64encode(content).decode()
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in written)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

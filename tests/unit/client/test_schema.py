@@ -11,7 +11,7 @@ from glassbox.http import reading
 from glassbox.http.all_events import AnyEvent
 from glassbox.http.events import TERMINAL, Event
 from glassbox.records import datasets as records_datasets
-from glassbox.records import evaluations, predictions, rows, selections, service, skipped, versions
+from glassbox.records import evaluations, explanations, predictions, rows, selections, service, skipped, versions
 
 from api.app import create_app
 from api.openapi import document
@@ -55,6 +55,15 @@ SAME = {
     "Evaluation": evaluations.Evaluation,
     "Class": evaluations.ClassEvaluation,
     "Mistake": evaluations.Mistake,
+    "Explanation": explanations.Explanation,
+    "ExplainedInput": explanations.ExplainedInput,
+    "ExplainedPrediction": explanations.ExplainedPrediction,
+    "LayerActivations": explanations.LayerActivations,
+    "Attribution": explanations.Attribution,
+    "Completeness": explanations.Completeness,
+    "Control": explanations.Control,
+    "Neighbours": explanations.Neighbours,
+    "Neighbour": explanations.Neighbour,
     "PredictedImage": predictions.PredictedImage,
     "ComparedImage": predictions.ComparedImage,
     "ComparisonCounts": predictions.ComparisonCounts,
@@ -80,7 +89,7 @@ SAME = {
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
-    "OnUnreadable", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State",
+    "OneImage", "OnUnreadable", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State",
     "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {

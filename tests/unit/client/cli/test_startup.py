@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CLIENT = Path(__file__).parents[4] / "client"
-COMMANDS = ["train", "classify", "predict", "jobs", "models", "datasets", "doctor", "serve"]
+COMMANDS = ["train", "classify", "predict", "explain", "jobs", "models", "datasets", "doctor", "serve"]
 SLOW = {"httpx", "rich", "pydantic", "pygments", "asyncio"}
 
 

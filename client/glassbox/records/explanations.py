@@ -1,0 +1,115 @@
+"""The explanation of a prediction for one image, and the training images most like an image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Method = Literal["integrated_gradients", "gradient_x_input", "gradient", "occlusion"]
+Baseline = Literal["black", "mean", "blurred"]
+
+Numbers = list[Any]
+"""Numbers in nested lists, such as rows of pixels; `numpy.array(numbers)` is the array."""
+
+
+@dataclass(frozen=True)
+class ExplainedInput:
+    """The image as the network gets it: rows of pixels from 0 to 255. label: the class of an image of a data set."""
+
+    pixels: Numbers
+    inverted: bool
+    label: str | None
+
+
+@dataclass(frozen=True)
+class ExplainedPrediction:
+    """The most probable class."""
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class LayerActivations:
+    """The activations of a layer: (units,) of a dense one, (H, W, filters) of a convolutional block."""
+
+    name: str
+    kind: str
+    activation: str
+    shape: tuple[int, ...]
+    activations: Numbers
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """The sum of an attribution, and the difference of the scores of image and baseline that it should be."""
+
+    sum: float
+    difference: float
+    gap: float
+
+
+@dataclass(frozen=True)
+class Control:
+    """The attribution with random weights. rank_correlation: with the attribution, of the magnitudes, from -1 to 1."""
+
+    seed: int
+    values: Numbers
+    rank_correlation: float
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """By how much each pixel raises the logit of `target`, or its difference from that of `against`.
+
+    values: (H, W), or (H, W, 3). completeness: None for methods whose attributions claim no sum.
+    """
+
+    method: str
+    target: str
+    against: str | None
+    baseline: str | None
+    steps: int | None
+    smooth: int
+    values: Numbers
+    completeness: Completeness | None
+    control: Control | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a version computes for one image. logits, probabilities: in the order of `classes`."""
+
+    model: str
+    version: int
+    input: ExplainedInput
+    prediction: ExplainedPrediction
+    classes: tuple[str, ...]
+    logits: tuple[float, ...]
+    probabilities: tuple[float, ...]
+    layers: tuple[LayerActivations, ...]
+    attribution: Attribution
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training image by its index in the split `train`, with its class and its distance."""
+
+    split: str
+    index: int
+    label: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The training images nearest to an image, of `searched` among all `images`. label: its class, if it is known."""
+
+    model: str
+    version: int
+    dataset: str
+    label: str | None
+    images: int
+    searched: int
+    neighbours: tuple[Neighbour, ...]
