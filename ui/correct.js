@@ -12,7 +12,7 @@ const SHOWN = 50;
 
 /** @typedef {{split: string, index: number} | {job: string, index: number}} Place an image of a data set or of a batch */
 /** @typedef {{place: Place, was: string, label: string | null, words: string}} Correction without a label: removed */
-/** @typedef {{selected(): any[], unselect(): void, redraw(): void}} Gallery */
+/** @typedef {{element: HTMLElement, selected(): any[], unselect(): void, redraw(): void}} Gallery */
 
 /**
  * Corrections of the images of a data set (relabelled or removed in it) or of a batch (added to a data set). They stay in
@@ -152,26 +152,28 @@ export function corrections({ key, classes, dataset, place, label, words, remove
       // Without a name the source's own one moves, unless somebody else has moved it meanwhile.
       if (query.name === target?.name) delete query.name;
       const found = await send("POST", `/v1/datasets/${encodeURIComponent(from)}/derive`, body, { query, signal, idempotent: true });
+      const sent = made.size;
       made.clear();
       changed();
-      replace(result, derived(found));
+      replace(result, derived(found, sent));
     } catch (error) {
       if (!signal.aborted) replace(result, problem(error));
     }
   }
 
-  /** @param {Record<string, any>} found */
-  function derived(found) {
+  /** @param {Record<string, any>} found @param {number} sent */
+  function derived(found, sent) {
     const query = new URLSearchParams({ dataset: found.name });
     if (model) query.set("like", `${model}@${version}`);
+    const left = Object.values(found.skipped).reduce((sum, { count: skipped }) => sum + skipped, 0);
     return [
-      h("p", "The data set ", h("a", { href: `/ui/datasets/${encodeURIComponent(found.name)}` }, name(found.name)),
-        ` has ${number(found.splits.train)} images for training now.`),
+      h("p", `${number(sent - left)} of ${number(sent)} corrections are in the data set `,
+        h("a", { href: `/ui/datasets/${encodeURIComponent(found.name)}` }, name(found.name)),
+        `, which has ${number(found.splits.train)} images for training.`),
       skippedFiles(found.skipped),
       h("p", { class: "row" },
         h("a", { class: "chip", href: `/ui/train?${query}` }, "Train again"),
-        model && h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(model)}/compare?dataset=${encodeURIComponent(found.name)}` },
-          "Compare with the champion on the same test set")),
+        model && h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(model)}/compare` }, "Compare the newest version with the champion on the same test set")),
     ];
   }
 
@@ -179,6 +181,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
     element,
     /** Draw this gallery again after each correction; its selected images can be corrected by the legend. @param {Gallery} gallery */
     watch(gallery) {
+      for (const other of galleries) if (!other.element.isConnected) galleries.delete(other);
       galleries.add(gallery);
     },
     /** @param {string} letter @param {T[]} items @returns {"next" | void} as a gallery's onkey */

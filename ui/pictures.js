@@ -1,6 +1,9 @@
-/** Images in bulk, as galleries read them. */
+/** Images in bulk, as galleries read them; and one of them in large. */
 
 import { bytes } from "./api.js";
+import { h } from "./parts/dom.js";
+import { gallery } from "./parts/gallery.js";
+import { dialog } from "./shell.js";
 
 /** @typedef {{split: string, index: number}} Place an image of a data set */
 /**
@@ -65,4 +68,11 @@ export async function imagesOf(path, items, place, signal) {
   const pictures = new Uint8Array(count * size);
   for (let i = 0; i < count; i++) pictures.set(found.get(i) ?? [], i * size);
   return { pictures, height, width, channels, items: items.slice(0, count) };
+}
+
+/** Show an image in large. @param {string} title @param {string} path @param {{split?: string, index: number}} place @param {...import("./parts/dom.js").Child} children */
+export function enlarge(title, path, place, ...children) {
+  const large = gallery({ label: "The image", size: 256, read: (_, __, signal) => imagesOf(path, [place], (one) => one, signal) });
+  dialog(title, large.element, children, h("form", { method: "dialog" }, h("button", "Close")));
+  large.set(1);
 }

@@ -104,6 +104,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => docu
 export function dialog(title, ...children) {
   const box = h("dialog", { "aria-label": title, onclose: () => box.remove() }, h("h2", title), ...children);
   document.body.append(box);
+  document.addEventListener("pagechange", () => box.close(), { once: true });
   box.showModal();
   return box;
 }

@@ -9,6 +9,7 @@ const REASONS = {
   not_an_image: "not images", image_unsupported: "images of a format that is not read", image_damaged: "damaged images",
   image_animated: "animated images", image_too_large: "images with too many pixels",
   image_too_costly: "images that take too long to decode", entry_damaged: "damaged entries of the archive",
+  in_other_split: "equal to an image of another split", already_present: "there already, with the same label",
 };
 
 /** @param {Record<string, {count: number, names: string[]}>} skipped by code */

@@ -10,8 +10,7 @@ import { ago, name, number, percent, plain, seconds } from "../parts/format.js";
 import { gallery } from "../parts/gallery.js";
 import { go } from "../parts/router.js";
 import { toast } from "../parts/toast.js";
-import { imagesOf } from "../pictures.js";
-import { dialog } from "../shell.js";
+import { enlarge, imagesOf } from "../pictures.js";
 import { skippedFiles } from "../skipped.js";
 import { modelOf } from "./batches.js";
 
@@ -77,7 +76,10 @@ function sections(page, path, { job, summary, made }) {
     line: (row) => `${plain(row.path)}: ${words(row, `${plain(row.label)} ${percent(row.confidence)}`)}`,
     tone: (row) => (right?.isCorrected(row) ? "right" : ""),
     onkey: right?.onkey,
-    onopen: (row) => enlarge(row, path),
+    onopen: (row) => enlarge(plain(row.path), `${path}/images`, { index: row.index }, bars({
+      label: "Most probable labels", most: 1, format: (value) => percent(value),
+      items: (row.top ?? [{ label: row.label, probability: row.confidence }]).map(({ label: text, probability }) => ({ label: plain(text), value: probability })),
+    }).element, made && h("p", h("a", { href: `/ui/glass/${encodeURIComponent(made.model)}/${made.version}?job=${job.id}&index=${row.index}` }, "Open the glass box"))),
   });
   const shown = h("p", { class: "soft" });
   right?.watch(grid);
@@ -240,18 +242,4 @@ function files(id, path, filter) {
       download(`${path}/results`, `${id}.${format}`, { query: { format, ...filter() } }).then(() => replace(place), (error) => replace(place, problem(error)));
     },
   }, text))), h("p", { class: "soft" }, "The rows that pass the filter above, in the archive's order."), place];
-}
-
-/** Show an image in large, with its most probable labels. @param {Row} row @param {string} path */
-function enlarge(row, path) {
-  const large = gallery({
-    label: "The image", size: 256,
-    read: (_, __, signal) => imagesOf(`${path}/images`, [row], ({ index }) => ({ index }), signal),
-  });
-  const shown = bars({
-    label: "Most probable labels", most: 1, format: (value) => percent(value),
-    items: (row.top ?? [{ label: row.label, probability: row.confidence }]).map(({ label, probability }) => ({ label: plain(label), value: probability })),
-  });
-  dialog(plain(row.path), large.element, shown.element, h("form", { method: "dialog" }, h("button", "Close")));
-  large.set(1);
 }

@@ -7,8 +7,7 @@ import { bars } from "../parts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { ago, bytes, name, number, plain } from "../parts/format.js";
 import { gallery } from "../parts/gallery.js";
-import { images, imagesOf } from "../pictures.js";
-import { dialog } from "../shell.js";
+import { enlarge, images, imagesOf } from "../pictures.js";
 import { skippedFiles } from "../skipped.js";
 import { href, splits } from "./datasets.js";
 
@@ -53,9 +52,10 @@ function sections(page, dataset) {
   });
   const grid = pictures(page, dataset, path, right);
   const means = h("div");
-  const checks = h("div");
+  const equal = h("div");
+  const checking = { page, path: `${path}/images`, right };
   load(means, "the mean images", (signal) => get(`${path}/summary`, { signal }), (summary) => {
-    replace(checks, checked(dataset, path, summary, right, page));
+    replace(equal, equalImages(summary, checking));
     return h("ul", { class: "means" }, summary.classes.map((/** @type {Record<string, any>} */ { label, mean_image: mean }) =>
       h("li", {}, h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
         mean && h("img", { src: mean, alt: "" }), name(label)))));
@@ -66,7 +66,8 @@ function sections(page, dataset) {
       balance(dataset, grid)),
     panel("Mean image of each class", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}").classes` }, means)),
   grid.element,
-  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, checks),
+  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, equal,
+    h("p", { class: "soft" }, "Not checked: images that are nearly equal, whether a label is right, and whether images show what their class says.")),
   right.element,
   panel("Models that were trained on it", { path: "/v1/models" }, users(dataset, page.signal))];
 }
@@ -81,7 +82,7 @@ function facts(dataset) {
       ` ${number(made.added)} added, ${number(made.relabelled)} relabelled, ${number(made.removed)} removed`,
       made.by && ` by ${plain(made.by)}`,
       Object.keys(made.jobs ?? {}).map((job) => [" from ", h("a", { href: `/ui/batches/${job}` }, `batch ${job}`)])],
-    ...Object.fromEntries(Object.entries(dataset.chosen).map(([option, why]) => [option.replaceAll("_", " "), why])),
+    ...Object.fromEntries(Object.entries(dataset.chosen).map(([option, why]) => [option[0].toUpperCase() + option.slice(1).replaceAll("_", " "), why])),
   };
   return h("div", { class: "panel" },
     dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
@@ -123,7 +124,7 @@ function pictures(page, dataset, path, right) {
     caption: (/** @type {Item} */ item) => right.caption(item, plain(item.label)),
     tone: (item) => (right.isCorrected(item) ? "right" : ""),
     onkey: right.onkey,
-    onopen: (item) => enlarge(item, path, dataset),
+    onopen: (item) => open(item, `${path}/images`),
   });
   right.watch(grid);
 
@@ -160,51 +161,54 @@ function pictures(page, dataset, path, right) {
   return { element, choose };
 }
 
-/** Show an image in large. @param {Item} item @param {string} path @param {Dataset} dataset */
-function enlarge(item, path, dataset) {
-  const large = gallery({
-    label: "The image", size: 256,
-    read: (_, __, signal) => imagesOf(`${path}/images`, [item], (each) => each, signal),
-  });
-  const place = new URLSearchParams({ dataset: dataset.id, split: item.split, index: String(item.index) });
-  dialog(`Image ${item.index} of ${item.split}`, h("p", "Class ", name(item.label)), large.element,
-    h("form", { method: "dialog", class: "row" }, h("a", { class: "chip", href: `/ui/predict?${place}` }, "Predict it"), h("button", "Close")));
-  large.set(1);
+/** Show an image in large. @param {Item} item @param {string} path */
+function open(item, path) {
+  enlarge(`Image ${item.index} of ${item.split}: ${plain(item.label)}`, path, item);
 }
 
-/** What the checks found. @param {Dataset} dataset @param {string} path @param {Record<string, any>} summary @param {any} right @param {Page} page */
-function checked(dataset, path, summary, right, page) {
-  return [CHECKS.map(([kind, title, why]) => {
+/** What the checks found. @param {Record<string, any>} summary @param {Checking} checking */
+function equalImages(summary, checking) {
+  return CHECKS.map(([kind, title, why]) => {
     const { groups, images: count, first } = summary[kind];
     /** @type {Item[]} */
     const found = first.flatMap((/** @type {{copies: Item[]}} */ group) => group.copies);
-    return check(page, kind, `${title}: ${number(count)} images in ${number(groups)} groups`, count ? why : "", found,
-      count > found.length ? `${number(found.length)} of ${number(count)} images are shown, those of the first ${first.length} groups.` : "");
-  }), h("p", { class: "soft" }, "Not checked: whether a label is right, and whether images show what their class says.")];
+    return check(checking, {
+      kind, why, found, title: `${title}: ${number(count)} images in ${number(groups)} groups`,
+      rest: count > found.length ? `${number(found.length)} of ${number(count)} images are shown, of the first ${first.length} groups.` : "",
+      read: (items, signal) => imagesOf(checking.path, items, (item) => item, signal),
+      caption: (item) => `${item.split} ${plain(item.label)}`,
+    });
+  });
+}
 
-  /** @param {Page} page @param {string} kind @param {string} title @param {string} why @param {Item[]} found @param {string} rest */
-  function check(page, kind, title, why, found, rest) {
-    if (!found.length) return h("p", h("span", { class: "tone-right" }, "● "), title);
-    const box = h("details", { ontoggle: opened }, h("summary", h("span", { class: "tone-wrong" }, "▲ "), title), h("p", why));
-    if (page.query.get("check") === kind) box.open = true;
-    return box;
+/** @typedef {{page: Page, path: string, right: any}} Checking path: of the images */
+/**
+ * A check: a line with its count, which opens a gallery.
+ * @param {Checking} checking
+ * @param {{kind: string, title: string, why: string, found: any[], rest: string, size?: number, read: (items: any[], signal: AbortSignal) => Promise<any>,
+ *   caption: (item: any) => string}} options
+ */
+function check({ page, path, right }, { kind, title, why, found, rest, size, read, caption }) {
+  if (!found.length) return h("p", h("span", { class: "tone-right" }, "● "), title);
+  const box = h("details", { ontoggle: opened, open: page.query.get("check") === kind },
+    h("summary", h("span", { class: "tone-wrong" }, "▲ "), title), h("p", why));
+  return box;
 
-    function opened() {
-      if (box.open) page.setQuery({ check: kind });
-      else if (page.query.get("check") === kind) page.setQuery({ check: null });
-      if (!box.open || box.querySelector(".gallery")) return;
-      const grid = gallery({
-        label: title,
-        read: (from, count, signal) => imagesOf(`${path}/images`, found.slice(from, from + count), (item) => item, signal),
-        caption: (item) => right.caption(item, `${item.split} ${plain(item.label)}`),
-        tone: (item) => (right.isCorrected(item) ? "right" : ""),
-        onkey: right.onkey,
-        onopen: (item) => enlarge(item, path, dataset),
-      });
-      right.watch(grid);
-      grid.set(found.length);
-      box.append(grid.element, rest);
-    }
+  function opened() {
+    if (box.open) page.setQuery({ check: kind });
+    else if (page.query.get("check") === kind) page.setQuery({ check: null });
+    if (!box.open || box.querySelector(".gallery")) return;
+    const grid = gallery({
+      label: title, size,
+      read: (from, count, signal) => read(found.slice(from, from + count), signal),
+      caption: (/** @type {any} */ item) => right.caption(item, caption(item)),
+      tone: (item) => (right.isCorrected(item) ? "right" : ""),
+      onkey: right.onkey,
+      onopen: (item) => open(item, path),
+    });
+    right.watch(grid);
+    grid.set(found.length);
+    box.append(grid.element, rest);
   }
 }
 

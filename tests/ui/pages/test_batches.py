@@ -93,6 +93,20 @@ def test_filter_and_order_are_in_the_address_and_in_the_request(batch: Dashboard
     page.wait_for_function("() => !location.search.includes('above')")
 
 
+def test_an_image_opens_in_large_and_leads_to_the_glass_box(batch: Dashboard) -> None:
+    page = batch.open(f"/ui/batches/{JOB}")
+    ready(page)
+    page.get_by_role("listbox", name="Images of the batch").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    box = page.get_by_role("dialog")
+    expect(box).to_contain_text("<b>1</b>⟨U+202E⟩.png")
+    expect(box.get_by_role("link")).to_have_attribute("href", f"/ui/glass/digits/3?job={JOB}&index=1")
+    box.get_by_role("link").click()
+    page.wait_for_url("**/ui/glass/digits/3?*")
+    expect(box).to_be_hidden()
+
+
 def test_errors_are_grouped_by_code_and_read_when_opened(batch: Dashboard) -> None:
     page = batch.open(f"/ui/batches/{JOB}")
     page.get_by_text("2 not an image").click()
