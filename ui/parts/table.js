@@ -89,7 +89,7 @@ export function table({ label, columns, key, empty, onopen, onselect, order = nu
       const content = cell(row) ?? "";
       const same = typeof content === "string"
         ? place.textContent === content && !place.childElementCount
-        : place.contains(document.activeElement) && place.firstChild?.isEqualNode(content);
+        : place.firstChild === content || (place.contains(document.activeElement) && place.firstChild?.isEqualNode(content));
       if (!same) place.replaceChildren(content);
     });
     return id;
