@@ -62,7 +62,7 @@ if TYPE_CHECKING:
         TrainingResult,
     )
     from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
-    from glassbox.records.datasets import DatasetSummary, Provenance
+    from glassbox.records.datasets import DatasetSummary, NearPairs, Provenance
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.explanations import Explanation, Neighbours
     from glassbox.records.images import Images
@@ -105,7 +105,7 @@ _NAMES = {
         "WrongArgument",
     ),
     "records.changes": ("AddFromDataset", "AddFromJob", "Relabel", "Remove"),
-    "records.datasets": ("DatasetSummary", "Provenance"),
+    "records.datasets": ("DatasetSummary", "NearPairs", "Provenance"),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
@@ -172,6 +172,7 @@ __all__ = [
     "Malformed",
     "Mistake",
     "Model",
+    "NearPairs",
     "Neighbours",
     "NotFound",
     "NotInstalled",
