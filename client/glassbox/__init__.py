@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from glassbox.records.explanations import Explanation, Neighbours
     from glassbox.records.images import Images
     from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
-    from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
+    from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError, RowFilter
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System
     from glassbox.records.skipped import SkippedFiles
@@ -125,7 +125,7 @@ _NAMES = {
     "records.explanations": ("Explanation", "Neighbours"),
     "records.images": ("Images",),
     "records.predictions": ("ComparedImage", "Comparison", "ComparisonCounts", "PredictedImage"),
-    "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError"),
+    "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError", "RowFilter"),
     "records.selections": ("Selection",),
     "records.service": ("Access", "Preset", "Readiness", "System"),
     "records.skipped": ("SkippedFiles",),
@@ -191,6 +191,7 @@ __all__ = [
     "Retries",
     "Row",
     "RowError",
+    "RowFilter",
     "Selection",
     "ServerFault",
     "SettingsError",

@@ -160,7 +160,7 @@ def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> N
         ),
         ("/v1/jobs", "get", {"kind", "state", "model", "label", "limit", "after"}),
         ("/v1/models/{name}/versions/{reference}/predict", "post", {"top_k", "invert"}),
-        ("/v1/jobs/{job_id}/results", "get", {"format"}),
+        ("/v1/jobs/{job_id}/results", "get", {"format", "label", "above", "below", "path"}),
         ("/v1/models/{name}/versions/{reference}/weights", "get", {"format"}),
     ],
 )
