@@ -85,7 +85,7 @@ function content(page, { owner, newest, compared }) {
 /** @param {string[]} heads @param {[string, ...import("../../parts/dom.js").Child[]][]} rows */
 function grid(heads, rows) {
   return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": heads.join(" ") }, h("table",
-    h("thead", h("tr", ["", ...heads].map((head) => h("th", { scope: "col" }, head)))),
+    h("thead", h("tr", h("td"), heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", rows.map(([head, ...cells]) => h("tr", h("th", { scope: "row" }, plain(head)), cells.map((cell) => h("td", cell)))))));
 }
 
