@@ -15,12 +15,13 @@ import { skippedFiles } from "../skipped.js";
 export function show(page) {
   page.title("Data sets");
   const list = h("div");
-  replace(page.root, h("h1", "Data sets"), uploading(page), panel(
+  const read = () => load(list, "the data sets", (signal) => pageOf("/v1/datasets", { limit: 500 }, signal), listed, page.signal);
+  replace(page.root, h("h1", "Data sets"), uploading(page, read), panel(
     "All data sets",
     { path: "/v1/datasets", python: "for dataset in client.datasets.list(): print(dataset.name)", command: "glassbox datasets list" },
     list,
   ));
-  return load(list, "the data sets", (signal) => pageOf("/v1/datasets", { limit: 500 }, signal), listed, page.signal);
+  return read();
 }
 
 /** The page of a data set. @param {string} reference */
@@ -64,8 +65,8 @@ export function splits(dataset) {
   return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
 }
 
-/** @param {import("../parts/router.js").Page} page */
-function uploading(page) {
+/** @param {import("../parts/router.js").Page} page @param {() => void} done called after an upload */
+function uploading(page, done) {
   const field = h("input", { name: "name", required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", maxlength: 63, placeholder: "my-digits" });
   const shape = h("input", { name: "image_shape", placeholder: "chosen", pattern: "[1-9][0-9]*x[1-9][0-9]*" });
   const choice = (/** @type {string} */ name, /** @type {string[][]} */ ...options) =>
@@ -103,6 +104,7 @@ function uploading(page) {
         h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
         dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, text)),
         skippedFiles(dataset.skipped));
+      done();
     } catch (error) {
       if (!page.signal.aborted) replace(result, problem(error));
     }

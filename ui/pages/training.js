@@ -138,7 +138,7 @@ export function training(page, first, early) {
     readsLog = false;
   }
 
-  /** @param {Run} run @param {Awaited<typeof early>} [beginning] */
+  /** @param {Run} run @param {{items: Epoch[], next: string | null} | null} [beginning] */
   async function readHistory(run, beginning) {
     const keep = (/** @type {Epoch} */ epoch) => ((run.epochs[epoch.epoch] = epoch), draw());
     try {

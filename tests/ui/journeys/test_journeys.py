@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 from playwright.sync_api import Page, expect
 
+from tests.support.data.archives import zip_of
+from tests.support.data.folders import easy_folders
 from tests.support.servers.redis_server import RedisServer
 from tests.support.servers.stack import Stack
 
 LONG = {"model": "slow", "dataset": "digits", "preset": "fast", "epochs": 100_000}
+
+
+def test_a_person_trains_a_first_network_and_opens_it(visit: Page) -> None:
+    visit.wait_for_url("**/ui/")
+    visit.get_by_role("button", name="Train on digits").click()
+    visit.wait_for_url("**/ui/jobs/*")
+    expect(visit.get_by_text("succeeded")).to_be_visible()
+    expect(visit.get_by_role("heading", name="Curves")).to_be_visible()
+    visit.get_by_role("link", name=re.compile(r"^9\d\.\d\d %$")).click()
+    visit.wait_for_url("**/ui/models/digits/1")
+
+
+def test_a_person_uploads_a_folder_with_broken_files_and_sees_what_was_skipped(visit: Page) -> None:
+    files = easy_folders() | {"ant/broken.png": b"\x89PNG\r\n\x1a\nbroken", "notes.txt": b"mine"}
+    visit.get_by_role("link", name="Data sets").first.click()
+    visit.get_by_label("Drop a zip or tar").set_input_files(
+        {"name": "My pictures.zip", "mimeType": "application/zip", "buffer": zip_of(files)}
+    )
+    visit.get_by_label("Unreadable images").select_option("skip")
+    visit.get_by_role("button", name="Upload").click()
+    visit.get_by_text("1 skipped: not images").click()
+    expect(visit.get_by_text("notes.txt")).to_be_visible()
+    visit.get_by_text("1 skipped: damaged images").click()
+    expect(visit.get_by_text("ant/broken.png")).to_be_visible()
+    expect(visit.get_by_role("table", name="Data sets")).to_contain_text("my-pictures")
+    visit.get_by_role("link", name="Open my-pictures").click()
+    visit.wait_for_url("**/ui/datasets/my-pictures")
+    expect(visit.locator("h1")).to_contain_text("my-pictures")
 
 
 def test_a_person_cancels_a_training_and_retries_it(visit: Page, stack: Stack) -> None:
