@@ -25,6 +25,8 @@ OnUnreadable = Literal["refuse", "skip"]
 
 BUILT_IN = frozenset({"digits", "mnist", "fashion-mnist"})  # names that uploads cannot have
 
+DERIVE_SECONDS = 600.0  # the server writes the whole data set before it responds
+
 ENDINGS = (".npz", ".csv", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
@@ -153,10 +155,14 @@ class Datasets:
         params = {"name": name, "split": split, "new_classes": new_classes or None, "on_unreadable": on_unreadable}
         document, route = as_json(changes), path_to("datasets", reference, "derive")
         if path is None:
-            return self.dataset_of(self._transport.create(route, params=params, document=document))
+            return self.dataset_of(
+                self._transport.create(route, params=params, document=document, read_timeout=DERIVE_SECONDS)
+            )
         body = opened(path)
         form = FormBody(body, "file", {"changes": json.dumps(document)})
-        dataset = self.dataset_of(self._transport.create(route, params=params, body=form, on_bytes=on_bytes))
+        dataset = self.dataset_of(
+            self._transport.create(route, params=params, body=form, on_bytes=on_bytes, read_timeout=DERIVE_SECONDS)
+        )
         if isinstance(body, FolderBody):
             return replace(dataset, skipped=merged(body.skipped, dataset.skipped))
         return dataset

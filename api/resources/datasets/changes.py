@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import FailFast, Field, model_validator
 
-from api.requests.validation import RequestModel
+from api.requests.validation import Matching, RequestModel
 from api.resources.batches.results import batch_of
 from api.schema.examples import DATASET_CHANGES, shown_as
 from shared.archives import ArchiveIndex
@@ -32,7 +32,11 @@ MOST_ORIGINS = 20
 
 SplitName = Literal["train", "validation", "test"]
 Index = Annotated[int, Field(ge=0, lt=10**12, description="index of the image")]
-Label = Annotated[str, Field(min_length=1, max_length=255, pattern=r"\S", description="name of the class")]
+Label = Annotated[
+    str,
+    Field(max_length=255, description="name of the class"),
+    Matching(r"[\s\S]*\S[\s\S]*", "must be the name of a class"),
+]
 
 
 class AddedImage(RequestModel):

@@ -13,6 +13,7 @@ from api.app import create_app
 from api.requests.field_errors import name_of
 from shared.errors import FieldError
 from shared.jobs import JobStore
+from shared.jobs.specifications import TrainingSpecification
 from shared.jobs.task_queue import Presence
 from shared.network import preset
 from shared.registry import Registry
@@ -45,10 +46,8 @@ class TestSettingsOfAVersion:
         job: Any = client.post(PATH, json={**MINIMAL, "like": "toy@latest", "epochs": 9}).json
 
         assert job["request"] == {**MINIMAL, "like": "toy@1", "epochs": 9}
-        assert jobs.get(job["id"]).specification["configuration"] == configuration | {"epochs": 9}
-        assert (
-            "candidates" not in jobs.get(job["id"]).specification or not jobs.get(job["id"]).specification["candidates"]
-        )
+        specification = TrainingSpecification.of(jobs.get(job["id"]).specification)
+        assert specification.configurations == (configuration | {"epochs": 9},)
 
     def test_settings_fit_the_data_set(self, client: FlaskClient, registry: Registry, jobs: JobStore) -> None:
         accurate = preset("accurate", validation_fraction=0.1).to_dict()
