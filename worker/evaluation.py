@@ -10,6 +10,7 @@ import time
 import numpy as np
 
 from shared.datasets import DatasetStore
+from shared.images.inversion import count_inverted
 from shared.jobs import Job, Progress, State
 from shared.jobs.outcome import EvaluationResult
 from shared.jobs.specifications import EvaluationSpecification
@@ -56,6 +57,7 @@ class EvaluationHandler:
             dataset=manifest.id,
             split=specification.split,
             classes=version.classes,
+            look_inverted=count_inverted(images, version.brightness, lease.check) if version.brightness else None,
             accuracy_interval=wilson(int(evaluation.confusion.trace()), evaluation.samples),
             evaluation={**evaluation.to_dict(), "mistakes": stored_mistakes(predictions, images)},
         )
@@ -98,4 +100,5 @@ def result_of(found: JobEvaluation) -> EvaluationResult:
         "accuracy_interval": found.accuracy_interval,
         "loss": measures["loss"],
         "calibration_error": measures["calibration"]["expected_error"],
+        "look_inverted": found.look_inverted,
     }

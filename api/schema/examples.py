@@ -161,6 +161,7 @@ EVALUATION_JOB: JsonObject = {
         "accuracy_interval": ACCURACY_INTERVAL,
         "loss": 0.0912,
         "calibration_error": 0.0159,
+        "look_inverted": 0,
     },
     "links": {
         "self": f"/v1/jobs/{JOB_ID}",

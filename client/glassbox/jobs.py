@@ -123,6 +123,8 @@ class EvaluationResult:
     """A version's measures on a split of a data set; `Jobs.evaluation` has all of them.
 
     accuracy_interval: the accuracy's 95 % confidence interval. calibration_error: the expected calibration error.
+    look_inverted: number of images in which light and dark are exchanged against the training images; None if it is not
+    known.
     """
 
     model: str
@@ -134,6 +136,7 @@ class EvaluationResult:
     accuracy_interval: tuple[float, ...]
     loss: float
     calibration_error: float
+    look_inverted: int | None = None
 
 
 @dataclass(frozen=True)

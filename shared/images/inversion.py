@@ -7,6 +7,7 @@ for an image depends on the image and on the figures alone, not on the other ima
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -119,6 +120,16 @@ def invert(images: NDArray[np.uint8], mode: str, training: Brightness | None = N
         chosen = _have_bright_means(images) if found is None else found
         images[chosen] ^= 255
     return 0 if found is None else int(found.sum())
+
+
+def count_inverted(images: NDArray[np.uint8], training: Brightness, check: Callable[[], None]) -> int:
+    """Return how many of many images look inverted, as `look_inverted` decides. check: called for each block."""
+    count = 0
+    step = max(1, BLOCK // math.prod(images.shape[1:]))
+    for start in range(0, len(images), step):
+        check()
+        count += int(np.count_nonzero(look_inverted(images[start : start + step], training)))
+    return count
 
 
 def inverted_warning(count: int, images: int, model: str) -> str:

@@ -126,7 +126,8 @@ class EvaluationResult(TypedDict):
     """A version's measures on a split of a data set. The whole evaluation is at `/v1/jobs/{id}/evaluation`.
 
     accuracy_interval: the 95 % confidence interval (Wilson) of the accuracy. loss: the mean cross-entropy, in nats.
-    calibration_error: the expected calibration error.
+    calibration_error: the expected calibration error. look_inverted: the number of images in which light and dark are
+    exchanged against the version's training images; null if the version does not describe them.
     """
 
     model: str
@@ -138,6 +139,7 @@ class EvaluationResult(TypedDict):
     accuracy_interval: Interval
     loss: float
     calibration_error: float
+    look_inverted: int | None
 
 
 Result = TrainingResult | BatchResult | ReproductionResult | EvaluationResult

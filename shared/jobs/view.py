@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from shared.images.inversion import inverted_warning
 from shared.images.number_range import almost_black_warning
-from shared.jobs.outcome import BatchResult, JobError, Metrics, Result, TrainingResult, Waiting
+from shared.jobs.outcome import BatchResult, EvaluationResult, JobError, Metrics, Result, TrainingResult, Waiting
 from shared.jobs.record import Job, Kind
 from shared.jobs.states import State
 from shared.json_types import AS_WRITTEN, JsonObject
@@ -80,12 +80,20 @@ def job_document(job: Job) -> JobDocument:
 
 
 def warnings_of(job: Job) -> list[str]:
-    """Return the messages of the diagnosis in a training's result, or the warnings of a batch's images."""
+    """Return the messages of the diagnosis in a training's result, or the warnings of the images."""
     if job.result is None:
         return []
     if job.kind is Kind.TRAINING:
         return [finding["message"] for finding in cast("TrainingResult", job.result).get("diagnosis") or ()]
     warnings = []
+    if job.kind is Kind.EVALUATION:
+        evaluation = cast("EvaluationResult", job.result)
+        if count := evaluation.get("look_inverted"):
+            warnings.append(
+                f"{count} of {evaluation['samples']} images look inverted against the training images of"
+                f" {evaluation['model']}@{evaluation['version']}: light and dark are exchanged. An evaluation does not"
+                " invert images; upload them as a data set with light and dark as in the training images"
+            )
     if job.kind is Kind.BATCH:
         result = cast("BatchResult", job.result)
         if (count := result.get("look_inverted")) and job.specification.get("invert") == "never":

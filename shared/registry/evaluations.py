@@ -25,7 +25,11 @@ EVALUATION = "evaluation.json"
 
 
 class EvaluationDraft(BaseModel):
-    """The evaluation of a version on a split of a data set. `classes` are those of the version."""
+    """The evaluation of a version on a split of a data set. `classes` are those of the version.
+
+    `look_inverted` counts the images that look inverted against the version's training images, None if it does not
+    describe these.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,6 +39,7 @@ class EvaluationDraft(BaseModel):
     split: str
     classes: tuple[str, ...]
     accuracy_interval: Interval
+    look_inverted: int | None = None
     evaluation: Annotated[StoredEvaluation, AS_WRITTEN]
 
 

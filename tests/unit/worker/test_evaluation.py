@@ -10,6 +10,7 @@ from redis import Redis
 
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.content import Content, Split
+from shared.images.inversion import measured
 from shared.jobs import Job, Kind, Progress, State
 from shared.jobs.specifications import EvaluationSpecification
 from shared.jobs.view import job_document
@@ -184,6 +185,24 @@ def test_progress_is_reported_while_it_runs(
     reports = [data["progress"] for kind, data in events(redis, job.id) if kind == "progress"]
     assert all(report["total"] == 90 and report["unit"] == "images" for report in reports)
     assert reports[-1]["done"] == 90
+
+
+def test_inverted_images_are_counted_with_a_warning(
+    bench: Bench, datasets: DatasetStore, registry: Registry, volume: Volume
+) -> None:
+    publish(registry, "dark", "job-2", brightness=measured(TRAIN[0]))
+    train, test = (Split(labels, [255 - images]) for images, labels in (TRAIN, TEST))
+    dataset, _ = datasets.add(Content((SIDE, SIDE), CLASSES, train, test), "inverted", "test")
+    handler = EvaluationHandler(volume, datasets, ClassifierCache(registry))
+    job = an_evaluation(dataset)
+    job = job.model_copy(update={"specification": {**job.specification, "model": "dark"}})
+
+    ended = bench.run(job, handler)
+
+    count = evaluation_result(ended)["look_inverted"]
+    assert count is not None
+    assert 50 <= count <= 60
+    assert job_document(ended)["warnings"][0].startswith(f"{count} of 60 images look inverted")
 
 
 @pytest.mark.parametrize(
