@@ -27,7 +27,7 @@ from api.resources import (
 )
 from api.resources.batches import batch_jobs, results, rows
 from api.resources.batches import images as batch_images
-from api.resources.datasets import datasets, derivation
+from api.resources.datasets import datasets, derivation, near_pairs
 from api.resources.datasets import images as dataset_images
 from api.resources.datasets import summary as dataset_summary
 from api.resources.datasets.changes import Origins
@@ -120,6 +120,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),
+        near_pairs.blueprint(store, built_in, volume),
         training_jobs.blueprint(built_in, registry, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         all_jobs.blueprint(EventFeed(redis), streams),

@@ -16,6 +16,10 @@ const ROUTES = [
   ["/ui/train", () => import("./pages/train.js")],
   ["/ui/predict", () => import("./pages/predict.js")],
   ["/ui/glass/:model/:version", () => import("./pages/glass.js")],
+  ["/ui/models", () => import("./pages/models/models.js")],
+  ["/ui/models/:name", () => import("./pages/models/models.js")],
+  ["/ui/models/:name/compare", () => import("./pages/models/compare.js")],
+  ["/ui/models/:name/:version", () => import("./pages/models/version.js")],
   ["/ui/system", () => import("./pages/system.js")],
 ];
 

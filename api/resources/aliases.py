@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
+from api.auth.middleware import current_key
 from api.requests.conditions import conditional, with_etag
 from api.requests.pagination import Page, PageQuery, after, page
 from api.requests.validation import RequestModel, from_json, from_texts
@@ -34,17 +35,23 @@ class AliasTarget(RequestModel):
             "alias": "champion",
             "version": 3,
             "moved_at": "2026-01-31T12:00:09.480Z",
+            "moved_by": "key ci",
             "links": {"version": "/v1/models/digits/versions/3"},
         }
     )
 )
 class AliasView(TypedDict):
-    """An alias, its version, and the time of its last move."""
+    """An alias, its version, and the time of its last move.
+
+    moved_by: who moved it, for people: `key` and the key's name, or `job` and the id of the training with `promote`. It
+    is null if the API requires no key, or an older release moved it.
+    """
 
     model: str
     alias: str
     version: int
     moved_at: Time
+    moved_by: str | None
     links: Links
 
 
@@ -115,7 +122,9 @@ def blueprint(registry: Registry, settings: Settings) -> Blueprint:
             created = before is None
             _check_conditions(alias, before)
 
-        response = _shown(name, alias, registry.point(name, alias, target.version, condition))
+        key = current_key()
+        moved = registry.point(name, alias, target.version, condition, by=f"key {key.name}" if key else None)
+        response = _shown(name, alias, moved)
         response.status_code = 201 if created else 200
         return response
 
@@ -141,6 +150,7 @@ def alias_view(name: str, alias: str, points: Alias) -> AliasView:
         "alias": alias,
         "version": points.version,
         "moved_at": points.moved_at,
+        "moved_by": points.moved_by,
         "links": {"version": f"/v1/models/{name}/versions/{points.version}"},
     }
 

@@ -62,12 +62,12 @@ if TYPE_CHECKING:
         TrainingResult,
     )
     from glassbox.records.changes import AddFromDataset, AddFromJob, Relabel, Remove
-    from glassbox.records.datasets import DatasetSummary, Provenance
+    from glassbox.records.datasets import DatasetSummary, NearPairs, Provenance
     from glassbox.records.evaluations import ClassEvaluation, Evaluation, Mistake
     from glassbox.records.explanations import Explanation, Neighbours
     from glassbox.records.images import Images
     from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
-    from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError
+    from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError, RowFilter
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System
     from glassbox.records.skipped import SkippedFiles
@@ -105,7 +105,7 @@ _NAMES = {
         "WrongArgument",
     ),
     "records.changes": ("AddFromDataset", "AddFromJob", "Relabel", "Remove"),
-    "records.datasets": ("DatasetSummary", "Provenance"),
+    "records.datasets": ("DatasetSummary", "NearPairs", "Provenance"),
     "records.evaluations": ("ClassEvaluation", "Evaluation", "Mistake"),
     "http.all_events": ("AnyEvent",),
     "http.events": ("Event",),
@@ -125,7 +125,7 @@ _NAMES = {
     "records.explanations": ("Explanation", "Neighbours"),
     "records.images": ("Images",),
     "records.predictions": ("ComparedImage", "Comparison", "ComparisonCounts", "PredictedImage"),
-    "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError"),
+    "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError", "RowFilter"),
     "records.selections": ("Selection",),
     "records.service": ("Access", "Preset", "Readiness", "System"),
     "records.skipped": ("SkippedFiles",),
@@ -172,6 +172,7 @@ __all__ = [
     "Malformed",
     "Mistake",
     "Model",
+    "NearPairs",
     "Neighbours",
     "NotFound",
     "NotInstalled",
@@ -190,6 +191,7 @@ __all__ = [
     "Retries",
     "Row",
     "RowError",
+    "RowFilter",
     "Selection",
     "ServerFault",
     "SettingsError",

@@ -17,7 +17,7 @@ from glassbox.http.reading import read
 from glassbox.http.routes import path_to
 from glassbox.http.transport import Transport
 from glassbox.records.changes import Change, SplitName, as_json
-from glassbox.records.datasets import DatasetSummary, Provenance
+from glassbox.records.datasets import DatasetSummary, NearPairs, Provenance
 from glassbox.records.images import Images, images_of
 from glassbox.records.skipped import SkippedFiles
 
@@ -205,6 +205,14 @@ class Datasets:
     def summary(self, reference: str) -> DatasetSummary:
         """Return a data set's balance, mean images and exact duplicates; the first call for a data set takes longer."""
         return read(DatasetSummary, self._transport.get(path_to("datasets", reference, "summary")))
+
+    def near_pairs(self, reference: str) -> NearPairs:
+        """Return the test and validation images that are almost the same as a training image.
+
+        The first call for a data set waits for the search, which takes seconds. If it takes longer than the client
+        repeats requests, `Unavailable` with the code `near_pairs_busy` is raised: call again later.
+        """
+        return read(NearPairs, self._transport.get(path_to("datasets", reference, "near-pairs")))
 
     def delete(self, reference: str, *, force: bool = False) -> None:
         """Delete a data set by its id, or one of its names; the last name deletes the content, too."""

@@ -19,7 +19,7 @@ from glassbox.http.transport import Transport
 from glassbox.records.evaluations import Evaluation
 from glassbox.records.images import Images, images_of
 from glassbox.records.predictions import Cell, ComparedImage, Comparison, PredictedImage, PredictionOrder
-from glassbox.records.rows import BatchSummary, IndexedRow, Row, RowError
+from glassbox.records.rows import EVERY_ROW, BatchSummary, IndexedRow, Row, RowError, RowFilter
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
 
@@ -407,16 +407,26 @@ class Jobs:
         path: Path | str,
         format: Format | None = None,  # noqa: A002 - the API's word
         on_bytes: OnBytes | None = None,
+        *,
+        rows: RowFilter = EVERY_ROW,
     ) -> Path:
-        """Write a batch's rows to a file, atomically. format: by default that of the file's ending."""
-        params = {"format": format or format_of(str(path))}
+        """Write a batch's rows, all or `rows`, to a file, atomically. format: by default that of the file's ending."""
+        params = {"format": format or format_of(str(path)), **rows.query()}
         return downloads.download(
             self._transport, path_to("jobs", job_id, "results"), Path(path), params=params, on_bytes=on_bytes
         )
 
-    def copy_rows(self, job_id: str, output: IO[bytes], format: Format = "jsonl") -> None:  # noqa: A002
-        """Write a batch's rows to an open stream."""
-        downloads.copy(self._transport, path_to("jobs", job_id, "results"), output, {"format": format})
+    def copy_rows(
+        self,
+        job_id: str,
+        output: IO[bytes],
+        format: Format = "jsonl",  # noqa: A002
+        *,
+        rows: RowFilter = EVERY_ROW,
+    ) -> None:
+        """Write a batch's rows to an open stream. rows: only these."""
+        params = {"format": format, **rows.query()}
+        downloads.copy(self._transport, path_to("jobs", job_id, "results"), output, params)
 
     def job_of(self, values: Any) -> Job:
         """Return a job from the server's JSON."""

@@ -381,6 +381,8 @@ def _write_images(
     with archive.open(name, "w", force_zip64=True) as member:
         npy.write_array_header_1_0(member, header)
         for block in split.blocks:
+            if not len(block):  # all images of this block of the upload are in the other split
+                continue
             pixels = np.ascontiguousarray(block).data
             digest.update(pixels)
             member.write(pixels)

@@ -165,8 +165,13 @@ class Registry:
         found = self._state(name).aliases.get(alias)
         return None if found is None else found.revision
 
-    def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
-        """Point the alias to a version; raises `NotFound` if that does not exist, `Invalid` for an invalid name."""
+    def point(
+        self, name: str, alias: str, version: int, condition: Condition = lambda _: None, *, by: str | None = None
+    ) -> Alias:
+        """Point the alias to a version; `by` says who moves it.
+
+        Raises `NotFound` if the version does not exist, `Invalid` for an invalid name.
+        """
         if not is_alias(alias):
             raise Invalid("invalid_alias", f"{alias!r} cannot be an alias; it {ALIAS_RULE}")
         self.number(name)
@@ -177,7 +182,7 @@ class Registry:
             self.number(name, str(version))
             if before is not None and before.version == version:
                 return state
-            points = Alias(version=version, revision=state.revision + 1, moved_at=clock.now())
+            points = Alias(version=version, revision=state.revision + 1, moved_at=clock.now(), moved_by=by)
             return state.model_copy(update={"aliases": {**state.aliases, alias: points}})
 
         return self._states.change(name, moved).aliases[alias]

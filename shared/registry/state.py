@@ -17,13 +17,18 @@ from shared.storage.volume import Volume
 
 
 class Alias(BaseModel):
-    """The version that an alias points to, and the revision of the model's state that pointed it there."""
+    """The version that an alias points to, and the revision of the model's state that pointed it there.
+
+    moved_by: the key or the job that moved it, for people; None if the API requires no key, or an older release moved
+    it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     version: int
     revision: int
     moved_at: str
+    moved_by: str | None = None
 
 
 class State(BaseModel):

@@ -33,14 +33,16 @@ class SleepsBeforeMoving(Registry):
 
     slept = False
 
-    def point(self, name: str, alias: str, version: int, condition: Condition = lambda _: None) -> Alias:
+    def point(
+        self, name: str, alias: str, version: int, condition: Condition = lambda _: None, *, by: str | None = None
+    ) -> Alias:
         def sleeping(before: Alias | None) -> None:
             condition(before)
             if not self.slept:
                 self.slept = True
                 Zombie.sleep()
 
-        return super().point(name, alias, version, sleeping)
+        return super().point(name, alias, version, sleeping, by=by)
 
 
 @pytest.fixture

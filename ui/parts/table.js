@@ -42,6 +42,7 @@ export function table({ label, columns, key, empty, onopen, onselect, order = nu
   const offset = onselect ? 1 : 0;
   const all = h("input", { type: "checkbox", "aria-label": "select all rows" });
   all.addEventListener("change", () => select([...entries.keys()], all.checked));
+  /** @type {HTMLElement[]} */
   const heads = columns.map(head);
   const body = h("tbody", { onkeydown: keyed, onclick: clicked, onfocusin: entered });
   const header = h("thead", h("tr", onselect && h("td", { class: "choice" }, all), heads));
@@ -57,6 +58,7 @@ export function table({ label, columns, key, empty, onopen, onselect, order = nu
   /** @param {Column<R>} column */
   function head(column) {
     const button = () => h("button", { type: "button", class: "sort", onclick: () => reorder(column) }, column.label);
+    if (!column.label) return h("td");
     return h("th", { scope: "col", class: column.numeric && "number" }, column.sort ? button() : column.label);
   }
 
@@ -89,7 +91,7 @@ export function table({ label, columns, key, empty, onopen, onselect, order = nu
       const content = cell(row) ?? "";
       const same = typeof content === "string"
         ? place.textContent === content && !place.childElementCount
-        : place.contains(document.activeElement) && place.firstChild?.isEqualNode(content);
+        : place.firstChild === content || (place.contains(document.activeElement) && place.firstChild?.isEqualNode(content));
       if (!same) place.replaceChildren(content);
     });
     return id;

@@ -27,6 +27,7 @@ class Promotion:
     """Moves one alias of the job's model. A retry by a user compares with the alias as of the retry's first claim."""
 
     def __init__(self, job: Job, alias: str, registry: Registry, volume: Volume) -> None:
+        self._job = job.id
         self._model = job.model
         self._alias = alias
         self._registry = registry
@@ -56,7 +57,7 @@ class Promotion:
                 raise _Moved(now)
 
         try:
-            self._registry.point(self._model, self._alias, version.version, condition)
+            self._registry.point(self._model, self._alias, version.version, condition, by=f"job {self._job}")
         except _Moved as error:
             changed = "removed" if error.now is None else f"pointed to version {error.now.version}"
             return {

@@ -78,7 +78,7 @@ class DatasetSummaryView(TypedDict):
 
     within_splits: groups with several images in one split. between_splits: groups with images in several splits.
     different_labels: groups with images of several classes. A group can be of several kinds. Images that are similar
-    and not equal are not looked for.
+    and not equal are in the near pairs.
     """
 
     id: str

@@ -108,7 +108,7 @@ class CompletenessView(TypedDict):
 
 
 class ControlView(TypedDict):
-    """The map with random weights. `rank_correlation`: Spearman's, of the magnitudes of both maps, from -1 to 1."""
+    """The map with random weights. `rank_correlation`: Spearman's, of both maps where one is not 0."""
 
     seed: int
     values: list[Any]

@@ -72,3 +72,35 @@ class DatasetSummary:
     within_splits: DuplicateGroups
     between_splits: DuplicateGroups
     different_labels: DuplicateGroups
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The number of images of a split, and how many of them were compared."""
+
+    images: int
+    compared: int
+
+
+@dataclass(frozen=True)
+class NearPair:
+    """An image, and the training image with the largest cosine of the pixels."""
+
+    cosine: float
+    image: Copy
+    nearest: Copy
+
+
+@dataclass(frozen=True)
+class NearPairs:
+    """The number of images that are almost the same as a training image, and at most 500 of them.
+
+    first: the most similar first. compared: by split. compared_shape: that of the images that were compared.
+    """
+
+    id: str
+    threshold: float
+    compared_shape: tuple[int, ...]
+    compared: dict[str, Compared]
+    pairs: int
+    first: tuple[NearPair, ...]

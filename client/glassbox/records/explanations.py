@@ -51,7 +51,7 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Control:
-    """The attribution with random weights. rank_correlation: with the attribution, of the magnitudes, from -1 to 1."""
+    """The attribution with random weights. rank_correlation: with the attribution, from -1 to 1."""
 
     seed: int
     values: Numbers

@@ -104,3 +104,23 @@ class Predictions:
     predictions: tuple[Prediction, ...]
     look_inverted: int | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """The rows of a batch to download: of this label, confidence and path; None does not limit them.
+
+    above, below: the confidence is at least `above` and less than `below`. path: a text in the row's path.
+    """
+
+    label: str | None = None
+    above: float | None = None
+    below: float | None = None
+    path: str | None = None
+
+    def query(self) -> dict[str, Any]:
+        """Return the parameters of a request."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+EVERY_ROW = RowFilter()

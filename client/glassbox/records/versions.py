@@ -103,10 +103,11 @@ class Model:
 
 @dataclass(frozen=True)
 class Alias:
-    """An alias, the version that it points to, and the time of its last change."""
+    """An alias, the version that it points to, the time of its last change, and the key or job that changed it."""
 
     model: str
     alias: str
     version: int
     moved_at: str
     links: dict[str, str]
+    moved_by: str | None = None

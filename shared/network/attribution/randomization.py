@@ -22,8 +22,15 @@ def randomized(network: Network, parameters: Parameters, seed: int) -> Parameter
 
 
 def rank_correlation(one: Array, other: Array) -> float:
-    """Return Spearman's rank correlation of the magnitudes of two attributions; 0 if one is the same everywhere."""
-    ranks = [_ranks(np.abs(values).reshape(-1)) for values in (one, other)]
+    """Return Spearman's rank correlation of two attributions, with their signs; 0 if one is the same everywhere.
+
+    Pixels where both are 0 do not count: where the image equals the baseline, that holds whatever the weights are, and
+    with the many black pixels of a digit the correlation would always be near 1.
+    """
+    counted = (one != 0) | (other != 0)
+    if not counted.any():
+        return 0.0
+    ranks = [_ranks(values[counted]) for values in (one, other)]
     centred = [each - each.mean() for each in ranks]
     norms = math.prod(float(np.linalg.norm(each)) for each in centred)
     return float(centred[0] @ centred[1]) / norms if norms else 0.0

@@ -37,6 +37,9 @@ SAME = {
     "Duplicates": datasets.Duplicates,
     "Provenance": records_datasets.Provenance,
     "DatasetSummary": records_datasets.DatasetSummary,
+    "NearPairs": records_datasets.NearPairs,
+    "NearPair": records_datasets.NearPair,
+    "Compared": records_datasets.Compared,
     "ClassSummary": records_datasets.ClassSummary,
     "DuplicateGroups": records_datasets.DuplicateGroups,
     "DuplicateGroup": records_datasets.DuplicateGroup,
@@ -157,7 +160,7 @@ def test_the_options_of_a_training_are_the_servers(openapi: dict[str, Any]) -> N
         ),
         ("/v1/jobs", "get", {"kind", "state", "model", "label", "limit", "after"}),
         ("/v1/models/{name}/versions/{reference}/predict", "post", {"top_k", "invert"}),
-        ("/v1/jobs/{job_id}/results", "get", {"format"}),
+        ("/v1/jobs/{job_id}/results", "get", {"format", "label", "above", "below", "path"}),
         ("/v1/models/{name}/versions/{reference}/weights", "get", {"format"}),
     ],
 )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from glassbox.cli.packing import Packing
     from glassbox.client import Client
     from glassbox.jobs import Job
+    from glassbox.records.rows import RowFilter
 
 FORMATS = "csv|jsonl|npz|parquet"
 
@@ -119,16 +120,19 @@ def rows_format(output: str | None, form: str | None, default: str) -> Format:
     return cast("Format", form)
 
 
-def fetch(client: Client, job: Job, output: str, form: Format) -> None:
-    """Write the rows to a file, or to standard output."""
+def fetch(client: Client, job: Job, output: str, form: Format, only: RowFilter | None = None) -> None:
+    """Write the rows, or `only` those of a filter, to a file, or to standard output."""
+    from glassbox.records.rows import EVERY_ROW  # noqa: PLC0415 - a command starts faster without it
+
+    only = only or EVERY_ROW
     if output == "-":
         is_shown = sys.stdout.isatty() and form in {"csv", "jsonl"}
         rows = cast("IO[bytes]", PrintableOutput(sys.stdout)) if is_shown else sys.stdout.buffer
-        client.jobs.copy_rows(job.id, rows, form)
+        client.jobs.copy_rows(job.id, rows, form, rows=only)
         sys.stdout.flush()
     else:
         with transfer(f"downloading {output}") as on_bytes:
-            client.jobs.save(job.id, output, form, on_bytes)
+            client.jobs.save(job.id, output, form, on_bytes, rows=only)
 
 
 def summarize(job: Job, output: str | None) -> None:

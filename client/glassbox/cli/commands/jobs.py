@@ -120,12 +120,18 @@ def rows(
         str | None,
         typer.Option("--format", metavar=FORMATS, help="Format (default: by the file's ending)."),
     ] = None,
+    label: Annotated[str | None, typer.Option(help="Only rows with this label.")] = None,
+    above: Annotated[float | None, typer.Option(help="Only rows with at least this confidence.")] = None,
+    below: Annotated[float | None, typer.Option(help="Only rows with less than this confidence.")] = None,
+    path: Annotated[str | None, typer.Option(help="Only rows whose path contains this text.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Download a batch's rows, also while it runs."""
+    """Download a batch's rows, all or those of a filter, also while it runs."""
+    from glassbox.records.rows import RowFilter  # noqa: PLC0415 - a command starts faster without it
+
     form = rows_format(output, format_, default="jsonl" if as_json else "csv")
     with client_of(context) as client:
-        fetch(client, client.jobs.get(job_id), output, form)
+        fetch(client, client.jobs.get(job_id), output, form, RowFilter(label, above, below, path))
 
 
 @app.command()

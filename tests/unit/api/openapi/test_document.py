@@ -28,6 +28,7 @@ CONTRACT = {
     "POST /v1/datasets/{}/derive",
     "GET /v1/datasets/{}/images",
     "GET /v1/datasets/{}/summary",
+    "GET /v1/datasets/{}/near-pairs",
     "POST /v1/training-jobs",
     "POST /v1/batch-jobs",
     "POST /v1/evaluation-jobs",

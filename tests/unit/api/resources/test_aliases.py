@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from api.app import create_app
+from api.auth.keys import KeysFile, Scope, new_key
 from shared.registry import Registry
+from shared.runtime.settings import Settings
 from tests.support.objects.models import publish
 from tests.support.problems import assert_problem, pointers
 
@@ -37,7 +41,17 @@ class TestMoving:
         assert response.status_code == 200
         assert (response.json["model"], response.json["alias"], response.json["version"]) == ("toy", "champion", 2)
         assert response.json["moved_at"].endswith("Z")
+        assert response.json["moved_by"] is None  # this API requires no key
         assert registry.aliases("toy") == {"champion": 2}
+
+    def test_put_records_the_key_that_moves_an_alias(self, settings: Settings, tmp_path: Path) -> None:
+        key, line = new_key("ci", frozenset({Scope.MANAGE, Scope.READ}))
+        KeysFile(tmp_path / "keys").write([line])
+        client = create_app(settings.model_copy(update={"api_keys_file": tmp_path / "keys"})).test_client()
+
+        response = move(client, 2, Authorization=f"Bearer {key}")
+
+        assert response.json["moved_by"] == "key ci"
 
     def test_put_creates_a_new_alias(self, client: FlaskClient) -> None:
         response = move(client, 3, "/v1/models/toy/aliases/stable")

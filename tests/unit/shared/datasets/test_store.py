@@ -58,6 +58,13 @@ class TestAdding:
         for name, array in arrays.items():
             assert np.array_equal(getattr(back, name), array)
 
+    def test_large_images_of_which_a_block_has_none_for_testing_are_added(self, uploads: Uploads) -> None:
+        images = np.arange(40, dtype=np.uint8).repeat(400 * 400 * 3).reshape(40, 400, 400, 3)  # 2 in a block of 1 MiB
+
+        manifest, _ = uploads.add(npz({"x": images, "y": np.arange(40) % 2}))
+
+        assert manifest.splits == {"train": 36, "test": 4}
+
     def test_a_data_set_in_colour_is_loaded_with_its_arrays(self, uploads: Uploads, datasets: DatasetStore) -> None:
         arrays = easy_arrays(train=60, test=30)
         for name in ("x_train", "x_test"):

@@ -249,6 +249,7 @@ class TestPublishing:
         trainings.run()
 
         assert registry.aliases("toy") == {"champion": 1}
+        assert str(registry.alias("toy", "champion").moved_by).startswith("job ")
 
     def test_a_training_says_that_it_left_an_alias_which_was_moved_meanwhile(
         self, trainings: Trainings, registry: Registry, volume: Volume, redis: Redis

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import shutil
 from typing import Any
 
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
+from pyarrow import parquet
 
 from shared.archives import ArchiveIndex
 from shared.archives.index import ENTRY, Kind
 from shared.jobs import Job, JobStore
+from shared.registry import Registry
 from shared.results import selection
 from shared.results.columns import columns_of_lines
 from shared.results.files import ShardFiles
 from shared.results.shard import Shard
 from shared.storage.volume import Volume
+from tests.support.objects import models
 from tests.support.objects.jobs import a_batch, a_training
 from tests.support.objects.results import Line, error, finish, lines, row
 from tests.support.problems import assert_problem, parameters
@@ -38,7 +44,10 @@ def publish(volume: Volume, job: Job, number: int, rows: list[Line], errors: lis
     columns = columns_of_lines(
         (line.encode() for line in lines(rows)), (line.encode() for line in lines(errors)), failed
     )
-    files.publish(number, Shard.of(lines(rows), lines(errors), 9, columns=columns))
+    files.publish(
+        number,
+        Shard.of(lines(rows), lines(errors), max((len(row["path"]) for row in rows), default=0), columns=columns),
+    )
 
 
 @pytest.fixture
@@ -235,3 +244,46 @@ def test_rows_of_an_older_release_without_their_archive_are_not_found(
     response = client.get(f"/v1/jobs/{old_batch.id}/results/rows")
 
     assert_problem(response, 404, "archive_not_found")
+
+
+FILTERS: list[dict[str, Any]] = [
+    {"label": "7"},
+    {"above": 0.4, "below": 0.9},
+    {"path": '"'},
+    {"path": ".png", "below": 1},
+    {"label": "1", "path": "a/"},
+    {"label": "none"},
+    {"above": 0},
+]
+
+
+@pytest.mark.parametrize("wanted", FILTERS)
+def test_download_has_the_rows_of_the_filter_in_every_format(
+    client: FlaskClient, job: Job, volume: Volume, registry: Registry, wanted: dict[str, Any]
+) -> None:
+    models.publish(registry, classes=("1", "7", "<b>"))
+    first = [row("a/0.png", ("7", 0.9), ("1", 0.1)), row("a/2.png", ("1", 0.6), ("7", 0.4))]
+    third = [row(STRANGE, ("<b>", 0.4), ("7", 0.3)), row("c/6.png", ("1", 1.0), ("7", 0.0))]
+    for number, rows in enumerate((first, [], third)):
+        publish(volume, job, number, rows, [], [])
+    listed: Any = client.get(f"/v1/jobs/{job.id}/results/rows", query_string=wanted).json
+    paths = [item["path"] for item in listed["items"]]
+
+    def download(form: str) -> bytes:
+        response = client.get(f"/v1/jobs/{job.id}/results", query_string=wanted | {"format": form})
+        assert response.status_code == 200
+        return bytes(response.data)
+
+    assert [json.loads(line)["path"] for line in download("jsonl").splitlines()] == paths
+    rows_of_csv = list(csv.reader(io.StringIO(download("csv").decode(), newline="")))
+    assert [line[0] for line in rows_of_csv] == ["path", *paths]
+    assert parquet.read_table(io.BytesIO(download("parquet"))).column("path").to_pylist() == paths
+    with np.load(io.BytesIO(download("npz"))) as arrays:
+        assert arrays["paths"].tolist() == paths
+        assert len(arrays["labels"]) == len(arrays["probabilities"]) == len(paths)
+
+
+def test_download_rejects_an_invalid_filter(client: FlaskClient, batch: Job) -> None:
+    response = client.get(f"/v1/jobs/{batch.id}/results?above=2&label=7")
+
+    assert parameters(assert_problem(response, 422, "validation_failed")) == ["above"]

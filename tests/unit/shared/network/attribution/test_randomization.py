@@ -35,11 +35,18 @@ def test_an_attribution_changes_with_the_weights(rng: np.random.Generator) -> No
     assert rank_correlation(*maps) < 0.9
 
 
-def test_rank_correlation_compares_magnitudes_by_their_order() -> None:
-    values = np.array([[0.0, -1.0], [3.0, 0.0]])
-    assert rank_correlation(values, -(values**3)) == pytest.approx(1)
-    assert rank_correlation(values, np.array([[3.0, 1.0], [0.0, 3.0]])) == pytest.approx(-1)
+def test_rank_correlation_compares_signed_values_by_their_order() -> None:
+    values = np.array([[0.5, -1.0], [3.0, 0.0]])
+    assert rank_correlation(values, values**3) == pytest.approx(1)
+    assert rank_correlation(values, -values) == pytest.approx(-1)
     assert rank_correlation(values, np.ones((2, 2))) == 0
+    assert rank_correlation(0 * values, 0 * values) == 0
+
+
+def test_pixels_that_are_0_in_both_maps_do_not_count() -> None:
+    one, other = np.zeros((2, 100))
+    one[:4], other[:4] = [1, 2, 3, 4], [2, 4, 1, 3]
+    assert rank_correlation(one, other) == pytest.approx(rank_correlation(one[:4], other[:4])) == pytest.approx(0)
 
 
 def test_equal_values_share_the_mean_of_their_ranks() -> None:

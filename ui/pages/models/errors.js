@@ -1,0 +1,54 @@
+/** The test images of a version, its errors first: their filter is in the address, their labels can be corrected. */
+
+import { corrections } from "../../correct.js";
+import { panel } from "../../panel.js";
+import { h } from "../../parts/dom.js";
+import { words } from "./evaluation.js";
+import { images, said } from "./images.js";
+
+/** @typedef {import("./evaluation.js").Filter} Filter */
+
+const FILTER = ["label", "predicted", "wrong", "above", "below"];
+const ORDERS = {
+  most_confident: "most confident first", least_confident: "least confident first", index: "by index",
+};
+
+/** @param {import("../../parts/router.js").Page} page @param {any} version */
+export function testImages(page, { model, version, dataset, classes, links }) {
+  const { signal } = page;
+  const path = links.evaluation.replace(/evaluation$/, "predictions");
+  const fix = corrections({
+    key: `${model}@${version}`, classes, dataset, model, version, removes: true, signal,
+    place: (item) => ({ split: "test", index: item.index }), label: (item) => item.label,
+    words: (item) => `test image ${item.index}`,
+  });
+  const shown = images({ path, dataset, split: "test", model, version }, {
+    signal, caption: (item) => fix.caption(item, said(item)), onkey: fix.onkey,
+  });
+  const order = h("select", { "aria-label": "Order", onchange: () => (page.setQuery({ order: order.value }), void read()) },
+    Object.entries(ORDERS).map(([value, text]) => h("option", { value, selected: page.query.get("order") === value }, text)));
+  const all = h("button", { type: "button", onclick: () => open({ wrong: true }) }, "All errors");
+  const reference = JSON.stringify(`${model}@${version}`);
+  const element = panel("Test images", {
+    path, python: `for image in client.models.predictions(${reference}, wrong=True, order="most_confident"):\n    print(image)`,
+  }, h("p", { class: "row" }, order, all), shown.element, fix.element);
+  void read();
+
+  async function read() {
+    /** @type {Filter} */
+    const filter = Object.fromEntries(FILTER.map((key) => [key, page.query.get(key)]));
+    if (Object.values(filter).every((value) => value === null)) filter.wrong = "true";
+    const made = await shown.show({ ...filter, order: order.value }, words(filter, "test"));
+    if (made) fix.watch(made);
+  }
+
+  /** @param {Filter} filter */
+  function open(filter) {
+    const text = (/** @type {Filter[string]} */ value) => (value === null || value === undefined ? null : String(value));
+    page.setQuery(Object.fromEntries(FILTER.map((key) => [key, text(filter[key])])), { push: true });
+    element.scrollIntoView({ block: "start" });
+    void read();
+  }
+
+  return { element, open };
+}

@@ -1,0 +1,133 @@
+/** Test images with their predictions: a gallery of those that a filter selects, and one of them from near. */
+
+import { get, send } from "../../api.js";
+import { problem } from "../../panel.js";
+import { bars } from "../../parts/bars.js";
+import { h, replace } from "../../parts/dom.js";
+import { number, percent, plain } from "../../parts/format.js";
+import { gallery } from "../../parts/gallery.js";
+import { exists } from "../../parts/router.js";
+import { imagesOf } from "../../pictures.js";
+
+const MOST = 20_000; // images of one gallery, whose predictions are kept
+const PAGE = 500;
+const PROBABILITIES = 10;
+
+/** @typedef {{index: number, label: string, predicted: string, confidence: number, other_predicted?: string}} Predicted */
+/**
+ * The images of a version's or a job's predictions. path: where the predictions are; page: the version's page.
+ * @typedef {{path: string, dataset: string, split: string, model: string, version: number}} Source
+ */
+
+/**
+ * @param {Source} source
+ * @param {{caption?: (item: Predicted) => string, onkey?: (key: string, items: Predicted[]) => any, signal: AbortSignal}} options
+ */
+export function images(source, { caption = said, onkey, signal }) {
+  const where = `/v1/datasets/${encodeURIComponent(source.dataset)}/images`;
+  const line = h("p", { class: "soft", "aria-live": "polite" });
+  const near = h("div", { "aria-live": "polite" });
+  const failure = h("div");
+  const place = h("div");
+  const element = h("div", line, failure, place, near);
+  let turn = 0; // of the filter that is shown
+
+  /** @param {Predicted[]} items @param {AbortSignal} until */
+  function pictures(items, until) {
+    return imagesOf(where, items, ({ index }) => ({ split: source.split, index }), until);
+  }
+
+  /**
+   * Show the images that this filter selects.
+   * @param {Record<string, any>} filter @param {string} words what they are
+   */
+  async function show(filter, words) {
+    const mine = ++turn;
+    /** @type {Predicted[]} */
+    const items = [];
+    /** @type {string | null} */
+    let next = null;
+    let total = 0;
+    /** @param {number} count @param {AbortSignal} until */
+    async function upTo(count, until) {
+      do {
+        const found = await get(source.path, { query: { ...filter, limit: PAGE, after: next }, signal: until });
+        items.push(...found.items);
+        ({ next, total } = found);
+      } while (items.length < count && next);
+    }
+    line.textContent = `Reading ${words} …`;
+    replace(near);
+    replace(failure);
+    try {
+      await upTo(1, signal);
+    } catch (error) {
+      if (!signal.aborted && mine === turn) replace(failure, problem(error, () => void show(filter, words), signal));
+      return null;
+    }
+    if (mine !== turn) return null;
+    line.textContent = `${number(total)} ${words}` + (total > MOST ? `, ${number(MOST)} are shown` : "");
+    if (!total) return replace(place), null;
+    const made = gallery({
+      label: words, caption, onkey,
+      tone: ({ label, predicted }) => (label === predicted ? "right" : "wrong"),
+      onopen: (item) => void open(item),
+      async read(from, count, until) {
+        if (items.length < from + count && next) await upTo(from + count, until);
+        return pictures(items.slice(from, from + count), until);
+      },
+    });
+    made.set(Math.min(total, MOST));
+    replace(place, made.element);
+    return made;
+  }
+
+  /** Show one image from near, with what the version predicts now. @param {Predicted} item */
+  async function open(item) {
+    const { model, version, split, dataset } = source;
+    const canvas = h("canvas", { role: "img", "aria-label": `test image ${item.index}` });
+    const chances = bars({ label: "Probabilities", most: 1, format: percent });
+    const lost = h("div");
+    const glass = `/ui/glass/${encodeURIComponent(model)}/${version}`;
+    const query = new URLSearchParams({ dataset, split, index: String(item.index) });
+    replace(near, h("div", { class: "near" }, canvas, h("div",
+      h("h3", `Image ${number(item.index)} of the ${split} images: `, plain(said(item))), chances.element, lost,
+      h("p", { class: "row" },
+        exists(glass) && h("a", { class: "chip", href: `${glass}?${query}` }, "Explain it"),
+        h("button", { type: "button", onclick: () => replace(near) }, "Close")))));
+    try {
+      const { pictures: pixels, height, width, channels } = await pictures([item], signal);
+      paint(canvas, pixels, height, width, channels);
+      const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => {
+        const at = (y * width + x) * channels;
+        return channels === 1 ? pixels[at] : [...pixels.subarray(at, at + channels)];
+      }));
+      const at = `/v1/models/${encodeURIComponent(model)}/versions/${version}/predict?invert=never&top_k=${PROBABILITIES}`;
+      const { predictions } = await send("POST", at, { instances: [rows] }, { signal });
+      chances.set(predictions[0].top.map((/** @type {any} */ each) => ({
+        label: plain(each.label), value: each.probability, selected: each.label === item.label,
+      })));
+    } catch (error) {
+      if (!signal.aborted) replace(lost, problem(error));
+    }
+  }
+
+  return { element, show };
+}
+
+/** @param {Predicted} item */
+export function said({ label, predicted, confidence, other_predicted: other }) {
+  const rival = other === undefined ? "" : `, the other ${plain(other)}`;
+  return `${plain(label)} → ${plain(predicted)} ${percent(confidence, 0)}${rival}`;
+}
+
+/** @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {number} height @param {number} width @param {number} channels */
+function paint(canvas, pixels, height, width, channels) {
+  Object.assign(canvas, { height, width });
+  const picture = new ImageData(width, height);
+  for (let i = 0; i < height * width; i++) {
+    for (let c = 0; c < 3; c++) picture.data[4 * i + c] = pixels[i * channels + (channels === 3 ? c : 0)];
+    picture.data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d")?.putImageData(picture, 0, 0);
+}

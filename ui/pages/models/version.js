@@ -1,0 +1,191 @@
+/** A version: how good it is, what it confuses, how it was trained, what it is made of. Every number opens its images. */
+
+import { Problem, download, get } from "../../api.js";
+import { live } from "../../live.js";
+import { allowed, load, panel, problem } from "../../panel.js";
+import { h, replace } from "../../parts/dom.js";
+import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { exists, go } from "../../parts/router.js";
+import { tiles } from "../../parts/tiles.js";
+import { tensor } from "../../weights.js";
+import { aliasesOf } from "./aliases.js";
+import { calibration, classTable, confusion, curves, flat } from "./evaluation.js";
+import { remove } from "./removal.js";
+import { reproduction } from "./reproduction.js";
+
+/** @typedef {import("../../parts/router.js").Page} Page */
+/** @typedef {import("./evaluation.js").Filter} Filter */
+
+/** @param {Page} page */
+export async function show(page) {
+  const { params, signal, root } = page;
+  const model = `/v1/models/${encodeURIComponent(params.name)}`;
+  const path = `${model}/versions/${encodeURIComponent(params.version)}`;
+  const place = h("div");
+  const title = `${plain(params.name)}@${plain(params.version)}`;
+  page.title(title);
+  root.append(h("h1", title), place);
+  await load(place, "the version", async () => {
+    const [version, owner, evaluation] = await Promise.all([
+      get(path, { signal }), get(model, { signal }),
+      get(`${path}/evaluation`, { signal }).catch((error) => {
+        if (error instanceof Problem && error.code === "evaluation_not_found") return null;
+        throw error;
+      }),
+    ]);
+    const dataset = await get(`/v1/datasets/${encodeURIComponent(version.dataset)}`, { signal }).catch(() => null);
+    return { version, owner, evaluation, dataset };
+  }, (found) => content(page, found), signal);
+}
+
+/** @param {Page} page @param {{version: any, owner: any, evaluation: any, dataset: any}} found without a data set, if it is deleted */
+function content(page, { version, owner, evaluation, dataset }) {
+  const { signal } = page;
+  const reference = `${version.model}@${version.version}`;
+  page.title(reference);
+  const encoded = encodeURIComponent(version.model);
+  const path = `/v1/models/${encoded}/versions/${version.version}`;
+  const python = `version = client.models.version(${JSON.stringify(reference)})\n`;
+  const notice = h("div");
+  const chips = h("span");
+  const gallery = h("div");
+  /** @type {Promise<ReturnType<import("./errors.js").testImages>> | null} loaded after what is seen first */
+  const shown = evaluation && import("./errors.js").then(({ testImages }) => testImages(page, version));
+  shown?.then(({ element }) => replace(gallery, element), (error) => replace(gallery, problem(error)));
+  const open = (/** @type {Filter} */ filter) => void shown?.then((made) => made.open(filter), () => {});
+  const aliases = aliasesOf({ model: version.model, notice, signal, async changed() {
+    owner = await get(`/v1/models/${encoded}`, { signal });
+    replace(chips, aliases.chips(version.version, owner.aliases));
+  } });
+  replace(chips, aliases.chips(version.version, owner.aliases));
+  live.on({ kind: "training", model: version.model, types: ["state"] }, ({ data }) => {
+    if (data.state === "succeeded") void get(`/v1/models/${encoded}`, { signal }).then((found) => replace(chips, aliases.chips(version.version, found.aliases)), () => {});
+  }, signal);
+
+  return [
+    version.damaged && h("div", { class: "problem", role: "alert" }, h("strong", "This version is damaged"),
+      h("p", "The digest of its file is wrong, so it is not used. Restore the file from a backup, or train it again.")),
+    h("p", summary(version), " Made ", ago(version.created_at), " from the data set ", dataset
+      ? h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(dataset.name)) : "that is deleted now", "."),
+    h("p", { class: "row" }, "Aliases ", chips), notice,
+    actions(version, owner),
+    figures(version, evaluation, open),
+    diagnosis(version),
+    evaluation?.history.length > 0 && panel("Training", { path: `${path}/evaluation`, python: `print(client.models.evaluation(${JSON.stringify(reference)}).history)` },
+      curves([{ name: reference, history: evaluation.history }], signal),
+      h("p", { class: "soft" }, h("a", { href: `/ui/jobs/${version.job}` }, "The job of this training"))),
+    evaluation && panel("Confusion matrix", { path: `${path}/evaluation`, python: `print(client.models.evaluation(${JSON.stringify(reference)}).confusion_matrix)`, command: `glassbox models evaluation ${reference}` },
+      confusion(evaluation, open)),
+    gallery,
+    evaluation && panel("Classes", null, classTable(evaluation, open)),
+    evaluation && panel("Calibration", null, calibration(evaluation, open)),
+    firstLayer(version, signal),
+    version.selection && selection(version),
+    panel("Train it again", { method: "POST", path: `${path}/reproduce`, python: `${python}print(client.models.verify(${JSON.stringify(reference)}))`, command: `glassbox models verify ${reference}` },
+      reproduction(version, signal)),
+    provenance(version),
+  ];
+}
+
+/** @param {any} version */
+function summary({ input, configuration, classes }) {
+  const [height, width, channels] = input.image_shape;
+  const convolutions = configuration.convolutions?.map((/** @type {any} */ layer) => `${number(layer.filters)} filters ${layer.kernel_size}×${layer.kernel_size}`);
+  const layers = [
+    convolutions?.length && `convolutions ${convolutions.join(", ")}`,
+    configuration.hidden?.length && `hidden layers ${configuration.hidden.map(number).join(", ")}`,
+  ].filter(Boolean).join(", ");
+  return `${height}×${width} pixels${channels ? " in colour" : ""}, ${layers ? `${layers} (${configuration.activation})` : "no hidden layers"}, ${number(classes.length)} classes.`;
+}
+
+/** @param {any} version @param {any} owner */
+function actions(version, owner) {
+  const reference = `${version.model}@${version.version}`;
+  const here = `/ui/models/${encodeURIComponent(version.model)}`;
+  const glass = `/ui/glass/${encodeURIComponent(version.model)}/${version.version}`;
+  const rival = owner.aliases.champion ?? (owner.latest.version === version.version ? version.version - 1 : owner.latest.version);
+  const against = rival && rival !== version.version ? `${version.version},${rival}` : String(version.version);
+  const chip = (/** @type {string} */ text, /** @type {string} */ href) => h("a", { class: "chip", href }, text);
+  const save = (/** @type {string} */ format) => h("button", { type: "button", onclick: () => download(
+    `${version.links.weights}?format=${format}`, `${version.model}-${version.version}.${format}`) }, format);
+  const pointing = Object.keys(owner.aliases).filter((alias) => owner.aliases[alias] === version.version);
+  const deletion = allowed(h("button", { type: "button", onclick: () => remove({
+    what: reference, path: version.links.weights.replace(/\/weights$/, ""), aliases: pointing, gone: () => go(here), back: () => go(`${here}/${version.version}`),
+  }) }, "Delete"), "manage");
+  return h("p", { class: "row" },
+    chip("Classify an image", `/ui/predict?model=${encodeURIComponent(reference)}`),
+    chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
+    exists(glass) && chip("Look inside", glass),
+    chip("Compare", `${here}/compare?versions=${against}`),
+    chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
+    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion);
+}
+
+/** @param {any} version @param {any} evaluation @param {(filter: Filter) => void} open */
+function figures({ metrics, accuracy_interval: interval, baselines, parameters }, evaluation, open) {
+  const wrong = evaluation && evaluation.samples - Math.round(evaluation.accuracy * evaluation.samples);
+  const link = (/** @type {string} */ text, /** @type {Filter} */ filter) => h("button", { type: "button", class: "link", onclick: () => open(filter) }, text);
+  const second = evaluation?.top_accuracy["2"];
+  /** @type {[string, any][]} */
+  const found = [
+    ["Test accuracy", [percent(evaluation?.accuracy ?? metrics.test_accuracy, 2), interval && h("span", { class: "small soft" }, ` ${percent(interval[0])} – ${percent(interval[1])}`)]],
+    ["Linear model", baselines && percent(baselines.linear)],
+    ["Most frequent class", baselines && percent(baselines.majority_class)],
+    [`Errors of ${number(evaluation?.samples)}`, evaluation && link(number(wrong), { wrong: true })],
+    ["Top-2 accuracy", second !== undefined && percent(second, 2)],
+    ["Test loss", number(evaluation?.loss ?? metrics.test_loss)],
+    ["Calibration error", evaluation && percent(evaluation.calibration.expected_error, 2)],
+    ["Parameters", number(parameters)],
+    ["Training time", metrics.training_seconds !== undefined && seconds(metrics.training_seconds)],
+  ];
+  return h("dl", { class: "figures" }, found.filter(([, value]) => value).map(([term, value]) => h("div", h("dt", term), h("dd", value))));
+}
+
+/** @param {any} version */
+function diagnosis({ diagnosis: found }) {
+  if (!found) return null;
+  return panel("Diagnosis", null, found.length
+    ? found.map((/** @type {any} */ each) => h("p", { class: "warning" }, plain(each.message), " ", h("code", plain(each.code))))
+    : h("p", "No problem was found."));
+}
+
+/** @param {any} version @param {AbortSignal} signal */
+function firstLayer({ links, input, configuration, classes }, signal) {
+  const made = tiles({ label: "First layer" });
+  const place = h("div");
+  signal.addEventListener("abort", made.destroy, { once: true });
+  void load(place, "the weights", (until) => tensor(links.weights, until), (found) => {
+    if (!found) return h("p", { class: "soft" }, "The first layer is too large for a page.");
+    const linear = !configuration.hidden?.length && found.shape.length === 2;
+    made.set(found, input.image_shape, { names: linear ? classes.map(plain) : null });
+    return [made.element, h("p", { class: "soft" }, "A tile of noise has learned little.")];
+  }, signal);
+  return panel("First layer", { path: `${links.weights}?format=safetensors` }, place);
+}
+
+/** @param {any} version */
+function selection(version) {
+  const place = h("div");
+  import("../race.js").then(({ race }) => {
+    const made = race();
+    made.set(version.selection);
+    replace(place, made.element);
+  }, (error) => replace(place, problem(error)));
+  return panel("Selection", null, place);
+}
+
+/** @param {any} version */
+function provenance(version) {
+  /** @type {[string, any][]} */
+  const facts = [
+    ["Data set", h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, version.dataset)],
+    ["Job", h("a", { href: `/ui/jobs/${version.job}` }, version.job)],
+    ["Random seed", String(version.seed)], ["BLAS threads", String(version.blas_threads)],
+    ...Object.entries(version.environment).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
+    ["Weights", `${bytes(version.weights.bytes)}, SHA-256 ${version.weights.sha256}`],
+    ...flat(version.configuration).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
+  ];
+  return panel("Provenance", { path: version.links.weights.replace(/\/weights$/, ""), command: `glassbox models report ${version.model}@${version.version}` },
+    h("p", "The same data, settings, seed and threads give the same bits."),
+    h("dl", { class: "facts" }, facts.map(([term, value]) => [h("dt", term), h("dd", value)])));
+}
