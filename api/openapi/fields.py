@@ -26,6 +26,11 @@ IN_PATHS: dict[str, JsonObject] = {
     "version": _text("a version: its number, an alias, or `latest`", "latest"),
 }
 IN_DATASET_PATHS: dict[str, JsonObject] = {"reference": _text("a data set: its id or a name", DATASET_ID)}
+IN_DASHBOARD_PATHS: dict[str, JsonObject] = {
+    "path": _text("a page of the dashboard", "jobs"),
+    "file": _text("a file of the dashboard", "main.js"),
+    "version": _text("the version of the dashboard's files, from its page", "0123456789abcdef"),
+}
 
 # Without `example`, because Swagger UI would prefill it and send it with every request.
 REQUEST_HEADERS: dict[str, JsonObject] = {

@@ -6,7 +6,7 @@ import re
 
 from werkzeug.routing import Rule
 
-from api.openapi.fields import IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
+from api.openapi.fields import IN_DASHBOARD_PATHS, IN_DATASET_PATHS, IN_PATHS, REQUEST_HEADERS
 from api.openapi.samples import sample
 from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
@@ -19,7 +19,9 @@ TEXT = {"schema": {"type": "string"}}
 
 def parameters(rule: Rule, operation: Operation, schemas: Schemas) -> list[JsonObject]:
     """Return all parameters of the operation at this path."""
-    known = IN_PATHS | (IN_DATASET_PATHS if rule.rule.startswith("/v1/datasets/") else {})
+    known = IN_PATHS
+    for folder, own in {"/v1/datasets/": IN_DATASET_PATHS, "/ui/": IN_DASHBOARD_PATHS}.items():
+        known = known | own if rule.rule.startswith(folder) else known
     in_path = [
         {"name": name, "in": "path", "required": True, **known.get(name, TEXT)}
         for name in re.findall(r"<(?:[^:<>]+:)?([^<>]+)>", rule.rule)

@@ -97,6 +97,9 @@ def contents(served: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{name} {status} {media_type}", content
 
 
+FILES = ("/docs/", "/ui/")  # of pages for browsers
+
+
 class TestDocument:
     def test_document_is_valid_openapi(self, served: dict[str, Any]) -> None:
         assert served["openapi"] == "3.1.0"
@@ -124,7 +127,7 @@ class TestDocument:
     def test_user_guide_lists_the_same_paths(self, served: dict[str, Any]) -> None:
         listed = re.findall(r"^\| `(/[^`?]*)`", GUIDE.read_text(), re.MULTILINE)
 
-        assert sorted(listed) == sorted(path for path in served["paths"] if not path.startswith("/docs/"))
+        assert sorted(listed) == sorted(path for path in served["paths"] if not path.startswith(FILES))
 
     def test_each_operation_has_a_unique_id_a_tag_and_a_summary(self, served: dict[str, Any]) -> None:
         ids = [operation["operationId"] for _, operation in operations(served)]

@@ -11,10 +11,10 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "Text/HTML;level=1", "application/json, text/html"])
-def test_a_browser_is_redirected_to_the_documentation(client: FlaskClient, accept: str) -> None:
+def test_a_browser_is_redirected_to_the_dashboard(client: FlaskClient, accept: str) -> None:
     response = client.get("/", headers={"Accept": accept})
 
-    assert (response.status_code, response.headers["Location"]) == (303, "/docs")
+    assert (response.status_code, response.headers["Location"]) == (303, "/ui/")
     assert "Accept" in response.vary
     assert client.get("/", headers={"Accept": accept}, follow_redirects=True).mimetype == "text/html"
 
