@@ -2,6 +2,7 @@
 
 import { bytes } from "./api.js";
 
+const FIRST = "layer1.weights";
 const BEGINNING = 65536; // holds most headers
 const MOST_BYTES = 32 * 2 ** 20;
 
@@ -14,16 +15,43 @@ const MOST_BYTES = 32 * 2 ** 20;
  * @param {string} [name]
  * @returns {Promise<Tensor | null>}
  */
-export async function tensor(path, signal, name = "layer1.weights") {
+export async function tensor(path, signal, name = FIRST) {
   const read = async (/** @type {number} */ from, /** @type {number} */ to) =>
     (await bytes(path, { query: { format: "safetensors" }, headers: { Range: `bytes=${from}-${to - 1}` }, signal })).bytes;
   let start = await read(0, BEGINNING);
-  const length = Number(new DataView(start.buffer).getBigUint64(0, true));
-  if (start.length < 8 + length) start = await read(0, 8 + length);
-  const header = JSON.parse(new TextDecoder().decode(start.subarray(8, 8 + length)));
-  const { dtype, shape, data_offsets: [from, to] } = header[name];
+  if (start.length < beginning(start)) start = await read(0, beginning(start));
+  const { dtype, shape, data_offsets: [from, to] } = header(start)[name];
   if (to - from > MOST_BYTES) return null;
-  const end = 8 + length + to;
-  const data = start.length >= end ? start.slice(8 + length + from, end) : await read(8 + length + from, end);
-  return { shape, values: dtype === "F64" ? new Float64Array(data.buffer) : new Float32Array(data.buffer) };
+  const [first, end] = [beginning(start) + from, beginning(start) + to];
+  const data = start.length >= end ? start.slice(first, end) : await read(first, end);
+  return { shape, values: numbers(data, dtype) };
+}
+
+/**
+ * Read a tensor of a running training's newest checkpoint, and after how many epochs it was saved.
+ * @param {string} path
+ * @param {AbortSignal} signal
+ * @param {string} [name]
+ * @returns {Promise<{epochs: number, tensor: Tensor}>}
+ */
+export async function checkpoint(path, signal, name = FIRST) {
+  const file = (await bytes(path, { query: { tensor: name }, signal })).bytes;
+  const found = header(file);
+  const values = numbers(file.slice(beginning(file)), found[name].dtype);
+  return { epochs: Number(found.__metadata__.epochs), tensor: { shape: found[name].shape, values } };
+}
+
+/** Where the numbers of a file begin. @param {Uint8Array} file */
+function beginning(file) {
+  return 8 + Number(new DataView(file.buffer).getBigUint64(0, true));
+}
+
+/** @param {Uint8Array} file @returns {any} */
+function header(file) {
+  return JSON.parse(new TextDecoder().decode(file.subarray(8, beginning(file))));
+}
+
+/** @param {Uint8Array} data @param {string} dtype */
+function numbers({ buffer }, dtype) {
+  return dtype === "F64" ? new Float64Array(buffer) : new Float32Array(buffer);
 }

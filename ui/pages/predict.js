@@ -12,6 +12,7 @@ import { pad } from "../parts/pad.js";
 
 const PAUSE = 50; // milliseconds between requests: 20 a second
 const MOST_BARS = 10;
+const BINARY = "application/octet-stream";
 const BOX = 20; // MNIST's digits fill a box of 20 × 20 in 28 × 28; smaller images, as of 8 × 8, have no margin
 
 /** @param {Page} page */
@@ -69,7 +70,8 @@ function content(page, models) {
       if (reference !== choice.value) return;
       version = found;
       replace(about, h("a", { href: `/ui/models/${encodeURIComponent(model)}/${version.version}` }, `version ${version.version}`),
-        `, images of ${version.input.image_shape.join(" × ")}, test accuracy ${percent(version.metrics.test_accuracy)}`);
+        `, images of ${version.input.image_shape.join(" × ")}, test accuracy ${percent(version.metrics.test_accuracy)} · `,
+        h("a", { href: `/ui/glass/${encodeURIComponent(model)}/${version.version}` }, "look inside"));
       stale = true;
       ask();
     } catch (error) {
@@ -94,9 +96,10 @@ function content(page, models) {
     last = performance.now();
     try {
       const { path, body, pixels } = asked(now, version);
-      const found = await send("POST", path, body, { signal: page.signal, headers: body instanceof Blob ? { "Content-Type": body.type || "application/octet-stream" } : {} });
-      if (picture) draw(found, pixels);
+      const found = await send("POST", path, body, { signal: page.signal, headers: body instanceof Blob ? { "Content-Type": body.type || BINARY } : {} });
       replace(failure);
+      if (picture) draw(found, pixels);
+      if (now instanceof Blob) await look(now);
     } catch (error) {
       if (page.signal.aborted) return;
       const again = () => ((stale = true), ask());
@@ -104,6 +107,17 @@ function content(page, models) {
     }
     busy = false;
     ask();
+  }
+
+  /** Show what the service made of a file. @param {Blob} file */
+  async function look(file) {
+    const path = version.links.predict.replace(/predict$/, "explain?method=gradient");
+    const found = await send("POST", path, file, { signal: page.signal, headers: { "Content-Type": file.type || BINARY } }).catch(() => null);
+    if (!found?.input || picture !== file) return;
+    canvas.hidden = false;
+    const { pixels } = found.input;
+    paint(canvas, pixels.flat(2), [pixels.length, pixels[0].length], false);
+    seen.textContent = `The service made this from the file${found.input.inverted ? ", and exchanged light and dark, because the image looks inverted against the training images" : ""}.`;
   }
 
   function blank() {
@@ -198,12 +212,16 @@ function resized({ gray, size }, height, width) {
   return pixels;
 }
 
-/** @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {number[]} shape @param {boolean} inverted */
+/** @param {HTMLCanvasElement} canvas @param {ArrayLike<number>} pixels @param {number[]} shape @param {boolean} inverted */
 function paint(canvas, pixels, [height, width], inverted) {
   canvas.width = width;
   canvas.height = height;
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const picture = context.createImageData(width, height);
-  pixels.forEach((gray, i) => picture.data.fill(inverted ? 255 - gray : gray, 4 * i, 4 * i + 3).fill(255, 4 * i + 3, 4 * i + 4));
+  const channels = pixels.length / (height * width);
+  for (let i = 0; i < 4 * height * width; i++) {
+    const level = pixels[Math.floor(i / 4) * channels + Math.min(i % 4, channels - 1)];
+    picture.data[i] = i % 4 === 3 ? 255 : inverted ? 255 - level : level;
+  }
   context.putImageData(picture, 0, 0);
 }

@@ -72,11 +72,12 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   let timer = 0;
   let asked = new AbortController();
   let estimates = true;
+  let filled = false;
   /** @type {[string, string]} the body that was sent last, and its key */
   let sent = ["", ""];
 
   const fields = form({
-    schema, values, first: FIRST, rest: "All settings", onchange: changed, onsubmit: (now) => void submit(now),
+    schema, first: FIRST, rest: "All settings", onchange: changed, onsubmit: (now) => void submit(now),
     suggestions: {
       dataset: [...new Set(["digits", "mnist", "fashion-mnist", ...datasets.map(({ name }) => name)])],
       model: models.map(({ name }) => name),
@@ -84,10 +85,13 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     },
   });
   fields.element.id = "training";
+  fields.set(values);
+  filled = true;
   page.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
 
   /** @param {Values} now */
   function changed(now) {
+    if (!filled) return;
     const text = JSON.stringify(now);
     page.setQuery({ values: text !== "{}" && text.length < LONGEST ? text : null, job: null, like: null, model: null, dataset: null, preset: null });
     draw(now);

@@ -108,7 +108,7 @@ export function training(page, first, early) {
   }
 
   // The first layer and the race.
-  const weights = firstLayer(signal);
+  const weights = firstLayer(first, signal);
   const selection = race();
   const raced = panel("Selection", { path: `/v1/jobs/${id}/events` }, selection.element);
   raced.hidden = first.request.preset !== "auto";
@@ -177,7 +177,7 @@ export function training(page, first, early) {
     const { model, version } = job.result;
     try {
       const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
-      weights.version(found);
+      void weights.version(found, own.epochs.length - 1);
       if (found.selection) selection.set(found.selection);
     } catch {
       weights.none("The version was deleted.");
@@ -214,7 +214,7 @@ export function training(page, first, early) {
     onjob,
     onevent(event) {
       take(own, event);
-      if (event.type === "epoch") weights.epoch(id, event.data.metrics?.epoch);
+      if (event.type === "epoch") void weights.epoch();
       else if (event.type !== "progress") void readLog();
     },
   });
@@ -225,7 +225,7 @@ export function training(page, first, early) {
     void readVersion();
     void others();
     void readLog();
-    if (!job.result) weights.epoch(id, own.epochs.length - 1);
+    if (!job.result && own.epochs.length) void weights.epoch();
   });
 
   const path = `/v1/jobs/${id}`;

@@ -80,7 +80,8 @@ def test_a_file_is_sent_as_it_is(dashboard: Dashboard) -> None:
     page.get_by_label("choose an image").set_input_files(
         {"name": "one.png", "mimeType": "image/png", "buffer": content}
     )
-    expect(page.get_by_text("light and dark were exchanged")).to_be_visible()
+    expect(page.get_by_text("The service made this from the file.")).to_be_visible()
+    expect(page.get_by_role("img", name="What the network sees")).to_be_visible()
     expect(page.get_by_text("the image is almost black")).to_be_visible()
     request = dashboard.sent("POST", PREDICT)[-1]
     assert (request.post_data_buffer, request.headers["content-type"]) == (content, "image/png")

@@ -24,8 +24,7 @@ ANSWERS: dict[str, Any] = {
 
 
 def open_form(dashboard: Dashboard, query: str = "", answers: dict[str, Any] | None = None) -> Page:
-    document = {"/openapi.json": dashboard.document}
-    return dashboard.open(f"/ui/train{query}", {**document, **ANSWERS, **(answers or {})})
+    return dashboard.open(f"/ui/train{query}", {**ANSWERS, **(answers or {})})
 
 
 def sent(dashboard: Dashboard) -> list[Request]:
@@ -81,6 +80,14 @@ def test_a_version_is_trained_again_with_its_settings(dashboard: Dashboard) -> N
         "like": "digits@3",
         "epochs": 5,
     }
+
+
+def test_a_job_fills_the_form_convolutions_included(dashboard: Dashboard) -> None:
+    wanted = {"model": "digits", "dataset": "digits", "convolutions": [{"filters": 16, "padding": "same"}]}
+    page = open_form(dashboard, f"?job={JOB_ID}", {f"/v1/jobs/{JOB_ID}": {**TRAINING_JOB, "request": wanted}})
+    start(page)
+    page.wait_for_function("() => !location.search")
+    assert sent(dashboard)[0].post_data_json == wanted
 
 
 def test_an_error_stands_at_its_field_and_what_was_typed_stays(dashboard: Dashboard) -> None:

@@ -37,9 +37,9 @@ def stream(*events: dict[str, Any], kind: str = "training") -> Reply:
     return Reply(200, text.encode(), {"Content-Type": "text/event-stream"})
 
 
-def tensors(**arrays: Any) -> bytes:
+def tensors(metadata: dict[str, str] | None = None, /, **arrays: Any) -> bytes:
     """Return a safetensors file."""
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {} if metadata is None else {"__metadata__": metadata}
     data = b""
     for name, array in arrays.items():
         end = len(data) + array.nbytes
@@ -62,6 +62,25 @@ def test_a_training_that_has_ended_shows_its_curves_its_result_and_its_first_lay
     expect(page.get_by_text("All 3 units")).to_be_visible()
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
     assert page.title() == "Training of digits – Glassbox"
+
+
+def test_the_first_layer_is_shown_while_the_training_runs_and_by_epoch_afterwards(dashboard: Dashboard) -> None:
+    states = iter([RUNNING])
+    metadata = {"job": JOB_ID, "epochs": "4", "steps": "40"}
+    layer = {"layer1.weights": np.ones((64, 3), np.float32)}
+    answers = {
+        JOB: lambda _: next(states, RUNNING if not dashboard.sent("GET", f"{JOB}/weights") else TRAINING_JOB),
+        HISTORY: epochs(1, 10),
+        f"{JOB}/weights": Reply(200, tensors(metadata, **layer)),
+        "/v1/models/digits/versions/3/weights": Reply(206, tensors(**layer)),
+        "/v1/events": stream({"type": "state", "data": {"state": "succeeded"}}),
+    }
+    page = dashboard.open(PATH, answers)
+    expect(page.get_by_text("after epoch 4", exact=True)).to_be_visible()
+    page.evaluate("() => new BroadcastChannel('glassbox.live').postMessage({ type: 'missed' })")
+    expect(page.get_by_text("after epoch 10", exact=True)).to_be_visible()
+    page.get_by_label("Epoch of the weights").press("ArrowLeft")
+    expect(page.get_by_text("after epoch 4", exact=True)).to_be_visible()
 
 
 def test_an_epoch_appears_when_it_happens(dashboard: Dashboard) -> None:
