@@ -65,7 +65,7 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   const sets = new Map(datasets.flatMap((one) => [one.name, one.id].map((name) => [name, one])));
   const failure = h("div");
   const about = h("p", { class: "soft" });
-  const network = h("p", { class: "network", "aria-label": "The network" });
+  const network = h("p", { class: "network", role: "group", "aria-label": "The network" });
   const estimate = h("p", { "aria-live": "polite" });
   const code = h("div", { class: "code" });
   const button = allowed(h("button", { class: "primary", type: "submit", form: "training" }, "Start the training"), "submit");
