@@ -1,15 +1,15 @@
 /** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
 
-import { download, get, lines, page as pageOf, send } from "../api.js";
+import { buttons, hasEnded, hrefOf, modelHref } from "../actions.js";
+import { download, get, lines, page as pageOf } from "../api.js";
 import { corrections } from "../correct.js";
 import { live } from "../live.js";
-import { allowed, load, panel, problem, state } from "../panel.js";
+import { load, panel, problem, state } from "../panel.js";
 import { bars, histogram } from "../parts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../parts/format.js";
 import { gallery } from "../parts/gallery.js";
 import { go } from "../parts/router.js";
-import { toast } from "../parts/toast.js";
 import { enlarge, imagesOf } from "../pictures.js";
 import { skippedFiles } from "../skipped.js";
 import { modelOf } from "./batches.js";
@@ -19,7 +19,6 @@ import { modelOf } from "./batches.js";
 const MOST = 10000; // rows in the gallery
 const ENTRIES = 100; // errors of a code
 const ORDERS = { "": "least sure first", most_confident: "surest first", archive: "as in the archive" };
-const ACTIVE = ["queued", "running", "cancelling"];
 const FORMATS = { jsonl: "JSON lines", csv: "CSV", npz: "NumPy", parquet: "Parquet" };
 
 /** @param {import("../parts/router.js").Page} page */
@@ -41,6 +40,7 @@ export function show(page) {
 function sections(page, path, { job, summary, made }) {
   const { signal } = page;
   const head = h("div");
+  const acts = h("div");
   const errors = h("div");
   const fresh = h("button", { type: "button", hidden: true, onclick: () => renew({}) });
   const range = h("p", { class: "row" });
@@ -131,7 +131,11 @@ function sections(page, path, { job, summary, made }) {
     const { label: only, above, below, path: part } = filter();
     const [from, to] = [Number(above ?? 0), Number(below ?? 1)];
     const names = summary.labels.map((/** @type {Json} */ each) => each.label);
-    replace(head, heading(job, path, page), skippedFiles(job.result?.skipped));
+    replace(head, heading(job), skippedFiles(job.result?.skipped));
+    if (acts.dataset.state !== job.state) {
+      acts.dataset.state = job.state;
+      replace(acts, buttons(/** @type {any} */ (job), (now) => go(now ? hrefOf(now) : "/ui/batches")));
+    }
     labels.set(summary.labels.map((/** @type {Json} */ { label: text, count }) => ({
       label: plain(text), value: count, selected: text === only, onselect: () => renew({ label: text === filter().label ? null : text }),
     })));
@@ -173,8 +177,8 @@ function sections(page, path, { job, summary, made }) {
 
   renew({});
   const rows = `${path}/results/rows?order=least_confident`;
-  return [head, h("div", { class: "grid" },
-    panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, labels.element),
+  return [h("div", { class: "panel" }, head, acts), h("div", { class: "grid" },
+    panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
     panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
   panel("Images", { path: rows, python: `for row in client.jobs.find_rows("${job.id}", order="least_confident", limit=20): print(row)` },
     h("div", { class: "fields" }, h("label", "Label", label), h("label", "Order", order), h("label", "Path", search), fresh), shown, grid.element),
@@ -184,34 +188,23 @@ function sections(page, path, { job, summary, made }) {
     files(job.id, path, filter))];
 }
 
-/** The state, and what can be done. @param {Json} job @param {string} path @param {import("../parts/router.js").Page} page */
-function heading(job, path, page) {
+/** The state and the progress. @param {Json} job */
+function heading(job) {
   const { done, total, eta_seconds: eta } = job.progress;
   const [model, version] = modelOf(job).split("@");
-  const active = ACTIVE.includes(job.state);
-  const act = (/** @type {string} */ text, /** @type {() => Promise<unknown>} */ request, scope = "submit") =>
-    allowed(h("button", {
-      type: "button",
-      onclick: () => request().then(() => page.signal.aborted || go(location.href), (error) => page.signal.aborted || page.root.prepend(problem(error))),
-    }, text), scope);
+  const active = !hasEnded(/** @type {any} */ (job));
   const { look_inverted: inverted, images_per_second: speed } = job.result ?? {};
-  return h("div", { class: "panel" },
-    h("p", { class: "row" }, state(job.state), h("a", { href: `/ui/models/${encodeURIComponent(model)}${version ? `/${version}` : ""}` }, name(modelOf(job))),
+  const warning = (/** @type {string} */ text) => h("p", { class: "warning" }, plain(text));
+  return [
+    h("p", { class: "row" }, state(job.state), h("a", { href: modelHref(model, version) }, name(modelOf(job))),
       h("span", `${number(done)} of ${number(total)} images`), active && eta !== null && `${seconds(eta)} left`,
-      speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at)),
-      active && act("Cancel", () => send("POST", `${path}/cancel`)),
-      ["failed", "cancelled"].includes(job.state) && act("Retry", () => send("POST", `${path}/retry`)),
-      !active && allowed(h("button", { type: "button", onclick: remove }, "Delete"), "manage")),
+      speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at))),
     active && h("progress", { value: total ? done / total : 0, max: 1, "aria-label": "Progress" }),
-    job.waiting && h("p", { class: "warning" }, job.waiting.detail),
-    job.error && h("p", { class: "warning" }, `${job.error.code}: ${plain(job.error.detail)}`),
-    (job.warnings ?? []).map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
-    inverted ? h("p", { class: "warning" }, `${number(inverted)} images look inverted: light and dark are exchanged.`) : null);
-
-  function remove() {
-    go("/ui/batches");
-    toast("The batch will be deleted.", { undo: () => go(`/ui/batches/${job.id}`), commit: () => void send("DELETE", path, null, { keepalive: true }) });
-  }
+    job.waiting && warning(job.waiting.detail),
+    job.error && warning(`${job.error.code}: ${job.error.detail}`),
+    (job.warnings ?? []).map(warning),
+    inverted ? warning(`${number(inverted)} images look inverted: light and dark are exchanged.`) : null,
+  ];
 }
 
 /** The entries with an error, read when they are opened. @param {string} path @param {string} code @param {number} count @param {AbortSignal} signal */

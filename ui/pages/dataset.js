@@ -1,12 +1,14 @@
 /** A data set: its balance, mean images, all images, and what its checks found. */
 
-import { get, items as itemsOf } from "../api.js";
+import { Problem, get, items as itemsOf, send } from "../api.js";
 import { corrections } from "../correct.js";
-import { load, panel } from "../panel.js";
+import { allowed, load, panel } from "../panel.js";
 import { bars } from "../parts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { ago, bytes, name, number, plain } from "../parts/format.js";
 import { gallery } from "../parts/gallery.js";
+import { go } from "../parts/router.js";
+import { toast } from "../parts/toast.js";
 import { enlarge, images, imagesOf } from "../pictures.js";
 import { skippedFiles } from "../skipped.js";
 import { href, splits } from "./datasets.js";
@@ -51,29 +53,53 @@ function sections(page, dataset) {
     signal: page.signal,
   });
   const grid = pictures(page, dataset, path, right);
-  const means = h("div");
+  const means = h("div", { class: "scrolls" });
   const equal = h("div");
+  const near = h("div");
   const checking = { page, path: `${path}/images`, right };
-  load(means, "the mean images", (signal) => get(`${path}/summary`, { signal }), (summary) => {
+  load(means, "the mean images", (signal) => computed(`${path}/summary`, signal), (summary) => {
     replace(equal, equalImages(summary, checking));
     return h("ul", { class: "means" }, summary.classes.map((/** @type {Record<string, any>} */ { label, mean_image: mean }) =>
       h("li", {}, h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
         mean && h("img", { src: mean, alt: "" }), name(label)))));
   }, page.signal);
-  return [facts(dataset), h("div", { class: "grid" },
+  load(near, "the near pairs, which a first search takes some seconds to find", (signal) => computed(`${path}/near-pairs`, signal),
+    (pairs) => nearPairs(pairs, checking), page.signal);
+  return [facts(dataset, page.params.name), h("div", { class: "grid" },
     panel("Classes", { path, python: `print(client.datasets.get("${dataset.name}").class_counts)`, command: `glassbox datasets show ${dataset.name}` },
       h("p", { class: "soft" }, Object.keys(dataset.splits).join(" (") + ")".repeat(Object.keys(dataset.splits).length - 1)),
-      balance(dataset, grid)),
+      h("div", { class: "scrolls" }, balance(dataset, grid))),
     panel("Mean image of each class", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}").classes` }, means)),
   grid.element,
-  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, equal,
-    h("p", { class: "soft" }, "Not checked: images that are nearly equal, whether a label is right, and whether images show what their class says.")),
+  panel("Checks", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}")` }, equal, near,
+    h("p", { class: "soft" }, "Not checked: whether a label is right, and whether images show what their class says.")),
   right.element,
   panel("Models that were trained on it", { path: "/v1/models" }, users(dataset, page.signal))];
 }
 
-/** @param {Dataset} dataset */
-function facts(dataset) {
+/** Read what the service computes for some seconds before its first answer. @param {string} path @param {AbortSignal} signal @returns {Promise<any>} */
+async function computed(path, signal) {
+  try {
+    return await get(path, { signal });
+  } catch (error) {
+    if (!(error instanceof Problem && ["near_pairs_busy", "summary_busy"].includes(error.code))) throw error;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.max(1, error.retryAfter)));
+    signal.throwIfAborted();
+    return computed(path, signal);
+  }
+}
+
+/** Delete it, or one of its names, unless a person undoes it. @param {string} reference */
+function remove(reference) {
+  go("/ui/datasets");
+  toast(`The data set ${plain(reference)} is deleted.`, {
+    undo: () => go(href(reference)),
+    commit: () => void send("DELETE", pathOf(reference), null, { keepalive: true }).catch((error) => toast(plain(error.message), { seconds: 15 })),
+  });
+}
+
+/** @param {Dataset} dataset @param {string} reference */
+function facts(dataset, reference) {
   const made = dataset.provenance;
   const rows = {
     Images: splits(dataset), Classes: number(dataset.classes.length), Image: dataset.image_shape.join(" × "),
@@ -88,7 +114,8 @@ function facts(dataset) {
     dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
     h("dl", { class: "facts" }, Object.entries(rows).map(([term, value]) => value && [h("dt", term), h("dd", value)])),
     skippedFiles(dataset.skipped),
-    h("p", { class: "row" }, h("a", { class: "chip", href: `/ui/train?dataset=${encodeURIComponent(dataset.name)}` }, "Train on it")));
+    h("p", { class: "row" }, h("a", { class: "chip", href: `/ui/train?dataset=${encodeURIComponent(dataset.name)}` }, "Train on it"),
+      allowed(h("button", { type: "button", onclick: () => remove(reference) }, "Delete"), "manage")));
 }
 
 /** @param {Dataset} dataset @param {ReturnType<typeof pictures>} grid */
@@ -179,6 +206,30 @@ function equalImages(summary, checking) {
       caption: (item) => `${item.split} ${plain(item.label)}`,
     });
   });
+}
+
+/** Each test or validation image beside its nearest training image. @param {Record<string, any>} pairs @param {Checking} checking */
+function nearPairs({ pairs: count, first, compared, threshold }, checking) {
+  const found = first.map((/** @type {Record<string, any>} */ { image, nearest, cosine }) => ({ ...image, nearest, cosine }));
+  const sample = Object.entries(compared).filter(([, split]) => split.compared < split.images);
+  return [check(checking, {
+    kind: "near_pairs", title: `Nearly equal to a training image: ${number(count)} images`, found, size: 128,
+    why: `Left the image, right the training image; below their classes and the cosine of their pixels, above ${threshold}.`,
+    rest: count > found.length ? `The ${number(found.length)} most similar of ${number(count)} pairs are shown.` : "",
+    async read(items, signal) {
+      const flat = items.flatMap((/** @type {any} */ item) => [item, item.nearest]);
+      const { pictures, height, width, channels, items: got } = await imagesOf(checking.path, flat, (item) => item, signal);
+      const pairs = items.slice(0, got.length >> 1);
+      const row = width * channels;
+      const both = new Uint8Array(pairs.length * 2 * height * row);
+      for (let i = 0; i < pairs.length * 2 * height; i++) {
+        const [picture, y] = [Math.floor(i / height), i % height];
+        both.set(pictures.subarray(i * row, (i + 1) * row), (((picture >> 1) * height + y) * 2 + (picture & 1)) * row);
+      }
+      return { pictures: both, height, width: width * 2, channels, items: pairs };
+    },
+    caption: (item) => `${plain(item.label)}, ${plain(item.nearest.label)}: ${item.cosine.toFixed(3)}`,
+  }), sample.map(([split, each]) => h("p", { class: "soft" }, `Of ${split}, ${number(each.compared)} of ${number(each.images)} images were compared.`))];
 }
 
 /** @typedef {{page: Page, path: string, right: any}} Checking path: of the images */

@@ -6,6 +6,7 @@ import { sheetsOf } from "./sheets.js";
 const GAP = 8;
 const CAPTION = 16;
 const CORNER = 24;
+const RETRY = 3000; // milliseconds after an error that says of itself that it passes
 const SHAPES = { right: "●", wrong: "▲" }; // so that colour is not the only sign
 let galleries = 0;
 
@@ -167,6 +168,7 @@ export function gallery({ label, size = 64, read, caption, line: words = caption
     } catch (error) {
       if (signal.aborted) return;
       fail(`The pictures could not be read: ${error instanceof Error ? error.message : error}`);
+      if (/** @type {any} */ (error)?.passes) setTimeout(() => signal.aborted || fail(""), RETRY);
     }
     reading = false;
   }

@@ -23,6 +23,7 @@ def dataset(dashboard: Dashboard) -> dict[str, Any]:
         "/v1/datasets/shapes": found,
         f"{path}/images": images_of(found["splits"]["train"], len(found["classes"])),
         f"{path}/summary": dashboard.example("GET", f"{path}/summary"),
+        f"{path}/near-pairs": dashboard.example("GET", f"{path}/near-pairs"),
     }
     return found
 
@@ -97,7 +98,32 @@ def test_a_check_shows_its_images_and_stays_open_by_the_address(dashboard: Dashb
     expect(page.get_by_role("listbox", name="Equal images in several splits")).to_be_visible()
 
 
+def test_near_pairs_are_waited_for_and_shown_side_by_side(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    path = f"/v1/datasets/{quote(dataset['id'], safe='')}/near-pairs"
+    busy = Reply.problem(503, "near_pairs_busy", "the search runs")
+    answers = iter([busy, dashboard.example("GET", path)])
+    page = dashboard.open("/ui/datasets/shapes?check=near_pairs", {path: lambda _: next(answers)})
+    expect(page.get_by_text("Nearly equal to a training image: 161 images")).to_be_visible()
+    expect(page.locator(".gallery-line").last).to_have_text("1 of 1 · 1, 1: 0.992")
+    read = [query_of(one) for one in dashboard.requests if "indices" in one.url]
+    assert sorted((query["split"], query["indices"]) for query in read) == [("test", "3070"), ("train", "27111")]
+
+
 def test_a_data_set_that_does_not_exist_is_said(dashboard: Dashboard) -> None:
     problem = Reply.problem(404, "dataset_not_found", "there is no data set nothing")
     page = dashboard.open("/ui/datasets/nothing", {"/v1/datasets/nothing": problem})
     expect(page.get_by_role("alert")).to_contain_text("there is no data set nothing")
+
+
+def test_a_deleted_data_set_can_be_restored_for_some_seconds(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    dashboard.page.clock.install()
+    page = dashboard.open("/ui/datasets/shapes")
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url(f"{ORIGIN}/ui/datasets")
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url(f"{ORIGIN}/ui/datasets/shapes")
+    page.get_by_role("button", name="Delete").click()
+    page.wait_for_url(f"{ORIGIN}/ui/datasets")
+    with page.expect_request(lambda request: request.method == "DELETE") as sent:
+        page.clock.run_for(6000)
+    assert sent.value.url == f"{ORIGIN}/v1/datasets/shapes"

@@ -16,7 +16,7 @@ SETUP = """async ([total, height, width, channels, options]) => {
     label: "Pictures", size: 64,
     async read(from, count) {
       reads.push([from, count]);
-      if (window.fails) throw new Error("the service does not answer");
+      if (window.fails) throw window.fails;
       const most = Math.min(count, options.most ?? count, total - from);
       const pictures = new Uint8Array(most * height * width * channels).fill(options.fill ?? 128);
       return { pictures, height, width, channels, items: Array.from({ length: most }, (_, i) => ({ n: from + i })) };
@@ -115,12 +115,23 @@ def test_clicks_open_a_picture_and_select_it_at_its_corner(blank: Page) -> None:
 
 
 def test_a_failed_read_is_said_and_repeated_when_a_person_wants_it(blank: Page) -> None:
-    blank.evaluate("() => { window.fails = true; }")
+    blank.evaluate("() => { window.fails = new Error('the service does not answer'); }")
     show(blank)
     expect(blank.locator(".gallery-line")).to_have_text("The pictures could not be read: the service does not answer")
-    blank.evaluate("() => { window.fails = false; }")
+    blank.evaluate("() => { window.fails = null; }")
     blank.get_by_role("button", name="Try again").click()
     expect(blank.locator(".gallery-line")).to_contain_text("1 of 10,000 · n0")
+
+
+def test_an_error_that_passes_is_followed_by_another_read(blank: Page) -> None:
+    blank.clock.install()
+    blank.evaluate("() => { window.fails = Object.assign(new Error('busy'), { passes: true }); }")
+    blank.evaluate(SETUP, [100, 28, 28, 1, {}])
+    blank.clock.run_for(100)
+    expect(blank.locator(".gallery-line")).to_contain_text("busy")
+    blank.evaluate("() => { window.fails = null; }")
+    blank.clock.run_for(4000)
+    expect(blank.locator(".gallery-line")).to_contain_text("1 of 100 · n0")
 
 
 def test_a_long_caption_stays_in_its_cell_and_is_said_whole(blank: Page) -> None:
