@@ -16,9 +16,9 @@ def draw(page: Page, code: str, argument: Any = None) -> Any:
     return page.evaluate(
         """async ([code, argument]) => {
           const load = (name) => import(`/ui/parts/${name}.js`);
-          const [charts, bars, matrices, tiles] = await Promise.all(["chart", "bars", "matrix", "tiles"].map(load));
+          const modules = await Promise.all(["chart", "bars", "histogram", "matrix", "tiles"].map(load));
           const main = document.getElementById("main");
-          const run = { ...charts, ...bars, ...matrices, ...tiles, main, argument };
+          const run = Object.assign({ main, argument }, ...modules);
           window.made = RUNS[code](run);
         }""".replace("RUNS[code]", f"({code})"),
         ["", argument],
