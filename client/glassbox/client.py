@@ -31,7 +31,7 @@ from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
-from glassbox.records.explanations import Baseline, Explanation, Method, Neighbours
+from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours
 from glassbox.records.rows import Predictions
 from glassbox.records.service import Access, Preset, Readiness, System
 
@@ -196,6 +196,19 @@ class Client:
         """
         options = {"count": count, "invert": invert}
         return read(Neighbours, self._about_image("neighbours", image, model, options))
+
+    def lessons(self) -> Lessons:
+        """Return the formulas of a training step, with the sources of the functions that compute them."""
+        return read(Lessons, self.transport.get(path_to("lessons")))
+
+    def lesson(self, dataset: str, index: int, **options: Any) -> Lesson:
+        """Return one training step on an image of a data set, formula by formula.
+
+        options: fields of `POST /v1/lessons/step`, such as `split`, `preset` and `seed`, or `model`, `rate`, and
+        `update_order`.
+        """
+        body = {"dataset": dataset, "index": index, **options}
+        return read(Lesson, self.transport.query(f"{path_to('lessons')}/step", json=body))
 
     def events(
         self, kind: Kind | None = None, model: str | None = None, job: str | None = None, after: str | None = None

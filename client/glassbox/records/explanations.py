@@ -113,3 +113,44 @@ class Neighbours:
     images: int
     searched: int
     neighbours: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class LessonStep:
+    """An array of a training step. operation: the name of its formula. values: None for large arrays."""
+
+    name: str
+    operation: str
+    shape: tuple[int, ...]
+    values: Numbers | None
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One training step on one image: its arrays in the order of computation."""
+
+    model: str | None
+    version: int | None
+    activation: str
+    classes: tuple[str, ...]
+    label: str
+    rate: float
+    update_order: str
+    steps: tuple[LessonStep, ...]
+
+
+@dataclass(frozen=True)
+class LessonOperation:
+    """An operation of a training step. source: of the function that computes it, None for the input."""
+
+    name: str
+    formula: str
+    source: str | None
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """The operations of a training step for each activation function."""
+
+    update_orders: tuple[str, ...]
+    activations: dict[str, tuple[LessonOperation, ...]]

@@ -67,6 +67,10 @@ SAME = {
     "Control": explanations.Control,
     "Neighbours": explanations.Neighbours,
     "Neighbour": explanations.Neighbour,
+    "Lesson": explanations.Lesson,
+    "LessonStep": explanations.LessonStep,
+    "LessonOperation": explanations.LessonOperation,
+    "Lessons": explanations.Lessons,
     "PredictedImage": predictions.PredictedImage,
     "ComparedImage": predictions.ComparedImage,
     "ComparisonCounts": predictions.ComparisonCounts,
@@ -92,8 +96,8 @@ SAME = {
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
-    "OneImage", "OnUnreadable", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope", "Service", "State",
-    "TrainingRequest",
+    "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope",
+    "Service", "State", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

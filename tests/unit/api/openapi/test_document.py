@@ -59,6 +59,8 @@ CONTRACT = {
     "POST /v1/models/{}/versions/{}/predict",
     "POST /v1/models/{}/versions/{}/explain",
     "POST /v1/models/{}/versions/{}/neighbours",
+    "GET /v1/lessons",
+    "POST /v1/lessons/step",
     "POST /v1/models/{}/versions/{}/reproduce",
     "PUT /v1/models/{}/aliases/{}",
     "DELETE /v1/models/{}/aliases/{}",

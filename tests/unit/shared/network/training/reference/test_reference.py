@@ -18,7 +18,7 @@ from shared.network.training import reference
 
 Function = Callable[[Array], Array]
 
-PAGE = Path(__file__).resolve().parents[5] / "docs" / "mathematics.md"
+PAGE = Path(__file__).resolve().parents[6] / "docs" / "mathematics.md"
 
 ACTIVATIONS: dict[str, tuple[Function, Function]] = {
     "sigmoid": (reference.sigmoid, reference.sigmoid_slope),
