@@ -41,7 +41,7 @@ from api.resources.events.streams import EventStreams
 from api.resources.explanations import explain, lessons, neighbours
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
-from api.resources.trainings import checkpoint_weights, training_jobs
+from api.resources.trainings import checkpoint_weights, estimates, training_jobs
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -121,6 +121,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),
         near_pairs.blueprint(store, built_in, volume),
+        estimates.blueprint(built_in, registry, webhooks, settings),
         training_jobs.blueprint(built_in, registry, submission, webhooks, idempotency_keys, settings),
         batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
         all_jobs.blueprint(EventFeed(redis), streams),

@@ -366,3 +366,14 @@ ACCESS: JsonObject = {"key_required": True, "key": "ci", "scopes": ["read", "sub
 ACCESS_WITHOUT_KEYS: JsonObject = {"key_required": False, "key": None, "scopes": ["read", "submit", "manage"]}
 
 TRAINING_REQUEST: JsonObject = {"model": "digits", "dataset": "digits", "preset": "fast", "epochs": 10, "seed": 0}
+
+TRAINING_ESTIMATE: JsonObject = {
+    "configuration": PRESET["configuration"],
+    "candidates": 1,
+    "parameters": 50890,
+    "memory_bytes": 204472320,
+    "memory_limit_bytes": 2147483648,
+    "operations": 45705600000,
+    "seconds": [0.57, 1.14],
+    "method": "the multiply-adds of all epochs, counted from the shapes, at 40 to 80 billion a second …",
+}

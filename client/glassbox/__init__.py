@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from glassbox.records.predictions import ComparedImage, Comparison, ComparisonCounts, PredictedImage
     from glassbox.records.rows import BatchSummary, Best, IndexedRow, Prediction, Predictions, Row, RowError, RowFilter
     from glassbox.records.selections import Selection
-    from glassbox.records.service import Access, Preset, Readiness, System
+    from glassbox.records.service import Access, Preset, Readiness, System, TrainingEstimate
     from glassbox.records.skipped import SkippedFiles
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
@@ -127,7 +127,7 @@ _NAMES = {
     "records.predictions": ("ComparedImage", "Comparison", "ComparisonCounts", "PredictedImage"),
     "records.rows": ("BatchSummary", "Best", "IndexedRow", "Prediction", "Predictions", "Row", "RowError", "RowFilter"),
     "records.selections": ("Selection",),
-    "records.service": ("Access", "Preset", "Readiness", "System"),
+    "records.service": ("Access", "Preset", "Readiness", "System", "TrainingEstimate"),
     "records.skipped": ("SkippedFiles",),
 }
 _MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
@@ -202,6 +202,7 @@ __all__ = [
     "TooLarge",
     "TooMany",
     "TooSlow",
+    "TrainingEstimate",
     "TrainingResult",
     "Unauthenticated",
     "Unavailable",

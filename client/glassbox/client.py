@@ -33,7 +33,7 @@ from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
 from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours
 from glassbox.records.rows import Predictions
-from glassbox.records.service import Access, Preset, Readiness, System
+from glassbox.records.service import Access, Preset, Readiness, System, TrainingEstimate
 
 
 class Client:
@@ -105,6 +105,11 @@ class Client:
                 path_to("training-jobs"), document={"model": model, "dataset": str(dataset), **options}
             )
         )
+
+    def estimate(self, dataset: str, *, model: str, **options: Unpack[TrainingOptions]) -> TrainingEstimate:
+        """Return what a training on a data set of the server needs, with the options of `train`; submits no job."""
+        document = {"model": model, "dataset": dataset, **options}
+        return read(TrainingEstimate, self.transport.query(path_to("training-jobs", "estimate"), document=document))
 
     def classify(
         self, images: Path | str | Body, *, model: str, on_bytes: OnBytes | None = None, **options: Unpack[BatchOptions]

@@ -39,7 +39,7 @@ from shared.network.selection.presets import (
     suited,
 )
 from shared.network.settings.fields import fields_of
-from shared.registry import Registry
+from shared.registry import ModelVersion, Registry
 from shared.runtime.memory.limit import limit_at_submission
 from shared.runtime.settings import Settings
 from shared.storage.names import AliasName, Name
@@ -160,21 +160,8 @@ def blueprint(
         wanted = from_json(TrainingRequest, settings)
         if wanted.promote is not None:
             require(Scope.MANAGE, f"`promote` moves the alias {wanted.promote!r} and")
-        check_labels(wanted.labels, settings)
-        webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
-        version = None
-        if wanted.like is not None:
-            if "preset" in wanted.model_fields_set:
-                field = FieldError("cannot be combined with like, which has the settings", pointer="#/preset")
-                raise Invalid("validation_failed", summary([field]), [field])
-            version = registry.resolve(wanted.like)
-        dataset = built_in.get(wanted.dataset)
-        try:
-            like = Configuration.from_dict(version.configuration) if version else None
-            networks = _small_enough(wanted.networks(dataset, like), settings)
-            networks = fitting(networks, dataset, limit_at_submission(settings))
-        except ConfigurationError as error:
-            raise invalid_configuration(error) from error
+        webhook = check_options(wanted, webhooks, settings)
+        dataset, version, networks = resolved(wanted, built_in, registry, settings)
         configurations = [network.configuration.to_dict() for network in networks]
         specification = TrainingSpecification(
             model=wanted.model,
@@ -199,6 +186,33 @@ def blueprint(
         return job_view(job, warnings, submission.waiting(job)), 202, {"Location": f"/v1/jobs/{job.id}"}
 
     return routes
+
+
+def check_options(wanted: TrainingOfPreset, webhooks: Webhooks, settings: Settings) -> str | None:
+    """Return the webhook that the job gets; raises `Invalid` for it, for the labels, or for `preset` beside `like`."""
+    check_labels(wanted.labels, settings)
+    webhook = webhooks.choose(wanted.webhook, pointer="#/webhook")
+    if wanted.like is not None and "preset" in wanted.model_fields_set:
+        field = FieldError("cannot be combined with like, which has the settings", pointer="#/preset")
+        raise Invalid("validation_failed", summary([field]), [field])
+    return webhook
+
+
+def resolved(
+    wanted: TrainingOfPreset, built_in: BuiltIn, registry: Registry, settings: Settings
+) -> tuple[Manifest, ModelVersion | None, list[Network]]:
+    """Return the data set, the version whose settings the training has, if any, and its networks.
+
+    A training with several networks chooses one. Raises `Invalid` if none is valid, or small enough for the limits.
+    """
+    version = None if wanted.like is None else registry.resolve(wanted.like)
+    dataset = built_in.get(wanted.dataset)
+    try:
+        like = Configuration.from_dict(version.configuration) if version else None
+        networks = _small_enough(wanted.networks(dataset, like), settings)
+        return dataset, version, fitting(networks, dataset, limit_at_submission(settings))
+    except ConfigurationError as error:
+        raise invalid_configuration(error) from error
 
 
 def _small_enough(networks: list[Network], settings: Settings) -> list[Network]:

@@ -40,6 +40,25 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class TrainingEstimate:
+    """What a training needs, estimated before it starts.
+
+    configuration: all settings, the preset's included; with `auto`, those of the first of the `candidates`. parameters,
+    operations (multiply-adds): of the largest candidate. memory_limit_bytes: None if the server does not know it.
+    seconds: from the least to the most, by `method`.
+    """
+
+    configuration: dict[str, Any]
+    candidates: int
+    parameters: int
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    operations: int
+    seconds: tuple[float, ...]
+    method: str
+
+
+@dataclass(frozen=True)
 class Access:
     """What this client may do. key: the name of its API key, None if the server requires none."""
 

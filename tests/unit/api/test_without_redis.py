@@ -63,6 +63,7 @@ REQUESTS = [
     Request("GET", "/v1/datasets/<reference>/summary", "/v1/datasets/easy/summary", status=200),
     Request("GET", "/v1/datasets/<reference>/near-pairs", "/v1/datasets/easy/near-pairs", status=200),
     Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
+    Request("POST", "/v1/training-jobs/estimate", body={"json": {"model": "toy", "dataset": "easy"}}, status=200),
     Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),
     Request("POST", "/v1/batch-jobs", "/v1/batch-jobs?model=toy", {"data": zip_of_images(easy_images(3)[0])}),
     Request("POST", "/v1/evaluation-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),

@@ -30,6 +30,7 @@ SAME = {
     "JobError": jobs.JobError,
     "Waiting": jobs.Waiting,
     "Reason": service.Reason,
+    "TrainingEstimate": service.TrainingEstimate,
     "Event": Event,
     "AnyEvent": AnyEvent,
     "Epoch": jobs.Epoch,
@@ -97,7 +98,7 @@ SAME = {
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
     "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope",
-    "Service", "State", "TrainingRequest",
+    "Service", "State", "Tensor", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

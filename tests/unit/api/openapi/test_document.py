@@ -30,6 +30,7 @@ CONTRACT = {
     "GET /v1/datasets/{}/summary",
     "GET /v1/datasets/{}/near-pairs",
     "POST /v1/training-jobs",
+    "POST /v1/training-jobs/estimate",
     "POST /v1/batch-jobs",
     "POST /v1/evaluation-jobs",
     "GET /v1/jobs",
