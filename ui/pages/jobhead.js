@@ -1,30 +1,22 @@
 /** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
 
-import { get, send } from "../api.js";
+import { buttons, hasEnded, hrefOf, modelHref } from "../actions.js";
+import { get } from "../api.js";
 import { live } from "../live.js";
-import { allowed, problem, remedy, state } from "../panel.js";
+import { remedy, state } from "../panel.js";
 import { h, replace } from "../parts/dom.js";
 import { ago, number, plain, seconds } from "../parts/format.js";
 import { go } from "../parts/router.js";
-import { toast } from "../parts/toast.js";
 
 /** @typedef {import("../parts/router.js").Page} Page */
 /** @typedef {any} Job the JSON of `/v1/jobs/{id}` */
-
-const ENDED = ["succeeded", "completed_with_errors", "failed", "cancelled"];
-
-/** Whether a job has ended. @param {Job} job */
-export function ended(job) {
-  return ENDED.includes(job.state);
-}
 
 /** A job's model as a link, with its version if it has a result. @param {Job} job */
 export function modelLink(job) {
   const { model, version } = job.result ?? {};
   const [name, reference] = String(model ?? job.request.model).split("@");
-  const path = `/ui/models/${encodeURIComponent(name)}`;
   const place = version ?? reference;
-  return h("a", { href: place ? `${path}/${encodeURIComponent(place)}` : path, class: "name", dir: "auto" }, plain(place ? `${name}@${place}` : name));
+  return h("a", { href: modelHref(name, place), class: "name", dir: "auto" }, plain(place ? `${name}@${place}` : name));
 }
 
 /**
@@ -66,7 +58,7 @@ export function follow(page, job, { onjob, onevent }) {
     if (event.type === "deleted") take({ ...job, deleted: true });
     else if (event.type === "progress" || event.type === "epoch") {
       // A late event of an attempt must not move a job that has ended.
-      if (!ended(job)) take({ ...job, progress: event.data.progress ?? job.progress, metrics: event.data.metrics ?? job.metrics });
+      if (!hasEnded(job)) take({ ...job, progress: event.data.progress ?? job.progress, metrics: event.data.metrics ?? job.metrics });
     } else void read();
     onevent?.(event);
   }, signal);
@@ -83,43 +75,25 @@ export function head(page, title, job, more) {
   const facts = h("p", { class: "row" });
   const bar = h("progress", { "aria-label": "Progress" });
   const notes = h("div", { "aria-live": "polite" });
-  const failed = h("div");
-  const cancel = button("Cancel", () => act("POST", "cancel"));
-  const retry = button("Retry", () => act("POST", "retry"));
-  const remove = button("Delete", discard, "manage");
+  const actions = h("div");
+  let shown = "";
   const id = h("button", { type: "button", class: "small", title: "Copy the id", onclick: () => void navigator.clipboard?.writeText(job.id) }, h("code", job.id));
   const element = h("header", { class: "job" },
-    h("div", { class: "row" }, h("h1", title), h("span", { class: "grow" }), more, cancel, retry, remove), facts, bar, failed, notes);
+    h("div", { class: "row" }, h("h1", title), h("span", { class: "grow" }), more, actions), h("div", { class: "row" }, id, facts), bar, notes);
 
-  /** @param {string} text @param {() => void} onclick */
-  function button(text, onclick, scope = "submit") {
-    return allowed(h("button", { type: "button", onclick }, text), scope);
-  }
-
-  /** @param {string} method @param {string} action */
-  async function act(method, action) {
-    try {
-      update(await send(method, `/v1/jobs/${job.id}/${action}`, null, { signal: page.signal }));
-      replace(failed);
-    } catch (error) {
-      if (!page.signal.aborted) replace(failed, problem(error));
-    }
-  }
-
-  function discard() {
-    go("/ui/");
-    toast(`Job ${job.id} is deleted.`, {
-      undo: () => go(`/ui/jobs/${job.id}`),
-      commit: () => void send("DELETE", `/v1/jobs/${job.id}`, null, { keepalive: true }).catch((error) => toast(error.message)),
-    });
+  /** After a button: the job as it is now, null if it is deleted, which can be undone from the next page. @param {Job | null} after */
+  function acted(after) {
+    if (!after) go("/ui/");
+    else if (page.signal.aborted) go(hrefOf(after));
+    else update(after);
   }
 
   /** @param {Job} next */
   function update(next) {
     job = next;
     const { progress, deleted } = job;
-    const done = ended(job);
-    replace(facts, state(deleted ? "cancelled" : job.state), id, modelLink(job),
+    const done = hasEnded(job);
+    replace(facts, state(deleted ? "cancelled" : job.state), modelLink(job),
       progress.total > 0 && h("span", `${number(progress.done)} of ${number(progress.total)} ${progress.unit}`),
       !done && progress.eta_seconds > 0 && h("span", { class: "soft" }, `about ${seconds(progress.eta_seconds)} left`),
       job.attempt > 1 && h("span", { class: "soft" }, `attempt ${job.attempt}`),
@@ -136,9 +110,9 @@ export function head(page, title, job, more) {
       job.error && h("div", { class: "problem" }, h("strong", "The job failed"), h("p", plain(job.error.detail)),
         remedy(plain(job.error.code))),
       texts.map((text) => h("p", { class: "warning" }, plain(text))));
-    cancel.hidden = done || deleted;
-    retry.hidden = deleted || !["failed", "cancelled"].includes(job.state);
-    remove.hidden = deleted || !done;
+    const now = deleted ? "deleted" : job.state;
+    if (now !== shown) replace(actions, !deleted && buttons(job, acted)); // else the button keeps the focus
+    shown = now;
   }
 
   update(job);

@@ -1,12 +1,13 @@
 /** A training: its curves while it runs and afterwards, its first layer, the race of its preset, its warnings, its log. */
 
+import { hasEnded, modelHref } from "../actions.js";
 import { get, items, page as readPage } from "../api.js";
 import { live } from "../live.js";
 import { panel, problem } from "../panel.js";
 import { chart, cursors } from "../parts/chart.js";
 import { eachFrame, h, replace } from "../parts/dom.js";
 import { number, percent, plain, seconds } from "../parts/format.js";
-import { follow, head, ended } from "./jobhead.js";
+import { follow, head } from "./jobhead.js";
 import { race } from "./race.js";
 import { firstLayer } from "./firstlayer.js";
 
@@ -92,7 +93,7 @@ export function training(page, first, early) {
   function figure() {
     const latest = own.epochs.findLast(Boolean) ?? job.metrics;
     const { result, metrics } = job;
-    const version = result && `/ui/models/${encodeURIComponent(result.model)}/${result.version}`;
+    const version = result && modelHref(result.model, result.version);
     const interval = result?.accuracy_interval;
     /** @type {[string, import("../parts/dom.js").Child][]} */
     const shown = [
@@ -121,7 +122,7 @@ export function training(page, first, early) {
 
   /** Read the log on from where the page has it: epochs are in the curves. */
   async function readLog() {
-    if (readsLog || !(opened.open || (!raced.hidden && !ended(job)))) return;
+    if (readsLog || !(opened.open || (!raced.hidden && !hasEnded(job)))) return;
     readsLog = true;
     try {
       for (;;) {
