@@ -67,7 +67,7 @@ function sections(page, dataset) {
     (pairs) => nearPairs(pairs, checking), page.signal);
   return [facts(dataset, page.params.name), h("div", { class: "grid" },
     panel("Classes", { path, python: `print(client.datasets.get("${dataset.name}").class_counts)`, command: `glassbox datasets show ${dataset.name}` },
-      h("p", { class: "soft" }, Object.keys(dataset.splits).join(" (") + ")".repeat(Object.keys(dataset.splits).length - 1)),
+      h("p", { class: "soft" }, "Images for training (for testing)"),
       h("div", { class: "scrolls" }, balance(dataset, grid))),
     panel("Mean image of each class", { path: `${path}/summary`, python: `client.datasets.summary("${dataset.name}").classes` }, means)),
   grid.element,
@@ -120,11 +120,11 @@ function facts(dataset, reference) {
 
 /** @param {Dataset} dataset @param {ReturnType<typeof pictures>} grid */
 function balance(dataset, grid) {
-  const [first, second] = Object.keys(dataset.splits).map((split) => dataset.class_counts[split]);
+  const { train, test } = dataset.class_counts;
   return bars({
     label: "Images of each class",
     items: dataset.classes.map((/** @type {string} */ label, /** @type {number} */ i) => ({
-      label: plain(label), value: first[i], second: second?.[i], onselect: () => grid.choose({ class: label }),
+      label: plain(label), value: train[i], second: test?.[i], onselect: () => grid.choose({ class: label }),
     })),
   }).element;
 }

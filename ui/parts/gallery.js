@@ -128,9 +128,11 @@ export function gallery({ label, size = 64, read, caption, line: words = caption
     let text = captions.get(shown);
     if (text === undefined) {
       const whole = caption(shown);
-      text = whole;
-      for (let end = Math.min(40, whole.length); end && context.measureText(text).width > size + 4; end--) {
-        text = `${whole.slice(0, end - 1)}…`;
+      text = whole.length > 40 ? `${whole.slice(0, 40)}…` : whole;
+      let wide = context.measureText(text).width;
+      for (let end = text.length; wide > size + 4 && end > 1; wide = context.measureText(text).width) {
+        end = Math.min(end - 1, Math.ceil((end * size) / wide));
+        text = `${whole.slice(0, end)}…`;
       }
       if (captions.size > 20000) captions.clear();
       captions.set(shown, text);
