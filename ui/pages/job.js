@@ -37,6 +37,7 @@ function plainJob(page, first) {
   const title = `${kind[0].toUpperCase()}${kind.slice(1)} of ${plain(String(first.request.model ?? first.id))}`;
   const top = head(page, title, first);
   const result = h("div");
+  const found = h("div");
   page.title(title);
 
   /** @param {any} job */
@@ -45,13 +46,18 @@ function plainJob(page, first) {
     replace(result, job.result
       ? [job.kind === "reproduction" && verdict(job.result), facts(job.result)]
       : h("p", { class: "soft" }, job.error ? "No result." : "The result appears here when the job ends."));
+    if (job.links.evaluation && job.result && !found.dataset.shown) {
+      found.dataset.shown = "yes";
+      import("./evaluated.js").then(({ evaluated }) => found.append(evaluated(page, job)));
+    }
   }
 
   draw(first);
   follow(page, first, { onjob: draw });
   return [
     top.element,
-    panel("Result", { path: `/v1/jobs/${first.id}`, python: `client.job(${JSON.stringify(first.id)})`, command: `glassbox jobs show ${first.id}` }, result),
+    panel("Result", { path: `/v1/jobs/${first.id}`, python: `client.jobs.get(${JSON.stringify(first.id)})`, command: `glassbox jobs show ${first.id}` }, result),
+    found,
     panel("Request", null, facts(first.request)),
   ];
 }

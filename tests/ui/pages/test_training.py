@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from api.schema.examples import EPOCH, JOB_ID, REPRODUCTION_JOB, TRAINING_JOB
+from api.schema.examples import EPOCH, EVALUATION_JOB, JOB_ID, REPRODUCTION_JOB, TRAINING_JOB
 from tests.ui.conftest import ORIGIN, Dashboard, Reply
 
 PATH = f"/ui/jobs/{JOB_ID}"
@@ -246,6 +246,17 @@ def test_a_reproduction_says_whether_the_bits_agree(dashboard: Dashboard, change
     page = dashboard.open(PATH, {JOB: {**REPRODUCTION_JOB, "result": {**REPRODUCTION_JOB["result"], **changes}}})
     expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_role("heading", name="Reproduction of digits@champion")).to_be_visible()
+
+
+def test_an_evaluation_shows_its_confusion_and_opens_the_images_of_a_cell(dashboard: Dashboard) -> None:
+    page = dashboard.open(PATH, {JOB: EVALUATION_JOB})
+    expect(page.get_by_role("heading", name="Evaluation of digits@champion")).to_be_visible()
+    expect(page.get_by_text("97.20 %")).to_be_visible()
+    page.get_by_role("table", name="Confusion matrix").get_by_role("button").nth(1).click()
+    page.wait_for_url("**?label=*&predicted=*")
+    queries = [parse_qs(urlsplit(request.url).query) for request in dashboard.sent("GET", f"{JOB}/predictions")]
+    assert queries[0]["wrong"] == ["true"]
+    assert queries[-1].keys() >= {"label", "predicted"}
 
 
 def test_the_log_is_read_when_it_is_opened(dashboard: Dashboard) -> None:
