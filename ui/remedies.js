@@ -5,6 +5,7 @@ export const REMEDIES = {
   alias_not_moved: "move the alias, if the new version is to have it",
   body_too_slow: "send the request again",
   dataset_unreadable: "upgrade Glassbox, upload the data set again, or delete it",
+  evaluation_damaged: "restore the file from a backup, or evaluate the version again",
   image_too_costly: "save the image again; for a true image raise the setting that the detail names",
   image_too_large: "raise GLASSBOX_CLASSIFIER_MEMORY_BYTES, then retry",
   memory_busy: "send fewer images in a request, or submit a batch job",
