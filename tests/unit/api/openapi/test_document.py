@@ -182,7 +182,7 @@ class TestDocument:
         def codes(status: str) -> list[str]:
             return responses[status]["x-codes"]  # type: ignore[no-any-return]
 
-        assert codes("404") == ["dataset_not_found", "model_not_found", "version_deleted", "version_not_found"]
+        assert codes("404") == ["dataset_not_found", "model_not_found", "version_not_found", "version_deleted"]
         assert codes("409") == ["idempotency_key_in_use"]
         assert set(codes("422")) == {
             "validation_failed",
