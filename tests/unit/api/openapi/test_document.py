@@ -187,6 +187,7 @@ class TestDocument:
         assert set(codes("422")) == {
             "validation_failed",
             "training_too_large",
+            "invalid_reference",
             "record_too_large",
             "idempotency_key_reused",
         }
