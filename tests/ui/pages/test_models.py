@@ -190,3 +190,24 @@ def test_two_versions_are_compared_and_the_better_one_is_promoted(models: Dashbo
     page.get_by_role("button", name="Promote @2").click()
     expect(page.get_by_text("champion points to version 2")).to_be_visible()
     assert models.sent("PUT", CHAMPION)[0].headers["if-match"] == '"7"'
+
+
+def test_versions_are_compared_on_another_test_set_by_jobs(models: Dashboard) -> None:
+    evaluation = models.example("GET", f"{MODEL}/versions/3/evaluation") | {"split": "test"}
+
+    def submit(request: Request) -> Any:
+        version = str(request.post_data_json["model"])[-1]  # type: ignore[index]
+        return dict(REPRODUCTION_JOB) | {"id": f"job{version}", "kind": "evaluation", "state": "queued", "result": None}
+
+    answers: dict[str, Any] = {"POST /v1/evaluation-jobs": submit}
+    for version, accuracy in ((2, 0.7), (3, 0.8)):
+        job = dict(REPRODUCTION_JOB) | {"id": f"job{version}", "request": {"model": f"digits@{version}"}}
+        path = f"/v1/jobs/job{version}"
+        answers |= {path: job, f"{path}/evaluation": evaluation | {"version": version, "accuracy": accuracy}}
+    answers["/v1/jobs/job3/predictions/compare"] = models.example("GET", f"{MODEL}/versions/3/predictions/compare")
+    page = models.open("/ui/models/digits/compare?versions=3,2&dataset=harder", answers)
+    page.get_by_role("button", name="Evaluate both on it").click()
+    expect(page.get_by_text("@3 has the highest test accuracy.")).to_be_visible()
+    assert parse_qs(urlsplit(page.url).query)["jobs"] == ["job3,job2"]
+    asked = models.sent("GET", "/v1/jobs/job3/predictions/compare")[0]
+    assert parse_qs(urlsplit(asked.url).query)["with"] == ["job2"]

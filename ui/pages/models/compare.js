@@ -69,16 +69,19 @@ function content(page, { owner, newest, compared }) {
   const pairs = h("div");
   if (one && own.length > 1) replace(pairs, beside(own, signal));
   else if (own.length > 1) replace(pairs, h("p", { class: "warning" }, "The versions were tested on different images: evaluate them on the same test set below."));
+  const same = sameTest(page, own, versions, pairs);
+  const isAsked = page.query.has("dataset") && !page.query.has("jobs");
   return [
     h("p", { class: "row" }, numbers.map((each) => h("span", { class: "row" },
       h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(owner.name)}/${each}` }, `@${each}`),
       numbers.length > 2 && h("button", { type: "button", "aria-label": `Remove version ${each}`, onclick: () => chosen(numbers.filter((other) => other !== each)) }, "×"))),
       numbers.length < MOST && rest.length > 0 && more),
+    isAsked && same,
     panel("Figures", { path: `/v1/models/${encodeURIComponent(owner.name)}/versions` }, figures(compared), promotion(page, owner, own)),
     panel("Settings that differ", null, differences(versions)),
     panel("Training", null, curves(compared.map(({ version, evaluation }) => ({ name: `@${version.version}`, history: evaluation.history })), signal)),
     pairs,
-    sameTest(page, own, versions, pairs),
+    !isAsked && same,
   ];
 }
 
@@ -155,7 +158,8 @@ function beside(sides, signal) {
         replace(gallery, made.element);
         return made;
       });
-      await (await shown).show({ with: other.as, order: "most_confident", ...filter }, what);
+      const legend = `${what} (class: prediction of ${plain(first.reference)} / ${plain(other.reference)})`;
+      await (await shown).show({ with: other.as, order: "most_confident", ...filter }, legend);
       gallery.scrollIntoView({ block: "nearest" });
     };
     void load(place, "the comparison", (until) => get(`${first.path}/predictions/compare`, { query: { with: other.as, limit: 1 }, signal: until }), (found) => [
@@ -179,6 +183,7 @@ function said(cell, first, other) {
 /** McNemar's exact test in words. @param {any} found */
 function verdict({ p_value: p, counts }) {
   const differing = counts.only_this_right + counts.only_other_right;
+  if (!differing) return "Both are right on the same images.";
   const text = `If both were equally good, the ${number(differing)} images on which only one is right would be split at least as unevenly with a probability of ${number(p)} (McNemar's exact test). `;
   return text + (p < 0.05 ? "The difference is hardly chance." : "These test images are too few to show a difference, which does not mean that there is none.");
 }
@@ -216,9 +221,13 @@ function sameTest(page, own, versions, pairs) {
   async function start(event) {
     event.preventDefault();
     try {
-      jobs = [];
+      const made = [];
+      for (const { reference } of own) {
+        const body = { model: reference, dataset: field.value.trim(), split: "test" };
+        made.push(await send("POST", "/v1/evaluation-jobs", body, { signal, idempotent: true }));
+      }
+      jobs = made;
       shown = false;
-      for (const { reference } of own) jobs.push(await send("POST", "/v1/evaluation-jobs", { model: reference, dataset: field.value.trim(), split: "test" }, { signal, idempotent: true }));
       setQuery({ dataset: field.value.trim(), jobs: jobs.map(({ id }) => id).join() });
       await follow(jobs.map(({ id }) => id));
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { corrections } from "../../correct.js";
 import { panel } from "../../panel.js";
-import { h } from "../../parts/dom.js";
+import { h, replace } from "../../parts/dom.js";
 import { words } from "./evaluation.js";
 import { images, said } from "./images.js";
 
@@ -13,8 +13,12 @@ const ORDERS = {
   most_confident: "most confident first", least_confident: "least confident first", index: "by index",
 };
 
-/** @param {import("../../parts/router.js").Page} page @param {any} version */
-export function testImages(page, { model, version, dataset, classes, links }) {
+/**
+ * @param {import("../../parts/router.js").Page} page
+ * @param {any} version
+ * @param {any[]} mistakes those of the evaluation, which versions of older releases have in place of predictions
+ */
+export function testImages(page, { model, version, dataset, classes, links }, mistakes) {
   const { signal } = page;
   const path = links.evaluation.replace(/evaluation$/, "predictions");
   const fix = corrections({
@@ -29,9 +33,10 @@ export function testImages(page, { model, version, dataset, classes, links }) {
     Object.entries(ORDERS).map(([value, text]) => h("option", { value, selected: page.query.get("order") === value }, text)));
   const all = h("button", { type: "button", onclick: () => open({ wrong: true }) }, "All errors");
   const reference = JSON.stringify(`${model}@${version}`);
+  const few = h("div", { class: "row" });
   const element = panel("Test images", {
     path, python: `for image in client.models.predictions(${reference}, wrong=True, order="most_confident"):\n    print(image)`,
-  }, h("p", { class: "row" }, order, all), shown.element, fix.element);
+  }, h("p", { class: "row" }, order, all), shown.element, few, fix.element);
   void read();
 
   async function read() {
@@ -40,6 +45,9 @@ export function testImages(page, { model, version, dataset, classes, links }) {
     if (Object.values(filter).every((value) => value === null)) filter.wrong = "true";
     const made = await shown.show({ ...filter, order: order.value }, words(filter, "test"));
     if (made) fix.watch(made);
+    const isMissing = shown.element.querySelector(".problem") !== null;
+    replace(few, isMissing && mistakes.filter(({ image }) => image.startsWith("data:image/png;")).map((each) =>
+      h("figure", { class: "mistake" }, h("img", { src: each.image, alt: `test image ${each.index}` }), h("figcaption", said(each)))));
   }
 
   /** @param {Filter} filter */

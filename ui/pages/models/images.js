@@ -62,7 +62,10 @@ export function images(source, { caption = said, onkey, signal }) {
     try {
       await upTo(1, signal);
     } catch (error) {
-      if (!signal.aborted && mine === turn) replace(failure, problem(error, () => void show(filter, words), signal));
+      if (signal.aborted || mine !== turn) return null;
+      line.textContent = "";
+      replace(place);
+      replace(failure, problem(error, () => void show(filter, words), signal));
       return null;
     }
     if (mine !== turn) return null;
@@ -117,8 +120,8 @@ export function images(source, { caption = said, onkey, signal }) {
 
 /** @param {Predicted} item */
 export function said({ label, predicted, confidence, other_predicted: other }) {
-  const rival = other === undefined ? "" : `, the other ${plain(other)}`;
-  return `${plain(label)} → ${plain(predicted)} ${percent(confidence, 0)}${rival}`;
+  if (other !== undefined) return `${plain(label)}: ${plain(predicted)} / ${plain(other)}`;
+  return `${plain(label)} → ${plain(predicted)} ${percent(confidence, 0)}`;
 }
 
 /** @param {HTMLCanvasElement} canvas @param {Uint8Array} pixels @param {number} height @param {number} width @param {number} channels */

@@ -26,6 +26,7 @@ export async function show(page) {
   const named = new Map();
   /** @type {Map<number, number | null>} expected calibration errors by version, which never change */
   const errors = new Map();
+  let calibrates = false;
   /** @type {Record<string, number>} */
   let aliases = {};
   /** @type {any[]} */
@@ -118,13 +119,18 @@ export async function show(page) {
 
   /** The calibration errors are in the evaluations, which are read one by one after the table is there. */
   async function calibrate() {
-    for (const { version } of rows.filter((each) => !errors.has(each.version))) {
+    if (calibrates) return;
+    calibrates = true;
+    /** @type {number | undefined} */
+    let version;
+    while ((version = rows.find((each) => !errors.has(each.version))?.version)) {
       const found = await get(`${here}/${version}/evaluation`, { signal }).catch(() => null);
       if (signal.aborted) return;
       errors.set(version, found?.calibration?.expected_error ?? null);
       const row = rows.find((each) => each.version === version);
       if (row) made.update(row);
     }
+    calibrates = false;
   }
 
   /** @param {string[]} keys */
@@ -140,7 +146,7 @@ export async function show(page) {
   function deletion(what, key, path, pointing) {
     const onclick = () => remove({
       what: plain(what), path, aliases: pointing,
-      gone: () => made.remove(key),
+      gone: () => made.remove(key), after: () => made.remove(key), // also if it was read again meanwhile
       back(error) {
         if (error) replace(notice, problem(error));
         void read();

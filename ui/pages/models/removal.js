@@ -7,13 +7,16 @@ import { toast } from "../../parts/toast.js";
 import { dialog } from "../../shell.js";
 
 /**
- * @param {{what: string, path: string, aliases: string[], gone: () => void, back: (error?: unknown) => void}} options
- *   aliases: those that would be deleted too, which a dialog says first; gone: takes it off the page; back: puts it back
+ * @param {{what: string, path: string, aliases: string[], gone: () => void, back: (error?: unknown) => void,
+ *   after?: () => void}} options
+ *   aliases: those that would be deleted too, which a dialog says first; gone: takes it off the page; back: puts it back;
+ *   after: once it is deleted
  */
-export function remove({ what, path, aliases, gone, back }) {
+export function remove({ what, path, aliases, gone, back, after }) {
   const start = () => {
     gone();
-    const commit = () => send("DELETE", aliases.length ? `${path}?force=true` : path, null, { keepalive: true }).catch(back);
+    const target = aliases.length ? `${path}?force=true` : path;
+    const commit = () => send("DELETE", target, null, { keepalive: true }).then(after, back);
     toast(`${what} is deleted`, { undo: back, commit });
   };
   if (!aliases.length) return start();

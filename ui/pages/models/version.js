@@ -50,7 +50,7 @@ function content(page, { version, owner, evaluation, dataset }) {
   const chips = h("span");
   const gallery = h("div");
   /** @type {Promise<ReturnType<import("./errors.js").testImages>> | null} loaded after what is seen first */
-  const shown = evaluation && import("./errors.js").then(({ testImages }) => testImages(page, version));
+  const shown = evaluation && import("./errors.js").then(({ testImages }) => testImages(page, version, evaluation.mistakes));
   shown?.then(({ element }) => replace(gallery, element), (error) => replace(gallery, problem(error)));
   const open = (/** @type {Filter} */ filter) => void shown?.then((made) => made.open(filter), () => {});
   const aliases = aliasesOf({ model: version.model, notice, signal, async changed() {
