@@ -111,11 +111,13 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   /** The form that makes the data set. */
   async function offer() {
     const fields = h("div");
-    const button = allowed(h("button", { type: "submit", class: "primary", disabled: true }, "Add to the data set"), "submit");
+    const adds = [...made.values()].some((each) => "job" in each.place);
+    const text = adds ? "Add to the data set" : "Make the corrected data set";
+    const button = allowed(h("button", { type: "submit", class: "primary", disabled: true }, text), "submit");
     replace(adding, h("form", { onsubmit: add }, fields, button));
     try {
       target = await get(`/v1/datasets/${encodeURIComponent(dataset)}`, { signal });
-      const others = [...made.values()].some((each) => "split" in each.place) ? [] : (await pageOf("/v1/datasets", { limit: 100 }, signal)).items;
+      const others = adds ? (await pageOf("/v1/datasets", { limit: 100 }, signal)).items : [];
       const into = h("select", { name: "dataset" }, [target, ...others.filter((each) => each.id !== target?.id)].map((each) =>
         h("option", { value: each.id }, `${plain(each.name)}, ${each.image_shape.join(" × ")}`)));
       const result = h("input", { name: "name", required: true, maxlength: 64, pattern: "[a-z0-9][a-z0-9._\\-]*" });
@@ -128,7 +130,7 @@ export function corrections({ key, classes, dataset, place, label, words, remove
       into.addEventListener("change", chosen);
       chosen();
       replace(fields, h("div", { class: "fields" }, h("label", "From the data set", into), h("label", "Name of the new one", result),
-        h("label", "New images go to", split)));
+        adds && h("label", "New images go to", split)));
       button.disabled = false;
       allowed(button, "submit");
     } catch (error) {

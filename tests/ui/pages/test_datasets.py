@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -127,3 +128,27 @@ def test_a_deleted_data_set_can_be_restored_for_some_seconds(dashboard: Dashboar
     with page.expect_request(lambda request: request.method == "DELETE") as sent:
         page.clock.run_for(6000)
     assert sent.value.url == f"{ORIGIN}/v1/datasets/shapes"
+
+
+def test_relabelled_and_removed_images_make_a_new_data_set(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
+    classes = dataset["classes"]
+    path = f"/v1/datasets/{quote(dataset['id'], safe='')}"
+    dashboard.answers |= {path: dataset, f"{path}/derive": dataset | {"name": "shapes-2"}}
+    page = dashboard.open("/ui/datasets/shapes")
+    expect(page.locator(".gallery-line")).to_contain_text(f" · {classes[0]}")
+    page.get_by_role("listbox", name="Images of the data set").focus()
+    for key in ["ArrowRight", "x", "Shift+ArrowRight"]:
+        page.keyboard.press(key)
+    page.get_by_role("button", name=f"{classes[0]} {classes[0]}").click()
+    page.get_by_role("listbox", name="Images of the data set").focus()
+    page.keyboard.press("-")
+    expect(page.get_by_text("2 corrected")).to_be_visible()
+    page.get_by_role("button", name="Make the corrected data set").click()
+    expect(page.get_by_role("link", name="Train again")).to_have_attribute("href", "/ui/train?dataset=shapes-2")
+    (sent,) = dashboard.sent("POST", f"{path}/derive")
+    assert json.loads(sent.post_data or "") == {
+        "add": [],
+        "relabel": [{"split": "train", "index": 1, "label": classes[0]}],
+        "remove": [{"split": "train", "index": 2}],
+    }
+    assert query_of(sent) == {}  # the name moves, unless somebody else has moved it
