@@ -71,7 +71,6 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   const button = allowed(h("button", { class: "primary", type: "submit", form: "training" }, "Start the training"), "submit");
   let timer = 0;
   let asked = new AbortController();
-  let estimates = true;
   let filled = false;
   /** @type {[string, string]} the body that was sent last, and its key */
   let sent = ["", ""];
@@ -96,7 +95,7 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     page.setQuery({ values: text !== "{}" && text.length < LONGEST ? text : null, job: null, like: null, model: null, dataset: null, preset: null });
     draw(now);
     clearTimeout(timer);
-    if (estimates) timer = setTimeout(() => void guess(now), PAUSE);
+    timer = setTimeout(() => void guess(now), PAUSE);
   }
 
   /** @param {Values} now */
@@ -118,12 +117,11 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     const signal = AbortSignal.any([asked.signal, page.signal]);
     if (!now.model || !now.dataset) return replace(estimate);
     try {
-      replace(estimate, ...estimated(await send("POST", "/v1/training-jobs/estimate", now, { signal })));
+      const found = await send("POST", "/v1/training-jobs/estimate", now, { signal });
+      replace(estimate, estimated(found));
+      if (!network.textContent) network.textContent = (found.candidates > 1 ? `One of ${found.candidates} candidates, such as ` : "") + drawn(found.configuration, sets.get(now.dataset));
     } catch (error) {
-      if (signal.aborted) return;
-      const { status, message } = /** @type {import("../api.js").Problem} */ (error);
-      estimates = status !== 404 && status !== 405;
-      replace(estimate, estimates && h("span", { class: "soft" }, plain(message)));
+      if (!signal.aborted) replace(estimate, h("span", { class: "soft" }, plain(/** @type {Error} */ (error).message)));
     }
   }
 
@@ -171,13 +169,9 @@ function drawn({ convolutions, hidden, activation }, dataset) {
 }
 
 /** @param {any} found the estimate of a training @returns {import("../parts/dom.js").Child[]} */
-function estimated(found) {
-  const parts = [
-    found.parameters !== undefined && `${number(found.parameters)} parameters`,
-    found.memory_bytes !== undefined && `${bytes(found.memory_bytes)} of memory`,
-    found.seconds != null && `about ${seconds(found.seconds)}`,
-  ];
-  return ["Estimate: ", h("b", parts.filter(Boolean).join(", ")), "."];
+function estimated({ parameters, memory_bytes: memory, memory_limit_bytes: limit, seconds: [least, most], method }) {
+  return ["Estimate: ", h("b", `${number(parameters)} parameters`), ", ", h("b", bytes(memory)), limit && ` of ${bytes(limit)}`, " of memory, ",
+    h("b", { title: method }, `${seconds(least)} – ${seconds(most)}`), " on one core of a machine with nothing else to do."];
 }
 
 /** @param {Values} values */

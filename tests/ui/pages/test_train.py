@@ -18,7 +18,6 @@ ANSWERS: dict[str, Any] = {
     "/v1/presets": PRESETS,
     "/v1/datasets": {"items": [DATASET], "next": None},
     "/v1/models": {"items": [MODEL], "next": None},
-    "/v1/training-jobs/estimate": Reply.problem(404, "not_found", "there is no such path"),
     "POST /v1/training-jobs": TRAINING_JOB,
 }
 
@@ -52,6 +51,28 @@ def test_the_preset_shows_its_values_until_others_are_given(dashboard: Dashboard
     expect(page.get_by_label("The network")).to_have_text("8 × 8 → 128 relu → 64 relu → 3 classes")
     page.get_by_label("hidden", exact=True).fill("32")
     expect(page.get_by_label("The network")).to_have_text("8 × 8 → 32 relu → 3 classes")
+
+
+def test_an_estimate_follows_what_is_typed(dashboard: Dashboard) -> None:
+    page = open_form(dashboard, "?model=digits&dataset=digits&preset=fast")
+    expect(page.get_by_text("Estimate: 50,890 parameters, 204 MB of 2.1 GB of memory, 0.6 s – 1.1 s")).to_be_visible()
+    dashboard.answers["/v1/training-jobs/estimate"] = Reply.problem(404, "dataset_not_found", "there is no data set")
+    field = page.get_by_label("dataset", exact=True)
+    field.fill("digit")
+    expect(page.get_by_text("there is no data set")).to_be_visible()
+    expect(field).to_be_focused()
+    del dashboard.answers["/v1/training-jobs/estimate"]
+    field.fill("digits")
+    expect(page.get_by_text("50,890 parameters")).to_be_visible()
+    assert sent(dashboard) == []
+
+
+def test_the_preset_auto_shows_one_of_its_candidates(dashboard: Dashboard) -> None:
+    estimate = dashboard.example("POST", "/v1/training-jobs/estimate") | {"candidates": 6}
+    page = open_form(dashboard, "?model=digits&dataset=digits", {"/v1/training-jobs/estimate": estimate})
+    expect(page.get_by_label("The network")).to_have_text(
+        "One of 6 candidates, such as 8 × 8 → 128 relu → 64 relu → 3 classes"
+    )
 
 
 def test_settings_stay_in_the_address(dashboard: Dashboard) -> None:
