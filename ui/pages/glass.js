@@ -151,7 +151,7 @@ function view(found) {
 
 /** @param {any} attribution */
 function completeness({ completeness: sums, method }) {
-  if (!sums) return h("p", { class: "small" }, `The method ${METHODS[/** @type {keyof METHODS} */ (method)]} claims no sum.`);
+  if (!sums) return h("p", { class: "small" }, `The method ${METHODS[/** @type {keyof typeof METHODS} */ (method)]} claims no sum.`);
   return h("p", { class: "completeness" }, `The map sums to ${number(sums.sum)}; the score differs from the baseline's by ${number(sums.difference)}; gap ${number(sums.gap)}.`);
 }
 

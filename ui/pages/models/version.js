@@ -49,7 +49,7 @@ function content(page, { version, owner, evaluation, dataset }) {
   const notice = h("div");
   const chips = h("span");
   const gallery = h("div");
-  /** @type {Promise<ReturnType<import("./errors.js").testImages>> | null} loaded after what is seen first */
+  /** @type {Promise<ReturnType<typeof import("./errors.js").testImages>> | null} loaded after what is seen first */
   const shown = evaluation && import("./errors.js").then(({ testImages }) => testImages(page, version, evaluation.mistakes));
   shown?.then(({ element }) => replace(gallery, element), (error) => replace(gallery, problem(error)));
   const open = (/** @type {Filter} */ filter) => void shown?.then((made) => made.open(filter), () => {});
