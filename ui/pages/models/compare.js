@@ -69,6 +69,10 @@ function content(page, { owner, newest, compared }) {
   const pairs = h("div");
   if (one && own.length > 1) replace(pairs, beside(own, signal));
   else if (own.length > 1) replace(pairs, h("p", { class: "warning" }, "The versions were tested on different images: evaluate them on the same test set below."));
+  const as = {
+    path: `/v1/models/${encodeURIComponent(owner.name)}/versions`, command: `glassbox models compare ${own.map(({ reference }) => reference).join(" ")}`,
+    python: `for number in ${JSON.stringify(numbers)}:\n    print(client.models.version(${JSON.stringify(`${owner.name}@`)} + number))`,
+  };
   const same = sameTest(page, own, versions, pairs);
   const isAsked = page.query.has("dataset") && !page.query.has("jobs");
   return [
@@ -77,9 +81,9 @@ function content(page, { owner, newest, compared }) {
       numbers.length > 2 && h("button", { type: "button", "aria-label": `Remove version ${each}`, onclick: () => chosen(numbers.filter((other) => other !== each)) }, "×"))),
       numbers.length < MOST && rest.length > 0 && more),
     isAsked && same,
-    panel("Figures", { path: `/v1/models/${encodeURIComponent(owner.name)}/versions` }, figures(compared), promotion(page, owner, own)),
-    panel("Settings that differ", null, differences(versions)),
-    panel("Training", null, curves(compared.map(({ version, evaluation }) => ({ name: `@${version.version}`, history: evaluation.history })), signal)),
+    panel("Figures", as, figures(compared), promotion(page, owner, own)),
+    panel("Settings that differ", as, differences(versions)),
+    panel("Training", as, curves(compared.map(({ version, evaluation }) => ({ name: `@${version.version}`, history: evaluation.history })), signal)),
     pairs,
     !isAsked && same,
   ];
@@ -169,7 +173,10 @@ function beside(sides, signal) {
       h("h3", "Confusion matrix: ", `${plain(first.reference)} minus ${plain(other.reference)}`),
       difference(first, other, (filter) => void open(filter, words(filter, `${first.reference}:`))),
     ], signal);
-    return panel(title, { path: `${first.path}/predictions/compare?with=${encodeURIComponent(other.as)}` }, place, gallery);
+    return panel(title, {
+      path: `${first.path}/predictions/compare?with=${encodeURIComponent(other.as)}`,
+      python: first.as.includes("@") ? `print(client.models.compare(${JSON.stringify(first.as)}, ${JSON.stringify(other.as)}))` : undefined,
+    }, place, gallery);
   });
 }
 
@@ -258,6 +265,7 @@ function sameTest(page, own, versions, pairs) {
     }
   }
 
-  return panel("On the same test set", { method: "POST", path: "/v1/evaluation-jobs", body: { model: own[0].reference, dataset: field.value || versions[0].dataset, split: "test" }, command: `glassbox evaluate ${own[0].reference} DATASET` },
+  return panel("On the same test set", { method: "POST", path: "/v1/evaluation-jobs", body: { model: own[0].reference, dataset: field.value || versions[0].dataset, split: "test" }, command: `glassbox evaluate ${own[0].reference} ${field.value || versions[0].named}`,
+    python: `print(client.evaluate(${JSON.stringify(own[0].reference)}, ${JSON.stringify(field.value || versions[0].named)}).wait().result)` },
     h("form", { class: "row", onsubmit: start }, h("label", { for: "dataset" }, "Test images of the data set"), field, known, button), result);
 }

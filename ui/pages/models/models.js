@@ -81,7 +81,7 @@ export async function show(page) {
     h("h1", model ? ["Model ", name(model)] : "Models"), notice,
     panel(model ? "Versions" : "All models", {
       path: here, python: model ? `for version in client.models.versions(${JSON.stringify(model)}):\n    print(version)` : "for model in client.models.list():\n    print(model)",
-      command: model ? `glassbox models versions ${model}` : "glassbox models list",
+      command: model ? `glassbox models list ${model}` : "glassbox models list",
     }, model && h("p", { class: "row" }, comparison), made.element, rest));
   if (model) chosen([]);
   live.on({ kind: "training", ...(model && { model }) }, ({ type, data }) => {

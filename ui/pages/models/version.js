@@ -45,7 +45,11 @@ function content(page, { version, owner, evaluation, dataset }) {
   page.title(reference);
   const encoded = encodeURIComponent(version.model);
   const path = `/v1/models/${encoded}/versions/${version.version}`;
-  const python = `version = client.models.version(${JSON.stringify(reference)})\n`;
+  const quoted = JSON.stringify(reference);
+  const measured = (/** @type {string} */ field) => ({
+    path: `${path}/evaluation`, python: `print(client.models.evaluation(${quoted}).${field})`, command: `glassbox models show ${reference}`,
+  });
+  const known = (/** @type {string} */ field) => ({ path, python: `print(client.models.version(${quoted}).${field})`, command: `glassbox models show ${reference}` });
   const notice = h("div");
   const chips = h("span");
   const gallery = h("div");
@@ -70,18 +74,17 @@ function content(page, { version, owner, evaluation, dataset }) {
     h("p", { class: "row" }, "Aliases ", chips), notice,
     actions(version, owner),
     figures(version, evaluation, open),
-    diagnosis(version),
-    evaluation?.history.length > 0 && panel("Training", { path: `${path}/evaluation`, python: `print(client.models.evaluation(${JSON.stringify(reference)}).history)` },
+    version.diagnosis && panel("Diagnosis", known("diagnosis"), diagnosis(version)),
+    evaluation?.history.length > 0 && panel("Training", measured("history"),
       curves([{ name: reference, history: evaluation.history }], signal),
       h("p", { class: "soft" }, h("a", { href: `/ui/jobs/${version.job}` }, "The job of this training"))),
-    evaluation && panel("Confusion matrix", { path: `${path}/evaluation`, python: `print(client.models.evaluation(${JSON.stringify(reference)}).confusion_matrix)`, command: `glassbox models evaluation ${reference}` },
-      confusion(evaluation, open)),
+    evaluation && panel("Confusion matrix", measured("confusion_matrix"), confusion(evaluation, open)),
     gallery,
-    evaluation && panel("Classes", null, classTable(evaluation, open)),
-    evaluation && panel("Calibration", null, calibration(evaluation, open)),
+    evaluation && panel("Classes", measured("classes"), classTable(evaluation, open)),
+    evaluation && panel("Calibration", measured("calibration"), calibration(evaluation, open)),
     firstLayer(version, signal),
-    version.selection && selection(version),
-    panel("Train it again", { method: "POST", path: `${path}/reproduce`, python: `${python}print(client.models.verify(${JSON.stringify(reference)}))`, command: `glassbox models verify ${reference}` },
+    version.selection && panel("Selection", known("selection"), selection(version)),
+    panel("Train it again", { method: "POST", path: `${path}/reproduce`, python: `print(client.reproduce(${quoted}).wait().result)`, command: `glassbox models verify ${reference}` },
       reproduction(version, signal)),
     provenance(version),
   ];
@@ -143,14 +146,12 @@ function figures({ metrics, accuracy_interval: interval, baselines, parameters }
 
 /** @param {any} version */
 function diagnosis({ diagnosis: found }) {
-  if (!found) return null;
-  return panel("Diagnosis", null, found.length
-    ? found.map((/** @type {any} */ each) => h("p", { class: "warning" }, plain(each.message), " ", h("code", plain(each.code))))
-    : h("p", "No problem was found."));
+  if (!found.length) return h("p", "No problem was found.");
+  return found.map((/** @type {any} */ each) => h("p", { class: "warning" }, plain(each.message), " ", h("code", plain(each.code))));
 }
 
 /** @param {any} version @param {AbortSignal} signal */
-function firstLayer({ links, input, configuration, classes }, signal) {
+function firstLayer({ model, version: number, links, input, configuration, classes }, signal) {
   const made = tiles({ label: "First layer" });
   const place = h("div");
   signal.addEventListener("abort", made.destroy, { once: true });
@@ -160,7 +161,7 @@ function firstLayer({ links, input, configuration, classes }, signal) {
     made.set(found, input.image_shape, { names: linear ? classes.map(plain) : null });
     return [made.element, h("p", { class: "soft" }, "A tile of noise has learned little.")];
   }, signal);
-  return panel("First layer", { path: `${links.weights}?format=safetensors` }, place);
+  return panel("First layer", { path: `${links.weights}?format=safetensors`, command: `glassbox models download ${model}@${number} --format safetensors` }, place);
 }
 
 /** @param {any} version */
@@ -171,7 +172,7 @@ function selection(version) {
     made.set(version.selection);
     replace(place, made.element);
   }, (error) => replace(place, problem(error)));
-  return panel("Selection", null, place);
+  return place;
 }
 
 /** @param {any} version */
@@ -185,7 +186,7 @@ function provenance(version) {
     ["Weights", `${bytes(version.weights.bytes)}, SHA-256 ${version.weights.sha256}`],
     ...flat(version.configuration).map(([key, value]) => /** @type {[string, any]} */ ([key, plain(value)])),
   ];
-  return panel("Provenance", { path: version.links.weights.replace(/\/weights$/, ""), command: `glassbox models report ${version.model}@${version.version}` },
+  return panel("Provenance", { path: version.links.weights.replace(/\/weights$/, ""), python: `print(client.models.version(${JSON.stringify(`${version.model}@${version.version}`)}))`, command: `glassbox models report ${version.model}@${version.version}` },
     h("p", "The same data, settings, seed and threads give the same bits."),
     h("dl", { class: "facts" }, facts.map(([term, value]) => [h("dt", term), h("dd", value)])));
 }
