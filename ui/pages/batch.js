@@ -41,6 +41,7 @@ export function show(page) {
 function sections(page, path, { job, summary, made }) {
   const { signal } = page;
   const head = h("div");
+  const owner = h("p");
   const acts = h("div");
   const errors = h("div");
   const fresh = h("button", { type: "button", hidden: true, onclick: () => renew({}) });
@@ -133,6 +134,10 @@ function sections(page, path, { job, summary, made }) {
     const [from, to] = [Number(above ?? 0), Number(below ?? 1)];
     const names = summary.labels.map((/** @type {Json} */ each) => each.label);
     replace(head, heading(job), skippedFiles(job.result?.skipped));
+    if (owner.textContent !== plain(modelOf(job))) {
+      const [model, version] = modelOf(job).split("@");
+      replace(owner, h("a", { href: modelHref(model, version) }, name(modelOf(job))));
+    }
     if (acts.dataset.state !== job.state) {
       acts.dataset.state = job.state;
       replace(acts, buttons(/** @type {any} */ (job), (now) => go(now ? hrefOf(now) : "/ui/batches")));
@@ -173,12 +178,12 @@ function sections(page, path, { job, summary, made }) {
         if (!signal.aborted) replace(head, problem(error, () => go(location.href), signal));
       }
       waits = false;
-    }, 500);
+    }, 1000);
   }, signal);
 
   renew({});
   const rows = `${path}/results/rows?order=least_confident`;
-  return [h("div", { class: "panel" }, head, acts), h("div", { class: "grid" },
+  return [h("div", { class: "panel" }, owner, head, acts), h("div", { class: "grid" },
     panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
     panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
   panel("Images", { path: rows, python: `for row in client.jobs.find_rows("${job.id}", order="least_confident", limit=20): print(row)` },
@@ -192,12 +197,11 @@ function sections(page, path, { job, summary, made }) {
 /** The state and the progress. @param {Json} job */
 function heading(job) {
   const { done, total, eta_seconds: eta } = job.progress;
-  const [model, version] = modelOf(job).split("@");
   const active = !hasEnded(/** @type {any} */ (job));
   const { look_inverted: inverted, images_per_second: speed } = job.result ?? {};
   const warning = (/** @type {string} */ text) => h("p", { class: "warning" }, plain(text));
   return [
-    h("p", { class: "row" }, state(job.state), h("a", { href: modelHref(model, version) }, name(modelOf(job))),
+    h("p", { class: "row" }, state(job.state),
       h("span", `${number(done)} of ${number(total)} images`), active && eta !== null && `${seconds(eta)} left`,
       speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at))),
     active && h("progress", { value: total ? done / total : 0, max: 1, "aria-label": "Progress" }),

@@ -25,13 +25,25 @@ export function show(page) {
   live.on({ kind: "batch" }, () => {
     timer ||= setTimeout(() => {
       timer = 0;
-      if (!page.signal.aborted) void draw();
+      if (!page.signal.aborted) void again();
     }, 1000);
   }, page.signal);
   return draw();
 
+  /** @param {AbortSignal} signal */
+  function read(signal) {
+    return pageOf("/v1/jobs", { kind: "batch", limit: SHOWN }, signal);
+  }
+
+  /** Change the rows in their place, so that the focus stays. */
+  async function again() {
+    const found = rows.element.isConnected ? await read(page.signal).catch(() => null) : null;
+    if (found) rows.set(found.items);
+    else if (!page.signal.aborted) void draw();
+  }
+
   function draw() {
-    return load(list, "the batches", (signal) => pageOf("/v1/jobs", { kind: "batch", limit: SHOWN }, signal), ({ items, next }) => {
+    return load(list, "the batches", read, ({ items, next }) => {
       rows.set(items);
       return [rows.element, next && h("p", { class: "soft" }, `The newest ${SHOWN} are shown.`)];
     }, page.signal);
