@@ -180,7 +180,7 @@ def test_two_versions_are_compared_and_the_better_one_is_promoted(models: Dashbo
         f"PUT {CHAMPION}": alias(2, "8"),
     }  # fmt: skip
     page = models.open("/ui/models/digits/compare?versions=3,2", answers)
-    settings = page.get_by_role("region", name="@3 @2").nth(1)
+    settings = page.get_by_role("region", name="Settings that differ")
     expect(settings.get_by_role("row")).to_contain_text(["@3", "epochs3020"])
     expect(page.get_by_text("(McNemar's exact test). The difference is hardly chance.")).to_be_visible()
     page.get_by_role("button", name="41", exact=True).click()

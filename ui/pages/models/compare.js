@@ -89,9 +89,9 @@ function content(page, { owner, newest, compared }) {
   ];
 }
 
-/** @param {string[]} heads @param {[string, ...import("../../parts/dom.js").Child[]][]} rows */
-function grid(heads, rows) {
-  return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": heads.join(" ") }, h("table",
+/** @param {string} label @param {string[]} heads @param {[string, ...import("../../parts/dom.js").Child[]][]} rows */
+function grid(label, heads, rows) {
+  return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": label }, h("table",
     h("thead", h("tr", h("td"), heads.map((head) => h("th", { scope: "col" }, head)))),
     h("tbody", rows.map(([head, ...cells]) => h("tr", h("th", { scope: "row" }, plain(head)), cells.map((cell) => h("td", cell)))))));
 }
@@ -109,7 +109,7 @@ function figures(compared) {
     ["Data set", ({ version }) => h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(version.named))],
     ["Aliases", ({ version }) => version.aliases.map((/** @type {string} */ alias) => h("span", { class: "chip" }, name(alias)))],
   ];
-  return grid(compared.map(({ version }) => `@${version.version}`), rows.map(([head, cell]) => [head, ...compared.map(cell)]));
+  return grid("Figures", compared.map(({ version }) => `@${version.version}`), rows.map(([head, cell]) => [head, ...compared.map(cell)]));
 }
 
 /** @param {[number, number] | null | undefined} interval */
@@ -122,7 +122,7 @@ function differences(versions) {
   const all = versions.map((each) => new Map(flat({ ...each.configuration, "data set": each.dataset, "BLAS threads": each.blas_threads, environment: each.environment })));
   const keys = [...new Set(all.flatMap((each) => [...each.keys()]))].filter((key) => new Set(all.map((each) => each.get(key))).size > 1);
   if (!keys.length) return h("p", "All settings, the data set and the environment are the same.");
-  return grid(versions.map((each) => `@${each.version}`), keys.map((key) => [key, ...all.map((each) => plain(each.get(key) ?? "–"))]));
+  return grid("Settings that differ", versions.map((each) => `@${each.version}`), keys.map((key) => [key, ...all.map((each) => plain(each.get(key) ?? "–"))]));
 }
 
 /** The version with the highest accuracy on the same images, and the alias that moves to it. @param {Page} page @param {any} owner @param {Side[]} sides */
@@ -254,7 +254,7 @@ function sameTest(page, own, versions, pairs) {
       const sides = evaluations.map((evaluation, index) => ({
         reference: `${evaluation.model}@${evaluation.version}`, evaluation, path: `/v1/jobs/${ids[index]}`, as: ids[index],
       }));
-      result.append(grid(sides.map((side) => `@${side.evaluation.version}`), [
+      result.append(grid("On the same test set", sides.map((side) => `@${side.evaluation.version}`), [
         ["Accuracy", ...evaluations.map((each) => `${percent(each.accuracy, 2)}${range(each.accuracy_interval)}`)],
         ["Loss", ...evaluations.map((each) => number(each.loss))], ["Images", ...evaluations.map((each) => number(each.samples))],
       ]), h("div", promotion(page, await get(`/v1/models/${encodeURIComponent(page.params.name)}`, { signal }), sides)));
