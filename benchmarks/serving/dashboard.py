@@ -46,7 +46,8 @@ TABLE = """async ({ assets, rows }) => {
   const columns = ["id", "kind", "state", "model", "result", "submitted", "took"];
   const made = table({ label: "jobs", key: (row) => row.id,
     columns: columns.map((name) => ({ name, label: name, cell: (row) => `${name} ${row[name]}` })) });
-  const all = Array.from({ length: rows }, (_, i) => ({ ...Object.fromEntries(columns.map((name) => [name, i])), id: `${i}` }));
+  const row = (i) => ({ ...Object.fromEntries(columns.map((name) => [name, i])), id: `${i}` });
+  const all = Array.from({ length: rows }, (_, i) => row(i));
   const frame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
   const main = document.querySelector("main");
   main.replaceChildren(made.element);
