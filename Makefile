@@ -141,6 +141,10 @@ bench: $(VENV)/dev $(BENCH)/done bench-api ## run the benchmarks: each prints a 
 bench-api: $(VENV)/dev $(PEER)/done ## load the API, in comparison with MLServer; needs wrk
 	@$(BIN)/python -m benchmarks.api
 
+.PHONY: pictures
+pictures: $(VENV)/dev ## write the pictures of the dashboard in docs/client/pictures; needs Chromium
+	@$(BIN)/pytest tests/ui/journeys/test_journeys.py --pictures=docs/client/pictures
+
 .PHONY: remedies
 remedies: $(VENV)/dev ## write what the dashboard says about errors, ui/remedies.js, from the table of failure modes
 	@$(BIN)/python -m tests.support.make_remedies

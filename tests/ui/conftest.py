@@ -5,6 +5,7 @@ Every test fails if a page prints an error, breaks the policy, or asks for anyth
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
 from redis import Redis
 
@@ -50,6 +52,24 @@ class Reply:
         """Return an error as the API sends it."""
         body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail, **members}
         return cls(status, json.dumps(body).encode(), {"Content-Type": "application/problem+json"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--pictures=FOLDER`: keep pictures of some pages, for the documentation."""
+    parser.addoption("--pictures", type=Path, default=None)
+
+
+@pytest.fixture
+def picture(page: Page, request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Keep a small picture of the page by a name, if the tests run with `--pictures`."""
+    folder: Path | None = request.config.getoption("--pictures", default=None)
+
+    def keep(name: str) -> None:
+        if folder is not None:
+            whole = Image.open(io.BytesIO(page.screenshot()))
+            whole.convert("RGB").quantize(64).save(folder / f"{name}.png", optimize=True)
+
+    return keep
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
@@ -16,14 +17,22 @@ from tests.support.servers.stack import Stack
 LONG = {"model": "slow", "dataset": "digits", "preset": "fast", "epochs": 100_000}
 
 
-def test_a_person_trains_a_first_network_and_opens_it(visit: Page) -> None:
+def test_a_person_trains_a_first_network_and_looks_inside(visit: Page, picture: Callable[[str], None]) -> None:
     visit.wait_for_url("**/ui/")
     visit.get_by_role("button", name="Train on digits").click()
     visit.wait_for_url("**/ui/jobs/*")
     expect(visit.get_by_text("succeeded")).to_be_visible()
-    expect(visit.get_by_role("heading", name="Curves")).to_be_visible()
+    expect(visit.locator("figure path").first).to_be_visible()
+    picture("training")
     visit.get_by_role("link", name=re.compile(r"^9\d\.\d\d %$")).click()
     visit.wait_for_url("**/ui/models/digits/1")
+    visit.get_by_role("heading", name="Confusion matrix").scroll_into_view_if_needed()
+    expect(visit.get_by_text("misclassified test images")).to_be_visible()
+    picture("version")
+    visit.goto(f"{visit.url.split('/ui/')[0]}/ui/glass/digits/1?dataset=digits&split=test&index=3")
+    expect(visit.get_by_text("The map sums to")).to_be_visible()
+    expect(visit.get_by_role("heading", name="Nearest training images")).to_be_visible()
+    picture("glass")
 
 
 def test_a_person_uploads_a_folder_with_broken_files_and_sees_what_was_skipped(visit: Page) -> None:
