@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from contextlib import suppress
 
 from kombu.exceptions import OperationalError
@@ -13,7 +12,7 @@ from shared.errors import Conflict, GlassboxError, NotFound
 from shared.jobs import Job, JobStore
 from shared.jobs.capacity.gauges import LEAST_SPACE, room
 from shared.jobs.files import JobFiles, close, delete, rebuild
-from shared.jobs.task_queue import QUEUES, TaskQueue
+from shared.jobs.task_queue import TaskQueue
 from shared.runtime.clock import since_boot
 from shared.runtime.redis_faults import FULL, RepeatedWarnings, fault_of
 from shared.runtime.settings import Settings
@@ -167,19 +166,10 @@ class Maintenance:
             if fault is FULL:
                 return error
             raise
-        if self._messages_lost and self._messages_are_missing():
-            self._jobs.hasten()
+        if self._messages_lost:
+            self._jobs.hasten(self._task_queue.sent())
         self._messages_lost = False
         return None
-
-    def _messages_are_missing(self) -> bool:
-        """Return whether a queue has fewer messages than queued jobs; superfluous messages must not pile up."""
-        queued: Counter[str] = Counter()
-        messages = {}
-        for kind, queue in QUEUES.items():
-            queued[queue] += self._jobs.waiting(kind)
-            messages[queue] = self._task_queue.waiting(kind)
-        return any(messages[queue] < queued[queue] for queue in messages)
 
     def _wake(self) -> None:
         """Resume the jobs that wait for space on the volume, if it has more than when they stopped."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -143,8 +143,8 @@ class JobStore:
             name: Script(redis, *before, text, tables=tables) for name, text in texts.items() if name != "common"
         }
         self._index = JobIndex(redis)
-        self._hasten, self._due, self._expired = (
-            Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("hasten", "due", "expired")
+        self._due, self._expired = (
+            Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("due", "expired")
         )
 
     def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
@@ -408,10 +408,16 @@ class JobStore:
             self._run("wake", job_id, free_now=free)
         return ids
 
-    def hasten(self) -> None:
-        """Make all queued jobs due now, because their messages may be lost; at most once a minute for all callers."""
-        if self._redis.set(keys.HASTENED, 1, nx=True, ex=60):
-            self._hasten({"due": keys.DUE}, limit=MANY)
+    def hasten(self, sent: Container[str]) -> None:
+        """Make the queued jobs due now whose messages are lost, as they are not in `sent`.
+
+        At most once a minute for all callers.
+        """
+        now = self.now()
+        ids = cast("list[str]", self._redis.zrangebyscore(keys.DUE, f"({now}", "+inf", start=0, num=MANY))
+        lost = [job_id for job_id in ids if job_id not in sent]
+        if lost and self._redis.set(keys.HASTENED, 1, nx=True, ex=60):
+            self._redis.zadd(keys.DUE, dict.fromkeys(lost, now), xx=True)  # not those that were claimed meanwhile
 
     def claimed_by(self, host: str) -> dict[str, str]:
         """Return the claimed jobs whose owner is a process of this host: each job's id with its owner."""

@@ -6,8 +6,11 @@ acknowledged early, their results are not stored, and a task's only argument is 
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from dataclasses import dataclass
+from itertools import count
 from typing import cast
 
 from celery import Celery
@@ -33,6 +36,7 @@ QUEUES = {
     Kind.EVALUATION: "inference",
 }
 BROKER = f"{keys.PREFIX}broker:"  # the prefix of the broker's own keys
+PAGE = 1000  # messages that are read at once
 DISPATCHER = "webhooks"  # not a queue of messages: the name under which webhook dispatchers are registered
 PRESENCE_SECONDS = 30.0
 # Removes before it adds: after a removal, a script may add even if the memory of Redis is full. So a worker stays
@@ -129,6 +133,19 @@ class TaskQueue:
     def waiting(self, kind: Kind) -> int:
         """Return how many messages wait in the queue of this kind of job: 0 while one of its processes is free."""
         return int(self._redis.llen(f"{BROKER}{QUEUES[kind]}"))
+
+    def sent(self) -> set[str]:
+        """Return the ids of the jobs that have a message in a queue."""
+        found = set()
+        for queue in set(QUEUES.values()):
+            for start in count(step=PAGE):
+                texts = cast("list[str]", self._redis.lrange(f"{BROKER}{queue}", start, start + PAGE - 1))
+                messages = map(json.loads, texts)
+                bodies = [message["body"] for message in messages if message["headers"]["task"] != HELP]
+                found |= {json.loads(base64.b64decode(body))[0][0] for body in bodies}
+                if len(texts) < PAGE:
+                    break
+        return found
 
     def workers_online(self, kind: Kind) -> int:
         """Return how many workers are registered as consumers of this kind of job."""

@@ -70,6 +70,20 @@ class TestSending:
 
         assert (sent(redis, "training"), sent(redis, "inference")) == (1, 1)
 
+    def test_a_lost_message_is_sent_again_at_once_after_a_workers_death_though_other_jobs_have_several(
+        self, bench: WorkBench, redis: Redis
+    ) -> None:
+        bench.jobs.rebuilt()
+        waiting, job = bench.submit(a_training()), bench.submit(a_training())
+        for _ in range(3):
+            bench.task_queue.send(waiting.kind, waiting.id)
+
+        Maintenance(bench.jobs, bench.files, bench.task_queue, bench.settings, messages_lost=True).tick()
+
+        *others, last = [message["headers"]["argsrepr"] for message in messages(redis, "training")]
+        assert job.id in last
+        assert [waiting.id in arguments for arguments in others] == [True] * 3
+
     def test_the_message_of_a_new_job_is_not_sent_again_at_once(
         self, bench: WorkBench, maintenance: Maintenance, redis: Redis
     ) -> None:
