@@ -92,7 +92,7 @@ export function page(path, query, signal) {
 
 /** Read a list to its end. @param {string} path @param {RequestOptions["query"]} [query] @param {AbortSignal} [signal] */
 export async function* items(path, query = {}, signal) {
-  let after = /** @type {any} */ (query.after ?? null);
+  let after = /** @type {string | null} */ (null);
   do {
     const { items: found, next } = await page(path, { ...query, after }, signal);
     yield* found;

@@ -6,7 +6,7 @@ import { h, replace } from "../parts/dom.js";
 import { number, percent, plain } from "../parts/format.js";
 import { again } from "../parts/router.js";
 import { follow, head } from "./jobhead.js";
-import { PAGE, training } from "./training.js";
+import { training } from "./training.js";
 
 /** @typedef {import("../parts/router.js").Page} Page */
 
@@ -18,8 +18,6 @@ export async function show(page) {
   const place = h("div", h("h1", { class: "name", dir: "auto" }, `Job ${plain(id)}`));
   const content = h("div");
   page.root.append(place, content);
-  // With the job, as most are trainings: so that their curves come a round trip sooner.
-  const early = get(`${path}/history`, { query: { limit: PAGE }, signal: page.signal }).catch(() => null);
   await load(content, "the job", () => get(path, { signal: page.signal }), (job) => {
     place.remove();
     if (job.kind === "batch") {
@@ -27,7 +25,7 @@ export async function show(page) {
       queueMicrotask(again);
       return null;
     }
-    return job.kind === "training" ? training(page, job, early) : plainJob(page, job);
+    return job.kind === "training" ? training(page, job) : plainJob(page, job);
   }, page.signal);
 }
 

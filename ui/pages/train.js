@@ -1,7 +1,7 @@
 /** A new training: a form made from the API's schema, with the preset's values, an estimate, and the same as code. */
 
 import { get, page as readPage, send } from "../api.js";
-import { allowed, load, problem, recipes } from "../panel.js";
+import { allowed, load, panel, problem, recipes } from "../panel.js";
 import { h, replace } from "../parts/dom.js";
 import { bytes, number, plain, seconds } from "../parts/format.js";
 import { form } from "../parts/form.js";
@@ -148,7 +148,7 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
   void guess(fields.values());
   return [
     failure,
-    h("div", { class: "panel" }, fields.element, about, network, estimate, h("p", { class: "row" }, button), code),
+    panel("Settings", null, fields.element, about, network, estimate, h("p", { class: "row" }, button), code),
   ];
 }
 

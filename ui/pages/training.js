@@ -31,16 +31,15 @@ const STYLES = ["train", "validation", "plain", "other"];
 /** @type {Record<string, Line[2]>} of the training that is laid over */
 const OVERLAID = { train: "plain", validation: "other", plain: "other", other: "other" };
 /** Epochs in a page of a history. */
-export const PAGE = 500;
+const PAGE = 500;
 const NOT_IN_LOG = ["epoch", "progress", "missed"];
 
 /**
  * Return the content of the page.
  * @param {Page} page
  * @param {any} first the job
- * @param {Promise<{items: Epoch[], next: string | null} | null>} early the first page of its history, null if it failed
  */
-export function training(page, first, early) {
+export function training(page, first) {
   const { signal } = page;
   const id = first.id;
   let job = first;
@@ -114,7 +113,7 @@ export function training(page, first, early) {
   const raced = panel("Selection", { path: `/v1/jobs/${id}/events` }, selection.element);
   raced.hidden = first.request.preset !== "auto";
 
-  const log = h("ol", { class: "log" });
+  const log = h("ol", { class: "log", tabindex: 0, "aria-label": "Log" });
   /** @type {string | null} */
   let position = null;
   const opened = h("details", { ontoggle: () => void readLog() }, h("summary", "Attempts, warnings, checkpoints"), log);
@@ -139,13 +138,12 @@ export function training(page, first, early) {
     readsLog = false;
   }
 
-  /** @param {Run} run @param {{items: Epoch[], next: string | null} | null} [beginning] */
-  async function readHistory(run, beginning) {
-    const keep = (/** @type {Epoch} */ epoch) => ((run.epochs[epoch.epoch] = epoch), draw());
+  /** @param {Run} run */
+  async function readHistory(run) {
     try {
-      beginning?.items.forEach(keep);
-      if (!beginning || beginning.next) {
-        for await (const epoch of items(`/v1/jobs/${run.id}/history`, { limit: PAGE, after: beginning?.next }, signal)) keep(epoch);
+      for await (const epoch of items(`/v1/jobs/${run.id}/history`, { limit: PAGE }, signal)) {
+        run.epochs[epoch.epoch] = epoch;
+        draw();
       }
       replace(failure);
     } catch (error) {
@@ -187,16 +185,17 @@ export function training(page, first, early) {
 
   // Which training is laid over.
   const choice = h("select", { "aria-label": "Compare with", onchange: () => overlay(choice.value) }, h("option", { value: "" }, "no other training"));
-  const overlays = new AbortController();
-  signal.addEventListener("abort", () => overlays.abort(), { once: true });
+  let overlaid = new AbortController();
 
   /** @param {string} wanted */
   function overlay(wanted) {
     page.setQuery({ with: wanted || null });
+    overlaid.abort();
+    overlaid = new AbortController();
     other = wanted ? { id: wanted, epochs: [] } : null;
     if (other) {
       const run = other;
-      live.on({ job: wanted }, (event) => other === run && take(run, event), signal);
+      live.on({ job: wanted }, (event) => take(run, event), AbortSignal.any([signal, overlaid.signal]));
       void readHistory(run);
     }
     draw();
@@ -221,7 +220,7 @@ export function training(page, first, early) {
   });
   const wanted = page.query.get("with");
   if (wanted) overlay(wanted);
-  void early.then((beginning) => readHistory(own, beginning)).then(() => {
+  void readHistory(own).then(() => {
     drawn = true;
     void readVersion();
     void others();

@@ -66,7 +66,7 @@ export function chart({ label, x = "epoch", format = number, log, onlog, height 
   plot.style.height = `${height}px`;
   const legend = h("ul", { class: "legend" });
   const sentence = h("p", { class: "sentence", id, hidden: true });
-  const rows = h("div", { class: "wide" });
+  const rows = h("div", { class: "wide", tabindex: 0, role: "group", "aria-label": `${label}: numbers` });
   const numbers = h("details", { class: "numbers", ontoggle: list }, h("summary", {}, "Numbers"), rows);
   const logarithmic = h("button", { type: "button", class: "small", "aria-pressed": String(!!log), onclick: toggle }, "log");
   const element = h("figure", { class: "chart" },

@@ -65,18 +65,17 @@ def test_a_training_that_has_ended_shows_its_curves_its_result_and_its_first_lay
 
 
 def test_the_first_layer_is_shown_while_the_training_runs_and_by_epoch_afterwards(dashboard: Dashboard) -> None:
-    states = iter([RUNNING])
     metadata = {"job": JOB_ID, "epochs": "4", "steps": "40"}
     layer = {"layer1.weights": np.ones((64, 3), np.float32)}
     answers = {
-        JOB: lambda _: next(states, RUNNING if not dashboard.sent("GET", f"{JOB}/weights") else TRAINING_JOB),
+        JOB: RUNNING,
         HISTORY: epochs(1, 10),
         f"{JOB}/weights": Reply(200, tensors(metadata, **layer)),
         "/v1/models/digits/versions/3/weights": Reply(206, tensors(**layer)),
-        "/v1/events": stream({"type": "state", "data": {"state": "succeeded"}}),
     }
     page = dashboard.open(PATH, answers)
     expect(page.get_by_text("after epoch 4", exact=True)).to_be_visible()
+    dashboard.answers[JOB] = TRAINING_JOB
     page.evaluate("() => new BroadcastChannel('glassbox.live').postMessage({ type: 'missed' })")
     expect(page.get_by_text("after epoch 10", exact=True)).to_be_visible()
     page.get_by_label("Epoch of the weights").press("ArrowLeft")
