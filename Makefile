@@ -146,7 +146,7 @@ pictures: $(VENV)/dev ## write the pictures of the dashboard in docs/client/pict
 	@$(BIN)/pytest tests/ui/journeys/test_journeys.py --pictures=docs/client/pictures
 
 .PHONY: remedies
-remedies: $(VENV)/dev ## write what the dashboard says about errors, ui/remedies.js, from the table of failure modes
+remedies: $(VENV)/dev ## write what the dashboard says about errors, ui/common/remedies.js, from the table of failure modes
 	@$(BIN)/python -m tests.support.make_remedies
 
 .PHONY: options

@@ -2,18 +2,18 @@
 
 import { h, replace } from "./parts/dom.js";
 import { start } from "./parts/router.js";
-import { problem } from "./panel.js";
+import { problem } from "./common/panel.js";
 import { shell } from "./shell.js";
 
 /** @type {import("./parts/router.js").Route[]} */
 const ROUTES = [
-  ["/ui/", () => import("./pages/jobs.js")],
-  ["/ui/datasets", () => import("./pages/datasets.js")],
-  ["/ui/datasets/:name", () => import("./pages/dataset.js")],
-  ["/ui/batches", () => import("./pages/batches.js")],
-  ["/ui/batches/:job", () => import("./pages/batch.js")],
-  ["/ui/jobs/:id", () => import("./pages/job.js")],
-  ["/ui/train", () => import("./pages/train.js")],
+  ["/ui/", () => import("./pages/jobs/jobs.js")],
+  ["/ui/datasets", () => import("./pages/datasets/datasets.js")],
+  ["/ui/datasets/:name", () => import("./pages/datasets/dataset.js")],
+  ["/ui/batches", () => import("./pages/batches/batches.js")],
+  ["/ui/batches/:job", () => import("./pages/batches/batch.js")],
+  ["/ui/jobs/:id", () => import("./pages/jobs/job.js")],
+  ["/ui/train", () => import("./pages/jobs/train.js")],
   ["/ui/predict", () => import("./pages/predict.js")],
   ["/ui/glass/:model/:version", () => import("./pages/glass.js")],
   ["/ui/models", () => import("./pages/models/models.js")],

@@ -1,7 +1,7 @@
 """Jobs: their states, their records in Redis, and the atomic transitions between states.
 
 The record is the authoritative state of a job; Celery only carries its id. Read `states.py`, then `record.py`, then
-`store.py`. `shard_queue.py` shares one batch among processes; `shared/webhooks/outbox.py` stores the webhook
+`store.py`. `shard_queue/` shares one batch among processes; `shared/webhooks/outbox.py` stores the webhook
 deliveries of ended jobs.
 """
 

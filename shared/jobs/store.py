@@ -19,7 +19,7 @@ from redis import Redis
 
 from shared.errors import Conflict, Damaged, NotFound, Unavailable
 from shared.jobs import feed, index, keys
-from shared.jobs.counters import BOUNDS
+from shared.jobs.capacity.counters import BOUNDS
 from shared.jobs.index import EVERY_JOB, JobFilter, JobIndex, digests_of, labels_of
 from shared.jobs.outcome import JobError, Metrics, Result
 from shared.jobs.record import Job, Kind, Progress, encode_fields

@@ -1,4 +1,4 @@
-"""`make remedies`: writes `ui/remedies.js`, what to do about each error's code, from the table of failure modes.
+"""`make remedies`: writes `ui/common/remedies.js`, what to do about each error's code, from the table of failure modes.
 
 The dashboard shows it beside an error. A test compares the file with the output of this module.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs" / "operations" / "failure-modes.md"
-FILE = ROOT / "ui" / "remedies.js"
+FILE = ROOT / "ui" / "common" / "remedies.js"
 CODE = re.compile(
     r"(?:code|\d{3}|codes|or|and|,) `([a-z]+(?:_[a-z]+)+|poison)`|`([a-z]+(?:_[a-z]+)+)` (?:in the batch|says)"
 )

@@ -1,14 +1,14 @@
 /** The glass box: one image through one version, from the input over every layer to the pixels that mattered. */
 
 import { address, get, send } from "../api.js";
-import { modelHref } from "../actions.js";
-import { load, panel, problem } from "../panel.js";
+import { modelHref } from "../common/actions.js";
+import { load, panel, problem } from "../common/panel.js";
 import { h, replace } from "../parts/dom.js";
 import { name, number, percent } from "../parts/format.js";
-import { bars } from "../parts/bars.js";
-import { activations, largest, picture, signed } from "../parts/maps.js";
-import { pad } from "../parts/pad.js";
-import { imagesOf } from "../pictures.js";
+import { bars } from "../parts/charts/bars.js";
+import { activations, largest, picture, signed } from "../parts/pictures/maps.js";
+import { pad } from "../parts/pictures/pad.js";
+import { imagesOf } from "../common/pictures.js";
 
 const METHODS = { integrated_gradients: "integrated gradients", gradient_x_input: "gradient × input", gradient: "gradient", occlusion: "occlusion" };
 const BASELINES = ["black", "mean", "blurred"];

@@ -1,11 +1,11 @@
 /** One image: drawn, dropped, pasted or chosen; what the network sees of it, and its probabilities. */
 
 import { get, page as readPage, send } from "../api.js";
-import { empty, load, panel, problem } from "../panel.js";
-import { bars } from "../parts/bars.js";
+import { empty, load, panel, problem } from "../common/panel.js";
+import { bars } from "../parts/charts/bars.js";
 import { h, replace } from "../parts/dom.js";
 import { percent, plain } from "../parts/format.js";
-import { pad } from "../parts/pad.js";
+import { pad } from "../parts/pictures/pad.js";
 
 /** @typedef {import("../parts/router.js").Page} Page */
 /** @typedef {{gray: Uint8Array, size: number} | Blob} Picture */

@@ -2,7 +2,7 @@
 
 import { get, me, setKey } from "../api.js";
 import { live } from "../live.js";
-import { load, panel } from "../panel.js";
+import { load, panel } from "../common/panel.js";
 import { eachFrame, h } from "../parts/dom.js";
 import { bytes, name, number, seconds } from "../parts/format.js";
 

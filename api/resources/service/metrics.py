@@ -20,8 +20,8 @@ from redis import Redis, RedisError
 from api.middleware.http_metrics import HttpMetrics
 from api.requests import accepted
 from api.schema.operations import MediaType, operation
+from shared.jobs.capacity.counters import Durations, oldest_ages, read_counters
 from shared.jobs.capacity.gauges import VolumeGauge, redis_memory
-from shared.jobs.counters import Durations, oldest_ages, read_counters
 from shared.jobs.task_queue import DISPATCHER, QUEUES, TaskQueue
 from shared.runtime.redis_faults import explained
 from shared.runtime.version import VERSION

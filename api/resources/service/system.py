@@ -16,8 +16,8 @@ from api.schema import examples
 from api.schema.examples import shown_as
 from api.schema.operations import operation
 from shared.jobs import JobStore
+from shared.jobs.capacity.counters import oldest_ages, read_counters
 from shared.jobs.capacity.gauges import RedisMemory, VolumeGauge, full_volume, new_job_fault, redis_memory
-from shared.jobs.counters import oldest_ages, read_counters
 from shared.jobs.task_queue import QUEUES, TaskQueue
 from shared.runtime.redis_faults import RedisFault, explained, fault_of
 from shared.runtime.settings import Settings

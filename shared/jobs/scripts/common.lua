@@ -111,7 +111,7 @@ local function count_end(time)
   local kind, started, result = fields[1], tonumber(fields[2]), fields[3]
   if started then
     local seconds, bound = (time - started) / 1000, 'inf'
-    for i = #BOUNDS, 1, -1 do -- from counters.py
+    for i = #BOUNDS, 1, -1 do -- from capacity/counters.py
       bound = seconds <= BOUNDS[i] and BOUNDS[i] or bound
     end
     count('seconds:' .. kind .. ':' .. bound, 1)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 SETUP = """async ([total, height, width, channels, options]) => {
-  const { gallery } = await import("/ui/parts/gallery.js");
+  const { gallery } = await import("/ui/parts/pictures/gallery.js");
   window.reads = [];
   window.keys = [];
   window.opened = [];
@@ -61,7 +61,7 @@ def test_a_gallery_of_10000_pictures_reads_only_those_in_sight_and_on_the_next_s
 
 def test_a_gallery_keeps_a_bounded_number_of_pictures(blank: Page) -> None:
     kept = blank.evaluate("""async () => {
-      const { sheetsOf } = await import("/ui/parts/sheets.js");
+      const { sheetsOf } = await import("/ui/parts/pictures/sheets.js");
       const sheets = sheetsOf(64);
       for (let i = 0; i < 60; i++) {
         const items = Array.from({ length: 80 }, (_, n) => ({ n }));

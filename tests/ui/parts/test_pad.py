@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
 SETUP = """async () => {
-  const { pad } = await import("/ui/parts/pad.js");
+  const { pad } = await import("/ui/parts/pictures/pad.js");
   window.got = [];
   window.drawing = pad({ onchange: (picture) => got.push(picture) });
   document.querySelector("main").append(drawing.element);

@@ -74,9 +74,9 @@ def test_a_first_visit_is_small(page: str) -> None:
 @pytest.mark.parametrize(
     ("path", "pages"),
     [
-        ("/ui/", ["pages/jobs.js"]),
+        ("/ui/", ["pages/jobs/jobs.js"]),
         ("/ui/system", ["pages/system.js"]),
-        ("/ui/jobs/01k8", ["pages/job.js", "pages/jobhead.js", "pages/training.js"]),
+        ("/ui/jobs/01k8", ["pages/jobs/job.js", "pages/jobs/jobhead.js", "pages/jobs/training.js"]),
         ("/ui/nowhere", []),
     ],
 )

@@ -1,7 +1,7 @@
 /** A model's aliases: chips with menus. An alias moves only if it still points to the version that the page shows. */
 
 import { Problem, getWithHeaders, send } from "../../api.js";
-import { allowed, problem } from "../../panel.js";
+import { allowed, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, plain } from "../../parts/format.js";
 import { toast } from "../../parts/toast.js";

@@ -2,10 +2,10 @@
 
 import { get, page as pageOf, send } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, load, panel, problem, state } from "../../panel.js";
+import { allowed, load, panel, problem, state } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { name, number, percent, plain, seconds } from "../../parts/format.js";
-import { matrix } from "../../parts/matrix.js";
+import { matrix } from "../../parts/charts/matrix.js";
 import { go } from "../../parts/router.js";
 import { aliasesOf } from "./aliases.js";
 import { curves, flat, words } from "./evaluation.js";

@@ -1,7 +1,7 @@
 /** The test images of a version, its errors first: their filter is in the address, their labels can be corrected. */
 
-import { corrections } from "../../correct.js";
-import { panel } from "../../panel.js";
+import { corrections } from "../../common/correct.js";
+import { panel } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { words } from "./evaluation.js";
 import { images, said } from "./images.js";

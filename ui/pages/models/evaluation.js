@@ -1,10 +1,10 @@
 /** What was measured on the test images; every number opens its images. */
 
 import { h } from "../../parts/dom.js";
-import { bars } from "../../parts/bars.js";
-import { chart, cursors } from "../../parts/chart.js";
+import { bars } from "../../parts/charts/bars.js";
+import { chart, cursors } from "../../parts/charts/chart.js";
 import { number, percent, plain } from "../../parts/format.js";
-import { matrix } from "../../parts/matrix.js";
+import { matrix } from "../../parts/charts/matrix.js";
 import { table } from "../../parts/table.js";
 
 /** @typedef {Record<string, string | number | boolean | null>} Filter the query of a version's predictions */

@@ -1,13 +1,13 @@
 /** Test images with their predictions: a gallery of those that a filter selects, and one of them from near. */
 
 import { get, send } from "../../api.js";
-import { problem } from "../../panel.js";
-import { bars } from "../../parts/bars.js";
+import { problem } from "../../common/panel.js";
+import { bars } from "../../parts/charts/bars.js";
 import { h, replace } from "../../parts/dom.js";
 import { number, percent, plain } from "../../parts/format.js";
-import { gallery } from "../../parts/gallery.js";
+import { gallery } from "../../parts/pictures/gallery.js";
 import { exists } from "../../parts/router.js";
-import { imagesOf } from "../../pictures.js";
+import { imagesOf } from "../../common/pictures.js";
 
 const MOST = 20_000; // images of one gallery, whose predictions are kept
 const PAGE = 500;

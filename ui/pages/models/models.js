@@ -2,7 +2,7 @@
 
 import { get, page as pageOf } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, empty, panel, problem } from "../../panel.js";
+import { allowed, empty, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";

@@ -2,7 +2,7 @@
 
 import { get, page as pageOf, send } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, problem, state } from "../../panel.js";
+import { allowed, problem, state } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, number, percent, plain } from "../../parts/format.js";
 

@@ -2,12 +2,12 @@
 
 import { Problem, download, get } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, load, panel, problem } from "../../panel.js";
+import { allowed, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { exists, go } from "../../parts/router.js";
-import { tiles } from "../../parts/tiles.js";
-import { tensor } from "../../weights.js";
+import { tiles } from "../../parts/pictures/tiles.js";
+import { tensor } from "../../common/weights.js";
 import { aliasesOf } from "./aliases.js";
 import { calibration, classTable, confusion, curves, flat } from "./evaluation.js";
 import { remove } from "./removal.js";
@@ -167,7 +167,7 @@ function firstLayer({ model, version: number, links, input, configuration, class
 /** @param {any} version */
 function selection(version) {
   const place = h("div");
-  import("../race.js").then(({ race }) => {
+  import("../jobs/race.js").then(({ race }) => {
     const made = race();
     made.set(version.selection);
     replace(place, made.element);

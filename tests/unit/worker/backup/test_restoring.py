@@ -15,7 +15,7 @@ from shared.datasets import DatasetStore
 from shared.errors import Conflict, Damaged, Invalid, NotFound
 from shared.idempotency import IdempotencyKeys, StoredResponse
 from shared.jobs import Job, Kind, State, keys
-from shared.jobs.counters import read_counters
+from shared.jobs.capacity.counters import read_counters
 from shared.jobs.files import close
 from shared.jobs.task_queue import DISPATCHER, Presence
 from shared.webhooks.outbox import Outbox

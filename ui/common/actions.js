@@ -1,0 +1,82 @@
+/** What a person does to jobs, on every page that shows one: cancel, retry, delete with undo; and where a job's page is. */
+
+import { send } from "../api.js";
+import { allowed, problem } from "./panel.js";
+import { h } from "../parts/dom.js";
+import { toast } from "../parts/toast.js";
+
+const ENDED = ["succeeded", "completed_with_errors", "failed", "cancelled"];
+
+/** @param {{state: string}} job */
+export function hasEnded(job) {
+  return ENDED.includes(job.state);
+}
+
+/** @param {{id: string, kind: string}} job */
+export function hrefOf({ id, kind }) {
+  return `/ui/${kind === "batch" ? "batches" : "jobs"}/${id}`;
+}
+
+/** @param {string} name @param {string | number} [reference] a version or an alias */
+export function modelHref(name, reference) {
+  const version = reference === undefined ? "" : `/${encodeURIComponent(reference)}`;
+  return `/ui/models/${encodeURIComponent(name)}${version}`;
+}
+
+/** @param {string} id */
+export function cancel(id) {
+  return send("POST", `/v1/jobs/${id}/cancel`);
+}
+
+/** @param {string} id */
+export function retry(id) {
+  return send("POST", `/v1/jobs/${id}/retry`);
+}
+
+/**
+ * Delete jobs, unless a person undoes it within some seconds.
+ * @param {string[]} ids
+ * @param {{hide: () => void, restore: (error?: unknown) => void}} view what happens on the page meanwhile
+ */
+export function remove(ids, { hide, restore }) {
+  hide();
+  toast(ids.length === 1 ? "1 job deleted" : `${ids.length} jobs deleted`, {
+    undo: () => restore(),
+    commit: () =>
+      void Promise.all(ids.map((id) => send("DELETE", `/v1/jobs/${id}`, null, { keepalive: true }))).catch(restore),
+  });
+}
+
+/**
+ * The buttons of one job. `changed` gets the job as it is afterwards; null after its deletion.
+ * @param {{id: string, state: string, kind: string}} job
+ * @param {(job: any | null) => void} changed
+ */
+export function buttons(job, changed) {
+  const errors = h("div");
+  /** @param {string} text @param {() => Promise<any>} act */
+  const button = (text, act) => {
+    const made = h("button", { type: "button", onclick: async () => {
+      made.disabled = true;
+      try {
+        changed(await act());
+      } catch (error) {
+        made.disabled = false;
+        errors.replaceChildren(problem(error));
+      }
+    } }, text);
+    return allowed(made, "submit");
+  };
+  const away = () => remove([job.id], { hide: () => changed(null), restore: () => changed(job) });
+  return h(
+    "div",
+    h(
+      "div",
+      { class: "row" },
+      !hasEnded(job) && job.state !== "cancelling" && button("Cancel", () => cancel(job.id)),
+      hasEnded(job) && job.state !== "succeeded" && button("Retry", () => retry(job.id)),
+      hasEnded(job) && allowed(h("button", { type: "button", onclick: away }, "Delete"), "manage"),
+    ),
+    errors,
+  );
+}

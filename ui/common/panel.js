@@ -1,0 +1,144 @@
+/** What pages are built of: a titled section, its request as curl, Python and command, states, errors, empty states. */
+
+import { Problem, may } from "../api.js";
+import { h, replace } from "../parts/dom.js";
+import { REMEDIES } from "./remedies.js";
+
+/**
+ * The same view or action by other means.
+ * @typedef {{method?: string, path: string, body?: unknown, file?: string, python?: string, command?: string}} Recipe
+ */
+
+/** @type {Record<string, string>} */
+const SHAPES = {
+  queued: "○",
+  running: "◐",
+  cancelling: "◐",
+  succeeded: "●",
+  completed_with_errors: "◆",
+  failed: "▲",
+  cancelled: "■",
+};
+
+/**
+ * A section with a heading, and how to get the same without the page.
+ * @param {string} title
+ * @param {Recipe | null} recipe
+ * @param {...import("../parts/dom.js").Child} children
+ */
+export function panel(title, recipe, ...children) {
+  return h("section", { class: "panel" }, h("h2", title), recipe && recipes(recipe), ...children);
+}
+
+/** "As curl, Python, command" of a panel. @param {Recipe} recipe */
+export function recipes({ method = "GET", path, body, file, python, command }) {
+  const origin = location.origin;
+  const verb = method === "GET" ? "" : ` -X ${method}`;
+  const json = body === undefined ? "" : ` --json ${quoted(JSON.stringify(body))}`;
+  const data = file === undefined ? "" : ` --data-binary @${quoted(file)}`;
+  /** @type {[string, string | undefined][]} */
+  const ways = [
+    ["curl", `curl${verb} -H "Authorization: Bearer $GLASSBOX_API_KEY" ${quoted(origin + path)}${json}${data}`],
+    ["Python", python && `from glassbox import Client\n\nclient = Client(${JSON.stringify(origin)})\n${python}`],
+    ["Command", command],
+  ];
+  return h(
+    "details",
+    { class: "recipes" },
+    h("summary", "As code"),
+    ways.map(
+      ([name, text]) =>
+        text &&
+        h(
+          "div",
+          { class: "recipe" },
+          h("h3", name),
+          h("pre", { tabindex: 0 }, text),
+          navigator.clipboard && h("button", { type: "button", onclick: () => navigator.clipboard.writeText(text) }, "Copy"),
+        ),
+    ),
+  );
+}
+
+/** A job's state: a shape, a word and a colour. @param {string} word */
+export function state(word) {
+  return h(
+    "span",
+    { class: `state ${word}` },
+    h("span", { "aria-hidden": "true" }, SHAPES[word] ?? "○"),
+    ` ${word.replaceAll("_", " ")}`,
+  );
+}
+
+/**
+ * An error: what happened and what to do. If the same request can succeed later, it is sent again by itself.
+ * @param {unknown} error
+ * @param {() => void} [again]
+ * @param {AbortSignal} [signal]
+ */
+export function problem(error, again, signal) {
+  const found = error instanceof Problem ? error : null;
+  const box = h(
+    "div",
+    { class: "problem", role: "alert" },
+    h("strong", found?.title || (found ? `Error ${found.status}` : "The page failed")),
+    h("p", found ? found.message : String(error)),
+    found?.errors.map(({ pointer, parameter, detail }) => h("p", h("code", pointer ?? parameter ?? ""), ` ${detail}`)),
+    found?.code && remedy(found.code),
+    again && h("button", { type: "button", onclick: again }, "Try again"),
+  );
+  if (again && found?.passes) {
+    box.append(h("p", { class: "soft" }, "The page tries again by itself."));
+    const timer = setTimeout(() => !signal?.aborted && again(), 1000 * Math.max(3, found.retryAfter));
+    signal?.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  }
+  return box;
+}
+
+/** An error's code, and what the operations pages say about it. @param {string} code */
+export function remedy(code) {
+  return h("p", { class: "soft" }, "Code ", h("code", code), REMEDIES[code] && `: ${REMEDIES[code]}`);
+}
+
+/** What a page shows if there is nothing yet: a sentence and first steps. @param {string} text @param {...import("../parts/dom.js").Child} steps */
+export function empty(text, ...steps) {
+  return h("div", { class: "empty" }, h("p", text), h("div", { class: "steps" }, ...steps));
+}
+
+/**
+ * Read, and show the result or the error in `place`; again after an error that passes.
+ * @template T
+ * @param {Element} place
+ * @param {string} what what the page waits for: "the jobs"
+ * @param {(signal: AbortSignal) => Promise<T>} read
+ * @param {(found: T) => import("../parts/dom.js").Child} draw
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+export async function load(place, what, read, draw, signal) {
+  if (!place.hasChildNodes()) replace(place, h("p", { class: "soft" }, `Reading ${what} …`));
+  try {
+    const found = await read(signal);
+    if (!signal.aborted) replace(place, draw(found));
+  } catch (error) {
+    if (!signal.aborted) replace(place, problem(error, () => void load(place, what, read, draw, signal), signal));
+  }
+}
+
+/** Disable a button, and say why, if the key lacks a scope. @template {HTMLButtonElement} B @param {B} button @param {string} scope @returns {B} */
+export function allowed(button, scope) {
+  may(scope).then(
+    (yes) => {
+      if (yes) return;
+      button.disabled = true;
+      button.title = `The key lacks the scope ${scope}`;
+    },
+    () => {}, // the page shows the error of its own request
+  );
+  return button;
+}
+
+/** @param {string} text */
+function quoted(text) {
+  return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

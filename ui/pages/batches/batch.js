@@ -1,0 +1,243 @@
+/** A batch: its counts while it runs, its images from the least sure one, its errors, its files. */
+
+import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
+import { download, get, lines, page as pageOf } from "../../api.js";
+import { corrections } from "../../common/correct.js";
+import { live } from "../../live.js";
+import { load, panel, problem, state } from "../../common/panel.js";
+import { bars } from "../../parts/charts/bars.js";
+import { histogram } from "../../parts/charts/histogram.js";
+import { h, replace } from "../../parts/dom.js";
+import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
+import { gallery } from "../../parts/pictures/gallery.js";
+import { go } from "../../parts/router.js";
+import { enlarge, imagesOf } from "../../common/pictures.js";
+import { skippedFiles } from "../../common/skipped.js";
+import { modelOf } from "./batches.js";
+
+/** @typedef {Record<string, any>} Json */
+/** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
+const MOST = 10000; // rows in the gallery
+const ENTRIES = 100; // errors of a code
+const ORDERS = { "": "least sure first", most_confident: "surest first", archive: "as in the archive" };
+const FORMATS = { jsonl: "JSON lines", csv: "CSV", npz: "NumPy", parquet: "Parquet" };
+
+/** @param {import("../../parts/router.js").Page} page */
+export function show(page) {
+  const id = page.params.job;
+  const path = `/v1/jobs/${encodeURIComponent(id)}`;
+  const body = h("div");
+  page.title(`Batch ${id.slice(-8)}`);
+  replace(page.root, h("h1", "Batch ", h("code", id)), body);
+  return load(body, "the batch", async (signal) => {
+    const [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
+    const [model, version = "latest"] = modelOf(job).split("@");
+    const made = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal }).catch(() => null); // deleted
+    return { job, summary, made };
+  }, (found) => sections(page, path, found), page.signal);
+}
+
+/** @param {import("../../parts/router.js").Page} page @param {string} path @param {{job: Json, summary: Json, made: Json | null}} found */
+function sections(page, path, { job, summary, made }) {
+  const { signal } = page;
+  const head = h("div");
+  const owner = h("p");
+  const acts = h("div");
+  const errors = h("div");
+  const fresh = h("button", { type: "button", hidden: true, onclick: () => renew({}) });
+  const range = h("p", { class: "row" });
+  const labels = bars({ label: "Rows by label", items: [] });
+  const confidence = histogram({
+    label: "Rows by confidence", counts: [], from: 0, to: 1, format: (value) => percent(value, 0),
+    onbrush: (part) => renew(part ? { above: part[0] || null, below: part[1] < 1 ? part[1] : null } : { above: null, below: null }),
+  });
+  const right = made && corrections({
+    key: job.id, classes: made.classes, dataset: made.dataset, model: made.model, version: made.version, signal,
+    place: (/** @type {Row} */ { index }) => ({ job: job.id, index }), label: (row) => row.label, words: (row) => row.path,
+  });
+  const label = h("select", { onchange: () => renew({ label: label.value }) });
+  const order = h("select", { onchange: () => renew({ order: order.value }) },
+    Object.entries(ORDERS).map(([value, text]) => h("option", { value }, text)));
+  const search = h("input", { type: "search", placeholder: "part of the path", onchange: () => renew({ path: search.value }) });
+  let reader = { rows: /** @type {Row[]} */ ([]), next: /** @type {string | null} */ ("") };
+  let counted = 0; // rows when the gallery was read
+  const grid = gallery({
+    label: "Images of the batch",
+    async read(from, count, stop) {
+      const mine = reader;
+      while (mine.rows.length < from + count && mine.next !== null) {
+        const read = await pageOf(`${path}/results/rows`, { ...filter(), order: page.query.get("order") || "least_confident", limit: 500, after: mine.next }, stop);
+        mine.rows.push(...read.items);
+        mine.next = read.next;
+      }
+      if (mine === reader) size();
+      const rows = mine.rows.slice(from, from + count);
+      return imagesOf(`${path}/images`, rows, ({ index }) => ({ index }), stop);
+    },
+    caption: (row) => words(row, `${plain(row.label)} ${percent(row.confidence, 0)}`),
+    line: (row) => `${plain(row.path)}: ${words(row, `${plain(row.label)} ${percent(row.confidence)}`)}`,
+    tone: (row) => (right?.isCorrected(row) ? "right" : ""),
+    onkey: right?.onkey,
+    onopen: (row) => enlarge(plain(row.path), `${path}/images`, { index: row.index }, bars({
+      label: "Most probable labels", most: 1, format: (value) => percent(value),
+      items: (row.top ?? [{ label: row.label, probability: row.confidence }]).map(({ label: text, probability }) => ({ label: plain(text), value: probability })),
+    }).element, made && h("p", h("a", { href: `/ui/glass/${encodeURIComponent(made.model)}/${made.version}?job=${job.id}&index=${row.index}` }, "Open the glass box"))),
+  });
+  const shown = h("p", { class: "soft" });
+  right?.watch(grid);
+
+  /** @param {Row} row @param {string} text */
+  function words(row, text) {
+    return right?.caption(row, text) ?? text;
+  }
+
+  function filter() {
+    return Object.fromEntries(["label", "above", "below", "path"].map((field) => [field, page.query.get(field)]));
+  }
+
+  /** Change the filter, and read the rows again. @param {Record<string, string | number | null>} changes */
+  function renew(changes) {
+    page.setQuery(changes);
+    reader = { rows: [], next: "" };
+    draw();
+    size();
+    counted = summary.rows;
+    grid.refresh();
+  }
+
+  /** The number of rows that pass the filter; null if the summary does not have it. */
+  function matching() {
+    const { label: only, above, below, path: part } = filter();
+    const [from, to] = [above, below].map((edge, i) => (edge === null ? i * (summary.edges.length - 1) : summary.edges.indexOf(Number(edge))));
+    if (part || from < 0 || to < 0) return null;
+    return counts(only).slice(from, to).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The rows in each bin of confidence, of a label or of all. @param {string | null} only @returns {number[]} */
+  function counts(only) {
+    const found = summary.labels.filter((/** @type {Json} */ each) => only === null || each.label === only);
+    return summary.edges.slice(1).map((/** @type {number} */ _, /** @type {number} */ i) => found.reduce((/** @type {number} */ sum, /** @type {Json} */ { bins }) => sum + bins[i], 0));
+  }
+
+  /** Set the size of the gallery. */
+  function size() {
+    const { rows, next } = reader;
+    const all = next === null ? rows.length : matching();
+    grid.set(Math.min(MOST, all ?? rows.length + 500));
+    shown.textContent = all === null ? "The number of images that match is not known yet." :
+      `${number(Math.min(MOST, all))} of ${number(summary.rows)} images are shown.` +
+        (all > MOST ? ` ${number(all)} match: narrow the filter to see the others.` : "");
+  }
+
+  function draw() {
+    const { label: only, above, below, path: part } = filter();
+    const [from, to] = [Number(above ?? 0), Number(below ?? 1)];
+    const names = summary.labels.map((/** @type {Json} */ each) => each.label);
+    replace(head, heading(job), skippedFiles(job.result?.skipped));
+    if (owner.textContent !== plain(modelOf(job))) {
+      const [model, version] = modelOf(job).split("@");
+      replace(owner, h("a", { href: modelHref(model, version) }, name(modelOf(job))));
+    }
+    if (acts.dataset.state !== job.state) {
+      acts.dataset.state = job.state;
+      replace(acts, buttons(/** @type {any} */ (job), (now) => go(now ? hrefOf(now) : "/ui/batches")));
+    }
+    labels.set(summary.labels.map((/** @type {Json} */ { label: text, count }) => ({
+      label: plain(text), value: count, selected: text === only, onselect: () => renew({ label: text === filter().label ? null : text }),
+    })));
+    confidence.set(counts(only));
+    confidence.brush(above === null && below === null ? null : [from, to]);
+    replace(range, above === null && below === null ? "Drag over the bars to filter." :
+      [`Confidence from ${percent(from, 0)} to ${percent(to, 0)}`, h("button", { type: "button", onclick: () => renew({ above: null, below: null }) }, "Show all")]);
+    if (label.options.length !== names.length + 1 || !names.includes(only ?? names[0])) {
+      replace(label, h("option", { value: "" }, "all labels"),
+        [...names, ...(only !== null && !names.includes(only) ? [only] : [])].map((text) => h("option", { value: text }, plain(text))));
+    }
+    label.value = only ?? "";
+    order.value = page.query.get("order") ?? "";
+    if (document.activeElement !== search) search.value = part ?? "";
+    fresh.hidden = summary.rows === counted;
+    fresh.textContent = `Show ${number(summary.rows - counted)} new rows`;
+    if (errors.dataset.count !== String(summary.errors)) {
+      errors.dataset.count = String(summary.errors);
+      replace(errors, summary.codes.length ? summary.codes.map((/** @type {Json} */ each) => errorsOf(path, each.code, each.count, signal)) :
+        h("p", h("span", { class: "tone-right" }, "● "), "Every image that was tried could be read."));
+    }
+  }
+
+  let waits = false;
+  live.on({ job: job.id }, () => {
+    if (waits) return;
+    waits = true;
+    setTimeout(async () => {
+      try {
+        [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
+        if (!counted && summary.rows) renew({});
+        else draw();
+      } catch (error) {
+        if (!signal.aborted) replace(head, problem(error, () => go(location.href), signal));
+      }
+      waits = false;
+    }, 1000);
+  }, signal);
+
+  renew({});
+  const rows = `${path}/results/rows?order=least_confident`;
+  return [h("div", { class: "panel" }, owner, head, acts), h("div", { class: "grid" },
+    panel("Labels", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").labels)` }, h("div", { class: "scrolls" }, labels.element)),
+    panel("Confidence", { path: `${path}/results/summary`, python: `print(client.jobs.summary("${job.id}").edges)` }, confidence.element, range)),
+  panel("Images", { path: rows, python: `for row in client.jobs.find_rows("${job.id}", order="least_confident", limit=20): print(row)` },
+    h("div", { class: "fields" }, h("label", "Label", label), h("label", "Order", order), h("label", "Path", search), fresh), shown, grid.element),
+  right?.element,
+  panel("Errors", { path: `${path}/errors`, python: `for error in client.jobs.errors("${job.id}"): print(error)`, command: `glassbox jobs errors ${job.id}` }, errors),
+  panel("Rows as a file", { path: `${path}/results?format=csv`, python: `client.jobs.save("${job.id}", "rows.csv")`, command: `glassbox jobs rows ${job.id} -o rows.csv` },
+    files(job.id, path, filter))];
+}
+
+/** The state and the progress. @param {Json} job */
+function heading(job) {
+  const { done, total, eta_seconds: eta } = job.progress;
+  const active = !hasEnded(/** @type {any} */ (job));
+  const { look_inverted: inverted, images_per_second: speed } = job.result ?? {};
+  const warning = (/** @type {string} */ text) => h("p", { class: "warning" }, plain(text));
+  return [
+    h("p", { class: "row" }, state(job.state),
+      h("span", `${number(done)} of ${number(total)} images`), active && eta !== null && `${seconds(eta)} left`,
+      speed && `${number(speed)} images a second`, h("span", "submitted ", ago(job.created_at))),
+    active && h("progress", { value: total ? done / total : 0, max: 1, "aria-label": "Progress" }),
+    job.waiting && warning(job.waiting.detail),
+    job.error && warning(`${job.error.code}: ${job.error.detail}`),
+    (job.warnings ?? []).map(warning),
+    inverted ? warning(`${number(inverted)} images look inverted: light and dark are exchanged.`) : null,
+  ];
+}
+
+/** The entries with an error, read when they are opened. @param {string} path @param {string} code @param {number} count @param {AbortSignal} signal */
+function errorsOf(path, code, count, signal) {
+  const place = h("div");
+  const box = h("details", { ontoggle: () => box.open && !place.hasChildNodes() && read() }, h("summary", `▲ ${number(count)} ${code.replaceAll("_", " ")}`), place);
+  return box;
+
+  function read() {
+    return load(place, "the errors", async () => {
+      const found = [];
+      for await (const error of lines(`${path}/errors`, { signal })) {
+        if (error.code === code && found.push(error) === ENTRIES) break;
+      }
+      return found;
+    }, (found) => [h("ul", {}, found.map((error) => h("li", {}, name(error.path), ` ${plain(error.detail)}`))),
+      count > found.length && h("p", { class: "soft" }, `${number(found.length)} of ${number(count)} are shown.`)], signal);
+  }
+}
+
+/** @param {string} id @param {string} path @param {() => Record<string, string | null>} filter */
+function files(id, path, filter) {
+  const place = h("div", { "aria-live": "polite" });
+  return [h("div", { class: "row" }, Object.entries(FORMATS).map(([format, text]) => h("button", {
+    type: "button",
+    onclick: () => {
+      replace(place, "Downloading …");
+      download(`${path}/results`, `${id}.${format}`, { query: { format, ...filter() } }).then(() => replace(place), (error) => replace(place, problem(error)));
+    },
+  }, text))), h("p", { class: "soft" }, "The rows that pass the filter above, in the archive's order."), place];
+}

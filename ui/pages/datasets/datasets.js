@@ -1,0 +1,118 @@
+/** Data sets: the list, and the upload of a new one. */
+
+import { page as pageOf, upload } from "../../api.js";
+import { allowed, empty, load, panel, problem } from "../../common/panel.js";
+import { h, replace } from "../../parts/dom.js";
+import { ago, bytes, name, number } from "../../parts/format.js";
+import { go } from "../../parts/router.js";
+import { table } from "../../parts/table.js";
+import { drop } from "../../parts/drop.js";
+import { skippedFiles } from "../../common/skipped.js";
+
+/** @typedef {Record<string, any>} Dataset */
+
+/** @param {import("../../parts/router.js").Page} page */
+export function show(page) {
+  page.title("Data sets");
+  const list = h("div");
+  const read = () => load(list, "the data sets", (signal) => pageOf("/v1/datasets", { limit: 500 }, signal), listed, page.signal);
+  replace(page.root, h("h1", "Data sets"), uploading(page, read), panel(
+    "All data sets",
+    { path: "/v1/datasets", python: "for dataset in client.datasets.list(): print(dataset.name)", command: "glassbox datasets list" },
+    list,
+  ));
+  return read();
+}
+
+/** The page of a data set. @param {string} reference */
+export function href(reference) {
+  return `/ui/datasets/${encodeURIComponent(reference)}`;
+}
+
+/** @param {{items: Dataset[], next: string | null}} found */
+function listed({ items, next }) {
+  const rows = table({
+    label: "Data sets",
+    key: (dataset) => dataset.id,
+    onopen: (dataset) => go(href(dataset.name)),
+    empty: empty(
+      "No data set has been used yet.",
+      h("a", { href: href("digits"), class: "chip" }, "Look at the digits (8 × 8, built in)"),
+      h("a", { href: "/ui/train?dataset=digits", class: "chip" }, "Train on them"),
+    ),
+    columns: [
+      { name: "name", label: "Name", sort: true, cell: (dataset) => h("a", { href: href(dataset.name) }, name(dataset.name)) },
+      { name: "images", label: "Images", numeric: true, sort: true, value: count, cell: (dataset) => number(count(dataset)) },
+      { name: "splits", label: "Splits", cell: splits },
+      { name: "classes", label: "Classes", numeric: true, sort: true, value: (dataset) => dataset.classes.length, cell: (dataset) => number(dataset.classes.length) },
+      { name: "shape", label: "Image", cell: (dataset) => dataset.image_shape.join(" × ") },
+      { name: "bytes", label: "Size", numeric: true, sort: true, value: (dataset) => dataset.bytes, cell: (dataset) => bytes(dataset.bytes) },
+      { name: "source", label: "Source", cell: (dataset) => dataset.source },
+      { name: "created", label: "Created", sort: true, value: (dataset) => dataset.created_at, cell: (dataset) => ago(dataset.created_at) },
+    ],
+  });
+  rows.set(items);
+  return [rows.element, next && h("p", { class: "soft" }, `The newest ${items.length} are shown.`)];
+}
+
+/** @param {Dataset} dataset @returns {number} */
+function count(dataset) {
+  return Object.values(dataset.splits).reduce((sum, images) => sum + images, 0);
+}
+
+/** "60,000 train, 10,000 test". @param {Dataset} dataset */
+export function splits(dataset) {
+  return Object.entries(dataset.splits).map(([split, images]) => `${number(images)} ${split}`).join(", ");
+}
+
+/** @param {import("../../parts/router.js").Page} page @param {() => void} done called after an upload */
+function uploading(page, done) {
+  const field = h("input", { name: "name", required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", maxlength: 63, placeholder: "my-digits" });
+  const shape = h("input", { name: "image_shape", placeholder: "chosen", pattern: "[1-9][0-9]*x[1-9][0-9]*" });
+  const choice = (/** @type {string} */ name, /** @type {string[][]} */ ...options) =>
+    h("select", { name }, options.map(([value, text]) => h("option", { value }, text)));
+  const result = h("div", { "aria-live": "polite" });
+  const file = drop({
+    text: "Drop a zip or tar of class folders, an .npz or a CSV file here",
+    ontake(taken) {
+      field.value ||= taken.name.replace(/(\.(zip|tar|gz|tgz|zst|npz|csv))+$/i, "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[^a-z0-9]+/, "").slice(0, 63);
+    },
+  });
+  const button = allowed(h("button", { class: "primary" }, "Upload"), "submit");
+  const form = h("form", { onsubmit: sent },
+    file.element,
+    h("div", { class: "fields" },
+      h("label", "Name", field),
+      h("label", "Image shape, such as 28x28", shape),
+      h("label", "Channels", choice("channels", ["", "chosen"], ["1", "1: grayscale"], ["3", "3: colour"])),
+      h("label", "Unreadable images", choice("on_unreadable", ["", "refuse above 1 %"], ["skip", "skip all"], ["refuse", "refuse any"])),
+      h("label", "Test fraction, if there is no test split", h("input", { name: "test_fraction", type: "number", min: 0.01, max: 0.99, step: 0.01, placeholder: "0.1" }))),
+    button, result);
+
+  /** @param {SubmitEvent} event */
+  async function sent(event) {
+    event.preventDefault();
+    const chosen = file.file();
+    if (!chosen) return replace(result, h("p", "Choose a file first."));
+    button.disabled = true;
+    replace(result);
+    const query = Object.fromEntries([...new FormData(form)].map(([key, value]) => [key, String(value)]));
+    try {
+      const dataset = await file.send((onprogress, signal) =>
+        upload("POST", "/v1/datasets", chosen, { query, onprogress, signal, headers: { "Idempotency-Key": crypto.randomUUID?.() ?? `${Math.random()}` } }), page.signal);
+      replace(result,
+        h("p", h("a", { href: href(dataset.name) }, "Open ", name(dataset.name)), ` ${splits(dataset)} images, ${dataset.classes.length} classes`),
+        dataset.warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, text)),
+        skippedFiles(dataset.skipped));
+      done();
+    } catch (error) {
+      if (!page.signal.aborted) replace(result, problem(error));
+    }
+    button.disabled = false;
+  }
+
+  return panel("Upload", {
+    method: "POST", path: "/v1/datasets?name=my-digits", file: "my-digits.zip",
+    python: 'client.datasets.upload("my-digits.zip", name="my-digits")', command: "glassbox datasets upload my-digits.zip --name my-digits",
+  }, form);
+}

@@ -1,0 +1,43 @@
+/** What an evaluation job has found: as on a version's page, every number opens its images. */
+
+import { get } from "../../api.js";
+import { load, panel } from "../../common/panel.js";
+import { h } from "../../parts/dom.js";
+import { calibration, classTable, confusion, words } from "../models/evaluation.js";
+import { images } from "../models/images.js";
+
+/** @typedef {import("../models/evaluation.js").Filter} Filter */
+
+const FILTER = ["label", "predicted", "wrong", "above", "below"];
+
+/** @param {import("../../parts/router.js").Page} page @param {any} job @returns {HTMLElement} */
+export function evaluated(page, { links, result }) {
+  const { model, version, dataset, split } = result;
+  const place = h("div");
+  const shown = images({ path: links.predictions, dataset, split, model, version }, { signal: page.signal });
+  const gallery = panel("Images", { path: links.predictions }, shown.element);
+  const recipe = { path: links.evaluation };
+
+  /** The images that the address selects; without a filter, the errors. */
+  function draw() {
+    /** @type {Filter} */
+    const filter = Object.fromEntries(FILTER.map((name) => [name, page.query.get(name)]));
+    if (Object.values(filter).every((value) => value === null)) filter.wrong = "true";
+    void shown.show({ ...filter, order: "most_confident" }, words(filter, split));
+  }
+
+  /** @param {Filter} filter */
+  function open(filter) {
+    page.setQuery(Object.fromEntries(FILTER.map((name) => [name, filter[name] == null ? null : String(filter[name])])), { push: true });
+    gallery.scrollIntoView({ block: "start" });
+    draw();
+  }
+
+  void load(place, "the evaluation", (signal) => get(links.evaluation, { signal }), (found) => [
+    panel("Confusion matrix", recipe, confusion(found, open)),
+    panel("Classes", recipe, classTable(found, open)),
+    panel("Calibration", recipe, calibration(found, open)),
+  ], page.signal);
+  draw();
+  return h("div", place, gallery);
+}

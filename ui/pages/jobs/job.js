@@ -1,0 +1,81 @@
+/** A job. A training and a batch have pages of their own; the others show their progress and their result. */
+
+import { get } from "../../api.js";
+import { load, panel } from "../../common/panel.js";
+import { h, replace } from "../../parts/dom.js";
+import { number, percent, plain } from "../../parts/format.js";
+import { again } from "../../parts/router.js";
+import { follow, head } from "./jobhead.js";
+import { training } from "./training.js";
+
+/** @typedef {import("../../parts/router.js").Page} Page */
+
+/** @param {Page} page */
+export async function show(page) {
+  const id = page.params.id;
+  const path = `/v1/jobs/${encodeURIComponent(id)}`;
+  page.title(`Job ${id}`);
+  const place = h("div", h("h1", { class: "name", dir: "auto" }, `Job ${plain(id)}`));
+  const content = h("div");
+  page.root.append(place, content);
+  await load(content, "the job", () => get(path, { signal: page.signal }), (job) => {
+    place.remove();
+    if (job.kind === "batch") {
+      history.replaceState(null, "", `/ui/batches/${job.id}${location.search}`);
+      queueMicrotask(again);
+      return null;
+    }
+    return job.kind === "training" ? training(page, job) : plainJob(page, job);
+  }, page.signal);
+}
+
+/** @param {Page} page @param {any} first */
+function plainJob(page, first) {
+  const kind = plain(first.kind);
+  const title = `${kind[0].toUpperCase()}${kind.slice(1)} of ${plain(String(first.request.model ?? first.id))}`;
+  const top = head(page, title, first);
+  const result = h("div");
+  const found = h("div");
+  page.title(title);
+
+  /** @param {any} job */
+  function draw(job) {
+    top.update(job);
+    replace(result, job.result
+      ? [job.kind === "reproduction" && verdict(job.result), facts(job.result)]
+      : h("p", { class: "soft" }, job.error ? "No result." : "The result appears here when the job ends."));
+    if (job.links.evaluation && job.result && !found.dataset.shown) {
+      found.dataset.shown = "yes";
+      import("./evaluated.js").then(({ evaluated }) => found.append(evaluated(page, job)));
+    }
+  }
+
+  draw(first);
+  follow(page, first, { onjob: draw });
+  return [
+    top.element,
+    panel("Result", { path: `/v1/jobs/${first.id}`, python: `client.jobs.get(${JSON.stringify(first.id)})`, command: `glassbox jobs show ${first.id}` }, result),
+    found,
+    panel("Request", null, facts(first.request)),
+  ];
+}
+
+/** @param {any} result */
+function verdict({ reproduced, differing_numbers: differing, first_difference: first }) {
+  if (reproduced) return h("p", h("strong", { class: "tone-right" }, "● Reproduced: "), "all weights agree, bit for bit.");
+  return h("p", h("strong", { class: "tone-wrong" }, "▲ Not reproduced: "), `${number(differing)} numbers differ`,
+    first && `; the first is ${first.parameter}${first.index ? `[${first.index.join(", ")}]` : ""}: ${first.expected} before, ${first.got} now`, ".");
+}
+
+/** What a JSON object says, one line a member. @param {Record<string, any>} object */
+export function facts(object) {
+  return h("dl", { class: "facts" }, Object.entries(object).map(([name, value]) => [h("dt", plain(name.replaceAll("_", " "))), h("dd", text(name, value))]));
+}
+
+/** @param {string} name @param {any} value @returns {string} */
+function text(name, value) {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "number") return /accuracy|agreement/.test(name) ? percent(value, 2) : number(value);
+  if (typeof value === "object") return plain(JSON.stringify(value));
+  return plain(String(value));
+}

@@ -1,0 +1,120 @@
+/** The head of a job's page: state, progress, what it waits for or why it failed, and what can be done with it. */
+
+import { buttons, hasEnded, hrefOf, modelHref } from "../../common/actions.js";
+import { get } from "../../api.js";
+import { live } from "../../live.js";
+import { remedy, state } from "../../common/panel.js";
+import { h, replace } from "../../parts/dom.js";
+import { ago, number, plain, seconds } from "../../parts/format.js";
+import { go } from "../../parts/router.js";
+
+/** @typedef {import("../../parts/router.js").Page} Page */
+/** @typedef {any} Job the JSON of `/v1/jobs/{id}` */
+
+/** A job's model as a link, with its version if it has a result. @param {Job} job */
+export function modelLink(job) {
+  const { model, version } = job.result ?? {};
+  const [name, reference] = String(model ?? job.request.model).split("@");
+  const place = version ?? reference;
+  return h("a", { href: modelHref(name, place), class: "name", dir: "auto" }, plain(place ? `${name}@${place}` : name));
+}
+
+/**
+ * Keep a job current until the person leaves: `onjob` gets it after each change, `onevent` each event of its log.
+ * @param {Page} page
+ * @param {Job} job
+ * @param {{onjob: (job: Job) => void, onevent?: (event: import("../../live.js").LiveEvent) => void}} options
+ */
+export function follow(page, job, { onjob, onevent }) {
+  const { signal } = page;
+  let reads = false;
+  let stale = false;
+
+  /** @param {Job} next */
+  function take(next) {
+    if (job.deleted) return;
+    // An answer can be older than an event that has arrived before it.
+    const isOlder = next.state === job.state && next.attempt === job.attempt && next.progress.done < job.progress.done;
+    job = isOlder ? { ...next, progress: job.progress, metrics: job.metrics } : next;
+    onjob(job);
+  }
+
+  async function read() {
+    stale = reads;
+    if (reads) return;
+    reads = true;
+    try {
+      take(await get(`/v1/jobs/${job.id}`, { signal }));
+    } catch (error) {
+      if (signal.aborted) return;
+      if (/** @type {any} */ (error).status === 404) take({ ...job, deleted: true });
+      else setTimeout(() => !signal.aborted && void read(), 3000);
+    }
+    reads = false;
+    if (stale) void read();
+  }
+
+  live.on({ job: job.id }, (event) => {
+    if (event.type === "deleted") take({ ...job, deleted: true });
+    else if (event.type === "progress" || event.type === "epoch") {
+      // A late event of an attempt must not move a job that has ended.
+      if (!hasEnded(job)) take({ ...job, progress: event.data.progress ?? job.progress, metrics: event.data.metrics ?? job.metrics });
+    } else void read();
+    onevent?.(event);
+  }, signal);
+}
+
+/**
+ * @param {Page} page
+ * @param {string} title
+ * @param {Job} job
+ * @param {import("../../parts/dom.js").Child} [more] further buttons
+ * @returns {{element: HTMLElement, update(job: Job): void}}
+ */
+export function head(page, title, job, more) {
+  const facts = h("p", { class: "row" });
+  const bar = h("progress", { "aria-label": "Progress" });
+  const notes = h("div", { "aria-live": "polite" });
+  const actions = h("div");
+  let shown = "";
+  const id = h("button", { type: "button", class: "small", title: "Copy the id", onclick: () => void navigator.clipboard?.writeText(job.id) }, h("code", job.id));
+  const element = h("header", { class: "job" },
+    h("div", { class: "row" }, h("h1", title), h("span", { class: "grow" }), more, actions), h("div", { class: "row" }, id, facts), bar, notes);
+
+  /** After a button: the job as it is now, null if it is deleted, which can be undone from the next page. @param {Job | null} after */
+  function acted(after) {
+    if (!after) go("/ui/");
+    else if (page.signal.aborted) go(hrefOf(after));
+    else update(after);
+  }
+
+  /** @param {Job} next */
+  function update(next) {
+    job = next;
+    const { progress, deleted } = job;
+    const done = hasEnded(job);
+    replace(facts, state(deleted ? "cancelled" : job.state), modelLink(job),
+      progress.total > 0 && h("span", `${number(progress.done)} of ${number(progress.total)} ${progress.unit}`),
+      !done && progress.eta_seconds > 0 && h("span", { class: "soft" }, `about ${seconds(progress.eta_seconds)} left`),
+      job.attempt > 1 && h("span", { class: "soft" }, `attempt ${job.attempt}`),
+      h("span", { class: "soft" }, "submitted ", ago(job.created_at)),
+      done && job.started_at && h("span", { class: "soft" }, `took ${seconds((Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000)}`));
+    bar.hidden = done || deleted;
+    bar.max = progress.total || 1;
+    if (job.state === "queued") bar.removeAttribute("value");
+    else bar.value = progress.done;
+    const texts = [...(job.warnings ?? [])];
+    if (deleted) texts.unshift("This job was deleted. What is shown is its last state.");
+    if (job.waiting) texts.unshift(`It waits: ${job.waiting.detail}`);
+    replace(notes,
+      job.error && h("div", { class: "problem" }, h("strong", "The job failed"), h("p", plain(job.error.detail)),
+        remedy(plain(job.error.code))),
+      texts.map((text) => h("p", { class: "warning" }, plain(text))));
+    const now = deleted ? "deleted" : job.state;
+    if (now !== shown) replace(actions, !deleted && buttons(job, acted)); // else the button keeps the focus
+    shown = now;
+  }
+
+  update(job);
+  return { element, update };
+}
