@@ -44,8 +44,9 @@ function start() {
   if (started) return;
   started = true;
   channel.onmessage = ({ data }) => {
-    if (data.state) setState(data.state);
-    else deliver(data);
+    if (data.asks && live.state !== "off") channel.postMessage({ state: live.state });
+    else if (data.state) setState(data.state);
+    else if (data.type) deliver(data);
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
   document.addEventListener("keychange", () => {
@@ -53,6 +54,7 @@ function start() {
     connect();
   });
   connect();
+  channel.postMessage({ asks: true }); // whether there is a connection already
 }
 
 function connect() {

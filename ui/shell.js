@@ -56,9 +56,9 @@ export function shell(header) {
   };
   const showKey = () => {
     me().then(
-      ({ key_required, key: name }) => {
+      ({ key_required, key: name, scopes }) => {
         access.hidden = !key_required;
-        access.textContent = name ? `Key: ${name}` : "Key";
+        access.textContent = name ? `Key: ${name}${scopes.includes("manage") ? "" : ` (${scopes.join(", ")})`}` : "Key";
       },
       () => (access.hidden = false),
     );

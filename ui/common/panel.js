@@ -2,6 +2,7 @@
 
 import { Problem, may } from "../api.js";
 import { h, replace } from "../parts/dom.js";
+import { plain } from "../parts/format.js";
 import { REMEDIES } from "./remedies.js";
 
 /**
@@ -53,7 +54,7 @@ export function recipes({ method = "GET", path, body, file, python, command }) {
           "div",
           { class: "recipe" },
           h("h3", name),
-          h("pre", { tabindex: 0 }, text),
+          h("pre", { tabindex: 0 }, text.split("\n").map(plain).join("\n")),
           navigator.clipboard && h("button", { type: "button", onclick: () => navigator.clipboard.writeText(text) }, "Copy"),
         ),
     ),
@@ -82,8 +83,8 @@ export function problem(error, again, signal) {
     "div",
     { class: "problem", role: "alert" },
     h("strong", found?.title || (found ? `Error ${found.status}` : "The page failed")),
-    h("p", found ? found.message : String(error)),
-    found?.errors.map(({ pointer, parameter, detail }) => h("p", h("code", pointer ?? parameter ?? ""), ` ${detail}`)),
+    h("p", plain(found ? found.message : String(error))),
+    found?.errors.map(({ pointer, parameter, detail }) => h("p", h("code", plain(pointer ?? parameter ?? "")), ` ${plain(detail)}`)),
     found?.code && remedy(found.code),
     again && h("button", { type: "button", onclick: again }, "Try again"),
   );
@@ -131,11 +132,17 @@ export function allowed(button, scope) {
     (yes) => {
       if (yes) return;
       button.disabled = true;
-      button.title = `The key lacks the scope ${scope}`;
+      button.title = lacks(scope);
+      button.setAttribute("aria-description", button.title);
     },
     () => {}, // the page shows the error of its own request
   );
   return button;
+}
+
+/** Why a key may not do something. @param {string} scope */
+export function lacks(scope) {
+  return `The key lacks the scope ${scope}`;
 }
 
 /** @param {string} text */

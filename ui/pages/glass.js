@@ -4,7 +4,7 @@ import { address, get, send } from "../api.js";
 import { modelHref } from "../common/actions.js";
 import { load, panel, problem } from "../common/panel.js";
 import { h, replace } from "../parts/dom.js";
-import { name, number, percent } from "../parts/format.js";
+import { name, number, percent, plain } from "../parts/format.js";
 import { bars } from "../parts/charts/bars.js";
 import { activations, largest, picture, signed } from "../parts/pictures/maps.js";
 import { pad } from "../parts/pictures/pad.js";
@@ -73,7 +73,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
         void ask();
       } }, options.map(([value, shown]) => h("option", { value, selected: value === (new URLSearchParams(location.search).get(key) ?? "") }, shown))));
     /** @type {[string, string][]} */
-    const named = classes.map((label) => [label, label]);
+    const named = classes.map((label) => [label, plain(label)]);
     return [
       choice("target", "Explain", [["", "the predicted class"], ...named]),
       choice("against", "Why not", [["", "–"], ...named]),
@@ -129,14 +129,15 @@ function view(found) {
   const shape = { height: input.pixels.length, width: input.pixels[0].length, channels: input.pixels[0][0].length ?? 1 };
   const map = attribution.values.flat(2);
   const order = classes.map((/** @type {string} */ _, /** @type {number} */ i) => i).sort((/** @type {number} */ a, /** @type {number} */ b) => probabilities[b] - probabilities[a]).slice(0, 12);
-  const probability = bars({ label: "Probabilities", format: percent, most: 1, items: order.map((/** @type {number} */ i) => ({ label: classes[i], value: probabilities[i], selected: classes[i] === attribution.target })) });
-  const what = attribution.against === null ? `the logit of ${attribution.target}` : `the logit of ${attribution.target} less that of ${attribution.against}`;
+  const probability = bars({ label: "Probabilities", format: percent, most: 1, items: order.map((/** @type {number} */ i) => ({ label: plain(classes[i]), value: probabilities[i], selected: classes[i] === attribution.target })) });
+  const target = plain(attribution.target);
+  const what = attribution.against === null ? `the logit of ${target}` : `the logit of ${target} less that of ${plain(attribution.against)}`;
   return [
-    warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, text)),
+    warnings.map((/** @type {string} */ text) => h("p", { class: "warning" }, plain(text))),
     h("div", { class: "grid" },
       panel("What the network sees", null,
         picture(input.pixels.flat(2), { ...shape, label: `the image as the network gets it, ${shape.height} × ${shape.width}` }),
-        h("p", { class: "small" }, `${shape.height} × ${shape.width}, predicted: `, h("strong", name(prediction.label)), ` ${percent(prediction.confidence)}`, input.label && ` · its class: ${input.label}`, input.inverted && " · light and dark exchanged")),
+        h("p", { class: "small" }, `${shape.height} × ${shape.width}, predicted: `, h("strong", name(prediction.label)), ` ${percent(prediction.confidence)}`, input.label && ` · its class: ${plain(input.label)}`, input.inverted && " · light and dark exchanged")),
       panel("Probabilities", null, probability.element, h("p", { class: "small" }, `Logits from ${number(Math.min(...logits))} to ${number(Math.max(...logits))}.`)),
       panel(`Which pixels raise ${what}`, null,
         signed(map, { ...shape, label: `attribution by ${attribution.method}` }),

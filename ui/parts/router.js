@@ -1,5 +1,7 @@
 /** Pages at real paths: links, back and forward, and a page's state in the query. */
 
+import { plain } from "./format.js";
+
 /**
  * What a page gets. `signal` aborts when the person leaves the page.
  * @typedef {object} Page
@@ -64,7 +66,7 @@ async function show({ first = false } = {}) {
       return new URLSearchParams(location.search);
     },
     title: (text) => {
-      document.title = `${text} – ${name}`;
+      document.title = `${plain(text)} – ${name}`;
     },
     setQuery: (changes, { push = false } = {}) => {
       if (controller.signal.aborted) return;

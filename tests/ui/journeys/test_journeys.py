@@ -76,3 +76,16 @@ def test_the_page_recovers_by_itself_when_redis_is_back(visit: Page, stack: Stac
         os.kill(redis_of_stack.pid, signal.SIGCONT)
     expect(visit.get_by_role("table", name="Jobs")).to_be_visible()
     expect(visit.locator(".live")).to_have_text("● live")
+
+
+def test_tabs_share_one_event_stream(visit: Page) -> None:
+    expect(visit.locator(".live")).to_have_text("● live")
+    other = visit.context.new_page()
+    opened = []
+    other.on("request", lambda request: opened.append(request) if request.url.endswith("/v1/events") else None)
+    other.goto(visit.url)
+    expect(other.locator(".live")).to_have_text("● live")
+    assert opened == []
+    with other.expect_request("**/v1/events"):
+        visit.close()
+    expect(other.locator(".live")).to_have_text("● live")

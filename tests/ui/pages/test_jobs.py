@@ -108,6 +108,16 @@ def test_a_key_that_may_only_read_gets_no_actions(dashboard: Dashboard) -> None:
     expect(button).to_have_attribute("title", "The key lacks the scope manage")
 
 
+def test_a_key_that_may_only_read_sends_no_cancellation_by_keyboard(dashboard: Dashboard) -> None:
+    access = {"key_required": True, "key": "viewer", "scopes": ["read"]}
+    running = jobs_of(dashboard, {"state": "running", "result": None, "finished_at": None})
+    page = dashboard.open("/ui/", {"/v1/me": access, "/v1/jobs": running})
+    page.locator("tbody tr").focus()
+    page.keyboard.press("c")
+    expect(page.get_by_role("alert")).to_have_text("The key lacks the scope submit")
+    assert [request.url for request in dashboard.requests if request.method == "POST"] == []
+
+
 def test_a_hostile_name_is_text_and_breaks_no_layout(dashboard: Dashboard) -> None:
     request = {"model": HOSTILE, "dataset": HOSTILE}
     failed = {"state": "failed", "result": None, "request": request, "error": {"code": "x", "detail": HOSTILE}}

@@ -211,3 +211,10 @@ def test_versions_are_compared_on_another_test_set_by_jobs(models: Dashboard) ->
     assert parse_qs(urlsplit(page.url).query)["jobs"] == ["job3,job2"]
     asked = models.sent("GET", "/v1/jobs/job3/predictions/compare")[0]
     assert parse_qs(urlsplit(asked.url).query)["with"] == ["job2"]
+
+
+def test_a_download_of_a_deleted_version_says_so(models: Dashboard) -> None:
+    deleted = Reply.problem(404, "version_deleted", "version 3 of 'digits' was deleted")
+    page = models.open("/ui/models/digits/3", {f"{MODEL}/versions/3/weights": deleted})
+    page.get_by_role("button", name="npz").click()
+    expect(page.get_by_role("alert").first).to_contain_text("version 3 of 'digits' was deleted")

@@ -67,6 +67,14 @@ def test_an_estimate_follows_what_is_typed(dashboard: Dashboard) -> None:
     assert sent(dashboard) == []
 
 
+def test_a_key_that_may_only_read_asks_for_no_estimate(dashboard: Dashboard) -> None:
+    access = {"key_required": True, "key": "viewer", "scopes": ["read"]}
+    page = open_form(dashboard, "?model=digits&dataset=digits", {"/v1/me": access})
+    expect(page.get_by_text("No estimate: The key lacks the scope submit")).to_be_visible()
+    expect(page.get_by_role("button", name="Key: viewer (read)")).to_be_visible()
+    assert sent(dashboard) == dashboard.sent("POST", "/v1/training-jobs/estimate") == []
+
+
 def test_the_preset_auto_shows_one_of_its_candidates(dashboard: Dashboard) -> None:
     estimate = dashboard.example("POST", "/v1/training-jobs/estimate") | {"candidates": 6}
     page = open_form(dashboard, "?model=digits&dataset=digits", {"/v1/training-jobs/estimate": estimate})

@@ -28,7 +28,7 @@ export function show(page) {
   const path = `/v1/jobs/${encodeURIComponent(id)}`;
   const body = h("div");
   page.title(`Batch ${id.slice(-8)}`);
-  replace(page.root, h("h1", "Batch ", h("code", id)), body);
+  replace(page.root, h("h1", "Batch ", h("code", plain(id))), body);
   return load(body, "the batch", async (signal) => {
     const [job, summary] = await Promise.all([get(path, { signal }), get(`${path}/results/summary`, { signal })]);
     const [model, version = "latest"] = modelOf(job).split("@");

@@ -93,7 +93,7 @@ export function head(page, title, job, more) {
     job = next;
     const { progress, deleted } = job;
     const done = hasEnded(job);
-    replace(facts, state(deleted ? "cancelled" : job.state), modelLink(job),
+    replace(facts, state(deleted ? "deleted" : job.state), modelLink(job),
       progress.total > 0 && h("span", `${number(progress.done)} of ${number(progress.total)} ${progress.unit}`),
       !done && progress.eta_seconds > 0 && h("span", { class: "soft" }, `about ${seconds(progress.eta_seconds)} left`),
       job.attempt > 1 && h("span", { class: "soft" }, `attempt ${job.attempt}`),

@@ -1,11 +1,11 @@
 /** The board: what runs now, and all jobs, newest first. */
 
 import { cancel, hasEnded, hrefOf, modelHref, remove, retry } from "../../common/actions.js";
-import { Problem, get, page as readPage, send } from "../../api.js";
+import { Problem, get, may, page as readPage, send } from "../../api.js";
 import { live } from "../../live.js";
-import { allowed, empty, panel, problem, state } from "../../common/panel.js";
+import { allowed, empty, lacks, panel, problem, state } from "../../common/panel.js";
 import { eachFrame, h, replace } from "../../parts/dom.js";
-import { ago, bytes, name, number, percent, seconds } from "../../parts/format.js";
+import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { again, go } from "../../parts/router.js";
 import { table } from "../../parts/table.js";
 import { isTyping } from "../../shell.js";
@@ -139,8 +139,7 @@ export async function show(page) {
     if (!gone.has(job.id)) rows.update(job);
   }
 
-  /** @type {Set<string>} */
-  const stale = new Set();
+  const stale = /** @type {Set<string>} */ (new Set());
   const freshen = eachFrame(() => {
     const ids = [...stale];
     stale.clear();
@@ -168,7 +167,7 @@ export async function show(page) {
 
   /** Offer what can be done with the selected jobs. @param {string[]} ids */
   function offer(ids) {
-    const chosen = ids.map((id) => jobs.get(id)).filter((job) => job !== undefined);
+    const chosen = ids.flatMap((id) => jobs.get(id) ?? []);
     /** @param {string} text @param {string} scope @param {Job[]} some @param {(some: Job[]) => void} act */
     const button = (text, scope, some, act) =>
       some.length > 0 && allowed(h("button", { type: "button", onclick: () => act(some) }, `${text} ${some.length}`), scope);
@@ -189,22 +188,26 @@ export async function show(page) {
   /** @param {Job[]} some @param {(id: string) => Promise<Job>} act */
   async function all(some, act) {
     const found = await Promise.allSettled(some.map(({ id }) => act(id)));
-    const failed = found.filter((result) => result.status === "rejected");
-    replace(errors, failed.slice(0, 3).map(({ reason }) => problem(reason)));
+    replace(errors, found.filter((result) => result.status === "rejected").slice(0, 3).map(({ reason }) => problem(reason)));
     for (const result of found) if (result.status === "fulfilled") put(result.value);
     offer(rows.selected());
     drawNow();
+  }
+
+  /** @param {Job[]} some @param {(id: string) => Promise<Job>} act */
+  async function pressed(some, act) {
+    if (await may("submit").catch(() => true)) return all(some, act);
+    if (some.length) replace(errors, h("p", { class: "warning", role: "alert" }, lacks("submit")));
   }
 
   document.addEventListener(
     "keydown",
     (event) => {
       if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return;
-      const focused = document.activeElement?.closest("tr")?.dataset.key;
-      const ids = rows.selected().length ? rows.selected() : focused ? [focused] : [];
-      const some = ids.map((id) => jobs.get(id)).filter((job) => job !== undefined);
-      if (event.key === "c") void all(some.filter((job) => !hasEnded(job)), cancel);
-      else if (event.key === "r") void all(some.filter((job) => hasEnded(job) && job.state !== "succeeded"), retry);
+      const focused = document.activeElement?.closest("tr")?.dataset.key ?? "";
+      const some = (rows.selected().length ? rows.selected() : [focused]).flatMap((id) => jobs.get(id) ?? []);
+      if (event.key === "c") void pressed(some.filter((job) => !hasEnded(job)), cancel);
+      else if (event.key === "r") void pressed(some.filter((job) => hasEnded(job) && job.state !== "succeeded"), retry);
     },
     { signal },
   );
@@ -243,12 +246,12 @@ function model({ request, result: made }) {
 /** @param {Job} job */
 function result(job) {
   const { error, result: made, waiting } = job;
-  if (error) return h("span", { class: "small" }, h("code", error.code), ` ${error.detail}`);
+  if (error) return h("span", { class: "small" }, h("code", error.code), ` ${plain(error.detail)}`);
   if (made?.test_accuracy !== undefined) return `${percent(made.test_accuracy)} correct`;
   if (made?.accuracy !== undefined) return `${percent(made.accuracy)} correct`;
   if (made?.images_per_second !== undefined) return `${number(made.succeeded)} of ${number(made.total)} images, ${number(Math.round(made.images_per_second))}/s`;
   if (made?.reproduced !== undefined) return made.reproduced ? "reproduced bit for bit" : "not reproduced";
-  if (waiting) return h("span", { class: "small" }, waiting.detail ?? waiting.reason ?? "waiting");
+  if (waiting) return h("span", { class: "small" }, plain(waiting.detail ?? waiting.reason ?? "waiting"));
   return hasEnded(job) ? "–" : progressText(job);
 }
 

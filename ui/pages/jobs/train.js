@@ -1,7 +1,7 @@
 /** A new training: a form made from the API's schema, with the preset's values, an estimate, and the same as code. */
 
-import { get, page as readPage, send } from "../../api.js";
-import { allowed, load, panel, problem, recipes } from "../../common/panel.js";
+import { get, may, page as readPage, send } from "../../api.js";
+import { allowed, lacks, load, panel, problem, recipes } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { bytes, number, plain, seconds } from "../../parts/format.js";
 import { form } from "../../parts/form.js";
@@ -117,6 +117,7 @@ function content(page, { schema, presets, datasets, models, values, settings }) 
     const signal = AbortSignal.any([asked.signal, page.signal]);
     if (!now.model || !now.dataset) return replace(estimate);
     try {
+      if (!(await may("submit"))) return replace(estimate, h("span", { class: "soft" }, "No estimate: ", lacks("submit")));
       const found = await send("POST", "/v1/training-jobs/estimate", now, { signal });
       replace(estimate, estimated(found));
       if (!network.textContent) network.textContent = (found.candidates > 1 ? `One of ${found.candidates} candidates, such as ` : "") + drawn(found.configuration, sets.get(now.dataset));

@@ -7,6 +7,7 @@ import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { exists, go } from "../../parts/router.js";
 import { tiles } from "../../parts/pictures/tiles.js";
+import { toast } from "../../parts/toast.js";
 import { tensor } from "../../common/weights.js";
 import { aliasesOf } from "./aliases.js";
 import { calibration, classTable, confusion, curves, flat } from "./evaluation.js";
@@ -109,19 +110,23 @@ function actions(version, owner) {
   const rival = owner.aliases.champion ?? (owner.latest.version === version.version ? version.version - 1 : owner.latest.version);
   const against = rival && rival !== version.version ? `${version.version},${rival}` : String(version.version);
   const chip = (/** @type {string} */ text, /** @type {string} */ href) => h("a", { class: "chip", href }, text);
+  const lost = h("div");
   const save = (/** @type {string} */ format) => h("button", { type: "button", onclick: () => download(
-    `${version.links.weights}?format=${format}`, `${version.model}-${version.version}.${format}`) }, format);
+    `${version.links.weights}?format=${format}`, `${version.model}-${version.version}.${format}`).then(() => replace(lost), (error) => replace(lost, problem(error))) }, format);
   const pointing = Object.keys(owner.aliases).filter((alias) => owner.aliases[alias] === version.version);
   const deletion = allowed(h("button", { type: "button", onclick: () => remove({
-    what: reference, path: version.links.weights.replace(/\/weights$/, ""), aliases: pointing, gone: () => go(here), back: () => go(`${here}/${version.version}`),
+    what: reference, path: version.links.weights.replace(/\/weights$/, ""), aliases: pointing, gone: () => go(here), back(error) {
+      if (error instanceof Problem) toast(plain(error.message), { seconds: 15 });
+      go(`${here}/${version.version}`);
+    },
   }) }, "Delete"), "manage");
-  return h("p", { class: "row" },
+  return h("div", lost, h("p", { class: "row" },
     chip("Classify an image", `/ui/predict?model=${encodeURIComponent(reference)}`),
     chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
     exists(glass) && chip("Look inside", glass),
     chip("Compare", `${here}/compare?versions=${against}`),
     chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
-    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion);
+    h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion));
 }
 
 /** @param {any} version @param {any} evaluation @param {(filter: Filter) => void} open */
