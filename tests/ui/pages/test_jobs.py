@@ -127,3 +127,14 @@ def test_a_hostile_name_is_text_and_breaks_no_layout(dashboard: Dashboard) -> No
     expect(page.locator("tbody tr")).to_contain_text("⟨U+202E⟩")
     assert page.locator("tbody img").count() == 0
     assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+
+
+def test_a_fault_of_redis_goes_when_redis_is_back(dashboard: Dashboard) -> None:
+    system = dashboard.example("GET", "/v1/system")
+    fault = {"code": "redis_unavailable", "detail": "Redis does not answer"}
+    faults = iter([system | {"redis": system["redis"] | {"fault": fault}}])
+    dashboard.page.clock.install()
+    page = dashboard.open("/ui/", {"/v1/system": lambda _: next(faults, system), "/v1/jobs": jobs_of(dashboard, {})})
+    expect(page.get_by_role("alert")).to_contain_text("Redis does not answer")
+    page.clock.fast_forward(5000)
+    expect(page.get_by_role("alert")).to_have_count(0)

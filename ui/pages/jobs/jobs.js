@@ -117,9 +117,9 @@ export async function show(page) {
       ];
       replace(figures, shown.map(([term, value]) => h("div", h("dt", term), h("dd", value))));
       for (const { fault } of [redis, volume]) if (fault) figures.append(h("div", { class: "problem", role: "alert" }, h("strong", "No new job is accepted"), h("p", fault.detail)));
-    } catch {
-      // the list of jobs shows the error
-    }
+      if (!redis.fault && !volume.fault) return;
+    } catch {} // the list of jobs shows the error
+    setTimeout(() => !signal.aborted && void readFigures(), 5000);
   }
 
   /** @param {Iterable<string>} ids */
