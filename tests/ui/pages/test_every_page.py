@@ -66,3 +66,12 @@ def test_an_address_with_direction_marks_is_shown_as_text(dashboard: Dashboard, 
     expect(page.locator("main")).to_contain_text("⟨U+202E⟩")
     expect(page.locator("h1").first).to_be_visible()
     assert "\u202e" not in page.title() + page.locator("body").inner_text()
+
+
+@pytest.mark.parametrize("path", ["/ui/datasets", "/ui/batches", "/ui/models"])
+def test_an_order_of_rows_stays_after_a_reload(dashboard: Dashboard, path: str) -> None:
+    page = dashboard.open(path)
+    page.locator("th button").first.click()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_count(1)
+    page.reload()
+    expect(page.locator("th[aria-sort=ascending]")).to_have_count(1)

@@ -218,3 +218,14 @@ def test_a_download_of_a_deleted_version_says_so(models: Dashboard) -> None:
     page = models.open("/ui/models/digits/3", {f"{MODEL}/versions/3/weights": deleted})
     page.get_by_role("button", name="npz").click()
     expect(page.get_by_role("alert").first).to_contain_text("version 3 of 'digits' was deleted")
+
+
+def test_selected_versions_stay_selected_when_a_person_comes_back(models: Dashboard) -> None:
+    page = models.open("/ui/models/digits")
+    for version in (3, 2):
+        page.get_by_label(f"select {version}", exact=True).check()
+    page.get_by_role("link", name="Compare @3 and @2").click()
+    page.wait_for_url("**/compare?versions=3,2")
+    page.go_back()
+    expect(page.get_by_role("link", name="Compare @3 and @2")).to_be_visible()
+    expect(page.get_by_label("select 3", exact=True)).to_be_checked()

@@ -7,6 +7,7 @@ import { h, replace } from "../../parts/dom.js";
 import { drop } from "../../parts/drop.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
+import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
 
 /** @typedef {Record<string, any>} Job */
@@ -20,7 +21,7 @@ export function show(page) {
     path: "/v1/jobs?kind=batch", python: 'for job in client.jobs.list(kind="batch"): print(job.id, job.state)',
     command: "glassbox jobs list --kind batch",
   }, list));
-  const rows = listed();
+  const rows = listed(page);
   let timer = 0;
   live.on({ kind: "batch" }, () => {
     timer ||= setTimeout(() => {
@@ -50,9 +51,11 @@ export function show(page) {
   }
 }
 
-function listed() {
+/** @param {import("../../parts/router.js").Page} page */
+function listed(page) {
   return table({
     label: "Batches",
+    ...ordered(page),
     key: (/** @type {Job} */ job) => job.id,
     onopen: (job) => go(`/ui/batches/${job.id}`),
     empty: empty("No archive has been classified yet. Drop one above, or train a model first.",

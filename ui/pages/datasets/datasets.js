@@ -5,6 +5,7 @@ import { allowed, empty, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
+import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
 import { drop } from "../../parts/drop.js";
 import { skippedFiles } from "../../common/skipped.js";
@@ -15,7 +16,7 @@ import { skippedFiles } from "../../common/skipped.js";
 export function show(page) {
   page.title("Data sets");
   const list = h("div");
-  const read = () => load(list, "the data sets", (signal) => pageOf("/v1/datasets", { limit: 500 }, signal), listed, page.signal);
+  const read = () => load(list, "the data sets", (signal) => pageOf("/v1/datasets", { limit: 500 }, signal), (found) => listed(page, found), page.signal);
   replace(page.root, h("h1", "Data sets"), uploading(page, read), panel(
     "All data sets",
     { path: "/v1/datasets", python: "for dataset in client.datasets.list(): print(dataset.name)", command: "glassbox datasets list" },
@@ -29,10 +30,11 @@ export function href(reference) {
   return `/ui/datasets/${encodeURIComponent(reference)}`;
 }
 
-/** @param {{items: Dataset[], next: string | null}} found */
-function listed({ items, next }) {
+/** @param {import("../../parts/router.js").Page} page @param {{items: Dataset[], next: string | null}} found */
+function listed(page, { items, next }) {
   const rows = table({
     label: "Data sets",
+    ...ordered(page),
     key: (dataset) => dataset.id,
     onopen: (dataset) => go(href(dataset.name)),
     empty: empty(

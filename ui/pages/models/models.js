@@ -6,6 +6,7 @@ import { allowed, empty, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, name, number, percent, plain, seconds } from "../../parts/format.js";
 import { go } from "../../parts/router.js";
+import { ordered } from "../../parts/order.js";
 import { table } from "../../parts/table.js";
 import { aliasesOf } from "./aliases.js";
 import { remove } from "./removal.js";
@@ -63,7 +64,7 @@ export async function show(page) {
   ];
 
   const comparison = h("a");
-  const first = query.get("order");
+  let picked = query.get("selected")?.split(",") ?? [];
   const made = table({
     label: model ? "Versions" : "Models",
     columns: model ? ofVersions() : ofModels(),
@@ -71,8 +72,7 @@ export async function show(page) {
     empty: steps,
     onopen: (row) => go(model ? address(row) : `/ui/models/${encodeURIComponent(row.name)}`),
     onselect: model ? chosen : undefined,
-    order: first ? { name: first.replace("-", ""), descending: first.startsWith("-") } : null,
-    onorder: (order) => setQuery({ order: order && (order.descending ? "-" : "") + order.name }),
+    ...ordered(page),
     signal,
   });
 
@@ -83,7 +83,7 @@ export async function show(page) {
       path: here, python: model ? `for version in client.models.versions(${JSON.stringify(model)}):\n    print(version)` : "for model in client.models.list():\n    print(model)",
       command: model ? `glassbox models list ${model}` : "glassbox models list",
     }, model && h("p", { class: "row" }, comparison), made.element, rest));
-  if (model) chosen([]);
+  if (model) chosen(picked);
   live.on({ kind: "training", ...(model && { model }) }, ({ type, data }) => {
     if (type === "missed" || data.state === "succeeded") void read();
   }, signal);
@@ -101,6 +101,8 @@ export async function show(page) {
       aliases = owner?.aliases ?? {};
       rows = [...(after ? rows : []), ...found.items];
       made.set(rows);
+      if (picked.length) made.choose(picked);
+      picked = [];
       const more = h("button", { type: "button", onclick: () => void read(found.next) }, "Show more");
       replace(rest, found.next ? [`The first ${number(rows.length)} are shown. `, more] : "");
       replace(steps, empty(model ? "This model has no version." : "There is no model yet. A model comes from a training.",
@@ -135,6 +137,7 @@ export async function show(page) {
 
   /** @param {string[]} keys */
   function chosen(keys) {
+    setQuery({ selected: keys.join() });
     const fits = keys.length > 1 && keys.length < 5;
     comparison.className = fits ? "chip" : "soft";
     comparison.textContent = fits ? `Compare ${keys.map((key) => `@${key}`).join(" and ")}` : "Select 2 to 4 versions to compare them";
