@@ -119,9 +119,10 @@ export async function* lines(path, options = {}) {
   }
 }
 
-/** Read bytes. @param {string} path @param {RequestOptions} [options] */
-export async function bytes(path, options = {}) {
-  const response = await respond("GET", path, undefined, options);
+/** Read bytes. @param {string} path @param {RequestOptions & {method?: string, body?: object}} [options] `body`: JSON */
+export async function bytes(path, { method = "GET", body, headers, ...options } = {}) {
+  const json = body && { "Content-Type": "application/json" };
+  const response = await respond(method, path, body && JSON.stringify(body), { ...options, headers: { ...json, ...headers } });
   return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
 }
 

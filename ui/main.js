@@ -16,6 +16,7 @@ const ROUTES = [
   ["/ui/train", () => import("./pages/jobs/train.js")],
   ["/ui/predict", () => import("./pages/predict.js")],
   ["/ui/glass/:model/:version", () => import("./pages/glass.js")],
+  ["/ui/article", () => import("./pages/article/article.js")],
   ["/ui/models", () => import("./pages/models/models.js")],
   ["/ui/models/:name", () => import("./pages/models/models.js")],
   ["/ui/models/:name/compare", () => import("./pages/models/compare.js")],

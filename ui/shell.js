@@ -13,6 +13,7 @@ const PLACES = [
   ["Models", "/ui/models"],
   ["Batches", "/ui/batches"],
   ["Predict", "/ui/predict"],
+  ["The article", "/ui/article"],
   ["System", "/ui/system"],
 ];
 const THEMES = ["system", "light", "dark"];
@@ -23,7 +24,7 @@ const KEYS = [
   ["Enter", "open"],
   ["x or space", "select"],
   ["c, r", "cancel or retry the selected jobs"],
-  ["← →", "move along a chart"],
+  ["← →", "move along a chart; a step back or on in the article"],
 ];
 
 /** Build the header, and the keys that work on every page. @param {HTMLElement} header */

@@ -209,8 +209,8 @@ class Client:
     def lesson(self, dataset: str, index: int, **options: Any) -> Lesson:
         """Return one training step on an image of a data set, formula by formula.
 
-        options: fields of `POST /v1/lessons/step`, such as `split`, `preset` and `seed`, or `model`, `rate`, and
-        `update_order`.
+        options: fields of `POST /v1/lessons/step`, such as `split`, `preset` and `seed`, or `model`, `rate`,
+        `update_order`, `check` and `losses`.
         """
         body = {"dataset": dataset, "index": index, **options}
         return read(Lesson, self.transport.query(f"{path_to('lessons')}/step", json=body))

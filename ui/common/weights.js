@@ -41,6 +41,15 @@ export async function checkpoint(path, signal, name = FIRST) {
   return { epochs: Number(found.__metadata__.epochs), tensor: { shape: found[name].shape, values } };
 }
 
+/** Read all tensors of a file. @param {Uint8Array} file @returns {{metadata: Record<string, string>, arrays: Record<string, Tensor>}} */
+export function tensors(file) {
+  const { __metadata__: metadata, ...found } = header(file);
+  const start = beginning(file);
+  const arrays = Object.fromEntries(Object.entries(found).map(([name, { dtype, shape, data_offsets: [from, to] }]) =>
+    [name, { shape, values: numbers(file.slice(start + from, start + to), dtype) }]));
+  return { metadata, arrays };
+}
+
 /** Where the numbers of a file begin. @param {Uint8Array} file */
 function beginning(file) {
   return 8 + Number(new DataView(file.buffer).getBigUint64(0, true));

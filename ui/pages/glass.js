@@ -38,6 +38,7 @@ export async function show({ root, params, query, signal, title, setQuery }) {
     h("div", { class: "glass" },
       panel("Image", { method: "POST", path: `${route}/explain`, body: image ?? { dataset: "…", split: "test", index: 0 }, command: `glassbox explain image.png -m ${model}@${version} -o why.png` }, drawing.element, browse()),
       h("div", controls, results, neighbours)),
+    h("p", { class: "soft" }, "How a network learns from an image: ", h("a", { href: address("/ui/article", lessonOf(query, model, version)) }, "the article, one training step with every number"), "."),
   );
   await load(controls, "the version", (stop) => get(route, { signal: stop }), (found) => settings(found.classes), signal);
   await ask();
@@ -173,6 +174,12 @@ function layer({ name: title, kind, activation, shape, activations: values }) {
   const maps = Array.from({ length: Math.min(filters, MOST_MAPS) }, (_, filter) =>
     activations(values.flatMap((/** @type {number[][]} */ row) => row.map((place) => place[filter])), { height, width, most, size: 64, label: `feature map ${filter} of ${title}` }));
   return panel(heading, null, h("div", { class: "row" }, maps), filters > MOST_MAPS && h("p", { class: "soft" }, `${MOST_MAPS} of ${filters} feature maps are shown.`), note);
+}
+
+/** What the article shows: the version and the image, if it is one of a data set. @param {URLSearchParams} query @param {string} model @param {string} version */
+function lessonOf(query, model, version) {
+  const [dataset, split, index] = ["dataset", "split", "index"].map((key) => query.get(key));
+  return { model, version, ...(dataset ? { dataset, split: split ?? "test", index } : {}) };
 }
 
 /** The place of an image that the address names. @param {URLSearchParams} query */

@@ -126,6 +126,19 @@ class LessonStep:
 
 
 @dataclass(frozen=True)
+class LessonCheck:
+    """A derivative, and the slope of the loss from `losses`: with the value lowered and raised by `move`."""
+
+    parameter: str
+    index: tuple[int, ...]
+    value: float | None
+    derivative: float | None
+    move: float
+    losses: tuple[float | None, ...]
+    slope: float | None
+
+
+@dataclass(frozen=True)
 class Lesson:
     """One training step on one image: its arrays in the order of computation."""
 
@@ -137,11 +150,13 @@ class Lesson:
     rate: float
     update_order: str
     steps: tuple[LessonStep, ...]
+    check: LessonCheck | None
+    losses: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class LessonOperation:
-    """An operation of a training step. source: of the function that computes it, None for the input."""
+    """An operation of a training step. source: of the function that computes it; inputs and first weights have none."""
 
     name: str
     formula: str

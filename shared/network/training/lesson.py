@@ -7,7 +7,8 @@ own. docs/mathematics.md explains each formula.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Recorded(NamedTuple):
 FORMULAS: Mapping[str, str] = MappingProxyType(
     {
         "input": "X",
+        "weights": "W, b",
         "forward": "Z = X W + b",
         "activation": "A = f(Z)",
         "softmax": "P = e^Z / Σ e^Z",
@@ -43,10 +45,12 @@ FORMULAS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The formula of each operation."""
+MOVE = 1e-3
+"""How far a check of a derivative moves a weight, both ways."""
 
 
 def functions(activation: Activation) -> dict[str, Callable[..., Any]]:
-    """Return the function that computes each operation; the input has none."""
+    """Return the function that computes each operation; the input and the first weights have none."""
     return {
         "forward": dense.forward,
         "activation": type(activation).forward,
@@ -62,7 +66,7 @@ def functions(activation: Activation) -> dict[str, Callable[..., Any]]:
 
 def sources(activation: Activation) -> dict[str, str]:
     """Return the source of each operation's function."""
-    return {name: inspect.cleandoc(inspect.getsource(function)) for name, function in functions(activation).items()}
+    return {name: textwrap.dedent(inspect.getsource(function)) for name, function in functions(activation).items()}
 
 
 def lesson(
@@ -85,20 +89,10 @@ def lesson(
             record(f"{letter}{number}'", "update", P)
 
     record("X", "input", X)
-    inputs, sums = [X], []
-    for number, (W, b) in enumerate(own, start=1):
-        Z = np.empty((1, len(b)), W.dtype)
-        dense.forward(inputs[-1], W, b, Z)
-        record(f"Z{number}", "forward", Z)
-        sums.append(Z)
-        if number < len(own):
-            A = np.empty_like(Z)
-            activation.forward(Z, A)
-            record(f"A{number}", "activation", A)
-            inputs.append(A)
-    P = sums[-1].copy()
-    softmax(P, P)
-    record("P", "softmax", P)
+    for number, parameters in enumerate(own, start=1):
+        for letter, values in zip("Wb", parameters, strict=True):
+            record(f"{letter}{number}", "weights", values)
+    inputs, sums, P = _forward(own, activation, X, record)
     record("L", "loss", np.array([cross_entropy(P, label)]))
     dZ = P.copy()
     logit_gradient(dZ, label)
@@ -124,3 +118,63 @@ def lesson(
     for each in waiting:
         update(*each)
     return steps
+
+
+def losses(
+    layers: Sequence[tuple[Array, Array]],
+    activation: Activation,
+    images: Iterable[tuple[Array, int]],
+    rate: float,
+    *,
+    layerwise: bool,
+) -> list[float]:
+    """Return the loss of each step: one image X (1, in) of a class after another, from weights to new weights."""
+    found = []
+    for X, y in images:
+        steps = {each.name: each.values for each in lesson(layers, activation, X, y, rate, layerwise=layerwise)}
+        found.append(float(steps["L"][0]))
+        layers = [(steps[f"W{number}'"], steps[f"b{number}'"]) for number in range(1, len(layers) + 1)]
+    return found
+
+
+def moved_losses(
+    layers: Sequence[tuple[Array, Array]],
+    activation: Activation,
+    X: Array,
+    y: int,
+    parameter: str,
+    index: tuple[int, ...],
+) -> tuple[float, float]:
+    """Return the loss with one number of `parameter`, such as `W2`, lowered and raised by `MOVE`, in float64."""
+    own = [(W.astype(np.float64), b.astype(np.float64)) for W, b in layers]
+    values = own[int(parameter[1:]) - 1]["Wb".index(parameter[0])]
+    middle, found = values[index], []
+    for moved in (middle - MOVE, middle + MOVE):
+        values[index] = moved
+        *_, P = _forward(own, activation, X.astype(np.float64), lambda *_: None)
+        found.append(cross_entropy(P, np.array([y])))
+    return found[0], found[1]
+
+
+def _forward(
+    layers: Sequence[tuple[Array, Array]],
+    activation: Activation,
+    X: Array,
+    record: Callable[[str, str, Array], None],
+) -> tuple[list[Array], list[Array], Array]:
+    """Return each layer's input and its Z, and the probabilities P."""
+    inputs, sums = [X], []
+    for number, (W, b) in enumerate(layers, start=1):
+        Z = np.empty((1, len(b)), W.dtype)
+        dense.forward(inputs[-1], W, b, Z)
+        record(f"Z{number}", "forward", Z)
+        sums.append(Z)
+        if number < len(layers):
+            A = np.empty_like(Z)
+            activation.forward(Z, A)
+            record(f"A{number}", "activation", A)
+            inputs.append(A)
+    P = sums[-1].copy()
+    softmax(P, P)
+    record("P", "softmax", P)
+    return inputs, sums, P

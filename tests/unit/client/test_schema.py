@@ -69,6 +69,7 @@ SAME = {
     "Neighbours": explanations.Neighbours,
     "Neighbour": explanations.Neighbour,
     "Lesson": explanations.Lesson,
+    "LessonCheck": explanations.LessonCheck,
     "LessonStep": explanations.LessonStep,
     "LessonOperation": explanations.LessonOperation,
     "Lessons": explanations.Lessons,
@@ -97,8 +98,8 @@ SAME = {
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
     "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
-    "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage", "RemovedImage", "Scope",
-    "Service", "State", "Tensor", "TrainingRequest",
+    "LessonCheckRequest", "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
+    "RemovedImage", "Scope", "Service", "State", "Tensor", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

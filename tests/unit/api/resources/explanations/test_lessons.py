@@ -85,6 +85,27 @@ def test_every_activation_has_formulas_with_their_sources(client: FlaskClient) -
     assert by_name["propagate"]["formula"] == "dA = dZ Wᵀ"
 
 
+def test_a_derivative_is_checked_by_the_slope_of_the_loss(client: FlaskClient) -> None:
+    arrays, found = arrays_of(client, update_order="together", check={"parameter": "W2", "index": [5, 1]})
+
+    check = found["check"]
+    assert (check["value"], check["derivative"]) == (arrays["W2"][5, 1], arrays["dW2"][5, 1])
+    assert check["slope"] == pytest.approx(check["derivative"], rel=1e-4)
+    lower, higher = check["losses"]
+    assert check["slope"] == pytest.approx((higher - lower) / 0.002)
+    largest = (client.post(STEP, json=IMAGE | {"check": {"parameter": "b1"}}).json or {})["check"]
+    assert abs(largest["derivative"]) == pytest.approx(np.abs(arrays_of(client)[0]["db1"]).max())
+
+
+def test_the_losses_of_the_following_images_begin_with_that_of_the_step(client: FlaskClient) -> None:
+    arrays, found = arrays_of(client, index=30, losses=100)
+
+    assert len(found["losses"]) == 10  # the images from 30 to the end of the split
+    assert found["losses"][0] == arrays["L"][0]
+    after, _ = arrays_of(client, index=30, losses=2, label="0", rate=100)
+    assert np.isfinite(after["L"]).all()
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
@@ -95,6 +116,10 @@ def test_every_activation_has_formulas_with_their_sources(client: FlaskClient) -
         ({"preset": "accurate"}, "#/preset"),
         ({"update_order": "random"}, "#/update_order"),
         ({"model": "painted"}, "#/dataset"),
+        ({"losses": 101}, "#/losses"),
+        ({"check": {"parameter": "W9"}}, "#/check/parameter"),
+        ({"check": {"parameter": "W1", "index": [0, 64]}}, "#/check/index"),
+        ({"check": {"parameter": "b1", "index": [0, 0]}}, "#/check/index"),
     ],
 )
 def test_invalid_fields_are_named(body: Any, pointer: str, client: FlaskClient, registry: Registry) -> None:
@@ -105,3 +130,9 @@ def test_invalid_fields_are_named(body: Any, pointer: str, client: FlaskClient, 
 def test_the_arrays_of_a_step_are_limited(settings: Settings) -> None:
     client = create_app(settings.model_copy(update={"max_online_response_bytes": 1000})).test_client()
     assert_problem(client.post(STEP, json=IMAGE), 413, "response_too_large")
+
+
+def test_the_computation_of_losses_is_limited(settings: Settings) -> None:
+    client = create_app(settings.model_copy(update={"max_online_operations": 1000})).test_client()
+    assert client.post(STEP, json=IMAGE).status_code == 200
+    assert_problem(client.post(STEP, json=IMAGE | {"losses": 1}), 413, "too_many_operations")

@@ -9,7 +9,7 @@ from shared.network import Network, Parameters, preset
 from shared.network.layers.activations import ACTIVATIONS
 from shared.network.layers.forward_backward import Backward, Forward
 from shared.network.training import reference
-from shared.network.training.lesson import FORMULAS, lesson, sources
+from shared.network.training.lesson import FORMULAS, MOVE, lesson, losses, moved_losses, sources
 
 RATE = 0.3
 
@@ -60,15 +60,41 @@ def test_the_steps_are_in_the_order_of_computation(rng: np.random.Generator) -> 
     together = [step.name for step in lesson(layers, network.activation, X, 0, RATE, layerwise=False)]
     layerwise = [step.name for step in lesson(layers, network.activation, X, 0, RATE, layerwise=True)]
 
-    before = ["X", "Z1", "A1", "Z2", "P", "L", "dZ2", "dW2", "db2"]
+    before = ["X", "W1", "b1", "W2", "b2", "Z1", "A1", "Z2", "P", "L", "dZ2", "dW2", "db2"]
     assert together == [*before, "dA1", "dZ1", "dW1", "db1", "W2'", "b2'", "W1'", "b1'"]
     assert layerwise == [*before, "W2'", "b2'", "dA1", "dZ1", "dW1", "db1", "W1'", "b1'"]
+
+
+@pytest.mark.parametrize("layerwise", [True, False])
+def test_the_losses_of_several_steps_are_those_of_the_plain_loop(layerwise: bool, rng: np.random.Generator) -> None:
+    network, parameters = network_of(rng)
+    layers = network.dense_layers(parameters)
+    images = [(rng.random((1, 12)), int(y)) for y in rng.integers(0, 3, 8)]
+
+    found = losses(layers, network.activation, images, RATE, layerwise=layerwise)
+
+    own = [(W.copy(), b.copy()) for W, b in layers]
+    expected = [
+        reference.train(own, X, np.array([y]), rng, epochs=1, rate=RATE, layerwise=layerwise)[0] for X, y in images
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_moved_weight_changes_the_loss_as_its_derivative_says(rng: np.random.Generator) -> None:
+    network, parameters = network_of(rng)
+    layers, X = network.dense_layers(parameters), rng.random((1, 12))
+    steps = {each.name: each.values for each in lesson(layers, network.activation, X, 1, RATE, layerwise=False)}
+
+    for name, index in (("W1", (3, 2)), ("W3", (4, 1)), ("b2", (0,))):
+        lower, higher = moved_losses(layers, network.activation, X, 1, name, index)
+        assert (higher - lower) / (2 * MOVE) == pytest.approx(steps[f"d{name}"][index], rel=1e-4)
+        assert lower != higher
 
 
 def test_each_operation_has_a_formula_and_its_source(rng: np.random.Generator) -> None:
     network, parameters = network_of(rng)
     steps = lesson(network.dense_layers(parameters), network.activation, rng.random((1, 12)), 0, RATE, layerwise=True)
     found = sources(network.activation)
-    assert {step.operation for step in steps} == FORMULAS.keys() == found.keys() | {"input"}
+    assert {step.operation for step in steps} == FORMULAS.keys() == found.keys() | {"input", "weights"}
     assert found["forward"].startswith("def forward(X: Array, W: Array, b: Array, Y: Array) -> None:")
-    assert "np.exp(A, out=A)" in found["activation"]
+    assert "\n    np.exp(A, out=A)\n" in found["activation"]
