@@ -62,9 +62,9 @@ rollback: ## bring back the images from before the last upgrade
 
 # All tests of schemathesis have one name, and pytest-xdist distributes tests by name, so they run separately.
 AGREEMENT := tests/integration/test_agreement.py
-PROCESSES ?= 2
+PROCESSES ?= 3
 .PHONY: test
-test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=2
+test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=3
 	@$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile
 	@$(BIN)/pytest $(AGREEMENT)
 

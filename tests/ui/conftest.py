@@ -16,13 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from flask.testing import FlaskClient
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
-from redis import Redis
 
 from api.app import create_app
 from api.resources.service.ui import POLICY, TYPES
 from shared.runtime.settings import Settings
+from tests.support.servers.redis_server import RedisServer
 
 UI = Path(__file__).parents[2] / "ui"
 ORIGIN = "http://127.0.0.1:1"  # a secure context; nothing listens there, because every request is answered by the test
@@ -124,7 +125,10 @@ def blank(page: Page) -> Page:
             route.fulfill(body=html, headers=headers)
         else:
             file = UI / path.removeprefix("/ui/")
-            route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+            if file.is_file():
+                route.fulfill(body=file.read_bytes(), content_type=TYPES[file.suffix])
+            else:  # an error here would leave the page waiting
+                route.fulfill(status=404)
 
     page.route(f"{ORIGIN}/**", answer)
     page.goto(ORIGIN)
@@ -140,6 +144,7 @@ class Dashboard:
     fetch: Callable[[str], Reply]
     answers: dict[str, Answer] = field(default_factory=lambda: {"/v1/me": NO_KEY_NEEDED})
     requests: list[Request] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def open(self, path: str, answers: dict[str, Answer] | None = None) -> Page:
         """Open a page. `answers` are by `GET /v1/jobs`, or by a path alone, for any method."""
@@ -180,7 +185,8 @@ class Dashboard:
                 if examples:
                     return json.loads(json.dumps(examples[number]["value"]))
                 return Reply(int(status))
-        raise AssertionError(f"the document has no operation {method} {path}")
+        self.unknown.append(f"the document has no operation {method} {path}")
+        return Reply(404)
 
     @staticmethod
     def _fulfill(route: Route, found: Any) -> None:
@@ -189,16 +195,29 @@ class Dashboard:
         route.fulfill(status=found.status, body=found.body, headers=found.headers)
 
 
+@pytest.fixture(scope="session")
+def served(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """The API, for the dashboard's files and the OpenAPI document; nothing else is asked of it."""
+    volume = tmp_path_factory.mktemp("dashboard")
+    return create_app(Settings(redis_url=redis_server.url(), volume=volume)).test_client()
+
+
+@pytest.fixture(scope="session")
+def document(served: FlaskClient) -> dict[str, Any]:
+    """The OpenAPI document, whose examples answer the dashboard's requests."""
+    read: dict[str, Any] = json.loads(served.get("/openapi.json").data)
+    return read
+
+
 @pytest.fixture
-def dashboard(page: Page, settings: Settings, redis: Redis) -> Dashboard:
+def dashboard(page: Page, served: FlaskClient, document: dict[str, Any]) -> Iterator[Dashboard]:
     """The dashboard, whose requests to the API the test answers."""
-    client = create_app(settings).test_client()
 
     def fetch(path: str) -> Reply:
-        response = client.get(path)
+        response = served.get(path)
         return Reply(response.status_code, response.data, dict(response.headers))
 
-    document = json.loads(client.get("/openapi.json").data)
     result = Dashboard(page, document, fetch)
     page.route(f"{ORIGIN}/**", result.answer)
-    return result
+    yield result
+    assert result.unknown == []

@@ -16,7 +16,8 @@ def draw(page: Page, code: str, argument: Any = None) -> Any:
     return page.evaluate(
         """async ([code, argument]) => {
           const load = (name) => import(`/ui/parts/${name}.js`);
-          const modules = await Promise.all(["chart", "bars", "histogram", "matrix", "tiles"].map(load));
+          const names = ["charts/chart", "charts/bars", "charts/histogram", "charts/matrix", "pictures/tiles"];
+          const modules = await Promise.all(names.map(load));
           const main = document.getElementById("main");
           const run = Object.assign({ main, argument }, ...modules);
           window.made = RUNS[code](run);
