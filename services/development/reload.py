@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 LOOK_SECONDS = 0.5
+SUFFIXES = frozenset({".py", ".lua", ".js", ".css", ".html"})
 
 
 def main(folders: list[Path], command: list[str]) -> None:
@@ -40,7 +41,7 @@ def main(folders: list[Path], command: list[str]) -> None:
 def state(folders: list[Path]) -> dict[Path, int]:
     """Return when each source was last written. Skips files that are deleted meanwhile."""
     found = {}
-    for path in (path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".lua"}):
+    for path in (path for folder in folders for path in folder.rglob("*") if path.suffix in SUFFIXES):
         try:
             found[path] = path.stat().st_mtime_ns
         except FileNotFoundError:

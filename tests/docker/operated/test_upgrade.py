@@ -33,6 +33,7 @@ PARTS = (
     "requirements",
     "services",
     "shared",
+    "ui",
     "worker",
 )
 NEW_GROUP = """  - name: newer
