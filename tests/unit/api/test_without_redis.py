@@ -62,7 +62,19 @@ REQUESTS = [
     Request("GET", "/v1/datasets/<reference>/images", "/v1/datasets/easy/images", status=200),
     Request("GET", "/v1/datasets/<reference>/summary", "/v1/datasets/easy/summary", status=200),
     Request("GET", "/v1/datasets/<reference>/near-pairs", "/v1/datasets/easy/near-pairs", status=200),
+    Request(
+        "POST",
+        "/v1/datasets/<reference>/derive",
+        "/v1/datasets/easy/derive?name=fewer",
+        {"json": {"remove": [{"split": "train", "index": 0}]}},
+        status=201,
+    ),
     Request("DELETE", "/v1/datasets/<reference>", "/v1/datasets/easy"),
+    Request("GET", "/v1/lessons", status=200),
+    Request("POST", "/v1/lessons/step", body={"json": {"dataset": "easy", "index": 0}}, status=200),
+    Request("GET", "/ui/", status=200),
+    Request("GET", "/ui/<path:path>", "/ui/models/toy", status=200),
+    Request("GET", "/ui/assets/<version>/<path:file>", "/ui/assets/of-before/main.js", status=404),
     Request("POST", "/v1/training-jobs/estimate", body={"json": {"model": "toy", "dataset": "easy"}}, status=200),
     Request("POST", "/v1/training-jobs", body={"json": {"model": "toy", "dataset": "easy"}}),
     Request("POST", "/v1/batch-jobs", "/v1/batch-jobs?model=toy", {"data": zip_of_images(easy_images(3)[0])}),
@@ -106,6 +118,16 @@ REQUESTS = [
         "/v1/models/toy/versions/1/predict",
         {"json": {"instances": NUMBERS}},
         status=200,
+    ),
+    *(
+        Request(
+            "POST",
+            f"/v1/models/<name>/versions/<reference>/{what}",
+            f"/v1/models/toy/versions/1/{what}",
+            {"json": {"dataset": "easy", "index": 0}},
+            status=200,
+        )
+        for what in ("explain", "neighbours")
     ),
     Request("POST", "/v1/models/<name>/versions/<reference>/reproduce", "/v1/models/toy/versions/1/reproduce"),
     Request("GET", "/v1/models/<name>/aliases", "/v1/models/toy/aliases", status=200),

@@ -426,7 +426,7 @@ class TestResuming:
 class TestStoppingAfterTraining:
     """A graceful shutdown after the last mini-batch."""
 
-    @pytest.mark.parametrize("phase", ["evaluate", "mistakes", "assess"])
+    @pytest.mark.parametrize("phase", ["evaluate", "stored_mistakes", "assess"])
     def test_a_shutdown_after_the_training_saves_it_and_the_next_attempt_only_evaluates(
         self, trainings: Trainings, volume: Volume, monkeypatch: pytest.MonkeyPatch, phase: str
     ) -> None:

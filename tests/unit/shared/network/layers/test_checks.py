@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -84,14 +85,18 @@ def test_a_long_computation_calls_its_check_and_passes_its_exception_through(nam
 
 def test_a_stopped_convolutional_step_leaves_no_chunk_to_its_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
+    stopped = threading.Event()
     compute = ConvolutionalStep._chunk
 
     def counted(step: ConvolutionalStep, worker: Any, chunk: int, *arguments: Any) -> Any:
         computed.append(chunk)
+        if threading.current_thread() is not threading.main_thread():
+            stopped.wait(10)  # however slow the thread is that checks
         return compute(step, worker, chunk, *arguments)
 
     def stop() -> None:
         if computed:
+            stopped.set()
             raise Stopped
 
     monkeypatch.setattr(ConvolutionalStep, "_chunk", counted)
