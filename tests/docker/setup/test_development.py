@@ -12,7 +12,7 @@ from tests.support.programs.processes import ROOT
 from tests.support.servers.deployment import Deployment
 from tests.support.waiting import eventually
 
-SOURCES = ("api", "shared", "worker", "services", "requirements")
+SOURCES = ("api", "shared", "ui", "worker", "services", "requirements")
 FILES = ("docker-compose.yml", "docker-compose.dev.yml")
 
 
