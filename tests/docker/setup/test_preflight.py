@@ -15,8 +15,10 @@ from tests.support.network import free_port
 from tests.support.programs.processes import ROOT
 from tests.support.servers.deployment import Deployment
 
-COPIED = ("docker-compose.yml", ".env.example", ".dockerignore", "services", "requirements")
-COPIED += ("api", "shared", "ui", "worker")
+COPIED = (
+    *("docker-compose.yml", ".env.example", ".dockerignore", "services", "requirements"),
+    *("api", "shared", "ui", "worker"),
+)
 
 
 class Host:
