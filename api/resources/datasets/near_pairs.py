@@ -85,8 +85,8 @@ def blueprint(store: DatasetStore, built_in: BuiltIn, volume: Volume) -> Bluepri
     def show(reference: str) -> NearPairsView:
         """Of a data set with splits, finds test and validation images that leaked into the training images.
 
-        The first request starts the search, which goes on after a 503 `near_pairs_busy`: send the request again after
-        `Retry-After` seconds. Later requests read the stored result.
+        The first request starts the search. After a 503 `near_pairs_busy` the search continues; request it again
+        after `Retry-After` seconds. Later requests read the stored result.
         """
         return _view(*search.of(built_in.prepared(reference).id))
 

@@ -108,7 +108,10 @@ class CompletenessView(TypedDict):
 
 
 class ControlView(TypedDict):
-    """The map with random weights. `rank_correlation`: Spearman's, of both maps where one is not 0."""
+    """The map with random weights.
+
+    `rank_correlation` is Spearman's coefficient of both maps, over the pixels where at least one of them is not 0.
+    """
 
     seed: int
     values: list[Any]

@@ -19,7 +19,7 @@ import { modelOf } from "./batches.js";
 /** @typedef {{index: number, path: string, label: string, confidence: number, top: {label: string, probability: number}[]}} Row */
 const MOST = 10000; // rows in the gallery
 const ENTRIES = 100; // errors of a code
-const ORDERS = { "": "least sure first", most_confident: "surest first", archive: "as in the archive" };
+const ORDERS = { "": "least confident first", most_confident: "most confident first", archive: "as in the archive" };
 const FORMATS = { jsonl: "JSON lines", csv: "CSV", npz: "NumPy", parquet: "Parquet" };
 
 /** @param {import("../../parts/router.js").Page} page */
