@@ -70,8 +70,9 @@ class Maintenance:
                 self._kills.note()
             if full is None:
                 self._rebuild()
+            before = self._jobs.now()  # a suspension that begins after the check expires only leases that end later
             if self._may_rescue():
-                self._rescue()
+                self._rescue(before)
             self._close()
             if full is not None:
                 raise full
@@ -127,8 +128,8 @@ class Maintenance:
         self._rescue_from = None  # so that long gaps between all calls do not prevent every rescue
         return True
 
-    def _rescue(self) -> None:
-        for job in self._jobs.rescue_expired():
+    def _rescue(self, by: int) -> None:
+        for job in self._jobs.rescue_expired(by):
             log.warning("job %s: its worker was lost; it is now %s", job.id, job.state)
             if job.state.is_terminal:
                 close(self._jobs, self._files, job.id)

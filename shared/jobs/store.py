@@ -143,9 +143,7 @@ class JobStore:
             name: Script(redis, *before, text, tables=tables) for name, text in texts.items() if name != "common"
         }
         self._index = JobIndex(redis)
-        self._due, self._expired = (
-            Script(redis, (SCRIPTS / "finding" / f"{name}.lua").read_text()) for name in ("due", "expired")
-        )
+        self._due = Script(redis, (SCRIPTS / "finding" / "due.lua").read_text())
 
     def create(self, job: Job, *, owes_delivery: bool = False) -> bool:
         """Create a job's record in state `queued`, or as the job was if records are rebuilt; False if it exists.
@@ -437,12 +435,14 @@ class JobStore:
         killed = json.dumps({"detail": detail, "remedy": remedy})
         return bool(self._run("killed", job_id, owner=owner, killed=killed))
 
-    def rescue_expired(self) -> list[Job]:
+    def rescue_expired(self, by: int | None = None) -> list[Job]:
         """End the claims whose lease expired, and return their jobs: requeued, or `failed` after too many crashes.
 
-        Only the crashes since the job last made progress count.
+        by: the lease had expired by this time in ms, now by default. Only the crashes since the job last made progress
+        count.
         """
-        ids = cast("list[str]", self._expired({"leases": keys.LEASES}, limit=MANY))
+        latest = self.now() if by is None else by
+        ids = cast("list[str]", self._redis.zrangebyscore(keys.LEASES, "-inf", latest, start=0, num=MANY))
         return list(self.many([job_id for job_id in ids if self._rescue(job_id)]))
 
     def unclosed(self, after_seconds: float = 5.0) -> list[str]:

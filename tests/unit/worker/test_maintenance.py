@@ -18,6 +18,7 @@ from shared.runtime.settings import Settings
 from tests.support.objects.bench import WorkBench
 from tests.support.objects.jobs import A_RESULT, a_batch, a_training, claimed, messages
 from tests.support.servers.redis_server import RedisServer
+from tests.support.waiting import eventually
 from worker.maintenance import Maintenance
 
 MIB = 1024 * 1024
@@ -325,6 +326,23 @@ class TestGaps:
         maintenance.tick()
 
         assert [bench.jobs.get(job.id).state for job in (kept, left)] == [State.RUNNING, State.QUEUED]
+
+    def test_a_suspension_that_begins_after_the_check_ends_no_claim(
+        self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = bench.submit(a_training())
+        claimed(bench.jobs, job.id)
+
+        def then_suspended() -> float:  # the lease expires while the machine is suspended
+            end = bench.jobs.now() + 1
+            bench.redis.zadd(keys.LEASES, {job.id: end})
+            eventually(lambda: bench.jobs.now() > end)
+            return 0.0
+
+        monkeypatch.setattr("worker.maintenance.since_boot", then_suspended)
+        maintenance.tick()
+
+        assert bench.jobs.get(job.id).state is State.RUNNING
 
     def test_jobs_are_rescued_even_if_every_call_comes_late(
         self, bench: WorkBench, maintenance: Maintenance, monkeypatch: pytest.MonkeyPatch
