@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from glassbox.errors import GlassboxError
 from glassbox.files.formats import Format, format_of
@@ -22,6 +22,9 @@ from glassbox.records.predictions import Cell, ComparedImage, Comparison, Predic
 from glassbox.records.rows import EVERY_ROW, BatchSummary, IndexedRow, Row, RowError, RowFilter
 from glassbox.records.skipped import SkippedFiles
 from glassbox.records.versions import Baselines, Finding
+
+if TYPE_CHECKING:
+    from glassbox.files.sorting import SortedImages
 
 Kind = Literal["training", "batch", "reproduction", "evaluation"]
 State = Literal["queued", "running", "cancelling", "succeeded", "completed_with_errors", "failed", "cancelled"]
@@ -238,6 +241,12 @@ class Job:
         """Return the images of a batch that could not be read."""
         return self._jobs.errors(self.id)
 
+    def sort_into(
+        self, folder: Path | str, images: Path | str, *, link: bool = False, min_confidence: float | None = None
+    ) -> SortedImages:
+        """Sort the local images that a batch has classified into a folder for each label; see `Jobs.sort_into`."""
+        return self._jobs.sort_into(self.id, folder, images, link=link, min_confidence=min_confidence)
+
     def evaluation(self) -> Evaluation:
         """Return the metrics that an evaluation job has measured."""
         return self._jobs.evaluation(self.id)
@@ -325,6 +334,29 @@ class Jobs:
     def rows(self, job_id: str) -> Iterator[Row]:
         """Return a batch's rows in the archive's order."""
         return map(Row.read, self._transport.lines(path_to("jobs", job_id, "results")))
+
+    def sort_into(
+        self,
+        job_id: str,
+        folder: Path | str,
+        images: Path | str,
+        *,
+        link: bool = False,
+        min_confidence: float | None = None,
+    ) -> SortedImages:
+        """Copy the local images that a batch has classified into `folder`/<label>, and return the counts.
+
+        images: the folder or archive that was sent; an archive's images are extracted. link: make symbolic links to the
+        images of a folder. min_confidence: images below it are in `folder`/_unsure. Existing files are not overwritten;
+        images without a row are left out. Raises `LocalFileError` or `WrongArgument`.
+        """
+        from glassbox.files.classified import classified_files  # noqa: PLC0415 - a command starts faster without them
+        from glassbox.files.sorting import prepare_folder, sort_images  # noqa: PLC0415
+
+        folder = Path(folder)
+        prepare_folder(folder)
+        with classified_files(Path(images), link=link) as files:
+            return sort_images(self.rows(job_id), files, folder, link=link, min_confidence=min_confidence)
 
     def find_rows(
         self,

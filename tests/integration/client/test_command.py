@@ -122,6 +122,18 @@ class TestInAPipe:
         lines = [line.split(",") for line in rows.splitlines()[1:]]
         assert all(path.endswith(f"-{label}.png") for path, label, _ in lines)
 
+    def test_classify_sorts_images_into_folders_by_label(self, glassbox: Command, model: str, folder: Path) -> None:
+        done = glassbox("classify", "images", "--model", model, "--sort-into", "sorted", "--link")
+        assert done.status == 0, done.err
+        found = sorted((folder / "sorted").rglob("*.png"))
+        assert len(found) == 20
+        assert all(path.stem.endswith(f"-{path.parent.name}") and path.is_symlink() for path in found)
+        labels = len({path.parent for path in found})
+        assert f"20 images linked into sorted: {labels} labels" in done.out
+        sure = glassbox("classify", "images.zip", "--model", model, "--sort-into", "sure", "--min-confidence", "1")
+        assert re.search(r"^20 images copied into sure: \d+ labels?, \d+ below 1 in _unsure$", sure.out, re.MULTILINE)
+        assert "--sort-into" in glassbox("classify", "images", "--model", model, "--link").err
+
     def test_classify_prints_only_rows_if_the_output_is_standard_output(self, glassbox: Command, model: str) -> None:
         done = glassbox("classify", "images.zip", "--model", model, "-o", "-", "--format", "jsonl", "--top-k", "2")
         rows = [json.loads(line) for line in done.out.splitlines()]

@@ -16,6 +16,7 @@ from glassbox.cli.display.watching import watched
 from glassbox.cli.exits import say
 from glassbox.cli.output import PrintableOutput, print_json, print_line
 from glassbox.cli.session import client_of
+from glassbox.cli.sorting import check_sortable, sort
 from glassbox.cli.transfer import transfer
 from glassbox.errors import LocalFileError, WrongArgument
 from glassbox.files.formats import Format, format_of
@@ -34,6 +35,7 @@ Examples:
   glassbox classify images.zip --model digits@champion -o rows.csv
   glassbox classify scans/ --model digits --top-k 3 -o rows.jsonl
   glassbox classify images.zip --model digits -o - | head
+  glassbox classify scans/ --model digits --sort-into sorted --min-confidence 0.8
 """
 
 
@@ -63,6 +65,17 @@ def classify(
     error_threshold: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of unreadable images above which the job fails.")
     ] = None,
+    sort_into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Copy the images into a folder for each label, DIR/LABEL.", show_default=False
+        ),
+    ] = None,
+    link: Annotated[bool, typer.Option("--link", help="With --sort-into: symbolic links in place of copies.")] = False,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="With --sort-into: images below this confidence go into DIR/_unsure."),
+    ] = None,
     detach: options.Detach = False,
     as_json: options.Json = False,
 ) -> None:
@@ -73,6 +86,12 @@ def classify(
         raise LocalFileError(f"{output} cannot be written: there is no folder {Path(output).parent}")
     if output and detach:
         raise WrongArgument("--detach does not wait for rows: omit -o, and download them with `glassbox jobs rows`")
+    if sort_into is None and (link or min_confidence is not None):
+        raise WrongArgument("--link and --min-confidence need --sort-into DIR")
+    if sort_into is not None:
+        if detach:
+            raise WrongArgument("--detach does not wait for rows: omit it to sort the images")
+        check_sortable(images, sort_into, link=link)
     batch: dict[str, Any] = {"top_k": top_k, "invert": invert, "error_threshold": error_threshold}
     batch = {name: value for name, value in batch.items() if value is not None}
     with packed(images) as packing, client_of(context) as client:
@@ -85,6 +104,8 @@ def classify(
             job = watched(client, job, quiet=as_json)
             if form:
                 fetch(client, job, output or "-", form)
+        if sort_into is not None:
+            sort(job, sort_into, images, link=link, min_confidence=min_confidence, quiet=as_json or to_output)
         if as_json and not to_output:
             print_json(job)
         elif detach:
