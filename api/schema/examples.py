@@ -196,6 +196,7 @@ EPOCH: JsonObject = {
     "validation_loss": 0.36,
     "validation_accuracy": 0.9,
     "gradient_norm": 0.73,
+    "layer_gradient_norms": [0.5216, 0.3642, 0.3481],
     "dead_units": [0.0, 0.016],
     "learning_rate": 0.031,
     "seconds": 0.3,

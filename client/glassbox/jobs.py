@@ -160,7 +160,10 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The report of an epoch of a training; None for what was not measured. dead_units: the share in each layer."""
+    """The report of an epoch of a training; None or empty for what was not measured.
+
+    dead_units: the share in each hidden layer. layer_gradient_norms: the norm of each layer's gradient.
+    """
 
     epoch: int
     train_loss: float
@@ -171,6 +174,7 @@ class Epoch:
     dead_units: tuple[float, ...]
     learning_rate: float | None
     seconds: float | None
+    layer_gradient_norms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

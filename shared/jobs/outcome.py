@@ -12,7 +12,8 @@ from shared.json_types import Skipped
 class Metrics(TypedDict, total=False):
     """A training's metrics: those of its newest epoch, and after its end, those on the test images.
 
-    gradient_norm, dead_units, learning_rate and seconds are those of `EpochReport`, after the end of an epoch only.
+    gradient_norm, layer_gradient_norms, dead_units, learning_rate and seconds are those of `EpochReport`, after the end
+    of an epoch only.
     """
 
     epoch: int
@@ -21,6 +22,7 @@ class Metrics(TypedDict, total=False):
     validation_loss: float | None
     validation_accuracy: float | None
     gradient_norm: float
+    layer_gradient_norms: tuple[float, ...]
     dead_units: tuple[float, ...]
     learning_rate: float
     seconds: float

@@ -293,7 +293,9 @@ def epoch_metrics(report: EpochReport) -> Metrics:
     shown = job_metrics(report)
     if report.gradient_norm is not None:
         shown["gradient_norm"] = report.gradient_norm
-    if report.dead_units:  # Redis's Lua has no empty list
+    if report.layer_gradient_norms:  # Redis's Lua has no empty list
+        shown["layer_gradient_norms"] = report.layer_gradient_norms
+    if report.dead_units:
         shown["dead_units"] = report.dead_units
     if report.learning_rate is not None:
         shown["learning_rate"] = report.learning_rate

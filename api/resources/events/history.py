@@ -25,7 +25,11 @@ EPOCH = r"[1-9][0-9]{0,8}"
 
 @with_config(shown_as(examples.EPOCH))
 class EpochView(TypedDict):
-    """The report of an epoch. What was not measured is null; `dead_units` has the share of each hidden layer."""
+    """The report of an epoch. What was not measured is null, or an empty list.
+
+    `gradient_norm` is the mean over the mini-batches, `layer_gradient_norms` that of each layer over at most 8 of them,
+    both before clipping. `dead_units` has the share of each hidden layer.
+    """
 
     epoch: int
     train_loss: float
@@ -33,6 +37,7 @@ class EpochView(TypedDict):
     validation_loss: float | None
     validation_accuracy: float | None
     gradient_norm: float | None
+    layer_gradient_norms: list[float]
     dead_units: list[float]
     learning_rate: float | None
     seconds: float | None
@@ -101,4 +106,5 @@ def blueprint(jobs: JobStore, registry: Registry) -> Blueprint:
 
 def _view(report: JsonObject) -> EpochView:
     view = {name: report.get(name) for name in EpochView.__annotations__}
-    return cast("EpochView", {**view, "dead_units": report.get("dead_units") or []})
+    lists = {name: report.get(name) or [] for name in ("layer_gradient_norms", "dead_units")}
+    return cast("EpochView", view | lists)

@@ -64,11 +64,15 @@ class EpochReport:
     learning_rate: float | None = None
     """The learning rate of the epoch's last mini-batch. It follows from the configuration, so a state omits it."""
 
+    layer_gradient_norms: tuple[float, ...] = ()
+    """The mean norm of each layer's gradient, weights and biases together, over a few of the epoch's mini-batches,
+    before clipping; to four significant digits. Empty if one overflows, and in reports of older releases."""
+
 
 def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray[np.float64]:
-    """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 7 + hidden layers).
+    """Return a row per epoch, its columns in the order of EpochReport's fields: (epochs, 8 + 2 hidden layers).
 
-    None becomes NaN, which no report contains. The learning rate is omitted.
+    None becomes NaN, which no report contains, and so do missing norms of layers. The learning rate is omitted.
     """
     rows = [
         [
@@ -80,17 +84,22 @@ def history_to_array(history: Sequence[EpochReport], hidden: int) -> npt.NDArray
             _or_nan(report.validation_accuracy),
             _or_nan(report.gradient_norm),
             *report.dead_units,
+            *(report.layer_gradient_norms or (math.nan,) * (hidden + 1)),
         ]
         for report in history
     ]
-    return np.array(rows, np.float64).reshape(len(history), 7 + hidden)
+    return np.array(rows, np.float64).reshape(len(history), 8 + 2 * hidden)
 
 
-def history_from_array(rows: npt.NDArray[np.float64]) -> list[EpochReport]:
-    """Return the reports from the array of `history_to_array`, without learning rates."""
+def history_from_array(rows: npt.NDArray[np.float64], hidden: int) -> list[EpochReport]:
+    """Return the reports from the array of `history_to_array`, without learning rates.
+
+    Rows of older releases end after the dead units.
+    """
     reports = []
     for epoch, loss, accuracy, seconds, *optional in rows.tolist():
         validation_loss, validation_accuracy, gradient_norm = map(_or_none, optional[:3])
+        norms = tuple(optional[3 + hidden :])
         report = EpochReport(
             int(epoch),
             loss,
@@ -99,7 +108,8 @@ def history_from_array(rows: npt.NDArray[np.float64]) -> list[EpochReport]:
             validation_loss,
             validation_accuracy,
             gradient_norm,
-            tuple(optional[3:]),
+            tuple(optional[3 : 3 + hidden]),
+            layer_gradient_norms=() if any(map(math.isnan, norms)) else norms,
         )
         reports.append(report)
     return reports

@@ -26,6 +26,11 @@ def norm(dP: Array) -> float:
     return math.sqrt(squared)
 
 
+def norms(dP: Array, parts: Sequence[slice]) -> list[float]:
+    """Return the Euclidean norm of each part of dP (size,)."""
+    return [norm(dP[part]) for part in parts]
+
+
 def clip(dP: Array, length: float, limit: float) -> None:
     """Scale dP, whose norm is `length`, down to the limit: dP ← dP · min(1, limit / ‖dP‖). Pascanu et al. 2013."""
     if length > limit:

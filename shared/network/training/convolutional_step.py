@@ -57,6 +57,9 @@ class ConvolutionalStep:
         self.gradient_norm = 0.0
         """The norm of the last mini-batch's gradient, before clipping."""
 
+        self.layer_norms: list[float] = []
+        """The norms of each layer's gradient, from the first layer, in the mini-batch that was measured last."""
+
         self._network = network
         self._configuration = configuration
         self._rows = rows
@@ -76,11 +79,17 @@ class ConvolutionalStep:
         self._workers = [Worker(network, network.standardization(views)) for _ in range(threads)]
         self._pool = ThreadPoolExecutor(len(self._workers) - 1, "chunks") if len(self._workers) > 1 else None
 
-    def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:  # noqa: ARG002
+    def run(
+        self,
+        batch: Labels,
+        factor: float,
+        following: Labels | None = None,  # noqa: ARG002
+        measures: bool = False,
+    ) -> tuple[float, int]:
         """Train on the images at these indices; return their summed loss and the correct predictions, before the step.
 
-        factor: the schedule's factor on the learning rate. An overflow raises no warning; this loss or the next one is
-        not finite.
+        factor: the schedule's factor on the learning rate. measures: whether to set `layer_norms`. An overflow raises
+        no warning; this loss or the next one is not finite.
         """
         chunks = np.array_split(batch, _chunks(len(batch)))
         results: list[Result] = []
@@ -89,6 +98,8 @@ class ConvolutionalStep:
         with np.errstate(all="ignore"):
             self._average(chunks, results)
             self.gradient_norm = parameter_update.norm(self.dP)
+            if measures:
+                self.layer_norms = parameter_update.norms(self.dP, self._network.layout.layers)
             if self._configuration.gradient_clip is not None:
                 parameter_update.clip(self.dP, self.gradient_norm, self._configuration.gradient_clip)
             if self._configuration.weight_decay:

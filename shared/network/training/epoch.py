@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.network.evaluation.reports import EpochReport, Progress
+
+MEASURED = 8
+"""The most mini-batches of an epoch whose norms are measured layer by layer: another pass over the gradient takes up to
+a twentieth of a small network's step."""
 
 
 @dataclass
@@ -33,10 +39,26 @@ class Epoch:
 
     seconds: float = 0.0
 
+    layer_norms: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """(layers,): the norms of each layer's gradient, summed over the measured mini-batches."""
+
+    measured: int = 0
+    """The mini-batches in `layer_norms`."""
+
+    def __post_init__(self) -> None:
+        self._interval = self.batch_size * -(-self.steps // MEASURED)
+
     @classmethod
-    def begin(cls, number: int, images: npt.NDArray[np.int64], batch_size: int, rng: np.random.Generator) -> Epoch:
-        """Shuffle the indices of the images for a new epoch."""
-        return cls(number, rng.permutation(images), batch_size)
+    def begin(
+        cls,
+        number: int,
+        images: npt.NDArray[np.int64],
+        batch_size: int,
+        rng: np.random.Generator,
+        layers: int = 0,
+    ) -> Epoch:
+        """Shuffle the indices of the images for a new epoch, in which the norms of so many layers are measured."""
+        return cls(number, rng.permutation(images), batch_size, layer_norms=np.zeros(layers))
 
     @property
     def steps(self) -> int:
@@ -71,6 +93,16 @@ class Epoch:
         position = self.position
         return Progress(self.number, self.step, self.steps, position, self.loss / position, self.correct / position)
 
+    @property
+    def measures(self) -> bool:
+        """Whether the norms of the next mini-batch are measured layer by layer: few, evenly spaced from the first."""
+        return self.position % self._interval == 0
+
+    def measure(self, norms: Sequence[float]) -> None:
+        """Add the norms of each layer's gradient in one mini-batch."""
+        self.layer_norms += norms
+        self.measured += 1
+
     def report(self) -> EpochReport:
         """Return the report of the finished epoch, without validation."""
         samples = len(self.order)
@@ -80,7 +112,14 @@ class Epoch:
             self.correct / samples,
             self.seconds,
             gradient_norm=self.gradient_norm / self.steps,
+            layer_gradient_norms=self._mean_norms(),
         )
+
+    def _mean_norms(self) -> tuple[float, ...]:
+        norms = [total / max(1, self.measured) for total in self.layer_norms.tolist()]
+        if not self.measured or not all(map(math.isfinite, norms)):
+            return ()
+        return tuple(float(f"{norm:.4g}") for norm in norms)
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the state for `restore`, as arrays."""
@@ -91,6 +130,8 @@ class Epoch:
             "correct": np.array(self.correct),
             "gradient_norm": np.array(self.gradient_norm),
             "seconds": np.array(self.seconds),
+            "layer_norms": self.layer_norms.copy(),
+            "measured": np.array(self.measured),
         }
 
     @classmethod
@@ -105,4 +146,6 @@ class Epoch:
             int(state["correct"]),
             float(state["gradient_norm"]),
             float(state["seconds"]),
+            state["layer_norms"].copy(),
+            int(state["measured"]),
         )

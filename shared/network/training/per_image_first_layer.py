@@ -59,6 +59,11 @@ class Block:
         self._done = k + 1
         return step
 
+    def norm(self) -> float:
+        """Return the norm of the last image's step: that of the product x_kᵀ s_k."""
+        k = self._done - 1
+        return float(np.linalg.norm(self._X[k]) * np.linalg.norm(self._steps[k]))
+
     @property
     def complete(self) -> bool:
         """Whether the block's last image has been processed."""

@@ -9,6 +9,7 @@ third of the time of `multiply`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextvars import copy_context
 from typing import Any, ClassVar
 
@@ -53,6 +54,9 @@ class PerImageStep:
 
     gradient_norm = None
 
+    layer_norms: Sequence[float] = ()
+    """The norms of each layer's gradient, from the first layer, for the image that was measured last."""
+
     lookahead = SIZE - 1
     """The number of next images that a step can use."""
 
@@ -81,15 +85,20 @@ class PerImageStep:
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")
 
-    def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
+    def run(
+        self, batch: Labels, factor: float, following: Labels | None = None, measures: bool = False
+    ) -> tuple[float, int]:
         """Train on the image at this index; return its loss and whether the prediction was correct, before the step.
 
         following: the images of the next steps, up to `lookahead`. Without them a step takes several times as long. P
-        is up to date after the last of them, and after `settle`.
+        is up to date after the last of them, and after `settle`. measures: whether to set `layer_norms`.
         """
         self.update.begin_step(factor)
         self._rate.fill(self.update.rate)
-        return self._context.run(self._run, batch.item(0), following)
+        result = self._context.run(self._run, batch.item(0), following)
+        if measures:
+            self.layer_norms = self._norms()
+        return result
 
     def settle(self) -> None:
         """Bring P up to date with all steps so far."""
@@ -116,6 +125,12 @@ class PerImageStep:
         if block.complete:
             block.settle()
         return -math.log(p), int(predicted == label)
+
+    def _norms(self) -> list[float]:
+        """Return the norms of each layer's gradient in the last step, whose derivatives have the factor η."""
+        with np.errstate(all="ignore"):
+            others = [float(np.linalg.norm(layer.dW)) for layer in self._layers]
+            return [norm / self.update.rate for norm in (self._block.norm(), *others)]
 
     def _forward(self) -> None:
         """Compute the last layer's Z from the first layer's."""

@@ -78,6 +78,9 @@ class TrainStep:
         self.gradient_norm = 0.0
         """The norm of the last mini-batch's gradient, before clipping."""
 
+        self.layer_norms: list[float] = []
+        """The norms of each layer's gradient, from the first layer, in the mini-batch that was measured last."""
+
         self.lookahead = 0
         """The number of next images that a step can use."""
 
@@ -96,11 +99,14 @@ class TrainStep:
         self._context = copy_context()
         self._context.run(np.seterr, all="ignore")
 
-    def run(self, batch: Labels, factor: float, following: Labels | None = None) -> tuple[float, int]:
+    def run(
+        self, batch: Labels, factor: float, following: Labels | None = None, measures: bool = False
+    ) -> tuple[float, int]:
         """Train on the images at these indices; return their summed loss and the correct predictions, before the step.
 
         factor: the schedule's factor on the learning rate. following: the images of the next step, if `lookahead` is
-        not 0; a second thread prepares them. An overflow raises no warning; this loss or the next one is not finite.
+        not 0; a second thread prepares them. measures: whether to set `layer_norms`. An overflow raises no warning;
+        this loss or the next one is not finite.
         """
         backward = self._pass(len(batch))
         forward = backward.forward
@@ -114,7 +120,7 @@ class TrainStep:
             forward.narrow(self._loader.width(batch))
             self._loader.fill(batch, number, forward.X)
         self.update.begin_step(factor)
-        return self._context.run(self._train, backward, y)
+        return self._context.run(self._train, backward, y, measures)
 
     def settle(self) -> None:
         """Do nothing: P is always up to date."""
@@ -126,19 +132,21 @@ class TrainStep:
     def restore(self, state: dict[str, np.ndarray[Any, Any]]) -> None:
         """Do nothing: `state` is empty."""
 
-    def _train(self, backward: Backward, y: Labels) -> tuple[float, int]:
+    def _train(self, backward: Backward, y: Labels, measures: bool) -> tuple[float, int]:
         P = backward.forward.run()
         loss = cross_entropy(P, y)
         correct = int(np.count_nonzero(P.argmax(axis=1) == y))
         if self._configuration.update_order == "layerwise":
             self._update_layerwise(backward, y)
         else:
-            self._update_together(backward, y)
+            self._update_together(backward, y, measures)
         return loss, correct
 
-    def _update_together(self, backward: Backward, y: Labels) -> None:
+    def _update_together(self, backward: Backward, y: Labels, measures: bool) -> None:
         backward.run(y)
         self.gradient_norm = parameter_update.norm(self.dP)
+        if measures:
+            self.layer_norms = parameter_update.norms(self.dP, self._network.layout.layers)
         if self._configuration.gradient_clip is not None:
             parameter_update.clip(self.dP, self.gradient_norm, self._configuration.gradient_clip)
         self._decay(range(len(self._layers)))
@@ -154,6 +162,7 @@ class TrainStep:
 
         backward.run(y, update)
         self.gradient_norm = float(np.linalg.norm(norms))
+        self.layer_norms = norms[::-1]
 
     def _decay(self, layers: range | list[int]) -> None:
         rate = self._configuration.weight_decay

@@ -29,6 +29,9 @@ from shared.network.training.steps import step_for
 State: TypeAlias = dict[str, np.ndarray[Any, Any]]
 """The complete state of a training: plain arrays, for `np.savez` and `np.load` without pickles."""
 
+LATER = frozenset({"epoch.layer_norms", "epoch.measured"})
+"""The arrays that states of older releases lack."""
+
 
 class Training:
     """Trains a network on images (N, *image_shape) with labels (N,), as its configuration states.
@@ -131,7 +134,10 @@ class Training:
         batch = epoch.next_batch()
         following = epoch.following(self._step.lookahead)
         factor = self._rate_factor(epoch.number, epoch.position, len(batch))
-        loss, correct = self._step.run(batch, factor, following)
+        measures = epoch.measures
+        loss, correct = self._step.run(batch, factor, following, measures)
+        if measures:
+            epoch.measure(self._step.layer_norms)
         progress = epoch.add(len(batch), loss, correct, self._step.gradient_norm or 0.0)
         if not math.isfinite(loss):
             raise TrainingDiverged(progress.epoch, progress.step, self._hint("the loss"))
@@ -144,7 +150,8 @@ class Training:
         return progress
 
     def _begin_epoch(self) -> Epoch:
-        return Epoch.begin(len(self.history) + 1, self._images, self.configuration.batch_size, self._rng)
+        number, layers = len(self.history) + 1, len(self.network.layout.layers)
+        return Epoch.begin(number, self._images, self.configuration.batch_size, self._rng, layers)
 
     def _rate_factor(self, epoch: int, position: int, images: int) -> float:
         """Return the factor on the learning rate for a mini-batch of so many images at a position in an epoch.
@@ -229,8 +236,9 @@ class Training:
         self._step.restore(part("step."))
         if self._best:
             self._best.P[:] = state["best.parameters"]
-        self.history = [self._with_rate(report) for report in history_from_array(state["history"])]
-        epoch = part("epoch.")
+        history = history_from_array(state["history"], self.network.hidden_layers)
+        self.history = [self._with_rate(report) for report in history]
+        epoch = self._epoch.state() | part("epoch.")
         number = len(self.history) + (int(epoch["position"]) < self.samples)
         self._epoch = Epoch.restore(number, self.configuration.batch_size, epoch)
         random_state.set_state(self._rng, state["generator"])
@@ -267,13 +275,15 @@ def _pixel_order(rows: Images, configuration: Configuration) -> PixelOrder:
 
 def _check(state: State, like: State) -> None:
     """Raise ValueError unless the state has exactly the arrays of a training with the same arguments."""
-    if state.keys() != like.keys():
-        names = ", ".join(sorted(state.keys() ^ like.keys()))
+    if differing := (state.keys() ^ like.keys()) - (LATER - state.keys()):
+        names = ", ".join(sorted(differing))
         raise ValueError(f"the state does not belong to this training: {names} missing or unexpected")
-    for name, expected in like.items():
-        array = state[name]
-        length = array.shape[:1] if name == "history" else expected.shape[:1]  # a history grows
-        shape = length + expected.shape[1:]
+    for name, array in state.items():
+        expected = like[name]
+        shape = expected.shape
+        if name == "history":  # it grows, and in states of older releases its rows end after the dead units
+            width = shape[1] - (0 if state.keys() >= LATER else len(like["epoch.layer_norms"]))
+            shape = (*array.shape[:1], width)
         if array.shape != shape or (array.dtype != expected.dtype and name != "configuration"):
             raise ValueError(f"the state's {name} is {array.dtype} {array.shape}, not {expected.dtype} {shape}")
     if _configuration(state) != _configuration(like):  # an older version may not have had all fields

@@ -130,12 +130,24 @@ def test_what_was_not_measured_is_said(dashboard: Dashboard) -> None:
         "validation_loss": None,
         "validation_accuracy": None,
         "gradient_norm": None,
+        "layer_gradient_norms": [],
         "dead_units": [],
     }
     page = dashboard.open(PATH, {HISTORY: epochs(1, 2, **unmeasured)})
-    said = "Not measured: validation (there are no validation images), gradient norm, dead units."
+    said = "Not measured: validation (there are no validation images), gradient norm, each layer."
     expect(page.get_by_text(said)).to_be_visible()
     expect(page.get_by_role("slider", name="Gradient norm")).to_be_hidden()
+
+
+def test_each_layer_has_its_gradient_and_its_dead_units_under_the_cursor_of_all_charts(dashboard: Dashboard) -> None:
+    page = dashboard.open(PATH, {HISTORY: epochs(1, 3)})
+    loss(page).to_have_attribute("aria-valuemax", "3")
+    page.get_by_role("slider", name="Loss").press("Home")
+    norm = page.get_by_role("slider", name="Layer 3: gradient norm")
+    expect(norm).to_have_attribute("aria-valuetext", "epoch 1: train 0.348")
+    dead = page.get_by_role("slider", name="Layer 2: dead units")
+    expect(dead).to_have_attribute("aria-valuetext", "epoch 1: train 1.60 %")
+    expect(page.get_by_role("slider", name="dead units")).to_have_count(2)
 
 
 def test_another_training_is_laid_over_and_stays_in_the_address(dashboard: Dashboard) -> None:

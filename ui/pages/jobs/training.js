@@ -10,6 +10,7 @@ import { number, percent, plain, seconds } from "../../parts/format.js";
 import { follow, head } from "./jobhead.js";
 import { race } from "./race.js";
 import { firstLayer } from "./firstlayer.js";
+import { column, layers } from "./layers.js";
 
 /** @typedef {import("../../parts/router.js").Page} Page */
 /** @typedef {{epoch: number} & Record<string, any>} Epoch the JSON of an epoch in `/v1/jobs/{id}/history` */
@@ -23,11 +24,8 @@ const CHARTS = [
   { label: "Accuracy", format: PER_CENT, lines: [["train", "train_accuracy", "train"], ["validation", "validation_accuracy", "validation"]] },
   { label: "Gradient norm", format: number, log: "log_norm", lines: [["norm", "gradient_norm", "plain"]] },
   { label: "Learning rate", format: number, lines: [["rate", "learning_rate", "plain"]] },
-  { label: "Dead units", format: PER_CENT, lines: [] }, // a line for each hidden layer
   { label: "Seconds an epoch", format: number, lines: [["seconds", "seconds", "plain"]] },
 ];
-/** @type {Line[2][]} */
-const STYLES = ["train", "validation", "plain", "other"];
 /** @type {Record<string, Line[2]>} of the training that is laid over */
 const OVERLAID = { train: "plain", validation: "other", plain: "other", other: "other" };
 /** Epochs in a page of a history. */
@@ -69,14 +67,14 @@ export function training(page, first) {
   }));
   signal.addEventListener("abort", () => charts.forEach(({ destroy }) => destroy()), { once: true });
 
+  const measured = layers({ path: `/v1/jobs/${id}/history` }, group, signal);
   const draw = eachFrame(() => {
     const mine = own.epochs.filter(Boolean);
     const theirs = other?.epochs.filter(Boolean) ?? [];
     /** @type {string[]} */
     const missing = [];
     for (const { label, lines, element, set } of charts) {
-      const all = lines.length ? lines : layers(mine, theirs);
-      const series = all.flatMap(([name, field, style]) => [
+      const series = lines.flatMap(([name, field, style]) => [
         column(mine, field, name, style),
         ...(other ? [column(theirs, field, `${name} of ${other.id.slice(-6)}`, OVERLAID[style])] : []),
       ]).filter(({ ys }) => !mine.length || ys.some((y) => y !== null));
@@ -85,6 +83,8 @@ export function training(page, first) {
       if (label === "Loss" && mine.length && !series.some(({ name }) => name === "validation")) missing.unshift("validation (there are no validation images)");
       set(series);
     }
+    measured.set(mine, theirs, other ? other.id.slice(-6) : "");
+    if (mine.length && measured.element.hidden) missing.push("each layer");
     note.textContent = missing.length ? `Not measured: ${missing.join(", ")}.` : "";
     figure();
   });
@@ -236,26 +236,11 @@ export function training(page, first) {
     failure,
     panel("Curves", { path: `${path}/history`, python: `${python}for epoch in client.jobs.history(job.id):\n    print(epoch)`, command: `glassbox jobs watch ${id}` },
       h("label", { class: "row" }, "Compare with ", choice), h("div", { class: "grid" }, charts.map(({ element }) => element)), note),
+    measured.element,
     raced,
     weights.element,
     panel("Log", { path: `${path}/events`, python: `${python}for event in job.events():\n    print(event)`, command: `glassbox jobs watch ${id}` }, opened),
   ];
-}
-
-/** @param {Epoch[]} epochs @param {string} field a name, or that of a list with an index @param {string} name @param {Line[2]} style */
-function column(epochs, field, name, style) {
-  const [list, index] = field.split(".");
-  return {
-    name, style,
-    xs: epochs.map(({ epoch }) => epoch),
-    ys: epochs.map((report) => (index === undefined ? report[list] : report[list]?.[index]) ?? null),
-  };
-}
-
-/** @param {Epoch[][]} runs @returns {Line[]} */
-function layers(...runs) {
-  const count = Math.max(0, ...runs.map((epochs) => epochs[0]?.dead_units?.length ?? 0));
-  return Array.from({ length: count }, (_, i) => [`layer ${i + 1}`, `dead_units.${i}`, STYLES[i % STYLES.length]]);
 }
 
 /** @param {string} type @param {string} time @param {any} data */

@@ -294,6 +294,7 @@ class TestReporting:
         epochs = [data["metrics"] for kind, data in events(redis, job.id) if kind == "epoch"]
         history = registry.get("toy").history
         assert len(history[0]["dead_units"]) == 2
+        assert len(history[0]["layer_gradient_norms"]) == 3
         for sent, stored in zip(epochs, history, strict=True):
             assert sent.keys() == stored.keys()
             assert all(sent[name] == pytest.approx(stored[name], abs=1e-6) for name in sent)

@@ -41,7 +41,7 @@ def log_epochs(jobs: JobStore, epochs: list[int]) -> str:
 def test_a_published_training_has_every_epoch(client: FlaskClient, jobs: JobStore, registry: Registry) -> None:
     job = log_epochs(jobs, [1, 2])
     history = [
-        asdict(EpochReport(number, 1 / number, 0.5, 0.25, None, None, 0.1, (0.0, 0.5), 0.01))
+        asdict(EpochReport(number, 1 / number, 0.5, 0.25, None, None, 0.1, (0.0, 0.5), 0.01, (0.3, 0.2, 0.1)))
         for number in range(1, 501)
     ]
     publish(registry, job=job, history=tuple(history))
@@ -49,7 +49,7 @@ def test_a_published_training_has_every_epoch(client: FlaskClient, jobs: JobStor
     items = pages(client, job, limit=200)
 
     assert [item["epoch"] for item in items] == list(range(1, 501))
-    assert items[299] == {**history[299], "dead_units": [0.0, 0.5]}
+    assert items[299] == {**history[299], "dead_units": [0.0, 0.5], "layer_gradient_norms": [0.3, 0.2, 0.1]}
 
 
 def test_a_running_training_has_the_epochs_of_its_log_each_once(client: FlaskClient, jobs: JobStore) -> None:
@@ -63,6 +63,7 @@ def test_a_running_training_has_the_epochs_of_its_log_each_once(client: FlaskCli
         "epoch": 1,
         "train_loss": 1.0,
         "train_accuracy": 0.5,
+        "layer_gradient_norms": [],
         "dead_units": [],
     }
 

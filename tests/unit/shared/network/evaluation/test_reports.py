@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from shared.network.evaluation.reports import EpochReport, history_from_array, history_to_array
@@ -7,16 +9,18 @@ from shared.network.evaluation.reports import EpochReport, history_from_array, h
 
 def test_a_history_is_restored_from_its_array() -> None:
     history = [
-        EpochReport(1, 0.1, 1 / 3, 2.5, 0.7, 0.0, 1e-300, (0.0, 0.25)),
+        EpochReport(1, 0.1, 1 / 3, 2.5, 0.7, 0.0, 1e-300, (0.0, 0.25), layer_gradient_norms=(0.5, 1e-300, 2.0)),
         EpochReport(2, 1e-300, 1.0, 0.0, None, None, None, (1 / 3, 1.0)),
     ]
     rows = history_to_array(history, hidden=2)
-    assert rows.shape == (2, 9)
+    assert rows.shape == (2, 12)
     assert rows.dtype == np.float64
-    assert history_from_array(rows) == history
+    assert history_from_array(rows, hidden=2) == history
+    older = [replace(report, layer_gradient_norms=()) for report in history]
+    assert history_from_array(rows[:, :9], hidden=2) == older
 
 
 def test_an_empty_history_is_restored_from_its_array() -> None:
     rows = history_to_array([], hidden=3)
-    assert rows.shape == (0, 10)
-    assert history_from_array(rows) == []
+    assert rows.shape == (0, 14)
+    assert history_from_array(rows, hidden=3) == []

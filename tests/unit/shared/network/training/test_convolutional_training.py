@@ -160,11 +160,14 @@ def test_a_constant_channel_is_only_shifted(labels: Labels, rng: np.random.Gener
 
 
 def test_dead_filters_are_counted(images: Images, labels: Labels) -> None:
-    training = Training(Network(SHAPE, CLASSES, configuration(epochs=1)), images, labels)
+    training = Training(Network(SHAPE, CLASSES, configuration(epochs=1, batch_size=225)), images, labels)
     assert len(training.network.initialize(np.random.default_rng(0))) > 0
     for _ in training:
         pass
-    assert len(training.history[-1].dead_units) == 3
+    report = training.history[-1]
+    assert len(report.dead_units) == 3
+    assert len(report.layer_gradient_norms) == 4
+    assert report.gradient_norm == pytest.approx(np.linalg.norm(report.layer_gradient_norms), rel=1e-3)
     shift = training._step.P
     training.network.layout.views(shift)["layer1.shift"][:3] = -1e6
     assert training._dead_units.dead_units()[0] == 0.5

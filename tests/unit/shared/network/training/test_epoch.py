@@ -44,9 +44,30 @@ def test_the_report_averages_over_the_epoch(epoch: Epoch) -> None:
 
 
 def test_a_restored_epoch_continues_at_its_position(epoch: Epoch) -> None:
+    epoch.measure(())
     epoch.add(4, loss=1.25, correct=2)
     epoch.seconds = 0.5
     again = Epoch.restore(3, 4, epoch.state())
     assert again.next_batch().tolist() == epoch.next_batch().tolist()
     assert again.add(4, 1.0, 1) == epoch.add(4, 1.0, 1)
     assert again.seconds == 0.5
+    assert again.measured == 1
+
+
+@pytest.mark.parametrize(("images", "measured"), [(10, 3), (4 * 8, 8), (4 * 16, 8), (4 * 17, 6)])
+def test_few_mini_batches_are_measured_layer_by_layer(images: int, measured: int, rng: np.random.Generator) -> None:
+    epoch = Epoch.begin(1, np.arange(images), 4, rng, layers=2)
+    while not epoch.finished:
+        if epoch.measures:
+            epoch.measure((epoch.step, 1 / 3))
+        epoch.add(len(epoch.next_batch()), 0.0, 0)
+    interval = 3 if images == 4 * 17 else -(-images // 32)
+    assert epoch.measured == measured
+    assert epoch.report().layer_gradient_norms == (interval * (measured - 1) / 2, 0.3333)
+
+
+def test_norms_that_overflow_are_not_reported(rng: np.random.Generator) -> None:
+    epoch = Epoch.begin(1, np.arange(4), 4, rng, layers=2)
+    epoch.measure((np.inf, 1.0))
+    epoch.add(4, 0.0, 0)
+    assert epoch.report().layer_gradient_norms == ()

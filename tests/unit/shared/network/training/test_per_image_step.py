@@ -30,11 +30,12 @@ def test_per_image_steps_equal_the_general_steps_up_to_rounding(
     for index in range(SAMPLES):
         factor = 1 + index % 3
         following = np.arange(index + 1, SAMPLES) if index < SAMPLES // 2 else None
-        loss, right = single.run(np.array([index]), factor, following)
+        loss, right = single.run(np.array([index]), factor, following, measures=True)
         single.settle()
-        expected_loss, expected_right = plain.run(np.array([index]), factor)
+        expected_loss, expected_right = plain.run(np.array([index]), factor, measures=True)
         assert loss == pytest.approx(expected_loss, rel=1e-11)
         assert right == expected_right
+        assert single.layer_norms == pytest.approx(plain.layer_norms, rel=1e-9)
         np.testing.assert_allclose(single.P, plain.P, rtol=0, atol=1e-12)
     assert single.update.state() == plain.update.state() == {"steps": SAMPLES}
 

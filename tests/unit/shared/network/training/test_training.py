@@ -17,6 +17,7 @@ from shared.network import ConfigurationError, EpochReport, Network, State, Trai
 from shared.network.layers.activations import ACTIVATIONS
 from shared.network.optimization.optimizers import OPTIMIZERS, SGD
 from shared.network.training import loader
+from shared.network.training.training import LATER
 
 SAMPLES, SIDE, CLASSES = 43, 4, 3
 
@@ -410,6 +411,25 @@ def test_the_history_contains_gradient_norms_and_dead_units() -> None:
     assert report.gradient_norm > 0
     assert len(report.dead_units) == 2
     assert all(0 <= share <= 1 for share in report.dead_units)
+    assert len(report.layer_gradient_norms) == 3
+    assert math.hypot(*report.layer_gradient_norms) == pytest.approx(report.gradient_norm, rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_state_of_an_older_release_continues_without_the_norms_of_layers(steps: int) -> None:
+    subject = network(batch_size=SAMPLES, epochs=4)
+    whole, interrupted = train(subject), Training(subject, IMAGES, LABELS)
+    for _ in range(steps):
+        next(interrupted)
+    state = {name: array for name, array in interrupted.state().items() if name not in LATER}
+    resumed = Training.resume(subject, IMAGES, LABELS, state | {"history": state["history"][:, :9]})
+    for _ in resumed:
+        pass
+    norms = [report.layer_gradient_norms for report in whole.history]
+    assert [report.layer_gradient_norms for report in resumed.history] == [()] * steps + norms[steps:]
+    assert (
+        resumed.state()["parameters.layer1.weights"].tobytes() == whole.state()["parameters.layer1.weights"].tobytes()
+    )
 
 
 def test_a_gradient_norm_that_overflows_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
