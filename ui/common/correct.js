@@ -167,15 +167,18 @@ export function corrections({ key, classes, dataset, place, label, words, remove
   function derived(found, sent) {
     const query = new URLSearchParams({ dataset: found.name });
     if (model) query.set("like", `${model}@${version}`);
+    const steps = h("div");
+    import("./again.js").then(({ nextSteps }) =>
+      nextSteps(found, [target?.id, target?.provenance?.derived_from], model ? { model, version: version ?? "latest" } : null))
+      .then((buttons) => replace(steps, buttons), (error) => replace(steps, problem(error)));
     const left = Object.values(found.skipped).reduce((sum, { count: skipped }) => sum + skipped, 0);
     return [
       h("p", `${number(sent - left)} of ${number(sent)} corrections are in the data set `,
         h("a", { href: `/ui/datasets/${encodeURIComponent(found.name)}` }, name(found.name)),
         `, which has ${number(found.splits.train)} images for training.`),
       skippedFiles(found.skipped),
-      h("p", { class: "row" },
-        h("a", { class: "chip", href: `/ui/train?${query}` }, "Train again"),
-        model && h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(model)}/compare` }, "Compare the newest version with the champion on the same test set")),
+      steps,
+      h("p", h("a", { class: "chip", href: `/ui/train?${query}` }, "Train on it with …")),
     ];
   }
 

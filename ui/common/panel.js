@@ -3,6 +3,7 @@
 import { Problem, may } from "../api.js";
 import { h, replace } from "../parts/dom.js";
 import { plain } from "../parts/format.js";
+import { toast } from "../parts/toast.js";
 import { REMEDIES } from "./remedies.js";
 
 /**
@@ -126,14 +127,20 @@ export async function load(place, what, read, draw, signal) {
   }
 }
 
-/** Disable a button, and say why, if the key lacks a scope. @template {HTMLButtonElement} B @param {B} button @param {string} scope @returns {B} */
+/** Disable a button if the key lacks a scope. It keeps the focus, and pressing it says why: a tooltip needs a mouse.
+ *  @template {HTMLButtonElement} B @param {B} button @param {string} scope @returns {B} */
 export function allowed(button, scope) {
   may(scope).then(
     (yes) => {
-      if (yes) return;
-      button.disabled = true;
+      if (yes || button.title === lacks(scope)) return;
+      button.ariaDisabled = "true";
       button.title = lacks(scope);
       button.setAttribute("aria-description", button.title);
+      button.addEventListener("click", (event) => {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        toast(button.title);
+      }, { capture: true });
     },
     () => {}, // the page shows the error of its own request
   );

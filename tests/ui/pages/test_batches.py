@@ -128,7 +128,8 @@ def test_corrections_by_keyboard_become_a_new_data_set(batch: Dashboard) -> None
     batch.answers |= {path: made, f"{path}/derive": made, f"/v1/datasets/{made['id'].replace(':', '%3A')}/derive": made}
     page.get_by_label("Name of the new one").fill("shapes-3")
     page.get_by_role("button", name="Add to the data set").click()
-    expect(page.get_by_role("link", name="Train again")).to_have_attribute(
+    expect(page.get_by_role("button", name="Train again")).to_be_visible()
+    expect(page.get_by_role("link", name="Train on it with")).to_have_attribute(
         "href", "/ui/train?dataset=shapes-2&like=digits%403"
     )
     sent = next(one for one in batch.requests if one.method == "POST")

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.ui.conftest import ORIGIN, Dashboard, Reply
+from tests.ui.conftest import ORIGIN, Dashboard, Reply, stop_clock
 from tests.ui.pages.images import images_of, query_of
 
 HOSTILE = ["<img src=x onerror=alert(1)>", "a\u202etxt.exe\x00\x1b[31m", "ש" * 127]
@@ -119,6 +119,8 @@ def test_a_data_set_that_does_not_exist_is_said(dashboard: Dashboard) -> None:
 def test_a_deleted_data_set_can_be_restored_for_some_seconds(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
     dashboard.page.clock.install()
     page = dashboard.open("/ui/datasets/shapes")
+    expect(page.get_by_role("button", name="Delete")).to_be_visible()
+    stop_clock(page)
     page.get_by_role("button", name="Delete").click()
     page.wait_for_url(f"{ORIGIN}/ui/datasets")
     page.get_by_role("button", name="Undo").click()
@@ -134,6 +136,9 @@ def test_relabelled_and_removed_images_make_a_new_data_set(dashboard: Dashboard,
     classes = dataset["classes"]
     path = f"/v1/datasets/{quote(dataset['id'], safe='')}"
     dashboard.answers |= {path: dataset, f"{path}/derive": dataset | {"name": "shapes-2"}}
+    model = dashboard.example("GET", "/v1/models/digits")
+    model["latest"] |= {"model": "digits", "version": 3, "dataset": dataset["id"]}
+    dashboard.answers |= {"/v1/models": {"items": [model], "next": None}}
     page = dashboard.open("/ui/datasets/shapes")
     expect(page.locator(".gallery-line")).to_contain_text(f" · {classes[0]}")
     page.get_by_role("listbox", name="Images of the data set").focus()
@@ -144,7 +149,7 @@ def test_relabelled_and_removed_images_make_a_new_data_set(dashboard: Dashboard,
     page.keyboard.press("-")
     expect(page.get_by_text("2 corrected")).to_be_visible()
     page.get_by_role("button", name="Make the corrected data set").click()
-    expect(page.get_by_role("link", name="Train again")).to_have_attribute("href", "/ui/train?dataset=shapes-2")
+    expect(page.get_by_role("link", name="Train on it with")).to_have_attribute("href", "/ui/train?dataset=shapes-2")
     (sent,) = dashboard.sent("POST", f"{path}/derive")
     assert json.loads(sent.post_data or "") == {
         "add": [],
@@ -152,3 +157,7 @@ def test_relabelled_and_removed_images_make_a_new_data_set(dashboard: Dashboard,
         "remove": [{"split": "train", "index": 2}],
     }
     assert query_of(sent) == {}  # the name moves, unless somebody else has moved it
+    page.get_by_role("button", name="Train digits again").click()
+    page.wait_for_url("**/ui/jobs/*")
+    (started,) = dashboard.sent("POST", "/v1/training-jobs")
+    assert started.post_data_json == {"model": "digits", "like": "digits@3", "dataset": dataset["id"]}

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Dashboard, Reply
+from tests.ui.conftest import Dashboard, Reply, stop_clock
 
 HOSTILE = '<img src=x onerror="alert(1)">\u202eevil\u0007' + "n" * 220
 
@@ -76,8 +76,11 @@ def test_jobs_are_cancelled_by_keyboard(dashboard: Dashboard) -> None:
 
 
 def test_a_deletion_can_be_undone_before_it_is_sent(dashboard: Dashboard) -> None:
+    dashboard.page.clock.install()
     page = dashboard.open("/ui/", {"/v1/jobs": jobs_of(dashboard, {}, {})})
     page.get_by_label("select all rows").check()
+    expect(page.get_by_role("button", name="Delete 2")).to_be_visible()
+    stop_clock(page)
     page.get_by_role("button", name="Delete 2").click()
     expect(page.locator("tbody tr")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()

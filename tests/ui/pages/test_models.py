@@ -12,7 +12,7 @@ from playwright.sync_api import Request, expect
 
 from api.exports.safetensors import encode_arrays
 from api.schema.examples import ACCESS_WITHOUT_KEYS, REPRODUCTION_JOB
-from tests.ui.conftest import Dashboard, Reply
+from tests.ui.conftest import Dashboard, Reply, stop_clock
 from tests.ui.pages.images import images_of
 
 HOSTILE = "<b>0</b>\u202e\u0000" + "x" * 240
@@ -117,6 +117,8 @@ def test_a_deleted_version_comes_back_by_undo_and_is_gone_later_without(models: 
     models.open("/ui/models/digits", {f"DELETE {MODEL}/versions/1": Reply(204)})
     rows = page.locator("tbody tr")
     delete = page.get_by_role("button", name="Delete Version 1")
+    expect(rows).to_have_count(3)
+    stop_clock(page)
     delete.click()
     expect(rows).to_have_count(2)
     page.get_by_role("button", name="Undo").click()
@@ -211,6 +213,29 @@ def test_versions_are_compared_on_another_test_set_by_jobs(models: Dashboard) ->
     assert parse_qs(urlsplit(page.url).query)["jobs"] == ["job3,job2"]
     asked = models.sent("GET", "/v1/jobs/job3/predictions/compare")[0]
     assert parse_qs(urlsplit(asked.url).query)["with"] == ["job2"]
+
+
+def test_one_click_evaluates_a_version_and_the_champion_and_undo_cancels_both(models: Dashboard) -> None:
+    sent = iter(("job2", "job3"))
+    models.answers[f"{MODEL}/versions/3"] |= {"dataset": "sha256:" + "0" * 64}  # tested on other images
+
+    def submit(_: Request) -> Any:
+        return dict(REPRODUCTION_JOB) | {"id": next(sent), "kind": "evaluation", "state": "queued", "result": None}
+
+    queued = {f"/v1/jobs/{job}": dict(REPRODUCTION_JOB) | {"id": job, "state": "queued"} for job in ("job2", "job3")}
+    models.page.clock.install()
+    page = models.open("/ui/models/digits/2", {"POST /v1/evaluation-jobs": submit, **queued})
+    button = page.get_by_role("button", name="Compare with the champion")
+    expect(button).to_be_visible()
+    stop_clock(page)
+    button.click()
+    page.wait_for_url("**/compare?versions=2,3&dataset=*&jobs=job2%2Cjob3")
+    bodies = [one.post_data_json for one in models.sent("POST", "/v1/evaluation-jobs")]
+    dataset = models.answers[f"{MODEL}/versions/2"]["dataset"]
+    assert bodies == [{"model": f"digits@{each}", "dataset": dataset, "split": "test"} for each in (2, 3)]
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_url("**/ui/models/digits/2")
+    assert all(models.sent("POST", f"/v1/jobs/{job}/cancel") for job in ("job2", "job3"))
 
 
 def test_a_download_of_a_deleted_version_says_so(models: Dashboard) -> None:

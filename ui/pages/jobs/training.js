@@ -1,6 +1,7 @@
 /** A training: its curves while it runs and afterwards, its first layer, the race of its preset, its warnings, its log. */
 
 import { hasEnded, modelHref } from "../../common/actions.js";
+import { compareWithChampion } from "../../common/again.js";
 import { get, items, page as readPage } from "../../api.js";
 import { live } from "../../live.js";
 import { panel, problem } from "../../common/panel.js";
@@ -49,6 +50,7 @@ export function training(page, first) {
   const again = h("a", { href: `/ui/train?job=${id}` }, "Train again with …");
   const top = head(page, title, first, again);
   const figures = h("dl", { class: "figures" });
+  const versus = h("div");
   const note = h("p", { class: "soft" });
   const failure = h("div");
   const group = cursors();
@@ -177,6 +179,7 @@ export function training(page, first) {
     try {
       const found = await get(`/v1/models/${encodeURIComponent(model)}/versions/${version}`, { signal });
       void weights.version(found, own.epochs.length - 1);
+      if (!found.aliases.includes("champion")) replace(versus, compareWithChampion(model, version, found.dataset));
       if (found.selection) selection.set(found.selection);
     } catch {
       weights.none("The version was deleted.");
@@ -233,6 +236,7 @@ export function training(page, first) {
   return [
     top.element,
     figures,
+    versus,
     failure,
     panel("Curves", { path: `${path}/history`, python: `${python}for epoch in client.jobs.history(job.id):\n    print(epoch)`, command: `glassbox jobs watch ${id}` },
       h("label", { class: "row" }, "Compare with ", choice), h("div", { class: "grid" }, charts.map(({ element }) => element)), note),

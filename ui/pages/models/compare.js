@@ -74,7 +74,7 @@ function content(page, { owner, newest, compared }) {
     python: `for number in ${JSON.stringify(numbers)}:\n    print(client.models.version(${JSON.stringify(`${owner.name}@`)} + number))`,
   };
   const same = sameTest(page, own, versions, pairs);
-  const isAsked = page.query.has("dataset") && !page.query.has("jobs");
+  const isAsked = page.query.has("dataset");
   return [
     h("p", { class: "row" }, numbers.map((each) => h("span", { class: "row" },
       h("a", { class: "chip", href: `/ui/models/${encodeURIComponent(owner.name)}/${each}` }, `@${each}`),

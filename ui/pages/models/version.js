@@ -2,6 +2,7 @@
 
 import { Problem, download, get } from "../../api.js";
 import { live } from "../../live.js";
+import { compareWithChampion, trainAgain } from "../../common/again.js";
 import { allowed, load, panel, problem } from "../../common/panel.js";
 import { h, replace } from "../../parts/dom.js";
 import { ago, bytes, name, number, percent, plain, seconds } from "../../parts/format.js";
@@ -73,7 +74,7 @@ function content(page, { version, owner, evaluation, dataset }) {
     h("p", summary(version), " Made ", ago(version.created_at), " from the data set ", dataset
       ? h("a", { href: `/ui/datasets/${encodeURIComponent(version.dataset)}` }, name(dataset.name)) : "that is deleted now", "."),
     h("p", { class: "row" }, "Aliases ", chips), notice,
-    actions(version, owner),
+    actions(version, owner, dataset),
     figures(version, evaluation, open),
     version.diagnosis && panel("Diagnosis", known("diagnosis"), diagnosis(version)),
     evaluation?.history.length > 0 && panel("Training", measured("history"),
@@ -102,8 +103,8 @@ function summary({ input, configuration, classes }) {
   return `${height}×${width} pixels${channels ? " in colour" : ""}, ${layers ? `${layers} (${configuration.activation})` : "no hidden layers"}, ${number(classes.length)} classes.`;
 }
 
-/** @param {any} version @param {any} owner */
-function actions(version, owner) {
+/** @param {any} version @param {any} owner @param {any} dataset */
+function actions(version, owner, dataset) {
   const reference = `${version.model}@${version.version}`;
   const here = `/ui/models/${encodeURIComponent(version.model)}`;
   const glass = `/ui/glass/${encodeURIComponent(version.model)}/${version.version}`;
@@ -125,6 +126,8 @@ function actions(version, owner) {
     chip("Classify an archive", `/ui/batches?model=${encodeURIComponent(reference)}`),
     exists(glass) && chip("Look inside", glass),
     chip("Compare", `${here}/compare?versions=${against}`),
+    dataset && trainAgain(version.model, version.version, dataset.name, `Train again on ${plain(dataset.name)}`),
+    dataset && owner.aliases.champion && owner.aliases.champion !== version.version && compareWithChampion(version.model, version.version, version.dataset),
     chip("Train again with …", `/ui/train?like=${encodeURIComponent(reference)}`),
     h("span", "Weights ", save("npz"), " ", save("safetensors"), " ", save("onnx")), deletion));
 }
