@@ -77,7 +77,7 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         least 2. Integers whose largest is 1 are black and white, and the response's `parameters.warning` says so.
         """
         models.check(name, version)
-        body = whole_body(limits.max_online_bytes, FOR_MORE)
+        body = whole_body(limits.limit("max_online_bytes"), FOR_MORE)
         classifier = models.classifier(name, version)
         response = run(classifier, body, request.headers.get(HEADER_LENGTH), limits, held(request.environ))
         return Response(response.body, headers=response.headers)

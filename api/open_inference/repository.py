@@ -63,7 +63,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     )
     def index() -> list[IndexEntry]:
         """The body is optional."""
-        only_ready = _only_ready(whole_body(limits.max_json_bytes), limits)
+        only_ready = _only_ready(whole_body(limits.limit("max_json_bytes")), limits)
         most = limits.online_model_bytes
         entries = [entry for name, versions in registry.each() for entry in _entries(registry, name, versions, most)]
         return [entry for entry in entries if entry["state"] == "READY" or not only_ready]
@@ -83,7 +83,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     )
     def load(name: str) -> ModelReadiness:
         """Reverts an unload. Other models need no load: the first request for a model loads it."""
-        _check_parameters(whole_body(limits.max_json_bytes), limits)
+        _check_parameters(whole_body(limits.limit("max_json_bytes")), limits)
         models.load(name)
         return {"name": name, "ready": True}
 
@@ -97,7 +97,7 @@ def blueprint(models: OnlineModels, registry: Registry, limits: Settings) -> Blu
     )
     def unload(name: str) -> ModelReadiness:
         """No process serves the model until it is loaded again, even after a restart. Batch jobs still use it."""
-        _check_parameters(whole_body(limits.max_json_bytes), limits)
+        _check_parameters(whole_body(limits.limit("max_json_bytes")), limits)
         models.unload(name)
         return {"name": name, "ready": False}
 
@@ -120,7 +120,7 @@ def _check_parameters(body: bytes, limits: Settings) -> None:
 
 def _read(body: bytes, member: str, limits: Settings) -> JsonObject:
     """Parse an optional body that may have this member only. Raises `Malformed` or `Invalid`."""
-    document = fast_json.read(body, limits.max_json_bytes) if body.strip() else {}
+    document = fast_json.read(body, limits.limit("max_json_bytes")) if body.strip() else {}
     if not isinstance(document, dict) or document.keys() - {member}:
         raise invalid("#", f"must be a JSON object with no member except `{member}`")
     return document

@@ -59,7 +59,7 @@ def read_request(body: bytes, header_length: str | None, limits: Settings) -> In
                 f"Inference-Header-Content-Length must be at most the body's {len(body)} bytes; got {header_length!r}",
             )
     view = memoryview(body)
-    document = fast_json.read(view[:length], limits.max_online_json_bytes)
+    document = fast_json.read(view[:length], limits.limit("max_online_json_bytes"))
     if not isinstance(document, dict):
         raise invalid("#", f"must be a JSON object; got {shown(document)}")
     reject_unknown(document, MEMBERS, "#")

@@ -68,7 +68,7 @@ def from_json(model: type[AnyRequest], limits: Settings) -> AnyRequest:
     """Parse the request's JSON body as `model`, without conversion between strings and numbers."""
     if not request.is_json:
         raise UnsupportedType("json_expected", "send JSON with the header Content-Type: application/json")
-    content = fast_json.read_exactly(whole_body(limits.max_json_bytes))
+    content = fast_json.read_exactly(whole_body(limits.limit("max_json_bytes")))
     return validated(model, content)
 
 
@@ -85,7 +85,7 @@ def from_json_text(model: type[AnyRequest], text: str, parameter: str) -> AnyReq
 
 def reject_fields(limits: Settings) -> None:
     """Raise `Invalid` if the request's body is not empty, an empty JSON object, or `null`."""
-    body = whole_body(limits.max_json_bytes)
+    body = whole_body(limits.limit("max_json_bytes"))
     content = fast_json.read_exactly(body) if body.strip() else None
     if content is not None:
         validated(RequestModel, content)

@@ -150,13 +150,13 @@ def blueprint(models: OnlineModels, limits: Settings) -> Blueprint:
         """
         models.check(name, reference)
         memory = held(request.environ)
-        body = whole_body(limits.max_online_bytes, FOR_MORE)
+        body = whole_body(limits.limit("max_online_bytes"), FOR_MORE)
         classifier = models.classifier(name, reference)
         shape = classifier.version.image_shape
         warnings: list[str] = []
         if request.mimetype == "application/json":
             options = from_texts(PredictOptions, request.args)
-            document = fast_json.read(body, limits.max_online_json_bytes)
+            document = fast_json.read(body, limits.limit("max_online_json_bytes"))
             images, warnings = images_of(document, shape)
             del document  # it takes a multiple of the images' memory
         else:

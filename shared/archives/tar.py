@@ -336,7 +336,10 @@ def _validate(
     kinds = np.array([member.kind for member in run])
     too_long_names = too_long(encoded, limits)
     reasons, bad_name = validate_names(names)
-    long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
+    long = (
+        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
+        f" {LONGEST_PATH} in all"
+    )
     special = ~np.isin(kinds, [*FILES, FOLDER])
     rules = (
         Rule(too_long_names, Invalid, "archive_path", f"{long}; shorten it"),

@@ -192,7 +192,10 @@ def _unicode_name(name: str, raw: bytes, content: bytes, limits: Settings) -> st
     if not unicode_name:
         return name
     if too_long([content[5:]], limits).any():
-        raise Invalid("archive_path", f"{shown(unicode_name)} has a name of more than {limits.max_name_bytes} bytes")
+        detail = (
+            f"{shown(unicode_name)} has a name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES)"
+        )
+        raise Invalid("archive_path", detail)
     for each in (name, unicode_name):
         if problem := name_problem(plain(each)):
             raise Invalid("archive_path", f"the name {shown(each)} {problem}")
@@ -211,7 +214,10 @@ def _validate(
     reasons[empty & (attributes & FAT_FOLDER != 0)] = REASONS.index(FOLDER)
     reasons[empty & (attributes & FAT_LABEL != 0)] = REASONS.index(SPECIAL_ENTRY)
 
-    long = f"has a part of its name of more than {limits.max_name_bytes} bytes, or more than {LONGEST_PATH} in all"
+    long = (
+        f"has a part of its name of more than {limits.max_name_bytes} bytes (GLASSBOX_MAX_NAME_BYTES), or more than"
+        f" {LONGEST_PATH} in all"
+    )
     encrypted, method = run["flags"] & ENCRYPTED != 0, ~np.isin(run["method"], METHODS)
     rules = (
         Rule(encrypted, Invalid, "archive_encrypted", "is encrypted; send the archive without a password"),

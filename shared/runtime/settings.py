@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
@@ -43,6 +43,13 @@ class SettingsError(Exception):
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__("\n".join(variables.values()))
         self.variables = variables  # the error messages by the variables' names
+
+
+class Limit(NamedTuple):
+    """A limit, and the variable that sets it."""
+
+    most: int
+    variable: str
 
 
 class Settings(BaseSettings):
@@ -280,6 +287,10 @@ class Settings(BaseSettings):
         It is false if there is a public domain, whatever address the port is published on.
         """
         return not self.domain and is_loopback(self.published_on or self.bind)
+
+    def limit(self, field: str) -> Limit:
+        """Return an integer field, with the name of its variable for the messages about it."""
+        return Limit(getattr(self, field), f"GLASSBOX_{field.upper()}")
 
     def processes(self, queue: str) -> int:
         """Return how many processes a worker of this queue has."""

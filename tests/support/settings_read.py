@@ -42,6 +42,8 @@ def _fields_in(file: Path) -> set[str]:
             name = holder.id if isinstance(holder, ast.Name) else getattr(holder, "attr", None)
             if name in HOLDERS:
                 found |= _fields_of(node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "limit":
+            found |= {str(name.value) for name in node.args if isinstance(name, ast.Constant)}
     return found
 
 

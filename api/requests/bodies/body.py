@@ -25,6 +25,7 @@ from api.requests.bodies.content_coding import check_coding, decoded
 from api.requests.online.memory import held
 from api.server.client_socket import SlowClient
 from shared.errors import Malformed, TooLarge, TooSlow
+from shared.runtime.settings import Limit
 
 log = logging.getLogger(__name__)
 
@@ -80,15 +81,18 @@ def ended_early(detail: str) -> TooSlow | Malformed:
     return Malformed("body_cut_short", f"{detail}; send the request again")
 
 
-def whole_body(limit: int, advice: str = "") -> bytes:
+def whole_body(allowed: Limit, advice: str = "") -> bytes:
     """Return the body, decompressed if its Content-Encoding is gzip or deflate.
 
-    advice: appended to the message if the body is too large. Raises `TooLarge` for more than `limit` bytes, `Malformed`
+    advice: appended to the message if the body is too large. Raises `TooLarge` for more bytes than allowed, `Malformed`
     if the body is truncated or damaged, `UnsupportedType` for another coding, `Unavailable` if other requests use the
     memory.
     """
     coding = check_coding(request.headers.get("Content-Encoding", ""))
-    too_large = TooLarge("body_too_large", f"the body of this request may have at most {limit} bytes{advice}")
+    limit, variable = allowed
+    too_large = TooLarge(
+        "body_too_large", f"the body of this request may have at most {limit} bytes ({variable}){advice}"
+    )
     length = request.content_length
     if length is not None and length > limit:
         raise too_large

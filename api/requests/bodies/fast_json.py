@@ -15,6 +15,7 @@ import orjson
 from flask import Response
 
 from shared.errors import Invalid, Malformed, TooLarge
+from shared.runtime.settings import Limit
 
 Text = TypeVar("Text", bytes, memoryview)
 
@@ -24,10 +25,11 @@ TOO_LARGE = "number is infinity when parsed as double"
 LONGEST_INTEGER = 309  # digits; a longer one is beyond float64
 
 
-def read(text: Text, limit: int) -> Any:
-    """Parse JSON. Raises `TooLarge` for more than `limit` bytes, `Malformed`, or `Invalid` for an infinite number."""
-    if len(text) > limit:
-        raise TooLarge("body_too_large", f"the JSON of this request may have at most {limit} bytes; got {len(text)}")
+def read(text: Text, allowed: Limit) -> Any:
+    """Parse JSON. Raises `TooLarge` for more bytes than allowed, `Malformed`, or `Invalid` for an infinite number."""
+    if len(text) > allowed.most:
+        detail = f"the JSON of this request may have at most {allowed.most} bytes ({allowed.variable})"
+        raise TooLarge("body_too_large", f"{detail}; got {len(text)}")
     try:
         return orjson.loads(_without_bom(text))
     except orjson.JSONDecodeError as error:

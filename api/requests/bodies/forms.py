@@ -16,6 +16,7 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from api.requests.bodies.content_coding import BLOCK
 from api.requests.field_errors import summary
 from shared.errors import FieldError, Invalid, Malformed, TooLarge
+from shared.runtime.settings import Limit
 
 LONGEST_BUFFER = 4 * BLOCK
 """The most bytes of a form that are buffered: a block, and the headers of a part or the text around the parts."""
@@ -29,8 +30,8 @@ UTF_8 = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 class FormLimits:
     """The limits of a form: its number of parts, and the bytes of its texts. `advice` ends the message about them."""
 
-    parts: int
-    text_bytes: int
+    parts: Limit
+    text_bytes: Limit
     advice: str = ""
 
 
@@ -61,7 +62,7 @@ def read_form(
             write(event.data)
         else:
             total += len(event.data)
-            if total > limits.text_bytes:
+            if total > limits.text_bytes.most:
                 raise _too_large(limits)
             texts[name] = texts.get(name, b"") + event.data
     _check_once(name for name in names if name != file_part)
@@ -80,7 +81,7 @@ def _events(blocks: Iterable[bytes], limits: FormLimits) -> Iterator[Field | Fil
     boundary = request.mimetype_params.get("boundary", "").encode()
     if not boundary:
         raise Malformed("malformed_form", "the form cannot be parsed: its Content-Type has no boundary")
-    decoder = MultipartDecoder(boundary, LONGEST_BUFFER, max_parts=limits.parts)
+    decoder = MultipartDecoder(boundary, LONGEST_BUFFER, max_parts=limits.parts.most)
     try:
         for block in chain(blocks, [None]):
             decoder.receive_data(block)
@@ -109,7 +110,11 @@ def _check_encoding(name: str, headers: Headers, *, is_file: bool) -> None:
 
 
 def _too_large(limits: FormLimits) -> TooLarge:
-    detail = f"a form may have at most {limits.parts} parts, and {limits.text_bytes} bytes besides its files"
+    parts, text = limits.parts, limits.text_bytes
+    detail = (
+        f"a form may have at most {parts.most} parts ({parts.variable}), and {text.most} bytes besides its files"
+        f" ({text.variable})"
+    )
     return TooLarge("form_too_large", f"{detail}{limits.advice}")
 
 

@@ -119,7 +119,9 @@ def _receive_form(blocks: Iterable[bytes], file: IO[bytes], part: str, limits: S
         return file
 
     expected = f"the form must have one file, in the part {part!r}"
-    texts = read_form(blocks, part, open_part, FormLimits(limits.max_form_parts, limits.max_json_bytes))
+    texts = read_form(
+        blocks, part, open_part, FormLimits(limits.limit("max_form_parts"), limits.limit("max_json_bytes"))
+    )
     if opened != 1:
         raise Invalid("file_expected", expected)
     return texts

@@ -33,9 +33,10 @@ def read_images(body: bytes, options: type[RequestModel], limits: Settings) -> t
         images.append(io.BytesIO())
         return images[-1]
 
-    parts = limits.max_online_images + len(options.model_fields)
+    images_limit = limits.limit("max_online_images")
+    parts = images_limit._replace(most=images_limit.most + len(options.model_fields))
     blocks = decoded(io.BytesIO(body), "identity")
-    texts = read_form(blocks, "image", open_image, FormLimits(parts, limits.max_json_bytes, FOR_MORE))
+    texts = read_form(blocks, "image", open_image, FormLimits(parts, limits.limit("max_json_bytes"), FOR_MORE))
     if not images:
         raise Invalid("file_expected", "the form must have its images as files in parts named 'image'")
     check_images(len(images), limits)
@@ -45,7 +46,9 @@ def read_images(body: bytes, options: type[RequestModel], limits: Settings) -> t
 def check_images(count: int, limits: Settings) -> None:
     """Raise `TooLarge` if a request has more encoded images than the limit."""
     if count > limits.max_online_images:
-        limit = f"a request may have at most {limits.max_online_images} images; got {count}"
+        limit = (
+            f"a request may have at most {limits.max_online_images} images (GLASSBOX_MAX_ONLINE_IMAGES); got {count}"
+        )
         raise TooLarge("too_many_images", f"{limit}{FOR_MORE}")
 
 

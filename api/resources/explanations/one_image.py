@@ -165,10 +165,10 @@ class OneImageReader:
 
         Raises the errors `ERRORS`.
         """
-        body = whole_body(self._limits.max_online_bytes)
+        body = whole_body(self._limits.limit("max_online_bytes"))
         if request.mimetype == "application/json":
             options = from_texts(model, request.args)
-            pixels = self._of_json(fast_json.read(body, self._limits.max_online_json_bytes), version)
+            pixels = self._of_json(fast_json.read(body, self._limits.limit("max_online_json_bytes")), version)
         else:
             contents, texts = read_images(body, model, self._limits)
             options = from_texts(model, options_of(texts))

@@ -77,8 +77,8 @@ def read_idx_archive(
         if archive.entries[index]["size"] > largest.max_entry_bytes:
             raise TooLarge(
                 "dataset_too_large",
-                f"{shown(names[index])} has more than {largest.max_entry_bytes} bytes, the limit of an IDX file; send"
-                " fewer images, or an .npz",
+                f"{shown(names[index])} has more than {largest.max_entry_bytes} bytes, the limit of an IDX file"
+                " (GLASSBOX_MAX_ENTRY_BYTES); send fewer images, or an .npz",
             )
     opened = {name: partial(_opened, path, archive, index, names[index], largest) for name, index in found.items()}
     arrays, labels = {}, {}

@@ -88,7 +88,9 @@ def content_of(
     classes = classes_of(*labels.values())
     if not 2 <= len(classes) <= limits.max_classes:
         raise Invalid(
-            "npz_labels", f"the labels have {len(classes)} distinct values; 2 to {limits.max_classes} are allowed"
+            "npz_labels",
+            f"the labels have {len(classes)} distinct values; 2 to {limits.max_classes} are allowed"
+            " (GLASSBOX_MAX_CLASSES)",
         )
     shape = next(iter(arrays.values())).image_shape
     text = tuple(str(value) for value in classes)

@@ -14,6 +14,7 @@ from api.requests.bodies.body import whole_body
 from api.requests.bodies.content_coding import BLOCK, decoded
 from api.requests.online.memory import ENVIRON, Held, OnlineMemory
 from shared.errors import Malformed, TooLarge, UnsupportedType
+from shared.runtime.settings import Limit
 
 LIMIT = 1000
 CONTENT = bytes(range(250)) * 4
@@ -28,7 +29,7 @@ def read(body: bytes, encoding: str | None = None, length: int | None = None) ->
         ENVIRON: Held(OnlineMemory(10 * LIMIT)),
     }
     with Flask("test").test_request_context("/", method="POST", headers=headers, environ_overrides=environ):
-        return whole_body(LIMIT)
+        return whole_body(Limit(LIMIT, "GLASSBOX_MAX_JSON_BYTES"))
 
 
 def test_body_without_encoding_is_returned_unchanged() -> None:
