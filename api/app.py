@@ -48,6 +48,7 @@ from shared.idempotency import IdempotencyKeys
 from shared.jobs import JobStore
 from shared.jobs.capacity.gauges import VolumeGauge
 from shared.jobs.feed import EventFeed
+from shared.jobs.feed.tails import Tails
 from shared.jobs.files import JobFiles
 from shared.jobs.task_queue import TaskQueue, celery_app, connect
 from shared.registry import Registry
@@ -83,7 +84,9 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     one_images = OneImageReader(store, built_in, job_store, volume, settings)
     webhooks = Webhooks(settings)
-    streams = EventStreams(job_store, settings)
+    keys = required_keys(settings)
+    authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
+    streams = EventStreams(job_store, Tails(redis), authorizer, settings)
     sources = Sources(registry, job_store, volume)
 
     app = Flask("glassbox", static_folder=None)
@@ -96,10 +99,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     problems.register(app)
     request_log.register(app)
     headers.register(app)
-    keys = required_keys(settings)
     compression.register(app)
     cors.register(app, settings.cors_origins)
-    authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
     auth.register(app, authorizer)
     query_validation.register(app)  # runs after authentication, so that 401 precedes parameter errors
     body_validation.register(app, settings)

@@ -6,7 +6,7 @@ browser on this host can send them to loopback addresses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
@@ -77,6 +77,11 @@ class Authorizer:
         if scope is not Scope.READ:
             self._limits.submissions.spend(holder)
         request.environ[COUNTED] = True
+
+    def still_admits(self, environ: Mapping[str, Any]) -> bool:
+        """Return whether the request's key, if it has one, is still valid and unchanged. It counts against no limit."""
+        key = environ.get(KEY)
+        return self._keys is None or key is None or key in self._keys.current()
 
 
 def register(app: Flask, authorizer: Authorizer) -> None:

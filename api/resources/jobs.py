@@ -17,10 +17,10 @@ from api.requests.pagination import Page, PageQuery, cursor_like, page
 from api.requests.submission import Submission
 from api.requests.validation import from_texts
 from api.requests.waiting import WaitingReasons
+from api.resources.events.connection import Connection
 from api.resources.events.streams import (
     EVENT_ID,
     EVENT_STREAM,
-    Connection,
     EventStreams,
     last_event_id,
     prefers_stream,

@@ -12,6 +12,7 @@ from gunicorn import glogging, util
 from gunicorn.http import wsgi
 
 from api.auth.keys import KeysError, required_keys
+from api.resources.events.connection import SENT
 from api.server import parse_errors, unread
 from api.server.balanced_worker import BalancedThreads
 from api.server.client_socket import ClientLimits, SlowClient
@@ -109,7 +110,7 @@ class logger_class(glogging.Logger):  # type: ignore[misc]  # noqa: N801 - gunic
             method=environ.get("REQUEST_METHOD", ""),
             path=str(environ.get("RAW_URI", "")).split("?", 1)[0],
             status=int(str(resp.status).split(" ", 1)[0]),
-            size=getattr(resp, "sent", None),
+            size=getattr(resp, "sent", 0) + environ.get(SENT, 0),
             seconds=request_time.total_seconds(),
             client=environ.get("REMOTE_ADDR", ""),
             context=environ.get("glassbox.log_context", {}),

@@ -15,12 +15,12 @@ from typing_extensions import TypedDict
 
 from api.requests.pagination import Page, PageQuery, cursor_like
 from api.requests.validation import from_texts
+from api.resources.events.broadcast import BATCH_EVENTS, Follower
+from api.resources.events.connection import Connection
 from api.resources.events.streams import (
-    BATCH_EVENTS,
     EVENT_ID,
     EVENT_STREAM,
     RECONNECT_MS,
-    Connection,
     EventStreams,
     last_event_id,
     prefers_stream,
@@ -31,6 +31,7 @@ from api.schema.operations import MediaType, error_response, operation
 from shared.errors import Unavailable
 from shared.jobs import Kind
 from shared.jobs.feed import START, EventFeed, FeedEvent, Read, position_of
+from shared.jobs.feed.tails import ALL_JOBS
 from shared.jobs.view import Time
 from shared.json_types import AS_WRITTEN, JsonObject
 from shared.runtime.clock import rfc3339
@@ -117,31 +118,60 @@ def _page(feed: EventFeed, query: EventsQuery) -> Page[AnyEventView]:
 
 def _stream(
     feed: EventFeed, streams: EventStreams, query: EventsQuery, position: str, connection: Connection
-) -> Iterator[str]:
-    """Yield the stream's text. A line `id` without an event moves a client's position past events that are filtered."""
-    yield f"retry: {RECONNECT_MS}\nid: {position}\n\n"
-    sent_at = time.monotonic()
+) -> Iterator[bytes]:
+    """Yield the stream. A line `id` without an event moves a client's position past events that are filtered."""
+    yield f"retry: {RECONNECT_MS}\nid: {position}\n\n".encode()
+    source = AllJobsLog(feed)
+    follower = Follower(connection, position, query.selects, lambda at: f": ping\nid: {at}\n\n".encode())
     while streams.can_send(connection, "all jobs"):
-        if time.monotonic() - sent_at > streams.ping_seconds:
-            sent_at = time.monotonic()
-            yield f": ping\nid: {position}\n\n"
+        if ping := follower.pings(streams.ping_seconds):
+            yield ping
         try:
-            found = feed.read(position, BATCH_EVENTS)
+            found = feed.read(follower.position, BATCH_EVENTS)
             if not found.events and not found.missed:
-                feed.wait(position, streams.poll_seconds)
+                pieces = streams.broadcast.follow(source, follower)
+                if pieces is None:
+                    feed.wait(follower.position, streams.poll_seconds)
+                else:
+                    yield from pieces
                 continue
         except RedisError as error:
             log.warning("the event stream of all jobs waits for Redis: %s", explained(error))
             time.sleep(streams.poll_seconds)
             continue
         if found.missed:
-            position, sent_at = found.resume, time.monotonic()
+            follower.advance(found.resume, sent=True)
             yield _encoded(_missed(found))
         for event in found.events:
-            position = event.id
-            if query.selects(event):
-                sent_at = time.monotonic()
-                yield _encoded(_view(event))
+            is_selected = query.selects(event)
+            follower.advance(event.id, sent=is_selected)
+            if is_selected:
+                yield source.encode(event)
+
+
+class AllJobsLog:
+    """The stream of all jobs' events."""
+
+    name = ALL_JOBS
+
+    def __init__(self, feed: EventFeed) -> None:
+        self._feed = feed
+
+    def encode(self, event: FeedEvent) -> bytes:
+        """Encode an event as text/event-stream."""
+        return _encoded(_view(event))
+
+    def has_gap(self, position: str, event: FeedEvent) -> bool:
+        """Return whether there was another event between the position and this event."""
+        return event.previous != position
+
+    def ends_with(self, _event: FeedEvent) -> bool:
+        """Return False: the stream has no end."""
+        return False
+
+    def is_over(self, position: str) -> bool:
+        """Return whether Redis has lost its data, or events after the position."""
+        return self._feed.read(position, 1).missed
 
 
 def _missed(found: Read) -> AnyEventView:
@@ -169,7 +199,7 @@ def _view(event: FeedEvent) -> AnyEventView:
     }
 
 
-def _encoded(event: AnyEventView) -> str:
+def _encoded(event: AnyEventView) -> bytes:
     """Encode an event as text/event-stream."""
     data = {name: value for name, value in event.items() if name not in {"id", "type"}}
-    return f"id: {event['id']}\nevent: {event['type']}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+    return f"id: {event['id']}\nevent: {event['type']}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()

@@ -82,10 +82,10 @@ class EventFeed:
             oldest, newest, entries = pipe.execute()
         if not oldest:  # Redis has lost its data, unless nothing has happened yet
             return Read([], after != START, START)
-        first, last = _event(oldest[0]), _event(newest[0])
+        first, last = feed_event(oldest[0]), feed_event(newest[0])
         if position_of(after) > position_of(last.id):  # Redis has lost its data, and its clock was set back
             return Read([], True, last.id)
-        events = [_event(entry) for entry in entries]
+        events = [feed_event(entry) for entry in entries]
         if position_of(first.id) <= position_of(after):
             return Read(events, False, after)
         lost = first.previous == START != after  # Redis has lost the data that the position belongs to
@@ -97,7 +97,8 @@ class EventFeed:
         self._redis.xread(stream, count=1, block=max(1, int(seconds * 1000)))
 
 
-def _event(entry: tuple[str, Mapping[str, str]]) -> FeedEvent:
+def feed_event(entry: tuple[str, Mapping[str, str]]) -> FeedEvent:
+    """Return the event of an entry in Redis."""
     event_id, fields = entry
     return FeedEvent(
         event_id,

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from api.resources.events.streams import Connection
+from api.resources.events.connection import Connection
 from shared.jobs import JobStore, Progress, State
 from shared.runtime.settings import Settings
 from tests.support.event_streams import ACCEPT, ServerSentEvent, read_events, states
