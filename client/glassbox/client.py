@@ -31,7 +31,7 @@ from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
-from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours
+from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours, Rule
 from glassbox.records.rows import Predictions
 from glassbox.records.service import Access, Preset, Readiness, System, TrainingEstimate
 
@@ -168,6 +168,7 @@ class Client:
         target: str | None = None,
         against: str | None = None,
         steps: int | None = None,
+        rule: Rule | None = None,
         baseline: Baseline = "black",
         smooth: int = 0,
         random_weights_seed: int | None = None,
@@ -177,14 +178,16 @@ class Client:
 
         image: the path of a file, its bytes, or the place of an image on the server, such as
         `{"dataset": "mnist", "split": "test", "index": 740}`. target: the class to explain, by default the predicted
-        one. against: another class, to explain the difference. smooth: copies with noise to average.
-        random_weights_seed: also compute the attribution for random weights, as a control.
+        one. against: another class, to explain the difference. rule: of the integral, `adaptive` by default.
+        smooth: copies with noise to average. random_weights_seed: also compute the attribution for random weights, as
+        a control.
         """
         options = {
             "method": method,
             "target": target,
             "against": against,
             "steps": steps,
+            "rule": rule,
             "baseline": baseline,
             "smooth": smooth,
             "random_weights_seed": random_weights_seed,

@@ -154,7 +154,10 @@ function view(found) {
 /** @param {any} attribution */
 function completeness({ completeness: sums, method }) {
   if (!sums) return h("p", { class: "small" }, `The method ${METHODS[/** @type {keyof typeof METHODS} */ (method)]} claims no sum.`);
-  return h("p", { class: "completeness" }, `The map sums to ${number(sums.sum)}; the score differs from the baseline's by ${number(sums.difference)}; gap ${number(sums.gap)}.`);
+  const { sum, difference, gap, correction } = sums;
+  const error = gap - correction;
+  const before = correction ? `; before it was corrected by the score, the integral was off by ${number(error)}${difference ? ` (${percent(Math.abs(error / difference))})` : ""}` : "";
+  return h("p", { class: "completeness" }, `The map sums to ${number(sum)}; the score differs from the baseline's by ${number(difference)}; gap ${number(gap)}${before}.`);
 }
 
 /** @param {any} found */

@@ -23,8 +23,9 @@ from api.schema.examples import shown_as
 from api.schema.operations import MediaType, operation
 from shared.errors import FieldError, Invalid, TooLarge
 from shared.network.attribution import baselines
-from shared.network.attribution.attribution import STEPS, Attribution, Method, Smoothing, attribute, evaluations
+from shared.network.attribution.attribution import STEPS, Attribution, Method, Smoothing, Work, attribute, work
 from shared.network.attribution.baselines import Baseline
+from shared.network.attribution.integration import Rule
 from shared.network.attribution.randomization import randomized, rank_correlation
 from shared.network.attribution.score import Score, pass_bytes
 from shared.network.attribution.trace import Trace, activation_shapes, trace
@@ -59,6 +60,11 @@ class ExplainOptions(ImageOptions):
     )
     steps: int = Field(
         STEPS, ge=1, le=MOST_STEPS, description="number of gradients that integrated gradients average; else ignored"
+    )
+    rule: Rule = Field(
+        "adaptive",
+        description="how integrated gradients choose the places and weights of the steps (docs/mathematics.md); else"
+        " ignored",
     )
     baseline: Baseline = Field(
         "black", description="image to compare with, for integrated gradients and occlusion; else ignored"
@@ -100,11 +106,16 @@ class LayerActivationsView(TypedDict):
 
 
 class CompletenessView(TypedDict):
-    """The sum of the map, the difference of the scores of image and baseline, and the gap: sum less difference."""
+    """The sum of the map, the difference of the scores of image and baseline, and the gap: sum less difference.
+
+    `correction` is what the rule `adaptive` added to the sum because of the difference: `gap` less `correction` is the
+    error of the integral. It is 0 for the rule `midpoint` and for other methods.
+    """
 
     sum: float
     difference: float
     gap: float
+    correction: float
 
 
 class ControlView(TypedDict):
@@ -130,6 +141,7 @@ class AttributionView(TypedDict):
     against: str | None
     baseline: str | None
     steps: int | None
+    rule: str | None
     smooth: int
     values: list[Any]
     completeness: CompletenessView | None
@@ -161,9 +173,10 @@ class AttributionView(TypedDict):
                 "against": None,
                 "baseline": "black",
                 "steps": 64,
+                "rule": "adaptive",
                 "smooth": 0,
                 "values": [[0.0, 1.7], [-0.21, 0.0]],
-                "completeness": {"sum": 1.49, "difference": 1.5, "gap": -0.01},
+                "completeness": {"sum": 1.5, "difference": 1.5, "gap": 0.0, "correction": 0.01},
                 "control": {"seed": 0, "values": [[0.0, 0.2], [0.6, 0.0]], "rank_correlation": 0.65},
             },
         }
@@ -276,9 +289,17 @@ class _Explanation:
 
     def _attribute(self, parameters: dict[str, NDArray[Any]], target: int, against: int | None) -> Attribution:
         options = self._options
-        score = Score(self._network, parameters, target, against, images=_evaluations(self._classifier, options))
+        score = Score(self._network, parameters, target, against, images=_work(self._classifier, options).images)
         smoothing = Smoothing(options.smooth) if options.smooth else None
-        return attribute(score, self._image, self._baseline, options.method, steps=options.steps, smoothing=smoothing)
+        return attribute(
+            score,
+            self._image,
+            self._baseline,
+            options.method,
+            steps=options.steps,
+            rule=options.rule,
+            smoothing=smoothing,
+        )
 
     def _arrays(self, seen: Trace, found: Attribution, control: Attribution | None) -> dict[str, NDArray[Any]]:
         """Return the arrays of the response by their names in safetensors."""
@@ -328,6 +349,7 @@ class _Explanation:
                 "against": None if against is None else version.classes[against],
                 "baseline": baseline,
                 "steps": options.steps if is_integrated else None,
+                "rule": options.rule if is_integrated else None,
                 "smooth": options.smooth,
                 "completeness": _completeness(found),
                 "control": None
@@ -345,7 +367,7 @@ def _completeness(found: Attribution) -> CompletenessView | None:
     if found.completeness is None:
         return None
     sums = found.completeness
-    return {"sum": sums.sum, "difference": sums.difference, "gap": sums.gap}
+    return {"sum": sums.sum, "difference": sums.difference, "gap": sums.gap, "correction": sums.correction}
 
 
 def _filled(document: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
@@ -360,21 +382,23 @@ def _filled(document: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> dic
     return document
 
 
-def _evaluations(classifier: Classifier, options: ExplainOptions) -> int:
-    return evaluations(options.method, classifier.network.image_shape, options.steps, options.smooth or 1)
+def _work(classifier: Classifier, options: ExplainOptions) -> Work:
+    return work(options.method, classifier.network.image_shape, options.steps, options.smooth or 1, options.rule)
 
 
 def _check_size(classifier: Classifier, options: ExplainOptions, limits: Settings) -> None:
     """Hold the memory of an explanation. Raises `TooLarge` for too much work or too large a response, `Unavailable`."""
     network = classifier.network
     maps = 1 if options.random_weights_seed is None else 2
-    images = _evaluations(classifier, options)
-    operations, allowed = maps * images * (1 + BACKWARD) * classifier.operations, limits.max_online_operations
+    images = _work(classifier, options)
+    passes = images.values + (1 + BACKWARD) * images.gradients
+    operations, allowed = maps * passes * classifier.operations, limits.max_online_operations
     if operations > allowed:
         raise TooLarge(
             "too_many_operations",
-            f"this explanation takes about {operations} multiply-adds, {images} passes forward and backward for each of"
-            f" {maps} maps, and GLASSBOX_MAX_ONLINE_OPERATIONS is {allowed}; use fewer steps or copies",
+            f"this explanation takes about {operations} multiply-adds, {images.gradients} gradients and"
+            f" {images.values} scores for each of {maps} maps, and GLASSBOX_MAX_ONLINE_OPERATIONS is {allowed}; use"
+            " fewer steps or copies",
         )
     pixels = math.prod(network.image_shape)
     numbers = sum(map(math.prod, activation_shapes(network))) + maps * pixels + 2 * network.classes
@@ -387,7 +411,7 @@ def _check_size(classifier: Classifier, options: ExplainOptions, limits: Setting
             f" activations are {numbers} numbers",
         )
     weights = classifier.version.weights.bytes * maps  # those with folded normalizations, and random ones
-    held(request.environ).response(size + pass_bytes(network, images) + weights)
+    held(request.environ).response(size + pass_bytes(network, images.images) + weights)
 
 
 def _invalid(parameter: str, reason: str) -> Invalid:

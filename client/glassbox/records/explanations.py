@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Method = Literal["integrated_gradients", "gradient_x_input", "gradient", "occlusion"]
 Baseline = Literal["black", "mean", "blurred"]
+Rule = Literal["adaptive", "midpoint"]
 
 Numbers = list[Any]
 """Numbers in nested lists, such as rows of pixels; `numpy.array(numbers)` is the array."""
@@ -42,11 +43,16 @@ class LayerActivations:
 
 @dataclass(frozen=True)
 class Completeness:
-    """The sum of an attribution, and the difference of the scores of image and baseline that it should be."""
+    """The sum of an attribution, and the difference of the scores of image and baseline that it should be.
+
+    correction: what the rule `adaptive` added to the sum because of the difference; `gap - correction` is the error of
+    the integral.
+    """
 
     sum: float
     difference: float
     gap: float
+    correction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ class Attribution:
     values: Numbers
     completeness: Completeness | None
     control: Control | None
+    rule: str | None = None
 
 
 @dataclass(frozen=True)

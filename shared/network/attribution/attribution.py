@@ -7,20 +7,22 @@ integrated gradients                                                         Sun
 occlusion           A_i = mean of F(x) - F(x with a square set to x')        squares over i; Zeiler and Fergus 2014
 
 Only integrated gradients are complete for every network: Σ A_i = F(x) - F(x'), the fundamental theorem of calculus on
-the line from x' to x. The integral is computed by the midpoint rule, so the gap between both sides measures its error.
-Gradient × input is complete if F is linear between black and x; the gap shows how far it is from that.
+the line from x' to x. `integration` computes the integral; its error is the gap between both sides, less what a
+correction by the difference itself has removed. Gradient × input is complete if F is linear between black and x; the
+gap shows how far it is from that.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from shared.network.arrays import Array
+from shared.network.attribution.integration import PROBES, Rule, integrated
 from shared.network.attribution.score import Score
 from shared.network.layers.checks import Check, no_check
 
@@ -28,7 +30,7 @@ Method: TypeAlias = Literal["integrated_gradients", "gradient_x_input", "gradien
 METHODS: tuple[Method, ...] = get_args(Method)
 
 STEPS = 64
-"""Points of the midpoint rule; docs/mathematics.md has the gaps that remain."""
+"""Gradients of the integral; docs/mathematics.md has the errors that remain."""
 
 NOISE = 0.15
 """The standard deviation of SmoothGrad's noise, as a share of the range of the image's pixels."""
@@ -38,10 +40,15 @@ WINDOW = 1 / 7
 
 
 class Completeness(NamedTuple):
-    """The sum of an attribution, and the difference of the scores F(x) - F(x') that it should be."""
+    """The sum of an attribution, and the difference of the scores F(x) - F(x') that it should be.
+
+    correction: how much of the sum was added because of the difference. Without it, the sum would be `gap - correction`
+    away: the error of the integral.
+    """
 
     sum: float
     difference: float
+    correction: float = 0.0
 
     @property
     def gap(self) -> float:
@@ -68,11 +75,27 @@ class Smoothing:
     seed: int = 0
 
 
-def evaluations(method: Method, image_shape: tuple[int, ...], steps: int = STEPS, samples: int = 1) -> int:
-    """Return for how many images a method computes the score, or its gradient. samples: those of a smoothing."""
+class Work(NamedTuple):
+    """For how many images a method computes the score, and for how many its gradient."""
+
+    values: int
+    gradients: int
+
+    @property
+    def images(self) -> int:
+        """The images that the method needs together, at most: the argument of `Score`."""
+        return self.gradients or self.values
+
+
+def work(
+    method: Method, image_shape: tuple[int, ...], steps: int = STEPS, samples: int = 1, rule: Rule = "adaptive"
+) -> Work:
+    """Return the work of a method, apart from the scores of a completeness. samples: those of a smoothing."""
     if method == "occlusion":
-        return math.prod(len(_squares(side)) for side in image_shape[:2])
-    return samples * (steps if method == "integrated_gradients" else 1)
+        return Work(math.prod(len(_squares(side)) for side in image_shape[:2]), 0)
+    if method != "integrated_gradients":
+        return Work(0, samples)
+    return Work(samples * (PROBES * steps + 1) if rule == "adaptive" else 0, samples * steps)
 
 
 def attribute(
@@ -82,53 +105,49 @@ def attribute(
     method: Method = "integrated_gradients",
     *,
     steps: int = STEPS,
+    rule: Rule = "adaptive",
     smoothing: Smoothing | None = None,
     check: Check = no_check,
 ) -> Attribution:
     """Return the attribution of the score to the pixels of an image (H, W) or (H, W, C), numbers from 0 to 1.
 
     baseline: x' of integrated gradients and of occlusion, in the image's shape; the other methods do not use it.
-    steps: points of integrated gradients. smoothing: is not applied to occlusion. check: called between passes.
+    steps, rule: gradients of integrated gradients, and how their places and weights are chosen. smoothing: is not
+    applied to occlusion. check: called between passes.
     """
-    x, x0 = image.reshape(-1), baseline.reshape(-1)
     if method == "occlusion":
         return Attribution(_occlusion(score, image, baseline, check), None)
-    if method != "integrated_gradients":
-        steps, x0 = 1, np.zeros_like(x)
-    total = np.zeros(len(x))
+    x, x0 = image.reshape(-1), baseline.reshape(-1)
     samples = smoothing.samples if smoothing else 1
-    for alphas, images in _points(x, steps, samples, smoothing, score.size):
-        points = x0 + alphas[:, np.newaxis] * (images - x0)
-        gradients = score.gradients(points)
-        if method != "gradient":
-            gradients = gradients * (images - x0)
-        total += gradients.sum(axis=0, dtype=np.float64)
-        check()
-    values = total / (samples * steps)
+    total, correction = np.zeros(len(x)), 0.0
+    if method == "integrated_gradients":
+        for sample in range(samples):
+            part = integrated(score, _copies(x, [sample], smoothing)[0], x0, steps, rule, check)
+            total += part.values
+            correction += part.correction / samples
+    else:
+        x0 = np.zeros_like(x)
+        for start in range(0, samples, score.size):
+            images = _copies(x, range(start, min(start + score.size, samples)), smoothing)
+            gradients = score.gradients(images)
+            total += (gradients if method == "gradient" else gradients * images).sum(axis=0, dtype=np.float64)
+            check()
+    values = total / samples
     completeness = None
     if method != "gradient":
-        difference = [float(score.values(row[np.newaxis])[0]) for row in (x, x0)]
-        completeness = Completeness(float(values.sum()), difference[0] - difference[1])
+        scores = [float(score.values(row[np.newaxis])[0]) for row in (x, x0)]
+        completeness = Completeness(float(values.sum()), scores[0] - scores[1], correction)
     return Attribution(values.reshape(image.shape), completeness)
 
 
-def _points(
-    x: Array, steps: int, samples: int, smoothing: Smoothing | None, size: int
-) -> Iterator[tuple[Array, Array]]:
-    """Yield, at most `size` at a time, the α of each point and the image (pixels,), with noise, at the end of its line.
-
-    A single step has its point at the image itself, α = 1; more are the middles of as many equal parts of the line.
-    """
-    spread = NOISE * float(x.max() - x.min())
-    for start in range(0, steps * samples, size):
-        numbers = np.arange(start, min(start + size, steps * samples))
-        alphas = (numbers % steps + 0.5) / steps if steps > 1 else np.ones(len(numbers))
-        images = np.repeat(x[np.newaxis], len(numbers), axis=0)
-        if smoothing is not None:
-            for sample in np.unique(numbers // steps):
-                noise = np.random.default_rng([smoothing.seed, sample]).normal(0, spread, len(x))
-                images[numbers // steps == sample] += noise.astype(x.dtype)
-        yield alphas.astype(x.dtype), images
+def _copies(x: Array, samples: Sequence[int], smoothing: Smoothing | None) -> Array:
+    """Return a copy of the image (pixels,) for each sample, with the sample's noise: (n, pixels)."""
+    images = np.repeat(x[np.newaxis], len(samples), axis=0)
+    if smoothing is not None:
+        spread = NOISE * float(x.max() - x.min())
+        for row, sample in enumerate(samples):
+            images[row] += np.random.default_rng([smoothing.seed, sample]).normal(0, spread, len(x)).astype(x.dtype)
+    return images
 
 
 def _occlusion(score: Score, image: Array, baseline: Array, check: Check) -> Array:

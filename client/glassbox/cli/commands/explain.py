@@ -14,7 +14,7 @@ from glassbox.cli.output import print_facts, print_json, share
 from glassbox.cli.session import client_of
 
 if TYPE_CHECKING:
-    from glassbox.records.explanations import Attribution, Explanation
+    from glassbox.records.explanations import Attribution, Completeness, Explanation
 
 EXAMPLES = """\b
 Examples:
@@ -48,6 +48,10 @@ def explain(
         str | None, typer.Option(metavar="CLASS", help="Class to compare with: why 9 and not 4?")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Gradients that integrated gradients average.")] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(metavar="adaptive|midpoint", help="Places and weights of the steps (default: adaptive)."),
+    ] = None,
     baseline: Annotated[
         str, typer.Option(metavar="black|mean|blurred", help="Image without information to compare with.")
     ] = "black",
@@ -66,6 +70,7 @@ def explain(
             target=target,
             against=against,
             steps=steps,
+            rule=cast("Any", rule),
             baseline=cast("Any", baseline),
             smooth=smooth,
             random_weights_seed=random_weights_seed,
@@ -105,7 +110,7 @@ def _explained(attribution: Attribution) -> str:
 def _method(attribution: Attribution) -> str:
     parts = [attribution.method.replace("_", " ")]
     if attribution.steps is not None:
-        parts.append(f"{attribution.steps} steps")
+        parts.append(f"{attribution.steps} steps" + (f" by the rule {attribution.rule}" if attribution.rule else ""))
     if attribution.baseline is not None:
         parts.append(f"baseline {attribution.baseline}")
     if attribution.smooth:
@@ -117,8 +122,15 @@ def _completeness(attribution: Attribution) -> str | None:
     sums = attribution.completeness
     if sums is None:
         return None
-    relative = f", {share(abs(sums.gap / sums.difference))}" if sums.difference else ""
-    return f"the map sums to {sums.sum:.3f}, the score differs by {sums.difference:.3f} (gap {sums.gap:.3f}{relative})"
+    text = f"the map sums to {sums.sum:.3f}, the score differs by {sums.difference:.3f}"
+    if not sums.correction:
+        return f"{text} (gap {sums.gap:.3f}{_relative(sums.gap, sums)})"
+    error = sums.gap - sums.correction
+    return f"{text} (error of the integral {error:.3f}{_relative(error, sums)}; corrected)"
+
+
+def _relative(error: float, sums: Completeness) -> str:
+    return f", {share(abs(error / sums.difference))}" if sums.difference else ""
 
 
 def _control(attribution: Attribution) -> str | None:

@@ -83,7 +83,8 @@ class TestExplanation:
         expected = attribute(score, image, blurred(image), method, steps=7)
         np.testing.assert_allclose(found["values"], expected.values, rtol=1e-4, atol=1e-5)
         assert (found["target"], found["against"]) == ("2", "0")
-        assert found["steps"] == (7 if method == "integrated_gradients" else None)
+        integrates = method == "integrated_gradients"
+        assert (found["steps"], found["rule"]) == ((7, "adaptive") if integrates else (None, None))
         names = {"gradient": None, "gradient_x_input": "black"}
         assert found["baseline"] == names.get(method, "blurred")
         if expected.completeness is None:
@@ -94,12 +95,15 @@ class TestExplanation:
             assert sums["sum"] == pytest.approx(expected.completeness.sum, rel=1e-4)
 
     def test_integrated_gradients_sum_to_the_difference_of_the_logits(self, client: FlaskClient) -> None:
-        found = explained(client, steps=256)
+        found = explained(client, steps=256, rule="midpoint")
         sums = found["attribution"]["completeness"]
         black = explained(client, {"instances": [[0] * SIDE**2]})
         target = int(found["attribution"]["target"])
         assert sums["difference"] == pytest.approx(found["logits"][target] - black["logits"][target], rel=1e-4)
         assert abs(sums["gap"]) < 0.02 * abs(sums["difference"])
+        corrected = explained(client, steps=16)["attribution"]["completeness"]
+        assert corrected["gap"] == pytest.approx(0, abs=1e-4)
+        assert 0 < abs(corrected["correction"]) < 0.1 * abs(sums["difference"])
 
     def test_the_control_is_the_map_with_random_weights(self, client: FlaskClient) -> None:
         found = explained(client, random_weights_seed=4, method="gradient")["attribution"]
@@ -193,6 +197,7 @@ class TestErrors:
             ({"smooth": 65}, "smooth", "64"),
             ({"method": "occlusion", "smooth": 2}, "smooth", "occlusion"),
             ({"baseline": "white"}, "baseline", "black"),
+            ({"rule": "simpson"}, "rule", "midpoint"),
         ],
     )
     def test_invalid_options_are_named_with_what_is_possible(

@@ -60,3 +60,12 @@ def test_what_a_method_does_not_have_is_not_printed() -> None:
 def test_a_difference_of_0_has_no_relative_gap() -> None:
     found = printed(completeness={"sum": 0.1, "difference": 0.0, "gap": 0.1})
     assert found["completeness"] == "the map sums to 0.100, the score differs by 0.000 (gap 0.100)"
+
+
+def test_a_corrected_sum_is_printed_with_the_error_before() -> None:
+    sums = {"sum": 10.966, "difference": 10.966, "gap": 0.0, "correction": 0.02}
+    found = printed(rule="adaptive", completeness=sums)
+    assert found["method"] == "integrated gradients, 64 steps by the rule adaptive, baseline black"
+    assert found["completeness"] == (
+        "the map sums to 10.966, the score differs by 10.966 (error of the integral -0.020, 0.18%; corrected)"
+    )

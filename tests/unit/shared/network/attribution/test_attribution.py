@@ -6,25 +6,32 @@ import numpy as np
 import pytest
 
 from shared.network.attribution import baselines
-from shared.network.attribution.attribution import METHODS, Method, Smoothing, attribute, evaluations
+from shared.network.attribution.attribution import METHODS, Method, Smoothing, attribute, work
+from shared.network.attribution.integration import RULES, Rule
 from shared.network.attribution.score import Score
 from tests.support.objects.networks import NETWORKS, random_network
 
 
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_integrated_gradients_sum_to_the_difference_of_the_scores(kind: str, rng: np.random.Generator) -> None:
+def test_integrated_gradients_sum_to_the_difference_of_the_scores(
+    kind: str, rule: Rule, rng: np.random.Generator
+) -> None:
     network, parameters = random_network(kind, rng)
     image, baseline = rng.random((2, *network.image_shape))
     score = Score(network, parameters, 0, against=1, images=64)
 
-    found = attribute(score, image, baseline, steps=200)
+    found = attribute(score, image, baseline, steps=200, rule=rule)
 
     assert found.values.shape == network.image_shape
     assert found.completeness is not None
     values = [float(score.values(each.reshape(1, -1))[0]) for each in (image, baseline)]
     assert found.completeness.difference == values[0] - values[1]
     assert found.completeness.sum == pytest.approx(found.values.sum())
-    assert abs(found.completeness.gap) < 0.01 * max(abs(found.completeness.difference), 0.1)
+    error = found.completeness.gap - found.completeness.correction
+    assert abs(error) < 0.01 * max(abs(found.completeness.difference), 0.1)
+    if rule == "midpoint":
+        assert found.completeness.correction == 0
 
 
 def test_a_linear_network_has_the_same_attribution_by_every_complete_method(rng: np.random.Generator) -> None:
@@ -90,7 +97,7 @@ def test_the_check_is_called_and_the_evaluations_are_counted(method: Method, rng
 
     attribute(Score(network, parameters, 0), image, 0 * image, method, steps=5, check=lambda: calls.append(None))
 
-    assert len(calls) == evaluations(method, network.image_shape, steps=5)
+    assert len(calls) == sum(work(method, network.image_shape, steps=5))
 
 
 class TestBaselines:

@@ -64,7 +64,7 @@ class Counterpart:
 
     def assert_equal(self, method: Any, found: Any, baseline: Any, tolerance: float = 1e-9) -> None:
         """Check that this package's attribution is Captum's, a tensor (1, *image_shape)."""
-        own = attribute(self.score, self.image, baseline, method, steps=STEPS).values
+        own = attribute(self.score, self.image, baseline, method, steps=STEPS, rule="midpoint").values
         np.testing.assert_allclose(own, found.detach().numpy()[0], rtol=1e-6, atol=tolerance)
 
 
@@ -118,6 +118,18 @@ def test_in_single_precision_integrated_gradients_are_captums_to_1e_4(kind: str,
     parameters = {name: array.astype(np.float32) for name, array in other.parameters.items()}
     image = other.image.astype(np.float32)
 
-    own = attribute(Score(network, parameters, 2, 0, images=STEPS), image, 0 * image, steps=STEPS)
+    score = Score(network, parameters, 2, 0, images=STEPS)
+    own = attribute(score, image, 0 * image, steps=STEPS, rule="midpoint")
 
     np.testing.assert_allclose(own.values, found.numpy()[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_adaptive_rule_converges_to_captums_integral(kind: str, rng: np.random.Generator) -> None:
+    other = Counterpart(kind, rng, activation="tanh")
+    X = torch.from_numpy(other.image)[np.newaxis]
+    found = captum.IntegratedGradients(other.values).attribute(X, n_steps=64, method="gausslegendre").numpy()[0]
+
+    own = attribute(other.score, other.image, 0 * other.image, steps=256).values
+
+    np.testing.assert_allclose(own, found, atol=1e-4 * np.abs(found).max())
