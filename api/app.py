@@ -87,7 +87,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = required_keys(settings)
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
     streams = EventStreams(job_store, Tails(redis), authorizer, settings)
-    sources = Sources(registry, job_store, volume)
+    sources = Sources(registry, store, job_store, volume)
 
     app = Flask("glassbox", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]

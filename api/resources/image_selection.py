@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
@@ -74,7 +75,12 @@ def fitting(count: int, image_bytes: int, besides: int = 0) -> int:
     return count
 
 
-def response_of(arrays: Mapping[str, NDArray[np.generic]], total: int, following: int) -> Response:
+def response_of(
+    arrays: Mapping[str, NDArray[np.generic]],
+    total: int,
+    following: int,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
     """Return the response with these arrays. following: position of the next image, which may be `total`."""
-    metadata = {"total": str(total)} | ({"next": str(following)} if following < total else {})
+    metadata = {"total": str(total)} | ({"next": str(following)} if following < total else {}) | dict(more)
     return Response(encode_arrays(arrays, metadata), mimetype=MEDIA.name)

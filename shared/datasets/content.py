@@ -23,11 +23,13 @@ Labels = NDArray[np.int64]  # (N,), indices into the classes
 class Split:
     """One part of a data set: `labels` (N,), and blocks of images, N in all, read on iteration.
 
-    The blocks are (n, H, W), or (n, H, W, 3) in colour.
+    The blocks are (n, H, W), or (n, H, W, 3) in colour. paths: of the images in the upload, N in all, read on each
+    iteration; empty if the images have none.
     """
 
     labels: Labels
     blocks: Iterable[Images]
+    paths: Iterable[str] = ()
 
 
 @dataclass(frozen=True)

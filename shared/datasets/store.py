@@ -21,11 +21,14 @@ from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.doubts import warnings_of
 from shared.datasets.duplicates import Fingerprints, count_duplicates, fingerprints_of
 from shared.datasets.manifest import Manifest
+from shared.datasets.paths import FILE as PATHS
+from shared.datasets.paths import ImagePaths, read_paths, write_paths
 from shared.datasets.summary import FORMAT, Summary, summarize
 from shared.errors import Conflict, Damaged, NotFound, StorageFull, Unavailable
 from shared.images.shapes import Shape
 from shared.runtime import clock
 from shared.storage import durable
+from shared.storage.mapped import map_array
 from shared.storage.names import is_name
 from shared.storage.volume import Volume
 
@@ -119,6 +122,7 @@ class DatasetStore:
                 **of_this_upload,
             )
             durable.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
+            has_paths = write_paths(folder, {part: split.paths for part, split in content.splits.items()})
         except BaseException:
             durable.remove_tree(folder)
             raise
@@ -128,7 +132,11 @@ class DatasetStore:
             durable.remove_tree(folder)
             raise
         known = self._names(written.digest)
-        created = durable.publish_folder(folder, self._volume.dataset(written.digest))
+        target = self._volume.dataset(written.digest)
+        if has_paths and target.exists():  # the same content, perhaps uploaded without paths
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                durable.link_exclusively(folder / PATHS, target / PATHS)
+        created = durable.publish_folder(folder, target)
         if created:
             for deleted in known:  # a process died while it deleted the same content, before it removed the names
                 self._remove_name(deleted)
@@ -182,7 +190,11 @@ class DatasetStore:
         except FileNotFoundError:  # deleted meanwhile
             raise _not_found(reference) from None
         names = [f"{letter}_{part}" for part in manifest.splits for letter in "xy"]
-        return manifest, Arrays(**{name: _map_array(path, name) for name in names})
+        return manifest, Arrays(**{name: map_array(path, name) for name in names})
+
+    def paths(self, dataset_id: str) -> ImagePaths:
+        """Return the paths that the images had in their upload; none if they are not known, or the data set is gone."""
+        return read_paths(self._volume.dataset(dataset_id.removeprefix("sha256:")))
 
     def summary(self, reference: str) -> tuple[Manifest, Summary]:
         """Return the manifest and the summary, which the first call for a data set computes and writes to the volume.
@@ -390,16 +402,3 @@ def _write_images(
             fingerprints.append(fingerprints_of(block))
             brightest.append(block.reshape(len(block), -1).max(axis=1, initial=0))
     return size, np.concatenate(fingerprints), np.concatenate(brightest)
-
-
-def _map_array(path: Path, name: str) -> NDArray[Any]:
-    """Map one array of an uncompressed `.npz` into memory, so that only the used pages are read."""
-    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member, path.open("rb") as file:
-        version = npy.read_magic(member)
-        assert version == (1, 0)
-        shape, _, dtype = npy.read_array_header_1_0(member)
-        info = archive.getinfo(f"{name}.npy")
-        file.seek(info.header_offset + 26)  # the local header (APPNOTE 4.3.7): the lengths of name and extra field
-        name_length, extra_length = np.frombuffer(file.read(4), "<u2").tolist()
-        offset = info.header_offset + 30 + name_length + extra_length + member.tell()
-        return np.memmap(path, dtype, "r", offset, shape)

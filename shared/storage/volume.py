@@ -15,7 +15,8 @@ class Volume:
     """The paths below one root.
 
     incoming/                     uploads in progress
-    datasets/<sha256>/            data.npz, manifest.json; summary.json, near-pairs.json if requested
+    datasets/<sha256>/            data.npz, manifest.json; paths.npz if the images have paths; summary.json,
+                                  near-pairs.json if requested
     datasets/names/<name>         the id that the name points to
     models/<name>/<version>/      weights.npz, manifest.json, predictions.npz; history.jsonl, evaluation.json if large
     models/<name>/index.json      what lists need of the versions' manifests

@@ -2,13 +2,14 @@
 
 import { bytes } from "../api.js";
 import { h } from "../parts/dom.js";
+import { number, plain } from "../parts/format.js";
 import { gallery } from "../parts/pictures/gallery.js";
 import { dialog } from "../shell.js";
 
 /** @typedef {{split: string, index: number}} Place an image of a data set */
 /**
  * @typedef {{pictures: Uint8Array, height: number, width: number, channels: number, indices: Int32Array,
- *   labels: Int32Array | null, total: number, next: number | null}} Images
+ *   labels: Int32Array | null, paths: (string | null)[], total: number, next: number | null}} Images
  */
 
 /**
@@ -28,17 +29,17 @@ export async function images(path, query, signal) {
   };
   const numbers = (/** @type {string} */ name) => new Int32Array(part(name).slice().buffer);
   const [, height, width, channels = 1] = header.images.shape;
-  const { total, next } = header.__metadata__;
+  const { total, next, paths } = header.__metadata__;
   return {
     pictures: part("images"), height, width, channels,
     indices: numbers("indices"), labels: header.labels ? numbers("labels") : null,
-    total: Number(total), next: next === undefined ? null : Number(next),
+    paths: JSON.parse(paths ?? "[]"), total: Number(total), next: next === undefined ? null : Number(next),
   };
 }
 
 /**
  * Read the images of these items, in their order: the first ones that fit into a response. An image that cannot be
- * decoded is empty.
+ * decoded is empty. An item of a data set gets the `path` that its image had in the upload.
  * @template T
  * @param {string} path
  * @param {T[]} items
@@ -52,14 +53,16 @@ export async function imagesOf(path, items, place, signal) {
   const found = new Map();
   for (const split of new Set(places.map((each) => each.split))) {
     const wanted = [...places.keys()].filter((i) => places[i].split === split);
-    const query = { split, indices: wanted.map((i) => places[i].index).join() };
+    const named = split && !("path" in /** @type {any} */ (items[wanted[0]]));
+    const query = { split, indices: wanted.map((i) => places[i].index).join(), paths: named || null };
     const read = await images(path, query, signal);
     ({ height, width, channels } = read);
     const size = height * width * channels;
-    const rows = new Map([...read.indices].map((index, row) => [index, row * size]));
+    const rows = new Map([...read.indices].map((index, row) => [index, row]));
     for (const i of wanted.slice(0, read.next ?? wanted.length)) {
-      const from = rows.get(places[i].index);
-      found.set(i, from === undefined ? null : read.pictures.subarray(from, from + size));
+      const row = rows.get(places[i].index);
+      found.set(i, row === undefined ? null : read.pictures.subarray(row * size, (row + 1) * size));
+      if (named) /** @type {any} */ (items[i]).path = read.paths[row ?? -1];
     }
   }
   let count = 0;
@@ -68,6 +71,12 @@ export async function imagesOf(path, items, place, signal) {
   const pictures = new Uint8Array(count * size);
   for (let i = 0; i < count; i++) pictures.set(found.get(i) ?? [], i * size);
   return { pictures, height, width, channels, items: items.slice(0, count) };
+}
+
+/** An image of a data set in words: its path, if it is known, else its place.
+ *  @param {{split: string, index: number, path?: string | null}} item */
+export function called({ split, index, path }) {
+  return path ? plain(path) : `image ${number(index)} of ${split}`;
 }
 
 /** Show an image in large. @param {string} title @param {string} path @param {{split?: string, index: number}} place @param {...import("../parts/dom.js").Child} children */

@@ -207,6 +207,7 @@ class Origins:
             [added[place].label for place in places],
             lambda at: f"image {indices[at]} of {split} of {manifest.id}",
             dataset=manifest.id,
+            paths=[path or "" for path in self.store.paths(manifest.id).at(split, indices.tolist())],
         )
 
     def _of_batch(
@@ -221,9 +222,10 @@ class Origins:
         compares = specification.invert == "auto" and specification.compares_with_training
         version = self.registry.get(specification.model, str(specification.version)) if compares else None
         try:
-            count = len(ArchiveIndex.load(self.volume.archive_index(job.id)))
+            index = ArchiveIndex.load(self.volume.archive_index(job.id))
         except FileNotFoundError:
             raise archive_missing(job.id) from None
+        count = len(index)
         for place in places:
             if added[place].index >= count:
                 reason = f"must be less than the number of images in the archive, {count}; got {added[place].index}"
@@ -241,4 +243,5 @@ class Origins:
             version.brightness if version else None,
         )
         labels = [added[place].label for place in places]
-        return Addition(images, labels, lambda at: f"image {indices[at]} of job {job.id}", job=job.id)
+        paths = [] if index.image_shape else [index.paths(at, at + 1)[0] for at in indices.tolist()]
+        return Addition(images, labels, lambda at: f"image {indices[at]} of job {job.id}", job=job.id, paths=paths)

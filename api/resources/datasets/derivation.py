@@ -137,6 +137,7 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
                 by=log_context.current().get("key"),
             ),
             limits,
+            store.paths(source.id),
         )
         manifest, created = store.add(content, name, "derived", replaced)
         return dataset_view(manifest), 201 if created else 200, {"Location": f"/v1/datasets/{manifest.id}"}

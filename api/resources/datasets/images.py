@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from dataclasses import replace
 from typing import Literal
@@ -20,6 +21,7 @@ from api.schema.operations import ResponseSpec, error_response, operation
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.datasets.content import Images, Labels
+from shared.datasets.paths import ImagePaths
 from shared.errors import Damaged, NotFound, Unavailable
 from shared.network.settings.validation import shown
 
@@ -35,6 +37,11 @@ class DatasetImagesQuery(ImageSelection):
     class_: str | None = Field(None, alias="class", max_length=255, description="only images of this class, by name")
     order: Literal["index", "random"] = Field("index", description="`random` is the same order for the same `seed`")
     seed: int = Field(0, ge=0, lt=2**63, description="random seed of the order")
+    paths: bool = Field(
+        False,
+        description="whether `__metadata__` has `paths`: a JSON list of the paths that the images had in their upload,"
+        " null for one that is not known; of a path of more than 255 bytes, its end",
+    )
 
 
 def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
@@ -56,7 +63,7 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
     def images(reference: str) -> Response:
         """An image's index is its position in the split. `indices` is not combined with a class or an order.
 
-        The images of a data set never change: the ETag depends on its id and on the query only.
+        The images of a data set never change: the ETag depends on its id and on the query, and on whether it has paths.
         """
         query = from_texts(DatasetImagesQuery, request.args)
         manifest, arrays = store.load(built_in.prepared(reference).id, anew=False)
@@ -65,14 +72,18 @@ def blueprint(store: DatasetStore, built_in: BuiltIn) -> Blueprint:
             raise invalid(
                 "split", f"this data set has no images for {query.split}; it has {', '.join(manifest.splits)}"
             )
-        response = _selected(query, manifest, *split)
-        response.set_etag(hashlib.sha256(f"{manifest.digest} {query!r}".encode()).hexdigest())
+        paths = store.paths(manifest.id) if query.paths else None
+        response = _selected(query, manifest, *split, paths)
+        tag = f"{manifest.digest} {query!r} {paths is not None and list(paths.splits)}"
+        response.set_etag(hashlib.sha256(tag.encode()).hexdigest())
         return conditional(response)
 
     return routes
 
 
-def _selected(query: DatasetImagesQuery, manifest: Manifest, images: Images, labels: Labels) -> Response:
+def _selected(
+    query: DatasetImagesQuery, manifest: Manifest, images: Images, labels: Labels, paths: ImagePaths | None
+) -> Response:
     listed = query.listed(len(labels))
     if listed is not None:
         for parameter, field in (("class", "class_"), ("order", "order"), ("seed", "seed")):
@@ -84,7 +95,8 @@ def _selected(query: DatasetImagesQuery, manifest: Manifest, images: Images, lab
     count = fitting(count, math.prod(manifest.image_shape))
     chosen = np.arange(start, start + count) if matching is None else matching[start : start + count]
     arrays = {"indices": chosen.astype("<i4"), "labels": labels[chosen].astype("<i4"), "images": images[chosen]}
-    return response_of(arrays, total, start + count)
+    more = {} if paths is None else {"paths": json.dumps(paths.at(query.split, chosen.tolist()), ensure_ascii=False)}
+    return response_of(arrays, total, start + count, more)
 
 
 def _matching(query: DatasetImagesQuery, manifest: Manifest, labels: Labels) -> NDArray[np.int64] | None:

@@ -12,8 +12,8 @@ from api.schema.examples import DATASET_ID, shown_as
 from api.schema.operations import error_response, operation
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import BuiltIn
-from shared.datasets.near_pair_search import NearPairSearch
-from shared.datasets.near_pairs import NearPairs
+from shared.datasets.similarity.near_pair_search import NearPairSearch
+from shared.datasets.similarity.near_pairs import NearPairs
 from shared.datasets.summary import Copy
 from shared.errors import Unavailable
 from shared.storage.volume import Volume

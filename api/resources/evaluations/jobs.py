@@ -64,7 +64,7 @@ def blueprint(sources: Sources, registry: Registry) -> Blueprint:
         `/v1/datasets/{id}/images?split=…&indices=…`.
         """
         query = from_texts(PredictionsQuery, request.args)
-        return prediction_page(sources.job(job_id).stored, query)
+        return prediction_page(sources.job(job_id), query)
 
     @routes.get("/predictions/compare")
     @operation(

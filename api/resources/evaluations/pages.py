@@ -16,10 +16,9 @@ from api.schema.examples import shown_as
 from shared.network.settings.validation import shown
 from shared.registry.predictions.comparison import Cell, compare
 from shared.registry.predictions.selection import Order, PredictionFilter, Selected, select
-from shared.registry.predictions.stored import StoredPredictions
 
 ORDERS: dict[Order, str] = {"index": "i", "least_confident": "l", "most_confident": "m"}
-PREDICTION = {"index": 740, "label": "4", "predicted": "9", "confidence": 0.6213}
+PREDICTION = {"index": 740, "label": "4", "predicted": "9", "confidence": 0.6213, "path": "test/4/740.png"}
 COMPARED = {**PREDICTION, "predicted": "4", "other_predicted": "9", "other_confidence": 0.5107}
 
 
@@ -79,12 +78,17 @@ class ComparisonQuery(ImagesQuery):
 
 @with_config(shown_as(PREDICTION))
 class PredictedImageView(TypedDict):
-    """The prediction for an image: its index in the split, its class, the predicted class and its probability."""
+    """The prediction for an image: its index in the split, its class, the predicted class and its probability.
+
+    `path` is that of the image in the upload of the data set, of more than 255 bytes its end; null if the upload had
+    arrays, or an older release stored the data set.
+    """
 
     index: int
     label: str
     predicted: str
     confidence: float
+    path: str | None
 
 
 @with_config(shown_as({"items": [PREDICTION], "total": 10, "next": None}))
@@ -113,11 +117,12 @@ class ComparisonCountsView(TypedDict):
     both_wrong: int
 
 
-def prediction_page(stored: StoredPredictions, query: PredictionsQuery) -> PredictionPage:
+def prediction_page(source: Source, query: PredictionsQuery) -> PredictionPage:
     """Return a page of predictions."""
+    stored = source.stored
     selected = select(stored, query.condition(stored.classes, wrong=query.wrong), query.order, query.key, query.limit)
     return {
-        "items": _views(stored, selected.indices),
+        "items": _views(source, selected.indices),
         "total": selected.total,
         "next": _next(selected, query.order),
     }
@@ -164,7 +169,7 @@ def comparison_page(this: Source, other: Source, query: ComparisonQuery) -> Comp
     condition = query.condition(this.stored.classes)
     found = compare(this.stored, other.stored, cell, condition, query.order, query.key, query.limit)
     selected = found.selected
-    others = _views(other.stored, selected.indices)
+    others = _views(other, selected.indices)
     counts: ComparisonCountsView = {
         "both_right": found.counts["both_right"],
         "only_this_right": found.counts["only_this_right"],
@@ -179,7 +184,7 @@ def comparison_page(this: Source, other: Source, query: ComparisonQuery) -> Comp
         "p_value": found.p_value,
         "items": [
             {**view, "other_predicted": another["predicted"], "other_confidence": another["confidence"]}
-            for view, another in zip(_views(this.stored, selected.indices), others, strict=True)
+            for view, another in zip(_views(this, selected.indices), others, strict=True)
         ],
         "total": selected.total,
         "next": _next(selected, query.order),
@@ -198,7 +203,8 @@ def _next(selected: Selected, order: Order) -> str | None:
     return f"{ORDERS[order]}{selected.keys[-1]:016x}" if selected.has_more else None
 
 
-def _views(stored: StoredPredictions, indices: list[int]) -> list[PredictedImageView]:
+def _views(source: Source, indices: list[int]) -> list[PredictedImageView]:
+    stored = source.stored
     columns = stored.at(indices)
     return [
         {
@@ -206,8 +212,14 @@ def _views(stored: StoredPredictions, indices: list[int]) -> list[PredictedImage
             "label": stored.classes[label],
             "predicted": stored.classes[predicted],
             "confidence": float(str(confidence)),  # the shortest decimal number of the float32
+            "path": path,
         }
-        for index, label, predicted, confidence in zip(
-            indices, columns.label.tolist(), columns.predicted.tolist(), columns.confidence, strict=True
+        for index, label, predicted, confidence, path in zip(
+            indices,
+            columns.label.tolist(),
+            columns.predicted.tolist(),
+            columns.confidence,
+            source.paths.at(source.split, indices),
+            strict=True,
         )
     ]

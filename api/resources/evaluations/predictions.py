@@ -41,7 +41,7 @@ def blueprint(sources: Sources, registry: Registry) -> Blueprint:
         `/v1/datasets/{id}/images?split=test&indices=…`.
         """
         query = from_texts(PredictionsQuery, request.args)
-        return prediction_page(sources.version(registry.get(name, reference)).stored, query)
+        return prediction_page(sources.version(registry.get(name, reference)), query)
 
     @routes.get("/compare")
     @operation(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from shared.datasets import DatasetStore
+from shared.datasets.paths import ImagePaths
 from shared.errors import Conflict, NotFound
 from shared.jobs import Job, JobStore, Kind
 from shared.registry import ModelVersion, Registry
@@ -14,19 +16,21 @@ from shared.storage.volume import Volume
 
 @dataclass(frozen=True)
 class Source:
-    """The predictions of a version for the images of a split. `name` is the version's."""
+    """The predictions of a version for the images of a split: its name, and the paths of the data set's images."""
 
     name: str
     dataset: str
     split: str
     stored: StoredPredictions
+    paths: ImagePaths
 
 
 class Sources:
     """Finds the predictions of versions and evaluation jobs."""
 
-    def __init__(self, registry: Registry, jobs: JobStore, volume: Volume) -> None:
+    def __init__(self, registry: Registry, datasets: DatasetStore, jobs: JobStore, volume: Volume) -> None:
         self._registry = registry
+        self._datasets = datasets
         self._jobs = jobs
         self._evaluations = JobEvaluations(volume)
 
@@ -40,13 +44,14 @@ class Sources:
                 f"{name} has no predictions for its test images, because an older release published it; submit an"
                 f" evaluation job for {name} on {version.dataset} (POST /v1/evaluation-jobs), which has them",
             )
-        return Source(name, version.dataset, "test", stored)
+        return Source(name, version.dataset, "test", stored, self._datasets.paths(version.dataset))
 
     def job(self, job_id: str) -> Source:
         """Return the predictions of an evaluation job; raises as `evaluation` does."""
         job, found = self.evaluation(job_id)
         name = f"{found.model}@{found.version}"
-        return Source(name, found.dataset, found.split, self._evaluations.predictions(job.id, found))
+        stored = self._evaluations.predictions(job.id, found)
+        return Source(name, found.dataset, found.split, stored, self._datasets.paths(found.dataset))
 
     def evaluation(self, job_id: str) -> tuple[Job, JobEvaluation]:
         """Return an evaluation job and its evaluation.

@@ -18,7 +18,8 @@ class Images:
     pixels: uint8 in row-major order; `numpy.frombuffer(images.pixels, "uint8").reshape(images.shape)` is the array.
     shape: (n, H, W), or (n, H, W, 3) in colour. indices: of the images in their split or archive. labels: indices into
     the data set's classes; empty for the images of a batch. total: the number of images selected. next: the `start` of
-    the images that follow, None after the last ones.
+    the images that follow, None after the last ones. paths: those that the images had in their upload, None for one
+    that is not known; empty if they were not requested.
     """
 
     pixels: bytes
@@ -27,6 +28,7 @@ class Images:
     labels: tuple[int, ...]
     total: int
     next: int | None
+    paths: tuple[str | None, ...] = ()
 
 
 def images_of(content: bytes) -> Images:
@@ -43,6 +45,7 @@ def images_of(content: bytes) -> Images:
             _integers(content, data, header["labels"]) if "labels" in header else (),
             int(metadata["total"]),
             int(metadata["next"]) if "next" in metadata else None,
+            tuple(json.loads(metadata.get("paths", "[]"))),
         )
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise UnexpectedAnswer(f"the images cannot be read: {error!r}; is it a Glassbox server?") from error

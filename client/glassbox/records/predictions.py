@@ -11,12 +11,16 @@ Cell = Literal["both_right", "only_this_right", "only_other_right", "both_wrong"
 
 @dataclass(frozen=True)
 class PredictedImage:
-    """The prediction for an image. index: its position in the split of the data set. label: its class."""
+    """The prediction for an image. index: its position in the split of the data set. label: its class.
+
+    path: that of the image in the upload of the data set, None if it is not known.
+    """
 
     index: int
     label: str
     predicted: str
     confidence: float
+    path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class ComparedImage:
     confidence: float
     other_predicted: str
     other_confidence: float
+    path: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, compress, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from shared.datasets.derivation.origins import KeptImages
 from shared.datasets.duplicates import Fingerprints
 from shared.datasets.folders.folders import Blocks
 from shared.datasets.manifest import Manifest, Provenance
+from shared.datasets.paths import ImagePaths, Repeated
 from shared.datasets.store import Arrays
 from shared.errors import Invalid, TooLarge
 from shared.runtime.settings import Settings
@@ -28,7 +31,8 @@ Mask = NDArray[np.bool_]
 class Addition:
     """Images (n, ...) of one origin, in the data set's shape, with the names of their classes and names for messages.
 
-    job, dataset: the id of the batch or the data set that they come from; both None for an upload.
+    job, dataset: the id of the batch or the data set that they come from; both None for an upload. paths: those that
+    the images had in their upload, n in all; empty if they are not known.
     """
 
     blocks: Iterable[Images]
@@ -36,6 +40,11 @@ class Addition:
     name_of: Callable[[int], str]
     job: str | None = None
     dataset: str | None = None
+    paths: Iterable[str] = ()
+
+    def chosen_paths(self, mask: Mask) -> Iterator[str]:
+        """Iterate over the paths of the images for which the mask (n,) is true."""
+        return compress(chain(self.paths, repeat("")), mask.tolist())
 
 
 @dataclass(frozen=True)
@@ -57,15 +66,17 @@ class Changes:
     by: str | None = None
 
 
-def derive(source: Manifest, arrays: Arrays, changes: Changes, limits: Settings) -> Content:
+def derive(source: Manifest, arrays: Arrays, changes: Changes, limits: Settings, paths: ImagePaths) -> Content:
     """Return the source's content with the changes. Its images are read on iteration, block by block.
+
+    paths: of the source's images, which keep them.
 
     The classes of the source keep their order, and new ones follow, sorted. Removed images leave their split, images
     with new labels keep their place, and added ones follow the others. An added image that equals an image of another
     split, or one of the same class in its own, is skipped, which the content reports when its images have been read.
     Raises `Invalid` or `TooLarge`, here or when the content is revised.
     """
-    return _Derivation(source, arrays, changes, _classes(source, changes, limits), limits).content()
+    return _Derivation(source, arrays, changes, _classes(source, changes, limits), limits, paths).content()
 
 
 def _classes(source: Manifest, changes: Changes, limits: Settings) -> tuple[str, ...]:
@@ -138,6 +149,7 @@ class _Derivation:
     changes: Changes
     classes: tuple[str, ...]
     limits: Settings
+    paths: ImagePaths
 
     @property
     def additions(self) -> tuple[Addition, ...]:
@@ -148,7 +160,7 @@ class _Derivation:
         blocks = upload.train.blocks
         assert isinstance(blocks, Blocks), "the upload is not one by read_additions"
         names = [upload.classes[label] for label in upload.train.labels.tolist()]
-        return *self.changes.additions, Addition(blocks, names, blocks.name_of)
+        return *self.changes.additions, Addition(blocks, names, blocks.name_of, paths=upload.train.paths)
 
     def content(self, chosen: Sequence[Mask] | None = None, skipped: SkipReport | None = None) -> Content:
         """Return the content.
@@ -164,12 +176,14 @@ class _Derivation:
             kept = ~changes.removed[part] if part in changes.removed else np.ones(len(labels), np.bool_)
             new = self._relabelled(part, labels)
             relabelled += int((new != labels)[kept].sum())
-            splits[part] = Split(new[kept], KeptImages(images, kept))
+            paths = Repeated(partial(self.paths.chosen, part, kept))
+            splits[part] = Split(new[kept], KeptImages(images, kept), paths)
         target = splits[changes.split]
         masked = list(zip(additions, chosen, strict=True))
         splits[changes.split] = Split(
             np.concatenate([target.labels, *(self._indices(each.classes)[mask] for each, mask in masked)]),
             _Chain((target.blocks, *(_Chosen(each.blocks, mask) for each, mask in masked))),
+            Repeated(lambda: chain(target.paths, *(each.chosen_paths(mask) for each, mask in masked))),
         )
         self._check(splits)
         new_classes = self.classes[len(self.source.classes) :]

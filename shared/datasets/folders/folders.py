@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.archives import ArchiveIndex, Contents
 from shared.archives.entries import shown
-from shared.datasets.content import Content, Images, Split
+from shared.datasets.content import Content, Images, Labels, Split
 from shared.datasets.duplicates import Fingerprints
 from shared.datasets.folders.colour_check import check_colour
 from shared.datasets.folders.decoding_time import DecodingTime
@@ -21,6 +21,7 @@ from shared.datasets.folders.layout import Indices, Layout, lay_out
 from shared.datasets.folders.problems import NOT_AN_IMAGE, TEXT_ENDINGS, Problems
 from shared.datasets.folders.shape_rule import choose_shape
 from shared.datasets.options import UploadOptions
+from shared.datasets.paths import Repeated
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.images.decoding import decode_into
 from shared.images.shapes import RGB, Shape, as_text, shape_with
@@ -96,9 +97,9 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
     return Content(
         shape,
         layout.classes,
-        Split(layout.train_labels, Blocks(source, shape, layout.train)),
-        Split(layout.test_labels, Blocks(source, shape, layout.test)),
-        Split(layout.validation_labels, Blocks(source, shape, layout.validation)) if len(layout.validation) else None,
+        _split(source, shape, layout.train_labels, layout.train),
+        _split(source, shape, layout.test_labels, layout.test),
+        _split(source, shape, layout.validation_labels, layout.validation) if len(layout.validation) else None,
         chosen,
         colour_dropped=dropped,
         colour_check=check_colour(path, archive, layout, limits, source.time) if dropped else None,
@@ -106,6 +107,12 @@ def _read(source: Source, copies: Fingerprints | None = None) -> Content:
         unsupported=len(source.problems.unsupported),
         doubts=layout.doubts,
         revise=partial(_revised, source, layout, len(source.problems)),
+    )
+
+
+def _split(source: Source, shape: Shape, labels: Labels, indices: Indices) -> Split:
+    return Split(
+        labels, Blocks(source, shape, indices), Repeated(lambda: map(source.names.__getitem__, indices.tolist()))
     )
 
 

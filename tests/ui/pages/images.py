@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,6 +11,8 @@ from playwright.sync_api import Request
 
 from api.exports.safetensors import encode_arrays
 from tests.ui.conftest import Reply
+
+HOSTILE = "<b>\u202e\n"  # in the paths of images
 
 
 def query_of(request: Request) -> dict[str, str]:
@@ -30,6 +33,9 @@ def images_of(total: int, classes: int = 3) -> Callable[[Request], Reply]:
             "labels": np.array(indices, "<i4") % classes,
             "images": np.full((len(indices), 8, 8), 200, np.uint8),
         }
-        return Reply(200, encode_arrays(arrays, {"total": str(len(indices) if listed else total)}), {})
+        metadata = {"total": str(len(indices) if listed else total)}
+        if "paths" in query:
+            metadata["paths"] = json.dumps([f"{index % classes}/{HOSTILE}{index}.png" for index in indices])
+        return Reply(200, encode_arrays(arrays, metadata), {})
 
     return answer

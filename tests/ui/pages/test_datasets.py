@@ -70,7 +70,7 @@ def test_class_split_and_order_of_the_images_are_in_the_address(dashboard: Dashb
     page.wait_for_url(f"{ORIGIN}/ui/datasets/shapes?split=test&order=random&seed=5&class={label}")
     sent = [query_of(one) for one in dashboard.requests if one.url.split("?")[0].endswith("/images")]
     assert {**sent[-1], "from": "0", "count": "32"} == {
-        "split": "test", "class": label, "order": "random", "seed": "5", "from": "0", "count": "32",
+        "split": "test", "class": label, "order": "random", "seed": "5", "from": "0", "count": "32", "paths": "true",
     }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_near_pairs_are_waited_for_and_shown_side_by_side(dashboard: Dashboard, 
     answers = iter([busy, dashboard.example("GET", path)])
     page = dashboard.open("/ui/datasets/shapes?check=near_pairs", {path: lambda _: next(answers)})
     expect(page.get_by_text("Nearly equal to a training image: 161 images")).to_be_visible()
-    expect(page.locator(".gallery-line").last).to_have_text("1 of 1 · 1, 1: 0.992")
+    expect(page.locator(".gallery-line").last).to_have_text("1 of 1 · 1/<b>⟨U+202E⟩⟨U+000A⟩3070.png: 1, 1: 0.992")
     read = [query_of(one) for one in dashboard.requests if "indices" in one.url]
     assert sorted((query["split"], query["indices"]) for query in read) == [("test", "3070"), ("train", "27111")]
 

@@ -43,7 +43,7 @@ def models(dashboard: Dashboard) -> Dashboard:
     evaluation = dashboard.example("GET", f"{MODEL}/versions/3/evaluation")
     evaluation["classes"][0]["label"] = HOSTILE
     evaluation["classes"][1]["label"] = "1"
-    image = {"index": 5, "label": HOSTILE, "predicted": "1", "confidence": 0.93}
+    image = {"index": 5, "label": HOSTILE, "predicted": "1", "confidence": 0.93, "path": "0/<b>\u202e5.png"}
     page = {"items": [image], "total": 1, "next": None}
     weights = Reply(200, encode_arrays({"layer1.weights": np.zeros((64, 4), np.float32)}, {}))
     for number, version in versions.items():
@@ -150,7 +150,8 @@ def test_a_cell_of_the_confusion_matrix_opens_its_images(models: Dashboard) -> N
     expect(page.locator(".gallery-line")).to_contain_text("→ 1 93 %")
     with page.expect_request(f"**{MODEL}/versions/3/predict?*") as asking:
         page.get_by_role("listbox", name="test images of class").press("Enter")
-    expect(page.get_by_text("Image 5 of the test images")).to_be_visible()
+    expect(page.get_by_role("heading", name="<b>⟨U+202E⟩5.png")).to_be_visible()
+    assert parse_qs(urlsplit(asking.value.url).query)["top_k"] == ["2"]  # the model has two classes
     assert json.loads(asking.value.post_data or "")["instances"][0][0] == [200] * 8
     page.go_back()
     expect(page.get_by_text("1 misclassified test images")).to_be_visible()

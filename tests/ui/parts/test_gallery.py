@@ -52,6 +52,7 @@ def test_a_gallery_of_10000_pictures_reads_only_those_in_sight_and_on_the_next_s
     show(blank)
     read = blank.evaluate("() => reads.reduce((sum, [, count]) => sum + count, 0)")
     assert 100 < read < 600
+    assert blank.evaluate("() => document.documentElement.scrollHeight <= innerHeight")  # it scrolls within itself
     blank.evaluate("() => { reads.length = 0; const box = document.querySelector('.gallery-scroller');"
                    " box.scrollTop = box.scrollHeight; }")  # fmt: skip
     blank.evaluate(QUIET)

@@ -9,13 +9,13 @@ import { ago, bytes, name, number, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 import { go } from "../../parts/router.js";
 import { toast } from "../../parts/toast.js";
-import { enlarge, images, imagesOf } from "../../common/pictures.js";
+import { called, enlarge, images, imagesOf } from "../../common/pictures.js";
 import { skippedFiles } from "../../common/skipped.js";
 import { href, splits } from "./datasets.js";
 
 /** @typedef {Record<string, any>} Dataset */
 /** @typedef {import("../../parts/router.js").Page} Page */
-/** @typedef {{split: string, index: number, label: string}} Item */
+/** @typedef {{split: string, index: number, label: string, path?: string | null}} Item */
 
 const CHECKS = [
   ["within_splits", "Equal images in one split", "They teach nothing new."],
@@ -48,7 +48,7 @@ function sections(page, dataset) {
     dataset: dataset.id,
     place: ({ split, index }) => ({ split, index }),
     label: (/** @type {Item} */ item) => item.label,
-    words: (item) => `image ${item.index} of ${item.split}`,
+    words: called,
     removes: true,
     signal: page.signal,
   });
@@ -144,11 +144,12 @@ function pictures(page, dataset, path, right) {
     label: "Images of the data set",
     async read(from, count, signal) {
       const { split, ...wanted } = chosen();
-      const found = await images(`${path}/images`, { split, ...wanted, from, count }, signal);
+      const found = await images(`${path}/images`, { split, ...wanted, from, count, paths: true }, signal);
       grid.set(found.total);
-      return { ...found, items: [...found.indices].map((index, i) => ({ split, index, label: dataset.classes[found.labels?.[i] ?? 0] })) };
+      return { ...found, items: [...found.indices].map((index, i) => ({ split, index, label: dataset.classes[found.labels?.[i] ?? 0], path: found.paths[i] })) };
     },
     caption: (/** @type {Item} */ item) => right.caption(item, plain(item.label)),
+    line: (item) => `${called(item)}: ${right.caption(item, plain(item.label))}`,
     tone: (item) => (right.isCorrected(item) ? "right" : ""),
     onkey: right.onkey,
     onopen: (item) => open(item, `${path}/images`),
@@ -190,7 +191,7 @@ function pictures(page, dataset, path, right) {
 
 /** Show an image in large. @param {Item} item @param {string} path */
 function open(item, path) {
-  enlarge(`Image ${item.index} of ${item.split}: ${plain(item.label)}`, path, item);
+  enlarge(`${called(item)}: ${plain(item.label)}`, path, item);
 }
 
 /** What the checks found. @param {Record<string, any>} summary @param {Checking} checking */
@@ -253,6 +254,7 @@ function check({ page, path, right }, { kind, title, why, found, rest, size, rea
       label: title, size,
       read: (from, count, signal) => read(found.slice(from, from + count), signal),
       caption: (/** @type {any} */ item) => right.caption(item, caption(item)),
+      line: (item) => (item.path ? `${plain(item.path)}: ` : "") + right.caption(item, caption(item)),
       tone: (item) => (right.isCorrected(item) ? "right" : ""),
       onkey: right.onkey,
       onopen: (item) => open(item, path),

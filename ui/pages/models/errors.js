@@ -2,6 +2,7 @@
 
 import { corrections } from "../../common/correct.js";
 import { panel } from "../../common/panel.js";
+import { called } from "../../common/pictures.js";
 import { h, replace } from "../../parts/dom.js";
 import { words } from "./evaluation.js";
 import { images, said } from "./images.js";
@@ -24,7 +25,7 @@ export function testImages(page, { model, version, dataset, classes, links }, mi
   const fix = corrections({
     key: `${model}@${version}`, classes, dataset, model, version, removes: true, signal,
     place: (item) => ({ split: "test", index: item.index }), label: (item) => item.label,
-    words: (item) => `test image ${item.index}`,
+    words: (item) => called({ split: "test", ...item }),
   });
   const shown = images({ path, dataset, split: "test", model, version }, {
     signal, caption: (item) => fix.caption(item, said(item)), onkey: fix.onkey,

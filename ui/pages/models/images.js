@@ -7,13 +7,13 @@ import { h, replace } from "../../parts/dom.js";
 import { number, percent, plain } from "../../parts/format.js";
 import { gallery } from "../../parts/pictures/gallery.js";
 import { exists } from "../../parts/router.js";
-import { imagesOf } from "../../common/pictures.js";
+import { called, imagesOf } from "../../common/pictures.js";
 
 const MOST = 20_000; // images of one gallery, whose predictions are kept
 const PAGE = 500;
 const PROBABILITIES = 10;
 
-/** @typedef {{index: number, label: string, predicted: string, confidence: number, other_predicted?: string}} Predicted */
+/** @typedef {{index: number, label: string, predicted: string, confidence: number, path?: string | null, other_predicted?: string}} Predicted */
 /**
  * The images of a version's or a job's predictions. path: where the predictions are; page: the version's page.
  * @typedef {{path: string, dataset: string, split: string, model: string, version: number}} Source
@@ -73,6 +73,7 @@ export function images(source, { caption = said, onkey, signal }) {
     if (!total) return replace(place), null;
     const made = gallery({
       label: words, caption, onkey,
+      line: (item) => `${called({ split: source.split, ...item })}: ${caption(item)}`,
       tone: ({ label, predicted }) => (label === predicted ? "right" : "wrong"),
       onopen: (item) => void open(item),
       async read(from, count, until) {
@@ -94,19 +95,21 @@ export function images(source, { caption = said, onkey, signal }) {
     const glass = `/ui/glass/${encodeURIComponent(model)}/${version}`;
     const query = new URLSearchParams({ dataset, split, index: String(item.index) });
     replace(near, h("div", { class: "near" }, canvas, h("div",
-      h("h3", `Image ${number(item.index)} of the ${split} images: `, plain(said(item))), chances.element, lost,
+      h("h3", h("span", { class: "name", dir: "auto" }, called({ split, ...item })), `: ${said(item)}`),
+      item.path && h("p", { class: "soft" }, `Image ${number(item.index)} of ${split}`), chances.element, lost,
       h("p", { class: "row" },
         exists(glass) && h("a", { class: "chip", href: `${glass}?${query}` }, "Explain it"),
         h("button", { type: "button", onclick: () => replace(near) }, "Close")))));
     try {
-      const { pictures: pixels, height, width, channels } = await pictures([item], signal);
+      const found = `/v1/models/${encodeURIComponent(model)}/versions/${version}`;
+      const [{ pictures: pixels, height, width, channels }, { classes }] = await Promise.all([pictures([item], signal), get(found, { signal })]);
       paint(canvas, pixels, height, width, channels);
       const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => {
         const at = (y * width + x) * channels;
         return channels === 1 ? pixels[at] : [...pixels.subarray(at, at + channels)];
       }));
-      const at = `/v1/models/${encodeURIComponent(model)}/versions/${version}/predict?invert=never&top_k=${PROBABILITIES}`;
-      const { predictions } = await send("POST", at, { instances: [rows] }, { signal });
+      const top = Math.min(PROBABILITIES, classes.length);
+      const { predictions } = await send("POST", `${found}/predict?invert=never&top_k=${top}`, { instances: [rows] }, { signal });
       chances.set(predictions[0].top.map((/** @type {any} */ each) => ({
         label: plain(each.label), value: each.probability, selected: each.label === item.label,
       })));

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from api.resources import image_selection
+from shared.datasets import DatasetStore
 from shared.storage.volume import Volume
+from tests.support.data.archives import zip_of
+from tests.support.data.folders import split_folders
+from tests.support.data.images import png
 from tests.support.data.npz import easy_arrays, npz
 from tests.support.data.safetensors import metadata_of
 from tests.support.problems import assert_problem, parameters
@@ -165,3 +171,47 @@ def test_etag_changes_with_the_content_of_the_name(client: FlaskClient) -> None:
     client.post("/v1/datasets?name=easy", data=npz(easy_arrays(seed=9)))
 
     assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
+
+
+class TestPaths:
+    def test_images_have_the_paths_of_their_upload_and_keep_them_when_a_data_set_is_derived(
+        self, client: FlaskClient, datasets: DatasetStore
+    ) -> None:
+        files = split_folders(train=9, test=6)
+        made = client.post("/v1/datasets?name=easy", data=zip_of(files)).get_json()
+        names = sorted(name for name in files if name.startswith("train/"))
+        page, metadata = read(client, **{"class": "bee", "paths": "true"})
+        bees = [name for name in names if "/bee/" in name]
+        assert json.loads(metadata["paths"]) == bees
+        assert "paths" not in read(client)[1]
+        changes = {
+            "remove": [{"split": "train", "index": 0}],
+            "relabel": [{"split": "train", "index": int(page["indices"][0]), "label": "cat"}],
+        }
+        more = {"cat/new.png": png(np.full((8, 8), 7, np.uint8))}
+        form = {"file": (io.BytesIO(zip_of(more)), "more.zip"), "changes": json.dumps(changes)}
+        response = client.post(f"/v1/datasets/{made['id']}/derive", data=form)
+        assert response.status_code == 201, response.text
+
+        assert json.loads(read(client, paths="true")[1]["paths"]) == [*names[1:], "cat/new.png"]
+        assert datasets.paths(response.get_json()["id"]).at("test", [0]) == [min(files.keys() - set(names))]
+
+    def test_arrays_have_no_paths_until_the_same_content_comes_from_files(self, client: FlaskClient) -> None:
+        files = split_folders(train=9, test=6)
+        made = client.post("/v1/datasets?name=files", data=zip_of(files)).get_json()
+        images = load(client.get("/v1/datasets/files/images?count=9").data)
+        tests = load(client.get("/v1/datasets/files/images?split=test").data)
+        client.delete(f"/v1/datasets/{made['id']}")
+        classes = np.array(made["classes"])
+        arrays = {"x_train": images["images"], "y_train": classes[images["labels"]]}
+        arrays |= {"x_test": tests["images"], "y_test": classes[tests["labels"]]}
+
+        same = client.post("/v1/datasets?name=easy", data=npz(arrays)).get_json()
+        without = client.get("/v1/datasets/easy/images?count=1&paths=true")
+        client.post("/v1/datasets?name=easy", data=zip_of(files))
+        known = client.get("/v1/datasets/easy/images?count=1&paths=true")
+
+        assert same["id"] == made["id"]  # the paths are not part of the content
+        found = [json.loads(metadata_of(response.data)["paths"]) for response in (without, known)]
+        assert found == [[None], ["train/ant/00000.png"]]
+        assert without.headers["ETag"] != known.headers["ETag"]

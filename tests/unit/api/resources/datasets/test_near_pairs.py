@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from numpy.typing import NDArray
 
-from shared.datasets import near_pair_search, near_pairs
+from shared.datasets.similarity import near_pair_search, near_pairs
 from shared.storage.volume import Volume
 from tests.support.data.files import files_below
 from tests.support.data.npz import easy_arrays, npz

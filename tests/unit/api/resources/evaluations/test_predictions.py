@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from shared.datasets.paths import write_paths
 from shared.registry import ModelVersion, Registry
 from shared.registry.predictions import stored
 from shared.registry.predictions.stored import PREDICTIONS
@@ -54,13 +55,16 @@ def indices(found: list[dict[str, Any]]) -> list[int]:
     return [item["index"] for page in found for item in page["items"]]
 
 
-def test_items_name_the_classes(client: FlaskClient) -> None:
+def test_items_name_the_classes_and_the_paths(client: FlaskClient, volume: Volume, version: ModelVersion) -> None:
+    folder = volume.dataset(version.dataset.removeprefix("sha256:"))
+    folder.mkdir(parents=True)
+    write_paths(folder, {"test": ["test/cat/<1>.png", "", "test/ü\u202e.png", "", "", ""]})
     page = client.get(f"{PATH}?limit=3").get_json()
 
     assert page["items"] == [
-        {"index": 0, "label": "cat", "predicted": "cat", "confidence": 0.9},
-        {"index": 1, "label": "cat", "predicted": "<b>", "confidence": 0.6},
-        {"index": 2, "label": "<b>", "predicted": "<b>", "confidence": 1.0},
+        {"index": 0, "label": "cat", "predicted": "cat", "confidence": 0.9, "path": "test/cat/<1>.png"},
+        {"index": 1, "label": "cat", "predicted": "<b>", "confidence": 0.6, "path": None},
+        {"index": 2, "label": "<b>", "predicted": "<b>", "confidence": 1.0, "path": "test/ü\u202e.png"},
     ]
     assert page["total"] == 6
 
@@ -172,6 +176,7 @@ class TestComparison:
                 "confidence": 0.9,
                 "other_predicted": "<b>",
                 "other_confidence": 0.5,
+                "path": None,
             }
         ]
 

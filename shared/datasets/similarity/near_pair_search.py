@@ -14,7 +14,7 @@ from threading import Lock, Thread
 from pydantic import ValidationError
 
 from shared.datasets.manifest import Manifest
-from shared.datasets.near_pairs import FORMAT, NearPairs, near_pairs
+from shared.datasets.similarity.near_pairs import FORMAT, NearPairs, near_pairs
 from shared.datasets.store import DatasetStore
 from shared.errors import NotFound, StorageFull, Unavailable
 from shared.storage import durable

@@ -1,0 +1,1 @@
+"""How alike the images of a data set are: near pairs between its splits."""
