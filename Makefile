@@ -62,10 +62,12 @@ rollback: ## bring back the images from before the last upgrade
 
 # All tests of schemathesis have one name, and pytest-xdist distributes tests by name, so they run separately.
 AGREEMENT := tests/integration/test_agreement.py
+# In their order, the long tests of whole services come first, so that no process has them left at the end.
 PROCESSES ?= 3
 .PHONY: test
 test: $(VENV)/dev ## the tests, against a real Redis, real workers and gunicorn; on PROCESSES=3
-	@$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile
+	@$(BIN)/pytest --ignore=tests/docker --ignore=tests/clients --ignore=$(AGREEMENT) --numprocesses=$(PROCESSES) --dist=loadfile \
+		--no-loadscope-reorder
 	@$(BIN)/pytest $(AGREEMENT)
 
 .PHONY: test-docker

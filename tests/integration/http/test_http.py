@@ -49,7 +49,8 @@ def response_to(connection: socket.socket) -> tuple[int, dict[str, object]]:
 
 
 def contents(volume: Volume) -> list[str]:
-    return files_below(volume.incoming, volume.datasets, volume.jobs)
+    """Return the files of uploads and data sets, and the folders of jobs, in which other jobs may still write."""
+    return files_below(volume.incoming, volume.datasets) + sorted(folder.name for folder in volume.jobs.glob("*"))
 
 
 class TestTruncatedBodies:
