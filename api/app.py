@@ -11,6 +11,7 @@ from api.loaded_models import OnlineModels
 from api.middleware import body_validation, compression, cors, headers, proxies, query_validation, request_log, tracing
 from api.middleware.fast_lane import FastLane
 from api.middleware.http_metrics import HttpMetrics
+from api.middleware.method_override import MethodOverride
 from api.openapi import routes as openapi
 from api.requests.bodies.body import SafeBodies
 from api.requests.online.memory import HoldMemory, OnlineMemory
@@ -22,7 +23,6 @@ from api.resources import (
     jobs,
     models,
     predictions,
-    reproductions,
     weights,
 )
 from api.resources.batches import batch_jobs, results, rows
@@ -41,7 +41,8 @@ from api.resources.events.streams import EventStreams
 from api.resources.explanations import explain, lessons, neighbours
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
-from api.resources.trainings import checkpoint_weights, estimates, training_jobs
+from api.resources.trainings import checkpoint_weights, estimates, reproductions, training_jobs
+from api.resources.uploads import uploads
 from shared.datasets import DatasetStore
 from shared.datasets.builtin.built_in import BuiltIn
 from shared.idempotency import IdempotencyKeys
@@ -55,6 +56,7 @@ from shared.registry import Registry
 from shared.registry.classifier import ClassifierCache
 from shared.runtime.settings import Settings
 from shared.runtime.traces import traces_of
+from shared.storage.uploads.store import UploadStore
 from shared.storage.volume import Volume
 
 
@@ -108,6 +110,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         tracing.register(app, traces)
     else:
         app.wsgi_app = FastLane(app.wsgi_app, authorizer, online, http_metrics, settings)  # type: ignore[method-assign]
+    app.wsgi_app = MethodOverride(app.wsgi_app)  # type: ignore[method-assign]
     app.wsgi_app = SafeBodies(app.wsgi_app)  # type: ignore[method-assign]
     memory = OnlineMemory(settings.online_request_bytes)
     app.wsgi_app = HoldMemory(app.wsgi_app, memory)  # type: ignore[method-assign]
@@ -118,6 +121,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
         datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
+        uploads.blueprint(UploadStore(volume, settings), idempotency_keys),
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
         dataset_summary.blueprint(store, built_in),

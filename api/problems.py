@@ -53,12 +53,18 @@ class Problem(TypedDict):
     error: Annotated[NotRequired[str], Field(description="a copy of `detail` for clients of /v2")]
 
 
-STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
+CHECKSUM_MISMATCH = 460
+"""The status of tus 1.0 for a wrong checksum, which HTTP does not define."""
+
+STATUSES: dict[type[errors.GlassboxError], int] = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.Gone: HTTPStatus.GONE,
+    errors.Locked: HTTPStatus.LOCKED,
+    errors.ChecksumMismatch: CHECKSUM_MISMATCH,
     errors.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
     errors.LengthRequired: HTTPStatus.LENGTH_REQUIRED,
     errors.TooSlow: HTTPStatus.REQUEST_TIMEOUT,
@@ -71,6 +77,11 @@ STATUSES: dict[type[errors.GlassboxError], HTTPStatus] = {
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StorageFull: HTTPStatus.INSUFFICIENT_STORAGE,
 }
+
+
+def phrase_of(status: int) -> str:
+    """Return the name of a status, such as `Not Found`."""
+    return "Checksum Mismatch" if status == CHECKSUM_MISMATCH else HTTPStatus(status).phrase
 
 
 def register(app: Flask) -> None:
@@ -113,7 +124,7 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
     detail = _cut(detail, LONGEST_DETAIL)
     body: Problem = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": phrase_of(status),
         "status": int(status),
         "detail": detail,
         "instance": quote(request.path, safe=PATH_CHARACTERS),
@@ -122,7 +133,7 @@ def _problem(status: int, code: str, detail: str, **members: Any) -> Response:
     }
     if request.path.startswith("/v2/"):  # Open Inference Protocol clients read this member
         body["error"] = detail
-    return Response(json.dumps(body) + "\n", status, content_type=PROBLEM)
+    return Response(json.dumps(body) + "\n", f"{int(status)} {phrase_of(status)}", content_type=PROBLEM)
 
 
 def _glassbox_error(error: errors.GlassboxError) -> Response:

@@ -10,8 +10,11 @@
     ├── UnsupportedType       a type of file or body that this operation does not accept
     ├── Invalid               well-formed, and refused: `fields` says what is wrong with which field
     ├── NotFound              the job, model, version, data set or page does not exist
+    ├── Gone                  it existed, and has expired
     ├── Conflict              the operation is not possible in the resource's state
     ├── PreconditionFailed    the resource is not in the state that the request requires
+    ├── Locked                another request changes the resource now
+    ├── ChecksumMismatch      the bytes that arrived differ from those that the client sent
     ├── Damaged               a stored file has changed: its digest is wrong
     ├── TooMany               more requests, or more waiting jobs, than allowed; try again after `retry_after` seconds
     ├── StorageFull           the volume has no space left
@@ -87,6 +90,18 @@ class Invalid(GlassboxError):
 
 class NotFound(GlassboxError):
     """A resource that does not exist."""
+
+
+class Gone(GlassboxError):
+    """A resource that has expired."""
+
+
+class Locked(GlassboxError):
+    """A resource that another request changes now."""
+
+
+class ChecksumMismatch(GlassboxError):
+    """Bytes that differ from those of which the client sent the checksum."""
 
 
 class Conflict(GlassboxError):

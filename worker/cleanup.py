@@ -1,4 +1,4 @@
-"""`python -m worker.cleanup`: removes what killed processes have left on the volume.
+"""`python -m worker.cleanup`: removes what killed processes have left on the volume, and expired uploads.
 
 A worker starts it as a process of its own (`CleanupProcess`), because it may read many folders and imports NumPy.
 
@@ -29,6 +29,7 @@ from shared.runtime.redis_faults import explained
 from shared.runtime.settings import Settings, limit_blas_threads, load_settings
 from shared.storage import durable
 from shared.storage.names import is_name
+from shared.storage.uploads.expiry import expire
 from shared.storage.volume import Volume
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,8 @@ class CleanupProcess:
 
     def __init__(self, jobs: JobStore, settings: Settings) -> None:
         self._jobs = jobs
-        self._every = max(settings.upkeep_seconds, min(settings.leftover_seconds / 2, MOST_SECONDS))
+        soonest = min(settings.leftover_seconds, settings.upload_expiry)
+        self._every = max(settings.upkeep_seconds, min(soonest / 2, MOST_SECONDS))
         self._process: subprocess.Popen[bytes] | None = None
 
     def tick(self) -> None:
@@ -65,13 +67,21 @@ class CleanupProcess:
 
 
 class Cleanup:
-    """Removes temporary files, folders of jobs that were never accepted, interrupted deletions and publications."""
+    """Removes temporary files, jobs that were never accepted, interrupted deletions and publications, old uploads."""
 
-    def __init__(self, jobs: JobStore, files: JobFiles, volume: Volume, grace_seconds: float) -> None:
+    def __init__(
+        self,
+        jobs: JobStore,
+        files: JobFiles,
+        volume: Volume,
+        grace_seconds: float,
+        upload_expiry: float = float("inf"),
+    ) -> None:
         self._jobs = jobs
         self._files = files
         self._volume = volume
         self._grace = grace_seconds
+        self._upload_expiry = upload_expiry
         self._now = 0.0
 
     def run(self) -> list[Path]:
@@ -81,12 +91,11 @@ class Cleanup:
         """
         self._now = volume_now(self._volume)
         removed = []
-        for part in (self._jobs_left, self._references_left, self._temporary):
+        for part in (self._expired_uploads, self._jobs_left, self._references_left, self._temporary):
+            reason = "had expired" if part == self._expired_uploads else "a killed process had left"
             try:
                 for path in part():
-                    log.info(
-                        "cleanup: removed %s, which a killed process had left", path.relative_to(self._volume.root)
-                    )
+                    log.info("cleanup: removed %s, which %s", path.relative_to(self._volume.root), reason)
                     removed.append(path)
             except RedisError as error:
                 log.warning("cleanup: %s", explained(error))
@@ -100,9 +109,12 @@ class Cleanup:
                 newest = max(newest, each.lstat().st_mtime)
         return 0.0 < newest < self._now - self._grace
 
+    def _expired_uploads(self) -> Iterator[Path]:
+        yield from expire(self._volume, self._now, self._upload_expiry)
+
     def _temporary(self) -> Iterator[Path]:
         volume = self._volume
-        parts = (volume.incoming, volume.datasets, volume.models, volume.jobs)
+        parts = (volume.incoming, volume.uploads, volume.datasets, volume.models, volume.jobs)
         for place in (*_temporary_in(volume.root), *(each for part in parts for each in _temporary_below(part))):
             if self.is_old(place):
                 yield from _removed(place)
@@ -207,7 +219,8 @@ def main() -> None:
 
     volume = Volume(settings.volume)
     try:
-        Cleanup(JobStore(connect(settings)), JobFiles(volume), volume, settings.leftover_seconds).run()
+        jobs = JobStore(connect(settings))
+        Cleanup(jobs, JobFiles(volume), volume, settings.leftover_seconds, settings.upload_expiry).run()
     except (OSError, GlassboxError) as error:
         log.warning("cleanup: %s", error)
 

@@ -26,6 +26,7 @@ from shared.runtime.settings import Settings, is_loopback
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 KEY = "glassbox.key"  # the request's `ApiKey` in the WSGI environment; missing if no key is required
 HEAD_ONLY = "X-Glassbox-Head-Only"  # the gateway sends it with the head of a request whose body it has not received yet
+NO_KEY = "_"
 COUNTED = "glassbox.counted"  # set in the WSGI environment once a request has counted against its limits
 
 
@@ -103,6 +104,12 @@ def current_key() -> ApiKey | None:
     """Return the current request's key; None if the API requires no key."""
     key: ApiKey | None = request.environ.get(KEY)
     return key
+
+
+def current_owner() -> str:
+    """Return the name of the current request's key; `_`, which no key has, if the API requires no key."""
+    key = current_key()
+    return NO_KEY if key is None else key.name
 
 
 def require(scope: Scope, what: str) -> None:

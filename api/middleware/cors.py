@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from flask import Flask, Response
 from flask_cors import CORS
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 ALLOWED_HEADERS = (
     "Authorization", "Cache-Control", "Content-Digest", "Content-Encoding", "Content-Type", "Idempotency-Key",
     "If-Match", "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since",
-    "Inference-Header-Content-Length", "Last-Event-ID", "Range", "Repr-Digest", "X-API-Key", "X-Request-Id",
-    "traceparent", "tracestate",
+    "Inference-Header-Content-Length", "Last-Event-ID", "Range", "Repr-Digest", "Tus-Resumable",
+    "Upload-Checksum", "Upload-Concat", "Upload-Defer-Length", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+    "X-API-Key", "X-HTTP-Method-Override", "X-Request-Id", "X-Requested-With", "traceparent", "tracestate",
 )  # fmt: skip
 EXPOSED_HEADERS = (
     "Accept-Encoding", "Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Idempotent-Replayed",
-    "Inference-Header-Content-Length", "Location", "Retry-After", "WWW-Authenticate", "X-Request-Id",
+    "Inference-Header-Content-Length", "Location", "Retry-After",
+    "Tus-Checksum-Algorithm", "Tus-Extension", "Tus-Max-Size", "Tus-Resumable", "Tus-Version",
+    "Upload-Concat", "Upload-Defer-Length", "Upload-Expires", "Upload-Length", "Upload-Metadata", "Upload-Offset",
+    "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 PREFLIGHT_SECONDS = 600
 

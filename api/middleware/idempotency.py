@@ -148,11 +148,13 @@ class _Body:
 class Fingerprint:
     """The SHA-256 of the current request's path, query and body, computed while the body is read.
 
+    The headers `Upload-…`, which say what a resumable upload is, count as a part of the path.
+
     A form's boundary is omitted, because a client that resends a form generates a new boundary.
     """
 
     def __init__(self) -> None:
-        self._digest = hashlib.sha256(b"\0".join((request.path.encode(), request.query_string, b"")))
+        self._digest = hashlib.sha256(b"\0".join((request.path.encode(), request.query_string, *_of_uploads(), b"")))
         self._boundary = request.mimetype_params.get("boundary", "").encode()
         self._tail = b""  # might be the start of a boundary
         self.length = 0
@@ -172,3 +174,7 @@ class Fingerprint:
         whole = self._digest.copy()
         whole.update(self._tail)
         return whole.hexdigest(), self.length + len(self._tail)
+
+
+def _of_uploads() -> list[bytes]:
+    return sorted(f"{name}: {value}".encode() for name, value in request.headers.items() if name.startswith("Upload-"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from api.problems import OUT_OF_MEMORY, STATUSES
-from api.schema.operations import VALIDATED, ErrorSpec, Operation, UploadSpec, error_response
+from api.schema.operations import VALIDATED, BytesSpec, ErrorSpec, Operation, UploadSpec, error_response
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -24,14 +24,16 @@ from shared.errors import (
 )
 from shared.runtime.redis_faults import FAULTS
 
-Codes = Mapping[HTTPStatus, tuple[str, ...]]
+Codes = Mapping[int, tuple[str, ...]]
 
-ANY = {
+ANY: dict[int, tuple[str, ...]] = {
     HTTPStatus.BAD_REQUEST: ("bad_request", "malformed_host", "malformed_query"),
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal_error",),
 }
-WITH_AN_ETAG = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
-WITH_A_RANGE = {HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("requested_range_not_satisfiable",)}
+WITH_AN_ETAG: dict[int, tuple[str, ...]] = {HTTPStatus.PRECONDITION_FAILED: ("precondition_failed",)}
+WITH_A_RANGE: dict[int, tuple[str, ...]] = {
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: ("requested_range_not_satisfiable",)
+}
 WITH_A_KEY = (
     error_response(Unauthenticated, "key_missing", "key_unknown"),
     error_response(Forbidden, "scope_missing", "host_not_local", "origin_not_local"),
@@ -64,6 +66,10 @@ WITH_A_FILE = (
     error_response(TooLarge, "body_too_large", "form_too_large"),
     error_response(Invalid, "file_expected", "validation_failed"),
 )
+WITH_BYTES = (
+    error_response(Malformed, "body_cut_short"),
+    error_response(UnsupportedType, "encoding_unknown"),
+)
 WITH_A_BODY = (error_response(TooSlow, "body_too_slow"),)
 WITH_AN_IDEMPOTENCY_KEY = (
     error_response(Malformed, "malformed_idempotency_key"),
@@ -74,8 +80,8 @@ WITH_AN_IDEMPOTENCY_KEY = (
 
 def codes_of(operation: Operation, path: str) -> Codes:
     """Return the error codes of the operation at this path, by status."""
-    codes: dict[HTTPStatus, list[str]] = {}
-    general = {
+    codes: dict[int, list[str]] = {}
+    general: dict[int, tuple[str, ...]] = {
         **ANY,
         **(WITH_A_RANGE if "Range" in operation.headers else {}),
         **(WITH_AN_ETAG if any("ETag" in response.headers for response in operation.responses.values()) else {}),
@@ -103,6 +109,8 @@ def _error_specs(operation: Operation, path: str) -> Iterator[ErrorSpec]:
         yield from WITH_A_BODY
     if isinstance(operation.body, UploadSpec):
         yield from WITH_A_FILE
+    elif isinstance(operation.body, BytesSpec):
+        yield from WITH_BYTES
     elif operation.body is not None:
         yield from WITH_JSON
     if operation.creates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.requests.bodies.content_coding import ACCEPTED
-from api.schema.examples import DATASET_ID, JOB_ID, WEIGHTS_SHA256
+from api.schema.examples import DATASET_ID, JOB_ID, UPLOAD_ID, WEIGHTS_SHA256
 from shared.json_types import JsonObject
 
 
@@ -22,6 +22,7 @@ IN_PATHS: dict[str, JsonObject] = {
     "file": _text("a file of the documentation page", "swagger-ui.css"),
     "job_id": _text("a job's id", JOB_ID),
     "name": _text("a model's name", "digits"),
+    "upload_id": _text("an upload's id", UPLOAD_ID),
     "reference": _text("a version: its number, an alias, or `latest`", "latest"),
     "version": _text("a version: its number, an alias, or `latest`", "latest"),
 }
@@ -53,6 +54,13 @@ REQUEST_HEADERS: dict[str, JsonObject] = {
     ),
     "If-Range": _header("Return the range only if the resource has this ETag, else the whole resource."),
     "Last-Event-ID": _header("Resume the stream after this event."),
+    "Tus-Resumable": _header("The version of the upload protocol: `1.0.0`.", enum=["1.0.0"]) | {"required": True},
+    "Upload-Length": _header("Length of the whole upload in bytes.", pattern="^[0-9]+$"),
+    "Upload-Defer-Length": _header("`1`: a later PATCH announces the length.", enum=["1"]),
+    "Upload-Metadata": _header("Pairs, separated by commas: a key, a space, and the value in base64."),
+    "Upload-Concat": _header("`partial`: the upload becomes a part; `final;<url> <url> …`: concatenate these parts."),
+    "Upload-Checksum": _header("Checksum of this body: `sha1` or `sha256`, a space, and the digest in base64."),
+    "Upload-Offset": _header("Offset of the body's first byte in the upload.", pattern="^[0-9]+$"),
     "Range": _header("Return this range only: `bytes=0-1023`."),
 }
 
@@ -66,5 +74,12 @@ RESPONSE_HEADERS: dict[str, JsonObject] = {
     "Inference-Header-Content-Length": _text("Length of the JSON in bytes, before binary tensors.", "190"),
     "Accept-Encoding": _text("The content codings that a request may have.", ACCEPTED),
     "Content-Range": _text("The returned range.", "bytes 0-1023/68294"),
+    "Tus-Resumable": _text("The version of the upload protocol.", "1.0.0"),
+    "Upload-Offset": _text("The bytes received so far: continue here.", "1073741824"),
+    "Upload-Length": _text("Length of the whole upload in bytes.", "21474836480"),
+    "Upload-Expires": _text("When the upload expires, unless more bytes arrive.", "Tue, 03 Feb 2026 12:04:31 GMT"),
+    "Upload-Metadata": _text("The metadata of the upload's creation.", "filename c2NhbnMuemlw"),
+    "Upload-Concat": _text("`partial`, or `final;` and the parts, if the upload is one of these.", "partial"),
+    "Upload-Defer-Length": _text("`1` if the length is not known yet.", "1"),
     "Accept-Ranges": _text("The supported range unit.", "bytes"),
 }

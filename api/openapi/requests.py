@@ -10,7 +10,7 @@ from api.openapi.fields import IN_DASHBOARD_PATHS, IN_DATASET_PATHS, IN_PATHS, R
 from api.openapi.samples import sample
 from api.openapi.schemas import Schemas
 from api.requests.validation import RequestModel
-from api.schema.operations import Operation, UploadSpec
+from api.schema.operations import BytesSpec, Operation, UploadSpec
 from shared.json_types import JsonObject
 
 FILE = {"type": "string", "format": "binary"}
@@ -40,6 +40,9 @@ def body(operation: Operation, schemas: Schemas) -> JsonObject | None:
         form = {"multipart/form-data": {"schema": _form(operation, upload.part, schemas)}}
         json = {} if upload.json is None else _json(upload.json, schemas)
         return {"description": upload.description, "required": True, "content": raw | form | json}
+    if isinstance(operation.body, BytesSpec):
+        content = {operation.body.media_type: {"schema": FILE}}
+        return {"description": operation.body.description, "required": operation.body.required, "content": content}
     needed = bool(schemas.resolved(schemas.of(operation.body)).get("required"))
     return {"required": needed, "content": _json(operation.body, schemas)}
 

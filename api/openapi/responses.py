@@ -10,11 +10,11 @@ from typing import Any
 from api.openapi.error_responses import codes_of
 from api.openapi.samples import sample
 from api.openapi.schemas import Schemas
-from api.problems import STATUSES, Problem
+from api.problems import STATUSES, Problem, phrase_of
 from api.schema.operations import MediaType, Operation, ResponseSpec
 from shared.json_types import JsonObject
 
-WITH_ERRORS = {
+WITH_ERRORS: dict[int, tuple[str, ...]] = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: ("Accept-Encoding",),
     HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
     HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
@@ -67,7 +67,7 @@ def _media(media: MediaType, schemas: Schemas) -> JsonObject:
     return {media.name: {"schema": schema} | ({} if example is None else {"example": example})}
 
 
-def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Schemas) -> JsonObject:
+def _problem(path: str, status: int, codes: tuple[str, ...], schemas: Schemas) -> JsonObject:
     """Return the response of an error status: the problem's schema, an example per code, and the codes.
 
     `x-codes` lists the codes; `archive_*` is any code with that prefix. They are no schema of their own, because
@@ -81,16 +81,16 @@ def _problem(path: str, status: HTTPStatus, codes: tuple[str, ...], schemas: Sch
         if not code.endswith("*")
     }
     return {
-        "description": f"{MEANINGS.get(status, status.phrase)} {alternatives}",
+        "description": f"{MEANINGS.get(status, phrase_of(status))} {alternatives}",
         "headers": _headers(WITH_ERRORS.get(status, ())),
         "content": {"application/problem+json": {"schema": base, "examples": examples}},
         "x-codes": list(codes),
     }
 
 
-def _example(path: str, status: HTTPStatus, code: str) -> JsonObject:
+def _example(path: str, status: int, code: str) -> JsonObject:
     detail = MEANINGS.get(status, "The server failed, not your request.")
-    return {"title": status.phrase, "status": int(status), "detail": detail, "instance": path, "code": code}
+    return {"title": phrase_of(status), "status": int(status), "detail": detail, "instance": path, "code": code}
 
 
 def _merged(problems: JsonObject, declared: JsonObject) -> JsonObject:

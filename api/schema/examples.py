@@ -13,6 +13,7 @@ def shown_as(*examples: JsonObject) -> ConfigDict:
 
 
 JOB_ID = "01k8z4y6w9m3n5p7q1r2s4t6v8"
+UPLOAD_ID = "01k8z4y6w9m3n5p7q1r2s4t6v9"
 DATASET_ID = "sha256:5f4d1c9be8ea0f2ea0dd53a4e6a5e2a1c9a0f7d0b3c64d7788a1f0e2b9d3c7a1"
 DERIVED_ID = "sha256:0b7e2f9a4c1d83656f1e0d9c8b7a69584736251403f2e1d0cfbeadac9b8a7968"
 WEIGHTS_SHA256 = "9b2f6f1e0c7d4a53b8e1d2c3f4a5968776655443322110ffeeddccbbaa998877"
@@ -377,4 +378,15 @@ TRAINING_ESTIMATE: JsonObject = {
     "operations": 45705600000,
     "seconds": [0.57, 1.14],
     "method": "the multiply-adds of all epochs, counted from the shapes, at 40 to 80 billion a second …",
+}
+
+UPLOAD: JsonObject = {
+    "id": UPLOAD_ID,
+    "offset": 1_073_741_824,
+    "length": 21_474_836_480,
+    "complete": False,
+    "partial": False,
+    "metadata": {"filename": "scans.zip"},
+    "created_at": "2026-01-31T12:00:00.000Z",
+    "expires_at": "2026-02-03T12:04:31.000Z",
 }

@@ -54,6 +54,15 @@ class UploadSpec:
 
 
 @dataclass(frozen=True)
+class BytesSpec:
+    """Bytes as a request's body, which the view reads itself. required: whether a request must have a body."""
+
+    description: str
+    media_type: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
 class ResponseSpec:
     """A response that is not an error. `contents` are its possible JSON types or media types.
 
@@ -98,7 +107,7 @@ class Operation:
     scope: Scope | None
     responses: Mapping[int, ResponseSpec]
     query: type[RequestModel] | None = None
-    body: type[RequestModel] | UploadSpec | None = None
+    body: type[RequestModel] | UploadSpec | BytesSpec | None = None
     errors: tuple[ErrorSpec, ...] = ()
     creates: bool = False
     headers: tuple[str, ...] = ()
@@ -110,7 +119,7 @@ def operation(
     scope: Scope | None,
     responses: Mapping[int, Any],
     query: type[RequestModel] | None = None,
-    body: type[RequestModel] | UploadSpec | None = None,
+    body: type[RequestModel] | UploadSpec | BytesSpec | None = None,
     errors: tuple[type[GlassboxError] | ErrorSpec, ...] = (),
     headers: tuple[str, ...] = (),
 ) -> Callable[[View], View]:

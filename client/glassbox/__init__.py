@@ -20,14 +20,17 @@ if TYPE_CHECKING:
     from glassbox.client import Client
     from glassbox.datasets import Dataset
     from glassbox.errors import (
+        ChecksumMismatch,
         Conflict,
         Damaged,
         DownloadDamaged,
         Forbidden,
         GlassboxError,
+        Gone,
         Invalid,
         LengthRequired,
         LocalFileError,
+        Locked,
         Malformed,
         NotFound,
         NotInstalled,
@@ -71,20 +74,24 @@ if TYPE_CHECKING:
     from glassbox.records.selections import Selection
     from glassbox.records.service import Access, Preset, Readiness, System, TrainingEstimate
     from glassbox.records.skipped import SkippedFiles
+    from glassbox.records.uploads import Upload
     from glassbox.records.versions import Alias, Baselines, Finding, Model, Version
 
 _NAMES = {
     "client": ("Client",),
     "datasets": ("Dataset",),
     "errors": (
+        "ChecksumMismatch",
         "Conflict",
         "Damaged",
         "DownloadDamaged",
         "Forbidden",
         "GlassboxError",
+        "Gone",
         "Invalid",
         "LengthRequired",
         "LocalFileError",
+        "Locked",
         "Malformed",
         "NotFound",
         "NotInstalled",
@@ -120,6 +127,7 @@ _NAMES = {
         "ReproductionResult",
         "TrainingResult",
     ),
+    "records.uploads": ("Upload",),
     "records.versions": ("Alias", "Baselines", "Finding", "Model", "Version"),
     "http.retrying": ("Retries",),
     "records.explanations": ("Explanation", "Neighbours"),
@@ -142,6 +150,7 @@ __all__ = [
     "BatchResult",
     "BatchSummary",
     "Best",
+    "ChecksumMismatch",
     "ClassEvaluation",
     "Client",
     "ComparedImage",
@@ -160,6 +169,7 @@ __all__ = [
     "Finding",
     "Forbidden",
     "GlassboxError",
+    "Gone",
     "Images",
     "IndexedRow",
     "Invalid",
@@ -169,6 +179,7 @@ __all__ = [
     "JobProgress",
     "LengthRequired",
     "LocalFileError",
+    "Locked",
     "Malformed",
     "Mistake",
     "Model",
@@ -208,6 +219,7 @@ __all__ = [
     "Unavailable",
     "UnexpectedAnswer",
     "UnsupportedType",
+    "Upload",
     "Version",
     "WrongArgument",
 ]

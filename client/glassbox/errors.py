@@ -16,12 +16,15 @@
         ├── NotFound           404  the job, model, version or data set does not exist
         ├── TooSlow            408  the request's body arrived too slowly
         ├── Conflict           409  the resource's state does not allow this
+        ├── Gone               410  the upload has expired
         ├── LengthRequired     411  an upload has no length
         ├── PreconditionFailed 412  the resource's state does not meet the request's condition
         ├── TooLarge           413  a limit is exceeded
         ├── UnsupportedType    415  the type of the file is not supported
         ├── Invalid            422  a value is invalid; `fields` lists the invalid fields
+        ├── Locked             423  another request changes the upload now
         ├── TooMany            429  too many requests or waiting jobs; try again after `retry_after` seconds
+        ├── ChecksumMismatch   460  the bytes that arrived differ from those that were sent
         ├── ServerFault        500  an internal error of the server
         │   └── Damaged        500  a stored file is damaged
         ├── NotInstalled       501  an optional part of the server is not installed
@@ -113,6 +116,18 @@ class Conflict(Refused):
     """The resource's state does not allow this."""
 
 
+class Gone(Refused):
+    """The upload has expired."""
+
+
+class Locked(Refused):
+    """Another request changes the upload now."""
+
+
+class ChecksumMismatch(Refused):
+    """The bytes that arrived differ from those that were sent."""
+
+
 class LengthRequired(Refused):
     """An upload has no length."""
 
@@ -168,12 +183,15 @@ BY_STATUS: dict[int, type[Refused]] = {
     404: NotFound,
     408: TooSlow,
     409: Conflict,
+    410: Gone,
     411: LengthRequired,
     412: PreconditionFailed,
     413: TooLarge,
     415: UnsupportedType,
     422: Invalid,
+    423: Locked,
     429: TooMany,
+    460: ChecksumMismatch,
     500: Damaged,
     501: NotInstalled,
     503: Unavailable,

@@ -121,6 +121,7 @@ server {
 END
 fi >"$pieces/domain.conf"
 
+echo "limit_conn uploads $uploads;" >"$pieces/resumable.conf"
 {
   echo "client_max_body_size $upload;"
   echo "limit_conn uploads $uploads;"

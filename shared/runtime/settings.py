@@ -208,6 +208,18 @@ class Settings(BaseSettings):
     traces: bool = Field(False, description="send OpenTelemetry traces; the variables OTEL_… configure them")
 
     max_body_bytes: PositiveInt = 2 * GiB
+    max_upload_bytes: PositiveInt | None = Field(
+        None, description="the most bytes of one resumable upload; by default as many as the volume has"
+    )
+    upload_quota: PositiveInt | None = Field(
+        None,
+        description="the most bytes of one key's resumable uploads that are incomplete or not used yet; by default half"
+        " of the volume",
+    )
+    max_uploads_per_key: PositiveInt = Field(1000, description="the most resumable uploads of one key")
+    upload_expiry: PositiveFloat = Field(
+        3 * 24 * 3600.0, description="how long a resumable upload is kept after its last byte arrived"
+    )
     max_json_bytes: PositiveInt = 1 * MiB
     max_labels_bytes: PositiveInt = Field(8 * KiB, description="the most bytes of a training's labels, as JSON")
     max_record_bytes: PositiveInt = Field(

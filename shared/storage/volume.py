@@ -14,7 +14,8 @@ from pathlib import Path
 class Volume:
     """The paths below one root.
 
-    incoming/                     uploads in progress
+    incoming/                     uploads in progress, each in one request
+    uploads/<owner>/<id>/         upload.json, data, lock, unverified, used: resumable uploads
     datasets/<sha256>/            data.npz, manifest.json; paths.npz if the images have paths; summary.json,
                                   near-pairs.json if requested
     datasets/names/<name>         the id that the name points to
@@ -34,6 +35,16 @@ class Volume:
     @property
     def incoming(self) -> Path:
         return self.root / "incoming"
+
+    @property
+    def uploads(self) -> Path:
+        return self.root / "uploads"
+
+    def uploads_of(self, owner: str) -> Path:
+        return self.uploads / owner
+
+    def upload(self, owner: str, upload_id: str) -> Path:
+        return self.uploads_of(owner) / upload_id
 
     @property
     def datasets(self) -> Path:

@@ -47,7 +47,7 @@ def _is_deleted(folder: Path, volume: Volume) -> bool:
 def files(volume: Volume) -> Iterator[Path]:
     """Yield the volume's files to save, references before their targets.
 
-    Skips unfinished uploads, the webhooks' secret, and the indices of the models' versions.
+    Skips uploads, which clients can send again, the webhooks' secret, and the indices of the models' versions.
     """
     for folder in _folders(volume.jobs):
         specification = volume.specification(folder.name)

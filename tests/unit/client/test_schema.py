@@ -11,7 +11,17 @@ from glassbox.http import reading
 from glassbox.http.all_events import AnyEvent
 from glassbox.http.events import TERMINAL, Event
 from glassbox.records import datasets as records_datasets
-from glassbox.records import evaluations, explanations, predictions, rows, selections, service, skipped, versions
+from glassbox.records import (
+    evaluations,
+    explanations,
+    predictions,
+    rows,
+    selections,
+    service,
+    skipped,
+    uploads,
+    versions,
+)
 
 from api.app import create_app
 from api.openapi import document
@@ -94,6 +104,7 @@ SAME = {
     "Redis": service.Redis,
     "Volume": service.Volume,
     "SkippedFiles": skipped.SkippedFiles,
+    "Upload": uploads.Upload,
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {

@@ -52,6 +52,7 @@ def age(folder: Path, seconds: float = 2 * DAY) -> None:
 LEFTOVERS = [
     "incoming/.tmp-0-upload",
     "incoming/.tmp-0-mnist/mnist.npz",
+    "uploads/bob/.tmp-0-new/data",
     "datasets/.tmp-0-new/data.npz",
     "datasets/names/.tmp-0-easy",
     "models/toy/.tmp-0-1",

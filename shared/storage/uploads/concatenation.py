@@ -1,0 +1,101 @@
+"""The concatenation of partial uploads: the bytes of the first become those of the result, the others are appended.
+
+The parts are consumed one after another, so that the volume needs the space of one part more, not of all. Each step can
+be repeated: a request that was interrupted is completed by the next one with the same parts.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+
+from shared.errors import Conflict, Malformed
+from shared.storage import durable
+from shared.storage.uploads.folder import UploadFolder
+from shared.storage.uploads.lock import UploadLock
+from shared.storage.uploads.record import Upload, UploadRecord
+
+MOST_PARTS = 1000
+NOT_COPIED_BY_THE_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
+
+
+def check_parts(parts: Sequence[Upload]) -> str | None:
+    """Return the id of the upload into which some of these parts were moved already; None if none was.
+
+    Raises `Malformed` or `Conflict` if the parts cannot be concatenated.
+    """
+    ids = [part.record.id for part in parts]
+    if not ids or len(ids) > MOST_PARTS or len(set(ids)) < len(ids):
+        raise Malformed("malformed_concatenation", f"name 1 to {MOST_PARTS} different partial uploads")
+    for part in parts:
+        if not part.record.partial:
+            raise Conflict("upload_not_partial", f"the upload {part.record.id} was not created as a partial one")
+        if not part.is_complete:
+            raise Conflict(
+                "upload_incomplete",
+                f"the part {part.record.id} has {part.offset:,} of {part.record.length or 0:,} bytes; send the rest",
+            )
+    return next((part.record.target for part in parts if part.record.target), None)
+
+
+def concatenate(folder: UploadFolder, record: UploadRecord, parts: Sequence[UploadFolder]) -> None:
+    """Move the bytes of the parts into the upload. Raises `Locked` if another request does, and `StorageFull`."""
+    with ExitStack() as locks:
+        held = [locks.enter_context(UploadLock(each)) for each in [*sorted(parts, key=lambda part: part.path), folder]]
+        for part in parts:
+            found = part.read()
+            if found.target is None:
+                part.write(found.model_copy(update={"target": record.id}))
+            elif found.target != record.id:
+                raise Conflict("upload_concatenated", f"the part {found.id} is already a part of another upload")
+        with durable.translated_errors():
+            for _ in _moved(folder, parts):
+                for lock in held:
+                    lock.refresh()
+
+
+def _moved(folder: UploadFolder, parts: Sequence[UploadFolder]) -> Iterator[None]:
+    """Move the bytes; yield after each piece of them."""
+    first, *others = parts
+    with suppress(FileNotFoundError):  # an earlier request has moved it
+        first.data.rename(folder.data)
+        durable.fsync_folder(folder.path)
+    target = os.open(folder.data, os.O_RDWR)
+    try:
+        start = first.read().length or 0
+        for part in others:
+            end = start + (part.read().length or 0)
+            size = os.fstat(target).st_size
+            if size < end:
+                yield from _appended(part, target, size, size - start, end - size)
+            part.data.unlink(missing_ok=True)
+            start = end
+    finally:
+        os.close(target)
+
+
+def _appended(part: UploadFolder, target: int, position: int, offset: int, count: int) -> Iterator[None]:
+    """Copy `count` bytes of a part from `offset` to `position` of the target, durably."""
+    source = os.open(part.data, os.O_RDONLY)
+    try:
+        while count:
+            copied = _copy(source, target, min(count, durable.PART), offset, position)
+            if not copied:
+                raise OSError(errno.EIO, f"{part.data} is shorter than its record says")
+            offset, position, count = offset + copied, position + copied, count - copied
+            os.fdatasync(target)
+            yield
+    finally:
+        os.close(source)
+
+
+def _copy(source: int, target: int, count: int, offset: int, position: int) -> int:
+    """Copy some bytes, in the kernel if the file system can: some of them share the blocks instead of copying."""
+    try:
+        return os.copy_file_range(source, target, count, offset, position)
+    except OSError as error:
+        if error.errno not in NOT_COPIED_BY_THE_KERNEL:
+            raise
+    return os.pwrite(target, os.pread(source, min(count, durable.BLOCK), offset), position)

@@ -1,0 +1,99 @@
+"""The folder of one upload: its record, its bytes, and how many of them count as received."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from shared.errors import StorageFull
+from shared.storage import durable
+from shared.storage.uploads import space
+from shared.storage.uploads.record import UploadRecord
+from shared.storage.volume import Volume
+
+
+class UploadFolder:
+    """The files of one upload. Only the holder of its lock changes them.
+
+    record: `upload.json`. data: the bytes received so far. lock: locked while a request writes; its modification time
+    is the upload's last activity. unverified: while a part with a checksum is received, the offset at which it begins;
+    bytes after that do not count. used: exists once a data set or a batch was made from the upload.
+    """
+
+    def __init__(self, volume: Volume, owner: str, upload_id: str) -> None:
+        self.path = volume.upload(owner, upload_id)
+        self.record = self.path / "upload.json"
+        self.data = self.path / "data"
+        self.lock = self.path / "lock"
+        self.unverified = self.path / "unverified"
+        self.used = self.path / "used"
+
+    def read(self) -> UploadRecord:
+        """Return the record. Raises `FileNotFoundError`, or `ValidationError` if it is damaged."""
+        return UploadRecord.model_validate_json(self.record.read_bytes())
+
+    def write(self, record: UploadRecord) -> None:
+        """Replace the record, durably."""
+        durable.write_json(self.record, record.model_dump(mode="json"))
+
+    def received(self, *, durably: bool = False) -> int:
+        """Return how many bytes count as received; durably: after they are on the disk. Raises `FileNotFoundError`."""
+        descriptor = os.open(self.data, os.O_RDONLY)
+        try:
+            begun = self.begun()  # before the size, so that bytes of a part that is verified meanwhile count later
+            size = os.fstat(descriptor).st_size
+            if durably:
+                os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        return size if begun is None else min(size, begun)
+
+    def begun(self) -> int | None:
+        """Return the offset of a part with a checksum that is not verified; None if there is no such part."""
+        try:
+            return int(self.unverified.read_text() or 0)
+        except FileNotFoundError:
+            return None
+
+    def begin_unverified(self, offset: int) -> None:
+        """Store that bytes after this offset do not count, durably."""
+        durable.write_bytes(self.unverified, str(offset).encode())
+
+    def discard_unverified(self, descriptor: int) -> None:
+        """Remove the bytes of a part whose checksum was not verified. descriptor: of the data, open for writing."""
+        begun = self.begun()
+        if begun is not None:
+            if os.fstat(descriptor).st_size > begun:
+                self.truncate(descriptor, begun)
+                os.fdatasync(descriptor)
+            self.unverified.unlink()
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Shorten the data, which releases its reserved space, and reserve that again if it is still there."""
+        os.ftruncate(descriptor, size)
+        with suppress(StorageFull):
+            space.reserve(descriptor, self.read().length or 0)
+
+    def last_activity(self) -> float:
+        """Return when a request last created or continued the upload. Raises `FileNotFoundError`."""
+        return self.lock.stat().st_mtime
+
+    def remove(self) -> None:
+        """Remove the upload with all its files."""
+        durable.remove_tree(self.path)
+
+    def remove_data(self) -> int:
+        """Remove the bytes of an expired upload, and return their number; its record stays, to answer for it."""
+        size = 0
+        with suppress(FileNotFoundError):
+            size = self.data.stat().st_size
+            self.data.unlink()
+        return size
+
+
+def folder_names(parent: Path) -> list[str]:
+    """Return the names of the finished folders in a folder; none if it does not exist."""
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(durable.TEMPORARY))
+    return []

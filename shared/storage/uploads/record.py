@@ -1,0 +1,41 @@
+"""The description of an upload, as its JSON file on the volume holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+
+class UploadRecord(BaseModel):
+    """What does not follow from an upload's other files.
+
+    length: its total bytes; None until the client has announced them. metadata: the client's `Upload-Metadata`.
+    partial: whether it can only become a part of a concatenation. parts: the ids of the partial uploads of which it
+    is the concatenation. target: the id of the upload into which its bytes were moved.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    created_at: str = ""
+    length: int | None = None
+    metadata: str = ""
+    partial: bool = False
+    parts: tuple[str, ...] = ()
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An upload at one moment. offset: its bytes on the disk. expires_at: seconds since 1970, by the volume's clock."""
+
+    owner: str
+    record: UploadRecord
+    offset: int
+    expires_at: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all bytes have been received."""
+        return self.offset == self.record.length

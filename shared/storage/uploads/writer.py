@@ -1,0 +1,90 @@
+"""Writing to an upload: blocks at its end, on the disk before they are reported."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.storage import durable
+from shared.storage.uploads.folder import UploadFolder
+from shared.storage.uploads.lock import UploadLock
+
+REFRESH_SECONDS = 30.0  # a long request stores this often that the upload is in use
+
+
+class UploadWriter:
+    """Appends to an upload. offset: the bytes received, those that are not on the disk yet included."""
+
+    def __init__(self, folder: UploadFolder, lock: UploadLock, data: int) -> None:
+        self._folder = folder
+        self._lock = lock
+        self._data = data
+        self._unsynced = 0
+        self._refreshed = time.monotonic()
+        self.offset = os.fstat(data).st_size
+
+    def write(self, block: bytes | bytearray) -> None:
+        """Append a block. Raises `Locked` if another request continues the upload, `NotFound`, or `StorageFull`."""
+        view = memoryview(block)
+        with durable.translated_errors(), self._lock.writing(self._data):
+            while view:
+                written = os.pwrite(self._data, view, self.offset)
+                self.offset += written
+                self._unsynced += written
+                view = view[written:]
+        if self._unsynced >= durable.PART:
+            self.sync()
+        if time.monotonic() - self._refreshed > REFRESH_SECONDS:
+            self._refreshed = time.monotonic()
+            self._lock.refresh()
+
+    def sync(self) -> None:
+        """Make the bytes durable."""
+        with durable.translated_errors():
+            os.fdatasync(self._data)
+        self._unsynced = 0
+
+    def truncate(self, offset: int) -> None:
+        """Remove the bytes after the offset."""
+        with self._lock.writing(self._data):
+            self._folder.truncate(self._data, offset)
+        self.offset = offset
+
+    @contextmanager
+    def verifying(self) -> Iterator[None]:
+        """Receive a part with a checksum in this block. If the block raises, or the process dies, no byte counts."""
+        self._folder.begin_unverified(self.offset)
+        begun = self.offset
+        try:
+            yield
+        except BaseException:
+            with self._lock.writing(self._data):
+                self._folder.discard_unverified(self._data)
+            self.offset = begun
+            raise
+        self.sync()
+        with self._lock.writing(self._data):
+            self._folder.unverified.unlink()
+        durable.fsync_folder(self._folder.path)
+
+
+@contextmanager
+def opened_writer(folder: UploadFolder) -> Iterator[UploadWriter]:
+    """Open an upload for writing, as the only request. At the end of the block all bytes are on the disk.
+
+    Raises `Locked` if another request writes to it, and `NotFound` if it is removed.
+    """
+    with UploadLock(folder) as lock:
+        data = os.open(folder.data, os.O_RDWR)
+        try:
+            with lock.writing(data):
+                folder.discard_unverified(data)
+            writer = UploadWriter(folder, lock, data)
+            try:
+                yield writer
+            finally:
+                writer.sync()
+        finally:
+            os.close(data)

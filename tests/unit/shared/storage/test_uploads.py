@@ -1,0 +1,146 @@
+"""Requests that write to the same upload at once, an owner's uploads, and the space and lock of an upload."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from shared.errors import Conflict, Locked, NotFound, StorageFull
+from shared.runtime.settings import Settings
+from shared.storage.names import new_id
+from shared.storage.uploads import space
+from shared.storage.uploads.folder import UploadFolder
+from shared.storage.uploads.lock import STALLED_SECONDS
+from shared.storage.uploads.record import Upload, UploadRecord
+from shared.storage.uploads.store import UploadStore
+from shared.storage.volume import Volume
+
+
+@pytest.fixture
+def store(volume: Volume, limits: Settings) -> UploadStore:
+    return UploadStore(volume, limits)
+
+
+def a_new(store: UploadStore, length: int = 10, owner: str = "bob") -> Upload:
+    return store.create(owner, UploadRecord(id=new_id(), length=length))
+
+
+def folder_of(volume: Volume, upload: Upload) -> UploadFolder:
+    return UploadFolder(volume, upload.owner, upload.record.id)
+
+
+def stall(folder: UploadFolder) -> None:
+    """Change the times of the upload as if its writer had written nothing for a while."""
+    then = time.time() - STALLED_SECONDS - 60
+    for path in (folder.lock, folder.data):
+        os.utime(path, (then, then))
+
+
+class TestLock:
+    def test_second_writer_is_refused_while_the_first_one_writes(self, store: UploadStore) -> None:
+        upload = a_new(store)
+        other = UploadStore(store._volume, store._limits)  # as in another process: locks belong to open files
+
+        with store.writing(upload) as writer:
+            writer.write(b"12345")
+            with pytest.raises(Locked), other.writing(upload):
+                pass
+        with other.writing(upload) as writer:
+            assert writer.offset == 5
+
+    def test_writer_that_has_stalled_loses_the_lock_and_writes_nothing_more(
+        self, store: UploadStore, volume: Volume
+    ) -> None:
+        upload = a_new(store)
+
+        with pytest.raises(Locked), store.writing(upload) as first:  # noqa: PT012 - at its end
+            first.write(b"123")
+            stall(folder_of(volume, upload))
+            with store.writing(upload) as second:
+                second.write(b"456")
+                with pytest.raises(Locked), store.writing(upload):
+                    pass
+            first.write(b"xyz")
+        assert folder_of(volume, upload).data.read_bytes() == b"123456"
+
+    def test_part_with_a_checksum_is_discarded_if_another_writer_takes_over(
+        self, store: UploadStore, volume: Volume
+    ) -> None:
+        upload = a_new(store)
+
+        with pytest.raises(Locked), store.writing(upload) as first, first.verifying():  # noqa: PT012 - at its end
+            first.write(b"123")
+            stall(folder_of(volume, upload))
+            with store.writing(upload) as second:
+                assert second.offset == 0
+                second.write(b"45")
+        assert folder_of(volume, upload).data.read_bytes() == b"45"
+        assert store.find("bob", upload.record.id).offset == 2
+
+    def test_writer_of_a_removed_upload_stops(self, store: UploadStore) -> None:
+        upload = a_new(store)
+
+        with pytest.raises(NotFound), store.writing(upload) as writer:  # noqa: PT012 - at its end
+            store.remove("bob", upload.record.id)
+            writer.write(b"123")
+
+
+class TestOwners:
+    def test_upload_does_not_exist_for_another_owner(self, store: UploadStore) -> None:
+        upload = a_new(store)
+
+        with pytest.raises(NotFound):
+            store.find("eve", upload.record.id)
+        with pytest.raises(NotFound):
+            store.remove("eve", upload.record.id)
+        with pytest.raises(NotFound), store.used("eve", upload.record.id):
+            pass
+
+    def test_quota_is_that_of_one_owner_and_excludes_used_uploads(self, volume: Volume, limits: Settings) -> None:
+        store = UploadStore(volume, limits.model_copy(update={"upload_quota": 10}))
+        upload = a_new(store)
+        a_new(store, owner="eve")
+        with store.writing(upload) as writer:
+            writer.write(b"0123456789")
+
+        with store.used("bob", upload.record.id) as path:
+            assert path.read_bytes() == b"0123456789"
+
+        a_new(store)
+
+
+class TestUse:
+    def test_incomplete_upload_cannot_be_used(self, store: UploadStore) -> None:
+        with pytest.raises(Conflict, match="0 of 10 bytes"), store.used("bob", a_new(store).record.id):
+            pass
+
+    def test_content_can_be_moved_and_used_again(self, store: UploadStore, volume: Volume) -> None:
+        upload = a_new(store, length=3)
+        with store.writing(upload) as writer:
+            writer.write(b"abc")
+
+        for name in ("first", "second"):
+            with store.used("bob", upload.record.id) as path:
+                path.rename(volume.root / name)
+
+        data = folder_of(volume, upload).data
+        assert all((volume.root / name).samefile(data) for name in ("first", "second"))
+        assert list(volume.incoming.iterdir()) == []
+
+
+class TestSpace:
+    def test_missing_space_is_named(self, volume: Volume) -> None:
+        with pytest.raises(StorageFull, match=r"needs 1,000,000,000,000,000,000 bytes.* bytes are missing"):
+            space.check(volume.root, 10**18)
+
+    def test_reserved_space_survives_a_repeated_creation(self, store: UploadStore, volume: Volume) -> None:
+        upload = a_new(store, length=1 << 20)
+        blocks = folder_of(volume, upload).data.stat().st_blocks
+        with store.writing(upload) as writer:
+            writer.write(b"abc")
+
+        assert store.create("bob", upload.record).offset == 0
+
+        assert folder_of(volume, upload).data.stat().st_blocks == blocks
