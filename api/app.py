@@ -38,7 +38,7 @@ from api.resources.evaluations import versions as evaluations
 from api.resources.evaluations.sources import Sources
 from api.resources.events import all_jobs, history
 from api.resources.events.streams import EventStreams
-from api.resources.explanations import explain, lessons, neighbours
+from api.resources.explanations import explain, lessons, neighbours, unit
 from api.resources.explanations.one_image import OneImageReader
 from api.resources.service import access, health, index, metrics, presets, system, ui
 from api.resources.trainings import checkpoint_weights, estimates, reproductions, training_jobs
@@ -140,6 +140,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         weights.blueprint(registry),
         predictions.blueprint(online, settings),
         explain.blueprint(online, one_images, settings),
+        unit.blueprint(online, one_images, settings),
         neighbours.blueprint(online, one_images, neighbours.TrainingImages(store, settings), store),
         lessons.blueprint(online, store, built_in, settings),
         open_inference.blueprint(online, registry, volume, settings),

@@ -31,7 +31,7 @@ from glassbox.http.transport import Transport
 from glassbox.jobs import Job, Jobs, Kind
 from glassbox.models import Models, Reference
 from glassbox.options import BatchOptions, EvaluationOptions, Invert, TrainingOptions
-from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours, Rule
+from glassbox.records.explanations import Baseline, Explanation, Lesson, Lessons, Method, Neighbours, Rule, Unit
 from glassbox.records.rows import Predictions
 from glassbox.records.service import Access, Preset, Readiness, System, TrainingEstimate
 
@@ -194,6 +194,26 @@ class Client:
             "invert": invert,
         }
         return read(Explanation, self._about_image("explain", image, model, options))
+
+    def unit(
+        self,
+        image: ImageFile | ImagePlace,
+        *,
+        model: str,
+        layer: str,
+        unit: int,
+        place: tuple[int, int] | None = None,
+        top: int | None = None,
+        invert: Invert | None = None,
+    ) -> Unit:
+        """Return one unit of a layer: its weights, and the largest terms of its sum for an image.
+
+        image: as for `explain`. layer: `layer1`, `layer2`, …; the last one has a unit for each class. place: row and
+        column in a filter's map, by default those of its largest activation. top: the number of terms.
+        """
+        row, column = place or (None, None)
+        options = {"layer": layer, "unit": unit, "row": row, "column": column, "top": top, "invert": invert}
+        return read(Unit, self._about_image("explain/unit", image, model, options))
 
     def neighbours(
         self, image: ImageFile | ImagePlace, *, model: str, count: int = 10, invert: Invert | None = None

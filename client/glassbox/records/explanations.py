@@ -100,6 +100,67 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class UnitLayer:
+    """A layer of a network. kind: convolutional, dense, or output."""
+
+    name: str
+    kind: str
+    activation: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A row and a column, from 0."""
+
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of a unit's sum: the place of its input, and weight · input = value."""
+
+    index: tuple[int, ...]
+    weight: float
+    input: float
+    value: float
+
+
+@dataclass(frozen=True)
+class OtherTerms:
+    """The number of all other terms, and their sum."""
+
+    count: int
+    value: float
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit of a layer for one image: `z` is the sum of `terms`, `rest` and `bias`.
+
+    weights, inputs: in the shape of the layer's input, or of a filter whose first row and column in it is `window`.
+    label: the class of a unit of the last layer. activation: f(z), or the class's probability.
+    """
+
+    model: str
+    version: int
+    layer: UnitLayer
+    unit: int
+    label: str | None
+    place: Place | None
+    window: Place | None
+    weights: Numbers
+    inputs: Numbers
+    terms: tuple[Term, ...]
+    rest: OtherTerms
+    bias: float
+    z: float
+    activation: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Neighbour:
     """A training image by its index in the split `train`, with its class and its distance."""
 

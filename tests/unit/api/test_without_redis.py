@@ -129,6 +129,13 @@ REQUESTS = [
         )
         for what in ("explain", "neighbours")
     ),
+    Request(
+        "POST",
+        "/v1/models/<name>/versions/<reference>/explain/unit",
+        "/v1/models/toy/versions/1/explain/unit?layer=layer1&unit=0",
+        {"json": {"dataset": "easy", "index": 0}},
+        status=200,
+    ),
     Request("POST", "/v1/models/<name>/versions/<reference>/reproduce", "/v1/models/toy/versions/1/reproduce"),
     Request("GET", "/v1/models/<name>/aliases", "/v1/models/toy/aliases", status=200),
     Request("GET", "/v1/models/<name>/aliases/<alias>", "/v1/models/toy/aliases/stable", status=200),

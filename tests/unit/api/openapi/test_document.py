@@ -59,6 +59,7 @@ CONTRACT = {
     "GET /v1/models/{}/versions/{}/predictions/compare",
     "POST /v1/models/{}/versions/{}/predict",
     "POST /v1/models/{}/versions/{}/explain",
+    "POST /v1/models/{}/versions/{}/explain/unit",
     "POST /v1/models/{}/versions/{}/neighbours",
     "GET /v1/lessons",
     "POST /v1/lessons/step",
