@@ -1,12 +1,11 @@
 /** What every page has around it: navigation, the live sign, theme, key, command palette, keyboard map. */
 
-import { Problem, key, me, page, setKey } from "./api.js";
+import { Problem, key, me, setKey } from "./api.js";
 import { live } from "./live.js";
 import { h, replace } from "./parts/dom.js";
-import { plain } from "./parts/format.js";
-import { again, go } from "./parts/router.js";
+import { again } from "./parts/router.js";
 
-const PLACES = [
+export const PLACES = [
   ["Jobs", "/ui/"],
   ["Data sets", "/ui/datasets"],
   ["Train", "/ui/train"],
@@ -101,6 +100,12 @@ function nextTheme(button, name) {
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new Event("themechange")));
 
+/** Ask where to go. */
+async function palette() {
+  const { show } = await import("./palette.js");
+  show();
+}
+
 /** Show a dialog, removed once it is closed. @param {string} title @param {...import("./parts/dom.js").Child} children */
 export function dialog(title, ...children) {
   const box = h("dialog", { "aria-label": title, onclose: () => box.remove() }, h("h2", title), ...children);
@@ -151,60 +156,4 @@ function keyboardMap() {
     h("form", { method: "dialog" }, h("button", "Close")),
   );
   return box;
-}
-
-/** @typedef {{text: string, href: string}} Target */
-
-/** Ask where to go: pages, models, data sets and the newest jobs. */
-async function palette() {
-  if (document.querySelector("dialog[open]")) return;
-  /** @type {Target[]} */
-  const targets = PLACES.map(([text, href]) => ({ text, href }));
-  /** @type {Target[]} */
-  let shown = [];
-  let chosen = 0;
-  const list = h("ul", { role: "listbox", id: "targets", "aria-label": "Places" });
-  const field = h("input", {
-    role: "combobox",
-    "aria-label": "Go to",
-    "aria-controls": "targets",
-    "aria-expanded": "true",
-    placeholder: "A page, a model, a data set, a job's id",
-    autocomplete: "off",
-  });
-  const box = dialog("Go to …", field, list);
-  const draw = () => {
-    const words = field.value.toLowerCase().split(/\s+/);
-    shown = targets.filter(({ text }) => words.every((word) => text.toLowerCase().includes(word))).slice(0, 12);
-    chosen = Math.max(0, Math.min(chosen, shown.length - 1));
-    replace(
-      list,
-      shown.map(({ text, href }, index) =>
-        h("li", { role: "option", id: `target-${index}`, "aria-selected": String(index === chosen) }, h("a", { href, tabindex: -1, onclick: () => box.close() }, text)),
-      ),
-    );
-    field.setAttribute("aria-activedescendant", shown.length ? `target-${chosen}` : "");
-  };
-  field.addEventListener("input", draw);
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "ArrowDown") chosen += 1;
-    else if (event.key === "ArrowUp") chosen -= 1;
-    else if (event.key === "Enter" && shown[chosen]) {
-      box.close();
-      return go(shown[chosen].href);
-    } else return;
-    event.preventDefault();
-    draw();
-  });
-  draw();
-  const found = await Promise.allSettled([page("/v1/models", { limit: 200 }), page("/v1/datasets", { limit: 200 }), page("/v1/jobs", { limit: 100 })]);
-  const [models, datasets, jobs] = found.map((result) => (result.status === "fulfilled" ? result.value.items : []));
-  for (const { name } of models) targets.push({ text: `model ${plain(name)}`, href: `/ui/models/${encodeURIComponent(name)}` });
-  for (const { id, names } of datasets) {
-    for (const name of names?.length ? names : [id]) {
-      targets.push({ text: `data set ${plain(name)}`, href: `/ui/datasets/${encodeURIComponent(name)}` });
-    }
-  }
-  for (const { id, kind, state } of jobs) targets.push({ text: `job ${id} ${kind} ${state}`, href: `/ui/jobs/${id}` });
-  draw();
 }

@@ -105,7 +105,7 @@ def sizes() -> list[Figure]:
     """Return what a first visit of the largest page transfers, and the size of all files."""
     bundle = Bundle(FOLDER)
     packed = {name: len(gzip.compress(content, 9)) for name, content in bundle.files.items()}
-    shared = {name for name in bundle.files if name.endswith((".css", ".svg")) or name == "theme.js"}
+    shared = {name for name in bundle.files if name.endswith((".css", ".svg")) or name == "first.js"}
     pages = [name for name in bundle.files if name.startswith("pages/")]
     visits = [shared | set(bundle.needed_by("main.js")) | set(bundle.needed_by(page)) for page in pages]
     largest = max(sum(packed[name] for name in visit) for visit in visits) / 1000

@@ -23,7 +23,8 @@ TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 DOCUMENT = "index.html"
 ROUTE = re.compile(r'\["/ui/([^"]*)", \(\) => import\("\./(pages/[^"]+)"\)\]')  # in main.js
 IMPORT = re.compile(r'^(?:import|\}) .*from "([^"]+)";$', re.MULTILINE)
-ASSETS, STYLES, MODULES = "$assets", "<!-- styles -->", "<!-- modules -->"  # what the document has placeholders for
+STYLES = "style.css"
+ASSETS, MODULES = "$assets", "<!-- modules -->"  # what the document has placeholders for
 # Scripts and styles of this server only, none inside the document, and no text that becomes a script or an element.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
@@ -40,9 +41,13 @@ class Bundle:
 
     @cached_property
     def files(self) -> dict[str, bytes]:
-        """The files by their path below the folder, all but the document."""
+        """The files by their path below the folder, all but the document. The styles are one file, for one request."""
         found = sorted(path for path in self._folder.rglob("*") if path.suffix in TYPES)
-        return {path.relative_to(self._folder).as_posix(): path.read_bytes() for path in found}
+        styles = b"\n".join(path.read_bytes() for path in found if path.suffix == ".css")
+        others = {
+            path.relative_to(self._folder).as_posix(): path.read_bytes() for path in found if path.suffix != ".css"
+        }
+        return {STYLES: styles, **others}
 
     @cached_property
     def assets(self) -> str:
@@ -84,10 +89,8 @@ class Bundle:
         opened.
         """
         needed = dict.fromkeys(self.needed_by("main.js") + (self.needed_by(page) if page else []))
-        styles = [f'<link rel="stylesheet" href="{ASSETS}/{name}">' for name in self.files if name.endswith(".css")]
         modules = [f'<link rel="modulepreload" href="{ASSETS}/{name}">' for name in needed]
-        text = (self._folder / DOCUMENT).read_text()
-        text = text.replace(STYLES, "\n".join(styles)).replace(MODULES, "\n".join(modules))
+        text = (self._folder / DOCUMENT).read_text().replace(MODULES, "\n".join(modules))
         return text.replace(ASSETS, self.assets).encode()
 
 

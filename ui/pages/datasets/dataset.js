@@ -57,14 +57,15 @@ function sections(page, dataset) {
   const equal = h("div");
   const near = h("div");
   const checking = { page, path: `${path}/images`, right };
-  load(means, "the mean images", (signal) => computed(`${path}/summary`, signal), (summary) => {
+  load(means, "the mean images", (signal) => computed(`${pathOf(page.params.name)}/summary`, signal), (summary) => {
     replace(equal, equalImages(summary, checking));
+    pairs(); // not before: their search takes seconds of the service's time
     return h("ul", { class: "means" }, summary.classes.map((/** @type {Record<string, any>} */ { label, mean_image: mean }) =>
       h("li", {}, h("button", { type: "button", onclick: () => grid.choose({ class: label }) },
         mean && h("img", { src: mean, alt: "" }), name(label)))));
   }, page.signal);
-  load(near, "the near pairs, which a first search takes some seconds to find", (signal) => computed(`${path}/near-pairs`, signal),
-    (pairs) => nearPairs(pairs, checking), page.signal);
+  const pairs = () => load(near, "the near pairs, which a first search takes some seconds to find",
+    (signal) => computed(`${path}/near-pairs`, signal), (found) => nearPairs(found, checking), page.signal);
   return [facts(dataset, page.params.name), h("div", { class: "grid" },
     panel("Classes", { path, python: `print(client.datasets.get("${dataset.name}").class_counts)`, command: `glassbox datasets show ${dataset.name}` },
       h("p", { class: "soft" }, "Images for training (for testing)"),
