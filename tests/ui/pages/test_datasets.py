@@ -64,13 +64,15 @@ def test_an_upload_by_drop_says_what_was_skipped(dashboard: Dashboard, dataset: 
 def test_class_split_and_order_of_the_images_are_in_the_address(dashboard: Dashboard, dataset: dict[str, Any]) -> None:
     page = dashboard.open("/ui/datasets/shapes?split=test&order=random&seed=5")
     expect(page.get_by_role("combobox", name="Split")).to_have_value("test")
-    label = dataset["classes"][1]
-    page.get_by_role("combobox", name="Class", exact=True).select_option(label)
     expect(page.locator(".gallery-line")).to_contain_text("1 of ")
+    label = dataset["classes"][1]
+    with page.expect_request(lambda one: query_of(one).get("class") == label) as sent:
+        page.get_by_role("combobox", name="Class", exact=True).select_option(label)
     page.wait_for_url(f"{ORIGIN}/ui/datasets/shapes?split=test&order=random&seed=5&class={label}")
-    sent = [query_of(one) for one in dashboard.requests if one.url.split("?")[0].endswith("/images")]
-    assert {**sent[-1], "from": "0", "count": "32"} == {
-        "split": "test", "class": label, "order": "random", "seed": "5", "from": "0", "count": "32", "paths": "true",
+    assert sent.value.url.split("?")[0].endswith("/images")
+    assert {**query_of(sent.value), "from": "0", "count": "32"} == {
+        "split": "test", "class": label, "order": "random", "seed": "5", "from": "0", "count": "32",
+        "paths": "true",
     }  # fmt: skip
 
 
