@@ -14,6 +14,7 @@ from api.middleware.http_metrics import HttpMetrics
 from api.middleware.method_override import MethodOverride
 from api.openapi import routes as openapi
 from api.requests.bodies.body import SafeBodies
+from api.requests.bodies.references import Bodies
 from api.requests.online.memory import HoldMemory, OnlineMemory
 from api.requests.submission import Submission
 from api.requests.waiting import WaitingReasons
@@ -88,6 +89,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     webhooks = Webhooks(settings)
     keys = required_keys(settings)
     authorizer = auth.Authorizer(keys, auth.Limits.from_settings(settings), settings.cors_origins)
+    bodies = Bodies(volume, settings)
     streams = EventStreams(job_store, Tails(redis), authorizer, settings)
     sources = Sources(registry, store, job_store, volume)
 
@@ -120,7 +122,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         index.blueprint(),
         health.blueprint(redis, task_queue, gauge, settings),
         metrics.blueprint(http_metrics, redis, task_queue, gauge),
-        datasets.blueprint(store, built_in, registry, job_store, volume, idempotency_keys, settings),
+        datasets.blueprint(store, built_in, registry, job_store, bodies, idempotency_keys, settings),
         uploads.blueprint(UploadStore(volume, settings), idempotency_keys),
         dataset_images.blueprint(store, built_in),
         derivation.blueprint(Origins(store, built_in, job_store, registry, volume, settings), idempotency_keys),
@@ -128,7 +130,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         near_pairs.blueprint(store, built_in, volume),
         estimates.blueprint(built_in, registry, webhooks, settings),
         training_jobs.blueprint(built_in, registry, submission, webhooks, idempotency_keys, settings),
-        batch_jobs.blueprint(registry, submission, webhooks, volume, idempotency_keys, settings),
+        batch_jobs.blueprint(registry, submission, webhooks, bodies, idempotency_keys, settings),
         all_jobs.blueprint(EventFeed(redis), streams),
         history.blueprint(job_store, registry),
         checkpoint_weights.blueprint(job_store, volume),

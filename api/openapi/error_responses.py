@@ -109,6 +109,8 @@ def _error_specs(operation: Operation, path: str) -> Iterator[ErrorSpec]:
         yield from WITH_A_BODY
     if isinstance(operation.body, UploadSpec):
         yield from WITH_A_FILE
+        if operation.body.json is not None:
+            yield from WITH_JSON
     elif isinstance(operation.body, BytesSpec):
         yield from WITH_BYTES
     elif operation.body is not None:

@@ -76,6 +76,11 @@ DERIVED_DATASET: JsonObject = {
     },
 }
 
+BY_REFERENCE: tuple[JsonObject, ...] = (
+    {"source": {"url": "file:///imports/images.zip"}},
+    {"source": {"url": "https://data.example.org/images.zip"}},
+)
+
 DATASET_CHANGES: JsonObject = {
     "add": [{"job": JOB_ID, "index": 17, "label": "0"}, {"job": JOB_ID, "index": 203, "label": "2"}],
     "relabel": [{"split": "train", "index": 41, "label": "0"}],

@@ -118,6 +118,7 @@ fi
 [ -z "$address" ] || check_address GLASSBOX_PUBLISHED_ON "$address"
 check_folder GLASSBOX_TLS "Correct the path, or make the folder: docs/operations/certificates.md has the commands"
 check_folder GLASSBOX_DATASETS "Correct the path, or make the folder"
+check_folder GLASSBOX_IMPORT_FOLDERS "Correct the path, or make the folder"
 data=$(value_of GLASSBOX_DATA)
 if [ "$data" ]; then
   for folder in volume redis; do

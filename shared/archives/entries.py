@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
-from shared.archives.leftovers import (
+from shared.archives.names.leftovers import (
     DOCUMENTS,
     HIDDEN,
     SIDE_FILE,

@@ -20,6 +20,7 @@ from shared.errors import Damaged
 from shared.images.shapes import Shape, shape_with
 from shared.json_types import Skipped
 from shared.storage import durable
+from shared.storage.sources.local import PinnedFile
 
 FILE = "plan"
 
@@ -62,6 +63,7 @@ class Kind(StrEnum):
     ZIP = "zip"
     TAR = "tar"
     ARRAY = "array"
+    FOLDER = "folder"  # of files that are read in place
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class ArchiveIndex:
     """The entries to classify, in the archive's order.
 
     passed_over: number of the other entries, with the folders. skipped: the files among them, by the reason's code.
+    source: the file or folder of this server's disk that is read in place of an archive on the volume. In a folder's
+    entries, `offset` is the file's inode and `end` the time of its last change.
     """
 
     kind: Kind
@@ -102,6 +106,7 @@ class ArchiveIndex:
     names: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # UTF-8, concatenated
     array: ImageArray | None = None
     skipped: Skipped = field(default_factory=dict)
+    source: PinnedFile | None = None
 
     def __len__(self) -> int:
         return self.array.count if self.array else len(self.entries)
@@ -149,6 +154,8 @@ class ArchiveIndex:
             "array": self.array and self.array.description(),
             "skipped": self.skipped,
         }
+        if self.source is not None:
+            description["source"] = self.source.as_json()
         with durable.replacing(folder / FILE) as file:
             for part in (self.entries, self.names, np.frombuffer(json.dumps(description).encode(), np.uint8)):
                 npy.write_array(file, part, version=(1, 0), allow_pickle=False)
@@ -166,7 +173,8 @@ class ArchiveIndex:
             values = json.loads(description.tobytes())
             array = ImageArray(**values["array"]) if values["array"] else None
             skipped = values.get("skipped", {})  # an older version did not write it
-            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped)
+            source = PinnedFile(**values["source"]) if "source" in values else None
+            return cls(Kind(values["kind"]), values["passed_over"], entries, names, array, skipped, source)
         except (ValueError, KeyError, TypeError) as error:
             raise Damaged("plan_damaged", f"the index of the archive cannot be read: {error}") from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.archives.arrays import ArrayImages
+from shared.archives.folder import FolderEntries
 from shared.archives.index import ArchiveIndex, Kind
 from shared.archives.tar import TarEntries
 from shared.archives.zip import ZipEntries
@@ -21,10 +22,16 @@ class Contents:
     """An open archive. Use it in a `with` block, in one thread; any number of processes may have it open at once."""
 
     def __init__(self, path: Path, archive: ArchiveIndex, limits: Settings) -> None:
-        """path: the file that `validate` indexed. archive: its index."""
-        self._descriptor = os.open(path, os.O_RDONLY)
-        self._entries: ZipEntries | TarEntries | ArrayImages
-        if archive.array:
+        """path: the file that `validate` indexed, unless the index names a source. archive: its index.
+
+        Raises `NotFound` or `Conflict` if the source does not exist any more or has changed.
+        """
+        self._source = archive.source
+        self._descriptor = os.open(path, os.O_RDONLY) if self._source is None else self._source.opened()
+        self._entries: ZipEntries | TarEntries | ArrayImages | FolderEntries
+        if archive.kind is Kind.FOLDER:
+            self._entries = FolderEntries(self._descriptor, archive, limits)
+        elif archive.array:
             self._entries = ArrayImages(self._descriptor, archive.array)
         elif archive.kind is Kind.TAR:
             self._entries = TarEntries(self._descriptor, archive, limits)
@@ -37,7 +44,14 @@ class Contents:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(self._entries, FolderEntries):
+            self._entries.close()
         os.close(self._descriptor)
+
+    def check(self) -> None:
+        """Raise `Conflict` if the source has changed since it was named: what was read of it may be wrong."""
+        if self._source is not None:
+            self._source.check(self._descriptor)
 
     def read(self, index: int) -> bytes:
         """Return the bytes of one entry: of a file, verified by its checksum if the archive has one, or of an image.

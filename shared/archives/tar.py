@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.code_pages import ENOUGH, TAR_DEFAULT, decoded, encodings_of, is_utf8, plain
 from shared.archives.entries import (
     LONGEST_PATH,
     PIECE,
@@ -26,6 +25,7 @@ from shared.archives.entries import (
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Kind
+from shared.archives.names.code_pages import ENOUGH, TAR_DEFAULT, decoded, encodings_of, is_utf8, plain
 from shared.errors import Invalid, Malformed, TooLarge
 from shared.runtime.settings import Settings
 

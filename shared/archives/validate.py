@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from shared.archives import arrays
 from shared.archives.arrays import holds_arrays, index_array, index_npz
 from shared.archives.decompress import packing_of, unpack_in_place
+from shared.archives.folder import index_folder
 from shared.archives.index import ArchiveIndex
 from shared.archives.signatures import refused
 from shared.archives.tar import index_tar, is_tar
@@ -15,18 +17,30 @@ from shared.archives.zip import index_zip
 from shared.archives.zip_directory import find_directory
 from shared.errors import UnsupportedType
 from shared.runtime.settings import Settings
+from shared.storage.sources.local import PinnedFile
 
 ACCEPTED = "a zip or a tar (plain, .gz or .zst) of images, or an .npy or .npz of them"
 START = 512
 
 
-def validate(path: Path, limits: Settings) -> ArchiveIndex:
+def validate(path: Path, limits: Settings, source: PinnedFile | None = None) -> ArchiveIndex:
     """Validate an uploaded file and return its index.
 
     A compressed tar and a compressed array in an `.npz` allow no random access: their unpacked content replaces the
     file at `path`, durably. Raises `UnsupportedType` if the file is not a supported archive, `TooLarge` or `Invalid`
     with the name of the first entry that breaks a rule, and `StorageFull`.
+
+    source: the file or folder of this server's disk to which `path` is a link. It is read in place, unless it had to be
+    unpacked; raises `Conflict` if it changed meanwhile.
     """
+    if source is None:
+        return _index(path, limits)
+    index = index_folder(source, limits) if source.is_folder else _index(path, limits)
+    source.check()
+    return replace(index, source=source) if path.is_symlink() else index
+
+
+def _index(path: Path, limits: Settings) -> ArchiveIndex:
     start = _start(path)
     rest_ignored = False
     if packing := packing_of(start, limits):

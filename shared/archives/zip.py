@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.archives.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
 from shared.archives.damage import cause_of
 from shared.archives.entries import (
     FOLDER,
@@ -34,6 +33,7 @@ from shared.archives.entries import (
     validate_names,
 )
 from shared.archives.index import ENTRY, ArchiveIndex, Entry, Kind
+from shared.archives.names.code_pages import ENOUGH, ZIP_DEFAULT, decoded, encodings_of, plain
 from shared.archives.zip_directory import CENTRAL, MANY, Block, Directory, blocks, damaged
 from shared.errors import Invalid, Malformed
 from shared.runtime.settings import MiB, Settings

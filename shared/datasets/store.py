@@ -79,16 +79,25 @@ class DatasetStore:
         self._summarizing = Lock()  # one summary is computed at a time
         self._checked: dict[str, Signature] = {}  # by digest, the file of arrays whose SHA-256 was checked last
 
-    def add(self, content: Content, name: str, source: str, replaces: str | None = None) -> tuple[Manifest, bool]:
+    def add(
+        self,
+        content: Content,
+        name: str,
+        source: str,
+        replaces: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> tuple[Manifest, bool]:
         """Store the content under `name`; returns the manifest, and whether it is new.
 
         Reads each image once, and again if the content is revised. replaces: the digest to which the name must point
-        until then; raises `Conflict` if it points to another data set.
+        until then; raises `Conflict` if it points to another data set. check: called after the images are read and
+        before the data set exists; if it raises, nothing is stored.
         """
         folder = durable.temporary_beside(self._volume.datasets / "new")
         durable.make_folder(folder)
         try:
             content, written = _write_revised(folder / "data.npz", content)
+            check()
             splits = {part: len(split.labels) for part, split in content.splits.items()}
             duplicates = count_duplicates(
                 written.fingerprints, {part: split.labels for part, split in content.splits.items()}

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from shared.archives import validate
+from shared.archives import ArchiveIndex, validate
 from shared.archives.arrays import holds_array
 from shared.archives.entries import shown
 from shared.archives.signatures import refused
@@ -21,6 +21,7 @@ from shared.datasets.options import UploadOptions
 from shared.errors import FieldError, Invalid, UnsupportedType
 from shared.images.shapes import channels_of
 from shared.runtime.settings import Settings
+from shared.storage.sources.local import PinnedFile
 
 ACCEPTED = (
     "an .npz with x_train, y_train, x_test and y_test (or x and y), or a zip or tar of <class>/… with images, or"
@@ -31,11 +32,14 @@ ACCEPTED = (
 NO_ARCHIVE_OF_IMAGES = "applies to archives of images; in arrays, IDX files and CSV files every image must be readable"
 
 
-def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content:
+def read_upload(path: Path, limits: Settings, options: UploadOptions, source: PinnedFile | None = None) -> Content:
     """Validate the file and return its content; the images are read from it on iteration, block by block.
 
-    The unpacked content of a compressed tar replaces the file. Raises `UnsupportedType`, `TooLarge` or `Invalid`.
+    The unpacked content of a compressed tar replaces the file. source: the file or folder to which `path` is a link.
+    Raises `UnsupportedType`, `TooLarge` or `Invalid`.
     """
+    if source is not None and source.is_folder:
+        return _read_archive(path, validate(path, limits, source), limits, options)
     if _holds_arrays(path):
         _refuse_on_unreadable(options)
         content = read_npz(path, limits, options.test_fraction, options.seed, options.image_shape)
@@ -53,10 +57,14 @@ def read_upload(path: Path, limits: Settings, options: UploadOptions) -> Content
         _refuse_on_unreadable(options)
         return read_csv(tables, limits, options)
     try:
-        archive = validate(path, limits)
+        archive = validate(path, limits, source)
     except UnsupportedType as error:
         detail = f"{refused(path, 'a supported data set')}; send {ACCEPTED}"
         raise UnsupportedType("dataset_expected", detail) from error
+    return _read_archive(path, archive, limits, options)
+
+
+def _read_archive(path: Path, archive: ArchiveIndex, limits: Settings, options: UploadOptions) -> Content:
     if archive.image_shape is not None:
         raise UnsupportedType("dataset_expected", f"an array of images has no labels; send {ACCEPTED}")
     names = archive.paths(0, len(archive))

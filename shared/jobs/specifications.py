@@ -96,6 +96,7 @@ class BatchSpecification(Specification):
 
     The size of the shards is pinned too, so that a shard's number means the same images in every worker.
     `compares_with_training`: whether `invert="auto"` compares images with the training images; older releases do not.
+    `source`: the path of the file or folder that is read in place of an archive on the volume; the index pins it.
     """
 
     model: str
@@ -107,6 +108,7 @@ class BatchSpecification(Specification):
     passed_over: int = 0
     shard_images: int
     shard_bytes: int
+    source: str | None = None
 
 
 def shard_size(images: int, most: int) -> int:

@@ -67,6 +67,16 @@ class Settings(BaseSettings):
     redis_timeout: PositiveFloat = 2.0
     volume: Path = Path("var/volume")
     datasets: Path | None = Field(None, description="a folder with local copies of the built-in data sets")
+    import_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders whose files requests may name by file: URLs, as absolute paths separated by commas"
+    )
+
+    source_seconds: PositiveFloat = Field(
+        240.0, description="the time limit of the download of a file that a request names by an https: URL"
+    )
+    source_allow_private: bool = Field(
+        False, description="allow such downloads from private networks and from this machine, also by http:"
+    )
 
     bind: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
@@ -250,7 +260,7 @@ class Settings(BaseSettings):
     max_results_bytes: PositiveInt = Field(4 * GiB, description="the most bytes that all rows of a batch may take")
     max_parameters: PositiveInt = 50_000_000
 
-    @field_validator("cors_origins", "trusted_proxies", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "import_folders", mode="before")
     @classmethod
     def _split(cls, text: object) -> object:
         return tuple(part.strip() for part in text.split(",") if part.strip()) if isinstance(text, str) else text
@@ -265,6 +275,13 @@ class Settings(BaseSettings):
                 "it must be * or origins such as https://app.example, without a path or a wildcard, separated by commas"
             )
         return text
+
+    @field_validator("import_folders")
+    @classmethod
+    def _check_import_folders(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        if wrong := [folder for folder in folders if not folder.is_absolute() or ".." in folder.parts]:
+            raise ValueError(f"it must be absolute paths, such as /imports, separated by commas; got {wrong[0]}")
+        return folders
 
     @field_validator("webhook_url")
     @classmethod

@@ -88,6 +88,7 @@ class ShardWork:
         only_failed = before is not None and len(paths) == before.header.rows + len(failed)
         positions = failed if only_failed else range(len(paths))
         good, errors = self._decode(start, positions, paths, check)
+        self._contents.check()
         rows, predictions, look_inverted, dark = self._rows([paths[position] for position in good], check)
         still_failed = sorted(set(positions) - set(good))
         if before is not None and only_failed:

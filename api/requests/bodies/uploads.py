@@ -20,15 +20,30 @@ from api.requests.bodies.forms import FormLimits, options_of, read_form
 from shared.errors import Invalid, LengthRequired, Malformed, TooLarge
 from shared.runtime.settings import Settings
 from shared.storage import durable
+from shared.storage.sources.local import PinnedFile
 from shared.storage.volume import Volume
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A completely received file and its options, from the query parameters and the form's other parts."""
+    """A completely received file and its options, from the query parameters and the form's other parts.
+
+    source: the file or folder of this server's disk to which `path` is a link, if the request named one. url: its URL.
+    """
 
     path: Path
     options: Mapping[str, str]
+    source: PinnedFile | None = None
+    url: str | None = None
+
+    def described(self) -> dict[str, dict[str, str]]:
+        """Return the source as a field of the job's request, if the request named one."""
+        return {} if self.url is None else {"source": {"url": self.url}}
+
+    def check(self) -> None:
+        """Raise `Conflict` if the source has changed since the request named it."""
+        if self.source is not None:
+            self.source.check()
 
 
 class CountingStream:

@@ -6,12 +6,14 @@ from flask import Blueprint
 from pydantic import Field
 
 from api.middleware.idempotency import id_to_make, idempotent
-from api.requests.bodies.uploads import received
+from api.requests.bodies.references import Bodies
 from api.requests.online.inversion import INVERT, chosen_invert
 from api.requests.submission import Submission
 from api.requests.validation import RequestModel, TimeoutSeconds, from_texts
 from api.requests.webhook_choice import WEBHOOK, Webhooks
 from api.schema.operations import ResponseSpec, UploadSpec, error_response, operation
+from api.schema.references import ERRORS as REFERENCE_ERRORS
+from api.schema.references import reference_with
 from api.schema.responses import JobView, job_view
 from shared.archives import ArchiveIndex, validate
 from shared.errors import Damaged, FieldError, Invalid, NotFound, TooLarge, TooMany, UnsupportedType
@@ -23,7 +25,6 @@ from shared.registry import ModelVersion, Registry
 from shared.results.row_size import classes_that_fit, row_bytes
 from shared.runtime.settings import Settings
 from shared.runtime.sizes import in_words
-from shared.storage.volume import Volume
 
 
 class BatchOptions(RequestModel):
@@ -37,11 +38,14 @@ class BatchOptions(RequestModel):
     timeout_seconds: TimeoutSeconds | None = Field(None, description="time limit of the job in seconds")
 
 
+BatchByReference = reference_with("BatchByReference", BatchOptions)
+
+
 def blueprint(
     registry: Registry,
     submission: Submission,
     webhooks: Webhooks,
-    volume: Volume,
+    bodies: Bodies,
     keys: IdempotencyKeys,
     settings: Settings,
 ) -> Blueprint:
@@ -53,7 +57,11 @@ def blueprint(
         "Classify an archive of images",
         scope="submit",
         query=BatchOptions,
-        body=UploadSpec("archive", "the archive of images"),
+        body=UploadSpec(
+            "archive",
+            "the archive of images; or JSON that names an archive or a folder of images",
+            json=BatchByReference,
+        ),
         responses={202: ResponseSpec((JobView,), "The job was accepted.", headers=("Location",))},
         errors=(
             error_response(NotFound, "model_not_found", "version_not_found", "version_deleted"),
@@ -64,20 +72,21 @@ def blueprint(
             ),
             error_response(Damaged, "version_unreadable"),
             error_response(TooMany, "queue_full"),
+            *REFERENCE_ERRORS,
         ),
     )
     @idempotent(keys)
     def submit() -> tuple[JobView, int, dict[str, str]]:
         """The model reference is resolved now. If an alias moves later, the job keeps its version."""
         submission.reject_if_full(Kind.BATCH)
-        with received("archive", volume, settings) as upload:
+        with bodies.received("archive", BatchByReference) as upload:
             options = from_texts(BatchOptions, upload.options)
             webhook = webhooks.choose(options.webhook, parameter="webhook")
             version = registry.resolve(options.model)
             if options.top_k > len(version.classes):
                 reason = f"must be at most {len(version.classes)}, the model's classes; got {options.top_k}"
                 raise Invalid("validation_failed", f"top_k: {reason}", [FieldError(reason, parameter="top_k")])
-            index = validate(upload.path, settings)
+            index = validate(upload.path, settings, upload.source)
             check_channels(index, version)
             top_k = classes_that_fit(version.classes, options.top_k, settings.max_row_bytes)
             check_rows(len(index), version, top_k, settings)
@@ -92,6 +101,7 @@ def blueprint(
                 passed_over=index.passed_over,
                 shard_images=shard_size(len(index), settings.shard_images),
                 shard_bytes=settings.shard_bytes,
+                source=None if index.source is None else index.source.path,
             )
             job, warnings = submission.submit(
                 Job(
@@ -101,10 +111,10 @@ def blueprint(
                     timeout_seconds=options.timeout_seconds,
                     webhook=webhook,
                     progress=Progress(total=len(index), unit="images"),
-                    request=options.model_dump(exclude_none=True) | {"invert": invert},
+                    request=options.model_dump(exclude_none=True) | {"invert": invert} | upload.described(),
                     specification=specification.pinned(),
                 ),
-                archive=upload.path,
+                archive=None if index.source else upload.path,
                 index=index,
             )
         if top_k < options.top_k:

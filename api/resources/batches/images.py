@@ -15,7 +15,7 @@ from api.resources.batches.results import NOT_A_BATCH, batch_of, reads_archive
 from api.resources.image_selection import MEDIA, ImageSelection, fitting, response_of
 from api.schema.operations import error_response, operation
 from shared.archives import ArchiveIndex, Contents
-from shared.errors import Damaged, Invalid, Malformed, NotFound, Unavailable
+from shared.errors import Conflict, Damaged, Invalid, Malformed, NotFound, Unavailable
 from shared.images.decoding import decode_into, resize_into
 from shared.images.inversion import invert
 from shared.images.turns import NoTurn
@@ -43,11 +43,14 @@ def blueprint(jobs: JobStore, registry: Registry, volume: Volume, limits: Settin
                 NotFound,
                 "job_not_found",
                 "archive_not_found",
+                "source_not_found",
+                "source_unreadable",
                 "model_not_found",
                 "version_not_found",
                 "version_deleted",
             ),
             NOT_A_BATCH,
+            error_response(Conflict, "source_changed"),
             error_response(Invalid, "specification_unknown"),
             error_response(Damaged, "plan_damaged", "version_unreadable"),
             error_response(Unavailable, "memory_busy"),

@@ -9,11 +9,13 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.middleware.idempotency import idempotent
-from api.requests.bodies.uploads import received
+from api.requests.bodies.references import Bodies
 from api.requests.conditions import with_etag
 from api.requests.pagination import Page, PageQuery, after, cursor_like, page
 from api.requests.validation import Matching, RequestModel, from_texts
 from api.schema.operations import PRECONDITIONS, ResponseSpec, UploadSpec, error_response, operation, revalidated
+from api.schema.references import ERRORS as REFERENCE_ERRORS
+from api.schema.references import reference_with
 from api.schema.responses import DatasetView, dataset_view
 from shared.datasets import DatasetStore, Manifest
 from shared.datasets.builtin.built_in import NAMES as BUILT_IN
@@ -26,7 +28,6 @@ from shared.jobs import JobStore, Kind, State
 from shared.registry import Registry
 from shared.runtime.settings import Settings
 from shared.storage.names import NAME, Name
-from shared.storage.volume import Volume
 
 CURSOR = r"[0-9TZ:.-]{20,40}~[0-9a-f]{64}"
 
@@ -94,6 +95,9 @@ class DatasetOptions(RequestModel):
         return UploadOptions(self.test_fraction, self.seed, shape, self.channels, self.on_unreadable)
 
 
+DatasetByReference = reference_with("DatasetByReference", DatasetOptions)
+
+
 class DatasetQuery(PageQuery):
     """The page of data sets to list."""
 
@@ -111,7 +115,7 @@ def blueprint(
     built_in: BuiltIn,
     registry: Registry,
     jobs: JobStore,
-    volume: Volume,
+    bodies: Bodies,
     keys: IdempotencyKeys,
     settings: Settings,
 ) -> Blueprint:
@@ -127,7 +131,8 @@ def blueprint(
             "file",
             "an .npz with `x_train`, `y_train`, `x_test`, `y_test`, or with `x` and `y`; or a zip or tar of"
             " `train/<class>/…` and `test/<class>/…`, of `<class>/…` alone, or of IDX files; or a CSV file"
-            " of labels and pixels",
+            " of labels and pixels; or JSON that names such a file, or a folder of images",
+            json=DatasetByReference,
         ),
         responses={
             201: ResponseSpec((DatasetView,), "The data set is new.", headers=("Location",)),
@@ -137,6 +142,7 @@ def blueprint(
             error_response(TooLarge, "npz_too_large", "dataset_too_large", "dataset_too_costly", "archive_*"),
             error_response(UnsupportedType, "dataset_expected"),
             error_response(Invalid, "npz_*", "dataset_*", "archive_*"),
+            *REFERENCE_ERRORS,
         ),
     )
     @idempotent(keys)
@@ -145,10 +151,10 @@ def blueprint(
 
         `chosen` in the response says what was chosen from the images of an archive.
         """
-        with received("file", volume, settings) as file:
+        with bodies.received("file", DatasetByReference) as file:
             options = from_texts(DatasetOptions, file.options)
-            content = read_upload(file.path, settings, options.for_upload())
-            manifest, created = store.add(content, options.name, "upload")
+            content = read_upload(file.path, settings, options.for_upload(), file.source)
+            manifest, created = store.add(content, options.name, "upload", check=file.check)
         location = f"/v1/datasets/{manifest.id}"
         return dataset_view(manifest), 201 if created else 200, {"Location": location}
 

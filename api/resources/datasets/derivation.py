@@ -77,9 +77,10 @@ def blueprint(origins: Origins, keys: IdempotencyKeys) -> Blueprint:
             error_response(
                 NotFound,
                 *("dataset_not_found", "job_not_found", "archive_not_found"),
+                *("source_not_found", "source_unreadable"),
                 *("model_not_found", "version_not_found", "version_deleted"),
             ),
-            error_response(Conflict, "dataset_name_moved", "not_a_batch"),
+            error_response(Conflict, "dataset_name_moved", "not_a_batch", "source_changed"),
             error_response(TooLarge, "too_many_changes", "dataset_too_large", "dataset_too_costly", "archive_*"),
             error_response(UnsupportedType, "dataset_expected"),
             error_response(Invalid, "validation_failed", "dataset_*", "archive_*", "specification_unknown"),

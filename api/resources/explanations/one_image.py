@@ -91,9 +91,11 @@ ERRORS = (
             "dataset_not_found",
             "job_not_found",
             "archive_not_found",
+            "source_not_found",
+            "source_unreadable",
         ),
     ),
-    error_response(Conflict, "model_unloaded", "model_too_large", "not_a_batch"),
+    error_response(Conflict, "model_unloaded", "model_too_large", "not_a_batch", "source_changed"),
     error_response(Malformed, "malformed_json", "malformed_form", "body_cut_short", "body_damaged"),
     error_response(
         TooLarge,

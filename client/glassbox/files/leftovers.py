@@ -1,6 +1,6 @@
 """The files that operating systems and tools leave among images, by their names.
 
-`shared/archives/leftovers.py` is the same file, so that the command and the server skip the same files.
+`shared/archives/names/leftovers.py` is the same file, so that the command and the server skip the same files.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from shared.archives.arrays import Header
 from shared.archives.damage import cause_of
 from shared.archives.entries import shown
-from shared.archives.leftovers import SIDE_FILE, leftover
+from shared.archives.names.leftovers import SIDE_FILE, leftover
 from shared.archives.zip_directory import find_directory
 from shared.datasets.arrays.array_images import ImageArray, scale_of
 from shared.datasets.arrays.array_names import ArrayNames, Pair

@@ -113,9 +113,10 @@ SAME = {
 }
 # Requests, pages, errors, enumerations and the other protocol, which other tests compare with the server.
 NOT_RECORDS = {
-    "AddedImage", "AliasTarget", "DatasetChanges", "EvaluationRequest", "FieldProblem", "Health", "Instances", "Kind",
+    "AddedImage", "AliasTarget", "BatchByReference", "DatasetByReference", "DatasetChanges", "EvaluationRequest",
+    "FieldProblem", "Health", "Instances", "Kind",
     "LessonCheckRequest", "LessonRequest", "OnUnreadable", "OneImage", "OpenApi", "Problem", "RelabelledImage",
-    "RemovedImage", "Scope", "Service", "State", "Tensor", "TrainingRequest",
+    "RemovedImage", "Scope", "Service", "Source", "State", "Tensor", "TrainingRequest",
 }  # fmt: skip
 OTHER_PROTOCOL = {
     "IndexBody", "IndexEntry", "InferBody", "Liveness", "LoadBody", "ModelMetadata", "ModelReadiness", "ServerMetadata",

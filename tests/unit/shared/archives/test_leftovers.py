@@ -9,8 +9,8 @@ from pathlib import Path
 import glassbox.files.leftovers
 import pytest
 
-import shared.archives.leftovers
-from shared.archives.leftovers import leftover
+import shared.archives.names.leftovers
+from shared.archives.names.leftovers import leftover
 from shared.archives.skipped import NAMED, SkipReport, in_words
 from tests.support.data.archives import Entries, special_file, with_central, zip_of
 from tests.support.data.tars import tar_of
@@ -167,7 +167,7 @@ def test_a_report_continues_another() -> None:
 def test_the_client_and_the_server_have_the_same_list() -> None:
     server, client = (
         Path(module.__file__ or "").read_text().splitlines()
-        for module in (shared.archives.leftovers, glassbox.files.leftovers)
+        for module in (shared.archives.names.leftovers, glassbox.files.leftovers)
     )
 
     different = [ours for ours, theirs in zip(server, client, strict=True) if ours != theirs]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.archives.code_pages import encodings_of
+from shared.archives.names.code_pages import encodings_of
 from shared.datasets.options import UploadOptions
 from shared.datasets.uploads import read_upload
 from shared.runtime.settings import Settings

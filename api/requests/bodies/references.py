@@ -1,0 +1,143 @@
+"""Bodies by reference: JSON that names a file or folder, in place of the file itself.
+
+Each way to name one is a field of `BodyReference`, and a request has exactly one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+from typing import Self
+
+from flask import request
+from pydantic import Field, model_validator
+
+from api.requests.bodies.forms import options_of
+from api.requests.bodies.uploads import Upload, received
+from api.requests.validation import RequestModel, from_json
+from shared.errors import FieldError, Invalid, Unavailable
+from shared.runtime.settings import Settings
+from shared.storage import durable
+from shared.storage.sources.download import DownloadLimits, download, redacted
+from shared.storage.sources.local import local_source
+from shared.storage.volume import Volume
+
+MOST_DOWNLOADS = 8  # at once in one process of the API: each holds a thread
+
+
+class Source(RequestModel):
+    """A file or folder by its URL."""
+
+    url: str = Field(
+        max_length=2000,
+        description="`file:` of an archive, or of a folder of images, below a folder that the server's operator has"
+        " named (GLASSBOX_IMPORT_FOLDERS), which is read in place; or `https:` of an archive, which is downloaded. A"
+        " query, such as a signature, is in no record",
+    )
+
+
+class BodyReference(RequestModel):
+    """What a request names in place of a body."""
+
+    source: Source | None = Field(None, description="a file or folder that the server reads")
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Self:
+        if self.source is None:
+            raise ValueError("must have source, the place of the file")
+        return self
+
+
+class Bodies:
+    """Receives the file of a request: its body, a part of its form, or what its JSON names."""
+
+    def __init__(self, volume: Volume, settings: Settings) -> None:
+        self._volume = volume
+        self._settings = settings
+        self._downloads = BoundedSemaphore(MOST_DOWNLOADS)
+
+    @contextmanager
+    def received(self, part: str, model: type[BodyReference]) -> Iterator[Upload]:
+        """Receive the request's file as `uploads.received` does, or resolve what its JSON names.
+
+        model: that of the JSON. Raises what `uploads.received` and `local_source` raise.
+        """
+        if not request.is_json:
+            with received(part, self._volume, self._settings) as upload:
+                yield upload
+            return
+        reference = from_json(model, self._settings)
+        options = options_of(_texts(reference))
+        assert reference.source is not None, "the model has exactly one way"
+        with self._named(reference.source.url, options) as upload:
+            yield upload
+
+    @contextmanager
+    def _named(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
+        scheme = url.partition(":")[0].lower() if ":" in url else ""
+        with self._downloaded(url, options) if scheme in {"https", "http"} else self._in_place(url, options) as upload:
+            yield upload
+
+    @contextmanager
+    def _downloaded(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
+        """Download the file to the volume."""
+        settings, path = self._settings, durable.temporary_beside(self._volume.incoming / "source")
+        durable.make_folder(path.parent)
+        limits = DownloadLimits(
+            nbytes=settings.max_body_bytes,
+            seconds=settings.source_seconds,
+            idle_seconds=settings.client_timeout,
+            rate=settings.client_rate,
+            free=lambda: shutil.disk_usage(path.parent).free,
+            allow_private=settings.source_allow_private,
+        )
+        if not self._downloads.acquire(blocking=False):
+            raise Unavailable(
+                "downloads_busy", f"{MOST_DOWNLOADS} files are being downloaded already; send the request again", 10
+            )
+        try:
+            with durable.fsynced(path) as file, _of_the_field():
+                download(url, file, limits)
+        finally:
+            self._downloads.release()
+        try:
+            yield Upload(path, options, url=redacted(url))
+        finally:
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _in_place(self, url: str, options: Mapping[str, str]) -> Iterator[Upload]:
+        """Link to the file or folder."""
+        if not url.lower().startswith("file:"):
+            raise _invalid("source_invalid", "must begin with file: or https:")
+        with _of_the_field():
+            pinned = local_source(url, self._settings.import_folders)
+        link = durable.temporary_beside(self._volume.incoming / "source")
+        durable.make_folder(link.parent)
+        link.symlink_to(pinned.path)
+        try:
+            yield Upload(link, options, pinned, url)
+        finally:
+            link.unlink(missing_ok=True)
+
+
+def _texts(reference: BodyReference) -> dict[str, str]:
+    """Return the options in the JSON as the texts of a form."""
+    values = reference.model_dump(mode="json", exclude_none=True, exclude=set(BodyReference.model_fields))
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+@contextmanager
+def _of_the_field() -> Iterator[None]:
+    """Report what is wrong with the URL as the error of its field."""
+    try:
+        yield
+    except Invalid as error:
+        raise _invalid(error.code, error.detail.removeprefix("the URL of the source ")) from error
+
+
+def _invalid(code: str, reason: str) -> Invalid:
+    return Invalid(code, f"source.url: {reason}", [FieldError(reason, pointer="#/source/url")])

@@ -1,0 +1,38 @@
+"""Declarations of bodies by reference: the models of their JSON, and the errors of operations that take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, create_model
+
+from api.requests.bodies.references import BodyReference
+from api.requests.validation import RequestModel
+from api.schema.examples import BY_REFERENCE, shown_as
+from api.schema.operations import error_response
+from shared.errors import Conflict, Forbidden, Invalid, NotFound, TooLarge, Unavailable
+
+ERRORS = (
+    error_response(Forbidden, "source_not_allowed"),
+    error_response(NotFound, "source_not_found", "source_unreadable"),
+    error_response(Conflict, "source_changed"),
+    error_response(Invalid, "source_invalid", "source_not_a_file", "source_refused", "source_internal"),
+    error_response(TooLarge, "source_too_large"),
+    error_response(Unavailable, "source_unavailable", "downloads_busy"),
+)
+"""The errors of an operation that takes a body by reference."""
+
+
+class _Shown(BodyReference):
+    """What a request names in place of a body, and its options, which the query may have as well."""
+
+    model_config = shown_as(*BY_REFERENCE) | {"extra": "forbid", "frozen": True}
+
+
+def reference_with(name: str, options: type[RequestModel]) -> type[BodyReference]:
+    """Return the model of a body by reference that may also have the operation's options, all of them optional."""
+    fields: dict[str, Any] = {
+        each: (field.rebuild_annotation() | None, Field(None, description=field.description))
+        for each, field in options.model_fields.items()
+    }
+    return create_model(name, __base__=_Shown, __doc__=_Shown.__doc__, **fields)

@@ -1,0 +1,1 @@
+"""Files by reference: a URL in place of an uploaded body."""
