@@ -176,6 +176,17 @@ def test_a_version_without_evaluation_still_has_its_page(models: Dashboard) -> N
     expect(page.get_by_role("heading", name="Confusion matrix")).to_have_count(0)
 
 
+def test_many_classes_of_a_version_do_not_lengthen_its_page(models: Dashboard) -> None:
+    evaluation = models.answers[f"{MODEL}/versions/3/evaluation"]
+    classes = [{**evaluation["classes"][0], "label": f"class {number}"} for number in range(200)]
+    models.answers[f"{MODEL}/versions/3/evaluation"] = {**evaluation, "classes": classes}
+    models.page.set_viewport_size({"width": 390, "height": 800})
+    page = models.open("/ui/models/digits/3")
+    expect(page.locator("button.link", has_text="class 199")).to_be_attached()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("() => document.documentElement.scrollHeight") < 10_000
+
+
 def test_two_versions_are_compared_and_the_better_one_is_promoted(models: Dashboard) -> None:
     compared = models.example("GET", f"{MODEL}/versions/3/predictions/compare")
     answers = {

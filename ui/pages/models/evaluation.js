@@ -10,6 +10,7 @@ import { table } from "../../parts/table.js";
 /** @typedef {Record<string, string | number | boolean | null>} Filter the query of a version's predictions */
 
 const FEW = 20; // a bin with fewer predictions says little
+const MANY = 20; // of more classes, the table scrolls inside the page
 
 /** @type {[label: string, field: string, format: (value: number) => string][]} */
 const CURVES = [
@@ -77,7 +78,7 @@ export function classTable({ classes }, open) {
   made.set(classes);
   return [
     h("p", { class: "soft" }, "Precision: the share of the images predicted as a class that belong to it. Recall: the share of a class's images that are predicted as it. F1: their harmonic mean. A row opens the class's errors."),
-    made.element,
+    h("div", { class: classes.length > MANY ? "scrolls" : "" }, made.element),
   ];
 }
 
